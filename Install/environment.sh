@@ -1,0 +1,100 @@
+# The virtual environment of the project and the completion of its tools. Sourced by install.sh.
+# shellcheck shell=bash
+
+OLDEST_PYTHON='3, 11'
+TOOLS=(ConfigTool SessionTool TailLog TailStatus)
+
+is_new_enough() { "$1" -c "import sys; sys.exit(sys.version_info < ($OLDEST_PYTHON))" >/dev/null 2>&1; }
+
+can_make_environments() { "$1" -c 'import venv, ensurepip' >/dev/null 2>&1; }
+
+# Prints the first Python that is new enough and passes the test named by the first argument, if there is one.
+find_python() {
+    local one candidates=(python3 python3.13 python3.12 python3.11 /usr/bin/python3)
+    [[ -z ${PYTHON:-} ]] || candidates=("$PYTHON")
+    for one in "${candidates[@]}"; do
+        if is_new_enough "$one" && "${1:-true}" "$one"; then
+            command -v "$one"
+            return
+        fi
+    done
+    return 1
+}
+
+# Sets `python` to a Python that can make an environment; installs what it takes.
+choose_python() {
+    local oldest=${OLDEST_PYTHON/, /.}
+    python=$(find_python can_make_environments) && return
+    if python=$(find_python); then
+        need_package venv "Python's module venv" "$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+    else
+        need_package python "Python $oldest or newer"
+    fi
+    python=$(find_python can_make_environments) ||
+        fail "There is no Python $oldest or newer that can make a virtual environment." \
+            "Name one with: PYTHON=/path/to/python3 ./install.sh"
+}
+
+# make_environment EXTRA...: makes .venv and installs the project with these extras, unless that is done already.
+make_environment() {
+    local python extra missing=() state
+    if [[ -n ${PYTHON:-} ]] && ! is_new_enough "$PYTHON"; then
+        fail "PYTHON names $PYTHON, which is no Python of version ${OLDEST_PYTHON/, /.} or newer."
+    fi
+    if [[ -n ${PYTHON:-} ]] && is_new_enough .venv/bin/python && ! is_made_from "$PYTHON"; then
+        step "Removing .venv, which was made from another Python than $PYTHON"
+        rm -rf .venv
+    fi
+    if ! is_new_enough .venv/bin/python; then
+        choose_python
+        step "Making a virtual environment in .venv from $python"
+        "$python" -m venv --clear .venv
+    fi
+    # Copied elsewhere, an environment must be installed again: its programs name its old place.
+    state=$({ pwd -P && cat setup.py pyproject.toml; } | sha256sum | cut -d ' ' -f 1)
+    for extra in "$@"; do
+        [[ $(cat ".venv/installed/$extra" 2>/dev/null) == "$state" ]] || missing+=("$extra")
+    done
+    ((${#missing[@]})) || return 0
+    step "Installing NexusCore and its libraries for: ${missing[*]} (a few minutes the first time)"
+    PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip install --quiet --editable ".[$(IFS=, && echo "${missing[*]}")]" ||
+        fail "The libraries could not be installed; pip's last words are above."
+    mkdir -p .venv/installed
+    for extra in "${missing[@]}"; do echo "$state" >".venv/installed/$extra"; done
+}
+
+is_made_from() {
+    local base='import os, sys; print(os.path.realpath(sys._base_executable))'
+    [[ $(.venv/bin/python -c "$base") == $("$1" -c "$base") ]]
+}
+
+# The system's Python leaves Tk to a package; any other either has it built in or cannot get it from here.
+need_tkinter() {
+    .venv/bin/python -c 'import tkinter' 2>/dev/null && return
+    if [[ $(.venv/bin/python -c 'import sys; print(sys._base_executable)') == /usr/bin/* ]]; then
+        need_package tkinter "Python's module tkinter"
+    fi
+    .venv/bin/python -c 'import tkinter' 2>/dev/null ||
+        fail "The Python in .venv has no tkinter, which the session logger's window needs. Use another one, such as:" \
+            "PYTHON=/usr/bin/python3 ./install.sh test"
+}
+
+# Puts the tools' completion where bash looks for it; a shell that does not look there gets one line in ~/.bashrc.
+switch_on_completion() {
+    local folder="${XDG_DATA_HOME:-$HOME/.local/share}/bash-completion/completions" mark='# NexusCore: completion of its tools'
+    step "Switching on completion for bash: ${TOOLS[*]}"
+    mkdir -p "$folder"
+    local tool
+    for tool in "${TOOLS[@]}"; do
+        .venv/bin/register-python-argcomplete "$tool" >"$folder/$tool"
+    done
+    # A session of its own: an interactive shell would otherwise reach for this terminal.
+    if setsid --wait timeout 10 bash -ic 'declare -F _completion_loader || declare -F _comp_load' </dev/null >/dev/null 2>&1; then
+        return
+    fi
+    grep -qsF "$mark" "$HOME/.bashrc" && return
+    say "    This bash loads no completions by itself: adding one line to $HOME/.bashrc"
+    # shellcheck disable=SC2016 # the new shell is to expand the tools' names, not this one
+    printf '\n%s\nfor tool in %s; do [ -r "%s/$tool" ] && . "%s/$tool"; done; unset tool\n' \
+        "$mark" "${TOOLS[*]}" "$folder" "$folder" >>"$HOME/.bashrc"
+}

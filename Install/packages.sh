@@ -1,0 +1,115 @@
+# Packages of the system: what they are called here, and how they are installed. Sourced by install.sh.
+# shellcheck shell=bash
+
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+_lists_are_fresh=
+
+# Runs a command with root's rights: directly, or through sudo.
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        return 1
+    fi
+}
+
+package_manager() {
+    local one
+    for one in apt-get dnf zypper pacman; do
+        if command -v "$one" >/dev/null; then
+            echo "$one"
+            return
+        fi
+    done
+    echo none
+}
+
+# Prints the packages, by this system's names, that bring something the project needs.
+packages_for() {
+    case "$1:$(package_manager)" in
+        server:apt-get | server:dnf | server-programs:dnf) echo mariadb-server ;;
+        server:* | server-programs:zypper | server-programs:pacman) echo mariadb ;;
+        server-programs:apt-get) server_program_packages ;;
+        venv:apt-get) echo "python${2:-3}-venv" ;;
+        venv:zypper) echo python311 ;;
+        venv:pacman) echo python ;;
+        venv:*) echo python3 ;;
+        python:apt-get) python_packages ;;
+        python:*) packages_for venv ;;
+        tkinter:dnf) echo python3-tkinter ;;
+        tkinter:pacman) echo tk ;;
+        tkinter:*) echo python3-tk ;;
+        xvfb:apt-get | xvfb:none) echo xvfb ;;
+        xvfb:pacman) echo xorg-server-xvfb ;;
+        xvfb:*) echo xorg-x11-server-Xvfb ;;
+        *) echo "$1" ;;
+    esac
+}
+
+# Debian and newer Ubuntu have the server's programs apart from its service; older Ubuntu has the version in the name.
+server_program_packages() {
+    refresh_lists
+    local names
+    names=$(apt-cache search --names-only '^mariadb-(server|client)-core(-[0-9.]+)?$' | cut -d ' ' -f 1 | sort)
+    if grep -qx mariadb-server-core <<<"$names"; then
+        echo mariadb-server-core mariadb-client-core
+    else
+        echo "$names"
+    fi
+}
+
+# The system's default Python, unless it is too old and a newer one stands beside it.
+python_packages() {
+    refresh_lists
+    local version
+    for version in 3.13 3.12 3.11; do
+        if apt-cache show "python$version-venv" >/dev/null 2>&1; then
+            echo "python$version" "python$version-venv"
+            return
+        fi
+    done
+    echo python3 python3-venv
+}
+
+refresh_lists() {
+    [[ -n $_lists_are_fresh ]] && return
+    # A failure is not the end: the package may be in the lists as they are.
+    as_root apt-get update -qq >&2 || true
+    _lists_are_fresh=yes
+}
+
+# need_package THING WHY [VERSION]: installs the packages that bring THING, or says what to ask the administrator for.
+need_package() {
+    local manager names command
+    manager=$(package_manager)
+    [[ $manager == apt-get ]] && refresh_lists
+    read -ra names <<<"$(packages_for "$1" "${3:-}" | tr '\n' ' ')"
+    case $manager in
+        apt-get) command=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends) ;;
+        dnf) command=(dnf install -y -q) ;;
+        zypper) command=(zypper --non-interactive install) ;;
+        pacman) command=(pacman -S --noconfirm --needed) ;;
+        none) fail "$2 is missing, and this system has none of the package managers apt-get, dnf, zypper and pacman." \
+            "Please install it by hand (package ${names[*]} or the like) and run this again." ;;
+    esac
+    step "Installing $2 (${names[*]})"
+    local log
+    log=$(mktemp)
+    if as_root "${command[@]}" "${names[@]}" >"$log" 2>&1; then
+        rm -f "$log"
+        return
+    fi
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    if ((EUID == 0)); then fail "$2 could not be installed; the package manager's last words are above."; fi
+    fail "$2 is missing and this user may not install it. Please ask the administrator of this machine to run:" \
+        "${command[*]} ${names[*]}"
+}
+
+# need_program PROGRAM THING: installs THING unless PROGRAM is here.
+need_program() {
+    command -v "$1" >/dev/null || need_package "$2" "the program $1"
+    command -v "$1" >/dev/null || fail "The program $1 is still missing after its package was installed."
+}

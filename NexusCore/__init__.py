@@ -1,0 +1,3 @@
+"""NexusCore."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,231 @@
+"""A view of the configuration from one folder down: what `get_config` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from NexusCore.config.parameter import FOLDER, NO_LIMITS, ConfigParameter, Limits, Value
+from NexusCore.config.store import REMOVE, Edit, Entry, near_miss
+from NexusCore.config.watch import Callback, LiveConfiguration
+from NexusCore.errors import ConfigException, NoSuchParameterException
+
+
+class NamedConfiguration:
+    """The parameters below a folder of one version, always as they are now.
+
+    Reading never goes to the database: every parameter, also a missing one, is answered from memory, which a watcher
+    keeps fresh. Names are paths from the view's folder, with dots.
+
+    Parameters
+    ----------
+    live
+        The configuration of this process.
+    root
+        Path of the folder; empty for the absolute root. It need not exist.
+    version
+        Name of the version; None for the default one.
+    """
+
+    def __init__(self, live: LiveConfiguration, root: str = "", version: str | None = None) -> None:
+        self._live = live
+        self._tree = live.tree(version)
+        self.root = root
+        self.version = self._tree.version
+        self._prefix = f"{root}." if root else ""
+        self._nodes = self._tree.nodes
+
+    def __repr__(self) -> str:
+        return f"<NamedConfiguration {self.root or '(root)'}, version {self.version}>"
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Value:
+        """Return the value of a parameter, or None if there is none (003-22)."""
+        node = self._nodes.get(self._prefix + name)
+        return None if node is None else node.value
+
+    def __contains__(self, name: str) -> bool:
+        return self._path(name) in self._nodes
+
+    def get(self, name: str | None = None) -> ConfigParameter:
+        """Return a parameter or folder (003-21); without a name, the view's own folder.
+
+        Raises
+        ------
+        NoSuchParameterException
+            If there is none of that name.
+        """
+        path = self._path(name)
+        node = self._nodes.get(path)
+        if node is None:
+            if name:
+                raise NoSuchParameterException(path=path, version=self.version, hint=near_miss(path, self._nodes))
+            node = ConfigParameter(self._tree, path)
+        return node
+
+    def keys(self, name: str | None = None) -> list[str]:
+        """Return the names of what the folder holds, parameters and folders (003-23); [] if there is no such folder."""
+        return [child.name for child in self.get_children(name)]
+
+    def get_children(self, name: str | None = None) -> list[ConfigParameter]:
+        """Return what the folder holds."""
+        return self._tree.children(self._path(name))
+
+    def get_leaves(self, name: str | None = None) -> list[ConfigParameter]:
+        """Return all parameters below the folder, however deep."""
+        return [node for node in self._tree.below(self._path(name)) if node.datatype != FOLDER]
+
+    def search(self, text: str) -> list[ConfigParameter]:
+        """Return what has `text` in its own name, whatever the case, in the whole version."""
+        wanted = text.lower()
+        return [node for node in self._tree.below("") if wanted in node.name.lower()]
+
+    def last_updated(self) -> datetime | None:
+        """Return when anything in the view was last changed."""
+        times = (node.last_modified for node in self._tree.below(self.root))
+        return max((time for time in times if time is not None), default=None)
+
+    def history(self, name: str) -> list[Entry]:
+        """Return all that ever happened to a parameter, newest first."""
+        return self._live.store.history(self._tree.version_id, self._path(name))
+
+    # -- changing --------------------------------------------------------------------------------------------------
+
+    def __setitem__(self, name: str, value: Value) -> None:
+        self.set(name, value)
+
+    def set(
+        self,
+        name: str,
+        value: Value,
+        datatype: str | None = None,
+        *,
+        comment: str | None = None,
+        check: bool = True,
+        why: str | None = None,
+        if_revision: int | None = None,
+    ) -> None:
+        """Change a parameter, or create it.
+
+        Parameters
+        ----------
+        name, value
+            What to set. A value is cast to the type the parameter has, if that loses nothing.
+        datatype
+            New type; None keeps the one there is, or takes the value's own.
+        comment
+            New comment; None keeps the one there is.
+        check
+            Keep to type and limits; without, the parameter takes on the value's own type.
+        why
+            Reason, for the history.
+        if_revision
+            Only if the parameter was last changed at this revision (0: if it does not exist).
+
+        Raises
+        ------
+        ValueRefused
+            With a sentence saying why.
+        """
+        edit = Edit(
+            self._path(name), value=value, datatype=datatype, comment=comment, check=check, if_revision=if_revision
+        )
+        self._live.apply(self._tree, [edit], why)
+
+    def add(self, name: str, value: Value = None, datatype: str | None = None, comment: str | None = None) -> None:
+        """Add a parameter, or with datatype "folder" a folder.
+
+        Raises
+        ------
+        ConfigException
+            If it exists.
+        """
+        if self._path(name) in self._nodes:
+            raise ConfigException(reason=f"'{self._path(name)}' already exists")
+        self._live.apply(self._tree, [Edit(self._path(name), value=value, datatype=datatype, comment=comment)])
+
+    def remove(self, name: str) -> None:
+        """Remove a parameter, or a folder with everything below it, in one transaction."""
+        node = self.get(name)
+        doomed = [*(one for one in self._tree.below(node.path) if one.revision), *([node] if node.revision else ())]
+        self._live.apply(self._tree, [Edit(one.path, REMOVE) for one in doomed])
+
+    def set_default(
+        self, name: str, value: Value, datatype: str | None = None, comment: str | None = None, **limits: Any
+    ) -> None:
+        """Create a parameter if it isn't there (003-15); one that is keeps its value.
+
+        Parameters
+        ----------
+        name, value, datatype, comment
+            As in `set`.
+        **limits
+            Fields of `Limits` (``minimum=``, ``maximum=``, ``choices=``, ``pattern=``, ``path_exists=``).
+        """
+        if self._path(name) not in self._nodes:
+            bounds = Limits(**limits) if limits else NO_LIMITS
+            edit = Edit(self._path(name), value=value, datatype=datatype, comment=comment, limits=bounds, only_new=True)
+            self._live.apply(self._tree, [edit])
+
+    def require(self, names: Iterable[str]) -> None:
+        """Demand that parameters exist, without creating them (003-16).
+
+        Raises
+        ------
+        NoSuchParameterException
+            For the first that doesn't.
+        """
+        for name in [names] if isinstance(names, str) else names:
+            self.get(name)
+
+    # -- callbacks -------------------------------------------------------------------------------------------------
+
+    def add_callback(self, names: str | Iterable[str], callback: Callback) -> None:
+        """Have `callback(parameter)` called whenever a parameter changes (003-17), its comment included.
+
+        Parameters
+        ----------
+        names
+            A name or several; a folder stands for everything below it. They need not exist yet.
+        callback
+            Called on a thread of its own, with the parameter.
+        """
+        for name in [names] if isinstance(names, str) else names:
+            self._live.add_callback(self._tree, self._path(name), callback)
+
+    def del_callback(self, names: str | Iterable[str], callback: Callback | None = None) -> None:
+        """Stop calling `callback` for these names; without one, any callback of theirs."""
+        for name in [names] if isinstance(names, str) else names:
+            self._live.del_callback(self._tree, self._path(name), callback)
+
+    # -- versions --------------------------------------------------------------------------------------------------
+
+    def list_versions(self) -> list[str]:
+        """Return the names of all versions (003-24)."""
+        return self._live.store.versions()
+
+    def add_version(self, version: str) -> None:
+        """Add an empty version."""
+        self._live.store.add_version(version)
+
+    def delete_version(self, version: str) -> None:
+        """Delete a version with all its parameters; "default" stays."""
+        self._live.store.delete_version(version, self._live.origin)
+        self._live.catch_up()
+        self._live.forget(version)
+
+    def copy_configuration(self, source: str, target: str, overwrite: bool = False) -> None:
+        """Copy a version into another, all or nothing (003-25).
+
+        Raises
+        ------
+        ConfigException
+            If `target` has one of the parameters and `overwrite` is false.
+        """
+        self._live.store.copy(source, target, overwrite, self._live.origin)
+        self._live.catch_up()
+
+    def _path(self, name: str | None) -> str:
+        return self._prefix + name if name else self.root

@@ -1,0 +1,269 @@
+"""One parameter of the configuration: its types, its limits and the object that programs hold."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from NexusCore.clock import to_datetime
+from NexusCore.errors import ValueRefused
+
+if TYPE_CHECKING:
+    from NexusCore.config.tree import Tree
+
+Value = str | int | float | bool | None
+
+STRING, INTEGER, DOUBLE, BOOLEAN, FOLDER = "string", "integer", "double", "boolean", "folder"
+DATATYPES = (STRING, INTEGER, DOUBLE, BOOLEAN, FOLDER)
+
+_INTEGER = re.compile(r"[+-]?\d+")
+_CANONICAL_INTEGER = re.compile(r"-?(0|[1-9]\d*)")
+_CANONICAL_DOUBLE = re.compile(r"-?(0|[1-9]\d*)(\.\d+([eE][+-]?\d+)?|[eE][+-]?\d+)")
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_OF_PYTHON: dict[type, str] = {bool: BOOLEAN, int: INTEGER, float: DOUBLE, str: STRING, type(None): STRING}
+
+
+def datatype_of(path: str, value: object) -> str:
+    """Return the datatype that a Python value has by itself.
+
+    Raises
+    ------
+    ValueRefused
+        If no parameter can hold a value of that type.
+    """
+    try:
+        return _OF_PYTHON[type(value)]
+    except KeyError:
+        reason = f"a parameter holds text, whole and real numbers or true and false, not a {type(value).__name__}"
+        raise ValueRefused(path=path, value=repr(value), reason=reason) from None
+
+
+def guess(text: str) -> Value:
+    """Return what a text typed in a shell means for a parameter that has no type yet.
+
+    Only what is written as a number is written back becomes one: ``-5`` is an integer, but ``0123`` stays a text.
+    """
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if _CANONICAL_INTEGER.fullmatch(text):
+        return int(text)
+    if _CANONICAL_DOUBLE.fullmatch(text):
+        return float(text)
+    return text
+
+
+def cast(path: str, value: Value, datatype: str) -> Value:
+    """Return `value` as a value of `datatype`, if it is one without loss.
+
+    Raises
+    ------
+    ValueRefused
+        With a sentence saying why not: ``'a.b' cannot be set to True: it is an integer``.
+    """
+    result: Value = None
+    if value is None:
+        return None
+    if datatype == STRING:
+        result = value if isinstance(value, str) else encode(value)
+    elif datatype == BOOLEAN:
+        result = value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower())
+    elif isinstance(value, bool):
+        result = None
+    elif datatype == INTEGER:
+        if isinstance(value, str):
+            result = int(value) if _INTEGER.fullmatch(value.strip()) else None
+        else:
+            result = int(value) if float(value).is_integer() else None
+    elif datatype == DOUBLE:
+        result = _finite(value)
+    if result is None:
+        kinds = {
+            INTEGER: "an integer",
+            DOUBLE: "a number",
+            BOOLEAN: "true or false",
+            FOLDER: "a folder, without a value",
+        }
+        raise ValueRefused(path=path, value=repr(value), reason=f"it is {kinds.get(datatype, datatype)}")
+    return result
+
+
+def _finite(value: str | float) -> float | None:
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def encode(value: Value) -> str | None:
+    """Return the text under which a value is stored."""
+    if value is None or isinstance(value, str):
+        return value
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def decode(text: str | None, datatype: str) -> Value:
+    """Return the value that a stored text stands for."""
+    if text is None or datatype == STRING:
+        return text
+    if datatype == INTEGER:
+        return int(text)
+    if datatype == DOUBLE:
+        return float(text)
+    return text == "True" if datatype == BOOLEAN else None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a parameter's value must keep to; a bad one is refused with a sentence saying why."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str | int | float | bool, ...] = ()
+    pattern: str | None = None
+    """Regular expression that the whole text must match."""
+    path_exists: bool = False
+    """The value names a file or folder that must be there, on the machine that sets it."""
+
+    def check(self, path: str, value: Value) -> None:
+        """Raise `ValueRefused` if `value` breaks a limit."""
+        reason = self._objection(value)
+        if reason:
+            raise ValueRefused(path=path, value=repr(value), reason=reason)
+
+    def _objection(self, value: Value) -> str | None:
+        if value is None:
+            return None
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if self.minimum is not None and value < self.minimum:
+                return f"it must be at least {self.minimum:g}"
+            if self.maximum is not None and value > self.maximum:
+                return f"it must be at most {self.maximum:g}"
+        if self.choices and value not in self.choices:
+            return f"it must be one of {', '.join(map(str, self.choices))}"
+        if self.pattern is not None and not re.fullmatch(self.pattern, str(value)):
+            return f"it must match the pattern {self.pattern}"
+        if self.path_exists and not Path(str(value)).exists():
+            return "there is no such file or folder on this machine"
+        return None
+
+    def to_json(self) -> str | None:
+        """Return the limits as stored; None when there are none."""
+        given = {key: value for key, value in asdict(self).items() if value not in (None, (), False)}
+        return json.dumps(given, sort_keys=True) if given else None
+
+    @classmethod
+    def from_json(cls, text: str | None) -> Limits:
+        """Return the limits from their stored form."""
+        values = json.loads(text) if text else {}
+        return cls(**{**values, "choices": tuple(values.get("choices", ()))})
+
+
+NO_LIMITS = Limits()
+
+Setter = Callable[..., None]
+
+
+class ConfigParameter:
+    """A parameter or folder of one version of the configuration.
+
+    The object stays the same while the process lives and is updated in place when anyone changes the parameter, so a
+    loop that reads `value` again sees the new one (003-08).
+
+    Attributes
+    ----------
+    name, path
+        Last part of the path, and all of it, dots between the parts.
+    datatype
+        ``string``, ``integer``, ``double``, ``boolean`` or ``folder``.
+    value
+        Of the Python type that belongs to the datatype; None for a folder.
+    comment
+        What the parameter is for, and its unit.
+    revision
+        Revision of the configuration at which it was last changed; 0 for a folder that only its contents make.
+    """
+
+    __slots__ = ("_modified", "_tree", "comment", "datatype", "limits", "name", "path", "revision", "value")
+
+    def __init__(self, tree: Tree, path: str) -> None:
+        self._tree = tree
+        self.path = path
+        self.name = path.rpartition(".")[2]
+        self.datatype = FOLDER
+        self.value: Value = None
+        self.comment: str | None = None
+        self.limits = NO_LIMITS
+        self.revision = 0
+        self._modified = 0
+
+    def __repr__(self) -> str:
+        return f"<ConfigParameter {self.path}={self.value!r} ({self.datatype}, version {self.version})>"
+
+    @property
+    def version(self) -> str:
+        """Name of the version it belongs to."""
+        return self._tree.version
+
+    @property
+    def last_modified(self) -> datetime | None:
+        """When it was last changed (aware, UTC); None for a folder that only its contents make."""
+        return to_datetime(self._modified) if self._modified else None
+
+    @property
+    def children(self) -> list[ConfigParameter]:
+        """What the folder holds, in order of name; empty for a parameter."""
+        return self._tree.children(self.path)
+
+    def get_full_path(self) -> str:
+        """Return the path from the absolute root (003-26)."""
+        return self.path
+
+    def get_value(self) -> Value:
+        """Return the value, in its type."""
+        return self.value
+
+    def set_value(self, value: Value, datatype: str | None = None, check: bool = True, commit: bool = True) -> None:
+        """Change the value (003-27).
+
+        Parameters
+        ----------
+        value
+            The new value; a text is cast to the parameter's type.
+        datatype
+            New type of the parameter; None keeps the one it has.
+        check
+            Refuse a value that does not fit type and limits. Without it the parameter takes on the value's own type.
+        commit
+            Store it. Without, only this process sees it, until someone stores another value.
+
+        Raises
+        ------
+        ValueRefused
+            If `check` finds fault.
+        """
+        self._tree.set_value(self, value, datatype, check, commit)
+
+    def set_comment(self, comment: str) -> None:
+        """Change what the parameter says of itself; it counts as a change."""
+        self._tree.set_comment(self, comment)
+
+    def snapshot(self) -> ConfigParameter:
+        """Return a copy that later changes leave alone."""
+        copy = ConfigParameter(self._tree, self.path)
+        copy.update(**{field: getattr(self, field) for field in _FIELDS})
+        return copy
+
+    def update(self, **fields: Any) -> None:
+        """Take over what the database says; only the tree calls it."""
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+
+_FIELDS = ("datatype", "value", "comment", "limits", "revision", "_modified")

@@ -1,0 +1,107 @@
+"""One version of the configuration in memory: every parameter by its path, folders included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from NexusCore.config.parameter import FOLDER, NO_LIMITS, ConfigParameter, Limits, Value, decode
+from NexusCore.config.store import REMOVE, Change
+
+
+class Owner(Protocol):
+    """Who stores what is set on a parameter of the tree."""
+
+    def set_value(self, parameter: ConfigParameter, value: Value, datatype: str | None, check: bool) -> None:
+        """Store a value."""
+        ...
+
+    def set_comment(self, parameter: ConfigParameter, comment: str) -> None:
+        """Store a comment."""
+        ...
+
+
+class Tree:
+    """The parameters of a version. Readers need no lock: `nodes` is one dict that is changed in place.
+
+    A folder exists as long as it holds something, or was added by itself.
+    """
+
+    def __init__(self, owner: Owner, version: str, version_id: int) -> None:
+        self._owner = owner
+        self.version = version
+        self.version_id = version_id
+        self.nodes: dict[str, ConfigParameter] = {"": ConfigParameter(self, "")}
+        self._removed: dict[str, ConfigParameter] = {}
+        """Programs may hold on to these; they come to life again when the path does."""
+        self._names: dict[str, set[str]] = {"": set()}
+        """Names of what each folder holds."""
+
+    def children(self, path: str) -> list[ConfigParameter]:
+        """Return what a folder holds, in order of name."""
+        prefix = f"{path}." if path else ""
+        found = (self.nodes.get(prefix + name) for name in sorted(self._names.get(path, ())))
+        return [node for node in found if node is not None]
+
+    def below(self, path: str) -> Iterator[ConfigParameter]:
+        """Yield everything below a folder, depth first, in order of name."""
+        for child in self.children(path):
+            yield child
+            yield from self.below(child.path)
+
+    def load(self, changes: Iterable[Change]) -> None:
+        """Take over all parameters of the version, each as the change that made it."""
+        for change in changes:
+            self.apply(change)
+
+    def apply(self, change: Change) -> ConfigParameter | None:
+        """Take over one change; return the parameter it concerns, or None where it is older than what is known."""
+        node = self.nodes.get(change.path)
+        if node is not None and node.revision >= change.revision:
+            return None
+        if change.action == REMOVE:
+            return self._remove(node) if node is not None else None
+        if node is None:
+            node = self._add(change.path)
+        node.update(
+            datatype=change.datatype,
+            value=decode(change.value, change.datatype),
+            comment=change.comment,
+            limits=Limits.from_json(change.limits) if change.limits else NO_LIMITS,
+            revision=change.revision,
+            _modified=change.ts,
+        )
+        return node
+
+    def set_value(
+        self, parameter: ConfigParameter, value: Value, datatype: str | None, check: bool, commit: bool
+    ) -> None:
+        """Store a value, or without `commit` keep it in this process."""
+        if commit:
+            self._owner.set_value(parameter, value, datatype, check)
+        else:
+            parameter.update(value=value)
+
+    def set_comment(self, parameter: ConfigParameter, comment: str) -> None:
+        """Store a comment."""
+        self._owner.set_comment(parameter, comment)
+
+    def _add(self, path: str) -> ConfigParameter:
+        folder, _, name = path.rpartition(".")
+        if folder not in self.nodes:
+            self._add(folder)
+        self._names.setdefault(folder, set()).add(name)
+        known = self._removed.pop(path) if path in self._removed else None
+        node = self.nodes[path] = known or ConfigParameter(self, path)
+        return node
+
+    def _remove(self, node: ConfigParameter) -> ConfigParameter:
+        node.update(datatype=FOLDER, value=None, comment=None, limits=NO_LIMITS, revision=0, _modified=0)
+        path = node.path
+        while path and not self._names.get(path) and self.nodes[path].revision == 0:
+            folder, _, name = path.rpartition(".")
+            self._removed[path] = self.nodes.pop(path)
+            self._names.pop(path, None)
+            self._names[folder].discard(name)
+            path = folder
+        return node

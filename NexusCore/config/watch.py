@@ -1,0 +1,196 @@
+"""The configuration kept fresh in this process: one watcher for all views, and callbacks on a thread of their own.
+
+Promises
+--------
+* A change made anywhere is seen within about one `watch_interval`, each once, in the order of revisions, none missed: a
+  watcher that was away gets all changes since the revision it knows.
+* A change made by this process is seen by it when `set` returns.
+* Callbacks run one after the other on their own thread; an exception in one is logged and stops no other.
+* While the database is away the known values stay readable.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+
+from NexusCore.clock import Clock
+from NexusCore.config.parameter import ConfigParameter, Value
+from NexusCore.config.store import DEFAULT, ConfigStore, Edit, Origin
+from NexusCore.config.tree import Tree
+from NexusCore.errors import NexusError, NoSuchVersionException
+
+WATCH_INTERVAL = 0.05
+"""Seconds between two looks at the revision counter."""
+AWAY_INTERVAL = 1.0
+"""Seconds between two attempts while the database is away."""
+
+Callback = Callable[[ConfigParameter], object]
+
+_LOG = logging.getLogger("NexusCore.config")
+
+
+class LiveConfiguration:
+    """All versions of the configuration that this process uses, kept up to date.
+
+    Parameters
+    ----------
+    store
+        The configuration in the database.
+    origin
+        What the history says of changes made by this process.
+    clock
+        Tells the time and waits.
+    interval
+        Seconds between two looks for changes.
+    """
+
+    def __init__(self, store: ConfigStore, origin: Origin, clock: Clock, interval: float = WATCH_INTERVAL) -> None:
+        self.store = store
+        self.origin = origin
+        self._clock = clock
+        self._interval = interval
+        self._trees: dict[str, Tree] = {}
+        self._by_id: dict[int, Tree] = {}
+        self._revision = 0
+        self._lock = threading.RLock()
+        self._callbacks: dict[int, list[tuple[str, Callback]]] = {}
+        self._queue: queue.SimpleQueue[tuple[Callback, ConfigParameter] | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._pid = os.getpid()
+
+    def tree(self, version: str | None = None) -> Tree:
+        """Return a version's tree, loaded on first use.
+
+        Parameters
+        ----------
+        version
+            Its name; None for the one that the parameter `default_version` of version "default" names. One that does
+            not exist is created.
+        """
+        with self._lock:
+            if version is None:
+                node = self.tree(DEFAULT).nodes.get("default_version")
+                version = str(node.value) if node is not None and node.value else DEFAULT
+            tree = self._trees.get(version)
+            if tree is None:
+                tree = self._load(version)
+            return tree
+
+    def catch_up(self) -> None:
+        """Take over all changes that are in the database by now, and have the callbacks told."""
+        with self._lock:
+            for change in self.store.changes_since(self._revision):
+                tree = self._by_id.get(change.version_id)
+                parameter = tree.apply(change) if tree is not None else None
+                self._revision = change.revision
+                if parameter is not None:
+                    self._tell(change.version_id, parameter)
+
+    def apply(self, tree: Tree, edits: Sequence[Edit], why: str | None = None) -> list[int]:
+        """Store changes, all or none, and take them over; return their revisions."""
+        origin = Origin(self.origin.who, self.origin.host, self.origin.tool, why) if why else self.origin
+        revisions = self.store.apply(tree.version_id, tree.version, edits, origin)
+        self.catch_up()
+        return revisions
+
+    def set_value(self, parameter: ConfigParameter, value: Value, datatype: str | None, check: bool) -> None:
+        """Store a parameter's value."""
+        self.apply(self._trees[parameter.version], [Edit(parameter.path, value=value, datatype=datatype, check=check)])
+
+    def set_comment(self, parameter: ConfigParameter, comment: str) -> None:
+        """Store a parameter's comment."""
+        self.apply(self._trees[parameter.version], [Edit(parameter.path, comment=comment, keep_value=True)])
+
+    def add_callback(self, tree: Tree, path: str, callback: Callback) -> None:
+        """Have `callback` called with the parameter whenever `path`, or anything below it, changes."""
+        with self._lock:
+            self._callbacks.setdefault(tree.version_id, []).append((path, callback))
+            self._start()
+
+    def del_callback(self, tree: Tree, path: str, callback: Callback | None = None) -> None:
+        """Stop calling `callback`, or all callbacks of `path`."""
+        with self._lock:
+            kept = [
+                entry
+                for entry in self._callbacks.get(tree.version_id, [])
+                if not (entry[0] == path and callback in (None, entry[1]))
+            ]
+            self._callbacks[tree.version_id] = kept
+
+    def forget(self, version: str) -> None:
+        """Drop a version that was deleted."""
+        with self._lock:
+            tree = self._trees.pop(version, None)
+            if tree is not None:
+                self._by_id.pop(tree.version_id, None)
+                self._callbacks.pop(tree.version_id, None)
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Stop watching; callbacks that are due are still called, for at most `seconds`."""
+        self._stop.set()
+        self._queue.put(None)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(seconds)
+
+    def _load(self, version: str) -> Tree:
+        try:
+            version_id = self.store.version_id(version)
+        except NoSuchVersionException:
+            version_id = self.store.add_version(version)
+        if not self._trees:
+            # Read before the parameters: what changes in between is then seen twice, never missed, and applied once.
+            self._revision = self.store.revision()
+        tree = Tree(self, version, version_id)
+        tree.load(self.store.load(version_id))
+        self._trees[version] = self._by_id[version_id] = tree
+        self._start()
+        return tree
+
+    def _start(self) -> None:
+        if self._pid != os.getpid():  # a forked child has no threads but its own
+            self._threads, self._pid, self._queue = [], os.getpid(), queue.SimpleQueue()
+        if self._threads or self._stop.is_set():
+            return
+        for target in (self._watch, self._call):
+            thread = threading.Thread(target=target, name=f"config-{target.__name__.strip('_')}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _watch(self) -> None:
+        away = False
+        while not self._clock.wait(self._stop, AWAY_INTERVAL if away else self._interval):
+            try:
+                if self.store.revision() > self._revision:
+                    self.catch_up()
+                if away:
+                    _LOG.info("The configuration is being watched again.")
+                away = False
+            except NexusError as error:
+                if not away:
+                    _LOG.warning("The configuration cannot be watched now; the known values stay in use. %s", error)
+                away = True
+
+    def _tell(self, version_id: int, parameter: ConfigParameter) -> None:
+        due = [
+            callback
+            for path, callback in self._callbacks.get(version_id, ())
+            if path in ("", parameter.path) or parameter.path.startswith(path + ".")
+        ]
+        if due:
+            as_changed = parameter.snapshot()  # the next change may come before the callbacks do
+            for callback in due:
+                self._queue.put((callback, as_changed))
+
+    def _call(self) -> None:
+        while (entry := self._queue.get()) is not None:
+            callback, parameter = entry
+            try:
+                callback(parameter)
+            except Exception:  # noqa: BLE001  a stranger's code, at the edge of our thread
+                _LOG.exception("The callback %r failed for %s", callback, parameter.path)

@@ -1,0 +1,167 @@
+"""Every error a person may meet, with the one sentence they read.
+
+The docstring of a class is its message; the constructor takes the facts named in it. `exit_code` is what a tool or a
+service returns to the shell when the error ends it: 1 failure or no match, 2 usage, 3 database unreachable, 4 refused.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 3
+EXIT_REFUSED = 4
+EXIT_INTERRUPTED = 130
+
+
+class NexusError(Exception):
+    """Something went wrong."""
+
+    exit_code: ClassVar[int] = EXIT_FAILURE
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__(" ".join(inspect.cleandoc(type(self).__doc__ or "").format(**facts).split()))
+
+
+# -- settings and databases --------------------------------------------------------------------------------------
+
+
+class BadDatabaseURL(NexusError):
+    """The database URL in {where} cannot be used: {reason}. It looks like mysql://user:password@host:3306/nexuscore
+    or sqlite:////path/nexus.db.
+    """
+
+    exit_code = EXIT_USAGE
+
+
+class SettingsRefused(NexusError):
+    """The settings file {path} holds a password and other users can read it (mode {mode}). Close it with:
+    chmod 600 {path}
+    """
+
+    exit_code = EXIT_REFUSED
+
+
+class SettingsUnreadable(NexusError):
+    """The settings file {path} cannot be used: {reason}."""
+
+    exit_code = EXIT_USAGE
+
+
+class DatabaseUnreachable(NexusError):
+    """The database at {where} does not answer ({reason}). Is the server running, and is the host right?"""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class DatabaseDenied(NexusError):
+    """The database at {where} does not let this user in or does not allow this ({reason}). Check the user, the password
+    and the grants.
+    """
+
+    exit_code = EXIT_REFUSED
+
+
+class DatabaseBusy(NexusError):
+    """The database at {where} could not do this now because others hold what it needs ({reason}). Try again."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class DatabaseRefused(NexusError):
+    """The database at {where} refused a statement ({reason})."""
+
+    exit_code = EXIT_FAILURE
+
+
+class SchemaMissing(NexusError):
+    """The database at {where} holds no NexusCore tables. Create them with: python -m NexusCore.storage.migrate"""
+
+    exit_code = EXIT_REFUSED
+
+
+class SchemaMismatch(NexusError):
+    """The tables in the database at {where} are of revision {found}, this program needs {needed}. If they are the older
+    ones, bring them up to date with: python -m NexusCore.storage.migrate
+    """
+
+    exit_code = EXIT_REFUSED
+
+
+# -- configuration -----------------------------------------------------------------------------------------------
+
+
+class ConfigException(NexusError):
+    """The configuration refused this: {reason}."""
+
+    exit_code = EXIT_REFUSED
+
+
+class NoSuchParameterException(ConfigException):
+    """There is no parameter '{path}' in version '{version}' of the configuration.{hint}"""
+
+    exit_code = EXIT_FAILURE
+
+
+class NoSuchVersionException(ConfigException):
+    """There is no version '{version}' of the configuration."""
+
+    exit_code = EXIT_FAILURE
+
+
+class ValueRefused(ConfigException):
+    """'{path}' cannot be set to {value}: {reason}."""
+
+
+class VersionAlreadyExistsException(ConfigException):
+    """There is already a version '{version}' of the configuration."""
+
+
+# -- status ------------------------------------------------------------------------------------------------------
+
+
+class StatusException(NexusError):
+    """The status refused this: {reason}."""
+
+    exit_code = EXIT_REFUSED
+
+
+class NoSuchElementException(StatusException):
+    """There is no status element '{name}' in channel '{channel}'."""
+
+    exit_code = EXIT_FAILURE
+
+
+# -- facility ----------------------------------------------------------------------------------------------------
+
+
+class NoSuchInstrument(NexusError):
+    """There is no instrument '{pid}' in the configuration.{hint} Add one with:
+    ConfigTool Instruments.<pid>.filestore_path=<folder>
+    """
+
+
+class NoInstrumentForHost(NexusError):
+    """No instrument is assigned to this computer, whose name is '{host}'. The facility's staff can assign one with:
+    ConfigTool Instruments.<pid>.computer_name={host}
+    """
+
+
+class NoSuchSession(NexusError):
+    """There is no session '{identifier}'.{hint}"""
+
+
+class SessionOpen(NexusError):
+    """{instrument} already has an open session, started {since} by {user} ({identifier}). End it first with:
+    SessionTool end {identifier}
+    """
+
+    exit_code = EXIT_REFUSED
+
+
+class NoOpenSession(NexusError):
+    """{instrument} has no open session to end."""

@@ -1,0 +1,255 @@
+"""What differs between the databases, and nothing else: connecting, placeholders, upserts, row locks, errors.
+
+Statements are written once, with ``:name`` placeholders and SQL that MySQL 8 and 9, MariaDB 10.11 and SQLite share. The
+drivers are imported when the first connection is opened.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from NexusCore.errors import (
+    DatabaseBusy,
+    DatabaseDenied,
+    DatabaseRefused,
+    DatabaseUnreachable,
+    NexusError,
+    SchemaMissing,
+)
+from NexusCore.settings import DatabaseURL
+
+CONNECT_SECONDS = 5
+"""Time limit for opening a connection."""
+STATEMENT_SECONDS = 60
+"""Time limit for the answer to one statement."""
+BUSY_SECONDS = 10
+"""How long a statement waits for a lock that another writer holds."""
+
+_COMMENT = re.compile(r"--[^\n]*")
+_PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+
+
+class Dialect(Protocol):
+    """All that the rest of the project may ask of a database in its own tongue."""
+
+    errors: tuple[type[Exception], ...]
+    """The driver's exceptions; empty until the first connection."""
+    for_update: str
+    """Clause that locks the rows of a SELECT until the transaction ends."""
+    skip_locked: str
+    """The same, passing over rows that another transaction holds."""
+
+    def connect(self, url: DatabaseURL) -> Any:
+        """Open a connection in autocommit mode."""
+        ...
+
+    def statement(self, sql: str) -> str:
+        """Return `sql` with ``:name`` placeholders in the driver's own style."""
+        ...
+
+    def begin(self, raw: Any, write: bool) -> None:
+        """Begin a transaction; `write` tells that it will change rows."""
+        ...
+
+    def alive(self, raw: Any) -> bool:
+        """Tell whether an idle connection still works."""
+        ...
+
+    def insert(self, table: str, columns: Sequence[str]) -> str:
+        """Return an INSERT for positional rows."""
+        ...
+
+    def insert_new(self, table: str, columns: Sequence[str]) -> str:
+        """Return an INSERT for positional rows that passes over rows whose key exists."""
+        ...
+
+    def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], newer: str | None = None) -> str:
+        """Return an INSERT for positional rows that replaces the row of the same key.
+
+        With `newer`, a column, only if the new row's is not less than the one there.
+        """
+        ...
+
+    def translate(self, error: Exception, where: str) -> NexusError:
+        """Return our error for one of the driver's."""
+        ...
+
+
+@cache
+def _bare(sql: str) -> str:
+    return " ".join(_COMMENT.sub("", sql).split())
+
+
+class SQLite:
+    """The embedded database, in WAL mode; one writer at a time, so rows need no locks of their own."""
+
+    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+    for_update = ""
+    skip_locked = ""
+
+    def connect(self, url: DatabaseURL) -> sqlite3.Connection:
+        """Open the file, which must exist: a mistyped path is an error, not a new database."""
+        raw = sqlite3.connect(
+            f"{Path(url.name).as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None,
+            check_same_thread=False,
+        )  # fmt: skip
+        try:
+            # NORMAL in WAL mode: a power cut may take the last commits back, never tear the file.
+            raw.execute("PRAGMA synchronous=NORMAL")
+            raw.execute("PRAGMA foreign_keys=ON")
+        except sqlite3.Error:
+            raw.close()
+            raise
+        return raw
+
+    def statement(self, sql: str) -> str:
+        """Return `sql` without its comments: ``:name`` is SQLite's own style."""
+        return _bare(sql)
+
+    def begin(self, raw: sqlite3.Connection, write: bool) -> None:
+        """Begin; a writer takes its turn at once, since one that began by reading cannot wait for it later."""
+        raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    def alive(self, raw: sqlite3.Connection) -> bool:
+        """Say yes: an open file stays open."""
+        return True
+
+    def insert(self, table: str, columns: Sequence[str]) -> str:
+        """Return an INSERT for positional rows."""
+        return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608  names from our schema
+
+    def insert_new(self, table: str, columns: Sequence[str]) -> str:
+        """Return an INSERT that passes over existing keys."""
+        return self.insert(table, columns) + " ON CONFLICT DO NOTHING"
+
+    def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], newer: str | None = None) -> str:
+        """Return an INSERT that replaces the row of the same key."""
+        changes = ", ".join(f"{column}=excluded.{column}" for column in columns if column not in key)
+        condition = f" WHERE excluded.{newer} >= {table}.{newer}" if newer else ""
+        return f"{self.insert(table, columns)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}{condition}"
+
+    def translate(self, error: Exception, where: str) -> NexusError:
+        """Sort SQLite's errors by what a person can do about them."""
+        text = str(error)
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if "no such table" in text:
+            return SchemaMissing(where=where)
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return DatabaseBusy(where=where, reason=text)
+        if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOTADB):
+            return DatabaseUnreachable(where=where, reason=text)
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
+            return DatabaseDenied(where=where, reason=text)
+        return DatabaseRefused(where=where, reason=text)
+
+
+class MySQL:
+    """MySQL and MariaDB through mysql-connector-python."""
+
+    errors: tuple[type[Exception], ...] = ()
+    for_update = "FOR UPDATE"
+    skip_locked = "FOR UPDATE SKIP LOCKED"
+
+    # Numbers of the server's and the client library's errors: dev.mysql.com/doc/mysql-errors, mariadb.com/kb (1927).
+    _GONE: ClassVar = frozenset({1040, 1053, 1077, 1078, 1079, 1152, 1156, 1158, 1159, 1160, 1161, 1180, 1203, 1226,
+                                 1290, 1836, 1927, 2000, 2002, 2003, 2005, 2006, 2012, 2013, 2024, 2026, 2055,
+                                 4031})  # fmt: skip
+    _DENIED: ClassVar = frozenset({1044, 1045, 1142, 1143, 1227, 1698, 1820, 2059})
+    _BUSY: ClassVar = frozenset({1205, 1213, 1637})
+
+    def connect(self, url: DatabaseURL) -> Any:
+        """Open a connection: autocommit, UTC, strict, READ COMMITTED, every wait limited."""
+        import mysql.connector
+
+        self.errors = (mysql.connector.Error,)
+        options: dict[str, Any] = dict(url.options)
+        if "ssl_disabled" in options:
+            options["ssl_disabled"] = options["ssl_disabled"].lower() in ("1", "true", "yes", "on")
+        if "unix_socket" not in options:
+            options.update(host=url.host, port=url.port)
+        raw = mysql.connector.connect(
+            user=url.user,
+            password=url.password,
+            database=url.name,
+            charset="utf8mb4",
+            collation="utf8mb4_bin",  # one that both MySQL and MariaDB know
+            autocommit=True,
+            connection_timeout=CONNECT_SECONDS,
+            read_timeout=STATEMENT_SECONDS,
+            write_timeout=STATEMENT_SECONDS,
+            init_command=(
+                "SET SESSION time_zone='+00:00', sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', "
+                f"innodb_lock_wait_timeout={BUSY_SECONDS}"
+            ),
+            **options,
+        )
+        # Not in init_command: MySQL and MariaDB name the variable differently, but share this statement.
+        raw.cmd_query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        return raw
+
+    def statement(self, sql: str) -> str:
+        """Return `sql` with ``%(name)s`` placeholders."""
+        return _pyformat(sql)
+
+    def begin(self, raw: Any, write: bool) -> None:
+        """Begin a transaction."""
+        raw.cmd_query("BEGIN" if write else "START TRANSACTION READ ONLY")
+
+    def alive(self, raw: Any) -> bool:
+        """Ask the server."""
+        try:
+            raw.ping(reconnect=False)
+        except self.errors:
+            return False
+        return True
+
+    def insert(self, table: str, columns: Sequence[str]) -> str:
+        """Return an INSERT for positional rows."""
+        return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"  # noqa: S608  names from our schema
+
+    def insert_new(self, table: str, columns: Sequence[str]) -> str:
+        """Return an INSERT that passes over existing keys (INSERT IGNORE would also hide real errors)."""
+        return f"{self.insert(table, columns)} ON DUPLICATE KEY UPDATE {columns[0]}={columns[0]}"
+
+    def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], newer: str | None = None) -> str:
+        """Return an INSERT that replaces the row of the same key.
+
+        Assignments take effect from left to right, so the column that decides is assigned last.
+        """
+        changed = [column for column in columns if column not in key]
+        changed.sort(key=lambda column: column == newer)
+        changes = ", ".join(
+            f"{c}=IF(VALUES({newer})>={newer}, VALUES({c}), {c})" if newer else f"{c}=VALUES({c})" for c in changed
+        )
+        return f"{self.insert(table, columns)} ON DUPLICATE KEY UPDATE {changes}"
+
+    def translate(self, error: Exception, where: str) -> NexusError:
+        """Sort the server's errors by what a person can do about them."""
+        number = getattr(error, "errno", None) or 0
+        text = str(getattr(error, "msg", None) or error).strip()
+        if number in self._GONE:
+            return DatabaseUnreachable(where=where, reason=text)
+        if number in self._DENIED:
+            return DatabaseDenied(where=where, reason=text)
+        if number in self._BUSY:
+            return DatabaseBusy(where=where, reason=text)
+        if number == 1146:
+            return SchemaMissing(where=where)
+        if number == 1049:
+            return DatabaseDenied(where=where, reason=text)
+        return DatabaseRefused(where=where, reason=text)
+
+
+@cache
+def _pyformat(sql: str) -> str:
+    return _PLACEHOLDER.sub(r"%(\1)s", _bare(sql).replace("%", "%%"))
+
+
+def dialect_of(url: DatabaseURL) -> Dialect:
+    """Return the dialect of a URL's database."""
+    return SQLite() if url.kind == "sqlite" else MySQL()

@@ -1,0 +1,150 @@
+"""What a record is made of: the values that pass between the Builder's rooms.
+
+All are frozen; every room takes some of these and returns others, and none of them knows about the database.
+Times are aware `datetime`s; sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+DATASET_TYPES = ("Image", "Spectrum", "SpectrumImage", "Diffraction", "Notes", "Misc", "Unknown")
+"""The controlled vocabulary of `dataset/@type` in the Nexus Experiment schema."""
+
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One metadatum: what a microscopist would write behind its name."""
+
+    value: Scalar
+    unit: str | None = None
+    """Unit symbol as in the SI brochure (``kV``, ``nm``, ``µs``, ``mrad``); None for a number without one, or a text."""
+    warning: bool = False
+    """The value is known to be unreliable on this instrument or in this format."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file of a session as the file search saw it."""
+
+    path: Path
+    """Absolute path."""
+    modified: datetime
+    size: int
+    companions: tuple[Path, ...] = ()
+    """Other files of the same dataset (the .ser of an .emi, the .raw of an .rpl), which become no datasets of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What one file yielded: the answer of an extractor, never an exception."""
+
+    path: Path
+    format: str
+    """Name of the format as a person says it (``Gatan DigitalMicrograph 3``), or ``unknown``."""
+    dataset_type: str
+    """One of `DATASET_TYPES`; ``Unknown`` where the content could not be read."""
+    data_type: str
+    """Technique and kind with underscores (``STEM_EELS``, ``TEM_Imaging``, ``SEM_EDS``); ``Unknown`` likewise."""
+    meta: Mapping[str, Quantity] = field(default_factory=dict)
+    """Metadata by display name, flat, one name per quantity (``Acceleration Voltage``)."""
+    acquired: datetime | None = None
+    """Time of acquisition written in the file; None where it holds none."""
+    preview: Path | None = None
+    """PNG, where one could be drawn."""
+    metadata_json: Path | None = None
+    """The file's metadata as JSON, beside the preview."""
+    warnings: tuple[str, ...] = ()
+    """Sentences for a person: why something of this file is missing or doubtful."""
+    extractor: str = ""
+    """Name and version of what read the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One file as it stands in the record."""
+
+    name: str
+    location: str
+    """Path relative to the facility's file store, with forward slashes, percent-encoded nowhere."""
+    format: str
+    type: str
+    """One of `DATASET_TYPES`."""
+    role: str = "Experimental"
+    descriptions: tuple[str, ...] = ()
+    preview: str | None = None
+    """Path of the preview relative to the record's data folder, with forward slashes."""
+    meta: Mapping[str, Quantity] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An acquisition activity: datasets taken in one go, with what they have in common."""
+
+    number: int
+    """Place in the sequence, from 0."""
+    start: datetime
+    datasets: tuple[Dataset, ...]
+    setup: Mapping[str, Quantity] = field(default_factory=dict)
+    """Metadata whose name, value and unit are the same in every dataset of the activity."""
+    sample_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A specimen examined in the experiment."""
+
+    name: str | None = None
+    id: str | None = None
+    """Unique in the record; `Activity.sample_id` refers to it."""
+    ref: str | None = None
+    """External persistent identifier."""
+    descriptions: tuple[str, ...] = ()
+    elements: tuple[str, ...] = ()
+    """Symbols of the elements in it (``Fe``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The project an experiment belongs to."""
+
+    name: str | None = None
+    division: str | None = None
+    group: str | None = None
+    project_id: str | None = None
+    ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """Free text about the experiment."""
+
+    source: str
+    """Where it is from (``Reservation``, ``NexusCore``)."""
+    paragraphs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A whole record, before it becomes XML."""
+
+    title: str
+    identifier: str
+    instrument_pid: str
+    instrument_name: str
+    activities: tuple[Activity, ...]
+    instrument_ref: str | None = None
+    experimenters: tuple[str, ...] = ()
+    collaborators: tuple[str, ...] = ()
+    reservation_start: datetime | None = None
+    reservation_end: datetime | None = None
+    reservation_ref: str | None = None
+    motivation: str | None = None
+    samples: tuple[Sample, ...] = ()
+    projects: tuple[Project, ...] = ()
+    notes: tuple[Notes, ...] = ()

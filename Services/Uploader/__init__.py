@@ -1,0 +1,1 @@
+"""The Uploader: sends finished records to every destination configured."""

@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Sets NexusCore up on this machine: ./install.sh --help says what it can do.
+set -euo pipefail
+
+PROJECT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
+cd "$PROJECT"
+
+# shellcheck source=Install/packages.sh
+. Install/packages.sh
+# shellcheck source=Install/environment.sh
+. Install/environment.sh
+
+usage() {
+    cat <<'TEXT'
+Sets NexusCore up on this machine. Safe to run again: what is already done is left alone.
+
+  ./install.sh                    a virtual environment in .venv with the tools, services and session logger,
+                                  completion for bash, and an embedded database for one machine
+  ./install.sh mysql [--new-passwords]
+                                  a MariaDB server with NexusCore's database, its users and its tables,
+                                  and a settings file with the password of each user
+  ./install.sh service NAME... [--start]
+                                  start scripts for services: builder, harvester, uploader
+  ./install.sh demo [ARGUMENT...] a small facility to look at, on this machine alone
+  ./install.sh test [ARGUMENT...] every check and test of the project; arguments go to pytest
+  ./install.sh bench [ARGUMENT...]
+                                  the benchmarks; arguments go to pytest
+  ./install.sh --help             this text
+
+Environment: PYTHON names the Python to use (3.11 or newer). What each step needs of root it does with sudo.
+TEXT
+}
+
+say() { printf '%s\n' "$*"; }
+
+step() { printf '==> %s\n' "$*"; }
+
+fail() {
+    printf 'install.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+refuse() {
+    printf 'install.sh: %s\n\n' "$*" >&2
+    usage >&2
+    exit 2
+}
+
+set_up_here() {
+    (($# == 0)) || refuse "it takes no argument here, and got '$1'"
+    make_environment setup services logger
+    switch_on_completion
+    step "Creating the database's tables, or bringing them up to date"
+    .venv/bin/python -m NexusCore.storage.migrate ||
+        fail "The tables could not be created. For a MariaDB or MySQL server, run: ./install.sh mysql"
+    say
+    say "NexusCore is ready. What to type next:"
+    say "  . .venv/bin/activate     (once in each new shell)"
+    say "  ConfigTool --help        shows and changes the configuration"
+    say "  TailLog -f               shows what the programs log"
+    say "  TailStatus -f            shows what the programs are doing"
+}
+
+run_demo() {
+    make_environment setup services logger
+    step "Starting the demonstration"
+    exec .venv/bin/python Install/demo.py "$@"
+}
+
+set_up_tests() {
+    # The bare programs of the server, where they can be had: a server of the system's own is not wanted here.
+    need_program mariadbd server-programs
+    need_program my_print_defaults server-programs
+    need_program Xvfb xvfb
+    need_program xdotool xdotool
+    need_program shellcheck shellcheck
+    make_environment setup services logger test
+    need_tkinter
+}
+
+run_tests() {
+    set_up_tests
+    local worst=0
+    check ruff check .
+    check ruff format --check .
+    check mypy
+    check python -m pytest "$@"
+    exit "$worst"
+}
+
+# Runs one program of the environment and keeps the worst exit code in `worst`.
+check() {
+    local code=0
+    step "$*"
+    ".venv/bin/$1" "${@:2}" || code=$?
+    if ((code > worst)); then worst=$code; fi
+}
+
+run_benchmarks() {
+    set_up_tests
+    step "Running the benchmarks"
+    # The project's own options leave this folder out of a normal run.
+    exec .venv/bin/python -m pytest --override-ini=addopts=--import-mode=importlib tests/benchmarks -q -s "$@"
+}
+
+main() {
+    local what=${1:-here}
+    if (($#)); then shift; fi
+    case $what in
+        here) set_up_here "$@" ;;
+        mysql)
+            # shellcheck source=Install/mysql.sh
+            . Install/mysql.sh
+            set_up_mysql "$@"
+            ;;
+        service)
+            # shellcheck source=Install/service.sh
+            . Install/service.sh
+            set_up_services "$@"
+            ;;
+        demo) run_demo "$@" ;;
+        test) run_tests "$@" ;;
+        bench) run_benchmarks "$@" ;;
+        -h | --help) usage ;;
+        *) refuse "there is nothing called '$what' to set up" ;;
+    esac
+}
+
+main "$@"

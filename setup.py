@@ -1,0 +1,59 @@
+"""Metadata, dependencies and console scripts of NexusCore; the tools' settings are in pyproject.toml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+VERSION = re.search(r'^__version__ = "([^"]+)"', (HERE / "NexusCore/__init__.py").read_text("utf-8"), re.M)
+assert VERSION, "NexusCore/__init__.py states no __version__"
+
+# The later releases (26.x) carry a C extension that does not load beside Debian 12's OpenSSL and fall back,
+# without a word, to a pure Python one a fifth as fast.
+CONNECTOR = "mysql-connector-python>=9.4,<10"
+
+EXTRAS = {
+    "setup": ["SQLAlchemy>=2.0.40", "alembic>=1.13"],
+    "builder": [
+        "rosettasciio[blockfile,hdf5,image,mrcz,tiff,zspy]>=0.9",
+        "sparse>=0.15",
+        "imagecodecs>=2024.1.1",
+        "hdf5plugin>=4.4",
+        "numpy>=1.26",
+        "scikit-learn>=1.4",
+        "matplotlib>=3.8",
+        "Pillow>=10.2",
+        "lxml>=5.1",
+    ],
+    "harvester": ["icalendar>=6.0", "recurring-ical-events>=3.3", "requests>=2.31", "tenacity>=8.2"],
+    "uploader": ["requests>=2.31", "tenacity>=8.2"],
+    "logger": [],
+}
+EXTRAS["services"] = sorted({one for name in ("builder", "harvester", "uploader") for one in EXTRAS[name]})
+EXTRAS["test"] = [
+    "hypothesis>=6.100",
+    "mypy>=1.10",
+    "pytest>=8.2",
+    "pytest-benchmark>=4.0",
+    "pytest-timeout>=2.3",
+    "ruff>=0.5",
+    "types-requests",
+]
+
+TOOLS = ("ConfigTool", "SessionTool", "TailLog", "TailStatus")
+
+setup(
+    name="NexusCore",
+    version=VERSION[1],
+    description="Configuration, status, logs and session records for electron-microscopy facilities",
+    python_requires=">=3.11",
+    packages=find_packages(include=["NexusCore*", "Services*", "Tools*", "Logger*"]),
+    include_package_data=True,
+    package_data={"": ["*.xsd", "*.mako", "*.ini", "*.json", "*.toml"]},
+    install_requires=[CONNECTOR, "argcomplete>=3.2", "msgspec>=0.18.6", "platformdirs>=4.0", "rich>=13.7"],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": [f"{tool}=Tools.{tool}:main" for tool in TOOLS] + ["SessionLogger=Logger.__main__:main"]},
+)
