@@ -38,12 +38,13 @@ choose_python() {
 # make_environment EXTRA...: makes .venv and installs the project with these extras, unless that is done already.
 make_environment() {
     local python extra missing=() state
-    if [[ -n ${PYTHON:-} ]] && ! is_new_enough "$PYTHON"; then
-        fail "PYTHON names $PYTHON, which is no Python of version ${OLDEST_PYTHON/, /.} or newer."
-    fi
-    if [[ -n ${PYTHON:-} ]] && is_new_enough .venv/bin/python && ! is_made_from "$PYTHON"; then
-        step "Removing .venv, which was made from another Python than $PYTHON"
-        rm -rf .venv
+    if [[ -n ${PYTHON:-} ]]; then
+        is_new_enough "$PYTHON" ||
+            fail "PYTHON names $PYTHON, which is no Python of version ${OLDEST_PYTHON/, /.} or newer."
+        if is_new_enough .venv/bin/python && ! is_made_from "$PYTHON"; then
+            step "Removing .venv, which was made from another Python than $PYTHON"
+            rm -rf .venv
+        fi
     fi
     if ! is_new_enough .venv/bin/python; then
         choose_python

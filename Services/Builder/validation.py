@@ -53,7 +53,7 @@ def validate(document: bytes, schema: Path | None = None) -> list[str]:
     SchemaUnusable
         The schema file is missing, unreadable or no XML schema.
     """
-    path = schema or SCHEMA
+    path = (schema or SCHEMA).absolute()
     try:
         state = path.stat()
     except OSError as error:
@@ -62,12 +62,12 @@ def validate(document: bytes, schema: Path | None = None) -> list[str]:
     try:
         root = etree.fromstring(document, parser)
     except etree.XMLSyntaxError as error:
-        return _sentences(parser.error_log) or [f"This is no XML: {error}."]  # the error's own log is the process's
+        return _sentences(parser.error_log, str(error))  # the error's own log is the whole process's
     if root.getroottree().docinfo.internalDTD is not None:
         return ["A record has no document type declaration and no entities of its own (<!DOCTYPE ...>)."]
     with _ONE_AT_A_TIME:
         rules = _compiled(path, state.st_mtime_ns, state.st_size)
-        return [] if rules.validate(root) else _sentences(rules.error_log)
+        return [] if rules.validate(root) else _sentences(rules.error_log, "It does not follow the schema")
 
 
 def _parser() -> etree.XMLParser:
@@ -84,9 +84,8 @@ def _compiled(path: Path, mtime_ns: int, size: int) -> etree.XMLSchema:  # time 
         raise SchemaUnusable(path=path, reason=_plain(str(error)).rstrip(".")) from error
 
 
-def _sentences(log: etree._BaseErrorLog) -> list[str]:
-    # A value that libxml2 has already called wrong it then misses in the keys, and says so once more.
-    return [f"Line {one.line}: {_plain(one.message)}" for one in log if "No precomputed value" not in one.message]
+def _sentences(log: etree._BaseErrorLog, otherwise: str) -> list[str]:
+    return [f"Line {one.line}: {_plain(one.message)}" for one in log] or [f"Line 1: {_plain(otherwise)}"]
 
 
 def _plain(message: str) -> str:

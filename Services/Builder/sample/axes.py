@@ -25,7 +25,7 @@ class Axis:
     @property
     def values(self) -> npt.NDArray[np.float64]:
         """Value at each index."""
-        return self.offset + self.scale * np.arange(self.size)
+        return np.arange(self.size, dtype=np.float64) * self.scale + self.offset
 
 
 def plane(shape: tuple[int, int], pixel: float, units: str = "nm") -> tuple[Axis, Axis]:

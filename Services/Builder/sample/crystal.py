@@ -19,7 +19,8 @@ C = 1.4204
 """Edge c of the hexagonal cell: three layers of transition metal."""
 
 _Z_OXYGEN = 0.2588  # height of oxygen on 6c, in units of c, with the transition metal on 3a and lithium on 3b
-_METAL, _LITHIUM, _OXYGEN = 0.8 * 28 + 0.1 * 25 + 0.1 * 27, 3.0, 8.0  # (mean) atomic numbers
+_METAL, _LITHIUM, _OXYGEN = (5.6, 27.6), (3.3, 3.0), (2.0, 8.0)
+# Amplitude f(0) in 0.1 nm (rounded from Doyle and Turner, Acta Cryst. A24 (1968) 390) and (mean) atomic number.
 _BOHR = 0.0529
 _DEBYE_WALLER = 0.005  # B in nm²
 
@@ -53,7 +54,7 @@ class Reflections:
     @property
     def lengths(self) -> Floats:
         """Length of each vector, 1/d, in 1/nm."""
-        return np.linalg.norm(self.vectors, axis=1)
+        return np.asarray(np.linalg.norm(self.vectors, axis=1))
 
 
 def reflections(limit: float) -> Reflections:
@@ -96,7 +97,11 @@ def _cell() -> Floats:
     return np.array([[A, -A / 2, 0], [0, A * math.sqrt(3) / 2, 0], [0, 0, C]])
 
 
-def _atom(number: float, length: Floats) -> Floats:
-    """Scattering amplitude of a screened atom (Wentzel's model; Lenz, Z. Naturforsch. 9a (1954) 185), any unit."""
-    radius = _BOHR * number ** (-1 / 3)
-    return number / (length**2 + 1 / (2 * np.pi * radius) ** 2)
+def _atom(kind: tuple[float, float], length: Floats) -> Floats:
+    """Scattering amplitude of a screened atom in 0.1 nm, with the screening radius that gives the right f(0).
+
+    Wentzel's model (Lenz, Z. Naturforsch. 9a (1954) 185): f = f(0) / (1 + (2 pi R g)²) with f(0) = 2 Z R² / a_Bohr.
+    """
+    forward, number = kind
+    radius = math.sqrt(forward * 0.1 * _BOHR / (2 * number))
+    return np.asarray(forward / (1 + (2 * np.pi * radius * length) ** 2))

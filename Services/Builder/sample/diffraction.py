@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from Services.Builder.sample.crystal import Floats, reflections, zone
-from Services.Builder.sample.images import ZONE
+from Services.Builder.sample.crystal import Floats, reflections, wavelength, zone
+from Services.Builder.sample.images import HIGH_TENSION, ZONE
 
 _LIMIT = 11.0
 
@@ -35,9 +35,8 @@ def spots(rng: np.random.Generator, size: int, pixel: float, centre: tuple[float
     waves, angle = zone(ZONE, _LIMIT), rng.uniform(0, math.pi)
     vectors = _turned(waves.vectors, angle)
     lengths = waves.lengths
-    wave = 2.508e-3
     # Distance of each reciprocal lattice point from the Ewald sphere; a thin crystal's rods bridge some 0.04 1/nm.
-    error = wave * lengths**2 / 2 - vectors[:, 0] * tilt * 1e-3
+    error = wavelength(HIGH_TENSION) * lengths**2 / 2 - vectors[:, 0] * tilt * 1e-3
     strength = 6e4 * waves.factors**2 * np.exp(-((error / 0.05) ** 2))
     x, y = _offsets(size, pixel, centre)
     pattern = _peaks(x, y, np.vstack([vectors, [[0, 0]]]), np.append(strength, 4e6), 1.3 * pixel)
@@ -55,11 +54,11 @@ def rings(rng: np.random.Generator, size: int, pixel: float, centre: tuple[float
     radii, strength = radii[keep], strength[keep]
     pattern = np.zeros((size, size))
     for radius, height in zip(radii, strength, strict=True):
-        pattern += 260 * height * np.exp(-(((distance - radius) / (0.8 * pixel)) ** 2) / 2)
-    which = rng.choice(radii.size, 900, p=strength * radii / (strength * radii).sum())
+        pattern += 700 * height * np.exp(-(((distance - radius) / (0.8 * pixel)) ** 2) / 2)
+    which = rng.choice(radii.size, 2500, p=strength * radii / (strength * radii).sum())
     angles = rng.uniform(0, 2 * math.pi, which.size)
     grains = radii[which, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    pattern += _peaks(x, y, grains, rng.exponential(1500, which.size), 1.1 * pixel)
+    pattern += _peaks(x, y, grains, rng.exponential(500, which.size), 1.1 * pixel)
     pattern += _peaks(x, y, np.zeros((1, 2)), np.array([4e6]), 1.3 * pixel)
     return _recorded(rng, pattern, distance, x, y)
 
@@ -89,20 +88,20 @@ def scan(rng: np.random.Generator, weight: Floats, size: int, pixel: float, disc
     """
     waves = zone(ZONE, size * pixel)
     x, y = _offsets(size, pixel, (size / 2, size / 2))
-    templates = [_discs(x, y, np.zeros((1, 2)), np.ones(1), disc, pixel)]
-    for angle in rng.uniform(0, math.pi, 2):
-        templates.append(_discs(x, y, _turned(waves.vectors, angle), 2.5 * waves.factors**2, disc, pixel))
+    beam = _discs(x, y, np.zeros((1, 2)), np.ones(1), disc, pixel)
+    angles = rng.uniform(0, math.pi, 2)
+    grains = np.stack([_discs(x, y, _turned(waves.vectors, a), 2.5 * waves.factors**2, disc, pixel) for a in angles])
     halo = np.exp(-np.hypot(x[None, :], y[:, None]) / 1.5)
-    direct = np.exp(-weight.sum(axis=0))[..., None, None] * templates[0]
-    crystals = np.einsum("kij,kyx->ijyx", weight, np.stack(templates[1:]))
+    direct = np.exp(-weight.sum(axis=0))[..., None, None] * beam
+    crystals = np.einsum("kij,kyx->ijyx", weight, grains)
     diffuse = 0.02 * weight.sum(axis=0)[..., None, None] * halo
     mean = direct + 0.25 * crystals + diffuse
-    return rng.poisson(dose * mean / templates[0].sum()).astype(float)
+    return np.asarray(rng.poisson(dose * mean / beam.sum()), dtype=np.float64)
 
 
 def _offsets(size: int, pixel: float, centre: tuple[float, float]) -> tuple[Floats, Floats]:
     """Coordinates x and y of the pixels, from the direct beam, in 1/nm."""
-    index = np.arange(size)
+    index = np.arange(size, dtype=np.float64)
     return (index - centre[0]) * pixel, (index - centre[1]) * pixel
 
 

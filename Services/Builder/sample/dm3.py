@@ -104,7 +104,7 @@ def _value(value: object) -> bytes:
 
 
 def _plain(value: object) -> Any:
-    """A Python integer is stored in 32 bits, a Python float in 64, all else as it is."""
+    """Give a Python integer 32 bits; all else has its size."""
     return np.int32(value) if type(value) is int else value
 
 

@@ -52,10 +52,10 @@ def scene(seed: int, area: int) -> Scene:
     """Strew particles over an area of the grid; the same numbers give the same area."""
     rng = np.random.default_rng([seed, area])
     particles = []
-    for number in range(16):
-        radius = rng.uniform(70, 230)
+    for number in range(34):
+        radius = rng.uniform(60, 230)
         # The first lies in the middle: it is what the operator drove to. The others lean on it or lie farther off.
-        reach, angle = (0.0 if number == 0 else 250 + 1500 * rng.random() ** 1.5), rng.uniform(0, 2 * math.pi)
+        reach, angle = (0.0 if number == 0 else 250 + 2000 * rng.random() ** 1.3), rng.uniform(0, 2 * math.pi)
         facets = int(rng.integers(5, 9))
         angles = (np.arange(facets) + rng.uniform(-0.3, 0.3, facets)) * 2 * math.pi / facets
         particles.append(
@@ -63,7 +63,7 @@ def scene(seed: int, area: int) -> Scene:
                 centre=(reach * math.cos(angle), reach * math.sin(angle)),
                 normals=np.stack([np.cos(angles), np.sin(angles)], axis=1),
                 distances=radius * rng.uniform(0.75, 1.1, facets),
-                height=radius * rng.uniform(0.5, 0.8),
+                height=radius * rng.uniform(0.3, 0.45),
                 absorption=rng.uniform(0.3, 1.2),
             )
         )
@@ -90,7 +90,7 @@ def thickness(view: Scene, shape: tuple[int, int], pixel: float, drift: float = 
         inside = np.full(shape, np.inf)
         for edge in edges:
             np.minimum(inside, edge, out=inside)
-        slab = particle.height * np.tanh(np.clip(inside, 0, None) / particle.height)
+        slab = particle.height * np.tanh(1.8 * np.clip(inside, 0, None) / particle.height)
         crystal += slab
         contrast += slab * particle.absorption
     rows = np.exp(2j * np.pi * np.outer(y, view.waves[:, 1]))
@@ -103,7 +103,7 @@ def haadf(rng: np.random.Generator, view: Scene, shape: tuple[int, int], pixel: 
     """Annular dark-field scan: brighter with thickness and atomic number, dark where there is nothing."""
     crystal, _, carbon = thickness(view, shape, pixel)
     flicker = 1 + 0.01 * rng.standard_normal((shape[0], 1))  # emission differs from line to line
-    return rng.poisson(12 * (60 + 9 * crystal + 0.9 * carbon) * flicker).astype(float)
+    return rng.poisson(12 * (25 + 9 * crystal + 2.5 * carbon) * flicker).astype(float)
 
 
 def bright_field(
@@ -123,9 +123,7 @@ def transfer(frequency: Floats, defocus: float) -> Floats:
     return np.asarray(-np.sin(phase) * damping)
 
 
-def lattice(
-    specimen: np.random.Generator, rng: np.random.Generator, size: int, pixel: float, defocus: float
-) -> Floats:
+def lattice(specimen: np.random.Generator, rng: np.random.Generator, size: int, pixel: float, defocus: float) -> Floats:
     """High-resolution image: crystal lattice in the upper left, thinning out towards amorphous carbon.
 
     Linear imaging of a weak phase object: each reflection of the zone is a plane wave of the lattice's spacing and
@@ -145,7 +143,7 @@ def lattice(
     defocus
         In nm, negative for underfocus.
     """
-    angle, edge = specimen.uniform(0.2, 0.9), specimen.uniform(0.15, 0.35)
+    angle, edge = specimen.uniform(0.2, 0.9), specimen.uniform(-0.05, 0.12)
     across = (np.arange(size) - size / 2) * pixel
     waves = zone(ZONE, min(7.0, 0.45 / pixel))
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
@@ -159,6 +157,7 @@ def lattice(
     # The crystal ends at a slightly wavy line across the image and is a wedge behind it.
     depth = edge * size * pixel - (across[None, :] + across[:, None]) / math.sqrt(2)
     depth += 0.8 * np.sin(across[None, :] / 2.1) + 0.5 * np.sin(across[:, None] / 1.3)
-    wedge = np.clip(depth / 8, 0, 1)
+    wedge = np.clip(depth / 3.5, 0, 1)
     contrast = 0.16 * wedge * fringes / fringes.std() + 0.09 * (1 - 0.6 * wedge) * carbon / carbon.std()
-    return rng.poisson(500 * np.clip((1 - 0.2 * wedge) * (1 + contrast), 0.02, None)).astype(float)
+    mean = 500 * np.clip((1 - 0.2 * wedge) * (1 + contrast), 0.02, None)
+    return np.asarray(rng.poisson(mean), dtype=np.float64)

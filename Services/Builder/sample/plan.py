@@ -14,6 +14,8 @@ PAUSES = (12.0, 22.0, 15.0, 19.0)
 """Minutes between the last file of a burst and the first of the next (other detector, other area)."""
 BETWEEN_FILES = (6.0, 55.0)
 """Shortest and longest time between two files of a burst, in seconds."""
+ABORTED = timedelta(seconds=3)
+"""From a file to the damaged one after it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,22 @@
+-- What each user of the database may do, and no more: applied by ./install.sh mysql once the tables exist.
+-- @SERVICES@ and @LOGGERS@ stand for the users, such as 'nexuscore'@'localhost'. Only an administrator changes tables.
+
+-- Services and the operators' tools: all rows of all tables.
+GRANT SELECT, INSERT, UPDATE, DELETE ON * TO @SERVICES@;
+
+-- The session logger on the microscope PCs: which instrument this computer belongs to, and who reserved it ...
+GRANT SELECT ON alembic_version TO @LOGGERS@;
+GRANT SELECT ON config_version TO @LOGGERS@;
+GRANT SELECT ON config_parameter TO @LOGGERS@;
+GRANT SELECT ON config_revision TO @LOGGERS@;
+GRANT SELECT ON reservation TO @LOGGERS@;
+-- ... sessions, whose events are never changed nor removed ...
+GRANT SELECT, INSERT, UPDATE ON session TO @LOGGERS@;
+GRANT SELECT, INSERT ON session_event TO @LOGGERS@;
+-- ... and its own log and status.
+GRANT INSERT ON log_record TO @LOGGERS@;
+GRANT SELECT, INSERT ON status_channel TO @LOGGERS@;
+GRANT SELECT, INSERT ON status_item TO @LOGGERS@;
+GRANT INSERT ON status_sample TO @LOGGERS@;
+GRANT SELECT, INSERT, UPDATE ON status_latest TO @LOGGERS@;
+GRANT SELECT, INSERT, UPDATE ON delivery_cursor TO @LOGGERS@;

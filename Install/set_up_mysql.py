@@ -1,0 +1,295 @@
+"""Set up NexusCore's database on a MariaDB or MySQL server; ``./install.sh mysql`` runs this.
+
+Creates the database, its tables and two users with generated passwords, and writes a settings file for each user. Run
+again, it brings the tables up to date and keeps every password that works. A password stands in the settings files and
+nowhere else: not on a command line, and not in the server's logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import socket
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from NexusCore import settings
+from NexusCore.errors import NexusError, SettingsRefused, SettingsUnreadable
+from NexusCore.settings import DatabaseURL
+from NexusCore.storage.migrate import migrate
+
+DATABASE = "nexuscore"
+SERVICES = "nexuscore"
+LOGGERS = "nexuslogger"
+GRANTS = Path(__file__).with_name("grants.sql")
+SOCKET = "NEXUSCORE_MYSQL_SOCKET"
+ADMINISTRATOR = "NEXUSCORE_MYSQL_ADMIN"
+CONNECT_SECONDS = 10
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class AdministratorRefused(NexusError):
+    """The database server at {where} does not accept its administrator ({reason}). Write a file that only you can read,
+    with the lines [client], user=..., password=... and host=... or socket=..., and name it in NEXUSCORE_MYSQL_ADMIN.
+    """  # noqa: D205  an error's docstring is one sentence or two, as the user reads them
+
+
+class SettingsTaken(NexusError):
+    """The settings file {path} already names another database ({found}). Move the file away and run this again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of the database server, and the settings file that holds its password."""
+
+    url: DatabaseURL
+    hosts: tuple[str, ...]
+    """From where the user may log in, as the server writes it."""
+    file: Path
+
+    @property
+    def names(self) -> str:
+        """The user at each of its hosts, as a GRANT statement lists them."""
+        return ", ".join(f"'{self.url.user}'@'{host}'" for host in self.hosts)
+
+
+# -- the server ----------------------------------------------------------------------------------------------------
+
+
+def administrator(environment: Mapping[str, str]) -> DatabaseURL:
+    """Return how to log in as the server's administrator: the file named in the environment, or root at a socket."""
+    found: dict[str, str] = {}
+    name = environment.get(ADMINISTRATOR)
+    if name:
+        path = Path(name)
+        parser = ConfigParser(interpolation=None, allow_no_value=True, strict=False)
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            parser.read_string(path.read_text("utf-8"))
+            found = {key: (value or "").strip("'\"") for key, value in parser["client"].items()}
+        except (OSError, ConfigParserError, KeyError) as error:
+            raise SettingsUnreadable(path=path, reason=f"it is no defaults file of MySQL's ({error})") from None
+        if mode & 0o077:
+            raise SettingsRefused(path=path, mode=f"{mode:04o}")
+    place = environment.get(SOCKET) or found.get("socket")
+    return DatabaseURL(
+        kind="mysql",
+        name=DATABASE,
+        host=found.get("host", "localhost"),
+        port=int(found.get("port", 3306)),
+        user=found.get("user", "root"),
+        password=found.get("password", ""),
+        options=(("unix_socket", place),) if place else (),
+    )
+
+
+@contextmanager
+def connected(url: DatabaseURL, *, database: bool = True) -> Iterator[Any]:
+    """Open a connection and lend its cursor; every statement commits by itself."""
+    import mysql.connector
+
+    options: dict[str, Any] = dict(url.options) or {"host": url.host, "port": url.port}
+    connection = mysql.connector.connect(
+        user=url.user,
+        password=url.password,
+        database=url.name if database else None,
+        autocommit=True,
+        connection_timeout=CONNECT_SECONDS,
+        charset="utf8mb4",
+        collation="utf8mb4_bin",
+        **options,
+    )
+    with closing(connection), connection.cursor() as cursor:
+        yield cursor
+
+
+def works(url: DatabaseURL) -> bool:
+    """Tell whether a user can log in with its password."""
+    import mysql.connector
+
+    try:
+        with connected(url, database=False):
+            return True
+    except mysql.connector.Error:
+        return False
+
+
+def create_account(cursor: Any, account: Account) -> None:
+    """Create a user at each of its hosts, with its password."""
+    cursor.execute("SELECT VERSION()")
+    if "MariaDB" in cursor.fetchone()[0]:
+        # MariaDB writes statements to its logs as they come, passwords and all, so it gets the hash it would make.
+        digest = hashlib.sha1(hashlib.sha1(account.url.password.encode()).digest()).hexdigest()  # noqa: S324  its own scheme
+        how, secret = "IDENTIFIED BY PASSWORD", f"*{digest.upper()}"
+    else:
+        how, secret = "IDENTIFIED BY", account.url.password
+    for host in account.hosts:
+        # Both, since CREATE leaves the password of a user that exists as it was.
+        for verb in ("CREATE USER IF NOT EXISTS", "ALTER USER"):
+            cursor.execute(f"{verb} %s@%s {how} %s", (account.url.user, host, secret))
+
+
+def grants(services: Account, loggers: Account) -> list[str]:
+    """Return the statements of grants.sql for two accounts."""
+    text = re.sub(r"--[^\n]*", "", GRANTS.read_text("utf-8"))
+    text = text.replace("@SERVICES@", services.names).replace("@LOGGERS@", loggers.names)
+    return [statement.strip() for statement in text.split(";") if statement.strip()]
+
+
+def listens_here_only(cursor: Any) -> bool:
+    """Tell whether the server hears this machine alone."""
+    cursor.execute("SHOW GLOBAL VARIABLES WHERE variable_name IN ('bind_address', 'skip_networking')")
+    values = dict(cursor.fetchall())
+    return values.get("bind_address") in LOOPBACK or values.get("skip_networking") == "ON"
+
+
+# -- the settings files --------------------------------------------------------------------------------------------
+
+
+def account(
+    default: DatabaseURL, hosts: tuple[str, ...], file: Path, *, new_password: bool, door: DatabaseURL
+) -> Account:
+    """Return a user with the password in its settings file, if that works, or with a new one.
+
+    What else the file says of the address is kept: someone may have written the name by which others reach the server.
+    `door` is how this machine reaches the server to try the password.
+    """
+    url = default
+    if file.exists():
+        found = settings.load({}, (file,)).main
+        if not found.embedded:
+            if (found.kind, found.user, found.name) != (default.kind, default.user, default.name):
+                raise SettingsTaken(path=file, found=found)
+            url = found
+    tried = replace(door, user=url.user, password=url.password)
+    if new_password or not url.password or not works(tried):
+        # Passwords of this length need no rules, but a server may have some: a capital, a digit, a sign.
+        url = replace(url, password=f"{secrets.token_urlsafe(24)}-A1a")
+    return Account(url=url, hosts=hosts, file=file)
+
+
+def address(url: DatabaseURL) -> str:
+    """Return a URL as a settings file holds it, with the password."""
+    options = "&".join(f"{key}={quote(value)}" for key, value in url.options)
+    account = f"{quote(url.user, safe='')}:{quote(url.password, safe='')}"
+    return f"mysql://{account}@{url.host}:{url.port}/{url.name}" + (f"?{options}" if options else "")
+
+
+def write_settings(path: Path, url: DatabaseURL, owner: str) -> bool:
+    """Write a database's address into a settings file that only `owner` can read; return whether it changed."""
+    line = f'NEXUSCORE_DATABASE = "{address(url)}"\n'
+    old = path.read_text("utf-8") if path.exists() else ""
+    pattern = re.compile(r"^NEXUSCORE_DATABASE\s*=.*\n?", re.MULTILINE)
+    new = pattern.sub(lambda _: line, old, count=1) if pattern.search(old) else line + old
+    if new != old:
+        # Complete and closed to others before it has its name.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        Path(name).write_text(new, "utf-8")
+        Path(name).replace(path)
+    path.chmod(0o600)
+    if os.geteuid() == 0:
+        shutil.chown(path, owner)
+    return new != old
+
+
+# -- the whole -----------------------------------------------------------------------------------------------------
+
+
+def set_up(admin: DatabaseURL, folder: Path, owner: str, *, new_passwords: bool = False) -> None:
+    """Bring database, tables, users and settings files about, saying each step."""
+    local = bool(admin.options)
+    services = account(
+        replace(admin, user=SERVICES, password=""),
+        ("localhost",) if local else ("%",),
+        folder / "nexuscore.toml",
+        new_password=new_passwords,
+        door=admin,
+    )
+    here = next(
+        (name for name in (socket.getfqdn(), socket.gethostname()) if not name.startswith("localhost")), "localhost"
+    )
+    # A user at '%' does not count for connections from the server's own machine where an anonymous user exists.
+    loggers = account(
+        replace(admin, user=LOGGERS, password="", host=here if local else admin.host, options=()),
+        ("%", "localhost"),
+        folder / "nexuscore-logger.toml",
+        new_password=new_passwords,
+        door=admin,
+    )
+    step(f"Creating the database {DATABASE} and its users {SERVICES} and {LOGGERS}, where they are missing")
+    with connected(admin, database=False) as cursor:
+        cursor.execute(f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+        for one in (services, loggers):
+            create_account(cursor, one)
+    step("Creating the tables, or bringing them up to date")
+    migrate(admin)
+    step("Granting each user what it needs")
+    with connected(admin) as cursor:
+        for statement in grants(services, loggers):
+            cursor.execute(statement)
+        closed = listens_here_only(cursor)
+    for one in (services, loggers):
+        changed = write_settings(one.file, one.url, owner)
+        step(f"{'Writing' if changed else 'Keeping'} {one.file}: the address and password of the user {one.url.user}")
+        with connected(replace(admin, user=one.url.user, password=one.url.password)) as cursor:
+            cursor.execute("SELECT version_num FROM alembic_version")
+            cursor.fetchall()
+    say(f"\nThe tools and services on this machine now use this database, for users who can read {services.file}.")
+    say(f"For each microscope PC, copy {loggers.file} to it as nexuscore.toml; it may only write sessions.")
+    if new_passwords:
+        say("The passwords are new: restart the services that run, and copy the file to the PCs again.")
+    if local and closed:
+        say("The server hears this machine only. To let the microscope PCs in, set bind-address in its configuration")
+        say("(on Debian: /etc/mysql/mariadb.conf.d/50-server.cnf) and restart it.")
+
+
+def say(text: str) -> None:
+    """Print a line."""
+    print(text, flush=True)  # noqa: T201  this is a command
+
+
+def step(text: str) -> None:
+    """Print what is about to be done."""
+    say(f"==> {text}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the set-up."""
+    import mysql.connector
+
+    parser = argparse.ArgumentParser(prog="./install.sh mysql", description="Set up NexusCore's database on a server.")
+    parser.add_argument("--folder", type=Path, required=True, help="where the settings files are written")
+    parser.add_argument("--owner", required=True, help="the user who shall own them")
+    parser.add_argument("--new-passwords", action="store_true", help="replace passwords that work, too")
+    arguments = parser.parse_args(argv)
+    try:
+        admin = administrator(os.environ)
+        try:
+            with connected(admin, database=False) as cursor:
+                cursor.execute("SELECT @@port")
+                admin = replace(admin, port=int(cursor.fetchone()[0]) if admin.options else admin.port)
+        except mysql.connector.Error as error:
+            raise AdministratorRefused(where=replace(admin, name=""), reason=error) from None
+        set_up(admin, arguments.folder, arguments.owner, new_passwords=arguments.new_passwords)
+    except (NexusError, mysql.connector.Error, OSError) as error:
+        print(f"install.sh: {error}", file=sys.stderr)  # noqa: T201
+        return getattr(error, "exit_code", 1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

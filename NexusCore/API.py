@@ -1,0 +1,229 @@
+"""The façade: configuration, status and logs of this process, and their clean end.
+
+    from NexusCore import API
+
+    cfg = API.get_config("Instruments.Camera")
+    log = API.get_log("Camera")
+    status = API.get_status("Camera")
+    try:
+        ...
+    finally:
+        API.shutdown()
+
+The functions of this module act on one `App` for the process, made from the settings at first use.
+"""
+
+from __future__ import annotations
+
+import atexit
+import getpass
+import hashlib
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from NexusCore import settings as _settings
+from NexusCore.clock import SYSTEM_CLOCK, Clock
+from NexusCore.config.store import ConfigStore, Origin
+from NexusCore.config.watch import LiveConfiguration
+from NexusCore.delivery import Journal, Report, Shipper, Sink
+from NexusCore.log.handler import Log, Logs, Prefix
+from NexusCore.log.store import LogSink
+from NexusCore.settings import DatabaseURL, Settings
+from NexusCore.status.holder import StatusHolder
+from NexusCore.status.store import StatusSink
+from NexusCore.storage import Database
+
+if TYPE_CHECKING:
+    from NexusCore.config.named import NamedConfiguration
+
+SHUTDOWN_SECONDS = 3.0
+"""How long `shutdown` tries to deliver before it leaves the rest to the journal."""
+
+
+class StopEvent(threading.Event):
+    """An event that also answers to the name its method had in older programs."""
+
+    def isSet(self) -> bool:  # noqa: N802  that name
+        """Tell whether it is set."""
+        return self.is_set()
+
+
+class App:
+    """Configuration, status and logs over the databases that the settings name.
+
+    Parameters
+    ----------
+    settings
+        Where the databases are; read from the usual places if not given.
+    clock
+        Tells the time and waits.
+    tool
+        What the history of the configuration says a change was made with; this program's name if not given.
+    """
+
+    def __init__(self, settings: Settings | None = None, clock: Clock = SYSTEM_CLOCK, tool: str | None = None) -> None:
+        self.settings = settings if settings is not None else _settings.load()
+        self.clock = clock
+        self.stop_event = StopEvent()
+        self._tool = tool or _program()
+        self._lock = threading.RLock()
+        self._databases: dict[DatabaseURL, Database] = {}
+        self._shipper = Shipper(clock)
+        self._live: LiveConfiguration | None = None
+        self._logs: Logs | None = None
+        self._status_journal: Journal | None = None
+        self._channels: dict[str, StatusHolder] = {}
+
+    def database(self, url: DatabaseURL | None = None) -> Database:
+        """Return a database of the settings, the facility's own if none is given; one object for each."""
+        with self._lock:
+            url = url if url is not None else self.settings.main
+            if url not in self._databases:
+                self._databases[url] = Database(url)
+            return self._databases[url]
+
+    @property
+    def live(self) -> LiveConfiguration:
+        """The configuration that this process watches."""
+        with self._lock:
+            if self._live is None:
+                origin = Origin(_user(), socket.gethostname(), self._tool)
+                store = ConfigStore(self.database(self.settings.config), self.clock)
+                self._live = LiveConfiguration(store, origin, self.clock)
+                self.logs  # noqa: B018  what the watcher logs is to be stored too
+            return self._live
+
+    def get_config(self, root: str | None = None, version: str | None = None) -> NamedConfiguration:
+        """Return the configuration from the folder `root` down (003-20); see `NamedConfiguration`.
+
+        Raises
+        ------
+        DatabaseUnreachable, SchemaMissing, DatabaseDenied
+            If the configuration cannot be read.
+        """
+        from NexusCore.config.named import NamedConfiguration
+
+        return NamedConfiguration(self.live, root or "", version)
+
+    def get_status(self, channel: str) -> StatusHolder:
+        """Return the status channel of a name; the same object each time."""
+        with self._lock:
+            if self._status_journal is None:
+                self._status_journal = self._journal("status", self.settings.status, StatusSink())
+            if channel not in self._channels:
+                self._channels[channel] = StatusHolder(channel, self._status_journal.append, self.clock.now)
+            return self._channels[channel]
+
+    @property
+    def logs(self) -> Logs:
+        """All loggers of this process."""
+        with self._lock:
+            if self._logs is None:
+                self._logs = Logs(self._journal("log", self.settings.log, LogSink()).append)
+            return self._logs
+
+    def get_log(self, name: str, prefix: Prefix | None = None) -> Log:
+        """Return the logger of a name (003-03); `prefix`, a text or a function, goes before each message."""
+        return self.logs.get(name, prefix)
+
+    def shutdown(self, seconds: float = SHUTDOWN_SECONDS) -> Report:
+        """Stop the threads and deliver what was accepted, for at most `seconds`; the journal keeps the rest.
+
+        Returns
+        -------
+        Report
+            How many records were delivered, left in the journal, dropped.
+        """
+        self.stop_event.set()
+        with self._lock:
+            live, self._live = self._live, None
+            logs, self._logs = self._logs, None
+        if live is not None:
+            live.close()
+        report = self._shipper.stop(seconds)
+        if logs is not None:
+            logs.close()
+        for database in self._databases.values():
+            database.close()
+        return report
+
+    def _journal(self, role: str, url: DatabaseURL, sink: Sink) -> Journal:
+        # A folder for each destination: a journal that is adopted must not end up in another database.
+        place = hashlib.sha256(url.place.encode()).hexdigest()[:12]
+        journal = Journal(self.settings.home / "journal" / f"{role}-{place}", self.clock, self._shipper.wake)
+        self._shipper.add(journal, self.database(url), sink)
+        return journal
+
+
+def _program() -> str:
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    name = spec.name.removesuffix(".__main__") if spec is not None else Path(sys.argv[0] or "python").stem
+    return str(name).removeprefix("Tools.") or "python"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user in the system's list, as in some containers
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+_app: App | None = None
+_app_lock = threading.Lock()
+api_stop_event = StopEvent()
+"""Set by `shutdown`; loops of the application watch it."""
+
+
+def app() -> App:
+    """Return the process's `App`, made at first use."""
+    global _app
+    with _app_lock:
+        if _app is None:
+            _app = App()
+            _app.stop_event = api_stop_event
+        return _app
+
+
+def get_config(root: str | None = None, version: str | None = None) -> NamedConfiguration:
+    """Return the configuration from the folder `root` down; see `App.get_config`."""
+    return app().get_config(root, version)
+
+
+def get_status(channel: str) -> StatusHolder:
+    """Return a status channel; see `App.get_status`."""
+    return app().get_status(channel)
+
+
+def get_log(name: str, prefix: Prefix | None = None) -> Log:
+    """Return a logger; see `App.get_log`."""
+    return app().get_log(name, prefix)
+
+
+def shutdown(seconds: float = SHUTDOWN_SECONDS) -> Report:
+    """Stop all services of the API and deliver what was accepted; see `App.shutdown`. Sets `api_stop_event`."""
+    api_stop_event.set()
+    return _app.shutdown(seconds) if _app is not None else Report(0, 0, 0)
+
+
+def reset() -> None:
+    """Shut down and forget everything, so that the next call reads the settings anew."""
+    global _app
+    shutdown()
+    with _app_lock:
+        _app = None
+    api_stop_event.clear()
+
+
+def _at_exit(end: Callable[[], object]) -> None:
+    """Deliver what a program without `shutdown` leaves behind; briefly, since it wants to end."""
+    if not api_stop_event.is_set():
+        end()
+
+
+atexit.register(_at_exit, lambda: shutdown(2.0))

@@ -1,0 +1,130 @@
+"""The facility's instruments; the configuration, `Instruments.<pid>.*`, is their one authoritative place (001-23)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from NexusCore.config.named import NamedConfiguration
+from NexusCore.config.store import near_miss
+from NexusCore.errors import ConfigException, NoInstrumentForHost, NoSuchInstrument
+
+ROOT = "Instruments"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A microscope, as the configuration describes it now (001-24)."""
+
+    pid: str
+    """Persistent identifier; the folder's name in the configuration. It has no dots."""
+    name: str = ""
+    """What people call it; the schema's name of the instrument in a record. The pid where it isn't given."""
+    location: str = ""
+    property_tag: str = ""
+    filestore_path: str = ""
+    """Folder below which it leaves its files; relative to `Facility.data_root` (001-22)."""
+    computer_name: str = ""
+    """Host name of the PC that its users sit at."""
+    computer_ip: str = ""
+    computer_mount: str = ""
+    """Where that PC has the file store, for example ``M:/``."""
+    calendar_name: str = ""
+    calendar_url: str = ""
+    """Where people see its reservations."""
+    api_url: str = ""
+    """Where programs read its reservations: URL, or path of an iCalendar file."""
+    harvester: str = ""
+    """Kind of source behind `api_url`: ``ical``; empty for none."""
+    timezone: str = ""
+    """IANA name of the zone its PC and its calendar run on; empty for this machine's."""
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The instrument's time zone; None for this machine's.
+
+        Raises
+        ------
+        ConfigException
+            If there is no zone of that name.
+        """
+        if not self.timezone:
+            return None
+        try:
+            return ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            path = f"{ROOT}.{self.pid}.timezone"
+            raise ConfigException(
+                reason=f"{path} is '{self.timezone}', which is no time zone; it looks like Europe/Oslo"
+            ) from None
+
+
+_FIELDS = tuple(field.name for field in fields(Instrument) if field.name != "pid")
+
+
+class Instruments:
+    """Finds instruments in the configuration; always as it is at the moment.
+
+    Parameters
+    ----------
+    config
+        The configuration from its absolute root.
+    """
+
+    def __init__(self, config: NamedConfiguration) -> None:
+        self._config = config
+
+    def all(self) -> list[Instrument]:
+        """Return every instrument, in order of pid."""
+        return [self._read(pid) for pid in self._config.keys(ROOT)]
+
+    def get(self, pid: str) -> Instrument:
+        """Return one instrument.
+
+        Raises
+        ------
+        NoSuchInstrument
+            If the configuration has none of that pid.
+        """
+        known = self._config.keys(ROOT)
+        if pid not in known:
+            raise NoSuchInstrument(pid=pid, hint=near_miss(pid, known))
+        return self._read(pid)
+
+    def of_host(self, host: str) -> Instrument:
+        """Return the instrument whose PC has a host name (000-27); a domain behind it and its case don't matter.
+
+        Raises
+        ------
+        NoInstrumentForHost
+            If there is none.
+        """
+        short = host.partition(".")[0].lower()
+        for instrument in self.all():
+            if short and instrument.computer_name.partition(".")[0].lower() == short:
+                return instrument
+        raise NoInstrumentForHost(host=host)
+
+    def folder(self, instrument: Instrument) -> Path:
+        """Return the folder of an instrument's files; relative ones lie in `Facility.data_root`.
+
+        Raises
+        ------
+        ConfigException
+            If `filestore_path` isn't set.
+        """
+        if not instrument.filestore_path:
+            path = f"{ROOT}.{instrument.pid}.filestore_path"
+            raise ConfigException(reason=f"{path} is not set, so nobody knows where the instrument leaves its files")
+        return self.data_root() / Path(instrument.filestore_path).expanduser()
+
+    def data_root(self) -> Path:
+        """Return the folder that relative file store paths begin in: `Facility.data_root`, or the current one."""
+        return Path(str(self._config["Facility.data_root"] or ".")).expanduser().absolute()
+
+    def _read(self, pid: str) -> Instrument:
+        found = {name: self._config[f"{ROOT}.{pid}.{name}"] for name in _FIELDS}
+        values = {name: str(value) for name, value in found.items() if value is not None}
+        return Instrument(pid=pid, **{"name": pid, **values})

@@ -1,0 +1,193 @@
+"""Records and what became of them: where each is, and which destinations have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from NexusCore.clock import SECOND, Clock
+from NexusCore.storage import Database, Transaction
+
+
+class UploadState(StrEnum):
+    """How far a record is on its way to one destination."""
+
+    WAITING = "WAITING"
+    DONE = "DONE"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record that was built."""
+
+    id: int
+    session_id: int
+    path: str
+    """Absolute path of the XML file."""
+    title: str
+    sha256: str
+    config_revision: int
+    """Revision of the configuration it was built under."""
+    software: str
+    files: int
+    activities: int
+    built_ts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A record on its way to a destination."""
+
+    record_id: int
+    destination: str
+    state: UploadState
+    attempts: int
+    remote_id: str | None
+    """What the destination calls it."""
+    url: str | None
+    last_error: str | None
+
+
+_SELECT = """
+    SELECT r.id, r.session_id, r.path, r.title, r.sha256, r.config_revision, r.software, r.files, r.activities,
+           r.built_ts
+      FROM record r
+"""
+
+_UPLOADS = """
+    SELECT record_id, destination, state, attempts, remote_id, url, last_error FROM upload
+"""
+
+_BUILT = f"""
+    -- records whose sessions are built but not at all their destinations, oldest first
+    {_SELECT}
+      JOIN session s ON s.id = r.session_id
+     WHERE s.state = 'BUILT'
+     ORDER BY r.id
+"""
+
+_NOT_YET = """
+    -- destinations to which an attempt was made that must not be repeated yet
+    SELECT destination FROM upload WHERE record_id = :record AND state <> 'DONE' AND next_attempt_ts > :now
+"""
+
+
+class Records:
+    """The tables `record` and `upload`.
+
+    Parameters
+    ----------
+    database, clock
+        The facility's own database; the clock stamps what is written.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def writer(
+        self,
+        session_id: int,
+        *,
+        path: str,
+        title: str,
+        sha256: str,
+        config_revision: int,
+        software: str,
+        files: int,
+        activities: int,
+    ) -> Callable[[Transaction], None]:
+        """Return what writes a record's row, for `Sessions.finish`: both or neither.
+
+        A session has one record; a second build replaces it, and its uploads begin anew if the content differs.
+        """
+        columns = (
+            "session_id", "path", "title", "sha256", "config_revision", "software", "files", "activities", "built_ts",
+        )  # fmt: skip
+        row = (session_id, path, title, sha256, config_revision, software, files, activities, self._clock.now())
+
+        def write(transaction: Transaction) -> None:
+            old = transaction.one("SELECT id, sha256 FROM record WHERE session_id = :session", session=session_id)
+            transaction.upsert("record", columns, ("session_id",), [row])
+            if old is not None and old[1] != sha256:
+                transaction.run(
+                    """UPDATE upload SET state = 'WAITING', attempts = 0, next_attempt_ts = NULL
+                        WHERE record_id = :record""",
+                    record=old[0],
+                )
+
+        return write
+
+    def of_session(self, session_id: int) -> Record | None:
+        """Return a session's record, or None."""
+        with self._database.reading() as reading:
+            row = reading.one(f"{_SELECT} WHERE r.session_id = :session", session=session_id)
+        return None if row is None else Record(*row)
+
+    def to_upload(self) -> list[Record]:
+        """Return the records that not all destinations have yet, oldest first."""
+        with self._database.reading() as reading:
+            return [Record(*row) for row in reading.all(_BUILT)]
+
+    def uploads(self, record: Record) -> list[Upload]:
+        """Return how far a record is on its way to each destination that was tried."""
+        with self._database.reading() as reading:
+            rows = reading.all(f"{_UPLOADS} WHERE record_id = :record ORDER BY destination", record=record.id)
+        return [Upload(row[0], row[1], UploadState(row[2]), *row[3:]) for row in rows]
+
+    def put_off(self, record: Record) -> set[str]:
+        """Return the destinations that failed and are not to be tried again yet."""
+        with self._database.reading() as reading:
+            return {name for (name,) in reading.all(_NOT_YET, record=record.id, now=self._clock.now())}
+
+    def uploaded(self, record: Record, destination: str, remote_id: str | None, url: str | None) -> None:
+        """Note that a destination has a record."""
+        self._write(record, destination, UploadState.DONE, remote_id, url, None, None)
+
+    def failed(self, record: Record, destination: str, error: str, retry_seconds: float | None) -> None:
+        """Note that an attempt failed, and when to try again (None: not by itself)."""
+        due = self._clock.now() + int(retry_seconds * SECOND) if retry_seconds is not None else (1 << 62)
+        self._write(record, destination, UploadState.ERROR, None, None, error, due)
+
+    def complete(self, record: Record, destinations: Sequence[str]) -> bool:
+        """Mark the record's session COMPLETED if every destination has it; return whether that is so (001-54)."""
+
+        def complete(transaction: Transaction) -> bool:
+            rows = transaction.all(f"{_UPLOADS} WHERE record_id = :record AND state = 'DONE'", record=record.id)
+            if set(destinations) - {row[1] for row in rows}:
+                return False
+            transaction.run(
+                "UPDATE session SET state = 'COMPLETED' WHERE id = :id AND state = 'BUILT'", id=record.session_id
+            )
+            return True
+
+        return self._database.write(complete)
+
+    def _write(
+        self,
+        record: Record,
+        destination: str,
+        state: UploadState,
+        remote_id: str | None,
+        url: str | None,
+        error: str | None,
+        due: int | None,
+    ) -> None:
+        def write(transaction: Transaction) -> None:
+            row = transaction.one(
+                f"SELECT attempts FROM upload WHERE record_id = :record AND destination = :destination "  # noqa: S608
+                f"{transaction.dialect.for_update}",
+                record=record.id,
+                destination=destination,
+            )
+            attempts = (int(row[0]) if row else 0) + 1
+            columns = (
+                "record_id", "destination", "state", "attempts", "next_attempt_ts", "remote_id", "url", "last_error",
+                "updated_ts",
+            )  # fmt: skip
+            values = (record.id, destination, state.value, attempts, due, remote_id, url, error, self._clock.now())
+            transaction.upsert("upload", columns, ("record_id", "destination"), [values])
+
+        self._database.write(write)

@@ -1,0 +1,161 @@
+"""Reservations: who booked an instrument, when and what for, as the Harvester found them in the calendars."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from NexusCore.clock import Clock
+from NexusCore.storage import Database, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class BookedSample:
+    """A specimen named in a reservation."""
+
+    name: str | None = None
+    pid: str | None = None
+    """Persistent identifier, where the sample has one."""
+    description: str | None = None
+    elements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One booking of one instrument."""
+
+    source: str
+    """Which calendar it is from; with `uid` its key."""
+    uid: str
+    """The source's own identifier of this occurrence."""
+    instrument: str
+    """Pid."""
+    start_ts: int
+    """Microseconds since the epoch, UTC."""
+    end_ts: int
+    cancelled: bool = False
+    title: str | None = None
+    user: str | None = None
+    """Whose session it is: a name for display."""
+    user_id: str | None = None
+    """Account or e-mail address of that person."""
+    collaborators: tuple[str, ...] = ()
+    purpose: str | None = None
+    samples: tuple[BookedSample, ...] = ()
+    project: str | None = None
+    url: str | None = None
+    """Link to the reservation in its calendar."""
+    consent: bool | None = None
+    """Whether the user agreed to have a record made; None where nobody asked."""
+
+
+_KEY = ("source", "uid")
+_COLUMNS = ("source", "uid", "instrument", "start_ts", "end_ts", "cancelled", "title", "data", "fetched_ts")
+_OWN = {"source", "uid", "instrument", "start_ts", "end_ts", "cancelled", "title"}
+
+_SELECT = "SELECT source, uid, instrument, start_ts, end_ts, cancelled, title, data FROM reservation"
+
+_OVERLAPPING = f"""
+    -- live reservations of an instrument that share time with a span; bounds are half open
+    {_SELECT}
+     WHERE instrument = :instrument AND start_ts < :end AND end_ts > :start AND cancelled = 0
+     ORDER BY start_ts, uid
+"""
+
+_KNOWN = """
+    -- what a source had in a span
+    SELECT uid FROM reservation WHERE source = :source AND start_ts < :end AND end_ts > :start AND cancelled = 0
+"""
+
+
+class Reservations:
+    """The table `reservation`.
+
+    Parameters
+    ----------
+    database, clock
+        The facility's own database; the clock stamps what was fetched.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def take_over(self, source: str, start_ts: int, end_ts: int, found: Sequence[Reservation]) -> tuple[int, int]:
+        """Make the table hold what a source says about a span of time, in one transaction.
+
+        Parameters
+        ----------
+        source
+            The calendar.
+        start_ts, end_ts
+            The span that was asked for: what the table has in it and the source no longer has was cancelled.
+        found
+            What the source answered.
+
+        Returns
+        -------
+        stored, cancelled
+            How many reservations are there, and how many of the known ones have gone.
+        """
+        now = self._clock.now()
+        rows = [_row(reservation, now) for reservation in found]
+
+        def store(transaction: Transaction) -> tuple[int, int]:
+            known = {uid for (uid,) in transaction.all(_KNOWN, source=source, start=start_ts, end=end_ts)}
+            gone = sorted(known - {reservation.uid for reservation in found})
+            for uid in gone:
+                transaction.run(
+                    "UPDATE reservation SET cancelled = 1, fetched_ts = :now WHERE source = :source AND uid = :uid",
+                    now=now,
+                    source=source,
+                    uid=uid,
+                )
+            transaction.upsert("reservation", _COLUMNS, _KEY, rows)
+            return len(rows), len(gone)
+
+        return self._database.write(store)
+
+    def overlapping(self, instrument: str, start_ts: int, end_ts: int) -> list[Reservation]:
+        """Return the live reservations of an instrument that share time with a span, in order of start."""
+        with self._database.reading() as reading:
+            rows = reading.all(_OVERLAPPING, instrument=instrument, start=start_ts, end=end_ts)
+        return [_reservation(*row) for row in rows]
+
+    def for_session(self, instrument: str, start_ts: int, end_ts: int, user: str | None = None) -> Reservation | None:
+        """Return the reservation a session belongs to: the one that shares most time with it, the user's own first."""
+        found = self.overlapping(instrument, start_ts, end_ts)
+
+        def fits(one: Reservation) -> tuple[bool, int]:
+            shared = min(one.end_ts, end_ts) - max(one.start_ts, start_ts)
+            return (user is not None and user in (one.user, one.user_id), shared)
+
+        return max(found, key=fits, default=None)
+
+
+def _row(reservation: Reservation, now: int) -> tuple[Any, ...]:
+    rest = {key: value for key, value in asdict(reservation).items() if key not in _OWN}
+    return (
+        reservation.source,
+        reservation.uid,
+        reservation.instrument,
+        reservation.start_ts,
+        reservation.end_ts,
+        int(reservation.cancelled),
+        reservation.title,
+        json.dumps(rest, ensure_ascii=False),
+        now,
+    )
+
+
+def _reservation(
+    source: str, uid: str, instrument: str, start: int, end: int, cancelled: int, title: str | None, data: str
+) -> Reservation:
+    rest = json.loads(data)
+    rest["collaborators"] = tuple(rest["collaborators"])
+    rest["samples"] = tuple(
+        BookedSample(**{**sample, "elements": tuple(sample["elements"])}) for sample in rest["samples"]
+    )
+    return Reservation(source, uid, instrument, start, end, bool(cancelled), title, **rest)

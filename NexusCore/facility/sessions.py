@@ -1,0 +1,412 @@
+"""Sessions at the instruments: START, END and what becomes of them; one transaction per step.
+
+Promises
+--------
+* An instrument has at most one open session; of two simultaneous starts, one is refused.
+* END and the change of state happen together or not at all; ending twice is the same as ending once.
+* A session is claimed by one Builder at a time, for as long as its lease runs.
+* Events are ordered by their number; a clock set back cannot disturb them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from NexusCore.clock import SECOND, Clock, to_datetime
+from NexusCore.config.store import near_miss
+from NexusCore.errors import DatabaseRefused, NoSuchSession, SessionOpen
+from NexusCore.storage import Database, Transaction
+
+
+class State(StrEnum):
+    """What is to be done with a session, or was."""
+
+    WAITING_FOR_END = "WAITING_FOR_END"
+    TO_BE_BUILT = "TO_BE_BUILT"
+    BUILDING = "BUILDING"
+    BUILT = "BUILT"
+    COMPLETED = "COMPLETED"
+    NO_FILES_FOUND = "NO_FILES_FOUND"
+    NO_CONSENT = "NO_CONSENT"
+    ERROR = "ERROR"
+
+
+class EventType(StrEnum):
+    """What can happen in a session."""
+
+    START = "START"
+    END = "END"
+    PAUSE = "PAUSE"
+    RESUME = "RESUME"
+    RECORD_GENERATION = "RECORD_GENERATION"
+    NOTE = "NOTE"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session as it is now."""
+
+    id: int
+    identifier: str
+    """UUID4 from the logger, or what another system calls it; at most 255 characters."""
+    instrument: str
+    """Pid."""
+    user: str
+    """Account at the instrument's PC; often a shared one."""
+    state: State
+    start_ts: int
+    """Microseconds since the epoch, UTC."""
+    end_ts: int | None
+    attempts: int
+    """How often a Builder has tried to make the record."""
+    last_error: str | None
+
+    @property
+    def start(self) -> datetime:
+        """Start, aware, UTC."""
+        return to_datetime(self.start_ts)
+
+    @property
+    def end(self) -> datetime | None:
+        """End, aware, UTC; None while the session is open."""
+        return None if self.end_ts is None else to_datetime(self.end_ts)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a session."""
+
+    id: int
+    type: EventType
+    ts: int
+    user: str
+    host: str
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who reports an event, from where; the clock of that machine is not trusted, only measured (000-46)."""
+
+    user: str
+    host: str
+    zone: str = ""
+    """IANA name or offset of the client's time zone."""
+    clock_offset: int | None = None
+    """Microseconds that its clock is ahead of ours, where it was measured."""
+
+
+_SELECT = "SELECT id, identifier, instrument, user, state, start_ts, end_ts, attempts, last_error FROM session"
+
+_WAITING = f"""
+    -- sessions that a Builder may take: ended, due, and not held by a living one; oldest first
+    {_SELECT}
+     WHERE (state = 'TO_BE_BUILT' AND (next_attempt_ts IS NULL OR next_attempt_ts <= :now))
+        OR (state = 'ERROR' AND next_attempt_ts <= :now)
+        OR (state = 'BUILDING' AND lease_until < :now)
+     ORDER BY end_ts, id
+     LIMIT :count
+"""
+
+_EVENTS = "SELECT id, event_type, ts, user, host, detail FROM session_event WHERE session_id = :session ORDER BY id"
+
+
+class Sessions:
+    """The tables `session` and `session_event`.
+
+    Parameters
+    ----------
+    database
+        The facility's own database.
+    clock
+        Gives the time of START and END: that of the machine this runs on.
+    new_identifier
+        Makes identifiers; UUID4 (000-44).
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        new_identifier: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_identifier = new_identifier
+
+    # -- at the instrument -------------------------------------------------------------------------------------------
+
+    def start(self, instrument: str, client: Client, identifier: str | None = None, ts: int | None = None) -> Session:
+        """Open a session (000-32).
+
+        Parameters
+        ----------
+        instrument
+            Pid.
+        client
+            Who starts it.
+        identifier
+            Its name; a new UUID4 if not given. Starting one that exists is the same as having started it once.
+        ts
+            When it started; now, if not given.
+
+        Raises
+        ------
+        SessionOpen
+            If another session is open on the instrument.
+        """
+        name = identifier or self._new_identifier()
+        try:
+            return self._database.write(lambda transaction: self._start(transaction, instrument, client, name, ts))
+        except DatabaseRefused:
+            # Another start came first, and the key that allows one open session has refused ours.
+            other = self.open_on(instrument)
+            if other is None:
+                raise
+            raise _still_open(other) from None
+
+    def end(self, identifier: str, client: Client, ts: int | None = None) -> Session:
+        """Close a session: END, and the state TO_BE_BUILT, together (000-39). One that has ended stays as it is.
+
+        Raises
+        ------
+        NoSuchSession
+            If there is none of that name.
+        """
+        return self._database.write(lambda transaction: self._end(transaction, identifier, client, ts))
+
+    def restart(self, instrument: str, client: Client) -> Session:
+        """End the session that is open on an instrument, if any, and start a new one, in one transaction (000-21)."""
+        name = self._new_identifier()
+
+        def restart(transaction: Transaction) -> Session:
+            open_one = self._open_on(transaction, instrument, lock=True)
+            if open_one is not None:
+                self._end(transaction, open_one.identifier, client, None)
+            return self._start(transaction, instrument, client, name, None)
+
+        return self._database.write(restart)
+
+    def note(self, identifier: str, client: Client, text: str, event: EventType = EventType.NOTE) -> None:
+        """Write an event with a text into the session's log."""
+
+        def note(transaction: Transaction) -> None:
+            session = self._find(transaction, identifier)
+            self._event(transaction, session.id, event, client, self._clock.now(), text)
+
+        self._database.write(note)
+
+    def open_on(self, instrument: str) -> Session | None:
+        """Return the session that is open on an instrument, or None (000-28)."""
+        with self._database.reading() as reading:
+            return self._open_on(reading, instrument)
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def get(self, identifier: str) -> Session:
+        """Return a session.
+
+        Raises
+        ------
+        NoSuchSession
+            If there is none of that name.
+        """
+        with self._database.reading() as reading:
+            return self._find(reading, identifier)
+
+    def newest(self, instrument: str | None = None, state: State | None = None, count: int = 20) -> list[Session]:
+        """Return the newest sessions, newest first; of one instrument, or in one state, if given."""
+        condition = "(:instrument IS NULL OR instrument = :instrument) AND (:state IS NULL OR state = :state)"
+        sql = f"{_SELECT} WHERE {condition} ORDER BY id DESC LIMIT :count"
+        with self._database.reading() as reading:
+            return [_session(row) for row in reading.all(sql, instrument=instrument, state=state, count=count)]
+
+    def events(self, session: Session) -> list[Event]:
+        """Return what happened in a session, in order."""
+        with self._database.reading() as reading:
+            rows = reading.all(_EVENTS, session=session.id)
+        return [Event(int(row[0]), EventType(row[1]), *row[2:]) for row in rows]
+
+    # -- building ----------------------------------------------------------------------------------------------------
+
+    def claim(self, client: Client, owner: str, lease_seconds: float) -> Session | None:
+        """Take the session that has waited longest, for building; None if none waits.
+
+        Writes its RECORD_GENERATION event in the same transaction (001-16): one for each attempt.
+
+        Parameters
+        ----------
+        client
+            Who builds, for the event.
+        owner
+            Name of this Builder, unique among all.
+        lease_seconds
+            How long it has the session for itself; `renew` extends it.
+        """
+
+        def claim(transaction: Transaction) -> Session | None:
+            now = self._clock.now()
+            row = transaction.one(f"{_WAITING} {transaction.dialect.skip_locked}", now=now, count=1)
+            if row is None:
+                return None
+            session = _session(row)
+            transaction.run(
+                """UPDATE session SET state = 'BUILDING', lease_owner = :owner, lease_until = :until,
+                          attempts = attempts + 1, next_attempt_ts = NULL
+                    WHERE id = :id""",
+                owner=owner,
+                until=now + int(lease_seconds * SECOND),
+                id=session.id,
+            )
+            self._event(transaction, session.id, EventType.RECORD_GENERATION, client, now, None)
+            return self._find(transaction, session.identifier)
+
+        return self._database.write(claim)
+
+    def renew(self, session: Session, owner: str, lease_seconds: float) -> bool:
+        """Extend the lease; return whether the session is still this Builder's."""
+        until = self._clock.now() + int(lease_seconds * SECOND)
+
+        def renew(transaction: Transaction) -> bool:
+            held = self._held(transaction, session, owner)
+            if held:
+                transaction.run("UPDATE session SET lease_until = :until WHERE id = :id", until=until, id=session.id)
+            return held
+
+        return self._database.write(renew)
+
+    def finish(
+        self,
+        session: Session,
+        owner: str,
+        state: State,
+        error: str | None = None,
+        retry_seconds: float | None = None,
+        also: Callable[[Transaction], None] | None = None,
+    ) -> bool:
+        """Give a claimed session back in a new state, in one transaction with what `also` writes.
+
+        Parameters
+        ----------
+        session, owner
+            As they were claimed.
+        state
+            The outcome; TO_BE_BUILT to leave it as if it hadn't been claimed.
+        error
+            A sentence for the operators.
+        retry_seconds
+            When to try again, from now; None for never (unless the state itself asks for it).
+
+        Returns
+        -------
+        bool
+            False if the lease had run out and another has taken over; nothing is written then.
+        """
+        due = None if retry_seconds is None else self._clock.now() + int(retry_seconds * SECOND)
+
+        def finish(transaction: Transaction) -> bool:
+            if not self._held(transaction, session, owner):
+                return False
+            transaction.run(
+                """UPDATE session SET state = :state, last_error = :error, next_attempt_ts = :due,
+                          lease_owner = NULL, lease_until = NULL
+                    WHERE id = :id""",
+                state=state,
+                error=error,
+                due=due,
+                id=session.id,
+            )
+            if also is not None:
+                also(transaction)
+            return True
+
+        return self._database.write(finish)
+
+    # -- inside a transaction ------------------------------------------------------------------------------------------
+
+    def _start(
+        self, transaction: Transaction, instrument: str, client: Client, identifier: str, ts: int | None
+    ) -> Session:
+        row = transaction.one(f"{_SELECT} WHERE identifier = :identifier", identifier=identifier)
+        if row is not None:
+            return _session(row)
+        other = self._open_on(transaction, instrument)
+        if other is not None:
+            raise _still_open(other)
+        now = self._clock.now() if ts is None else ts
+        session_id = transaction.insert(
+            "session",
+            identifier=identifier,
+            instrument=instrument,
+            user=client.user,
+            state=State.WAITING_FOR_END.value,
+            start_ts=now,
+            open_on=instrument,
+            attempts=0,
+        )
+        self._event(transaction, session_id, EventType.START, client, now, None)
+        return self._find(transaction, identifier)
+
+    def _end(self, transaction: Transaction, identifier: str, client: Client, ts: int | None) -> Session:
+        session = self._find(transaction, identifier, lock=True)
+        if session.state is not State.WAITING_FOR_END:
+            return session
+        now = max(self._clock.now() if ts is None else ts, session.start_ts)
+        transaction.run(
+            "UPDATE session SET state = 'TO_BE_BUILT', end_ts = :now, open_on = NULL WHERE id = :id",
+            now=now,
+            id=session.id,
+        )
+        self._event(transaction, session.id, EventType.END, client, now, None)
+        return self._find(transaction, identifier)
+
+    def _event(
+        self, transaction: Transaction, session_id: int, event: EventType, client: Client, ts: int, detail: str | None
+    ) -> None:
+        transaction.insert(
+            "session_event",
+            session_id=session_id,
+            event_type=event.value,
+            ts=ts,
+            user=client.user,
+            host=client.host,
+            zone=client.zone,
+            clock_offset=client.clock_offset,
+            detail=detail,
+        )
+
+    def _find(self, transaction: Transaction, identifier: str, *, lock: bool = False) -> Session:
+        suffix = transaction.dialect.for_update if lock else ""
+        row = transaction.one(f"{_SELECT} WHERE identifier = :identifier {suffix}", identifier=identifier)
+        if row is None:
+            known = [one for (one,) in transaction.all("SELECT identifier FROM session ORDER BY id DESC LIMIT 200")]
+            raise NoSuchSession(identifier=identifier, hint=near_miss(identifier, known))
+        return _session(row)
+
+    def _open_on(self, transaction: Transaction, instrument: str, *, lock: bool = False) -> Session | None:
+        suffix = transaction.dialect.for_update if lock else ""
+        row = transaction.one(f"{_SELECT} WHERE open_on = :instrument {suffix}", instrument=instrument)
+        return None if row is None else _session(row)
+
+    def _held(self, transaction: Transaction, session: Session, owner: str) -> bool:
+        row = transaction.one(
+            f"SELECT lease_owner FROM session WHERE id = :id {transaction.dialect.for_update}",  # noqa: S608
+            id=session.id,
+        )
+        return row is not None and row[0] == owner
+
+
+def _session(row: tuple[object, ...]) -> Session:
+    id_, identifier, instrument, user, state, start_ts, end_ts, attempts, last_error = row
+    return Session(
+        id_, identifier, instrument, user, State(state), start_ts, end_ts, attempts, last_error  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def _still_open(session: Session) -> SessionOpen:
+    since = session.start.astimezone().strftime("%Y-%m-%d %H:%M")
+    return SessionOpen(instrument=session.instrument, since=since, user=session.user, identifier=session.identifier)

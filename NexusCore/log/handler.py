@@ -1,0 +1,126 @@
+"""`get_log`: loggers of the standard library, in a hierarchy of their own, whose records go to the journal.
+
+Nothing of the application's own logging is touched: no global logger class, no handler on the root logger.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+
+from NexusCore.log.record import SESSION, message_of, traceback_of
+
+Prefix = str | Callable[[], str]
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Log(logging.Logger):
+    """A logger as `get_log` returns it; see `logging.Logger` for its methods.
+
+    `logging.Logger.exception` also stores the stack trace (003-55).
+    """
+
+    prefix: Prefix | None = None
+
+    def makeRecord(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: N802  the standard library's name
+        """Make the record, with the logger's prefix before the message."""
+        record = super().makeRecord(*args, **kwargs)
+        if self.prefix is not None:
+            prefix = self.prefix() if callable(self.prefix) else self.prefix
+            # With arguments the message is a format, in which a % of the prefix would be read as a placeholder.
+            record.msg = (prefix.replace("%", "%%") if record.args else prefix) + str(record.msg)
+        return record
+
+
+class JournalHandler(logging.Handler):
+    """Writes each record to the journal, in the thread that logs.
+
+    Parameters
+    ----------
+    append
+        Takes an encoded record; safe to call from all threads.
+    """
+
+    def __init__(self, append: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._append = append
+        self._host = socket.gethostname()
+
+    def createLock(self) -> None:  # noqa: N802  the standard library's name
+        """Do without the handler's lock: the journal has its own."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record. Never raises: what cannot be encoded is written with its odd characters escaped."""
+        tb = traceback_of(record) if record.exc_info or record.stack_info or record.exc_text else None
+        fields = (
+            int(record.created * 1_000_000),
+            record.levelno,
+            record.name,
+            record.module,
+            record.lineno,
+            record.funcName,
+            self._host,
+            record.process,
+            record.threadName,
+            message_of(record),
+            tb,
+            SESSION.get(),
+        )
+        try:
+            payload = _encode(fields)
+        except UnicodeEncodeError:  # lone surrogates, as in file names of unknown encoding
+            payload = _encode(tuple(_escaped(field) if isinstance(field, str) else field for field in fields))
+        self._append(payload)
+
+
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class Logs:
+    """All loggers of a process.
+
+    Parameters
+    ----------
+    append
+        Where encoded records go.
+    """
+
+    def __init__(self, append: Callable[[bytes], None]) -> None:
+        self.root = Log("root", logging.DEBUG)
+        self.handler = JournalHandler(append)
+        self.root.addHandler(self.handler)
+        self._manager = logging.Manager(cast(logging.RootLogger, self.root))  # any logger can be a root
+        self._manager.setLoggerClass(Log)
+        self._routed: list[logging.Logger] = []
+        self.route("NexusCore")
+
+    def get(self, name: str, prefix: Prefix | None = None) -> Log:
+        """Return the logger of a name; with a prefix, one whose messages begin with it."""
+        log = self._manager.getLogger(name)
+        if prefix is not None:
+            prefixed = Log(name)
+            prefixed.parent, prefixed.manager, prefixed.prefix = self.root, self._manager, prefix
+            return prefixed
+        return cast(Log, log)  # the manager makes them of our class
+
+    def route(self, name: str, level: int = logging.NOTSET) -> None:
+        """Have the records of a library's logger, and of those below it, stored too."""
+        logger = logging.getLogger(name)
+        if self.handler not in logger.handlers:
+            logger.addHandler(self.handler)
+            self._routed.append(logger)
+        if level:
+            logger.setLevel(level)
+
+    def close(self) -> None:
+        """Take the handler back from the libraries' loggers."""
+        for logger in self._routed:
+            logger.removeHandler(self.handler)
+        self._routed.clear()

@@ -1,0 +1,201 @@
+"""The frame every service runs in: its loop, signals, heartbeat and exit codes.
+
+Promises
+--------
+* SIGTERM and SIGINT end it within two seconds, its last log lines delivered (or in the journal, when the database is
+  away).
+* A pass that fails is logged, and the next one comes: only a mistake in the settings ends a service.
+* ``--once`` makes one pass and returns 0 if all went well or there was nothing to do, else what the error says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import ClassVar
+
+from NexusCore.API import App
+from NexusCore.clock import Clock
+from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, DatabaseUnreachable, NexusError
+from NexusCore.facility.sessions import Client
+
+HEARTBEAT_SECONDS = 10.0
+EXPIRE_SECONDS = 30.0
+"""After this long without a heartbeat a service's state counts as stale."""
+STOP_SECONDS = 1.2
+"""How long the end of a service may spend on delivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one round of a service came to."""
+
+    done: int = 0
+    failed: int = 0
+
+
+class Service(ABC):
+    """A service: subclasses say what one pass does.
+
+    Its settings are read from `Services.<name>.*` at each pass, its state is on the status channel of its name, and it
+    logs under it.
+
+    Parameters
+    ----------
+    app
+        Configuration, status and logs.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.config = app.get_config(f"Services.{self.name}")
+        self.log = app.get_log(self.name)
+        self.status = app.get_status(self.name)
+        self.config.set_default("interval", 10.0, comment="Seconds between two passes.", minimum=0.1, maximum=86_400)
+        self.client = Client(user=self.name, host=socket.gethostname())
+        self._state = self.status.new("state", expire_time=EXPIRE_SECONDS)
+
+    @abstractmethod
+    def once(self) -> Pass:
+        """Do what there is to do now; look at `stopping` between steps."""
+
+    @classmethod
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of this service's own."""
+
+    def take_arguments(self, arguments: argparse.Namespace) -> None:
+        """Take over the arguments of this service's own."""
+
+    def close(self) -> None:
+        """Release what the service holds, quickly."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the service has been told to end."""
+        return self.app.stop_event.is_set()
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the application."""
+        return self.app.clock
+
+    @contextlib.contextmanager
+    def state(self, text: str) -> Iterator[None]:
+        """Show `text` as the service's state while the block runs."""
+        before = self._state.get_value()
+        self._state.set_value(text)
+        try:
+            yield
+        finally:
+            self._state.set_value(before)
+
+    def run(self, *, once: bool) -> int:
+        """Run until told to end, or one pass; return the exit code."""
+        self.log.info("%s starts, process %d, on %s", self.name, os.getpid(), self.app.database())
+        self._state.set_value("idle")
+        beat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        beat.start()
+        code = EXIT_OK
+        try:
+            while not self.stopping:
+                code = self._pass(once)
+                if once:
+                    break
+                self.clock.wait(self.app.stop_event, float(self.config["interval"] or 10.0))
+        finally:
+            with contextlib.suppress(NexusError):
+                self.close()
+            self._state.set_value("stopped")
+            self.log.info("%s ends", self.name)
+        return code
+
+    def _pass(self, once: bool) -> int:
+        try:
+            result = self.once()
+        except NexusError as error:
+            if once:
+                raise
+            # The database being away is no fault of the pass; anything else is for the operators.
+            self.log.log(logging.WARNING if isinstance(error, DatabaseUnreachable) else logging.ERROR, "%s", error)
+            return error.exit_code
+        except Exception:
+            # The edge of the service: a fault of ours must not end what keeps a facility's records.
+            self.log.exception("A pass of %s failed", self.name)
+            return EXIT_FAILURE
+        return EXIT_FAILURE if result.failed else EXIT_OK
+
+    def _beat(self) -> None:
+        while not self.clock.wait(self.app.stop_event, HEARTBEAT_SECONDS):
+            self._state.set_value(self._state.get_value(), force_update=True)
+
+
+def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
+    """Run a service from the command line; return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m Services.{service.name}",
+        description=(sys.modules[service.__module__].__doc__ or "").split("\n\n")[0],
+    )
+    parser.add_argument("--once", action="store_true", help="make one pass and end")
+    service.add_arguments(parser)
+    arguments = parser.parse_args(argv)
+    app: App | None = None
+    interrupted = threading.Event()
+    try:
+        app = App(tool=f"Services.{service.name}")
+        _on_signals(app, interrupted)
+        app.logs.root.addHandler(_console())
+        running = service(app)
+        running.take_arguments(arguments)
+        _notify("READY=1")
+        code = running.run(once=arguments.once)
+    except NexusError as error:
+        if app is not None:
+            with contextlib.suppress(NexusError):
+                app.get_log(service.name).error("%s", error)
+        print(f"{service.name}: {error}", file=sys.stderr)  # noqa: T201  the operator's terminal
+        code = error.exit_code
+    finally:
+        if app is not None:
+            app.shutdown(STOP_SECONDS)
+    return EXIT_INTERRUPTED if interrupted.is_set() and arguments.once else code
+
+
+def _on_signals(app: App, interrupted: threading.Event) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            interrupted.set()
+        app.stop_event.set()
+
+    handler: Callable[[int, FrameType | None], None] = end
+    signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGINT, handler)
+
+
+def _console() -> logging.Handler:
+    """Return a handler for the terminal, or for the system's journal of whoever started the service."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.INFO)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    return handler
+
+
+def _notify(message: str) -> None:
+    """Tell the init system (sd_notify protocol), where there is one that listens."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(1.0)
+            sock.connect("\0" + address[1:] if address.startswith("@") else address)
+            sock.sendall(message.encode())

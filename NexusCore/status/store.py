@@ -1,0 +1,99 @@
+"""Status in the database: how changes get in, and how a reader finds what is now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from NexusCore.clock import SECOND
+from NexusCore.storage import Database, Transaction
+
+_decode = msgspec.msgpack.Decoder(tuple).decode
+
+_ITEMS = """
+    -- the items of a channel
+    SELECT i.name, i.id FROM status_item i JOIN status_channel c ON c.id = i.channel_id WHERE c.name = :channel
+"""
+
+_LATEST = """
+    -- what is now, without reading history
+    SELECT c.name, i.name, l.value, l.ts, l.expires
+      FROM status_latest l
+      JOIN status_item i ON i.id = l.item_id
+      JOIN status_channel c ON c.id = i.channel_id
+     ORDER BY c.name, i.name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusSample:
+    """A value of a status element at a time."""
+
+    channel: str
+    name: str
+    value: str | None
+    ts: int
+    """Microseconds since the epoch, UTC."""
+    expires: int | None
+    """When the value counts as stale, in the same unit; None for never."""
+
+
+def short_line(sample: StatusSample) -> str:
+    """Return a sample as one line, in local time: ``Tue Aug 2 11:44:23 2016 [UnitTest] runner4 = 98`` (003-52)."""
+    when = time.localtime(sample.ts // SECOND)
+    date = f"{time.strftime('%a %b', when)} {when.tm_mday} {time.strftime('%H:%M:%S %Y', when)}"
+    return f"{date} [{sample.channel}] {sample.name} = {sample.value}"
+
+
+class StatusSink:
+    """Puts changes from a journal into `status_sample` and `status_latest`."""
+
+    def __init__(self) -> None:
+        self._items: dict[tuple[str, str], int] = {}
+
+    def prepare(self, database: Database, payloads: Sequence[bytes]) -> None:
+        """Make the channels and items that are new, and learn their ids."""
+        unknown = {(channel, name) for _, channel, name, _, _ in map(_decode, payloads)} - self._items.keys()
+        for channel in sorted({channel for channel, _ in unknown}):
+            names = sorted(name for one, name in unknown if one == channel)
+            self._learn(database, channel, names)
+
+    def _learn(self, database: Database, channel: str, names: Sequence[str]) -> None:
+        def learn(transaction: Transaction) -> list[tuple[str, int]]:
+            known: dict[str, int] = dict(transaction.all(_ITEMS, channel=channel))
+            missing = [name for name in names if name not in known]
+            if missing:
+                transaction.insert_new("status_channel", ("name",), [(channel,)])
+                row = transaction.one("SELECT id FROM status_channel WHERE name = :channel", channel=channel)
+                assert row is not None, "the channel was made just now"  # noqa: S101
+                rows = [(row[0], name) for name in missing]
+                transaction.insert_new("status_item", ("channel_id", "name"), rows)
+                known = dict(transaction.all(_ITEMS, channel=channel))
+            return [(name, known[name]) for name in names]
+
+        # Only after the commit: an id of a transaction that was rolled back must not be remembered.
+        self._items.update({(channel, name): item for name, item in database.write(learn)})
+
+    def write(self, transaction: Transaction, payloads: Sequence[bytes]) -> None:
+        """Insert the changes; the newest of each item becomes what is now."""
+        rows = [
+            (self._items[channel, name], ts, value, expires)
+            for ts, channel, name, value, expires in map(_decode, payloads)
+        ]
+        columns = ("item_id", "ts", "value", "expires")
+        transaction.insert_many("status_sample", columns, rows)
+        latest: dict[int, tuple[int, int, str | None, int | None]] = {}
+        for row in rows:
+            if row[0] not in latest or row[1] >= latest[row[0]][1]:
+                latest[row[0]] = row
+        # In the order of items, so that processes writing the same ones wait for each other instead of deadlocking.
+        transaction.upsert("status_latest", columns, ("item_id",), sorted(latest.values()), newer="ts")
+
+
+def latest(database: Database) -> list[StatusSample]:
+    """Return the newest value of every item."""
+    with database.reading() as reading:
+        return [StatusSample(*row) for row in reading.all(_LATEST)]

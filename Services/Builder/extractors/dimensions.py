@@ -1,0 +1,54 @@
+"""What a signal's axes say: its shape, its pixels, its energy range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from Services.Builder.extractors.kinds import Kind
+from Services.Builder.extractors.quantities import quantity, rounded
+from Services.Builder.extractors.signal import SPECTRAL, Axis, Signal
+from Services.Builder.model import Quantity
+
+_SIZES = {"length": "Pixel Size", "reciprocal": "Reciprocal Pixel Size", "angle": "Angular Pixel Size"}
+_RANGES = {"energy": "Energy Range", "wavelength": "Wavelength Range", "wavenumber": "Raman Shift Range"}
+
+
+def measures(signal: Signal, kind: Kind) -> dict[str, Quantity]:
+    """Return the quantities that follow from the axes, by display name."""
+    found: dict[str, Quantity | None] = {"Data Shape": quantity("Data Shape", shape_text(signal, kind))}
+    if len(kind.measured) == 2:
+        found.update(_sizes([signal.axes[index] for index in kind.measured], _SIZES))
+    if kind.layout in ("spectrum image", "4D"):
+        found.update(_sizes([signal.axes[index] for index in kind.scanned[-2:]], {"length": "Step Size"}))
+    if len(kind.measured) == 1:
+        found.update(_spectral(signal.axes[kind.measured[0]]))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def shape_text(signal: Signal, kind: Kind) -> str:
+    """Return the shape as a person says it: width × height, scanned points before what was measured in each."""
+    order = [*reversed(kind.scanned), *reversed(kind.measured)]
+    return " × ".join(str(signal.axes[index].size) for index in order) or "1"
+
+
+def _sizes(axes: Iterable[Axis], names: dict[str, str]) -> dict[str, Quantity | None]:
+    vertical, *rest = axes
+    horizontal = rest[0] if rest else vertical
+    name = names.get(horizontal.dimension)
+    if not name or horizontal.scale == 0:
+        return {}
+    found = {name: quantity(name, abs(horizontal.scale), horizontal.unit)}
+    if vertical.unit != horizontal.unit or abs(vertical.scale / horizontal.scale - 1) > 0.01:
+        found[f"{name} Y"] = quantity(f"{name} Y", abs(vertical.scale), vertical.unit)
+    return found
+
+
+def _spectral(axis: Axis) -> dict[str, Quantity | None]:
+    if axis.dimension not in SPECTRAL:
+        return {}
+    first, last = (rounded(float(f"{end:.6g}")) for end in axis.ends)
+    name = _RANGES[axis.dimension]
+    found = {name: quantity(name, f"{first} to {last} {axis.unit or ''}".strip())}
+    if axis.dimension == "energy" and axis.values is None:
+        found["Dispersion"] = quantity("Dispersion", abs(axis.scale), axis.unit)
+    return found

@@ -1,0 +1,58 @@
+"""Reads pictures with Pillow, with what the camera or program noted in EXIF."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image
+from PIL import __version__ as version
+
+from Services.Builder.extractors.quantities import quantity
+from Services.Builder.extractors.signal import Axis, Reading, Signal
+
+_NAMES = {"JPEG": "JPEG image", "PNG": "PNG image", "BMP": "bitmap image", "GIF": "GIF image"}
+
+
+def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
+    """Read the picture's first frame and its EXIF entries."""
+    with Image.open(path) as picture:
+        exif = picture.getexif()
+        frames = getattr(picture, "n_frames", 1)
+        name = _NAMES.get(picture.format or "", f"{picture.format} image")
+        pixels = _pixels(picture)
+    told = {
+        "Instrument": exif.get(ExifTags.Base.Model),
+        "Operator": exif.get(ExifTags.Base.Artist),
+        "Software": exif.get(ExifTags.Base.Software),
+        "Frames": frames if frames > 1 else None,
+    }
+    found = {key: quantity(key, value) for key, value in told.items()}
+    axes = (Axis(pixels.shape[0], "y"), Axis(pixels.shape[1], "x"))
+    tags = {ExifTags.TAGS.get(key, str(key)): value for key, value in exif.items()}
+    return Reading(
+        format=name,
+        reader=f"Pillow {version}",
+        signals=(Signal(pixels, axes, original_metadata=tags),),
+        meta={key: value for key, value in found.items() if value is not None},
+        acquired=_taken(exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)),
+    )
+
+
+def _pixels(picture: Image.Image) -> np.ndarray:
+    if picture.mode in ("L", "I;16", "I", "F"):
+        return np.asarray(picture)
+    if picture.mode == "1":
+        return np.asarray(picture.convert("L"))
+    colours = np.ascontiguousarray(np.asarray(picture.convert("RGB")))
+    return colours.view([("R", "u1"), ("G", "u1"), ("B", "u1")])[..., 0]
+
+
+def _taken(text: object) -> datetime | None:
+    """Read EXIF's own way of writing a time, which is that of the camera's clock."""
+    try:
+        return datetime.strptime(str(text), "%Y:%m:%d %H:%M:%S").astimezone()
+    except ValueError:
+        return None

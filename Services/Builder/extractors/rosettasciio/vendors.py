@@ -1,0 +1,224 @@
+"""What single vendors' files hold beyond the conventions, and where their readers keep to other units.
+
+A `Profile` per program that writes the files. The paths are those of the reader's original metadata; the units are the
+vendor's, each from the file format's description or, where there is none, from files whose values are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from Services.Builder.extractors.quantities import quantity
+from Services.Builder.extractors.rosettasciio.conventions import Rule
+from Services.Builder.extractors.tree import lookup
+from Services.Builder.model import Quantity
+
+Tree = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Facts about the files of one program."""
+
+    plugin: str
+    """Name of the RosettaSciIO reader."""
+    holds: str | None = None
+    """Path that the original metadata must have, where one reader serves several vendors."""
+    root: tuple[str, ...] = ("",)
+    """Where the rules begin; the first that is there."""
+    column: str | None = None
+    """Kind of microscope, where the program serves only that."""
+    units: Mapping[str, str | None] = field(default_factory=dict)
+    """Units of values in the converted metadata that the reader left as the vendor wrote them; None: not to be shown."""
+    rules: tuple[Rule, ...] = ()
+    special: Callable[[Tree], dict[str, Quantity | None]] | None = None
+    """What takes more than a rule."""
+    acquired: Callable[[Tree], datetime | None] | None = None
+    """Time of acquisition, where the file holds a better one than the reader returns."""
+
+    def tree(self, original: Tree) -> Tree | None:
+        """Return the part of the original metadata the rules are for; None if the file is not of this program."""
+        if self.holds and lookup(original, self.holds) is None:
+            return None
+        for root in self.root:
+            branch = lookup(original, root) if root else original
+            if isinstance(branch, Mapping):
+                return branch
+        return None
+
+
+def _stage(unit: str) -> dict[str, str | None]:
+    return {"Stage.x": unit, "Stage.y": unit, "Stage.z": unit}
+
+
+def _unix(seconds: object) -> datetime | None:
+    try:
+        value = float(str(seconds))
+        return datetime.fromtimestamp(value, UTC) if value > 0 else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+# -- Gatan DigitalMicrograph ----------------------------------------------------------------------------------------
+
+
+def _gatan_time(tags: Tree) -> datetime | None:
+    """Read Windows' clock: 100 ns since 1601, UTC; the date beside it is local and ambiguous (8/7/2019)."""
+    ticks = lookup(tags, "DataBar.Acquisition Time (OS)")
+    if lookup(tags, "SI.Acquisition.Date") is not None or not isinstance(ticks, int | float) or ticks < 1e17:
+        return None
+    return (datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks / 10)).replace(microsecond=0)
+
+
+_GATAN = Profile(
+    plugin="DigitalMicrograph",
+    root=("ImageList.TagGroup0.ImageTags.source.Tags at creation", "ImageList.TagGroup0.ImageTags"),
+    rules=(
+        Rule("DataBar.Signal Name", "Detector"),
+        Rule("EDS.Detector Info.Detector type", "Detector"),
+        Rule("Acquisition.Device.Name", "Detector"),
+        Rule("DataBar.Device Name", "Detector"),
+        Rule("SI.Acquisition.Pixel time (s)", "Dwell Time", "s"),
+        Rule("DataBar.Exposure Time (s)", "Exposure Time", "s"),
+        Rule("Acquisition.Parameters.High Level.Binning", "Binning"),
+        Rule("Microscope Info.Illumination Mode", "Illumination Mode"),
+        Rule("Microscope Info.Imaging Mode", "Imaging Mode"),
+        Rule("Microscope Info.Cs(mm)", "Spherical Aberration", "mm"),
+        Rule("Microscope Info.Emission Current (µA)", "Emission Current", "µA"),
+    ),
+    acquired=_gatan_time,
+)
+
+# -- Thermo Fisher Velox: SI units throughout ---------------------------------------------------------------------------
+
+_VELOX_MODES = {"1": "TEM", "2": "STEM"}
+_VELOX_PROJECTOR = {"1": "Diffraction", "2": "Imaging"}
+
+
+def _velox(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the detector that took the image, one of a numbered list, and the modes, which are numbers too."""
+    index = lookup(tree, "BinaryResult.DetectorIndex")
+    detector = lookup(tree, f"Detectors.Detector-{index}")
+    detector = detector if isinstance(detector, Mapping) else {}
+    binning = [lookup(detector, "Binning.width"), lookup(detector, "Binning.height")]
+    angles = "CollectionAngleRange"
+    return {
+        "Acquisition Mode": quantity("Acquisition Mode", _VELOX_MODES.get(str(lookup(tree, "Optics.OperatingMode")))),
+        "Imaging Mode": quantity("Imaging Mode", _VELOX_PROJECTOR.get(str(lookup(tree, "Optics.ProjectorMode")))),
+        "Exposure Time": quantity("Exposure Time", lookup(detector, "ExposureTime"), "s"),
+        "Binning": quantity("Binning", " × ".join(str(one) for one in binning) if all(binning) else None),
+        "Collection Angle Inner": quantity("Collection Angle Inner", lookup(detector, f"{angles}.begin"), "rad")
+        if str(lookup(detector, f"{angles}.end") or "0") != "0"
+        else None,
+        "Collection Angle Outer": quantity("Collection Angle Outer", lookup(detector, f"{angles}.end"), "rad"),
+    }
+
+
+def _velox_time(tree: Tree) -> datetime | None:
+    camera = lookup(tree, "CustomProperties")
+    start = _unix(lookup(tree, "Acquisition.AcquisitionStartDatetime.DateTime"))
+    if start is None and isinstance(camera, Mapping):
+        stamp = next((lookup(value, "value") for key, value in camera.items() if "TimeStamp" in str(key)), None)
+        start = _unix(float(stamp) / 1e6) if isinstance(stamp, str) and stamp.isdigit() else None
+    return start
+
+
+_VELOX = Profile(
+    plugin="EMD",
+    holds="Core.MetadataDefinitionVersion",
+    column="TEM",
+    units={**_stage("m"), "Detector.EDS.elevation_angle": "rad"},
+    rules=(
+        Rule("Stage.Position.x", "Stage X", "m"),
+        Rule("Stage.Position.y", "Stage Y", "m"),
+        Rule("Stage.Position.z", "Stage Z", "m"),
+        Rule("Stage.HolderType", "Specimen Holder"),
+        Rule("BinaryResult.Detector", "Detector"),
+        Rule("Scan.DwellTime", "Dwell Time", "s"),
+        Rule("Scan.FrameTime", "Frame Time", "s"),
+        Rule("Scan.ScanRotation", "Scan Rotation", "rad"),
+        Rule("CustomProperties.StemMagnification.value", "Magnification"),
+        Rule("Optics.NominalMagnification", "Magnification"),
+        Rule("Optics.BeamConvergence", "Convergence Angle", "rad"),
+        Rule("Optics.Defocus", "Defocus", "m"),
+        Rule("Optics.SpotIndex", "Spot Size"),
+        Rule("Optics.LastMeasuredScreenCurrent", "Screen Current", "A"),
+        Rule("Acquisition.SourceType", "Electron Source"),
+    ),
+    special=_velox,
+    acquired=_velox_time,
+)
+
+# -- FEI TIA: the unit is the end of the key -----------------------------------------------------------------------------
+
+
+def _tia(tree: Tree) -> dict[str, Quantity | None]:
+    """Tell a probe's dwell time from a camera's exposure: TIA writes both into one entry."""
+    scanning = "STEM" in str(lookup(tree, "ExperimentalDescription.Mode"))
+    name = "Dwell Time" if scanning else "Exposure Time"
+    return {name: quantity(name, lookup(tree, "AcquireInfo.DwellTimePath"), "s")}
+
+
+_TIA = Profile(
+    plugin="TIA",
+    root=("ObjectInfo", ""),
+    column="TEM",
+    units={"Detector.Camera.exposure": None},
+    rules=(
+        Rule("ExperimentalDescription.Mode", "Imaging Mode"),
+        Rule("ExperimentalDescription.Spot size", "Spot Size"),
+        Rule("ExperimentalDescription.Defocus_um", "Defocus", "µm"),
+        Rule("ExperimentalDescription.Emission_uA", "Emission Current", "µA"),
+        Rule("ExperimentalDescription.Stem rotation_deg", "Scan Rotation", "°"),
+        Rule("ExperimentalDescription.Gun type", "Electron Source"),
+        Rule("AcquireInfo.CameraNamePath", "Detector"),
+        Rule("AcquireInfo.FrameTime", "Frame Time", "s"),
+        Rule("AcquireInfo.Binning", "Binning"),
+    ),
+    special=_tia,
+)
+
+# -- others ---------------------------------------------------------------------------------------------------------
+
+_TIFF_TAGS = (
+    Rule("Model", "Instrument"),
+    Rule("Artist", "Operator"),
+    Rule("Software", "Software"),
+)
+
+PROFILES = (
+    _GATAN,
+    _VELOX,
+    _TIA,
+    Profile("Bruker", units=_stage("µm")),
+    Profile("Blockfile", column="STEM", units={"camera_length": "m"}),
+    Profile("MRC", column="TEM", units=_stage("m")),
+    # ISO 22029: dwell and integration times of EELS are in milliseconds
+    Profile("MSA", units={"Detector.EELS.dwell_time": "ms", "Detector.EELS.exposure": "ms"}),
+    # neither units nor zero points of stage and current are documented
+    Profile("TVIPS", column="TEM", units={"Stage.x": None, "Stage.y": None, "Stage.z": None, "beam_current": None}),
+    Profile("Arina", column="STEM"),
+    Profile("EMPAD", column="STEM"),
+    Profile("Phenom", column="SEM"),
+    Profile(
+        "TIFF",
+        holds="ImageDescription.ElectronGun",
+        units={"beam_current": None},  # the gun's emission, not the probe's current
+        rules=(
+            Rule("ImageDescription.Operator", "Operator"),
+            Rule("ImageDescription.ElectronGun.EmissionCurrent", "Emission Current", "µA"),
+            Rule("ImageDescription.IlluminationSystem.SpotSizeString", "Spot Size"),
+            Rule("ImageDescription.ImageFormingSystem.ModeString", "Imaging Mode"),
+        ),
+    ),
+    Profile("TIFF", rules=_TIFF_TAGS),
+)
+
+
+def profiles_for(plugin: str, original: Tree) -> tuple[tuple[Profile, Tree], ...]:
+    """Return the profiles that apply to a signal, each with the tree its rules are for."""
+    found = [(profile, profile.tree(original)) for profile in PROFILES if profile.plugin == plugin]
+    return tuple((profile, tree) for profile, tree in found if tree is not None)

@@ -1,0 +1,92 @@
+"""Looks things up in the nested dictionaries that readers call original metadata."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+_NOT_ATTRIBUTE = re.compile(r"[^\w ]")
+
+
+def same(key: object) -> str:
+    """Return the form of a key in which spelling differences vanish.
+
+    Paths are written for HyperSpy's attribute-like keys (``Exposure_s``), files hold ``Exposure (s)``.
+    """
+    return _NOT_ALPHANUMERIC.sub("", str(key)).lower()
+
+
+def child(tree: Any, key: str) -> Any:
+    """Return the entry `key` of a mapping, spelled exactly or nearly so; None where there is none."""
+    if not isinstance(tree, Mapping):
+        return None
+    if key in tree:
+        return dict.get(tree, key) if isinstance(tree, dict) else tree[key]
+    wanted = same(key)
+    if not wanted:
+        return None
+    return next((value for found, value in tree.items() if same(found) == wanted), None)
+
+
+def lookup(tree: Any, path: str) -> Any:
+    """Return what stands at a dotted path, None where nothing does; keys that contain dots are found too."""
+    value = child(tree, path)
+    if value is not None or "." not in path:
+        return value
+    parts = path.split(".")
+    for length in range(1, len(parts)):
+        branch = child(tree, ".".join(parts[:length]))
+        if isinstance(branch, Mapping):
+            value = lookup(branch, ".".join(parts[length:]))
+            if value is not None:
+                return value
+    return None
+
+
+def put(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Set a value at a dotted path, making the branches that are missing."""
+    *branches, leaf = path.split(".")
+    for branch in branches:
+        following = tree.get(branch)
+        if not isinstance(following, dict):
+            following = tree[branch] = {}
+        tree = following
+    tree[leaf] = value
+
+
+def leaves(tree: Mapping[str, Any]) -> int:
+    """Count the values in a tree."""
+    return sum(leaves(value) if isinstance(value, Mapping) else 1 for value in tree.values())
+
+
+class Tags(dict[str, Any]):
+    """A branch as the readers' mapping functions expect it: HyperSpy's tree, with keys by attribute and dotted paths."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return what stands at a dotted path."""
+        value = lookup(dict(self.items()), key)
+        return default if value is None else value
+
+    get_item = get
+
+    def keys(self) -> Any:
+        """Return a list, as HyperSpy's tree does: the keys, then those that are spelled otherwise as attributes."""
+        spelled = [_NOT_ATTRIBUTE.sub("", key).strip().replace(" ", "_") for key in super().keys()]
+        return [*super().keys(), *(key for key in spelled if key not in super().keys())]
+
+    def __contains__(self, key: object) -> bool:
+        return self.get(str(key)) is not None
+
+    def __getitem__(self, key: str) -> Any:
+        value = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return Tags(value) if isinstance(value, Mapping) else value
+
+    def __getattr__(self, key: str) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            raise AttributeError(key) from None
