@@ -27,7 +27,7 @@ from typing import Any
 from urllib.parse import quote
 
 from NexusCore import settings
-from NexusCore.errors import NexusError, SettingsRefused, SettingsUnreadable
+from NexusCore.errors import DatabaseUnreachable, NexusError, SettingsRefused, SettingsUnreadable
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage.migrate import migrate
 
@@ -38,6 +38,8 @@ GRANTS = Path(__file__).with_name("grants.sql")
 SOCKET = "NEXUSCORE_MYSQL_SOCKET"
 ADMINISTRATOR = "NEXUSCORE_MYSQL_ADMIN"
 CONNECT_SECONDS = 10
+ACCESS_DENIED = (1044, 1045, 1698)
+"""Numbers of the server's errors: no right to a database, wrong password, no login without the right process."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -281,9 +283,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             with connected(admin, database=False) as cursor:
                 cursor.execute("SELECT @@port")
-                admin = replace(admin, port=int(cursor.fetchone()[0]) if admin.options else admin.port)
+                port = int(cursor.fetchone()[0])
         except mysql.connector.Error as error:
-            raise AdministratorRefused(where=replace(admin, name=""), reason=error) from None
+            refused = AdministratorRefused if error.errno in ACCESS_DENIED else DatabaseUnreachable
+            raise refused(where=admin, reason=error) from None
+        if admin.options:
+            admin = replace(admin, port=port)
         set_up(admin, arguments.folder, arguments.owner, new_passwords=arguments.new_passwords)
     except (NexusError, mysql.connector.Error, OSError) as error:
         print(f"install.sh: {error}", file=sys.stderr)  # noqa: T201

@@ -26,6 +26,7 @@ from typing import ClassVar
 
 from NexusCore.API import App
 from NexusCore.clock import Clock
+from NexusCore.config.parameter import ConfigParameter
 from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, DatabaseUnreachable, NexusError
 from NexusCore.facility.sessions import Client
 
@@ -57,6 +58,8 @@ class Service(ABC):
     """
 
     name: ClassVar[str]
+    watched: ClassVar[tuple[str, ...]] = ("Facility", "Instruments")
+    """Folders of the configuration whose changes the service logs, besides its own."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -66,19 +69,21 @@ class Service(ABC):
         self.config.set_default("interval", 10.0, comment="Seconds between two passes.", minimum=0.1, maximum=86_400)
         self.client = Client(user=self.name, host=socket.gethostname())
         self._state = self.status.new("state", expire_time=EXPIRE_SECONDS)
+        root = app.get_config()
+        root.add_callback([f"Services.{self.name}", *self.watched], self._saw)
 
     @abstractmethod
     def once(self) -> Pass:
         """Do what there is to do now; look at `stopping` between steps."""
 
     @classmethod
-    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:  # noqa: B027  most have none
         """Add the arguments of this service's own."""
 
-    def take_arguments(self, arguments: argparse.Namespace) -> None:
+    def take_arguments(self, arguments: argparse.Namespace) -> None:  # noqa: B027  most have none
         """Take over the arguments of this service's own."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  most hold nothing
         """Release what the service holds, quickly."""
 
     @property
@@ -135,6 +140,13 @@ class Service(ABC):
             self.log.exception("A pass of %s failed", self.name)
             return EXIT_FAILURE
         return EXIT_FAILURE if result.failed else EXIT_OK
+
+    def _saw(self, parameter: ConfigParameter) -> None:
+        """Log a change of the configuration: it holds from the next step on."""
+        if parameter.revision:
+            self.log.info("The configuration changed: %s is now %r", parameter.path, parameter.value)
+        else:
+            self.log.info("The configuration changed: %s was removed", parameter.path)
 
     def _beat(self) -> None:
         while not self.clock.wait(self.app.stop_event, HEARTBEAT_SECONDS):

@@ -6,8 +6,10 @@ import itertools
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from tests.mariadb import MariaDB
 
 KEPT = "NEXUSCORE_TEST_"
 """Variables of the project that speak to the tests themselves begin like this."""
+PROJECT = Path(__file__).resolve().parents[1]
 TEMPLATE = "template"
 _numbers = itertools.count(1)
 
@@ -33,6 +36,26 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEXUSCORE_HOME", str(tmp_path / "nexuscore"))
     # Instead of /etc/nexuscore, so that a facility's own machine can run the tests too.
     monkeypatch.setenv("NEXUSCORE_ETC", str(tmp_path / "etc"))
+
+
+@pytest.fixture
+def project_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy the set-up of the project, beside an environment that it takes for its own and finds complete."""
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in ("install.sh", "setup.py", "pyproject.toml"):
+        shutil.copy(PROJECT / name, project)
+    shutil.copytree(PROJECT / "Install", project / "Install", ignore=shutil.ignore_patterns("__pycache__"))
+    (project / ".venv/installed").mkdir(parents=True)
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (project / ".venv" / name).symlink_to(Path(sys.prefix, name))
+    state = f"{project}\n{(project / 'setup.py').read_text()}{(project / 'pyproject.toml').read_text()}"
+    for extra in ("setup", "services", "logger"):
+        (project / ".venv/installed" / extra).write_text(sha256(state.encode()).hexdigest())
+    # Both would change what install.sh does.
+    monkeypatch.delenv("PYTHON", raising=False)
+    monkeypatch.delenv("DESTDIR", raising=False)
+    return project
 
 
 def _server() -> MariaDB:

@@ -28,8 +28,8 @@ minima would do for well separated groups, but cut a perfectly regular series be
 relative height of :math:`10^{-8}`.
 
 `sensitivity` divides the width found. The number of maxima of a Gaussian estimate never grows with the width
-(Silverman, J. R. Stat. Soc. B 43 (1981) 97), so that a sensitivity above 1 splits more, one below 1 less; 0 makes
-one activity of everything.
+(Silverman, J. R. Stat. Soc. B 43 (1981) 97), so that, as a rule, one above 1 splits more and one below 1
+less; 0 makes one activity of everything.
 """
 
 from __future__ import annotations

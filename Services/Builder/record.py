@@ -2,8 +2,9 @@
 
 Nothing that a file, a calendar or a person may have put into the values breaks a record. Characters that XML has no
 place for become U+FFFD, what is not an address is percent-encoded until it is one, parameters whose names come to
-differ only in such things are numbered. What only a mistake in NexusCore can get wrong (a time without a zone, a
-sample that is not there) is refused here or found by `validation.validate`.
+differ only in such things are numbered, a text of more than a million characters is cut. What only a mistake in
+NexusCore can get wrong (a time without a zone, a sample that is not there) is refused here or found by
+`validation.validate`.
 """
 
 from __future__ import annotations
@@ -230,8 +231,13 @@ _LINK = re.compile(
 )
 
 
+# A careful parser refuses a document with a text of more than 10 MB; four bytes a character at the most.
+_LONGEST = 1_000_000
+
+
 def _text(value: str | None) -> str:
-    return _FORBIDDEN.sub("\ufffd", value or "")
+    text = value or ""
+    return _FORBIDDEN.sub("\ufffd", text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
 
 
 def _line(value: str | None) -> str:

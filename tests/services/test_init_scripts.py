@@ -77,16 +77,6 @@ class Script:
             return subprocess.CompletedProcess(done.args, done.returncode, said.read())
 
 
-def stage(folder: Path) -> Path:
-    """Return a copy of the project that shares its environment and holds its set-up."""
-    project = folder / "project"
-    project.mkdir()
-    shutil.copy(PROJECT / "install.sh", project)
-    shutil.copytree(PROJECT / "Install", project / "Install")
-    (project / ".venv").symlink_to(sys.prefix)
-    return project
-
-
 def install(project: Path, name: str) -> Script:
     """Install one service's script from a copy of the project."""
     root = project.parent / "root"
@@ -125,9 +115,9 @@ def gone(pid: int) -> bool:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Path]:
+def project(project_copy: Path, tmp_path: Path) -> Iterator[Path]:
     """Lend a copy of the project; what a test started from it is ended, by its number."""
-    yield stage(tmp_path)
+    yield project_copy
     for pid_file in tmp_path.glob("root/run/*.pid"):
         with suppress(FileNotFoundError):
             command = Path(f"/proc/{pid_file.read_text().strip()}/cmdline").read_text()
@@ -176,7 +166,7 @@ class TestStart:
         assert script("status").returncode == 3
 
     def test_without_an_environment(self, script: Script, project: Path) -> None:
-        (project / ".venv").unlink()
+        (project / ".venv/bin").unlink()
         started = script("start")
         assert started.returncode == 5
         assert "Run ./install.sh in" in started.stdout

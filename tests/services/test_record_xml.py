@@ -285,6 +285,11 @@ class TestTextStandsAsItWas:
         record = replace(MINIMAL, activities=(Activity(0, NINE, (dataset,)),))
         assert (texts(record, "name"), texts(record, "location"), texts(record, "preview")) == ([path], [path], [path])
 
+    def test_a_text_too_long_for_a_careful_parser_is_cut(self) -> None:
+        record = with_meta({"Log": Quantity("漢" * 4_000_000)})
+        assert texts(record, "meta") == ["漢" * 999_999 + "…"]
+        assert validate(to_xml(record)) == []
+
     def test_lines_are_single_lines(self) -> None:
         """The schema's tokens lose their double blanks anyway; a no-break space is no such blank."""
         record = replace(with_meta({" a\n b ": Quantity("x\t\ty\u00a0z ")}), title=" A\r\n  title ")

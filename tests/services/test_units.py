@@ -6,13 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
 LIMIT = 30.0
 """Seconds that one program may take."""
 MODULES = {"builder": "Services.Builder", "harvester": "Services.Harvester", "uploader": "Services.Uploader"}
@@ -22,26 +20,15 @@ needs_systemd_analyze = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """Copy what set-up needs of the project, with an environment, so that the programs named in a unit exist."""
-    project = tmp_path / "project"
-    project.mkdir()
-    shutil.copy(PROJECT / "install.sh", project)
-    shutil.copytree(PROJECT / "Install", project / "Install")
-    (project / ".venv").symlink_to(sys.prefix)
-    return project
-
-
 @pytest.fixture(params=sorted(MODULES))
-def unit(request: pytest.FixtureRequest, project: Path, tmp_path: Path) -> Path:
+def unit(request: pytest.FixtureRequest, project_copy: Path, tmp_path: Path) -> Path:
     """Install the unit of one service into a folder of the test's own."""
-    return install(project, tmp_path / "root", request.param)
+    return install(project_copy, tmp_path / "root", request.param)
 
 
-def install(project: Path, root: Path, name: str) -> Path:
+def install(project_copy: Path, root: Path, name: str) -> Path:
     subprocess.run(
-        [project / "install.sh", "service", name],
+        [project_copy / "install.sh", "service", name],
         env={**os.environ, "DESTDIR": str(root)},
         check=True,
         capture_output=True,
@@ -78,18 +65,18 @@ class TestUnits:
         ("right", "wrong"),
         [("ProtectClock=", "ProtectKlock="), ("RestartSec=5s", "RestartSec=soon"), ("ExecStart=/", "ExecStart=/no/")],
     )
-    def test_a_fault_would_be_seen(self, project: Path, tmp_path: Path, right: str, wrong: str) -> None:
-        unit = install(project, tmp_path / "root", "builder")
+    def test_a_fault_would_be_seen(self, project_copy: Path, tmp_path: Path, right: str, wrong: str) -> None:
+        unit = install(project_copy, tmp_path / "root", "builder")
         assert right in unit.read_text()
         unit.write_text(unit.read_text().replace(right, wrong))
         done = verify(unit)
         assert "nexuscore" in done.stdout + done.stderr
 
-    def test_it_runs_the_right_module_as_the_right_user(self, unit: Path, project: Path) -> None:
+    def test_it_runs_the_right_module_as_the_right_user(self, unit: Path, project_copy: Path) -> None:
         service = read(unit)["Service"]
         name = unit.stem.removeprefix("nexuscore-")
-        assert service["ExecStart"] == f"{project}/.venv/bin/python -m {MODULES[name]}"
-        assert service["WorkingDirectory"] == str(project)
+        assert service["ExecStart"] == f"{project_copy}/.venv/bin/python -m {MODULES[name]}"
+        assert service["WorkingDirectory"] == str(project_copy)
         assert service["User"] == "nexuscore"
         assert not re.search(r"@[A-Z]+@", unit.read_text())
 
@@ -138,9 +125,11 @@ class TestInstallation:
             (["buidler"], "there is no service called 'buidler'"),
         ],
     )
-    def test_a_wrong_name_is_refused(self, project: Path, tmp_path: Path, arguments: list[str], reason: str) -> None:
+    def test_a_wrong_name_is_refused(
+        self, project_copy: Path, tmp_path: Path, arguments: list[str], reason: str
+    ) -> None:
         done = subprocess.run(
-            [project / "install.sh", "service", *arguments],
+            [project_copy / "install.sh", "service", *arguments],
             env={**os.environ, "DESTDIR": str(tmp_path / "root")},
             capture_output=True,
             text=True,
@@ -151,8 +140,8 @@ class TestInstallation:
         assert reason in done.stderr
         assert not (tmp_path / "root").exists()
 
-    def test_a_folder_that_start_scripts_cannot_hold_is_refused(self, project: Path, tmp_path: Path) -> None:
-        moved = project.rename(tmp_path / "our project")
+    def test_a_folder_that_start_scripts_cannot_hold_is_refused(self, project_copy: Path, tmp_path: Path) -> None:
+        moved = project_copy.rename(tmp_path / "our project")
         done = subprocess.run(
             [moved / "install.sh", "service", "builder"],
             env={**os.environ, "DESTDIR": str(tmp_path / "root")},

@@ -15,24 +15,28 @@ from Services.Builder.sample.images import HIGH_TENSION, ZONE
 _LIMIT = 11.0
 
 
-def spots(rng: np.random.Generator, size: int, pixel: float, centre: tuple[float, float], tilt: float = 0.0) -> Floats:
+def spots(
+    rng: np.random.Generator, size: int, pixel: float, centre: tuple[float, float], angle: float, tilt: float = 0.0
+) -> Floats:
     """Selected-area pattern of a single crystal in its zone axis, behind a beam stop.
 
     Parameters
     ----------
     rng
-        Decides the crystal's rotation and the shot noise.
+        Decides the shot noise.
     size
         Pixels per edge.
     pixel
         Size of a pixel in 1/nm.
     centre
         The direct beam's x and y in pixels.
+    angle
+        Of c* against the x axis, in rad.
     tilt
         How far the crystal is tilted off the zone axis, in mrad: the spots then shine on one side (the Laue circle
         through the direct beam), as while an operator is still looking for the zone.
     """
-    waves, angle = zone(ZONE, _LIMIT), rng.uniform(0, math.pi)
+    waves = zone(ZONE, _LIMIT)
     vectors = _turned(waves.vectors, angle)
     lengths = waves.lengths
     # Distance of each reciprocal lattice point from the Ewald sphere; a thin crystal's rods bridge some 0.04 1/nm.

@@ -12,6 +12,7 @@ import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numcodecs
 import numpy as np
 import numpy.typing as npt
 from rsciio import blockfile, emd, mrcz, tiff, tvips, zspy
@@ -66,7 +67,7 @@ def haadf_emd(shot: Shot, area: int, pixel: float) -> None:
         },
         "sample": {"material": "LiNi0.8Mn0.1Co0.1O2", "preparation": "crushed, lacey carbon on Cu 200 mesh"},
         "user": {"name": microscope.OPERATOR},
-        "comments": {shot.when.isoformat(): f"HAADF image of {microscope.sample_name(shot.seed)}"},
+        "comments": {shot.when.isoformat(timespec="seconds"): f"HAADF image of {microscope.sample_name(shot.seed)}"},
     }
     tree = microscope.metadata(shot, shot.path.stem, area=area)
     emd.file_writer(str(shot.path), signal(data, plane((512, 512), pixel), tree, original), compression="gzip")
@@ -146,9 +147,11 @@ def focal_series(shot: Shot) -> None:
 def selected_area(shot: Shot, tilt: float | None) -> None:
     """Selected-area pattern of one crystal, `tilt` mrad off its zone axis; of the powder when `tilt` is None."""
     pixel, centre, rng = microscope.diffraction_pixel(CAMERA_LENGTH, 4), (258.3, 251.7), chance(shot)
-    pattern = (
-        diffraction.rings(rng, 512, pixel, centre) if tilt is None else diffraction.spots(rng, 512, pixel, centre, tilt)
-    )
+    if tilt is None:
+        pattern = diffraction.rings(rng, 512, pixel, centre)
+    else:
+        angle = chance(shot, "the crystal in area 2").uniform(0.3, 1.2)  # the same before and after tilting
+        pattern = diffraction.spots(rng, 512, pixel, centre, angle, tilt)
     axes = (
         Axis("y", 512, pixel, "1/nm", offset=-centre[1] * pixel),
         Axis("x", 512, pixel, "1/nm", offset=-centre[0] * pixel),
@@ -211,7 +214,8 @@ def scanned_diffraction(shot: Shot) -> None:
     )
     # A zip archive cannot replace a member, and the writer rewrites attributes as it goes: into memory first.
     members: dict[str, bytes] = {}
-    zspy.file_writer(members, signal(counts(patterns), axes, tree))
+    # Blosc, the writer's own choice, uses threads and gives other bytes from run to run.
+    zspy.file_writer(members, signal(counts(patterns), axes, tree), compressor=numcodecs.Zstd(level=1))
     with zipfile.ZipFile(shot.path, "w") as archive:
         for name in sorted(members):
             archive.writestr(zipfile.ZipInfo(name, shot.when.timetuple()[:6]), bytes(members[name]))

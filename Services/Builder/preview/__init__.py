@@ -1,0 +1,46 @@
+"""Draws the preview of a dataset: a PNG of at most `SIZE` pixels a side.
+
+`sampling` takes from an array what a picture of that size can show, `greys` makes pixels of values, `pictures` composes
+images with Pillow, `plots` draws spectra with matplotlib, `pages` sets text.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from Services.Builder.extractors.kinds import Kind
+from Services.Builder.extractors.signal import Reading
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SIZE = 500
+"""Longest side of a preview in pixels."""
+
+
+def png(reading: Reading, kind: Kind) -> bytes:
+    """Return the preview of a reading as PNG; raises when there is nothing to draw."""
+    buffer = io.BytesIO()
+    _image(reading, kind).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _image(reading: Reading, kind: Kind) -> Image:
+    signal = reading.main
+    if kind.layout == "text" or signal is None:
+        from Services.Builder.preview import pages
+
+        return pages.page(reading.text or "", SIZE)
+    if kind.layout in ("spectrum", "curve", "spectrum image"):
+        from Services.Builder.preview import plots
+
+        draw = plots.spectrum_image if kind.layout == "spectrum image" else plots.curve
+        return draw(signal, kind, SIZE)
+    from Services.Builder.preview import pictures
+
+    if kind.layout == "4D":
+        return pictures.scanned_patterns(signal, kind, SIZE)
+    if kind.layout == "stack":
+        return pictures.tableau(signal, kind, SIZE)
+    return pictures.single(signal, kind, SIZE)

@@ -1,0 +1,38 @@
+"""Sets the beginning of a text as a page."""
+
+from __future__ import annotations
+
+import textwrap
+
+from PIL import Image, ImageDraw
+
+from Services.Builder.preview.fonts import font
+
+_MARGIN = 16
+_LETTERS = 13
+_LEADING = 18
+_INK, _PALE = (40, 40, 40), (150, 150, 150)
+
+
+def page(text: str, size: int) -> Image.Image:
+    """Return the first lines of a text, wrapped, on a white page of at most `size` pixels a side."""
+    letters = font(_LETTERS, "DejaVuSansMono")
+    columns = int((size - 2 * _MARGIN) / letters.getlength("m"))
+    room = (size - 2 * _MARGIN) // _LEADING
+    lines: list[str] = []
+    for line in text.expandtabs(4).split("\n"):
+        lines += textwrap.wrap(line, columns, drop_whitespace=True, replace_whitespace=False) or [""]
+        if len(lines) > room:
+            break
+    while lines and not lines[-1].strip():
+        lines.pop()
+    cut = len(lines) > room
+    lines = lines[: room - 1] if cut else lines
+    canvas = Image.new("RGB", (size, max(4, len(lines) + cut) * _LEADING + 2 * _MARGIN), "white")
+    pen = ImageDraw.Draw(canvas)
+    for place, line in enumerate(lines or ["(empty)"]):
+        pen.text((_MARGIN, _MARGIN + place * _LEADING), line, font=letters, fill=_INK if lines else _PALE)
+    if cut:
+        pen.text((_MARGIN, _MARGIN + len(lines) * _LEADING), "…", font=letters, fill=_PALE)
+    pen.rectangle((0, 0, canvas.width - 1, canvas.height - 1), outline=(205, 205, 205))
+    return canvas

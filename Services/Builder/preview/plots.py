@@ -1,0 +1,120 @@
+"""Draws spectra and curves with matplotlib's object interface: `pyplot` would keep every figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from PIL import Image
+
+from Services.Builder.extractors.kinds import Kind
+from Services.Builder.extractors.signal import Axis, Signal
+from Services.Builder.preview.pictures import picture_of
+from Services.Builder.preview.sampling import fetched, mean, numbers, strided
+
+_DOTS = 100
+_INK, _LINE, _FILL = "#333333", "#1f4e79", "#c6d7e8"
+_MOST_POINTS = 20_000
+_NAMELESS = ("", "x", "y", "z", "0", "1", "2", "3", "i")
+_CALLED = {"energy": "Energy", "wavelength": "Wavelength", "wavenumber": "Raman shift", "time": "Time"}
+_UNITS = {"1/cm": "cm⁻¹", "1/nm": "nm⁻¹"}
+
+
+def curve(signal: Signal, kind: Kind, size: int) -> Image.Image:
+    """Return a line plot of a spectrum, a time series or a profile."""
+    (at,) = kind.measured
+    index = strided(signal.shape, {at: _MOST_POINTS})
+    values = numbers(fetched(signal.data, index)).reshape(-1)
+    figure = Figure(figsize=(size / _DOTS, 0.68 * size / _DOTS), dpi=_DOTS, layout="constrained")
+    _plot(figure.add_subplot(), _positions(signal.axes[at])[index[at]], values, signal, signal.axes[at])
+    return _rendered(figure)
+
+
+def spectrum_image(signal: Signal, kind: Kind, size: int) -> Image.Image:
+    """Return a spectrum image's sum image above its mean spectrum; a line scan's spectra above one another."""
+    (at,) = kind.measured
+    axis = signal.axes[at]
+    spectrum = mean(signal.data, (at,), {})
+    if len(kind.scanned) == 1:
+        return _line_scan(signal, kind, spectrum, size)
+    rows, columns = kind.scanned[-2:]
+    overview = mean(signal.data, (rows, columns), {rows: size, columns: size})
+    image = picture_of(overview, (signal.axes[rows], signal.axes[columns]), (size, size // 2 - 10))
+    figure = Figure(figsize=(size / _DOTS, size / 2 / _DOTS), dpi=_DOTS, layout="constrained")
+    _plot(figure.add_subplot(), _positions(axis), spectrum, signal, axis, "mean of all spectra")
+    plot = _rendered(figure)
+    canvas = Image.new("RGB", (size, image.height + 10 + plot.height), "white")
+    canvas.paste(image, ((size - image.width) // 2, 0))
+    canvas.paste(plot, (0, image.height + 10))
+    return canvas
+
+
+def _line_scan(signal: Signal, kind: Kind, spectrum: NDArray[Any], size: int) -> Image.Image:
+    (at,), (line,) = kind.measured, kind.scanned
+    axis, along = signal.axes[at], signal.axes[line]
+    spectra = mean(signal.data, (line, at), {line: size, at: 2 * size})
+    shown = np.log1p(spectra - np.nanmin(spectra))
+    figure = Figure(figsize=(size / _DOTS, 0.9 * size / _DOTS), dpi=_DOTS, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1))
+    extent = (*axis.ends, along.ends[1], along.ends[0])
+    above.imshow(shown, aspect="auto", cmap="magma", extent=extent, interpolation="nearest")
+    above.set_ylabel(_titled(along, "Position"))
+    _dressed(above, grid=False)
+    _plot(below, _positions(axis), spectrum, signal, axis, "mean of all spectra")
+    return _rendered(figure)
+
+
+def _plot(
+    axes: Axes, positions: NDArray[Any], values: NDArray[Any], signal: Signal, axis: Axis, note: str = ""
+) -> None:
+    if values.size <= 3:
+        axes.plot(positions, values, "o-", color=_LINE, markersize=4, linewidth=1)
+    else:
+        axes.plot(positions, values, color=_LINE, linewidth=0.9)
+    if axis.dimension == "energy" and values.size and np.nanmin(values) >= 0:
+        axes.fill_between(positions, values, color=_FILL, linewidth=0)
+        axes.set_ylim(bottom=0)
+    if values.size > 1:
+        axes.set_xlim(float(np.min(positions)), float(np.max(positions)))
+    axes.set_xlabel(_titled(axis, "Position"))
+    axes.set_ylabel(signal.quantity or "Intensity")
+    if note:
+        axes.text(0.985, 0.95, note, transform=axes.transAxes, ha="right", va="top", fontsize=8, color="#777777")
+    _dressed(axes)
+
+
+def _dressed(axes: Axes, grid: bool = True) -> None:
+    axes.grid(grid, color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#999999")
+    axes.tick_params(labelsize=8, colors=_INK, width=0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(7))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
+    axes.yaxis.get_offset_text().set_fontsize(8)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set(fontsize=9, color=_INK)
+
+
+def _positions(axis: Axis) -> NDArray[Any]:
+    if axis.values is not None:
+        return np.asarray(axis.values)
+    return axis.offset + axis.scale * np.arange(axis.size)
+
+
+def _titled(axis: Axis, otherwise: str) -> str:
+    name = _CALLED.get(axis.dimension, otherwise) if axis.name.lower() in _NAMELESS else axis.name
+    name = name[0].upper() + name[1:]
+    return f"{name} ({_UNITS.get(axis.unit, axis.unit)})" if axis.unit else name
+
+
+def _rendered(figure: Figure) -> Image.Image:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

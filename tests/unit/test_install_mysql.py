@@ -1,0 +1,306 @@
+"""``./install.sh mysql`` makes a database whose users may do what they need, and keeps passwords to itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import mysql.connector
+import pytest
+
+from NexusCore import settings
+from NexusCore.settings import DatabaseURL
+from tests.mariadb import MariaDB
+
+LIMIT = 60.0
+"""Seconds that one set-up may take."""
+ACCESS_DENIED = (1044, 1142, 1143, 1227)
+"""Numbers of the server's refusals: of a database, a table, a column, and of what only an administrator may do."""
+LOGS = ("--general-log=1", "--slow-query-log=1", "--long-query-time=0", "--log-bin=binary", "--server-id=1")
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def talkative_server() -> Iterator[MariaDB]:
+    """Lend a server that keeps every log it has."""
+    with MariaDB(LOGS) as server:
+        yield server
+
+
+@pytest.fixture
+def server(talkative_server: MariaDB) -> Iterator[MariaDB]:
+    """Lend the server without the set-up's database and users."""
+    yield talkative_server
+    talkative_server.drop_database("nexuscore")
+    for user, host in talkative_server.execute("SELECT user, host FROM mysql.user WHERE user LIKE 'nexus%'"):
+        talkative_server.execute(f"DROP USER '{user}'@'{host}'")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Name the folder in which the settings files come to lie."""
+    return tmp_path / "etc" if os.geteuid() == 0 else tmp_path / "home/.config/nexuscore"
+
+
+@pytest.fixture
+def run(project_copy: Path, server: MariaDB) -> Run:
+    """Lend a function that runs ``./install.sh mysql`` against the server."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [project_copy / "install.sh", "mysql", *arguments],
+            env={**os.environ, **(environment or {"NEXUSCORE_MYSQL_SOCKET": str(server.socket)})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+
+    return run
+
+
+def url(file: Path) -> DatabaseURL:
+    return settings.load({}, (file,)).main
+
+
+def connect(server: MariaDB, file: Path) -> Any:
+    """Log in with a settings file's user and password, through the socket."""
+    found = url(file)
+    return mysql.connector.connect(
+        unix_socket=str(server.socket), user=found.user, password=found.password, database=found.name, autocommit=True
+    )
+
+
+class TestSetUp:
+    """003-14: one command makes the database, its tables, its users and the settings that lead there."""
+
+    def test_settings_lead_to_the_tables(self, run: Run, server: MariaDB, folder: Path) -> None:
+        done = run()
+        assert done.returncode == 0, done.stderr
+        for name, user in (("nexuscore.toml", "nexuscore"), ("nexuscore-logger.toml", "nexuslogger")):
+            assert url(folder / name).user == user
+            with closing(connect(server, folder / name)) as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM alembic_version")
+                assert cursor.fetchone() == (1,)
+
+    def test_the_database_is_binary_utf8mb4(self, run: Run, server: MariaDB) -> None:
+        run()
+        query = "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = 'nexuscore'"
+        assert server.execute(query) == [("utf8mb4_bin",)]
+
+    def test_services_go_through_the_socket_and_loggers_over_the_network(
+        self, run: Run, server: MariaDB, folder: Path
+    ) -> None:
+        run()
+        services, loggers = url(folder / "nexuscore.toml"), url(folder / "nexuscore-logger.toml")
+        assert services.options == (("unix_socket", str(server.socket)),)
+        assert loggers.options == ()
+        assert loggers.port == server.port
+
+    def test_a_second_run_keeps_passwords(self, run: Run, folder: Path) -> None:
+        run()
+        first = {path: path.read_text() for path in folder.iterdir()}
+        again = run()
+        assert again.returncode == 0
+        assert {path: path.read_text() for path in folder.iterdir()} == first
+        assert "Keeping" in again.stdout
+        assert "Writing" not in again.stdout
+
+    def test_new_passwords_when_asked_for(self, run: Run, server: MariaDB, folder: Path) -> None:
+        run()
+        first = {path: url(path).password for path in folder.iterdir()}
+        assert run("--new-passwords").returncode == 0
+        for path, password in first.items():
+            assert url(path).password != password
+            connect(server, path).close()
+
+    def test_a_lost_settings_file_is_made_again(self, run: Run, server: MariaDB, folder: Path) -> None:
+        run()
+        (folder / "nexuscore.toml").unlink()
+        assert run().returncode == 0
+        connect(server, folder / "nexuscore.toml").close()
+
+    def test_what_else_the_file_says_stays(self, run: Run, server: MariaDB, folder: Path) -> None:
+        run()
+        file = folder / "nexuscore-logger.toml"
+        password = url(file).password
+        text = f'# our database\nNEXUSCORE_HOME = "/data"\nNEXUSCORE_DATABASE = "{server.url("nexuscore")}"\n'
+        file.write_text(text.replace("tester:tester@127.0.0.1", f"nexuslogger:{password}@db.example.org"))
+        assert run("--new-passwords").returncode == 0
+        assert file.read_text().startswith('# our database\nNEXUSCORE_HOME = "/data"\n')
+        assert url(file).host == "db.example.org"
+        connect(server, file).close()
+
+
+class TestPasswordsStayPrivate:
+    """Passwords are in the settings files, which only their owner can read, and nowhere else."""
+
+    def test_files_are_closed_to_others(self, run: Run, folder: Path) -> None:
+        run()
+        assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
+            "nexuscore.toml": 0o600,
+            "nexuscore-logger.toml": 0o600,
+        }
+
+    def test_nothing_is_said_or_logged(self, run: Run, server: MariaDB, folder: Path) -> None:
+        done = run()
+        server.execute("FLUSH LOGS")
+        written = b"".join(path.read_bytes() for path in server.folder.rglob("*") if path.is_file())
+        assert b"CREATE USER IF NOT EXISTS 'nexuslogger'" in written
+        for path in folder.iterdir():
+            password = url(path).password
+            assert len(password) > 30
+            assert password not in done.stdout + done.stderr
+            assert password.encode() not in written
+
+    def test_no_password_reaches_a_command_line(self, run: Run, project_copy: Path, tmp_path: Path) -> None:
+        # Each program of the environment that set-up calls writes down how it was called.
+        seen = tmp_path / "seen"
+        real = (project_copy / ".venv/bin").resolve()
+        (project_copy / ".venv/bin").unlink()
+        (project_copy / ".venv/bin").mkdir()
+        python = project_copy / ".venv/bin/python"
+        python.write_text(f'#!/bin/sh\necho "$@" >>"{seen}"\nexec "{real}/python" "$@"\n')
+        python.chmod(0o755)
+        assert run().returncode == 0
+        assert "set_up_mysql.py" in seen.read_text()
+        assert not re.search(r"(?i)passw|identified|-A1a", seen.read_text())
+
+    def test_a_file_that_others_can_read_is_refused(self, run: Run, folder: Path) -> None:
+        run()
+        (folder / "nexuscore.toml").chmod(0o644)
+        done = run()
+        assert done.returncode == 4
+        assert "chmod 600" in done.stderr
+
+
+class TestRefusals:
+    """What cannot be done is said in one sentence, and nothing is changed."""
+
+    def test_settings_of_another_database_are_left_alone(self, run: Run, server: MariaDB, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "nexuscore.toml").write_text('NEXUSCORE_DATABASE = "sqlite:////data/nexus.db"\n')
+        done = run()
+        assert done.returncode == 1
+        assert "already names another database (sqlite:////data/nexus.db)" in done.stderr
+        assert server.execute("SHOW DATABASES LIKE 'nexuscore'") == []
+
+    def test_no_server_at_the_socket(self, run: Run, tmp_path: Path) -> None:
+        done = run(NEXUSCORE_MYSQL_SOCKET=str(tmp_path / "none.sock"))
+        assert done.returncode == 3
+        assert "does not answer" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_an_unknown_argument(self, run: Run) -> None:
+        done = run("--password=secret")
+        assert done.returncode == 2
+
+
+class TestAdministratorsFile:
+    """Where root has no socket, a defaults file of MySQL's holds the administrator's login."""
+
+    @pytest.fixture
+    def file(self, server: MariaDB, tmp_path: Path) -> Path:
+        path = tmp_path / "admin.cnf"
+        path.write_text(f"[client]\nuser=tester\npassword='tester'\nhost=127.0.0.1\nport={server.port}\n")
+        path.chmod(0o600)
+        return path
+
+    def test_is_used(self, run: Run, file: Path, folder: Path) -> None:
+        done = run(NEXUSCORE_MYSQL_ADMIN=str(file))
+        assert done.returncode == 0, done.stderr
+        services = url(folder / "nexuscore.toml")
+        assert (services.host, services.options) == ("127.0.0.1", ())
+        with closing(
+            mysql.connector.connect(
+                host=services.host, port=services.port, user=services.user, password=services.password
+            )
+        ) as connection:
+            assert connection.is_connected()
+
+    def test_is_refused_when_others_can_read_it(self, run: Run, file: Path) -> None:
+        file.chmod(0o640)
+        done = run(NEXUSCORE_MYSQL_ADMIN=str(file))
+        assert done.returncode == 4
+        assert "chmod 600" in done.stderr
+
+    def test_a_wrong_password_in_it(self, run: Run, file: Path) -> None:
+        file.write_text(file.read_text().replace("password='tester'", "password='sesame'"))
+        done = run(NEXUSCORE_MYSQL_ADMIN=str(file))
+        assert done.returncode == 1
+        assert "does not accept its administrator" in done.stderr
+        assert "sesame" not in done.stderr
+
+    @pytest.mark.parametrize("text", ["", "nonsense", "[mysqld]\nuser=x\n"])
+    def test_is_refused_when_it_is_none(self, run: Run, file: Path, text: str) -> None:
+        file.write_text(text)
+        done = run(NEXUSCORE_MYSQL_ADMIN=str(file))
+        assert done.returncode == 2
+        assert "it is no defaults file of MySQL's" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+class TestLeastPrivilege:
+    """Each user may do what its programs need, and nothing else."""
+
+    NOBODYS = (
+        "CREATE TABLE mine (id INT)",
+        "DROP TABLE log_record",
+        "ALTER TABLE log_record ADD mine INT",
+        "CREATE USER mallory",
+        "GRANT SELECT ON session TO nexuslogger@localhost",
+        "SELECT * FROM mysql.user",
+    )
+    NOT_THE_LOGGERS = (
+        "SELECT * FROM log_record",
+        "SELECT * FROM status_sample",
+        "SELECT * FROM record",
+        "SELECT * FROM upload",
+        "SELECT * FROM config_change",
+        "UPDATE config_parameter SET value = '1'",
+        "INSERT INTO config_change (revision) VALUES (1)",
+        "UPDATE session_event SET ts = 0",
+        "DELETE FROM session_event",
+        "DELETE FROM session",
+        "DELETE FROM log_record",
+        "INSERT INTO reservation (id) VALUES (1)",
+    )
+
+    @pytest.fixture
+    def accounts(self, run: Run, folder: Path) -> dict[str, Path]:
+        done = run()
+        assert done.returncode == 0, done.stderr
+        return {"services": folder / "nexuscore.toml", "loggers": folder / "nexuscore-logger.toml"}
+
+    def test_services_handle_all_rows(self, accounts: dict[str, Path], server: MariaDB) -> None:
+        tables = [row[0] for row in server.execute("SHOW FULL TABLES FROM nexuscore WHERE table_type = 'BASE TABLE'")]
+        assert "session" in tables
+        with closing(connect(server, accounts["services"])) as connection, connection.cursor() as cursor:
+            for table in tables:
+                cursor.execute(f"SELECT * FROM {table} WHERE FALSE")
+                cursor.fetchall()
+                cursor.execute(f"DELETE FROM {table} WHERE FALSE")
+
+    @pytest.mark.parametrize("user", ["services", "loggers"])
+    def test_nobody_changes_tables_or_users(self, accounts: dict[str, Path], server: MariaDB, user: str) -> None:
+        self.check_refused(server, accounts[user], self.NOBODYS)
+
+    def test_loggers_neither_read_nor_change_what_is_not_theirs(
+        self, accounts: dict[str, Path], server: MariaDB
+    ) -> None:
+        self.check_refused(server, accounts["loggers"], self.NOT_THE_LOGGERS)
+
+    @staticmethod
+    def check_refused(server: MariaDB, file: Path, statements: tuple[str, ...]) -> None:
+        with closing(connect(server, file)) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                with pytest.raises(mysql.connector.Error) as refused:
+                    cursor.execute(statement)
+                assert refused.value.errno in ACCESS_DENIED, (statement, refused.value)
