@@ -50,15 +50,23 @@ set_up_here() {
     (($# == 0)) || refuse "it takes no argument here, and got '$1'"
     make_environment setup services logger
     switch_on_completion
-    step "Creating the database's tables, or bringing them up to date"
-    .venv/bin/python -m NexusCore.storage.migrate ||
-        fail "The tables could not be created. For a MariaDB or MySQL server, run: ./install.sh mysql"
+    if names_a_server; then
+        step "The settings name a database server, whose tables ./install.sh mysql keeps up to date"
+    else
+        step "Creating the database's tables, or bringing them up to date"
+        .venv/bin/python -m NexusCore.storage.migrate || fail "The tables could not be created, for the reason above."
+    fi
     say
     say "NexusCore is ready. What to type next:"
     say "  . .venv/bin/activate     (once in each new shell)"
     say "  ConfigTool --help        shows and changes the configuration"
     say "  TailLog -f               shows what the programs log"
     say "  TailStatus -f            shows what the programs are doing"
+}
+
+# Settings that cannot be read name none: the next step says what is wrong with them.
+names_a_server() {
+    .venv/bin/python -c 'import sys; from NexusCore import settings; sys.exit(settings.load().main.kind != "mysql")' 2>/dev/null
 }
 
 run_demo() {

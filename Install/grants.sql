@@ -13,10 +13,11 @@ GRANT SELECT ON reservation TO @LOGGERS@;
 -- ... sessions, whose events are never changed nor removed ...
 GRANT SELECT, INSERT, UPDATE ON session TO @LOGGERS@;
 GRANT SELECT, INSERT ON session_event TO @LOGGERS@;
--- ... and its own log and status.
+-- ... and its own log and status. A channel or item that exists is passed over by an update to what it is; a cursor
+-- tells how far a program's own records have been delivered, and goes when that is done.
 GRANT INSERT ON log_record TO @LOGGERS@;
-GRANT SELECT, INSERT ON status_channel TO @LOGGERS@;
-GRANT SELECT, INSERT ON status_item TO @LOGGERS@;
+GRANT SELECT, INSERT, UPDATE (name) ON status_channel TO @LOGGERS@;
+GRANT SELECT, INSERT, UPDATE (channel_id, name) ON status_item TO @LOGGERS@;
 GRANT INSERT ON status_sample TO @LOGGERS@;
 GRANT SELECT, INSERT, UPDATE ON status_latest TO @LOGGERS@;
-GRANT SELECT, INSERT, UPDATE ON delivery_cursor TO @LOGGERS@;
+GRANT SELECT, INSERT, UPDATE, DELETE ON delivery_cursor TO @LOGGERS@;

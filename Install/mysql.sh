@@ -9,6 +9,10 @@ set_up_mysql() {
         [[ $one == --new-passwords ]] || refuse "mysql takes no argument '$one'"
         new=$one
     done
+    if [[ -z ${NEXUSCORE_MYSQL_SOCKET:-}${NEXUSCORE_MYSQL_ADMIN:-} ]] && ((EUID)) && ! command -v sudo >/dev/null; then
+        fail "A database server is set up with root's rights, and there is no sudo here." \
+            "Please ask the administrator of this machine to run ./install.sh mysql in $PROJECT."
+    fi
     make_environment setup services logger
     local folder owner run=()
     owner=$(id -un)

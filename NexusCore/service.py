@@ -76,8 +76,8 @@ class Service(ABC):
     def once(self) -> Pass:
         """Do what there is to do now; look at `stopping` between steps."""
 
-    @classmethod
-    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:  # noqa: B027  most have none
+    @classmethod  # noqa: B027  most have none
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Add the arguments of this service's own."""
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:  # noqa: B027  most have none

@@ -1,6 +1,7 @@
 """Where the databases are and where this process may write: the few things that cannot come from a database.
 
-Read from TOML files (`/etc/nexuscore/nexuscore.toml`, then the user's configuration folder, then the file named by
+Read from TOML files (`/etc/nexuscore/nexuscore.toml`, or in the folder that `NEXUSCORE_ETC` names instead; the user's
+configuration folder; the file named by
 `NEXUSCORE_SETTINGS`), each overriding the one before, and from environment variables of the same names, which win.
 """
 
@@ -148,7 +149,8 @@ def load(environment: Mapping[str, str] | None = None, files: tuple[Path, ...] |
     found: dict[str, tuple[str, str]] = {}
     unreadable: Path | None = None
     named = environment.get(SETTINGS_FILE)
-    for path in _usual_files(named) if files is None else files:
+    etc = environment.get("NEXUSCORE_ETC") or "/etc/nexuscore"
+    for path in _usual_files(etc, named) if files is None else files:
         try:
             found.update({key: (value, str(path)) for key, value in _read(path).items()})
         except FileNotFoundError:
@@ -179,11 +181,13 @@ def default_home() -> Path:
     return Path(platformdirs.user_data_dir("nexuscore", appauthor=False))
 
 
-def _usual_files(named: str | None) -> tuple[Path, ...]:
+def _usual_files(etc: str, named: str | None) -> tuple[Path, ...]:
     import platformdirs
 
-    places = [] if sys.platform == "win32" else [Path("/etc/nexuscore/nexuscore.toml")]
-    places.append(Path(platformdirs.user_config_dir("nexuscore", appauthor=False)) / "nexuscore.toml")
+    places = [
+        Path(etc) / "nexuscore.toml",
+        Path(platformdirs.user_config_dir("nexuscore", appauthor=False)) / "nexuscore.toml",
+    ]
     return (*places, Path(named)) if named else tuple(places)
 
 

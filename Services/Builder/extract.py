@@ -82,7 +82,7 @@ def _read(path: Path, companions: Sequence[Path]) -> tuple[Reading | None, list[
             return None, ["The file is empty."]
         able = candidates(path)
     except Exception as error:  # noqa: BLE001 - an edge: whatever is wrong with one file must not end the session
-        return None, [str(Unreadable(format="a file", reason=reason(error)))]
+        return None, [str(Unreadable(format="a file", reason=reason(error, path)))]
     failures: list[str] = []
     for one in able:
         try:
@@ -90,7 +90,7 @@ def _read(path: Path, companions: Sequence[Path]) -> tuple[Reading | None, list[
         except Unreadable as error:
             failures.append(str(error))
         except Exception as error:  # noqa: BLE001 - an edge: a foreign reader raises what it likes; it is recorded
-            failures.append(str(Unreadable(format=one.spec.name, reason=reason(error))))
+            failures.append(str(Unreadable(format=one.spec.name, reason=reason(error, path))))
         else:
             return reading, [*failures[:1], *reading.warnings]
     return None, failures[:1] or [f"No reader is known for files of the kind '{path.suffix or path.name}'."]

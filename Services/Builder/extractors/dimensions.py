@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from Services.Builder.extractors.kinds import Kind
 from Services.Builder.extractors.quantities import quantity, rounded
@@ -17,7 +18,9 @@ def measures(signal: Signal, kind: Kind) -> dict[str, Quantity]:
     """Return the quantities that follow from the axes, by display name."""
     found: dict[str, Quantity | None] = {"Data Shape": quantity("Data Shape", shape_text(signal, kind))}
     if len(kind.measured) == 2:
-        found.update(_sizes([signal.axes[index] for index in kind.measured], _SIZES))
+        # a pattern whose axes are lengths is measured on the detector
+        sizes = _SIZES if kind.dataset_type != "Diffraction" else {**_SIZES, "length": "Detector Pixel Size"}
+        found.update(_sizes([signal.axes[index] for index in kind.measured], sizes))
     if kind.layout in ("spectrum image", "4D"):
         found.update(_sizes([signal.axes[index] for index in kind.scanned[-2:]], {"length": "Step Size"}))
     if len(kind.measured) == 1:
@@ -46,9 +49,17 @@ def _sizes(axes: Iterable[Axis], names: dict[str, str]) -> dict[str, Quantity | 
 def _spectral(axis: Axis) -> dict[str, Quantity | None]:
     if axis.dimension not in SPECTRAL:
         return {}
-    first, last = (rounded(float(f"{end:.6g}")) for end in axis.ends)
+    shown = readable(axis)
+    first, last = (rounded(float(f"{end:.6g}")) for end in shown.ends)
     name = _RANGES[axis.dimension]
-    found = {name: quantity(name, f"{first} to {last} {axis.unit or ''}".strip())}
+    found = {name: quantity(name, f"{first} to {last} {shown.unit or ''}".strip())}
     if axis.dimension == "energy" and axis.values is None:
         found["Dispersion"] = quantity("Dispersion", abs(axis.scale), axis.unit)
     return found
+
+
+def readable(axis: Axis) -> Axis:
+    """Return an axis in eV that reaches X-ray energies in keV, any other as it is."""
+    if axis.unit != "eV" or axis.values is not None or max(axis.ends) < 5000:
+        return axis
+    return replace(axis, unit="keV", scale=axis.scale / 1000, offset=axis.offset / 1000)

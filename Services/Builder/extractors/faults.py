@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 import struct
+from pathlib import Path
 
 from NexusCore.errors import NexusError
 from Services.Builder.extractors.cleaning import one_line
@@ -20,15 +22,15 @@ class Unreadable(NexusError):
     """The file could not be read as {format}: {reason}."""
 
 
-def reason(error: BaseException) -> str:
-    """Say in a few words what stopped a reader; never a traceback, never more than one line."""
+def reason(error: BaseException, path: Path | None = None) -> str:
+    """Say in a few words what stopped a reader of the file `path`; no traceback, never more than one line."""
     text = one_line(error, 160).rstrip(".")
     if isinstance(error, MemoryError):
         return "it needs more memory than one file is allowed"
     if isinstance(error, PermissionError):
         return "this process may not read it"
     if isinstance(error, FileNotFoundError) and error.filename:
-        return f"it needs the file {one_line(error.filename, 120)}, which is missing"
+        return f"it needs the file {_named(str(error.filename), path)}, which is missing"
     if isinstance(error, struct.error | EOFError) or _ENDS_EARLY.search(text):
         return "the file ends too early"
     if _NO_HDF5.search(text):
@@ -36,3 +38,10 @@ def reason(error: BaseException) -> str:
     if isinstance(error, KeyError):
         return f"it lacks the entry {text}, so it is damaged or of an unknown version"
     return f"its reader gave up ({type(error).__name__}{': ' if text else ''}{text})"
+
+
+def _named(missing: str, path: Path | None) -> str:
+    """Return a file's name as seen from the folder of the one that asks for it."""
+    if path is not None and Path(missing).is_absolute():
+        missing = os.path.relpath(missing, path.parent)
+    return one_line(missing, 120)

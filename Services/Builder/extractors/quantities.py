@@ -26,6 +26,10 @@ class Known:
     """False where even a value of digits is a text (an operator named 007)."""
     zero: bool = True
     """False where zero is what programs write when the instrument did not tell (a probe current of 0 nA)."""
+    decimals: int | None = None
+    """Places after the point that mean something; None for as many as `DIGITS` leaves."""
+    between: str = ", "
+    """Stands between the items of a list."""
 
 
 _TEXT = Known(numeric=False)
@@ -53,9 +57,11 @@ KNOWN: Mapping[str, Known] = {
     "Live Time": Known("s", zero=False),
     "Real Time": Known("s", zero=False),
     "Frames": Known(zero=False),
-    "Binning": _TEXT,
+    "Binning": Known(numeric=False, between=" × "),
     "Pixel Size": Known("nm", zero=False),
     "Pixel Size Y": Known("nm", zero=False),
+    "Detector Pixel Size": Known("µm", zero=False),
+    "Detector Pixel Size Y": Known("µm", zero=False),
     "Step Size": Known("nm", zero=False),
     "Step Size Y": Known("nm", zero=False),
     "Reciprocal Pixel Size": Known("1/nm", zero=False),
@@ -67,16 +73,16 @@ KNOWN: Mapping[str, Known] = {
     "Dispersion": Known("eV", zero=False),
     "Energy Resolution": Known("eV", zero=False),
     "Energy Shift": Known("eV"),
-    "Stage X": Known("µm"),
-    "Stage Y": Known("µm"),
-    "Stage Z": Known("µm"),
-    "Stage Alpha": Known("°"),
-    "Stage Beta": Known("°"),
-    "Stage Tilt": Known("°"),
-    "Stage Rotation": Known("°"),
-    "Scan Rotation": Known("°"),
-    "Detector Elevation": Known("°"),
-    "Detector Azimuth": Known("°"),
+    "Stage X": Known("µm", decimals=3),
+    "Stage Y": Known("µm", decimals=3),
+    "Stage Z": Known("µm", decimals=3),
+    "Stage Alpha": Known("°", decimals=3),
+    "Stage Beta": Known("°", decimals=3),
+    "Stage Tilt": Known("°", decimals=3),
+    "Stage Rotation": Known("°", decimals=3),
+    "Scan Rotation": Known("°", decimals=3),
+    "Detector Elevation": Known("°", decimals=3),
+    "Detector Azimuth": Known("°", decimals=3),
     "Detector Temperature": Known("°C"),
     "Solid Angle": Known("sr", zero=False),
     "Spectrometer Aperture": Known("mm", zero=False),
@@ -180,7 +186,7 @@ def quantity(name: str, value: Any, unit: str | None = None) -> Quantity | None:
             shown = unit
         else:
             plain *= multiplier
-    return Quantity(rounded(plain), shown)
+    return Quantity(rounded(plain if known.decimals is None else round(plain, known.decimals)), shown)
 
 
 def _plain(value: Any, known: Known) -> str | float | bool | None:
@@ -188,7 +194,7 @@ def _plain(value: Any, known: Known) -> str | float | bool | None:
         value = value.tolist()
     if isinstance(value, list | tuple | set | frozenset):
         parts = [one_line(part) for part in value]
-        value = ", ".join(part for part in parts if part)
+        value = known.between.join(part for part in parts if part)
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float):

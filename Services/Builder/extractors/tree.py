@@ -73,8 +73,9 @@ class Tags(dict[str, Any]):
 
     def keys(self) -> Any:
         """Return a list, as HyperSpy's tree does: the keys, then those that are spelled otherwise as attributes."""
-        spelled = [_NOT_ATTRIBUTE.sub("", key).strip().replace(" ", "_") for key in super().keys()]
-        return [*super().keys(), *(key for key in spelled if key not in super().keys())]
+        kept = list(self)
+        spelled = [_NOT_ATTRIBUTE.sub("", key).strip().replace(" ", "_") for key in kept]
+        return kept + [key for key in spelled if key not in kept]
 
     def __contains__(self, key: object) -> bool:
         return self.get(str(key)) is not None

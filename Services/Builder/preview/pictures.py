@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import ceil, sqrt
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -27,28 +27,26 @@ _STRETCH = 8.0
 Tone = Callable[[NDArray[Any]], greys.Pixels]
 
 
-def single(signal: Signal, kind: Kind, size: int) -> Image.Image:
+def single(signal: Signal, kind: Kind, size: int, bar_at_top: bool = False) -> Image.Image:
     """Return one image, with a scale bar; patterns and transforms on a logarithmic scale."""
     rows, columns = _plane(kind)
     values = plane(signal.data, (rows, columns), {}, 2 * size)
     tone = greys.logarithmic if kind.layout == "diffraction" else greys.linear
     shown = _picture(values, (signal.axes[rows], signal.axes[columns]), (size, size), tone)
-    return with_scale_bar(shown, signal.axes[columns])
+    return with_scale_bar(shown, signal.axes[columns], at_top=bar_at_top)
 
 
 def tableau(signal: Signal, kind: Kind, size: int) -> Image.Image:
-    """Return frames of a stack, evenly chosen from the first to the last, all on one grey scale."""
+    """Return frames of a stack, evenly chosen from the first to the last, each on a grey scale of its own."""
     rows, columns = _plane(kind)
-    chosen = _frames(signal, kind)
-    across = ceil(sqrt(len(chosen)))
+    axes, chosen = (signal.axes[rows], signal.axes[columns]), _frames(signal, kind)
+    across = _columns(len(chosen), axes, size)
     down = ceil(len(chosen) / across)
-    side = (size - (across - 1) * _GAP) // across
-    planes = [plane(signal.data, (rows, columns), position, 2 * side) for position in chosen]
+    box = (size - (across - 1) * _GAP) // across, (size - (down - 1) * _GAP) // down
     tone = greys.logarithmic if kind.dataset_type == "Diffraction" else greys.linear
-    tones = [greys.colours(one) for one in planes] if signal.colour else list(tone(np.stack([*map(numbers, planes)])))
-    axes = signal.axes[rows], signal.axes[columns]
-    tiles = [_fitted(Image.fromarray(one), axes, (side, side)) for one in tones]
-    width, height = max(tile.width for tile in tiles), max(tile.height for tile in tiles)
+    planes = [plane(signal.data, (rows, columns), position, 2 * max(box)) for position in chosen]
+    tiles = [_picture(one, axes, box, tone) for one in planes]
+    width, height = tiles[0].size
     canvas = Image.new("RGB", (across * width + (across - 1) * _GAP, down * height + (down - 1) * _GAP), "white")
     total = int(np.prod([signal.axes[at].size for at in kind.scanned]))
     for place, (tile, position) in enumerate(zip(tiles, chosen, strict=True)):
@@ -123,13 +121,29 @@ def _picture(values: NDArray[Any], axes: tuple[Axis, Axis], box: tuple[int, int]
     return _fitted(Image.fromarray(pixels), axes, box)
 
 
-def _fitted(picture: Image.Image, axes: tuple[Axis, Axis], box: tuple[int, int]) -> Image.Image:
-    """Scale a picture into a box, true to the axes where they measure the same."""
+def _columns(frames: int, axes: tuple[Axis, Axis], size: int) -> int:
+    """Return how many frames stand side by side when they are shown as large as possible."""
+    tall, wide = _sides(axes)
+
+    def scale(across: int) -> float:
+        return min(size / (across * wide), size / (ceil(frames / across) * tall))
+
+    return max(range(1, frames + 1), key=scale)
+
+
+def _sides(axes: tuple[Axis, Axis]) -> tuple[float, float]:
+    """Return height and width in proportion, true to the axes where they measure the same."""
     tall, wide = float(axes[0].size), float(axes[1].size)
     if axes[0].unit == axes[1].unit and axes[0].unit and axes[0].scale and axes[1].scale:
         tall, wide = tall * abs(axes[0].scale), wide * abs(axes[1].scale)
     if not 1 / _STRETCH <= tall / wide <= _STRETCH:
-        tall, wide = (_STRETCH, 1.0) if tall > wide else (1.0, _STRETCH)
+        return (_STRETCH, 1.0) if tall > wide else (1.0, _STRETCH)
+    return tall, wide
+
+
+def _fitted(picture: Image.Image, axes: tuple[Axis, Axis], box: tuple[int, int]) -> Image.Image:
+    """Scale a picture into a box."""
+    tall, wide = _sides(axes)
     scale = min(box[0] / wide, box[1] / tall)
     target = max(1, round(wide * scale)), max(1, round(tall * scale))
     enlarged = target[0] > picture.width or target[1] > picture.height

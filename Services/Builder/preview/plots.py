@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 
+from Services.Builder.extractors.dimensions import readable
 from Services.Builder.extractors.kinds import Kind
 from Services.Builder.extractors.signal import Axis, Signal
 from Services.Builder.preview.pictures import picture_of
@@ -20,6 +21,8 @@ from Services.Builder.preview.sampling import fetched, mean, numbers, strided
 _DOTS = 100
 _INK, _LINE, _FILL = "#333333", "#1f4e79", "#c6d7e8"
 _MOST_POINTS = 20_000
+_NOISE = 0.15
+"""keV below which the counts of an X-ray detector are its electronics' own."""
 _NAMELESS = ("", "x", "y", "z", "0", "1", "2", "3", "i")
 _CALLED = {"energy": "Energy", "wavelength": "Wavelength", "wavenumber": "Raman shift", "time": "Time"}
 _UNITS = {"1/cm": "cm⁻¹", "1/nm": "nm⁻¹"}
@@ -28,17 +31,17 @@ _UNITS = {"1/cm": "cm⁻¹", "1/nm": "nm⁻¹"}
 def curve(signal: Signal, kind: Kind, size: int) -> Image.Image:
     """Return a line plot of a spectrum, a time series or a profile."""
     (at,) = kind.measured
-    index = strided(signal.shape, {at: _MOST_POINTS})
+    index, axis = strided(signal.shape, {at: _MOST_POINTS}), readable(signal.axes[at])
     values = numbers(fetched(signal.data, index)).reshape(-1)
     figure = Figure(figsize=(size / _DOTS, 0.68 * size / _DOTS), dpi=_DOTS, layout="constrained")
-    _plot(figure.add_subplot(), _positions(signal.axes[at])[index[at]], values, signal, signal.axes[at])
+    _plot(figure.add_subplot(), _positions(axis)[index[at]], values, signal, axis)
     return _rendered(figure)
 
 
 def spectrum_image(signal: Signal, kind: Kind, size: int) -> Image.Image:
     """Return a spectrum image's sum image above its mean spectrum; a line scan's spectra above one another."""
     (at,) = kind.measured
-    axis = signal.axes[at]
+    axis = readable(signal.axes[at])
     spectrum = mean(signal.data, (at,), {})
     if len(kind.scanned) == 1:
         return _line_scan(signal, kind, spectrum, size)
@@ -56,7 +59,7 @@ def spectrum_image(signal: Signal, kind: Kind, size: int) -> Image.Image:
 
 def _line_scan(signal: Signal, kind: Kind, spectrum: NDArray[Any], size: int) -> Image.Image:
     (at,), (line,) = kind.measured, kind.scanned
-    axis, along = signal.axes[at], signal.axes[line]
+    axis, along = readable(signal.axes[at]), signal.axes[line]
     spectra = mean(signal.data, (line, at), {line: size, at: 2 * size})
     shown = np.log1p(spectra - np.nanmin(spectra))
     figure = Figure(figsize=(size / _DOTS, 0.9 * size / _DOTS), dpi=_DOTS, layout="constrained")
@@ -78,7 +81,7 @@ def _plot(
         axes.plot(positions, values, color=_LINE, linewidth=0.9)
     if axis.dimension == "energy" and values.size and np.nanmin(values) >= 0:
         axes.fill_between(positions, values, color=_FILL, linewidth=0)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, _top(positions, values, axis))
     if values.size > 1:
         axes.set_xlim(float(np.min(positions)), float(np.max(positions)))
     axes.set_xlabel(_titled(axis, "Position"))
@@ -88,14 +91,23 @@ def _plot(
     _dressed(axes)
 
 
+def _top(positions: NDArray[Any], values: NDArray[Any], axis: Axis) -> float | None:
+    """Return where the ordinate of an X-ray spectrum ends: its noise peak at zero may run out of the picture."""
+    signal = values[positions > _NOISE] if axis.unit == "keV" else values[:0]
+    highest = float(np.nanmax(signal)) if signal.size else 0.0
+    return 1.15 * highest if 0 < highest < 0.5 * float(np.nanmax(values)) else None
+
+
 def _dressed(axes: Axes, grid: bool = True) -> None:
-    axes.grid(grid, color="#e6e6e6", linewidth=0.6)
+    if grid:
+        axes.grid(color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#999999")
     axes.tick_params(labelsize=8, colors=_INK, width=0.6)
     axes.xaxis.set_major_locator(MaxNLocator(7))
     axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.ticklabel_format(axis="x", useOffset=False)
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
     axes.yaxis.get_offset_text().set_fontsize(8)
     for label in (axes.xaxis.label, axes.yaxis.label):

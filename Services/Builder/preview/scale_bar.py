@@ -11,17 +11,18 @@ from Services.Builder.extractors.signal import Axis
 from Services.Builder.preview.fonts import font
 
 _LADDERS = {
-    "length": ("pm", "nm", "µm", "mm", "m"),
-    "reciprocal": ("1/mm", "1/µm", "1/nm", "1/pm"),
-    "angle": ("µrad", "mrad", "rad"),
+    "length": (("pm", 0.0), ("nm", 0.1), ("µm", 1.0), ("mm", 1.0), ("m", 1.0)),
+    "reciprocal": (("1/µm", 0.0), ("1/nm", 0.05)),
+    "angle": (("µrad", 0.0), ("mrad", 0.1), ("rad", 1.0)),
 }
-_SHOWN = {"1/nm": "nm⁻¹", "1/µm": "µm⁻¹", "1/mm": "mm⁻¹", "1/pm": "pm⁻¹"}
+"""Units for a bar of some dimension, each with the length from which it is used."""
+_SHOWN = {"1/nm": "nm⁻¹", "1/µm": "µm⁻¹"}
 _SHARE = 0.3
 """Of the picture's width that the bar takes at most."""
 
 
-def with_scale_bar(picture: Image.Image, axis: Axis, size: int = 15) -> Image.Image:
-    """Return the picture with a scale bar at its lower left, where the axis is calibrated and there is room.
+def with_scale_bar(picture: Image.Image, axis: Axis, size: int = 15, at_top: bool = False) -> Image.Image:
+    """Return the picture with a scale bar at its left edge, where the axis is calibrated and there is room.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ def with_scale_bar(picture: Image.Image, axis: Axis, size: int = 15) -> Image.Im
         Of the columns.
     size
         Height of the letters in pixels.
+    at_top
+        Put it into the upper corner instead of the lower one.
     """
     bar = bar_for(axis, _SHARE)
     if bar is None or picture.width < 100 or picture.height < 3 * size:
@@ -42,8 +45,9 @@ def with_scale_bar(picture: Image.Image, axis: Axis, size: int = 15) -> Image.Im
     left, top, right, bottom = pen.textbbox((0, 0), label, font=letters)
     width, height = max(length, right - left), bottom - top
     pad, thick = size // 2, max(3, size // 4)
-    box_left, box_bottom = pad, canvas.height - pad
-    box = (box_left, box_bottom - height - thick - 3 * pad, box_left + width + 2 * pad, box_bottom)
+    tall = height + thick + 3 * pad
+    box_bottom = pad + tall if at_top else canvas.height - pad
+    box = (pad, box_bottom - tall, pad + width + 2 * pad, box_bottom)
     pen.rounded_rectangle(box, radius=pad // 2 + 1, fill=(0, 0, 0, 150))
     centre = (box[0] + box[2]) / 2
     pen.text((centre - (right - left) / 2 - left, box[1] + pad - top), label, font=letters, fill=(255, 255, 255, 255))
@@ -58,15 +62,11 @@ def bar_for(axis: Axis, share: float) -> tuple[float, str] | None:
     extent = abs(axis.scale) * axis.size
     if not ladder or not axis.unit or extent <= 0:
         return None
-    reachable = [(unit, multiplier) for unit in ladder if (multiplier := factor(axis.unit, unit))]
-    if not reachable:
+    reachable = [(name, one, least) for name, least in ladder if (one := factor(axis.unit, name))]
+    fitting = [(name, one) for name, one, least in reachable if extent * one * share >= least]
+    if not fitting:
         return None
-    # the largest unit in which the bar is at least 1 long
-    fitting = [(unit, multiplier) for unit, multiplier in reachable if extent * multiplier * share >= 1]
-    if axis.dimension == "reciprocal":
-        unit, multiplier = next(((unit, one) for unit, one in fitting if unit == "1/nm"), (fitting or reachable)[-1])
-    else:
-        unit, multiplier = fitting[-1] if fitting else reachable[0]
+    unit, multiplier = fitting[-1]
     room = extent * multiplier * share
     decade = 10.0 ** floor(log10(room))
     length = next(step * decade for step in (5, 2, 1) if step * decade <= room)

@@ -12,7 +12,7 @@ import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numcodecs
+import numcodecs  # type: ignore[import-untyped]  # the package carries no types
 import numpy as np
 import numpy.typing as npt
 from rsciio import blockfile, emd, mrcz, tiff, tvips, zspy
@@ -170,7 +170,7 @@ def _two_crystals(steps: int) -> Floats:
 
 def precession(shot: Shot) -> None:
     """Scan precession diffraction for an orientation map, as a blockfile; its detector is calibrated in cm."""
-    steps, size, step, camera_length = 16, 84, 6.0, 30.0
+    steps, size, step, camera_length = 16, 80, 6.0, 30.0
     pixel = 0.014  # cm
     reciprocal = pixel / (camera_length * wavelength(images.HIGH_TENSION))
     patterns = diffraction.scan(chance(shot), _two_crystals(steps), size, reciprocal, 0.25, 2e4)

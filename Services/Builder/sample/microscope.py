@@ -92,7 +92,6 @@ def metadata(
                 **instrument,
             }
         },
-        "_HyperSpy": {},
     }
 
 

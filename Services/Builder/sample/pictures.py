@@ -48,7 +48,7 @@ def powder(rng: np.random.Generator, shape: tuple[int, int], pixel: float) -> By
 
 def _grains(rng: np.random.Generator, points: Floats) -> tuple[Floats, Floats]:
     """Cut a ball's surface into grains: the grain's shade and the depth of the groove, at points on the unit ball."""
-    seeds = rng.standard_normal((400, 3))
+    seeds = rng.standard_normal((260, 3))
     seeds = seeds[seeds[:, 2] > 0]  # those on the far side are not seen
     seeds /= np.linalg.norm(seeds, axis=1, keepdims=True)
     shade = rng.uniform(-12, 12, len(seeds))

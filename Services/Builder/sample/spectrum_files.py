@@ -73,8 +73,8 @@ def xray_dm3(shot: Shot) -> None:
 
 
 def _xray_map(shot: Shot, dwell: float) -> dict[str, Any]:
-    """X-ray map of area 1, 32 x 32 positions, `dwell` s each."""
-    size, step = 32, 27.0
+    """X-ray map of area 1, 30 x 30 positions, `dwell` s each."""
+    size, step = 30, 27.0
     crystal, _, _ = images.thickness(images.scene(shot.seed, 1), (size, size), step)
     data = spectra.xray_map(chance(shot), crystal, _XRAY_MAP.values, 1500 * dwell)
     axes = (Axis("y", size, step, "nm", navigate=True), Axis("x", size, step, "nm", navigate=True), _XRAY_MAP)
@@ -154,6 +154,7 @@ def thickness_map(shot: Shot) -> None:
     tree = microscope.metadata(
         shot, shot.path.stem, quantity="t/lambda", acquisition_mode="STEM", convergence_angle=microscope.CONVERGENCE
     )
+    del tree["Sample"]["elements"]  # the reader takes a list for a dataset of its own
     # The reader keeps no date of the metadata tree; NeXus' own field says when.
     original = {"start_time": shot.when.isoformat(), "user": {"name": microscope.OPERATOR}}
     nexus.file_writer(str(shot.path), signal(data, plane((size, size), pixel), tree, original))

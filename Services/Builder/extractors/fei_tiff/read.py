@@ -33,8 +33,6 @@ SETTINGS = (
     Rule("Stage.StageR", "Stage Rotation", "rad"),
     Rule("Stage.StageT", "Stage Tilt", "rad"),
     Rule("Stage.WorkingDistance", "Working Distance", "m"),
-    Rule("Stage.SpecTilt", "Pre-tilt", "rad"),
-    Rule("Image.MagCanvasRealWidth", "Canvas Width", "m"),
     Rule("Vacuum.ChPressure", "Chamber Pressure", "Pa"),
     Rule("Vacuum.UserMode", "Vacuum Mode"),
     Rule("System.Source", "Electron Source"),
@@ -78,6 +76,10 @@ def _settings(settings: Mapping[str, Any], beam: str) -> dict[str, Quantity]:
     found = applied(SETTINGS, settings)
     found.update(applied(BEAM, section if isinstance(section, Mapping) else {}))
     detector = [lookup(settings, f"Detectors.{key}") for key in ("Name", "Mode")]
+    canvas, field = lookup(settings, "Image.MagCanvasRealWidth"), lookup(settings, "Scan.HorFieldsize")
+    if isinstance(canvas, float) and isinstance(field, float) and field > 0:
+        # FEI's magnification is that of the picture on a canvas of this width, 12.8 cm or the screen's
+        found["Magnification"] = Quantity(round(canvas / field))
     named = quantity("Detector", [one for one in dict.fromkeys(detector) if one and one != "None"])
     return {**found, **({"Detector": named} if named else {})}
 

@@ -5,10 +5,14 @@ RosettaSciIO leaves this step to HyperSpy; without it `metadata` holds little mo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
+from Services.Builder.extractors.cleaning import one_line
 from Services.Builder.extractors.tree import Tags, lookup, put
+
+_log = logging.getLogger("rsciio.mapping")
 
 
 def completed(signal: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,7 +33,8 @@ def completed(signal: Mapping[str, Any]) -> dict[str, Any]:
         where, convert = target
         try:
             value = convert(Tags(found) if isinstance(found, Mapping) else found) if convert else found
-        except Exception:  # noqa: BLE001, S112 - a foreign conversion of one entry; the entry itself stays in the JSON
+        except Exception as error:  # noqa: BLE001 - a foreign conversion of one entry; it is recorded, the entry kept
+            _log.warning("the entry %s could not be converted: %s", path, one_line(error))
             continue
         if value is not None:
             put(metadata, where, value)

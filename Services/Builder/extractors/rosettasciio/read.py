@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, tzinfo
@@ -51,6 +52,7 @@ NAMES: Mapping[str, str] = {
 }
 """Names of the formats as a person says them, by the reader's name where they differ."""
 
+_STEM = re.compile(r"(?<![a-z])(stem|haadf)(?![a-z])", re.IGNORECASE)
 _LOCAL_CLOCK = ("TVIPS",)
 """Readers that convert to the machine's zone and then call it UTC."""
 
@@ -73,7 +75,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
             first = first or (name, error)
     if first is None:
         raise Unreadable(format=f"'{path.suffix}'", reason="no reader knows its content")
-    raise Unreadable(format=format_name(first[0], path), reason=reason(first[1])) from first[1]
+    raise Unreadable(format=format_name(first[0], path), reason=reason(first[1], path)) from first[1]
 
 
 def format_name(plugin: str, path: Path) -> str:
@@ -104,13 +106,16 @@ def described(plugin: str, path: Path, found: Iterable[Mapping[str, Any]]) -> Re
     main = main_signal(signals)
     assert main is not None, "a reader that finds nothing has raised"  # noqa: S101
     column, told = section(main.metadata)
+    if main.signal_type == "EDS_SEM":  # the readers of spectra file every microscope under TEM
+        column = "SEM"
     meta: dict[str, Quantity | None] = {}
     units: dict[str, str | None] = {}
     acquired, beyond = moment(main.metadata, trusted=plugin not in _LOCAL_CLOCK), _Collected()
+    name = format_name(plugin, path)
     for profile, tree in profiles_for(plugin, main.original_metadata):
         beyond.add(applied(profile.rules, tree), profile.special(tree) if profile.special else {})
         units.update(profile.units)
-        column = column or profile.column
+        column, name = column or profile.column, profile.format or name
         acquired = (profile.acquired(tree) if profile.acquired else None) or acquired
     meta.update(applied(INSTRUMENT, told, units))
     meta.update(applied(GENERAL, main.metadata))
@@ -122,12 +127,12 @@ def described(plugin: str, path: Path, found: Iterable[Mapping[str, Any]]) -> Re
     if acquired is None and (day := _first(main.metadata, "date")):
         meta["Acquisition Date"] = quantity("Acquisition Date", day)
     return Reading(
-        format=format_name(plugin, path),
+        format=name,
         reader=f"rosettasciio {__version__} ({plugin})",
         signals=signals,
         meta={name: value for name, value in meta.items() if value is not None},
         acquired=acquired,
-        column=_scanning(column, meta),
+        column=_scanning(column, meta, "dwell_time" in told, f"{path.stem} {main.title}"),
     )
 
 
@@ -144,14 +149,14 @@ class _Collected:
                     self.found.setdefault(name, value)
 
 
-def _scanning(column: str | None, meta: Mapping[str, Quantity | None]) -> str | None:
-    """Tell a TEM from a STEM by the mode it reports, else by whether the beam dwelt on pixels."""
+def _scanning(column: str | None, meta: Mapping[str, Quantity | None], dwelling: bool, hints: str) -> str | None:
+    """Tell a STEM from a TEM: by the mode it reports, else by the beam's dwelling on pixels, else by the file's name."""
     if column != "TEM":
         return column
     reported = " ".join(str(one.value) for key in ("Acquisition Mode", "Illumination Mode") if (one := meta.get(key)))
     if reported:
         return "STEM" if "STEM" in reported else "TEM"
-    return "STEM" if meta.get("Dwell Time") else "TEM"
+    return "STEM" if dwelling or _STEM.search(hints) else "TEM"
 
 
 def _signal(one: Mapping[str, Any]) -> Signal:

@@ -27,6 +27,8 @@ class Profile:
     """Name of the RosettaSciIO reader."""
     holds: str | None = None
     """Path that the original metadata must have, where one reader serves several vendors."""
+    format: str | None = None
+    """Name of the format, where the reader's serves several."""
     root: tuple[str, ...] = ("",)
     """Where the rules begin; the first that is there."""
     column: str | None = None
@@ -103,13 +105,13 @@ def _velox(tree: Tree) -> dict[str, Quantity | None]:
     index = lookup(tree, "BinaryResult.DetectorIndex")
     detector = lookup(tree, f"Detectors.Detector-{index}")
     detector = detector if isinstance(detector, Mapping) else {}
-    binning = [lookup(detector, "Binning.width"), lookup(detector, "Binning.height")]
+    binning = [lookup(detector, f"Binning.{side}") for side in ("width", "height")]
     angles = "CollectionAngleRange"
     return {
         "Acquisition Mode": quantity("Acquisition Mode", _VELOX_MODES.get(str(lookup(tree, "Optics.OperatingMode")))),
         "Imaging Mode": quantity("Imaging Mode", _VELOX_PROJECTOR.get(str(lookup(tree, "Optics.ProjectorMode")))),
         "Exposure Time": quantity("Exposure Time", lookup(detector, "ExposureTime"), "s"),
-        "Binning": quantity("Binning", " × ".join(str(one) for one in binning) if all(binning) else None),
+        "Binning": quantity("Binning", binning if all(binning) else None),
         "Collection Angle Inner": quantity("Collection Angle Inner", lookup(detector, f"{angles}.begin"), "rad")
         if str(lookup(detector, f"{angles}.end") or "0") != "0"
         else None,
@@ -129,6 +131,7 @@ def _velox_time(tree: Tree) -> datetime | None:
 _VELOX = Profile(
     plugin="EMD",
     holds="Core.MetadataDefinitionVersion",
+    format="Thermo Fisher Velox EMD",
     column="TEM",
     units={**_stage("m"), "Detector.EDS.elevation_angle": "rad"},
     rules=(
@@ -206,6 +209,7 @@ PROFILES = (
     Profile(
         "TIFF",
         holds="ImageDescription.ElectronGun",
+        format="JEOL SightX TIFF",
         units={"beam_current": None},  # the gun's emission, not the probe's current
         rules=(
             Rule("ImageDescription.Operator", "Operator"),
@@ -214,6 +218,7 @@ PROFILES = (
             Rule("ImageDescription.ImageFormingSystem.ModeString", "Imaging Mode"),
         ),
     ),
+    Profile("TIFF", holds="CZ_SEM.ap_actualkv", format="Zeiss SEM TIFF"),
     Profile("TIFF", rules=_TIFF_TAGS),
 )
 

@@ -1,0 +1,206 @@
+"""From a session's files to its record: what stands where in the experiment, and where the record lies on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+from NexusCore.clock import to_datetime
+from NexusCore.facility import Event, Instrument, Reservation, Session
+from NexusCore.facility.sessions import EventType
+from Services.Builder.model import (
+    Activity,
+    Dataset,
+    Experiment,
+    Extraction,
+    FoundFile,
+    Notes,
+    Project,
+    Quantity,
+    Sample,
+)
+from Services.Builder.record import split_setup
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where one record and what belongs to it lie."""
+
+    xml: Path
+    files: Path
+    """Folder of previews and metadata, beside the XML; it mirrors the folders of the raw files."""
+
+    @classmethod
+    def of(cls, folder: Path, session: Session, zone: tzinfo | None) -> Places:
+        """Return the places of a session's record: named by day, instrument and identifier."""
+        day = session.start.astimezone(zone).strftime("%Y-%m-%d")
+        stem = _UNSAFE.sub("_", f"{day}_{session.instrument}_{session.identifier[:8]}")
+        if len(session.identifier) > 36:  # a URL's first characters tell little
+            stem = f"{stem}-{hashlib.sha256(session.identifier.encode()).hexdigest()[:8]}"
+        return cls(folder / f"{stem}.xml", folder / f"{stem}.files")
+
+    def beside(self, file: Path, root: Path, suffix: str) -> Path:
+        """Return where a preview (``.png``) or metadata (``.json``) of a raw file go."""
+        relative = _relative(file, root)
+        return self.files / relative.with_name(relative.name + suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known about a session besides its files."""
+
+    session: Session
+    instrument: Instrument
+    zone: tzinfo | None
+    """The zone that the record's times are written in; None for this machine's."""
+    reservation: Reservation | None
+    events: Sequence[Event]
+    config_revision: int
+    software: str
+
+
+def experiment(
+    facts: Facts,
+    activities: Sequence[Sequence[FoundFile]],
+    extractions: Mapping[Path, Extraction],
+    data_root: Path,
+    places: Places,
+) -> Experiment:
+    """Return the record's content.
+
+    Parameters
+    ----------
+    facts
+        The session and what belongs to it.
+    activities
+        Its files, grouped, in order of time.
+    extractions
+        What each file yielded.
+    data_root
+        What the datasets' locations are relative to.
+    places
+        Where the record will lie; the previews' locations are relative to its folder.
+    """
+    session, instrument, booking = facts.session, facts.instrument, facts.reservation
+    samples = _samples(booking)
+    only_sample = samples[0].id if len(samples) == 1 else None
+    day = session.start.astimezone(facts.zone).strftime("%Y-%m-%d")
+    return Experiment(
+        title=(booking.title if booking else None) or f"Experiment on the {instrument.name} on {day}",
+        identifier=session.identifier,
+        instrument_pid=instrument.pid,
+        instrument_name=instrument.name,
+        instrument_ref=instrument.calendar_url or None,
+        activities=tuple(
+            replace(_activity(number, files, extractions, data_root, places, facts.zone), sample_id=only_sample)
+            for number, files in enumerate(activities)
+        ),
+        experimenters=((booking.user if booking else None) or session.user,),
+        collaborators=booking.collaborators if booking else (),
+        reservation_start=to_datetime(booking.start_ts).astimezone(facts.zone) if booking else None,
+        reservation_end=to_datetime(booking.end_ts).astimezone(facts.zone) if booking else None,
+        reservation_ref=booking.url if booking else None,
+        motivation=booking.purpose if booking else None,
+        samples=samples,
+        projects=(Project(name=booking.project),) if booking and booking.project else (),
+        notes=_notes(facts),
+    )
+
+
+def store(document: bytes, places: Places) -> str:
+    """Write a record, whole or not at all; return its SHA-256."""
+    places.xml.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = places.xml.with_name(f".{places.xml.name}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(document)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(places.xml)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return hashlib.sha256(document).hexdigest()
+
+
+def _activity(
+    number: int,
+    files: Sequence[FoundFile],
+    extractions: Mapping[Path, Extraction],
+    data_root: Path,
+    places: Places,
+    zone: tzinfo | None,
+) -> Activity:
+    found = [_with_data_type(extractions[file.path], zone) for file in files]
+    # A file that nothing could be read from has nothing in common with others, and must not hide what they share.
+    readable = [number for number, one in enumerate(found) if one.dataset_type != "Unknown"]
+    setup, rests = split_setup([found[number].meta for number in readable])
+    own = dict(zip(readable, rests, strict=True))
+    datasets = tuple(
+        _dataset(file, replace(one, meta=own.get(place, one.meta)), data_root, places)
+        for place, (file, one) in enumerate(zip(files, found, strict=True))
+    )
+    return Activity(number=number, start=files[0].modified.astimezone(zone), datasets=datasets, setup=setup)
+
+
+def _with_data_type(found: Extraction, zone: tzinfo | None) -> Extraction:
+    special = {"Data Type": Quantity(found.data_type)}
+    if found.acquired is not None:
+        special["Creation Time"] = Quantity(found.acquired.astimezone(zone).isoformat())
+    return replace(found, meta={**found.meta, **special})
+
+
+def _dataset(file: FoundFile, found: Extraction, data_root: Path, places: Places) -> Dataset:
+    preview = found.preview.relative_to(places.xml.parent).as_posix() if found.preview is not None else None
+    return Dataset(
+        name=file.path.name,
+        location=_relative(file.path, data_root).as_posix(),
+        format=found.format,
+        type=found.dataset_type,
+        descriptions=tuple(f"Warning: {warning}" for warning in found.warnings),
+        preview=preview,
+        meta=found.meta,
+    )
+
+
+def _relative(path: Path, root: Path) -> Path:
+    """Return `path` below `root`; without its anchor where it lies elsewhere."""
+    return path.relative_to(root) if path.is_relative_to(root) else path.relative_to(path.anchor)
+
+
+def _samples(booking: Reservation | None) -> tuple[Sample, ...]:
+    return tuple(
+        Sample(
+            name=sample.name,
+            id=f"sample-{number}",
+            ref=sample.pid,
+            descriptions=(sample.description,) if sample.description else (),
+            elements=sample.elements,
+        )
+        for number, sample in enumerate(booking.samples if booking else (), start=1)
+    )
+
+
+def _notes(facts: Facts) -> tuple[Notes, ...]:
+    written = tuple(
+        f"{_when(to_datetime(event.ts), facts.zone)} {event.user}: {event.detail}"
+        for event in facts.events
+        if event.type is EventType.NOTE and event.detail
+    )
+    session = facts.session
+    end = _when(session.end, facts.zone) if session.end else "not yet"
+    provenance = (
+        f"Session of {session.user} from {_when(session.start, facts.zone)} to {end}.",
+        f"Made by {facts.software} under configuration revision {facts.config_revision}.",
+    )
+    return (*((Notes("Session log", written),) if written else ()), Notes("NexusCore", provenance))
+
+
+def _when(moment: datetime, zone: tzinfo | None) -> str:
+    return moment.astimezone(zone).isoformat(sep=" ", timespec="seconds")

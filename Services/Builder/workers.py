@@ -1,0 +1,316 @@
+"""Extracts files in child processes, so that a bad file costs only its own dataset.
+
+A file that hangs its reader, eats the memory or crashes the interpreter ends one child; its dataset becomes one of type
+Unknown with a sentence that says so, or keeps the metadata if only the preview was lost. Children ignore the terminal's
+Ctrl-C, die with the parent however that ends, and are kept for the next file and the next session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from importlib import import_module
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from NexusCore.errors import NexusError
+from Services.Builder.model import Extraction
+
+EXTRACT = "Services.Builder.workers:extract_job"
+START_SECONDS = 60.0
+"""A child that has not begun to serve by then never will."""
+_LOOK = 0.1
+"""Seconds between two looks at whether to stop."""
+_CHILD = "from Services.Builder.workers import serve; serve({conn}, {lifeline}, {memory}, {function!r})"
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file to extract, and where its preview and metadata go."""
+
+    path: Path
+    preview: Path | None = None
+    metadata: Path | None = None
+    companions: tuple[Path, ...] = ()
+
+
+class WorkersUnavailable(NexusError):
+    """The processes that read instrument files do not start: {reason}."""
+
+
+def extract_job(job: Job) -> Iterator[Extraction]:
+    """Extract one file; runs in a child."""
+    from Services.Builder.extract import stages
+
+    return stages(job.path, job.preview, job.metadata, job.companions)
+
+
+class Workers:
+    """A pool of processes that extract files.
+
+    Parameters
+    ----------
+    count
+        Processes.
+    seconds_per_file
+        After that long a file is given up and its process ended.
+    memory_mb
+        Memory that one process may allocate, in MB (files that are mapped do not count).
+    function
+        ``module:function`` that takes a `Job` and returns an iterable of extractions, each better than the one before.
+    """
+
+    def __init__(
+        self, count: int = 2, seconds_per_file: float = 60.0, memory_mb: int = 2048, function: str = EXTRACT
+    ) -> None:
+        self._count, self._seconds, self._memory, self._function = max(1, count), seconds_per_file, memory_mb, function
+        self._children: list[_Child] = []
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all processes; extracting again starts new ones."""
+        for child in self._children:
+            child.end()
+        self._children.clear()
+
+    def extract_all(self, jobs: Iterable[Job], stop: Callable[[], bool] = lambda: False) -> Iterator[Extraction]:
+        """Yield what the files yield, in the order in which they get done.
+
+        When `stop` returns true, the processes are ended within `_LOOK` seconds and nothing more comes. Raises
+        `WorkersUnavailable` when processes cannot be started at all.
+        """
+        waiting, exhausted = iter(jobs), False
+        try:
+            while not stop():
+                while not exhausted and (child := self._idle()) is not None:
+                    job = next(waiting, None)
+                    if job is None:
+                        exhausted = True
+                    else:
+                        child.give(job, self._seconds)
+                busy = [child for child in self._children if child.job is not None]
+                if not busy and exhausted:
+                    return
+                yield from self._news(busy)
+        finally:
+            # an abandoned file must not come out as an answer to the next caller
+            for child in [one for one in self._children if one.job is not None]:
+                self._dismiss(child)
+
+    def _idle(self) -> _Child | None:
+        for child in [one for one in self._children if one.job is None and not one.alive()]:
+            self._dismiss(child)  # ended between two files
+        free = next((child for child in self._children if child.job is None), None)
+        if free is None and len(self._children) < self._count:
+            free = _Child(self._memory, self._function)
+            self._children.append(free)
+        return free
+
+    def _news(self, busy: list[_Child]) -> Iterator[Extraction]:
+        soonest = min((child.deadline for child in busy), default=0.0) - time.monotonic()
+        ready = wait([child.connection for child in busy], timeout=max(0.0, min(_LOOK, soonest)))
+        for child in busy:
+            if child.connection in ready:
+                finished = child.hear(self._seconds)
+            elif time.monotonic() >= child.deadline:
+                finished = self._given_up(child)
+            else:
+                continue
+            if finished is not None:
+                if child.spent:
+                    self._dismiss(child)
+                yield finished
+
+    def _given_up(self, child: _Child) -> Extraction:
+        if not child.serving:
+            raise WorkersUnavailable(reason=f"one has not begun to work after {START_SECONDS:g} s")
+        return child.lost(f"took longer than {self._seconds:g} s and was given up")
+
+    def _dismiss(self, child: _Child) -> None:
+        child.end()
+        self._children.remove(child)
+
+
+class _Child:
+    """One process, as the parent sees it."""
+
+    def __init__(self, memory_mb: int, function: str) -> None:
+        self.job: Job | None = None
+        self.best: Extraction | None = None
+        self.serving = self.spent = False
+        self.deadline = time.monotonic() + START_SECONDS
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self.connection, theirs = Pipe()
+        reading, self._lifeline = os.pipe()
+        code = _CHILD.format(conn=theirs.fileno(), lifeline=reading, memory=memory_mb, function=function)
+        paths = os.pathsep.join(path or os.curdir for path in sys.path)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with code of this module
+                [sys.executable, "-c", code],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                pass_fds=(theirs.fileno(), reading),
+                env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1"), "PYTHONPATH": paths},
+                start_new_session=True,  # the terminal's Ctrl-C is the parent's business
+            )
+        except OSError as error:
+            raise WorkersUnavailable(reason=str(error)) from error
+        finally:
+            theirs.close()
+            os.close(reading)
+
+    def alive(self) -> bool:
+        """Tell whether the process still runs."""
+        return self._process.poll() is None
+
+    def give(self, job: Job, seconds: float) -> None:
+        """Hand out a file. A child that just ended takes it all the same; `hear` will find out."""
+        self.job, self.best = job, None
+        if self.serving:
+            self.deadline = time.monotonic() + seconds
+            with contextlib.suppress(OSError):
+                self.connection.send(job)
+
+    def hear(self, seconds: float) -> Extraction | None:
+        """Take a message; return the extraction when it is the file's last."""
+        assert self.job is not None  # noqa: S101 - only those that work are listened to
+        try:
+            message: str | tuple[Extraction, bool, bool] = self.connection.recv()
+        except (OSError, EOFError):
+            return self._crashed()
+        if isinstance(message, str):  # it begins to serve: now the file's time runs
+            self.serving = True
+            self.give(self.job, seconds)
+            return None
+        self.best, last, self.spent = message
+        return self._done() if last else None
+
+    def lost(self, what: str) -> Extraction:
+        """Return what is left of the file when its process is lost."""
+        assert self.job is not None  # noqa: S101 - as above
+        self.spent = True
+        if self.best is not None:
+            self.best = replace(
+                self.best, warnings=(*self.best.warnings, f"There is no preview: drawing it {what}.")
+            )
+        else:
+            self.best = unknown(self.job, f"Reading the file {what}.")
+        return self._done()
+
+    def _done(self) -> Extraction:
+        assert self.best is not None  # noqa: S101 - set by whoever calls
+        done, self.job, self.best = self.best, None, None
+        return done
+
+    def _crashed(self) -> Extraction:
+        code = self._ended()
+        if not self.serving:
+            raise WorkersUnavailable(reason=self._last_words() or f"one ended with exit code {code}")
+        if code == -signal.SIGKILL:
+            return self.lost("was ended by the system, usually for lack of memory")
+        cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return self.lost(f"crashed the program that does it ({cause})")
+
+    def _ended(self) -> int:
+        try:
+            return self._process.wait(timeout=2.0)
+        except subprocess.TimeoutExpired:  # it closed the connection and lives on
+            self._process.kill()
+            return self._process.wait(timeout=10.0)
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read()[-4000:].decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def end(self) -> None:
+        """End the process, whatever it does, and leave nothing of it behind."""
+        if self._process.poll() is None:
+            self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # in the kernel's hands; reaped with the next child
+            self._process.wait(timeout=10.0)
+        self.connection.close()
+        os.close(self._lifeline)
+        self._errors.close()
+
+
+def unknown(job: Job, warning: str) -> Extraction:
+    """Return the extraction of a file of which nothing is known but that reading it failed."""
+    return Extraction(job.path, "unknown", "Unknown", "Unknown", warnings=(warning,))
+
+
+# -- in the child ---------------------------------------------------------------------------------------------------
+
+
+def serve(conn: int, lifeline: int, memory_mb: int, function: str) -> None:
+    """Work off jobs until the parent closes the connection; the child's whole life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent(lifeline)
+    _limit_memory(memory_mb)
+    work = _function(function)
+    with Connection(conn) as connection, contextlib.suppress(EOFError, OSError):
+        connection.send("serving")
+        while True:
+            _answer(connection, work, connection.recv())
+
+
+def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]], job: Job) -> None:
+    best, spent = unknown(job, "Nothing could be read."), False
+    try:
+        for found in work(job):
+            best = found
+            connection.send((best, False, False))
+    except MemoryError:
+        best, spent = unknown(job, "Reading the file takes more memory than one file is allowed."), True
+    except Exception as error:  # noqa: BLE001 - a process's edge; the parent records it with the dataset
+        best = unknown(job, f"Reading the file failed ({type(error).__name__}).")
+    connection.send((best, True, spent))
+
+
+def _function(name: str) -> Callable[[Job], Iterable[Extraction]]:
+    module, _, attribute = name.partition(":")
+    work: Callable[[Job], Iterable[Extraction]] = getattr(import_module(module), attribute)
+    if name == EXTRACT:  # what the first file would otherwise wait for
+        import_module("Services.Builder.extract")
+        import_module("Services.Builder.extractors.rosettasciio.read")
+    return work
+
+
+def _die_with_parent(lifeline: int) -> None:
+    """Have the kernel end this process when the parent's end of a pipe closes, even inside a reader that hangs.
+
+    The signal's default action ends the process, without Python. (PR_SET_PDEATHSIG would act at the end of the thread
+    that started the child.)
+    """
+    import fcntl
+
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _limit_memory(megabytes: int) -> None:
+    """Limit what is allocated, not what is mapped: a stack of 4 GB on disk may be mapped and shown in part."""
+    import resource
+
+    kind = getattr(resource, "RLIMIT_DATA", resource.RLIMIT_AS)
+    _soft, hard = resource.getrlimit(kind)
+    wanted = megabytes * 1024 * 1024
+    resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

@@ -1,0 +1,294 @@
+"""A record's whole way: session, files, Builder, Uploader, by the real programs on both databases."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from NexusCore.clock import SYSTEM_CLOCK, to_ts
+from NexusCore.facility import Record, Records, Session, Sessions, State
+from NexusCore.facility.sessions import Client, EventType
+from NexusCore.storage import open_database
+from Services.Builder.sample import make_session
+from Services.Builder.validation import validate
+
+PROJECT = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
+REFERENCE = Path(os.environ.get("NEXUSCORE_TEST_REFERENCE") or PROJECT.parent / "shared/reference")
+NX = {"nx": "https://data.nist.gov/od/dm/nexus/experiment/v1.0"}
+SECONDS = 100
+USER = Client(user="O'Brien", host="titan-pc")
+
+
+@dataclass(frozen=True)
+class Facility:
+    """A facility with one instrument, on a database of its own."""
+
+    url: str
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "NEXUSCORE_DATABASE": self.url, "NEXUSCORE_HOME": str(self.folder / "home")}
+
+    @property
+    def files(self) -> Path:
+        return self.folder / "Titan"
+
+    def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=PROJECT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def start(self, service: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", f"Services.{service}"],
+            cwd=PROJECT,
+            env=self.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def configure(self, *settings: str) -> None:
+        for setting in settings:
+            self.run("Tools.ConfigTool", setting)
+
+    @property
+    def sessions(self) -> Sessions:
+        return Sessions(open_database(self.url), SYSTEM_CLOCK)
+
+    def session(self, start: datetime, end: datetime) -> Session:
+        one = self.sessions.start("FEI-Titan-TEM", USER, ts=to_ts(start))
+        return self.sessions.end(one.identifier, USER, ts=to_ts(end))
+
+    def record(self, session: Session) -> Record:
+        record = Records(open_database(self.url), SYSTEM_CLOCK).of_session(session.id)
+        assert record is not None
+        return record
+
+    def messages(self) -> list[str]:
+        with open_database(self.url).reading() as reading:
+            return [text for (text,) in reading.all("SELECT message FROM log_record ORDER BY id")]
+
+
+@pytest.fixture
+def facility(database_url: str, tmp_path: Path) -> Facility:
+    one = Facility(database_url, tmp_path)
+    one.files.mkdir()
+    one.configure(f"Facility.data_root={tmp_path}", "Instruments.FEI-Titan-TEM.filestore_path=./Titan")
+    return one
+
+
+@pytest.fixture
+def sample(facility: Facility) -> Iterator[Session]:
+    """A finished session with sample files, a corrupt one among them."""
+    made = make_session(facility.files, datetime(2026, 3, 4, 9, tzinfo=UTC), corrupt=True)
+    yield facility.session(made.start, made.end)
+
+
+def published_faults(document: bytes) -> list[str]:
+    schema = REFERENCE / "nexus-experiment.xsd"
+    if not schema.exists():
+        pytest.skip(f"the published schema is not in {REFERENCE}")
+    return validate(document, schema)
+
+
+class TestTheFirstRecord:
+    """001-01..05, 001-54: from START and END to a valid record that its destination has."""
+
+    def test_a_session_with_one_corrupt_file(self, facility: Facility, sample: Session) -> None:
+        """A bad file is a dataset with a warning; it costs no other file and no session."""
+        facility.run("Services.Builder", "--once")
+        assert facility.sessions.get(sample.identifier).state is State.BUILT
+        record = facility.record(sample)
+        document = Path(record.path).read_bytes()
+        assert validate(document) == []
+        experiment = etree.fromstring(document)
+        datasets = experiment.findall(".//nx:dataset", NX)
+        assert len(datasets) == record.files
+        assert record.activities == len(experiment.findall("nx:acquisitionActivity", NX)) == 5
+        unknown = [one for one in datasets if one.get("type") == "Unknown"]
+        assert len(unknown) == 1
+        assert "Warning:" in unknown[0].findtext("nx:description", namespaces=NX)
+        for one in datasets:
+            location = one.findtext("nx:location", namespaces=NX)
+            assert (facility.folder / location).exists()
+            if one is not unknown[0]:
+                preview = Path(record.path).parent / one.findtext("nx:preview", namespaces=NX)
+                assert preview.read_bytes().startswith(b"\x89PNG")
+                assert preview.with_suffix(".json").exists()
+        facility.run("Services.Uploader", "--once")
+        assert facility.sessions.get(sample.identifier).state is State.COMPLETED
+
+    def test_valid_under_the_published_schema_too(self, facility: Facility, sample: Session) -> None:
+        facility.run("Services.Builder", "--once")
+        assert published_faults(Path(facility.record(sample).path).read_bytes()) == []
+
+    def test_one_generation_event_for_each_attempt(self, facility: Facility, sample: Session) -> None:
+        """001-16."""
+        facility.run("Services.Builder", "--once")
+        kinds = [event.type for event in facility.sessions.events(sample)]
+        assert kinds == [EventType.START, EventType.END, EventType.RECORD_GENERATION]
+
+    def test_all_lines_of_a_session_carry_its_identifier(self, facility: Facility, sample: Session) -> None:
+        facility.run("Services.Builder", "--once")
+        with open_database(facility.url).reading() as reading:
+            found = reading.all("SELECT message FROM log_record WHERE session = :one", one=sample.identifier)
+        assert any("activities" in message for (message,) in found)
+
+    def test_the_reservation_stands_in_the_record(self, facility: Facility, sample: Session) -> None:
+        """001-19..21: who, why and when are taken from the calendar."""
+        calendar = facility.folder / "calendar.ics"
+        calendar.write_text(
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nUID:1@test\r\n"
+            "DTSTAMP:20260301T000000Z\r\nDTSTART:20260304T083000Z\r\nDTEND:20260304T120000Z\r\n"
+            "SUMMARY:Rock salt & layers\r\nDESCRIPTION:Why <here>?\r\nORGANIZER;CN=Ada Example:mailto:a@example.org\r\n"
+            "END:VEVENT\r\nEND:VCALENDAR\r\n",
+            newline="",
+        )
+        days = (datetime.now(UTC) - datetime(2026, 3, 1, tzinfo=UTC)).days + 1
+        facility.configure(
+            "Instruments.FEI-Titan-TEM.harvester=ical",
+            f"Instruments.FEI-Titan-TEM.api_url={calendar}",
+            f"Services.Harvester.days_back={days}",
+        )
+        facility.run("Services.Harvester", "--once")
+        facility.run("Services.Builder", "--once")
+        experiment = etree.fromstring(Path(facility.record(sample).path).read_bytes())
+        assert experiment.findtext("nx:title", namespaces=NX) == "Rock salt & layers"
+        assert experiment.findtext("nx:summary/nx:experimenter", namespaces=NX) == "Ada Example"
+        assert experiment.findtext("nx:summary/nx:motivation", namespaces=NX) == "Why <here>?"
+        start = experiment.findtext("nx:summary/nx:reservationStart", namespaces=NX)
+        assert datetime.fromisoformat(start) == datetime(2026, 3, 4, 8, 30, tzinfo=UTC)
+
+
+class TestRealFiles:
+    """The files that real instruments wrote go the same way."""
+
+    def test_each_becomes_a_dataset(self, facility: Facility) -> None:
+        if not DATA.is_dir():
+            pytest.skip(f"no real instrument files in {DATA}")
+        shutil.copytree(DATA, facility.files, dirs_exist_ok=True)
+        start = datetime(2026, 3, 4, 9, tzinfo=UTC)
+        for number, path in enumerate(sorted(path for path in facility.files.rglob("*") if path.is_file())):
+            moment = (start + timedelta(seconds=20 * number)).timestamp()
+            os.utime(path, (moment, moment))
+        session = facility.session(start, start + timedelta(hours=2))
+        facility.run("Services.Builder", "--once")
+        document = Path(facility.record(session).path).read_bytes()
+        assert validate(document) == []
+        assert published_faults(document) == []
+        named = {one.text for one in etree.fromstring(document).findall(".//nx:dataset/nx:name", NX)}
+        mains = {"0001.dm3"} & named  # none is invented
+        assert not mains
+        for must in ("test_corrupted.dm3", "fei_emd_si.emd", "Hitachi_TM3030Plus.bcf", "3D_EELS_SI.dm4", "example1.msa"):
+            assert must in named
+
+
+class TestNothingToDo:
+    """``--once`` with nothing to do is no failure."""
+
+    @pytest.mark.parametrize("service", ["Builder", "Harvester", "Uploader"])
+    def test_returns_0(self, facility: Facility, service: str) -> None:
+        facility.run(f"Services.{service}", "--once")
+
+    def test_a_session_without_files(self, facility: Facility) -> None:
+        """001-29."""
+        start = datetime(2026, 3, 4, 9, tzinfo=UTC)
+        session = facility.session(start, start + timedelta(hours=1))
+        facility.run("Services.Builder", "--once")
+        assert facility.sessions.get(session.identifier).state is State.NO_FILES_FOUND
+
+
+class TestFailures:
+    """What cannot be built says why, is tried again later, and holds up nothing."""
+
+    def test_an_instrument_without_a_folder(self, facility: Facility) -> None:
+        start = datetime(2026, 3, 4, 9, tzinfo=UTC)
+        session = facility.session(start, start + timedelta(hours=1))
+        facility.files.rmdir()
+        facility.run("Services.Builder", "--once", code=1)
+        found = facility.sessions.get(session.identifier)
+        assert found.state is State.ERROR
+        assert str(facility.files) in (found.last_error or "")
+        assert "filestore_path" in (found.last_error or "")
+
+    def test_a_schema_of_the_facility_that_is_none(self, facility: Facility, sample: Session) -> None:
+        facility.configure("Services.Builder.schema_path=/nowhere/own.xsd")
+        facility.run("Services.Builder", "--once", code=1)
+        found = facility.sessions.get(sample.identifier)
+        assert found.state is State.ERROR
+        assert "schema_path" in (found.last_error or "")
+
+
+class TestARunningBuilder:
+    """A service takes its settings as they are now, and ends when told to."""
+
+    def test_a_changed_path_holds_from_the_next_session_on(self, facility: Facility) -> None:
+        """003-08: no restart; the service logs that it saw the change."""
+        facility.configure("Services.Builder.interval=0.2")
+        other = facility.folder / "Titan2"
+        other.mkdir()
+        running = facility.start("Builder")
+        try:
+            wait_for(lambda: any("starts" in message for message in facility.messages()))
+            facility.configure("Instruments.FEI-Titan-TEM.filestore_path=./Titan2")
+            wait_for(
+                lambda: any(
+                    re.search(r"Instruments\.FEI-Titan-TEM\.filestore_path is now './Titan2'", message)
+                    for message in facility.messages()
+                )
+            )
+            start = datetime(2026, 3, 4, 9, tzinfo=UTC)
+            (other / "note.txt").write_text("moved here")
+            os.utime(other / "note.txt", ((start + timedelta(minutes=5)).timestamp(),) * 2)
+            session = facility.session(start, start + timedelta(hours=1))
+            wait_for(lambda: facility.sessions.get(session.identifier).state is State.BUILT)
+            assert b"Titan2/note.txt" in Path(facility.record(session).path).read_bytes()
+        finally:
+            running.send_signal(signal.SIGTERM)
+            _, errors = running.communicate(timeout=20)
+        assert running.returncode == 0, errors
+        assert facility.messages()[-1] == "Builder ends"
+
+    def test_told_to_end_in_the_middle_of_a_session(self, facility: Facility, sample: Session) -> None:
+        """The session waits for the next Builder, which makes its one record."""
+        running = facility.start("Builder")
+        try:
+            wait_for(lambda: facility.sessions.get(sample.identifier).state is State.BUILDING)
+        finally:
+            running.send_signal(signal.SIGTERM)
+            _, errors = running.communicate(timeout=20)
+        assert running.returncode == 0, errors
+        assert facility.sessions.get(sample.identifier).state in (State.TO_BE_BUILT, State.BUILT)
+        facility.run("Services.Builder", "--once")
+        assert facility.sessions.get(sample.identifier).state is State.BUILT
+
+
+def wait_for(condition: object, seconds: float = 60) -> None:
+    """Wait for something another process does."""
+    assert callable(condition)
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
