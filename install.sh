@@ -77,11 +77,7 @@ run_demo() {
 
 set_up_tests() {
     # The bare programs of the server, where they can be had: a server of the system's own is not wanted here.
-    need_program mariadbd server-programs
-    need_program my_print_defaults server-programs
-    need_program Xvfb xvfb
-    need_program xdotool xdotool
-    need_program shellcheck shellcheck
+    need_programs mariadbd=server-programs my_print_defaults=server-programs Xvfb=xvfb xdotool=xdotool shellcheck=shellcheck
     make_environment setup services logger test
     need_tkinter
 }

@@ -9,8 +9,8 @@ set_up_mysql() {
         [[ $one == --new-passwords ]] || refuse "mysql takes no argument '$one'"
         new=$one
     done
-    if [[ -z ${NEXUSCORE_MYSQL_SOCKET:-}${NEXUSCORE_MYSQL_ADMIN:-} ]] && ((EUID)) && ! command -v sudo >/dev/null; then
-        fail "A database server is set up with root's rights, and there is no sudo here." \
+    if [[ -z ${NEXUSCORE_MYSQL_SOCKET:-}${NEXUSCORE_MYSQL_ADMIN:-} ]] && ! as_root true; then
+        fail "A database server is set up with root's rights, which this user has not." \
             "Please ask the administrator of this machine to run ./install.sh mysql in $PROJECT."
     fi
     make_environment setup services logger

@@ -82,34 +82,50 @@ refresh_lists() {
 
 # need_package THING WHY [VERSION]: installs the packages that bring THING, or says what to ask the administrator for.
 need_package() {
-    local manager names command
-    manager=$(package_manager)
-    [[ $manager == apt-get ]] && refresh_lists
+    local names
+    [[ $(package_manager) == apt-get ]] && refresh_lists
     read -ra names <<<"$(packages_for "$1" "${3:-}" | tr '\n' ' ')"
-    case $manager in
-        apt-get) command=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends) ;;
-        dnf) command=(dnf install -y -q) ;;
+    install_packages "$2" "${names[@]}"
+}
+
+# need_programs PROGRAM=THING...: installs what brings the programs that are not here, all at once.
+need_programs() {
+    local one names=() missing=()
+    for one in "$@"; do
+        command -v "${one%=*}" >/dev/null && continue
+        ((${#missing[@]})) || [[ $(package_manager) != apt-get ]] || refresh_lists
+        missing+=("${one%=*}")
+        names+=("$(packages_for "${one#*=}")")
+    done
+    ((${#missing[@]})) || return 0
+    read -ra names <<<"$(printf '%s\n' "${names[@]}" | tr ' ' '\n' | sort -u | tr '\n' ' ')"
+    install_packages "the programs ${missing[*]}" "${names[@]}"
+    for one in "${missing[@]}"; do
+        command -v "$one" >/dev/null || fail "The program $one is still missing after its package was installed."
+    done
+}
+
+# install_packages WHAT NAME...
+install_packages() {
+    local what=$1 command log
+    shift
+    case $(package_manager) in
+        apt-get) command=(apt-get install -y --no-install-recommends) ;;
+        dnf) command=(dnf install -y) ;;
         zypper) command=(zypper --non-interactive install) ;;
         pacman) command=(pacman -S --noconfirm --needed) ;;
-        none) fail "$2 is missing, and this system has none of the package managers apt-get, dnf, zypper and pacman." \
-            "Please install it by hand (package ${names[*]} or the like) and run this again." ;;
+        none) fail "This machine lacks $what, and none of the package managers apt-get, dnf, zypper and pacman is here." \
+            "Please install them by hand (packages $* or the like) and run this again." ;;
     esac
-    step "Installing $2 (${names[*]})"
-    local log
+    step "Installing $what (packages: $*)"
     log=$(mktemp)
-    if as_root "${command[@]}" "${names[@]}" >"$log" 2>&1; then
+    if as_root env DEBIAN_FRONTEND=noninteractive "${command[@]}" "$@" >"$log" 2>&1; then
         rm -f "$log"
         return
     fi
-    tail -n 20 "$log" >&2
+    tail -n 10 "$log" >&2
     rm -f "$log"
-    if ((EUID == 0)); then fail "$2 could not be installed; the package manager's last words are above."; fi
-    fail "$2 is missing and this user may not install it. Please ask the administrator of this machine to run:" \
-        "${command[*]} ${names[*]}"
-}
-
-# need_program PROGRAM THING: installs THING unless PROGRAM is here.
-need_program() {
-    command -v "$1" >/dev/null || need_package "$2" "the program $1"
-    command -v "$1" >/dev/null || fail "The program $1 is still missing after its package was installed."
+    if ((EUID == 0)); then fail "The package manager could not install $what; its last words are above."; fi
+    fail "This machine lacks $what, and this user may not install them." \
+        "Please ask the administrator of this machine to run: ${command[*]} $*"
 }

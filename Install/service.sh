@@ -113,7 +113,7 @@ hand_over_settings() {
         chown "$SERVICE_USER:" "$file"
     else
         say "There is no $file yet, so the services would use a database of their own that the tools do not see."
-        say "Create one with: ./install.sh mysql"
+        say "Create it with ./install.sh mysql, run by root, or copy your own there (owner $SERVICE_USER, mode 0600)."
     fi
 }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import pwd
 import re
 import secrets
 import shutil
@@ -61,6 +62,8 @@ class Account:
     hosts: tuple[str, ...]
     """From where the user may log in, as the server writes it."""
     file: Path
+    changed: bool
+    """The password is new."""
 
     @property
     def names(self) -> str:
@@ -129,6 +132,12 @@ def works(url: DatabaseURL) -> bool:
         return False
 
 
+def exists(cursor: Any, user: str) -> bool:
+    """Tell whether the server has a user of a name."""
+    cursor.execute("SELECT count(*) FROM mysql.user WHERE user = %s", (user,))
+    return bool(cursor.fetchone()[0])
+
+
 def create_account(cursor: Any, account: Account) -> None:
     """Create a user at each of its hosts, with its password."""
     cursor.execute("SELECT VERSION()")
@@ -177,10 +186,11 @@ def account(
                 raise SettingsTaken(path=file, found=found)
             url = found
     tried = replace(door, user=url.user, password=url.password)
-    if new_password or not url.password or not works(tried):
+    changed = new_password or not url.password or not works(tried)
+    if changed:
         # Passwords of this length need no rules, but a server may have some: a capital, a digit, a sign.
         url = replace(url, password=f"{secrets.token_urlsafe(24)}-A1a")
-    return Account(url=url, hosts=hosts, file=file)
+    return Account(url=url, hosts=hosts, file=file, changed=changed)
 
 
 def address(url: DatabaseURL) -> str:
@@ -204,7 +214,7 @@ def write_settings(path: Path, url: DatabaseURL, owner: str) -> bool:
         Path(name).replace(path)
     path.chmod(0o600)
     if os.geteuid() == 0:
-        shutil.chown(path, owner)
+        shutil.chown(path, owner, pwd.getpwnam(owner).pw_gid)
     return new != old
 
 
@@ -235,6 +245,7 @@ def set_up(admin: DatabaseURL, folder: Path, owner: str, *, new_passwords: bool 
     step(f"Creating the database {DATABASE} and its users {SERVICES} and {LOGGERS}, where they are missing")
     with connected(admin, database=False) as cursor:
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+        replaced = [one.url.user for one in (services, loggers) if one.changed and exists(cursor, one.url.user)]
         for one in (services, loggers):
             create_account(cursor, one)
     step("Creating the tables, or bringing them up to date")
@@ -252,8 +263,8 @@ def set_up(admin: DatabaseURL, folder: Path, owner: str, *, new_passwords: bool 
             cursor.fetchall()
     say(f"\nThe tools and services on this machine now use this database, for users who can read {services.file}.")
     say(f"For each microscope PC, copy {loggers.file} to it as nexuscore.toml; it may only write sessions.")
-    if new_passwords:
-        say("The passwords are new: restart the services that run, and copy the file to the PCs again.")
+    for user in replaced:
+        say(f"The password of {user} is new: what has the old one (running services, files copied elsewhere) needs it.")
     if local and closed:
         say("The server hears this machine only. To let the microscope PCs in, set bind-address in its configuration")
         say("(on Debian: /etc/mysql/mariadb.conf.d/50-server.cnf) and restart it.")
@@ -261,7 +272,7 @@ def set_up(admin: DatabaseURL, folder: Path, owner: str, *, new_passwords: bool 
 
 def say(text: str) -> None:
     """Print a line."""
-    print(text, flush=True)  # noqa: T201  this is a command
+    print(text, flush=True)
 
 
 def step(text: str) -> None:
@@ -291,7 +302,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             admin = replace(admin, port=port)
         set_up(admin, arguments.folder, arguments.owner, new_passwords=arguments.new_passwords)
     except (NexusError, mysql.connector.Error, OSError) as error:
-        print(f"install.sh: {error}", file=sys.stderr)  # noqa: T201
+        print(f"install.sh: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 1)
     return 0
 

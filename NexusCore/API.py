@@ -94,7 +94,8 @@ class App:
             if self._live is None:
                 origin = Origin(_user(), socket.gethostname(), self._tool)
                 store = ConfigStore(self.database(self.settings.config), self.clock)
-                self._live = LiveConfiguration(store, origin, self.clock)
+                kept = self.settings.home / "snapshot" / f"config-{_place(self.settings.config)}"
+                self._live = LiveConfiguration(store, origin, self.clock, kept)
                 self.logs  # noqa: B018  what the watcher logs is to be stored too
             return self._live
 
@@ -154,10 +155,15 @@ class App:
 
     def _journal(self, role: str, url: DatabaseURL, sink: Sink) -> Journal:
         # A folder for each destination: a journal that is adopted must not end up in another database.
-        place = hashlib.sha256(url.place.encode()).hexdigest()[:12]
-        journal = Journal(self.settings.home / "journal" / f"{role}-{place}", self.clock, self._shipper.wake)
+        folder = self.settings.home / "journal" / f"{role}-{_place(url)}"
+        journal = Journal(folder, self.clock, self._shipper.wake)
         self._shipper.add(journal, self.database(url), sink)
         return journal
+
+
+def _place(url: DatabaseURL) -> str:
+    """Return a short name of a database, for files that belong to it alone."""
+    return hashlib.sha256(url.place.encode()).hexdigest()[:12]
 
 
 def _program() -> str:

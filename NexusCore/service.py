@@ -69,8 +69,6 @@ class Service(ABC):
         self.config.set_default("interval", 10.0, comment="Seconds between two passes.", minimum=0.1, maximum=86_400)
         self.client = Client(user=self.name, host=socket.gethostname())
         self._state = self.status.new("state", expire_time=EXPIRE_SECONDS)
-        root = app.get_config()
-        root.add_callback([f"Services.{self.name}", *self.watched], self._saw)
 
     @abstractmethod
     def once(self) -> Pass:
@@ -108,7 +106,8 @@ class Service(ABC):
 
     def run(self, *, once: bool) -> int:
         """Run until told to end, or one pass; return the exit code."""
-        self.log.info("%s starts, process %d, on %s", self.name, os.getpid(), self.app.database())
+        self.log.info("%s starts, process %d, on %s", self.name, os.getpid(), self.app.settings.main)
+        self.app.get_config().add_callback([f"Services.{self.name}", *self.watched], self._saw)
         self._state.set_value("idle")
         beat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         beat.start()
@@ -144,7 +143,7 @@ class Service(ABC):
     def _saw(self, parameter: ConfigParameter) -> None:
         """Log a change of the configuration: it holds from the next step on."""
         if parameter.revision:
-            self.log.info("The configuration changed: %s is now %r", parameter.path, parameter.value)
+            self.log.info("The configuration changed: %s is now '%s'", parameter.path, parameter.shown)
         else:
             self.log.info("The configuration changed: %s was removed", parameter.path)
 

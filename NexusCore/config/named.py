@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from NexusCore.config import exchange, past
+from NexusCore.config.group import Group
 from NexusCore.config.parameter import FOLDER, NO_LIMITS, ConfigParameter, Limits, Value
+from NexusCore.config.past import Difference
 from NexusCore.config.store import REMOVE, Edit, Entry, near_miss
 from NexusCore.config.watch import Callback, LiveConfiguration
 from NexusCore.errors import ConfigException, NoSuchParameterException
@@ -162,10 +166,10 @@ class NamedConfiguration:
         name, value, datatype, comment
             As in `set`.
         **limits
-            Fields of `Limits` (``minimum=``, ``maximum=``, ``choices=``, ``pattern=``, ``path_exists=``).
+            Fields of `Limits` (``minimum=``, ``maximum=``, ``choices=``, ``pattern=``, ``path_exists=``, ``secret=``).
         """
         if self._path(name) not in self._nodes:
-            bounds = Limits(**limits) if limits else NO_LIMITS
+            bounds = Limits.of(limits) if limits else NO_LIMITS
             edit = Edit(self._path(name), value=value, datatype=datatype, comment=comment, limits=bounds, only_new=True)
             self._live.apply(self._tree, [edit])
 
@@ -179,6 +183,60 @@ class NamedConfiguration:
         """
         for name in [names] if isinstance(names, str) else names:
             self.get(name)
+
+    def together(self, why: str | None = None) -> Group:
+        """Return a group of changes that take effect in one transaction: ``with cfg.together() as group: ...``."""
+        return Group(self._prefix, lambda edits: self._live.apply(self._tree, edits, why))
+
+    def clear_all(self) -> None:
+        """Remove everything below the view's folder, in one transaction."""
+        doomed = [Edit(node.path, REMOVE) for node in self._tree.below(self.root) if node.revision]
+        self._live.apply(self._tree, doomed, "cleared")
+
+    # -- files and the past ------------------------------------------------------------------------------------------
+
+    def serialize(self, name: str | None = None) -> str:
+        """Return a folder as JSON (003-33); see `NexusCore.config.exchange`."""
+        return exchange.serialize(self.get(name))
+
+    def deserialize(self, text: str, root: str | None = None, overwrite: bool = True, why: str | None = None) -> int:
+        """Take over JSON below the folder `root`, all or nothing (003-34); return how many parameters changed.
+
+        Parameters
+        ----------
+        text
+            What `serialize` made.
+        root
+            Folder below the view's own; its own if not given.
+        overwrite
+            Change parameters that exist; without, only new ones are added.
+        why
+            Reason, for the history.
+        """
+        edits = exchange.deserialize(text, self._path(root))
+        if not overwrite:
+            edits = [replace(edit, only_new=True) for edit in edits]
+        return len(self._live.apply(self._tree, edits, why))
+
+    def diff(self, revision: int, until: int | None = None) -> list[Difference]:
+        """Return what is different in the view between two revisions; without the second, between one and now."""
+        store, own = self._live.store, self._tree.version_id
+        old = past.state_at(store, own, revision, self.root)
+        new = past.state_now(store, own, self.root) if until is None else past.state_at(store, own, until, self.root)
+        return past.differences(old, new)
+
+    def compare(self, version: str) -> list[Difference]:
+        """Return what is different between this version and another, in the view's folder."""
+        store = self._live.store
+        mine = past.state_now(store, self._tree.version_id, self.root)
+        return past.differences(mine, past.state_now(store, store.version_id(version), self.root))
+
+    def rollback(self, revision: int, why: str | None = None) -> int:
+        """Make the view what it was at a revision, as new revisions; return how many parameters changed."""
+        store, own = self._live.store, self._tree.version_id
+        now, then = past.state_now(store, own, self.root), past.state_at(store, own, revision, self.root)
+        edits = past.way_back(now, then)
+        return len(self._live.apply(self._tree, edits, why or f"rollback to revision {revision}")) if edits else 0
 
     # -- callbacks -------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Value = str | int | float | bool | None
 
 STRING, INTEGER, DOUBLE, BOOLEAN, FOLDER = "string", "integer", "double", "boolean", "folder"
+MASK = "*****"
+"""What is shown instead of a secret."""
 DATATYPES = (STRING, INTEGER, DOUBLE, BOOLEAN, FOLDER)
 
 _INTEGER = re.compile(r"[+-]?\d+")
@@ -130,6 +132,8 @@ class Limits:
     """Regular expression that the whole text must match."""
     path_exists: bool = False
     """The value names a file or folder that must be there, on the machine that sets it."""
+    secret: bool = False
+    """The value is shown to nobody: not by tools, in history, in files or in logs."""
 
     def check(self, path: str, value: Value) -> None:
         """Raise `ValueRefused` if `value` breaks a limit."""
@@ -161,7 +165,11 @@ class Limits:
     @classmethod
     def from_json(cls, text: str | None) -> Limits:
         """Return the limits from their stored form."""
-        values = json.loads(text) if text else {}
+        return cls.of(json.loads(text)) if text else NO_LIMITS
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Limits:
+        """Return the limits from their fields."""
         return cls(**{**values, "choices": tuple(values.get("choices", ()))})
 
 
@@ -188,9 +196,11 @@ class ConfigParameter:
         What the parameter is for, and its unit.
     revision
         Revision of the configuration at which it was last changed; 0 for a folder that only its contents make.
+    modified_ts
+        When that was, in microseconds since the epoch, UTC.
     """
 
-    __slots__ = ("_modified", "_tree", "comment", "datatype", "limits", "name", "path", "revision", "value")
+    __slots__ = ("_tree", "comment", "datatype", "limits", "modified_ts", "name", "path", "revision", "value")
 
     def __init__(self, tree: Tree, path: str) -> None:
         self._tree = tree
@@ -201,10 +211,15 @@ class ConfigParameter:
         self.comment: str | None = None
         self.limits = NO_LIMITS
         self.revision = 0
-        self._modified = 0
+        self.modified_ts = 0
 
     def __repr__(self) -> str:
-        return f"<ConfigParameter {self.path}={self.value!r} ({self.datatype}, version {self.version})>"
+        return f"<ConfigParameter {self.path}={self.shown} ({self.datatype}, version {self.version})>"
+
+    @property
+    def shown(self) -> str:
+        """The value as a person may see it: a secret is masked."""
+        return MASK if self.limits.secret and self.value is not None else encode(self.value) or ""
 
     @property
     def version(self) -> str:
@@ -214,7 +229,7 @@ class ConfigParameter:
     @property
     def last_modified(self) -> datetime | None:
         """When it was last changed (aware, UTC); None for a folder that only its contents make."""
-        return to_datetime(self._modified) if self._modified else None
+        return to_datetime(self.modified_ts) if self.modified_ts else None
 
     @property
     def children(self) -> list[ConfigParameter]:
@@ -266,4 +281,4 @@ class ConfigParameter:
             setattr(self, name, value)
 
 
-_FIELDS = ("datatype", "value", "comment", "limits", "revision", "_modified")
+_FIELDS = ("datatype", "value", "comment", "limits", "revision", "modified_ts")

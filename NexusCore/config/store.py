@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from NexusCore.clock import Clock
-from NexusCore.config.parameter import FOLDER, Limits, Value, cast, datatype_of, decode, encode
+from NexusCore.config.parameter import FOLDER, MASK, Limits, Value, cast, datatype_of, decode, encode
 from NexusCore.errors import (
     ConfigException,
     NoSuchParameterException,
@@ -49,7 +49,7 @@ _NEWEST_CHANGES = """
 
 _HISTORY = """
     -- all that ever happened to a parameter, newest first
-    SELECT revision, action, old_value, new_value, datatype, comment, who, host, tool, why, ts
+    SELECT revision, action, old_value, new_value, datatype, comment, who, host, tool, why, ts, limits
       FROM config_change
      WHERE version_id = :version AND path = :path
      ORDER BY revision DESC
@@ -165,7 +165,13 @@ class ConfigStore:
     def history(self, version_id: int, path: str) -> list[Entry]:
         """Return all that ever happened to a parameter, newest first."""
         with self.database.reading() as reading:
-            return [Entry(*row) for row in reading.all(_HISTORY, version=version_id, path=path)]
+            rows = reading.all(_HISTORY, version=version_id, path=path)
+        entries = [Entry(*row[:-1]) for row in rows]
+        if any(Limits.from_json(row[-1]).secret for row in rows):
+            entries = [
+                replace(one, old_value=one.old_value and MASK, new_value=one.new_value and MASK) for one in entries
+            ]
+        return entries
 
     def versions(self) -> list[str]:
         """Return the names of all versions."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from NexusCore.config.parameter import FOLDER, NO_LIMITS, ConfigParameter, Limits, Value, decode
-from NexusCore.config.store import REMOVE, Change
+from NexusCore.config.parameter import FOLDER, NO_LIMITS, ConfigParameter, Limits, Value, decode, encode
+from NexusCore.config.store import REMOVE, SET, Change
 
 
 class Owner(Protocol):
@@ -54,6 +54,38 @@ class Tree:
         for change in changes:
             self.apply(change)
 
+    def dump(self) -> list[Change]:
+        """Return the parameters as `load` takes them."""
+        return [
+            Change(
+                node.revision,
+                self.version_id,
+                path,
+                SET,
+                encode(node.value),
+                node.datatype,
+                node.comment,
+                node.limits.to_json(),
+                node.modified_ts,
+            )
+            for path, node in self.nodes.items()
+            if node.revision
+        ]
+
+    def replace(self, changes: Iterable[Change]) -> list[ConfigParameter]:
+        """Make the tree hold these parameters and no others, whatever their revisions; return what changed."""
+        wanted = {change.path: change for change in changes}
+        gone = [node for path, node in self.nodes.items() if node.revision and path not in wanted]
+        changed = [self._remove(node) for node in gone]
+        for path, change in wanted.items():
+            node = self.nodes.get(path)
+            if node is None or node.value != decode(change.value, change.datatype) or node.comment != change.comment:
+                changed.append(self._add(path) if node is None else node)
+            if node is not None:
+                node.update(revision=0)
+            self.apply(change)
+        return changed
+
     def apply(self, change: Change) -> ConfigParameter | None:
         """Take over one change; return the parameter it concerns, or None where it is older than what is known."""
         node = self.nodes.get(change.path)
@@ -69,7 +101,7 @@ class Tree:
             comment=change.comment,
             limits=Limits.from_json(change.limits) if change.limits else NO_LIMITS,
             revision=change.revision,
-            _modified=change.ts,
+            modified_ts=change.ts,
         )
         return node
 
@@ -96,7 +128,7 @@ class Tree:
         return node
 
     def _remove(self, node: ConfigParameter) -> ConfigParameter:
-        node.update(datatype=FOLDER, value=None, comment=None, limits=NO_LIMITS, revision=0, _modified=0)
+        node.update(datatype=FOLDER, value=None, comment=None, limits=NO_LIMITS, revision=0, modified_ts=0)
         path = node.path
         while path and not self._names.get(path) and self.nodes[path].revision == 0:
             folder, _, name = path.rpartition(".")

@@ -6,7 +6,8 @@ Promises
   watcher that was away gets all changes since the revision it knows.
 * A change made by this process is seen by it when `set` returns.
 * Callbacks run one after the other on their own thread; an exception in one is logged and stops no other.
-* While the database is away the known values stay readable.
+* While the database is away the known values stay readable; a process that starts then begins with the last ones that
+  any process of this user saw on this machine.
 """
 
 from __future__ import annotations
@@ -16,17 +17,22 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from NexusCore.clock import Clock
+from NexusCore.config import snapshot
 from NexusCore.config.parameter import ConfigParameter, Value
-from NexusCore.config.store import DEFAULT, ConfigStore, Edit, Origin
+from NexusCore.config.store import DEFAULT, Change, ConfigStore, Edit, Origin
 from NexusCore.config.tree import Tree
-from NexusCore.errors import NexusError, NoSuchVersionException
+from NexusCore.errors import DatabaseBusy, DatabaseUnreachable, NexusError, NoSuchVersionException
 
 WATCH_INTERVAL = 0.05
 """Seconds between two looks at the revision counter."""
 AWAY_INTERVAL = 1.0
 """Seconds between two attempts while the database is away."""
+
+SAVE_INTERVAL = 5.0
+"""Seconds between two writes of the snapshot, while the configuration changes."""
 
 Callback = Callable[[ConfigParameter], object]
 
@@ -44,15 +50,28 @@ class LiveConfiguration:
         What the history says of changes made by this process.
     clock
         Tells the time and waits.
+    kept
+        File for the last configuration seen; None to keep none.
     interval
         Seconds between two looks for changes.
     """
 
-    def __init__(self, store: ConfigStore, origin: Origin, clock: Clock, interval: float = WATCH_INTERVAL) -> None:
+    def __init__(
+        self,
+        store: ConfigStore,
+        origin: Origin,
+        clock: Clock,
+        kept: Path | None = None,
+        interval: float = WATCH_INTERVAL,
+    ) -> None:
         self.store = store
         self.origin = origin
         self._clock = clock
+        self._kept = kept
         self._interval = interval
+        self.source = "database"
+        """Where the values are from: ``database``, or ``snapshot`` until it answers."""
+        self._unsaved = False
         self._trees: dict[str, Tree] = {}
         self._by_id: dict[int, Tree] = {}
         self._revision = 0
@@ -88,6 +107,7 @@ class LiveConfiguration:
                 tree = self._by_id.get(change.version_id)
                 parameter = tree.apply(change) if tree is not None else None
                 self._revision = change.revision
+                self._unsaved = True
                 if parameter is not None:
                     self._tell(change.version_id, parameter)
 
@@ -140,17 +160,50 @@ class LiveConfiguration:
 
     def _load(self, version: str) -> Tree:
         try:
+            version_id, revision, changes = self._from_database(version)
+        except (DatabaseUnreachable, DatabaseBusy) as error:
+            kept = snapshot.load(self._kept) if self._kept is not None else None
+            if kept is None or version not in kept.versions:
+                raise
+            revision, (version_id, changes) = kept.revision, kept.versions[version]
+            self.source = "snapshot"
+            _LOG.warning("Starting with the configuration last seen here, of revision %d. %s", revision, error)
+        if not self._trees:
+            self._revision = revision
+        tree = Tree(self, version, version_id)
+        tree.load(changes)
+        self._trees[version] = self._by_id[version_id] = tree
+        self._unsaved = True
+        self._start()
+        return tree
+
+    def _from_database(self, version: str) -> tuple[int, int, list[Change]]:
+        # The revision comes first: what changes in between is then seen twice, never missed, and applied once.
+        revision = self.store.revision()
+        try:
             version_id = self.store.version_id(version)
         except NoSuchVersionException:
             version_id = self.store.add_version(version)
-        if not self._trees:
-            # Read before the parameters: what changes in between is then seen twice, never missed, and applied once.
-            self._revision = self.store.revision()
-        tree = Tree(self, version, version_id)
-        tree.load(self.store.load(version_id))
-        self._trees[version] = self._by_id[version_id] = tree
-        self._start()
-        return tree
+        return version_id, revision, self.store.load(version_id)
+
+    def _reload(self, revision: int) -> None:
+        """Take over a database whose past is not the one we know: it was restored, or set up anew."""
+        with self._lock:
+            for tree in self._trees.values():
+                version_id = self._from_database(tree.version)[0]
+                self._by_id = {one: kept for one, kept in self._by_id.items() if kept is not tree}
+                callbacks = self._callbacks.pop(tree.version_id, [])
+                tree.version_id, self._by_id[version_id], self._callbacks[version_id] = version_id, tree, callbacks
+                for parameter in tree.replace(self.store.load(version_id)):
+                    self._tell(version_id, parameter)
+            self._revision, self._unsaved = revision, True
+
+    def _save(self) -> None:
+        if self._unsaved and self._kept is not None:
+            with self._lock:
+                versions = {name: (tree.version_id, tree.dump()) for name, tree in self._trees.items()}
+                revision, self._unsaved = self._revision, False
+            snapshot.save(self._kept, snapshot.Snapshot(revision, versions))
 
     def _start(self) -> None:
         if self._pid != os.getpid():  # a forked child has no threads but its own
@@ -163,18 +216,32 @@ class LiveConfiguration:
             thread.start()
 
     def _watch(self) -> None:
-        away = False
+        away = self.source == "snapshot"
+        saved = self._clock.monotonic()
         while not self._clock.wait(self._stop, AWAY_INTERVAL if away else self._interval):
             try:
-                if self.store.revision() > self._revision:
-                    self.catch_up()
+                self._look()
                 if away:
-                    _LOG.info("The configuration is being watched again.")
-                away = False
+                    _LOG.info("The configuration is being watched again, at revision %d.", self._revision)
+                away, self.source = False, "database"
             except NexusError as error:
                 if not away:
                     _LOG.warning("The configuration cannot be watched now; the known values stay in use. %s", error)
                 away = True
+            if self._clock.monotonic() - saved > SAVE_INTERVAL:
+                self._save()
+                saved = self._clock.monotonic()
+        self._save()
+
+    def _look(self) -> None:
+        revision = self.store.revision()
+        if revision > self._revision:
+            self.catch_up()
+        elif revision < self._revision:
+            with self._lock:
+                newest = self.store.revision()
+                if newest < self._revision:
+                    self._reload(newest)
 
     def _tell(self, version_id: int, parameter: ConfigParameter) -> None:
         due = [

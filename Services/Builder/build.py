@@ -160,13 +160,18 @@ def _dataset(file: FoundFile, found: Extraction, data_root: Path, places: Places
     preview = found.preview.relative_to(places.xml.parent).as_posix() if found.preview is not None else None
     return Dataset(
         name=file.path.name,
-        location=_relative(file.path, data_root).as_posix(),
+        location=_location(file.path, data_root),
         format=found.format,
         type=found.dataset_type,
         descriptions=tuple(f"Warning: {warning}" for warning in found.warnings),
         preview=preview,
         meta=found.meta,
     )
+
+
+def _location(path: Path, data_root: Path) -> str:
+    """Return where a file is: relative to the file store where it lies in it."""
+    return (path.relative_to(data_root) if path.is_relative_to(data_root) else path).as_posix()
 
 
 def _relative(path: Path, root: Path) -> Path:

@@ -30,13 +30,10 @@ from Services.Builder.extractors.dimensions import measures
 from Services.Builder.extractors.faults import Unreadable, reason
 from Services.Builder.extractors.kinds import UNKNOWN, Kind, kind_of
 from Services.Builder.extractors.listening import Heard, listening
-from Services.Builder.extractors.quantities import quantity
 from Services.Builder.model import Extraction, Quantity
 
 
-def extract(
-    path: Path, preview: Path | None, metadata: Path | None, companions: Sequence[Path] = ()
-) -> Extraction:
+def extract(path: Path, preview: Path | None, metadata: Path | None, companions: Sequence[Path] = ()) -> Extraction:
     """Return what a file yields; a bad file yields a warning, never an exception.
 
     Parameters
@@ -205,7 +202,9 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("file", type=Path, metavar="FILE", help="the instrument file")
     made.add_argument("--preview", type=Path, metavar="PNG", help="draw the preview into this file")
-    made.add_argument("--json", type=Path, metavar="JSON", help="write all metadata into this file, the vendor's own too")
+    made.add_argument(
+        "--json", type=Path, metavar="JSON", help="write all metadata into this file, the vendor's own too"
+    )
     return made
 
 

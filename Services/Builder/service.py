@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -66,7 +67,7 @@ class Builder(Service):
         self._reservations = Reservations(database, self.clock)
         self._records = Records(database, self.clock)
         self._instruments = Instruments(app.get_config())
-        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._workers: Workers | None = None
         self._set_defaults()
         self._built = self.status.new("records_built", 0)
@@ -234,7 +235,7 @@ class Builder(Service):
             raise _Stopped
         return done
 
-    def _running(self, jobs: Sequence[Job]) -> Iterator[Extraction]:
+    def _running(self, jobs: Sequence[Job]) -> Generator[Extraction, None, None]:
         count, seconds = int(self._number("workers")), self._number("seconds_per_file")
         memory = int(self._number("memory_per_worker"))
         if self._workers is None:

@@ -208,9 +208,7 @@ class _Child:
         assert self.job is not None  # noqa: S101 - as above
         self.spent = True
         if self.best is not None:
-            self.best = replace(
-                self.best, warnings=(*self.best.warnings, f"There is no preview: drawing it {what}.")
-            )
+            self.best = replace(self.best, warnings=(*self.best.warnings, f"There is no preview: drawing it {what}."))
         else:
             self.best = unknown(self.job, f"Reading the file {what}.")
         return self._done()

@@ -94,7 +94,7 @@ def modified(path: Path) -> datetime:
 class TestLooksAsAnInstrumentLeftIt:
     """001-25, 001-30, 001-31: files in the operator's folders, in five bursts by modification time, of many formats."""
 
-    def test_forty_files_of_more_than_ten_formats_in_the_operators_folders(self, session: SampleSession) -> None:
+    def test_forty_files_of_many_types_in_the_operators_folders(self, session: SampleSession) -> None:
         assert len(session.files) == 42
         assert len({path.suffix for path in session.files}) == 15
         assert {path.parents[1].name for path in session.files} >= {SAMPLE, "area1", "area2"}
@@ -440,7 +440,7 @@ class TestTheCommand:
         assert main([str(tmp_path), "--start", "2026-11-20T09:00+01:00", "--seed", "3", "--corrupt"]) == 0
         said = capsys.readouterr().out
         assert "42 files" in said
-        assert "15 formats" in said
+        assert "15 file types" in said
         assert said.count("burst") == 5
         assert "2026-11-20 09:00:00" in said
         assert "damaged" in said

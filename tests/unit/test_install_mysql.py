@@ -123,13 +123,14 @@ class TestSetUp:
         assert loggers.port == server.port
 
     def test_a_second_run_keeps_passwords(self, run: Run, folder: Path) -> None:
-        run()
+        first_said = run().stdout
         first = {path: path.read_text() for path in folder.iterdir()}
         again = run()
         assert again.returncode == 0
         assert {path: path.read_text() for path in folder.iterdir()} == first
         assert "Keeping" in again.stdout
         assert "Writing" not in again.stdout
+        assert "is new" not in first_said + again.stdout
 
     def test_new_passwords_when_asked_for(self, run: Run, server: MariaDB, folder: Path) -> None:
         run()
@@ -142,7 +143,9 @@ class TestSetUp:
     def test_a_lost_settings_file_is_made_again(self, run: Run, server: MariaDB, folder: Path) -> None:
         run()
         (folder / "nexuscore.toml").unlink()
-        assert run().returncode == 0
+        again = run()
+        assert "The password of nexuscore is new" in again.stdout
+        assert "The password of nexuslogger is new" not in again.stdout
         connect(server, folder / "nexuscore.toml").close()
 
     def test_what_else_the_file_says_stays(self, run: Run, server: MariaDB, folder: Path) -> None:

@@ -26,6 +26,7 @@ echo "python $*" >>"{seen}"
 case "$*" in
     *version_info*) exit {too_old} ;;
     *"import venv"*) exit {no_venv} ;;
+    *main.kind*) exit 1 ;;
     *_base_executable*) echo "$0" ;;
     "-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python && cp "$0" .venv/bin/register-python-argcomplete ;;
 esac
@@ -212,6 +213,20 @@ class TestWithoutRights:
         assert "Please ask the administrator of this machine to run:" in done.stderr
         assert "apt-get install" in done.stderr
         assert "-venv" in done.stderr
+
+    def test_all_that_is_missing_is_named_at_once(self, machine: Machine) -> None:
+        machine.program("apt-get", "#!/bin/sh\nexit 1\n")
+        machine.program("apt-cache", "#!/bin/sh\necho mariadb-server-core - server\n")
+        machine.program("sudo", "#!/bin/sh\nexit 1\n")
+        for name in ("bash", "dirname", "sort", "tr", "grep", "cut", "mktemp", "env", "tail", "rm"):
+            (machine.programs / name).symlink_to(shutil.which(name) or name)
+        # A path of its own: the machine that runs the tests has the programs.
+        command = ["/bin/bash", "-c", f"sed -i 's|^PATH=.*|PATH={machine.programs}|' Install/packages.sh"]
+        subprocess.run(command, cwd=machine.project, check=True, timeout=LIMIT)
+        done = machine.run("test", as_nobody=True)
+        assert done.returncode == 1
+        told = done.stderr.rpartition("to run: ")[2].split()
+        assert set(told[4:]) == {"mariadb-server-core", "mariadb-client-core", "xvfb", "xdotool", "shellcheck"}
 
     def test_services_are_set_up_by_root(self, machine: Machine) -> None:
         machine.python()

@@ -49,7 +49,7 @@ def json_safe(value: Any, depth: int = 0) -> Any:
     """
     if depth > 30:
         return "…"
-    if value is None or isinstance(value, bool | int) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, bool | int) and not isinstance(value, Enum)):
         return value
     for types, convert in _CONVERSIONS:
         if isinstance(value, types):

@@ -84,7 +84,9 @@ def _one_dimensional(
     if technique is None and axis.dimension not in SPECTRAL:
         if scanned:  # lines of unknown meaning are better shown as an image
             return Kind("Misc", _joined(column, "Profiles"), "image", (), (*scanned, *measured)[-2:])
-        return Kind("Misc", "Time_Series" if axis.dimension == "time" else _joined(column, "Profile"), "curve", (), measured)
+        return Kind(
+            "Misc", "Time_Series" if axis.dimension == "time" else _joined(column, "Profile"), "curve", (), measured
+        )
     technique = technique or "Spectroscopy"
     if column is None and technique == "EELS":
         column = "TEM"
@@ -92,7 +94,13 @@ def _one_dimensional(
         column = signal.signal_type.removeprefix("EDS_")
     if scanned:
         # a spectrum for each point means that the probe was scanned
-        return Kind("SpectrumImage", _joined("STEM" if column == "TEM" else column, technique), "spectrum image", scanned, measured)
+        return Kind(
+            "SpectrumImage",
+            _joined("STEM" if column == "TEM" else column, technique),
+            "spectrum image",
+            scanned,
+            measured,
+        )
     return Kind("Spectrum", _joined(column, technique), "spectrum", (), measured)
 
 

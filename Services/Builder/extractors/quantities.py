@@ -95,8 +95,24 @@ KNOWN: Mapping[str, Known] = {
     "Signals": Known(),
     **dict.fromkeys(
         (
-            *("Instrument", "Operator", "Detector", "Specimen", "Specimen Holder", "Elements", "Signal Name", "Comment"),
-            *("Acquisition Mode", "Illumination Mode", "Imaging Mode", "Vacuum Mode", "Electron Source", "Spectrometer"),
+            *(
+                "Instrument",
+                "Operator",
+                "Detector",
+                "Specimen",
+                "Specimen Holder",
+                "Elements",
+                "Signal Name",
+                "Comment",
+            ),
+            *(
+                "Acquisition Mode",
+                "Illumination Mode",
+                "Imaging Mode",
+                "Vacuum Mode",
+                "Electron Source",
+                "Spectrometer",
+            ),
             *("Software", "Data Shape", "Energy Range", "Wavelength Range", "Beam", "Acquisition Date"),
         ),
         _TEXT,
@@ -109,7 +125,14 @@ _ALIASES = {
     **dict.fromkeys(("angstrom", "angstroms", "å"), "Å"),
     **dict.fromkeys(("degree", "degrees", "deg", "dg"), "°"),
     **dict.fromkeys(("sec", "seconds", "second"), "s"),
-    **{"us": "µs", "ua": "µA", "mr": "mrad", "millimeter": "mm", "meter": "m", "ev": "eV", "kev": "keV", "kv": "kV"},
+    "us": "µs",
+    "ua": "µA",
+    "mr": "mrad",
+    "millimeter": "mm",
+    "meter": "m",
+    "ev": "eV",
+    "kev": "keV",
+    "kv": "kV",
     **dict.fromkeys(("celsius", "degc", "degrees c", "deg c"), "°C"),
 }
 _DIMENSIONS = {

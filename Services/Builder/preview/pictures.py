@@ -14,7 +14,7 @@ from Services.Builder.extractors.kinds import Kind
 from Services.Builder.extractors.signal import Axis, Signal
 from Services.Builder.preview import greys
 from Services.Builder.preview.fonts import font
-from Services.Builder.preview.sampling import fetched, mean, numbers, plane, strided
+from Services.Builder.preview.sampling import Mean, means, plane
 from Services.Builder.preview.scale_bar import with_scale_bar
 
 FRAMES = 9
@@ -62,11 +62,7 @@ def scanned_patterns(signal: Signal, kind: Kind, size: int) -> Image.Image:
     """Return the specimen as its patterns' mean intensities show it, beside the mean pattern."""
     side = (size - _GAP) // 2
     across = kind.scanned[-2:]
-    few = dict.fromkeys(kind.measured, 48)
-    specimen = numbers(_thinned(signal, {**few, **dict.fromkeys(across, side)}, kind.scanned[:-2]))
-    gone = tuple(at for at in range(specimen.ndim) if at not in across)
-    overview = np.nanmean(specimen, axis=gone)
-    pattern = mean(signal.data, kind.measured, dict.fromkeys(kind.measured, 2 * side))
+    overview, pattern = means(signal.data, Mean(across, side), Mean(kind.measured, 2 * side))
     left = _picture(overview, _axes(signal, across), (side, side), greys.linear)
     right = _picture(pattern, _axes(signal, kind.measured), (side, side), greys.logarithmic)
     left = with_scale_bar(left, signal.axes[across[-1]], 12)
@@ -98,14 +94,6 @@ def _plane(kind: Kind) -> tuple[int, int]:
 
 def _axes(signal: Signal, dimensions: Sequence[int]) -> tuple[Axis, Axis]:
     return signal.axes[dimensions[0]], signal.axes[dimensions[-1]]
-
-
-def _thinned(signal: Signal, most: dict[int, int], fixed: Sequence[int]) -> NDArray[Any]:
-    index = strided(signal.shape, most)
-    for at in fixed:
-        middle = signal.shape[at] // 2
-        index[at] = slice(middle, middle + 1)
-    return fetched(signal.data, index)
 
 
 def _frames(signal: Signal, kind: Kind) -> list[dict[int, int]]:

@@ -16,7 +16,7 @@ from Services.Builder.extractors.dimensions import readable
 from Services.Builder.extractors.kinds import Kind
 from Services.Builder.extractors.signal import Axis, Signal
 from Services.Builder.preview.pictures import picture_of
-from Services.Builder.preview.sampling import fetched, mean, numbers, strided
+from Services.Builder.preview.sampling import Mean, fetched, means, numbers, strided
 
 _DOTS = 100
 _INK, _LINE, _FILL = "#333333", "#1f4e79", "#c6d7e8"
@@ -32,9 +32,9 @@ def curve(signal: Signal, kind: Kind, size: int) -> Image.Image:
     """Return a line plot of a spectrum, a time series or a profile."""
     (at,) = kind.measured
     index, axis = strided(signal.shape, {at: _MOST_POINTS}), readable(signal.axes[at])
-    values = numbers(fetched(signal.data, index)).reshape(-1)
-    figure = Figure(figsize=(size / _DOTS, 0.68 * size / _DOTS), dpi=_DOTS, layout="constrained")
-    _plot(figure.add_subplot(), _positions(axis)[index[at]], values, signal, axis)
+    values = numbers(fetched(signal.data, index)[0]).reshape(-1)
+    figure, (axes,) = _figure(size, round(0.68 * size), 1)
+    _plot(axes, _positions(axis)[index[at]], values, signal, axis)
     return _rendered(figure)
 
 
@@ -42,14 +42,13 @@ def spectrum_image(signal: Signal, kind: Kind, size: int) -> Image.Image:
     """Return a spectrum image's sum image above its mean spectrum; a line scan's spectra above one another."""
     (at,) = kind.measured
     axis = readable(signal.axes[at])
-    spectrum = mean(signal.data, (at,), {})
     if len(kind.scanned) == 1:
-        return _line_scan(signal, kind, spectrum, size)
+        return _line_scan(signal, kind, size)
     rows, columns = kind.scanned[-2:]
-    overview = mean(signal.data, (rows, columns), {rows: size, columns: size})
+    spectrum, overview = means(signal.data, Mean((at,)), Mean((rows, columns), size))
     image = picture_of(overview, (signal.axes[rows], signal.axes[columns]), (size, size // 2 - 10))
-    figure = Figure(figsize=(size / _DOTS, size / 2 / _DOTS), dpi=_DOTS, layout="constrained")
-    _plot(figure.add_subplot(), _positions(axis), spectrum, signal, axis, "mean of all spectra")
+    figure, (axes,) = _figure(size, size // 2, 1)
+    _plot(axes, _positions(axis), spectrum, signal, axis, "mean of all spectra")
     plot = _rendered(figure)
     canvas = Image.new("RGB", (size, image.height + 10 + plot.height), "white")
     canvas.paste(image, ((size - image.width) // 2, 0))
@@ -57,19 +56,29 @@ def spectrum_image(signal: Signal, kind: Kind, size: int) -> Image.Image:
     return canvas
 
 
-def _line_scan(signal: Signal, kind: Kind, spectrum: NDArray[Any], size: int) -> Image.Image:
+def _line_scan(signal: Signal, kind: Kind, size: int) -> Image.Image:
     (at,), (line,) = kind.measured, kind.scanned
     axis, along = readable(signal.axes[at]), signal.axes[line]
-    spectra = mean(signal.data, (line, at), {line: size, at: 2 * size})
+    spectrum, spectra = means(signal.data, Mean((at,)), Mean((line, at), 2 * size))
     shown = np.log1p(spectra - np.nanmin(spectra))
-    figure = Figure(figsize=(size / _DOTS, 0.9 * size / _DOTS), dpi=_DOTS, layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1))
+    figure, (above, below) = _figure(size, round(0.9 * size), 2)
     extent = (*axis.ends, along.ends[1], along.ends[0])
     above.imshow(shown, aspect="auto", cmap="magma", extent=extent, interpolation="nearest")
     above.set_ylabel(_titled(along, "Position"))
     _dressed(above, grid=False)
     _plot(below, _positions(axis), spectrum, signal, axis, "mean of all spectra")
     return _rendered(figure)
+
+
+def _figure(width: int, height: int, rows: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure of so many pixels with plots above one another.
+
+    The margins are fixed: matplotlib's own layouts measure every label, which takes longer than drawing the plot.
+    """
+    figure = Figure(figsize=(width / _DOTS, height / _DOTS), dpi=_DOTS)
+    grid = figure.add_gridspec(rows, 1, left=66 / width, right=1 - 10 / width, top=1 - 18 / height, bottom=44 / height)
+    first = figure.add_subplot(grid[0])
+    return figure, [first, *(figure.add_subplot(grid[row], sharex=first) for row in range(1, rows))]
 
 
 def _plot(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil
+from dataclasses import dataclass
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,15 @@ MOST = 16_000_000
 Values = NDArray[Any]
 
 
-def fetched(data: Any, index: Sequence[slice | int]) -> Values:
-    """Return a part of a numpy or dask array as a numpy array."""
-    part = data[tuple(index)]
-    if hasattr(part, "compute"):
+def fetched(data: Any, *indexes: Sequence[slice | int]) -> list[Values]:
+    """Return parts of a numpy or dask array as numpy arrays; what several of them need from disk is read once."""
+    parts = [data[tuple(index)] for index in indexes]
+    if hasattr(data, "dask"):
+        import dask
+
         # in this thread: others would each hold a chunk, and the memory of a worker is bounded
-        part = part.compute(scheduler="synchronous")
-    if hasattr(part, "todense"):
-        part = part.todense()
-    return np.asarray(part)
+        parts = list(dask.compute(*parts, scheduler="synchronous"))
+    return [np.asarray(part.todense() if hasattr(part, "todense") else part) for part in parts]
 
 
 def strided(shape: Sequence[int], most: Mapping[int, int]) -> list[slice]:
@@ -49,26 +50,43 @@ def plane(data: Any, dimensions: tuple[int, int], fixed: Mapping[int, int], most
     for at, length in enumerate(data.shape):
         if at not in dimensions:
             index[at] = fixed.get(at, length // 2)
-    values = fetched(data, index)
+    (values,) = fetched(data, index)
     return values if dimensions[0] < dimensions[1] else values.swapaxes(0, 1)
 
 
-def mean(data: Any, keep: tuple[int, ...], most: Mapping[int, int]) -> Values:
-    """Return the mean over all dimensions but `keep`, of an evenly spaced sample that `MOST` allows.
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean to be taken over all dimensions but some."""
 
-    The dimensions that are averaged are thinned until the sample fits; those kept are thinned to `most`.
-    """
-    kept = {at: most.get(at, length) for at, length in enumerate(data.shape) if at in keep}
-    wanted = int(np.prod([min(kept[at], data.shape[at]) for at in keep], dtype=np.int64)) if keep else 1
-    averaged = [at for at in range(data.ndim) if at not in keep]
-    share = max(1.0, MOST / max(1, wanted))
-    total = float(np.prod([data.shape[at] for at in averaged], dtype=np.float64)) if averaged else 1.0
-    thin = (total / share) ** (1 / len(averaged)) if averaged and total > share else 1.0
-    limits = {**kept, **{at: max(1, int(data.shape[at] / thin)) for at in averaged}}
-    values = numbers(fetched(data, strided(data.shape, limits)))
-    result: Values = np.nanmean(values, axis=tuple(averaged)) if averaged else values
-    order = [sorted(keep).index(at) for at in keep]
-    return result.transpose(order)
+    keep: tuple[int, ...]
+    """Dimensions of the result, in this order."""
+    most: int | None = None
+    """Elements of each of them that are wanted at most."""
+
+
+def means(data: Any, *wanted: Mean) -> list[Values]:
+    """Return means of an array, each from an evenly spaced sample of at most about `MOST` values."""
+    samples = fetched(data, *(_sample(data.shape, one) for one in wanted))
+    return [_mean(numbers(sample), one.keep) for sample, one in zip(samples, wanted, strict=True)]
+
+
+def _sample(shape: Sequence[int], wanted: Mean) -> list[slice]:
+    limits = {at: min(shape[at], wanted.most or shape[at]) for at in wanted.keep}
+    averaged = [at for at in range(len(shape)) if at not in wanted.keep]
+    room = MOST / max(1, prod(limits.values()))
+    excess = prod(shape[at] for at in averaged) / max(1.0, room)
+    if averaged and excess > 1:
+        limits.update({at: max(1, int(shape[at] / excess ** (1 / len(averaged)))) for at in averaged})
+    return strided(shape, limits)
+
+
+def _mean(values: NDArray[np.float32], keep: tuple[int, ...]) -> Values:
+    gone = tuple(at for at in range(values.ndim) if at not in keep)
+    with np.errstate(all="ignore"):
+        known = np.isfinite(values)
+        total = np.where(known, values, 0).sum(axis=gone, dtype=np.float64)
+        result: Values = total / np.maximum(known.sum(axis=gone), 1)
+    return result.transpose([sorted(keep).index(at) for at in keep])
 
 
 def numbers(values: Values) -> NDArray[np.float32]:

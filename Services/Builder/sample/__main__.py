@@ -43,7 +43,7 @@ def summary(session: SampleSession) -> str:
     formats = Counter(path.suffix for path in session.files)
     size = sum(path.stat().st_size for path in session.files) / 1e6
     lines = [
-        f"{len(session.files)} files, {size:.1f} MB, of {len(formats)} formats: "
+        f"{len(session.files)} files, {size:.1f} MB, of {len(formats)} file types: "
         + ", ".join(f"{count} {suffix}" for suffix, count in sorted(formats.items())),
         f"session {session.start:%Y-%m-%d %H:%M:%S} to {session.end:%H:%M:%S %Z}",
     ]

@@ -1,0 +1,93 @@
+"""The configuration as JSON, to be kept in files and carried between facilities (003-33, 003-34).
+
+A folder is an object of its children; a parameter is an object with the text ``datatype``:
+
+    {"SystemControl": {"default_user": {"datatype": "string", "value": "root", "comment": "Who starts the jobs."}}}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from typing import Any
+
+from NexusCore.config.parameter import DATATYPES, FOLDER, ConfigParameter, Limits, cast
+from NexusCore.config.store import Edit
+from NexusCore.errors import ConfigException
+
+_LIMITS = frozenset(field.name for field in fields(Limits))
+
+
+def serialize(node: ConfigParameter) -> str:
+    """Return a folder or parameter, and all below it, as JSON text; its own name is the outermost key.
+
+    A secret's value is left out: the file is for other eyes.
+    """
+    content = _object(node)
+    return json.dumps({node.name: content} if node.name else content, indent=2, ensure_ascii=False)
+
+
+def _object(node: ConfigParameter) -> dict[str, Any]:
+    if node.datatype == FOLDER:
+        return {child.name: _object(child) for child in node.children}
+    found: dict[str, Any] = {"datatype": node.datatype}
+    if not node.limits.secret:
+        found["value"] = node.value
+    if node.comment:
+        found["comment"] = node.comment
+    found.update({key: value for key, value in asdict(node.limits).items() if value not in (None, (), False)})
+    return found
+
+
+def deserialize(text: str, root: str = "") -> list[Edit]:
+    """Return the changes that make a configuration hold what `text` says, below the folder `root`.
+
+    Plain values (``{"a": {"b": 3}}``) are taken too, with the type they have by themselves.
+
+    Raises
+    ------
+    ConfigException
+        If it is not JSON of that form; the sentence says where.
+    """
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigException(
+            reason=f"this is no JSON: {error.msg}, line {error.lineno}, column {error.colno}"
+        ) from None
+    if not isinstance(content, dict):
+        raise ConfigException(reason="the JSON must be an object whose keys are names of folders and parameters")
+    return list(_edits(content, f"{root}." if root else ""))
+
+
+def _edits(content: dict[str, Any], prefix: str) -> Iterator[Edit]:
+    for name, value in content.items():
+        path = prefix + name
+        if not isinstance(value, dict):
+            if isinstance(value, list):
+                raise ConfigException(reason=f"'{path}' is a list in the JSON; a parameter holds one value")
+            yield Edit(path, value=value)
+        elif isinstance(value.get("datatype"), str):
+            yield _parameter(path, value)
+        else:
+            yield from _edits(value, f"{path}.")
+
+
+def _parameter(path: str, found: dict[str, Any]) -> Edit:
+    datatype = found["datatype"]
+    if datatype not in DATATYPES:
+        raise ConfigException(reason=f"'{path}' has the datatype '{datatype}'; known are {', '.join(DATATYPES)}")
+    unknown = found.keys() - _LIMITS - {"datatype", "value", "comment"}
+    if unknown:
+        raise ConfigException(reason=f"'{path}' has the unknown field '{sorted(unknown)[0]}' in the JSON")
+    limits = Limits.of({key: value for key, value in found.items() if key in _LIMITS})
+    without_value = limits.secret and "value" not in found
+    return Edit(
+        path,
+        value=None if without_value else cast(path, found.get("value"), datatype),
+        datatype=datatype,
+        comment=found.get("comment"),
+        limits=limits,
+        only_new=without_value,
+    )

@@ -1,0 +1,46 @@
+"""Several changes that take effect together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from NexusCore.config.parameter import Value
+from NexusCore.config.store import REMOVE, Edit
+
+
+class Group:
+    """Collects changes; they are stored in one transaction when the block ends, none if it raises.
+
+    Parameters
+    ----------
+    prefix
+        Goes before each name.
+    apply
+        Stores the changes.
+    """
+
+    def __init__(self, prefix: str, apply: Callable[[Sequence[Edit]], object]) -> None:
+        self._prefix = prefix
+        self._apply = apply
+        self._edits: list[Edit] = []
+
+    def __enter__(self) -> Group:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None and self._edits:
+            self._apply(self._edits)
+
+    def __setitem__(self, name: str, value: Value) -> None:
+        self.set(name, value)
+
+    def set(self, name: str, value: Value, datatype: str | None = None, *, if_revision: int | None = None) -> None:
+        """Change a parameter, or create it; arguments as for `NamedConfiguration.set`."""
+        self._edits.append(Edit(self._prefix + name, value=value, datatype=datatype, if_revision=if_revision))
+
+    def remove(self, name: str, *, if_revision: int | None = None) -> None:
+        """Remove a parameter."""
+        self._edits.append(Edit(self._prefix + name, REMOVE, if_revision=if_revision))

@@ -1,0 +1,95 @@
+"""What the configuration was at an earlier revision, how two states differ, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from NexusCore.config.parameter import Limits, Value, decode
+from NexusCore.config.store import REMOVE, SET, Change, ConfigStore, Edit
+
+_AT_REVISION = """
+    -- the last change of each parameter up to a revision; those whose last change was a removal are left out
+    SELECT c.revision, c.version_id, c.path, c.action, c.new_value, c.datatype, c.comment, c.limits, c.ts
+      FROM config_change c
+      JOIN (SELECT path, MAX(revision) AS newest
+              FROM config_change
+             WHERE version_id = :version AND revision <= :revision
+             GROUP BY path) last
+        ON last.newest = c.revision
+     WHERE c.action = 'set'
+     ORDER BY c.path
+"""
+
+State = dict[str, Change]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A parameter that is not the same in two states."""
+
+    path: str
+    old: Value
+    """None where it did not exist, too."""
+    new: Value
+    old_datatype: str | None
+    """None where it did not exist."""
+    new_datatype: str | None
+    secret: bool = False
+
+
+def state_at(store: ConfigStore, version_id: int, revision: int, below: str = "") -> State:
+    """Return a version's parameters as they were when a revision was the newest."""
+    with store.database.reading() as reading:
+        rows = reading.all(_AT_REVISION, version=version_id, revision=revision)
+    return {change.path: change for change in (Change(*row) for row in rows) if _is_below(change.path, below)}
+
+
+def state_now(store: ConfigStore, version_id: int, below: str = "") -> State:
+    """Return a version's parameters as they are."""
+    return {change.path: change for change in store.load(version_id) if _is_below(change.path, below)}
+
+
+def differences(old: State, new: State) -> list[Difference]:
+    """Return what differs between two states, in order of path."""
+    found = []
+    for path in sorted(old.keys() | new.keys()):
+        before, after = old.get(path), new.get(path)
+        if _content(before) != _content(after):
+            found.append(
+                Difference(
+                    path,
+                    decode(before.value, before.datatype) if before else None,
+                    decode(after.value, after.datatype) if after else None,
+                    before.datatype if before else None,
+                    after.datatype if after else None,
+                    any(Limits.from_json(one.limits).secret for one in (before, after) if one),
+                )
+            )
+    return found
+
+
+def way_back(now: State, then: State) -> list[Edit]:
+    """Return the changes that lead from a state back to an earlier one."""
+    edits = [Edit(path, REMOVE) for path in now.keys() - then.keys()]
+    for path, change in then.items():
+        if _content(change) != _content(now.get(path)):
+            edits.append(
+                Edit(
+                    path,
+                    SET,
+                    decode(change.value, change.datatype),
+                    change.datatype,
+                    change.comment or "",
+                    Limits.from_json(change.limits),
+                    check=False,
+                )
+            )
+    return sorted(edits, key=lambda edit: edit.path)
+
+
+def _content(change: Change | None) -> tuple[object, ...] | None:
+    return None if change is None else (change.value, change.datatype, change.comment or None, change.limits)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return not folder or path == folder or path.startswith(f"{folder}.")
