@@ -3,8 +3,11 @@
 `NamedConfiguration` is what programs use; `get_config` of `NexusCore.API` makes one.
 """
 
-from NexusCore.config.named import NamedConfiguration
-from NexusCore.config.parameter import ConfigParameter, Limits
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from NexusCore.errors import (
     ConfigException,
     NoSuchParameterException,
@@ -12,6 +15,10 @@ from NexusCore.errors import (
     ValueRefused,
     VersionAlreadyExistsException,
 )
+
+if TYPE_CHECKING:
+    from NexusCore.config.named import NamedConfiguration
+    from NexusCore.config.parameter import ConfigParameter, Limits
 
 __all__ = [
     "ConfigException",
@@ -23,3 +30,12 @@ __all__ = [
     "ValueRefused",
     "VersionAlreadyExistsException",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import the live configuration when it is first asked for: a tool that reads one parameter does without it."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        room = "named" if name == "NamedConfiguration" else "parameter"
+        return getattr(import_module(f"NexusCore.config.{room}"), name)

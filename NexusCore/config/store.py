@@ -157,6 +157,15 @@ class ConfigStore:
             for revision, path, value, datatype, comment, limits, ts in rows
         ]
 
+    def find(self, version_id: int, path: str) -> Change | None:
+        """Return one parameter as the change that made it, or None."""
+        with self.database.reading() as reading:
+            row = reading.one(_PARAMETER, version=version_id, path=path)
+        if row is None:
+            return None
+        revision, _, value, datatype, comment, limits, ts = row
+        return Change(revision, version_id, path, SET, value, datatype, comment, limits, ts)
+
     def changes_since(self, revision: int) -> list[Change]:
         """Return what changed after a revision, in all versions, oldest first."""
         with self.database.reading() as reading:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from NexusCore.config import snapshot
 from NexusCore.config.parameter import ConfigParameter, Value
 from NexusCore.config.store import DEFAULT, Change, ConfigStore, Edit, Origin
 from NexusCore.config.tree import Tree
+from NexusCore.dispatch import Dispatcher
 from NexusCore.errors import DatabaseBusy, DatabaseUnreachable, NexusError, NoSuchVersionException
 
 WATCH_INTERVAL = 0.05
@@ -77,9 +77,9 @@ class LiveConfiguration:
         self._revision = 0
         self._lock = threading.RLock()
         self._callbacks: dict[int, list[tuple[str, Callback]]] = {}
-        self._queue: queue.SimpleQueue[tuple[Callback, ConfigParameter] | None] = queue.SimpleQueue()
+        self._dispatcher = Dispatcher("config-callbacks")
         self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._thread: threading.Thread | None = None
         self._pid = os.getpid()
 
     def tree(self, version: str | None = None) -> Tree:
@@ -153,10 +153,9 @@ class LiveConfiguration:
     def close(self, seconds: float = 2.0) -> None:
         """Stop watching; callbacks that are due are still called, for at most `seconds`."""
         self._stop.set()
-        self._queue.put(None)
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(seconds)
+        if self._thread is not None and self._pid == os.getpid():
+            self._thread.join(seconds)
+        self._dispatcher.close(seconds)
 
     def _load(self, version: str) -> Tree:
         try:
@@ -207,13 +206,10 @@ class LiveConfiguration:
 
     def _start(self) -> None:
         if self._pid != os.getpid():  # a forked child has no threads but its own
-            self._threads, self._pid, self._queue = [], os.getpid(), queue.SimpleQueue()
-        if self._threads or self._stop.is_set():
-            return
-        for target in (self._watch, self._call):
-            thread = threading.Thread(target=target, name=f"config-{target.__name__.strip('_')}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._thread, self._pid = None, os.getpid()
+        if self._thread is None and not self._stop.is_set():
+            self._thread = threading.Thread(target=self._watch, name="config-watch", daemon=True)
+            self._thread.start()
 
     def _watch(self) -> None:
         away = self.source == "snapshot"
@@ -252,12 +248,4 @@ class LiveConfiguration:
         if due:
             as_changed = parameter.snapshot()  # the next change may come before the callbacks do
             for callback in due:
-                self._queue.put((callback, as_changed))
-
-    def _call(self) -> None:
-        while (entry := self._queue.get()) is not None:
-            callback, parameter = entry
-            try:
-                callback(parameter)
-            except Exception:  # noqa: BLE001  a stranger's code, at the edge of our thread
-                _LOG.exception("The callback %r failed for %s", callback, parameter.path)
+                self._dispatcher.call(callback, as_changed)

@@ -12,6 +12,7 @@ Promises
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -93,19 +94,24 @@ class Shipper:
         self._deadline = float("inf")
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._ended_in = 0
+        """The process in which delivery was ended: what comes later stays in the journal."""
 
     def add(self, journal: Journal, database: Database, sink: Sink) -> None:
         """Deliver a journal from now on."""
         self._lanes.append(_Lane(journal, database, sink))
 
     def wake(self) -> None:
-        """Have the thread look at the journals now; starts it if need be."""
+        """Have the thread look at the journals now; starts it if need be, but not after the end."""
+        if self._ended_in == os.getpid():
+            return
         if self._thread is None or not self._thread.is_alive():
             self._start()
         self._wake.set()
 
     def stop(self, seconds: float) -> Report:
         """Deliver what can be delivered within `seconds`, leave the rest in the journals, and end."""
+        self._ended_in = os.getpid()
         self._deadline = self._clock.monotonic() + seconds
         self._stop.set()
         self._wake.set()

@@ -18,8 +18,14 @@ from enum import StrEnum
 
 from NexusCore.clock import SECOND, Clock, to_datetime
 from NexusCore.config.store import near_miss
-from NexusCore.errors import DatabaseRefused, NoSuchSession, SessionOpen
+from NexusCore.errors import EXIT_REFUSED, DatabaseRefused, NexusError, NoSuchSession, SessionOpen
 from NexusCore.storage import Database, Transaction
+
+
+class NotToBeBuilt(NexusError):
+    """The session {identifier} cannot be queued for building: {reason}."""
+
+    exit_code = EXIT_REFUSED
 
 
 class State(StrEnum):
@@ -325,6 +331,36 @@ class Sessions:
             return True
 
         return self._database.write(finish)
+
+    def requeue(self, identifier: str, client: Client) -> Session:
+        """Have a session's record built anew, at the next pass of a Builder; attempts are counted from the start.
+
+        Raises
+        ------
+        NoSuchSession
+            If there is none of that name.
+        NotToBeBuilt
+            If it is still open, or being built.
+        """
+
+        def requeue(transaction: Transaction) -> Session:
+            session = self._find(transaction, identifier, lock=True)
+            now = self._clock.now()
+            if session.state is State.WAITING_FOR_END:
+                raise NotToBeBuilt(identifier=identifier, reason="it has not ended yet")
+            changed = transaction.run(
+                """UPDATE session SET state = 'TO_BE_BUILT', attempts = 0, next_attempt_ts = NULL, last_error = NULL,
+                          lease_owner = NULL, lease_until = NULL
+                    WHERE id = :id AND (state <> 'BUILDING' OR lease_until < :now)""",
+                id=session.id,
+                now=now,
+            )
+            if not changed and session.state is State.BUILDING:
+                raise NotToBeBuilt(identifier=identifier, reason="a Builder is at work on it")
+            self._event(transaction, session.id, EventType.NOTE, client, now, f"queued again, was {session.state}")
+            return self._find(transaction, identifier)
+
+        return self._database.write(requeue)
 
     # -- inside a transaction ------------------------------------------------------------------------------------------
 

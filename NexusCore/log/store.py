@@ -9,12 +9,25 @@ import msgspec
 
 from NexusCore.log.record import LogRecord
 from NexusCore.storage import Database, Transaction
+from NexusCore.tail import Source
 
 COLUMNS = (
     "ts", "level", "logger", "module", "line", "function", "host", "pid", "thread", "message", "traceback", "session",
 )  # fmt: skip
 NAME_LENGTH = 128
 SESSION_LENGTH = 255
+
+NAMED_LATELY = 20_000
+"""Records, from the newest back, whose modules count as known: the table has no index by module."""
+
+_LOGGERS = "SELECT DISTINCT logger FROM log_record ORDER BY logger"
+
+_MODULES = """
+    -- modules that logged lately
+    SELECT DISTINCT module
+      FROM (SELECT module FROM log_record ORDER BY id DESC LIMIT :count) lately
+     ORDER BY module
+"""
 
 _decode = msgspec.msgpack.Decoder(tuple).decode
 
@@ -95,9 +108,19 @@ def record_of(row: Sequence[object]) -> LogRecord:
     return LogRecord(*row)  # type: ignore[arg-type]
 
 
-def newest(database: Database, wanted: LogFilter, count: int) -> list[LogRecord]:
-    """Return the newest records that match, oldest first. The filter comes before the count."""
+def newest(database: Database, wanted: LogFilter, count: int, up_to: int | None = None) -> list[LogRecord]:
+    """Return the newest records that match, oldest first. The filter comes before the count.
+
+    Parameters
+    ----------
+    database, wanted, count
+        Where to look, for what, and how many at most.
+    up_to
+        Pass over records with higher ids: a follower hands those out.
+    """
     condition, values = wanted.condition()
+    if up_to is not None:
+        condition, values = f"{condition} AND id <= :up_to", {**values, "up_to": up_to}
     with database.reading() as reading:
         rows = reading.all(
             f"SELECT {FIELDS} FROM log_record WHERE {condition} ORDER BY id DESC LIMIT :count",  # noqa: S608  columns and placeholders only
@@ -105,3 +128,21 @@ def newest(database: Database, wanted: LogFilter, count: int) -> list[LogRecord]
             **values,
         )
     return [record_of(row) for row in reversed(rows)]
+
+
+def arriving(wanted: LogFilter) -> Source[LogRecord]:
+    """Return what a `NexusCore.tail.Tail` needs to hand out the records that match."""
+    condition, values = wanted.condition()
+    return Source("log_record", FIELDS, record_of, condition=condition, values=values)
+
+
+def loggers(database: Database) -> list[str]:
+    """Return the names of all loggers."""
+    with database.reading() as reading:
+        return [name for (name,) in reading.all(_LOGGERS)]
+
+
+def modules(database: Database) -> list[str]:
+    """Return the names of the modules that logged lately."""
+    with database.reading() as reading:
+        return [name for (name,) in reading.all(_MODULES, count=NAMED_LATELY)]

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from NexusCore.clock import SECOND
+from NexusCore.clock import SECOND, SYSTEM_CLOCK
+from NexusCore.dispatch import Dispatcher
 from NexusCore.errors import StatusException
+from NexusCore.status.reporters import OnChangeStatusReporter
+
+_LOG = logging.getLogger("NexusCore.status")
 
 LONGEST = 1024
 """Bytes of UTF-8 that a stored value may have (003-45)."""
 
 Report = Callable[[str, str | None, int, int | None], None]
 """Takes name, value as text, time and expiry in microseconds since the epoch."""
+
+
+_callbacks = Dispatcher("status-callbacks")
+
+
+def nobody(name: str, value: str | None, ts: int, expires: int | None) -> None:
+    """Store nothing: the element belongs to no holder."""
+
+
+def system_now() -> int:
+    """Return the system's time in UTC microseconds since the epoch."""
+    return SYSTEM_CLOCK.now()
 
 
 class StatusElement:
@@ -31,17 +48,30 @@ class StatusElement:
         Seconds after which the stored value counts as stale; the element itself keeps it (003-44).
     """
 
-    __slots__ = ("_changed", "_expires", "_lock", "_now", "_report", "_value", "_wanted", "name")
+    __slots__ = (
+        "_called", "_changed", "_expires", "_lock", "_now", "_report", "_reporters", "_value", "_wanted", "_watched",
+        "name",
+    )  # fmt: skip
 
-    def __init__(self, name: str, report: Report, now: Callable[[], int], expire_time: float | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        report: Report = nobody,
+        now: Callable[[], int] = system_now,
+        expire_time: float | None = None,
+        reporters: Sequence[OnChangeStatusReporter] = (),
+    ) -> None:
         self.name = name
         self._report = report
         self._now = now
         self._expires = None if expire_time is None else int(expire_time * SECOND)
         self._value: Any = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a reporter or an event's owner may set it again
         self._changed: list[tuple[threading.Event, bool]] = []
         self._wanted: list[tuple[object, threading.Event]] = []
+        self._called: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self._reporters = reporters
+        self._watched = bool(reporters)
 
     def __repr__(self) -> str:
         return f"{self.name}={self._value}"
@@ -74,13 +104,11 @@ class StatusElement:
         old = self._value
         changed = type(old) is not type(value) or old != value
         if changed or force_update:
-            text = None if value is None else str(value)
-            if text is not None and len(text) * 4 > LONGEST:
-                self._check_length(text)
+            text = None if value is None else self._text(value)
             ts = self._now() if timestamp is None else int(timestamp * SECOND)
             self._value = value
             self._report(self.name, text, ts, None if self._expires is None else ts + self._expires)
-        if self._changed or self._wanted:
+        if self._watched:
             self._fire(value, changed)
 
     def inc(self, by: float = 1) -> None:
@@ -96,11 +124,13 @@ class StatusElement:
         """Set `event` when the value changes: the first time, or with ``once=False`` each time (003-48)."""
         with self._lock:
             self._changed.append((event, once))
+            self._watched = True
 
     def add_event_on_value(self, value: Any, event: threading.Event) -> None:
         """Set `event` each time `value` is set, and at once if it is the value now (003-49)."""
         with self._lock:
             self._wanted.append((value, event))
+            self._watched = True
             if self._value == value:
                 event.set()
 
@@ -110,29 +140,56 @@ class StatusElement:
             self._changed = [entry for entry in self._changed if entry[0] is not event]
             self._wanted = [entry for entry in self._wanted if entry[1] is not event]
 
+    def add_callback(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Have ``function(element, *arguments)`` called after each change, on a thread of its own."""
+        with self._lock:
+            self._called.append((function, arguments))
+            self._watched = True
+
+    def remove_callback(self, function: Callable[..., object]) -> None:
+        """Call `function` no more."""
+        with self._lock:
+            self._called = [entry for entry in self._called if entry[0] != function]
+
+    def attach(self, report: Report, now: Callable[[], int], reporters: Sequence[OnChangeStatusReporter]) -> None:
+        """Belong to a holder from now on; it calls this."""
+        with self._lock:
+            self._report, self._now, self._reporters = report, now, reporters
+            self._watched = self._watched or bool(reporters)
+
     def _fire(self, value: Any, changed: bool) -> None:
         if changed:
             for event, _ in self._changed:
                 event.set()
             self._changed = [entry for entry in self._changed if not entry[1]]
+            for reporter in self._reporters:
+                try:
+                    reporter.report(self)
+                except Exception:  # noqa: BLE001  a stranger's code; the value is set all the same
+                    _LOG.exception("The status reporter %s failed", reporter.name)
+            for function, arguments in self._called:
+                _callbacks.call(function, self, *arguments)
         for wanted, event in self._wanted:
             if wanted == value:
                 event.set()
 
-    def _check_length(self, text: str) -> None:
-        length = len(text.encode("utf-8", "surrogatepass"))
-        if length > LONGEST:
-            raise StatusException(
-                reason=f"the value of '{self.name}' has {length} bytes, at most {LONGEST} can be stored"
-            )
+    def _text(self, value: Any) -> str:
+        """Return the text that is stored."""
+        text = str(value)
+        if len(text) * 4 > LONGEST:
+            length = len(text.encode("utf-8", "surrogatepass"))
+            if length > LONGEST:
+                reason = f"the value of '{self.name}' has {length} bytes, at most {LONGEST} can be stored"
+                raise StatusException(reason=reason)
+        return text
 
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> bool:
-        return bool(self._value == _plain(other))
+        return other is self or bool(self._value == _plain(other))
 
     def __ne__(self, other: object) -> bool:
-        return bool(self._value != _plain(other))
+        return not self == other
 
     def __lt__(self, other: Any) -> bool:
         return bool(self._value < _plain(other))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from NexusCore.errors import NoSuchElementException, StatusException
 from NexusCore.status.element import StatusElement
+from NexusCore.status.element2d import Cell, Status2DElement
+from NexusCore.status.reporters import OnChangeStatusReporter, PeriodicStatusReporter
 
 NAME_LENGTH = 128
 
@@ -36,6 +38,7 @@ class StatusHolder:
         self._append = append
         self._now = now
         self._elements: dict[str, StatusElement] = {}
+        self._reporters: tuple[OnChangeStatusReporter, ...] = ()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -65,12 +68,56 @@ class StatusHolder:
         expire_time
             Seconds after which a stored value counts as stale.
         """
+        element = StatusElement(_name(name), self._report, self._now, expire_time, self._reporters)
         with self._lock:
-            element = StatusElement(_name(name), self._report, self._now, expire_time)
             self._elements[name] = element
         if initial_value is not None:
             element.set_value(initial_value)
         return element
+
+    def new2d(
+        self,
+        name: str,
+        size: Cell,
+        initial_value: int | Sequence[Sequence[int]] | None = None,
+        expire_time: float | None = None,
+    ) -> Status2DElement:
+        """Make an element with two dimensions (003-38); see `Status2DElement`."""
+        element = Status2DElement(_name(name), size, initial_value, expire_time)
+        self.add_status_element(element)
+        if initial_value is not None:
+            element.set_value(element.get_value(), force_update=True)
+        return element
+
+    def create_status_element(
+        self, name: str, initial_value: Any = None, expire_time: float | None = None
+    ) -> StatusElement:
+        """Make an element that must not be there yet.
+
+        Raises
+        ------
+        StatusException
+            If it is.
+        """
+        if name in self._elements:
+            raise StatusException(reason=f"channel '{self.channel}' already has an element '{name}'")
+        return self.new(name, initial_value, expire_time)
+
+    def add_status_element(self, element: StatusElement) -> None:
+        """Take in an element that was made by itself, in the place of one of the same name; its changes are stored."""
+        element.attach(self._report, self._now, self._reporters)
+        with self._lock:
+            self._elements[_name(element.name)] = element
+
+    def add_reporter(self, reporter: OnChangeStatusReporter | PeriodicStatusReporter) -> None:
+        """Tell a reporter of this channel's elements, those that come later too."""
+        if isinstance(reporter, PeriodicStatusReporter):
+            reporter.attach(self)
+            return
+        with self._lock:
+            self._reporters = (*self._reporters, reporter)
+        for element in self.get_elements():
+            element.attach(self._report, self._now, self._reporters)
 
     def get_or_create_status_element(self, name: str) -> StatusElement:
         """Return an element, made if it isn't there."""

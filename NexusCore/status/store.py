@@ -10,6 +10,7 @@ import msgspec
 
 from NexusCore.clock import SECOND
 from NexusCore.storage import Database, Transaction
+from NexusCore.tail import Source
 
 _decode = msgspec.msgpack.Decoder(tuple).decode
 
@@ -97,3 +98,13 @@ def latest(database: Database) -> list[StatusSample]:
     """Return the newest value of every item."""
     with database.reading() as reading:
         return [StatusSample(*row) for row in reading.all(_LATEST)]
+
+
+def arriving() -> Source[StatusSample]:
+    """Return what a `NexusCore.tail.Tail` needs to hand out every change."""
+    return Source(
+        table="status_sample",
+        columns="c.name, i.name, t.value, t.ts, t.expires, t.id",
+        join="JOIN status_item i ON i.id = t.item_id JOIN status_channel c ON c.id = i.channel_id",
+        make=lambda row: StatusSample(*row[:-1]),
+    )

@@ -129,8 +129,9 @@ def analyse(times: Sequence[float] | Floats, *, sensitivity: float = 1.0) -> Gro
     if len(ordered) < 2 or ordered[-1] == 0 or sensitivity == 0:
         bandwidth, cuts = math.inf, []
     else:
-        # the finest that the memory is spent on, also for a sensitivity of a million
-        bandwidth = max(_bandwidth(ordered) / sensitivity, ordered[-1] / _MOST_WIDTHS)
+        # within what memory and numbers allow, be the sensitivity a millionth or a million
+        least, most = ordered[-1] / _MOST_WIDTHS, ordered[-1] * _MOST_WIDTHS
+        bandwidth = min(max(_bandwidth(ordered) / sensitivity, least), most)
         cuts = _cuts(ordered, bandwidth)
     groups = np.split(order, [index + 1 for index, _ in cuts]) if len(order) else []
     return Grouping(

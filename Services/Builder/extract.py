@@ -33,6 +33,14 @@ from Services.Builder.extractors.listening import Heard, listening
 from Services.Builder.model import Extraction, Quantity
 
 
+class NoSuchFile(NexusError):
+    """There is no file '{path}'."""
+
+
+class Unopened(NexusError):
+    """The file could not be opened: {reason}."""
+
+
 def extract(path: Path, preview: Path | None, metadata: Path | None, companions: Sequence[Path] = ()) -> Extraction:
     """Return what a file yields; a bad file yields a warning, never an exception.
 
@@ -78,8 +86,10 @@ def _read(path: Path, companions: Sequence[Path]) -> tuple[Reading | None, list[
         if not path.is_dir() and path.stat().st_size == 0:
             return None, ["The file is empty."]
         able = candidates(path)
+    except FileNotFoundError:
+        return None, [str(NoSuchFile(path=one_line(path)))]
     except Exception as error:  # noqa: BLE001 - an edge: whatever is wrong with one file must not end the session
-        return None, [str(Unreadable(format="a file", reason=reason(error, path)))]
+        return None, [str(Unopened(reason=reason(error, path)))]
     failures: list[str] = []
     for one in able:
         try:
@@ -189,10 +199,6 @@ def replace_file(target: Path, content: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-class NoSuchFile(NexusError):
-    """There is no file '{path}'."""
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     made = argparse.ArgumentParser(
@@ -202,9 +208,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("file", type=Path, metavar="FILE", help="the instrument file")
     made.add_argument("--preview", type=Path, metavar="PNG", help="draw the preview into this file")
-    made.add_argument(
-        "--json", type=Path, metavar="JSON", help="write all metadata into this file, the vendor's own too"
-    )
+    made.add_argument("--json", type=Path, metavar="JSON", help="write all metadata into this file")
     return made
 
 

@@ -267,20 +267,27 @@ def serve(conn: int, lifeline: int, memory_mb: int, function: str) -> None:
     with Connection(conn) as connection, contextlib.suppress(EOFError, OSError):
         connection.send("serving")
         while True:
-            _answer(connection, work, connection.recv())
+            connection.send((_answer(connection, work, connection.recv()), True, _swollen(memory_mb)))
 
 
-def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]], job: Job) -> None:
-    best, spent = unknown(job, "Nothing could be read."), False
+def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]], job: Job) -> Extraction:
+    best = unknown(job, "Nothing could be read.")
     try:
         for found in work(job):
             best = found
             connection.send((best, False, False))
     except MemoryError:
-        best, spent = unknown(job, "Reading the file takes more memory than one file is allowed."), True
+        return unknown(job, "Reading the file takes more memory than one file is allowed.")
     except Exception as error:  # noqa: BLE001 - a process's edge; the parent records it with the dataset
-        best = unknown(job, f"Reading the file failed ({type(error).__name__}).")
-    connection.send((best, True, spent))
+        return unknown(job, f"Reading the file failed ({type(error).__name__}).")
+    return best
+
+
+def _swollen(memory_mb: int) -> bool:
+    """Tell whether so much memory was used that the next file had better get a new process."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0.7 * memory_mb * 1024
 
 
 def _function(name: str) -> Callable[[Job], Iterable[Extraction]]:

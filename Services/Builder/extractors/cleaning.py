@@ -23,7 +23,7 @@ _SPACE = re.compile(r"[\s\u2028\u2029]+")
 
 
 def decoded(raw: bytes) -> str:
-    """Text of bytes whose encoding nobody wrote down: UTF-8 where it is that, else Western European."""
+    """Return the text of bytes whose encoding nobody wrote down: UTF-8 where it is that, else Western European."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -31,12 +31,12 @@ def decoded(raw: bytes) -> str:
 
 
 def without_controls(text: str) -> str:
-    """The text without characters that XML or UTF-8 cannot carry; line breaks and tabs stay."""
+    """Return the text without characters that XML or UTF-8 cannot carry; line breaks and tabs stay."""
     return _FORBIDDEN.sub("", text)
 
 
 def one_line(value: object, longest: int = LONGEST_TEXT) -> str:
-    """A value as one line of clean text, cut at `longest` characters."""
+    """Return a value as one line of clean text, cut at `longest` characters."""
     text = decoded(value) if isinstance(value, bytes) else str(value)
     text = _SPACE.sub(" ", without_controls(_SPACE.sub(" ", text))).strip()
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"

@@ -17,8 +17,10 @@ _FFT = re.compile(r"(?<![a-z])(fft|power ?spectrum|diffractogram)(?![a-z])", re.
 _PATTERN = re.compile(
     r"(?<![a-z])(saed|saedp|sadp|cbed|lacbed|nbed|ebsp|kikuchi|diffraction|diff ?pattern)(?![a-z])", re.IGNORECASE
 )
-_NAMED = (("EELS", re.compile(r"(?<![a-z])eels(?![a-z])", re.IGNORECASE)),
-          ("EDS", re.compile(r"(?<![a-z])(eds|edx|edxs|xeds)(?![a-z])", re.IGNORECASE)))  # fmt: skip
+_NAMED = (
+    ("EELS", re.compile(r"(?<![a-z])eels(?![a-z])", re.IGNORECASE)),
+    ("EDS", re.compile(r"(?<![a-z])(eds|edx|edxs|xeds)(?![a-z])", re.IGNORECASE)),
+)
 _X_RAY_END = 5.0
 """keV at which a spectrum in energy ends at least if it is one of X-rays."""
 
@@ -30,7 +32,9 @@ class Kind:
     dataset_type: str
     data_type: str
     layout: str
-    """``image``, ``diffraction``, ``spectrum``, ``spectrum image``, ``stack``, ``4D``, ``curve``, ``text`` or ``none``."""
+    """How it is drawn: as ``image``, ``diffraction``, ``spectrum``, ``spectrum image``, ``stack``, ``4D``, ``curve``,
+    ``text`` or not at all (``none``).
+    """
     scanned: tuple[int, ...] = ()
     """Dimensions of the array that number the measurements."""
     measured: tuple[int, ...] = ()
@@ -84,23 +88,16 @@ def _one_dimensional(
     if technique is None and axis.dimension not in SPECTRAL:
         if scanned:  # lines of unknown meaning are better shown as an image
             return Kind("Misc", _joined(column, "Profiles"), "image", (), (*scanned, *measured)[-2:])
-        return Kind(
-            "Misc", "Time_Series" if axis.dimension == "time" else _joined(column, "Profile"), "curve", (), measured
-        )
+        series = "Time_Series" if axis.dimension == "time" else _joined(column, "Profile")
+        return Kind("Misc", series, "curve", (), measured)
     technique = technique or "Spectroscopy"
     if column is None and technique == "EELS":
         column = "TEM"
     if column is None and signal.signal_type.startswith("EDS_"):
         column = signal.signal_type.removeprefix("EDS_")
     if scanned:
-        # a spectrum for each point means that the probe was scanned
-        return Kind(
-            "SpectrumImage",
-            _joined("STEM" if column == "TEM" else column, technique),
-            "spectrum image",
-            scanned,
-            measured,
-        )
+        column = "STEM" if column == "TEM" else column  # a spectrum for each point: the probe was scanned
+        return Kind("SpectrumImage", _joined(column, technique), "spectrum image", scanned, measured)
     return Kind("Spectrum", _joined(column, technique), "spectrum", (), measured)
 
 

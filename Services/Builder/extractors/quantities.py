@@ -93,30 +93,10 @@ KNOWN: Mapping[str, Known] = {
     "Grating Density": Known("1/mm", zero=False),
     "Objective Magnification": Known(zero=False),
     "Signals": Known(),
-    **dict.fromkeys(
-        (
-            *(
-                "Instrument",
-                "Operator",
-                "Detector",
-                "Specimen",
-                "Specimen Holder",
-                "Elements",
-                "Signal Name",
-                "Comment",
-            ),
-            *(
-                "Acquisition Mode",
-                "Illumination Mode",
-                "Imaging Mode",
-                "Vacuum Mode",
-                "Electron Source",
-                "Spectrometer",
-            ),
-            *("Software", "Data Shape", "Energy Range", "Wavelength Range", "Beam", "Acquisition Date"),
-        ),
-        _TEXT,
-    ),
+    **dict.fromkeys(("Instrument", "Operator", "Specimen", "Specimen Holder", "Elements", "Comment"), _TEXT),
+    **dict.fromkeys(("Detector", "Spectrometer", "Electron Source", "Vacuum Mode", "Lens Mode", "Software"), _TEXT),
+    **dict.fromkeys(("Acquisition Mode", "Illumination Mode", "Imaging Mode", "Signal Name"), _TEXT),
+    **dict.fromkeys(("Data Shape", "Energy Range", "Wavelength Range", "Raman Shift Range", "Acquisition Date"), _TEXT),
 }
 
 _ALIASES = {

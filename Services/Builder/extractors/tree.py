@@ -62,7 +62,7 @@ def leaves(tree: Mapping[str, Any]) -> int:
 
 
 class Tags(dict[str, Any]):
-    """A branch as the readers' mapping functions expect it: HyperSpy's tree, with keys by attribute and dotted paths."""
+    """A branch as the readers' mapping functions expect it: HyperSpy's tree, entered by attributes and dotted paths."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return what stands at a dotted path."""

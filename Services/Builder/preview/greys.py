@@ -36,8 +36,8 @@ def logarithmic(values: NDArray[Any]) -> Pixels:
 def colours(values: NDArray[Any]) -> Pixels:
     """Return red, green and blue of a structured colour image; what is transparent shows its colour all the same."""
     names = (values.dtype.names or ())[:3]
-    stacked = np.stack([values[name] for name in names], axis=-1)
-    return stacked if stacked.dtype == np.uint8 else (stacked >> 8).astype(np.uint8)
+    stacked: NDArray[Any] = np.stack([values[name] for name in names], axis=-1)
+    return (stacked if stacked.dtype == np.uint8 else stacked >> 8).astype(np.uint8)
 
 
 def _stretched(real: NDArray[np.float32], percentiles: tuple[float, float]) -> Pixels:
@@ -49,4 +49,5 @@ def _stretched(real: NDArray[np.float32], percentiles: tuple[float, float]) -> P
         low, high = float(known.min()), float(known.max())
     if high <= low:  # every value the same
         return np.full(real.shape, 128, np.uint8)
-    return (np.clip(np.nan_to_num((real - low) / (high - low), nan=0.0), 0, 1) * 255).astype(np.uint8)
+    shares = np.where(np.isfinite(real), (real - low) / (high - low), np.float32(0))
+    return (shares.clip(0, 1) * 255).astype(np.uint8)

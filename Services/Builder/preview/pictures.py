@@ -116,7 +116,7 @@ def _columns(frames: int, axes: tuple[Axis, Axis], size: int) -> int:
     def scale(across: int) -> float:
         return min(size / (across * wide), size / (ceil(frames / across) * tall))
 
-    return max(range(1, frames + 1), key=scale)
+    return max(range(1, frames + 1), key=lambda across: (scale(across), across))
 
 
 def _sides(axes: tuple[Axis, Axis]) -> tuple[float, float]:

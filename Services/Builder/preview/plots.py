@@ -137,5 +137,6 @@ def _titled(axis: Axis, otherwise: str) -> str:
 
 def _rendered(figure: Figure) -> Image.Image:
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    canvas.draw()  # type: ignore[no-untyped-call] # matplotlib leaves these two without types
+    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    return Image.fromarray(np.asarray(pixels)).convert("RGB")

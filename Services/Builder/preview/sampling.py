@@ -20,10 +20,10 @@ def fetched(data: Any, *indexes: Sequence[slice | int]) -> list[Values]:
     """Return parts of a numpy or dask array as numpy arrays; what several of them need from disk is read once."""
     parts = [data[tuple(index)] for index in indexes]
     if hasattr(data, "dask"):
-        import dask
+        from dask.base import compute
 
         # in this thread: others would each hold a chunk, and the memory of a worker is bounded
-        parts = list(dask.compute(*parts, scheduler="synchronous"))
+        parts = list(compute(*parts, scheduler="synchronous"))  # type: ignore[no-untyped-call] # dask has no types
     return [np.asarray(part.todense() if hasattr(part, "todense") else part) for part in parts]
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+from Services.Builder.extractors.plain_tiff.recognise import TIFF
 
 
 def recognise(head: bytes, path: Path) -> bool:
     """Tell whether the first page carries the settings."""
-    if not head.startswith(_TIFF):
+    if not head.startswith(TIFF):
         return False
     from tifffile import TiffFile, TiffFileError
 

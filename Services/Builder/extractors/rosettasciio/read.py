@@ -150,7 +150,7 @@ class _Collected:
 
 
 def _scanning(column: str | None, meta: Mapping[str, Quantity | None], dwelling: bool, hints: str) -> str | None:
-    """Tell a STEM from a TEM: by the mode it reports, else by the beam's dwelling on pixels, else by the file's name."""
+    """Tell a STEM from a TEM: by the mode it reports, else by the beam's dwell time, else by the file's name."""
     if column != "TEM":
         return column
     reported = " ".join(str(one.value) for key in ("Acquisition Mode", "Illumination Mode") if (one := meta.get(key)))

@@ -31,9 +31,11 @@ def plugins_for(head: bytes, path: Path) -> tuple[Mapping[str, Any], ...]:
         return tuple(claiming)
     signs = sorted(claiming, key=lambda one: _ORDER.index(one["name"]) if one["name"] in _ORDER else len(_ORDER))
     chosen = [one for one in signs if SIGNS.get(one["name"], _always)(head, path)]
-    if not chosen and head.startswith(_HDF5):
-        chosen = [one for one in IO_PLUGINS if one["name"] == "NeXus"]  # reads any HDF5 that says what its data are
-    return tuple(chosen)
+    if chosen or extension in _AMBIGUOUS:
+        return tuple(chosen)
+    # NeXus reads any HDF5 that says what its data are; of a damaged file each reader may say what is wrong
+    general = [one for one in IO_PLUGINS if one["name"] == "NeXus" and head.startswith(_HDF5)]
+    return (*general, *claiming)
 
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -59,8 +61,11 @@ def _hdf5(question: Callable[[Any], bool]) -> Check:
             return False
         import h5py
 
-        with h5py.File(path, "r") as file:
-            return question(file)
+        try:
+            with h5py.File(path, "r") as file:
+                return question(file)
+        except OSError:  # damaged
+            return False
 
     return check
 

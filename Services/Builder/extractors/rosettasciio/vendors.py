@@ -34,7 +34,7 @@ class Profile:
     column: str | None = None
     """Kind of microscope, where the program serves only that."""
     units: Mapping[str, str | None] = field(default_factory=dict)
-    """Units of values in the converted metadata that the reader left as the vendor wrote them; None: not to be shown."""
+    """Units of converted metadata that the reader left as the vendor wrote them; None: not to be shown."""
     rules: tuple[Rule, ...] = ()
     special: Callable[[Tree], dict[str, Quantity | None]] | None = None
     """What takes more than a rule."""
@@ -94,7 +94,7 @@ _GATAN = Profile(
     acquired=_gatan_time,
 )
 
-# -- Thermo Fisher Velox: SI units throughout ---------------------------------------------------------------------------
+# -- Thermo Fisher Velox: SI units throughout -------------------------------------------------------------------------
 
 _VELOX_MODES = {"1": "TEM", "2": "STEM"}
 _VELOX_PROJECTOR = {"1": "Diffraction", "2": "Imaging"}
@@ -155,7 +155,7 @@ _VELOX = Profile(
     acquired=_velox_time,
 )
 
-# -- FEI TIA: the unit is the end of the key -----------------------------------------------------------------------------
+# -- FEI TIA: the unit is the end of the key --------------------------------------------------------------------------
 
 
 def _tia(tree: Tree) -> dict[str, Quantity | None]:

@@ -1,0 +1,59 @@
+"""Callbacks on a thread of their own, one after the other: a slow or faulty one never holds up who calls it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+_LOG = logging.getLogger("NexusCore.callbacks")
+
+
+class Dispatcher:
+    """Calls functions in the order they were handed in. The thread starts with the first.
+
+    Parameters
+    ----------
+    name
+        Name of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._queue: queue.SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Have a function called; returns at once."""
+        with self._lock:
+            if self._pid != os.getpid():  # a forked child has neither the thread nor what waited for it
+                self._begin()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+        self._queue.put((function, arguments))
+
+    def close(self, seconds: float) -> None:
+        """Call what was handed in so far, for at most `seconds`, and end the thread."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None and self._pid == os.getpid():
+            self._queue.put(None)
+            if thread is not threading.current_thread():
+                thread.join(seconds)
+
+    def _run(self) -> None:
+        while (entry := self._queue.get()) is not None:
+            function, arguments = entry
+            try:
+                function(*arguments)
+            except Exception:  # noqa: BLE001  a stranger's code: the next callback must not suffer from it
+                _LOG.exception("The callback %r failed", function)

@@ -1,0 +1,74 @@
+"""Other places that status goes to; subclass a reporter and attach it with `StatusHolder.add_reporter`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from NexusCore.status.element import StatusElement
+    from NexusCore.status.holder import StatusHolder
+
+_LOG = logging.getLogger("NexusCore.status")
+
+
+class OnChangeStatusReporter(ABC):
+    """Is told of every change, before `set_value` returns; so it must be quick.
+
+    Parameters
+    ----------
+    name
+        For messages about it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    def report(self, element: StatusElement) -> None:
+        """Take note of an element's new value."""
+
+
+class PeriodicStatusReporter(ABC):
+    """Reports all elements of its holders every so often, on a thread of its own.
+
+    Parameters
+    ----------
+    name
+        Name of the thread.
+    period
+        Seconds between two reports.
+    stop_event
+        Ends the thread when set; one of its own if not given.
+    """
+
+    def __init__(self, name: str, period: float, stop_event: threading.Event | None = None) -> None:
+        self.name = name
+        self.period = period
+        self.stop_event = stop_event if stop_event is not None else threading.Event()
+        self._holders: list[StatusHolder] = []
+        self._thread: threading.Thread | None = None
+
+    @abstractmethod
+    def report(self) -> None:
+        """Report; `get_elements` tells what there is."""
+
+    def get_elements(self) -> list[StatusElement]:
+        """Return the elements of all holders it is attached to."""
+        return [element for holder in self._holders for element in holder.get_elements()]
+
+    def attach(self, holder: StatusHolder) -> None:
+        """Begin with a holder; the thread starts with the first."""
+        self._holders.append(holder)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while not self.stop_event.wait(self.period):
+            try:
+                self.report()
+            except Exception:  # noqa: BLE001  a stranger's code, at the edge of its thread: the next may succeed
+                _LOG.exception("The status reporter %s failed", self.name)

@@ -1,0 +1,12 @@
+"""Recognises TIFF by its byte order mark and version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def recognise(head: bytes, path: Path) -> bool:
+    """Tell whether the file begins like a TIFF or BigTIFF."""
+    return head.startswith(TIFF)
