@@ -20,11 +20,12 @@ class OneCopy:
     Parameters
     ----------
     name
-        What there may be one of; of the characters that a computer's name may have.
+        Of the computer.
     """
 
     def __init__(self, name: str) -> None:
-        self._name = f"NexusCore-SessionLogger-{name.lower()}"
+        # Windows and Linux limit the length; the part before the first dot is what tells computers apart.
+        self._name = f"NexusCore-SessionLogger-{name.lower().partition('.')[0][:60]}"
         self._held: object | None = None
 
     def take(self) -> bool:

@@ -40,6 +40,7 @@ from NexusCore.storage import Database
 
 if TYPE_CHECKING:
     from NexusCore.config.named import NamedConfiguration
+    from NexusCore.log.destinations import Destinations
 
 SHUTDOWN_SECONDS = 3.0
 """How long `shutdown` tries to deliver before it leaves the rest to the journal."""
@@ -73,9 +74,11 @@ class App:
         self._tool = tool or _program()
         self._lock = threading.RLock()
         self._databases: dict[DatabaseURL, Database] = {}
-        self._shipper = Shipper(clock)
+        self._shipper = Shipper(clock, self.settings.journal_size)
         self._live: LiveConfiguration | None = None
         self._logs: Logs | None = None
+        self._destinations: Destinations | None = None
+        self._follows_log_settings = False
         self._status_journal: Journal | None = None
         self._channels: dict[str, StatusHolder] = {}
 
@@ -96,7 +99,6 @@ class App:
                 store = ConfigStore(self.database(self.settings.config), self.clock)
                 kept = self.settings.home / "snapshot" / f"config-{_place(self.settings.config)}"
                 self._live = LiveConfiguration(store, origin, self.clock, kept)
-                self.logs  # noqa: B018  what the watcher logs is to be stored too
             return self._live
 
     def get_config(self, root: str | None = None, version: str | None = None) -> NamedConfiguration:
@@ -109,7 +111,24 @@ class App:
         """
         from NexusCore.config.named import NamedConfiguration
 
-        return NamedConfiguration(self.live, root or "", version)
+        found = NamedConfiguration(self.live, root or "", version)
+        if not self._follows_log_settings:
+            self._follow_log_settings(NamedConfiguration(self.live))
+        return found
+
+    def _follow_log_settings(self, config: NamedConfiguration) -> None:
+        """Send the log to further destinations when the folder ``Log`` of the configuration names some."""
+        self._follows_log_settings = True
+        config.add_callback("Log", lambda parameter: self._redirect(config))
+        if config.keys("Log"):
+            self._redirect(config)
+
+    def _redirect(self, config: NamedConfiguration) -> None:
+        from NexusCore.log.destinations import Destinations
+
+        if self._destinations is None:
+            self._destinations = Destinations(self.logs.root, config, self.clock)
+        self._destinations.configure()
 
     def get_status(self, channel: str) -> StatusHolder:
         """Return the status channel of a name; the same object each time."""
@@ -144,8 +163,11 @@ class App:
         with self._lock:
             live, self._live = self._live, None
             logs, self._logs = self._logs, None
+            destinations, self._destinations = self._destinations, None
         if live is not None:
             live.close()
+        if destinations is not None:
+            destinations.close()
         report = self._shipper.stop(seconds)
         if logs is not None:
             logs.close()

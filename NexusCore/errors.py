@@ -47,7 +47,7 @@ class SettingsRefused(NexusError):
 
 
 class SettingsUnreadable(NexusError):
-    """The settings file {path} cannot be used: {reason}."""
+    """The settings in {path} cannot be used: {reason}."""
 
     exit_code = EXIT_USAGE
 

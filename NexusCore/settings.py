@@ -23,7 +23,10 @@ KEYS = (
     "NEXUSCORE_DATABASE_STATUS",
     "NEXUSCORE_DATABASE_LOG",
     "NEXUSCORE_HOME",
+    "NEXUSCORE_JOURNAL_SIZE",
 )
+JOURNAL_SIZE = 512
+"""Mebibytes that the journal for one database may take while that is away, where nothing else is said."""
 SETTINGS_FILE = "NEXUSCORE_SETTINGS"
 MYSQL_OPTIONS = frozenset({"unix_socket", "ssl_ca", "ssl_disabled"})
 """Options of the driver that may stand behind the ``?`` of a MySQL URL."""
@@ -123,6 +126,8 @@ class Settings:
     """The facility's own tables: sessions, reservations, records."""
     home: Path
     """Folder for the embedded database, journals and snapshots."""
+    journal_size: int = JOURNAL_SIZE * 1024 * 1024
+    """Bytes that the journal for one database may take while that is away."""
 
     @property
     def databases(self) -> tuple[DatabaseURL, ...]:
@@ -171,7 +176,20 @@ def load(environment: Mapping[str, str] | None = None, files: tuple[Path, ...] |
         DatabaseURL.parse(*found[key]) if (key := f"NEXUSCORE_DATABASE_{role}") in found else main
         for role in ("CONFIG", "STATUS", "LOG")
     )
-    return Settings(config=config, status=status, log=log, main=main, home=home)
+    return Settings(config, status, log, main, home, _journal_size(*found.get("NEXUSCORE_JOURNAL_SIZE", ("", ""))))
+
+
+def _journal_size(text: str, where: str) -> int:
+    if not text:
+        return JOURNAL_SIZE * 1024 * 1024
+    try:
+        size = int(text)
+    except ValueError:
+        size = 0
+    if size < 1:
+        reason = f"NEXUSCORE_JOURNAL_SIZE is '{text}'; it takes a whole number of mebibytes, at least 1"
+        raise SettingsUnreadable(path=where, reason=reason)
+    return size * 1024 * 1024
 
 
 def default_home() -> Path:

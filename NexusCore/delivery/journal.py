@@ -19,6 +19,7 @@ from pathlib import Path
 
 from NexusCore.clock import Clock
 from NexusCore.delivery.frames import Damage, Frame, Reader, encode
+from NexusCore.delivery.thinning import thin
 
 SEGMENT_SIZE = 4 * 1024 * 1024
 """Bytes after which a new segment is begun."""
@@ -207,6 +208,20 @@ class Journal(Readable):
 
     def _complete(self) -> bool:
         return False
+
+    def thin(self, limit: int, expendable: Callable[[bytes], bool]) -> int:
+        """Drop the least important of the oldest records while the journal is larger than `limit` bytes.
+
+        Returns how many were dropped; they are counted as lost.
+        """
+        with self._lock:
+            current = self._segment
+        finished = [path for path in self._reader.segments() if int(path.stem.rpartition("-")[2]) < current]
+        dropped = thin(finished, limit, expendable)
+        if dropped:
+            self.lost += dropped
+            self.rewind()
+        return dropped
 
     @property
     def left(self) -> int:

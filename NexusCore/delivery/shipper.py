@@ -48,6 +48,10 @@ class Sink(Protocol):
         """Insert the records."""
         ...
 
+    def expendable(self, payload: bytes) -> bool:
+        """Tell whether a record may go first when the journal has grown too large."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -84,10 +88,13 @@ class Shipper:
     ----------
     clock
         Tells the time and waits.
+    journal_size
+        Bytes that one journal may take while its database is away.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, journal_size: int) -> None:
         self._clock = clock
+        self._journal_size = journal_size
         self._lanes: list[_Lane] = []
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -185,6 +192,9 @@ class Shipper:
         if lane.away_since is None:
             lane.away_since = now
             _LOG.warning("Records are kept in the journal until they can be delivered. %s", error)
+        dropped = lane.journal.thin(self._journal_size, lane.sink.expendable)
+        if dropped:
+            _LOG.warning("The journal for %s is full: %d of its oldest records were dropped.", lane.database, dropped)
 
     def _drain(self, lane: _Lane, journal: Journal | Abandoned) -> None:
         while self._clock.monotonic() < self._deadline:

@@ -34,6 +34,8 @@ class Record:
     files: int
     activities: int
     built_ts: int
+    session: str
+    """Identifier of its session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,9 @@ class Upload:
 
 _SELECT = """
     SELECT r.id, r.session_id, r.path, r.title, r.sha256, r.config_revision, r.software, r.files, r.activities,
-           r.built_ts
+           r.built_ts, s.identifier
       FROM record r
+      JOIN session s ON s.id = r.session_id
 """
 
 _UPLOADS = """
@@ -63,7 +66,6 @@ _UPLOADS = """
 _BUILT = f"""
     -- records whose sessions are built but not at all their destinations, oldest first
     {_SELECT}
-      JOIN session s ON s.id = r.session_id
      WHERE s.state = 'BUILT'
      ORDER BY r.id
 """
@@ -142,19 +144,21 @@ class Records:
         with self._database.reading() as reading:
             return {name for (name,) in reading.all(_NOT_YET, record=record.id, now=self._clock.now())}
 
-    def uploaded(self, record: Record, destination: str, remote_id: str | None, url: str | None) -> None:
-        """Note that a destination has a record."""
-        self._write(record, destination, UploadState.DONE, remote_id, url, None, None)
+    def uploaded(self, record: Record, destination: str, remote_id: str | None, url: str | None) -> bool:
+        """Note that a destination has a record; False if it was built anew meanwhile, and nothing is noted."""
+        return self._write(record, destination, UploadState.DONE, remote_id, url, None, None)
 
-    def failed(self, record: Record, destination: str, error: str, retry_seconds: float | None) -> None:
-        """Note that an attempt failed, and when to try again (None: not by itself)."""
+    def failed(self, record: Record, destination: str, error: str, retry_seconds: float | None) -> bool:
+        """Note that an attempt failed, and when to try again (None: not by itself); False as in `uploaded`."""
         due = self._clock.now() + int(retry_seconds * SECOND) if retry_seconds is not None else (1 << 62)
-        self._write(record, destination, UploadState.ERROR, None, None, error, due)
+        return self._write(record, destination, UploadState.ERROR, None, None, error, due)
 
     def complete(self, record: Record, destinations: Sequence[str]) -> bool:
         """Mark the record's session COMPLETED if every destination has it; return whether that is so (001-54)."""
 
         def complete(transaction: Transaction) -> bool:
+            if not _is_current(transaction, record):
+                return False
             rows = transaction.all(f"{_UPLOADS} WHERE record_id = :record AND state = 'DONE'", record=record.id)
             if set(destinations) - {row[1] for row in rows}:
                 return False
@@ -174,8 +178,10 @@ class Records:
         url: str | None,
         error: str | None,
         due: int | None,
-    ) -> None:
-        def write(transaction: Transaction) -> None:
+    ) -> bool:
+        def write(transaction: Transaction) -> bool:
+            if not _is_current(transaction, record):
+                return False
             row = transaction.one(
                 f"SELECT attempts FROM upload WHERE record_id = :record AND destination = :destination "  # noqa: S608
                 f"{transaction.dialect.for_update}",
@@ -189,5 +195,18 @@ class Records:
             )  # fmt: skip
             values = (record.id, destination, state.value, attempts, due, remote_id, url, error, self._clock.now())
             transaction.upsert("upload", columns, ("record_id", "destination"), [values])
+            return True
 
-        self._database.write(write)
+        return self._database.write(write)
+
+
+def _is_current(transaction: Transaction, record: Record) -> bool:
+    """Tell whether a record is still the one that was read, and keep it so until the transaction ends.
+
+    A session may be built anew while its older record is on its way: what became of that says nothing about the new.
+    """
+    row = transaction.one(
+        f"SELECT sha256 FROM record WHERE id = :record {transaction.dialect.for_update}",  # noqa: S608
+        record=record.id,
+    )
+    return row is not None and row[0] == record.sha256

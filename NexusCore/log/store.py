@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,6 +61,10 @@ class LogSink:
                 )
             )
         transaction.insert_many("log_record", COLUMNS, rows)
+
+    def expendable(self, payload: bytes) -> bool:
+        """Let DEBUG and INFO go before what is worse."""
+        return bool(_decode(payload)[1] < logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,10 @@ class StatusSink:
         # In the order of items, so that processes writing the same ones wait for each other instead of deadlocking.
         transaction.upsert("status_latest", columns, ("item_id",), sorted(latest.values()), newer="ts")
 
+    def expendable(self, payload: bytes) -> bool:
+        """Let the oldest values go: a newer one tells what is."""
+        return True
+
 
 def latest(database: Database) -> list[StatusSample]:
     """Return the newest value of every item."""

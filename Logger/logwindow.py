@@ -1,0 +1,87 @@
+"""The window that shows the debug log and copies it to the clipboard (000-10..13)."""
+
+from __future__ import annotations
+
+import tkinter
+from tkinter import ttk
+
+from Logger.debuglog import DebugLog
+from Logger.look import CARD, INK, LINE, PAPER, Look
+
+
+class LogWindow(tkinter.Toplevel):
+    """The debug log.
+
+    Parameters
+    ----------
+    root
+        The main window.
+    look
+        Sizes and fonts.
+    log
+        What to show; new lines appear as they come.
+    support
+        Address that the text is to be sent to; empty if the facility names none.
+    """
+
+    def __init__(self, root: tkinter.Tk, look: Look, log: DebugLog, support: str) -> None:
+        super().__init__(root, background=PAPER)
+        self.title("Debug log")
+        self._log = log
+        self._shown = -1
+        body = ttk.Frame(self, padding=look.px(14))
+        body.pack(fill="both", expand=True)
+        whom = f"to {support}" if support else "to the staff of your facility"
+        words = f"If this window opened by itself, please press “Copy” and send the text {whom}."
+        ttk.Label(body, text=words, wraplength=look.px(430), style="Small.TLabel").pack(anchor="w")
+        foot = ttk.Frame(body)
+        foot.pack(side="bottom", fill="x", pady=(look.px(8), 0))
+        self.copied = ttk.Button(foot, text="Copy", underline=0, style="Small.TButton", command=self.copy)
+        self.copied.pack(side="left")
+        ttk.Button(foot, text="Close log", underline=6, style="Small.TButton", command=self.destroy).pack(side="right")
+        bar = ttk.Scrollbar(body)
+        bar.pack(side="right", fill="y", pady=(look.px(8), 0))
+        self._text = tkinter.Text(
+            body, width=1, height=1, wrap="word", font=look.font(9.5, fixed=True), background=CARD, foreground=INK,
+            relief="flat", highlightthickness=1, highlightbackground=LINE, highlightcolor=LINE, state="disabled",
+            padx=look.px(6), pady=look.px(4), yscrollcommand=bar.set,
+        )  # fmt: skip
+        self._text.pack(fill="both", expand=True, pady=(look.px(8), 0))
+        bar.configure(command=self._text.yview)
+        for keys in ("<Escape>", "<Alt-l>", "<Alt-L>"):
+            self.bind(keys, lambda _event: self.destroy())
+        for keys in ("<Alt-c>", "<Alt-C>"):
+            self.bind(keys, lambda _event: self.copy())
+        self._place(root, look)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the lines that have come since."""
+        if self._log.count == self._shown:
+            return
+        self._shown = self._log.count
+        self._text.configure(state="normal")
+        self._text.replace("1.0", "end", self._log.text())
+        self._text.configure(state="disabled")
+        self._text.see("end")
+        self.copied.configure(text="Copy")
+
+    def copy(self) -> None:
+        """Put the whole text on the clipboard."""
+        self.clipboard_clear()
+        self.clipboard_append(self._log.text())
+        self.copied.configure(text="Copied")
+
+    def _place(self, root: tkinter.Tk, look: Look) -> None:
+        """Stand beside the main window where there is room, else below its headline."""
+        gap = look.px(10)
+        beside = root.winfo_rootx() + root.winfo_width() + gap
+        room = self.winfo_screenwidth() - beside - gap
+        if room >= look.px(300):
+            self.geometry(f"{min(room, look.px(460))}x{root.winfo_height()}+{beside}+{root.winfo_rooty()}")
+            return
+        width = min(look.px(460), self.winfo_screenwidth() - 2 * gap)
+        height = look.px(210)
+        left = (self.winfo_screenwidth() - width) // 2
+        top = min(root.winfo_rooty() + root.winfo_height() - look.px(60), self.winfo_screenheight() - height - look.px(40))
+        self.geometry(f"{width}x{height}+{left}+{top}")

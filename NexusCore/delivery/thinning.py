@@ -1,0 +1,59 @@
+"""Keeps a journal within its size while its database is away: the least important of the oldest records go first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from NexusCore.delivery.frames import Frame, decode, encode
+
+
+def thin(segments: Iterable[Path], limit: int, expendable: Callable[[bytes], bool]) -> int:
+    """Drop records from the oldest of a journal's finished segments until all take at most `limit` bytes.
+
+    Parameters
+    ----------
+    segments
+        The journal's files that nobody writes to any more, oldest first.
+    limit
+        Bytes that they may take together.
+    expendable
+        Tells whether a record may go early: DEBUG and INFO in a log. The others go, whole segments at a time, only
+        where that is not enough.
+
+    Returns
+    -------
+    int
+        How many records were dropped.
+    """
+    files = list(segments)
+    size = sum(path.stat().st_size for path in files)
+    dropped = 0
+    for path in files:
+        if size <= limit:
+            return dropped
+        before = path.stat().st_size
+        frames = _frames(path)
+        kept = [frame for frame in frames if not expendable(frame.payload)]
+        if len(kept) < len(frames):
+            _replace(path, kept)
+            dropped += len(frames) - len(kept)
+            size -= before - path.stat().st_size
+    for path in files:
+        if size <= limit:
+            break
+        dropped += len(_frames(path))
+        size -= path.stat().st_size
+        path.unlink()
+    return dropped
+
+
+def _frames(path: Path) -> list[Frame]:
+    return [piece for piece, _ in decode(path.read_bytes(), complete=True) if isinstance(piece, Frame)]
+
+
+def _replace(path: Path, frames: list[Frame]) -> None:
+    unfinished = path.with_suffix(".thinned")
+    unfinished.touch(mode=0o600)
+    unfinished.write_bytes(b"".join(encode(frame.sequence, frame.payload) for frame in frames))
+    unfinished.replace(path)

@@ -1,0 +1,174 @@
+"""Where log records go besides the database, by configuration (003-57, 004-14..21): standard output, a file, e-mail.
+
+The parameters are in the folder ``Log`` and take effect while the program runs. None of them can hold up or break a log
+call: mail has a queue and a thread of its own, and a limit to how many are sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import queue
+import sys
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from NexusCore.clock import Clock
+
+if TYPE_CHECKING:
+    from NexusCore.config.named import NamedConfiguration
+
+ROOT = "Log"
+LINE = "%(asctime)s %(levelname)s: %(message)s [in %(module)s:%(lineno)d]"
+MAIL = """\
+Message type: %(levelname)s
+Location: %(pathname)s:%(lineno)d
+Module: %(module)s
+Function: %(funcName)s
+Time: %(asctime)s
+
+%(message)s
+"""
+SMTP_SECONDS = 20.0
+WAITING_MAILS = 200
+HOUR = 3600.0
+
+_LOG = logging.getLogger("NexusCore.log")
+
+
+class LimitedMail(logging.handlers.SMTPHandler):
+    """Sends each record as a mail, but only so many an hour; what was held back is counted in the next one.
+
+    Parameters
+    ----------
+    host, sender, receivers, subject
+        As in `logging.handlers.SMTPHandler`; `host` may end in ``:port``.
+    per_hour
+        Mails an hour.
+    clock
+        Tells the time.
+    """
+
+    def __init__(self, host: str, sender: str, receivers: list[str], subject: str, per_hour: int, clock: Clock) -> None:
+        name, _, port = host.partition(":")
+        super().__init__((name, int(port)) if port else name, sender, receivers, subject, timeout=SMTP_SECONDS)
+        self.setFormatter(logging.Formatter(MAIL))
+        self._per_hour = per_hour
+        self._clock = clock
+        self._sent: deque[float] = deque()
+        self._held_back = 0
+
+    def getSubject(self, record: logging.LogRecord) -> str:  # noqa: N802  the standard library's name
+        """Return the subject, with what was held back before."""
+        more = f" (and {self._held_back} messages that were held back)" if self._held_back else ""
+        self._held_back = 0
+        return super().getSubject(record) + more
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record, or count it."""
+        now = self._clock.monotonic()
+        while self._sent and now - self._sent[0] > HOUR:
+            self._sent.popleft()
+        if len(self._sent) >= self._per_hour:
+            self._held_back += 1
+            return
+        self._sent.append(now)
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the standard library's name
+        """Say once on standard error that mail cannot be sent; the record itself is in the database."""
+        print(f"NexusCore: no mail could be sent by {self.mailhost}: {sys.exc_info()[1]}", file=sys.stderr)  # noqa: T201
+
+
+class Destinations:
+    """Keeps the further handlers of a logger as the configuration says.
+
+    Parameters
+    ----------
+    logger
+        The logger above all others of the process.
+    config
+        The configuration from its absolute root.
+    clock
+        Tells the time.
+    """
+
+    def __init__(self, logger: logging.Logger, config: NamedConfiguration, clock: Clock) -> None:
+        self._logger = logger
+        self._config = config
+        self._clock = clock
+        self._handlers: list[logging.Handler] = []
+        self._mail: logging.handlers.QueueListener | None = None
+
+    def close(self) -> None:
+        """Take the handlers away."""
+        handlers, self._handlers = self._handlers, []
+        for handler in handlers:
+            self._logger.removeHandler(handler)
+            handler.close()
+        if self._mail is not None:
+            # Not `stop`, which waits for all that is queued, however slow the mail server is.
+            self._mail.enqueue_sentinel()
+            self._mail = None
+
+    def configure(self) -> None:
+        """Make the handlers what the configuration says now."""
+        self.close()
+        for make in (self._stdout, self._file, self._by_mail):
+            try:
+                handler = make()
+            except (OSError, ValueError) as error:
+                _LOG.warning("A destination of the log cannot be used: %s", error)
+                continue
+            if handler is not None:
+                self._handlers.append(handler)
+                self._logger.addHandler(handler)
+
+    def _stdout(self) -> logging.Handler | None:
+        if not self._config[f"{ROOT}.stdout"]:
+            return None
+        return self._formatted(logging.StreamHandler(sys.stdout), "stdout_level", "INFO")
+
+    def _file(self) -> logging.Handler | None:
+        path = self._text("file")
+        if not path:
+            return None
+        file = Path(path).expanduser()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        size, count = self._whole("file_size", 5_000_000), self._whole("file_count", 10)
+        rotating = logging.handlers.RotatingFileHandler(file, maxBytes=size, backupCount=count, encoding="utf-8")
+        return self._formatted(rotating, "file_level", "DEBUG")
+
+    def _by_mail(self) -> logging.Handler | None:
+        host, receivers = self._text("mail_host"), self._text("mail_to").replace(",", " ").split()
+        if not host or not receivers:
+            return None
+        sender = self._text("mail_from") or receivers[0]
+        subject = self._text("mail_subject") or "NexusCore needs attention"
+        mail = LimitedMail(host, sender, receivers, subject, self._whole("mail_per_hour", 20), self._clock)
+        waiting: queue.Queue[logging.LogRecord] = queue.Queue(WAITING_MAILS)
+        self._mail = logging.handlers.QueueListener(waiting, mail)
+        self._mail.start()
+        handler = _Waiting(waiting)
+        handler.setLevel(self._text("mail_level") or "WARNING")
+        return handler
+
+    def _formatted(self, handler: logging.Handler, level: str, default: str) -> logging.Handler:
+        handler.setFormatter(logging.Formatter(LINE))
+        handler.setLevel(self._text(level) or default)
+        return handler
+
+    def _text(self, name: str) -> str:
+        return str(self._config[f"{ROOT}.{name}"] or "")
+
+    def _whole(self, name: str, default: int) -> int:
+        value = self._config[f"{ROOT}.{name}"]
+        return int(value) if isinstance(value, (int, float)) else default
+
+
+class _Waiting(logging.handlers.QueueHandler):
+    """Queues records for mail; when too many wait, the newest are left out: they are in the database."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the standard library's name
+        """Leave the record out."""

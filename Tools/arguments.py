@@ -1,0 +1,93 @@
+"""Arguments of the tools: `argparse`, with examples before all else and a hint for a near miss."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from NexusCore.errors import EXIT_USAGE
+
+Example = tuple[str, str]
+"""A command line, and what it does."""
+
+_NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)")
+
+
+class Arguments(argparse.ArgumentParser):
+    """A parser of arguments.
+
+    Parameters
+    ----------
+    examples
+        What the help begins with.
+    **options
+        As for `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, *, examples: Sequence[Example] = (), **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+        self._examples = examples
+        # A value such as -1e-6 is a number too, not an option.
+        self._negative_number_matcher = re.compile(f"^{_NEGATIVE.pattern}$")
+
+    def format_help(self) -> str:
+        """Return the help, the examples first."""
+        width = max((len(command) for command, _ in self._examples), default=0)
+        lines = [f"  {command.ljust(width)}   {what}" for command, what in self._examples]
+        return "\n".join(["Examples:", *lines, "", super().format_help()]) if lines else super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with a sentence about the mistake."""
+        self.exit(EXIT_USAGE, f"{self.prog}: {self._sentence(message)} See {self.prog} --help.\n")
+
+    def _sentence(self, message: str) -> str:
+        kind, _, rest = message.partition(": ")
+        if kind == "unrecognized arguments":
+            odd = rest.split()[0]
+            if odd.startswith("-") and odd != "-":
+                return f"There is no option '{odd}'.{did_you_mean(odd.partition('=')[0], self._options())}"
+            return f"'{odd}' is one word too many."
+        choice = _CHOICE.search(message)
+        if choice:
+            known = re.findall(r"[^\s',]+", choice[2])
+            return f"'{choice[1]}' is none of {', '.join(known)}.{did_you_mean(choice[1], known)}"
+        return f"{message[:1].upper()}{message[1:]}."
+
+    def _options(self) -> Iterator[str]:
+        """Yield every option of this parser and of its commands'."""
+        for action in self._actions:
+            yield from action.option_strings
+            if isinstance(action, argparse._SubParsersAction):
+                for command in action.choices.values():
+                    yield from command._options()
+
+
+def did_you_mean(text: str, known: Iterable[str]) -> str:
+    """Return " Did you mean ...?" for what is known and most like `text`, or an empty text."""
+    close = difflib.get_close_matches(text, list(known), n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def count(text: str) -> int:
+    """Return a number of lines; for `add_argument(type=...)`."""
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of lines")
+    return int(text)
+
+
+def level(text: str) -> int:
+    """Return the number of a level of logging, given by name in any case or by number."""
+    import logging
+
+    if re.fullmatch(r"\d{1,3}", text):
+        return int(text)
+    known = {name: number for name, number in logging.getLevelNamesMapping().items() if number}
+    if text.upper() not in known:
+        names = "debug, info, warning, error and critical"
+        hint = did_you_mean(text.lower(), (name.lower() for name in known))
+        raise argparse.ArgumentTypeError(f"'{text}' is no level; there are {names}, or a number.{hint}".rstrip("."))
+    return known[text.upper()]

@@ -1,0 +1,220 @@
+"""The frame that every tool runs in: what is written where, and how the program ends.
+
+Promises
+--------
+* Data go to the standard output, messages to the standard error.
+* Colour is for terminals only, and NO_COLOR is respected.
+* Whatever happens, the user reads a sentence and the shell gets an exit code of `NexusCore.errors`; a reader that has
+  seen enough (``| head -1``) is no error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TextIO
+
+from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, NexusError
+
+STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+class Screen:
+    """Where a tool writes.
+
+    Parameters
+    ----------
+    name
+        The tool's, for its messages.
+    out, err
+        Streams for data and for messages; None where the shell closed them.
+    environment
+        Variables that say whether colour is wanted.
+    """
+
+    def __init__(
+        self, name: str, out: TextIO | None, err: TextIO | None, environment: Mapping[str, str] = os.environ
+    ) -> None:
+        self.name = name
+        self.out = out
+        self.err = err
+        for stream in (out, err):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")  # the terminal's encoding may not have every letter
+        self.terminal = out is not None and out.isatty()
+        self.colour = self.terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+    def show(self, text: str = "") -> None:
+        """Write a line of data."""
+        if self.out is not None:
+            self.out.write(text + "\n")
+
+    def show_json(self, **fields: object) -> None:
+        """Write an object as one line of JSON."""
+        self.show(json.dumps(fields, ensure_ascii=False))
+
+    def say(self, text: str) -> None:
+        """Write a message."""
+        if self.err is not None:
+            if self.out is not None:
+                self.out.flush()  # on a terminal, both in the order they were written
+            self.err.write(text + "\n")
+            self.err.flush()
+
+    def fail(self, error: object) -> None:
+        """Write what went wrong."""
+        self.say(f"{self.name}: {error}")
+
+    def paint(self, text: str, *styles: str) -> str:
+        """Return `text` in colour, where colour is wanted."""
+        if not self.colour or not styles or not text:
+            return text
+        return f"\033[{';'.join(STYLES[style] for style in styles)}m{text}\033[0m"
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]], marks: Mapping[str, str] = {}) -> None:
+        """Write a table.
+
+        Parameters
+        ----------
+        headers, rows
+            Names of the columns, and the cells.
+        marks
+            Cells to be seen at once, each with its style.
+        """
+        cells = [[_one_line(cell) for cell in row] for row in rows]
+        if self.terminal:
+            self._drawn(headers, cells, marks)
+            return
+        widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
+        for row in [list(headers), *cells]:
+            self.show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def _drawn(self, headers: Sequence[str], rows: Sequence[Sequence[str]], marks: Mapping[str, str]) -> None:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*headers, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for row in rows:
+            table.add_row(*(Text(cell, style=marks.get(cell, "")) for cell in row))
+        Console(file=self.out, no_color=not self.colour, highlight=False).print(table)
+
+    def flush(self) -> None:
+        """Write out what waits in the streams."""
+        for stream in (self.out, self.err):
+            if stream is not None:
+                stream.flush()
+
+    def live(self) -> None:
+        """From now on, write each line at once: somebody is watching."""
+        if hasattr(self.out, "reconfigure"):
+            self.out.reconfigure(line_buffering=True)
+
+    def silence(self) -> None:
+        """Write nothing more, not even what waits in the streams when Python ends."""
+        for stream in (self.out, self.err):
+            with suppress(OSError, ValueError, AttributeError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]  a stream that is None is passed over
+                os.close(nowhere)
+
+
+def _one_line(text: str) -> str:
+    """Return `text` so that it cannot command a terminal, nor break a row of a table."""
+    from NexusCore.log.record import printable
+
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def run_tool(
+    name: str,
+    parser: Callable[[], ArgumentParser],
+    run: Callable[[Namespace, Screen], int],
+    argv: Sequence[str] | None,
+) -> int:
+    """Run a tool and return its exit code.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    parser
+        Makes the parser of its arguments; imports nothing heavy.
+    run
+        Does the work; may raise any `NexusError`.
+    argv
+        The arguments; this process's if None.
+    """
+    screen = Screen(name, sys.stdout, sys.stderr)
+    try:
+        code = _run(parser, run, argv, screen)
+        screen.flush()
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+        _leave(screen)
+    except BrokenPipeError:
+        code = EXIT_OK
+        screen.silence()
+    except OSError as error:
+        code = EXIT_FAILURE
+        _leave(screen, error.strerror or str(error))
+    return code
+
+
+def _run(
+    parser: Callable[[], ArgumentParser],
+    run: Callable[[Namespace, Screen], int],
+    argv: Sequence[str] | None,
+    screen: Screen,
+) -> int:
+    try:
+        made = parser()
+        if "_ARGCOMPLETE" in os.environ:
+            from Tools.completion import offer
+
+            offer(made)
+        return run(made.parse_args(argv), screen)
+    except SystemExit as end:  # argparse's way to end after --help and after a mistake
+        return end.code if isinstance(end.code, int) else EXIT_OK
+    except NexusError as error:
+        screen.fail(error)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        screen.fail(
+            f"The Python package '{error.name}' is missing in {sys.executable}. Set NexusCore up with ./install.sh, "
+            "or run the tool with the Python that it was set up with."
+        )
+        return EXIT_FAILURE
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001  the edge of the process: recorded in the log
+        screen.fail(f"A fault of the program has stopped it ({type(error).__name__}: {error}). {_recorded(screen.name)}")
+        return EXIT_FAILURE
+
+
+def _recorded(name: str) -> str:
+    """Put the exception at hand into the log; return a sentence that says where it is."""
+    try:
+        from NexusCore.API import App
+
+        app = App(tool=name)
+        app.get_log(name).exception("A fault has stopped %s", name)
+        app.shutdown(1.0)
+    except (NexusError, ImportError, OSError) as error:
+        return f"It could not be logged either: {error}"
+    return f"The log has the details: TailLog --logger {name} -n 1"
+
+
+def _leave(screen: Screen, reason: str = "") -> None:
+    """End after an interruption or a stream that cannot be written to."""
+    with suppress(OSError):
+        if reason:
+            screen.err and screen.err.write(f"{screen.name}: {reason}\n")
+        elif screen.terminal:
+            screen.err and screen.err.write("\n")  # the shell's prompt is to begin a line, not to follow ^C
+        screen.err and screen.err.flush()
+    screen.silence()
