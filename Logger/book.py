@@ -77,5 +77,5 @@ class SessionBook(Protocol):
         ...
 
     def release(self) -> None:
-        """Let go of connections until the next call: while a session runs there is no traffic (000-07). Never raises."""
+        """Let go of connections until the next call: there is no traffic while a session runs (000-07); never raise."""
         ...

@@ -18,7 +18,8 @@ class DebugLog(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.setFormatter(logging.Formatter("%(asctime)s  %(levelname)-7s  %(message)s"))
-        self._lines = deque([f"Session logger {_version()}, Python {platform.python_version()}, {platform.platform()}"], LINES)
+        first = f"Session logger {_version()}, Python {platform.python_version()}, {platform.platform()}"
+        self._lines = deque([first], LINES)
         self.count = 0
         """How many messages there have been."""
 

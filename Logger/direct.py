@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from Logger.book import AlreadyOpen, BookError, OpenSession, Station
 from NexusCore import settings
 from NexusCore.clock import SYSTEM_CLOCK, Clock, to_datetime
 from NexusCore.config.named import NamedConfiguration
@@ -21,6 +20,8 @@ from NexusCore.facility.instruments import Instruments
 from NexusCore.facility.sessions import Client, EventType, Session, Sessions, State
 from NexusCore.storage import Database
 
+from Logger.book import AlreadyOpen, BookError, OpenSession, Station
+
 _SERVER_TIME = """
     -- what the server's clock shows, in microseconds since the epoch
     SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)
@@ -30,7 +31,7 @@ _SERVER_TIME = """
 class NoDatabaseNamed(NexusError):
     """This computer has not been told where the facility's database is: nothing names one, neither the variable
     NEXUSCORE_DATABASE nor a settings file nexuscore.toml.
-    """
+    """  # noqa: D205, D404  the docstring is the message
 
 
 class DirectBook:
@@ -103,7 +104,9 @@ class DirectBook:
             events = {event.type for event in sessions.events(session)}
             ended = session.state is not State.WAITING_FOR_END
             if EventType.START not in events or ended is not (EventType.END in events):
-                raise BookError(f"The record of session {identifier} is not as it should be: {', '.join(sorted(events))}.")
+                raise BookError(
+                    f"The record of session {identifier} is not as it should be: {', '.join(sorted(events))}."
+                )
             return ended
 
     def release(self) -> None:
@@ -135,7 +138,7 @@ class DirectBook:
 
 
 class _FacilityTime:
-    """This computer's clock, put right by what the server's shows."""
+    """The computer's clock, put right by what the server's shows."""
 
     def __init__(self, clock: Clock, ahead: int) -> None:
         self._clock = clock

@@ -17,7 +17,8 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Callable, Optional, Union
+from datetime import datetime
+from typing import Callable, Union
 
 from Logger.book import AlreadyOpen, BookError, OpenSession, SessionBook, Station
 
@@ -37,7 +38,7 @@ class Working:
 
 @dataclass(frozen=True)
 class Question:
-    """A session is still open: is it to go on, or is a new one to begin (000-18)?"""
+    """A session is still open; its user says whether it goes on or a new one begins (000-18)."""
 
     station: Station
     session: OpenSession
@@ -110,7 +111,7 @@ class Logic:
         self._station: Station | None = None
         self._asked: OpenSession | None = None
         self._session: OpenSession | None = None
-        self._orders: queue.SimpleQueue[Callable[[], Optional[State]]] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Callable[[], State | None]] = queue.SimpleQueue()
         threading.Thread(target=self._work, name="logic", daemon=True).start()
 
     # -- orders ------------------------------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ class Logic:
         if found is None:
             _LOG.info("No session is open.")
         else:
-            _LOG.info("Session %s of %s is open since %s.", found.identifier, found.user, found.since)
+            _LOG.info("Session %s of %s is open since %s.", found.identifier, found.user, _text(found.since))
         return found
 
     def _opened(self, start: Callable[[str, str], OpenSession]) -> State:
@@ -233,7 +234,7 @@ class Logic:
             self._identifier = self._new_identifier()  # that one is used up
             raise BookError("The session was started, but has ended already. Please try again.")
         self._asked, self._session = None, session
-        _LOG.info("Session %s runs since %s.", session.identifier, session.since)
+        _LOG.info("Session %s runs since %s.", session.identifier, _text(session.since))
         return Running(self._here, session)
 
     def _step(self, step: str, number: int, of: int = 4) -> None:
@@ -244,3 +245,7 @@ class Logic:
         sentence = "The session was not started." if self._session is None else "The session has not been ended."
         _LOG.exception("%s %s", sentence, detail)
         return Failed(sentence, detail, self._station, self._session)
+
+
+def _text(time: datetime) -> str:
+    return time.isoformat(" ", "seconds")

@@ -83,5 +83,6 @@ class LogWindow(tkinter.Toplevel):
         width = min(look.px(460), self.winfo_screenwidth() - 2 * gap)
         height = look.px(210)
         left = (self.winfo_screenwidth() - width) // 2
-        top = min(root.winfo_rooty() + root.winfo_height() - look.px(60), self.winfo_screenheight() - height - look.px(40))
+        below = root.winfo_rooty() + root.winfo_height() - look.px(60)
+        top = min(below, self.winfo_screenheight() - height - look.px(40))
         self.geometry(f"{width}x{height}+{left}+{top}")

@@ -9,7 +9,7 @@ from tkinter import ttk
 
 from Logger import icon
 
-WIDTH, HEIGHT = 420, 330
+WIDTH, HEIGHT = 420, 350
 """Of the window, in points."""
 SHARE = 0.42
 """Of the screen's height that the window takes at least: it is read from two metres, and not every system says how fine
@@ -64,10 +64,10 @@ class Look:
 
     def _styles(self, style: ttk.Style) -> None:
         style.theme_use("clam")
-        style.configure(".", background=PAPER, foreground=INK, font=self.font(13), bordercolor=LINE, focuscolor=ACCENT)
+        style.configure(".", background=PAPER, foreground=INK, font=self.font(14), bordercolor=LINE, focuscolor=ACCENT)
         for name, colour in (("Good", GOOD), ("Warn", WARN), ("Bad", BAD), ("Plain", INK)):
-            style.configure(f"{name}.TLabel", foreground=colour, font=self.font(16, bold=True))
-        style.configure("Name.TLabel", font=self.font(28, bold=True))
+            style.configure(f"{name}.TLabel", foreground=colour, font=self.font(17, bold=True))
+        style.configure("Name.TLabel", font=self.font(30, bold=True))
         style.configure("LongName.TLabel", font=self.font(20, bold=True))
         style.configure("Muted.TLabel", foreground=MUTED)
         style.configure("Small.TLabel", foreground=MUTED, font=self.font(11))
@@ -75,11 +75,11 @@ class Look:
             "Horizontal.TProgressbar", troughcolor="#e1e6ea", background=ACCENT, bordercolor="#e1e6ea",
             lightcolor=ACCENT, darkcolor=ACCENT, thickness=self.px(12),
         )  # fmt: skip
-        self._button(style, "TButton", CARD, "#eaf1f4", INK, LINE, self.font(14))
-        self._button(style, "Accent.TButton", ACCENT, ACCENT_DARK, "#ffffff", ACCENT, self.font(20, bold=True))
+        self._button(style, "TButton", CARD, "#eaf1f4", INK, LINE, self.font(15))
+        self._button(style, "Accent.TButton", ACCENT, ACCENT_DARK, "#ffffff", ACCENT, self.font(22, bold=True))
         self._button(style, "Small.TButton", PAPER, "#e6ecef", ACCENT, LINE, self.font(11))
         style.configure("TButton", padding=self.px(9))
-        style.configure("Accent.TButton", padding=self.px(13), focuscolor="#ffffff")
+        style.configure("Accent.TButton", padding=self.px(14), focuscolor="#ffffff")
         style.configure("Small.TButton", padding=(self.px(8), self.px(4)))
 
     def _button(
@@ -87,7 +87,7 @@ class Look:
     ) -> None:
         style.configure(
             name, background=face, foreground=ink, bordercolor=edge, lightcolor=face, darkcolor=face, font=font,
-            relief="flat", focusthickness=2,
+            relief="raised", borderwidth=1, focusthickness=2,
         )  # fmt: skip
         faces = [("disabled", "#d5dce1"), ("pressed", over), ("active", over)]
         style.map(

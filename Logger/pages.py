@@ -52,7 +52,7 @@ class Page(ttk.Frame):
     def name(self, words: str, gap: float = 6) -> None:
         """Add the name of the instrument, large unless it is long."""
         room = self.look.px(WIDTH - 2 * MARGIN)
-        fits = self.look.font(28, bold=True).measure(words) <= room
+        fits = self.look.font(30, bold=True).measure(words) <= room
         self.text(words, "Name.TLabel" if fits else "LongName.TLabel", gap)
 
 
@@ -77,7 +77,9 @@ class WorkingPage(Page):
 class RunningPage(Page):
     """The session runs; also what it looks like when its end has failed."""
 
-    def __init__(self, parent: ttk.Frame, look: Look, state: Running | Failed, session: OpenSession, end: Command) -> None:
+    def __init__(
+        self, parent: ttk.Frame, look: Look, state: Running | Failed, session: OpenSession, end: Command
+    ) -> None:
         super().__init__(parent, look)
         self._since = session.since
         if isinstance(state, Failed):
@@ -99,15 +101,15 @@ class RunningPage(Page):
 
 
 class QuestionPage(Page):
-    """A session is still open: continue it, or start a new one (000-18)?"""
+    """Asks whether the session that is still open goes on or a new one begins (000-18)."""
 
     def __init__(self, parent: ttk.Frame, look: Look, state: Question, go_on: Command, start_anew: Command) -> None:
         super().__init__(parent, look)
-        self.text("There is a session that has not been ended", "Warn.TLabel")
+        self.text("An earlier session is still open", "Warn.TLabel")
         self.name(state.station.name, 10)
-        self.text(f"Started {moment(state.session.since)}, by {state.session.user}", gap=4)
+        self.text(f"Started by {state.session.user} {moment(state.session.since)}", gap=4)
         self.text(
-            "If it is yours and you go on working, continue it. Otherwise start a new one: that ends the earlier one.",
+            "Is it yours, and do you go on working? Then continue it. A new session ends this one.",
             "Muted.TLabel",
             8,
         )
@@ -116,7 +118,7 @@ class QuestionPage(Page):
 
 
 class ClosePage(Page):
-    """The window is to be closed while a session runs: end it, pause it, or go back (000-15)?"""
+    """Asks whether to end the session, to pause it, or to go back, as the window is to be closed (000-15)."""
 
     def __init__(self, parent: ttk.Frame, look: Look, end: Command, pause: Command, cancel: Command) -> None:
         super().__init__(parent, look)

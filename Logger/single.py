@@ -31,34 +31,35 @@ class OneCopy:
     def take(self) -> bool:
         """Take the lock; return False if another process has it, under this logon or another."""
         if self._held is None:
-            self._held = _windows_mutex(self._name) if sys.platform == "win32" else _abstract_socket(self._name)
+            self._held = _lock(self._name)
         return self._held is not None
 
 
-def _windows_mutex(name: str) -> object | None:
-    """Create a mutex in the namespace that all logons share; that needs no administrator's rights."""
-    if sys.platform != "win32":
-        raise OSError("only Windows has such a mutex")
-    import ctypes
+if sys.platform == "win32":
 
-    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-    kernel.CreateMutexW.restype = ctypes.c_void_p
-    handle = kernel.CreateMutexW(None, False, f"Global\\{name}")
-    last = ctypes.get_last_error()
-    if not handle and last != _ERROR_ACCESS_DENIED:  # denied: another user's process has it
-        raise OSError(f"no lock can be made (Windows error {last})")
-    # Another's mutex was opened, not made; the handle to it is left for the end of this process, which is near.
-    return handle if handle and last != _ERROR_ALREADY_EXISTS else None
+    def _lock(name: str) -> object | None:
+        """Create a mutex in the namespace that all logons share; that needs no administrator's rights."""
+        import ctypes
 
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel.CreateMutexW.restype = ctypes.c_void_p
+        handle = kernel.CreateMutexW(None, False, f"Global\\{name}")
+        last = ctypes.get_last_error()
+        if not handle and last != _ERROR_ACCESS_DENIED:  # denied: the process of another user has it
+            raise OSError(f"no lock can be made (Windows error {last})")
+        # Another's mutex was opened, not made; our handle to it goes with this process, which ends soon.
+        return handle if handle and last != _ERROR_ALREADY_EXISTS else None
 
-def _abstract_socket(name: str) -> object | None:
-    """Bind a socket in Linux's abstract namespace, which has no files (unix(7)) and is shared by all users."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    try:
-        sock.bind(f"\0{name}")
-    except OSError as error:
-        sock.close()
-        if error.errno != errno.EADDRINUSE:
-            raise
-        return None
-    return sock
+else:
+
+    def _lock(name: str) -> object | None:
+        """Bind a socket in Linux's abstract namespace, which has no files (unix(7)) and is shared by all users."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            sock.bind(f"\0{name}")
+        except OSError as error:
+            sock.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return None
+        return sock

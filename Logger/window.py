@@ -15,12 +15,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from tkinter import ttk
 from types import TracebackType
+from typing import Iterator
 
 from Logger.debuglog import DebugLog
 from Logger.logic import Closed, Ended, Failed, Logic, Question, Running, State, Working
 from Logger.logwindow import LogWindow
 from Logger.look import HEIGHT, WIDTH, Look, centre
-from Logger.pages import MARGIN, ClosePage, EndedPage, FailedPage, Page, QuestionPage, RunningPage, WorkingPage
+from Logger.pages import MARGIN, ClosePage, Command, EndedPage, FailedPage, Page, QuestionPage, RunningPage, WorkingPage
 
 POLL = 50
 """Milliseconds between two looks into the queue."""
@@ -57,34 +58,34 @@ class Window:
         self._log = log
         self._support = support
         self._report = report
-        self._state: State = Working("", 0, 1)
+        self._reported = ""
+        self._state: State = Closed()
+        self._busy = False
         self._close_asked = False
         self._leaving = False
+        self._end_tried = False
+        self._done = False
         self._log_window: LogWindow | None = None
         root.title("Session logger")
+        root.resizable(False, False)
         self._look = Look(root)
-        self._body = ttk.Frame(root, padding=self._look.px(MARGIN))
+        margin = self._look.px(MARGIN)
+        self._body = ttk.Frame(root, padding=(margin, margin, margin, margin // 2))
         self._body.pack(fill="both", expand=True)
-        foot = ttk.Frame(self._body)
-        foot.pack(side="bottom", fill="x", pady=(self._look.px(12), 0))
-        self._note = ttk.Label(foot, style="Small.TLabel")
-        self._note.pack(side="left")
-        ttk.Button(foot, text="Show debug log", underline=11, style="Small.TButton", command=self.show_log).pack(
-            side="right"
-        )
+        self._note = self._footer()
         self._page: Page = WorkingPage(self._body, self._look)
         self._page.pack(fill="both", expand=True)
         centre(root, self._look.px(WIDTH), self._look.px(HEIGHT))
         root.protocol("WM_DELETE_WINDOW", self.close)
         if sys.platform == "win32":
-            root.protocol("WM_SAVE_YOURSELF", self.system_ends)
-        root.bind_class("TButton", "<Return>", lambda event: event.widget.invoke())
+            root.protocol("WM_SAVE_YOURSELF", self.system_ends)  # the user logs off, or the PC shuts down
+        root.bind_class("TButton", "<Return>", lambda event: event.widget.event_generate("<<Invoke>>"))
         root.bind("<Alt-KeyPress>", self._key)
-        root.report_callback_exception = self._fault  # type: ignore[method-assign]  # the way tkinter offers
+        root.report_callback_exception = self._fault
 
     def run(self) -> int:
         """Start a session and stay until the window is closed; return the exit code."""
-        self._logic.begin()
+        self._give(self._logic.begin)
         self._poll()
         self._root.mainloop()
         return EXIT_FAILURE if isinstance(self._state, Failed) else EXIT_OK
@@ -94,22 +95,187 @@ class Window:
     def show(self, state: State) -> None:
         """Show a state."""
         self._state = state
-        look, body = self._look, self._body
-        if isinstance(state, Working):
-            page = self._page if isinstance(self._page, WorkingPage) else self._turn(WorkingPage(body, look))
-            page.show(state, self._close_asked)
-        elif isinstance(state, Running):
-            self._turn(RunningPage(body, look, state, state.session, self._end))
-        elif isinstance(state, Question):
-            self._turn(QuestionPage(body, look, state, self._go_on, self._start_anew))
-        elif isinstance(state, Failed):
-            if state.session is not None:
-                self._turn(RunningPage(body, look, state, state.session, self._end))
-            else:
-                self._turn(FailedPage(body, look, state, self._begin, self.close))
-        elif isinstance(state, Ended):
-            self._turn(EndedPage(body, look, state, _now(), self._quit))
-        else:
+        if isinstance(state, Closed):
             self._quit()
             return
-        ...
+        if isinstance(state, Working):
+            page = self._page if isinstance(self._page, WorkingPage) else WorkingPage(self._body, self._look)
+            page.show(state, self._close_asked)
+            self._turn(page)
+            return
+        self._busy = False
+        self._support = state.station.support_address if state.station is not None else self._support
+        self._turn(self._page_of(state))
+        if isinstance(state, Failed):
+            self.show_log()
+        if self._close_asked:
+            self._close_asked = False
+            self.close()
+
+    def _page_of(self, state: Question | Running | Failed | Ended) -> Page:
+        body, look, logic = self._body, self._look, self._logic
+        if isinstance(state, Question):
+            return QuestionPage(body, look, state, self._giving(logic.go_on), self._giving(logic.start_anew))
+        if isinstance(state, Ended):
+            return EndedPage(body, look, state, _now(), self._quit)
+        if state.session is not None:
+            return RunningPage(body, look, state, state.session, self._giving(logic.end))
+        return FailedPage(body, look, state, self._giving(logic.begin), self._quit)
+
+    def _turn(self, page: Page) -> None:
+        """Show a page in place of the one before."""
+        if page is not self._page:
+            self._page.destroy()
+            self._page = page
+            page.pack(fill="both", expand=True)
+            running = isinstance(page, RunningPage)
+            self._note.configure(text="You can minimise this window." if running else "")
+            if page.buttons and not running:
+                next(iter(page.buttons.values())).focus_set()
+            else:
+                page.focus_set()  # a stray key must not end the session
+        self._refresh()
+        self._root.update_idletasks()
+        if self._root.winfo_reqheight() > self._root.winfo_height() > 1:
+            centre(self._root, self._root.winfo_width(), self._root.winfo_reqheight())
+
+    # -- what the user wants -------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the window, if the session allows: one that runs is to be ended or paused first (000-15)."""
+        if self._busy:
+            self._close_asked = True
+        elif not self._session_open:
+            self._quit()
+        elif not isinstance(self._page, ClosePage):
+            self._root.deiconify()
+            self._turn(ClosePage(self._body, self._look, self._giving(self._logic.end), self._pause, self._back))
+
+    def leave(self) -> None:
+        """End the session and close, without asking: the system demands it (000-14). May be called by a signal."""
+        self._leaving = True
+
+    def system_ends(self) -> None:
+        """Do the same at once, before the system goes on; for at most `LOGOFF_SECONDS`."""
+        self.leave()
+        deadline = time.monotonic() + LOGOFF_SECONDS
+        while not self._done and time.monotonic() < deadline:
+            self._leave()
+            try:
+                self.show(self._logic.states.get(timeout=POLL / 1000))
+            except queue.Empty:
+                continue
+
+    def show_log(self) -> None:
+        """Show the debug log (000-11)."""
+        if self._log_window is None or not self._log_window.winfo_exists():
+            self._root.update_idletasks()
+            self._log_window = LogWindow(self._root, self._look, self._log, self._support)
+        self._log_window.lift()
+
+    def _pause(self) -> None:
+        _LOG.info("The session is paused: the window closes, and nothing is sent.")
+        self._quit()
+
+    def _back(self) -> None:
+        self.show(self._state)
+
+    def _giving(self, order: Command) -> Command:
+        return lambda: self._give(order)
+
+    def _give(self, order: Command) -> None:
+        """Hand an order to the logic; until it answers, no other can be given."""
+        self._busy = True
+        for button in self._page.buttons.values():
+            button.state(["disabled"])
+        order()
+
+    def _leave(self) -> None:
+        """Take the next step on the way out."""
+        if self._busy:
+            return
+        if self._session_open and not self._end_tried:
+            self._end_tried = True
+            self._give(self._logic.end)
+        else:
+            self._quit()
+
+    def _quit(self) -> None:
+        self._done = True
+        self._root.withdraw()
+        self._root.quit()
+
+    @property
+    def _session_open(self) -> bool:
+        return isinstance(self._state, (Running, Failed)) and self._state.session is not None
+
+    # -- Tk ------------------------------------------------------------------------------------------------------------
+
+    def _poll(self) -> None:
+        try:
+            while not self._done:
+                self.show(self._logic.states.get_nowait())
+        except queue.Empty:
+            pass
+        if self._done:
+            return
+        if self._leaving:
+            self._leave()
+        self._refresh()
+        if self._report is not None:
+            self._write_report(self._report)
+        self._root.after(POLL, self._poll)
+
+    def _refresh(self) -> None:
+        if isinstance(self._page, RunningPage):
+            self._page.refresh(_now())
+        if self._log_window is not None and self._log_window.winfo_exists():
+            self._log_window.refresh()
+
+    def _footer(self) -> ttk.Label:
+        foot = ttk.Frame(self._body)
+        foot.pack(side="bottom", fill="x", pady=(self._look.px(12), 0))
+        note = ttk.Label(foot, style="Small.TLabel")
+        note.pack(side="left")
+        log = ttk.Button(foot, text="Show debug log", underline=11, style="Small.TButton", command=self.show_log)
+        log.pack(side="right")
+        return note
+
+    def _key(self, event: tkinter.Event[tkinter.Misc]) -> None:
+        key = event.keysym.lower()
+        if key == "l":
+            self.show_log()
+        elif key in self._page.buttons:
+            self._page.buttons[key].invoke()
+
+    def _fault(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Tell of a fault in the window itself; it must not vanish with a terminal that nobody sees."""
+        _LOG.error("A fault in the window: %s", error, exc_info=(kind, error, trace))
+        self.show_log()
+
+    def _write_report(self, file: Path) -> None:
+        buttons = (
+            widget
+            for widget in _below(self._root)
+            if isinstance(widget, ttk.Button) and widget.winfo_viewable() and not widget.instate(["disabled"])
+        )
+        places = {
+            one.cget("text"): (one.winfo_rootx(), one.winfo_rooty(), one.winfo_width(), one.winfo_height())
+            for one in buttons
+        }
+        text = json.dumps({"page": type(self._page).__name__, "buttons": places})
+        if text != self._reported:
+            self._reported = text
+            written = file.with_suffix(".new")
+            written.write_text(text, "utf-8")
+            written.replace(file)  # whoever reads it sees the old or the new, never half
+
+
+def _below(widget: tkinter.Misc) -> Iterator[tkinter.Misc]:
+    for child in widget.winfo_children():
+        yield child
+        yield from _below(child)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

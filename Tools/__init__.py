@@ -1,0 +1,1 @@
+"""The operators' shell tools: ConfigTool, TailLog, TailStatus, SessionTool."""

@@ -16,6 +16,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import TextIO
 
 from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, NexusError
@@ -43,7 +44,7 @@ class Screen:
         self.out = out
         self.err = err
         for stream in (out, err):
-            if hasattr(stream, "reconfigure"):
+            if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # the terminal's encoding may not have every letter
         self.terminal = out is not None and out.isatty()
         self.colour = self.terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
@@ -64,6 +65,10 @@ class Screen:
                 self.out.flush()  # on a terminal, both in the order they were written
             self.err.write(text + "\n")
             self.err.flush()
+
+    def note(self, text: str) -> str:
+        """Return a remark to stand behind a line of data: on a terminal only, so that programs get the data alone."""
+        return self.paint(text, "dim") if self.terminal else ""
 
     def fail(self, error: object) -> None:
         """Write what went wrong."""
@@ -111,16 +116,17 @@ class Screen:
 
     def live(self) -> None:
         """From now on, write each line at once: somebody is watching."""
-        if hasattr(self.out, "reconfigure"):
+        if isinstance(self.out, TextIOWrapper):
             self.out.reconfigure(line_buffering=True)
 
     def silence(self) -> None:
         """Write nothing more, not even what waits in the streams when Python ends."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (self.out, self.err):
-            with suppress(OSError, ValueError, AttributeError):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]  a stream that is None is passed over
-                os.close(nowhere)
+            if stream is not None:
+                with suppress(OSError, ValueError):
+                    os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _one_line(text: str) -> str:
@@ -192,7 +198,9 @@ def _run(
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  the edge of the process: recorded in the log
-        screen.fail(f"A fault of the program has stopped it ({type(error).__name__}: {error}). {_recorded(screen.name)}")
+        screen.fail(
+            f"A fault of the program has stopped it ({type(error).__name__}: {error}). {_recorded(screen.name)}"
+        )
         return EXIT_FAILURE
 
 

@@ -273,6 +273,6 @@ def _as_root() -> list[str]:
 
 
 def _dies_with_us() -> list[str]:
-    """Return a prefix that ends the server when the tests are killed and cannot end it themselves."""
+    """Return a prefix that ends the server when the thread that started it is gone, as when the tests are killed."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []

@@ -6,7 +6,6 @@ knows revision *n* gets everything after it with one query.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -363,5 +362,7 @@ def _put(transaction: Transaction, version_id: int, path: str, new: Stored, now:
 
 def near_miss(path: str, known: Iterable[str]) -> str:
     """Return " Did you mean ...?" for the known path most like `path`, or an empty text."""
+    import difflib  # only who mistyped pays for it
+
     close = difflib.get_close_matches(path, list(known), n=1, cutoff=0.7)
     return f" Did you mean '{close[0]}'?" if close else ""

@@ -25,15 +25,28 @@ class Log(logging.Logger):
     `logging.Logger.exception` also stores the stack trace (003-55).
     """
 
-    prefix: Prefix | None = None
+
+class PrefixedLog(Log):
+    """A logger that puts a text before each message.
+
+    Parameters
+    ----------
+    name
+        As for `logging.Logger`.
+    prefix
+        The text, or a function that returns it.
+    """
+
+    def __init__(self, name: str, prefix: Prefix) -> None:
+        super().__init__(name)
+        self.prefix = prefix
 
     def makeRecord(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: N802  the standard library's name
         """Make the record, with the logger's prefix before the message."""
         record = super().makeRecord(*args, **kwargs)
-        if self.prefix is not None:
-            prefix = self.prefix() if callable(self.prefix) else self.prefix
-            # With arguments the message is a format, in which a % of the prefix would be read as a placeholder.
-            record.msg = (prefix.replace("%", "%%") if record.args else prefix) + str(record.msg)
+        prefix = self.prefix() if callable(self.prefix) else self.prefix
+        # With arguments the message is a format, in which a % of the prefix would be read as a placeholder.
+        record.msg = (prefix.replace("%", "%%") if record.args else prefix) + str(record.msg)
         return record
 
 
@@ -54,6 +67,13 @@ class JournalHandler(logging.Handler):
     def createLock(self) -> None:  # noqa: N802  the standard library's name
         """Do without the handler's lock: the journal has its own."""
         self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write one record, if no filter objects; this is the hot path, and there is no lock to take."""
+        if self.filters and not self.filter(record):
+            return False
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record. Never raises: what cannot be encoded is written with its odd characters escaped."""
@@ -105,8 +125,8 @@ class Logs:
         """Return the logger of a name; with a prefix, one whose messages begin with it."""
         log = self._manager.getLogger(name)
         if prefix is not None:
-            prefixed = Log(name)
-            prefixed.parent, prefixed.manager, prefixed.prefix = self.root, self._manager, prefix
+            prefixed = PrefixedLog(name, prefix)
+            prefixed.parent, prefixed.manager = self.root, self._manager
             return prefixed
         return cast(Log, log)  # the manager makes them of our class
 

@@ -7,11 +7,10 @@ drivers are imported when the first connection is opened.
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from NexusCore.errors import (
     DatabaseBusy,
@@ -22,6 +21,9 @@ from NexusCore.errors import (
     SchemaMissing,
 )
 from NexusCore.settings import DatabaseURL
+
+if TYPE_CHECKING:
+    import sqlite3
 
 CONNECT_SECONDS = 5
 """Time limit for opening a connection."""
@@ -88,12 +90,15 @@ def _bare(sql: str) -> str:
 class SQLite:
     """The embedded database, in WAL mode; one writer at a time, so rows need no locks of their own."""
 
-    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+    errors: tuple[type[Exception], ...] = ()
     for_update = ""
     skip_locked = ""
 
     def connect(self, url: DatabaseURL) -> sqlite3.Connection:
         """Open the file, which must exist: a mistyped path is an error, not a new database."""
+        import sqlite3
+
+        self.errors = (sqlite3.Error,)
         raw = sqlite3.connect(
             f"{Path(url.name).as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None,
             check_same_thread=False,
@@ -135,6 +140,8 @@ class SQLite:
 
     def translate(self, error: Exception, where: str) -> NexusError:
         """Sort SQLite's errors by what a person can do about them."""
+        import sqlite3
+
         text = str(error)
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if "no such table" in text:

@@ -52,6 +52,7 @@ def found(times: list[float]) -> list[FoundFile]:
     return [FoundFile(Path(f"/store/{n:04}.dm4"), START + timedelta(seconds=time), 1) for n, time in enumerate(times)]
 
 
+UNHURRIED = settings(deadline=None, database=None)
 # Binary fractions, so that moving them by a whole number is exact.
 moments = st.lists(st.integers(0, 2**22).map(lambda number: number / 64), min_size=1, max_size=60)
 
@@ -122,12 +123,13 @@ class TestEveryFileIsInOneActivity:
 
     @given(moments, st.floats(0, 1e6))
     @example([0.0, 1 / 64], 5e-324)
-    @settings(max_examples=50)
+    @settings(UNHURRIED, max_examples=50)
     def test_every_index_once(self, times: list[float], sensitivity: float) -> None:
         members = [index for activity in group(times, sensitivity=sensitivity) for index in activity]
         assert sorted(members) == list(range(len(times)))
 
     @given(moments)
+    @UNHURRIED
     def test_activities_are_contiguous_in_time(self, times: list[float]) -> None:
         grouping = analyse(times)
         in_order = [times[index] for activity in grouping.groups for index in activity]
@@ -137,31 +139,37 @@ class TestEveryFileIsInOneActivity:
             assert times[before[-1]] - min(times) <= boundary <= times[after[0]] - min(times)
 
     @given(moments)
+    @UNHURRIED
     def test_files_of_one_time_stay_together(self, times: list[float]) -> None:
         for activity in group(times + times):
             assert len(activity) == 2 * len({index % len(times) for index in activity})
 
     @given(moments, st.randoms(use_true_random=False))
+    @UNHURRIED
     def test_the_order_in_which_they_come_does_not_matter(self, times: list[float], chance: random.Random) -> None:
         shuffled = chance.sample(times, len(times))
         grouped = [[times[index] for index in activity] for activity in group(times)]
         assert [[shuffled[index] for index in activity] for activity in group(shuffled)] == grouped
 
     @given(moments, st.integers(-(2**31), 2**31))
+    @UNHURRIED
     def test_the_origin_of_time_does_not_matter(self, times: list[float], origin: int) -> None:
         assert group([time + origin for time in times]) == group(times)
 
     @given(st.integers(0, 1000), st.floats(0.5, 10))
+    @UNHURRIED
     def test_groups_far_apart_stay_the_same_at_another_pace(self, seed: int, pace: float) -> None:
         times = np.array(groups_of(THIRTEEN, seed, within=(2, 10), pause=(300, 900)))
         assert sizes(times * pace) == list(THIRTEEN)
 
     @given(moments)
+    @UNHURRIED
     def test_what_happens_within_seconds_is_one(self, times: list[float]) -> None:
         longest = max(times) - min(times) or 1.0
         assert sizes(np.array(times) / longest * 20) == [len(times)]
 
     @given(st.integers(2, 60), st.floats(0.01, HOUR / 2))
+    @UNHURRIED
     def test_no_regular_series_is_cut_in_the_middle(self, count: int, every: float) -> None:
         assert sizes(series(count, every)) in ([count], [1] * count)
 
@@ -183,7 +191,7 @@ class TestSensitivity:
         assert 1 < len(sizes(times, sensitivity=0.1)) < 13 < len(sizes(times, sensitivity=5))
 
     @given(st.integers(0, 10_000))
-    @settings(max_examples=25)
+    @settings(UNHURRIED, max_examples=25)
     def test_activities_never_become_fewer(self, seed: int) -> None:
         times = groups_of((1, 4, 2, 9, 3), seed, within=(1, 100), pause=(60, 2000))
         counts = [len(sizes(times, sensitivity)) for sensitivity in (0, 0.1, 0.3, 1, 3, 10, 1e6)]

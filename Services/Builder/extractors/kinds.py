@@ -84,7 +84,7 @@ def _one_dimensional(
     signal: Signal, column: str | None, hints: str, scanned: tuple[int, ...], measured: tuple[int, ...]
 ) -> Kind:
     axis = signal.axes[measured[0]]
-    technique = _technique(signal, axis, hints)
+    technique = _technique(signal, axis, column, hints)
     if technique is None and axis.dimension not in SPECTRAL:
         if scanned:  # lines of unknown meaning are better shown as an image
             return Kind("Misc", _joined(column, "Profiles"), "image", (), (*scanned, *measured)[-2:])
@@ -101,7 +101,7 @@ def _one_dimensional(
     return Kind("Spectrum", _joined(column, technique), "spectrum", (), measured)
 
 
-def _technique(signal: Signal, axis: Axis, hints: str) -> str | None:
+def _technique(signal: Signal, axis: Axis, column: str | None, hints: str) -> str | None:
     told = signal.signal_type.upper()
     for technique in ("EELS", "EDS", "CL"):
         if told.startswith(technique):
@@ -116,7 +116,9 @@ def _technique(signal: Signal, axis: Axis, hints: str) -> str | None:
         if pattern.search(hints):
             return technique
     last = max(axis.ends) * (0.001 if axis.unit == "eV" else 1.0)
-    return "EDS" if last >= _X_RAY_END else "EELS" if axis.unit == "eV" else None
+    if last >= _X_RAY_END:
+        return "EDS"
+    return "EELS" if axis.unit == "eV" and column in ("TEM", "STEM") else None
 
 
 def _two_dimensional(

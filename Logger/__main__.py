@@ -1,0 +1,102 @@
+"""Start the session logger; what the shortcut on the desktop of a microscope's PC does."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Sequence
+
+if TYPE_CHECKING:
+    import tkinter
+
+    from Logger.book import SessionBook
+
+EXIT_FAILURE = 1
+EXIT_REFUSED = 4
+REPORT = "NEXUSCORE_LOGGER_GEOMETRY"
+"""Variable naming a file that the window writes the places of its buttons into."""
+
+_EXAMPLES = """\
+examples:
+  SessionLogger                                  start a session on this computer's instrument
+  SessionLogger --support microscopy@example.org the same, and say where the debug log is to be sent
+  SessionLogger --host TITAN-PC                  the same for the instrument of another computer
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line; no argument is needed (000-04)."""
+    found = argparse.ArgumentParser(
+        prog="SessionLogger",
+        description="Record when a session at the microscope begins and ends.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("--host", metavar="NAME", help="look up the instrument of this computer instead of one's own")
+    found.add_argument(
+        "--support",
+        metavar="ADDRESS",
+        default="",
+        help="where to send the debug log while the configuration, which names an address too, cannot be read",
+    )
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the session logger; return the exit code."""
+    arguments = parser().parse_args(argv)
+    host = arguments.host or socket.gethostname()
+    try:
+        import tkinter
+
+        from Logger.look import sharp_on_windows
+
+        sharp_on_windows()
+        root = tkinter.Tk(className="SessionLogger")
+    except ImportError as error:
+        return _refuse(f"Tk, which draws the window, is not installed for this Python ({error}).")
+    except tkinter.TclError as error:
+        return _refuse(f"It needs a screen to show its window on, and can open none ({error}).")
+    try:
+        return _run(root, host, arguments.support)
+    finally:
+        root.destroy()
+
+
+def _run(root: tkinter.Tk, host: str, support: str) -> int:
+    from Logger.debuglog import collect
+    from Logger.logic import Logic
+    from Logger.notice import tell
+    from Logger.single import OneCopy
+    from Logger.window import Window
+
+    lock = OneCopy(host)  # held until this function returns
+    if not lock.take():
+        tell(root, "The session logger is already open on this computer. Look for its window in the task bar.")
+        return EXIT_REFUSED
+    log = collect()
+    report = os.environ.get(REPORT)
+    window = Window(root, Logic(_book(host)), log, support, Path(report) if report else None)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda _number, _frame: window.leave())
+    return window.run()
+
+
+def _book(host: str) -> SessionBook:
+    from Logger.direct import DirectBook
+
+    return DirectBook(host)
+
+
+def _refuse(reason: str) -> int:
+    print(f"The session logger cannot start. {reason}", file=sys.stderr)  # noqa: T201  there is nowhere else to say it
+    return EXIT_FAILURE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

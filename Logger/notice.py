@@ -1,0 +1,29 @@
+"""A window that says one sentence."""
+
+from __future__ import annotations
+
+import tkinter
+from tkinter import ttk
+
+from Logger.look import WIDTH, Look, centre
+from Logger.pages import MARGIN
+
+
+def tell(root: tkinter.Tk, sentence: str) -> None:
+    """Show a sentence in Tk's main window, and return when its reader closes it."""
+    look = Look(root)
+    root.title("Session logger")
+    root.resizable(False, False)
+    body = ttk.Frame(root, padding=look.px(MARGIN))
+    body.pack(fill="both", expand=True)
+    room = look.px(WIDTH - 2 * MARGIN)
+    ttk.Label(body, text=sentence, font=look.font(16), wraplength=room, justify="left").pack(anchor="w")
+    button = ttk.Button(body, text="Close", style="Accent.TButton", command=root.quit)
+    button.pack(side="bottom", fill="x", pady=(look.px(20), 0))
+    button.focus_set()
+    for key in ("<Return>", "<space>", "<Escape>"):
+        root.bind(key, lambda _event: root.quit())
+    root.protocol("WM_DELETE_WINDOW", root.quit)
+    root.update_idletasks()
+    centre(root, look.px(WIDTH), root.winfo_reqheight())
+    root.mainloop()

@@ -1,0 +1,83 @@
+"""iCalendar (RFC 5545) from a file or a web server."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import unquote, urlsplit
+
+from NexusCore.config import NamedConfiguration
+from NexusCore.facility import Instrument, Reservation
+from Services.Harvester.sources import SourceFailed, number
+from Services.Harvester.sources.web import MEGABYTE, Login, Patience, download, host_of, login_of, too_big
+
+
+@dataclass(frozen=True, slots=True)
+class ICal:
+    """The source ``ical``: `Instruments.<pid>.api_url` is a path, or a URL with file, http or https."""
+
+    name: ClassVar[str] = "ical"
+
+    patience: Patience
+    most_bookings: int
+    login: Login | None = None
+
+    def fetch(self, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
+        """Return the bookings of an instrument in a span, those of series one by one."""
+        from Services.Harvester.sources.ical.events import bookings
+
+        where, content = self._read(instrument)
+        return bookings(content, where, instrument, start, end, self.most_bookings)
+
+    def _read(self, instrument: Instrument) -> tuple[str, bytes]:
+        address = instrument.api_url.strip()
+        scheme, separator, _ = address.partition("://")
+        if not address:
+            raise SourceFailed(where="no address", reason=f"Instruments.{instrument.pid}.api_url is not set")
+        if not separator:
+            return address, self._file(Path(address).expanduser(), address)
+        if scheme.lower() in ("http", "https"):
+            return host_of(address), download(address, self.patience, self.login)
+        if scheme.lower() == "file":
+            path = unquote(urlsplit(address).path)
+            return path, self._file(Path(path), path)
+        raise SourceFailed(where=host_of(address), reason=f"'{scheme}' is not one of http, https and file")
+
+    def _file(self, path: Path, where: str) -> bytes:
+        most = self.patience.most_bytes
+        try:
+            # Without O_NONBLOCK, opening a named pipe would wait for someone to write into it.
+            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123  a descriptor
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise SourceFailed(where=where, reason="it is no file")
+                content = file.read(most + 1)
+        except (OSError, ValueError) as error:
+            raise SourceFailed(where=where, reason=getattr(error, "strerror", None) or error) from None
+        if len(content) > most:
+            raise too_big(where, most)
+        return content
+
+
+def make(config: NamedConfiguration) -> ICal:
+    """Return the source with the settings it has now; those that are missing get their defaults."""
+    default = config.set_default
+    default("connect_timeout", 10.0, comment="Seconds that a connection may take.", minimum=0.05, maximum=600)
+    default("read_timeout", 30.0, comment="Seconds that a server may stay silent.", minimum=0.05, maximum=600)
+    default("size_limit", 16.0, comment="MB that a calendar may have.", minimum=0.001, maximum=1024)
+    default("redirects", 5, comment="How often a server may redirect.", minimum=0, maximum=30)
+    default("attempts", 3, comment="How often a server that is away is asked in one pass.", minimum=1, maximum=20)
+    default("first_wait", 1.0, comment="Seconds before the second attempt, doubled each time.", minimum=0, maximum=60)
+    default("most_bookings", 10_000, comment="Bookings that one calendar may have in the time asked for.", minimum=1)
+    patience = Patience(
+        connect_seconds=number(config, "connect_timeout"),
+        read_seconds=number(config, "read_timeout"),
+        most_bytes=int(number(config, "size_limit") * MEGABYTE),
+        redirects=int(number(config, "redirects")),
+        attempts=int(number(config, "attempts")),
+        first_wait=number(config, "first_wait"),
+    )
+    return ICal(patience, int(number(config, "most_bookings")), login_of(ICal.name))

@@ -1,0 +1,67 @@
+"""How parameters of the configuration look, on a screen and as JSON; a secret's value is masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from NexusCore.config.parameter import FOLDER, MASK, Limits, decode
+from NexusCore.config.store import Change
+from NexusCore.log.record import printable
+from Tools.moments import rfc3339
+from Tools.terminal import Screen
+
+WIDEST_PATH, WIDEST_VALUE = 60, 32
+"""Columns up to which the parts of a listing are aligned; one long text is not to push all others away."""
+
+
+def is_secret(change: Change) -> bool:
+    """Tell whether a parameter's value is to be shown to nobody."""
+    return change.limits is not None and Limits.from_json(change.limits).secret
+
+
+def shown(change: Change | None) -> str:
+    """Return a parameter's value as text."""
+    if change is None or change.value is None:
+        return ""
+    return MASK if is_secret(change) else change.value
+
+
+def on_a_line(change: Change | None) -> str:
+    """Return a parameter's value as text that stays on its line; ``''`` for an empty text."""
+    if change is None or change.value is None:
+        return ""
+    return printable(shown(change)).replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t") or "''"
+
+
+def described(change: Change, version: str) -> dict[str, object]:
+    """Return a parameter as the fields of a JSON object."""
+    return {
+        "path": change.path,
+        "value": MASK if is_secret(change) else decode(change.value, change.datatype),
+        "datatype": change.datatype,
+        "comment": change.comment,
+        "version": version,
+        "revision": change.revision,
+        "last_modified": rfc3339(change.ts),
+    }
+
+
+def lines(changes: Sequence[Change], screen: Screen) -> Iterator[str]:
+    """Yield parameters as aligned lines: ``path = value  (type)  # comment``."""
+    values = [on_a_line(one) for one in changes]
+    path_width = _width([one.path for one in changes], WIDEST_PATH)
+    value_width = _width(values, WIDEST_VALUE)
+    type_width = _width([one.datatype for one in changes], WIDEST_VALUE)
+    for one, value in zip(changes, values, strict=True):
+        folder, dot, name = one.path.rpartition(".")
+        path = screen.paint(folder + dot, "dim") + screen.paint(name, "bold") + " " * (path_width - len(one.path))
+        kind = screen.paint(f"({one.datatype})", "dim") + " " * (type_width - len(one.datatype))
+        middle = " " * (value_width + 3)
+        if one.datatype != FOLDER:
+            middle = f" = {screen.paint(value, 'cyan')}{' ' * (value_width - len(value))}"
+        comment = screen.paint(f"  # {printable(one.comment).replace(chr(10), ' ')}", "green") if one.comment else ""
+        yield f"{path}{middle}  {kind}{comment}".rstrip()
+
+
+def _width(texts: Sequence[str], widest: int) -> int:
+    return max((len(text) for text in texts if len(text) <= widest), default=0)

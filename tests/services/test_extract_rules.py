@@ -1,0 +1,365 @@
+"""The rules of extraction: what a signal is, what its quantities are called, how foreign values become clean ones."""
+
+from __future__ import annotations
+
+import json
+import logging
+import struct
+import sys
+import warnings
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from Services.Builder.extractors import Axis, Reading, Signal, extensions, formats
+from Services.Builder.extractors.cleaning import json_safe, one_line, rfc3339
+from Services.Builder.extractors.dimensions import measures
+from Services.Builder.extractors.faults import reason
+from Services.Builder.extractors.kinds import kind_of
+from Services.Builder.extractors.listening import listening
+from Services.Builder.extractors.quantities import quantity, symbol
+from Services.Builder.extractors.rosettasciio.conventions import section
+from Services.Builder.extractors.rosettasciio.mapping import completed
+from Services.Builder.extractors.rosettasciio.read import moment
+from Services.Builder.extractors.rosettasciio.recognise import plugins_for
+from Services.Builder.extractors.rosettasciio.vendors import profiles_for
+from Services.Builder.extractors.signal import main_signal
+from Services.Builder.extractors.tree import Tags, lookup, put
+from Services.Builder.model import DATASET_TYPES, Quantity
+
+NM_Y, NM_X = Axis(8, "y", "nm", 0.5), Axis(6, "x", "nm", 0.5)
+Q_Y, Q_X = Axis(8, "y", "1/nm", 0.1), Axis(6, "x", "1/nm", 0.1)
+RAW_Y, RAW_X = Axis(8, "y"), Axis(6, "x")
+LOSS = Axis(16, "Energy loss", "eV", 0.5, 300.0)
+X_RAY = Axis(16, "Energy", "keV", 1.25)
+
+
+def signal(*axes: Axis, kind: str = "", title: str = "", dtype: str = "f4") -> Signal:
+    return Signal(np.zeros([axis.size for axis in axes], dtype), axes, title, kind)
+
+
+def reading(one: Signal, column: str | None = None, mode: str | None = None) -> Reading:
+    meta = {"Imaging Mode": Quantity(mode)} if mode else {}
+    return Reading("some format", "some reader", (one,), meta, column=column)
+
+
+class TestWhatASignalIs:
+    """001-37, 001-38: type and data type follow from dimensions, units, mode and names."""
+
+    @pytest.mark.parametrize(
+        ("one", "column", "mode", "name", "expected"),
+        [
+            (signal(NM_Y, NM_X), "TEM", None, "a", ("Image", "TEM_Imaging", "image")),
+            (signal(NM_Y, NM_X), "STEM", "DIFFRACTION", "a", ("Image", "STEM_Imaging", "image")),
+            (signal(NM_Y, NM_X), "SEM", None, "a", ("Image", "SEM_Imaging", "image")),
+            (signal(RAW_Y, RAW_X), None, None, "a", ("Image", "Imaging", "image")),
+            (signal(Q_Y, Q_X), "TEM", None, "a", ("Diffraction", "TEM_Diffraction", "diffraction")),
+            (signal(RAW_Y, RAW_X), "TEM", "DIFFRACTION", "a", ("Diffraction", "TEM_Diffraction", "diffraction")),
+            (signal(RAW_Y, RAW_X), None, None, "Au_SAED_40cm", ("Diffraction", "TEM_Diffraction", "diffraction")),
+            (signal(NM_Y, NM_X), "TEM", None, "after_SAED", ("Image", "TEM_Imaging", "image")),
+            (signal(RAW_Y, RAW_X), None, None, "sadly", ("Image", "Imaging", "image")),
+            (signal(Q_Y, Q_X, dtype="c8"), "STEM", None, "a", ("Diffraction", "STEM_FFT", "diffraction")),
+            (signal(Q_Y, Q_X, title="FFT of A"), "STEM", None, "a", ("Diffraction", "STEM_FFT", "diffraction")),
+            (signal(NM_Y, NM_X, kind="CL"), "SEM", None, "a", ("Image", "SEM_CL", "image")),
+            (signal(NM_Y, NM_X, kind="EELS"), "STEM", None, "map", ("Image", "STEM_EELS", "image")),
+            (signal(LOSS, kind="EELS"), "STEM", None, "a", ("Spectrum", "STEM_EELS", "spectrum")),
+            (signal(LOSS, kind="EELS"), None, None, "a", ("Spectrum", "TEM_EELS", "spectrum")),
+            (signal(LOSS), "TEM", None, "a", ("Spectrum", "TEM_EELS", "spectrum")),
+            (signal(LOSS), None, None, "a", ("Spectrum", "Spectroscopy", "spectrum")),
+            (signal(X_RAY, kind="EDS_SEM"), None, None, "a", ("Spectrum", "SEM_EDS", "spectrum")),
+            (signal(X_RAY), "TEM", None, "a", ("Spectrum", "TEM_EDS", "spectrum")),
+            (signal(NM_Y, NM_X, X_RAY, kind="EDS_TEM"), "TEM", "", "", ("SpectrumImage", "STEM_EDS", "spectrum image")),
+            (signal(LOSS, NM_Y, NM_X, kind="EELS"), "STEM", "", "", ("SpectrumImage", "STEM_EELS", "spectrum image")),
+            (signal(NM_X, X_RAY, kind="EDS_SEM"), "SEM", None, "a", ("SpectrumImage", "SEM_EDS", "spectrum image")),
+            (signal(NM_Y, NM_X, Q_Y, Q_X), "STEM", None, "a", ("Diffraction", "STEM_4D", "4D")),
+            (signal(Axis(5, "time", "s"), Q_Y, Q_X), "TEM", None, "a", ("Diffraction", "TEM_Diffraction", "stack")),
+            (signal(Axis(5, "z"), NM_Y, NM_X), "TEM", None, "a", ("Image", "TEM_Imaging", "stack")),
+            (signal(Axis(9, "Time", "s")), None, None, "a", ("Misc", "Time_Series", "curve")),
+            (signal(Axis(9, "x", "nm")), "TEM", None, "a", ("Misc", "TEM_Profile", "curve")),
+            (signal(Axis(9, "Wavelength", "nm")), None, None, "a", ("Spectrum", "Optical_Spectroscopy", "spectrum")),
+            (signal(Axis(9, "Raman shift", "1/cm")), None, None, "a", ("Spectrum", "Raman", "spectrum")),
+        ],
+    )  # fmt: skip
+    def test_by_its_axes(self, one, column, mode, name, expected):
+        kind = kind_of(reading(one, column, mode), name)
+        assert (kind.dataset_type, kind.data_type, kind.layout) == expected
+        assert kind.dataset_type in DATASET_TYPES
+
+    def test_text_is_notes_and_nothing_is_unknown(self):
+        assert kind_of(Reading("text", "text", text="x"), "a").dataset_type == "Notes"
+        assert kind_of(Reading("f", "r"), "a").dataset_type == "Unknown"
+
+    def test_dimensions_of_one_element_do_not_make_a_stack(self):
+        kind = kind_of(reading(signal(Axis(1, "z"), NM_Y, NM_X), "TEM"), "a")
+        assert (kind.layout, kind.measured) == ("image", (1, 2))
+
+    def test_the_largest_signal_is_the_main_one_and_a_calibrated_one_wins(self):
+        survey, spectra = signal(NM_Y, NM_X), signal(NM_Y, NM_X, X_RAY)
+        thumbnail, picture = signal(RAW_Y, RAW_X), signal(NM_Y, NM_X)
+        assert main_signal((survey, spectra)) is spectra
+        assert main_signal((thumbnail, picture)) is picture
+        assert main_signal(()) is None
+
+
+class TestOneNameAndUnitPerQuantity:
+    """001-36: a quantity has one name and one unit, whatever the vendor writes it in."""
+
+    @pytest.mark.parametrize(
+        ("name", "value", "unit", "expected"),
+        [
+            ("Acceleration Voltage", 200000.0, "V", Quantity(200, "kV")),
+            ("Acceleration Voltage", "300", "kV", Quantity(300, "kV")),
+            ("Stage X", -0.00040867137696, "m", Quantity(-408.671, "µm")),
+            ("Stage Z", 0.0350339, "mm", Quantity(35.034, "µm")),
+            ("Stage Alpha", 0.0121551, "rad", Quantity(0.696, "°")),
+            ("Dwell Time", "0.000012", "s", Quantity(12, "µs")),
+            ("Dwell Time", 3.2400001525878905e-05, "s", Quantity(32.4, "µs")),
+            ("Magnification", "50.00 K X", None, Quantity(50000)),
+            ("Pixel Size", 4.41942e-07, "m", Quantity(441.942, "nm")),
+            ("Reciprocal Pixel Size", 98.0158, "1/µm", Quantity(0.0980158, "1/nm")),
+            ("Beam Current", 6.25e-12, "A", Quantity(0.00625, "nA")),
+            ("Operator", "007", None, Quantity("007")),
+            ("Elements", ["Al", "Cu"], None, Quantity("Al, Cu")),
+            ("Binning", (1, 26), None, Quantity("1 × 26")),
+            ("Something New", 1.5, "T", Quantity(1.5, "T")),
+            ("Stage X", 3.0, "parsnips", Quantity(3, "parsnips")),
+        ],
+    )
+    def test_converted(self, name, value, unit, expected):
+        assert quantity(name, value, unit) == expected
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), None, "", "  ", [], {"a": 1}, np.float32("nan")])
+    def test_what_says_nothing_is_left_out(self, value):
+        assert quantity("Stage X", value, "m") is None
+
+    def test_a_zero_that_means_unknown_is_left_out_and_another_is_kept(self):
+        assert quantity("Beam Current", 0.0, "nA") is None
+        assert quantity("Stage Alpha", 0.0, "°") == Quantity(0, "°")
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("um", "µm"), ("μm", "µm"), ("1 / nm", "1/nm"), ("nm^-1", "1/nm"), ("1/um", "1/µm"), ("[]", None),
+            ("", None), (None, None), ("Energy Loss (eV)", "eV"), ("Energy (EV)", "eV"), ("pix", None), ("mR", "mrad"),
+            ("degrees", "°"), ("angstrom", "Å"), ("keV", "keV"), ("T", "T"),
+        ],
+    )  # fmt: skip
+    def test_unit_symbols(self, text, expected):
+        assert symbol(text) == expected
+
+    def test_pixels_and_energies_from_the_axes(self):
+        one = signal(NM_Y, NM_X, Axis(2048, "Energy", "eV", 10.0, -200.0), kind="EDS_TEM")
+        found = measures(one, kind_of(reading(one, "TEM"), "a"))
+        assert found == {
+            "Data Shape": Quantity("6 × 8 × 2048"),
+            "Step Size": Quantity(0.5, "nm"),
+            "Dispersion": Quantity(10, "eV"),
+            "Energy Range": Quantity("-0.2 to 20.27 keV"),
+        }
+
+    def test_pixels_that_are_not_square_have_two_sizes(self):
+        one = signal(Axis(8, "y", "nm", 2.0), Axis(6, "x", "nm", 0.5))
+        found = measures(one, kind_of(reading(one), "a"))
+        assert (found["Pixel Size"].value, found["Pixel Size Y"].value) == (0.5, 2)
+
+
+class TestReadersMetadataAreCompleted:
+    """The mapping that a reader returns is applied, and vendors' own units are known."""
+
+    def test_paths_are_found_however_their_keys_are_spelled(self):
+        tree = {"Info": {"Exposure (s)": 2.0, "High tension_kV": 300.0}, "a.b": {"c": 1}}
+        assert lookup(tree, "Info.Exposure_s") == 2.0
+        assert lookup(tree, "Info.High_tension_kV") == 300.0
+        assert lookup(tree, "a.b.c") == 1
+        assert lookup(tree, "Info.Nothing") is None
+        assert lookup(tree, "") is None
+
+    def test_a_function_gets_branches_as_hyperspys_trees(self):
+        tags = Tags({"Exposure (s)": 0.5, "Deep": {"Er": 1}})
+        assert tags["Exposure_s"] == 0.5
+        assert "Exposure_s" in tags.keys()  # noqa: SIM118 - as a reader asks
+        assert tags.get_item("Deep.Er") == 1
+        assert tags.Deep.Er == 1
+        assert tags.get("Deep.Purple") is None
+        with pytest.raises(AttributeError):
+            _ = tags.Missing
+
+    def test_a_failing_function_costs_only_its_entry(self):
+        mapping = {"V": ("A.bad", lambda _value: 1 / 0), "W": ("A.good", None), "X": None, "Y": ("A.absent", None)}
+        with listening() as heard:
+            found = completed(
+                {"metadata": {"A": {}}, "original_metadata": {"V": 1, "W": 2, "X": 3}, "mapping": mapping}
+            )
+        assert found == {"A": {"good": 2}}
+        assert any("division by zero" in message for message in heard.messages)
+
+    def test_put_makes_branches(self):
+        tree = {"a": 1}
+        put(tree, "b.c.d", 2)
+        assert tree == {"a": 1, "b": {"c": {"d": 2}}}
+
+    def test_the_microscope_a_file_says_more_of(self):
+        column, told = section({"Acquisition_instrument": {"SEM": {"x": {"y": 1}}, "TEM": {"a": 1, "b": 2}, "k": 3}})
+        assert (column, told) == ("TEM", {"a": 1, "b": 2, "k": 3})
+        assert section({}) == (None, {})
+
+    def test_windows_clock_of_digitalmicrograph_is_utc(self):
+        tags = {"DataBar": {"Acquisition Date": "7/31/2019", "Acquisition Time (OS)": 1.3209060852325026e17}}
+        ((profile, tree),) = profiles_for("DigitalMicrograph", {"ImageList": {"TagGroup0": {"ImageTags": tags}}})
+        assert profile.acquired(tree) == datetime(2019, 7, 31, 15, 34, 12, tzinfo=UTC)
+
+
+class TestTimesAreAware:
+    """001-39: the time of acquisition has an offset; without one in the file it is that of the machine's zone."""
+
+    @pytest.fixture(autouse=True)
+    def in_berlin(self, monkeypatch):
+        import time
+
+        monkeypatch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+        monkeypatch.undo()
+        time.tzset()
+
+    @pytest.mark.parametrize(
+        ("general", "expected"),
+        [
+            ({"date": "2019-07-31", "time": "11:34:12"}, "2019-07-31T11:34:12+02:00"),
+            ({"date": "2019-12-31", "time": "11:34:12"}, "2019-12-31T11:34:12+01:00"),
+            ({"date": "2019-07-31", "time": "11:34:12", "time_zone": "UTC"}, "2019-07-31T11:34:12Z"),
+            ({"date": "2019-07-31", "time": "11:34:12", "time_zone": "+09:00"}, "2019-07-31T11:34:12+09:00"),
+            ({"date": "2019-07-31", "time": "11:34:12", "time_zone": "America/New_York"}, "2019-07-31T11:34:12-04:00"),
+            # some readers convert to the machine's zone and give today's abbreviation, whatever the date
+            ({"date": "2019-07-31", "time": "11:34:12", "time_zone": "CET"}, "2019-07-31T11:34:12+02:00"),
+            ({"date": "2019-07-31", "time": "11:34:12-05:00", "time_zone": "EST"}, "2019-07-31T11:34:12-05:00"),
+            ({"date": "2019-07-31", "time": "11:34:12.123456789"}, "2019-07-31T11:34:12.123456+02:00"),
+        ],
+    )
+    def test_zones(self, general, expected):
+        assert rfc3339(moment({"General": general})) == expected
+
+    @pytest.mark.parametrize(
+        "general", [{}, {"date": "2019-07-31"}, {"date": "", "time": ""}, {"date": 5, "time": "x"}]
+    )
+    def test_no_time_is_no_time(self, general):
+        assert moment({"General": general}) is None
+
+
+class TestForeignValuesBecomeClean:
+    """Metadata in JSON and XML hold no control characters, no NaN and no huge arrays."""
+
+    def test_text(self):
+        assert one_line("A\x00\x07 B\r\n\tC\udc80 ") == "A B C"
+        assert one_line(b"\xb5m") == "µm"
+        assert one_line("x" * 600).endswith("…")
+
+    def test_json(self):
+        class Colour(Enum):
+            RED = 1
+
+        value = {
+            "nan": float("nan"), "numpy": np.float32(0.5), "array": np.zeros((100, 100)), "few": np.arange(3),
+            "long": list(range(1000)), "raw": b"abc\0\0", "binary": b"\0\1\2", "enum": Colour.RED, 5: {1, 2},
+            "when": datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC), "path": Path("/a"), "odd": object, "c": 1 + 2j,
+            "bad": "x\x00y\ud800", "bytes_": np.bytes_(b"Number"), "infinite": [float("inf"), 1],
+        }  # fmt: skip
+        safe = json.loads(json.dumps(json_safe(value), allow_nan=False))
+        assert safe["nan"] is None and safe["infinite"] == [None, 1]
+        assert safe["array"] == {"array": [100, 100], "type": "float64"}
+        assert safe["few"] == [0, 1, 2]
+        assert safe["long"] == {"numbers": 1000, "minimum": 0, "maximum": 999}
+        assert (safe["raw"], safe["binary"], safe["enum"], safe["bad"]) == ("abc", "<3 bytes>", "RED", "xy")
+        assert safe["when"] == "2020-01-02T03:04:05+00:00"
+        assert safe["5"] == [1, 2]
+
+    def test_a_tree_without_end_ends(self):
+        endless = {}
+        endless["again"] = endless
+        assert json.dumps(json_safe(endless))
+
+
+class TestFaultsAreSentences:
+    """A reader's exception becomes a reason that a person understands."""
+
+    @pytest.mark.parametrize(
+        ("error", "expected"),
+        [
+            (struct.error("unpack requires a buffer of 4 bytes"), "the file ends too early"),
+            (ValueError("cannot reshape array of size 3"), "the file ends too early"),
+            (OSError("Unable to open file (file signature not found)"), "it is no complete HDF5 file"),
+            (MemoryError(), "it needs more memory than one file is allowed"),
+            (PermissionError(13, "no", "/x"), "this process may not read it"),
+            (FileNotFoundError(2, "no", "/data/sub/b.img"), "it needs the file sub/b.img, which is missing"),
+            (RuntimeError("what\nis\x00 this."), "its reader gave up (RuntimeError: what is this)"),
+        ],
+    )
+    def test_reasons(self, error, expected):
+        assert reason(error, Path("/data/a.asw")) == expected
+
+
+class TestReadersAreHeardNotSeen:
+    """What readers warn, log and print is kept and reaches neither terminal nor log."""
+
+    def test_everything_is_collected(self, capfd, caplog):
+        with listening() as heard:
+            warnings.warn("odd calibration", UserWarning, stacklevel=1)
+            warnings.warn("old code", DeprecationWarning, stacklevel=1)
+            logging.getLogger("rsciio.tia").error("lazy %s", "msa")
+            print("Traceback-like noise")
+        out = capfd.readouterr()
+        assert (out.out, out.err, caplog.records) == ("", "", [])
+        assert heard.remarks == ["odd calibration"]
+        assert heard.messages[0] == "ERROR rsciio.tia: lazy msa"
+        assert heard.messages[-1] == "Traceback-like noise"
+        assert not any("old code" in message for message in heard.messages)
+
+    def test_loggers_are_put_back_after_an_exception(self):
+        logger = logging.getLogger("rsciio")
+        before = list(logger.handlers), logger.propagate
+        with pytest.raises(KeyError), listening():
+            raise KeyError
+        assert (logger.handlers, logger.propagate) == before
+
+
+class TestFormats:
+    """001-28, 001-32: every format is a folder that declares itself; the content decides between claimants."""
+
+    def test_every_folder_is_complete(self):
+        assert {one.spec.name for one in formats()} >= {"RosettaSciIO", "FEI/Thermo Fisher TIFF", "plain text"}
+        for one in formats():
+            assert all(extension.startswith(".") and extension.islower() for extension in one.spec.extensions)
+            assert one.recognise(b"", Path("a.nothing-has-this-extension")) is False
+
+    def test_everything_rosettasciio_reads_is_known(self):
+        from rsciio import IO_PLUGINS
+
+        claimed = {f".{extension.lower()}" for plugin in IO_PLUGINS for extension in plugin["file_extensions"]}
+        assert claimed <= extensions()
+
+    @pytest.mark.parametrize(
+        ("head", "name", "expected"),
+        [
+            (b"Time, Notes, Channel A Temperature\n", "a.csv", ["Protochips"]),
+            (b"Experiment time,TimeStamp,Temperature\n", "a.csv", ["Impulse"]),
+            (b"name,age\nx,3\n", "a.csv", []),
+            (b"<?xml?><root><raw_file filename='x'/>", "a.xml", ["EMPAD"]),
+            (b"<LSX_Data><LSX_Tree>", "a.xml", ["JobinYvon"]),
+            (b"<html>", "a.xml", []),
+            (b"IM\x00\x00", "a.img", ["Hamamatsu"]),
+            (struct.pack("<i", 52), "a.img", ["JEOL"]),
+            (struct.pack("<4i", 4, 4, 1, 1), "a.mrc", ["MRC"]),
+            (struct.pack("<4i", 4, 4, 1, 1001), "a.mrc", ["MRCZ"]),
+            (b"anything", "a.DM3", ["DigitalMicrograph"]),
+        ],
+    )
+    def test_readers_by_content(self, tmp_path, head, name, expected):
+        path = tmp_path / name
+        path.write_bytes(head)
+        assert [plugin["name"] for plugin in plugins_for(head, path)] == expected
+
+    def test_importing_the_registry_is_light(self):
+        assert "Services.Builder.extractors.registry" in sys.modules
