@@ -74,14 +74,14 @@ class LogWindow(tkinter.Toplevel):
 
     def _place(self, root: tkinter.Tk, look: Look) -> None:
         """Stand beside the main window where there is room, else below its headline."""
-        gap = look.px(10)
+        gap = look.px(12)
         beside = root.winfo_rootx() + root.winfo_width() + gap
         room = self.winfo_screenwidth() - beside - gap
         if room >= look.px(300):
-            self.geometry(f"{min(room, look.px(460))}x{root.winfo_height()}+{beside}+{root.winfo_rooty()}")
+            self.geometry(f"{min(room, look.px(460))}x{root.winfo_height()}+{beside}+{root.winfo_y()}")
             return
         width = min(look.px(460), self.winfo_screenwidth() - 2 * gap)
-        height = look.px(210)
+        height = look.px(190)
         left = (self.winfo_screenwidth() - width) // 2
         below = root.winfo_rooty() + root.winfo_height() - look.px(60)
         top = min(below, self.winfo_screenheight() - height - look.px(40))

@@ -9,7 +9,7 @@ from tkinter import ttk
 
 from Logger import icon
 
-WIDTH, HEIGHT = 420, 350
+WIDTH, HEIGHT = 420, 355
 """Of the window, in points."""
 SHARE = 0.42
 """Of the screen's height that the window takes at least: it is read from two metres, and not every system says how fine

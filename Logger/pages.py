@@ -107,7 +107,8 @@ class QuestionPage(Page):
         super().__init__(parent, look)
         self.text("An earlier session is still open", "Warn.TLabel")
         self.name(state.station.name, 10)
-        self.text(f"Started by {state.session.user} {moment(state.session.since)}", gap=4)
+        self.text(f"Started {moment(state.session.since)}", gap=4)
+        self.text(f"by {state.session.user}")
         self.text(
             "Is it yours, and do you go on working? Then continue it. A new session ends this one.",
             "Muted.TLabel",

@@ -145,6 +145,8 @@ class Window:
         """Close the window, if the session allows: one that runs is to be ended or paused first (000-15)."""
         if self._busy:
             self._close_asked = True
+            if isinstance(self._page, WorkingPage) and isinstance(self._state, Working):
+                self._page.show(self._state, self._close_asked)
         elif not self._session_open:
             self._quit()
         elif not isinstance(self._page, ClosePage):

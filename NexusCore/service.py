@@ -163,10 +163,11 @@ def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     app: App | None = None
     interrupted = threading.Event()
+    console = _console()
     try:
         app = App(tool=f"Services.{service.name}")
         _on_signals(app, interrupted)
-        app.logs.root.addHandler(_console())
+        app.logs.root.addHandler(console)
         running = service(app)
         running.take_arguments(arguments)
         _notify("READY=1")
@@ -174,6 +175,7 @@ def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
     except NexusError as error:
         if app is not None:
             with contextlib.suppress(NexusError):
+                app.logs.root.removeHandler(console)  # the terminal gets the bare sentence, once
                 app.get_log(service.name).error("%s", error)
         print(f"{service.name}: {error}", file=sys.stderr)  # noqa: T201  the operator's terminal
         code = error.exit_code

@@ -101,12 +101,16 @@ class DatabaseURL:
         unknown = {key for key, _ in options} - MYSQL_OPTIONS
         if unknown:
             raise BadDatabaseURL(where=where, reason=f"it has an unknown option {sorted(unknown)[0]!r}")
-        name = unquote(parts.path.strip("/"))
-        if not name:
+        path = parts.path.strip("/")
+        if not path:
             raise BadDatabaseURL(where=where, reason="it names no database after the host")
+        if "/" in path or "@" in path:  # the end of a password, which would then be shown as the database's name
+            raise BadDatabaseURL(
+                where=where, reason="after the host comes one name (are special characters of the password %-encoded?)"
+            )
         return cls(
             kind="mysql",
-            name=name,
+            name=unquote(path),
             host=parts.hostname or "localhost",
             port=port,
             user=unquote(parts.username or ""),
@@ -163,15 +167,18 @@ def load(environment: Mapping[str, str] | None = None, files: tuple[Path, ...] |
                 raise SettingsUnreadable(path=path, reason=f"{SETTINGS_FILE} names it, but it is not there") from None
         except PermissionError:
             unreadable = path
+        except OSError as error:
+            raise SettingsUnreadable(path=path, reason=error.strerror) from None
     found.update({key: (environment[key], f"the variable {key}") for key in KEYS if environment.get(key)})
     if unreadable and "NEXUSCORE_DATABASE" not in found:
         # Going on with the embedded database would show an operator an empty facility.
         raise SettingsUnreadable(path=unreadable, reason="this user may not read it, and nothing else names a database")
-    home = Path(found["NEXUSCORE_HOME"][0]).expanduser() if "NEXUSCORE_HOME" in found else default_home()
+    # Absolute, because the process may go to another folder while its journals stay where they are.
+    home = Path(found["NEXUSCORE_HOME"][0]).expanduser().absolute() if "NEXUSCORE_HOME" in found else default_home()
     if "NEXUSCORE_DATABASE" in found:
         main = DatabaseURL.parse(*found["NEXUSCORE_DATABASE"])
     else:
-        main = DatabaseURL(kind="sqlite", name=str(home.absolute() / "nexus.db"), embedded=True)
+        main = DatabaseURL(kind="sqlite", name=str(home / "nexus.db"), embedded=True)
     config, status, log = (
         DatabaseURL.parse(*found[key]) if (key := f"NEXUSCORE_DATABASE_{role}") in found else main
         for role in ("CONFIG", "STATUS", "LOG")
@@ -214,9 +221,10 @@ def _read(path: Path) -> dict[str, str]:
     import tomllib
 
     mode = stat.S_IMODE(path.stat().st_mode)
-    text = path.read_text("utf-8")
     try:
-        values = tomllib.loads(text)
+        values = tomllib.loads(path.read_text("utf-8"))
+    except UnicodeDecodeError:
+        raise SettingsUnreadable(path=path, reason="it is not text in UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsUnreadable(path=path, reason=f"it is not TOML: {error}") from None
     for key, value in values.items():

@@ -18,9 +18,9 @@ if not __package__:
 
     checkout.use_its_python()
 
-from NexusCore.errors import EXIT_FAILURE, EXIT_OK, NoSuchParameterException
+from NexusCore.errors import EXIT_FAILURE, EXIT_OK, NoSuchParameterException, NoSuchVersionException
 from Tools import completion
-from Tools.arguments import Arguments, count, did_you_mean
+from Tools.arguments import Arguments, WrongUse, count, did_you_mean
 from Tools.terminal import Screen, run_tool
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def parser() -> Arguments:
         "tells more of a command.",
     )
     _add_common(made, None)
-    commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
+    commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     completion.attach(commands, completion.assignments)
     for name, command in COMMANDS.items():
         listed: dict[str, Any] = {} if name in made.hidden else {"help": command.help}
@@ -139,13 +139,7 @@ def get(arguments: Namespace, screen: Screen) -> int:
     from Tools.parameters import described, shown
 
     configuration = open_configuration(arguments.version)
-    try:
-        found = configuration.get(arguments.path)
-    except NoSuchParameterException:
-        if not configuration.below(arguments.path):
-            raise
-        screen.fail(f"'{arguments.path}' is a folder. List what is in it with: {NAME} list {arguments.path}")
-        return EXIT_FAILURE
+    found = configuration.get(arguments.path)
     if arguments.json:
         screen.show_json(**described(found, configuration.version))
     else:
@@ -170,12 +164,18 @@ def look(arguments: Namespace, screen: Screen) -> int:
     """Show the parameter or folder of a name, or else every parameter with the word in its path (003-30)."""
     from Tools.configuration import open_configuration
 
+    commands = [name for name in COMMANDS if name not in ConfigArguments.hidden]
+    word = arguments.words[0].rstrip(".")
+    if len(arguments.words) > 1:
+        hint = did_you_mean(word, commands)
+        if arguments.words[1].startswith("="):
+            hint = " Write PATH=VALUE without blanks around the sign."
+        raise WrongUse(mistake=f"There is no command '{word}'.{hint}", tool=NAME)
     configuration = open_configuration(arguments.version)
-    word = arguments.word.rstrip(".")
     everything = configuration.everything()
     found = configuration.below(word) or [one for path, one in everything.items() if word.lower() in path.lower()]
     if not found:
-        hint = did_you_mean(word, [*(name for name in COMMANDS if name not in ConfigArguments.hidden), *everything])
+        hint = did_you_mean(word, [*commands, *everything])
         screen.fail(f"'{word}' is no command, and no parameter's path contains it.{hint}")
         return EXIT_FAILURE
     _show_all(found, configuration, arguments, screen)
@@ -334,7 +334,7 @@ COMMANDS = {
             _PATH._replace(name="paths", nargs="+"),
         ),
     ),
-    LOOK: Command(look, "", (Word("word", "WORD", "a parameter, a folder or a part of a path"),)),
+    LOOK: Command(look, "", (Word("words", "WORD", "a parameter, a folder or a part of a path", nargs="+"),)),
     ASSIGN: Command(assign, "", (Word("assignments", "PATH=VALUE", "what to set", completion.assignments, "+"),)),
 }
 """Everything the tool can do, by the word that is typed; each command adds itself here."""
@@ -342,7 +342,13 @@ COMMANDS = {
 
 def run(arguments: Namespace, screen: Screen) -> int:
     """Do what was asked for."""
-    return COMMANDS[arguments.command].run(arguments, screen)
+    try:
+        return COMMANDS[arguments.command].run(arguments, screen)
+    except NoSuchVersionException as error:
+        from Tools.configuration import open_configuration
+
+        screen.fail(f"{error} There are: {', '.join(open_configuration('default').store.versions())}.")
+        return error.exit_code
 
 
 def main(argv: Sequence[str] | None = None) -> int:

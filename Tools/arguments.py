@@ -8,13 +8,19 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from NexusCore.errors import EXIT_USAGE
+from NexusCore.errors import EXIT_USAGE, NexusError
 
 Example = tuple[str, str]
 """A command line, and what it does."""
 
 _NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)")
+
+
+class WrongUse(NexusError):
+    """{mistake} See {tool} --help."""
+
+    exit_code = EXIT_USAGE
 
 
 class Arguments(argparse.ArgumentParser):
@@ -40,6 +46,13 @@ class Arguments(argparse.ArgumentParser):
         lines = [f"  {command.ljust(width)}   {what}" for command, what in self._examples]
         return "\n".join(["Examples:", *lines, "", super().format_help()]) if lines else super().format_help()
 
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse the arguments; a mistake in an option is told before a missing command."""
+        parsed = super().parse_args(args, namespace)
+        if getattr(parsed, "command", "") is None:
+            self.error("the following arguments are required: COMMAND")
+        return parsed
+
     def error(self, message: str) -> NoReturn:
         """End the program with a sentence about the mistake."""
         self.exit(EXIT_USAGE, f"{self.prog}: {self._sentence(message)} See {self.prog} --help.\n")
@@ -55,7 +68,9 @@ class Arguments(argparse.ArgumentParser):
         if choice:
             known = re.findall(r"[^\s',]+", choice[2])
             return f"'{choice[1]}' is none of {', '.join(known)}.{did_you_mean(choice[1], known)}"
-        return f"{message[:1].upper()}{message[1:]}."
+        if kind == "the following arguments are required":
+            return f"{rest} is missing."
+        return f"{message[:1].upper()}{message[1:]}{'' if message.endswith('?') else '.'}"
 
     def _options(self) -> Iterator[str]:
         """Yield every option of this parser and of its commands'."""
@@ -89,5 +104,7 @@ def level(text: str) -> int:
     if text.upper() not in known:
         names = "debug, info, warning, error and critical"
         hint = did_you_mean(text.lower(), (name.lower() for name in known))
-        raise argparse.ArgumentTypeError(f"'{text}' is no level; there are {names}, or a number.{hint}".rstrip("."))
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no level; there are {names}, or numbers{'.' if hint else ''}{hint}"
+        )
     return known[text.upper()]

@@ -32,7 +32,7 @@ def typed(path: str, text: str, datatype: str | None, comment: str | None) -> Ed
 def added(path: str, text: str | None, datatype: str | None, comment: str | None, before: Mapping[str, Change]) -> Edit:
     """Return the change that adds a parameter or folder."""
     if any(is_below(one, path) for one in before):
-        raise ConfigException(reason=f"'{path}' already exists; set it with: {TOOL} {shlex.quote(path)}=VALUE")
+        raise ConfigException(reason=f"'{path}' already exists; PATH=VALUE changes a parameter")
     if datatype == FOLDER and text is None:
         return Edit(path, datatype=FOLDER, comment=comment, if_revision=0)
     if text is None:

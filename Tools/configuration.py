@@ -10,13 +10,17 @@ from dataclasses import dataclass
 
 from NexusCore import settings
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.parameter import BOOLEAN, Limits
+from NexusCore.config.parameter import BOOLEAN, FOLDER, Limits
 from NexusCore.config.store import DEFAULT, REMOVE, Change, ConfigStore, Edit, Origin, near_miss
-from NexusCore.errors import NoSuchInstrument, NoSuchParameterException
+from NexusCore.errors import NexusError, NoSuchInstrument, NoSuchParameterException
 from NexusCore.storage import Database
 from Tools.person import host, user
 
 INSTRUMENTS = "Instruments."
+
+
+class IsFolder(NexusError):
+    """'{path}' is a folder. List what is in it with: ConfigTool list {path}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,14 @@ class Configuration:
 
         Raises
         ------
+        IsFolder
+            If a folder has the path.
         NoSuchParameterException
             If there is none of that path; with a hint for a near miss.
         """
         found = self.find(path)
+        if (found is None and self.below(path)) or (found is not None and found.datatype == FOLDER):
+            raise IsFolder(path=path)
         if found is None:
             raise NoSuchParameterException(path=path, version=self.version, hint=self.near_miss(path))
         return found

@@ -120,13 +120,12 @@ class Screen:
             self.out.reconfigure(line_buffering=True)
 
     def silence(self) -> None:
-        """Write nothing more, not even what waits in the streams when Python ends."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (self.out, self.err):
-            if stream is not None:
-                with suppress(OSError, ValueError):
-                    os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        """Write no more data, not even what still waits in the stream when Python ends."""
+        if self.out is not None:
+            with suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self.out.fileno())
+                os.close(nowhere)
 
 
 def _one_line(text: str) -> str:
@@ -161,13 +160,17 @@ def run_tool(
         screen.flush()
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
-        _leave(screen)
+        screen.silence()
+        if screen.terminal:
+            screen.say("")  # the shell's prompt is to begin a line, not to follow ^C
     except BrokenPipeError:
         code = EXIT_OK
         screen.silence()
     except OSError as error:
         code = EXIT_FAILURE
-        _leave(screen, error.strerror or str(error))
+        screen.silence()
+        with suppress(OSError):
+            screen.fail(error.strerror or error)
     return code
 
 
@@ -215,14 +218,3 @@ def _recorded(name: str) -> str:
     except (NexusError, ImportError, OSError) as error:
         return f"It could not be logged either: {error}"
     return f"The log has the details: TailLog --logger {name} -n 1"
-
-
-def _leave(screen: Screen, reason: str = "") -> None:
-    """End after an interruption or a stream that cannot be written to."""
-    with suppress(OSError):
-        if reason:
-            screen.err and screen.err.write(f"{screen.name}: {reason}\n")
-        elif screen.terminal:
-            screen.err and screen.err.write("\n")  # the shell's prompt is to begin a line, not to follow ^C
-        screen.err and screen.err.flush()
-    screen.silence()

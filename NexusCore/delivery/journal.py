@@ -6,6 +6,8 @@ by a process that died, and any other may adopt it. It consists of numbered segm
 
 from __future__ import annotations
 
+import errno
+import itertools
 import logging
 import os
 import socket
@@ -28,8 +30,11 @@ MEMORY_RECORDS = 50_000
 
 _LOG = logging.getLogger("NexusCore.delivery")
 
-_own: set[str] = set()
-"""Journals of this process: locks don't tell, since a process can always take its own."""
+_own: dict[str, object] = {}
+"""Journals that this process writes or delivers: locks don't tell, since a process can always take its own."""
+_numbers = itertools.count(1)
+_CLAIMS = 10
+"""Attempts to make a lock before another process takes it."""
 
 
 class Readable:
@@ -93,9 +98,13 @@ class Journal(Readable):
         _journals.add(self)
 
     def _begin(self, folder: Path) -> None:
-        super().__init__(folder, f"{socket.gethostname()[:60]}-{os.getpid()}-{self._clock.now():x}")
+        super().__init__(folder, self._new_name())
         self._lock = threading.Lock()
         self._sequence = 0
+        self.arrived = 0
+        """Records known to be in the database."""
+        self.refused = 0
+        """Records that the database refused; they are in a side file."""
         self.quiet = True
         """Nothing waits to be delivered: the next record must wake the shipper."""
         self.lost = 0
@@ -106,6 +115,10 @@ class Journal(Readable):
         self._segment = 0
         self._overflow: deque[Frame] = deque()
         self._complained = False
+
+    def _new_name(self) -> str:
+        # The number, because two journals of a process may be begun within one tick of the clock.
+        return f"{socket.gethostname()[:60]}-{os.getpid()}-{self._clock.now():x}-{next(_numbers)}"
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -152,10 +165,7 @@ class Journal(Readable):
         """Begin a segment; where that fails, the one there is goes on, or memory serves."""
         try:
             if self._lock_fd < 0:
-                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                _own.add(self.name)
-                self._lock_fd = os.open(self.folder / f"{self.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                lock_file(self._lock_fd)
+                self._lock_fd = self._claim()
             path = self.folder / f"{self.name}-{self._segment + 1:08d}.nxj"
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_BINARY", 0)
             fd = os.open(path, flags, 0o600)
@@ -165,6 +175,21 @@ class Journal(Readable):
         if self._fd >= 0:
             os.close(self._fd)
         self._fd, self._size, self._segment = fd, 0, self._segment + 1
+
+    def _claim(self) -> int:
+        """Make the journal's lock and return it, locked."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for _ in range(_CLAIMS):
+            path = self.folder / f"{self.name}.lock"
+            _own[self.name] = self
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if lock_file(fd) and path.exists():
+                return fd
+            # Another process saw it before it was locked, and may remove whatever has this name.
+            os.close(fd)
+            del _own[self.name]
+            super().__init__(self.folder, self._new_name())
+        raise BlockingIOError(errno.EAGAIN, "its lock is taken by others again and again")
 
     def _complain(self, error: OSError) -> None:
         if not self._complained:
@@ -202,8 +227,8 @@ class Journal(Readable):
 
     def settle(self, sequence: int) -> None:
         """Give up on records up to `sequence` that could not be read back: they are counted as lost."""
+        self.lost += max(0, sequence - self.arrived - self.refused - self.lost)
         if sequence > self.delivered:
-            self.lost += sequence - self.delivered
             self.acknowledge(sequence)
 
     def _complete(self) -> bool:
@@ -217,7 +242,7 @@ class Journal(Readable):
         with self._lock:
             current = self._segment
         finished = [path for path in self._reader.segments() if int(path.stem.rpartition("-")[2]) < current]
-        dropped = thin(finished, limit, expendable)
+        dropped = thin(finished, limit, expendable, self.delivered)
         if dropped:
             self.lost += dropped
             self.rewind()
@@ -225,8 +250,8 @@ class Journal(Readable):
 
     @property
     def left(self) -> int:
-        """How many accepted records are not known to be in the database."""
-        return self._sequence - self.delivered
+        """How many accepted records are still to be delivered."""
+        return max(0, self._sequence - self.arrived - self.refused - self.lost)
 
     def close(self) -> None:
         """Release the journal; its files go if all was delivered, else they wait to be adopted."""
@@ -235,11 +260,11 @@ class Journal(Readable):
                 os.close(self._fd)
             self._fd = -1
             if self._lock_fd >= 0:
-                if self.left == 0:
+                if self.delivered >= self._sequence:
                     remove(self.folder, self.name)
                 os.close(self._lock_fd)
                 self._lock_fd = -1
-                _own.discard(self.name)
+                _own.pop(self.name, None)
 
     def _forked(self) -> None:
         """Give a forked child a journal of its own; what the parent accepted stays the parent's."""
@@ -275,21 +300,25 @@ class Abandoned(Readable):
             remove(self.folder, self.name)
         with suppress(OSError):
             os.close(self._lock_fd)
+        _own.pop(self.name, None)
 
 
 def abandoned(folder: Path) -> Iterator[Abandoned]:
     """Yield the journals in `folder` whose process is gone, each locked for this process."""
     for path in sorted(folder.glob("*.lock")):
-        if path.stem in _own:
+        mine = object()
+        if _own.setdefault(path.stem, mine) is not mine:
             continue
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
+            _own.pop(path.stem, None)
             continue
         if lock_file(fd) and path.exists():
             yield Abandoned(folder, path.stem, fd)
         else:
             os.close(fd)
+            _own.pop(path.stem, None)
 
 
 def keep_frames(pieces: list[Frame | Damage], folder: Path, name: str) -> list[Frame]:

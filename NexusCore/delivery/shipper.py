@@ -16,7 +16,7 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from NexusCore.clock import Clock
@@ -33,6 +33,8 @@ AWAY_SECONDS = 1.0
 ADOPT_SECONDS = 30.0
 """Seconds between looks for abandoned journals."""
 
+_FAULTS = (DatabaseRefused, ValueError, TypeError, LookupError, ArithmeticError)
+"""What the table and the sink raise for a record that they cannot take."""
 _CURSOR = "SELECT delivered FROM delivery_cursor WHERE journal = :journal"
 _LOG = logging.getLogger("NexusCore.delivery")
 
@@ -78,7 +80,8 @@ class _Lane:
     away_since: float | None = None
     retry_at: float = 0.0
     adopt_at: float = 0.0
-    refused: int = field(default=0)
+    complained: bool = False
+    """About a record that was refused, after which none has been taken."""
 
 
 class Shipper:
@@ -125,15 +128,14 @@ class Shipper:
         thread = self._thread
         if thread is not None and thread.is_alive():
             thread.join(seconds + 0.5)
-        lanes = self._lanes
-        refused = sum(lane.refused for lane in lanes)
+        journals = [lane.journal for lane in self._lanes]
         report = Report(
-            delivered=sum(lane.journal.delivered - lane.journal.lost for lane in lanes) - refused,
-            left=sum(lane.journal.left for lane in lanes),
-            dropped=sum(lane.journal.lost for lane in lanes) + refused,
+            delivered=sum(journal.arrived for journal in journals),
+            left=sum(journal.left for journal in journals),
+            dropped=sum(journal.lost + journal.refused for journal in journals),
         )
         if thread is None or not thread.is_alive():
-            for lane in lanes:
+            for lane in self._lanes:
                 self._finish(lane)
         return report
 
@@ -192,23 +194,29 @@ class Shipper:
         if lane.away_since is None:
             lane.away_since = now
             _LOG.warning("Records are kept in the journal until they can be delivered. %s", error)
-        dropped = lane.journal.thin(self._journal_size, lane.sink.expendable)
+        dropped = 0
+        with suppress(OSError):  # a journal that cannot be read now is not to end the thread
+            dropped = lane.journal.thin(self._journal_size, lane.sink.expendable)
         if dropped:
             _LOG.warning("The journal for %s is full: %d of its oldest records were dropped.", lane.database, dropped)
 
-    def _drain(self, lane: _Lane, journal: Journal | Abandoned) -> None:
+    def _drain(self, lane: _Lane, journal: Journal | Abandoned) -> bool:
+        """Deliver what is in a journal; return whether that is done."""
         while self._clock.monotonic() < self._deadline:
+            if isinstance(journal, Abandoned) and self._stop.is_set():
+                return False  # the time that is left is for our own records
             accepted = journal.accepted() if isinstance(journal, Journal) else 0
             if frames := journal.read(BATCH_BYTES):
                 self._deliver(lane, journal, frames)
             elif isinstance(journal, Abandoned):
-                return
+                return True
             else:
                 journal.settle(accepted)
                 journal.quiet = True
                 if journal.accepted() == accepted:
-                    return
+                    return True
                 journal.quiet = False  # one came in meanwhile and may not have woken us
+        return False
 
     def _deliver(self, lane: _Lane, journal: Journal | Abandoned, frames: list[Frame]) -> None:
         try:
@@ -218,16 +226,22 @@ class Shipper:
         except _Moved:
             journal.resume(self._cursor(lane.database, journal.name))
             left = [frame for frame in frames if frame.sequence > journal.delivered]
+            if isinstance(journal, Journal):
+                journal.arrived += len(frames) - len(left)
             if left:
                 self._deliver(lane, journal, left)
             return
-        except (DatabaseRefused, ValueError, TypeError) as error:
+        except _FAULTS as error:
             if len(frames) > 1:
                 middle = len(frames) // 2
                 self._deliver(lane, journal, frames[:middle])
                 self._deliver(lane, journal, frames[middle:])
                 return
             self._set_aside(lane, journal, frames[0], error)
+        else:
+            lane.complained = False
+            if isinstance(journal, Journal):
+                journal.arrived += len(frames)
         journal.acknowledge(frames[-1].sequence)
 
     def _send(self, transaction: Transaction, lane: _Lane, journal: Journal | Abandoned, frames: list[Frame]) -> None:
@@ -247,19 +261,23 @@ class Shipper:
         with suppress(OSError), side.open("ab") as file:
             file.write(frame.payload + b"\n")
         lane.database.write(lambda transaction: self._move_cursor(transaction, journal, frame.sequence))
-        lane.refused += 1
-        _LOG.warning("A record was refused by the database and is kept in %s. %s", side, error)
+        if isinstance(journal, Journal):
+            journal.refused += 1
+        if not lane.complained:
+            lane.complained = True  # the complaint is a record too, and may be refused like the one before
+            _LOG.warning("A record was refused by the database and is kept in %s. %s", side, error)
 
     def _adopt(self, lane: _Lane) -> None:
         for left in abandoned(lane.journal.folder):
-            delivered = False
+            done = False
             try:
                 left.resume(self._cursor(lane.database, left.name))
-                self._drain(lane, left)
-                delivered = self._clock.monotonic() < self._deadline
+                done = self._drain(lane, left)
+            except OSError as error:
+                _LOG.warning("The journal %s that a dead process left cannot be read: %s", left.name, error)
             finally:
-                left.close(delivered=delivered)
-            if delivered:
+                left.close(delivered=done)
+            if done:
                 self._forget_cursor(lane.database, left.name)
 
     def _cursor(self, database: Database, journal: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from NexusCore.delivery.frames import Frame, decode, encode
 
 
-def thin(segments: Iterable[Path], limit: int, expendable: Callable[[bytes], bool]) -> int:
+def thin(segments: Iterable[Path], limit: int, expendable: Callable[[bytes], bool], delivered: int = 0) -> int:
     """Drop records from the oldest of a journal's finished segments until all take at most `limit` bytes.
 
     Parameters
@@ -20,11 +20,13 @@ def thin(segments: Iterable[Path], limit: int, expendable: Callable[[bytes], boo
     expendable
         Tells whether a record may go early: DEBUG and INFO in a log. The others go, whole segments at a time, only
         where that is not enough.
+    delivered
+        Number of the last record known to be in the database: up to it, nothing is lost with the file.
 
     Returns
     -------
     int
-        How many records were dropped.
+        How many undelivered records were dropped.
     """
     files = list(segments)
     size = sum(path.stat().st_size for path in files)
@@ -37,15 +39,19 @@ def thin(segments: Iterable[Path], limit: int, expendable: Callable[[bytes], boo
         kept = [frame for frame in frames if not expendable(frame.payload)]
         if len(kept) < len(frames):
             _replace(path, kept)
-            dropped += len(frames) - len(kept)
+            dropped += _undelivered(frames, delivered) - _undelivered(kept, delivered)
             size -= before - path.stat().st_size
     for path in files:
         if size <= limit:
             break
-        dropped += len(_frames(path))
+        dropped += _undelivered(_frames(path), delivered)
         size -= path.stat().st_size
         path.unlink()
     return dropped
+
+
+def _undelivered(frames: list[Frame], delivered: int) -> int:
+    return sum(frame.sequence > delivered for frame in frames)
 
 
 def _frames(path: Path) -> list[Frame]:

@@ -63,8 +63,11 @@ class LogSink:
         transaction.insert_many("log_record", COLUMNS, rows)
 
     def expendable(self, payload: bytes) -> bool:
-        """Let DEBUG and INFO go before what is worse."""
-        return bool(_decode(payload)[1] < logging.WARNING)
+        """Let DEBUG and INFO go before what is worse, and what cannot be read with them."""
+        try:
+            return bool(_decode(payload)[1] < logging.WARNING)
+        except (ValueError, LookupError, TypeError):
+            return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ _LOG = logging.getLogger("NexusCore.status")
 LONGEST = 1024
 """Bytes of UTF-8 that a stored value may have (003-45)."""
 
+LATEST = 1e12
+"""Seconds since the epoch, beyond which a time is taken for a mistake."""
+
 Report = Callable[[str, str | None, int, int | None], None]
 """Takes name, value as text, time and expiry in microseconds since the epoch."""
 
@@ -105,7 +108,7 @@ class StatusElement:
         changed = type(old) is not type(value) or old != value
         if changed or force_update:
             text = None if value is None else self._text(value)
-            ts = self._now() if timestamp is None else int(timestamp * SECOND)
+            ts = self._now() if timestamp is None else self._ts(timestamp)
             self._value = value
             self._report(self.name, text, ts, None if self._expires is None else ts + self._expires)
         if self._watched:
@@ -172,6 +175,15 @@ class StatusElement:
         for wanted, event in self._wanted:
             if wanted == value:
                 event.set()
+
+    def _ts(self, timestamp: float) -> int:
+        """Return a time as it is stored."""
+        # Also false for what is no number; nanoseconds instead of seconds would not fit any column.
+        if not abs(timestamp) < LATEST:
+            raise StatusException(
+                reason=f"the time {timestamp!r} of '{self.name}' is no number of seconds since the epoch"
+            )
+        return int(timestamp * SECOND)
 
     def _text(self, value: Any) -> str:
         """Return the text that is stored."""

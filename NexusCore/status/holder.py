@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from NexusCore.status.element2d import Cell, Status2DElement
 from NexusCore.status.reporters import OnChangeStatusReporter, PeriodicStatusReporter
 
 NAME_LENGTH = 128
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -70,7 +72,7 @@ class StatusHolder:
         """
         element = StatusElement(_name(name), self._report, self._now, expire_time, self._reporters)
         with self._lock:
-            self._elements[name] = element
+            self._elements[element.name] = element
         if initial_value is not None:
             element.set_value(initial_value)
         return element
@@ -121,9 +123,12 @@ class StatusHolder:
 
     def get_or_create_status_element(self, name: str) -> StatusElement:
         """Return an element, made if it isn't there."""
-        with self._lock:
-            element = self._elements.get(name)
-        return element if element is not None else self.new(name)
+        element = self._elements.get(name)
+        if element is None:
+            made = StatusElement(_name(name), self._report, self._now, None, self._reporters)
+            with self._lock:  # another thread may have made it meanwhile: there is one, and no change to it gets lost
+                element = self._elements.setdefault(made.name, made)
+        return element
 
     def get_status_element(self, name: str) -> StatusElement:
         """Return an element.
@@ -160,6 +165,7 @@ class StatusHolder:
 
 
 def _name(name: str) -> str:
-    if not isinstance(name, str) or not name or len(name) > NAME_LENGTH:
-        raise StatusException(reason=f"{name!r} is no name; it takes 1 to {NAME_LENGTH} characters")
-    return name
+    # A database may take names that differ in outer spaces only for one; and it takes no halves of characters.
+    if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH or name != name.strip() or _SURROGATE.search(name):
+        raise StatusException(reason=f"{name!r} is no name; it takes 1 to {NAME_LENGTH} characters, no spaces around")
+    return str(name)

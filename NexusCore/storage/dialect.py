@@ -163,9 +163,10 @@ class MySQL:
     skip_locked = "FOR UPDATE SKIP LOCKED"
 
     # Numbers of the server's and the client library's errors: dev.mysql.com/doc/mysql-errors, mariadb.com/kb (1927).
-    _GONE: ClassVar = frozenset({1040, 1053, 1077, 1078, 1079, 1152, 1156, 1158, 1159, 1160, 1161, 1180, 1203, 1226,
-                                 1290, 1836, 1927, 2000, 2002, 2003, 2005, 2006, 2012, 2013, 2024, 2026, 2055,
-                                 4031})  # fmt: skip
+    # 1021, 1030, 1037, 1038, 1041, 1114: the server has no room, which is no fault of the statement.
+    _GONE: ClassVar = frozenset({1021, 1030, 1037, 1038, 1040, 1041, 1053, 1077, 1078, 1079, 1114, 1152, 1156, 1158,
+                                 1159, 1160, 1161, 1180, 1203, 1226, 1290, 1836, 1927, 2000, 2002, 2003, 2005, 2006,
+                                 2012, 2013, 2024, 2026, 2055, 4031})  # fmt: skip
     _DENIED: ClassVar = frozenset({1044, 1045, 1142, 1143, 1227, 1698, 1820, 2059})
     _BUSY: ClassVar = frozenset({1205, 1213, 1637})
 
@@ -239,7 +240,8 @@ class MySQL:
         """Sort the server's errors by what a person can do about them."""
         number = getattr(error, "errno", None) or 0
         text = str(getattr(error, "msg", None) or error).strip()
-        if number in self._GONE:
+        # The driver gives no number to what it finds out before it sends anything.
+        if number in self._GONE or "Connection not available" in text:
             return DatabaseUnreachable(where=where, reason=text)
         if number in self._DENIED:
             return DatabaseDenied(where=where, reason=text)

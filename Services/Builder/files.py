@@ -1,8 +1,8 @@
 """Finding the files of sessions by the time they were modified.
 
 One walk through an instrument's folder answers for all its waiting sessions. The walk is made by GNU find in a
-sub-process (some three times as fast as Python on a file server, and it can be killed when the server hangs); where
-that is missing or fails, by `os.scandir`, with the same result.
+sub-process, which can be killed when the file server hangs; where that is missing or fails, by `os.scandir`, with the
+same result.
 
 Which files count:
 
@@ -156,7 +156,8 @@ def find_files(
         Extensions (lower case, with the dot) that can be read: the strategy 'exclusive' finds only these. None is the
         strategy 'inclusive': all files.
     settle
-        How long a file must have been left alone; a younger one goes to `unsettled`. Zero asks for nothing.
+        How long a file must have been left alone; a younger one goes to `unsettled`. Zero asks for nothing. A time that
+        is further ahead of `now` than this is that of a wrong clock, and tells nothing of the file's age.
     now
         The time to judge that by, aware; by default that of the system's clock before the walk.
     limit
@@ -179,14 +180,15 @@ def find_files(
     if not windows:
         return FileSearch({}, {}, ())
     root = root.absolute()
-    settled_before = _nanoseconds((now or datetime.now(UTC)) - settle) if settle else None
+    now = now or datetime.now(UTC)
+    young = range(_nanoseconds(now - settle) + 1, _nanoseconds(now + settle) + 1) if settle else range(0)
     span = min(_nanoseconds(one.start) for one in windows), max(_nanoseconds(one.end) for one in windows)
     walk, fallback = _walk(root, span, ignore, limit.total_seconds(), find)
     for path, reason in walk.errors:
         if not path:
             raise FileStoreUnreadable(root=_shown(root), reason=reason)
     tree = _Tree(root, walk.seen)
-    datasets = {window.identifier: tree.datasets(window, known, settled_before) for window in windows}
+    datasets = {window.identifier: tree.datasets(window, known, young) for window in windows}
     files = {identifier: tuple(those.settled) for identifier, those in datasets.items()}
     unsettled = {identifier: tuple(those.unsettled) for identifier, those in datasets.items()}
     errors = sorted({(_path(root, path), reason) for path, reason in walk.errors})
@@ -385,7 +387,7 @@ class _Tree:
             for key in _main_keys(one.path):
                 self.companions[key].append(one)
 
-    def datasets(self, window: Window, known: frozenset[str] | None, settled_before: int | None) -> _Datasets:
+    def datasets(self, window: Window, known: frozenset[str] | None, young: range) -> _Datasets:
         """Return the datasets of a window, those that are settled and those that are not."""
         first = bisect_left(self.seen, _nanoseconds(window.start), key=lambda one: one.mtime)
         last = bisect_right(self.seen, _nanoseconds(window.end), key=lambda one: one.mtime)
@@ -395,8 +397,7 @@ class _Tree:
         for one in chosen:
             if _main_of(one, mains) is None:
                 others = [c for c in self.companions.get(_split(one.path), ()) if _main_of(c, mains) == one.path]
-                lately = settled_before is not None and max(m.mtime for m in (one, *others)) > settled_before
-                answer[lately].append(self._found(one, others))
+                answer[any(member.mtime in young for member in (one, *others))].append(self._found(one, others))
         for found in answer:
             found.sort(key=lambda file: (file.modified, file.path))
         return answer

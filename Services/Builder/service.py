@@ -75,7 +75,7 @@ class Builder(Service):
 
     def _set_defaults(self) -> None:
         default = self.config.set_default
-        default("records_path", str(self.app.settings.home / "records"), comment="Folder that records are written to.")
+        default("records_path", "", comment="Folder for records; empty for 'records' in the service's NEXUSCORE_HOME.")
         default("schema_path", "", comment="The facility's own XML schema for records; empty for the built-in one.")
         default("workers", 2, comment="Processes that read files at the same time.", minimum=1, maximum=64)
         default("seconds_per_file", 60.0, comment="Seconds after which reading one file is given up.", minimum=1.0)
@@ -147,7 +147,7 @@ class Builder(Service):
     def _build(self, session: Session) -> _Outcome:
         config_revision = self.app.live.store.revision()
         instrument = self._instruments.get(session.instrument)
-        places = Places.of(self._folder("records_path"), session, instrument.zone)
+        places = Places.of(self._records_folder(), session, instrument.zone)
         booking = self._booking(session)
         if not self._agreed(booking):
             return _Outcome(State.NO_CONSENT, "Its user did not agree to have a record made.")
@@ -202,6 +202,8 @@ class Builder(Service):
             settle=timedelta(seconds=self._number("settle")),
             limit=timedelta(seconds=self._number("search_limit")),
         )
+        if search.fallback:
+            self.log.info("The files were searched without GNU find: %s", search.fallback)
         for sentence in search.unreadable:
             self.log.warning("%s", sentence)
         return search
@@ -250,8 +252,9 @@ class Builder(Service):
             schema = own or "the built-in schema"
             raise RecordNotValid(identifier=session.identifier, schema=schema, reason=faults[0] + more)
 
-    def _folder(self, name: str) -> Path:
-        return Path(str(self.config[name])).expanduser().absolute()
+    def _records_folder(self) -> Path:
+        own = str(self.config["records_path"] or "")
+        return Path(own).expanduser().absolute() if own else self.app.settings.home / "records"
 
     def _number(self, name: str) -> float:
         value = self.config[name]

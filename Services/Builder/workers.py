@@ -99,12 +99,11 @@ class Workers:
         waiting, exhausted = iter(jobs), False
         try:
             while not stop():
-                while not exhausted and (child := self._idle()) is not None:
-                    job = next(waiting, None)
-                    if job is None:
+                while not exhausted and sum(child.job is not None for child in self._children) < self._count:
+                    if (job := next(waiting, None)) is None:
                         exhausted = True
                     else:
-                        child.give(job, self._seconds)
+                        self._idle().give(job, self._seconds)
                 busy = [child for child in self._children if child.job is not None]
                 if not busy and exhausted:
                     return
@@ -114,11 +113,11 @@ class Workers:
             for child in [one for one in self._children if one.job is not None]:
                 self._dismiss(child)
 
-    def _idle(self) -> _Child | None:
+    def _idle(self) -> _Child:
         for child in [one for one in self._children if one.job is None and not one.alive()]:
             self._dismiss(child)  # ended between two files
         free = next((child for child in self._children if child.job is None), None)
-        if free is None and len(self._children) < self._count:
+        if free is None:
             free = _Child(self._memory, self._function)
             self._children.append(free)
         return free

@@ -21,7 +21,7 @@ from NexusCore.errors import DatabaseUnreachable, NexusError
 from NexusCore.facility import Instrument, Instruments, Reservation, Reservations
 from NexusCore.service import Pass, Service
 from Services.Harvester.asking import Answer, Asking, Bounds
-from Services.Harvester.sources import Source, make_of, number, source_of
+from Services.Harvester.sources import Source, kinds, make_of, number, source_of
 
 OK = "ok"
 _LOOK = 0.1
@@ -70,6 +70,8 @@ class Harvester(Service):
         default("parallel", 4, comment="Calendars that are read at the same time.", minimum=1, maximum=64)
         default("time_limit", 60.0, comment="Seconds after which a calendar is given up.", minimum=0.5, maximum=3600)
         default("memory_limit", 1024, comment="MB of memory that reading one calendar may take.", minimum=128)
+        for kind, make in kinds().items():
+            make(self.app.get_config(f"Services.{self.name}.{kind}"))
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:

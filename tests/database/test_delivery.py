@@ -475,7 +475,7 @@ class TestTheReport:
         data = bytearray(segment.read_bytes())
         data[len(data) // 2] ^= 0xFF
         segment.write_bytes(data)
-        shipper = Shipper(FrozenClock())
+        shipper = Shipper(FrozenClock(), journal_size=1 << 30)
         shipper.add(journal, open_database(database_url), LogSink())
         shipper.wake()
         report = shipper.stop(30)

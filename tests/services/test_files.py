@@ -331,6 +331,12 @@ class TestFilesStillBeingWritten:
         assert names(search) == []
         assert len(search.unsettled["session"][0].companions) == 1
 
+    def test_a_clock_far_ahead_does_not_keep_a_session_waiting(self, store: Path, find: str | None) -> None:
+        put(store / "a.emi", 10)
+        put(store / "a_1.ser", 365 * 86400)
+        search = find_files(store, [SESSION], settle=timedelta(seconds=60), now=self.NOW, find=find)
+        assert (names(search), search.unsettled["session"]) == (["a.emi"], ())
+
     def test_without_settle_every_file_is_settled(self, store: Path, find: str | None) -> None:
         put(store / "a", 99)
         assert names(find_files(store, [SESSION], now=self.NOW, find=find)) == ["a"]

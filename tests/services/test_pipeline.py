@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,7 @@ from NexusCore.clock import SYSTEM_CLOCK, to_ts
 from NexusCore.facility import Record, Records, Session, Sessions, State
 from NexusCore.facility.sessions import Client, EventType
 from NexusCore.storage import open_database
-from Services.Builder.sample import make_session
+from Services.Builder.sample import SampleSession, make_session
 from Services.Builder.validation import validate
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -99,11 +98,18 @@ def facility(database_url: str, tmp_path: Path) -> Facility:
     return one
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SampleSession]:
+    """Sample files, a corrupt one among them, and what there is to know of them."""
+    folder = tmp_path_factory.mktemp("sample")
+    return folder, make_session(folder, datetime(2026, 3, 4, 9, tzinfo=UTC), corrupt=True)
+
+
 @pytest.fixture
-def sample(facility: Facility) -> Iterator[Session]:
-    """A finished session with sample files, a corrupt one among them."""
-    made = make_session(facility.files, datetime(2026, 3, 4, 9, tzinfo=UTC), corrupt=True)
-    yield facility.session(made.start, made.end)
+def sample(facility: Facility, made: tuple[Path, SampleSession]) -> Session:
+    """A finished session with these files."""
+    shutil.copytree(made[0], facility.files, dirs_exist_ok=True)
+    return facility.session(made[1].start, made[1].end)
 
 
 def published_faults(document: bytes) -> list[str]:
@@ -137,24 +143,14 @@ class TestTheFirstRecord:
                 preview = Path(record.path).parent / one.findtext("nx:preview", namespaces=NX)
                 assert preview.read_bytes().startswith(b"\x89PNG")
                 assert preview.with_suffix(".json").exists()
-        facility.run("Services.Uploader", "--once")
-        assert facility.sessions.get(sample.identifier).state is State.COMPLETED
-
-    def test_valid_under_the_published_schema_too(self, facility: Facility, sample: Session) -> None:
-        facility.run("Services.Builder", "--once")
-        assert published_faults(Path(facility.record(sample).path).read_bytes()) == []
-
-    def test_one_generation_event_for_each_attempt(self, facility: Facility, sample: Session) -> None:
-        """001-16."""
-        facility.run("Services.Builder", "--once")
         kinds = [event.type for event in facility.sessions.events(sample)]
-        assert kinds == [EventType.START, EventType.END, EventType.RECORD_GENERATION]
-
-    def test_all_lines_of_a_session_carry_its_identifier(self, facility: Facility, sample: Session) -> None:
-        facility.run("Services.Builder", "--once")
+        assert kinds == [EventType.START, EventType.END, EventType.RECORD_GENERATION], "001-16: one for each attempt"
         with open_database(facility.url).reading() as reading:
             found = reading.all("SELECT message FROM log_record WHERE session = :one", one=sample.identifier)
-        assert any("activities" in message for (message,) in found)
+        assert any("5 activities" in message for (message,) in found), "all lines of a session carry its identifier"
+        facility.run("Services.Uploader", "--once")
+        assert facility.sessions.get(sample.identifier).state is State.COMPLETED
+        assert published_faults(document) == []
 
     def test_the_reservation_stands_in_the_record(self, facility: Facility, sample: Session) -> None:
         """001-19..21: who, why and when are taken from the calendar."""
@@ -201,7 +197,13 @@ class TestRealFiles:
         named = {one.text for one in etree.fromstring(document).findall(".//nx:dataset/nx:name", NX)}
         mains = {"0001.dm3"} & named  # none is invented
         assert not mains
-        for must in ("test_corrupted.dm3", "fei_emd_si.emd", "Hitachi_TM3030Plus.bcf", "3D_EELS_SI.dm4", "example1.msa"):
+        for must in (
+            "test_corrupted.dm3",
+            "fei_emd_si.emd",
+            "Hitachi_TM3030Plus.bcf",
+            "3D_EELS_SI.dm4",
+            "example1.msa",
+        ):
             assert must in named
 
 

@@ -104,8 +104,8 @@ class TestEveryKindIsDrawn:
     def test_text_is_set_in_lines(self):
         short, long = pages.page("one line", SIZE), pages.page("many\n" * 500, SIZE)
         assert short.width == long.width == SIZE
-        assert short.height < 80 < long.height <= SIZE
-        assert pages.page("", SIZE).height < 80
+        assert short.height < 120 < long.height <= SIZE
+        assert pages.page("", SIZE).height < 120
         assert pages.page("x" * 5000, SIZE).height <= SIZE
 
 
@@ -119,10 +119,10 @@ class TestContrast:
 
     def test_weak_reflections_are_seen_beside_the_beam(self):
         pattern = np.random.default_rng(1).uniform(0, 1, (100, 100))
-        pattern[50, 50], pattern[20, 20] = 1e6, 300
+        pattern[49:52, 49:52], pattern[20:23, 20:23] = 1e6, 300
         shown = greys.logarithmic(pattern)
         assert shown[50, 50] == 255
-        assert shown[20, 20] > 100 > np.median(shown)
+        assert shown[20, 20] > 60 > 10 * np.median(shown)
 
     def test_one_value_is_grey(self):
         assert (greys.linear(np.zeros((3, 3))) == 128).all()

@@ -30,7 +30,7 @@ def logarithmic(values: NDArray[Any]) -> Pixels:
     positive = np.clip(real - low, 0, None)
     # one grey level above the noise floor, so that the noise does not fill the lower half of the scale
     floor = max(float(np.percentile(positive[np.isfinite(positive)], 50)), float(np.nanmax(positive)) * 1e-5)
-    return _stretched(np.log1p(positive / floor), (1, 99.9))
+    return _stretched(np.log1p(positive / floor), (1, 99.99))
 
 
 def colours(values: NDArray[Any]) -> Pixels:

@@ -88,7 +88,8 @@ def _plot(
         axes.plot(positions, values, "o-", color=_LINE, markersize=4, linewidth=1)
     else:
         axes.plot(positions, values, color=_LINE, linewidth=0.9)
-    if axis.dimension == "energy" and values.size and np.nanmin(values) >= 0:
+    known = values[np.isfinite(values)]
+    if axis.dimension == "energy" and known.size and known.min() >= 0:
         axes.fill_between(positions, values, color=_FILL, linewidth=0)
         axes.set_ylim(0, _top(positions, values, axis))
     if values.size > 1:
@@ -103,7 +104,7 @@ def _plot(
 def _top(positions: NDArray[Any], values: NDArray[Any], axis: Axis) -> float | None:
     """Return where the ordinate of an X-ray spectrum ends: its noise peak at zero may run out of the picture."""
     signal = values[positions > _NOISE] if axis.unit == "keV" else values[:0]
-    highest = float(np.nanmax(signal)) if signal.size else 0.0
+    highest = float(np.max(signal, initial=0.0, where=np.isfinite(signal)))
     return 1.15 * highest if 0 < highest < 0.5 * float(np.nanmax(values)) else None
 
 

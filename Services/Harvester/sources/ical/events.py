@@ -6,6 +6,7 @@ the span. `RECURRENCE-ID` names an occurrence, wherever it was moved to, and sta
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 from collections import defaultdict
@@ -69,21 +70,24 @@ def bookings(
         try:
             found += _expanded(uid, events, instrument, start, end)
         except Exception as error:  # noqa: BLE001  strangers' text in a foreign reader; the complaint is recorded
-            complain(f"the event '{uid}' cannot be read: {_reason(events, error)}", uid)
+            known_as = uid if "UID" in events[0] else None  # a name made from the content changes with it
+            complain(f"the event '{uid}' cannot be read: {_reason(events, error)}", known_as)
         if len(found) > most:
             raise SourceFailed(where=where, reason=f"it has more than {most} bookings in the time asked for")
     return found
 
 
 def _events(content: bytes, where: str) -> list[icalendar.Event]:
+    content = content.removeprefix(codecs.BOM_UTF8)
+    begun = len(_BEGIN.findall(content))
+    if not begun:
+        raise SourceFailed(where=where, reason="what is there is no iCalendar")
     try:
         calendars = icalendar.Calendar.from_ical(content, multiple=True)
     except Exception as error:  # noqa: BLE001  a foreign reader, with many ways to stumble
-        raise SourceFailed(where=where, reason=f"it is no iCalendar ({_short(str(error), 100)})") from None
-    whole = sum(calendar.name == "VCALENDAR" for calendar in calendars)
-    if not whole or whole < len(_BEGIN.findall(content)):
-        reason = "it breaks off in the middle" if _BEGIN.search(content) else "it is no iCalendar"
-        raise SourceFailed(where=where, reason=reason)
+        raise SourceFailed(where=where, reason=f"it is damaged ({_line(error, 150)})") from None
+    if sum(calendar.name == "VCALENDAR" for calendar in calendars) < begun:
+        raise SourceFailed(where=where, reason="it breaks off in the middle")
     return [event for calendar in calendars for event in calendar.events]
 
 

@@ -1,0 +1,126 @@
+"""Kinds of destination: every folder here is one, the modules beside them are what the kinds share.
+
+A kind's ``__init__.py`` has ``make(config, home) -> Destination``, which declares its settings (``config`` is the folder
+`Services.Uploader.<kind>` of the configuration, ``home`` is `NEXUSCORE_HOME`) and returns the destination as they are
+now; it imports nothing heavy. Adding one touches no other file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+from NexusCore.config import NamedConfiguration
+from NexusCore.config.store import near_miss
+from NexusCore.errors import EXIT_REFUSED, NexusError
+from NexusCore.facility import Record
+
+
+class NotTaken(NexusError):
+    """{destination} did not take the record '{title}': {reason}."""
+
+
+class NoSuchDestination(NexusError):
+    """Services.Uploader.destinations names '{name}', which is no kind of destination; there are: {known}.{hint}"""  # noqa: D400
+
+    exit_code = EXIT_REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a destination says of a record that it has."""
+
+    destination: str
+    remote_id: str
+    """What it calls the record; at most 255 characters."""
+    url: str | None = None
+    remark: str | None = None
+    """A sentence for the log: what was special about it."""
+
+
+class Destination(Protocol):
+    """Where finished records go. `put` is idempotent: the same record twice leaves one copy."""
+
+    @property
+    def name(self) -> str:
+        """The kind, as in `Services.Uploader.destinations`."""
+        ...
+
+    def check(self) -> list[str]:
+        """Return what stands in the way of every record, in sentences; changes nothing."""
+        ...
+
+    def put(self, record: Record) -> Receipt:
+        """Store a record and what belongs to it; an older version of the same session's record is replaced.
+
+        It may be broken off at any point, and is then called again.
+
+        Raises
+        ------
+        NexusError
+            With a sentence, if it isn't there afterwards.
+        """
+        ...
+
+    def fetch(self, receipt: Receipt) -> bytes:
+        """Return the record's XML as the destination has it."""
+        ...
+
+
+class Nowhere:
+    """Keeps nothing but the last record's content; for tests of the uploader itself."""
+
+    name = "nowhere"
+
+    def __init__(self) -> None:
+        self._content = b""
+
+    def check(self) -> list[str]:
+        """Find nothing in the way."""
+        return []
+
+    def put(self, record: Record) -> Receipt:
+        """Pretend to store a record."""
+        self._content = Path(record.path).read_bytes()
+        return Receipt(destination=self.name, remote_id=record.sha256)
+
+    def fetch(self, receipt: Receipt) -> bytes:
+        """Return what was put last."""
+        return self._content
+
+
+Make = Callable[[NamedConfiguration, Path], Destination]
+
+
+@cache
+def kinds() -> Mapping[str, Make]:
+    """Return what makes each kind of destination."""
+    found = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
+    return {name: importlib.import_module(f"{__name__}.{name}").make for name in found}
+
+
+def make_of(name: str) -> Make:
+    """Return what makes the destination of a name.
+
+    Raises
+    ------
+    NoSuchDestination
+        If there is no such kind.
+    """
+    known = kinds()
+    if name not in known:
+        raise NoSuchDestination(name=name, known=", ".join(known), hint=near_miss(name, known))
+    return known[name]
+
+
+def files_of(xml: Path) -> Path:
+    """Return the folder beside a record's XML that holds its previews and metadata; it need not exist.
+
+    The XML names them relative to its own folder, so a copy keeps their places.
+    """
+    return xml.with_suffix(".files")

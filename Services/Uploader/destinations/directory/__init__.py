@@ -1,0 +1,17 @@
+"""A folder: on this machine, or a share that is mounted there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from NexusCore.config import NamedConfiguration
+from Services.Uploader.destinations.directory.destination import Directory
+
+
+def make(config: NamedConfiguration, home: Path) -> Directory:
+    """Return the destination with the settings it has now; those that are missing get their defaults."""
+    default = home.absolute() / "uploaded"
+    config.set_default("path", str(default), comment="Folder that finished records are copied to.")
+    path = Path(str(config["path"] or default)).expanduser().absolute()
+    # Another folder has to be there: a share that isn't mounted must not be taken for an empty one.
+    return Directory(path, may_create=path == default)

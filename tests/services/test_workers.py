@@ -1,0 +1,260 @@
+"""The pool of processes that read files: one bad file costs one dataset, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from Services.Builder.workers import Job, Workers, WorkersUnavailable, unknown
+
+PROJECT = Path(__file__).resolve().parents[2]
+SECONDS = 30
+"""A wait in these tests ends at the latest after this long, with a failure."""
+
+FUNCTIONS = '''
+"""What the children of these tests do with a job: what its path says."""
+import os, re, signal, time
+from Services.Builder.workers import unknown
+
+def work(job):
+    name = job.path.name
+    if name.startswith("good"):
+        yield unknown(job, f"pid {os.getpid()}")
+    elif name == "interrupted":
+        os.kill(os.getpid(), signal.SIGINT)
+        yield unknown(job, f"pid {os.getpid()}")
+    elif name == "crash":
+        os.abort()
+    elif name == "leave":
+        os._exit(3)
+    elif name == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif name == "hang":
+        if job.preview:
+            job.preview.write_text(str(os.getpid()))
+        re.match(r"(a+)+$", "a" * 80 + "b")  # in C, holding the interpreter
+    elif name == "eat":
+        bytearray(1 << 33)
+    elif name == "grow":
+        kept = bytearray(400 << 20)
+        yield unknown(job, f"pid {os.getpid()}, {len(kept)} bytes")
+    elif name == "raise":
+        raise ValueError("a bug")
+    elif name == "metadata, then crash":
+        yield unknown(job, "the metadata")
+        os.abort()
+    elif name == "chatter":
+        print("noise"); os.write(1, b"noise"); os.write(2, b"noise")
+        yield unknown(job, "said")
+'''
+
+
+@pytest.fixture
+def jobs_module(tmp_path, monkeypatch):
+    """Make the functions above importable, here and in the children."""
+    (tmp_path / "jobs_of_test_workers.py").write_text(FUNCTIONS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "jobs_of_test_workers:work"
+
+
+@pytest.fixture
+def pool(jobs_module):
+    """Return a maker of pools that work on those functions; all are closed in the end."""
+    made: list[Workers] = []
+
+    def make(count: int = 1, seconds: float = SECONDS, memory: int = 1024) -> Workers:
+        made.append(Workers(count, seconds, memory, jobs_module))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+    assert children() == set(), "no process is left, not even as a zombie"
+
+
+def children() -> set[int]:
+    """Return the processes that this one has started and not reaped."""
+    listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return {int(pid) for pid in listed.split()}
+
+
+def said(extractions) -> list[str]:
+    return [one.warnings[-1] for one in extractions]
+
+
+def jobs(*names: str) -> list[Job]:
+    return [Job(Path("/files") / name) for name in names]
+
+
+def gone(pid: int) -> bool:
+    """Tell whether a process has ended (an orphan may stay a zombie until init reaps it)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def wait_for(condition, what: str):
+    """Wait until a condition is true, for a bounded time; return its value."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not happen within {SECONDS} s")
+
+
+class TestABadFileCostsOnlyItself:
+    """001-48, 001-50: a crash, a hang and a flood of memory each end one process and one dataset."""
+
+    @pytest.mark.parametrize(
+        ("name", "sentence"),
+        [
+            ("crash", "Reading the file crashed the program that does it (SIGABRT)."),
+            ("leave", "Reading the file crashed the program that does it (exit code 3)."),
+            ("killed", "Reading the file was ended by the system, usually for lack of memory."),
+            ("eat", "Reading the file takes more memory than one file is allowed."),
+            ("raise", "Reading the file failed (ValueError)."),
+        ],
+    )
+    def test_the_next_file_is_read(self, pool, name, sentence):
+        found = list(pool().extract_all(jobs("good 1", name, "good 2")))
+        assert [one.path.name for one in found] == ["good 1", name, "good 2"]
+        assert found[1].warnings == (sentence,)
+        assert (found[1].dataset_type, found[1].data_type, found[1].format) == ("Unknown", "Unknown", "unknown")
+        assert said(found)[2].startswith("pid ")
+
+    def test_a_file_that_hangs_is_given_up(self, pool):
+        found = list(pool(seconds=0.3).extract_all(jobs("hang", "good")))
+        assert said(found)[0] == "Reading the file took longer than 0.3 s and was given up."
+        assert said(found)[1].startswith("pid ")
+
+    def test_metadata_survive_a_preview_that_crashes(self, pool):
+        (found,) = pool().extract_all(jobs("metadata, then crash"))
+        assert found.warnings == (
+            "the metadata",
+            "There is no preview: drawing it crashed the program that does it (SIGABRT).",
+        )
+
+    def test_a_slow_file_does_not_hold_up_the_others(self, pool):
+        found = list(pool(count=2, seconds=3).extract_all(jobs("hang", *(f"good {number}" for number in range(10)))))
+        assert [one.path.name for one in found][-1] == "hang"
+        assert len(found) == 11
+
+    def test_what_a_reader_prints_stays_in_its_process(self, pool, capfd):
+        assert said(pool().extract_all(jobs("chatter"))) == ["said"]
+        assert capfd.readouterr() == ("", "")
+
+
+class TestProcessesAreKept:
+    """Starting one takes longer than reading ten files."""
+
+    def test_for_the_next_file_and_the_next_session(self, pool):
+        workers = pool()
+        first, second = said(workers.extract_all(jobs("good", "good")))
+        (third,) = said(workers.extract_all(jobs("good")))
+        assert first == second == third
+
+    def test_one_that_used_much_memory_is_replaced(self, pool):
+        workers = pool(memory=512)
+        grown, after = said(workers.extract_all(jobs("grow", "good")))
+        assert grown.split(",")[0] != after
+
+    def test_one_that_was_ended_meanwhile_is_replaced(self, pool):
+        workers = pool()
+        (before,) = said(workers.extract_all(jobs("good")))
+        pid = int(before.split()[1])
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: gone(pid), "the end of the process")
+        (after,) = said(workers.extract_all(jobs("good")))
+        assert after.startswith("pid ") and after != before
+
+    def test_no_more_are_started_than_there_are_files(self, pool):
+        list(pool(count=8).extract_all(jobs("good")))
+        assert len(children()) == 1
+
+    def test_nothing_to_do_starts_nothing(self, pool):
+        assert list(pool().extract_all([])) == []
+        assert children() == set()
+
+
+class TestStoppingIsPrompt:
+    """A service that is told to stop does not wait for a file."""
+
+    def test_stop_ends_the_processes(self, pool, tmp_path):
+        marks = [tmp_path / "one", tmp_path / "two"]
+        work = [Job(Path("/files/hang"), preview=mark) for mark in marks]
+        done = list(pool(count=2).extract_all(work, lambda: all(mark.exists() and mark.read_text() for mark in marks)))
+        assert done == []
+        assert children() == set()
+
+    def test_stopped_before_it_begins(self, pool):
+        assert list(pool().extract_all(jobs("good"), lambda: True)) == []
+
+    def test_an_abandoned_run_leaves_no_answer_for_the_next(self, pool):
+        workers = pool(count=2)
+        running = workers.extract_all(jobs("good 1", "hang"))
+        next(running)
+        running.close()
+        found = list(workers.extract_all(jobs("good 2")))
+        assert [one.path.name for one in found] == ["good 2"]
+
+    def test_ctrl_c_is_the_parents_business(self, pool):
+        assert said(pool().extract_all(jobs("interrupted")))[0].startswith("pid ")
+
+    def test_children_die_with_a_parent_that_is_killed(self, jobs_module, tmp_path):
+        mark = tmp_path / "hanging"
+        code = (
+            "from pathlib import Path; from Services.Builder.workers import Job, Workers\n"
+            f"list(Workers(1, 300, 1024, {jobs_module!r}).extract_all([Job(Path('/files/hang'), Path({str(mark)!r}))]))"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(PROJECT)])}
+        parent = subprocess.Popen([sys.executable, "-c", code], env=environment)
+        try:
+            pid = int(wait_for(lambda: mark.exists() and mark.read_text(), "the start of the job"))
+        finally:
+            parent.kill()
+            parent.wait(SECONDS)
+        wait_for(lambda: gone(pid), "the end of the child")
+
+
+class TestWhatCannotStartSaysSo:
+    """A broken installation is an error of the service, not of every file."""
+
+    def test_a_function_that_is_not_there(self):
+        with (
+            Workers(function="no_such_module:work") as workers,
+            pytest.raises(WorkersUnavailable, match="no_such_module"),
+        ):
+            list(workers.extract_all(jobs("good")))
+        assert children() == set()
+
+    def test_importing_the_pool_is_light(self):
+        code = (
+            "import sys, Services.Builder.workers\n"
+            "print(sorted({'numpy', 'rsciio', 'matplotlib', 'PIL', 'dask', 'h5py'} & set(sys.modules)))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=SECONDS
+        )
+        assert done.stdout == "[]\n"
+
+
+class TestRealWork:
+    """The pool's own function extracts files."""
+
+    def test_a_file_and_a_broken_one(self, tmp_path):
+        (tmp_path / "notes.txt").write_text("grid 3")
+        (tmp_path / "a.dm3").write_bytes(b"\0\0\0\3")
+        work = [Job(tmp_path / name, tmp_path / f"{name}.png") for name in ("notes.txt", "a.dm3")]
+        with Workers(1) as workers:
+            notes, broken = workers.extract_all(work)
+        assert (notes.dataset_type, notes.preview) == ("Notes", tmp_path / "notes.txt.png")
+        assert "ends too early" in broken.warnings[0]
+        assert unknown(work[1], "x").path == broken.path
