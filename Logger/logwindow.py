@@ -33,7 +33,8 @@ class LogWindow(tkinter.Toplevel):
         body.pack(fill="both", expand=True)
         whom = f"to {support}" if support else "to the staff of your facility"
         words = f"If this window opened by itself, please press “Copy” and send the text {whom}."
-        ttk.Label(body, text=words, wraplength=look.px(430), style="Small.TLabel").pack(anchor="w")
+        width = self._place(root, look)
+        ttk.Label(body, text=words, wraplength=width - look.px(36), style="Small.TLabel").pack(anchor="w")
         foot = ttk.Frame(body)
         foot.pack(side="bottom", fill="x", pady=(look.px(8), 0))
         self.copied = ttk.Button(foot, text="Copy", underline=0, style="Small.TButton", command=self.copy)
@@ -52,7 +53,6 @@ class LogWindow(tkinter.Toplevel):
             self.bind(keys, lambda _event: self.destroy())
         for keys in ("<Alt-c>", "<Alt-C>"):
             self.bind(keys, lambda _event: self.copy())
-        self._place(root, look)
         self.refresh()
 
     def refresh(self) -> None:
@@ -72,17 +72,19 @@ class LogWindow(tkinter.Toplevel):
         self.clipboard_append(self._log.text())
         self.copied.configure(text="Copied")
 
-    def _place(self, root: tkinter.Tk, look: Look) -> None:
-        """Stand beside the main window where there is room, else below its headline."""
+    def _place(self, root: tkinter.Tk, look: Look) -> int:
+        """Stand beside the main window where there is room, else below its headline; return the width."""
         gap = look.px(12)
         beside = root.winfo_rootx() + root.winfo_width() + gap
         room = self.winfo_screenwidth() - beside - gap
         if room >= look.px(300):
-            self.geometry(f"{min(room, look.px(460))}x{root.winfo_height()}+{beside}+{root.winfo_y()}")
-            return
+            width = min(room, look.px(460))
+            self.geometry(f"{width}x{root.winfo_height()}+{beside}+{root.winfo_y()}")
+            return width
         width = min(look.px(460), self.winfo_screenwidth() - 2 * gap)
         height = look.px(190)
         left = (self.winfo_screenwidth() - width) // 2
         below = root.winfo_rooty() + root.winfo_height() - look.px(60)
         top = min(below, self.winfo_screenheight() - height - look.px(40))
         self.geometry(f"{width}x{height}+{left}+{top}")
+        return width

@@ -6,7 +6,7 @@ import tkinter
 from tkinter import ttk
 
 from Logger.look import WIDTH, Look, centre
-from Logger.pages import MARGIN
+from Logger.pages import MARGIN, ROOM
 
 
 def tell(root: tkinter.Tk, sentence: str) -> None:
@@ -16,8 +16,7 @@ def tell(root: tkinter.Tk, sentence: str) -> None:
     root.resizable(False, False)
     body = ttk.Frame(root, padding=look.px(MARGIN))
     body.pack(fill="both", expand=True)
-    room = look.px(WIDTH - 2 * MARGIN)
-    ttk.Label(body, text=sentence, font=look.font(16), wraplength=room, justify="left").pack(anchor="w")
+    ttk.Label(body, text=sentence, font=look.font(16), wraplength=look.px(ROOM), justify="left").pack(anchor="w")
     button = ttk.Button(body, text="Close", style="Accent.TButton", command=root.quit)
     button.pack(side="bottom", fill="x", pady=(look.px(20), 0))
     button.focus_set()

@@ -12,6 +12,8 @@ from Logger.look import WIDTH, Look
 
 MARGIN = 28
 """Points around a page."""
+ROOM = WIDTH - 2 * MARGIN - 4
+"""Points that a line of text may take; a little is left for the rounding of fonts."""
 Command = Callable[[], object]
 
 
@@ -36,7 +38,7 @@ class Page(ttk.Frame):
 
     def text(self, words: str, style: str = "TLabel", gap: float = 0) -> ttk.Label:
         """Add a text below the others, `gap` points from them."""
-        label = ttk.Label(self, text=words, style=style, wraplength=self.look.px(WIDTH - 2 * MARGIN), justify="left")
+        label = ttk.Label(self, text=words, style=style, wraplength=self.look.px(ROOM), justify="left")
         label.pack(anchor="w", pady=(self.look.px(gap), 0))
         return label
 
@@ -51,8 +53,7 @@ class Page(ttk.Frame):
 
     def name(self, words: str, gap: float = 6) -> None:
         """Add the name of the instrument, large unless it is long."""
-        room = self.look.px(WIDTH - 2 * MARGIN)
-        fits = self.look.font(30, bold=True).measure(words) <= room
+        fits = self.look.font(30, bold=True).measure(words) <= self.look.px(ROOM)
         self.text(words, "Name.TLabel" if fits else "LongName.TLabel", gap)
 
 

@@ -159,16 +159,17 @@ class App:
         Report
             How many records were delivered, left in the journal, dropped.
         """
+        deadline = self.clock.monotonic() + seconds
         self.stop_event.set()
         with self._lock:
             live, self._live = self._live, None
             logs, self._logs = self._logs, None
             destinations, self._destinations = self._destinations, None
         if live is not None:
-            live.close()
+            live.close(seconds / 4)
         if destinations is not None:
             destinations.close()
-        report = self._shipper.stop(seconds)
+        report = self._shipper.stop(max(0.0, deadline - self.clock.monotonic()))
         if logs is not None:
             logs.close()
         for database in self._databases.values():
@@ -231,6 +232,11 @@ def get_status(channel: str) -> StatusHolder:
 def get_log(name: str, prefix: Prefix | None = None) -> Log:
     """Return a logger; see `App.get_log`."""
     return app().get_log(name, prefix)
+
+
+def route_log(name: str, level: int = 0) -> None:
+    """Store what a library logs, too: the records of its logger `name` and of those below it, from `level` on."""
+    app().logs.route(name, level)
 
 
 def shutdown(seconds: float = SHUTDOWN_SECONDS) -> Report:

@@ -121,7 +121,7 @@ class Service(ABC):
         finally:
             with contextlib.suppress(NexusError):
                 self.close()
-            self._state.set_value("stopped")
+            self.status.new("state", "stopped")  # this one does not go stale
             self.log.info("%s ends", self.name)
         return code
 

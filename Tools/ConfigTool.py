@@ -76,7 +76,7 @@ def parser() -> Arguments:
         "tells more of a command.",
     )
     _add_common(made, None)
-    commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands", prog=NAME)
     completion.attach(commands, completion.assignments)
     for name, command in COMMANDS.items():
         listed: dict[str, Any] = {} if name in made.hidden else {"help": command.help}
@@ -167,10 +167,10 @@ def look(arguments: Namespace, screen: Screen) -> int:
     commands = [name for name in COMMANDS if name not in ConfigArguments.hidden]
     word = arguments.words[0].rstrip(".")
     if len(arguments.words) > 1:
-        hint = did_you_mean(word, commands)
+        mistake = f"There is no command '{word}'.{did_you_mean(word, commands)}"
         if arguments.words[1].startswith("="):
-            hint = " Write PATH=VALUE without blanks around the sign."
-        raise WrongUse(mistake=f"There is no command '{word}'.{hint}", tool=NAME)
+            mistake = f"Write it without blanks: {word}=VALUE."
+        raise WrongUse(mistake=mistake, tool=NAME)
     configuration = open_configuration(arguments.version)
     everything = configuration.everything()
     found = configuration.below(word) or [one for path, one in everything.items() if word.lower() in path.lower()]
@@ -330,7 +330,7 @@ COMMANDS = {
         rollback,
         "make parameters or folders what they were at a revision",
         (
-            Word("revision", "REVISION", "its number; history shows it", type=int),
+            Word("revision", "REVISION", "its number; history shows it", type=count),
             _PATH._replace(name="paths", nargs="+"),
         ),
     ),

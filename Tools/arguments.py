@@ -88,9 +88,9 @@ def did_you_mean(text: str, known: Iterable[str]) -> str:
 
 
 def count(text: str) -> int:
-    """Return a number of lines; for `add_argument(type=...)`."""
+    """Return a whole number that is not negative; for `add_argument(type=...)`."""
     if not re.fullmatch(r"\d{1,9}", text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of lines")
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number")
     return int(text)
 
 
@@ -102,9 +102,7 @@ def level(text: str) -> int:
         return int(text)
     known = {name: number for name, number in logging.getLevelNamesMapping().items() if number}
     if text.upper() not in known:
-        names = "debug, info, warning, error and critical"
         hint = did_you_mean(text.lower(), (name.lower() for name in known))
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is no level; there are {names}, or numbers{'.' if hint else ''}{hint}"
-        )
+        mistake = f"'{text}' is no level, such as debug, info, warning, error, critical or a number"
+        raise argparse.ArgumentTypeError(f"{mistake}.{hint}" if hint else mistake)
     return known[text.upper()]

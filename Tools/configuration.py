@@ -20,7 +20,7 @@ INSTRUMENTS = "Instruments."
 
 
 class IsFolder(NexusError):
-    """'{path}' is a folder. List what is in it with: ConfigTool list {path}"""
+    """'{path}' is a folder; ConfigTool list {path} shows what is in it."""
 
 
 @dataclass(frozen=True, slots=True)

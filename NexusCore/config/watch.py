@@ -151,11 +151,11 @@ class LiveConfiguration:
                 self._callbacks.pop(tree.version_id, None)
 
     def close(self, seconds: float = 2.0) -> None:
-        """Stop watching; callbacks that are due are still called, for at most `seconds`."""
+        """Stop watching; callbacks that are due are still called. Takes at most `seconds`."""
         self._stop.set()
         if self._thread is not None and self._pid == os.getpid():
-            self._thread.join(seconds)
-        self._dispatcher.close(seconds)
+            self._thread.join(seconds / 2)
+        self._dispatcher.close(seconds / 2)
 
     def _load(self, version: str) -> Tree:
         try:

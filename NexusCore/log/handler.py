@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -15,6 +16,8 @@ import msgspec
 from NexusCore.log.record import SESSION, message_of, traceback_of
 
 Prefix = str | Callable[[], str]
+
+_LARGEST = 2**31 - 1
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -31,22 +34,31 @@ class PrefixedLog(Log):
 
     Parameters
     ----------
-    name
-        As for `logging.Logger`.
+    log
+        The logger of that name: its level, filters and handlers hold here too.
     prefix
         The text, or a function that returns it.
     """
 
-    def __init__(self, name: str, prefix: Prefix) -> None:
-        super().__init__(name)
+    def __init__(self, log: Log, prefix: Prefix) -> None:
+        super().__init__(log.name)
         self.prefix = prefix
+        self.parent, self.manager = log, log.manager
+        self._log_of_name = log
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  the standard library's name
+        """Tell whether a level is logged; asked anew each time, since the manager does not know this logger."""
+        return super().isEnabledFor(level) if self.level else self._log_of_name.isEnabledFor(level)
 
     def makeRecord(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: N802  the standard library's name
         """Make the record, with the logger's prefix before the message."""
         record = super().makeRecord(*args, **kwargs)
-        prefix = self.prefix() if callable(self.prefix) else self.prefix
-        # With arguments the message is a format, in which a % of the prefix would be read as a placeholder.
-        record.msg = (prefix.replace("%", "%%") if record.args else prefix) + str(record.msg)
+        try:
+            prefix = self.prefix() if callable(self.prefix) else self.prefix
+            # With arguments the message is a format, in which a % of the prefix would be read as a placeholder.
+            record.msg = (prefix.replace("%", "%%") if record.args else prefix) + str(record.msg)
+        except Exception:  # noqa: BLE001  prefix and message are a stranger's code, and a log call must not raise
+            record.exc_info = record.exc_info or sys.exc_info()  # the record tells, in the place of a traceback
         return record
 
 
@@ -94,13 +106,18 @@ class JournalHandler(logging.Handler):
         )
         try:
             payload = _encode(fields)
-        except UnicodeEncodeError:  # lone surrogates, as in file names of unknown encoding
-            payload = _encode(tuple(_escaped(field) if isinstance(field, str) else field for field in fields))
+        except (UnicodeEncodeError, OverflowError, TypeError):  # such as file names of unknown encoding
+            payload = _encode(tuple(_plain(field) for field in fields))
         self._append(payload)
 
 
-def _escaped(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def _plain(field: object) -> object:
+    """Return a field so that it can be stored: lone surrogates escaped, numbers within 32 bits, text as text."""
+    if field is None:
+        return None
+    if isinstance(field, int):
+        return max(-_LARGEST, min(field, _LARGEST))
+    return str(field).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Logs:
@@ -125,9 +142,7 @@ class Logs:
         """Return the logger of a name; with a prefix, one whose messages begin with it."""
         log = self._manager.getLogger(name)
         if prefix is not None:
-            prefixed = PrefixedLog(name, prefix)
-            prefixed.parent, prefixed.manager = self.root, self._manager
-            return prefixed
+            return PrefixedLog(cast(Log, log), prefix)
         return cast(Log, log)  # the manager makes them of our class
 
     def route(self, name: str, level: int = logging.NOTSET) -> None:

@@ -63,15 +63,25 @@ def message_of(record: logging.LogRecord) -> str:
         try:
             message = f"{record.msg} (arguments {record.args!r} do not fit: {error})"
         except Exception:  # noqa: BLE001  nor may their repr
-            message = f"{record.msg!s:.1000} (its arguments cannot be shown)"
+            message = _shown(record.msg)
     return message if len(message) <= LONGEST else cut(message)
+
+
+def _shown(message: object) -> str:
+    try:
+        return f"{message!s:.1000} (its arguments cannot be shown)"
+    except Exception:  # noqa: BLE001  the message is a stranger's object too
+        return f"(a message of type {type(message).__name__} that cannot be shown)"
 
 
 def traceback_of(record: logging.LogRecord) -> str | None:
     """Return a record's traceback and stack, or None."""
     parts = []
     if record.exc_info and record.exc_info[0] is not None:
-        parts.append("".join(traceback.format_exception(*record.exc_info)).rstrip())
+        try:
+            parts.append("".join(traceback.format_exception(*record.exc_info)).rstrip())
+        except Exception as error:  # noqa: BLE001  what was given as an exception may be anything
+            parts.append(f"(the exception cannot be shown: {error!r})")
     elif record.exc_text:
         parts.append(record.exc_text)
     if record.stack_info:

@@ -168,4 +168,4 @@ def _name(name: str) -> str:
     # A database may take names that differ in outer spaces only for one; and it takes no halves of characters.
     if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH or name != name.strip() or _SURROGATE.search(name):
         raise StatusException(reason=f"{name!r} is no name; it takes 1 to {NAME_LENGTH} characters, no spaces around")
-    return str(name)
+    return str.__str__(name)  # plain text, also of a member of an Enum
