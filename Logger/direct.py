@@ -129,8 +129,8 @@ class DirectBook:
         return Client(_user(), self._host, self._local_zone(), self._ahead)
 
     def _local_zone(self) -> str:
-        """Return the offset of this computer's local time, as in ``+01:00``."""
-        return to_datetime(self._clock.now()).astimezone().isoformat()[-6:]
+        """Return the offset of this computer's local time, as in ``+0100``."""
+        return to_datetime(self._clock.now()).astimezone().strftime("%z")
 
     def _as_seen_here(self, session: Session) -> OpenSession:
         since = to_datetime(session.start_ts + (self._ahead or 0)).astimezone()

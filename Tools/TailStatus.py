@@ -21,7 +21,7 @@ if not __package__:
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from Tools import completion
 from Tools.arguments import Arguments, did_you_mean
-from Tools.terminal import Screen, run_tool
+from Tools.terminal import Screen, one_line, run_tool
 
 if TYPE_CHECKING:
     from NexusCore.status.store import StatusSample
@@ -88,7 +88,6 @@ def is_stale(sample: StatusSample, now: int) -> bool:
 
 def _follow(database: Database, arguments: Namespace, screen: Screen) -> int:
     from NexusCore.clock import SYSTEM_CLOCK
-    from NexusCore.log.record import printable
     from NexusCore.status.store import arriving, short_line
     from NexusCore.tail import Tail
     from Tools.following import follow
@@ -103,7 +102,7 @@ def _follow(database: Database, arguments: Namespace, screen: Screen) -> int:
         if arguments.json:
             _show_json(sample, SYSTEM_CLOCK.now(), screen)
         else:
-            screen.show(printable(short_line(sample)).replace("\n", "\\n"))
+            screen.show(one_line(short_line(sample)))
     return EXIT_OK
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -45,6 +46,12 @@ class Arguments(argparse.ArgumentParser):
         width = max((len(command) for command, _ in self._examples), default=0)
         lines = [f"  {command.ljust(width)}   {what}" for command, what in self._examples]
         return "\n".join(["Examples:", *lines, "", super().format_help()]) if lines else super().format_help()
+
+    def print_help(self, file: Any = None) -> None:
+        """Write the help; unlike `argparse`, tell when it cannot be written."""
+        out = file or sys.stdout
+        if out is not None:
+            out.write(self.format_help())
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse the arguments; a mistake in an option is told before a missing command."""

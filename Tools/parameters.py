@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from NexusCore.config.parameter import FOLDER, MASK, Limits, decode
 from NexusCore.config.store import Change
-from NexusCore.log.record import printable
 from Tools.moments import rfc3339
-from Tools.terminal import Screen
+from Tools.terminal import Screen, one_line
 
 WIDEST_PATH, WIDEST_VALUE = 60, 32
 """Columns up to which the parts of a listing are aligned; one long text is not to push all others away."""
@@ -30,7 +29,7 @@ def on_a_line(change: Change | None) -> str:
     """Return a parameter's value as text that stays on its line; ``''`` for an empty text."""
     if change is None or change.value is None:
         return ""
-    return printable(shown(change)).replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t") or "''"
+    return one_line(shown(change)) or "''"
 
 
 def described(change: Change, version: str) -> dict[str, object]:
@@ -59,7 +58,7 @@ def lines(changes: Sequence[Change], screen: Screen) -> Iterator[str]:
         middle = " " * (value_width + 3)
         if one.datatype != FOLDER:
             middle = f" = {screen.paint(value, 'cyan')}{' ' * (value_width - len(value))}"
-        comment = screen.paint(f"  # {printable(one.comment).replace(chr(10), ' ')}", "green") if one.comment else ""
+        comment = screen.paint(f"  # {one_line(one.comment)}", "green") if one.comment else ""
         yield f"{path}{middle}  {kind}{comment}".rstrip()
 
 

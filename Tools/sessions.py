@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from NexusCore.facility.records import Record, Upload
 from NexusCore.facility.sessions import Event, Session
-from NexusCore.log.record import printable
 from Tools.moments import local, rfc3339, span
-from Tools.terminal import Screen
+from Tools.terminal import Screen, one_line
 
 
 def rows(sessions: Sequence[Session]) -> Iterator[tuple[str, ...]]:
@@ -73,14 +72,12 @@ def report(
 ) -> Iterator[str]:
     """Yield the lines that tell a person all that is known of a session."""
     for name, text in _facts(session, record, uploads):
-        lines = printable(text).split("\n")
-        yield f"{screen.paint(name.ljust(11), 'dim')}{lines[0]}"
-        yield from (" " * 11 + line for line in lines[1:])
+        yield f"{screen.paint(name.ljust(11), 'dim')}{one_line(text)}"
     yield ""
     yield screen.paint("events", "dim")
     width = max((len(one.type) for one in events), default=0)
     for one in events:
-        detail = f"   {printable(one.detail).replace(chr(10), ' ')}" if one.detail else ""
+        detail = f"   {one_line(one.detail)}" if one.detail else ""
         yield f"  {local(one.ts)}  {one.type.ljust(width)}  {one.user}@{one.host}{detail}"
 
 

@@ -20,6 +20,7 @@ from io import TextIOWrapper
 from typing import TextIO
 
 from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, NexusError
+from Tools import interruption
 
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
@@ -90,7 +91,7 @@ class Screen:
         marks
             Cells to be seen at once, each with its style.
         """
-        cells = [[_one_line(cell) for cell in row] for row in rows]
+        cells = [[one_line(cell) for cell in row] for row in rows]
         if self.terminal:
             self._drawn(headers, cells, marks)
             return
@@ -128,8 +129,10 @@ class Screen:
                 os.close(nowhere)
 
 
-def _one_line(text: str) -> str:
-    """Return `text` so that it cannot command a terminal, nor break a row of a table."""
+def one_line(text: str) -> str:
+    """Return `text` so that it stays on its line and cannot command a terminal."""
+    if text.isprintable():
+        return text
     from NexusCore.log.record import printable
 
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
@@ -156,7 +159,8 @@ def run_tool(
     """
     screen = Screen(name, sys.stdout, sys.stderr)
     try:
-        code = _run(parser, run, argv, screen)
+        with interruption.at_once():
+            code = _run(parser, run, argv, screen)
         screen.flush()
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED

@@ -34,9 +34,11 @@ def settings_of(main: str, home: Path, *, status: str | None = None, log: str | 
     )
 
 
-def app_on(main: str, home: Path, clock: Clock = SYSTEM_CLOCK, **others: str) -> App:
+def app_on(
+    main: str, home: Path, clock: Clock = SYSTEM_CLOCK, *, status: str | None = None, log: str | None = None
+) -> App:
     """Return an application on databases by URL."""
-    return App(settings_of(main, home, **others), clock, tool="test")
+    return App(settings_of(main, home, status=status, log=log), clock, tool="test")
 
 
 def environment_of(main: str, home: Path, **more: str) -> dict[str, str]:
@@ -120,7 +122,7 @@ def samples(url: str, channel: str) -> list[tuple[str, str]]:
     """Return the stored names and values of a status channel, in order of arrival."""
     sql = """SELECT i.name, s.value FROM status_sample s JOIN status_item i ON i.id = s.item_id
                JOIN status_channel c ON c.id = i.channel_id WHERE c.name = :name ORDER BY s.id"""
-    return rows(url, sql, name=channel)  # type: ignore[return-value]
+    return [(str(item), str(value)) for item, value in rows(url, sql, name=channel)]
 
 
 def journals(home: Path) -> list[Path]:
@@ -128,13 +130,53 @@ def journals(home: Path) -> list[Path]:
     return sorted(home.glob("journal/*/*.lock"))
 
 
-def adopt(main: str, home: Path, **others: str) -> None:
+def adopt(main: str, home: Path, *, log: str | None = None) -> None:
     """Have a new application on this home deliver the journals that dead processes left."""
     left = set(journals(home))
-    app = app_on(main, home, **others)
+    app = app_on(main, home, log=log)
     app.get_log("adopter").info("here")
     app.get_status("adopter")["state"] = "here"
     try:
         eventually(lambda: not left.intersection(journals(home)), f"the journals {left} are adopted")
     finally:
         app.shutdown(LIMIT)
+
+
+UNTIL_KILLED = """
+import os
+from NexusCore import API
+log, status = API.get_log("doomed"), API.get_status("doomed")
+number = 0
+while True:
+    log.info("%d", number)
+    status["n"] = number
+    number += 1
+    os.write(1, b"%d\\n" % number)
+"""
+"""Logs and tells of each record that was accepted."""
+
+
+def killed_after(lines: int, main: str, home: Path) -> tuple[int, int]:
+    """Run a process that logs without end, kill it after so many lines; return its id and how many it told of."""
+    process = start(UNTIL_KILLED, main=main, home=home)
+    for _ in range(lines):
+        line_of(process)
+    process.kill()
+    assert process.stdout is not None
+    told = lines + process.stdout.read().count(b"\n")
+    process.communicate(timeout=LIMIT)
+    return process.pid, told
+
+
+def assert_accepted_is_stored(url: str, told: dict[int, int]) -> None:
+    """Assert that what killed processes told of is in the database, once and in order."""
+    stored: dict[int, list[int]] = {pid: [] for pid in told}
+    for pid, message in rows(url, "SELECT pid, message FROM log_record WHERE logger = 'doomed' ORDER BY id"):
+        stored[pid].append(int(message))
+    for pid, numbers in stored.items():
+        assert numbers == list(range(len(numbers))), "once and in order"
+        # One call may have been accepted that the process had no time to tell of.
+        assert 0 <= len(numbers) - told[pid] <= 1
+    values = [int(value) for _, value in samples(url, "doomed")]
+    logged = sum(map(len, stored.values()))
+    assert logged - len(told) <= len(values) <= logged

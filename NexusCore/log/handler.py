@@ -107,7 +107,7 @@ class JournalHandler(logging.Handler):
         try:
             payload = _encode(fields)
         except (UnicodeEncodeError, OverflowError, TypeError):  # such as file names of unknown encoding
-            payload = _encode(tuple(_plain(field) for field in fields))
+            payload = _encode((fields[0], *map(_plain, fields[1:])))
         self._append(payload)
 
 

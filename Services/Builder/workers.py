@@ -122,9 +122,11 @@ class Workers:
             self._children.append(free)
         return free
 
-    def _news(self, busy: list[_Child]) -> Iterator[Extraction]:
+    def _news(self, busy: list[_Child]) -> list[Extraction]:
+        # a list: while the caller thinks about one result, the others' time must not be taken for theirs
         soonest = min((child.deadline for child in busy), default=0.0) - time.monotonic()
         ready = wait([child.connection for child in busy], timeout=max(0.0, min(_LOOK, soonest)))
+        news = []
         for child in busy:
             if child.connection in ready:
                 finished = child.hear(self._seconds)
@@ -135,7 +137,8 @@ class Workers:
             if finished is not None:
                 if child.spent:
                     self._dismiss(child)
-                yield finished
+                news.append(finished)
+        return news
 
     def _given_up(self, child: _Child) -> Extraction:
         if not child.serving:

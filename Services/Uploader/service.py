@@ -108,7 +108,7 @@ class Uploader(Service):
                 failed += states.count(UploadState.ERROR)
         except _Stopped:
             self.log.info("Told to end; what is still to be sent waits for the next Uploader")
-        self._show_destinations(problems)
+        self._show_destinations(problems, names)
         if not self._dry_run:
             self.status["records_waiting"] = len(self._records.to_upload()) if done else len(records)
         return Pass(done, failed)
@@ -143,9 +143,10 @@ class Uploader(Service):
             self.log.exception("Checking the destination %s failed", destination.name)
             return f"checking it failed ({type(error).__name__}: {error})"
 
-    def _show_destinations(self, problems: Mapping[str, str]) -> None:
+    def _show_destinations(self, problems: Mapping[str, str], names: Sequence[str]) -> None:
         """Show how those destinations are doing that this pass had to do with; tell of changes."""
-        for name, sentence in problems.items():
+        forgotten = dict.fromkeys(self._said.keys() - problems.keys() - set(names), OK)
+        for name, sentence in {**problems, **forgotten}.items():
             if sentence != self._said.get(name, OK):
                 if sentence == OK:
                     self.log.info("The destination %s can be used again", name)

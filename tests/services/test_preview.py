@@ -108,6 +108,11 @@ class TestEveryKindIsDrawn:
         assert pages.page("", SIZE).height < 120
         assert pages.page("x" * 5000, SIZE).height <= SIZE
 
+    def test_a_dollar_in_a_files_text_is_no_formula(self):
+        one = Signal(rising(9), (Axis(9, "price $ {", "eV"),), "", "EELS", quantity="$1 _^ {")
+        reading = Reading("some format", "some reader", (one,))
+        assert png(reading, kind_of(reading, "a")).startswith(b"\x89PNG")
+
 
 class TestContrast:
     """What matters is visible: outliers do not darken an image, a pattern's centre does not hide its reflections."""

@@ -168,10 +168,10 @@ def _translated(error: requests.RequestException, where: str, patience: Patience
         reason = f"it fell silent for {patience.read_seconds:g} s"
     elif isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
         reason, passing = f"the connection failed ({_cause(error)})", True
-    elif isinstance(error, ValueError):  # requests' classes for addresses are all of them that
+    elif isinstance(error, (exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.MissingSchema)):
         reason = "its address, or one it redirects to, cannot be used"
     else:
-        reason = type(error).__name__
+        reason = f"what it sends cannot be understood ({type(error).__name__})"
     return (SourceAway if passing else SourceFailed)(where=where, reason=reason)
 
 

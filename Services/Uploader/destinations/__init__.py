@@ -1,8 +1,8 @@
 """Kinds of destination: every folder here is one, the modules beside them are what the kinds share.
 
-A kind's ``__init__.py`` has ``make(config, home) -> Destination``, which declares its settings (``config`` is the folder
-`Services.Uploader.<kind>` of the configuration, ``home`` is `NEXUSCORE_HOME`) and returns the destination as they are
-now; it imports nothing heavy. Adding one touches no other file.
+A kind's ``__init__.py`` has ``make(config, home) -> Destination``, which declares its settings (``config`` is the
+folder `Services.Uploader.<kind>` of the configuration, ``home`` is `NEXUSCORE_HOME`) and returns the destination as
+they are now; it imports nothing heavy. Adding one touches no other file.
 """
 
 from __future__ import annotations

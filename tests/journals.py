@@ -1,0 +1,67 @@
+"""Journals as processes leave them behind, made by hand, and tables that refuse rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from NexusCore.API import App
+from NexusCore.delivery.frames import encode
+from tests.processes import execute
+
+START = 1_700_000_000_000_000
+"""Microseconds since the epoch, UTC, of a moment in November 2023."""
+
+
+class FrozenClock:
+    """A clock that stands still, as a coarse one seems to between two calls."""
+
+    def now(self) -> int:
+        return START
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        return event.wait(min(seconds, 0.01))
+
+
+def log_payload(message: str) -> bytes:
+    """Return a log record of the logger "dead", as a journal holds it."""
+    return msgspec.msgpack.encode(
+        (START, 20, "dead", "module", 1, "function", "host", 1, "thread", message, None, None)
+    )
+
+
+def status_payload(name: str, value: str, ts: int = START) -> bytes:
+    """Return a change of status of the channel "dead", as a journal holds it."""
+    return msgspec.msgpack.encode((ts, "dead", name, value, None))
+
+
+def folder_of(app: App, role: Literal["log", "status"]) -> Path:
+    """Return the folder of the journals that an application writes and adopts."""
+    url = app.settings.log if role == "log" else app.settings.status
+    return app.settings.home / "journal" / f"{role}-{sha256(url.place.encode()).hexdigest()[:12]}"
+
+
+def leave(folder: Path, payloads: Sequence[bytes], name: str = "dead-1-1") -> str:
+    """Leave a journal behind as a process does that was killed; return its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.lock").touch()
+    frames = b"".join(encode(number, payload) for number, payload in enumerate(payloads, 1))
+    (folder / f"{name}-00000001.nxj").write_bytes(frames)
+    return name
+
+
+def refuse(url: str, table: str, condition: str) -> None:
+    """Make a table refuse the rows that fulfil a condition on ``NEW``."""
+    if url.startswith("sqlite"):
+        action = f"WHEN {condition} BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"
+    else:
+        action = f"FOR EACH ROW IF {condition} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT='refused'; END IF"
+    execute(url, f"CREATE TRIGGER poison BEFORE INSERT ON {table} {action}")

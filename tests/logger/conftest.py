@@ -1,0 +1,49 @@
+"""A facility in each kind of database, and a small screen."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.logger.facility import Facility
+from tests.logger.screen import NEEDED, Desk, Screen
+
+
+@pytest.fixture
+def facility(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
+    """Set up a facility, once on each kind of database."""
+    yield from _facility(database_url, monkeypatch)
+
+
+@pytest.fixture
+def small_facility(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
+    """Set up a facility on the embedded database, for what does not depend on the kind."""
+    yield from _facility(sqlite_url, monkeypatch)
+
+
+def _facility(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
+    monkeypatch.setenv("NEXUSCORE_DATABASE", url)
+    monkeypatch.setenv("LOGNAME", "o'brien")
+    facility = Facility(close_delay=0.2, support_address="support@example.org")
+    yield facility
+    facility.close()
+
+
+@pytest.fixture(scope="session")
+def screen() -> Iterator[Screen]:
+    """Lend a screen of 800 x 600 that nobody looks at."""
+    missing = [name for name in NEEDED if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"the window is clicked with {' and '.join(missing)}, which this machine does not have")
+    with Screen(800, 600) as screen:
+        yield screen
+
+
+@pytest.fixture
+def desk(screen: Screen, small_facility: Facility, tmp_path: Path) -> Iterator[Desk]:
+    """Sit down at the microscope's PC."""
+    with Desk(screen, small_facility.host, tmp_path) as desk:
+        yield desk

@@ -1,0 +1,115 @@
+"""A facility in a test's database: one microscope, its PC, and what is written down about its sessions."""
+
+from __future__ import annotations
+
+import queue
+import time
+import uuid
+from collections.abc import Callable
+from typing import TypeVar
+
+from Logger.book import SessionBook, Station
+from Logger.logic import Closed, Logic, State, Working
+from NexusCore import settings
+from NexusCore.API import App
+from NexusCore.clock import SYSTEM_CLOCK
+from NexusCore.facility.sessions import Event, Session, Sessions
+from NexusCore.storage import Database
+
+PID = "FEI-Titan-TEM"
+LIMIT = 30.0
+"""Seconds after which a test gives up waiting: far more than a slow machine needs."""
+LOOK_EVERY = 0.02
+S = TypeVar("S", bound=State)
+
+
+class Facility:
+    """What the logger finds; the variables of the environment name its database."""
+
+    def __init__(self, **logger_settings: object) -> None:
+        self.host = f"pc-{uuid.uuid4().hex[:12]}"
+        """Of this test alone: there is one logger per computer."""
+        app = App(settings.load(), tool="test")
+        try:
+            config = app.get_config()
+            config[f"Instruments.{PID}.name"] = "FEI Titan TEM"
+            config[f"Instruments.{PID}.computer_name"] = self.host.upper()
+            for name, value in logger_settings.items():
+                config[f"Logger.{name}"] = value
+        finally:
+            app.shutdown(0)
+        self.database = Database(settings.load().main)
+        self.sessions = Sessions(self.database, SYSTEM_CLOCK)
+
+    def close(self) -> None:
+        self.database.close()
+
+    def session(self) -> Session:
+        """Return the newest session."""
+        return self.sessions.newest(PID, count=1)[0]
+
+    def all(self) -> list[Session]:
+        """Return all sessions, oldest first."""
+        return self.sessions.newest(PID)[::-1]
+
+    def events(self, session: Session | None = None) -> list[str]:
+        """Return what happened in a session, the newest if none is given."""
+        return [event.type.value for event in self.full_events(session)]
+
+    def full_events(self, session: Session | None = None) -> list[Event]:
+        return self.sessions.events(session or self.session())
+
+
+class Course:
+    """A logger without a window: gives orders as the window does, and reads what it would show."""
+
+    def __init__(self, book: SessionBook) -> None:
+        self.waited: list[float] = []
+        self.steps: list[Working] = []
+        self.logic = Logic(book, sleep=self.waited.append)
+
+    def begin(self, expected: type[S]) -> S:
+        return self._after(self.logic.begin, expected)
+
+    def go_on(self, expected: type[S]) -> S:
+        return self._after(self.logic.go_on, expected)
+
+    def start_anew(self, expected: type[S]) -> S:
+        return self._after(self.logic.start_anew, expected)
+
+    def end(self, expected: type[S]) -> S:
+        return self._after(self.logic.end, expected)
+
+    def next(self, expected: type[S]) -> S:
+        while True:
+            try:
+                state = self.logic.states.get(timeout=LIMIT)
+            except queue.Empty:
+                raise AssertionError("the logger shows nothing more") from None
+            if isinstance(state, Working) and expected is not Working:
+                self.steps.append(state)
+                continue
+            assert isinstance(state, expected), state
+            return state
+
+    def _after(self, order: Callable[[], None], expected: type[S]) -> S:
+        self.steps.clear()
+        order()
+        return self.next(expected)
+
+    def finish(self) -> None:
+        """End a session that runs, until the window would be gone."""
+        self.logic.end()
+        while not isinstance(self.next(object), Closed):  # type: ignore[type-var]
+            pass
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until something is so, for at most `LIMIT`."""
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(LOOK_EVERY)
+
+
+SOMEWHERE = Station(pid=PID, name="FEI Titan TEM")

@@ -1,0 +1,177 @@
+"""A real X server without a monitor, and a user who sits before it: clicks, keys, and the window's close button."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import tkinter
+from pathlib import Path
+from types import TracebackType
+
+from tests.logger.facility import LIMIT, until
+
+PROJECT = Path(__file__).resolve().parents[2]
+NEEDED = ("Xvfb", "xdotool")
+
+
+class Screen:
+    """An X server of the tests' own, on a display that it finds free itself."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.display = ""
+
+    def __enter__(self) -> Screen:
+        reading, writing = os.pipe()
+        size = f"{self.width}x{self.height}x24"
+        self._server = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(writing), "-screen", "0", size, "-nolisten", "tcp", "-noreset"],
+            pass_fds=(writing,),
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(writing)
+        with os.fdopen(reading) as answer:
+            number = answer.readline().strip()
+        assert number, "Xvfb did not start"
+        self.display = f":{number}"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.terminate()
+        self._server.wait(LIMIT)
+
+    def xdotool(self, *arguments: object) -> str:
+        """Do something with mouse or keyboard."""
+        done = subprocess.run(
+            ["xdotool", *map(str, arguments)],
+            env={**os.environ, "DISPLAY": self.display},
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        return done.stdout.strip()
+
+    def window(self, title: str, *, besides: str = "") -> str:
+        """Return the number of the window of a title, once it is there."""
+        found: list[str] = []
+
+        def look() -> bool:
+            found[:] = [one for one in self.xdotool("search", "--name", f"^{title}$").split() if one != besides]
+            return bool(found)
+
+        until(look, f"a window titled {title}")
+        return found[0]
+
+    def close_button(self, window: str) -> None:
+        """Do what a window manager does when the close button of a window's frame is clicked (ICCCM 4.2.8.1)."""
+        x11 = ctypes.CDLL("libX11.so.6")
+        x11.XOpenDisplay.restype = ctypes.c_void_p
+        x11.XInternAtom.restype = ctypes.c_ulong
+        display = ctypes.c_void_p(x11.XOpenDisplay(self.display.encode()))
+        atoms = [x11.XInternAtom(display, name, 0) for name in (b"WM_PROTOCOLS", b"WM_DELETE_WINDOW")]
+        message = _ClientMessage(
+            type=33, send_event=1, display=display, window=int(window), kind=atoms[0], format=32, data=(atoms[1],)
+        )
+        x11.XSendEvent(display, ctypes.c_ulong(int(window)), 0, ctypes.c_long(0), ctypes.byref(message))
+        x11.XFlush(display)
+        x11.XCloseDisplay(display)
+
+    def clipboard(self) -> str:
+        """Return what another program would paste."""
+        root = tkinter.Tk(screenName=self.display)
+        try:
+            return root.clipboard_get()
+        finally:
+            root.destroy()
+
+
+class _ClientMessage(ctypes.Structure):
+    """`XClientMessageEvent` of Xlib.h, filled up to the size of `XEvent`."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("serial", ctypes.c_ulong),
+        ("send_event", ctypes.c_int),
+        ("display", ctypes.c_void_p),
+        ("window", ctypes.c_ulong),
+        ("kind", ctypes.c_ulong),
+        ("format", ctypes.c_int),
+        ("data", ctypes.c_long * 5),
+        ("rest", ctypes.c_long * 12),
+    )
+
+
+class Desk:
+    """Someone at the PC of a microscope, who has only eyes and hands; the logger says where its buttons are."""
+
+    def __init__(self, screen: Screen, host: str, folder: Path) -> None:
+        self.screen = screen
+        self._host = host
+        self._report = folder / "buttons.json"
+        self._running: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._running:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+    def double_click(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start the logger as its shortcut does."""
+        self._report.unlink(missing_ok=True)
+        more = {"DISPLAY": self.screen.display, "NEXUSCORE_LOGGER_GEOMETRY": str(self._report), **environment}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "Logger", "--host", self._host, *arguments],
+            cwd=PROJECT,
+            env={**os.environ, **more},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._running.append(process)
+        return process
+
+    def see(self, page: str, button: str = "") -> dict[str, list[int]]:
+        """Wait until a page, and a button, can be seen; return all buttons with left, top, width and height."""
+        seen: dict[str, dict[str, list[int]]] = {}
+
+        def look() -> bool:
+            if not self._report.exists():
+                return False
+            seen.update(json.loads(self._report.read_text("utf-8")))
+            return seen["page"] == page and (not button or button in seen["buttons"])  # type: ignore[comparison-overlap]
+
+        until(look, f"the {page} with a button {button!r} (it is now: {seen})")
+        return seen["buttons"]
+
+    def click(self, page: str, button: str) -> None:
+        """Click a button once it can be seen."""
+        left, top, width, height = self.see(page, button)[button]
+        self.screen.xdotool("mousemove", left + width // 2, top + height // 2, "click", 1)
+
+    def press(self, keys: str, window: str) -> None:
+        """Press keys while a window has the keyboard."""
+        self.screen.xdotool("windowfocus", "--sync", window, "key", keys)
+
+    def close_button(self) -> None:
+        """Click the close button of the main window's frame."""
+        self.screen.close_button(self.screen.window("Session logger"))
+
+
+def code_of(process: subprocess.Popen[str], number: signal.Signals | None = None) -> int:
+    """Wait for the logger to end by itself, or with a signal; return its exit code."""
+    if number is not None:
+        process.send_signal(number)
+    return process.wait(LIMIT)
