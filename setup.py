@@ -9,7 +9,8 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
 VERSION = re.search(r'^__version__ = "([^"]+)"', (HERE / "NexusCore/__init__.py").read_text("utf-8"), re.M)
-assert VERSION, "NexusCore/__init__.py states no __version__"
+if VERSION is None:
+    raise SystemExit("NexusCore/__init__.py states no __version__")
 
 # The later releases (26.x) carry a C extension that does not load beside Debian 12's OpenSSL and fall back,
 # without a word, to a pure Python one a fifth as fast.
@@ -22,8 +23,12 @@ EXTRAS = {
         "sparse>=0.15",
         "imagecodecs>=2024.1.1",
         "hdf5plugin>=4.4",
+        "dask[array]>=2024.1",
+        "h5py>=3.10",
+        "numcodecs>=0.12",
         "numpy>=1.26",
-        "scikit-learn>=1.4",
+        "pint>=0.23",
+        "tifffile>=2024.1",
         "matplotlib>=3.8",
         "Pillow>=10.2",
         "lxml>=5.1",
@@ -34,6 +39,7 @@ EXTRAS = {
 }
 EXTRAS["services"] = sorted({one for name in ("builder", "harvester", "uploader") for one in EXTRAS[name]})
 EXTRAS["test"] = [
+    "aiosmtpd>=1.4",
     "hypothesis>=6.100",
     "mypy>=1.10",
     "pytest>=8.2",
@@ -55,5 +61,7 @@ setup(
     package_data={"": ["*.xsd", "*.mako", "*.ini", "*.json", "*.toml"]},
     install_requires=[CONNECTOR, "argcomplete>=3.2", "msgspec>=0.18.6", "platformdirs>=4.0", "rich>=13.7"],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": [f"{tool}=Tools.{tool}:main" for tool in TOOLS] + ["SessionLogger=Logger.__main__:main"]},
+    entry_points={
+        "console_scripts": [f"{tool}=Tools.{tool}:main" for tool in TOOLS] + ["SessionLogger=Logger.__main__:main"]
+    },
 )

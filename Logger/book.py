@@ -60,10 +60,6 @@ class SessionBook(Protocol):
         """Open a session (000-32); raise `AlreadyOpen` if another one is open."""
         ...
 
-    def restart(self, pid: str, identifier: str) -> OpenSession:
-        """End the session that is open on the instrument and open a new one, both or neither (000-21)."""
-        ...
-
     def resume(self, identifier: str) -> None:
         """Note that a session goes on after an interruption (000-20)."""
         ...

@@ -81,11 +81,6 @@ class DirectBook:
         with _told():
             return self._as_seen_here(self._sessions().start(pid, self._client(), identifier))
 
-    def restart(self, pid: str, identifier: str) -> OpenSession:
-        """End the open session and start a new one, in one transaction."""
-        with _told():
-            return self._as_seen_here(self._sessions(identifier).restart(pid, self._client()))
-
     def resume(self, identifier: str) -> None:
         """Write a RESUME event."""
         with _told():
@@ -117,13 +112,12 @@ class DirectBook:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _sessions(self, identifier: str = "") -> Sessions:
-        """Return the facility's sessions; a new one gets `identifier` where its name is not asked for."""
+    def _sessions(self) -> Sessions:
         if self._database is None:
             database = Database(_settings().main)
             self._ahead = _ahead(database, self._clock)
             self._database = database
-        return Sessions(self._database, _FacilityTime(self._clock, self._ahead or 0), lambda: identifier)
+        return Sessions(self._database, _FacilityTime(self._clock, self._ahead or 0))
 
     def _client(self) -> Client:
         return Client(_user(), self._host, self._local_zone(), self._ahead)

@@ -159,8 +159,7 @@ class Logic:
         found = self._found()
         if found is not None:
             return self._mine(found) or self._ask(found)
-        self._step("Starting the session", 3)
-        return self._opened(self._book.start)
+        return self._opened()
 
     def _go_on(self) -> State | None:
         if self._asked is None:
@@ -178,28 +177,29 @@ class Logic:
     def _start_anew(self) -> State | None:
         if self._asked is None:
             return None
-        found = self._found()
-        if found is not None and found.identifier != self._asked.identifier:
-            return self._mine(found) or self._ask(found)  # the answer was about another one
-        self._step("Ending the earlier session and starting a new one", 3)
-        return self._opened(self._book.restart)
+        # The one that was asked about, and no other: somebody else may have answered the same question.
+        self._close(self._asked, 4)
+        return self._opened()
 
     def _end(self) -> State | None:
         if self._session is None:
             return None
-        self._step("Ending the session", 1, 2)
-        self._book.end(self._session.identifier)
-        self._step("Checking that its end is recorded", 2, 2)
-        if not self._book.has_ended(self._session.identifier):
-            raise BookError("The end of the session was written, but is not there when it is looked for.")
+        self._close(self._session, 2)
         ended, self._session = self._session, None
-        _LOG.info("Session %s has ended.", ended.identifier)
         return Ended(self._here, ended)
 
     @property
     def _here(self) -> Station:
         assert self._station is not None  # noqa: S101  every course begins with finding it
         return self._station
+
+    def _close(self, session: OpenSession, of: int) -> None:
+        self._step("Ending the session", 1, of)
+        self._book.end(session.identifier)
+        self._step("Checking that its end is recorded", 2, of)
+        if not self._book.has_ended(session.identifier):
+            raise BookError("The end of the session was written, but is not there when it is looked for.")
+        _LOG.info("Session %s has ended.", session.identifier)
 
     def _found(self) -> OpenSession | None:
         self._step("Looking for a session that is still open", 2)
@@ -210,9 +210,10 @@ class Logic:
             _LOG.info("Session %s of %s is open since %s.", found.identifier, found.user, _text(found.since))
         return found
 
-    def _opened(self, start: Callable[[str, str], OpenSession]) -> State:
+    def _opened(self) -> State:
+        self._step("Starting the session", 3)
         try:
-            return self._started(start(self._here.pid, self._identifier))
+            return self._started(self._book.start(self._here.pid, self._identifier))
         except AlreadyOpen as error:
             _LOG.info("Somebody was faster. %s", error)
         found = self._found()

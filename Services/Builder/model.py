@@ -23,7 +23,7 @@ class Quantity:
 
     value: Scalar
     unit: str | None = None
-    """Unit symbol as in the SI brochure (``kV``, ``nm``, ``µs``, ``mrad``); None for a number without one, or a text."""
+    """Unit symbol as in the SI brochure (``kV``, ``nm``, ``µs``, ``mrad``); None for a number without one, or text."""
     warning: bool = False
     """The value is known to be unreliable on this instrument or in this format."""
 
@@ -37,7 +37,7 @@ class FoundFile:
     modified: datetime
     size: int
     companions: tuple[Path, ...] = ()
-    """Other files of the same dataset (the .ser of an .emi, the .raw of an .rpl), which become no datasets of their own."""
+    """Other files of the same dataset (the .ser of an .emi, the .raw of an .rpl): no datasets of their own."""
 
 
 @dataclass(frozen=True, slots=True)
