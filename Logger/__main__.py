@@ -71,11 +71,14 @@ def _run(root: tkinter.Tk, host: str, support: str) -> int:
     from Logger.debuglog import collect
     from Logger.logic import Logic
     from Logger.notice import tell
-    from Logger.single import OneCopy
+    from Logger.single import only_copy
     from Logger.window import Window
 
-    lock = OneCopy(host)  # held until this function returns
-    if not lock.take():
+    try:
+        alone = only_copy(host)
+    except OSError as error:
+        return _refuse(f"It cannot tell whether it is open already ({error}).")
+    if not alone:
         tell(root, "The session logger is already open on this computer. Look for its window in the task bar.")
         return EXIT_REFUSED
     log = collect()

@@ -17,6 +17,9 @@ its screen is."""
 LARGEST = 0.86
 """Share of the screen's width or height that it takes at most, decorations excluded."""
 
+TALLEST = 0.92
+"""Share of the screen's height that a window may grow to when it has much to say."""
+
 PAPER = "#f6f7f8"
 CARD = "#ffffff"
 INK = "#1b2733"
@@ -98,6 +101,7 @@ class Look:
 
 def centre(window: tkinter.Tk | tkinter.Toplevel, width: int, height: int) -> None:
     """Put a window of a size into the middle of the screen (000-60), which Tk knows without asking the system."""
+    height = min(height, round(TALLEST * window.winfo_screenheight()))  # texts give way then, buttons do not
     left = (window.winfo_screenwidth() - width) // 2
     top = (window.winfo_screenheight() - height) * 2 // 5  # a title bar comes on top, a task bar below
     window.geometry(f"{width}x{height}+{max(left, 0)}+{max(top, 0)}")

@@ -126,8 +126,8 @@ class ClosePage(Page):
         super().__init__(parent, look)
         self.text("End the session before closing?", "Plain.TLabel")
         self.text(
-            "Pause only if you come back to this session before anybody else uses the instrument, for example after "
-            "a restart of this computer. The session then goes on until you start the logger again.",
+            "Pause it only if you come back before anybody else uses the instrument, for example after a restart of "
+            "this computer. Until then it counts as running.",
             "Muted.TLabel",
             8,
         )

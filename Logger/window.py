@@ -104,13 +104,15 @@ class Window:
             self._turn(page)
             return
         self._busy = False
-        self._support = state.station.support_address if state.station is not None else self._support
+        if state.station is not None and state.station.support_address:
+            self._support = state.station.support_address
         self._turn(self._page_of(state))
         if isinstance(state, Failed):
             self.show_log()
         if self._close_asked:
             self._close_asked = False
-            self.close()
+            if not (isinstance(state, Failed) and state.session is not None):  # that has to be read first
+                self.close()
 
     def _page_of(self, state: Question | Running | Failed | Ended) -> Page:
         body, look, logic = self._body, self._look, self._logic
@@ -218,15 +220,14 @@ class Window:
             while not self._done:
                 self.show(self._logic.states.get_nowait())
         except queue.Empty:
-            pass
-        if self._done:
-            return
-        if self._leaving:
-            self._leave()
-        self._refresh()
-        if self._report is not None:
-            self._write_report(self._report)
-        self._root.after(POLL, self._poll)
+            if self._leaving:
+                self._leave()
+            self._refresh()
+            if self._report is not None:
+                self._write_report(self._report)
+        finally:
+            if not self._done:
+                self._root.after(POLL, self._poll)
 
     def _refresh(self) -> None:
         if isinstance(self._page, RunningPage):

@@ -69,6 +69,7 @@ class Service(ABC):
         self.config.set_default("interval", 10.0, comment="Seconds between two passes.", minimum=0.1, maximum=86_400)
         self.client = Client(user=self.name, host=socket.gethostname())
         self._state = self.status.new("state", expire_time=EXPIRE_SECONDS)
+        self._trouble = ""
 
     @abstractmethod
     def once(self) -> Pass:
@@ -109,6 +110,7 @@ class Service(ABC):
         self.log.info("%s starts, process %d, on %s", self.name, os.getpid(), self.app.settings.main)
         self.app.get_config().add_callback([f"Services.{self.name}", *self.watched], self._saw)
         self._state.set_value("idle")
+        self._tell_source()
         beat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         beat.start()
         code = EXIT_OK
@@ -131,13 +133,18 @@ class Service(ABC):
         except NexusError as error:
             if once:
                 raise
-            # The database being away is no fault of the pass; anything else is for the operators.
-            self.log.log(logging.WARNING if isinstance(error, DatabaseUnreachable) else logging.ERROR, "%s", error)
+            if str(error) != self._trouble:  # said once, not at every pass for as long as it lasts
+                # The database being away is no fault of the pass; anything else is for the operators.
+                self.log.log(logging.WARNING if isinstance(error, DatabaseUnreachable) else logging.ERROR, "%s", error)
+            self._trouble = str(error)
             return error.exit_code
         except Exception:
             # The edge of the service: a fault of ours must not end what keeps a facility's records.
             self.log.exception("A pass of %s failed", self.name)
             return EXIT_FAILURE
+        if self._trouble:
+            self.log.info("%s goes on.", self.name)
+        self._trouble = ""
         return EXIT_FAILURE if result.failed else EXIT_OK
 
     def _saw(self, parameter: ConfigParameter) -> None:
@@ -150,6 +157,11 @@ class Service(ABC):
     def _beat(self) -> None:
         while not self.clock.wait(self.app.stop_event, HEARTBEAT_SECONDS):
             self._state.set_value(self._state.get_value(), force_update=True)
+            self._tell_source()
+
+    def _tell_source(self) -> None:
+        """Show where the configuration is from: the database, or what was last seen of it."""
+        self.status["configuration"] = self.app.live.source
 
 
 def main(service: type[Service], argv: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -175,6 +176,11 @@ class MySQL:
         import mysql.connector
 
         self.errors = (mysql.connector.Error,)
+        with suppress(ImportError):
+            from _mysql_connector import MySQLError
+
+            # What goes wrong at COMMIT and ROLLBACK comes out of the C extension as it is.
+            self.errors = (mysql.connector.Error, MySQLError)
         options: dict[str, Any] = dict(url.options)
         if "ssl_disabled" in options:
             options["ssl_disabled"] = options["ssl_disabled"].lower() in ("1", "true", "yes", "on")

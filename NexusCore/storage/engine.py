@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -127,8 +128,7 @@ class Database:
         self._check_schema = check_schema
         self._idle: list[tuple[Any, float]] = []
         self._lock = threading.Lock()
-        self._pid = os.getpid()
-        self._inherited: list[tuple[Any, float]] = []
+        _databases.add(self)
 
     def __repr__(self) -> str:
         return f"<Database {self.url}>"
@@ -205,10 +205,6 @@ class Database:
     def _take(self) -> Any:
         while True:
             with self._lock:
-                if self._pid != os.getpid():
-                    # A forked child: the connections are the parent's. Closing them would end its sessions, so they
-                    # are only kept from being collected.
-                    self._inherited, self._idle, self._pid = self._idle, [], os.getpid()
                 raw, since = self._idle.pop() if self._idle else (None, 0.0)
             if raw is None:
                 return self._open()
@@ -232,6 +228,15 @@ class Database:
                     return
         with self._lock:
             self._idle.append((raw, time.monotonic()))
+
+    def _forked(self) -> None:
+        """Begin without connections in a forked child: those there are belong to its parent."""
+        import ctypes
+
+        for raw, _ in self._idle:
+            # Closing one, even by the collector at the end of the process, would end the parent's session.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(raw))
+        self._idle, self._lock = [], threading.Lock()
 
     def _discard(self, raw: Any) -> None:
         with suppress(*self.dialect.errors, OSError):
@@ -269,6 +274,18 @@ class Database:
         found = row[0] if row else "none"
         if found != SCHEMA_REVISION:
             raise SchemaMismatch(where=self.url, found=found, needed=SCHEMA_REVISION)
+
+
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for database in list(_databases):
+        database._forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def open_database(url: DatabaseURL | str) -> Database:

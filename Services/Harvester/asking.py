@@ -128,6 +128,7 @@ def _ask(
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the parent's business
     signal.alarm(math.ceil(bounds.seconds) + 1)  # ends the process even when the parent is gone
+    too_large = Answer(failure=str(TooLarge(instrument=instrument.pid, megabytes=bounds.megabytes)))
     _limit_memory(bounds.megabytes)
     try:
         with listening() as complaints:
@@ -136,7 +137,7 @@ def _ask(
     except NexusError as error:
         answer = Answer(failure=str(error))
     except MemoryError:
-        answer = Answer(failure=str(TooLarge(instrument=instrument.pid, megabytes=bounds.megabytes)))
+        answer = too_large  # there may be no memory to make it now
     except Exception as error:  # noqa: BLE001  a process's edge; the parent records it
         failure = ReaderFailed(instrument=instrument.pid, error=f"{type(error).__name__}: {error}"[:300])
         answer = Answer(failure=str(failure), traceback=traceback.format_exc())

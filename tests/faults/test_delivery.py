@@ -6,6 +6,7 @@ import random
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ class Cutter:
         except OSError:
             pass
         finally:
-            server.close()
+            _hang_up(server)
 
     def _to_client(self, client: socket.socket, server: socket.socket, lost: threading.Event) -> None:
         try:
@@ -101,7 +102,7 @@ class Cutter:
         except OSError:
             pass
         finally:
-            client.close()
+            _hang_up(client)
 
     def _is_to_be_lost(self) -> bool:
         with self._lock:
@@ -109,6 +110,12 @@ class Cutter:
             found = self._commits in self._cut
             self.broken += found
             return found
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)  # `close` alone leaves it open while another thread reads from it
+    connection.close()
 
 
 @pytest.fixture

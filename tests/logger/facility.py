@@ -26,7 +26,7 @@ S = TypeVar("S", bound=State)
 class Facility:
     """What the logger finds; the variables of the environment name its database."""
 
-    def __init__(self, **logger_settings: object) -> None:
+    def __init__(self, **logger_settings: str | float) -> None:
         self.host = f"pc-{uuid.uuid4().hex[:12]}"
         """Of this test alone: there is one logger per computer."""
         app = App(settings.load(), tool="test")

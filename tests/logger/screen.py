@@ -145,16 +145,17 @@ class Desk:
 
     def see(self, page: str, button: str = "") -> dict[str, list[int]]:
         """Wait until a page, and a button, can be seen; return all buttons with left, top, width and height."""
-        seen: dict[str, dict[str, list[int]]] = {}
+        page_now, buttons = "", {}
 
         def look() -> bool:
-            if not self._report.exists():
-                return False
-            seen.update(json.loads(self._report.read_text("utf-8")))
-            return seen["page"] == page and (not button or button in seen["buttons"])  # type: ignore[comparison-overlap]
+            nonlocal page_now, buttons
+            if self._report.exists():
+                report = json.loads(self._report.read_text("utf-8"))
+                page_now, buttons = report["page"], report["buttons"]
+            return page_now == page and (not button or button in buttons)
 
-        until(look, f"the {page} with a button {button!r} (it is now: {seen})")
-        return seen["buttons"]
+        until(look, f"the {page} with a button {button!r}")
+        return buttons
 
     def click(self, page: str, button: str) -> None:
         """Click a button once it can be seen."""

@@ -69,6 +69,8 @@ def bookings(
     for uid, events in _series(_events(content, where)).items():
         try:
             found += _expanded(uid, events, instrument, start, end)
+        except MemoryError:
+            raise  # no fault of this event
         except Exception as error:  # noqa: BLE001  strangers' text in a foreign reader; the complaint is recorded
             known_as = uid if "UID" in events[0] else None  # a name made from the content changes with it
             complain(f"the event '{uid}' cannot be read: {_reason(events, error)}", known_as)
@@ -84,6 +86,8 @@ def _events(content: bytes, where: str) -> list[icalendar.Event]:
         raise SourceFailed(where=where, reason="what is there is no iCalendar")
     try:
         calendars = icalendar.Calendar.from_ical(content, multiple=True)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001  a foreign reader, with many ways to stumble
         raise SourceFailed(where=where, reason=f"it is damaged ({_line(error, 150)})") from None
     if sum(calendar.name == "VCALENDAR" for calendar in calendars) < begun:

@@ -1,0 +1,484 @@
+"""The configuration as one process uses it (003-15..27), on both databases."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from NexusCore.API import App
+from NexusCore.config import NamedConfiguration
+from NexusCore.config.parameter import ConfigParameter
+from NexusCore.errors import (
+    ConfigException,
+    NexusError,
+    NoSuchParameterException,
+    NoSuchVersionException,
+    ValueRefused,
+    VersionAlreadyExistsException,
+)
+from tests.processes import LIMIT, app_on, eventually, execute, rows
+
+
+@pytest.fixture
+def app(database_url: str, tmp_path: Path) -> Iterator[App]:
+    app = app_on(database_url, tmp_path / "home")
+    yield app
+    app.shutdown(LIMIT)
+
+
+@pytest.fixture
+def other(database_url: str, tmp_path: Path) -> Iterator[App]:
+    """Stand for another process, with a watcher and connections of its own."""
+    app = app_on(database_url, tmp_path / "other")
+    yield app
+    app.shutdown(LIMIT)
+
+
+@pytest.fixture
+def cfg(app: App) -> NamedConfiguration:
+    return app.get_config()
+
+
+def stored(url: str) -> dict[str, str | None]:
+    sql = """SELECT p.path, p.value FROM config_parameter p JOIN config_version v ON v.id = p.version_id
+              WHERE v.name = 'default'"""
+    return dict(rows(url, sql))  # type: ignore[arg-type]
+
+
+class TestReading:
+    """Values come by name from the view's folder; what isn't there is None or an error (003-20..23, 26)."""
+
+    def test_a_value(self, cfg: NamedConfiguration, app: App) -> None:
+        """003-20, 003-21, 003-22, 003-26."""
+        cfg["Instruments.Camera.exposure"] = 0.5
+        camera = app.get_config("Instruments.Camera")
+        assert camera["exposure"] == 0.5
+        assert camera.get("exposure").get_value() == 0.5
+        assert camera.get("exposure").get_full_path() == "Instruments.Camera.exposure"
+        assert camera["gain"] is None
+        with pytest.raises(NoSuchParameterException, match=r"Did you mean 'Instruments\.Camera\.exposure'"):
+            camera.get("exposur")
+
+    def test_keys_are_parameters_and_folders(self, cfg: NamedConfiguration) -> None:
+        """003-23."""
+        cfg["A.b"], cfg["A.C.d"], cfg["A.C.e"] = 1, 2, 3
+        assert cfg.keys("A") == ["C", "b"]
+        assert cfg.keys("A.C") == ["d", "e"]
+        assert cfg.keys("nowhere") == []
+        assert {"A", "default_version"} <= set(cfg.keys())
+
+    def test_reading_creates_nothing(self, cfg: NamedConfiguration, app: App, database_url: str) -> None:
+        before = stored(database_url)
+        view = app.get_config("no.such.folder")
+        assert (view["x"], view["x.y"], view.keys(), "z" in view) == (None, None, [], False)
+        with pytest.raises(NoSuchParameterException):
+            view.get("x.y")
+        assert stored(database_url) == before
+        assert "no" not in cfg
+
+    def test_a_folder_is_a_parameter_of_its_own_kind(self, cfg: NamedConfiguration) -> None:
+        cfg["A.b"] = 1
+        folder = cfg.get("A")
+        assert (folder.datatype, folder.value) == ("folder", None)
+        assert [child.path for child in folder.children] == ["A.b"]
+
+    def test_a_held_parameter_shows_what_is_now(self, cfg: NamedConfiguration) -> None:
+        """003-08: a loop that reads again sees the new value; a copy stays as it was."""
+        cfg["speed"] = 1
+        parameter, copy = cfg.get("speed"), cfg["speed"]
+        cfg["speed"] = 2
+        assert (parameter.get_value(), copy) == (2, 1)
+        cfg.remove("speed")
+        assert parameter.get_value() is None
+        cfg["speed"] = 3
+        assert parameter.get_value() == 3
+
+    def test_search_and_leaves(self, cfg: NamedConfiguration) -> None:
+        cfg["A.Pixel_size"], cfg["A.B.pixels"], cfg["A.C.d"] = 1, 2, 3
+        assert [one.path for one in cfg.search("PIXEL")] == ["A.B.pixels", "A.Pixel_size"]
+        assert [one.path for one in cfg.get_leaves("A")] == ["A.B.pixels", "A.C.d", "A.Pixel_size"]
+
+
+class TestChanging:
+    """A change is checked, stored with its type, and seen here when `set` returns (003-15, 16, 27)."""
+
+    @pytest.mark.parametrize("value", ["text", "0123", "", "ünïcödé \U0001f52c", -5, 2**70, 0.1, -1e-300, True, False])
+    def test_a_value_comes_back_as_it_was(self, cfg: NamedConfiguration, other: App, value: object) -> None:
+        cfg["x"] = value  # type: ignore[assignment]
+        for found in (cfg["x"], other.get_config()["x"]):
+            assert found == value
+            assert type(found) is type(value)
+
+    def test_set_default_leaves_what_is_there(self, cfg: NamedConfiguration, other: App) -> None:
+        """003-15."""
+        cfg.set_default("enabled", True, comment="Whether it runs.")
+        cfg["enabled"] = False
+        cfg.set_default("enabled", True)
+        other.get_config().set_default("enabled", True)
+        assert cfg["enabled"] is False
+        assert cfg.get("enabled").comment == "Whether it runs."
+        assert len(cfg.history("enabled")) == 2
+
+    def test_set_default_of_two_processes_at_once(self, cfg: NamedConfiguration, other: App) -> None:
+        """003-15: the one that comes second finds it there, also if it didn't know of it yet."""
+        late = other.get_config()
+        other.live._stop.set()  # its watcher sees nothing any more
+        cfg["first"] = "mine"
+        late.set_default("first", "other")
+        assert late["first"] == cfg["first"] == "mine"
+
+    def test_require_demands_and_creates_nothing(self, cfg: NamedConfiguration) -> None:
+        """003-16."""
+        cfg["here"] = 1
+        cfg.require(["here"])
+        with pytest.raises(NoSuchParameterException, match="'shutter_speed'"):
+            cfg.require(["here", "shutter_speed"])
+        assert "shutter_speed" not in cfg
+
+    def test_the_type_stays(self, cfg: NamedConfiguration) -> None:
+        """003-27, 003-31: an integer cannot become True, unless it is told to."""
+        cfg["n"] = 1
+        parameter = cfg.get("n")
+        for refused in (True, "True", "1.5", 2.5, "", "x"):
+            with pytest.raises(ValueRefused, match="it is an integer"):
+                parameter.set_value(refused)
+        parameter.set_value("-7")
+        assert cfg["n"] == -7
+        parameter.set_value(True, check=False)
+        assert cfg["n"] is True
+        parameter.set_value("5", datatype="integer")
+        assert (cfg["n"], parameter.datatype) == (5, "integer")
+
+    def test_without_commit_only_this_process_sees_it(self, cfg: NamedConfiguration, database_url: str) -> None:
+        """003-27."""
+        cfg["n"] = 1
+        cfg.get("n").set_value(2, commit=False)
+        assert cfg["n"] == 2
+        assert stored(database_url)["n"] == "1"
+
+    def test_limits(self, cfg: NamedConfiguration) -> None:
+        cfg.set_default("percent", 50, minimum=0, maximum=100)
+        cfg.set_default("mode", "TEM", choices=("TEM", "STEM"))
+        for name, value, reason in (
+            ("percent", 101, "at most 100"),
+            ("percent", -1, "at least 0"),
+            ("mode", "SEM", "TEM, STEM"),
+        ):
+            with pytest.raises(ValueRefused, match=reason):
+                cfg[name] = value
+        cfg["percent"], cfg["mode"] = 100, "STEM"
+
+    @pytest.mark.parametrize("name", ["", ".", "a.", ".a", "a..b", " a", "a .b", "a" * 129, "a." * 300 + "a"])
+    def test_a_name_that_is_no_path_is_refused(self, cfg: NamedConfiguration, name: str) -> None:
+        with pytest.raises(ConfigException):
+            cfg[name] = 1
+
+    @pytest.mark.parametrize(("name", "value"), [("half\udc80", 1), ("x", "half\udc80")])
+    def test_half_a_character_is_refused_with_a_sentence(
+        self, cfg: NamedConfiguration, name: str, value: object
+    ) -> None:
+        """As in a file name of unknown encoding; no database takes it."""
+        with pytest.raises(ConfigException):
+            cfg[name] = value  # type: ignore[assignment]
+
+    def test_a_long_value(self, cfg: NamedConfiguration, other: App) -> None:
+        cfg["long"] = "ä" * 500_000
+        assert other.get_config()["long"] == "ä" * 500_000
+
+    def test_values_that_no_parameter_holds(self, cfg: NamedConfiguration) -> None:
+        for value in ([1], {"a": 1}, b"bytes", object(), float("nan"), float("inf")):
+            with pytest.raises(ValueRefused):
+                cfg["x"] = value  # type: ignore[assignment]
+        assert "x" not in cfg
+
+    def test_nothing_is_written_when_nothing_changes(self, cfg: NamedConfiguration) -> None:
+        cfg["n"] = 1
+        revision = cfg.get("n").revision
+        cfg["n"] = 1
+        assert cfg.get("n").revision == revision
+
+    def test_removing_a_folder_takes_all_below_it(self, cfg: NamedConfiguration, other: App) -> None:
+        seen = other.get_config()
+        cfg["A.b"], cfg["A.C.d"], cfg["AB"] = 1, 2, 3
+        cfg.remove("A")
+        assert "A" not in cfg
+        assert cfg["AB"] == 3
+        eventually(lambda: "A" not in seen and "A.C.d" not in seen and seen["AB"] == 3)
+        with pytest.raises(NoSuchParameterException):
+            cfg.remove("A")
+
+    def test_a_group_is_all_or_nothing(self, cfg: NamedConfiguration) -> None:
+        cfg["x"] = 1
+        with pytest.raises(ValueRefused), cfg.together() as group:
+            group["y"] = 2
+            group["x"] = "text"
+        assert "y" not in cfg
+        with cfg.together("for the test") as group:
+            group["y"] = 2
+            group["x"] = 3
+        assert (cfg["x"], cfg["y"]) == (3, 2)
+        assert cfg.history("x")[0].why == "for the test"
+
+    def test_compare_and_set(self, cfg: NamedConfiguration, other: App) -> None:
+        cfg.set("x", 1, if_revision=0)
+        revision = cfg.get("x").revision
+        other.get_config()["x"] = 2
+        with pytest.raises(ValueRefused, match="changed meanwhile"):
+            cfg.set("x", 3, if_revision=revision)
+        with pytest.raises(ValueRefused, match="changed meanwhile"):
+            cfg.set("x", 3, if_revision=0)
+        eventually(lambda: cfg["x"] == 2)
+        cfg.set("x", 3, if_revision=cfg.get("x").revision)
+        assert cfg["x"] == 3
+
+
+class TestHistory:
+    """Every change ever is kept, with who made it, where, with what and why."""
+
+    def test_who_where_what_why(self, cfg: NamedConfiguration) -> None:
+        cfg["x"] = 1
+        cfg.set("x", 2, why="the beam was unstable")
+        cfg.remove("x")
+        removed, second, first = cfg.history("x")
+        assert [one.action for one in (first, second, removed)] == ["set", "set", "remove"]
+        assert (first.old_value, first.new_value) == (None, "1")
+        assert (second.old_value, second.new_value, second.why) == ("1", "2", "the beam was unstable")
+        assert (removed.old_value, removed.new_value) == ("2", None)
+        for entry in (first, second, removed):
+            assert (entry.who, entry.host, entry.tool) == (getpass.getuser(), socket.gethostname(), "test")
+        assert first.revision + 2 == second.revision + 1 == removed.revision
+
+    def test_the_way_back(self, cfg: NamedConfiguration) -> None:
+        cfg["A.kept"], cfg["A.changed"], cfg["A.removed"] = 1, 2, 3
+        then = cfg.get("A.removed").revision
+        cfg["A.changed"], cfg["A.added"] = "text", 5
+        cfg.remove("A.removed")
+        assert cfg.rollback(then) == 3
+        assert {leaf.name: leaf.value for leaf in cfg.get_leaves("A")} == {"changed": 2, "kept": 1, "removed": 3}
+        assert cfg.diff(then) == []
+
+
+class TestVersions:
+    """There are several versions; "default" always exists (003-18, 19, 24, 25)."""
+
+    def test_the_default_one(self, cfg: NamedConfiguration, app: App) -> None:
+        """003-18: it names itself, until another is named."""
+        assert (cfg.version, cfg["default_version"]) == ("default", "default")
+        cfg.copy_configuration("default", "night")
+        cfg["default_version"] = "night"
+        assert app.get_config().version == "night"
+        assert app.get_config(version="default").version == "default"
+        with pytest.raises(ConfigException):
+            cfg.delete_version("default")
+
+    def test_they_are_separate(self, cfg: NamedConfiguration, app: App) -> None:
+        """003-24."""
+        cfg["x"] = 1
+        night = app.get_config("", "night")
+        night["x"] = 2
+        assert (cfg["x"], night["x"]) == (1, 2)
+        assert cfg.list_versions() == ["default", "night"]
+        with pytest.raises(VersionAlreadyExistsException):
+            cfg.add_version("night")
+
+    def test_copying_is_refused_where_something_is(self, cfg: NamedConfiguration, app: App, database_url: str) -> None:
+        """003-25: and then nothing is copied."""
+        cfg["a"], cfg["b"], cfg["c"] = 1, 2, 3
+        night = app.get_config("", "night")
+        night["b"] = "kept"
+        changes = rows(database_url, "SELECT COUNT(*) FROM config_change")
+        with pytest.raises(ConfigException, match="'b'"):
+            cfg.copy_configuration("default", "night")
+        assert night.keys() == ["b"]
+        assert night["b"] == "kept"
+        assert rows(database_url, "SELECT COUNT(*) FROM config_change") == changes
+        with pytest.raises(NoSuchVersionException):
+            cfg.copy_configuration("nowhere", "new")
+        assert "new" not in cfg.list_versions()
+
+    def test_copying_over(self, cfg: NamedConfiguration, app: App) -> None:
+        """003-25: values, types, comments and limits become those of the source."""
+        cfg.set("a", 1, comment="the source's")
+        cfg["b"] = 2.5
+        cfg.set_default("c", 3, minimum=0)
+        night = app.get_config("", "night")
+        night.set("b", "text", comment="the target's")
+        night["own"] = True
+        cfg.copy_configuration("default", "night", overwrite=True)
+        assert (night["a"], night["b"], night["c"], night["own"]) == (1, 2.5, 3, True)
+        assert night.get("a").comment == "the source's"
+        assert not night.get("b").comment
+        with pytest.raises(ValueRefused):
+            night["c"] = -1
+        assert [one for one in cfg.compare("night") if one.path != "own"] == []
+
+    def test_a_deleted_one_is_gone(self, cfg: NamedConfiguration, app: App, other: App) -> None:
+        night = app.get_config("", "night")
+        night["x"] = 1
+        held = night.get("x")
+        elsewhere = other.get_config("", "night")
+        cfg.delete_version("night")
+        assert cfg.list_versions() == ["default"]
+        eventually(lambda: elsewhere["x"] is None)
+        for change in (
+            lambda: night.set("x", 2),
+            lambda: held.set_value(2),
+            lambda: held.set_comment("c"),
+            lambda: elsewhere.set("x", 2),
+        ):
+            with pytest.raises(NoSuchVersionException, match="'night'"):
+                change()
+
+
+class TestCallbacks:
+    """A callback is called for each change of its names, once, in order, on a thread of its own (003-17)."""
+
+    def test_a_change_by_another_process(self, cfg: NamedConfiguration, other: App) -> None:
+        seen: list[tuple[str, object]] = []
+        cfg["Camera.speed"] = 0
+        cfg.add_callback(["Camera"], lambda parameter: seen.append((parameter.get_full_path(), parameter.get_value())))
+        theirs = other.get_config("Camera")
+        for number in range(1, 101):
+            theirs["speed"] = number
+        theirs["gain"] = "new"
+        theirs.remove("speed")
+        expected = [("Camera.speed", n) for n in range(1, 101)]
+        eventually(lambda: len(seen) >= 102)
+        assert seen == [*expected, ("Camera.gain", "new"), ("Camera.speed", None)]
+
+    def test_an_exception_stops_no_other(self, cfg: NamedConfiguration, app: App, database_url: str) -> None:
+        """It is logged."""
+        app.get_log("any")
+        seen: list[object] = []
+
+        def broken(parameter: ConfigParameter) -> None:
+            raise LookupError("broken callback")
+
+        cfg.add_callback("x", broken)
+        cfg.add_callback("x", lambda parameter: seen.append(parameter.value))
+        cfg["x"], cfg["x"] = 1, 2
+        eventually(lambda: seen == [1, 2])
+        eventually(lambda: rows(database_url, "SELECT id FROM log_record WHERE traceback LIKE '%broken callback%'"))
+
+    def test_a_slow_one_holds_up_nobody(self, cfg: NamedConfiguration) -> None:
+        release, entered = threading.Event(), threading.Event()
+
+        def slow(parameter: ConfigParameter) -> None:
+            entered.set()
+            release.wait(LIMIT)
+
+        cfg.add_callback("x", slow)
+        cfg["x"] = 1
+        assert entered.wait(LIMIT)
+        cfg["x"] = 2
+        assert cfg["x"] == 2
+        release.set()
+
+    def test_one_may_change_the_configuration(self, cfg: NamedConfiguration) -> None:
+        cfg.add_callback("x", lambda parameter: cfg.set("y", parameter.value))
+        cfg["x"] = 5
+        eventually(lambda: cfg["y"] == 5)
+
+    def test_one_that_was_taken_away_is_not_called(self, cfg: NamedConfiguration) -> None:
+        seen: list[object] = []
+        first, second = (lambda parameter: seen.append("first")), (lambda parameter: seen.append("second"))
+        cfg.add_callback(["x", "y"], first)
+        cfg.add_callback("x", second)
+        cfg.del_callback("x", first)
+        cfg["x"], cfg["y"] = 1, 1
+        eventually(lambda: len(seen) == 2)
+        assert seen == ["second", "first"]
+
+    def test_neighbours_do_not_count(self, cfg: NamedConfiguration) -> None:
+        seen: list[str] = []
+        cfg.add_callback("A.b", lambda parameter: seen.append(parameter.path))
+        cfg["A.bc"], cfg["A.b.c"], cfg["A"], cfg["A.b"] = 1, 2, 3, 4
+        eventually(lambda: len(seen) == 2)
+        assert seen == ["A.b.c", "A.b"]
+
+
+class TestTheWatcherSurvives:
+    """Whatever it meets, later changes are seen, none missed."""
+
+    def test_a_change_that_it_cannot_read(self, cfg: NamedConfiguration, other: App, database_url: str) -> None:
+        """Someone may have written into the tables by hand."""
+        seen: list[object] = []
+        cfg.add_callback("x", lambda parameter: seen.append(parameter.value))
+        theirs = other.get_config()
+        theirs["x"] = 1
+        eventually(lambda: seen == [1])
+        for path, value, limits in (("x", "no number", None), ("z", "1", "no json")):
+            execute(
+                database_url,
+                """INSERT INTO config_change (revision, version_id, version, path, action, new_value, datatype, who,
+                                              host, tool, ts, limits)
+                   SELECT r.revision + 1, v.id, v.name, :path, 'set', :value, 'integer', 'w', 'h', 't', 0, :limits
+                     FROM config_revision r CROSS JOIN config_version v WHERE v.name = 'default'""",
+                path=path,
+                value=value,
+                limits=limits,
+            )
+            execute(database_url, "UPDATE config_revision SET revision = revision + 1")
+        theirs["x"] = 2
+        eventually(lambda: seen[-1:] == [2])
+
+    def test_an_unexpected_error(self, cfg: NamedConfiguration, app: App, other: App) -> None:
+        real, broken = app.live.store.revision, threading.Event()
+
+        def once_broken() -> int:
+            if not broken.is_set():
+                broken.set()
+                raise RuntimeError("something nobody thought of")
+            return real()
+
+        app.live.store.revision = once_broken  # type: ignore[method-assign]
+        assert broken.wait(LIMIT)
+        other.get_config()["x"] = 1
+        eventually(lambda: cfg["x"] == 1)
+
+    def test_parameters_that_cannot_be_read_at_the_start(self, database_url: str, tmp_path: Path) -> None:
+        """The others are there."""
+        first = app_on(database_url, tmp_path / "first")
+        first.get_config()["good"] = 1
+        first.get_config()["bad"] = 2
+        first.shutdown(LIMIT)
+        execute(database_url, "UPDATE config_parameter SET value = 'no number' WHERE path = 'bad'")
+        second = app_on(database_url, tmp_path / "second")
+        try:
+            assert second.get_config()["good"] == 1
+            second.get_config().set("bad", 3)
+            assert second.get_config()["bad"] == 3
+        finally:
+            second.shutdown(LIMIT)
+
+
+class TestEveryRefusalIsOneSentence:
+    """What is refused says why, in one sentence (the class's own), and changes nothing."""
+
+    def test_each(self, cfg: NamedConfiguration) -> None:
+        cfg["n"] = 1
+        for refused in (
+            lambda: cfg.set("n", "x"),
+            lambda: cfg.set("n", 1, datatype="complex"),
+            lambda: cfg.add("n", 2),
+            lambda: cfg.get("m"),
+            lambda: cfg.remove("m"),
+            lambda: cfg.add_version("default"),
+            lambda: cfg.add_version(" "),
+            lambda: cfg.delete_version("default"),
+            lambda: cfg.delete_version("nowhere"),
+            lambda: cfg.deserialize("{"),
+            lambda: cfg.deserialize('{"a": [1]}'),
+            lambda: cfg.set("n", 10**400, datatype="double"),
+            lambda: cfg.set_default("p", "x", pattern="["),
+            lambda: cfg.set_default("p", "x", colour="red"),
+        ):
+            with pytest.raises(NexusError) as caught:
+                refused()
+            assert str(caught.value).strip().endswith((".", "?"))
+        assert cfg["n"] == 1

@@ -1,0 +1,296 @@
+"""Transactions, connections and their errors: promises of `NexusCore.storage`, on both databases."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from NexusCore.errors import (
+    DatabaseBusy,
+    DatabaseDenied,
+    DatabaseRefused,
+    DatabaseUnreachable,
+    NexusError,
+    SchemaMismatch,
+    SchemaMissing,
+)
+from NexusCore.settings import DatabaseURL
+from NexusCore.storage import Database, Transaction, dialect, open_database
+from NexusCore.storage.migrate import migrate
+from tests.mariadb import MariaDB
+from tests.processes import LIMIT, execute, rows, run
+
+
+@pytest.fixture
+def database(database_url: str) -> Database:
+    return open_database(database_url)
+
+
+def channels(url: str) -> list[str]:
+    return [name for (name,) in rows(url, "SELECT name FROM status_channel ORDER BY name")]
+
+
+class TestTransactionsHaveNoHalf:
+    """A transaction is committed when its block ends and rolled back when the block raises."""
+
+    def test_commit(self, database: Database, database_url: str) -> None:
+        with database.transaction() as transaction:
+            transaction.insert("status_channel", name="a")
+            transaction.insert_many("status_channel", ("name",), [("b",), ("c",)])
+            assert channels(database_url) == []
+        assert channels(database_url) == ["a", "b", "c"]
+
+    @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt, DatabaseRefused])
+    def test_rollback(self, database: Database, database_url: str, fault: type[BaseException]) -> None:
+        with pytest.raises(fault), database.transaction() as transaction:
+            transaction.insert("status_channel", name="a")
+            raise fault(where="", reason="") if issubclass(fault, NexusError) else fault
+        assert channels(database_url) == []
+        with database.transaction() as transaction:
+            transaction.insert("status_channel", name="b")
+        assert channels(database_url) == ["b"]
+
+    def test_a_statement_that_fails_undoes_the_ones_before(self, database: Database, database_url: str) -> None:
+        with pytest.raises(DatabaseRefused), database.transaction() as transaction:
+            transaction.insert("status_channel", name="a")
+            transaction.insert("status_channel", name="a")
+        assert channels(database_url) == []
+
+    def test_ids_are_those_of_the_rows(self, database: Database, database_url: str) -> None:
+        with database.transaction() as transaction:
+            first, second = (transaction.insert("status_channel", name=name) for name in "ab")
+        assert rows(database_url, "SELECT id FROM status_channel ORDER BY name") == [(first,), (second,)]
+
+    def test_values_are_never_part_of_the_statement(self, database: Database, database_url: str) -> None:
+        odd = "'; DROP TABLE status_channel; -- %s %(a)s :b ?\\ \x00 \U0001f52c"
+        with database.transaction() as transaction:
+            transaction.insert("status_channel", name=odd)
+            assert transaction.one("SELECT name FROM status_channel WHERE name = :name", name=odd) == (odd,)
+        assert channels(database_url) == [odd]
+
+    def test_thousands_of_rows_at_once(self, database: Database, database_url: str) -> None:
+        with database.transaction() as transaction:
+            transaction.insert_many("status_channel", ("name",), [(f"{n}",) for n in range(2500)])
+        assert rows(database_url, "SELECT COUNT(*) FROM status_channel") == [(2500,)]
+
+
+class TestRowsOfTheSameKey:
+    """What differs between the databases comes to the same."""
+
+    def test_insert_new_passes_over_them(self, database: Database, database_url: str) -> None:
+        with database.transaction() as transaction:
+            transaction.insert_new("status_channel", ("name",), [("a",), ("b",)])
+            transaction.insert_new("status_channel", ("name",), [("b",), ("c",)])
+        assert channels(database_url) == ["a", "b", "c"]
+
+    def test_insert_new_does_not_hide_other_errors(self, database: Database) -> None:
+        with pytest.raises(DatabaseRefused), database.transaction() as transaction:
+            transaction.insert_new("status_channel", ("name",), [(None,)])
+
+    def test_upsert_replaces_only_older_ones(self, database: Database, database_url: str) -> None:
+        columns, key = ("item_id", "ts", "value", "expires"), ("item_id",)
+        with database.transaction() as transaction:
+            transaction.upsert("status_latest", columns, key, [(1, 10, "ten", None)], newer="ts")
+            transaction.upsert("status_latest", columns, key, [(1, 9, "nine", 3)], newer="ts")
+            transaction.upsert("status_latest", columns, key, [(2, 9, "nine", 3), (2, 9, "again", 4)], newer="ts")
+        expected = [(1, 10, "ten", None), (2, 9, "again", 4)]
+        assert rows(database_url, "SELECT item_id, ts, value, expires FROM status_latest ORDER BY item_id") == expected
+
+
+class TestOthersInTheWay:
+    """`write` runs again when a deadlock or a lock was in the way, and gives up with a sentence."""
+
+    def test_a_deadlock_is_retried(self, mariadb_url: str) -> None:
+        database = open_database(mariadb_url)
+        with database.transaction() as transaction:
+            transaction.insert_many("status_latest", ("item_id", "ts"), [(1, 0), (2, 0)])
+        meet = threading.Barrier(2)
+        attempts: list[int] = []
+
+        def add(first: int, second: int) -> None:
+            def work(transaction: Transaction) -> None:
+                attempts.append(first)
+                transaction.run("UPDATE status_latest SET ts = ts + 1 WHERE item_id = :id", id=first)
+                if len(attempts) <= 2:
+                    meet.wait(LIMIT)
+                transaction.run("UPDATE status_latest SET ts = ts + 1 WHERE item_id = :id", id=second)
+
+            database.write(work)
+
+        threads = [threading.Thread(target=add, args=pair) for pair in ((1, 2), (2, 1))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LIMIT)
+        assert rows(mariadb_url, "SELECT ts FROM status_latest ORDER BY item_id") == [(2,), (2,)]
+        assert len(attempts) == 3
+
+    def test_it_gives_up_with_a_sentence(self, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(dialect, "BUSY_SECONDS", 0 if database_url.startswith("sqlite") else 1)
+        monkeypatch.setattr("NexusCore.storage.engine.BUSY_ATTEMPTS", 2)
+        database = open_database(database_url)
+        with database.transaction() as transaction:
+            transaction.insert("status_latest", item_id=1, ts=0)
+        update = "UPDATE status_latest SET ts = ts + 1 WHERE item_id = 1"
+        with database.transaction() as transaction:
+            transaction.run(update)
+            with pytest.raises(DatabaseBusy, match="Try again"):
+                open_database(database_url).write(lambda other: other.run(update))
+        assert rows(database_url, "SELECT ts FROM status_latest") == [(1,)]
+
+
+class TestErrorsSayWhatToDo:
+    """Errors of the drivers come out as those of the project, whatever the database."""
+
+    def test_no_tables(self, tmp_path: Path, mariadb: MariaDB) -> None:
+        for url in (f"sqlite:///{tmp_path}/no.db", mariadb.create_database("no_tables")):
+            with pytest.raises(SchemaMissing, match=r"NexusCore\.storage\.migrate"):
+                rows(url, "SELECT 1")
+        mariadb.drop_database("no_tables")
+
+    def test_other_tables(self, database_url: str) -> None:
+        execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
+        with pytest.raises(SchemaMismatch, match="9999"):
+            rows(database_url, "SELECT 1")
+
+    def test_a_mistyped_path_is_an_error_and_no_new_database(self, tmp_path: Path) -> None:
+        with pytest.raises(SchemaMissing):
+            rows(f"sqlite:///{tmp_path}/mistyped.db", "SELECT 1")
+        assert not (tmp_path / "mistyped.db").exists()
+
+    def test_no_database_file(self, tmp_path: Path) -> None:
+        (tmp_path / "text.db").write_text("this is no database, but it is long enough to be taken for one" * 20)
+        with pytest.raises(DatabaseUnreachable, match="not a database"):
+            rows(f"sqlite:///{tmp_path}/text.db", "SELECT 1")
+
+    def test_nobody_listens(self) -> None:
+        with pytest.raises(DatabaseUnreachable, match="does not answer") as caught:
+            rows("mysql://u:secret@127.0.0.1:1/x", "SELECT 1")
+        assert "secret" not in str(caught.value)
+
+    def test_a_wrong_password(self, mariadb: MariaDB) -> None:
+        with pytest.raises(DatabaseDenied, match="password") as caught:
+            rows(mariadb.url("nexus", password="hunter2"), "SELECT 1")
+        assert "hunter2" not in str(caught.value)
+
+    def test_no_such_database(self, mariadb: MariaDB) -> None:
+        with pytest.raises(DatabaseDenied, match="nowhere"):
+            rows(mariadb.url("nowhere"), "SELECT 1")
+
+
+class TestAServerThatGoesAway:
+    """Whenever it goes, the error says so; a later transaction connects anew."""
+
+    @pytest.mark.parametrize("moment", ["before a query", "within a transaction", "at the commit", "at the rollback"])
+    def test_is_called_unreachable(self, private_mariadb: MariaDB, moment: str) -> None:
+        url = private_mariadb.create_database("nexus")
+        migrate(url)
+        database = open_database(url)
+        with database.transaction() as transaction:
+            transaction.insert("status_channel", name="first")
+
+        def use() -> None:
+            if moment == "before a query":
+                private_mariadb.kill()
+                with database.reading() as reading:
+                    reading.one("SELECT 1")
+            with database.transaction() as transaction:
+                transaction.insert("status_channel", name="second")
+                private_mariadb.kill()
+                if moment == "within a transaction":
+                    transaction.insert("status_channel", name="third")
+                if moment == "at the rollback":
+                    raise LookupError
+
+        with pytest.raises(LookupError if moment == "at the rollback" else DatabaseUnreachable):
+            use()
+        private_mariadb.start()
+        with database.transaction() as transaction:
+            transaction.insert("status_channel", name="fourth")
+        assert channels(url) == ["first", "fourth"]
+
+    def test_a_connection_lost_while_idle_is_replaced(self, private_mariadb: MariaDB) -> None:
+        url = private_mariadb.create_database("nexus")
+        migrate(url)
+        database = open_database(url)
+        for name in ("first", "second"):
+            with database.transaction() as transaction:
+                transaction.insert("status_channel", name=name)
+            private_mariadb.stop()
+            private_mariadb.start()
+        assert channels(url) == ["first", "second"]
+
+
+class TestForks:
+    """Connections are never shared with a forked child, and its end does not close its parent's."""
+
+    PROGRAM = """
+import os, sys
+from NexusCore.storage import open_database
+database = open_database(os.environ["NEXUSCORE_DATABASE"])
+who = "SELECT CONNECTION_ID()" if sys.argv[1] == "mysql" else "SELECT 0"
+def ask():
+    with database.reading() as reading:
+        return reading.one(who)[0]
+mine = ask()
+child = os.fork()
+if child == 0:
+    how = sys.argv[2]
+    if how == "used":
+        assert ask() != mine or sys.argv[1] == "sqlite"
+    if how == "closed":
+        database.close()
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert ask() == mine
+with database.transaction() as transaction:
+    transaction.insert("status_channel", name="parent")
+"""
+
+    @pytest.mark.parametrize("how", ["used", "closed", "ignored"])
+    def test_the_parent_keeps_its_own(self, database_url: str, tmp_path: Path, how: str) -> None:
+        run(self.PROGRAM, database_url.partition(":")[0], how, main=database_url, home=tmp_path)
+        assert channels(database_url) == ["parent"]
+
+    def test_a_fork_while_another_thread_takes_a_connection(self, database_url: str, tmp_path: Path) -> None:
+        """The lock that the other thread holds at that moment will never be released in the child."""
+        program = """
+import os, signal, sys, threading
+from NexusCore.storage import open_database
+database = open_database(os.environ["NEXUSCORE_DATABASE"])
+held, forked = threading.Event(), threading.Event()
+def hold():
+    with database._lock:
+        held.set()
+        forked.wait(60)
+threading.Thread(target=hold).start()
+held.wait(60)
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    with database.transaction() as transaction:
+        transaction.insert("status_channel", name="child")
+    os._exit(0)
+forked.set()
+assert os.waitpid(child, 0)[1] == 0
+"""
+        run(program, main=database_url, home=tmp_path)
+        assert channels(database_url) == ["child"]
+
+
+class TestTheEmbeddedDatabase:
+    """Without any settings there is a database of one's own, made at first use; no other is made by itself."""
+
+    def test_it_is_made_at_first_use(self, tmp_path: Path) -> None:
+        url = DatabaseURL(kind="sqlite", name=str(tmp_path / "deep/nexus.db"), embedded=True)
+        with Database(url).reading() as reading:
+            assert reading.all("SELECT * FROM session") == []
+        with sqlite3.connect(url.name) as raw:
+            assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        raw.close()
+        if os.name == "posix":
+            assert Path(url.name).stat().st_mode & 0o077 == 0

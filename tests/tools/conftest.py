@@ -1,0 +1,59 @@
+"""What the tests of the tools share: a facility whose database the tools find by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from NexusCore.clock import SYSTEM_CLOCK
+from NexusCore.config.store import ConfigStore, Edit, Origin
+from NexusCore.log.store import COLUMNS
+from NexusCore.storage import Database, open_database
+
+
+@pytest.fixture
+def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """Lend the database that the tools find, on each kind."""
+    monkeypatch.setenv("NEXUSCORE_DATABASE", database_url)
+    monkeypatch.setenv("TZ", "UTC")
+    opened = open_database(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def embedded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """Lend a database for what does not depend on its kind."""
+    monkeypatch.setenv("NEXUSCORE_DATABASE", sqlite_url)
+    monkeypatch.setenv("TZ", "UTC")
+    opened = open_database(sqlite_url)
+    yield opened
+    opened.close()
+
+
+def configure(database: Database, *edits: Edit) -> None:
+    """Make changes of the configuration, as somebody else."""
+    store = ConfigStore(database, SYSTEM_CLOCK)
+    store.apply(store.version_id("default"), "default", edits, Origin("jane", "desk", "test", "to begin with"))
+
+
+def log(
+    database: Database,
+    message: str,
+    *,
+    level: int = 20,
+    logger: str = "Builder",
+    module: str = "build",
+    line: int = 7,
+    ts: int | None = None,
+    traceback: str | None = None,
+    session: str | None = None,
+) -> None:
+    """Put one line of log into the database, in a transaction of its own."""
+    row = (
+        SYSTEM_CLOCK.now() if ts is None else ts, level, logger, module, line, "work", "desk", 1, "MainThread", message,
+        traceback, session,
+    )  # fmt: skip
+    with database.transaction() as transaction:
+        transaction.insert_many("log_record", COLUMNS, [row])

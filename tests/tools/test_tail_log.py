@@ -1,0 +1,257 @@
+"""TailLog: what was logged, and what is being logged."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from NexusCore.clock import to_ts
+from NexusCore.log.store import COLUMNS
+from NexusCore.storage import Database, open_database
+from NexusCore.storage.migrate import migrate
+from tests.mariadb import MariaDB
+from tests.tools.conftest import log
+from tests.tools.programs import LIMIT, PROJECT, Done, Follower, run
+
+SEED = [
+    "Tue Aug  2 11:42:16 2016 [DEBUG][InternalDB( 294)][MySQLStatusReporter]Initializing tables",
+    "Tue Aug  2 11:42:17 2016 [DEBUG][InternalDB( 309)][MySQLStatusReporter]Initializing tables DONE",
+    "Tue Aug  2 11:42:21 2016 [ INFO][ Status( 132)][UnitTest]Callback UnitTest thread started",
+]
+
+
+def tail(*words: str) -> Done:
+    return run("TailLog", *words)
+
+
+def messages(done: Done) -> list[str]:
+    return [line.rpartition("]")[2] for line in done.lines]
+
+
+def log_from_another_process(message: str) -> None:
+    """Log through the API, in a process of its own, as a service does."""
+    script = "import sys; from NexusCore import API; API.get_log('Camera').warning(sys.argv[1]); API.shutdown()"
+    subprocess.run([sys.executable, "-c", script, message], cwd=PROJECT, check=True, timeout=LIMIT)
+
+
+@pytest.fixture
+def logged(database: Database) -> Database:
+    """Lend a database with log lines of several kinds."""
+    log(database, "looking for files", level=10)
+    log(database, "Session ended at Titan", session="s-1")
+    log(database, "50% of Titan's files are done", level=30, session="s-1", module="record")
+    log(database, "Timeout at the Titan", level=40, logger="Harvester", module="ical")
+    log(database, "Ended", logger="Uploader")
+    return database
+
+
+class TestFormat:
+    """003-58: a line looks as it always did."""
+
+    def test_the_lines_of_the_documentation(self, database: Database) -> None:
+        """003-58, 003-59: time, level, module with line number, logger, message."""
+        moment = datetime(2016, 8, 2, 11, 42, 16, tzinfo=UTC)
+        lines = [
+            (16, 10, "InternalDB", 294, "MySQLStatusReporter", "Initializing tables"),
+            (17, 10, "InternalDB", 309, "MySQLStatusReporter", "Initializing tables DONE"),
+            (21, 20, "Status", 132, "UnitTest", "Callback UnitTest thread started"),
+        ]
+        for second, level, module, line, logger, message in lines:
+            ts = to_ts(moment.replace(second=second, microsecond=999_999))
+            log(database, message, level=level, module=module, line=line, logger=logger, ts=ts)
+        assert tail().lines == SEED
+
+    def test_times_are_local(self, embedded: Database) -> None:
+        """000-32: stored in UTC, shown in local time; JSON says the offset, as RFC 3339 wants it."""
+        log(embedded, "x", ts=to_ts(datetime(2016, 8, 2, 11, 42, 16, 5, tzinfo=UTC)))
+        assert run("TailLog", TZ="Europe/Oslo").out.startswith("Tue Aug  2 13:42:16 2016 ")
+        (found,) = run("TailLog", "--json", TZ="Europe/Oslo").objects
+        assert found["time"] == "2016-08-02T13:42:16.000005+02:00"
+
+    def test_a_traceback_stands_indented_below_its_line(self, embedded: Database) -> None:
+        """003-55: the stack trace is there."""
+        log(embedded, "failed", level=40, traceback="Traceback (most recent call last):\n  ...\nZeroDivisionError: x")
+        assert tail().lines[1:] == ["    Traceback (most recent call last):", "      ...", "    ZeroDivisionError: x"]
+
+    def test_a_message_can_neither_forge_a_line_nor_command_a_terminal(self, embedded: Database) -> None:
+        log(embedded, f"first\n{SEED[0]}\x1b[2J")
+        first, second = tail().lines
+        assert first.endswith("]first")
+        assert second == f"    {SEED[0]}\\x1b[2J"
+
+    def test_json_has_every_field(self, embedded: Database) -> None:
+        log(embedded, "Größe", level=30, session="s-1", traceback="...")
+        (found,) = tail("--json").objects
+        del found["time"]
+        assert found == {
+            "level": "WARNING", "logger": "Builder", "module": "build", "line": 7, "function": "work", "host": "desk",
+            "pid": 1, "thread": "MainThread", "message": "Größe", "traceback": "...", "session": "s-1", "id": 1,
+        }  # fmt: skip
+
+
+class TestFilters:
+    """003-60: by logger, module and words; the filter comes before the count."""
+
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            (("-n", "2"), ["Timeout at the Titan", "Ended"]),
+            (("-n", "2", "-r"), ["Ended", "Timeout at the Titan"]),
+            (("titan", "-n", "1"), ["Timeout at the Titan"]),
+            (("titan", "session"), ["Session ended at Titan"]),
+            (("50%",), ["50% of Titan's files are done"]),
+            (("Titan's", "d_ne"), []),
+            (("--logger", "Harvester", "--logger", "Uploader"), ["Timeout at the Titan", "Ended"]),
+            (("--module", "ical"), ["Timeout at the Titan"]),
+            (("--logger", "Builder", "--module", "record"), ["50% of Titan's files are done"]),
+            (("--session", "s-1"), ["Session ended at Titan", "50% of Titan's files are done"]),
+            (("-p", "warning"), ["50% of Titan's files are done", "Timeout at the Titan"]),
+            (("-p", "40"), ["Timeout at the Titan"]),
+        ],
+    )
+    def test_what_matches_is_shown(self, logged: Database, words: tuple[str, ...], expected: list[str]) -> None:
+        done = tail(*words)
+        assert (messages(done), done.code) == (expected, 0 if expected else 1)
+
+    def test_no_match_says_so(self, embedded: Database) -> None:
+        done = tail()
+        assert (done.code, done.out, done.err) == (1, "", "TailLog: No line of log matches.\n")
+
+    def test_a_name_that_never_logged_is_pointed_out(self, logged: Database) -> None:
+        assert "Did you mean 'Builder'?" in tail("--logger", "Bulder").err
+        assert "Did you mean 'record'?" in tail("--module", "recrod").err
+
+
+class TestFollowing:
+    """-f shows each line that is logged anywhere, once."""
+
+    def test_a_line_of_another_process_appears(self, logged: Database) -> None:
+        with Follower("TailLog", "-f", "-n", "1") as follower:
+            follower.until("]Ended$")
+            log_from_another_process("Shutter stuck")
+            assert follower.until("Shutter").endswith("][Camera]Shutter stuck")
+            assert follower.interrupt() == 130
+        assert len(follower.lines) == 2
+        assert follower.messages == []
+
+    def test_only_what_matches_appears(self, logged: Database) -> None:
+        with Follower("TailLog", "-f", "titan", "--logger", "Builder", "--json") as follower:
+            follower.until("50%")
+            log(logged, "Titan again", logger="Harvester")
+            log(logged, "nothing")
+            log(logged, "The Titan is back")
+            follower.until("is back")
+            assert follower.interrupt() == 130
+        assert len(follower.lines) == 3
+
+    def test_no_line_is_missed_or_shown_twice_at_the_start(self, database: Database) -> None:
+        """What is logged while TailLog begins is shown once, be it as an old line or as a new one."""
+        enough = threading.Event()
+        written = []
+
+        def write() -> None:
+            while not enough.is_set() and len(written) < 5000:
+                written.append(f"line {len(written)}.")
+                log(database, written[-1])
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            with Follower("TailLog", "-f", "-n", "1000000") as follower:
+                follower.until("line 0[.]")
+                old = len(written)
+                while len(written) < old + 50 and writer.is_alive():
+                    follower.until(f"line {len(written) - 1}[.]")
+                enough.set()
+                writer.join(LIMIT)
+                log(database, "the last.")
+                follower.until("the last")
+                follower.interrupt()
+        finally:
+            enough.set()
+            writer.join(LIMIT)
+        shown = [line.rpartition("]")[2] for line in follower.lines]
+        assert shown == [*written, "the last."]
+
+    def test_a_line_whose_transaction_was_under_way_is_shown_once(
+        self, mariadb_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its number is lower than one that is visible already: asking for what is above would lose it."""
+        monkeypatch.setenv("NEXUSCORE_DATABASE", mariadb_url)
+        database = open_database(mariadb_url)
+        log(database, "first")
+        row = (1, 20, "Builder", "build", 1, "work", "desk", 1, "main", "late", None, None)
+        with database.transaction() as under_way:
+            under_way.insert_many("log_record", COLUMNS, [row])
+            log(database, "early")
+            follower = Follower("TailLog", "-f")
+            follower.until("]early$")
+        with follower:
+            follower.until("]late$")
+            log(database, "last")
+            follower.until("]last$")
+            follower.interrupt()
+        assert Counter(line.rpartition("]")[2] for line in follower.lines) == Counter(
+            ["first", "early", "late", "last"]
+        )
+        database.close()
+
+    def test_it_goes_on_after_the_database_was_away(
+        self, private_mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        private_mariadb.start()
+        url = private_mariadb.create_database("nexus")
+        migrate(url)
+        monkeypatch.setenv("NEXUSCORE_DATABASE", url)
+        log_from_another_process("before")
+        with Follower("TailLog", "-f") as logs, Follower("TailStatus", "-f") as status:
+            logs.until("]before$")
+            private_mariadb.kill()
+            assert "does not answer" in logs.until_message("TailLog: The database at .* Going on when it is back")
+            status.until_message("TailStatus: The database at")
+            private_mariadb.start()
+            logs.until_message("The database is back")
+            status.until_message("The database is back")
+            script = "from NexusCore import API; API.get_status('Camera')['shutter'] = 'open'; API.shutdown()"
+            subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True, timeout=LIMIT)
+            log_from_another_process("after")
+            logs.until("]after$")
+            status.until("shutter = open$")
+            assert (logs.interrupt(), status.interrupt()) == (130, 130)
+        assert [len(logs.lines), len(logs.messages), len(status.messages)] == [2, 2, 2]
+
+    def test_ctrl_c_ends_it_while_a_server_does_not_answer(
+        self, private_mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        private_mariadb.start()
+        url = private_mariadb.create_database("nexus")
+        migrate(url)
+        monkeypatch.setenv("NEXUSCORE_DATABASE", url)
+        log(open_database(url), "before")
+        with Follower("TailLog", "-f") as follower:
+            follower.until("]before$")
+            private_mariadb.pause()
+            assert follower.interrupt() == 130
+
+    def test_a_database_that_is_away_from_the_beginning(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NEXUSCORE_DATABASE", "mysql://nobody@127.0.0.1:1/nexus")
+        for words in ((), ("-f",)):
+            done = tail(*words)
+            assert (done.code, done.out) == (3, "")
+            assert done.err.startswith("TailLog: The database at mysql://nobody@127.0.0.1:1/nexus does not answer")
+
+
+class TestReadingOnly:
+    """A plain read starts nothing that has to be stopped again."""
+
+    def test_no_journal_is_opened(self, logged: Database) -> None:
+        tail("-n", "1")
+        run("ConfigTool", "list")
+        run("TailStatus")
+        assert not Path(os.environ["NEXUSCORE_HOME"]).exists()
