@@ -62,6 +62,7 @@ setup(
     install_requires=[CONNECTOR, "argcomplete>=3.2", "msgspec>=0.18.6", "platformdirs>=4.0", "rich>=13.7"],
     extras_require=EXTRAS,
     entry_points={
-        "console_scripts": [f"{tool}=Tools.{tool}:main" for tool in TOOLS] + ["SessionLogger=Logger.__main__:main"]
+        "console_scripts": [f"{tool}=Tools.{tool}:main" for tool in TOOLS],
+        "gui_scripts": ["SessionLogger=Logger.__main__:main"],
     },
 )

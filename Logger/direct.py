@@ -22,11 +22,6 @@ from NexusCore.storage import Database
 
 from Logger.book import AlreadyOpen, BookError, OpenSession, Station
 
-_SERVER_TIME = """
-    -- what the server's clock shows, in microseconds since the epoch
-    SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)
-"""
-
 
 class NoDatabaseNamed(NexusError):
     """This computer has not been told where the facility's database is: nothing names one, neither the variable
@@ -184,11 +179,11 @@ def _seconds(config: NamedConfiguration, path: str, default: float) -> float:
 
 def _ahead(database: Database, clock: Clock) -> int | None:
     """Return by how many microseconds this computer's clock is ahead of the server's; None where there is no server."""
-    if database.url.kind == "sqlite":
+    if not database.dialect.server_time:
         return None
     with database.reading() as reading:
         before = clock.now()
-        row = reading.one(_SERVER_TIME)
+        row = reading.one(database.dialect.server_time)
         after = clock.now()
     return None if row is None else (before + after) // 2 - int(row[0])
 

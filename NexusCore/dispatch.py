@@ -55,5 +55,5 @@ class Dispatcher:
             function, arguments = entry
             try:
                 function(*arguments)
-            except Exception:  # noqa: BLE001  a stranger's code: the next callback must not suffer from it
+            except (Exception, SystemExit):  # noqa: BLE001  a stranger's code: the next must not suffer from it
                 _LOG.exception("The callback %r failed", function)

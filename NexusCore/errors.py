@@ -78,6 +78,12 @@ class DatabaseRefused(NexusError):
     exit_code = EXIT_FAILURE
 
 
+class NoDatabaseFile(NexusError):
+    """There is no database at {where}. Is the path right? Make a new one with: python -m NexusCore.storage.migrate"""
+
+    exit_code = EXIT_UNREACHABLE
+
+
 class SchemaMissing(NexusError):
     """The database at {where} holds no NexusCore tables. Create them with: python -m NexusCore.storage.migrate"""
 

@@ -59,8 +59,8 @@ def parser() -> Arguments:
         prog=NAME,
         description=__doc__,
         examples=(
-            (f"{NAME} start FEI-Titan-TEM --user jane", "begin a session, as the instrument's PC would"),
-            (f"{NAME} end FEI-Titan-TEM", "end the one that is open there; its record is built next"),
+            (f"{NAME} start FEI-Titan-TEM --user jane", "begin a session"),
+            (f"{NAME} end FEI-Titan-TEM", "end the one that is open there"),
             (f"{NAME} list --state ERROR", "sessions without a record; requeue builds one anew"),
         ),
         epilog=f"Exit codes: 0 done, 1 no such thing, 2 usage, 3 database away, 4 refused. {NAME} COMMAND --help tells "

@@ -47,8 +47,9 @@ def parser() -> Arguments:
     )
     made.add_argument("keywords", nargs="*", metavar="WORD", help="a word that must be in the message")
     made.add_argument("-n", "--lines", type=count, default=LINES, metavar="N", help=f"how many lines ({LINES})")
-    made.add_argument("-f", "--follow", action="store_true", help="go on with each new line as it comes")
-    made.add_argument("-r", "--reverse", action="store_true", help="the newest line first")
+    order = made.add_mutually_exclusive_group()
+    order.add_argument("-f", "--follow", action="store_true", help="go on with each new line as it comes")
+    order.add_argument("-r", "--reverse", action="store_true", help="the newest line first")
     made.add_argument("--json", action="store_true", help="one JSON object per line")
     for option, what, completer in (
         ("--logger", "only of this logger, the name given to get_log (repeatable)", completion.loggers),

@@ -107,7 +107,7 @@ class Screen:
         table = Table(*headers, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for row in rows:
             table.add_row(*(Text(cell, style=marks.get(cell, "")) for cell in row))
-        Console(file=self.out, no_color=not self.colour, highlight=False).print(table)
+        Console(file=self.out, color_system="auto" if self.colour else None, highlight=False).print(table)
 
     def flush(self) -> None:
         """Write out what waits in the streams."""

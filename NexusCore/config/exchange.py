@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from NexusCore.config.parameter import DATATYPES, FOLDER, ConfigParameter, Limits, cast
@@ -36,7 +36,7 @@ def _object(node: ConfigParameter) -> dict[str, Any]:
         found["value"] = node.value
     if node.comment:
         found["comment"] = node.comment
-    found.update({key: value for key, value in asdict(node.limits).items() if value not in (None, (), False)})
+    found.update(node.limits.given())
     return found
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from NexusCore.clock import to_datetime
-from NexusCore.errors import ValueRefused
+from NexusCore.errors import ConfigException, ValueRefused
 
 if TYPE_CHECKING:
     from NexusCore.config.tree import Tree
@@ -81,7 +81,7 @@ def cast(path: str, value: Value, datatype: str) -> Value:
         if isinstance(value, str):
             result = int(value) if _INTEGER.fullmatch(value.strip()) else None
         else:
-            result = int(value) if float(value).is_integer() else None
+            result = int(value) if isinstance(value, int) or value.is_integer() else None
     elif datatype == DOUBLE:
         result = _finite(value)
     if result is None:
@@ -151,16 +151,26 @@ class Limits:
                 return f"it must be at most {self.maximum:g}"
         if self.choices and value not in self.choices:
             return f"it must be one of {', '.join(map(str, self.choices))}"
-        if self.pattern is not None and not re.fullmatch(self.pattern, str(value)):
-            return f"it must match the pattern {self.pattern}"
+        if self.pattern is not None:
+            try:
+                if not re.fullmatch(self.pattern, str(value)):
+                    return f"it must match the pattern {self.pattern}"
+            except re.error as error:
+                return f"its pattern {self.pattern} is no regular expression: {error}"
         if self.path_exists and not Path(str(value)).exists():
             return "there is no such file or folder on this machine"
         return None
 
     def to_json(self) -> str | None:
         """Return the limits as stored; None when there are none."""
-        given = {key: value for key, value in asdict(self).items() if value not in (None, (), False)}
+        given = self.given()
         return json.dumps(given, sort_keys=True) if given else None
+
+    def given(self) -> dict[str, Any]:
+        """Return the limits that there are; a minimum of 0 is one."""
+        return {
+            key: value for key, value in asdict(self).items() if not (value is None or value is False or value == ())
+        }
 
     @classmethod
     def from_json(cls, text: str | None) -> Limits:
@@ -169,10 +179,27 @@ class Limits:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Limits:
-        """Return the limits from their fields."""
+        """Return the limits from their fields.
+
+        Raises
+        ------
+        ConfigException
+            If one of them is no limit, or not of its kind.
+        """
+        for key, value in values.items():
+            if value is not None and not isinstance(value, _KINDS.get(key, ())):
+                raise ConfigException(reason=f"a parameter cannot have the limit {key}={value!r}")
         return cls(**{**values, "choices": tuple(values.get("choices", ()))})
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "minimum": (int, float),
+    "maximum": (int, float),
+    "choices": (list, tuple),
+    "pattern": (str,),
+    "path_exists": (bool,),
+    "secret": (bool,),
+}
 NO_LIMITS = Limits()
 
 Setter = Callable[..., None]

@@ -252,7 +252,7 @@ class ConfigStore:
                 )
                 raise ConfigException(reason=f"{reason}; say overwrite to replace them")
             edits = [
-                Edit(path, SET, decode(value, datatype), datatype, comment, Limits.from_json(limits), check=False)
+                Edit(path, SET, decode(value, datatype), datatype, comment or "", Limits.from_json(limits), check=False)
                 for _, path, value, datatype, comment, limits, _ in rows
             ]
             return len(self._apply(transaction, target_id, target, edits, origin))
@@ -273,6 +273,8 @@ class ConfigStore:
         self, transaction: Transaction, version_id: int, version: str, edits: Iterable[Edit], origin: Origin
     ) -> list[int]:
         first = revision = _revision(transaction, lock=True)
+        if transaction.one("SELECT id FROM config_version WHERE id = :id", id=version_id) is None:
+            raise NoSuchVersionException(version=version)  # it was deleted, by whomever
         now = self._clock.now()
         for edit in edits:
             old = transaction.one(_PARAMETER, version=version_id, path=check_path(edit.path))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from NexusCore.config.parameter import FOLDER, NO_LIMITS, ConfigParameter, Limits, Value, decode, encode
 from NexusCore.config.store import REMOVE, SET, Change
+from NexusCore.errors import ConfigException
+
+_LOG = logging.getLogger("NexusCore.config")
 
 
 class Owner(Protocol):
@@ -78,8 +82,11 @@ class Tree:
         gone = [node for path, node in self.nodes.items() if node.revision and path not in wanted]
         changed = [self._remove(node) for node in gone]
         for path, change in wanted.items():
+            content = _content(change)
+            if content is None:
+                continue
             node = self.nodes.get(path)
-            if node is None or node.value != decode(change.value, change.datatype) or node.comment != change.comment:
+            if node is None or node.value != content[0] or node.comment != change.comment:
                 changed.append(self._add(path) if node is None else node)
             if node is not None:
                 node.update(revision=0)
@@ -93,13 +100,16 @@ class Tree:
             return None
         if change.action == REMOVE:
             return self._remove(node) if node is not None else None
+        content = _content(change)
+        if content is None:
+            return None
         if node is None:
             node = self._add(change.path)
         node.update(
             datatype=change.datatype,
-            value=decode(change.value, change.datatype),
+            value=content[0],
             comment=change.comment,
-            limits=Limits.from_json(change.limits) if change.limits else NO_LIMITS,
+            limits=content[1],
             revision=change.revision,
             modified_ts=change.ts,
         )
@@ -137,3 +147,12 @@ class Tree:
             self._names[folder].discard(name)
             path = folder
         return node
+
+
+def _content(change: Change) -> tuple[Value, Limits] | None:
+    """Return value and limits; None, and a warning, where someone wrote what cannot be read into the tables."""
+    try:
+        return decode(change.value, change.datatype), Limits.from_json(change.limits) if change.limits else NO_LIMITS
+    except (ValueError, TypeError, ConfigException) as error:
+        _LOG.warning("'%s' of revision %d cannot be read and is passed over: %s", change.path, change.revision, error)
+        return None

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -71,6 +72,8 @@ class LiveConfiguration:
         self._interval = interval
         self.source = "database"
         """Where the values are from: ``database``, or ``snapshot`` until it answers."""
+        self.trouble: Exception | None = None
+        """Why the database cannot be asked now, while it cannot."""
         self._unsaved = False
         self._trees: dict[str, Tree] = {}
         self._by_id: dict[int, Tree] = {}
@@ -80,7 +83,7 @@ class LiveConfiguration:
         self._dispatcher = Dispatcher("config-callbacks")
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._pid = os.getpid()
+        _living.add(self)
 
     def tree(self, version: str | None = None) -> Tree:
         """Return a version's tree, loaded on first use.
@@ -120,11 +123,12 @@ class LiveConfiguration:
 
     def set_value(self, parameter: ConfigParameter, value: Value, datatype: str | None, check: bool) -> None:
         """Store a parameter's value."""
-        self.apply(self._trees[parameter.version], [Edit(parameter.path, value=value, datatype=datatype, check=check)])
+        edit = Edit(parameter.path, value=value, datatype=datatype, check=check)
+        self.apply(self._known(parameter.version), [edit])
 
     def set_comment(self, parameter: ConfigParameter, comment: str) -> None:
         """Store a parameter's comment."""
-        self.apply(self._trees[parameter.version], [Edit(parameter.path, comment=comment, keep_value=True)])
+        self.apply(self._known(parameter.version), [Edit(parameter.path, comment=comment, keep_value=True)])
 
     def add_callback(self, tree: Tree, path: str, callback: Callback) -> None:
         """Have `callback` called with the parameter whenever `path`, or anything below it, changes."""
@@ -153,9 +157,15 @@ class LiveConfiguration:
     def close(self, seconds: float = 2.0) -> None:
         """Stop watching; callbacks that are due are still called. Takes at most `seconds`."""
         self._stop.set()
-        if self._thread is not None and self._pid == os.getpid():
+        if self._thread is not None:
             self._thread.join(seconds / 2)
         self._dispatcher.close(seconds / 2)
+
+    def _known(self, version: str) -> Tree:
+        tree = self._trees.get(version)
+        if tree is None:  # deleted, while the program holds on to one of its parameters
+            raise NoSuchVersionException(version=version)
+        return tree
 
     def _load(self, version: str) -> Tree:
         try:
@@ -165,7 +175,7 @@ class LiveConfiguration:
             if kept is None or version not in kept.versions:
                 raise
             revision, (version_id, changes) = kept.revision, kept.versions[version]
-            self.source = "snapshot"
+            self.source, self.trouble = "snapshot", error
             _LOG.warning("Starting with the configuration last seen here, of revision %d. %s", revision, error)
         if not self._trees:
             self._revision = revision
@@ -205,11 +215,16 @@ class LiveConfiguration:
             snapshot.save(self._kept, snapshot.Snapshot(revision, versions))
 
     def _start(self) -> None:
-        if self._pid != os.getpid():  # a forked child has no threads but its own
-            self._thread, self._pid = None, os.getpid()
         if self._thread is None and not self._stop.is_set():
             self._thread = threading.Thread(target=self._watch, name="config-watch", daemon=True)
             self._thread.start()
+
+    def _forked(self) -> None:
+        """Go on in a forked child, which has none of the threads, and may have a lock that nobody gives back."""
+        self._lock, self._thread = threading.RLock(), None
+        self._dispatcher = Dispatcher("config-callbacks")
+        if self._trees:
+            self._start()
 
     def _watch(self) -> None:
         away = self.source == "snapshot"
@@ -219,10 +234,14 @@ class LiveConfiguration:
                 self._look()
                 if away:
                     _LOG.info("The configuration is being watched again, at revision %d.", self._revision)
-                away, self.source = False, "database"
+                away, self.source, self.trouble = False, "database", None
             except NexusError as error:
                 if not away:
                     _LOG.warning("The configuration cannot be watched now; the known values stay in use. %s", error)
+                away, self.trouble = True, error
+            except Exception:  # noqa: BLE001  the edge of the thread: without it, no later change would be seen
+                if not away:
+                    _LOG.exception("Looking for changes of the configuration failed")
                 away = True
             if self._clock.monotonic() - saved > SAVE_INTERVAL:
                 self._save()
@@ -249,3 +268,15 @@ class LiveConfiguration:
             as_changed = parameter.snapshot()  # the next change may come before the callbacks do
             for callback in due:
                 self._dispatcher.call(callback, as_changed)
+
+
+_living: weakref.WeakSet[LiveConfiguration] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for live in list(_living):
+        live._forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

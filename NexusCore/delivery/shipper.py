@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from NexusCore.clock import Clock
-from NexusCore.delivery.frames import Frame
+from NexusCore.delivery.frames import Frame, encode
 from NexusCore.delivery.journal import Abandoned, Journal, abandoned
 from NexusCore.errors import DatabaseRefused, NexusError
 from NexusCore.storage import Database, Transaction
@@ -259,7 +259,8 @@ class Shipper:
         """Keep a record that the table refuses in a side file, and step over it."""
         side = journal.folder / f"{journal.name}.refused"
         with suppress(OSError), side.open("ab") as file:
-            file.write(frame.payload + b"\n")
+            # Frames, since a payload may hold any byte: so they can be told apart and delivered once more.
+            file.write(encode(frame.sequence, frame.payload))
         lane.database.write(lambda transaction: self._move_cursor(transaction, journal, frame.sequence))
         if isinstance(journal, Journal):
             journal.refused += 1

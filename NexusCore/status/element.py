@@ -18,7 +18,7 @@ LONGEST = 1024
 """Bytes of UTF-8 that a stored value may have (003-45)."""
 
 LATEST = 1e12
-"""Seconds since the epoch, beyond which a time is taken for a mistake."""
+"""Seconds before and after the epoch, beyond which a time is taken for a mistake."""
 
 Report = Callable[[str, str | None, int, int | None], None]
 """Takes name, value as text, time and expiry in microseconds since the epoch."""
@@ -67,9 +67,9 @@ class StatusElement:
         self.name = name
         self._report = report
         self._now = now
-        self._expires = None if expire_time is None else int(expire_time * SECOND)
+        self._expires = None if expire_time is None else self._micros("expire time", expire_time, 0)
         self._value: Any = None
-        self._lock = threading.RLock()  # a reporter or an event's owner may set it again
+        self._lock = threading.RLock()  # setting an event may run code of its owner, which may set the element again
         self._changed: list[tuple[threading.Event, bool]] = []
         self._wanted: list[tuple[object, threading.Event]] = []
         self._called: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
@@ -101,23 +101,27 @@ class StatusElement:
             If the value is too long; the element keeps the one it had.
         """
         with self._lock:
-            self._set(value, force_update, timestamp)
+            changed = self._set(value, force_update, timestamp)
+        self._tell(changed)
 
-    def _set(self, value: Any, force_update: bool = False, timestamp: float | None = None) -> None:
+    def _set(self, value: Any, force_update: bool = False, timestamp: float | None = None) -> bool:
+        """Take over a value and set the events that wait for it; return whether it is another. The lock is held."""
         old = self._value
         changed = type(old) is not type(value) or old != value
         if changed or force_update:
             text = None if value is None else self._text(value)
-            ts = self._now() if timestamp is None else self._ts(timestamp)
+            ts = self._now() if timestamp is None else self._micros("time", timestamp, -LATEST)
             self._value = value
             self._report(self.name, text, ts, None if self._expires is None else ts + self._expires)
         if self._watched:
             self._fire(value, changed)
+        return changed
 
     def inc(self, by: float = 1) -> None:
         """Count up; an element without a value starts at 0."""
         with self._lock:
-            self._set((self._value or 0) + by)
+            changed = self._set((self._value or 0) + by)
+        self._tell(changed)
 
     def dec(self, by: float = 1) -> None:
         """Count down."""
@@ -165,25 +169,32 @@ class StatusElement:
             for event, _ in self._changed:
                 event.set()
             self._changed = [entry for entry in self._changed if not entry[1]]
-            for reporter in self._reporters:
-                try:
-                    reporter.report(self)
-                except Exception:  # noqa: BLE001  a stranger's code; the value is set all the same
-                    _LOG.exception("The status reporter %s failed", reporter.name)
-            for function, arguments in self._called:
-                _callbacks.call(function, self, *arguments)
         for wanted, event in self._wanted:
             if wanted == value:
                 event.set()
 
-    def _ts(self, timestamp: float) -> int:
+    def _tell(self, changed: bool) -> None:
+        """Tell the reporters and callbacks; without the lock, since a reporter may set elements that others hold."""
+        if not (changed and self._watched):
+            return
+        for reporter in self._reporters:
+            try:
+                reporter.report(self)
+            except Exception:  # noqa: BLE001  a stranger's code; the value is set all the same
+                _LOG.exception("The status reporter %s failed", reporter.name)
+        for function, arguments in self._called:
+            _callbacks.call(function, self, *arguments)
+
+    def _micros(self, what: str, seconds: float, least: float) -> int:
         """Return a time as it is stored."""
-        # Also false for what is no number; nanoseconds instead of seconds would not fit any column.
-        if not abs(timestamp) < LATEST:
-            raise StatusException(
-                reason=f"the time {timestamp!r} of '{self.name}' is no number of seconds since the epoch"
-            )
-        return int(timestamp * SECOND)
+        try:
+            # False for NaN; and nanoseconds instead of seconds would not fit any column.
+            fits = least <= seconds < LATEST
+        except TypeError:
+            fits = False
+        if not fits:
+            raise StatusException(reason=f"the {what} {seconds!r} of '{self.name}' is no number of seconds")
+        return int(seconds * SECOND)
 
     def _text(self, value: Any) -> str:
         """Return the text that is stored."""

@@ -12,6 +12,9 @@ from NexusCore.status.element import Report, StatusElement, nobody, system_now
 Grid = list[list[int]]
 Cell = tuple[int, int]
 
+LARGEST = 1_000_000
+"""Cells that a grid may have: each change is stored whole."""
+
 
 class Status2DElement(StatusElement):
     """Whole numbers from 0 to 255 in a grid (003-46).
@@ -24,7 +27,7 @@ class Status2DElement(StatusElement):
     name
         Its name in the channel.
     size
-        Columns and rows, both above 0 (003-38).
+        Columns and rows, both above 0 (003-38); at most a million cells.
     initial_value
         One number for all cells, or a whole value.
     expire_time, report, now
@@ -43,9 +46,15 @@ class Status2DElement(StatusElement):
         now: Callable[[], int] = system_now,
     ) -> None:
         super().__init__(name, report, now, expire_time)
-        columns, rows = size
-        if not all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in size):
+        if (
+            not isinstance(size, (tuple, list))
+            or len(size) != 2
+            or not all(type(one) is int and one > 0 for one in size)
+        ):
             raise StatusException(reason=f"the size of '{name}' is {size!r}; it takes two whole numbers above 0")
+        columns, rows = size
+        if columns * rows > LARGEST:
+            raise StatusException(reason=f"'{name}' would have {columns * rows} cells; {LARGEST} can be stored")
         self.size = (columns, rows)
         if isinstance(initial_value, int):
             initial_value = [[initial_value] * columns for _ in range(rows)]
@@ -79,7 +88,8 @@ class Status2DElement(StatusElement):
                 grid[y][x], rest = rest[0], rest[1:]
             else:
                 grid = value
-            self._set(self._checked(grid), *rest, **options)
+            changed = self._set(self._checked(grid), *rest, **options)
+        self._tell(changed)
 
     def __getitem__(self, cell: Cell) -> int:
         return int(self.get_value(cell))
@@ -98,7 +108,8 @@ class Status2DElement(StatusElement):
 
     def _checked(self, grid: Sequence[Sequence[int]]) -> Grid:
         columns, rows = self.size
-        if not isinstance(grid, (list, tuple)) or len(grid) != rows or any(len(row) != columns for row in grid):
+        shaped = isinstance(grid, (list, tuple)) and len(grid) == rows
+        if not shaped or any(not isinstance(row, (list, tuple)) or len(row) != columns for row in grid):
             raise StatusException(reason=f"'{self.name}' takes {rows} rows of {columns} numbers")
         wrong = [n for row in grid for n in row if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= 255]
         if wrong:

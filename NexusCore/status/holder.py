@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from NexusCore.errors import NoSuchElementException, StatusException
-from NexusCore.status.element import StatusElement
+from NexusCore.status.element import StatusElement, system_now
 from NexusCore.status.element2d import Cell, Status2DElement
 from NexusCore.status.reporters import OnChangeStatusReporter, PeriodicStatusReporter
 
@@ -18,6 +18,10 @@ NAME_LENGTH = 128
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 _encode = msgspec.msgpack.Encoder().encode
+
+
+def _nowhere(payload: bytes) -> None:
+    pass
 
 
 class StatusHolder:
@@ -30,12 +34,14 @@ class StatusHolder:
     channel
         Name of the channel.
     append
-        Takes an encoded change to be stored.
+        Takes an encoded change to be stored; without it, the channel is in memory only.
     now
         Gives UTC microseconds since the epoch.
     """
 
-    def __init__(self, channel: str, append: Callable[[bytes], None], now: Callable[[], int]) -> None:
+    def __init__(
+        self, channel: str, append: Callable[[bytes], None] = _nowhere, now: Callable[[], int] = system_now
+    ) -> None:
         self.channel = _name(channel)
         self._append = append
         self._now = now
@@ -107,9 +113,10 @@ class StatusHolder:
 
     def add_status_element(self, element: StatusElement) -> None:
         """Take in an element that was made by itself, in the place of one of the same name; its changes are stored."""
+        name = _name(element.name)
         element.attach(self._report, self._now, self._reporters)
         with self._lock:
-            self._elements[_name(element.name)] = element
+            self._elements[name] = element
 
     def add_reporter(self, reporter: OnChangeStatusReporter | PeriodicStatusReporter) -> None:
         """Tell a reporter of this channel's elements, those that come later too."""

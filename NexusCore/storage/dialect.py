@@ -33,6 +33,8 @@ STATEMENT_SECONDS = 60
 BUSY_SECONDS = 10
 """How long a statement waits for a lock that another writer holds."""
 
+HALF_A_CHARACTER = "a text holds half a character, as file names of unknown encoding do"
+
 _COMMENT = re.compile(r"--[^\n]*")
 _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
@@ -46,6 +48,8 @@ class Dialect(Protocol):
     """Clause that locks the rows of a SELECT until the transaction ends."""
     skip_locked: str
     """The same, passing over rows that another transaction holds."""
+    server_time: str
+    """SELECT of the server's clock in microseconds since the epoch; empty where it is this machine's own."""
 
     def connect(self, url: DatabaseURL) -> Any:
         """Open a connection in autocommit mode."""
@@ -94,6 +98,7 @@ class SQLite:
     errors: tuple[type[Exception], ...] = ()
     for_update = ""
     skip_locked = ""
+    server_time = ""
 
     def connect(self, url: DatabaseURL) -> sqlite3.Connection:
         """Open the file, which must exist: a mistyped path is an error, not a new database."""
@@ -162,6 +167,7 @@ class MySQL:
     errors: tuple[type[Exception], ...] = ()
     for_update = "FOR UPDATE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
+    server_time = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
 
     # Numbers of the server's and the client library's errors: dev.mysql.com/doc/mysql-errors, mariadb.com/kb (1927).
     # 1021, 1030, 1037, 1038, 1041, 1114: the server has no room, which is no fault of the statement.
@@ -246,6 +252,8 @@ class MySQL:
         """Sort the server's errors by what a person can do about them."""
         number = getattr(error, "errno", None) or 0
         text = str(getattr(error, "msg", None) or error).strip()
+        if "Failed converting Python 'str'" in text:
+            return DatabaseRefused(where=where, reason=HALF_A_CHARACTER)
         # The driver gives no number to what it finds out before it sends anything.
         if number in self._GONE or "Connection not available" in text:
             return DatabaseUnreachable(where=where, reason=text)

@@ -19,9 +19,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from NexusCore.errors import DatabaseBusy, DatabaseUnreachable, SchemaMismatch, SchemaMissing
+from NexusCore.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable, NoDatabaseFile, SchemaMismatch
 from NexusCore.settings import DatabaseURL
-from NexusCore.storage.dialect import Dialect, dialect_of
+from NexusCore.storage.dialect import HALF_A_CHARACTER, Dialect, dialect_of
 
 SCHEMA_REVISION = "0001"
 """The revision of the tables that this code reads and writes; the newest file in `migrations/versions`."""
@@ -139,7 +139,8 @@ class Database:
 
         Raises
         ------
-        DatabaseUnreachable, DatabaseBusy, DatabaseDenied, DatabaseRefused, SchemaMissing, SchemaMismatch
+        DatabaseUnreachable, DatabaseBusy, DatabaseDenied, DatabaseRefused
+        NoDatabaseFile, SchemaMissing, SchemaMismatch
             After DatabaseUnreachable it is not known whether a commit under way took effect.
         """
         with self._connection(begin=True) as raw:
@@ -184,6 +185,8 @@ class Database:
             self._give_back(raw, error, begin)
             if isinstance(error, self.dialect.errors):
                 raise self.dialect.translate(error, str(self.url)) from error
+            if isinstance(error, UnicodeEncodeError):
+                raise DatabaseRefused(where=self.url, reason=HALF_A_CHARACTER) from error
             raise
         else:
             self._give_back(raw, None, begin)
@@ -261,7 +264,7 @@ class Database:
     def _create(self) -> None:
         """Make the embedded default on first use; any other path that isn't there is a mistake to be told."""
         if not self.url.embedded:
-            raise SchemaMissing(where=self.url)
+            raise NoDatabaseFile(where=self.url)
         from NexusCore.storage.migrate import migrate
 
         migrate(self.url)

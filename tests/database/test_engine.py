@@ -15,6 +15,7 @@ from NexusCore.errors import (
     DatabaseRefused,
     DatabaseUnreachable,
     NexusError,
+    NoDatabaseFile,
     SchemaMismatch,
     SchemaMissing,
 )
@@ -147,6 +148,7 @@ class TestErrorsSayWhatToDo:
     """Errors of the drivers come out as those of the project, whatever the database."""
 
     def test_no_tables(self, tmp_path: Path, mariadb: MariaDB) -> None:
+        (tmp_path / "no.db").touch()
         for url in (f"sqlite:///{tmp_path}/no.db", mariadb.create_database("no_tables")):
             with pytest.raises(SchemaMissing, match=r"NexusCore\.storage\.migrate"):
                 rows(url, "SELECT 1")
@@ -158,7 +160,7 @@ class TestErrorsSayWhatToDo:
             rows(database_url, "SELECT 1")
 
     def test_a_mistyped_path_is_an_error_and_no_new_database(self, tmp_path: Path) -> None:
-        with pytest.raises(SchemaMissing):
+        with pytest.raises(NoDatabaseFile, match="mistyped"):
             rows(f"sqlite:///{tmp_path}/mistyped.db", "SELECT 1")
         assert not (tmp_path / "mistyped.db").exists()
 

@@ -17,7 +17,7 @@ from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.facility.sessions import Client, State
 from NexusCore.settings import DatabaseURL
 from tests.conftest import PROJECT
-from tests.logger.facility import LIMIT, PID, SOMEWHERE, Course, Facility
+from tests.logger.facility import LIMIT, PID, SOMEWHERE, Course, Facility, until
 from tests.logger.wire import Wire
 from tests.mariadb import MariaDB
 
@@ -426,10 +426,11 @@ class TestNothingHappensWhileASessionRuns:
         facility = Facility()
         facility.database.close()
         name = DatabaseURL.parse(mariadb_url).name
+        query = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = %s"
         for course_state in (Running, Question):
             Course(DirectBook(facility.host)).begin(course_state)
-            query = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = %s"
-            assert mariadb.execute(query, name) == [(0,)]
+            # The server hears of a closed connection a moment later.
+            until(lambda: mariadb.execute(query, name) == [(0,)], "the connections are closed")
 
     def test_no_thread_but_the_logic_s_own_is_left(self, facility: Facility) -> None:
         before = set(threading.enumerate())

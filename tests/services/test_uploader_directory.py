@@ -179,7 +179,7 @@ class TestWholeOrNotAtAll:
             if calls == broken:
                 raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(module.os, "fsync", fsync)
+        monkeypatch.setattr(os, "fsync", fsync)
         with pytest.raises(NotTaken, match="No space left on device"):
             target.put(new)
         assert set(tree(target.path).values()) <= {"<Old/>", "<New/>", "old", "new"}
@@ -246,7 +246,7 @@ class TestChecking:
 
     def test_a_folder_for_reading_only(self, target: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
         # The tests may run as root, who may write everywhere.
-        monkeypatch.setattr(module.os, "access", lambda path, mode: not mode & os.W_OK)
+        monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
         assert target.check() == [f"this user may not write in {target.path}"]
 
 

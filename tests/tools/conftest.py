@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config.store import ConfigStore, Edit, Origin
 from NexusCore.log.store import COLUMNS
+from NexusCore.status.store import StatusSink
 from NexusCore.storage import Database, open_database
 
 
@@ -57,3 +59,12 @@ def log(
     )  # fmt: skip
     with database.transaction() as transaction:
         transaction.insert_many("log_record", COLUMNS, [row])
+
+
+def report(database: Database, *changes: tuple[int, str, str, str | None, int | None]) -> None:
+    """Put changes into the database: time, channel, name, value, expiry."""
+    payloads = [msgspec.msgpack.encode(change) for change in changes]
+    sink = StatusSink()
+    sink.prepare(database, payloads)
+    with database.transaction() as transaction:
+        sink.write(transaction, payloads)

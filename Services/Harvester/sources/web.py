@@ -132,7 +132,9 @@ def _content(response: requests.Response, where: str, most: int) -> bytes:
         raise SourceAway(where=where, reason=f"it says {response.status_code} {response.reason}".rstrip())
     if response.status_code == 401:
         raise SourceFailed(
-            where=where, reason="it wants a user and password (401), and the environment holds none for it"
+            where=where,
+            reason="it wants a user and a password (401); "
+            "the environment has no nexusLIMS_user and nexusLIMS_pass for it",
         )
     if response.status_code != 200:
         raise SourceFailed(where=where, reason=f"it says {response.status_code} {response.reason}".rstrip())

@@ -89,7 +89,7 @@ class Directory:
     @contextlib.contextmanager
     def _alone(self, record: Record) -> Iterator[None]:
         """Keep other Uploaders out of the folder: what they left unfinished is then nobody's."""
-        with (self.path / HIDDEN / "lock").open("w") as lock:
+        with (self.path / HIDDEN / "lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:

@@ -1,0 +1,57 @@
+"""What a check comes to, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from Tools.checks.case import Case
+
+
+class Grade(StrEnum):
+    """How something is doing."""
+
+    OK = "ok"
+    NOTE = "note"
+    """It may be meant so."""
+    PROBLEM = "problem"
+    """Somebody has to do something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One thing that was looked at."""
+
+    grade: Grade
+    sentence: str
+    remedy: str | None = None
+    """What to do about it, with the command where there is one."""
+    unreachable: bool = False
+    """A database does not answer."""
+
+
+def ok(sentence: str) -> Outcome:
+    """Return what is as it should be."""
+    return Outcome(Grade.OK, sentence)
+
+
+def note(sentence: str, remedy: str | None = None) -> Outcome:
+    """Return what may be meant so."""
+    return Outcome(Grade.NOTE, sentence, remedy)
+
+
+def problem(sentence: str, remedy: str | None = None) -> Outcome:
+    """Return what somebody has to do something about."""
+    return Outcome(Grade.PROBLEM, sentence, remedy)
+
+
+class Check(NamedTuple):
+    """Something to look at."""
+
+    group: str
+    """The heading under which its outcomes stand."""
+    look: Callable[[Case], Iterable[Outcome]]
+    """Looks; yields each outcome as soon as it is known, so that what hangs later costs only what comes later."""

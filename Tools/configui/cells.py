@@ -1,0 +1,69 @@
+"""Text measured in the cells of a terminal: a Chinese letter takes two, a combining accent none."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from rich.cells import get_character_cell_size
+
+ELLIPSIS = "…"
+_PICTURES = 0x2400
+"""Where Unicode begins its pictures of control characters, such as ␊ for the end of a line."""
+
+
+def plain(text: str) -> str:
+    """Return `text` with each character that cannot be seen, or could command the terminal, replaced by one that can.
+
+    The length stays the same, so that places in the text do.
+    """
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    if unicodedata.category(character) == "Zs":
+        return " "
+    if ord(character) < 0x20:
+        return chr(_PICTURES + ord(character))
+    return "␡" if character == "\x7f" else "�"
+
+
+def width(text: str) -> int:
+    """Return how many cells a plain text takes."""
+    return len(text) if text.isascii() else sum(map(get_character_cell_size, text))
+
+
+def fitting(text: str, columns: int) -> int:
+    """Return how many of the first characters of a plain text find room in `columns` cells."""
+    if text.isascii():
+        return min(len(text), max(0, columns))
+    for number, character in enumerate(text):
+        columns -= get_character_cell_size(character)
+        if columns < 0:
+            return number
+    return len(text)
+
+
+def cut(text: str, columns: int) -> str:
+    """Return a plain text, shortened at its end to `columns` cells where it is longer."""
+    if columns <= 0:
+        return ""
+    end = fitting(text, columns)
+    return text if end == len(text) else text[: fitting(text, columns - 1)] + ELLIPSIS
+
+
+def wrapped(text: str, columns: int, most: int) -> list[str]:
+    """Return a plain text as lines of at most `columns` cells, `most` of them at most; the rest is cut off."""
+    lines: list[str] = []
+    while text and len(lines) < most - 1:
+        end = fitting(text, columns)
+        if end == len(text):
+            break
+        blank = text.rfind(" ", 1, end + 1)
+        end = blank if blank > 0 else max(1, end)
+        lines.append(text[:end].rstrip())
+        text = text[end:].lstrip()
+    if text and most > 0:
+        lines.append(cut(text, columns))
+    return lines

@@ -1,0 +1,41 @@
+"""A clock that tests move by hand."""
+
+from __future__ import annotations
+
+import threading
+
+from NexusCore.clock import SECOND
+
+START = 1_700_000_000 * SECOND
+"""A moment in November 2023."""
+LOOK_EVERY = 0.002
+
+
+class HandClock:
+    """Time passes when `advance` is called, and the wall clock can be set as an operator would."""
+
+    def __init__(self) -> None:
+        self._now = START
+        self._monotonic = 1000.0
+
+    def now(self) -> int:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait until `event` is set, or the clock was moved that far."""
+        until = self._monotonic + seconds
+        while not event.is_set() and self._monotonic < until:
+            event.wait(LOOK_EVERY)
+        return event.is_set()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += int(seconds * SECOND)
+        self._monotonic += seconds
+
+    def set_back(self, seconds: float) -> None:
+        """Set the wall clock back; the monotonic one knows nothing of it."""
+        self._now -= int(seconds * SECOND)

@@ -1,0 +1,498 @@
+"""Elements of a status channel as variables of a program (003-36..50), without any database."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from NexusCore.status import (
+    NoSuchElementException,
+    OnChangeStatusReporter,
+    PeriodicStatusReporter,
+    Status2DElement,
+    StatusElement,
+    StatusException,
+    StatusHolder,
+)
+from tests.processes import LIMIT, eventually
+
+
+@pytest.fixture
+def status() -> StatusHolder:
+    return StatusHolder("Module")
+
+
+class Kept(OnChangeStatusReporter):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__("kept")
+        self.seen: list[tuple[str, Any]] = []
+
+    def report(self, element: StatusElement) -> None:
+        self.seen.append((element.name, element.get_value()))
+
+
+class TestMakingElements:
+    """Elements come into being by assignment or by name (003-36..38), and go again."""
+
+    def test_by_assignment(self, status: StatusHolder) -> None:
+        """003-36."""
+        status["state"] = "Initializing"
+        assert status["state"].get_value() == "Initializing"
+        assert str(status["state"]) == "state=Initializing"
+        assert "state" in status
+
+    def test_new(self, status: StatusHolder) -> None:
+        """003-37."""
+        assert status.new("n").get_value() is None
+        assert status.new("m", 5, expire_time=10).get_value() == 5
+        assert status["m"] == 5
+
+    def test_by_the_longer_names(self, status: StatusHolder) -> None:
+        made = status.create_status_element("made", 1)
+        assert status.get_status_element("made") is made
+        assert status.get_or_create_status_element("made") is made
+        assert status.get_or_create_status_element("implicit").get_value() is None
+        with pytest.raises(StatusException, match="already has an element 'made'"):
+            status.create_status_element("made", 2)
+        assert made.get_value() == 1
+        loose = StatusElement("loose")
+        loose.set_value(7)
+        status.add_status_element(loose)
+        assert status["loose"] is loose
+        assert [one.name for one in status.get_elements()] == ["made", "implicit", "loose"]
+
+    def test_removing(self, status: StatusHolder) -> None:
+        status["x"] = 1
+        status.remove_status_element("x")
+        assert "x" not in status
+        for refused in (
+            lambda: status["x"],
+            lambda: status.get_status_element("x"),
+            lambda: status.remove_status_element("x"),
+        ):
+            with pytest.raises(NoSuchElementException, match="no status element 'x' in channel 'Module'"):
+                refused()
+        status["x"] = 2
+        assert status["x"] == 2
+
+    @pytest.mark.parametrize("name", ["", " x", "x ", "n" * 129, "half\udc80", 5, None])
+    def test_a_name_that_is_none(self, status: StatusHolder, name: Any) -> None:
+        for refused in (
+            lambda: status.new(name, 1),
+            lambda: status.__setitem__(name, 1),
+            lambda: status.new2d(name, (1, 1)),
+            lambda: status.get_or_create_status_element(name),
+            lambda: status.add_status_element(StatusElement(name)),
+            lambda: StatusHolder(name),
+        ):
+            with pytest.raises(StatusException, match="is no name"):
+                refused()
+        assert status.get_elements() == []
+
+    def test_one_element_however_many_threads_make_it(self, status: StatusHolder) -> None:
+        """No change gets lost because two threads began with it at once."""
+        begin = threading.Barrier(8)
+        found: list[StatusElement] = []
+
+        def make() -> None:
+            begin.wait()
+            found.append(status.get_or_create_status_element("shared"))
+
+        threads = [threading.Thread(target=make) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LIMIT)
+        assert len(found) == 8
+        assert len(set(map(id, found))) == 1
+
+
+class TestValues:
+    """An element holds its value in the type it was set; it compares like the value (003-42, 44, 45, 47)."""
+
+    @pytest.mark.parametrize("value", ["text", "", 0, -5, 2**70, 0.1, True, None, b"bytes", [1, 2], {"a": 1}, (1,)])
+    def test_the_type_stays(self, status: StatusHolder, value: Any) -> None:
+        """003-42."""
+        status["x"] = value
+        assert status["x"].get_value() == value
+        assert type(status["x"].get_value()) is type(value)
+
+    def test_comparison(self, status: StatusHolder) -> None:
+        """003-47."""
+        status["n"], status["m"], status["text"] = 5, 6, "0"
+        n, m = status["n"], status["m"]
+        assert n == 5
+        assert n != 6
+        assert n < 6 <= m
+        assert m > 5 >= n
+        assert n < m and n <= m and m > n and m >= n and n != m
+        assert not n == m
+        assert status["text"] != 0
+        assert status["text"] == "0"
+
+    def test_two_elements_compare_by_value(self, status: StatusHolder) -> None:
+        status["a"], status["b"] = 1, 1
+        assert status["a"] == status["b"]
+        status["a"] = float("nan")
+        assert status["a"] == status["a"], "an element equals itself"
+        assert len({status["a"], status["b"]}) == 2, "they can be kept in sets all the same"
+
+    def test_counting(self, status: StatusHolder) -> None:
+        """003-42."""
+        status["n"] = 0
+        for _ in range(3):
+            status["n"].inc()
+        status["n"].dec()
+        status["n"].inc(10)
+        status["n"].dec(0.5)
+        assert status["n"].get_value() == 11.5
+        status.new("fresh").inc()
+        assert status["fresh"].get_value() == 1
+        assert type(status["fresh"].get_value()) is int
+
+    def test_counting_by_several_threads(self, status: StatusHolder) -> None:
+        status["n"] = 0
+        threads = [threading.Thread(target=lambda: [status["n"].inc() for _ in range(2000)]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LIMIT)
+        assert status["n"].get_value() == 8000
+
+    @pytest.mark.parametrize("value", ["x" * 1025, "ä" * 513, "\U0001f52c" * 257, list(range(1000))])
+    def test_too_long(self, status: StatusHolder, value: Any) -> None:
+        """003-45: the sentence says both lengths, and the element keeps what it had."""
+        status["x"] = "before"
+        with pytest.raises(StatusException, match=r"has \d+ bytes, at most 1024"):
+            status["x"] = value
+        assert status["x"] == "before"
+
+    @pytest.mark.parametrize("value", ["x" * 1024, "ä" * 512, "\U0001f52c" * 256])
+    def test_just_fits(self, status: StatusHolder, value: str) -> None:
+        """003-45."""
+        status["x"] = value
+        assert status["x"] == value
+
+    @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1, 1e13, "soon"])
+    def test_an_expiry_that_is_none(self, status: StatusHolder, seconds: Any) -> None:
+        """003-44."""
+        with pytest.raises(StatusException, match="seconds"):
+            status.new("x", 1, expire_time=seconds)
+
+    @pytest.mark.parametrize("timestamp", ["now", None.__class__, b"1"])
+    def test_a_time_that_is_none(self, status: StatusHolder, timestamp: Any) -> None:
+        """003-41."""
+        with pytest.raises(StatusException, match="no number of seconds"):
+            status.new("x", 1).set_value(2, timestamp=timestamp)
+        assert status["x"] == 1
+
+
+class TestGrids:
+    """Elements with two dimensions hold whole numbers from 0 to 255 (003-38, 46)."""
+
+    def test_whole_and_by_cell(self, status: StatusHolder) -> None:
+        grid = status.new2d("map", (3, 2), initial_value=7)
+        assert grid.get_value() == [[7, 7, 7], [7, 7, 7]]
+        grid.set_value((2, 1), 255)
+        grid[0, 0] = 0
+        assert grid.get_value() == [[0, 7, 7], [7, 7, 255]]
+        assert (grid.get_value((2, 1)), grid[0, 0]) == (255, 0)
+        grid.set_value([[1, 2, 3], (4, 5, 6)])
+        assert status["map"] == [[1, 2, 3], [4, 5, 6]]
+        status["map"] = [[0, 0, 0], [0, 0, 0]]
+        assert status["map"].get_value() == [[0, 0, 0], [0, 0, 0]]
+
+    def test_initial_values(self, status: StatusHolder) -> None:
+        assert status.new2d("a", (2, 1)).get_value() == [[0, 0]]
+        assert status.new2d("b", (2, 1), [[1, 2]]).get_value() == [[1, 2]]
+        assert Status2DElement("c", (1, 1)).get_value() == [[0]]
+
+    def test_what_is_handed_out_is_a_copy(self, status: StatusHolder) -> None:
+        grid = status.new2d("map", (2, 1))
+        grid.get_value()[0][0] = 5
+        rows = [[1, 1]]
+        grid.set_value(rows)
+        rows[0][0] = 9
+        assert grid.get_value() == [[1, 1]]
+
+    @pytest.mark.parametrize("size", [(0, 1), (1, 0), (-1, 1), (1.0, 1), (True, 1), ("a", 1), (1,), (1, 2, 3), 5, None])
+    def test_a_size_that_is_none(self, status: StatusHolder, size: Any) -> None:
+        """003-38: two whole numbers above 0."""
+        with pytest.raises(StatusException, match="two whole numbers above 0"):
+            status.new2d("map", size)
+
+    def test_one_that_no_row_of_the_table_holds(self, status: StatusHolder) -> None:
+        with pytest.raises(StatusException, match="cells"):
+            status.new2d("map", (5000, 5000))
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            256,
+            -1,
+            [[256, 0]],
+            [[-1, 0]],
+            [[1.0, 0]],
+            [[True, 0]],
+            [["1", 0]],
+            [[0]],
+            [[0, 0], [0, 0]],
+            [0, 0],
+            "ab",
+            None,
+        ],
+    )
+    def test_a_value_that_does_not_fit(self, status: StatusHolder, value: Any) -> None:
+        grid = status.new2d("map", (2, 1), [[1, 2]])
+        with pytest.raises(StatusException, match="'map' takes"):
+            grid.set_value(value)
+        assert grid.get_value() == [[1, 2]]
+
+    @pytest.mark.parametrize(("cell", "number"), [((2, 0), 1), ((0, 1), 1), ((-1, 0), 1), ((0, 0), 256), ((0, 0), "1")])
+    def test_a_cell_that_does_not_fit(self, status: StatusHolder, cell: tuple[int, int], number: Any) -> None:
+        grid = status.new2d("map", (2, 1), [[1, 2]])
+        with pytest.raises(StatusException, match="'map'"):
+            grid.set_value(cell, number)
+        assert grid.get_value() == [[1, 2]]
+
+    def test_a_change_of_one_cell_is_a_change(self, status: StatusHolder) -> None:
+        changed = threading.Event()
+        grid = status.new2d("map", (2, 1))
+        grid.add_event_on_change(changed)
+        grid[0, 0] = 0
+        assert not changed.is_set()
+        grid[0, 0] = 1
+        assert changed.is_set()
+
+
+class TestEvents:
+    """Events are set before `set_value` returns (003-48..51)."""
+
+    def test_the_sequence_of_the_text(self, status: StatusHolder) -> None:
+        """003-50."""
+        changed, idle = threading.Event(), threading.Event()
+        status["state"] = "initializing"
+        status["state"].add_event_on_change(changed, once=True)
+        status["state"].add_event_on_value("idle", idle)
+        fired = []
+        for value in ("working", "idle", "working", "idle"):
+            status["state"] = value
+            fired.append((changed.is_set(), idle.is_set()))
+            changed.clear()
+            idle.clear()
+        assert fired == [(True, False), (False, True), (False, False), (False, True)]
+
+    def test_on_each_change(self, status: StatusHolder) -> None:
+        """003-48: an event on change fires only when something changed."""
+        event = threading.Event()
+        status["x"] = 1
+        status["x"].add_event_on_change(event, once=False)
+        fired = []
+        for value in (1, 2, 2, "2", 3):
+            status["x"] = value
+            fired.append(event.is_set())
+            event.clear()
+        assert fired == [False, True, False, True, True]
+
+    def test_on_a_value_that_it_has(self, status: StatusHolder) -> None:
+        """003-49: at registration, and each time it is set, changed or not."""
+        event = threading.Event()
+        status["state"] = "idle"
+        status["state"].add_event_on_value("idle", event)
+        assert event.is_set()
+        event.clear()
+        status["state"] = "idle"
+        assert event.is_set()
+
+    def test_one_that_was_taken_away(self, status: StatusHolder) -> None:
+        event = threading.Event()
+        element = status.new("x", 1)
+        element.add_event_on_change(event, once=False)
+        element.add_event_on_value(2, event)
+        element.remove_event(event)
+        element.set_value(2)
+        assert not event.is_set()
+
+    def test_across_threads(self, status: StatusHolder) -> None:
+        """003-51."""
+        event, seen = threading.Event(), threading.Event()
+        status["state"] = "busy"
+        status["state"].add_event_on_value("idle", event)
+        waiting = threading.Thread(target=lambda: event.wait(LIMIT) and seen.set())
+        waiting.start()
+        status["state"] = "idle"
+        waiting.join(LIMIT)
+        assert seen.is_set()
+
+
+class TestCallbacks:
+    """Callbacks run on a thread of their own, after each change, with their arguments."""
+
+    def test_on_its_own_thread_with_arguments(self, status: StatusHolder) -> None:
+        seen: list[tuple[Any, ...]] = []
+
+        def note(*given: Any) -> None:
+            seen.append((*given, threading.current_thread() is not threading.main_thread()))
+
+        element = status.new("x", 0)
+        element.add_callback(note, "a", 5)
+        for value in (1, 1, 2):
+            element.set_value(value)
+        eventually(lambda: len(seen) == 2)
+        assert seen == [(element, "a", 5, True)] * 2
+        element.remove_callback(note)
+        element.set_value(3)
+        done = threading.Event()
+        element.add_callback(lambda one: done.set())
+        element.set_value(4)
+        assert done.wait(LIMIT)
+        assert len(seen) == 2
+
+    @pytest.mark.parametrize("fault", [LookupError, SystemExit])
+    def test_a_fault_stops_no_other(self, status: StatusHolder, fault: type[BaseException]) -> None:
+        """Nor does a callback that takes itself for the program and exits."""
+        seen: list[Any] = []
+
+        def broken(element: StatusElement) -> None:
+            raise fault("broken")
+
+        element = status.new("x", 0)
+        element.add_callback(broken)
+        element.add_callback(lambda one: seen.append(one.get_value()))
+        for number in (1, 2, 3):
+            element.set_value(number)
+            eventually(lambda number=number: len(seen) == number)  # type: ignore[misc]
+
+    def test_a_slow_one_holds_up_nobody(self, status: StatusHolder) -> None:
+        release = threading.Event()
+        status["x"] = 0
+        status["x"].add_callback(lambda one: release.wait(LIMIT))
+        for value in range(1, 10):
+            status["x"] = value
+        assert status["x"] == 9
+        release.set()
+
+    def test_one_thread_for_all(self, status: StatusHolder) -> None:
+        names: set[str] = set()
+        called = threading.Semaphore(0)
+
+        def note(element: StatusElement) -> None:
+            names.add(threading.current_thread().name)
+            called.release()
+
+        for number in range(20):
+            StatusHolder(f"channel {number}").new("x").add_callback(note)
+            element = status.new(f"e{number}")
+            element.add_callback(note)
+            element.set_value(number)
+        for _ in range(20):
+            assert called.acquire(timeout=LIMIT)
+        assert len(names) == 1
+
+
+class TestReporters:
+    """Reporters are told of the elements of a channel, those that come later too."""
+
+    def test_on_change_before_the_call_returns(self, status: StatusHolder) -> None:
+        kept = Kept()
+        status["early"] = 1
+        status.add_reporter(kept)
+        status["early"] = 2
+        status["early"] = 2
+        status["late"] = 3
+        status["late"].inc()
+        status.new2d("map", (1, 1))[0, 0] = 5
+        assert kept.seen == [("early", 2), ("late", 3), ("late", 4), ("map", [[5]])]
+
+    def test_a_fault_of_one_stops_neither_the_value_nor_the_next(
+        self, status: StatusHolder, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Broken(OnChangeStatusReporter):
+            def report(self, element: StatusElement) -> None:
+                raise LookupError("broken reporter")
+
+        kept = Kept()
+        status.add_reporter(Broken("broken"))
+        status.add_reporter(kept)
+        status["x"] = 1
+        assert kept.seen == [("x", 1)]
+        assert "The status reporter broken failed" in caplog.text
+
+    def test_one_may_set_other_elements(self, status: StatusHolder) -> None:
+        class Sum(OnChangeStatusReporter):
+            def report(self, element: StatusElement) -> None:
+                if element.name != "sum":
+                    status["sum"] = sum(one.get_value() for one in status.get_elements() if one.name != "sum")
+
+        status.add_reporter(Sum("sum"))
+        status["a"], status["b"] = 1, 2
+        assert status["sum"] == 3
+
+    def test_two_that_set_each_others_element_do_not_lock_up(self, status: StatusHolder) -> None:
+        """A length in mm and in µm, each following the other, set by two threads at once."""
+        both_inside = threading.Barrier(2, timeout=LIMIT)
+        first = threading.local()
+
+        class Mirror(OnChangeStatusReporter):
+            def report(self, element: StatusElement) -> None:
+                if not getattr(first, "done", False):
+                    first.done = True
+                    both_inside.wait()
+                other = "um" if element.name == "mm" else "mm"
+                status[other] = element.get_value()
+
+        status["mm"], status["um"] = 0, 0
+        status.add_reporter(Mirror("mirror"))
+        threads = [threading.Thread(target=status[name].set_value, args=(5,), daemon=True) for name in ("mm", "um")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in threads)
+        assert (status["mm"].get_value(), status["um"].get_value()) == (5, 5)
+
+    def test_periodically_until_told_to_stop(self, status: StatusHolder) -> None:
+        seen: list[list[str]] = []
+        stop, reported = threading.Event(), threading.Semaphore(0)
+
+        class Page(PeriodicStatusReporter):
+            def report(self) -> None:
+                seen.append([str(one) for one in self.get_elements()])
+                reported.release()
+                if len(seen) == 1:
+                    raise LookupError("the first one fails, the next one comes")
+
+        status["x"] = 1
+        second = StatusHolder("Second")
+        second["y"] = 2
+        page = Page("page", 0.001, stop_event=stop)
+        status.add_reporter(page)
+        second.add_reporter(page)
+        assert reported.acquire(timeout=LIMIT)
+        assert reported.acquire(timeout=LIMIT)
+        stop.set()
+        eventually(lambda: page.name not in [thread.name for thread in threading.enumerate()])
+        assert seen[-1] == ["x=1", "y=2"]
+
+
+class TestUsedDirectly:
+    """The module can be used without the façade: what is set is told to whoever wants it."""
+
+    def test_what_is_reported(self) -> None:
+        told: list[Any] = []
+        element = StatusElement("x", lambda *given: told.append(given), lambda: 1_000_000, expire_time=2.5)
+        element.set_value("a")
+        element.set_value("a")
+        element.set_value("a", force_update=True)
+        element.set_value("b", timestamp=5.25)
+        element.set_value(None)
+        assert told == [
+            ("x", "a", 1_000_000, 3_500_000),
+            ("x", "a", 1_000_000, 3_500_000),
+            ("x", "b", 5_250_000, 7_750_000),
+            ("x", None, 1_000_000, 3_500_000),
+        ]

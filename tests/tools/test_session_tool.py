@@ -1,0 +1,214 @@
+"""SessionTool: sessions at the instruments from a shell."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import socket
+
+import pytest
+
+from NexusCore.clock import SYSTEM_CLOCK
+from NexusCore.config.store import Edit
+from NexusCore.facility.records import Records
+from NexusCore.facility.sessions import Client, EventType, Session, Sessions, State
+from NexusCore.storage import Database
+from tests.tools.conftest import configure
+from tests.tools.programs import Done, run
+
+BUILDER = Client(user="Builder", host="server")
+
+
+def tool(*words: str) -> Done:
+    return run("SessionTool", *words)
+
+
+@pytest.fixture
+def facility(database: Database) -> Database:
+    """Lend a database with two instruments."""
+    for pid in ("FEI-Titan-TEM", "JEOL-JEM-TEM"):
+        configure(database, Edit(f"Instruments.{pid}.filestore_path", value=f"./{pid}"))
+    return database
+
+
+@pytest.fixture
+def sessions(facility: Database) -> Sessions:
+    return Sessions(facility, SYSTEM_CLOCK)
+
+
+def built(sessions: Sessions, facility: Database, state: State, error: str | None = None) -> Session:
+    """Return a session of which a Builder has tried to make the record."""
+    jane = Client(user="jane", host="pc")
+    session = sessions.end(sessions.start("FEI-Titan-TEM", jane).identifier, jane)
+    claimed = sessions.claim(BUILDER, "b1", 60)
+    assert claimed is not None
+    writer = Records(facility, SYSTEM_CLOCK).writer(
+        session.id, path="/records/titan.xml", title="Gold on carbon", sha256="0" * 64, config_revision=7,
+        software="NexusCore 1", files=40, activities=13,
+    )  # fmt: skip
+    assert sessions.finish(claimed, "b1", state, error, also=writer if state is State.BUILT else None)
+    return sessions.get(session.identifier)
+
+
+class TestStartAndEnd:
+    """A session can be started and ended from a shell, as at the instrument's PC."""
+
+    def test_start_then_end(self, sessions: Sessions) -> None:
+        """000-01: both are events with a time; the tool says what happened and what comes next."""
+        done = tool("start", "FEI-Titan-TEM", "--user", "jane")
+        session = sessions.open_on("FEI-Titan-TEM")
+        assert done.code == 0
+        assert session is not None
+        assert done.lines == [
+            f"Session {session.identifier} of jane started at FEI-Titan-TEM.",
+            f"It is open. When the work is done, end it with: SessionTool end {session.identifier}",
+        ]
+        done = tool("end", "FEI-Titan-TEM")
+        assert done.lines == [
+            f"Session {session.identifier} at FEI-Titan-TEM ended.",
+            "The Builder makes its record at its next pass.",
+        ]
+        ended = sessions.get(session.identifier)
+        assert (ended.user, ended.state) == ("jane", State.TO_BE_BUILT)
+        assert [(one.type, one.user, one.host) for one in sessions.events(ended)] == [
+            (EventType.START, "jane", socket.gethostname()),
+            (EventType.END, getpass.getuser(), socket.gethostname()),
+        ]
+
+    def test_ending_twice_is_ending_once(self, sessions: Sessions) -> None:
+        tool("start", "FEI-Titan-TEM")
+        identifier = sessions.newest()[0].identifier
+        assert tool("end", identifier[:8]).code == 0
+        done = tool("end", identifier)
+        assert done.code == 0
+        assert "has ended already" in done.out
+
+    def test_an_instrument_has_one_open_session(self, sessions: Sessions) -> None:
+        tool("start", "FEI-Titan-TEM", "--user", "jane")
+        done = tool("start", "FEI-Titan-TEM")
+        assert done.code == 4
+        assert re.search(r"already has an open session, started .* by jane .*SessionTool end \S+$", done.err.strip())
+        assert tool("start", "JEOL-JEM-TEM").code == 0
+
+    def test_an_unknown_instrument(self, sessions: Sessions) -> None:
+        done = tool("start", "FEI-Titan")
+        assert (done.code, done.out) == (1, "")
+        assert "There is no instrument 'FEI-Titan'" in done.err
+        assert "Did you mean 'FEI-Titan-TEM'?" in done.err
+        assert sessions.newest() == []
+
+    def test_nothing_to_end(self, sessions: Sessions) -> None:
+        done = tool("end", "FEI-Titan-TEM")
+        assert (done.code, done.err) == (1, "SessionTool: FEI-Titan-TEM has no open session to end.\n")
+        done = tool("end", "FEI-Titan")
+        assert done.code == 1
+        assert "There is no session 'FEI-Titan'. Did you mean 'FEI-Titan-TEM'?" in done.err
+
+
+class TestLooking:
+    """What is known of sessions is shown, in words and as JSON."""
+
+    def test_list(self, facility: Database, sessions: Sessions) -> None:
+        first = built(sessions, facility, State.ERROR)
+        tool("start", "JEOL-JEM-TEM")
+        newest = sessions.newest()[0]
+        header, *rows = tool("list").lines
+        assert header.split() == ["session", "instrument", "user", "state", "start", "length"]
+        assert [row.split()[0] for row in rows] == [newest.identifier, first.identifier]
+        assert rows[0].endswith("open")
+        assert [one["state"] for one in tool("list", "-n", "1", "--json").objects] == ["WAITING_FOR_END"]
+        assert [row.split()[0] for row in tool("list", "--state", "error").lines[1:]] == [first.identifier]
+        assert len(tool("list", "--instrument", "JEOL-JEM-TEM").lines) == 2
+
+    def test_nothing_to_list(self, sessions: Sessions) -> None:
+        assert tool("list") == Done(1, "", "SessionTool: There is no session yet.\n")
+        assert tool("list", "--state", "ERROR").code == 1
+        assert "Did you mean 'JEOL-JEM-TEM'?" in tool("list", "--instrument", "JEOL-JEM").err
+
+    def test_show(self, facility: Database, sessions: Sessions) -> None:
+        session = built(sessions, facility, State.BUILT)
+        records = Records(facility, SYSTEM_CLOCK)
+        record = records.of_session(session.id)
+        assert record is not None
+        records.uploaded(record, "directory", "titan", "file:///archive/titan.xml")
+        records.failed(record, "cdcs", "503 Service Unavailable", 60)
+        done = tool("show", session.identifier)
+        assert done.code == 0
+        text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME", done.out)
+        for line in (
+            f"session    {session.identifier}",
+            "user       jane",
+            "state      BUILT",
+            "record     /records/titan.xml",
+            "           Gold on carbon",
+            "           40 files in 13 activities",
+            "           built TIME by NexusCore 1, configuration 7",
+            "upload     cdcs: ERROR  503 Service Unavailable",
+            "upload     directory: DONE  file:///archive/titan.xml",
+            "  TIME  START              jane@pc",
+            "  TIME  RECORD_GENERATION  Builder@server",
+        ):
+            assert line in text.splitlines(), (line, text)
+        assert done.err == "Its record is built; the Uploader takes it to its destinations.\n"
+        (found,) = tool("show", session.identifier[:6], "--json").objects
+        assert (found["record"]["activities"], found["uploads"][1]["state"]) == (13, "DONE")
+        assert [one["type"] for one in found["events"]] == ["START", "END", "RECORD_GENERATION"]
+
+    def test_an_unknown_session(self, facility: Database, sessions: Sessions) -> None:
+        session = built(sessions, facility, State.ERROR)
+        almost = f"{session.identifier[:-1]}x"
+        for words in (("show", almost), ("requeue", almost), ("note", almost, "x")):
+            done = tool(*words)
+            assert (done.code, f"Did you mean '{session.identifier}'?" in done.err) == (1, True)
+
+
+class TestRequeue:
+    """A record can be had built anew, on demand."""
+
+    @pytest.mark.parametrize("state", [State.ERROR, State.NO_FILES_FOUND])
+    def test_a_session_goes_back_to_be_built(self, facility: Database, sessions: Sessions, state: State) -> None:
+        session = built(sessions, facility, state, error="no such folder")
+        done = tool("requeue", session.identifier)
+        assert done.lines == [
+            f"Session {session.identifier} is queued again; it was {state}.",
+            "The Builder makes its record at its next pass.",
+        ]
+        again = sessions.get(session.identifier)
+        assert (again.state, again.attempts, again.last_error) == (State.TO_BE_BUILT, 0, None)
+        newest = sessions.events(again)[-1]
+        assert (newest.type, newest.user, newest.detail) == (
+            EventType.NOTE,
+            getpass.getuser(),
+            f"queued again, was {state}",
+        )
+        claimed = sessions.claim(BUILDER, "b2", 60)
+        assert claimed is not None
+        assert claimed.identifier == session.identifier
+
+    def test_not_while_it_is_open_or_being_built(self, sessions: Sessions) -> None:
+        jane = Client(user="jane", host="pc")
+        session = sessions.start("FEI-Titan-TEM", jane)
+        done = tool("requeue", session.identifier)
+        assert (done.code, "it has not ended yet" in done.err) == (4, True)
+        sessions.end(session.identifier, jane)
+        sessions.claim(BUILDER, "b1", 60)
+        done = tool("requeue", session.identifier)
+        assert (done.code, "a Builder is at work on it" in done.err) == (4, True)
+        assert sessions.get(session.identifier).state is State.BUILDING
+
+    def test_a_builder_that_died_is_not_waited_for(self, sessions: Sessions) -> None:
+        jane = Client(user="jane", host="pc")
+        session = sessions.end(sessions.start("FEI-Titan-TEM", jane).identifier, jane)
+        sessions.claim(BUILDER, "b1", -1)
+        assert tool("requeue", session.identifier).code == 0
+        assert sessions.get(session.identifier).state is State.TO_BE_BUILT
+
+
+class TestNote:
+    """A remark goes into the session's log."""
+
+    def test_it_is_an_event(self, facility: Database, sessions: Sessions) -> None:
+        session = built(sessions, facility, State.ERROR)
+        assert tool("note", session.identifier, "the sample", "drifted").code == 0
+        newest = sessions.events(session)[-1]
+        assert (newest.type, newest.detail) == (EventType.NOTE, "the sample drifted")
