@@ -55,6 +55,7 @@ set_up_here() {
     else
         step "Creating the database's tables, or bringing them up to date"
         .venv/bin/python -m NexusCore.storage.migrate || fail "The tables could not be created, for the reason above."
+        .venv/bin/python Install/set_defaults.py || fail "The default configuration could not be set, for the reason above."
     fi
     say
     say "NexusCore is ready. What to type next:"

@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from set_defaults import set_defaults
+
 from NexusCore import settings
 from NexusCore.errors import DatabaseUnreachable, NexusError, SettingsRefused, SettingsUnreadable
 from NexusCore.settings import DatabaseURL
@@ -250,6 +252,7 @@ def set_up(admin: DatabaseURL, folder: Path, owner: str, *, new_passwords: bool 
             create_account(cursor, one)
     step("Creating the tables, or bringing them up to date")
     migrate(admin)
+    set_defaults(admin)
     step("Granting each user what it needs")
     with connected(admin) as cursor:
         for statement in grants(services, loggers):

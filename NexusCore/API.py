@@ -127,7 +127,7 @@ class App:
         from NexusCore.log.destinations import Destinations
 
         if self._destinations is None:
-            self._destinations = Destinations(self.logs.root, config, self.clock)
+            self._destinations = Destinations(self.logs.root, config, self.clock, self._tool)
         self._destinations.configure()
 
     def get_status(self, channel: str) -> StatusHolder:

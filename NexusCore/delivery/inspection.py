@@ -115,9 +115,7 @@ def journals(home: Path) -> list[LocalJournal]:
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.exists() else []
     for folder in folders:
         files = [match for path in folder.iterdir() if (match := _FILE.fullmatch(path.name))]
-        locked, filled = (
-            {match["name"] for match in files if match[2].endswith(kind)} for kind in (".lock", ".nxj")
-        )
+        locked, filled = ({match["name"] for match in files if match[2].endswith(kind)} for kind in (".lock", ".nxj"))
         free = _free(folder)
         for name in sorted({match["name"] for match in files}):
             held = name not in free if name in locked else name in filled and _lives(name)

@@ -92,10 +92,13 @@ class Destinations:
         The configuration from its absolute root.
     clock
         Tells the time.
+    program
+        This program's name, for ``{program}`` in the file's.
     """
 
-    def __init__(self, logger: logging.Logger, config: NamedConfiguration, clock: Clock) -> None:
+    def __init__(self, logger: logging.Logger, config: NamedConfiguration, clock: Clock, program: str) -> None:
         self._logger = logger
+        self._program = program
         self._config = config
         self._clock = clock
         self._handlers: list[logging.Handler] = []
@@ -134,7 +137,8 @@ class Destinations:
         path = self._text("file")
         if not path:
             return None
-        file = Path(path).expanduser()
+        # Programs that shared a file would put it aside under each other's feet.
+        file = Path(path.replace("{program}", self._program)).expanduser()
         file.parent.mkdir(parents=True, exist_ok=True)
         size, count = self._whole("file_size", 5_000_000), self._whole("file_count", 10)
         rotating = logging.handlers.RotatingFileHandler(file, maxBytes=size, backupCount=count, encoding="utf-8")

@@ -101,8 +101,8 @@ class Uploader(Service):
         records = self._records.to_upload()
         done = failed = 0
         try:
-            for number, record in enumerate(records, 1):
-                with in_session(record.session), self.state(f"sending record {number} of {len(records)}"):
+            for record in records:
+                with in_session(record.session):
                     states = self._deliver(record, names, destinations, problems)
                 done += states.count(UploadState.DONE)
                 failed += states.count(UploadState.ERROR)
@@ -179,7 +179,8 @@ class Uploader(Service):
             elif self._dry_run:
                 states.append(self._rehearse(record, name))
             else:
-                states.append(self._send(record, destinations[name], uploads.get(name)))
+                with self.state(f"sending a record to {name}"):
+                    states.append(self._send(record, destinations[name], uploads.get(name)))
                 have |= {name} if states[-1] is UploadState.DONE else set()
         if not self._dry_run:
             self._complete(record, names, have)

@@ -193,7 +193,8 @@ def full_screen(colour: bool) -> Iterator[Canvas]:
             try:
                 yield _begun(colour)
             finally:
-                curses.endwin()
+                with suppress(curses.error):  # it had not come so far
+                    curses.endwin()
     finally:
         if said.getvalue() and sys.stderr is not None:
             sys.stderr.write(said.getvalue())

@@ -130,7 +130,6 @@ class TestValues:
         assert n < 6 <= m
         assert m > 5 >= n
         assert n < m and n <= m and m > n and m >= n and n != m
-        assert not n == m
         assert status["text"] != 0
         assert status["text"] == "0"
 

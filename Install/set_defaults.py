@@ -1,0 +1,38 @@
+"""Puts the default configuration into a database: parameters that are there already stay as they are."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from NexusCore import settings
+from NexusCore.API import App
+from NexusCore.errors import NexusError
+from NexusCore.settings import DatabaseURL, Settings
+
+DEFAULTS = Path(__file__).with_name("default-configuration.json")
+
+
+def set_defaults(url: DatabaseURL) -> int:
+    """Add the parameters that are missing; return how many they were."""
+    with tempfile.TemporaryDirectory() as home:  # whoever sets up leaves no journals behind
+        app = App(Settings(url, url, url, url, Path(home)), tool="install")
+        try:
+            return app.get_config().deserialize(DEFAULTS.read_text("utf-8"), overwrite=False, why="set-up")
+        finally:
+            app.shutdown()
+
+
+def main() -> int:
+    """Set the defaults in the database that the settings name for the configuration."""
+    try:
+        set_defaults(settings.load().config)
+    except NexusError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,319 @@
+"""A menu of curses-menu that fits any terminal, scrolls, takes in text, and shows what changes while it is looked at.
+
+What the library leaves open: it writes lines that are wider than the terminal, which curses answers with an exception;
+it draws all items, seen or not; and it looks at nothing but the keyboard.
+"""
+
+from __future__ import annotations
+
+import curses
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
+from typing import TypeVar
+
+from cursesmenu import CursesMenu, ItemGroup  # type: ignore[import-untyped]  # it has annotations, but no py.typed
+from cursesmenu.items import MenuItem  # type: ignore[import-untyped]
+
+from Tools.configui import cells
+from Tools.configui.canvas import ENTER, ESCAPE, Canvas, Line
+from Tools.configui.errand import Abandoned, sent
+from Tools.configui.text_line import Key, TextLine
+
+T = TypeVar("T")
+
+LEAST_ROWS, LEAST_COLUMNS = 10, 40
+"""Lines and columns below which there is no picture, only a sentence."""
+PATIENCE = 0.5
+"""Seconds after which the user is told that the database takes its time."""
+_CHARACTERS = 256
+"""From here on, numbers of keys and of characters overlap."""
+
+
+class LiveItem(MenuItem):  # type: ignore[misc]  # the library has no py.typed
+    """Something in a `LiveMenu`."""
+
+    def line(self, menu: LiveMenu) -> Line:
+        """Return how it looks in the list."""
+        raise NotImplementedError
+
+    def details(self, menu: LiveMenu) -> list[Line]:
+        """Return what is told of it below the list, paragraph by paragraph."""
+        raise NotImplementedError
+
+
+class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
+    """A list to move in, with details of the chosen item and a line for messages and typing below it.
+
+    Parameters
+    ----------
+    title
+        Stands above the list.
+    canvas
+        What to draw on.
+    changed
+        Takes over what happened elsewhere and returns whether the picture is another since; asked all the time.
+    warning
+        Returns a sentence that stands below the title, or an empty text.
+    """
+
+    hints: Sequence[str] = ()
+    """What the most important keys do, for the last line."""
+    nothing = ""
+    """What is said where there are no items."""
+
+    def __init__(self, title: str, canvas: Canvas, changed: Callable[[], bool], warning: Callable[[], str]) -> None:
+        super().__init__(title, show_exit_item=False)
+        self.canvas = canvas
+        self.news = ""
+        """Stands at the right of the title."""
+        self._changed = changed
+        self._warning = warning
+        self._message: tuple[str, int] | None = None
+        self._typing: tuple[str, TextLine] | None = None
+        self._typing_hints: Sequence[str] = ()
+        self._top = 0
+        self._height = 1
+        for digit in range(1, 10):
+            del self.user_input_handlers[ord(str(digit))]
+        self.user_input_handlers.update(
+            {
+                ord("q"): self.leave,
+                curses.KEY_NPAGE: lambda _: self.step(self._height),
+                curses.KEY_PPAGE: lambda _: self.step(-self._height),
+                curses.KEY_HOME: lambda _: self.step(-len(self.items)),
+                curses.KEY_END: lambda _: self.step(len(self.items)),
+                0x0C: lambda _: self.canvas.redraw(),  # Ctrl-L
+            }
+        )
+
+    # -- what the library asks for, in another way -------------------------------------------------------------------
+
+    @property
+    def all_items(self) -> ItemGroup:
+        """The items; the library would copy them at each key."""
+        return self.items
+
+    def show(self) -> object:
+        """Show the menu until it is left; unlike the library's own, on the calling thread, which gets the signals."""
+        CursesMenu.stdscr = self.screen = self.canvas.window
+        self.should_exit = False
+        while not self.should_exit:
+            self.process_user_input()
+        return self.returned_value
+
+    def process_user_input(self) -> Key:
+        """Wait for a key and do what it asks for."""
+        key = self.get_input()
+        self._message = None
+        self._do(key)
+        return key
+
+    def get_input(self) -> Key:
+        """Wait for a key; meanwhile, show what changes by itself."""
+        self.draw()
+        while (key := self.canvas.key()) is None:
+            if self._changed():
+                self.take_over()
+                self.draw()
+        return key
+
+    def select(self, _: int = 0) -> None:
+        """Do what the chosen item is for."""
+        if self.items:
+            self.current_item.action()
+
+    def go_up(self, _: int = 0) -> None:
+        """Choose the item above."""
+        self.step(-1)
+
+    def go_down(self, _: int = 0) -> None:
+        """Choose the item below."""
+        self.step(1)
+
+    def on_resize(self, _: int = 0) -> None:
+        """Draw anew in another size."""
+        self.canvas.redraw()
+
+    def leave(self, _: int = 0) -> None:
+        """Leave the menu."""
+        self.should_exit = True
+
+    # -- what is new -------------------------------------------------------------------------------------------------
+
+    def take_over(self) -> None:
+        """Bring the items up to date; called when something changed."""
+
+    def fill(self, items: Sequence[LiveItem], chosen: int) -> None:
+        """Show these items from now on, the one of this number chosen."""
+        self.items = ItemGroup(self, items)
+        self.current_option = max(0, min(chosen, len(items) - 1))
+
+    def step(self, by: int) -> None:
+        """Choose another item, so many further down; the ends of the list are ends."""
+        self.current_option = max(0, min(self.current_option + by, len(self.items) - 1))
+
+    def say(self, text: str, look: int | None = None) -> None:
+        """Show a message until the next key."""
+        self._message = (text, self.canvas.look.strong if look is None else look)
+
+    def refuse(self, error: object) -> None:
+        """Show what went wrong until the next key."""
+        self.say(str(error), self.canvas.look.fault)
+
+    def ask(
+        self, label: str, line: TextLine, hints: Sequence[str], typed: Callable[[], object] | None = None
+    ) -> str | None:
+        """Have a text typed; return it after Enter, None after Escape.
+
+        Parameters
+        ----------
+        label
+            Stands before the text.
+        line
+            The text to begin with; it keeps what was typed.
+        hints
+            What the keys do meanwhile.
+        typed
+            Called after each change of the text. With it, keys that mean nothing for a text move in the list.
+        """
+        self._typing, self._typing_hints = (label, line), hints
+        try:
+            while True:
+                key = self.get_input()
+                if key in (ENTER, ESCAPE):
+                    self._message = None
+                    return line.text if key == ENTER else None
+                if line.press(key):
+                    if typed is not None:
+                        typed()
+                elif typed is not None or key == curses.KEY_RESIZE:
+                    self._do(key)
+        finally:
+            self._typing = None
+
+    def wait_for(self, work: Callable[[], T]) -> T:
+        """Return what `work` does with the database; Escape ends the waiting for one that does not answer.
+
+        Keys that come in the first moment are kept for afterwards.
+
+        Raises
+        ------
+        Abandoned
+            If the user waits no longer.
+        """
+        outcome = sent(work)
+        if not wait([outcome], PATIENCE).done:
+            self.say("The database has not answered yet. Esc waits no longer.")
+            while not outcome.done():
+                self.draw()
+                key = self.canvas.key()
+                if key == ESCAPE:
+                    raise Abandoned
+            self._message = None
+        return outcome.result()
+
+    def _do(self, key: Key) -> None:
+        number = ord(key) if isinstance(key, str) else key
+        if isinstance(key, int) or number < _CHARACTERS:
+            self.user_input_handlers[number](number)
+
+    # -- drawing -----------------------------------------------------------------------------------------------------
+
+    def draw(self) -> None:
+        """Draw what can be seen of the menu."""
+        canvas = self.canvas
+        rows, columns = canvas.size
+        canvas.clear()
+        if rows < LEAST_ROWS or columns < LEAST_COLUMNS:
+            self._draw_too_small(rows, columns)
+        else:
+            warning = self._warning()
+            canvas.put(0, self._title(columns), canvas.look.bar)
+            if warning:
+                canvas.put(1, [(" " + warning, canvas.look.fault)])
+            first = 2 if warning else 1
+            last = self._draw_foot(rows, columns, first)
+            self._draw_items(first, last)
+        canvas.show()
+
+    def _draw_too_small(self, rows: int, columns: int) -> None:
+        text = f"This window has {columns} x {rows} characters; ConfigUI needs {LEAST_COLUMNS} x {LEAST_ROWS}."
+        for row, part in enumerate(cells.wrapped(text, columns, rows)):
+            self.canvas.put(row, [(part, self.canvas.look.plain)])
+
+    def _title(self, columns: int) -> Line:
+        left = f" {cells.plain(self.title)} "
+        room = columns - cells.width(left)
+        right = cells.cut(cells.plain(self.news), room - 1) if room > LEAST_COLUMNS // 2 else ""
+        return [(left, curses.A_BOLD), (" " * (room - cells.width(right) - 1) + right, curses.A_NORMAL)]
+
+    def _draw_items(self, first: int, last: int) -> None:
+        """Draw the items that find room from line `first` to before line `last`."""
+        self._height = max(1, last - first)
+        self._top = max(self.current_option - self._height + 1, min(self._top, self.current_option))
+        self._top = max(0, min(self._top, len(self.items) - self._height))
+        for number, item in enumerate(self.items.items[self._top : self._top + self._height], self._top):
+            chosen = curses.A_REVERSE if number == self.current_option else curses.A_NORMAL
+            self.canvas.put(first + number - self._top, item.line(self), chosen)
+        if not self.items:
+            self.canvas.put(first, [(f" {self.nothing}", self.canvas.look.faint)])
+
+    def _draw_foot(self, rows: int, columns: int, first: int) -> int:
+        """Draw details, messages, what is typed, and hints; return the line where that begins."""
+        # One line is kept for messages, so that the list does not jump when one comes; longer ones displace details.
+        below = self._message_lines(columns, rows - first - 4) or [[]]
+        room = max(0, self._room_for_details(rows) + 1 - len(below))
+        details = self._detail_lines(columns, room)
+        rule: Line = [("─" * columns, self.canvas.look.faint)]
+        lines = [rule, *details, *[[]] * (room - len(details)), *below]
+        begin = rows - 1 - len(lines)
+        for row, line in enumerate(lines, begin):
+            self.canvas.put(row, line)
+        self.canvas.put(rows - 1, self._hint_line(columns))
+        if self._typing is not None:
+            self._draw_typing(rows - 2, columns)
+        return begin
+
+    @staticmethod
+    def _room_for_details(rows: int) -> int:
+        return 5 if rows >= 22 else 3 if rows >= 14 else 2
+
+    def _detail_lines(self, columns: int, most: int) -> list[Line]:
+        """Return the details of the chosen item as lines; long paragraphs make room for those below them."""
+        if most <= 0:
+            return []
+        paragraphs = self.current_item.details(self) if self.items else []
+        lines: list[Line] = []
+        for number, pieces in enumerate(paragraphs):
+            room = most - len(lines) - (len(paragraphs) - number - 1)
+            text, look = "".join(text for text, _ in pieces), pieces[0][1]
+            if cells.width(text) < columns - 1:
+                lines.append([(" ", look), *pieces])
+            else:
+                lines += [[(" " + part, look)] for part in cells.wrapped(text, columns - 2, max(1, room))]
+        return lines[:most]
+
+    def _message_lines(self, columns: int, most: int) -> list[Line]:
+        typed: list[Line] = [] if self._typing is None else [[]]
+        if self._message is None:
+            return typed
+        text, look = self._message
+        parts = cells.wrapped(cells.plain(text), columns - 2, most - len(typed))
+        return [*([(f" {part}", look)] for part in parts), *typed]
+
+    def _draw_typing(self, row: int, columns: int) -> None:
+        assert self._typing is not None
+        label, line = self._typing
+        label = f" {cells.cut(label, columns // 2)}"
+        text, place = line.view(columns - cells.width(label))
+        self.canvas.put(row, [(label, self.canvas.look.strong), (text, self.canvas.look.plain)])
+        self.canvas.place_cursor(row, cells.width(label) + place)
+
+    def _hint_line(self, columns: int) -> Line:
+        shown = ""
+        for hint in self._typing_hints if self._typing is not None else self.hints:
+            longer = f"{shown}   {hint}" if shown else f" {hint}"
+            if cells.width(longer) > columns:
+                break
+            shown = longer
+        return [(shown, self.canvas.look.faint)]

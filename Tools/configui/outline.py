@@ -1,0 +1,102 @@
+"""The configuration as lines, one below the other: which folders are open, and what matches a search.
+
+Nothing here asks the database: the tree in memory is always up to date.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from NexusCore.config.named import NamedConfiguration
+from NexusCore.config.parameter import FOLDER, ConfigParameter
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the outline."""
+
+    node: ConfigParameter
+    """The parameter or folder itself, with the value that it has now."""
+    depth: int
+    widest: int
+    """Characters of the longest name beside it, for aligned values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a search has come to."""
+
+    path: str
+    number: int
+    """Counted from 1."""
+    total: int
+
+
+class Outline:
+    """The lines of a configuration.
+
+    Parameters
+    ----------
+    config
+        The configuration, from its root.
+    """
+
+    def __init__(self, config: NamedConfiguration) -> None:
+        self.config = config
+        self.opened: set[str] = set()
+        """Paths of the folders whose contents are shown, where they themselves are."""
+
+    def rows(self) -> list[Row]:
+        """Return the lines that there are while some folders are open."""
+        return list(self._rows("", 0))
+
+    def matches(self, text: str) -> list[ConfigParameter]:
+        """Return what has all words of a text in its path, value or comment, whatever the case, in the tree's order."""
+        words = text.lower().split()
+        return [node for node in self._below("") if words and all(word in _searched(node) for word in words)]
+
+    def next_match(self, text: str, path: str, step: int) -> Place | None:
+        """Return the match after a path, or with step -1 the one before it; behind the last comes the first again."""
+        found = [node.path for node in self.matches(text)]
+        if not found:
+            return None
+        order = [one.split(".") for one in found]
+        here = path.split(".")
+        after = bisect_right(order, here)
+        number = after if step > 0 else after - 1 - (here in order)
+        return Place(found[number % len(found)], number % len(found) + 1, len(found))
+
+    def open_to(self, path: str) -> None:
+        """Open the folders that a path is in, so that it can be seen."""
+        parts = path.split(".")
+        self.opened.update(".".join(parts[:end]) for end in range(1, len(parts)))
+
+    def holds(self, node: ConfigParameter) -> bool:
+        """Tell whether there can be something below: a folder, or a parameter that a program put others under."""
+        return node.datatype == FOLDER or bool(self.config.keys(node.path))
+
+    def _rows(self, folder: str, depth: int) -> Iterator[Row]:
+        children = self.config.get_children(folder)
+        widest = max((len(node.name) for node in children if node.datatype != FOLDER), default=0)
+        for node in children:
+            yield Row(node, depth, widest)
+            if node.path in self.opened:
+                yield from self._rows(node.path, depth + 1)
+
+    def _below(self, folder: str) -> Iterator[ConfigParameter]:
+        for node in self.config.get_children(folder):
+            yield node
+            yield from self._below(node.path)
+
+
+def split_at(text: str, sought: str) -> list[str]:
+    """Return a text in parts: every second one is a word that was sought."""
+    words = sorted(sought.split(), key=len, reverse=True)
+    return re.split(f"({'|'.join(map(re.escape, words))})", text, flags=re.IGNORECASE) if words else [text]
+
+
+def _searched(node: ConfigParameter) -> str:
+    return f"{node.path}\n{node.shown}\n{node.comment or ''}".lower()
