@@ -158,8 +158,7 @@ def load(environment: Mapping[str, str] | None = None, files: tuple[Path, ...] |
     found: dict[str, tuple[str, str]] = {}
     unreadable: Path | None = None
     named = environment.get(SETTINGS_FILE)
-    etc = environment.get("NEXUSCORE_ETC") or "/etc/nexuscore"
-    for path in _usual_files(etc, named) if files is None else files:
+    for path in usual_files(environment) if files is None else files:
         try:
             found.update({key: (value, str(path)) for key, value in _read(path).items()})
         except FileNotFoundError:
@@ -206,11 +205,13 @@ def default_home() -> Path:
     return Path(platformdirs.user_data_dir("nexuscore", appauthor=False))
 
 
-def _usual_files(etc: str, named: str | None) -> tuple[Path, ...]:
+def usual_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return where settings files are looked for, from weakest to strongest; they need not exist."""
     import platformdirs
 
+    named = environment.get(SETTINGS_FILE)
     places = [
-        Path(etc) / "nexuscore.toml",
+        Path(environment.get("NEXUSCORE_ETC") or "/etc/nexuscore") / "nexuscore.toml",
         Path(platformdirs.user_config_dir("nexuscore", appauthor=False)) / "nexuscore.toml",
     ]
     return (*places, Path(named)) if named else tuple(places)

@@ -103,7 +103,7 @@ class TestOffers:
             shell.type('eval "$(register-python-argcomplete ConfigTool)"; echo re""ady\n')
             shell.until("ready")
             shell.type("ConfigTool get Cam\tser\t")
-            shell.until("Camera.serial ")
+            shell.until(r"era\.serial ")
             shell.type("\n")
             shell.until(r"\n0123\n")
             shell.type("exit\n")

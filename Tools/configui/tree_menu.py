@@ -1,0 +1,252 @@
+"""The tree of the configuration: moving in it, searching it, and changing what it holds."""
+
+from __future__ import annotations
+
+import curses
+from collections.abc import Callable
+
+from NexusCore.config.named import NamedConfiguration
+from NexusCore.config.parameter import FOLDER, ConfigParameter
+from NexusCore.errors import NexusError
+from Tools.configui import describing
+from Tools.configui.canvas import ESCAPE, Canvas, Line
+from Tools.configui.cells import plain
+from Tools.configui.editing import edit
+from Tools.configui.live_menu import LiveItem, LiveMenu
+from Tools.configui.news import News
+from Tools.configui.outline import Outline, Row, split_at
+from Tools.configui.reading import HelpMenu, HistoryMenu
+from Tools.configui.text_line import TextLine
+from Tools.moments import local
+
+WIDEST_NAME = 28
+"""Characters up to which the names of a folder's parameters are aligned."""
+
+
+class TreeItem(LiveItem):
+    """A parameter or folder.
+
+    Parameters
+    ----------
+    row
+        Its line of the outline; of depth -1 if it stands alone, with its whole path, as in the result of a search.
+    """
+
+    def __init__(self, row: Row, menu: TreeMenu) -> None:
+        super().__init__(row.node.name, menu)
+        self.row = row
+
+    @property
+    def node(self) -> ConfigParameter:
+        """The parameter or folder itself."""
+        return self.row.node
+
+    def action(self) -> None:
+        """Open or close a folder; edit a parameter."""
+        if self.node.datatype == FOLDER:
+            self.menu.toggle()
+        else:
+            self.menu.edit()
+
+    def line(self, menu: LiveMenu) -> Line:
+        """Return how it looks in the list."""
+        assert isinstance(menu, TreeMenu)
+        look, node, row = menu.canvas.look, self.node, self.row
+        is_open = node.path in menu.outline.opened
+        mark = "●" if menu.news_of.is_fresh(node.path) else " "
+        line: Line = [(mark, look.fresh)]
+        if row.depth < 0:
+            for number, part in enumerate(split_at(plain(node.path), menu.sought)):
+                line.append((part, look.match if number % 2 else look.plain))
+        else:
+            arrow = " " if not menu.outline.holds(node) else "▾" if is_open else "▸"
+            name = plain(node.name)
+            line.append((f"{'  ' * row.depth}{arrow} ", look.faint))
+            line.append((name, look.folder if node.datatype == FOLDER else look.plain))
+            if node.datatype != FOLDER:
+                line.append((" " * (min(row.widest, WIDEST_NAME) - len(name)), look.plain))
+        if node.datatype != FOLDER:
+            line += [(" = ", look.faint), (describing.shown(node), look.value)]
+        if node.comment and node.datatype != FOLDER:
+            line.append((f"  # {plain(node.comment)}", look.faint))
+        return line
+
+    def details(self, menu: LiveMenu) -> list[Line]:
+        """Return what is told of it below the list."""
+        assert isinstance(menu, TreeMenu)
+        look, node = menu.canvas.look, self.node
+        facts = describing.kind(node)
+        if node.datatype == FOLDER:
+            held = len(menu.outline.config.keys(node.path))
+            facts = f"folder of {held}" if held else "empty folder"
+        paragraphs: list[Line] = [[(plain(node.path), look.strong)]]
+        if describing.age(node):
+            facts += f" · {describing.age(node)}"
+        paragraphs.append([(plain(facts), look.plain)])
+        if node.datatype != FOLDER:
+            paragraphs.append([(f"= {describing.shown(node)}", look.value)])
+        if node.comment:
+            paragraphs.append([(plain(node.comment), look.plain)])
+        return paragraphs
+
+
+class TreeMenu(LiveMenu):
+    """The tree.
+
+    Parameters
+    ----------
+    config
+        The configuration, from its root.
+    canvas
+        What to draw on.
+    news
+        What changed lately.
+    warning
+        Returns a sentence while the database is away.
+    """
+
+    hints = ("Enter opens, edits", "/ search", "n N next", "h history", "? help", "q quit")
+    nothing = "This version of the configuration is empty."
+
+    def __init__(self, config: NamedConfiguration, canvas: Canvas, news: News, warning: Callable[[], str]) -> None:
+        super().__init__(f"Configuration, version {config.version}", canvas, news.take, warning)
+        self.config = config
+        self.news_of = news
+        self.outline = Outline(config)
+        self.sought = ""
+        self._filtering = False
+        self.user_input_handlers.update(
+            {
+                curses.KEY_RIGHT: self.go_in,
+                curses.KEY_LEFT: self.go_out,
+                ord(ESCAPE): self.go_out,
+                curses.KEY_BACKSPACE: self.go_out,
+                ord("/"): self.search,
+                ord("n"): lambda _: self.next_match(1),
+                ord("N"): lambda _: self.next_match(-1),
+                ord("h"): self.show_history,
+                ord("?"): self.show_help,
+            }
+        )
+        self.take_over()
+
+    @property
+    def chosen(self) -> ConfigParameter | None:
+        """The parameter or folder that the cursor is on."""
+        return self.current_item.node if self.items else None
+
+    def take_over(self) -> None:
+        """Bring the lines up to date; the cursor stays on what it was on, as long as that exists."""
+        node = self.chosen
+        self.refill(node.path if node is not None else "")
+        newest = self.news_of.newest
+        if newest is not None:
+            what = newest.path if newest.path in self.config else f"{newest.path} (removed)"
+            self.news = f"{local(newest.modified_ts)[11:]}  {what}" if newest.modified_ts else what
+
+    def refill(self, path: str) -> None:
+        """Show the lines that there are now, the cursor on a path, or where it was if there is none of that path."""
+        if self._filtering:
+            rows = [Row(node, -1, 0) for node in self.outline.matches(self.sought)]
+        else:
+            rows = self.outline.rows()
+        found = (number for number, row in enumerate(rows) if row.node.path == path)
+        self.fill([TreeItem(row, self) for row in rows], next(found, self.current_option))
+
+    # -- moving ------------------------------------------------------------------------------------------------------
+
+    def go_to(self, path: str) -> None:
+        """Put the cursor on a path, and open the folders that it is in."""
+        self.outline.open_to(path)
+        self.refill(path)
+
+    def toggle(self) -> None:
+        """Open the folder that the cursor is on, or close it."""
+        if self.chosen is not None:
+            self.outline.opened ^= {self.chosen.path}
+            self.refill(self.chosen.path)
+
+    def go_in(self, _: int = 0) -> None:
+        """Open the folder that the cursor is on; if it is open, go to the first in it."""
+        node = self.chosen
+        if node is None or not self.outline.holds(node):
+            return
+        if node.path not in self.outline.opened:
+            self.toggle()
+        elif self.config.keys(node.path):
+            self.step(1)
+
+    def go_out(self, _: int = 0) -> None:
+        """Close the folder that the cursor is on; if it is none, or closed, go to the one that it is in."""
+        node = self.chosen
+        if node is None:
+            return
+        folder = node.path.rpartition(".")[0]
+        if node.path in self.outline.opened:
+            self.toggle()
+        elif folder:
+            self.go_to(folder)
+        else:
+            self.say("This is the top; q quits.")
+
+    # -- searching ---------------------------------------------------------------------------------------------------
+
+    def search(self, _: int = 0) -> None:
+        """Show what matches while it is typed; Enter goes to the one chosen, Escape back."""
+        before, sought = self.chosen, self.sought
+        line = TextLine()
+
+        def narrow() -> None:
+            self.sought = line.text
+            self._filtering = bool(line.text.strip())
+            self.current_option = 0
+            self.refill(self.chosen.path if self.chosen is not None and not self._filtering else "")
+
+        self.nothing = "Nothing has that in its path, value or comment."
+        text = self.ask("Search: ", line, ("Enter goes there", "↑ ↓ choose", "Esc back"), narrow)
+        there = before if text is None else self.chosen or before
+        self._filtering, self.nothing = False, TreeMenu.nothing
+        if not text:
+            self.sought = sought
+        if there is not None:
+            self.go_to(there.path)
+        if text:
+            self.say_place()
+
+    def next_match(self, step: int) -> None:
+        """Go to the next parameter or folder that matches the last search, or to the one before."""
+        path = self.chosen.path if self.chosen is not None else ""
+        place = self.outline.next_match(self.sought, path, step)
+        if not self.sought:
+            self.say("Search for something first, with /.")
+        elif place is None:
+            self.say(f"Nothing has '{self.sought}' in its path, value or comment.")
+        else:
+            self.go_to(place.path)
+            self.say(f"{place.number} of {place.total} that match '{self.sought}'")
+
+    # -- what Enter, h and ? do --------------------------------------------------------------------------------------
+
+    def edit(self) -> None:
+        """Have the chosen parameter's value changed."""
+        if self.chosen is not None:
+            edit(self, self.config, self.chosen)
+
+    def show_history(self, _: int = 0) -> None:
+        """Show what happened to the chosen parameter."""
+        node = self.chosen
+        if node is None:
+            return
+        try:
+            entries = self.wait_for(lambda: self.config.history(node.path))
+        except NexusError as error:
+            self.refuse(error)
+            return
+        if not entries:
+            self.say(f"A folder such as {node.path} has no history of its own; the parameters in it have.")
+            return
+        HistoryMenu(self, node, entries).show()
+
+    def show_help(self, _: int = 0) -> None:
+        """Show what the keys do."""
+        HelpMenu(self).show()

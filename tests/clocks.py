@@ -1,0 +1,37 @@
+"""A clock that tests set."""
+
+from __future__ import annotations
+
+import threading
+
+from NexusCore.clock import SECOND
+
+START = 1_700_000_000 * SECOND
+"""Microseconds since the epoch, UTC, of a moment in November 2023."""
+
+
+class SetClock:
+    """Stands still until it is moved; waiting on it takes no time.
+
+    Parameters
+    ----------
+    now
+        Microseconds since the epoch, UTC.
+    """
+
+    def __init__(self, now: int = START) -> None:
+        self.at = now
+
+    def move(self, seconds: float) -> None:
+        """Go on, or back."""
+        self.at += int(seconds * SECOND)
+
+    def now(self) -> int:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at / SECOND
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.move(seconds)
+        return event.is_set()
