@@ -2,7 +2,7 @@
 
 Ids are given out when a row is inserted but become visible when its transaction commits, so with several writers a
 higher id can be seen before a lower one: asking for ``id > last`` loses rows. A `Tail` remembers the holes it saw in
-the sequence and asks for them again until they fill or have been open for longer than any transaction lasts.
+the sequence and asks for them again until they fill or have been asked for longer than any transaction lasts.
 
 Promises
 --------
@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -27,11 +28,14 @@ from NexusCore.storage.engine import Row, Transaction
 POLL_SECONDS = 0.025
 AWAY_SECONDS = 1.0
 HOLE_SECONDS = 30.0
-"""A hole open for longer is the trace of a transaction that was rolled back."""
+"""A hole asked for longer is the trace of a transaction that was rolled back."""
 BATCH = 5000
-LOOK_BACK = 2000
-"""Ids below the newest that are checked for holes at the start: their transactions may still be under way."""
-_HOLES_PER_QUERY = 500
+LOOK_BACK = 100_000
+"""Ids below the newest that are checked for holes at the start: their transactions may still be under way, and several
+writers that make up for an hour without the database have batches of thousands."""
+_RUNS_PER_QUERY = 500
+_APART = 16
+"""Holes that are no further apart are asked for together; where ids count up in steps, there are many."""
 
 T = TypeVar("T")
 
@@ -110,41 +114,64 @@ class Tail(Generic[T]):
         self._source = source
         self._clock = clock
         self._last = cursor.last if cursor else -1
-        since = clock.monotonic()
-        self._holes: dict[int, float] = dict.fromkeys(cursor.holes, since) if cursor else {}
+        self._asked = clock.monotonic()
+        """When the database was last asked and answered."""
+        self._holes: dict[int, float] = dict.fromkeys(cursor.holes, self._asked) if cursor else {}
         """Ids that were passed over, with the time since when."""
+        self._waiting: deque[int] = deque()
+        """Ids of rows that were read, but not handed out yet."""
 
     @property
     def cursor(self) -> Cursor:
         """Where the follower stands: after all that was handed out."""
-        return Cursor(self._last, tuple(sorted(self._holes)))
+        return Cursor(self._last, tuple(sorted([*self._holes, *self._waiting])))
 
     def begin(self) -> None:
         """Stand behind the newest row, minding the transactions that are under way."""
+        table = self._source.table
         with self._database.reading() as reading:
-            row = reading.one(f"SELECT MAX(id) FROM {self._source.table}")  # noqa: S608  names from our code
-            self._last = int(row[0] or 0) if row else 0
-            first = max(0, self._last - LOOK_BACK)
-            seen = self._ids(reading, first, self._last)
-        now = self._clock.monotonic()
-        self._holes = {one: now for one in range(first + 1, self._last) if one not in seen}
+            row = reading.one(f"SELECT MAX(id) FROM {table}")  # noqa: S608  names from our code
+            last = int(row[0] or 0) if row else 0
+            first = max(0, last - LOOK_BACK)
+            place = f"t.id > {first} AND t.id <= {last}"
+            count = reading.one(f"SELECT COUNT(*) FROM {table} t WHERE {place}")  # noqa: S608
+            holes = set(range(first + 1, last)) - self._ids(reading, place) if count != (last - first,) else set()
+        self._last, self._asked = last, self._clock.monotonic()
+        self._holes = dict.fromkeys(holes, self._asked)
 
     def poll(self) -> list[T]:
         """Return the rows that became visible since the last call."""
+        return [self._source.make(row) for row in self._read()]
+
+    def _read(self) -> list[Row]:
         if self._last < 0:
             self.begin()
             return []
+        now = self._clock.monotonic()
+        # Time in which nobody could ask, because the server or this machine stood still, makes no hole older.
+        pause = max(0.0, now - self._asked - AWAY_SECONDS)
+        while self._waiting:  # who followed left off in the middle of a batch
+            self._holes[self._waiting.popleft()] = now
         with self._database.reading() as reading:
-            rows = self._filled(reading) if self._holes else []
-            rows += self._new(reading)
-        return [self._source.make(row) for row in sorted(rows, key=lambda row: row[-1])]
+            filled, visible = self._filled(reading)
+            new, ids = self._new(reading)
+        # From here on nothing fails any more: what was read is handed out, or else would be read again.
+        self._holes = {
+            one: since + pause
+            for one, since in self._holes.items()
+            if one not in visible and now - since - pause < HOLE_SECONDS
+        }
+        newest = max(ids, default=self._last)
+        self._holes.update({one: now for one in range(self._last + 1, newest) if one not in ids})
+        self._last, self._asked = newest, now
+        return sorted(filled + new, key=lambda row: int(row[-1]))
 
     def follow(self, stop: threading.Event) -> Iterator[T | Away | Back]:
         """Yield rows as they appear, and `Away` and `Back`, until `stop` is set."""
         away = False
         while not stop.is_set():
             try:
-                rows = self.poll()
+                rows = self._read()
             except (DatabaseUnreachable, DatabaseBusy) as error:
                 if not away:
                     yield Away(error)
@@ -154,59 +181,55 @@ class Tail(Generic[T]):
             if away:
                 away = False
                 yield Back()
-            yield from rows
+            self._waiting.extend(int(row[-1]) for row in rows)
+            for row in rows:
+                self._waiting.popleft()
+                yield self._source.make(row)
             if len(rows) < BATCH:
                 self._clock.wait(stop, POLL_SECONDS)
 
-    def _new(self, reading: Transaction) -> list[Row]:
-        """Return what is behind the last id seen, noting holes on the way."""
-        ids = reading.all(
-            f"SELECT id FROM {self._source.table} WHERE id > :last ORDER BY id LIMIT {BATCH}",  # noqa: S608
-            last=self._last,
-        )
+    def _new(self, reading: Transaction) -> tuple[list[Row], set[int]]:
+        """Return what is behind the last id seen, and the ids that are visible there."""
+        ids = self._ids(reading, f"t.id > {self._last} ORDER BY t.id LIMIT {BATCH}")
         if not ids:
-            return []
-        first, newest = self._last, int(ids[-1][0])
-        rows = self._rows(reading, "t.id > :tail_first AND t.id <= :tail_last", tail_first=first, tail_last=newest)
-        now = self._clock.monotonic()
+            return [], ids
+        place = f"t.id > {self._last} AND t.id <= {max(ids)}"
+        rows = self._rows(reading, place)
         # Between the two queries a hole may have filled: a row of the second is handed out, so it is no hole.
-        seen = {int(one) for (one,) in ids} | {int(row[-1]) for row in rows}
-        self._holes.update({one: now for one in range(first + 1, newest) if one not in seen})
-        self._last = newest
-        # A row that matched but was not among the first query's ids is visible now, and counted as seen.
-        return rows
+        return rows, ids | {int(row[-1]) for row in rows}
 
-    def _filled(self, reading: Transaction) -> list[Row]:
-        """Return the rows that fill holes; holes that stayed open too long are given up."""
-        now = self._clock.monotonic()
+    def _filled(self, reading: Transaction) -> tuple[list[Row], set[int]]:
+        """Return the rows that fill holes, and the holes that are none any more."""
         found: list[Row] = []
-        holes = sorted(self._holes)
-        for start in range(0, len(holes), _HOLES_PER_QUERY):
-            marks = ", ".join(str(one) for one in holes[start : start + _HOLES_PER_QUERY])
-            visible = [
-                int(one)
-                for (one,) in reading.all(f"SELECT id FROM {self._source.table} WHERE id IN ({marks})")  # noqa: S608
-            ]
-            if visible:
-                found += self._rows(reading, f"t.id IN ({', '.join(map(str, visible))})")
-            for one in visible:
-                del self._holes[one]
-        self._holes = {one: since for one, since in self._holes.items() if now - since < HOLE_SECONDS}
-        return found
+        visible: set[int] = set()
+        runs = _runs(self._holes)
+        for start in range(0, len(runs), _RUNS_PER_QUERY):
+            place = " OR ".join(f"t.id BETWEEN {a} AND {b}" for a, b in runs[start : start + _RUNS_PER_QUERY])
+            ids = self._ids(reading, place) & self._holes.keys()
+            if ids:
+                rows = [row for row in self._rows(reading, place) if row[-1] in self._holes]
+                found += rows
+                visible |= ids | {int(row[-1]) for row in rows}
+        return found, visible
 
-    def _ids(self, reading: Transaction, first: int, last: int) -> set[int]:
-        rows = reading.all(
-            f"SELECT id FROM {self._source.table} WHERE id > :first AND id <= :last",  # noqa: S608
-            first=first,
-            last=last,
-        )
-        return {int(one) for (one,) in rows}
+    def _ids(self, reading: Transaction, place: str) -> set[int]:
+        return {int(one) for (one,) in reading.all(f"SELECT t.id FROM {self._source.table} t WHERE {place}")}  # noqa: S608
 
-    def _rows(self, reading: Transaction, place: str, **values: object) -> list[Row]:
+    def _rows(self, reading: Transaction, place: str) -> list[Row]:
         source = self._source
         return reading.all(
             f"SELECT {source.columns} FROM {source.table} t {source.join} "  # noqa: S608
             f"WHERE ({place}) AND ({source.condition}) ORDER BY t.id",
-            **values,
             **source.values,
         )
+
+
+def _runs(ids: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the first and last of ids that lie close together."""
+    runs: list[tuple[int, int]] = []
+    for one in sorted(ids):
+        if runs and one - runs[-1][1] <= _APART:
+            runs[-1] = (runs[-1][0], one)
+        else:
+            runs.append((one, one))
+    return runs

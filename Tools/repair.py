@@ -12,19 +12,29 @@ from __future__ import annotations
 
 import errno
 import itertools
+import logging
 import os
 import socket
+import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from NexusCore.clock import Clock
+from NexusCore.delivery import Journal, Shipper, Sink
 from NexusCore.delivery.frames import Damage, Frame, decode, encode
 from NexusCore.delivery.inspection import LocalJournal, program, refusals_and_damage
 from NexusCore.delivery.journal import Abandoned, abandoned
 from NexusCore.errors import EXIT_REFUSED, NexusError
+from NexusCore.settings import JOURNAL_SIZE
+from NexusCore.storage import Database
 
 _UNFINISHED = (".part", ".thinned")
 """Suffixes of files that are written beside another and then take its place."""
+LOOK_SECONDS = 0.02
+"""Between two looks at how far the delivery has come."""
+STOP_SECONDS = 1.0
+"""How long the end of the delivery may take."""
 _numbers = itertools.count(1)
 
 
@@ -155,3 +165,57 @@ def _replace(path: Path, frames: list[Frame]) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
+
+
+# -- delivering --------------------------------------------------------------------------------------------------------
+
+
+class _Heard(logging.Handler):
+    """Collects what the delivery complains of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.sentences: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a complaint."""
+        self.sentences.append(record.getMessage())
+
+
+def deliver(
+    folder: Path, names: Collection[str], database: Database, sink: Sink, clock: Clock, seconds: float
+) -> list[str]:
+    """Deliver the journals of a folder that were left behind, as any program does that finds them.
+
+    Parameters
+    ----------
+    folder
+        Where they lie; all in it are for the same database.
+    names
+        Those to wait for.
+    database, sink
+        Where they go.
+    clock
+        Tells the time and waits.
+    seconds
+        How long to wait; what is left then is delivered by whoever comes next.
+
+    Returns
+    -------
+    list of str
+        What the delivery complained of.
+    """
+    heard, log = _Heard(), logging.getLogger("NexusCore.delivery")
+    log.addHandler(heard)
+    shipper = Shipper(clock, JOURNAL_SIZE)
+    journal = Journal(folder, clock, shipper.wake)  # empty, and without files: it stands for this process
+    shipper.add(journal, database, sink)
+    try:
+        shipper.wake()
+        end, never = clock.monotonic() + seconds, threading.Event()
+        while clock.monotonic() < end and any((folder / f"{name}.lock").exists() for name in names):
+            clock.wait(never, LOOK_SECONDS)
+        shipper.stop(STOP_SECONDS)
+    finally:
+        log.removeHandler(heard)
+    return heard.sentences

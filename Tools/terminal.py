@@ -101,10 +101,13 @@ class Screen:
 
     def _drawn(self, headers: Sequence[str], rows: Sequence[Sequence[str]], marks: Mapping[str, str]) -> None:
         from rich.console import Console
-        from rich.table import Table
+        from rich.table import Column, Table
         from rich.text import Text
 
-        table = Table(*headers, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        # The first column names the row: it is copied and typed again, so it stays whole. The others may be folded.
+        names = Column(headers[0], no_wrap=True, min_width=max(len(row[0]) for row in rows) if rows else None)
+        others = (Column(header, overflow="fold") for header in headers[1:])
+        table = Table(names, *others, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for row in rows:
             table.add_row(*(Text(cell, style=marks.get(cell, "")) for cell in row))
         Console(file=self.out, color_system="auto" if self.colour else None, highlight=False).print(table)
@@ -159,8 +162,7 @@ def run_tool(
     """
     screen = Screen(name, sys.stdout, sys.stderr)
     try:
-        with interruption.at_once():
-            code = _run(parser, run, argv, screen)
+        code = _run(parser, run, argv, screen)
         screen.flush()
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
@@ -190,7 +192,9 @@ def _run(
             from Tools.completion import offer
 
             offer(made)
-        return run(made.parse_args(argv), screen)
+        arguments = made.parse_args(argv)
+        with interruption.at_once():
+            return run(arguments, screen)
     except SystemExit as end:  # argparse's way to end after --help and after a mistake
         return end.code if isinstance(end.code, int) else EXIT_OK
     except NexusError as error:

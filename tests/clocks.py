@@ -11,7 +11,7 @@ START = 1_700_000_000 * SECOND
 
 
 class SetClock:
-    """Stands still until it is moved; waiting on it takes no time.
+    """Stands still until it is moved, as a coarse one seems to between two calls.
 
     Parameters
     ----------
@@ -33,5 +33,4 @@ class SetClock:
         return self.at / SECOND
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        self.move(seconds)
-        return event.is_set()
+        return event.wait(min(seconds, 0.01))

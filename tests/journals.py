@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -12,23 +11,8 @@ import msgspec
 
 from NexusCore.API import App
 from NexusCore.delivery.frames import encode
+from tests.clocks import START
 from tests.processes import execute
-
-START = 1_700_000_000_000_000
-"""Microseconds since the epoch, UTC, of a moment in November 2023."""
-
-
-class FrozenClock:
-    """A clock that stands still, as a coarse one seems to between two calls."""
-
-    def now(self) -> int:
-        return START
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        return event.wait(min(seconds, 0.01))
 
 
 def log_payload(message: str) -> bytes:

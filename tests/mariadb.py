@@ -192,6 +192,8 @@ class MariaDB:
                 self._programs["mariadb-install-db"],
                 "--no-defaults",
                 f"--datadir={self._data}",
+                # A server that starts removes what looks like its leftovers, also those of one that runs.
+                f"--tmpdir={self.folder}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 *_as_root(),
@@ -209,6 +211,7 @@ class MariaDB:
             self._programs["mariadbd"],
             "--no-defaults",
             f"--datadir={self._data}",
+            f"--tmpdir={self.folder}",
             f"--socket={self.socket}",
             f"--pid-file={self.folder / 'm.pid'}",
             f"--port={self.port}",

@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from NexusCore.API import App
 from NexusCore.clock import SYSTEM_CLOCK, Clock
@@ -20,6 +22,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 LIMIT = 30.0
 """Seconds after which a test gives up waiting: far more than a slow machine needs."""
 LOOK_EVERY = 0.01
+_started: list[subprocess.Popen[bytes]] = []
 
 
 def settings_of(main: str, home: Path, *, status: str | None = None, log: str | None = None) -> Settings:
@@ -48,7 +51,7 @@ def environment_of(main: str, home: Path, **more: str) -> dict[str, str]:
 
 def start(program: str, *arguments: object, main: str, home: Path, **more: str) -> subprocess.Popen[bytes]:
     """Start a Python program given as text; its standard streams are pipes."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
         cwd=PROJECT,
         env=environment_of(main, home, **more),
@@ -56,6 +59,20 @@ def start(program: str, *arguments: object, main: str, home: Path, **more: str) 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    _started.append(process)
+    return process
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays() -> Iterator[None]:
+    """End the processes that a test which failed left running."""
+    yield
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            process.kill()
+        if process.stdout is not None and not process.stdout.closed:
+            process.communicate(timeout=LIMIT)
 
 
 def ended(process: subprocess.Popen[bytes]) -> str:

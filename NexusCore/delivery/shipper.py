@@ -46,8 +46,8 @@ class Sink(Protocol):
         """Make what the records refer to, in transactions of its own."""
         ...
 
-    def write(self, transaction: Transaction, payloads: Sequence[bytes]) -> None:
-        """Insert the records."""
+    def write(self, transaction: Transaction, payloads: Sequence[bytes], *, left_behind: bool = False) -> None:
+        """Insert the records; `left_behind` by a dead process, they may be older than what is there."""
         ...
 
     def expendable(self, payload: bytes) -> bool:
@@ -246,7 +246,8 @@ class Shipper:
 
     def _send(self, transaction: Transaction, lane: _Lane, journal: Journal | Abandoned, frames: list[Frame]) -> None:
         self._move_cursor(transaction, journal, frames[-1].sequence)
-        lane.sink.write(transaction, [frame.payload for frame in frames])
+        payloads = [frame.payload for frame in frames]
+        lane.sink.write(transaction, payloads, left_behind=isinstance(journal, Abandoned))
 
     def _move_cursor(self, transaction: Transaction, journal: Journal | Abandoned, to: int) -> None:
         row = transaction.one(f"{_CURSOR} {transaction.dialect.for_update}", journal=journal.name)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -108,15 +109,29 @@ class Client:
 
 _SELECT = "SELECT id, identifier, instrument, user, state, start_ts, end_ts, attempts, last_error FROM session"
 
+_IS_WAITING = """
+           (   (state = 'TO_BE_BUILT' AND (next_attempt_ts IS NULL OR next_attempt_ts <= :now))
+            OR (state = 'ERROR' AND next_attempt_ts <= :now)
+            OR (state = 'BUILDING' AND lease_until < :now))
+"""
+
 _WAITING = f"""
     -- sessions that a Builder may take: ended, due, and not held by a living one; oldest first
-    {_SELECT}
-     WHERE (state = 'TO_BE_BUILT' AND (next_attempt_ts IS NULL OR next_attempt_ts <= :now))
-        OR (state = 'ERROR' AND next_attempt_ts <= :now)
-        OR (state = 'BUILDING' AND lease_until < :now)
+    SELECT id FROM session
+     WHERE {_IS_WAITING}
      ORDER BY end_ts, id
      LIMIT :count
+"""  # noqa: S608  our own text
+
+_STILL_WAITING = f"""
+    -- one of them, if that is still so; to be locked alone, since a sorted query locks all that it looks at
+    {_SELECT}
+     WHERE id = :id AND {_IS_WAITING}
 """
+CANDIDATES = 20
+"""Sessions that a Builder tries to claim, in case others are at it."""
+RESTARTS = 3
+"""Attempts at a restart, in case others start sessions on the same instrument."""
 
 _EVENTS = "SELECT id, event_type, ts, user, host, detail FROM session_event WHERE session_id = :session ORDER BY id"
 
@@ -166,14 +181,7 @@ class Sessions:
             If another session is open on the instrument.
         """
         name = identifier or self._new_identifier()
-        try:
-            return self._database.write(lambda transaction: self._start(transaction, instrument, client, name, ts))
-        except DatabaseRefused:
-            # Another start came first, and the key that allows one open session has refused ours.
-            other = self.open_on(instrument)
-            if other is None:
-                raise
-            raise _still_open(other) from None
+        return self._open(instrument, name, lambda transaction: self._start(transaction, instrument, client, name, ts))
 
     def end(self, identifier: str, client: Client, ts: int | None = None) -> Session:
         """Close a session: END, and the state TO_BE_BUILT, together (000-39). One that has ended stays as it is.
@@ -195,7 +203,10 @@ class Sessions:
                 self._end(transaction, open_one.identifier, client, None)
             return self._start(transaction, instrument, client, name, None)
 
-        return self._database.write(restart)
+        for _ in range(RESTARTS - 1):
+            with suppress(SessionOpen):  # another start came in between, and is there to be ended now
+                return self._open(instrument, name, restart)
+        return self._open(instrument, name, restart)
 
     def note(self, identifier: str, client: Client, text: str, event: EventType = EventType.NOTE) -> None:
         """Write an event with a text into the session's log."""
@@ -256,10 +267,9 @@ class Sessions:
 
         def claim(transaction: Transaction) -> Session | None:
             now = self._clock.now()
-            row = transaction.one(f"{_WAITING} {transaction.dialect.skip_locked}", now=now, count=1)
-            if row is None:
+            session = self._first_waiting(transaction, now)
+            if session is None:
                 return None
-            session = _session(row)
             transaction.run(
                 """UPDATE session SET state = 'BUILDING', lease_owner = :owner, lease_until = :until,
                           attempts = attempts + 1, next_attempt_ts = NULL
@@ -362,7 +372,26 @@ class Sessions:
 
         return self._database.write(requeue)
 
+    def _open(self, instrument: str, identifier: str, start: Callable[[Transaction], Session]) -> Session:
+        try:
+            return self._database.write(start)
+        except DatabaseRefused:
+            # Another start came first, and the key that allows one open session has refused ours.
+            other = self.open_on(instrument)
+            if other is None:
+                raise
+            if other.identifier == identifier:
+                return other
+            raise _still_open(other) from None
+
     # -- inside a transaction ------------------------------------------------------------------------------------------
+
+    def _first_waiting(self, transaction: Transaction, now: int) -> Session | None:
+        for (one,) in transaction.all(_WAITING, now=now, count=CANDIDATES):
+            row = transaction.one(f"{_STILL_WAITING} {transaction.dialect.skip_locked}", id=one, now=now)
+            if row is not None:
+                return _session(row)
+        return None
 
     def _start(
         self, transaction: Transaction, instrument: str, client: Client, identifier: str, ts: int | None

@@ -39,7 +39,7 @@ class LogSink:
     def prepare(self, database: Database, payloads: Sequence[bytes]) -> None:
         """Do nothing: a log record refers to no other table."""
 
-    def write(self, transaction: Transaction, payloads: Sequence[bytes]) -> None:
+    def write(self, transaction: Transaction, payloads: Sequence[bytes], *, left_behind: bool = False) -> None:
         """Insert the records."""
         rows = []
         for payload in payloads:

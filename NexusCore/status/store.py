@@ -78,20 +78,19 @@ class StatusSink:
         # Only after the commit: an id of a transaction that was rolled back must not be remembered.
         self._items.update({(channel, name): item for name, item in database.write(learn)})
 
-    def write(self, transaction: Transaction, payloads: Sequence[bytes]) -> None:
-        """Insert the changes; the newest of each item becomes what is now."""
+    def write(self, transaction: Transaction, payloads: Sequence[bytes], *, left_behind: bool = False) -> None:
+        """Insert the changes; the last of each item becomes what is now."""
         rows = [
             (self._items[channel, name], ts, value, expires)
             for ts, channel, name, value, expires in map(_decode, payloads)
         ]
         columns = ("item_id", "ts", "value", "expires")
         transaction.insert_many("status_sample", columns, rows)
-        latest: dict[int, tuple[int, int, str | None, int | None]] = {}
-        for row in rows:
-            if row[0] not in latest or row[1] >= latest[row[0]][1]:
-                latest[row[0]] = row
         # In the order of items, so that processes writing the same ones wait for each other instead of deadlocking.
-        transaction.upsert("status_latest", columns, ("item_id",), sorted(latest.values()), newer="ts")
+        latest = sorted({row[0]: row for row in rows}.values())
+        # By the order of arrival, since the clock may have been set back; but what a dead process left is delivered
+        # after what its successor said, so there the time decides.
+        transaction.upsert("status_latest", columns, ("item_id",), latest, newer="ts" if left_behind else None)
 
     def expendable(self, payload: bytes) -> bool:
         """Let the oldest values go: a newer one tells what is."""

@@ -113,6 +113,8 @@ class SQLite:
             # NORMAL in WAL mode: a power cut may take the last commits back, never tear the file.
             raw.execute("PRAGMA synchronous=NORMAL")
             raw.execute("PRAGMA foreign_keys=ON")
+            # Its own knows the letters of ASCII only: who looks for "Ärger" would not find it.
+            raw.create_function("LOWER", 1, lambda text: text and text.lower(), deterministic=True)
         except sqlite3.Error:
             raw.close()
             raise

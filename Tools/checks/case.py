@@ -9,12 +9,12 @@ Promises
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from NexusCore import settings as _settings
 from NexusCore.clock import SYSTEM_CLOCK, Clock
@@ -69,7 +69,8 @@ class Case:
         self.limit = limit
         self._end = clock.monotonic() + limit
         self._lock = Lock()
-        self._asked: dict[object, Future[Any]] = {}
+        self._contacts: dict[DatabaseURL, Future[Contact]] = {}
+        self._configuration: Future[Seen] | None = None
         self._settings: Settings | None = None
 
     @property
@@ -104,7 +105,9 @@ class Case:
         NexusError
             If it does not.
         """
-        asked = self._once(url, lambda: _reach(url))
+        with self._lock:
+            asked = self._contacts.get(url) or begun(lambda: _reach(url))
+            self._contacts[url] = asked
         try:
             return asked.result(self.left)
         except TimeoutError:
@@ -144,17 +147,12 @@ class Case:
         """
         from Tools.checks.seen import read
 
-        asked = self._once("configuration", lambda: read(self))
+        with self._lock:
+            asked = self._configuration = self._configuration or begun(lambda: read(self))
         try:
             return asked.result(self.left)
         except TimeoutError:
             raise NotLookedAt(reason=f"the configuration was not read within {self.limit:g} s") from None
-
-    def _once(self, key: object, work: Callable[[], Any]) -> Future[Any]:
-        with self._lock:
-            if key not in self._asked:
-                self._asked[key] = begun(work)
-            return self._asked[key]
 
 
 def _reach(url: DatabaseURL) -> Contact:

@@ -1,4 +1,4 @@
-"""This machine: the Python that runs here, and how it reads text."""
+"""The machine: which Python runs here, and how it reads text."""
 
 from __future__ import annotations
 

@@ -55,3 +55,5 @@ class Check(NamedTuple):
     """The heading under which its outcomes stand."""
     look: Callable[[Case], Iterable[Outcome]]
     """Looks; yields each outcome as soon as it is known, so that what hangs later costs only what comes later."""
+    at_once: bool = False
+    """It needs neither a database nor a foreign disk, and is told before anything else is begun."""

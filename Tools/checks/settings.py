@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +27,18 @@ def files(case: Case) -> Iterator[Outcome]:
             mode = stat.S_IMODE(path.stat().st_mode)
         except FileNotFoundError:
             missing.append(str(path))
+            continue
         except OSError as error:
-            yield note(f"The settings file {path} is closed to this user ({error.strerror}).")
+            yield note(f"The settings file {path} is left out: this user may not look at it ({error.strerror}).")
+            continue
+        owner = _owner(path)
+        if os.access(path, os.R_OK):
+            yield ok(f"The settings file {path} is read (owner {owner}, mode {mode:04o}).")
         else:
-            yield ok(f"The settings file {path} is there (owner {_owner(path)}, mode {mode:04o}).")
+            yield note(
+                f"The settings file {path} is left out: this user may not read it (owner {owner}, mode {mode:04o}).",
+                f"To see what its owner sees: sudo -u {owner} -H Doctor",
+            )
     if missing:
         yield ok(f"There is no settings file {' and no '.join(missing)}; there need not be.")
 

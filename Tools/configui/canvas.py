@@ -36,7 +36,7 @@ Line = list[Piece]
 _PLAINER = {"▸": ">", "▾": "v", "●": "*", "…": "~", "─": "-", "·": "-", "↑": "^", "↓": "v", "←": "<", "→": ">"}
 """What stands for our own signs where the terminal's encoding has none of them."""
 
-_SEQUENCES = {
+_SEQUENCES: dict[str, Key] = {
     "A": curses.KEY_UP, "B": curses.KEY_DOWN, "C": curses.KEY_RIGHT, "D": curses.KEY_LEFT, "H": curses.KEY_HOME,
     "F": curses.KEY_END, "M": ENTER, "1~": curses.KEY_HOME, "3~": curses.KEY_DC, "4~": curses.KEY_END,
     "5~": curses.KEY_PPAGE, "6~": curses.KEY_NPAGE, "7~": curses.KEY_HOME, "8~": curses.KEY_END,
@@ -51,7 +51,7 @@ _SAME: dict[Key, Key] = {
 
 
 class UnfitTerminal(NexusError):
-    """ConfigUI cannot draw on this terminal: {reason}. ConfigTool does without."""
+    """It cannot be drawn on this terminal: {reason}. ConfigTool does without."""
 
     exit_code = EXIT_USAGE
 
@@ -86,7 +86,8 @@ class Canvas:
         self.window = window
         self.look = look
         self._encoding = window.encoding
-        self._cursor: tuple[int, int] | None = None
+        self._cursor = (0, 0)
+        self._typing = False
         window.timeout(int(TICK * 1000))
 
     @property
@@ -97,30 +98,37 @@ class Canvas:
     def clear(self) -> None:
         """Begin a new picture."""
         self.window.erase()
-        self._cursor = None
+        self._typing = False
 
     def put(self, row: int, line: Iterable[Piece], over: int = curses.A_NORMAL) -> None:
-        """Draw a line, cut to the terminal's width; with `over`, all of it looks like that besides."""
+        """Draw a line, cut to the terminal's width; with `over`, all of it looks like that, whatever its colours."""
         columns = self.size[1]
         column = 0
         for text, look in line:
             shown = cells.cut(text, columns - column)
-            self._write(row, column, shown, look | over)
+            self._write(row, column, shown, over | (look & curses.A_BOLD) if over else look)
             column += cells.width(shown)
         if over:
             self._write(row, column, " " * (columns - column), over)
 
-    def place_cursor(self, row: int, column: int) -> None:
-        """Show the cursor in this picture."""
-        self._cursor = (row, column)
+    def sentence(self, text: str) -> None:
+        """Show a sentence and nothing else."""
+        rows, columns = self.size
+        self.clear()
+        for row, part in enumerate(cells.wrapped(text, columns - 1, rows)):
+            self.put(row, [(part, self.look.plain)])
+        self.show()
+
+    def place_cursor(self, row: int, column: int, *, typing: bool = False) -> None:
+        """Say where the cursor stands in this picture; it is seen only for typing, but a Braille line follows it."""
+        self._cursor, self._typing = (row, column), typing
 
     def show(self) -> None:
         """Show the picture; what is the same as before is not sent again."""
         with suppress(curses.error):  # not every terminal can hide its cursor
-            curses.curs_set(0 if self._cursor is None else 1)
-        if self._cursor is not None:
-            with suppress(curses.error):
-                self.window.move(*self._cursor)
+            curses.curs_set(int(self._typing))
+        with suppress(curses.error):  # the window may have become smaller
+            self.window.move(*self._cursor)
         self.window.refresh()
 
     def redraw(self) -> None:
@@ -133,7 +141,9 @@ class Canvas:
             key = self.window.get_wch()
         except curses.error:
             return None
-        return self._sequence() if key == ESCAPE else _SAME.get(key, key)
+        if key == ESCAPE:
+            return self._sequence()
+        return _SAME.get(key, key)
 
     def _sequence(self) -> Key | None:
         """Return the key whose sequence begins with the Escape just read; None if it is not known."""

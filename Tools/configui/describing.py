@@ -24,7 +24,7 @@ def kind(node: ConfigParameter) -> str:
 
 def age(node: ConfigParameter) -> str:
     """Return when a parameter was last changed; an empty text for a folder that only its contents make."""
-    return f"changed {local(node.modified_ts)}, revision {node.revision}" if node.revision else ""
+    return f" · revision {node.revision}, {local(node.modified_ts)}" if node.revision else ""
 
 
 def choices(node: ConfigParameter) -> Sequence[str]:

@@ -32,11 +32,11 @@ _CHARACTERS = 256
 class LiveItem(MenuItem):  # type: ignore[misc]  # the library has no py.typed
     """Something in a `LiveMenu`."""
 
-    def line(self, menu: LiveMenu) -> Line:
+    def line(self) -> Line:
         """Return how it looks in the list."""
         raise NotImplementedError
 
-    def details(self, menu: LiveMenu) -> list[Line]:
+    def details(self) -> list[Line]:
         """Return what is told of it below the list, paragraph by paragraph."""
         raise NotImplementedError
 
@@ -66,8 +66,9 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
         self.canvas = canvas
         self.news = ""
         """Stands at the right of the title."""
-        self._changed = changed
-        self._warning = warning
+        self.changed = changed
+        self.warning = warning
+        self._warned = ""
         self._message: tuple[str, int] | None = None
         self._typing: tuple[str, TextLine] | None = None
         self._typing_hints: Sequence[str] = ()
@@ -111,11 +112,21 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
     def get_input(self) -> Key:
         """Wait for a key; meanwhile, show what changes by itself."""
         self.draw()
-        while (key := self.canvas.key()) is None:
-            if self._changed():
+        while True:
+            key = self.canvas.key()
+            if key is not None and (self.is_shown or key == curses.KEY_RESIZE or (key == "q" and not self._typing)):
+                return key
+            if self.changed():
                 self.take_over()
                 self.draw()
-        return key
+            elif self.warning() != self._warned:
+                self.draw()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the window is large enough for a picture; nobody is to type blindly."""
+        rows, columns = self.canvas.size
+        return rows >= LEAST_ROWS and columns >= LEAST_COLUMNS
 
     def select(self, _: int = 0) -> None:
         """Do what the chosen item is for."""
@@ -223,23 +234,20 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
         """Draw what can be seen of the menu."""
         canvas = self.canvas
         rows, columns = canvas.size
+        if not self.is_shown:
+            least = f"{LEAST_COLUMNS} x {LEAST_ROWS}"
+            canvas.sentence(f"This window has {columns} x {rows} characters; ConfigUI needs {least}.")
+            return
         canvas.clear()
-        if rows < LEAST_ROWS or columns < LEAST_COLUMNS:
-            self._draw_too_small(rows, columns)
-        else:
-            warning = self._warning()
-            canvas.put(0, self._title(columns), canvas.look.bar)
-            if warning:
-                canvas.put(1, [(" " + warning, canvas.look.fault)])
-            first = 2 if warning else 1
-            last = self._draw_foot(rows, columns, first)
-            self._draw_items(first, last)
+        self._warned = self.warning()
+        canvas.put(0, self._title(columns), canvas.look.bar)
+        if self._warned:
+            canvas.put(1, [(f" {cells.plain(self._warned)}", canvas.look.fault)])
+        first = 2 if self._warned else 1
+        self._draw_items(first, self._draw_foot(rows, columns, first))
+        if self._typing is not None:
+            self._draw_typing(rows - 2, columns, *self._typing)
         canvas.show()
-
-    def _draw_too_small(self, rows: int, columns: int) -> None:
-        text = f"This window has {columns} x {rows} characters; ConfigUI needs {LEAST_COLUMNS} x {LEAST_ROWS}."
-        for row, part in enumerate(cells.wrapped(text, columns, rows)):
-            self.canvas.put(row, [(part, self.canvas.look.plain)])
 
     def _title(self, columns: int) -> Line:
         left = f" {cells.plain(self.title)} "
@@ -254,7 +262,8 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
         self._top = max(0, min(self._top, len(self.items) - self._height))
         for number, item in enumerate(self.items.items[self._top : self._top + self._height], self._top):
             chosen = curses.A_REVERSE if number == self.current_option else curses.A_NORMAL
-            self.canvas.put(first + number - self._top, item.line(self), chosen)
+            self.canvas.put(first + number - self._top, item.line(), chosen)
+        self.canvas.place_cursor(first + self.current_option - self._top, 0)
         if not self.items:
             self.canvas.put(first, [(f" {self.nothing}", self.canvas.look.faint)])
 
@@ -262,7 +271,7 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
         """Draw details, messages, what is typed, and hints; return the line where that begins."""
         # One line is kept for messages, so that the list does not jump when one comes; longer ones displace details.
         below = self._message_lines(columns, rows - first - 4) or [[]]
-        room = max(0, self._room_for_details(rows) + 1 - len(below))
+        room = max(0, self.room_for_details(rows) + 1 - len(below))
         details = self._detail_lines(columns, room)
         rule: Line = [("─" * columns, self.canvas.look.faint)]
         lines = [rule, *details, *[[]] * (room - len(details)), *below]
@@ -270,19 +279,17 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
         for row, line in enumerate(lines, begin):
             self.canvas.put(row, line)
         self.canvas.put(rows - 1, self._hint_line(columns))
-        if self._typing is not None:
-            self._draw_typing(rows - 2, columns)
         return begin
 
-    @staticmethod
-    def _room_for_details(rows: int) -> int:
-        return 5 if rows >= 22 else 3 if rows >= 14 else 2
+    def room_for_details(self, rows: int) -> int:
+        """Return how many lines of a window are for details."""
+        return 5 if rows >= 22 else 3 if rows >= 12 else 2
 
     def _detail_lines(self, columns: int, most: int) -> list[Line]:
         """Return the details of the chosen item as lines; long paragraphs make room for those below them."""
         if most <= 0:
             return []
-        paragraphs = self.current_item.details(self) if self.items else []
+        paragraphs = self.current_item.details() if self.items else []
         lines: list[Line] = []
         for number, pieces in enumerate(paragraphs):
             room = most - len(lines) - (len(paragraphs) - number - 1)
@@ -301,13 +308,11 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
         parts = cells.wrapped(cells.plain(text), columns - 2, most - len(typed))
         return [*([(f" {part}", look)] for part in parts), *typed]
 
-    def _draw_typing(self, row: int, columns: int) -> None:
-        assert self._typing is not None
-        label, line = self._typing
+    def _draw_typing(self, row: int, columns: int, label: str, line: TextLine) -> None:
         label = f" {cells.cut(label, columns // 2)}"
         text, place = line.view(columns - cells.width(label))
         self.canvas.put(row, [(label, self.canvas.look.strong), (text, self.canvas.look.plain)])
-        self.canvas.place_cursor(row, cells.width(label) + place)
+        self.canvas.place_cursor(row, cells.width(label) + place, typing=True)
 
     def _hint_line(self, columns: int) -> Line:
         shown = ""

@@ -58,15 +58,18 @@ class Outline:
         words = text.lower().split()
         return [node for node in self._below("") if words and all(word in _searched(node) for word in words)]
 
-    def next_match(self, text: str, path: str, step: int) -> Place | None:
-        """Return the match after a path, or with step -1 the one before it; behind the last comes the first again."""
+    def match(self, text: str, path: str, step: int) -> Place | None:
+        """Return the match that is at a path, with step 1 the next after it, with -1 the one before it.
+
+        Behind the last comes the first again. None if nothing matches.
+        """
         found = [node.path for node in self.matches(text)]
         if not found:
             return None
         order = [one.split(".") for one in found]
         here = path.split(".")
         after = bisect_right(order, here)
-        number = after if step > 0 else after - 1 - (here in order)
+        number = after if step > 0 else after - 1 + (step if here in order else 0)
         return Place(found[number % len(found)], number % len(found) + 1, len(found))
 
     def open_to(self, path: str) -> None:

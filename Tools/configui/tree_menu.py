@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 from NexusCore.config.named import NamedConfiguration
 from NexusCore.config.parameter import FOLDER, ConfigParameter
-from NexusCore.errors import NexusError
-from Tools.configui import describing
+from Tools.configui import cells, describing
 from Tools.configui.canvas import ESCAPE, Canvas, Line
 from Tools.configui.cells import plain
 from Tools.configui.editing import edit
@@ -32,62 +31,63 @@ class TreeItem(LiveItem):
         Its line of the outline; of depth -1 if it stands alone, with its whole path, as in the result of a search.
     """
 
-    def __init__(self, row: Row, menu: TreeMenu) -> None:
-        super().__init__(row.node.name, menu)
+    def __init__(self, row: Row, tree: TreeMenu) -> None:
+        super().__init__(row.node.name, tree)
         self.row = row
+        self.tree = tree
 
     @property
     def node(self) -> ConfigParameter:
         """The parameter or folder itself."""
         return self.row.node
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether it has no value."""
+        return self.node.datatype == FOLDER
+
     def action(self) -> None:
         """Open or close a folder; edit a parameter."""
-        if self.node.datatype == FOLDER:
-            self.menu.toggle()
+        if self.is_folder:
+            self.tree.toggle()
         else:
-            self.menu.edit()
+            self.tree.edit()
 
-    def line(self, menu: LiveMenu) -> Line:
+    def line(self) -> Line:
         """Return how it looks in the list."""
-        assert isinstance(menu, TreeMenu)
-        look, node, row = menu.canvas.look, self.node, self.row
-        is_open = node.path in menu.outline.opened
-        mark = "●" if menu.news_of.is_fresh(node.path) else " "
-        line: Line = [(mark, look.fresh)]
-        if row.depth < 0:
-            for number, part in enumerate(split_at(plain(node.path), menu.sought)):
-                line.append((part, look.match if number % 2 else look.plain))
-        else:
-            arrow = " " if not menu.outline.holds(node) else "▾" if is_open else "▸"
-            name = plain(node.name)
-            line.append((f"{'  ' * row.depth}{arrow} ", look.faint))
-            line.append((name, look.folder if node.datatype == FOLDER else look.plain))
-            if node.datatype != FOLDER:
-                line.append((" " * (min(row.widest, WIDEST_NAME) - len(name)), look.plain))
-        if node.datatype != FOLDER:
-            line += [(" = ", look.faint), (describing.shown(node), look.value)]
-        if node.comment and node.datatype != FOLDER:
-            line.append((f"  # {plain(node.comment)}", look.faint))
+        look, comment = self.tree.canvas.look, self.node.comment
+        line = self._up_to_value()
+        if comment and not self.is_folder:
+            line.append((f"  # {plain(comment)}", look.faint))
         return line
 
-    def details(self, menu: LiveMenu) -> list[Line]:
-        """Return what is told of it below the list."""
-        assert isinstance(menu, TreeMenu)
-        look, node = menu.canvas.look, self.node
-        facts = describing.kind(node)
-        if node.datatype == FOLDER:
-            held = len(menu.outline.config.keys(node.path))
-            facts = f"folder of {held}" if held else "empty folder"
+    def details(self) -> list[Line]:
+        """Return what is told of it below the list: of the value only what found no room there."""
+        look, node = self.tree.canvas.look, self.node
+        held = len(self.tree.config.keys(node.path))
+        facts = describing.kind(node) if not self.is_folder else f"folder of {held}" if held else "empty folder"
         paragraphs: list[Line] = [[(plain(node.path), look.strong)]]
-        if describing.age(node):
-            facts += f" · {describing.age(node)}"
-        paragraphs.append([(plain(facts), look.plain)])
-        if node.datatype != FOLDER:
-            paragraphs.append([(f"= {describing.shown(node)}", look.value)])
+        if sum(cells.width(text) for text, _ in self._up_to_value()) > self.tree.canvas.size[1]:
+            paragraphs.append([(describing.shown(node), look.value)])
+        paragraphs.append([(plain(f"{facts}{describing.age(node)}"), look.plain)])
         if node.comment:
             paragraphs.append([(plain(node.comment), look.plain)])
         return paragraphs
+
+    def _up_to_value(self) -> Line:
+        look, node, row, tree = self.tree.canvas.look, self.node, self.row, self.tree
+        is_open = node.path in tree.outline.opened and row.depth >= 0
+        line: Line = [("●" if tree.news_of.is_fresh(node.path) and not is_open else " ", look.fresh)]
+        if row.depth < 0:
+            parts = split_at(plain(node.path), tree.sought)
+            line += [(part, look.match if number % 2 else look.plain) for number, part in enumerate(parts)]
+        else:
+            arrow = " " if not tree.outline.holds(node) else "▾" if is_open else "▸"
+            name = plain(node.name)
+            padding = 0 if self.is_folder else min(row.widest, WIDEST_NAME) - len(name)
+            line.append((f"{'  ' * row.depth}{arrow} ", look.faint))
+            line.append((name + " " * padding, look.folder if self.is_folder else look.plain))
+        return line if self.is_folder else [*line, (" = ", look.faint), (describing.shown(node), look.value)]
 
 
 class TreeMenu(LiveMenu):
@@ -103,12 +103,21 @@ class TreeMenu(LiveMenu):
         What changed lately.
     warning
         Returns a sentence while the database is away.
+    begin
+        Where the cursor stands at first.
     """
 
     hints = ("Enter opens, edits", "/ search", "n N next", "h history", "? help", "q quit")
     nothing = "This version of the configuration is empty."
 
-    def __init__(self, config: NamedConfiguration, canvas: Canvas, news: News, warning: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        config: NamedConfiguration,
+        canvas: Canvas,
+        news: News,
+        warning: Callable[[], str],
+        begin: ConfigParameter,
+    ) -> None:
         super().__init__(f"Configuration, version {config.version}", canvas, news.take, warning)
         self.config = config
         self.news_of = news
@@ -128,7 +137,9 @@ class TreeMenu(LiveMenu):
                 ord("?"): self.show_help,
             }
         )
-        self.take_over()
+        if begin.datatype == FOLDER:
+            self.outline.opened.add(begin.path)
+        self.go_to(begin.path)
 
     @property
     def chosen(self) -> ConfigParameter | None:
@@ -142,7 +153,7 @@ class TreeMenu(LiveMenu):
         newest = self.news_of.newest
         if newest is not None:
             what = newest.path if newest.path in self.config else f"{newest.path} (removed)"
-            self.news = f"{local(newest.modified_ts)[11:]}  {what}" if newest.modified_ts else what
+            self.news = f"changed{f' {local(newest.modified_ts)[11:]}' if newest.modified_ts else ''}: {what}"
 
     def refill(self, path: str) -> None:
         """Show the lines that there are now, the cursor on a path, or where it was if there is none of that path."""
@@ -197,26 +208,26 @@ class TreeMenu(LiveMenu):
         line = TextLine()
 
         def narrow() -> None:
-            self.sought = line.text
-            self._filtering = bool(line.text.strip())
+            self.sought = line.text.strip()
+            self._filtering = bool(self.sought)
             self.current_option = 0
-            self.refill(self.chosen.path if self.chosen is not None and not self._filtering else "")
+            self.refill(before.path if before is not None and not self._filtering else "")
 
         self.nothing = "Nothing has that in its path, value or comment."
         text = self.ask("Search: ", line, ("Enter goes there", "↑ ↓ choose", "Esc back"), narrow)
         there = before if text is None else self.chosen or before
-        self._filtering, self.nothing = False, TreeMenu.nothing
         if not text:
             self.sought = sought
+        self._filtering, self.nothing = False, TreeMenu.nothing
         if there is not None:
             self.go_to(there.path)
         if text:
-            self.say_place()
+            self.next_match(0)
 
     def next_match(self, step: int) -> None:
-        """Go to the next parameter or folder that matches the last search, or to the one before."""
+        """Go to the next parameter or folder that matches the last search, or with step -1 to the one before."""
         path = self.chosen.path if self.chosen is not None else ""
-        place = self.outline.next_match(self.sought, path, step)
+        place = self.outline.match(self.sought, path, step)
         if not self.sought:
             self.say("Search for something first, with /.")
         elif place is None:
@@ -237,16 +248,15 @@ class TreeMenu(LiveMenu):
         node = self.chosen
         if node is None:
             return
-        try:
-            entries = self.wait_for(lambda: self.config.history(node.path))
-        except NexusError as error:
-            self.refuse(error)
+        if not node.revision:
+            self.say("This folder has no history of its own; the parameters in it have.")
             return
-        if not entries:
-            self.say(f"A folder such as {node.path} has no history of its own; the parameters in it have.")
-            return
-        HistoryMenu(self, node, entries).show()
+        history = HistoryMenu(self, self.config, node)
+        history.take_over()
+        history.show()
+        self.take_over()
 
     def show_help(self, _: int = 0) -> None:
         """Show what the keys do."""
         HelpMenu(self).show()
+        self.take_over()

@@ -11,9 +11,10 @@ import pytest
 
 from NexusCore.API import App
 from NexusCore.clock import SECOND
-from NexusCore.status import StatusException
+from NexusCore.status import Status2DElement, StatusElement, StatusException
 from NexusCore.status.store import StatusSample, latest, short_line
 from tests.core.clocks import START, HandClock
+from tests.journals import folder_of, leave, status_payload
 from tests.processes import LIMIT, app_on, ended, eventually, messages, rows, run, samples, start
 
 _SAMPLES = """SELECT i.name, s.value, s.ts, s.expires FROM status_sample s JOIN status_item i ON i.id = s.item_id
@@ -52,8 +53,9 @@ class TestWhatIsStored:
 
     @pytest.mark.parametrize(
         ("value", "text"),
-        [(True, "True"), (0.1, "0.1"), (2**70, str(2**70)), (None, None), ("", ""), ("a\0b", "a\0b"), ([1, "x"], "[1, 'x']"),
-         ("\U0001f52c" * 256, "\U0001f52c" * 256), ("it's 5 %s; -- \\", "it's 5 %s; -- \\"), ("\udc80", "\\udc80")],
+        [(True, "True"), (0.1, "0.1"), (2**70, str(2**70)), (None, None), ("", ""), ("a\0b", "a\0b"),
+         ([1, "x"], "[1, 'x']"), ("\U0001f52c" * 256, "\U0001f52c" * 256), ("it's 5 %s; -- \\", "it's 5 %s; -- \\"),
+         ("\udc80", "\\udc80")],
     )  # fmt: skip
     def test_any_value_as_text(self, app: App, database_url: str, value: Any, text: str | None) -> None:
         """003-45."""
@@ -62,7 +64,7 @@ class TestWhatIsStored:
         status["x"] = value
         assert status["x"].get_value() == value
         app.shutdown(LIMIT)
-        assert samples(database_url, "Values") == [("x", "0"), ("x", text)]
+        assert [stored for _, stored, _, _ in rows(database_url, _SAMPLES)] == ["0", text]
 
     def test_one_that_is_too_long_stores_nothing(self, app: App, database_url: str) -> None:
         """003-45: and the next one arrives."""
@@ -109,8 +111,6 @@ class TestWhatIsStored:
         assert samples(database_url, name) == [(name, "1"), (name, "2")]
 
     def test_an_element_made_by_itself_is_stored_from_when_it_belongs(self, app: App, database_url: str) -> None:
-        from NexusCore.status import Status2DElement, StatusElement
-
         status = app.get_status("Channel")
         loose, grid = StatusElement("loose"), Status2DElement("grid", (1, 1))
         loose.set_value("before")
@@ -185,7 +185,7 @@ class TestWhatIsNow:
         assert now(app) == {"n": "1"}
 
     def test_a_clock_that_is_set_back(self, database_url: str, tmp_path: Path, clock: HandClock) -> None:
-        """What was set last is what is now, whatever the clock said; nothing is lost, and the order is that of calls."""
+        """What was set last is what is now, whatever the clock said; nothing is lost, the order is that of calls."""
         app = app_on(database_url, tmp_path / "home", clock)
         status, log = app.get_status("Module"), app.get_log("Module")
         status["state"] = "before"
@@ -205,6 +205,19 @@ class TestWhatIsNow:
             ("state", "again", START - HOUR, None),
         ]
         assert messages(database_url, "Module") == ["before", "after"]
+
+    def test_what_a_dead_process_left_behind_is_older(
+        self, database_url: str, tmp_path: Path, clock: HandClock
+    ) -> None:
+        """It is delivered after what its successor has said by then, and must not hide it."""
+        dead = app_on(database_url, tmp_path / "home", clock)
+        leave(folder_of(dead, "status"), [status_payload("state", "dying", ts=START - SECOND)])
+        app = app_on(database_url, tmp_path / "home", clock)
+        app.get_status("dead")["state"] = "risen"
+        eventually(lambda: len(samples(database_url, "dead")) == 2)
+        assert samples(database_url, "dead") == [("state", "risen"), ("state", "dying")]
+        assert now(app) == {"state": "risen"}
+        app.shutdown(LIMIT)
 
     def test_both_sides_of_the_step_in_one_batch(self, database_url: str, tmp_path: Path, clock: HandClock) -> None:
         app = app_on(database_url, tmp_path / "home", clock)

@@ -10,7 +10,8 @@ from NexusCore.delivery import Journal, Shipper
 from NexusCore.errors import StatusException
 from NexusCore.log.store import LogSink
 from NexusCore.storage import open_database
-from tests.journals import FrozenClock, folder_of, leave, log_payload, refuse, status_payload
+from tests.clocks import SetClock
+from tests.journals import folder_of, leave, log_payload, refuse, status_payload
 from tests.processes import adopt, app_on, eventually, execute, messages, rows, run, samples
 
 NOBODY = "mysql://u:p@127.0.0.1:1/nothing"
@@ -154,7 +155,7 @@ print(API.shutdown(60))
 
     def test_journals_of_one_moment_are_told_apart(self, database_url: str, tmp_path: Path) -> None:
         """Log and status may be opened within one tick of the clock, as after a fork: each has its own cursor."""
-        app = app_on(database_url, tmp_path / "home", FrozenClock())
+        app = app_on(database_url, tmp_path / "home", SetClock())
         log, status = app.get_log("twins"), app.get_status("twins")
         for number in range(20):
             log.info("%d", number)
@@ -182,14 +183,14 @@ class TestTheReport:
 
     def test_counts_what_was_damaged_on_disk(self, database_url: str, tmp_path: Path) -> None:
         """A record that the disk lost is lost: it must not count as delivered."""
-        journal = Journal(tmp_path / "journal", FrozenClock())
+        journal = Journal(tmp_path / "journal", SetClock())
         for text in "abcde":
             journal.append(log_payload(text))
         (segment,) = (tmp_path / "journal").glob("*.nxj")
         data = bytearray(segment.read_bytes())
         data[len(data) // 2] ^= 0xFF
         segment.write_bytes(data)
-        shipper = Shipper(FrozenClock(), journal_size=1 << 30)
+        shipper = Shipper(SetClock(), journal_size=1 << 30)
         shipper.add(journal, open_database(database_url), LogSink())
         shipper.wake()
         report = shipper.stop(30)
@@ -225,7 +226,7 @@ class TestTheJournalKeepsWithinItsSize:
 
     def test_what_matters_is_kept(self, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("NexusCore.delivery.journal.SEGMENT_SIZE", 2000)
-        journal = Journal(tmp_path, FrozenClock())
+        journal = Journal(tmp_path, SetClock())
         sink = LogSink()
         payloads = [log_payload(f"{n} {'x' * 100}") for n in range(100)]
         payloads[3] = payloads[3].replace(b"\x14", b"\x1e", 1)  # 20, INFO, becomes 30, WARNING
@@ -233,7 +234,7 @@ class TestTheJournalKeepsWithinItsSize:
             journal.append(payload)
         dropped = journal.thin(5000, sink.expendable)
         assert sum(path.stat().st_size for path in tmp_path.glob("*.nxj")) <= 5000 + 2 * 2000
-        shipper = Shipper(FrozenClock(), journal_size=1 << 30)
+        shipper = Shipper(SetClock(), journal_size=1 << 30)
         shipper.add(journal, open_database(database_url), sink)
         shipper.wake()
         report = shipper.stop(30)
@@ -246,7 +247,7 @@ class TestTheJournalKeepsWithinItsSize:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("NexusCore.delivery.journal.SEGMENT_SIZE", 2000)
-        journal = Journal(tmp_path, FrozenClock())
+        journal = Journal(tmp_path, SetClock())
         for number in range(100):
             journal.append(log_payload(f"{number} {'x' * 100}"))
         journal.read(500)

@@ -15,11 +15,12 @@ from NexusCore.facility import Session, Sessions, State
 from NexusCore.facility.sessions import Client, EventType, NotToBeBuilt
 from NexusCore.storage import Transaction, open_database
 from tests.clocks import START, SetClock
-from tests.processes import LIMIT, ended, line_of, rows, start, tell
+from tests.processes import LIMIT, ended, eventually, line_of, rows, start, tell
 
 ADA = Client("ada", "pc1", "Europe/Oslo", 1500)
 BUILDER = Client("Builder", "server")
 MINUTE = 60.0
+_WAITING = "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'"
 
 
 @pytest.fixture
@@ -190,7 +191,7 @@ for round in range(20):
             )  # fmt: skip
             thread = threading.Thread(target=second)
             thread.start()
-            _wait_until_blocked(mariadb_url)
+            eventually(lambda: rows(mariadb_url, _WAITING)[0][1] != "0", "the second waits for the first's lock")
         thread.join(LIMIT)
         if how == "start":
             assert isinstance(outcome[0], SessionOpen)
@@ -322,10 +323,3 @@ while (session := sessions.claim(Client("b", "s"), sys.argv[1], 600)) is not Non
         monkeypatch.setattr(sessions, "_event", event_after_another_claim)
         claimed.append(sessions.claim(BUILDER, "one", MINUTE))
         assert [one and one.identifier for one in claimed] == [second.identifier, first.identifier]
-
-
-def _wait_until_blocked(url: str) -> None:
-    """Wait until a transaction waits for another one's lock."""
-    from tests.processes import eventually
-
-    eventually(lambda: rows(url, "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"))

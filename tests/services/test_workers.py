@@ -64,7 +64,7 @@ def jobs_module(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def pool(jobs_module):
+def pool(jobs_module, others):
     """Return a maker of pools that work on those functions; all are closed in the end."""
     made: list[Workers] = []
 
@@ -78,8 +78,18 @@ def pool(jobs_module):
     assert children() == set(), "no process is left, not even as a zombie"
 
 
+@pytest.fixture(autouse=True)
+def others(monkeypatch):
+    """Leave out of `children` what runs for other tests, such as a database server."""
+    monkeypatch.setattr(children, "others", _listed(), raising=False)
+
+
 def children() -> set[int]:
-    """Return the processes that this one has started and not reaped."""
+    """Return the processes that this test has started and not reaped."""
+    return _listed() - children.others
+
+
+def _listed() -> set[int]:
     listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
     return {int(pid) for pid in listed.split()}
 

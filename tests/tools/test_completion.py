@@ -77,16 +77,16 @@ class TestOffers:
             ("TailLog --module i", ["ical"]),
             ("TailLog --session ", [session.identifier]),
             ("TailStatus Cam", ["Camera:shutter", "Camera:state"]),
-            ("TailStatus Camera:sh", ["Camera:shutter"]),
+            ("TailStatus Camera:sh", ["shutter"]),
             ("SessionTool start ", ["FEI-Titan-TEM", "JEOL-JEM-TEM"]),
             ("SessionTool end ", sorted(["JEOL-JEM-TEM", session.identifier])),
             ("SessionTool show ", [session.identifier]),
         ):
-            assert (line, sorted(offered(line, COMP_WORDBREAKS=" \t\n"))) == (line, expected)
+            assert (line, sorted(offered(line))) == (line, expected)
 
     def test_words_of_the_tools_themselves(self, embedded: Database) -> None:
         for line, expected in (
-            ("ConfigTool re", ["remove", "rollback"][:1]),
+            ("ConfigTool re", ["remove"]),
             ("ConfigTool --", ["--help", "--json", "--reason", "--version"]),
             ("ConfigTool set a.b 5 --type ", ["boolean", "double", "folder", "integer", "string"]),
             ("SessionTool s", ["show", "start"]),
@@ -105,7 +105,7 @@ class TestOffers:
             shell.type("ConfigTool get Cam\tser\t")
             shell.until(r"era\.serial ")
             shell.type("\n")
-            shell.until(r"\n0123\n")
+            shell.until(r"\s0123\n")
             shell.type("exit\n")
             assert shell.end() == 0
 

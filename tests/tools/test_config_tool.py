@@ -17,6 +17,17 @@ from NexusCore.storage import Database
 from tests.tools.conftest import configure
 from tests.tools.programs import Done, run
 
+PARAMETERS = (
+    Edit("Camera.gain", value=3, comment="Electrons per count.", limits=Limits(minimum=1, maximum=9)),
+    Edit("Camera.cooling.target", value=-20.5, comment="°C"),
+    Edit("Camera.cooling.enabled", value=True),
+    Edit("Camera.serial", value="0123"),
+    Edit("Camera.mode", value="fast", limits=Limits(choices=("fast", "slow"))),
+    Edit("Stage.note", value="two\nlines\x1b[31m"),
+    Edit("Stage.empty", value=""),
+    Edit("Stage.password", value="hunter2", limits=Limits(secret=True)),
+)
+
 
 def tool(*words: str) -> Done:
     return run("ConfigTool", *words)
@@ -44,18 +55,15 @@ def undo(done: Done) -> Done:
 @pytest.fixture
 def camera(database: Database) -> Database:
     """Lend a database with a few parameters of every kind."""
-    configure(
-        database,
-        Edit("Camera.gain", value=3, comment="Electrons per count.", limits=Limits(minimum=1, maximum=9)),
-        Edit("Camera.cooling.target", value=-20.5, comment="°C"),
-        Edit("Camera.cooling.enabled", value=True),
-        Edit("Camera.serial", value="0123"),
-        Edit("Camera.mode", value="fast", limits=Limits(choices=("fast", "slow"))),
-        Edit("Stage.note", value="two\nlines\x1b[31m"),
-        Edit("Stage.empty", value=""),
-        Edit("Stage.password", value="hunter2", limits=Limits(secret=True)),
-    )
+    configure(database, *PARAMETERS)
     return database
+
+
+@pytest.fixture
+def desk(embedded: Database) -> Database:
+    """Lend the same, for what does not depend on the kind of database."""
+    configure(embedded, *PARAMETERS)
+    return embedded
 
 
 class TestReading:
@@ -73,7 +81,7 @@ class TestReading:
         assert "There is no parameter 'Camera.gian'" in done.err
         assert "Did you mean 'Camera.gain'?" in done.err
 
-    def test_a_folder_has_no_value(self, camera: Database) -> None:
+    def test_a_folder_has_no_value(self, desk: Database) -> None:
         done = tool("get", "Camera")
         assert done.code == 1
         assert "ConfigTool list Camera" in done.err
@@ -88,26 +96,26 @@ class TestReading:
             "Camera.serial          = 0123   (string)",
         ]
 
-    def test_a_value_stays_on_its_line_and_commands_no_terminal(self, camera: Database) -> None:
+    def test_a_value_stays_on_its_line_and_commands_no_terminal(self, desk: Database) -> None:
         lines = tool("list", "Stage").lines
         assert lines[0].split() == ["Stage.empty", "=", "''", "(string)"]
         assert r"two\nlines\x1b[31m" in lines[1]
 
-    def test_without_a_folder_all_is_listed(self, camera: Database) -> None:
+    def test_without_a_folder_all_is_listed(self, desk: Database) -> None:
         assert len(tool("list").lines) == 9
 
-    def test_an_unknown_folder_has_a_hint(self, camera: Database) -> None:
+    def test_an_unknown_folder_has_a_hint(self, desk: Database) -> None:
         done = tool("list", "Camera.coling")
         assert done.code == 1
         assert "Did you mean 'Camera.cooling'?" in done.err
 
-    def test_search_looks_into_paths_values_and_comments(self, camera: Database) -> None:
+    def test_search_looks_into_paths_values_and_comments(self, desk: Database) -> None:
         for text, path in (("COOLING.en", "enabled"), ("fas", "mode"), ("per COUNT", "gain")):
             (line,) = tool("search", text).lines
             assert path in line
         assert tool("search", "nowhere").code == 1
 
-    def test_json_is_one_object_per_line(self, camera: Database) -> None:
+    def test_json_is_one_object_per_line(self, desk: Database) -> None:
         first, second, *_ = tool("list", "Camera.cooling", "--json").objects
         assert (first["path"], first["value"], first["datatype"]) == ("Camera.cooling.enabled", True, "boolean")
         assert (second["value"], second["comment"], second["version"]) == (-20.5, "°C", "default")
@@ -124,16 +132,16 @@ class TestAWordThatIsNoCommand:
     def test_a_folder(self, camera: Database) -> None:
         assert tool("Camera.cooling") == tool("Camera.cooling.") == tool("list", "Camera.cooling")
 
-    def test_a_part_of_a_path_in_any_case(self, camera: Database) -> None:
+    def test_a_part_of_a_path_in_any_case(self, desk: Database) -> None:
         assert [line.split()[0] for line in tool("COOL").lines] == ["Camera.cooling.enabled", "Camera.cooling.target"]
 
-    def test_nothing_of_that_name(self, camera: Database) -> None:
+    def test_nothing_of_that_name(self, desk: Database) -> None:
         done = tool("hist")
         assert (done.code, done.out) == (1, "")
         assert "'hist' is no command, and no parameter's path contains it." in done.err
         assert "Did you mean 'list'?" in tool("lits").err
 
-    def test_with_more_words_it_was_meant_as_a_command(self, camera: Database) -> None:
+    def test_with_more_words_it_was_meant_as_a_command(self, desk: Database) -> None:
         done = tool("gte", "Camera.gain")
         assert done.code == 2
         assert "Did you mean 'get'?" in done.err
@@ -161,15 +169,15 @@ class TestAssignment:
         assert tool("Camera.cooling.enabled=off").code == 0
         assert state(camera)["Camera.cooling.enabled"][:2] == ("False", "boolean")
 
-    def test_limits_are_kept_to(self, camera: Database) -> None:
+    def test_limits_are_kept_to(self, desk: Database) -> None:
         for word, reason in (("Camera.gain=10", "it must be at most 9"), ("Camera.mode=x", "one of fast, slow")):
             done = tool(word)
             assert (done.code, reason in done.err) == (4, True), done
 
-    def test_a_new_parameter_takes_the_type_its_value_looks_like(self, camera: Database) -> None:
+    def test_a_new_parameter_takes_the_type_its_value_looks_like(self, desk: Database) -> None:
         words = {"i": "-5", "z": "0123", "d": "-1e-6", "b": "true", "s": "./Titan2", "e": "a=b", "n": ""}
         assert tool(*(f"New.{name}={text}" for name, text in words.items())).code == 0
-        found = {path: entry[:2] for path, entry in state(camera).items() if path.startswith("New")}
+        found = {path: entry[:2] for path, entry in state(desk).items() if path.startswith("New")}
         assert found == {
             "New.i": ("-5", "integer"),
             "New.z": ("0123", "string"),
@@ -180,7 +188,7 @@ class TestAssignment:
             "New.n": ("", "string"),
         }
 
-    def test_a_name_like_another_is_pointed_out(self, camera: Database) -> None:
+    def test_a_name_like_another_is_pointed_out(self, desk: Database) -> None:
         done = tool("Camera.gian=5")
         assert done.code == 0
         assert done.err == "Camera.gian is a new parameter. Did you mean 'Camera.gain'?\n"
@@ -199,17 +207,17 @@ class TestAssignment:
         assert (done.code, done.out) == (0, "")
         assert done.err == "Camera.gain is 3 already: nothing to change.\n"
 
-    def test_no_parameter_where_a_folder_is_nor_below_another_parameter(self, camera: Database) -> None:
+    def test_no_parameter_where_a_folder_is_nor_below_another_parameter(self, desk: Database) -> None:
         for word in ("Camera=5", "Camera.gain.x=5"):
             done = tool(word)
             assert done.code == 4, done
         assert "there can be nothing below it" in done.err
 
-    def test_json_tells_the_change(self, camera: Database) -> None:
+    def test_json_tells_the_change(self, desk: Database) -> None:
         (found,) = tool("Camera.gain=5", "--json").objects
         assert (found["path"], found["old"], found["new"], found["revision"]) == ("Camera.gain", "3", "5", 10)
 
-    def test_what_is_no_path_is_refused(self, camera: Database) -> None:
+    def test_what_is_no_path_is_refused(self, desk: Database) -> None:
         done = tool("a..b=5")
         assert done.code == 4
         assert "'a..b' is no path of a parameter" in done.err
@@ -223,16 +231,16 @@ class TestSet:
         assert done.lines[0] == "Camera.serial = -1e-06  (double, was 0123 (string))"
         assert state(camera)["Camera.serial"][:2] == ("-1e-06", "double")
 
-    def test_the_type_can_be_said(self, camera: Database) -> None:
+    def test_the_type_can_be_said(self, desk: Database) -> None:
         assert tool("set", "Camera.gain", "5", "--type", "string").code == 0
-        assert state(camera)["Camera.gain"][:2] == ("5", "string")
+        assert state(desk)["Camera.gain"][:2] == ("5", "string")
         done = tool("set", "Camera.gain", "x", "--type", "integer")
         assert (done.code, "it is an integer" in done.err) == (4, True)
 
-    def test_the_comment_can_be_said(self, camera: Database) -> None:
+    def test_the_comment_can_be_said(self, desk: Database) -> None:
         done = tool("set", "Camera.gain", "3", "--comment", "e/count")
         assert done.lines[0] == "Camera.gain = 3  (integer, its comment is new)"
-        assert state(camera)["Camera.gain"][2] == "e/count"
+        assert state(desk)["Camera.gain"][2] == "e/count"
 
 
 class TestAddAndRemove:
@@ -245,7 +253,7 @@ class TestAddAndRemove:
         assert tool("add", "Vacuum", "--type", "folder").code == 0
         assert state(camera)["Vacuum"][1] == "folder"
 
-    def test_add_refuses_what_exists(self, camera: Database) -> None:
+    def test_add_refuses_what_exists(self, desk: Database) -> None:
         for path in ("Camera.gain", "Camera"):
             done = tool("add", path, "4")
             assert (done.code, f"'{path}' already exists" in done.err) == (4, True), done
@@ -259,7 +267,7 @@ class TestAddAndRemove:
         assert undo(done).code == 0
         assert state(camera) == before
 
-    def test_removing_what_is_not_there(self, camera: Database) -> None:
+    def test_removing_what_is_not_there(self, desk: Database) -> None:
         done = tool("remove", "Camera.gian")
         assert done.code == 1
         assert "Did you mean 'Camera.gain'?" in done.err
@@ -289,7 +297,7 @@ class TestTheWayBack:
         undo(done)
         assert tool("get", "Camera.serial").out == "77\n"
 
-    def test_a_revision_that_is_not_there_yet_is_refused(self, camera: Database) -> None:
+    def test_a_revision_that_is_not_there_yet_is_refused(self, desk: Database) -> None:
         done = tool("rollback", "99", "Camera")
         assert (done.code, "the newest is 9" in done.err) == (4, True)
 
@@ -313,7 +321,7 @@ class TestHistory:
         assert re.match(r"2 .* jane@desk +test +3 +to begin with$", lines[2])
         assert len(tool("history", "Camera.gain", "-n", "1", "--json").objects) == 1
 
-    def test_of_nothing(self, camera: Database) -> None:
+    def test_of_nothing(self, desk: Database) -> None:
         assert tool("history", "Camera.gian").code == 1
 
 
@@ -333,7 +341,7 @@ class TestVersions:
         tool("default_version=night")
         assert tool("get", "Camera.gain").out == "8\n"
 
-    def test_an_unknown_version(self, camera: Database) -> None:
+    def test_an_unknown_version(self, desk: Database) -> None:
         done = tool("-v", "nihgt", "list")
         assert done.code == 1
         assert done.err == "ConfigTool: There is no version 'nihgt' of the configuration. There are: default.\n"

@@ -104,10 +104,11 @@ class TestExitCodes:
             assert done.err.startswith(f"{words[0]}: The database at mysql://nobody@127.0.0.1:1/nexus does not answer")
             assert "secret" not in done.err
 
-    def test_a_database_without_tables(self, tmp_path: Path) -> None:
+    def test_a_mistyped_path(self, tmp_path: Path) -> None:
         done = run("ConfigTool", "list", NEXUSCORE_DATABASE=f"sqlite:///{tmp_path}/mistyped.db")
-        assert (done.code, done.err.count("\n")) == (4, 1)
-        assert "python -m NexusCore.storage.migrate" in done.err
+        assert (done.code, done.err.count("\n")) == (3, 1)
+        assert f"There is no database at sqlite:///{tmp_path}/mistyped.db." in done.err
+        assert list(tmp_path.glob("*.db")) == []
 
     def test_a_wrong_password(self, mariadb: MariaDB) -> None:
         done = run("TailLog", NEXUSCORE_DATABASE=mariadb.url("template", password="wrong-one"))
@@ -124,6 +125,19 @@ class TestExitCodes:
             assert terminal.end() == 130
         assert "Traceback" not in terminal.text
         assert terminal.text.endswith("\n")
+
+    def test_ctrl_c_counts_whatever_a_driver_makes_of_it(self) -> None:
+        """Interrupted between a question and its answer, a driver raises an error of its own."""
+        script = (
+            "import os, signal, sys; from Tools import TailLog, terminal\n"
+            "def run(*_):\n"
+            "    try:\n"
+            "        os.kill(os.getpid(), signal.SIGINT)\n"
+            "    except KeyboardInterrupt:\n"
+            "        raise RuntimeError('Unread result found') from None\n"
+            "sys.exit(terminal.run_tool('TailLog', TailLog.parser, run, []))"
+        )
+        assert run_command([sys.executable, "-c", script]) == Done(130, "", "")
 
 
 class TestPipes:
@@ -176,6 +190,7 @@ class TestTerminal:
     def test_a_table_fits_the_terminal(self, filled: Database) -> None:
         shown = on_terminal("TailStatus", width=50, NO_COLOR="1")
         assert max(map(len, shown.lines)) <= 50
+        assert "…" not in shown.out
 
     def test_a_pipe_gets_each_row_on_one_line(self, filled: Database) -> None:
         assert [line.split()[:2] for line in run("TailStatus").lines] == [["channel", "name"], ["Camera", "state"]]

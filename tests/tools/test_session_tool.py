@@ -14,7 +14,7 @@ from NexusCore.facility.records import Records
 from NexusCore.facility.sessions import Client, EventType, Session, Sessions, State
 from NexusCore.storage import Database
 from tests.tools.conftest import configure
-from tests.tools.programs import Done, run
+from tests.tools.programs import Done, on_terminal, run
 
 BUILDER = Client(user="Builder", host="server")
 
@@ -119,6 +119,8 @@ class TestLooking:
         assert [one["state"] for one in tool("list", "-n", "1", "--json").objects] == ["WAITING_FOR_END"]
         assert [row.split()[0] for row in tool("list", "--state", "error").lines[1:]] == [first.identifier]
         assert len(tool("list", "--instrument", "JEOL-JEM-TEM").lines) == 2
+        # An identifier is there to be copied.
+        assert newest.identifier in on_terminal("SessionTool", "list", width=70).out
 
     def test_nothing_to_list(self, sessions: Sessions) -> None:
         assert tool("list") == Done(1, "", "SessionTool: There is no session yet.\n")

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# PYTHON_ARGCOMPLETE_OK
+"""Look at the configuration, search it and change it, on the whole terminal."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if not __package__:
+    # Run as ./Tools/ConfigUI.py: Python looks beside the script, but the packages are in the folder above.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    from Tools import checkout
+
+    checkout.use_its_python()
+
+from NexusCore.errors import EXIT_OK, EXIT_USAGE, DatabaseUnreachable, NexusError, NoSuchVersionException
+from Tools import completion
+from Tools.arguments import Arguments
+from Tools.terminal import Screen, run_tool
+
+if TYPE_CHECKING:
+    from NexusCore.API import App
+    from NexusCore.config.named import NamedConfiguration
+    from Tools.configui.canvas import Canvas
+
+NAME = "ConfigUI"
+PATIENCE = 1.0
+"""Seconds after which the user is told that the database takes its time."""
+SHUTDOWN_SECONDS = 1.0
+
+
+class NoTerminal(NexusError):
+    """It needs a terminal, and its input or output is a pipe or a file. ConfigTool is made for those."""
+
+    exit_code = EXIT_USAGE
+
+
+class NoVersion(NoSuchVersionException):
+    """There is no version '{version}' of the configuration. There are: {known}."""
+
+
+def parser() -> Arguments:
+    """Return the parser of the tool's arguments."""
+    made = Arguments(
+        prog=NAME,
+        description=__doc__,
+        examples=(
+            (NAME, "the tree of the configuration"),
+            (f"{NAME} Services.Builder", "begin at a folder or parameter"),
+            (f"{NAME} -v night", "another version of the configuration"),
+        ),
+        epilog="Arrows move, Enter opens a folder or edits a parameter, / searches, h shows a history, ? tells more, "
+        "q quits. Parameters are added and removed with ConfigTool.",
+    )
+    path = made.add_argument("path", nargs="?", default="", metavar="PATH", help="folder or parameter to begin at")
+    completion.attach(path, completion.parameters)
+    version = made.add_argument("-v", "--version", metavar="VERSION", help="version of the configuration")
+    completion.attach(version, completion.versions)
+    return made
+
+
+def run(arguments: Namespace, screen: Screen) -> int:
+    """Show the configuration until the user has seen enough."""
+    if not (screen.terminal and sys.stdin is not None and sys.stdin.isatty()):
+        raise NoTerminal
+    from Tools.configui.canvas import full_screen
+
+    with ExitStack() as at_the_end, full_screen(screen.colour) as canvas:
+        app, config = _read(canvas, arguments.version)
+        at_the_end.callback(app.shutdown, SHUTDOWN_SECONDS)  # when the terminal has been given back
+        _show(canvas, app, config, arguments.path.rstrip("."))
+    return EXIT_OK
+
+
+def opened(version: str | None) -> tuple[App, NamedConfiguration]:
+    """Return an application, and a version of the configuration from its root.
+
+    Raises
+    ------
+    NoVersion
+        If there is none of that name.
+    """
+    import logging
+
+    from NexusCore.API import App
+    from NexusCore.config.named import NamedConfiguration
+
+    # What the core says of the database is shown on the screen; without a handler, it would be written across it.
+    logging.getLogger("NexusCore").addHandler(logging.NullHandler())
+    app = App(tool=NAME)
+    if version is not None:
+        try:
+            known = app.live.store.versions()
+        except DatabaseUnreachable:
+            pass  # the last values seen may do, if they are of this version
+        else:
+            if version not in known:
+                raise NoVersion(version=version, known=", ".join(known))
+    # Not `app.get_config`: it sends the log where the configuration wishes, which may be this terminal.
+    return app, NamedConfiguration(app.live, version=version)
+
+
+def _read(canvas: Canvas, version: str | None) -> tuple[App, NamedConfiguration]:
+    """Read the configuration aside, so that there is a picture at once, and Ctrl-C works whatever the database does."""
+    from concurrent.futures import wait
+
+    from Tools.configui.errand import sent
+
+    canvas.sentence("Reading the configuration ...")
+    reading = sent(lambda: opened(version))
+    if not wait([reading], PATIENCE).done:
+        canvas.sentence("Reading the configuration ... The database has not answered yet; Ctrl-C gives up.")
+    return reading.result()
+
+
+def _show(canvas: Canvas, app: App, config: NamedConfiguration, path: str) -> None:
+    from Tools.configui.news import News
+    from Tools.configui.tree_menu import TreeMenu
+
+    def warning() -> str:
+        trouble = app.live.trouble
+        if isinstance(trouble, DatabaseUnreachable):
+            return "The database does not answer. These are the last known values."
+        return str(trouble or "")
+
+    TreeMenu(config, canvas, News(config, app.clock), warning, config.get(path)).show()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool; return its exit code."""
+    return run_tool(NAME, parser, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+# PYTHON_ARGCOMPLETE_OK
+"""Look whether all is well, and say what to do where it is not."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if not __package__:
+    # Run as ./Tools/Doctor.py: Python looks beside the script, but the packages are in the folder above.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    from Tools import checkout
+
+    checkout.use_its_python()
+
+from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_UNREACHABLE
+from Tools import completion
+from Tools.arguments import Arguments, WrongUse, count
+from Tools.terminal import Screen, one_line, run_tool
+
+if TYPE_CHECKING:
+    from Tools.checks.outcome import Outcome
+
+NAME = "Doctor"
+LINES = 50
+MARKS = {"ok": "✓", "note": "!", "problem": "✗"}
+PLAIN_MARKS = {"ok": "ok", "note": "!", "problem": "X"}
+"""For terminals that know only ASCII."""
+STYLES = {"ok": ("green",), "note": ("bold", "yellow"), "problem": ("bold", "red")}
+NARROWEST = 60
+"""Columns below which sentences are left to the terminal to break."""
+
+
+def parser() -> Arguments:
+    """Return the parser of the tool's arguments."""
+    made = Arguments(
+        prog=NAME,
+        description=__doc__,
+        usage=f"{NAME} [--json] | {NAME} --journals [NAME] [--show [-n N] | --repair] | {NAME} --bundle [FILE.zip]",
+        examples=(
+            (NAME, "databases, journals, instruments, services, sessions, disks: all is looked at"),
+            (f"{NAME} --journals", "what waits on this machine to be delivered; --repair puts it in order"),
+            (f"{NAME} --bundle", "an archive for whoever helps you, without passwords"),
+        ),
+        epilog="Nothing is changed, but by --repair. Exit codes: 0 no problem, 1 a problem, 2 usage, 3 a database does "
+        "not answer, 4 refused.",
+    )
+    made.add_argument("--json", action="store_true", help="one JSON object per line, for programs")
+    journals = made.add_argument(
+        "--journals",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="the journals of this user on this machine, or one of them",
+    )
+    completion.attach(journals, _journals)
+    made.add_argument("--show", action="store_true", help="with --journals NAME: the records that wait in it")
+    made.add_argument("-n", "--lines", type=count, default=LINES, metavar="N", help=f"with --show: how many ({LINES})")
+    made.add_argument(
+        "--repair", action="store_true", help="with --journals: take out damage, and deliver refused records once more"
+    )
+    made.add_argument(
+        "--bundle", nargs="?", const="", metavar="FILE.zip", help="write an archive for support, without secrets"
+    )
+    made.add_argument("--force", action="store_true", help="with --bundle: replace a file that is there")
+    return made
+
+
+def run(arguments: Namespace, screen: Screen) -> int:
+    """Do what was asked for."""
+    _check(arguments)
+    if arguments.journals is not None:
+        from Tools import journal_desk
+
+        return journal_desk.run(arguments, screen)
+    if arguments.bundle is not None:
+        from Tools import bundle
+
+        return bundle.write(arguments.bundle, screen, force=arguments.force)
+    return _examine(arguments, screen)
+
+
+def _check(arguments: Namespace) -> None:
+    mistake = ""
+    if arguments.journals is not None and arguments.bundle is not None:
+        mistake = "--journals and --bundle do not go together."
+    elif arguments.journals is None and (arguments.show or arguments.repair):
+        mistake = f"{'--show' if arguments.show else '--repair'} goes with --journals."
+    elif arguments.repair and (arguments.show or arguments.json):
+        mistake = f"{'--show' if arguments.show else '--json'} and --repair do not go together."
+    elif arguments.show and not arguments.journals:
+        mistake = "--show needs to know of which journal: --journals NAME --show."
+    elif arguments.force and arguments.bundle is None:
+        mistake = "--force goes with --bundle."
+    if mistake:
+        raise WrongUse(mistake=mistake, tool=NAME)
+
+
+def _examine(arguments: Namespace, screen: Screen) -> int:
+    from Tools.checks.case import Case
+    from Tools.checks.examination import examine
+    from Tools.checks.listing import checks
+
+    screen.live()
+    found: list[Outcome] = []
+    heading = ""
+    for group, outcome in examine(Case(), checks()):
+        found.append(outcome)
+        if arguments.json:
+            screen.show_json(group=group, grade=outcome.grade.value, sentence=outcome.sentence, remedy=outcome.remedy)
+            continue
+        if group != heading:
+            screen.show(f"{'' if not heading else chr(10)}{screen.paint(group, 'bold')}")
+            heading = group
+        _show(outcome, screen)
+    if not arguments.json:
+        screen.show(f"\n{_summary(found)}")
+    return exit_code(found)
+
+
+def exit_code(found: Sequence[Outcome]) -> int:
+    """Return what the outcomes mean for the shell."""
+    if any(one.unreachable for one in found):
+        return EXIT_UNREACHABLE
+    return EXIT_FAILURE if any(one.grade == "problem" for one in found) else EXIT_OK
+
+
+def _show(outcome: Outcome, screen: Screen) -> None:
+    unicode = screen.out is None or (screen.out.encoding or "").lower().replace("-", "") == "utf8"
+    mark = (MARKS if unicode else PLAIN_MARKS)[outcome.grade]
+    width = 1 if unicode else 2
+    indent = " " * (width + 3)
+    lines = _broken(one_line(outcome.sentence), len(indent), screen)
+    screen.show(f"  {screen.paint(mark, *STYLES[outcome.grade])}{' ' * (width - len(mark))} {lines[0]}")
+    for line in lines[1:]:
+        screen.show(indent + line)
+    if outcome.remedy:
+        # Not broken: a command in it is to be copied.
+        screen.show(f"{indent}  {screen.paint(one_line(outcome.remedy), 'cyan')}")
+
+
+def _broken(sentence: str, indent: int, screen: Screen) -> list[str]:
+    """Return the lines of a sentence: on a terminal, broken between words; else one."""
+    if not screen.terminal:
+        return [sentence]
+    import shutil
+    import textwrap
+
+    width = shutil.get_terminal_size().columns - indent
+    if width < NARROWEST - indent:
+        return [sentence]
+    return textwrap.wrap(sentence, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _summary(found: Sequence[Outcome]) -> str:
+    from Tools.checks.quantities import counted
+
+    problems, notes = (sum(one.grade == grade for one in found) for grade in ("problem", "note"))
+    rest = counted(len(found) - problems - notes, "thing is as it should be", "things are as they should be")
+    return f"{counted(problems, 'problem') if problems else 'No problem'}, {counted(notes, 'note')}; {rest}."
+
+
+def _journals(_arguments: Namespace, _prefix: str) -> list[str]:
+    """Return the names of the journals, for the shell to offer."""
+    from NexusCore import settings
+    from NexusCore.delivery.inspection import journals
+
+    return [one.name for one in journals(settings.load().home)]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool; return its exit code."""
+    return run_tool(NAME, parser, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

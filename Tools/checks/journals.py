@@ -1,0 +1,136 @@
+"""The journals of this machine: what waits there to be delivered, and what never will by itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from NexusCore.clock import SECOND
+from NexusCore.errors import NexusError
+from Tools.checks.case import Case
+from Tools.checks.outcome import Outcome, note, ok, problem
+from Tools.checks.quantities import bytes_text, counted
+from Tools.journals import Cursors, Entry, cursors_of, entries
+from Tools.moments import local
+
+MOST = 5
+"""How many of a kind are told one by one."""
+LONG = 60 * SECOND
+"""Microseconds after which a record of a living program should have been delivered."""
+NEARLY = 0.8
+"""Share of its size from which on a journal is about to drop records."""
+SERVICES_USER = "nexuscore"
+"""Account of the system's services, as `install.sh service` makes it."""
+
+
+def journals(case: Case) -> Iterator[Outcome]:
+    """Look at the journals of this user."""
+    settings = case.settings
+    folder = settings.home / "journal"
+    try:
+        found = entries(settings, cursors(case))
+    except OSError as error:
+        yield problem(f"The journals in {folder} cannot be read: {error.strerror}.", "Whose are they? See: ls -la")
+        return
+    told = [outcome for one in found for outcome in _journal(case, one, settings.journal_size)]
+    yield from told[:MOST]
+    if len(told) > MOST:
+        yield problem(
+            f"The same is true of {counted(len(told) - MOST, 'more journal')}.", "Doctor --journals lists all"
+        )
+    yield _summary(found, str(folder))
+    yield from _others(settings.home)
+
+
+def cursors(case: Case) -> Cursors:
+    """Return how far journals are delivered, as far as the databases answer."""
+    found = {}
+    for url in dict.fromkeys((case.settings.log, case.settings.status)):
+        try:
+            found[url] = cursors_of(case.database(url))
+        except NexusError:  # told by the check of the databases
+            continue
+    return found
+
+
+def _journal(case: Case, one: Entry, limit: int) -> Iterator[Outcome]:
+    name, contents = one.journal.name, one.contents
+    end = f" and {one.state} has ended" if one.journal.held else ""
+    if contents.fault:
+        yield problem(f"The journal {name} cannot be read: {contents.fault}.", f"ls -la {one.journal.folder}")
+    if contents.refused:
+        yield problem(
+            f"The database refused {counted(contents.refused, 'record')} of {one.journal.role} from journal {name}.",
+            f"To see them: Doctor --journals {name} --show. To try again when the cause is gone{end}: --repair",
+        )
+    if contents.damaged:
+        yield problem(
+            f"{counted(contents.damaged, 'byte')} of journal {name} are damaged; all other records in it can be read.",
+            f"To take them out, and keep them aside{end}: Doctor --journals {name} --repair",
+        )
+    if contents.size > NEARLY * limit:
+        yield problem(
+            f"The journal {name} has {bytes_text(contents.size)} of the {bytes_text(limit)} that it may take; then its "
+            "oldest records go first.",
+            "Bring its database back, or raise NEXUSCORE_JOURNAL_SIZE (MiB).",
+        )
+    if contents.records:
+        yield from _waiting(case, one)
+
+
+def _waiting(case: Case, one: Entry) -> Iterator[Outcome]:
+    journal, contents = one.journal, one.contents
+    age = case.clock.now() - contents.oldest if contents.oldest is not None else 0
+    records = f"{counted(contents.records, 'record')} of {journal.role}{'' if contents.counted else ' or more'}"
+    since = f" since {local(contents.oldest)}" if contents.oldest is not None else ""
+    if journal.held:
+        if one.exact and age > LONG:
+            yield problem(
+                f"{records} of {one.state} wait{since}, though the database answers.",
+                "Does it take anything? TailLog --logger NexusCore.delivery -n 5",
+            )
+    elif one.url is None:
+        yield note(
+            f"{records} wait{since} in {journal.folder.name} for a database that the settings do not name.",
+            "Start a program once with the settings of that database; it delivers them.",
+        )
+    else:
+        yield note(
+            f"{records} wait{since}: the program that left them in journal {journal.name} is gone.",
+            "The next program of this user delivers them within half a minute; else: Doctor --journals --repair",
+        )
+
+
+def _summary(found: Sequence[Entry], folder: str) -> Outcome:
+    living = [one for one in found if one.journal.held]
+    kept = [one for one in found if one.contents.kept_damage]
+    waiting = sum(one.contents.records for one in living)
+    aside = f" Damaged bytes of {counted(len(kept), 'journal')} are kept beside them." if kept else ""
+    if not living:
+        return ok(f"No program that runs now keeps a journal in {folder}.{aside}")
+    age = [one.contents.oldest for one in living if one.contents.oldest is not None]
+    upto = "" if all(one.exact for one in living) else "at most "
+    since = f", the oldest of {local(min(age))}" if age and waiting else ""
+    return ok(
+        f"{counted(len(living), 'journal')} of running programs in {folder}; {upto}{counted(waiting, 'record')} to be "
+        f"delivered{since}.{aside}"
+    )
+
+
+def _others(home: Path) -> Iterator[Outcome]:
+    """Point to the journals of the system's services, which are another user's."""
+    if not hasattr(os, "geteuid"):
+        return
+    import pwd
+
+    try:
+        account = pwd.getpwnam(SERVICES_USER)
+    except KeyError:
+        return
+    if account.pw_uid != os.geteuid() and not home.is_relative_to(account.pw_dir):
+        yield note(
+            f"The system's services keep their journals below {account.pw_dir}, as the user {SERVICES_USER}; these are "
+            "not looked at here.",
+            f"To look at them: sudo -u {SERVICES_USER} -H Doctor",
+        )

@@ -1,0 +1,97 @@
+"""Changing the value of a parameter: what is typed is kept until it is stored, or given up."""
+
+from __future__ import annotations
+
+from NexusCore.config.named import NamedConfiguration
+from NexusCore.config.parameter import ConfigParameter, encode
+from NexusCore.errors import NexusError
+from Tools.configui import describing
+from Tools.configui.cells import plain
+from Tools.configui.live_menu import LiveMenu
+from Tools.configui.text_line import TextLine
+
+VALUE_HINTS = ("Enter stores", "Esc leaves it as it is")
+CHOICE_HINTS = ("Enter stores", "↑ ↓ choose", "Esc leaves it as it is")
+WHY_HINTS = ("Enter stores, with or without a reason", "Esc back to the value")
+
+
+def edit(menu: LiveMenu, config: NamedConfiguration, node: ConfigParameter) -> None:
+    """Have a new value typed, and a reason, and store them.
+
+    Parameters
+    ----------
+    menu
+        Where to ask.
+    config
+        The configuration, from its root.
+    node
+        The parameter.
+    """
+    editing = _Editing(menu, config, node)
+    while not editing.is_done():
+        pass
+
+
+class _Editing:
+    """One change of a parameter, from the first key to the last."""
+
+    def __init__(self, menu: LiveMenu, config: NamedConfiguration, node: ConfigParameter) -> None:
+        self._menu = menu
+        self._config = config
+        self._node = node
+        self._hidden = node.limits.secret
+        self._value = TextLine(
+            "" if self._hidden else encode(node.value) or "",
+            hidden=self._hidden,
+            choices=() if self._hidden else describing.choices(node),
+        )
+        self._why = TextLine()
+        self._revision = node.revision
+        """What the user saw; a change that somebody else makes meanwhile is not overwritten unseen."""
+
+    def is_done(self) -> bool:
+        """Ask once; return whether that was the end of it."""
+        node, menu = self._node, self._menu
+        hints = CHOICE_HINTS if self._value.choices else VALUE_HINTS
+        label = f"{plain(node.name)} (hidden) = " if self._hidden else f"{plain(node.name)} = "
+        text = menu.ask(label, self._value, hints)
+        if text is None or (self._hidden and not text):
+            menu.say("Left as it was.")
+            return True
+        if node.path not in self._config:
+            menu.refuse(f"'{node.path}' was removed meanwhile, and ConfigUI adds no parameters. Esc gives it up.")
+            return False
+        try:
+            value = describing.checked(node, text)
+        except NexusError as error:
+            menu.refuse(describing.sentence(error, node))
+            return False
+        if value == node.value or (node.value is None and not text):
+            menu.say(f"{node.path} is {describing.shown(node) or 'empty'} already.")
+            return True
+        return self._is_as_seen() and self._is_stored(text)
+
+    def _is_as_seen(self) -> bool:
+        node = self._node
+        if node.revision == self._revision:
+            return True
+        self._revision = node.revision
+        self._menu.refuse(f"Meanwhile it was changed to {describing.shown(node)}. Enter stores your value instead.")
+        return False
+
+    def _is_stored(self, text: str) -> bool:
+        node, menu, old = self._node, self._menu, describing.shown(self._node)
+        why = menu.ask("Why? ", self._why, WHY_HINTS)
+        if why is None:
+            return False
+        try:
+            menu.wait_for(
+                lambda: self._config.set(node.path, text, why=why.strip() or None, if_revision=self._revision)
+            )
+        except NexusError as error:
+            menu.refuse(describing.sentence(error, node))
+            return False
+        was = "" if self._hidden else f", was {old or 'empty'}"
+        menu.take_over()
+        menu.say(f"Stored as revision {node.revision}: {node.name} = {describing.shown(node)}{was}")
+        return True

@@ -1,0 +1,177 @@
+"""Pages that are only read: the history of a parameter, and the help."""
+
+from __future__ import annotations
+
+import curses
+
+from NexusCore.config.named import NamedConfiguration
+from NexusCore.config.parameter import ConfigParameter
+from NexusCore.config.store import REMOVE, Entry
+from NexusCore.errors import NexusError
+from Tools.configui import cells
+from Tools.configui.canvas import ESCAPE, Line
+from Tools.configui.cells import plain
+from Tools.configui.live_menu import LiveItem, LiveMenu
+from Tools.moments import local
+
+KEY_COLUMNS = 8
+
+HELP = (
+    ("↑ ↓", "move; also Page up and down, Home, End"),
+    ("Enter", "open or close a folder, edit a parameter"),
+    ("→", "open a folder, go into it"),
+    ("← Esc", "close a folder, go to the one above"),
+    ("/", "search paths, values and comments; the list narrows while you type"),
+    ("n N", "go to the next match, to the one before"),
+    ("h", "history: who changed a parameter, when, to what and why"),
+    ("Ctrl-L", "draw the screen anew"),
+    ("q", "quit; nothing is left to be saved"),
+    ("", ""),
+    ("●", "changed within the last minute, by whomever; the newest change stands at the top right"),
+    ("*****", "a secret, which is shown to nobody"),
+    ("", ""),
+    ("Editing", "Enter stores, Esc leaves everything as it was. ↑ ↓ go through the choices, where there are some. "
+     "Ctrl-A and Ctrl-E go to the ends, Ctrl-U, Ctrl-K and Ctrl-W erase, as in a shell."),
+    ("", "A value must fit the parameter's type and limits. A reason may be given; the history keeps it."),
+    ("", "Parameters are added and removed with ConfigTool."),
+)  # fmt: skip
+"""Keys and signs, and what they mean."""
+
+
+class ReadingMenu(LiveMenu):
+    """A page from which q, Escape or the left arrow lead back.
+
+    Parameters
+    ----------
+    title
+        Stands above it.
+    parent
+        The menu that it came from.
+    """
+
+    hints = ("↑ ↓ move", "Esc back")
+
+    def __init__(self, title: str, parent: LiveMenu) -> None:
+        super().__init__(title, parent.canvas, parent.changed, parent.warning)
+        self.parent = parent
+        for key in (ord(ESCAPE), curses.KEY_LEFT, curses.KEY_BACKSPACE):
+            self.user_input_handlers[key] = self.leave
+
+
+class EntryItem(LiveItem):
+    """A change that was made.
+
+    Parameters
+    ----------
+    entry
+        What the history says of it.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__(str(entry.revision))
+        self.entry = entry
+        self.value = "removed" if entry.action == REMOVE else plain(entry.new_value or "") or "''"
+
+    def line(self) -> Line:
+        """Return how it looks in the list."""
+        look, entry = self.menu.canvas.look, self.entry
+        return [
+            (f" {local(entry.ts)}  ", look.faint),
+            (plain(entry.who), look.plain),
+            ("  ", look.plain),
+            (self.value, look.fault if entry.action == REMOVE else look.value),
+            (f"  {plain(entry.why)}" if entry.why else "", look.faint),
+        ]
+
+    def details(self) -> list[Line]:
+        """Return what is told of it below the list."""
+        look, entry = self.menu.canvas.look, self.entry
+        where = f"{entry.who} at {entry.host}" if entry.host else entry.who
+        return [
+            [(self.value, look.value)],
+            [(plain(f"revision {entry.revision}, {local(entry.ts)}, by {where} with {entry.tool}"), look.plain)],
+            [(plain(entry.why) if entry.why else "no reason given", look.plain)],
+        ]
+
+
+class HistoryMenu(ReadingMenu):
+    """What happened to a parameter, newest first.
+
+    Parameters
+    ----------
+    parent
+        The menu that it came from.
+    config
+        The configuration, from its root.
+    node
+        The parameter.
+    """
+
+    nothing = "Nothing has happened to it yet."
+
+    def __init__(self, parent: LiveMenu, config: NamedConfiguration, node: ConfigParameter) -> None:
+        super().__init__(f"History of {node.path}", parent)
+        self._config = config
+        self._node = node
+        self._revision = -1
+
+    def take_over(self) -> None:
+        """Bring the history up to date; the cursor stays on its entry."""
+        if self._revision == self._node.revision:
+            return
+        self._revision = self._node.revision
+        try:
+            entries = self.wait_for(lambda: self._config.history(self._node.path))
+        except NexusError as error:
+            self.refuse(error)
+            return
+        further = max(0, len(entries) - len(self.items)) if self.current_option else 0
+        self.fill([EntryItem(entry) for entry in entries], self.current_option + further)
+
+
+class HelpItem(LiveItem):
+    """A line of the help."""
+
+    def __init__(self, key: str, what: str) -> None:
+        super().__init__(what)
+        self.key = key
+
+    def line(self) -> Line:
+        """Return how it looks in the list."""
+        look = self.menu.canvas.look
+        return [(f" {self.key}{' ' * (KEY_COLUMNS - cells.width(self.key))}", look.strong), (self.text, look.plain)]
+
+    def details(self) -> list[Line]:
+        """Return nothing: the line says it all."""
+        return []
+
+
+class HelpMenu(ReadingMenu):
+    """What the keys do.
+
+    Parameters
+    ----------
+    parent
+        The menu that it came from.
+    """
+
+    def __init__(self, parent: LiveMenu) -> None:
+        super().__init__("ConfigUI, help", parent)
+        self._wrap()
+
+    def on_resize(self, _: int = 0) -> None:
+        """Draw anew in another size."""
+        super().on_resize()
+        self._wrap()
+
+    def room_for_details(self, rows: int) -> int:
+        """Return how many lines of a window are for details."""
+        return 0
+
+    def _wrap(self) -> None:
+        columns = self.canvas.size[1] - KEY_COLUMNS - 2
+        items = []
+        for key, what in HELP:
+            first, *further = cells.wrapped(what, columns, len(what)) or [""]
+            items += [HelpItem(key, first), *(HelpItem("", part) for part in further)]
+        self.fill(items, self.current_option)

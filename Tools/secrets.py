@@ -1,0 +1,95 @@
+"""What is secret in a facility, as far as this machine knows: for masking it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from NexusCore.config import snapshot
+from NexusCore.config.parameter import Limits
+from NexusCore.errors import NexusError
+from Tools.checks.case import Case
+from Tools.checks.credentials import DEFAULTS
+from Tools.checks.seen import snapshot_file
+from Tools.redaction import SECRET_NAME, passwords_in
+
+Row = tuple[str, str | None, str | None]
+"""Path, value and limits of a parameter."""
+SHORTEST = 4
+"""Letters that the value of a variable must have to be masked everywhere: others are switches rather than secrets."""
+CALENDAR = ".api_url"
+"""End of the paths of calendars' addresses: who has such an address can read the calendar."""
+
+_NAMED = ("pass", "pwd", "token", "secret", "key", "credential", "api_url")
+_PLACES = " OR ".join(["limits LIKE '%secret%'", *(f"LOWER(path) LIKE '%{part}%'" for part in _NAMED)])
+_VALUES = f"""
+    -- whatever may be, or once was, a secret, in any version of the configuration
+    SELECT path, value, limits FROM config_parameter WHERE {_PLACES}
+    UNION SELECT path, old_value, limits FROM config_change WHERE {_PLACES}
+    UNION SELECT path, new_value, limits FROM config_change WHERE {_PLACES}
+"""  # noqa: S608  nothing from outside
+
+
+class Secrets(NamedTuple):
+    """Secrets, as far as they were found."""
+
+    known: set[str]
+    complete: bool
+    """The configuration could be asked."""
+
+
+def known_secrets(case: Case) -> Secrets:
+    """Return every secret that can be found: in settings, variables and the configuration, its past included."""
+    found = {url.password for url in case.settings.databases}
+    found |= set(_of_variables(case.environment.items())) | set(_of_variables(_defaults(case)))
+    complete = False
+    for rows in (_kept(case), _stored(case)):
+        found |= set(_of_parameters(rows or ()))
+        complete = complete or rows is not None
+    return Secrets({one for one in found if one}, complete)
+
+
+def _of_variables(variables: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, value in variables:
+        yield from passwords_in(value)
+        if SECRET_NAME.search(name) and len(value) >= SHORTEST:
+            yield value
+
+
+def _defaults(case: Case) -> Iterator[tuple[str, str]]:
+    """Yield the variables of the system's services."""
+    path = Path(case.environment.get("NEXUSCORE_DEFAULTS") or DEFAULTS)
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        name, sign, value = line.strip().removeprefix("export ").partition("=")
+        if sign:
+            yield name.strip(), value.strip().strip("\"'")
+
+
+def _kept(case: Case) -> list[Row] | None:
+    """Return the parameters that are kept on this machine; None if there are none."""
+    kept = snapshot.load(snapshot_file(case.settings))
+    if kept is None:
+        return None
+    return [(one.path, one.value, one.limits) for _, changes in kept.versions.values() for one in changes]
+
+
+def _stored(case: Case) -> list[Row] | None:
+    """Return the parameters in the database that may be secrets; None if it does not answer."""
+    try:
+        with case.database(case.settings.config).reading() as reading:
+            return [(str(path), value, limits) for path, value, limits in reading.all(_VALUES)]
+    except NexusError:
+        return None
+
+
+def _of_parameters(rows: Iterable[Row]) -> Iterator[str]:
+    for path, value, limits in rows:
+        secret = Limits.from_json(limits).secret or SECRET_NAME.search(path.rpartition(".")[2])
+        calendar = path.endswith(CALENDAR) and "://" in (value or "")
+        if value and (secret or calendar):
+            yield value
