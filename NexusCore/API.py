@@ -95,6 +95,7 @@ class App:
         """The configuration that this process watches."""
         with self._lock:
             if self._live is None:
+                self.logs  # noqa: B018  made now, so that what the configuration has to say is in the log
                 origin = Origin(_user(), socket.gethostname(), self._tool)
                 store = ConfigStore(self.database(self.settings.config), self.clock)
                 kept = self.settings.home / "snapshot" / f"config-{_place(self.settings.config)}"
@@ -126,9 +127,11 @@ class App:
     def _redirect(self, config: NamedConfiguration) -> None:
         from NexusCore.log.destinations import Destinations
 
-        if self._destinations is None:
-            self._destinations = Destinations(self.logs.root, config, self.clock, self._tool)
-        self._destinations.configure()
+        with self._lock:
+            if self._destinations is None:
+                self._destinations = Destinations(self.logs.root, config, self.clock, self._tool)
+            destinations = self._destinations
+        destinations.configure()
 
     def get_status(self, channel: str) -> StatusHolder:
         """Return the status channel of a name; the same object each time."""
@@ -168,7 +171,7 @@ class App:
         if live is not None:
             live.close(seconds / 4)
         if destinations is not None:
-            destinations.close()
+            destinations.close(seconds / 4)
         report = self._shipper.stop(max(0.0, deadline - self.clock.monotonic()))
         if logs is not None:
             logs.close()

@@ -55,7 +55,7 @@ CONTENTS = {
     "sessions.json": "sessions in ERROR or still open, and uploads that failed",
     "journals.json": "the journals of this machine; not what is in them",
     "packages.txt": "the installed Python packages and their versions",
-    "system.txt": "the machine: system, Python, time, disks",
+    "system.txt": "the machine: system, Python, time",
 }
 
 SPOKEN = ("log.jsonl", "status.json", "sessions.json")
@@ -114,8 +114,8 @@ def write(name: str, screen: Screen, *, force: bool) -> int:
         f"{counted(len(parts) + 1, 'file')}, {bytes_text(path.stat().st_size)}. Passwords, tokens and other secrets "
         f"are masked. See for yourself before you send it: unzip -p {path} | less"
     )
-    for file, reason in missing.items():
-        screen.say(f"Not in it: {file} ({CONTENTS[file]}). {reason}")
+    for reason in dict.fromkeys(missing.values()):
+        screen.say(f"Not in it: {', '.join(file for file in missing if missing[file] == reason)}. {reason}")
     return EXIT_UNREACHABLE if any(outcome.unreachable for _, outcome in found) else EXIT_OK
 
 

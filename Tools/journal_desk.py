@@ -24,7 +24,7 @@ from Tools.arguments import did_you_mean
 from Tools.checks.case import Case
 from Tools.checks.journals import cursors
 from Tools.checks.quantities import bytes_text, counted
-from Tools.journals import Entry, entries, record_of
+from Tools.journals import LEFT, Entry, entries, record_of
 from Tools.moments import local, rfc3339
 from Tools.repair import deliver, repair
 from Tools.terminal import Screen, one_line
@@ -107,7 +107,7 @@ def _list(found: Sequence[Entry], screen: Screen, *, as_json: bool) -> None:
             screen.paint(f"{chr(10) if number else ''}{first.journal.role} for {place} ({folder.name})", "bold")
         )
         headers = ("journal", "program", "waiting", "from", "to", "size", "")
-        screen.table(headers, [_row(one) for one in members], {"left behind": "yellow"})
+        screen.table(headers, [_row(one) for one in members], {LEFT: "yellow"})
     away = {str(one.url) for one in found if one.url is not None and not one.exact}
     for where in sorted(away):
         screen.say(f"{where} does not say how much of it has arrived: what is counted as waiting may be there already.")
@@ -257,22 +257,23 @@ def _deliver(case: Case, folder: Path, mended: Sequence[Mended], screen: Screen)
         return EXIT_OK
     url, role = mended[0].entry.url, mended[0].entry.journal.role
     if url is None:
-        screen.say(f"{counted(count, 'record')} in {folder.name} wait: the settings do not name their database.")
+        kept = counted(count, "record waits", "records wait")
+        screen.say(f"{kept} in {folder.name}: the settings do not name their database.")
         return EXIT_FAILURE
     try:
         database = case.database(url)
     except NexusError as error:
-        screen.say(f"{counted(count, 'record')} of {role} wait. {error}")
+        screen.say(f"{counted(count, f'{role} record waits', f'{role} records wait')}. {error}")
         return EXIT_UNREACHABLE
     names = {name for one in mended for name in one.names}
     complaints = deliver(folder, names, database, SINKS[role](), SYSTEM_CLOCK, DELIVERY_SECONDS)
     after = [look(one) for one in journals(case.settings.home) if one.folder == folder and not one.held]
     refused, waits = sum(one.refused for one in after), sum(one.records for one in after)
-    screen.show(f"{counted(max(0, count - refused - waits), 'record')} of {role} delivered to {url}.")
+    screen.show(f"{counted(max(0, count - refused - waits), f'{role} record')} delivered to {url}.")
     if refused:
-        screen.say(f"{counted(refused, 'record')} refused again, and kept.")
+        screen.say(f"{counted(refused, 'record was', 'records were')} refused again, and kept.")
     if waits:
-        screen.say(f"{counted(waits, 'record')} still wait; the next program goes on with them.")
+        screen.say(f"{counted(waits, 'record still waits', 'records still wait')} for the next program to deliver.")
     for complaint in complaints:
         screen.say(complaint)
     return EXIT_FAILURE if refused or waits else EXIT_OK

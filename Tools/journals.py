@@ -17,6 +17,9 @@ from NexusCore.storage import Database
 Cursors = Mapping[DatabaseURL, Mapping[str, int]]
 """How far each journal is delivered, for the databases that answered."""
 
+LEFT = "left behind"
+"""What a journal is called whose program is gone."""
+
 _CURSORS = "SELECT journal, delivered FROM delivery_cursor"
 
 _decode_log = msgspec.msgpack.Decoder(
@@ -48,7 +51,8 @@ class Entry:
         """Whose it is, in a few words: ``Services.Builder, process 12``, ``left behind``."""
         origin = self.journal.origin
         if not self.journal.held:
-            return "left behind"
+            # Only side files stay of one that was delivered.
+            return LEFT if self.contents.size or self.journal.beside("lock").exists() else "delivered"
         running = inspection.program(origin.pid) if origin is not None else None
         if origin is None or running is None:
             return "being delivered"

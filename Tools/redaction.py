@@ -16,7 +16,9 @@ from NexusCore.config.parameter import MASK
 SHORT = 4
 """Letters below which a secret is masked only where it stands alone: others would not leave much of the text."""
 
-SECRET_NAME = re.compile(r"pass(word|wd|phrase)?($|_)|pwd|token|secret|credential|(api|access|private|auth)_?key", re.I)
+SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase)?($|_)|(^|_)pwd|token|secret|credential|(api|access|private|auth)_?key", re.I
+)
 """Names of variables and parameters whose values are secrets, whether they say so or not."""
 
 _URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@'\"<>]*:)(?P<password>[^\s'\"<>]+)@", re.I)
@@ -96,4 +98,6 @@ def _forms(secret: str) -> set[str]:
 
 def _pattern(form: str) -> str:
     escaped = re.escape(form)
+    if "://" in form:
+        escaped += r"(?:\?[^\s'\"<>]*)?"  # the query of an address is as secret as the address
     return escaped if len(form) >= SHORT else rf"(?<!\w){escaped}(?!\w)"

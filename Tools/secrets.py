@@ -53,7 +53,7 @@ def known_secrets(case: Case) -> Secrets:
 def _of_variables(variables: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, value in variables:
         yield from passwords_in(value)
-        if SECRET_NAME.search(name) and len(value) >= SHORTEST:
+        if SECRET_NAME.search(name) and name != "PWD" and len(value) >= SHORTEST:  # PWD is the folder
             yield value
 
 

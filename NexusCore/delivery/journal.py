@@ -99,7 +99,9 @@ class Journal(Readable):
 
     def _begin(self, folder: Path) -> None:
         super().__init__(folder, self._new_name())
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the handler of a signal may come in where its thread is already
+        self._appending = False
+        self._nested: deque[bytes] = deque()
         self._sequence = 0
         self.arrived = 0
         """Records known to be in the database."""
@@ -125,14 +127,26 @@ class Journal(Readable):
     def append(self, payload: bytes) -> None:
         """Accept a record: when this returns, a crash of the process no longer loses it. Never raises, never waits."""
         with self._lock:
-            sequence = self._sequence = self._sequence + 1
-            if self._fd < 0 or self._overflow or self._size > SEGMENT_SIZE:
-                self._append_slowly(sequence, payload)
-            elif not self._write(encode(sequence, payload)):
-                self._remember(Frame(sequence, payload))
+            if self._appending:  # the handler of a signal logs, which came while this very thread was in here
+                self._nested.append(payload)
+                return
+            self._appending = True
+            try:
+                self._accept(payload)
+                while self._nested:
+                    self._accept(self._nested.popleft())
+            finally:
+                self._appending = False
         if self.quiet:
             self.quiet = False
             self._wake()
+
+    def _accept(self, payload: bytes) -> None:
+        sequence = self._sequence = self._sequence + 1
+        if self._fd < 0 or self._overflow or self._size > SEGMENT_SIZE:
+            self._append_slowly(sequence, payload)
+        elif not self._write(encode(sequence, payload)):
+            self._remember(Frame(sequence, payload))
 
     def _write(self, frame: bytes) -> bool:
         try:

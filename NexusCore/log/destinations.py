@@ -10,6 +10,7 @@ import logging
 import logging.handlers
 import queue
 import sys
+import threading
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +59,16 @@ class LimitedMail(logging.handlers.SMTPHandler):
         self._clock = clock
         self._sent: deque[float] = deque()
         self._held_back = 0
+        self._complained = False
+
+    def createLock(self) -> None:  # noqa: N802  the standard library's name
+        """Do without a lock: one thread sends, and at its end the program would wait for it."""
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Send a record, or count it."""
+        self.emit(record)
+        return True
 
     def getSubject(self, record: logging.LogRecord) -> str:  # noqa: N802  the standard library's name
         """Return the subject, with what was held back before."""
@@ -78,7 +89,9 @@ class LimitedMail(logging.handlers.SMTPHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the standard library's name
         """Say once on standard error that mail cannot be sent; the record itself is in the database."""
-        print(f"NexusCore: no mail could be sent by {self.mailhost}: {sys.exc_info()[1]}", file=sys.stderr)  # noqa: T201
+        if not self._complained:
+            self._complained = True
+            print(f"NexusCore: no mail can be sent by {self.mailhost}: {sys.exc_info()[1]}", file=sys.stderr)  # noqa: T201
 
 
 class Destinations:
@@ -101,67 +114,77 @@ class Destinations:
         self._program = program
         self._config = config
         self._clock = clock
+        self._lock = threading.Lock()
         self._handlers: list[logging.Handler] = []
-        self._mail: logging.handlers.QueueListener | None = None
+        self._mail: _Sender | None = None
 
-    def close(self) -> None:
-        """Take the handlers away."""
+    def close(self, seconds: float) -> None:
+        """Take the handlers away; mail that waits is sent for at most `seconds`."""
+        with self._lock:
+            self._close(seconds)
+
+    def configure(self) -> None:
+        """Make the handlers what the configuration says now."""
+        with self._lock:
+            self._close(0.0)
+            for make in (self._stdout, self._file, self._by_mail):
+                try:
+                    handler = make()
+                except (OSError, ValueError) as error:
+                    _LOG.warning("A destination of the log cannot be used: %s", error)
+                    continue
+                if handler is not None:
+                    self._handlers.append(handler)
+                    self._logger.addHandler(handler)
+
+    def _close(self, seconds: float) -> None:
         handlers, self._handlers = self._handlers, []
         for handler in handlers:
             self._logger.removeHandler(handler)
             handler.close()
-        if self._mail is not None:
-            # Not `stop`, which waits for all that is queued, however slow the mail server is.
-            self._mail.enqueue_sentinel()
-            self._mail = None
-
-    def configure(self) -> None:
-        """Make the handlers what the configuration says now."""
-        self.close()
-        for make in (self._stdout, self._file, self._by_mail):
-            try:
-                handler = make()
-            except (OSError, ValueError) as error:
-                _LOG.warning("A destination of the log cannot be used: %s", error)
-                continue
-            if handler is not None:
-                self._handlers.append(handler)
-                self._logger.addHandler(handler)
+        mail, self._mail = self._mail, None
+        if mail is not None:
+            mail.end(seconds)
 
     def _stdout(self) -> logging.Handler | None:
         if not self._config[f"{ROOT}.stdout"]:
             return None
-        return self._formatted(logging.StreamHandler(sys.stdout), "stdout_level", "INFO")
+        level = self._level("stdout_level", "INFO")
+        return _formatted(logging.StreamHandler(sys.stdout), level)
 
     def _file(self) -> logging.Handler | None:
         path = self._text("file")
         if not path:
             return None
+        level = self._level("file_level", "DEBUG")
         # Programs that shared a file would put it aside under each other's feet.
         file = Path(path.replace("{program}", self._program)).expanduser()
         file.parent.mkdir(parents=True, exist_ok=True)
         size, count = self._whole("file_size", 5_000_000), self._whole("file_count", 10)
         rotating = logging.handlers.RotatingFileHandler(file, maxBytes=size, backupCount=count, encoding="utf-8")
-        return self._formatted(rotating, "file_level", "DEBUG")
+        return _formatted(rotating, level)
 
     def _by_mail(self) -> logging.Handler | None:
         host, receivers = self._text("mail_host"), self._text("mail_to").replace(",", " ").split()
         if not host or not receivers:
             return None
+        level = self._level("mail_level", "WARNING")
         sender = self._text("mail_from") or receivers[0]
         subject = self._text("mail_subject") or "NexusCore needs attention"
         mail = LimitedMail(host, sender, receivers, subject, self._whole("mail_per_hour", 20), self._clock)
-        waiting: queue.Queue[logging.LogRecord] = queue.Queue(WAITING_MAILS)
-        self._mail = logging.handlers.QueueListener(waiting, mail)
+        waiting: queue.Queue[logging.LogRecord] = queue.Queue()
+        self._mail = _Sender(waiting, mail)
         self._mail.start()
         handler = _Waiting(waiting)
-        handler.setLevel(self._text("mail_level") or "WARNING")
+        handler.setLevel(level)
         return handler
 
-    def _formatted(self, handler: logging.Handler, level: str, default: str) -> logging.Handler:
-        handler.setFormatter(logging.Formatter(LINE))
-        handler.setLevel(self._text(level) or default)
-        return handler
+    def _level(self, name: str, default: str) -> int:
+        text = self._text(name) or default
+        level = logging.getLevelNamesMapping().get(text.upper())
+        if level is None:
+            raise ValueError(f"{ROOT}.{name} is '{text}', which is no level")
+        return level
 
     def _text(self, name: str) -> str:
         return str(self._config[f"{ROOT}.{name}"] or "")
@@ -171,8 +194,33 @@ class Destinations:
         return int(value) if isinstance(value, (int, float)) else default
 
 
+def _formatted(handler: logging.Handler, level: int) -> logging.Handler:
+    handler.setFormatter(logging.Formatter(LINE))
+    handler.setLevel(level)
+    return handler
+
+
+class _Sender(logging.handlers.QueueListener):
+    """Sends what waits, on a thread of its own."""
+
+    def end(self, seconds: float) -> None:
+        """End when all that waits was sent; wait for that at most `seconds`."""
+        self.enqueue_sentinel()
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+
 class _Waiting(logging.handlers.QueueHandler):
     """Queues records for mail; when too many wait, the newest are left out: they are in the database."""
+
+    def __init__(self, waiting: queue.Queue[logging.LogRecord]) -> None:
+        super().__init__(waiting)
+        self._waiting = waiting
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Queue a record. The queue itself has no limit, or the word that it ends might find no room."""
+        if self._waiting.qsize() < WAITING_MAILS:
+            self._waiting.put_nowait(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the standard library's name
         """Leave the record out."""

@@ -120,6 +120,21 @@ def _plain(field: object) -> object:
     return str(field).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+class _Onward(logging.Handler):
+    """Hands the records of a library's logger to the handlers of ours."""
+
+    def __init__(self, root: logging.Logger) -> None:
+        super().__init__()
+        self._root = root
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand on a record, once, though it may come by several loggers that are routed."""
+        seen = record.__dict__.setdefault("nexuscore_seen", [])
+        if self not in seen:
+            seen.append(self)
+            self._root.callHandlers(record)
+
+
 class Logs:
     """All loggers of a process.
 
@@ -135,8 +150,10 @@ class Logs:
         self.root.addHandler(self.handler)
         self._manager = logging.Manager(cast(logging.RootLogger, self.root))  # any logger can be a root
         self._manager.setLoggerClass(Log)
+        self._onward = _Onward(self.root)
         self._routed: list[logging.Logger] = []
-        self.route("NexusCore")
+        # Otherwise the level of whatever program this is would hold, and that the database is back would go unsaid.
+        self.route("NexusCore", logging.getLogger("NexusCore").level or logging.INFO)
 
     def get(self, name: str, prefix: Prefix | None = None) -> Log:
         """Return the logger of a name; with a prefix, one whose messages begin with it."""
@@ -146,10 +163,10 @@ class Logs:
         return cast(Log, log)  # the manager makes them of our class
 
     def route(self, name: str, level: int = logging.NOTSET) -> None:
-        """Have the records of a library's logger, and of those below it, stored too."""
+        """Have the records of a library's logger, and of those below it, go where ours go."""
         logger = logging.getLogger(name)
-        if self.handler not in logger.handlers:
-            logger.addHandler(self.handler)
+        if self._onward not in logger.handlers:
+            logger.addHandler(self._onward)
             self._routed.append(logger)
         if level:
             logger.setLevel(level)
@@ -157,5 +174,5 @@ class Logs:
     def close(self) -> None:
         """Take the handler back from the libraries' loggers."""
         for logger in self._routed:
-            logger.removeHandler(self.handler)
+            logger.removeHandler(self._onward)
         self._routed.clear()

@@ -74,11 +74,14 @@ def _partner(partner: Partner, config: NamedConfiguration, names: Mapping[str, s
         yield ok(f"For {partner.what}, {' and '.join(found)} would be used ({names[found[0]]}).")
     else:
         settings = "".join(f", or the parameter {node.path}" for node in secrets)
-        remedy = f"Set {own}_TOKEN, or {own}_USER and {own}_PASSWORD, in {DEFAULTS}{settings}."
+        login = f"{own}_USER and {own}_PASSWORD in {DEFAULTS}{settings}."
         if partner.kind in MAY_BE_OPEN:
-            yield note(f"For {partner.what}, there are no credentials; that is right if anybody may read them.", remedy)
+            yield note(
+                f"For {partner.what}, there are no credentials; that is right if anybody may read them.",
+                f"If not, set {login}",
+            )
         else:
-            yield problem(f"For {partner.what}, there are no credentials.", remedy)
+            yield problem(f"For {partner.what}, there are no credentials.", f"Set {own}_TOKEN, or {login}")
 
 
 def _halves(names: Mapping[str, str]) -> Iterator[Outcome]:

@@ -72,8 +72,12 @@ def examine(case: Case, checks: Iterable[Check]) -> Iterator[tuple[str, Outcome]
             yield from ((looking.group, outcome) for outcome in looking.outcomes())
         else:
             later.append(looking)
+    last: tuple[str, Outcome] | None = None
     for looking in later:
-        yield from ((looking.group, outcome) for outcome in looking.outcomes())
+        for outcome in looking.outcomes():
+            if (looking.group, outcome) != last:  # two checks of a group may fail for the same reason
+                last = looking.group, outcome
+                yield last
 
 
 def _has_settings(case: Case) -> bool:

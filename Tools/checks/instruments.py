@@ -38,7 +38,7 @@ def instruments(case: Case) -> Iterator[Outcome]:
         except ConfigException:
             yield problem(
                 f"{one.pid} has no filestore_path, so no record of its sessions can be made.",
-                f"ConfigTool Instruments.{one.pid}.filestore_path=<folder>",
+                f"Say where its files are: ConfigTool Instruments.{one.pid}.filestore_path=<folder>",
             )
     yield from _folders(case, folders)
 
@@ -52,7 +52,7 @@ def _names(found: Sequence[Instrument]) -> Iterator[Outcome]:
             first, pids = several[0], " and ".join(one.pid for one in several)
             yield problem(
                 f"The computer {first.computer_name} is assigned to {pids}: its sessions all go to {first.pid}.",
-                f"ConfigTool Instruments.{several[1].pid}.computer_name=<its own>",
+                f"Give each its own: ConfigTool Instruments.{several[1].pid}.computer_name=<name>",
             )
 
 
@@ -61,7 +61,9 @@ def _zones(found: Sequence[Instrument]) -> Iterator[Outcome]:
         try:
             _ = one.zone
         except ConfigException as error:
-            yield problem(f"{error.facts['reason']}.", f"ConfigTool Instruments.{one.pid}.timezone=Europe/Oslo")
+            yield problem(
+                f"{error.facts['reason']}.", f"Correct it: ConfigTool Instruments.{one.pid}.timezone=Europe/Oslo"
+            )
 
 
 def _root(found: Sequence[Instrument], root: str) -> Iterator[Outcome]:
@@ -72,7 +74,7 @@ def _root(found: Sequence[Instrument], root: str) -> Iterator[Outcome]:
         yield problem(
             f"The filestore_path of {', '.join(relative)} is relative, and Facility.data_root says not to what: it "
             "depends on where a program is started.",
-            "ConfigTool Facility.data_root=<folder>",
+            "Say to what: ConfigTool Facility.data_root=<folder>",
         )
 
 
@@ -93,7 +95,9 @@ def _folder(pid: str, path: Path) -> Outcome:
         if not path.exists():
             return problem(f"{pid}: there is no folder {path}{where}.", "Is the share mounted? Is the name right?")
         if not path.is_dir():
-            return problem(f"{pid}: {path} is no folder.", f"ConfigTool Instruments.{pid}.filestore_path=<folder>")
+            return problem(
+                f"{pid}: {path} is no folder.", f"Correct it: ConfigTool Instruments.{pid}.filestore_path=<folder>"
+            )
         if not os.access(path, os.R_OK | os.X_OK):
             return problem(f"{pid}: this user may not read {path}{where}.", "The Builder's user must be able to.")
         with os.scandir(path) as inside:

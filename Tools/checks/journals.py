@@ -82,22 +82,23 @@ def _journal(case: Case, one: Entry, limit: int) -> Iterator[Outcome]:
 def _waiting(case: Case, one: Entry) -> Iterator[Outcome]:
     journal, contents = one.journal, one.contents
     age = case.clock.now() - contents.oldest if contents.oldest is not None else 0
-    records = f"{counted(contents.records, 'record')} of {journal.role}{'' if contents.counted else ' or more'}"
+    kind = journal.role if contents.counted else f"or more {journal.role}"
+    wait = counted(contents.records, f"{kind} record waits", f"{kind} records wait")
     since = f" since {local(contents.oldest)}" if contents.oldest is not None else ""
     if journal.held:
         if one.exact and age > LONG:
             yield problem(
-                f"{records} of {one.state} wait{since}, though the database answers.",
+                f"{wait}{since}, though {one.state} lives and the database answers.",
                 "Does it take anything? TailLog --logger NexusCore.delivery -n 5",
             )
     elif one.url is None:
         yield note(
-            f"{records} wait{since} in {journal.folder.name} for a database that the settings do not name.",
-            "Start a program once with the settings of that database; it delivers them.",
+            f"{wait}{since} in {journal.folder.name} for a database that the settings do not name.",
+            "A program that is started with the settings of that database delivers them.",
         )
     else:
         yield note(
-            f"{records} wait{since}: the program that left them in journal {journal.name} is gone.",
+            f"{wait}{since}: the program that left them in journal {journal.name} is gone.",
             "The next program of this user delivers them within half a minute; else: Doctor --journals --repair",
         )
 
