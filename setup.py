@@ -43,13 +43,13 @@ EXTRAS["test"] = [
     "hypothesis>=6.100",
     "mypy>=1.10",
     "pytest>=8.2",
-    "pytest-benchmark>=4.0",
+    "pyte>=0.8",
     "pytest-timeout>=2.3",
     "ruff>=0.5",
     "types-requests",
 ]
 
-TOOLS = ("ConfigTool", "SessionTool", "TailLog", "TailStatus")
+TOOLS = ("ConfigTool", "ConfigUI", "Doctor", "SessionTool", "TailLog", "TailStatus")
 
 setup(
     name="NexusCore",
@@ -59,7 +59,14 @@ setup(
     packages=find_packages(include=["NexusCore*", "Services*", "Tools*", "Logger*"]),
     include_package_data=True,
     package_data={"": ["*.xsd", "*.mako", "*.ini", "*.json", "*.toml"]},
-    install_requires=[CONNECTOR, "argcomplete>=3.2", "msgspec>=0.18.6", "platformdirs>=4.0", "rich>=13.7"],
+    install_requires=[
+        CONNECTOR,
+        "argcomplete>=3.2",
+        "curses-menu>=0.9",
+        "msgspec>=0.18.6",
+        "platformdirs>=4.0",
+        "rich>=13.7",
+    ],
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [f"{tool}=Tools.{tool}:main" for tool in TOOLS],

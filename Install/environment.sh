@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 OLDEST_PYTHON='3, 11'
-TOOLS=(ConfigTool SessionTool TailLog TailStatus)
+TOOLS=(ConfigTool ConfigUI Doctor SessionTool TailLog TailStatus)
 
 is_new_enough() { "$1" -c "import sys; sys.exit(sys.version_info < ($OLDEST_PYTHON))" >/dev/null 2>&1; }
 

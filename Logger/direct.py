@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from NexusCore import settings
+from NexusCore import identity, settings
 from NexusCore.clock import SYSTEM_CLOCK, Clock, to_datetime
 from NexusCore.config.named import NamedConfiguration
 from NexusCore.config.store import ConfigStore, Origin
@@ -41,7 +38,7 @@ class DirectBook:
     """
 
     def __init__(self, host: str | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._host = host or socket.gethostname()
+        self._host = host or identity.host()
         self._clock = clock
         self._database: Database | None = None
         self._ahead: int | None = None
@@ -115,7 +112,7 @@ class DirectBook:
         return Sessions(self._database, _FacilityTime(self._clock, self._ahead or 0))
 
     def _client(self) -> Client:
-        return Client(_user(), self._host, self._local_zone(), self._ahead)
+        return Client(identity.user(), self._host, self._local_zone(), self._ahead)
 
     def _local_zone(self) -> str:
         """Return the offset of this computer's local time, as in ``+0100``."""
@@ -163,7 +160,7 @@ def _settings() -> settings.Settings:
 
 
 def _configuration(database: Database, clock: Clock, host: str) -> NamedConfiguration:
-    live = LiveConfiguration(ConfigStore(database, clock), Origin(_user(), host, "SessionLogger"), clock)
+    live = LiveConfiguration(ConfigStore(database, clock), Origin(identity.user(), host, "SessionLogger"), clock)
     live.close()  # read once, not watched: a watcher asks the database twenty times a second
     return NamedConfiguration(live)
 
@@ -186,10 +183,3 @@ def _ahead(database: Database, clock: Clock) -> int | None:
         row = reading.one(database.dialect.server_time)
         after = clock.now()
     return None if row is None else (before + after) // 2 - int(row[0])
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # no such user in the system's list, as in some containers
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"

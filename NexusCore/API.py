@@ -16,21 +16,19 @@ The functions of this module act on one `App` for the process, made from the set
 from __future__ import annotations
 
 import atexit
-import getpass
-import hashlib
-import os
-import socket
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from NexusCore import identity
 from NexusCore import settings as _settings
 from NexusCore.clock import SYSTEM_CLOCK, Clock
 from NexusCore.config.store import ConfigStore, Origin
 from NexusCore.config.watch import LiveConfiguration
 from NexusCore.delivery import Journal, Report, Shipper, Sink
+from NexusCore.forks import renew_in_children
 from NexusCore.log.handler import Log, Logs, Prefix
 from NexusCore.log.store import LogSink
 from NexusCore.settings import DatabaseURL, Settings
@@ -81,6 +79,11 @@ class App:
         self._follows_log_settings = False
         self._status_journal: Journal | None = None
         self._channels: dict[str, StatusHolder] = {}
+        renew_in_children(self)
+
+    def forked(self) -> None:
+        """Make the lock new."""
+        self._lock = threading.RLock()
 
     def database(self, url: DatabaseURL | None = None) -> Database:
         """Return a database of the settings, the facility's own if none is given; one object for each."""
@@ -96,9 +99,9 @@ class App:
         with self._lock:
             if self._live is None:
                 self.logs  # noqa: B018  made now, so that what the configuration has to say is in the log
-                origin = Origin(_user(), socket.gethostname(), self._tool)
+                origin = Origin(identity.user(), identity.host(), self._tool)
                 store = ConfigStore(self.database(self.settings.config), self.clock)
-                kept = self.settings.home / "snapshot" / f"config-{_place(self.settings.config)}"
+                kept = self.settings.home / "snapshot" / f"config-{self.settings.config.fingerprint}"
                 self._live = LiveConfiguration(store, origin, self.clock, kept)
             return self._live
 
@@ -181,15 +184,10 @@ class App:
 
     def _journal(self, role: str, url: DatabaseURL, sink: Sink) -> Journal:
         # A folder for each destination: a journal that is adopted must not end up in another database.
-        folder = self.settings.home / "journal" / f"{role}-{_place(url)}"
+        folder = self.settings.home / "journal" / f"{role}-{url.fingerprint}"
         journal = Journal(folder, self.clock, self._shipper.wake)
         self._shipper.add(journal, self.database(url), sink)
         return journal
-
-
-def _place(url: DatabaseURL) -> str:
-    """Return a short name of a database, for files that belong to it alone."""
-    return hashlib.sha256(url.place.encode()).hexdigest()[:12]
 
 
 def _program() -> str:
@@ -197,13 +195,6 @@ def _program() -> str:
     spec = getattr(main, "__spec__", None)
     name = spec.name.removesuffix(".__main__") if spec is not None else Path(sys.argv[0] or "python").stem
     return str(name).removeprefix("Tools.") or "python"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # no such user in the system's list, as in some containers
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
 _app: App | None = None

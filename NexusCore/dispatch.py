@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any
+
+from NexusCore.forks import renew_in_children
 
 _LOG = logging.getLogger("NexusCore.callbacks")
 
@@ -23,19 +24,18 @@ class Dispatcher:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._lock = threading.Lock()
-        self._begin()
+        self.forked()
+        renew_in_children(self)
 
-    def _begin(self) -> None:
+    def forked(self) -> None:
+        """Begin: a forked child has neither the thread nor what waited for it."""
+        self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._pid = os.getpid()
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have a function called; returns at once."""
         with self._lock:
-            if self._pid != os.getpid():  # a forked child has neither the thread nor what waited for it
-                self._begin()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
@@ -45,7 +45,7 @@ class Dispatcher:
         """Call what was handed in so far, for at most `seconds`, and end the thread."""
         with self._lock:
             thread, self._thread = self._thread, None
-        if thread is not None and self._pid == os.getpid():
+        if thread is not None:
             self._queue.put(None)
             if thread is not threading.current_thread():
                 thread.join(seconds)

@@ -7,6 +7,8 @@ service returns to the shell when the error ends it: 1 failure or no match, 2 us
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 EXIT_OK = 0
@@ -25,6 +27,10 @@ class NexusError(Exception):
     def __init__(self, **facts: object) -> None:
         self.facts = facts
         super().__init__(" ".join(inspect.cleandoc(type(self).__doc__ or "").format(**facts).split()))
+
+    def __reduce__(self) -> tuple[Callable[[], NexusError], tuple[()]]:
+        # From a worker to its pool; facts that would not survive the journey travel as the texts they are shown as.
+        return partial(type(self), **{name: str(fact) for name, fact in self.facts.items()}), ()
 
 
 # -- settings and databases --------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import ClassVar
 
+from NexusCore import identity
 from NexusCore.API import App
 from NexusCore.clock import Clock
 from NexusCore.config.parameter import ConfigParameter
@@ -67,7 +68,7 @@ class Service(ABC):
         self.log = app.get_log(self.name)
         self.status = app.get_status(self.name)
         self.config.set_default("interval", 10.0, comment="Seconds between two passes.", minimum=0.1, maximum=86_400)
-        self.client = Client(user=self.name, host=socket.gethostname())
+        self.client = Client(user=self.name, host=identity.host())
         self._state = self.status.new("state", expire_time=EXPIRE_SECONDS)
         self._trouble = ""
 

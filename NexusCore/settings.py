@@ -64,6 +64,13 @@ class DatabaseURL:
             return f"sqlite:{self.name}"
         return f"mysql:{dict(self.options).get('unix_socket') or f'{self.host}:{self.port}'}/{self.name}"
 
+    @property
+    def fingerprint(self) -> str:
+        """A short name of the place, for files that belong to that database alone."""
+        import hashlib
+
+        return hashlib.sha256(self.place.encode()).hexdigest()[:12]
+
     @classmethod
     def parse(cls, text: str, where: str = "the argument") -> DatabaseURL:
         """Take a URL apart.

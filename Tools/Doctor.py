@@ -40,7 +40,8 @@ def parser() -> Arguments:
     made = Arguments(
         prog=NAME,
         description=__doc__,
-        usage=f"{NAME} [--json] | {NAME} --journals [NAME] [--show [-n N] | --repair] | {NAME} --bundle [FILE.zip]",
+        usage=f"{NAME} [--json]\n       {NAME} --journals [NAME] [--json] [--show [-n N] | --repair]\n"
+        f"       {NAME} --bundle [FILE.zip] [--force]",
         examples=(
             (NAME, "databases, journals, instruments, services, sessions, disks: all is looked at"),
             (f"{NAME} --journals", "what waits on this machine to be delivered; --repair puts it in order"),
@@ -104,19 +105,23 @@ def _examine(arguments: Namespace, screen: Screen) -> int:
     from Tools.checks.case import Case
     from Tools.checks.examination import examine
     from Tools.checks.listing import checks
+    from Tools.checks.outcome import described
 
     screen.live()
     found: list[Outcome] = []
     heading = ""
-    for group, outcome in examine(Case(), checks()):
-        found.append(outcome)
-        if arguments.json:
-            screen.show_json(group=group, grade=outcome.grade.value, sentence=outcome.sentence, remedy=outcome.remedy)
-            continue
-        if group != heading:
-            screen.show(f"{'' if not heading else chr(10)}{screen.paint(group, 'bold')}")
-            heading = group
-        _show(outcome, screen)
+    with Case() as case:
+        for group, outcome in examine(case, checks()):
+            found.append(outcome)
+            if arguments.json:
+                screen.show_json(**described(group, outcome))
+                continue
+            if group != heading:
+                if heading:
+                    screen.show()
+                screen.show(screen.paint(group, "bold"))
+                heading = group
+            _show(outcome, screen)
     if not arguments.json:
         screen.show(f"\n{_summary(found)}")
     return exit_code(found)

@@ -32,12 +32,12 @@ from NexusCore.settings import KEYS, usual_files
 from Tools.checks.case import Case
 from Tools.checks.examination import examine
 from Tools.checks.listing import checks
-from Tools.checks.outcome import Outcome
+from Tools.checks.outcome import Outcome, described
 from Tools.checks.patience import all_within
 from Tools.checks.quantities import bytes_text, counted
+from Tools.confidential import known_secrets
 from Tools.moments import rfc3339
 from Tools.redaction import SECRET_NAME, Redactor
-from Tools.secrets import known_secrets
 from Tools.terminal import Screen
 
 LOG_LINES = 2000
@@ -105,9 +105,9 @@ def write(name: str, screen: Screen, *, force: bool) -> int:
     if path.exists() and not force:
         raise FileThere(path=path)
     screen.say("Gathering what is needed to help ...")
-    case = Case()
-    found = list(examine(case, checks()))
-    parts, missing = _gather(case, found)
+    with Case() as case:
+        found = list(examine(case, checks()))
+        parts, missing = _gather(case, found)
     _write(path, {"README.txt": _readme(parts, missing), **parts})
     screen.show(str(path))
     screen.say(
@@ -122,7 +122,7 @@ def write(name: str, screen: Screen, *, force: bool) -> int:
 def _gather(case: Case, found: Iterable[tuple[str, Outcome]]) -> tuple[dict[str, str], dict[str, str]]:
     """Return the files by name, redacted, and why others are missing."""
     makers: dict[str, Callable[[], object]] = {
-        "doctor.json": lambda: [_outcome(group, outcome) for group, outcome in found],
+        "doctor.json": lambda: [described(group, outcome) for group, outcome in found],
         "settings.json": partial(_settings, case),
         "configuration.json": partial(_configuration, case),
         "log.jsonl": partial(_log, case),
@@ -195,10 +195,6 @@ def _write(path: Path, files: Mapping[str, str]) -> None:
 # -- the parts ---------------------------------------------------------------------------------------------------------
 
 
-def _outcome(group: str, outcome: Outcome) -> dict[str, object]:
-    return {"group": group, "grade": outcome.grade.value, "sentence": outcome.sentence, "remedy": outcome.remedy}
-
-
 def _settings(case: Case) -> dict[str, object]:
     found = case.settings
     return {
@@ -269,11 +265,11 @@ def _sessions(case: Case) -> dict[str, object]:
 
 
 def _journals(case: Case) -> list[dict[str, object]]:
+    from Tools import journal_desk
     from Tools.checks.journals import cursors
-    from Tools.journal_desk import described
     from Tools.journals import entries
 
-    return [described(one) for one in entries(case.settings, cursors(case))]
+    return [journal_desk.described(one) for one in entries(case.settings, cursors(case))]
 
 
 def _packages() -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import shlex
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import takewhile
 
 from NexusCore.config.parameter import FOLDER, cast, datatype_of, guess
 from NexusCore.config.past import State, state_at, state_now, way_back
 from NexusCore.config.store import REMOVE, Change, Edit, near_miss
-from NexusCore.errors import EXIT_OK, ConfigException, NoSuchParameterException, ValueRefused
+from NexusCore.errors import EXIT_OK, ConfigException, NoSuchParameterException
 from Tools.configuration import Configuration, is_below, open_configuration
-from Tools.parameters import is_secret, on_a_line, shown
+from Tools.parameters import on_a_line, shown
 from Tools.terminal import Screen
 
 TOOL = "ConfigTool"
+NAMED = 4
+"""Parameters up to which the way back names each; for more, the folder that they are all in."""
 
 
 def assigned(word: str, before: Mapping[str, Change]) -> Edit:
@@ -37,47 +41,45 @@ def added(path: str, text: str | None, datatype: str | None, comment: str | None
         return Edit(path, datatype=FOLDER, comment=comment, if_revision=0)
     if text is None:
         raise ConfigException(reason=f"'{path}' needs a value, or --type folder")
-    edit = typed(path, text, datatype, comment)
-    return Edit(path, value=edit.value, datatype=edit.datatype, comment=comment, if_revision=0)
+    return replace(typed(path, text, datatype, comment), if_revision=0)
 
 
 def removed(path: str, configuration: Configuration) -> list[Edit]:
     """Return the changes that remove a parameter, or a folder with all in it."""
     found = configuration.below(path)
     if not found:
-        hint = configuration.near_miss(path)
-        raise NoSuchParameterException(path=path, version=configuration.version, hint=hint)
+        raise configuration.missing(path)
     return [Edit(one.path, REMOVE) for one in found]
 
 
 def rolled_back(revision: int, paths: Sequence[str], configuration: Configuration) -> list[Edit]:
-    """Return the changes that make parameters and folders what they were at a revision."""
+    """Return the changes that make parameters and folders, or the whole version, what they were at a revision."""
     newest = configuration.store.revision()
     if revision > newest:
         raise ConfigException(reason=f"there is no revision {revision} yet; the newest is {newest}")
     now: State = {}
     then: State = {}
-    for path in paths:
+    for path in paths or [""]:
         now |= state_now(configuration.store, configuration.version_id, path)
         then |= state_at(configuration.store, configuration.version_id, revision, path)
     if not now and not then:
-        raise NoSuchParameterException(path=paths[0], version=configuration.version, hint="")
+        raise NoSuchParameterException(path=paths[0] if paths else "", version=configuration.version, hint="")
     return way_back(now, then)
 
 
 class Changer:
-    """Makes changes and tells what came of them.
+    """Makes changes, or only shows them, and tells what came of them.
 
     Parameters
     ----------
     arguments
-        The tool's: ``version``, ``reason`` and ``json`` are used.
+        The tool's: ``version``, ``reason``, ``if_revision``, ``dry_run`` and ``json`` are used.
     screen
         Where to tell it.
     """
 
     def __init__(self, arguments: Namespace, screen: Screen) -> None:
-        self.configuration = open_configuration(arguments.version)
+        self.configuration = open_configuration(arguments.version, rehearse=arguments.dry_run)
         self.before = self.configuration.everything()
         self._arguments = arguments
         self._screen = screen
@@ -94,55 +96,21 @@ class Changer:
         why
             Reason for the history, where the user gives none.
         """
-        for edit in edits:
-            self._check_place(edit)
-        configuration = self.configuration
-        revisions = configuration.apply(edits, TOOL, self._arguments.reason or why)
-        made = configuration.changes(revisions)
-        for edit in edits:
-            if edit.path not in made:
-                self._screen.say(f"{edit.path} is {on_a_line(self.before.get(edit.path))} already: nothing to change.")
-        for path, change in made.items():
-            self._tell(path, self.before.get(path), change)
-        if revisions and not self._arguments.json:
-            self._tell_way_back(revisions, undo or list(made))
+        arguments = self._arguments
+        made = self.configuration.apply(self._guarded(edits), arguments.reason or why)
+        telling = Telling(self.configuration.version, self.before, arguments, self._screen)
+        changed = {one.path for one in made}
+        for path in dict.fromkeys(edit.path for edit in edits if edit.path not in changed):
+            telling.unchanged(path)
+        for one in made:
+            telling.change(one)
+            if one.path not in self.before and len(made) <= NAMED:
+                self._hint(one.path)
+        if made:
+            version = ["-v", arguments.version] if arguments.version else []
+            paths = undo or _summed_up(sorted(changed))
+            telling.end(made, [*version, "rollback", str(made[0].revision - 1), *paths])
         return EXIT_OK
-
-    def _check_place(self, edit: Edit) -> None:
-        """Refuse a parameter where a folder is, and one below a parameter: nothing could show both."""
-        if edit.action == REMOVE or edit.path in self.before or edit.datatype == FOLDER:
-            return
-        if any(is_below(one, edit.path) for one in self.before):
-            raise ValueRefused(path=edit.path, value=repr(edit.value), reason="it is a folder, without a value")
-        parts = edit.path.split(".")
-        for end in range(1, len(parts)):
-            above = self.before.get(".".join(parts[:end]))
-            if above is not None and above.datatype != FOLDER:
-                reason = f"'{above.path}' is a parameter, so there can be nothing below it"
-                raise ValueRefused(path=edit.path, value=repr(edit.value), reason=reason)
-
-    def _tell(self, path: str, old: Change | None, new: Change | None) -> None:
-        screen = self._screen
-        if self._arguments.json:
-            screen.show_json(
-                path=path, version=self.configuration.version, old=None if old is None else shown(old),
-                new=None if new is None else shown(new), old_datatype=old and old.datatype,
-                datatype=new and new.datatype, revision=new and new.revision,
-            )  # fmt: skip
-            return
-        was = f"was {on_a_line(old)}" if old is not None and old.datatype != FOLDER else ""
-        if new is None:
-            screen.show(f"{screen.paint(path, 'bold')} removed  ({was or 'was a folder'})")
-            return
-        if old is None:
-            was = "new"
-            self._hint(path)
-        elif old.datatype != new.datatype:
-            was += f" ({old.datatype})"
-        if old is not None and shown(old) == shown(new) and old.datatype == new.datatype and not is_secret(new):
-            was = "its comment is new"
-        value = "" if new.datatype == FOLDER else f" = {screen.paint(on_a_line(new), 'cyan')}"
-        screen.show(f"{screen.paint(path, 'bold')}{value}  ({new.datatype}, {was})")
 
     def _hint(self, path: str) -> None:
         """Point at a parameter that may have been meant instead of a new one."""
@@ -150,9 +118,93 @@ class Changer:
         if close:
             self._screen.say(f"{path} is a new parameter.{close}")
 
-    def _tell_way_back(self, revisions: Sequence[int], paths: Sequence[str]) -> None:
-        version = ["-v", self._arguments.version] if self._arguments.version else []
-        command = shlex.join([TOOL, *version, "rollback", str(revisions[0] - 1), *paths])
-        label = "Revision" if len(revisions) == 1 else "Revisions"
-        numbers = f"{revisions[0]}" if len(revisions) == 1 else f"{revisions[0]} to {revisions[-1]}"
-        self._screen.show(f"{label} {numbers}. Undo with: {command}")
+    def _guarded(self, edits: Sequence[Edit]) -> Sequence[Edit]:
+        revision = getattr(self._arguments, "if_revision", None)
+        if revision is None:
+            return edits
+        if len(edits) != 1:
+            reason = f"--if-revision goes with one parameter, and these are {len(edits)}"
+            raise ConfigException(reason=reason)
+        return [replace(edits[0], if_revision=revision)]
+
+
+class Telling:
+    """Tells of changes of a version.
+
+    Parameters
+    ----------
+    version
+        Its name.
+    before
+        Its parameters as they were.
+    arguments
+        The tool's: ``dry_run`` and ``json`` are used.
+    screen
+        Where to tell it.
+    """
+
+    def __init__(self, version: str, before: Mapping[str, Change], arguments: Namespace, screen: Screen) -> None:
+        self._version = version
+        self._before = before
+        self._dry_run = arguments.dry_run
+        self._json = arguments.json
+        self._screen = screen
+
+    def unchanged(self, path: str) -> None:
+        """Tell that a change was none."""
+        self._screen.say(f"{path} is {on_a_line(self._before.get(path))} already: nothing to change.")
+
+    def change(self, made: Change) -> None:
+        """Tell what a parameter was and what it is."""
+        old, screen = self._before.get(made.path), self._screen
+        new = None if made.action == REMOVE else made
+        if self._json:
+            screen.show_json(
+                path=made.path, version=self._version, old=None if old is None else shown(old),
+                new=None if new is None else shown(new), old_datatype=old and old.datatype,
+                datatype=new and new.datatype, revision=None if self._dry_run else made.revision,
+                dry_run=self._dry_run,
+            )  # fmt: skip
+            return
+        name = screen.paint(made.path, "bold")
+        if new is None:
+            screen.show(f"{name} removed  ({_was(old) or 'was a folder'})")
+            return
+        value = "" if new.datatype == FOLDER else f" = {screen.paint(on_a_line(new), 'cyan')}"
+        screen.show(f"{name}{value}  ({new.datatype}, {_difference(old, new)})")
+
+    def end(self, made: Sequence[Change], undo: Sequence[str]) -> None:
+        """Tell the revisions, and the way back: the tool's own words."""
+        if self._dry_run:
+            self._screen.say("Nothing was changed: this was a dry run.")
+        elif not self._json:
+            told = []
+            if made:
+                first, last = made[0].revision, made[-1].revision
+                told.append(f"Revision {first}." if first == last else f"Revisions {first} to {last}.")
+            if undo:
+                told.append(f"Undo with: {shlex.join([TOOL, *undo])}")
+            self._screen.show(" ".join(told))
+
+
+def _difference(old: Change | None, new: Change) -> str:
+    if old is None:
+        return "new"
+    if old.datatype != new.datatype:
+        return f"{_was(old)} ({old.datatype})" if _was(old) else f"was a {old.datatype}"
+    if old.value != new.value:
+        return _was(old)
+    return "its comment is new" if old.comment != new.comment else "its limits are new"
+
+
+def _was(old: Change | None) -> str:
+    return f"was {on_a_line(old)}" if old is not None and old.datatype != FOLDER else ""
+
+
+def _summed_up(paths: Sequence[str]) -> Sequence[str]:
+    """Return paths if they are few, else the folder that they are all in; nothing where that is the root."""
+    if len(paths) <= NAMED:
+        return paths
+    columns = zip(*(path.split(".")[:-1] for path in paths), strict=False)
+    common = ".".join(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
+    return [common] if common else []

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from NexusCore import settings
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config.parameter import BOOLEAN, FOLDER, Limits
-from NexusCore.config.store import DEFAULT, REMOVE, Change, ConfigStore, Edit, Origin, near_miss
+from NexusCore.config.store import DEFAULT, Change, ConfigStore, Edit, Origin, near_miss
 from NexusCore.errors import NexusError, NoSuchInstrument, NoSuchParameterException
+from NexusCore.identity import host, user
 from NexusCore.storage import Database
-from Tools.person import host, user
 
 INSTRUMENTS = "Instruments."
 
@@ -49,14 +49,15 @@ class Configuration:
         if (found is None and self.below(path)) or (found is not None and found.datatype == FOLDER):
             raise IsFolder(path=path)
         if found is None:
-            raise NoSuchParameterException(path=path, version=self.version, hint=self.near_miss(path))
+            raise self.missing(path)
         return found
 
-    def near_miss(self, path: str) -> str:
-        """Return " Did you mean ...?" for the parameter or folder most like `path`, or an empty text."""
+    def missing(self, path: str) -> NoSuchParameterException:
+        """Return the error that says that there is nothing of a path; with a hint for a near miss."""
         everything = self.everything()
         folders = {one[:end] for one in everything for end, letter in enumerate(one) if letter == "."}
-        return near_miss(path, [*everything, *sorted(folders)])
+        hint = near_miss(path, [*everything, *sorted(folders)])
+        return NoSuchParameterException(path=path, version=self.version, hint=hint)
 
     def everything(self) -> dict[str, Change]:
         """Return all parameters by their paths, folder by folder."""
@@ -67,16 +68,18 @@ class Configuration:
         """Return a parameter, or everything below a folder; all there is for an empty path."""
         return [one for one in self.everything().values() if is_below(one.path, path)]
 
-    def apply(self, edits: Sequence[Edit], tool: str, why: str | None) -> list[int]:
-        """Make changes, all or none; return their revisions."""
-        return self.store.apply(self.version_id, self.version, edits, Origin(user(), host(), tool, why))
+    def apply(self, edits: Sequence[Edit], why: str | None) -> list[Change]:
+        """Make changes, all or none; return what was changed."""
+        return self.made(self.store.apply(self.version_id, self.version, edits, origin(why)))
 
-    def changes(self, revisions: Sequence[int]) -> dict[str, Change | None]:
-        """Return what each of these revisions changed: the parameter as it is since, or None where it was removed."""
-        if not revisions:
-            return {}
-        found = (one for one in self.store.changes_since(revisions[0] - 1) if one.revision in revisions)
-        return {one.path: None if one.action == REMOVE else one for one in found}
+    def made(self, revisions: Sequence[int]) -> list[Change]:
+        """Return what was changed in revisions; in a rehearsal, what would have been."""
+        from NexusCore.config.rehearsal import Rehearsal
+
+        if isinstance(self.store.database, Rehearsal):
+            return self.store.database.changes
+        wanted = set(revisions)
+        return [one for one in self.store.changes_since(revisions[0] - 1) if one.revision in wanted] if wanted else []
 
     def instruments(self) -> list[str]:
         """Return the pids of the instruments."""
@@ -96,26 +99,33 @@ class Configuration:
             raise NoSuchInstrument(pid=pid, hint=near_miss(pid, known))
         return pid
 
-    def choices(self, path: str) -> Iterable[str]:
-        """Return what a parameter can be set to, where that is known; else what it is set to, to be edited."""
-        found = self.find(path)
-        if found is None or found.value is None or Limits.from_json(found.limits).secret:
-            return ()
-        limits = Limits.from_json(found.limits)
-        if limits.choices:
-            return map(str, limits.choices)
-        return ("True", "False") if found.datatype == BOOLEAN else (found.value,)
+
+def choices(found: Change) -> Iterable[str]:
+    """Return what a parameter can be set to, where that is known; else what it is set to, to be edited."""
+    limits = Limits.from_json(found.limits)
+    if limits.secret or found.value is None:
+        return ()
+    if limits.choices:
+        return map(str, limits.choices)
+    return ("True", "False") if found.datatype == BOOLEAN else (found.value,)
 
 
-def open_configuration(version: str | None = None) -> Configuration:
-    """Return a version of the configuration; without a name, the one that `default_version` names.
+def open_configuration(version: str | None = None, *, rehearse: bool = False) -> Configuration:
+    """Return a version of the configuration.
+
+    Parameters
+    ----------
+    version
+        Its name; None for the one that `default_version` names.
+    rehearse
+        Have changes checked and shown as always, and then taken back.
 
     Raises
     ------
     NoSuchVersionException
         If there is none of that name.
     """
-    store = ConfigStore(Database(settings.load().config), SYSTEM_CLOCK)
+    store = ConfigStore(_database(rehearse), SYSTEM_CLOCK)
     if version is None:
         version_id = store.version_id(DEFAULT)
         named = store.find(version_id, "default_version")
@@ -123,6 +133,20 @@ def open_configuration(version: str | None = None) -> Configuration:
         if version == DEFAULT:
             return Configuration(store, DEFAULT, version_id)
     return Configuration(store, version, store.version_id(version))
+
+
+def _database(rehearse: bool) -> Database:
+    url = settings.load().config
+    if not rehearse:
+        return Database(url)
+    from NexusCore.config.rehearsal import Rehearsal
+
+    return Rehearsal(url)
+
+
+def origin(why: str | None) -> Origin:
+    """Return what the history says of changes made here."""
+    return Origin(user(), host(), "ConfigTool", why)
 
 
 def is_below(path: str, folder: str) -> bool:

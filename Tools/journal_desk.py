@@ -61,21 +61,21 @@ class JournalsClosed(NexusError):
 
 def run(arguments: Namespace, screen: Screen) -> int:
     """Do what was asked for."""
-    case = Case(limit=DELIVERY_SECONDS if arguments.repair else PATIENCE)
-    folder = case.settings.home / "journal"
-    try:
-        found = entries(case.settings, cursors(case))
-    except OSError as error:
-        raise JournalsClosed(folder=folder, reason=error.strerror or error) from error
-    chosen = _chosen(found, arguments.journals, folder)
-    if arguments.repair:
-        return _repair(case, chosen, screen, named=bool(arguments.journals))
-    if arguments.show:
-        return _show(chosen[0], arguments.lines, screen, as_json=arguments.json)
-    if not chosen:
-        screen.say(f"There are no journals in {folder}: nothing waits to be delivered.")
-    _list(chosen, screen, as_json=arguments.json)
-    return EXIT_OK
+    with Case(limit=DELIVERY_SECONDS if arguments.repair else PATIENCE) as case:
+        folder = case.settings.home / "journal"
+        try:
+            found = entries(case.settings, cursors(case))
+        except OSError as error:
+            raise JournalsClosed(folder=folder, reason=error.strerror or error) from error
+        chosen = _chosen(found, arguments.journals, folder)
+        if arguments.repair:
+            return _repair(case, chosen, screen, named=bool(arguments.journals))
+        if arguments.show:
+            return _show(chosen[0], arguments.lines, screen, as_json=arguments.json)
+        if not chosen:
+            screen.say(f"There are no journals in {folder}: nothing waits to be delivered.")
+        _list(chosen, screen, as_json=arguments.json)
+        return EXIT_OK
 
 
 def _chosen(found: Sequence[Entry], name: str, folder: Path) -> list[Entry]:
@@ -99,13 +99,13 @@ def _list(found: Sequence[Entry], screen: Screen, *, as_json: bool) -> None:
         for one in found:
             screen.show_json(**described(one))
         return
-    for number, (folder, group) in enumerate(groupby(found, lambda one: one.journal.folder)):
+    for folder, group in groupby(found, lambda one: one.journal.folder):
         members = list(group)
         first = members[0]
+        if first is not found[0]:
+            screen.show()
         place = str(first.url) if first.url is not None else "a database that the settings do not name"
-        screen.show(
-            screen.paint(f"{chr(10) if number else ''}{first.journal.role} for {place} ({folder.name})", "bold")
-        )
+        screen.show(screen.paint(f"{first.journal.role} for {place} ({folder.name})", "bold"))
         headers = ("journal", "program", "waiting", "from", "to", "size", "")
         screen.table(headers, [_row(one) for one in members], {LEFT: "yellow"})
     away = {str(one.url) for one in found if one.url is not None and not one.exact}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from NexusCore.delivery import inspection
-from NexusCore.delivery.inspection import Contents, LocalJournal, fingerprint
+from NexusCore.delivery.inspection import Contents, LocalJournal
 from NexusCore.log.record import LogRecord
 from NexusCore.settings import DatabaseURL, Settings
 from NexusCore.status.store import StatusSample
@@ -73,7 +73,7 @@ def entries(settings: Settings, cursors: Cursors) -> list[Entry]:
 def _entry(journal: LocalJournal, settings: Settings, cursors: Cursors) -> Entry:
     urls = {"log": settings.log, "status": settings.status}
     url = urls.get(journal.role)
-    if url is None or fingerprint(url) != journal.place:
+    if url is None or url.fingerprint != journal.place:
         url = None
     known = cursors.get(url) if url is not None else None
     delivered = known.get(journal.name, 0) if known is not None else 0

@@ -50,6 +50,16 @@ class Screen:
         self.terminal = out is not None and out.isatty()
         self.colour = self.terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
+    @property
+    def columns(self) -> int | None:
+        """Width of the terminal; None where there is none, and a line may be as long as it is."""
+        if not self.terminal or self.out is None:
+            return None
+        try:
+            return os.get_terminal_size(self.out.fileno()).columns or None
+        except OSError:
+            return None
+
     def show(self, text: str = "") -> None:
         """Write a line of data."""
         if self.out is not None:
@@ -130,6 +140,11 @@ class Screen:
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, self.out.fileno())
                 os.close(nowhere)
+
+
+def cut(text: str, width: int) -> str:
+    """Return `text`, or its beginning and a mark where it is longer than `width`."""
+    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
 
 
 def one_line(text: str) -> str:

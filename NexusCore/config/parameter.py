@@ -55,7 +55,7 @@ def guess(text: str) -> Value:
         return text.lower() == "true"
     if _CANONICAL_INTEGER.fullmatch(text):
         return int(text)
-    if _CANONICAL_DOUBLE.fullmatch(text):
+    if _CANONICAL_DOUBLE.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     return text
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from NexusCore.config.parameter import Limits, Value, decode
-from NexusCore.config.store import REMOVE, SET, Change, ConfigStore, Edit
+from NexusCore.config.store import REMOVE, Change, ConfigStore, Edit
+from NexusCore.errors import NoSuchVersionException
 
 _AT_REVISION = """
     -- the last change of each parameter up to a revision; those whose last change was a removal are left out
@@ -18,6 +19,11 @@ _AT_REVISION = """
         ON last.newest = c.revision
      WHERE c.action = 'set'
      ORDER BY c.path
+"""
+
+_NAMED_THEN = """
+    -- the version that last had a name, up to a revision
+    SELECT version_id FROM config_change WHERE version = :name AND revision <= :revision ORDER BY revision DESC LIMIT 1
 """
 
 State = dict[str, Change]
@@ -49,6 +55,21 @@ def state_now(store: ConfigStore, version_id: int, below: str = "") -> State:
     return {change.path: change for change in store.load(version_id) if _is_below(change.path, below)}
 
 
+def version_at(store: ConfigStore, name: str, revision: int) -> int:
+    """Return the id that a version had when a revision was the newest; it may be deleted since.
+
+    Raises
+    ------
+    NoSuchVersionException
+        If nothing is known of a version of that name then.
+    """
+    with store.database.reading() as reading:
+        row = reading.one(_NAMED_THEN, name=name, revision=revision)
+    if row is None:
+        raise NoSuchVersionException(version=f"{name}@{revision}")
+    return int(row[0])
+
+
 def differences(old: State, new: State) -> list[Difference]:
     """Return what differs between two states, in order of path."""
     found = []
@@ -71,20 +92,9 @@ def differences(old: State, new: State) -> list[Difference]:
 def way_back(now: State, then: State) -> list[Edit]:
     """Return the changes that lead from a state back to an earlier one."""
     edits = [Edit(path, REMOVE) for path in now.keys() - then.keys()]
-    for path, change in then.items():
-        if _content(change) != _content(now.get(path)):
-            edits.append(
-                Edit(
-                    path,
-                    SET,
-                    decode(change.value, change.datatype),
-                    change.datatype,
-                    change.comment or "",
-                    Limits.from_json(change.limits),
-                    check=False,
-                )
-            )
-    return sorted(edits, key=lambda edit: edit.path)
+    edits += [change.again() for path, change in then.items() if _content(change) != _content(now.get(path))]
+    # What goes makes room first: where a parameter was there may be a folder then, and the other way round.
+    return sorted(edits, key=lambda edit: (edit.action != REMOVE, edit.path))
 
 
 def _content(change: Change | None) -> tuple[object, ...] | None:

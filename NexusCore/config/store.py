@@ -6,10 +6,12 @@ knows revision *n* gets everything after it with one query.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from NexusCore.clock import Clock
+from NexusCore.config.ground import Ground, Stored
 from NexusCore.config.parameter import FOLDER, MASK, Limits, Value, cast, datatype_of, decode, encode
 from NexusCore.errors import (
     ConfigException,
@@ -31,12 +33,18 @@ _VERSION_ID = "SELECT id FROM config_version WHERE name = :name"
 
 _PARAMETERS = """
     -- every parameter of a version, shaped like the change that made it
-    SELECT revision, path, value, datatype, comment, limits, last_modified
+    SELECT revision, version_id, path, 'set', value, datatype, comment, limits, last_modified
       FROM config_parameter
      WHERE version_id = :version
 """
 
-_PARAMETER = _PARAMETERS + " AND path = :path"
+_IN_USE = """
+    -- the version, if it is the one that is used where none is named
+    SELECT v.id
+      FROM config_version v
+      JOIN config_parameter p ON p.version_id = v.id
+     WHERE v.name = 'default' AND p.path = 'default_version' AND p.value = :name
+"""
 
 _NEWEST_CHANGES = """
     -- what changed after a revision, oldest first; revisions are gapless in commit order
@@ -46,13 +54,34 @@ _NEWEST_CHANGES = """
      ORDER BY revision
 """
 
-_HISTORY = """
-    -- all that ever happened to a parameter, newest first
-    SELECT revision, action, old_value, new_value, datatype, comment, who, host, tool, why, ts, limits
-      FROM config_change
-     WHERE version_id = :version AND path = :path
-     ORDER BY revision DESC
+_ENTRIES = """
+    -- changes with who made them; the limits are those before and after, of which either may say secret
+    SELECT c.revision, c.version, c.path, c.action, c.old_value, c.new_value, c.datatype, c.comment, c.who, c.host,
+           c.tool, c.why, c.ts, c.limits,
+           (SELECT b.limits FROM config_change b
+             WHERE b.version_id = c.version_id AND b.path = c.path AND b.revision < c.revision
+             ORDER BY b.revision DESC LIMIT 1)
+      FROM config_change c
 """
+
+_HISTORY = f"""
+    -- all that ever happened to a parameter, newest first
+    {_ENTRIES}
+     WHERE c.version_id = :version AND c.path = :path
+     ORDER BY c.revision DESC
+"""
+
+_NEWEST_ENTRIES = f"""
+    -- what happened after a revision, oldest first
+    {_ENTRIES}
+     WHERE c.revision > :revision
+     ORDER BY c.revision
+"""
+
+_CHANGE_COLUMNS = (
+    "revision", "version_id", "version", "path", "action", "old_value", "new_value", "old_datatype", "datatype",
+    "comment", "limits", "who", "host", "tool", "why", "ts",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +98,12 @@ class Change:
     comment: str | None
     limits: str | None
     ts: int
+
+    def again(self) -> Edit:
+        """Return the wish to have the parameter just so, wherever it is."""
+        value = decode(self.value, self.datatype)
+        limits = Limits.from_json(self.limits)
+        return Edit(self.path, SET, value, self.datatype, self.comment or "", limits, check=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +139,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a parameter's history."""
+    """One line of the configuration's history; a secret's values are masked."""
 
     revision: int
+    version: str
+    path: str
     action: str
     old_value: str | None
     new_value: str | None
@@ -145,41 +182,35 @@ class ConfigStore:
     def revision(self) -> int:
         """Return the newest revision."""
         with self.database.reading() as reading:
-            return _revision(reading)
+            return _revision(reading, "")
 
     def load(self, version_id: int) -> list[Change]:
         """Return all parameters of a version, each as the change that made it."""
         with self.database.reading() as reading:
-            rows = reading.all(_PARAMETERS, version=version_id)
-        return [
-            Change(revision, version_id, path, SET, value, datatype, comment, limits, ts)
-            for revision, path, value, datatype, comment, limits, ts in rows
-        ]
+            return parameters(reading, version_id)
 
     def find(self, version_id: int, path: str) -> Change | None:
         """Return one parameter as the change that made it, or None."""
         with self.database.reading() as reading:
-            row = reading.one(_PARAMETER, version=version_id, path=path)
-        if row is None:
-            return None
-        revision, _, value, datatype, comment, limits, ts = row
-        return Change(revision, version_id, path, SET, value, datatype, comment, limits, ts)
+            row = reading.one(f"{_PARAMETERS} AND path = :path", version=version_id, path=path)
+        return None if row is None else Change(*row)
 
     def changes_since(self, revision: int) -> list[Change]:
         """Return what changed after a revision, in all versions, oldest first."""
         with self.database.reading() as reading:
-            return [Change(*row) for row in reading.all(_NEWEST_CHANGES, revision=revision)]
+            return changes_since(reading, revision)
 
     def history(self, version_id: int, path: str) -> list[Entry]:
-        """Return all that ever happened to a parameter, newest first."""
+        """Return all that ever happened to a parameter, newest first; masked if it ever was a secret."""
         with self.database.reading() as reading:
             rows = reading.all(_HISTORY, version=version_id, path=path)
-        entries = [Entry(*row[:-1]) for row in rows]
-        if any(Limits.from_json(row[-1]).secret for row in rows):
-            entries = [
-                replace(one, old_value=one.old_value and MASK, new_value=one.new_value and MASK) for one in entries
-            ]
-        return entries
+        secret = any(map(_is_secret, rows))
+        return [_entry(row, secret) for row in rows]
+
+    def entries_since(self, revision: int) -> list[Entry]:
+        """Return what happened after a revision, in all versions, oldest first."""
+        with self.database.reading() as reading:
+            return [_entry(row, _is_secret(row)) for row in reading.all(_NEWEST_ENTRIES, revision=revision)]
 
     def versions(self) -> list[str]:
         """Return the names of all versions."""
@@ -202,62 +233,86 @@ class ConfigStore:
 
     def add_version(self, name: str) -> int:
         """Add an empty version; return its id."""
-        if not name or name != name.strip() or len(name) > NAME_LENGTH:
-            raise ConfigException(reason=f"'{name}' is no name for a version")
 
         def add(transaction: Transaction) -> int:
-            _revision(transaction, lock=True)
+            lock_revision(transaction)
             if transaction.one(_VERSION_ID, name=name):
                 raise VersionAlreadyExistsException(version=name)
-            return transaction.insert("config_version", name=name, created_ts=self._clock.now())
+            return self._add_version(transaction, name)
 
         return self.database.write(add)
 
-    def delete_version(self, name: str, origin: Origin) -> None:
-        """Delete a version with all its parameters; each removal is a change of its own in the history."""
+    def delete_version(self, name: str, origin: Origin) -> list[int]:
+        """Delete a version with all its parameters; each removal is a change, whose revision is returned.
+
+        Raises
+        ------
+        ConfigException
+            If it is "default", or the one that is used where none is named.
+        """
         if name == DEFAULT:
             raise ConfigException(reason="the version 'default' cannot be deleted")
         version_id = self.version_id(name)
 
-        def delete(transaction: Transaction) -> None:
-            _revision(transaction, lock=True)
-            edits = [Edit(row[1], REMOVE) for row in transaction.all(_PARAMETERS, version=version_id)]
-            self._apply(transaction, version_id, name, edits, origin)
+        def delete(transaction: Transaction) -> list[int]:
+            lock_revision(transaction)
+            if transaction.one(_IN_USE, name=name):
+                raise ConfigException(reason=f"the version '{name}' is in use: default_version names it")
+            edits = [Edit(one.path, REMOVE) for one in parameters(transaction, version_id)]
+            revisions = self._apply(transaction, version_id, name, edits, origin)
             transaction.run("DELETE FROM config_version WHERE id = :id", id=version_id)
+            return revisions
 
-        self.database.write(delete)
+        return self.database.write(delete)
 
-    def copy(self, source: str, target: str, overwrite: bool, origin: Origin) -> int:
-        """Copy all parameters of a version into another, which is added if need be, in one transaction.
+    def copy(self, source: str, target: str, overwrite: bool, origin: Origin) -> list[int]:
+        """Copy all parameters of a version into another; see `fill`."""
+        source_id = self.version_id(source)
+        return self.fill(target, lambda transaction: parameters(transaction, source_id), source, overwrite, origin)
+
+    def fill(
+        self,
+        target: str,
+        read: Callable[[Transaction], Sequence[Change]],
+        source: str,
+        overwrite: bool,
+        origin: Origin,
+    ) -> list[int]:
+        """Take parameters over into a version, which is added if need be, in one transaction; return the revisions.
+
+        Parameters
+        ----------
+        target
+            Name of the version.
+        read
+            Returns the parameters.
+        source
+            What they are called in the sentence.
+        overwrite
+            Replace what is there.
+        origin
+            For the history.
 
         Raises
         ------
         ConfigException
             If `target` has one of the parameters and `overwrite` is false; nothing is copied then (003-25).
         """
-        source_id = self.version_id(source)
 
-        def copy(transaction: Transaction) -> int:
-            _revision(transaction, lock=True)
+        def fill(transaction: Transaction) -> list[int]:
+            lock_revision(transaction)
             row = transaction.one(_VERSION_ID, name=target)
-            target_id = (
-                int(row[0]) if row else transaction.insert("config_version", name=target, created_ts=self._clock.now())
-            )
-            rows = transaction.all(_PARAMETERS, version=source_id)
-            taken = {row[1] for row in transaction.all(_PARAMETERS, version=target_id)}
-            both = sorted(taken.intersection(row[1] for row in rows))
+            target_id = int(row[0]) if row else self._add_version(transaction, target)
+            found = read(transaction)
+            both = sorted({one.path for one in found} & {one.path for one in parameters(transaction, target_id)})
             if both and not overwrite:
                 reason = (
                     f"version '{target}' already has {len(both)} of the parameters of '{source}', '{both[0]}' first"
                 )
                 raise ConfigException(reason=f"{reason}; say overwrite to replace them")
-            edits = [
-                Edit(path, SET, decode(value, datatype), datatype, comment or "", Limits.from_json(limits), check=False)
-                for _, path, value, datatype, comment, limits, _ in rows
-            ]
-            return len(self._apply(transaction, target_id, target, edits, origin))
+            return self._apply(transaction, target_id, target, [one.again() for one in found], origin)
 
-        return self.database.write(copy)
+        return self.database.write(fill)
 
     def apply(self, version_id: int, version: str, edits: Sequence[Edit], origin: Origin) -> list[int]:
         """Make several changes, all or none; return their revisions (none for what was so already).
@@ -269,62 +324,69 @@ class ConfigStore:
         """
         return self.database.write(lambda transaction: self._apply(transaction, version_id, version, edits, origin))
 
+    def _add_version(self, transaction: Transaction, name: str) -> int:
+        if not name or name != name.strip() or len(name) > NAME_LENGTH:
+            raise ConfigException(reason=f"'{name}' is no name for a version")
+        return transaction.insert("config_version", name=name, created_ts=self._clock.now())
+
     def _apply(
         self, transaction: Transaction, version_id: int, version: str, edits: Iterable[Edit], origin: Origin
     ) -> list[int]:
-        first = revision = _revision(transaction, lock=True)
+        first = revision = lock_revision(transaction)
         if transaction.one("SELECT id FROM config_version WHERE id = :id", id=version_id) is None:
             raise NoSuchVersionException(version=version)  # it was deleted, by whomever
         now = self._clock.now()
-        for edit in edits:
-            old = transaction.one(_PARAMETER, version=version_id, path=check_path(edit.path))
-            _compare_revision(edit, int(old[0]) if old else 0)
+        whence = (origin.who[:NAME_LENGTH], origin.host[:NAME_LENGTH], origin.tool[:NAME_LENGTH], origin.why)
+        wanted = list(edits)
+        ground = Ground(transaction, version_id, (check_path(edit.path) for edit in wanted))
+        changes = []
+        for edit in wanted:
+            before, old = ground.at(edit.path) or (0, None)
+            _compare_revision(edit, before)
             if edit.action == REMOVE:
                 new = None
                 if old is None:
                     raise NoSuchParameterException(path=edit.path, version=version, hint="")
-                transaction.run(
-                    "DELETE FROM config_parameter WHERE version_id = :version AND path = :path",
-                    version=version_id,
-                    path=edit.path,
-                )
+                ground.remove(edit.path)
             else:
                 new = _granted(edit, version, old)
                 if new is None:
                     continue
-                _put(transaction, version_id, edit.path, new, now, revision + 1)
+                ground.check(edit.path, edit.value, new[1])
+                ground.put(edit.path, revision + 1, new)
             revision += 1
-            value, datatype, comment, limits = new or (None, None, None, None)
-            transaction.insert(
-                "config_change",
-                revision=revision,
-                version_id=version_id,
-                version=version,
-                path=edit.path,
-                action=edit.action,
-                old_value=old[2] if old else None,
-                new_value=value,
-                old_datatype=old[3] if old else None,
-                datatype=datatype if new else (old[3] if old else None),
-                comment=comment,
-                limits=limits,
-                who=origin.who[:NAME_LENGTH],
-                host=origin.host[:NAME_LENGTH],
-                tool=origin.tool[:NAME_LENGTH],
-                why=origin.why,
-                ts=now,
-            )
-        if revision != first:
+            old_value, old_datatype, _, _ = old or (None,) * 4
+            value, datatype, comment, limits = new or (None, old_datatype, None, None)
+            changes.append(
+                (
+                    revision, version_id, version, edit.path, edit.action, old_value, value, old_datatype, datatype,
+                    comment, limits, *whence, now,
+                )
+            )  # fmt: skip
+        if changes:
+            ground.write(now)
+            transaction.insert_many("config_change", _CHANGE_COLUMNS, changes)
             transaction.run("UPDATE config_revision SET revision = :revision WHERE id = 1", revision=revision)
         return list(range(first + 1, revision + 1))
 
 
-Stored = tuple[str | None, str, str | None, str | None]
-"""Value, datatype, comment and limits, as stored."""
+def lock_revision(transaction: Transaction) -> int:
+    """Return the newest revision, and see to it that nobody else changes anything until the transaction ends."""
+    return _revision(transaction, transaction.dialect.for_update)
 
 
-def _revision(transaction: Transaction, *, lock: bool = False) -> int:
-    row = transaction.one(f"{_REVISION} {transaction.dialect.for_update}" if lock else _REVISION)
+def parameters(transaction: Transaction, version_id: int) -> list[Change]:
+    """Return all parameters of a version, each as the change that made it."""
+    return [Change(*row) for row in transaction.all(_PARAMETERS, version=version_id)]
+
+
+def changes_since(transaction: Transaction, revision: int) -> list[Change]:
+    """Return what changed after a revision, in all versions, oldest first."""
+    return [Change(*row) for row in transaction.all(_NEWEST_CHANGES, revision=revision)]
+
+
+def _revision(transaction: Transaction, lock: str) -> int:
+    row = transaction.one(f"{_REVISION} {lock}")
     if row is None:
         raise ConfigException(reason="the row of config_revision is missing; run python -m NexusCore.storage.migrate")
     return int(row[0])
@@ -336,13 +398,13 @@ def _compare_revision(edit: Edit, found: int) -> None:
         raise ValueRefused(path=edit.path, value=repr(edit.value), reason=reason)
 
 
-def _granted(edit: Edit, version: str, old: tuple[object, ...] | None) -> Stored | None:
+def _granted(edit: Edit, version: str, old: Stored | None) -> Stored | None:
     """Return what to store for an edit, or None where nothing is to change."""
     if old is not None and edit.only_new:
         return None
     if old is None and edit.keep_value:
         raise NoSuchParameterException(path=edit.path, version=version, hint="")
-    _, _, old_value, old_datatype, old_comment, old_limits, _ = old or (None,) * 7
+    old_value, old_datatype, old_comment, old_limits = old or (None, None, None, None)
     if edit.keep_value:
         value, datatype = old_value, str(old_datatype)
     else:
@@ -350,16 +412,24 @@ def _granted(edit: Edit, version: str, old: tuple[object, ...] | None) -> Stored
         value = None if datatype == FOLDER and edit.value is None else encode(cast(edit.path, edit.value, datatype))
     limits = edit.limits.to_json() if edit.limits is not None else old_limits
     if edit.check and not edit.keep_value:
-        Limits.from_json(limits).check(edit.path, decode(value, datatype))  # type: ignore[arg-type]
+        Limits.from_json(limits).check(edit.path, decode(value, datatype))
     comment = edit.comment if edit.comment is not None else old_comment
     new = (value, datatype, comment, limits)
-    return None if old and new == (old_value, old_datatype, old_comment, old_limits) else new  # type: ignore[return-value]
+    return None if new == old else new
 
 
-def _put(transaction: Transaction, version_id: int, path: str, new: Stored, now: int, revision: int) -> None:
-    columns = ("version_id", "path", "name", "value", "datatype", "comment", "limits", "last_modified", "revision")
-    row = (version_id, path, path.rpartition(".")[2], *new, now, revision)
-    transaction.upsert("config_parameter", columns, ("version_id", "path"), [row])
+def _is_secret(row: Sequence[Any]) -> bool:
+    try:
+        return any(Limits.from_json(limits).secret for limits in row[-2:])
+    except (ValueError, TypeError, ConfigException):
+        return True  # written into the tables by hand, and nobody knows what it was to hide
+
+
+def _entry(row: Sequence[Any], secret: bool) -> Entry:
+    entry = Entry(*row[:-2])
+    if not secret:
+        return entry
+    return replace(entry, old_value=entry.old_value and MASK, new_value=entry.new_value and MASK)
 
 
 def near_miss(path: str, known: Iterable[str]) -> str:

@@ -5,7 +5,6 @@ Looking changes nothing in a journal, and holds up no process that writes or del
 
 from __future__ import annotations
 
-import hashlib
 import re
 import socket
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ import msgspec
 
 from NexusCore.delivery.frames import Damage, Frame, Reader, decode
 from NexusCore.delivery.journal import abandoned
-from NexusCore.settings import DatabaseURL
 
 MOST_BYTES = 64 * 1024 * 1024
 """How far `look` counts in a journal, where nothing else is said."""
@@ -54,7 +52,7 @@ class LocalJournal:
 
     @property
     def place(self) -> str:
-        """The fingerprint of the database it is for; see `fingerprint`."""
+        """Fingerprint of the database it is for (`DatabaseURL.fingerprint`)."""
         return self.folder.name.partition("-")[2]
 
     @property
@@ -95,11 +93,6 @@ class Contents:
     """Records in its side file that the database refused."""
     fault: str | None = None
     """Why not all of it could be read."""
-
-
-def fingerprint(url: DatabaseURL) -> str:
-    """Return what the folders of a database's journals end in, as `NexusCore.API` names them."""
-    return hashlib.sha256(url.place.encode()).hexdigest()[:12]
 
 
 def journals(home: Path) -> list[LocalJournal]:

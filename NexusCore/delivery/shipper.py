@@ -23,6 +23,7 @@ from NexusCore.clock import Clock
 from NexusCore.delivery.frames import Frame, encode
 from NexusCore.delivery.journal import Abandoned, Journal, abandoned
 from NexusCore.errors import DatabaseRefused, NexusError
+from NexusCore.forks import renew_in_children
 from NexusCore.storage import Database, Transaction
 
 LINGER = 0.01
@@ -106,6 +107,11 @@ class Shipper:
         self._lock = threading.Lock()
         self._ended_in = 0
         """The process in which delivery was ended: what comes later stays in the journal."""
+        renew_in_children(self)
+
+    def forked(self) -> None:
+        """Make the lock new; the thread starts with the first record."""
+        self._lock, self._thread = threading.Lock(), None
 
     def add(self, journal: Journal, database: Database, sink: Sink) -> None:
         """Deliver a journal from now on."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from NexusCore.clock import Clock
+from NexusCore.forks import renew_in_children
 
 if TYPE_CHECKING:
     from NexusCore.config.named import NamedConfiguration
@@ -116,17 +117,27 @@ class Destinations:
         self._clock = clock
         self._lock = threading.Lock()
         self._handlers: list[logging.Handler] = []
-        self._mail: _Sender | None = None
+        self._sender: _Sender | None = None
+        renew_in_children(self)
+
+    def forked(self) -> None:
+        """Make the lock new, and all that sends mail."""
+        self._lock = threading.Lock()
+        if self._sender is not None:
+            self._sender = None
+            self.configure()
 
     def close(self, seconds: float) -> None:
         """Take the handlers away; mail that waits is sent for at most `seconds`."""
         with self._lock:
-            self._close(seconds)
+            self._use([])
+            if self._sender is not None:
+                self._sender.end(seconds)
 
     def configure(self) -> None:
         """Make the handlers what the configuration says now."""
         with self._lock:
-            self._close(0.0)
+            handlers: list[logging.Handler] = []
             for make in (self._stdout, self._file, self._by_mail):
                 try:
                     handler = make()
@@ -134,17 +145,15 @@ class Destinations:
                     _LOG.warning("A destination of the log cannot be used: %s", error)
                     continue
                 if handler is not None:
-                    self._handlers.append(handler)
-                    self._logger.addHandler(handler)
+                    handlers.append(handler)
+            self._use(handlers)
 
-    def _close(self, seconds: float) -> None:
-        handlers, self._handlers = self._handlers, []
-        for handler in handlers:
-            self._logger.removeHandler(handler)
+    def _use(self, handlers: list[logging.Handler]) -> None:
+        old, self._handlers = self._handlers, handlers
+        # In one step, so that what is logged meanwhile goes to the old ones or to the new ones, and to none twice.
+        self._logger.handlers = [*(one for one in self._logger.handlers if one not in old), *handlers]
+        for handler in old:
             handler.close()
-        mail, self._mail = self._mail, None
-        if mail is not None:
-            mail.end(seconds)
 
     def _stdout(self) -> logging.Handler | None:
         if not self._config[f"{ROOT}.stdout"]:
@@ -161,7 +170,7 @@ class Destinations:
         file = Path(path.replace("{program}", self._program)).expanduser()
         file.parent.mkdir(parents=True, exist_ok=True)
         size, count = self._whole("file_size", 5_000_000), self._whole("file_count", 10)
-        rotating = logging.handlers.RotatingFileHandler(file, maxBytes=size, backupCount=count, encoding="utf-8")
+        rotating = _File(file, maxBytes=size, backupCount=count, encoding="utf-8")
         return _formatted(rotating, level)
 
     def _by_mail(self) -> logging.Handler | None:
@@ -172,10 +181,11 @@ class Destinations:
         sender = self._text("mail_from") or receivers[0]
         subject = self._text("mail_subject") or "NexusCore needs attention"
         mail = LimitedMail(host, sender, receivers, subject, self._whole("mail_per_hour", 20), self._clock)
-        waiting: queue.Queue[logging.LogRecord] = queue.Queue()
-        self._mail = _Sender(waiting, mail)
-        self._mail.start()
-        handler = _Waiting(waiting)
+        if self._sender is None:
+            self._sender = _Sender(queue.Queue(), mail)
+            self._sender.start()
+        self._sender.handlers = (mail,)  # what waits goes there, too
+        handler = _Waiting(self._sender.waiting)
         handler.setLevel(level)
         return handler
 
@@ -200,8 +210,29 @@ def _formatted(handler: logging.Handler, level: int) -> logging.Handler:
     return handler
 
 
+class _File(logging.handlers.RotatingFileHandler):
+    """A rotating file that stays closed behind a line that was under way when it was closed."""
+
+    ended = False
+
+    def close(self) -> None:
+        """Close the file."""
+        self.ended = True
+        super().close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; after the end this opens the file again."""
+        super().emit(record)
+        if self.ended:
+            super().close()
+
+
 class _Sender(logging.handlers.QueueListener):
     """Sends what waits, on a thread of its own."""
+
+    def __init__(self, waiting: queue.Queue[logging.LogRecord], mail: LimitedMail) -> None:
+        super().__init__(waiting, mail)
+        self.waiting = waiting
 
     def end(self, seconds: float) -> None:
         """End when all that waits was sent; wait for that at most `seconds`."""

@@ -6,13 +6,13 @@ Nothing of the application's own logging is touched: no global logger class, no 
 from __future__ import annotations
 
 import logging
-import socket
 import sys
 from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
 
+from NexusCore import identity
 from NexusCore.log.record import SESSION, message_of, traceback_of
 
 Prefix = str | Callable[[], str]
@@ -74,7 +74,7 @@ class JournalHandler(logging.Handler):
     def __init__(self, append: Callable[[bytes], None]) -> None:
         super().__init__()
         self._append = append
-        self._host = socket.gethostname()
+        self._host = identity.host()
 
     def createLock(self) -> None:  # noqa: N802  the standard library's name
         """Do without the handler's lock: the journal has its own."""

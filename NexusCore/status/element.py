@@ -164,6 +164,10 @@ class StatusElement:
             self._report, self._now, self._reporters = report, now, reporters
             self._watched = self._watched or bool(reporters)
 
+    def forked(self) -> None:
+        """Make the lock new; the holder calls this."""
+        self._lock = threading.RLock()
+
     def _fire(self, value: Any, changed: bool) -> None:
         if changed:
             for event, _ in self._changed:

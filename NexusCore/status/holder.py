@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from NexusCore.errors import NoSuchElementException, StatusException
+from NexusCore.forks import renew_in_children
 from NexusCore.status.element import StatusElement, system_now
 from NexusCore.status.element2d import Cell, Status2DElement
 from NexusCore.status.reporters import OnChangeStatusReporter, PeriodicStatusReporter
@@ -48,6 +49,7 @@ class StatusHolder:
         self._elements: dict[str, StatusElement] = {}
         self._reporters: tuple[OnChangeStatusReporter, ...] = ()
         self._lock = threading.Lock()
+        renew_in_children(self)
 
     def __repr__(self) -> str:
         return f"<StatusHolder {self.channel}: {', '.join(map(str, self.get_elements()))}>"
@@ -160,6 +162,12 @@ class StatusHolder:
         """Return all elements."""
         with self._lock:
             return list(self._elements.values())
+
+    def forked(self) -> None:
+        """Make the locks new."""
+        self._lock = threading.Lock()
+        for element in self._elements.values():
+            element.forked()
 
     def _report(self, name: str, value: str | None, ts: int, expires: int | None) -> None:
         try:

@@ -50,6 +50,10 @@ class Dialect(Protocol):
     """The same, passing over rows that another transaction holds."""
     server_time: str
     """SELECT of the server's clock in microseconds since the epoch; empty where it is this machine's own."""
+    by_index: str
+    """What follows a table in FROM so that it is read by one index and no other; a format for the index's name."""
+    size: str
+    """SELECT of the bytes that the table ``:name`` takes, and of those of them that are free to be used again."""
 
     def connect(self, url: DatabaseURL) -> Any:
         """Open a connection in autocommit mode."""
@@ -99,6 +103,13 @@ class SQLite:
     for_update = ""
     skip_locked = ""
     server_time = ""
+    by_index = "INDEXED BY {}"
+    # The whole file: to ask how much of it is one table's reads all of it, if this SQLite was built to tell at all.
+    size = """
+        SELECT page_count * page_size, freelist_count * page_size
+          FROM pragma_page_count, pragma_page_size, pragma_freelist_count
+         WHERE :name <> ''
+    """
 
     def connect(self, url: DatabaseURL) -> sqlite3.Connection:
         """Open the file, which must exist: a mistyped path is an error, not a new database."""
@@ -170,6 +181,12 @@ class MySQL:
     for_update = "FOR UPDATE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
     server_time = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
+    by_index = "FORCE INDEX ({})"
+    size = """
+        SELECT data_length + index_length, data_free
+          FROM information_schema.tables
+         WHERE table_schema = DATABASE() AND table_name = :name
+    """
 
     # Numbers of the server's and the client library's errors: dev.mysql.com/doc/mysql-errors, mariadb.com/kb (1927).
     # 1021, 1030, 1037, 1038, 1041, 1114: the server has no room, which is no fault of the statement.

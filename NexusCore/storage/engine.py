@@ -15,13 +15,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from NexusCore.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable, NoDatabaseFile, SchemaMismatch
 from NexusCore.settings import DatabaseURL
-from NexusCore.storage.dialect import HALF_A_CHARACTER, Dialect, dialect_of
+from NexusCore.storage.dialect import BUSY_SECONDS, HALF_A_CHARACTER, Dialect, dialect_of
 
 SCHEMA_REVISION = "0001"
 """The revision of the tables that this code reads and writes; the newest file in `migrations/versions`."""
@@ -177,6 +177,11 @@ class Database:
 
     @contextmanager
     def _connection(self, *, begin: bool) -> Iterator[Any]:
+        with _gate if self.url.kind == "sqlite" else nullcontext(), self._used(begin=begin) as raw:
+            yield raw
+
+    @contextmanager
+    def _used(self, *, begin: bool) -> Iterator[Any]:
         raw = None
         try:
             raw = self._begun() if begin else self._take()
@@ -279,16 +284,53 @@ class Database:
             raise SchemaMismatch(where=self.url, found=found, needed=SCHEMA_REVISION)
 
 
+class _Gate:
+    """Counts the SQLite connections in use, so that a fork can wait for a moment without any.
+
+    What SQLite itself knows of the locks on a file is copied into the child. Those of a transaction under way would be
+    held there for ever, and no write would succeed.
+    """
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._users = 0
+
+    def __enter__(self) -> None:
+        with self._free:
+            self._users += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._free:
+            self._users -= 1
+            self._free.notify_all()
+
+    def shut(self) -> None:
+        """Close all SQLite connections and keep others from being opened; one that is long in use is not waited for."""
+        self._free.acquire()
+        self._free.wait_for(lambda: not self._users, BUSY_SECONDS)
+        for database in list(_databases):
+            # Without the lock, which another thread may hold: nothing is in use now, and `pop` is one step.
+            while database.url.kind == "sqlite" and database._idle:
+                database._discard(database._idle.pop()[0])
+
+    def open(self) -> None:
+        """Let them be opened again."""
+        self._free.release()
+
+
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
+_gate = _Gate()
 
 
 def _after_fork() -> None:
+    global _gate
+    _gate = _Gate()
     for database in list(_databases):
         database._forked()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=lambda: _gate.shut(), after_in_parent=lambda: _gate.open(), after_in_child=_after_fork)
 
 
 def open_database(url: DatabaseURL | str) -> Database:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import uuid
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import NexusCore
+from NexusCore import identity
 from NexusCore.API import App
 from NexusCore.errors import DatabaseUnreachable, NexusError
 from NexusCore.facility import Instruments, Records, Reservation, Reservations, Session, Sessions, State
@@ -67,7 +67,7 @@ class Builder(Service):
         self._reservations = Reservations(database, self.clock)
         self._records = Records(database, self.clock)
         self._instruments = Instruments(app.get_config())
-        self._owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._owner = f"{identity.host()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._workers: Workers | None = None
         self._set_defaults()
         self._built = self.status.new("records_built", 0)

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from NexusCore import settings as _settings
 from NexusCore.clock import SYSTEM_CLOCK, Clock
@@ -72,6 +72,15 @@ class Case:
         self._contacts: dict[DatabaseURL, Future[Contact]] = {}
         self._configuration: Future[Seen] | None = None
         self._settings: Settings | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Say goodbye to the databases that answered: servers count who does not."""
+        for asked in list(self._contacts.values()):
+            if asked.done() and asked.exception() is None:
+                asked.result().database.close()
 
     @property
     def left(self) -> float:
@@ -166,7 +175,5 @@ def _reach(url: DatabaseURL) -> Contact:
         with database.reading() as reading:
             row = reading.one("SELECT version_num FROM alembic_version")
     except SchemaMissing:
-        if url.kind == "sqlite" and not Path(url.name).exists():
-            raise
         return Contact(database, None)
     return Contact(database, str(row[0]) if row else None)

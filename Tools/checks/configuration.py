@@ -36,6 +36,9 @@ def kept(case: Case) -> Iterator[Outcome]:
     except FileNotFoundError:
         yield ok("No copy of it is kept on this machine yet; the first service makes one.")
         return
+    except OSError as error:
+        yield note(f"The copy that is kept of it, {path}, cannot be looked at: {error.strerror}.")
+        return
     age = span(case.clock.now() - int(found.st_mtime * SECOND))
     content = snapshot.load(path)
     if content is None:

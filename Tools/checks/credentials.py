@@ -95,14 +95,15 @@ def _halves(names: Mapping[str, str]) -> Iterator[Outcome]:
 def _names(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the names of variables that hold credentials, each with where it is set."""
     found = {name: "set in this shell" for name, value in environment.items() if value and _is_ours(name)}
+    path = Path(environment.get("NEXUSCORE_DEFAULTS") or DEFAULTS)
     try:
-        lines = Path(environment.get("NEXUSCORE_DEFAULTS") or DEFAULTS).read_text("utf-8", "replace").splitlines()
+        lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:
         return found
     for line in lines:
         assignment = _ASSIGNMENT.fullmatch(line)
         if assignment and assignment[2].strip() and _is_ours(assignment[1]):
-            found[assignment[1]] = f"set for the services, in {DEFAULTS}"
+            found[assignment[1]] = f"set for the services, in {path}"
     return found
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
-from statistics import median
 
 from NexusCore.clock import SECOND, to_ts
 from NexusCore.errors import (
@@ -16,7 +15,7 @@ from NexusCore.errors import (
     DatabaseRefused,
     DatabaseUnreachable,
     NexusError,
-    SchemaMissing,
+    NoDatabaseFile,
 )
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Transaction
@@ -24,7 +23,7 @@ from NexusCore.storage.engine import SCHEMA_REVISION
 from Tools.checks.case import Case, Contact, NoDatabaseYet
 from Tools.checks.disks import filesystem_of
 from Tools.checks.outcome import Grade, Outcome, note, ok, problem
-from Tools.checks.quantities import bytes_text
+from Tools.checks.quantities import bytes_text, counted
 
 MIGRATE = "python -m NexusCore.storage.migrate"
 SLOW = 0.05
@@ -81,7 +80,6 @@ def _database(case: Case, url: DatabaseURL) -> Iterator[Outcome]:
         yield _answer(url, reading, case.roles(url))
         yield _tables(url, contact)
         yield from _embedded(url, reading) if url.kind == "sqlite" else _server(case, url, reading)
-    contact.database.close()
 
 
 def _out_of_reach(url: DatabaseURL, error: NexusError) -> Outcome:
@@ -94,8 +92,9 @@ def _out_of_reach(url: DatabaseURL, error: NexusError) -> Outcome:
     if isinstance(error, DatabaseDenied):
         remedy = "Check user, password and grants: ./install.sh mysql makes them anew"
         return problem(f"{url} does not let this user in: {error.facts['reason']}.", remedy)
-    if isinstance(error, SchemaMissing):
-        return problem(f"There is no file {url.name}.", f"Is the path right? To make it: {MIGRATE}")
+    if isinstance(error, NoDatabaseFile):
+        sentence, remedy = f"There is no database {url.name}.", f"Is the path right? To make a new one: {MIGRATE}"
+        return Outcome(Grade.PROBLEM, sentence, remedy, unreachable=True)
     return Outcome(Grade.PROBLEM, str(error), unreachable=error.exit_code == EXIT_UNREACHABLE)
 
 
@@ -113,10 +112,12 @@ def _answer(url: DatabaseURL, reading: Transaction, roles: list[str]) -> Outcome
     sql = "SELECT sqlite_version()" if url.kind == "sqlite" else "SELECT VERSION()"
     row = reading.one(sql)
     version = str(row[0]) if row else "?"
+    # The shortest: the others may have waited for this process itself, which does several things at once.
+    quickest = min(times)
     kind = "SQLite" if url.kind == "sqlite" else "MariaDB" if "mariadb" in version.lower() else "MySQL"
     use = f"{', '.join(roles[:-1])} and {roles[-1]}" if len(roles) > 1 else roles[0]
-    sentence = f"{url} answers in {median(times) * 1000:.1f} ms ({kind} {version.partition('-')[0]}): {use}."
-    if median(times) > SLOW:
+    sentence = f"{url} answers in {quickest * 1000:.1f} ms ({kind} {version.partition('-')[0]}): {use}."
+    if quickest > SLOW:
         return note(sentence, "Every step of every tool waits for that: is the way to the server slow, or the server?")
     return ok(sentence)
 
@@ -171,8 +172,9 @@ def _server(case: Case, url: DatabaseURL, reading: Transaction) -> Iterator[Outc
         )
     foreign = [str(name) for (name,) in reading.all(_FOREIGN_TABLES)]
     if foreign:
+        some = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
         yield problem(
-            f"{len(foreign)} tables of {url} do not keep all letters (not utf8mb4): {', '.join(foreign[:3])}...",
+            f"{counted(len(foreign), 'table')} of {url} cannot keep all letters (not utf8mb4): {some}.",
             f"For each: ALTER TABLE {foreign[0]} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
         )
     if packet >= ENOUGH_PACKET and not foreign and not read_only:

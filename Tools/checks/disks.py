@@ -97,7 +97,7 @@ def _configured(case: Case, settings: Settings) -> Iterator[tuple[str, Path]]:
     except NexusError:
         return
     records = config["Services.Builder.records_path"]
-    if records or (settings.home / "records").exists():
+    if records or os.path.exists(settings.home / "records"):  # noqa: PTH110  closed folders are no error here
         yield "records", Path(str(records)).expanduser().absolute() if records else settings.home / "records"
     wanted = [name.strip() for name in str(config["Services.Uploader.destinations"] or "").split(",")]
     target = config["Services.Uploader.directory.path"]
@@ -106,19 +106,20 @@ def _configured(case: Case, settings: Settings) -> Iterator[tuple[str, Path]]:
 
 
 def _look(what: str, path: Path) -> Outcome:
-    place = path
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    where = f"{path} ({what})"
+    place, where = path, f"{path} ({what})"
     try:
+        while not place.exists() and place != place.parent:
+            place = place.parent
         room = room_of(place)
     except OSError as error:
         return problem(f"{where} cannot be looked at: {error.strerror}.")
+    if not place.is_dir():
+        return problem(f"{where} cannot be a folder: {place} is a file.", "Move the file, or name another folder.")
     share = f"{bytes_text(room.free)} of {bytes_text(room.total)}"
     if room.free < LEAST_FREE or room.inodes == 0:
         full = f"only {share} are left" if room.inodes != 0 else "no more files can be made"
         return problem(f"The disk of {where} is full: {full}.", f"To see what takes it: du -xh {place} | sort -h")
-    if place.exists() and not os.access(place, os.W_OK | os.X_OK):
+    if not os.access(place, os.W_OK | os.X_OK):
         return note(f"This user may not write in {where}.", "Programs of this user then keep no journal there.")
     if is_nearly_full(room):
         return note(f"The disk of {where} is nearly full: {share} are left.", "Make room before it is.")

@@ -48,6 +48,16 @@ def problem(sentence: str, remedy: str | None = None) -> Outcome:
     return Outcome(Grade.PROBLEM, sentence, remedy)
 
 
+def described(group: str, outcome: Outcome) -> dict[str, object]:
+    """Return an outcome as the fields of a JSON object."""
+    return {
+        "group": group,
+        "grade": outcome.grade.value,
+        "sentence": outcome.sentence,
+        "remedy": outcome.remedy,
+    }
+
+
 class Check(NamedTuple):
     """Something to look at."""
 

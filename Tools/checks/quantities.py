@@ -7,6 +7,8 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 def bytes_text(count: float) -> str:
     """Return a number of bytes: ``1.3 GiB``."""
+    if count == 1:
+        return "1 byte"
     unit = 0
     while count >= 1024 and unit < len(_UNITS) - 1:
         count /= 1024

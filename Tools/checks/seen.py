@@ -11,7 +11,6 @@ from NexusCore.config.named import NamedConfiguration
 from NexusCore.config.parameter import ConfigParameter, Value
 from NexusCore.config.store import DEFAULT, Change, ConfigStore
 from NexusCore.config.tree import Tree
-from NexusCore.delivery.inspection import fingerprint
 from NexusCore.errors import ConfigException
 from NexusCore.settings import Settings
 from Tools.checks.case import NotLookedAt
@@ -80,7 +79,7 @@ def read(case: Case) -> Seen:
 
 def snapshot_file(settings: Settings) -> Path:
     """Return the file in which programs keep the configuration they saw last."""
-    return settings.home / "snapshot" / f"config-{fingerprint(settings.config)}"
+    return settings.home / "snapshot" / f"config-{settings.config.fingerprint}"
 
 
 def _chosen(changes: Iterable[Change]) -> str:

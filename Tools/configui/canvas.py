@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import curses
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterable, Iterator
@@ -89,6 +90,8 @@ class Canvas:
         self._cursor = (0, 0)
         self._typing = False
         window.timeout(int(TICK * 1000))
+        self._poll = select.poll()
+        self._poll.register(sys.stdin.fileno(), 0)  # a hang-up is told without asking
 
     @property
     def size(self) -> tuple[int, int]:
@@ -140,6 +143,8 @@ class Canvas:
         try:
             key = self.window.get_wch()
         except curses.error:
+            if self._poll.poll(0):  # nobody is there any more; curses would say "no key" for ever, and at once
+                raise SystemExit(128 + signal.SIGHUP) from None
             return None
         if key == ESCAPE:
             return self._sequence()

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Abandoned(NexusError):
-    """The database has not answered, and nobody waits for it any longer: whether it did this is not known."""
+    """It is not known whether the database did this: it has not answered so far."""
 
     exit_code = EXIT_UNREACHABLE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import curses
+from collections.abc import Sequence
 
 from NexusCore.config.named import NamedConfiguration
 from NexusCore.config.parameter import ConfigParameter
@@ -70,7 +71,9 @@ class EntryItem(LiveItem):
     def __init__(self, entry: Entry) -> None:
         super().__init__(str(entry.revision))
         self.entry = entry
-        self.value = "removed" if entry.action == REMOVE else plain(entry.new_value or "") or "''"
+        self.value = "" if entry.new_value is None else plain(entry.new_value) or "''"
+        if entry.action == REMOVE:
+            self.value = "removed"
 
     def line(self) -> Line:
         """Return how it looks in the list."""
@@ -105,27 +108,30 @@ class HistoryMenu(ReadingMenu):
         The configuration, from its root.
     node
         The parameter.
+    entries
+        What happened so far.
     """
 
-    nothing = "Nothing has happened to it yet."
-
-    def __init__(self, parent: LiveMenu, config: NamedConfiguration, node: ConfigParameter) -> None:
+    def __init__(
+        self, parent: LiveMenu, config: NamedConfiguration, node: ConfigParameter, entries: Sequence[Entry]
+    ) -> None:
         super().__init__(f"History of {node.path}", parent)
         self._config = config
         self._node = node
-        self._revision = -1
+        self._fill(entries)
 
     def take_over(self) -> None:
-        """Bring the history up to date; the cursor stays on its entry."""
+        """Bring the history up to date; the cursor stays on its entry, or on the newest."""
         if self._revision == self._node.revision:
             return
-        self._revision = self._node.revision
         try:
-            entries = self.wait_for(lambda: self._config.history(self._node.path))
+            self._fill(self.wait_for(lambda: self._config.history(self._node.path)))
         except NexusError as error:
             self.refuse(error)
-            return
-        further = max(0, len(entries) - len(self.items)) if self.current_option else 0
+
+    def _fill(self, entries: Sequence[Entry]) -> None:
+        self._revision = entries[0].revision if entries else 0
+        further = len(entries) - len(self.items) if self.current_option else 0
         self.fill([EntryItem(entry) for entry in entries], self.current_option + further)
 
 

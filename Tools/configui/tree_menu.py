@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from NexusCore.config.named import NamedConfiguration
 from NexusCore.config.parameter import FOLDER, ConfigParameter
+from NexusCore.errors import NexusError
 from Tools.configui import cells, describing
 from Tools.configui.canvas import ESCAPE, Canvas, Line
 from Tools.configui.cells import plain
@@ -29,6 +30,8 @@ class TreeItem(LiveItem):
     ----------
     row
         Its line of the outline; of depth -1 if it stands alone, with its whole path, as in the result of a search.
+    tree
+        The menu that it is in.
     """
 
     def __init__(self, row: Row, tree: TreeMenu) -> None:
@@ -251,9 +254,12 @@ class TreeMenu(LiveMenu):
         if not node.revision:
             self.say("This folder has no history of its own; the parameters in it have.")
             return
-        history = HistoryMenu(self, self.config, node)
-        history.take_over()
-        history.show()
+        try:
+            entries = self.wait_for(lambda: self.config.history(node.path))
+        except NexusError as error:
+            self.refuse(error)
+            return
+        HistoryMenu(self, self.config, node, entries).show()
         self.take_over()
 
     def show_help(self, _: int = 0) -> None:

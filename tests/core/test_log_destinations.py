@@ -114,6 +114,29 @@ class TestAFile:
         assert files == ["n.log", "n.log.1", "n.log.2"]
         assert all(path.stat().st_size <= 10_000 for path in tmp_path.glob("n.log*"))
 
+    def test_no_line_is_missed_or_doubled_while_settings_change(
+        self, app: App, cfg: NamedConfiguration, tmp_path: Path
+    ) -> None:
+        cfg["file"] = str(tmp_path / "n.log")
+        follow(app)
+        done = threading.Event()
+
+        def change() -> None:
+            for number in range(30):
+                cfg["file_count"] = number
+                follow(app)
+            done.set()
+
+        changing = threading.Thread(target=change)
+        changing.start()
+        log, count = app.get_log("MyModule"), 0
+        while not done.is_set():
+            log.info("%d.", count)
+            count += 1
+        changing.join()
+        lines = [LINE.fullmatch(line) for line in (tmp_path / "n.log").read_text("utf-8").splitlines()]
+        assert [line and line[2] for line in lines] == [f"{number}." for number in range(count)]
+
     def test_one_that_cannot_be_made_stops_no_other(
         self, app: App, cfg: NamedConfiguration, tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -144,7 +167,7 @@ class TestAFile:
             group["Log.mail_to"] = WHO
             group[f"Log.{name}"] = value
         follow(app)
-        kinds = {"file": "RotatingFileHandler", "stdo": "StreamHandler", "mail": "_Waiting"}
+        kinds = {"file": "_File", "stdo": "StreamHandler", "mail": "_Waiting"}
         assert set(handlers(app)) == {"JournalHandler", *kinds.values()} - {kinds[name[:4]]}
         app.shutdown(LIMIT)
         assert any("cannot be used" in one for one in messages(database_url, "NexusCore.log"))

@@ -155,7 +155,12 @@ class TestValues:
 
     def test_counting_by_several_threads(self, status: StatusHolder) -> None:
         status["n"] = 0
-        threads = [threading.Thread(target=lambda: [status["n"].inc() for _ in range(2000)]) for _ in range(4)]
+
+        def count() -> None:
+            for _ in range(2000):
+                status["n"].inc()
+
+        threads = [threading.Thread(target=count) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -321,7 +326,12 @@ class TestEvents:
         event, seen = threading.Event(), threading.Event()
         status["state"] = "busy"
         status["state"].add_event_on_value("idle", event)
-        waiting = threading.Thread(target=lambda: event.wait(LIMIT) and seen.set())
+
+        def wait() -> None:
+            if event.wait(LIMIT):
+                seen.set()
+
+        waiting = threading.Thread(target=wait)
         waiting.start()
         status["state"] = "idle"
         waiting.join(LIMIT)

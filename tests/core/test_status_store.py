@@ -79,11 +79,11 @@ class TestWhatIsStored:
         """003-46: whole, as JSON."""
         status = app.get_status("Grids")
         status.new2d("implicit", (2, 1))
-        status.new2d("tiles", (3, 2), initial_value=0)
-        status["tiles"].set_value((2, 1), 255)  # type: ignore[call-arg]
-        status["tiles"].set_value([[1, 1, 1], [1, 1, 1]])
-        status["tiles"].set_value([[1, 1, 1], [1, 1, 1]])
-        status["tiles"].set_value((0, 0), 2, timestamp=1)  # type: ignore[call-arg]
+        tiles = status.new2d("tiles", (3, 2), initial_value=0)
+        tiles.set_value((2, 1), 255)
+        tiles.set_value([[1, 1, 1], [1, 1, 1]])
+        tiles.set_value([[1, 1, 1], [1, 1, 1]])
+        tiles.set_value((0, 0), 2, timestamp=1)
         app.shutdown(LIMIT)
         found = [(name, json.loads(value), ts) for name, value, ts, _ in rows(database_url, _SAMPLES)]
         assert [(name, value) for name, value, _ in found] == [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import LIMIT, adopt, ended, line_of, messages, rows, run, samples, start
+from tests.processes import adopt, ended, line_of, messages, rows, run, samples, start
 
 NUTSHELL = """
 import NexusCore
@@ -119,9 +119,9 @@ assert threading.active_count() == 1, threading.enumerate()
         assert run(program, main=database_url, home=tmp_path) == "Report(delivered=2, left=0, dropped=0)\n"
 
     def test_without_any_use(self, sqlite_url: str, tmp_path: Path) -> None:
-        printed = run("from NexusCore import API; print(API.shutdown())", main=sqlite_url, home=tmp_path / "home")
+        printed = run("from NexusCore import API; print(API.shutdown())", main=sqlite_url, home=tmp_path / "none")
         assert printed == "Report(delivered=0, left=0, dropped=0)\n"
-        assert not (tmp_path / "home").exists()
+        assert not (tmp_path / "none").exists()
 
     @pytest.mark.parametrize("end", ["pass", "sys.exit(0)", "raise SystemExit", "threading.Event().wait(0.2)"])
     def test_without_shutdown(self, database_url: str, tmp_path: Path, end: str) -> None:
@@ -162,18 +162,39 @@ print(report.delivered, report.left >= 1, report.dropped)
 import signal
 from NexusCore import API
 log = API.get_log("M")
+log.info("begins")
 signal.signal(signal.SIGTERM, lambda *_: API.shutdown(5))
 print("ready", flush=True)
 while not API.api_stop_event.isSet():
-    log.info("working")
     API.api_stop_event.wait(20)
 """
         process = start(program, main=database_url, home=tmp_path)
         line_of(process)
         process.send_signal(signal.SIGTERM)
         ended(process)
-        adopt(database_url, tmp_path)
-        assert messages(database_url, "M") == ["working"]
+        assert messages(database_url, "M") == ["begins"]
+
+    def test_on_a_signal_in_the_middle_of_a_log_call(self, sqlite_url: str, tmp_path: Path) -> None:
+        """Its handler may log, and end everything: nothing locks up, and nothing is lost."""
+        program = """
+import os, signal
+from NexusCore import API
+from NexusCore.delivery import journal
+log, real = API.get_log("M"), journal.lock_file
+def ended(number, frame):
+    log.info("from the handler")
+    API.shutdown(5)
+def with_a_signal(fd):
+    journal.lock_file = real
+    os.kill(os.getpid(), signal.SIGTERM)
+    return real(fd)
+signal.signal(signal.SIGTERM, ended)
+journal.lock_file = with_a_signal
+log.info("interrupted")
+"""
+        run(program, main=sqlite_url, home=tmp_path)
+        adopt(sqlite_url, tmp_path)
+        assert sorted(messages(sqlite_url, "M")) == ["from the handler", "interrupted"]
 
 
 class TestStartingAnew:
@@ -217,4 +238,3 @@ class TestTheEmbeddedDatabase:
         program = "import os; del os.environ['NEXUSCORE_DATABASE']\n" + NUTSHELL
         run(program, main="sqlite:////nowhere", home=tmp_path / "home")
         assert messages(f"sqlite:///{tmp_path}/home/nexus.db", "MyModule") == ["My module version None starting"]
-        assert LIMIT

@@ -399,10 +399,10 @@ class TestCallbacks:
 
     def test_neighbours_do_not_count(self, cfg: NamedConfiguration) -> None:
         seen: list[str] = []
-        cfg.add_callback("A.b", lambda parameter: seen.append(parameter.path))
-        cfg["A.bc"], cfg["A.b.c"], cfg["A"], cfg["A.b"] = 1, 2, 3, 4
+        cfg.add_callback(["A.b", "A.F"], lambda parameter: seen.append(parameter.path))
+        cfg["A.bc"], cfg["A.FG.h"], cfg["A.F.g"], cfg["AA.b"], cfg["A.b"] = 1, 2, 3, 4, 5
         eventually(lambda: len(seen) == 2)
-        assert seen == ["A.b.c", "A.b"]
+        assert seen == ["A.F.g", "A.b"]
 
 
 class TestTheWatcherSurvives:

@@ -59,8 +59,7 @@ class Emulated:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(LIMIT)
-        os.close(self._master)
-        os.close(self._terminal)
+        self.hang_up()
 
     # -- what is seen ------------------------------------------------------------------------------------------------
 
@@ -81,6 +80,11 @@ class Emulated:
         return ""
 
     @property
+    def colours(self) -> set[str]:
+        """The colours that letters have."""
+        return {self.screen.buffer[y][x].fg for y in range(self.screen.lines) for x in range(self.screen.columns)}
+
+    @property
     def is_restored(self) -> bool:
         """Whether the terminal is as it was, with a cursor."""
         return termios.tcgetattr(self._terminal) == self._before and not self.screen.cursor.hidden
@@ -97,6 +101,10 @@ class Emulated:
 
     def until_gone(self, pattern: str) -> None:
         self._wait(lambda: re.search(pattern, self.text, re.MULTILINE) is None, f"no {pattern!r}")
+
+    def until_said(self, sentence: str) -> None:
+        """Wait until the screen shows what matches, on however many lines."""
+        self._wait(lambda: re.search(sentence, " ".join(self.text.split())) is not None, repr(sentence))
 
     def until_chosen(self, pattern: str) -> None:
         self.until("", chosen=pattern)
@@ -117,6 +125,13 @@ class Emulated:
         """Change the window's size; the kernel sends the program SIGWINCH."""
         self.screen.resize(rows, columns)
         self._set_size(rows, columns)
+
+    def hang_up(self) -> None:
+        """Close the window."""
+        for descriptor in (self._master, self._terminal):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._master = self._terminal = -1
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

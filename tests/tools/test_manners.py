@@ -29,7 +29,7 @@ from tests.tools.programs import (
     run_command,
 )
 
-TOOLS = ("ConfigTool", "SessionTool", "TailLog", "TailStatus")
+TOOLS = ("ConfigTool", "ConfigUI", "Doctor", "SessionTool", "TailLog", "TailStatus")
 READS = (("ConfigTool", "list"), ("TailLog",), ("TailStatus",), ("SessionTool", "list"))
 
 

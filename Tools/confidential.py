@@ -18,6 +18,8 @@ Row = tuple[str, str | None, str | None]
 """Path, value and limits of a parameter."""
 SHORTEST = 4
 """Letters that the value of a variable must have to be masked everywhere: others are switches rather than secrets."""
+LONG_ENOUGH = 8
+"""Letters that the part of a calendar's address behind the host must have to be masked by itself."""
 CALENDAR = ".api_url"
 """End of the paths of calendars' addresses: who has such an address can read the calendar."""
 
@@ -89,7 +91,9 @@ def _stored(case: Case) -> list[Row] | None:
 
 def _of_parameters(rows: Iterable[Row]) -> Iterator[str]:
     for path, value, limits in rows:
-        secret = Limits.from_json(limits).secret or SECRET_NAME.search(path.rpartition(".")[2])
-        calendar = path.endswith(CALENDAR) and "://" in (value or "")
-        if value and (secret or calendar):
+        if value and (Limits.from_json(limits).secret or SECRET_NAME.search(path.rpartition(".")[2])):
             yield value
+        elif value and path.endswith(CALENDAR) and "://" in value:
+            address = value.partition("?")[0]
+            place = address.partition("://")[2].partition("/")[2]
+            yield from (value, address, *((place,) if len(place) >= LONG_ENOUGH else ()))

@@ -1,0 +1,133 @@
+"""What stands where a group of changes is to be made, and whether a place is free.
+
+A path is either a parameter's or a folder's: where a folder holds something there is no parameter, and nothing stands
+below one. Whoever changes the configuration holds the lock on the revision counter meanwhile, so what is read here
+stays true until the transaction ends.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from NexusCore.config.parameter import FOLDER, Value
+from NexusCore.errors import ValueRefused
+from NexusCore.storage import Transaction
+
+Stored = tuple[str | None, str, str | None, str | None]
+"""Value, datatype, comment and limits, as stored."""
+Row = tuple[int, Stored]
+"""Revision of a parameter, and what is stored of it."""
+
+FEW = 50
+"""Changes up to which only their surroundings are read; for more, the whole version is, in one statement."""
+AT_ONCE = 500
+"""Paths in one statement that deletes."""
+
+_VERSION = """
+    SELECT path, revision, value, datatype, comment, limits FROM config_parameter WHERE version_id = :version
+"""
+_COLUMNS = ("version_id", "path", "name", "value", "datatype", "comment", "limits", "last_modified", "revision")
+
+
+class Ground:
+    """The parameters of a version that some paths have to do with: those at them, above and below them.
+
+    Read in one statement; kept as the changes leave it, and written back by `write`.
+
+    Parameters
+    ----------
+    transaction
+        It holds the lock on the revision counter.
+    version_id
+        The version.
+    paths
+        What is going to be changed.
+    """
+
+    def __init__(self, transaction: Transaction, version_id: int, paths: Iterable[str]) -> None:
+        self._transaction = transaction
+        self._version_id = version_id
+        condition, values = _around(set(paths))
+        rows = transaction.all(f"{_VERSION} {condition}", version=version_id, **values)
+        self._rows: dict[str, Row] = {path: (int(revision), tuple(stored)) for path, revision, *stored in rows}
+        self._before = frozenset(self._rows)
+        self._contents = Counter(folder for path in self._rows for folder in _above(path))
+        """How much each folder holds, however deep."""
+        self._changed: dict[str, None] = {}
+
+    def at(self, path: str) -> Row | None:
+        """Return what is stored at a path, or None."""
+        return self._rows.get(path)
+
+    def check(self, path: str, value: Value, datatype: str) -> None:
+        """Raise `ValueRefused` if nothing of that datatype can stand at a path."""
+        row = self._rows.get(path)
+        if datatype != FOLDER and self._contents[path] and (row is None or row[1][1] == FOLDER):
+            raise ValueRefused(path=path, value=repr(value), reason="it is a folder, without a value")
+        if row is not None:
+            return
+        for folder in _above(path):
+            above = self._rows.get(folder)
+            if above is not None and above[1][1] != FOLDER:
+                reason = f"'{folder}' is a parameter, so there can be nothing below it"
+                raise ValueRefused(path=path, value=repr(value), reason=reason)
+
+    def put(self, path: str, revision: int, stored: Stored) -> None:
+        """Have a parameter stored."""
+        if path not in self._rows:
+            self._contents.update(_above(path))
+        self._rows[path] = (revision, stored)
+        self._changed[path] = None
+
+    def remove(self, path: str) -> None:
+        """Have a parameter removed."""
+        del self._rows[path]
+        self._contents.subtract(_above(path))
+        self._changed[path] = None
+
+    def write(self, now: int) -> None:
+        """Store what has changed, in few statements."""
+        gone = [path for path in self._changed if path not in self._rows and path in self._before]
+        for first in range(0, len(gone), AT_ONCE):
+            condition, values = _one_of(gone[first : first + AT_ONCE])
+            self._transaction.run(
+                f"DELETE FROM config_parameter WHERE version_id = :version AND {condition}",  # noqa: S608  placeholders
+                version=self._version_id,
+                **values,
+            )
+        put = [(path, *self._rows[path]) for path in self._changed if path in self._rows]
+        self._transaction.upsert(
+            "config_parameter",
+            _COLUMNS,
+            ("version_id", "path"),
+            [
+                (self._version_id, path, path.rpartition(".")[2], *stored, now, revision)
+                for path, revision, stored in put
+            ],
+        )
+
+
+def _around(paths: set[str]) -> tuple[str, dict[str, str]]:
+    """Return the condition that holds for what is at, above and below paths; none where there are many."""
+    if len(paths) > FEW:
+        return "", {}
+    condition, values = _one_of(sorted(paths.union(*map(_above, paths))))
+    ranges = []
+    for number, path in enumerate(sorted(paths)):
+        # Everything below "a.b" begins with "a.b." and so comes before "a.b/", in the order of both databases.
+        ranges.append(f"path > :from_{number} AND path < :to_{number}")
+        values.update({f"from_{number}": f"{path}.", f"to_{number}": f"{path}/"})
+    return f"AND ({' OR '.join([condition, *ranges])})", values
+
+
+def _one_of(paths: Iterable[str]) -> tuple[str, dict[str, str]]:
+    values = {f"path_{number}": path for number, path in enumerate(paths)}
+    return f"path IN ({', '.join(f':{name}' for name in values)})", values
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield the folders that a path is in, the nearest last."""
+    for end, letter in enumerate(path):
+        if letter == ".":
+            yield path[:end]

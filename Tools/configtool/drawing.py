@@ -1,0 +1,98 @@
+"""A folder of the configuration, drawn as a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from NexusCore.config.parameter import FOLDER
+from NexusCore.config.store import Change
+from Tools.parameters import on_a_line
+from Tools.terminal import Screen, cut, one_line
+
+LINES = ("├── ", "└── ", "│   ", "    ")
+PLAIN_LINES = ("|-- ", "`-- ", "|   ", "    ")
+"""For an output that has no other letters than those of ASCII."""
+LEAST_COMMENT = 12
+"""Columns below which a comment is left out."""
+
+
+@dataclass(slots=True)
+class Node:
+    """A parameter or folder and what is below it."""
+
+    name: str
+    change: Change | None = None
+    children: dict[str, Node] = field(default_factory=dict)
+
+    def size(self) -> int:
+        """Return how many parameters there are below."""
+        return sum(child.size() if child.children else not _is_folder(child) for child in self.children.values())
+
+
+def drawn(found: Sequence[Change], root: str, depth: int | None, screen: Screen) -> Iterator[str]:
+    """Yield the lines of a tree.
+
+    Parameters
+    ----------
+    found
+        The parameters, in order.
+    root
+        Path of the folder that they are in; empty for all there is.
+    depth
+        How many levels to draw; None for all.
+    screen
+        Where it is going to be shown.
+    """
+    top = Node(root or ".")
+    if len(found) == 1 and found[0].path == root:
+        top.change = found[0]
+    for one in found:
+        node = top
+        for name in one.path[len(root) :].lstrip(".").split(".") if one.path != root else ():
+            node = node.children.setdefault(name, Node(name))
+        node.change = one
+    yield from _lines(top, "", "", depth, screen, _strokes(screen))
+
+
+def _lines(
+    node: Node, before: str, below: str, depth: int | None, screen: Screen, strokes: Sequence[str]
+) -> Iterator[str]:
+    yield _line(node, before, screen, closed=depth == 0)
+    if depth == 0:
+        return
+    fork, end, through, nothing = strokes
+    names = list(node.children)
+    for name, child in node.children.items():
+        last = name == names[-1]
+        further = None if depth is None else depth - 1
+        corner, side = (end, nothing) if last else (fork, through)
+        yield from _lines(child, below + corner, below + side, further, screen, strokes)
+
+
+def _line(node: Node, before: str, screen: Screen, *, closed: bool) -> str:
+    name = one_line(node.name)
+    if node.children or _is_folder(node):
+        size = node.size() if closed and node.children else 0
+        count = f"  ({size} parameter{'s' if size != 1 else ''})" if size else ""
+        return f"{screen.paint(before, 'dim')}{screen.paint(name, 'bold')}{screen.paint(count, 'dim')}"
+    value = on_a_line(node.change)
+    comment = one_line(node.change.comment or "") if node.change is not None else ""
+    if screen.columns is not None:
+        value = cut(value, max(1, screen.columns - len(f"{before}{name} = ")))
+        room = screen.columns - len(f"{before}{name} = {value}  # ")
+        comment = cut(comment, room) if room >= LEAST_COMMENT else ""
+    remark = screen.paint(f"  # {comment}", "green") if comment else ""
+    return f"{screen.paint(before, 'dim')}{name} = {screen.paint(value, 'cyan')}{remark}"
+
+
+def _is_folder(node: Node) -> bool:
+    return node.change is None or node.change.datatype == FOLDER
+
+
+def _strokes(screen: Screen) -> Sequence[str]:
+    try:
+        "".join(LINES).encode(getattr(screen.out, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return PLAIN_LINES
+    return LINES

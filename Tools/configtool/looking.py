@@ -1,0 +1,140 @@
+"""Commands that show parameters and what happened to them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+from NexusCore.config.store import Change, Entry
+from NexusCore.errors import EXIT_FAILURE, EXIT_OK
+from Tools.arguments import WrongUse, did_you_mean
+from Tools.configtool import drawing
+from Tools.configuration import Configuration, open_configuration
+from Tools.moments import local, rfc3339
+from Tools.parameters import described, lines, shown
+from Tools.terminal import Screen
+
+
+def get(arguments: Namespace, screen: Screen) -> int:
+    """Show the value of a parameter, and nothing else."""
+    configuration = open_configuration(arguments.version)
+    found = configuration.get(arguments.path)
+    if arguments.json:
+        screen.show_json(**described(found, configuration.version))
+    else:
+        screen.show(shown(found))
+    return EXIT_OK
+
+
+def list_(arguments: Namespace, screen: Screen) -> int:
+    """Show a folder, or everything."""
+    configuration = open_configuration(arguments.version)
+    return _show_all(_below(arguments, configuration), configuration, arguments, screen)
+
+
+def tree(arguments: Namespace, screen: Screen) -> int:
+    """Show a folder, or everything, as a tree."""
+    configuration = open_configuration(arguments.version)
+    found = _below(arguments, configuration)
+    if arguments.json:
+        return _show_all(found, configuration, arguments, screen)
+    for line in drawing.drawn(found, (arguments.path or "").rstrip("."), arguments.depth, screen):
+        screen.show(line)
+    return EXIT_OK
+
+
+def look(arguments: Namespace, screen: Screen) -> int:
+    """Show the parameter or folder of a name, or else every parameter with the word in its path (003-30)."""
+    word = arguments.words[0].rstrip(".")
+    if len(arguments.words) > 1:
+        mistake = f"There is no command '{word}'.{did_you_mean(word, arguments.commands)}"
+        if arguments.words[1].startswith("="):
+            mistake = f"Write it without blanks: {word}=VALUE."
+        raise WrongUse(mistake=mistake, tool=screen.name)
+    configuration = open_configuration(arguments.version)
+    everything = configuration.everything()
+    found = configuration.below(word) or [one for path, one in everything.items() if word.lower() in path.lower()]
+    if not found:
+        hint = did_you_mean(word, [*arguments.commands, *everything])
+        screen.fail(f"'{word}' is no command, and no parameter's path contains it.{hint}")
+        return EXIT_FAILURE
+    return _show_all(found, configuration, arguments, screen)
+
+
+def search(arguments: Namespace, screen: Screen) -> int:
+    """Show every parameter with a text in its path, value or comment."""
+    configuration = open_configuration(arguments.version)
+    text = arguments.text.lower()
+    found = [
+        one
+        for one in configuration.everything().values()
+        if any(text in place.lower() for place in (one.path, shown(one), one.comment or ""))
+    ]
+    if not found:
+        screen.fail(f"Nothing in version '{configuration.version}' contains '{arguments.text}'.")
+        return EXIT_FAILURE
+    return _show_all(found, configuration, arguments, screen)
+
+
+def versions(arguments: Namespace, screen: Screen) -> int:
+    """Show the versions of the configuration."""
+    configuration = open_configuration()
+    for name in configuration.store.versions():
+        used = name == configuration.version
+        if arguments.json:
+            screen.show_json(version=name, used=used)
+        else:
+            screen.show(name + screen.note("   used where none is named" if used else ""))
+    return EXIT_OK
+
+
+def history(arguments: Namespace, screen: Screen) -> int:
+    """Show what happened to a parameter, newest first."""
+    configuration = open_configuration(arguments.version)
+    entries = configuration.store.history(configuration.version_id, arguments.path)[: arguments.lines]
+    if not entries:
+        configuration.get(arguments.path)
+    if arguments.json:
+        for one in entries:
+            screen.show_json(**of_entry(one))
+        return EXIT_OK
+    rows = [
+        (
+            str(one.revision),
+            local(one.ts),
+            f"{one.who}@{one.host}" if one.host else one.who,
+            one.tool,
+            "removed" if one.action == "remove" else one.new_value or "",
+            one.why or "",
+        )
+        for one in entries
+    ]
+    screen.table(("revision", "when", "who", "with", "value", "why"), rows, {"removed": "red"})
+    return EXIT_OK
+
+
+def of_entry(one: Entry) -> dict[str, object]:
+    """Return a line of the history as the fields of a JSON object."""
+    return {
+        "path": one.path, "version": one.version, "revision": one.revision, "time": rfc3339(one.ts),
+        "action": one.action, "old": one.old_value, "new": one.new_value, "datatype": one.datatype,
+        "comment": one.comment, "who": one.who, "host": one.host, "tool": one.tool, "why": one.why,
+    }  # fmt: skip
+
+
+def _below(arguments: Namespace, configuration: Configuration) -> list[Change]:
+    path = (arguments.path or "").rstrip(".")
+    found = configuration.below(path)
+    if not found and path:
+        raise configuration.missing(path)
+    return found
+
+
+def _show_all(found: Sequence[Change], configuration: Configuration, arguments: Namespace, screen: Screen) -> int:
+    if arguments.json:
+        for one in found:
+            screen.show_json(**described(one, configuration.version))
+    else:
+        for line in lines(found, screen):
+            screen.show(line)
+    return EXIT_OK

@@ -1,0 +1,73 @@
+"""Commands that add, copy and delete versions of the configuration."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+
+from NexusCore.config.past import state_at, version_at
+from NexusCore.errors import EXIT_OK
+from Tools.changes import Telling
+from Tools.configuration import open_configuration, origin
+from Tools.terminal import Screen
+
+_THEN = re.compile(r"(.+)@(\d+)")
+
+
+def add_version(arguments: Namespace, screen: Screen) -> int:
+    """Add a version without parameters."""
+    configuration = open_configuration(rehearse=arguments.dry_run)
+    configuration.store.add_version(arguments.name)
+    telling = Telling(arguments.name, {}, arguments, screen)
+    _tell(f"Version '{arguments.name}' added, empty.", arguments.name, arguments, screen)
+    telling.end([], ["delete", "version", arguments.name])
+    return EXIT_OK
+
+
+def copy(arguments: Namespace, screen: Screen) -> int:
+    """Copy all parameters of a version into another, which is added if it isn't there (003-25)."""
+    configuration = open_configuration(rehearse=arguments.dry_run)
+    store, target, why = configuration.store, arguments.target, origin(arguments.reason)
+    there = target in store.versions()
+    before = {one.path: one for one in store.load(store.version_id(target))} if there else {}
+    then = _THEN.fullmatch(arguments.source)
+    if then is None or arguments.source in store.versions():
+        revisions = store.copy(arguments.source, target, arguments.overwrite, why)
+    else:
+        revision = int(then[2])
+        found = list(state_at(store, version_at(store, then[1], revision), revision).values())
+        revisions = store.fill(target, lambda _: found, arguments.source, arguments.overwrite, why)
+    made = configuration.made(revisions)
+    telling = Telling(target, before, arguments, screen)
+    for one in made:
+        # What is new is what the source has, and there may be thousands: a rehearsal tells each, the rest are counted.
+        if one.path in before or arguments.dry_run or arguments.json:
+            telling.change(one)
+    new = sum(one.path not in before for one in made)
+    text = f"Version '{target}' has all that '{arguments.source}' has: {new} parameters new, {len(made) - new} replaced."
+    _tell(text, target, arguments, screen)
+    undo = ["-v", target, "rollback", str(made[0].revision - 1)] if there and made else []
+    telling.end(made, undo if there else ["delete", "version", target])
+    return EXIT_OK
+
+
+def delete(arguments: Namespace, screen: Screen) -> int:
+    """Delete a version with all its parameters; its past is kept, so that it can come back."""
+    configuration = open_configuration(rehearse=arguments.dry_run)
+    store, name = configuration.store, arguments.name
+    before = {one.path: one for one in store.load(store.version_id(name))}
+    made = configuration.made(store.delete_version(name, origin(arguments.reason)))
+    telling = Telling(name, before, arguments, screen)
+    for one in made if arguments.json or arguments.dry_run else ():
+        telling.change(one)
+    _tell(f"Version '{name}' deleted, with {len(made)} parameters.", name, arguments, screen)
+    telling.end(made, ["copy", f"{name}@{made[0].revision - 1}", name] if made else ["add-version", name])
+    return EXIT_OK
+
+
+def _tell(text: str, version: str, arguments: Namespace, screen: Screen) -> None:
+    """Tell what became of a version."""
+    if arguments.json:
+        screen.show_json(version=version, done=text, dry_run=arguments.dry_run)
+    else:
+        screen.show(text)

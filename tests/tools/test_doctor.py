@@ -1,0 +1,463 @@
+"""Doctor: what is not as it should be, in sentences, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from NexusCore.clock import SECOND, SYSTEM_CLOCK
+from NexusCore.config.parameter import Limits
+from NexusCore.config.store import Edit
+from NexusCore.delivery.frames import encode
+from NexusCore.facility.records import Records
+from NexusCore.facility.sessions import Client, Sessions, State
+from NexusCore.settings import DatabaseURL
+from NexusCore.storage import Database
+from tests.journals import leave, log_payload
+from tests.mariadb import MariaDB
+from tests.processes import app_on, execute
+from tests.tools.conftest import configure, report
+from tests.tools.programs import Done, Follower, on_terminal, run
+
+HOUR = 3600 * SECOND
+WELL = "ok"
+NOBODY = "mysql://u:p@127.0.0.1:1/nothing"
+
+
+def tool(*words: str, **variables: str) -> Done:
+    return run("Doctor", *words, **variables)
+
+
+def told(group: str, code: int | None = None, **variables: str) -> list[tuple[str, str, str | None]]:
+    """Return grade, sentence and remedy of all that Doctor says in a group."""
+    done = tool("--json", **variables)
+    assert code in (None, done.code)
+    return [(one["grade"], one["sentence"], one["remedy"]) for one in done.objects if one["group"] == group]
+
+
+def only(found: list[tuple[str, str, str | None]], part: str) -> tuple[str, str]:
+    """Return grade and remedy of the one sentence that has a part."""
+    ((grade, _, remedy),) = [one for one in found if part in one[1]]
+    return grade, remedy or ""
+
+
+def home() -> Path:
+    return Path(os.environ["NEXUSCORE_HOME"])
+
+
+@pytest.fixture
+def well(database: Database, tmp_path: Path) -> Database:
+    """Lend the database of a facility that is as it should be."""
+    home().mkdir()
+    (tmp_path / "titan").mkdir()
+    (tmp_path / "titan/one.dm3").touch()
+    configure(database, Edit("Instruments.Titan.filestore_path", value=str(tmp_path / "titan")))
+    now = SYSTEM_CLOCK.now()
+    report(database, *((now, name, "state", "idle", now + HOUR) for name in ("Builder", "Harvester", "Uploader")))
+    return database
+
+
+class TestAllIsWell:
+    """Nothing to do: exit code 0, and a sentence for each thing that was looked at."""
+
+    def test_for_a_person(self, well: Database) -> None:
+        done = tool()
+        assert (done.code, done.err) == (0, ""), done.out
+        headings = [line for line in done.lines if line and not line.startswith(" ")]
+        assert headings[:-1] == [
+            "This machine", "Settings", "Databases", "Journals", "Configuration", "Instruments", "Credentials",
+            "Services", "Sessions", "Disks",
+        ]  # fmt: skip
+        assert headings[-1].startswith("No problem, 0 notes; ")
+        assert {line[2] for line in done.lines if line.startswith("  ") and line[2] != " "} == {"✓"}
+
+    def test_for_a_program(self, well: Database) -> None:
+        done = tool("--json")
+        assert (done.code, {one["grade"] for one in done.objects}) == (0, {WELL})
+        assert all(set(one) == {"group", "grade", "sentence", "remedy"} for one in done.objects)
+
+    def test_nothing_is_changed_or_made(self, embedded: Database) -> None:
+        assert tool().code == 0
+        assert not home().exists()
+
+    def test_a_machine_where_nothing_was_ever_started(self) -> None:
+        """There is no database yet: that is told, and none is made."""
+        done = tool()
+        assert (done.code, done.err) == (0, "")
+        assert f"The embedded database {home() / 'nexus.db'} does not exist yet." in done.out
+        assert "Nothing names a database" in done.out
+        assert not home().exists()
+
+
+class TestAHomeThatIsNone:
+    """Where NEXUSCORE_HOME cannot be a folder, that is told; nothing fails over it."""
+
+    def test_a_file(self, embedded: Database) -> None:
+        home().touch()
+        found = told("Disks", code=1)
+        assert (
+            only(found, f"{home()} (NEXUSCORE_HOME: journals) cannot be a folder: {home()} is a file.")[0] == "problem"
+        )
+        assert not any("Looking failed" in sentence for _, sentence, _ in told("Configuration"))
+
+
+class TestOnATerminal:
+    """Colours, and sentences broken between words; a remedy stays on its line, to be copied."""
+
+    def test_a_problem(self, embedded: Database) -> None:
+        configure(embedded, Edit("Instruments.Titan.filestore_path", value="/no/such/folder/" + "x" * 60))
+        done = on_terminal("Doctor", width=80)
+        lines = done.out.splitlines()
+        at = next(number for number, line in enumerate(lines) if "Titan: there" in line)
+        assert lines[at].startswith("  \x1b[1;31m✗\x1b[0m Titan: there is no folder")
+        assert lines[at + 1].startswith("    /no/such/folder/xxx")
+        assert "      \x1b[36mIs the share mounted? Is the name right?\x1b[0m" in lines
+
+    def test_without_colours(self, embedded: Database) -> None:
+        assert "\x1b" not in on_terminal("Doctor", NO_COLOR="1").out
+
+    def test_one_that_knows_only_ascii(self, embedded: Database) -> None:
+        done = tool(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+        assert done.code == 1
+        assert "  X  Text and names of files are read as ascii, not as UTF-8" in done.out
+        assert done.lines[1].startswith("  ok NexusCore ")
+
+
+class TestSettings:
+    """Which settings are read, and what is wrong with them; without them nothing else can be asked."""
+
+    def test_files_and_variables(self, embedded: Database, tmp_path: Path) -> None:
+        (tmp_path / "etc").mkdir()
+        file = tmp_path / "etc/nexuscore.toml"
+        file.write_text(f'NEXUSCORE_HOME = "{home()}"\n')
+        file.chmod(0o640)
+        found = told("Settings")
+        assert only(found, f"The settings file {file} is read (owner {file.owner()}, mode 0640).")[0] == WELL
+        assert only(found, "NEXUSCORE_DATABASE and NEXUSCORE_HOME and NEXUSCORE_ETC are set as variables")[0] == WELL
+
+    def test_a_password_that_others_can_read(self, tmp_path: Path) -> None:
+        (tmp_path / "etc").mkdir()
+        file = tmp_path / "etc/nexuscore.toml"
+        file.write_text('NEXUSCORE_DATABASE = "mysql://nx:hunter2@db/nexus"\n')
+        file.chmod(0o644)
+        done = tool()
+        assert (done.code, "hunter2" in done.out, "Databases" in done.out) == (1, False, False)
+        assert f"chmod 600 {file}" in done.out
+        assert "Until then nothing else can be looked at." in done.out
+
+    def test_a_slip_of_the_keyboard(self, embedded: Database) -> None:
+        grade, remedy = only(told("Settings", NEXUSCORE_DATABSE="x"), "NEXUSCORE_DATABSE is set, but nothing reads it")
+        assert (grade, remedy) == ("note", "Was NEXUSCORE_DATABASE meant?")
+
+
+class TestDatabases:
+    """Each database: whether it answers, and is set up as programs need it."""
+
+    def test_its_kind_and_tables(self, database: Database) -> None:
+        found = told("Databases")
+        kind = "MariaDB 1" if database.url.kind == "mysql" else "SQLite 3."
+        assert only(found, f"({kind}")[0] == only(found, "of revision 0001, the one")[0] == WELL
+        assert found[0][1].endswith(": configuration, status, log and sessions.")
+
+    def test_two_of_them(self, embedded: Database, mariadb_url: str) -> None:
+        found = [one[1] for one in told("Databases", NEXUSCORE_DATABASE_LOG=mariadb_url) if " answers in " in one[1]]
+        assert [one.rpartition(": ")[2] for one in found] == ["configuration, status and sessions.", "log."]
+
+    @pytest.mark.parametrize(
+        ("revision", "remedy"),
+        [("0000", "Bring them up to date: python -m NexusCore.storage.migrate"), ("9999", "They are newer: update")],
+    )
+    def test_tables_of_another_revision(self, database: Database, revision: str, remedy: str) -> None:
+        execute(os.environ["NEXUSCORE_DATABASE"], "UPDATE alembic_version SET version_num = :one", one=revision)
+        done = tool()
+        assert done.code == 1
+        assert f"are of revision {revision}; this program knows 0001.\n      {remedy}" in done.out
+        assert "does not have the tables that this program knows" in done.out
+
+    def test_no_tables(self, mariadb: MariaDB) -> None:
+        url = mariadb.create_database("bare")
+        done = tool(NEXUSCORE_DATABASE=url)
+        mariadb.drop_database("bare")
+        assert done.code == 1
+        assert "holds no NexusCore tables." in done.out
+        assert "Create them: python -m NexusCore.storage.migrate" in done.out
+
+    def test_not_let_in(self, mariadb: MariaDB) -> None:
+        done = tool(NEXUSCORE_DATABASE=mariadb.url("nexus", password="wrong"))
+        assert (done.code, "does not let this user in: Access denied" in done.out, "wrong" in done.out) == (
+            1,
+            True,
+            False,
+        )
+
+    def test_no_such_file(self, tmp_path: Path) -> None:
+        done = tool(NEXUSCORE_DATABASE=f"sqlite:///{tmp_path}/nowhere.db")
+        assert (done.code, f"There is no database {tmp_path}/nowhere.db." in done.out) == (3, True)
+
+    def test_a_server_that_is_not_set_up_well(self, mariadb: MariaDB, mariadb_url: str) -> None:
+        execute(mariadb_url, "ALTER TABLE record CONVERT TO CHARACTER SET latin1")
+        mariadb.execute("SET GLOBAL max_allowed_packet = 1048576")
+        mariadb.execute("SET GLOBAL read_only = 1")
+        try:
+            found = told("Databases", NEXUSCORE_DATABASE=mariadb_url)
+        finally:
+            mariadb.execute("SET GLOBAL read_only = 0")
+            mariadb.execute("SET GLOBAL max_allowed_packet = 16777216")
+        assert "ALTER TABLE record CONVERT" in only(found, "1 table of ")[1]
+        assert only(found, "is 1.0 MiB: a record that is longer is refused")[0] == "note"
+        assert only(found, "is read-only now")[0] == "problem"
+
+    def test_a_file_that_cannot_be_followed_by_others(self, embedded: Database) -> None:
+        embedded.close()
+        with closing(sqlite3.connect(embedded.url.name)) as raw:
+            raw.execute("PRAGMA journal_mode = DELETE")
+        assert only(told("Databases"), "is not in WAL mode but in 'delete'")[0] == "note"
+
+
+class TestADatabaseThatIsAway:
+    """Exit code 3; all that does not need it is looked at, and what was last known serves where it can."""
+
+    def test_one_that_is_silent(self, embedded: Database) -> None:
+        """It accepts connections and never says anything: the first lines are there at once, the rest soon."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            url = f"mysql://u:p@127.0.0.1:{server.getsockname()[1]}/nexus"
+            with Follower("Doctor", NEXUSCORE_DATABASE=url) as doctor:
+                doctor.until("This machine")
+                doctor.until("NEXUSCORE_DATABASE")
+                assert not any("does not answer" in line for line in doctor.lines)
+                doctor.until("1 problem, ")
+        text = "\n".join(doctor.lines)
+        assert f"✗ {url.replace(':p@', '@')} does not answer: " in text
+        assert "Until it does, logs and status wait in journals; nothing is lost." in text
+        assert "No program that runs now keeps a journal" in text
+        assert "NEXUSCORE_HOME: journals) has " in text
+        # Each group that would need it says so once.
+        assert text.count("! Not looked at, since mysql://") == 5
+
+    def test_it_is_judged_by_what_was_last_seen(self, database: Database, tmp_path: Path) -> None:
+        configure(database, Edit("Instruments.Titan.filestore_path", value=str(tmp_path / "gone")))
+        app = app_on(os.environ["NEXUSCORE_DATABASE"], home())
+        app.get_config()
+        app.shutdown()
+        kept = home() / f"snapshot/config-{DatabaseURL.parse(str(database.url)).fingerprint}"
+        kept.rename(kept.with_name(f"config-{DatabaseURL.parse(NOBODY).fingerprint}"))
+        done = tool("--json", NEXUSCORE_DATABASE=NOBODY)
+        assert done.code == 3
+        sentences = [one["sentence"] for one in done.objects]
+        assert any("what follows is judged by the 2 parameters last seen here" in one for one in sentences)
+        assert any(f"Titan: there is no folder {tmp_path / 'gone'}" in one for one in sentences)
+        assert any(one.startswith("Not looked at, since mysql://u@127.0.0.1:1/nothing") for one in sentences)
+
+
+class TestJournals:
+    """What waits on this machine, and what will never be delivered by itself."""
+
+    def test_what_a_dead_program_left(self, embedded: Database) -> None:
+        leave(self.folder(embedded), [log_payload(text) for text in "abc"])
+        grade, remedy = only(told("Journals"), "3 log records wait since 2023-11-14 22:13:20")
+        assert (grade, "Doctor --journals --repair" in remedy) == ("note", True)
+
+    def test_refused_and_damaged(self, embedded: Database) -> None:
+        folder = self.folder(embedded)
+        leave(folder, [log_payload("a")])
+        (folder / "dead-1-1.refused").write_bytes(encode(7, log_payload("b")))
+        with (folder / "dead-1-1-00000001.nxj").open("ab") as segment:
+            segment.write(b"damage")
+        found = told("Journals", code=1)
+        assert "Doctor --journals dead-1-1 --show" in only(found, "The database refused 1 record of log")[1]
+        assert "Doctor --journals dead-1-1 --repair" in only(found, "6 bytes of journal dead-1-1 are damaged")[1]
+
+    def test_nearly_full(self, embedded: Database) -> None:
+        leave(self.folder(embedded), [log_payload("x" * 900_000)])
+        grade, remedy = only(told("Journals", NEXUSCORE_JOURNAL_SIZE="1"), "of the 1.0 MiB that it may take")
+        assert (grade, "raise NEXUSCORE_JOURNAL_SIZE" in remedy) == ("problem", True)
+
+    def test_for_another_database(self, embedded: Database) -> None:
+        leave(home() / "journal/log-0123456789ab", [log_payload("a")])
+        assert only(told("Journals"), "for a database that the settings do not name")[0] == "note"
+
+    def test_many(self, embedded: Database) -> None:
+        for number in range(9):
+            leave(self.folder(embedded), [log_payload("a")], f"dead-1-{number}")
+        found = told("Journals")
+        assert len(found) == 5 + 1 + 1
+        assert "4 more journals" in found[5][1]
+
+    @staticmethod
+    def folder(database: Database) -> Path:
+        return home() / f"journal/log-{DatabaseURL.parse(str(database.url)).fingerprint}"
+
+
+class TestInstruments:
+    """001-22, 001-24: where each instrument's files are, and whether its settings make sense."""
+
+    def test_folders(self, database: Database, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "full").mkdir()
+        (tmp_path / "full/file").touch()
+        configure(
+            database,
+            Edit("Instruments.A.filestore_path", value=str(tmp_path / "full")),
+            Edit("Instruments.B.filestore_path", value=str(tmp_path / "empty")),
+            Edit("Instruments.C.filestore_path", value=str(tmp_path / "gone")),
+            Edit("Instruments.D.filestore_path", value=str(tmp_path / "full/file")),
+            Edit("Instruments.E.name", value="no folder"),
+        )
+        found = told("Instruments", code=1)
+        assert only(found, f"A: {tmp_path / 'full'} can be read, ")[0] == WELL
+        assert only(found, f"B: {tmp_path / 'empty'} is empty")[0] == "note"
+        assert only(found, f"C: there is no folder {tmp_path / 'gone'}")[0] == "problem"
+        assert only(found, f"D: {tmp_path / 'full/file'} is no folder.")[0] == "problem"
+        assert "Instruments.E.filestore_path=<folder>" in only(found, "E has no filestore_path")[1]
+
+    def test_names_zones_and_relative_folders(self, embedded: Database) -> None:
+        configure(
+            embedded,
+            Edit("Instruments.A.computer_name", value="PC5"),
+            Edit("Instruments.B.computer_name", value="pc5.example.org"),
+            Edit("Instruments.A.timezone", value="Europe/Olso"),
+            Edit("Instruments.A.filestore_path", value="./a"),
+        )
+        found = told("Instruments")
+        assert only(found, "PC5 is assigned to A and B: its sessions all go to A.")[0] == "problem"
+        assert "timezone=Europe/Oslo" in only(found, "'Europe/Olso', which is no time zone")[1]
+        assert "Facility.data_root=" in only(found, "The filestore_path of A is relative")[1]
+
+    def test_none_yet(self, embedded: Database) -> None:
+        assert only(told("Instruments"), "There is no instrument")[0] == "note"
+
+
+class TestCredentials:
+    """001-07: what calendars and destinations ask for is named, never shown."""
+
+    @pytest.fixture
+    def asking(self, embedded: Database) -> Database:
+        configure(
+            embedded,
+            Edit("Instruments.A.harvester", value="ical"),
+            Edit("Instruments.A.api_url", value="https://calendar.example.org/a.ics"),
+            Edit("Instruments.B.harvester", value="nemo"),
+            Edit("Instruments.B.api_url", value="https://nemo.example.org/api"),
+            Edit("Instruments.C.harvester", value="ical"),
+            Edit("Instruments.C.api_url", value="/srv/c.ics"),
+            Edit("Services.Uploader.destinations", value="directory, cdcs"),
+        )
+        return embedded
+
+    def test_missing(self, asking: Database) -> None:
+        found = told("Credentials")
+        assert only(found, "For the calendars (ical) of A, there are no credentials; that is right if")[0] == "note"
+        grade, remedy = only(found, "For the calendars (nemo) of B, there are no credentials.")
+        assert (grade, "NEXUSCORE_NEMO_TOKEN" in remedy) == ("problem", True)
+        assert only(found, "For the destination cdcs, there are no credentials.")[0] == "problem"
+        assert len(found) == 3
+
+    def test_there(self, asking: Database, tmp_path: Path) -> None:
+        configure(asking, Edit("Services.Uploader.cdcs.token", value="hunter2", limits=Limits(secret=True)))
+        defaults = tmp_path / "defaults"
+        defaults.write_text('NEXUSCORE_NEMO_TOKEN="hunter4"\nNEXUSCORE_CDCS_TOKEN=\n')
+        done = tool("--json", nexusLIMS_user="jane", nexusLIMS_pass="hunter3", NEXUSCORE_DEFAULTS=str(defaults))
+        found = [one["sentence"] for one in done.objects if one["group"] == "Credentials"]
+        assert found == [
+            "For the calendars (ical) of A, nexusLIMS_user and nexusLIMS_pass would be used (set in this shell).",
+            f"For the calendars (nemo) of B, NEXUSCORE_NEMO_TOKEN would be used (set for the services, in {defaults}).",
+            "For the destination cdcs, the configuration holds Services.Uploader.cdcs.token.",
+        ]
+        assert "hunter" not in done.out
+
+    def test_half(self, embedded: Database) -> None:
+        found = told("Credentials", NEXUSCORE_ICAL_USER="jane")
+        assert only(found, "but NEXUSCORE_ICAL_PASSWORD is not: it is not used.")[0] == "problem"
+
+
+class TestServices:
+    """Whether each service gives a sign of life, and what it says of others' servers."""
+
+    def test_each_state(self, database: Database) -> None:
+        now = SYSTEM_CLOCK.now()
+        report(
+            database,
+            (now - 90 * SECOND, "Builder", "state", "building x", now - 60 * SECOND),
+            (now - 2 * HOUR, "Harvester", "state", "stopped", None),
+            (now, "Harvester", "source Titan", "The calendar at x does not answer.", None),
+            (now, "Harvester", "source JEOL", "ok", None),
+        )
+        found = told("Services", code=1)
+        grade, remedy = only(found, "The Builder gave its last sign of life 1 min 3")
+        assert (grade, "TailLog --logger Builder" in remedy) == ("problem", True)
+        assert only(found, "The Harvester was stopped 2 h ago: reservations are not kept fresh.")[0] == "note"
+        assert "python -m Services.Uploader" in only(found, "The Uploader was never seen")[1]
+        assert only(found, "The calendar of Titan: The calendar at x does not answer (")[0] == "problem"
+        assert len(found) == 4
+
+
+class TestSessions:
+    """What is stuck on its way to a record, why, and what to type."""
+
+    @pytest.fixture
+    def facility(self, database: Database) -> Iterator[Any]:
+        sessions, client = Sessions(database, SYSTEM_CLOCK), Client("jane", "pc")
+
+        def begun(name: str, hours_ago: float, hours: float | None = None) -> None:
+            start = SYSTEM_CLOCK.now() - int(hours_ago * HOUR)
+            sessions.start(name, client, identifier=name, ts=start)
+            if hours is not None:
+                sessions.end(name, client, ts=start + int(hours * HOUR))
+
+        yield sessions, client, begun
+
+    def test_each_kind(self, database: Database, facility: Any) -> None:
+        sessions, client, begun = facility
+        begun("forgotten", 50)
+        begun("young", 1)
+        begun("failed", 20, 1)
+        failed = sessions.claim(client, "b", 300)
+        sessions.finish(failed, "b", State.ERROR, "The schema says no", 600)
+        begun("dropped", 19, 1)
+        sessions.claim(client, "pc:7", -60)
+        begun("waiting", 5, 1)
+        found = told("Sessions")
+        assert only(found, "2 WAITING_FOR_END")[0] == WELL
+        assert "SessionTool end forgotten" in only(found, "forgotten of jane at forgotten has been open for 2 d 2 h")[1]
+        error = only(found, "Session failed at failed is in ERROR after 1 attempt: The schema says no.")
+        assert error[1].startswith("It is tried again in 9 min")
+        assert error[1].endswith("SessionTool requeue failed")
+        assert only(found, "Session waiting at waiting has waited for a Builder for 4 h")[0] == "problem"
+        assert only(found, "The Builder of session dropped at dropped (pc:7) fell silent")[0] == "problem"
+        assert len([one for one in found if one[0] == "problem"]) == 4
+
+    def test_uploads(self, database: Database, facility: Any) -> None:
+        sessions, client, begun = facility
+        begun("s", 5, 1)
+        session = sessions.claim(client, "b", 300)
+        records = Records(database, SYSTEM_CLOCK)
+        write = records.writer(
+            session.id,
+            path="/x.xml",
+            title="x",
+            sha256="0" * 64,
+            config_revision=1,
+            software="x",
+            files=1,
+            activities=1,
+        )
+        sessions.finish(session, "b", State.BUILT, also=write)
+        record = records.of_session(session.id)
+        assert record is not None
+        records.failed(record, "cdcs", "It says 403", None)
+        found = only(told("Sessions"), "The record of session s is not at 'cdcs' after 1 attempt: It says 403.")
+        assert found == ("problem", "It is not tried again by itself. TailLog --session s tells more.")
+
+    def test_many(self, embedded: Database) -> None:
+        sessions, client = Sessions(embedded, SYSTEM_CLOCK), Client("jane", "pc")
+        for number in range(8):
+            sessions.start(f"i{number}", client, ts=SYSTEM_CLOCK.now() - 50 * HOUR)
+        found = told("Sessions")
+        assert only(found, "There are 3 more open sessions.") == ("problem", "SessionTool list --state WAITING_FOR_END")
