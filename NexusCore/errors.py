@@ -175,5 +175,11 @@ class SessionOpen(NexusError):
     exit_code = EXIT_REFUSED
 
 
+class SessionElsewhere(NexusError):
+    """Session '{identifier}' was started on {instrument}; a session on another instrument needs another identifier."""
+
+    exit_code = EXIT_REFUSED
+
+
 class NoOpenSession(NexusError):
     """{instrument} has no open session to end."""

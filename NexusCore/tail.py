@@ -33,6 +33,8 @@ BATCH = 5000
 LOOK_BACK = 100_000
 """Ids below the newest that are checked for holes at the start: their transactions may still be under way, and several
 writers that make up for an hour without the database have batches of thousands."""
+YOUNG_SECONDS = 1.0
+"""A hole open for longer is asked for only this often: of old ones there may be very many, where rows were deleted."""
 _RUNS_PER_QUERY = 500
 _APART = 16
 """Holes that are no further apart are asked for together; where ids count up in steps, there are many."""
@@ -116,15 +118,17 @@ class Tail(Generic[T]):
         self._last = cursor.last if cursor else -1
         self._asked = clock.monotonic()
         """When the database was last asked and answered."""
-        self._holes: dict[int, float] = dict.fromkeys(cursor.holes, self._asked) if cursor else {}
+        self._young: dict[int, float] = {}
         """Ids that were passed over, with the time since when."""
+        self._old: dict[int, float] = dict.fromkeys(cursor.holes, self._asked) if cursor else {}
+        self._asked_old = float("-inf")
         self._waiting: deque[int] = deque()
         """Ids of rows that were read, but not handed out yet."""
 
     @property
     def cursor(self) -> Cursor:
         """Where the follower stands: after all that was handed out."""
-        return Cursor(self._last, tuple(sorted([*self._holes, *self._waiting])))
+        return Cursor(self._last, tuple(sorted([*self._young, *self._old, *self._waiting])))
 
     def begin(self) -> None:
         """Stand behind the newest row, minding the transactions that are under way."""
@@ -137,7 +141,7 @@ class Tail(Generic[T]):
             count = reading.one(f"SELECT COUNT(*) FROM {table} t WHERE {place}")  # noqa: S608
             holes = set(range(first + 1, last)) - self._ids(reading, place) if count != (last - first,) else set()
         self._last, self._asked = last, self._clock.monotonic()
-        self._holes = dict.fromkeys(holes, self._asked)
+        self._young, self._old = {}, dict.fromkeys(holes, self._asked)
 
     def poll(self) -> list[T]:
         """Return the rows that became visible since the last call."""
@@ -151,18 +155,20 @@ class Tail(Generic[T]):
         # Time in which nobody could ask, because the server or this machine stood still, makes no hole older.
         pause = max(0.0, now - self._asked - AWAY_SECONDS)
         while self._waiting:  # who followed left off in the middle of a batch
-            self._holes[self._waiting.popleft()] = now
+            self._young[self._waiting.popleft()] = now
+        all_holes = pause > 0 or now - self._asked_old >= YOUNG_SECONDS
+        holes = {**self._old, **self._young} if all_holes else self._young
         with self._database.reading() as reading:
-            filled, visible = self._filled(reading)
+            filled, visible = self._filled(reading, holes)
             new, ids = self._new(reading)
         # From here on nothing fails any more: what was read is handed out, or else would be read again.
-        self._holes = {
-            one: since + pause
-            for one, since in self._holes.items()
-            if one not in visible and now - since - pause < HOLE_SECONDS
-        }
+        left = {one: since + pause for one, since in holes.items() if one not in visible}
+        if all_holes:
+            self._asked_old = now
+            self._old = {one: since for one, since in left.items() if YOUNG_SECONDS <= now - since < HOLE_SECONDS}
+            left = {one: since for one, since in left.items() if now - since < YOUNG_SECONDS}
         newest = max(ids, default=self._last)
-        self._holes.update({one: now for one in range(self._last + 1, newest) if one not in ids})
+        self._young = left | {one: now for one in range(self._last + 1, newest) if one not in ids}
         self._last, self._asked = newest, now
         return sorted(filled + new, key=lambda row: int(row[-1]))
 
@@ -198,16 +204,16 @@ class Tail(Generic[T]):
         # Between the two queries a hole may have filled: a row of the second is handed out, so it is no hole.
         return rows, ids | {int(row[-1]) for row in rows}
 
-    def _filled(self, reading: Transaction) -> tuple[list[Row], set[int]]:
+    def _filled(self, reading: Transaction, holes: dict[int, float]) -> tuple[list[Row], set[int]]:
         """Return the rows that fill holes, and the holes that are none any more."""
         found: list[Row] = []
         visible: set[int] = set()
-        runs = _runs(self._holes)
+        runs = _runs(holes)
         for start in range(0, len(runs), _RUNS_PER_QUERY):
             place = " OR ".join(f"t.id BETWEEN {a} AND {b}" for a, b in runs[start : start + _RUNS_PER_QUERY])
-            ids = self._ids(reading, place) & self._holes.keys()
+            ids = self._ids(reading, place) & holes.keys()
             if ids:
-                rows = [row for row in self._rows(reading, place) if row[-1] in self._holes]
+                rows = [row for row in self._rows(reading, place) if row[-1] in holes]
                 found += rows
                 visible |= ids | {int(row[-1]) for row in rows}
         return found, visible

@@ -69,6 +69,8 @@ class Arguments(argparse.ArgumentParser):
         if kind == "unrecognized arguments":
             odd = rest.split()[0]
             if odd.startswith("-") and odd != "-":
+                if odd.partition("=")[0] in self._options():
+                    return f"The option '{odd}' does not go with this command."
                 return f"There is no option '{odd}'.{did_you_mean(odd.partition('=')[0], self._options())}"
             return f"'{odd}' is one word too many."
         choice = _CHOICE.search(message)

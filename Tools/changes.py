@@ -100,17 +100,35 @@ class Changer:
         made = self.configuration.apply(self._guarded(edits), arguments.reason or why)
         telling = Telling(self.configuration.version, self.before, arguments, self._screen)
         changed = {one.path for one in made}
-        for path in dict.fromkeys(edit.path for edit in edits if edit.path not in changed):
-            telling.unchanged(path)
+        telling.unchanged(list(dict.fromkeys(edit.path for edit in edits if edit.path not in changed)))
         for one in made:
             telling.change(one)
-            if one.path not in self.before and len(made) <= NAMED:
+            if why is None and one.path not in self.before and len(made) <= NAMED:
                 self._hint(one.path)
         if made:
             version = ["-v", arguments.version] if arguments.version else []
             paths = undo or _summed_up(sorted(changed))
             telling.end(made, [*version, "rollback", str(made[0].revision - 1), *paths])
         return EXIT_OK
+
+    def only_new(self, edits: Sequence[Edit]) -> list[Edit]:
+        """Return the changes so that none replaces anything, not even what somebody else adds meanwhile.
+
+        Raises
+        ------
+        ConfigException
+            If one of them would.
+        """
+        would = open_configuration(self.configuration.version, rehearse=True).apply(edits, None)
+        replaced = sorted({one.path for one in would if one.path in self.before})
+        if replaced:
+            those = f"'{replaced[0]}' is there, and different"
+            if len(replaced) > 1:
+                those = f"{len(replaced)} of them are there, and different, '{replaced[0]}' first"
+            raise ConfigException(reason=f"{those}; --overwrite replaces what is there")
+        return [
+            replace(edit, only_new=True) if edit.path in self.before else replace(edit, if_revision=0) for edit in edits
+        ]
 
     def _hint(self, path: str) -> None:
         """Point at a parameter that may have been meant instead of a new one."""
@@ -150,9 +168,13 @@ class Telling:
         self._json = arguments.json
         self._screen = screen
 
-    def unchanged(self, path: str) -> None:
-        """Tell that a change was none."""
-        self._screen.say(f"{path} is {on_a_line(self._before.get(path))} already: nothing to change.")
+    def unchanged(self, paths: Sequence[str]) -> None:
+        """Tell of changes that were none."""
+        if len(paths) > NAMED:
+            self._screen.say(f"{len(paths)} parameters are so already.")
+            return
+        for path in paths:
+            self._screen.say(f"{path} is {on_a_line(self._before.get(path))} already: nothing to change.")
 
     def change(self, made: Change) -> None:
         """Tell what a parameter was and what it is."""
@@ -184,7 +206,8 @@ class Telling:
                 told.append(f"Revision {first}." if first == last else f"Revisions {first} to {last}.")
             if undo:
                 told.append(f"Undo with: {shlex.join([TOOL, *undo])}")
-            self._screen.show(" ".join(told))
+            if told:
+                self._screen.show(" ".join(told))
 
 
 def _difference(old: Change | None, new: Change) -> str:

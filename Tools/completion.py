@@ -9,14 +9,24 @@ import threading
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
 
 from NexusCore.errors import NexusError
 
+if TYPE_CHECKING:
+    from NexusCore.storage import Database
+    from Tools.configuration import Configuration
+
 LIMIT = 1.5
 """Seconds that somebody who pressed Tab waits for a database that does not answer."""
+SESSIONS = 100
+"""How many are offered, the newest first of all."""
+LONGEST = 200
+"""Characters of a value that is offered to be edited."""
 
 Read = Callable[[Namespace, str], Iterable[str]]
 """Returns candidates, given the arguments so far and the beginning of the word."""
+T = TypeVar("T")
 
 
 def attach(action: Action, read: Read) -> None:
@@ -40,6 +50,15 @@ def offer(parser: ArgumentParser) -> None:
     )
 
 
+def forget() -> None:
+    """Offer what is in the databases now, not what was there a moment ago: something was changed here."""
+    from NexusCore import settings
+    from Tools import remembered
+
+    with suppress(NexusError):
+        remembered.forget(settings.load())
+
+
 def _in_time(read: Callable[[], Iterable[str]]) -> list[str]:
     found: list[str] = []
 
@@ -54,6 +73,15 @@ def _in_time(read: Callable[[], Iterable[str]]) -> list[str]:
     return found
 
 
+def _remembered(what: str, role: str, read: Callable[[Database], T], nothing: T) -> T:
+    """Return what `read` finds in the database that has a role, or found there a moment ago."""
+    from NexusCore import settings
+    from Tools import remembered
+
+    found = settings.load()
+    return remembered.remembered(what, getattr(found, role), found, read, nothing)
+
+
 # -- what there is ---------------------------------------------------------------------------------------------------
 
 
@@ -62,84 +90,114 @@ def levels(_arguments: Namespace, _prefix: str) -> Iterable[str]:
     return ("debug", "info", "warning", "error", "critical")
 
 
+def files(_arguments: Namespace, prefix: str) -> Iterable[str]:
+    """Return the files and folders whose paths begin so."""
+    from pathlib import Path
+
+    folder = prefix[: prefix.rfind("/") + 1]
+    for one in sorted(Path(folder or ".").iterdir()):
+        if not one.name.startswith(".") or prefix[len(folder) :].startswith("."):
+            yield f"{folder}{one.name}{'/' if one.is_dir() else ''}"
+
+
 def loggers(_arguments: Namespace, _prefix: str) -> Iterable[str]:
     """Return the names of loggers."""
-    from NexusCore import settings
-    from NexusCore.log import store
-    from NexusCore.storage import Database
 
-    return store.loggers(Database(settings.load().log))
+    def read(database: Database) -> list[str]:
+        from NexusCore.log import store
+
+        return store.loggers(database)
+
+    return _remembered("loggers", "log", read, [])
 
 
 def modules(_arguments: Namespace, _prefix: str) -> Iterable[str]:
     """Return the names of modules that log."""
-    from NexusCore import settings
-    from NexusCore.log import store
-    from NexusCore.storage import Database
 
-    return store.modules(Database(settings.load().log))
+    def read(database: Database) -> list[str]:
+        from NexusCore.log import store
+
+        return store.modules(database)
+
+    return _remembered("modules", "log", read, [])
 
 
 def channels(_arguments: Namespace, prefix: str) -> Iterable[str]:
     """Return the channels of status; with a colon in the word, what they hold."""
-    from NexusCore import settings
-    from NexusCore.status import store
-    from NexusCore.storage import Database
 
-    full = [f"{one.channel}:{one.name}" for one in store.latest(Database(settings.load().status))]
-    return _steps(full, prefix, ":")
+    def read(database: Database) -> list[str]:
+        from NexusCore.status import store
+
+        return [f"{one.channel}:{one.name}" for one in store.latest(database)]
+
+    return _steps(_remembered("channels", "status", read, []), prefix, ":")
 
 
 def sessions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
     """Return the identifiers of the newest sessions."""
-    from NexusCore import settings
-    from NexusCore.clock import SYSTEM_CLOCK
-    from NexusCore.facility.sessions import Sessions
-    from NexusCore.storage import Database
 
-    return [one.identifier for one in Sessions(Database(settings.load().main), SYSTEM_CLOCK).newest(count=100)]
+    def read(database: Database) -> list[str]:
+        from NexusCore.clock import SYSTEM_CLOCK
+        from NexusCore.facility.sessions import Sessions
 
+        return [one.identifier for one in Sessions(database, SYSTEM_CLOCK).newest(count=SESSIONS)]
 
-def instruments(_arguments: Namespace, _prefix: str) -> Iterable[str]:
-    """Return the pids of the instruments."""
-    from Tools.configuration import open_configuration
-
-    return open_configuration().instruments()
+    return _remembered("sessions", "main", read, [])
 
 
 def open_sessions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
     """Return what can be ended: the instruments and identifiers of open sessions."""
-    from NexusCore import settings
-    from NexusCore.clock import SYSTEM_CLOCK
-    from NexusCore.facility.sessions import Sessions, State
-    from NexusCore.storage import Database
 
-    found = Sessions(Database(settings.load().main), SYSTEM_CLOCK).newest(state=State.WAITING_FOR_END, count=100)
-    return [name for one in found for name in (one.instrument, one.identifier)]
+    def read(database: Database) -> list[str]:
+        from NexusCore.clock import SYSTEM_CLOCK
+        from NexusCore.facility.sessions import Sessions, State
+
+        found = Sessions(database, SYSTEM_CLOCK).newest(state=State.WAITING_FOR_END, count=SESSIONS)
+        return [name for one in found for name in (one.instrument, one.identifier)]
+
+    return _remembered("open sessions", "main", read, [])
+
+
+def instruments(_arguments: Namespace, _prefix: str) -> Iterable[str]:
+    """Return the pids of the instruments."""
+    return _remembered("instruments", "config", lambda _: _open(None).instruments(), [])
 
 
 def versions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
     """Return the versions of the configuration."""
-    from Tools.configuration import open_configuration
-
-    return open_configuration().store.versions()
+    return _remembered("versions", "config", lambda _: _open(None).store.versions(), [])
 
 
 def parameters(arguments: Namespace, prefix: str) -> Iterable[str]:
     """Return paths of parameters, folder by folder."""
-    from Tools.configuration import open_configuration
-
-    return _steps(open_configuration(getattr(arguments, "version", None)).everything(), prefix, ".")
+    return _steps(_values(arguments), prefix, ".")
 
 
 def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
     """Return paths of parameters; behind a ``=``, the values that the parameter may have, or the one it has."""
-    from Tools.configuration import open_configuration
-
     path, sign, _ = prefix.partition("=")
     if not sign:
         return parameters(arguments, prefix)
-    return [f"{path}={value}" for value in open_configuration(getattr(arguments, "version", None)).choices(path)]
+    return [f"{path}={value}" for value in _values(arguments).get(path, ())]
+
+
+def _values(arguments: Namespace) -> dict[str, list[str]]:
+    """Return the parameters' paths, each with what it can be set to; a secret with nothing."""
+    version = getattr(arguments, "version", None)
+
+    def read(_: Database) -> dict[str, list[str]]:
+        from Tools.configuration import choices
+
+        everything = _open(version).everything()
+        return {path: [one for one in choices(found) if len(one) <= LONGEST] for path, found in everything.items()}
+
+    return _remembered(f"parameters in {version}", "config", read, {})
+
+
+def _open(version: str | None) -> Configuration:
+    from Tools.configuration import open_configuration
+
+    return open_configuration(version)
 
 
 def _steps(names: Iterable[str], prefix: str, mark: str) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from NexusCore import settings
 from NexusCore.clock import SYSTEM_CLOCK
@@ -15,6 +16,9 @@ from NexusCore.config.store import DEFAULT, Change, ConfigStore, Edit, Origin, n
 from NexusCore.errors import NexusError, NoSuchInstrument, NoSuchParameterException
 from NexusCore.identity import host, user
 from NexusCore.storage import Database
+
+if TYPE_CHECKING:
+    from NexusCore.config.named import NamedConfiguration
 
 INSTRUMENTS = "Instruments."
 
@@ -133,6 +137,16 @@ def open_configuration(version: str | None = None, *, rehearse: bool = False) ->
         if version == DEFAULT:
             return Configuration(store, DEFAULT, version_id)
     return Configuration(store, version, store.version_id(version))
+
+
+def view(configuration: Configuration) -> NamedConfiguration:
+    """Return the configuration as programs see it, as it is at this moment."""
+    from NexusCore.config.named import NamedConfiguration
+    from NexusCore.config.watch import LiveConfiguration
+
+    live = LiveConfiguration(configuration.store, origin(None), SYSTEM_CLOCK)
+    live.close()  # read once, not watched
+    return NamedConfiguration(live, version=configuration.version)
 
 
 def _database(rehearse: bool) -> Database:

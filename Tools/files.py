@@ -57,7 +57,7 @@ def read_xml(name: str) -> ET.Element:
     parser = ET.XMLParser(target=_Plain(name))  # noqa: S314  a DTD, the root of all that is to be feared, is refused
     try:
         parser.feed(read(name))
-        return parser.close()  # type: ignore[no-any-return]
+        return parser.close()
     except (ET.ParseError, LookupError, ValueError) as error:  # LookupError: an encoding that nobody knows
         raise FileUnusable(path=name, reason=f"it is no XML ({error})") from None
 

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from NexusCore.config.parameter import FOLDER, MASK, Limits, decode
 from NexusCore.config.store import Change
 from Tools.moments import rfc3339
-from Tools.terminal import Screen, one_line
+from Tools.terminal import Screen, cut, one_line
 
 WIDEST_PATH, WIDEST_VALUE = 60, 32
 """Columns up to which the parts of a listing are aligned; one long text is not to push all others away."""
+LEAST_COMMENT = 12
+"""Columns below which a comment is left out rather than cut."""
 
 
 def is_secret(change: Change) -> bool:
@@ -46,7 +48,10 @@ def described(change: Change, version: str) -> dict[str, object]:
 
 
 def lines(changes: Sequence[Change], screen: Screen) -> Iterator[str]:
-    """Yield parameters as aligned lines: ``path = value  (type)  # comment``."""
+    """Yield parameters as aligned lines: ``path = value  (type)  # comment``.
+
+    On a terminal the comments of several are cut to its width; of one alone, all is shown.
+    """
     values = [on_a_line(one) for one in changes]
     path_width = _width([one.path for one in changes], WIDEST_PATH)
     value_width = _width(values, WIDEST_VALUE)
@@ -58,8 +63,29 @@ def lines(changes: Sequence[Change], screen: Screen) -> Iterator[str]:
         middle = " " * (value_width + 3)
         if one.datatype != FOLDER:
             middle = f" = {screen.paint(value, 'cyan')}{' ' * (value_width - len(value))}"
-        comment = screen.paint(f"  # {one_line(one.comment)}", "green") if one.comment else ""
-        yield f"{path}{middle}  {kind}{comment}".rstrip()
+        before = max(path_width, len(one.path)) + max(value_width, len(value)) + type_width + len(" =   ()")
+        yield f"{path}{middle}  {kind}{remark(one, before, screen, whole=len(changes) == 1)}".rstrip()
+
+
+def remark(one: Change, before: int, screen: Screen, *, whole: bool = False) -> str:
+    """Return a parameter's comment to stand at the end of a line.
+
+    Parameters
+    ----------
+    one
+        The parameter.
+    before
+        Columns of what stands before it.
+    screen
+        Where it is shown; on a terminal, what does not fit is cut off, or left out where hardly anything fits.
+    whole
+        Whether all of it is wanted nevertheless.
+    """
+    comment = one_line(one.comment or "")
+    if screen.columns is not None and not whole:
+        room = screen.columns - before - len("  # ")
+        comment = cut(comment, room) if room >= LEAST_COMMENT else ""
+    return screen.paint(f"  # {comment}", "green") if comment else ""
 
 
 def _width(texts: Sequence[str], widest: int) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from NexusCore.config.parameter import DATATYPES, FOLDER, ConfigParameter, Limits, cast, datatype_of
+from NexusCore.config.parameter import DATATYPES, FOLDER, ConfigParameter, Limits, cast, discreet
 from NexusCore.config.store import Edit
 from NexusCore.errors import ConfigException
 
@@ -82,13 +82,14 @@ def _parameter(path: str, found: dict[str, Any]) -> Edit:
     if unknown:
         raise ConfigException(reason=f"'{path}' has the unknown field '{sorted(unknown)[0]}' in the JSON")
     limits = Limits.of({key: value for key, value in found.items() if key in _LIMITS})
-    datatype_of(path, found.get("value"))  # a list or an object is none
     if not isinstance(found.get("comment", ""), str):
         raise ConfigException(reason=f"the comment of '{path}' in the JSON is no text")
     without_value = limits.secret and "value" not in found
+    with discreet(limits):
+        value = cast(path, found.get("value"), datatype)
     return Edit(
         path,
-        value=None if without_value else cast(path, found.get("value"), datatype),
+        value=value,
         datatype=datatype,
         comment=found.get("comment"),
         limits=limits,

@@ -24,9 +24,7 @@ FEW = 50
 AT_ONCE = 500
 """Paths in one statement that deletes."""
 
-_VERSION = """
-    SELECT path, revision, value, datatype, comment, limits FROM config_parameter WHERE version_id = :version
-"""
+_PARAMETERS = "SELECT path, revision, value, datatype, comment, limits FROM config_parameter WHERE"
 _COLUMNS = ("version_id", "path", "name", "value", "datatype", "comment", "limits", "last_modified", "revision")
 
 
@@ -49,7 +47,7 @@ class Ground:
         self._transaction = transaction
         self._version_id = version_id
         condition, values = _around(set(paths))
-        rows = transaction.all(f"{_VERSION} {condition}", version=version_id, **values)
+        rows = transaction.all(f"{_PARAMETERS} {condition}", version=version_id, **values)
         self._rows: dict[str, Row] = {path: (int(revision), tuple(stored)) for path, revision, *stored in rows}
         self._before = frozenset(self._rows)
         self._contents = Counter(folder for path in self._rows for folder in _above(path))
@@ -92,7 +90,7 @@ class Ground:
         for first in range(0, len(gone), AT_ONCE):
             condition, values = _one_of(gone[first : first + AT_ONCE])
             self._transaction.run(
-                f"DELETE FROM config_parameter WHERE version_id = :version AND {condition}",  # noqa: S608  placeholders
+                f"DELETE FROM config_parameter WHERE {condition}",  # noqa: S608  placeholders only
                 version=self._version_id,
                 **values,
             )
@@ -109,21 +107,22 @@ class Ground:
 
 
 def _around(paths: set[str]) -> tuple[str, dict[str, str]]:
-    """Return the condition that holds for what is at, above and below paths; none where there are many."""
+    """Return the condition that holds for what is at, above and below paths; for all there is where they are many."""
     if len(paths) > FEW:
-        return "", {}
+        return "version_id = :version", {}
+    # The version stands in each part, since SQLite makes use of an index for OR only then.
     condition, values = _one_of(sorted(paths.union(*map(_above, paths))))
-    ranges = []
+    parts = [condition]
     for number, path in enumerate(sorted(paths)):
         # Everything below "a.b" begins with "a.b." and so comes before "a.b/", in the order of both databases.
-        ranges.append(f"path > :from_{number} AND path < :to_{number}")
+        parts.append(f"version_id = :version AND path > :from_{number} AND path < :to_{number}")
         values.update({f"from_{number}": f"{path}.", f"to_{number}": f"{path}/"})
-    return f"AND ({' OR '.join([condition, *ranges])})", values
+    return " OR ".join(f"({part})" for part in parts), values
 
 
 def _one_of(paths: Iterable[str]) -> tuple[str, dict[str, str]]:
     values = {f"path_{number}": path for number, path in enumerate(paths)}
-    return f"path IN ({', '.join(f':{name}' for name in values)})", values
+    return f"version_id = :version AND path IN ({', '.join(f':{name}' for name in values)})", values
 
 
 def _above(path: str) -> Iterator[str]:

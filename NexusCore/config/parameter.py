@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -71,6 +72,8 @@ def cast(path: str, value: Value, datatype: str) -> Value:
     result: Value = None
     if value is None:
         return None
+    if not isinstance(value, (str, int, float)):
+        datatype_of(path, value)
     if datatype == STRING:
         result = value if isinstance(value, str) else encode(value)
     elif datatype == BOOLEAN:
@@ -100,7 +103,8 @@ def _finite(value: str | float) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    exact = number == value if isinstance(value, int) else "_" not in str(value)
+    return number if exact and math.isfinite(number) else None
 
 
 def encode(value: Value) -> str | None:
@@ -139,7 +143,7 @@ class Limits:
         """Raise `ValueRefused` if `value` breaks a limit."""
         reason = self._objection(value)
         if reason:
-            raise ValueRefused(path=path, value=repr(value), reason=reason)
+            raise ValueRefused(path=path, value=MASK if self.secret else repr(value), reason=reason)
 
     def _objection(self, value: Value) -> str | None:
         if value is None:
@@ -157,7 +161,7 @@ class Limits:
                     return f"it must match the pattern {self.pattern}"
             except re.error as error:
                 return f"its pattern {self.pattern} is no regular expression: {error}"
-        if self.path_exists and not Path(str(value)).exists():
+        if self.path_exists and not _exists(str(value)):
             return "there is no such file or folder on this machine"
         return None
 
@@ -201,6 +205,25 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "secret": (bool,),
 }
 NO_LIMITS = Limits()
+
+
+@contextmanager
+def discreet(limits: Limits) -> Iterator[None]:
+    """Keep a secret out of the sentence that refuses it."""
+    try:
+        yield
+    except ValueRefused as refused:
+        if limits.secret:
+            raise ValueRefused(**{**refused.facts, "value": MASK}) from None
+        raise
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # longer than any name, or in a folder that this user may not look into
+        return False
+
 
 Setter = Callable[..., None]
 

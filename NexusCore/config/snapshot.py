@@ -11,41 +11,48 @@ import msgspec
 
 from NexusCore.config.store import Change
 
-_FORM = 1
+_FORM = 2
 """Number of the file's form; a file of another is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Versions by name, with their ids and parameters, as they were at a revision."""
+    """Versions by name, with their ids and parameters, each as it was at a revision of its own."""
 
-    revision: int
     versions: dict[str, tuple[int, list[Change]]]
+    revisions: dict[str, int]
+
+    @property
+    def revision(self) -> int:
+        """The newest of the revisions."""
+        return max(self.revisions.values(), default=0)
 
 
 def load(path: Path) -> Snapshot | None:
     """Return what a file holds; None if there is none, or it is damaged."""
     try:
-        form, revision, versions = msgspec.msgpack.decode(path.read_bytes())
+        form, versions, revisions = msgspec.msgpack.decode(path.read_bytes())
         if form != _FORM:
             return None
         return Snapshot(
-            revision, {name: (one, [Change(*row) for row in rows]) for name, (one, rows) in versions.items()}
+            {name: (one, [Change(*row) for row in rows]) for name, (one, rows) in versions.items()}, revisions
         )
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
 def save(path: Path, snapshot: Snapshot) -> None:
-    """Replace the file, whole or not at all. It can hold secrets, so only its owner can read it."""
+    """Replace the file, whole or not at all, but keep the versions in it that only other processes use.
+
+    It can hold secrets, so only its owner can read it.
+    """
+    kept = load(path) or Snapshot({}, {})
+    versions, revisions = kept.versions | snapshot.versions, kept.revisions | snapshot.revisions
     content = msgspec.msgpack.encode(
         (
             _FORM,
-            snapshot.revision,
-            {
-                name: (one, [astuple(change) for change in changes])
-                for name, (one, changes) in snapshot.versions.items()
-            },
+            {name: (one, [astuple(change) for change in changes]) for name, (one, changes) in versions.items()},
+            revisions,
         )
     )
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")

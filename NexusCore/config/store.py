@@ -338,11 +338,13 @@ class ConfigStore:
         now = self._clock.now()
         whence = (origin.who[:NAME_LENGTH], origin.host[:NAME_LENGTH], origin.tool[:NAME_LENGTH], origin.why)
         wanted = list(edits)
+        if not wanted:
+            return []
         ground = Ground(transaction, version_id, (check_path(edit.path) for edit in wanted))
         changes = []
         for edit in wanted:
             before, old = ground.at(edit.path) or (0, None)
-            _compare_revision(edit, before)
+            _compare_revision(edit, before, old)
             if edit.action == REMOVE:
                 new = None
                 if old is None:
@@ -392,10 +394,14 @@ def _revision(transaction: Transaction, lock: str) -> int:
     return int(row[0])
 
 
-def _compare_revision(edit: Edit, found: int) -> None:
-    if edit.if_revision is not None and edit.if_revision != found:
-        reason = f"it was changed meanwhile: its revision is {found}, not {edit.if_revision}"
-        raise ValueRefused(path=edit.path, value=repr(edit.value), reason=reason)
+def _compare_revision(edit: Edit, found: int, old: Stored | None) -> None:
+    if edit.if_revision is None or edit.if_revision == found:
+        return
+    reason = f"it was changed meanwhile: its revision is {found}, not {edit.if_revision}"
+    if edit.action == REMOVE:
+        raise ConfigException(reason=f"'{edit.path}' cannot be removed, {reason}")
+    secret = old is not None and Limits.from_json(old[3]).secret
+    raise ValueRefused(path=edit.path, value=MASK if secret else repr(edit.value), reason=reason)
 
 
 def _granted(edit: Edit, version: str, old: Stored | None) -> Stored | None:

@@ -6,7 +6,18 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from NexusCore.config.parameter import FOLDER, NO_LIMITS, ConfigParameter, Limits, Value, decode, encode
+from NexusCore.config.parameter import (
+    FOLDER,
+    NO_LIMITS,
+    ConfigParameter,
+    Limits,
+    Value,
+    cast,
+    datatype_of,
+    decode,
+    discreet,
+    encode,
+)
 from NexusCore.config.store import REMOVE, SET, Change
 from NexusCore.errors import ConfigException
 
@@ -31,15 +42,19 @@ class Tree:
     A folder exists as long as it holds something, or was added by itself.
     """
 
-    def __init__(self, owner: Owner, version: str, version_id: int) -> None:
+    def __init__(self, owner: Owner, version: str, version_id: int, revision: int = 0) -> None:
         self._owner = owner
         self.version = version
         self.version_id = version_id
+        self.revision = revision
+        """Up to which changes have been taken over."""
         self.nodes: dict[str, ConfigParameter] = {"": ConfigParameter(self, "")}
         self._removed: dict[str, ConfigParameter] = {}
         """Programs may hold on to these; they come to life again when the path does."""
         self._names: dict[str, set[str]] = {"": set()}
         """Names of what each folder holds."""
+        self._stored: dict[str, tuple[Value, str]] = {}
+        """Values and types in the database of what was changed in this process only."""
 
     def children(self, path: str) -> list[ConfigParameter]:
         """Return what a folder holds, in order of name."""
@@ -66,8 +81,8 @@ class Tree:
                 self.version_id,
                 path,
                 SET,
-                encode(node.value),
-                node.datatype,
+                encode(self._stored.get(path, (node.value, ""))[0]),
+                self._stored.get(path, (None, node.datatype))[1],
                 node.comment,
                 node.limits.to_json(),
                 node.modified_ts,
@@ -105,6 +120,7 @@ class Tree:
             return None
         if node is None:
             node = self._add(change.path)
+        self._stored.pop(change.path, None)
         node.update(
             datatype=change.datatype,
             value=content[0],
@@ -121,8 +137,21 @@ class Tree:
         """Store a value, or without `commit` keep it in this process."""
         if commit:
             self._owner.set_value(parameter, value, datatype, check)
-        else:
-            parameter.update(value=value)
+            return
+        datatype = datatype or (parameter.datatype if check else datatype_of(parameter.path, value))
+        with discreet(parameter.limits):
+            value = cast(parameter.path, value, datatype)
+            if check:
+                parameter.limits.check(parameter.path, value)
+        self._stored.setdefault(parameter.path, (parameter.value, parameter.datatype))
+        parameter.update(value=value, datatype=datatype)
+
+    def take_back(self, paths: Iterable[str]) -> None:
+        """Give parameters the values that are stored, which someone wants to change now."""
+        for path in paths:
+            if path in self._stored:
+                value, datatype = self._stored.pop(path)
+                self.nodes[path].update(value=value, datatype=datatype)
 
     def set_comment(self, parameter: ConfigParameter, comment: str) -> None:
         """Store a comment."""
@@ -138,6 +167,7 @@ class Tree:
         return node
 
     def _remove(self, node: ConfigParameter) -> ConfigParameter:
+        self._stored.pop(node.path, None)
         node.update(datatype=FOLDER, value=None, comment=None, limits=NO_LIMITS, revision=0, modified_ts=0)
         path = node.path
         while path and not self._names.get(path) and self.nodes[path].revision == 0:

@@ -108,9 +108,11 @@ class LiveConfiguration:
         with self._lock:
             for change in self.store.changes_since(self._revision):
                 tree = self._by_id.get(change.version_id)
-                parameter = tree.apply(change) if tree is not None else None
                 self._revision = change.revision
-                self._unsaved = True
+                if tree is None or change.revision <= tree.revision:
+                    continue
+                parameter = tree.apply(change)
+                tree.revision, self._unsaved = change.revision, True
                 if parameter is not None:
                     self._tell(change.version_id, parameter)
 
@@ -118,6 +120,7 @@ class LiveConfiguration:
         """Store changes, all or none, and take them over; return their revisions."""
         origin = Origin(self.origin.who, self.origin.host, self.origin.tool, why) if why else self.origin
         revisions = self.store.apply(tree.version_id, tree.version, edits, origin)
+        tree.take_back(edit.path for edit in edits)
         self.catch_up()
         return revisions
 
@@ -174,12 +177,13 @@ class LiveConfiguration:
             kept = snapshot.load(self._kept) if self._kept is not None else None
             if kept is None or version not in kept.versions:
                 raise
-            revision, (version_id, changes) = kept.revision, kept.versions[version]
+            revision, (version_id, changes) = kept.revisions[version], kept.versions[version]
+            self._revision = min(self._revision, revision)  # what was missed since then is to be caught up
             self.source, self.trouble = "snapshot", error
             _LOG.warning("Starting with the configuration last seen here, of revision %d. %s", revision, error)
         if not self._trees:
             self._revision = revision
-        tree = Tree(self, version, version_id)
+        tree = Tree(self, version, version_id, revision)
         tree.load(changes)
         self._trees[version] = self._by_id[version_id] = tree
         self._unsaved = True
@@ -205,14 +209,16 @@ class LiveConfiguration:
                 tree.version_id, self._by_id[version_id], self._callbacks[version_id] = version_id, tree, callbacks
                 for parameter in tree.replace(self.store.load(version_id)):
                     self._tell(version_id, parameter)
+                tree.revision = revision
             self._revision, self._unsaved = revision, True
 
     def _save(self) -> None:
         if self._unsaved and self._kept is not None:
             with self._lock:
                 versions = {name: (tree.version_id, tree.dump()) for name, tree in self._trees.items()}
-                revision, self._unsaved = self._revision, False
-            snapshot.save(self._kept, snapshot.Snapshot(revision, versions))
+                revisions = {name: tree.revision for name, tree in self._trees.items()}
+                self._unsaved = False
+            snapshot.save(self._kept, snapshot.Snapshot(versions, revisions))
 
     def _start(self) -> None:
         if self._thread is None and not self._stop.is_set():
@@ -228,7 +234,7 @@ class LiveConfiguration:
 
     def _watch(self) -> None:
         away = self.source == "snapshot"
-        saved = self._clock.monotonic()
+        saved = float("-inf")
         while not self._clock.wait(self._stop, AWAY_INTERVAL if away else self._interval):
             try:
                 self._look()

@@ -159,6 +159,7 @@ class Journal(Readable):
             return True
         with suppress(OSError):  # the disk is full: no half frame may stay
             os.ftruncate(self._fd, self._size)
+        self._complain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         return False
 
     def _append_slowly(self, sequence: int, payload: bytes) -> None:

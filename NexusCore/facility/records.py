@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from NexusCore.clock import SECOND, Clock
+from NexusCore.errors import EXIT_REFUSED, NexusError
 from NexusCore.storage import Database, Transaction
+
+
+class NotToBeSent(NexusError):
+    """The record of session {identifier} cannot be sent again: {reason}."""
+
+    exit_code = EXIT_REFUSED
 
 
 class UploadState(StrEnum):
@@ -50,6 +57,8 @@ class Upload:
     """What the destination calls it."""
     url: str | None
     last_error: str | None
+    updated_ts: int = 0
+    """When its state last changed."""
 
 
 _SELECT = """
@@ -60,7 +69,7 @@ _SELECT = """
 """
 
 _UPLOADS = """
-    SELECT record_id, destination, state, attempts, remote_id, url, last_error FROM upload
+    SELECT record_id, destination, state, attempts, remote_id, url, last_error, updated_ts FROM upload
 """
 
 _BUILT = f"""
@@ -152,6 +161,33 @@ class Records:
         """Note that an attempt failed, and when to try again (None: not by itself); False as in `uploaded`."""
         due = self._clock.now() + int(retry_seconds * SECOND) if retry_seconds is not None else (1 << 62)
         return self._write(record, destination, UploadState.ERROR, None, None, error, due)
+
+    def anew(self, record: Record) -> Callable[[Transaction], None]:
+        """Return what has a record sent to all destinations again, for `Sessions.note`: both or neither.
+
+        It raises `NotToBeSent` where the record is not the session's any more, or is about to be replaced.
+        """
+
+        def write(transaction: Transaction) -> None:
+            row = transaction.one(
+                f"SELECT state FROM session WHERE id = :id {transaction.dialect.for_update}",  # noqa: S608
+                id=record.session_id,
+            )
+            state = row[0] if row is not None else "gone"
+            if state not in ("BUILT", "COMPLETED"):
+                raise NotToBeSent(identifier=record.session, reason=f"it is {state}, not BUILT or COMPLETED")
+            if not _is_current(transaction, record):
+                raise NotToBeSent(identifier=record.session, reason="it was built anew just now")
+            transaction.run("UPDATE session SET state = 'BUILT' WHERE id = :id", id=record.session_id)
+            transaction.run(
+                """UPDATE upload SET state = 'WAITING', attempts = 0, next_attempt_ts = NULL, last_error = NULL,
+                          updated_ts = :now
+                    WHERE record_id = :record""",
+                record=record.id,
+                now=self._clock.now(),
+            )
+
+        return write
 
     def complete(self, record: Record, destinations: Sequence[str]) -> bool:
         """Mark the record's session COMPLETED if every destination has it; return whether that is so (001-54)."""

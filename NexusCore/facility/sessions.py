@@ -10,16 +10,23 @@ Promises
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from NexusCore.clock import SECOND, Clock, to_datetime
 from NexusCore.config.store import near_miss
-from NexusCore.errors import EXIT_REFUSED, DatabaseRefused, NexusError, NoSuchSession, SessionOpen
+from NexusCore.errors import (
+    EXIT_REFUSED,
+    DatabaseRefused,
+    NexusError,
+    NoSuchSession,
+    SessionElsewhere,
+    SessionOpen,
+)
 from NexusCore.storage import Database, Transaction
 
 
@@ -130,8 +137,6 @@ _STILL_WAITING = f"""
 """
 CANDIDATES = 20
 """Sessions that a Builder tries to claim, in case others are at it."""
-RESTARTS = 3
-"""Attempts at a restart, in case others start sessions on the same instrument."""
 
 _EVENTS = "SELECT id, event_type, ts, user, host, detail FROM session_event WHERE session_id = :session ORDER BY id"
 
@@ -179,6 +184,8 @@ class Sessions:
         ------
         SessionOpen
             If another session is open on the instrument.
+        SessionElsewhere
+            If a session of that name was started on another instrument.
         """
         name = identifier or self._new_identifier()
         return self._open(instrument, name, lambda transaction: self._start(transaction, instrument, client, name, ts))
@@ -193,25 +200,41 @@ class Sessions:
         """
         return self._database.write(lambda transaction: self._end(transaction, identifier, client, ts))
 
-    def restart(self, instrument: str, client: Client) -> Session:
-        """End the session that is open on an instrument, if any, and start a new one, in one transaction (000-21)."""
+    def restart(self, identifier: str, client: Client) -> Session:
+        """End a session that was left open and start a new one on its instrument, in one transaction (000-21).
+
+        It names the session it ends: of two people who answer the same question at once, the second must not end what
+        the first has just begun.
+
+        Raises
+        ------
+        SessionOpen
+            If another session has been opened there meanwhile; nothing is changed then.
+        NoSuchSession
+            If there is none of that name.
+        """
         name = self._new_identifier()
+        instrument = self.get(identifier).instrument
 
         def restart(transaction: Transaction) -> Session:
-            open_one = self._open_on(transaction, instrument, lock=True)
-            if open_one is not None:
-                self._end(transaction, open_one.identifier, client, None)
+            self._end(transaction, identifier, client, None)
             return self._start(transaction, instrument, client, name, None)
 
-        for _ in range(RESTARTS - 1):
-            with suppress(SessionOpen):  # another start came in between, and is there to be ended now
-                return self._open(instrument, name, restart)
         return self._open(instrument, name, restart)
 
-    def note(self, identifier: str, client: Client, text: str, event: EventType = EventType.NOTE) -> None:
-        """Write an event with a text into the session's log."""
+    def note(
+        self,
+        identifier: str,
+        client: Client,
+        text: str,
+        event: EventType = EventType.NOTE,
+        also: Callable[[Transaction], None] | None = None,
+    ) -> None:
+        """Write an event with a text into the session's log, in one transaction with what `also` writes."""
 
         def note(transaction: Transaction) -> None:
+            if also is not None:
+                also(transaction)
             session = self._find(transaction, identifier)
             self._event(transaction, session.id, event, client, self._clock.now(), text)
 
@@ -241,6 +264,14 @@ class Sessions:
         sql = f"{_SELECT} WHERE {condition} ORDER BY id DESC LIMIT :count"
         with self._database.reading() as reading:
             return [_session(row) for row in reading.all(sql, instrument=instrument, state=state, count=count)]
+
+    def beginning(self, text: str, count: int) -> list[Session]:
+        """Return sessions whose identifiers begin with a text, `count` at most."""
+        condition = "identifier >= :first AND identifier <= :last"
+        sql = f"{_SELECT} WHERE {condition} ORDER BY identifier LIMIT :count"
+        with self._database.reading() as reading:
+            rows = reading.all(sql, first=text, last=f"{text}{chr(sys.maxunicode)}", count=count)
+        return [_session(row) for row in rows]
 
     def events(self, session: Session) -> list[Event]:
         """Return what happened in a session, in order."""
@@ -398,6 +429,8 @@ class Sessions:
     ) -> Session:
         row = transaction.one(f"{_SELECT} WHERE identifier = :identifier", identifier=identifier)
         if row is not None:
+            if _session(row).instrument != instrument:
+                raise SessionElsewhere(identifier=identifier, instrument=_session(row).instrument)
             return _session(row)
         other = self._open_on(transaction, instrument)
         if other is not None:

@@ -1,6 +1,22 @@
 """Logs: Python's logging underneath, the journal and the database behind it."""
 
-from NexusCore.log.handler import Log, Logs
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from NexusCore.log.record import LogRecord, in_session
 
+if TYPE_CHECKING:
+    from NexusCore.log.handler import Log, Logs
+
 __all__ = ["Log", "LogRecord", "Logs", "in_session"]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import what logs when it is first asked for: who only reads the log does without it."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from NexusCore.log import handler
+
+        return getattr(handler, name)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-
-import msgspec
+from functools import partial
+from itertools import islice
+from typing import Any
 
 from NexusCore.log.record import LogRecord
 from NexusCore.storage import Database, Transaction
+from NexusCore.storage.engine import Row
+from NexusCore.storage.history import FIRST, Place, Search, Strand, names, read, size
 from NexusCore.tail import Source
 
 COLUMNS = (
@@ -17,24 +20,18 @@ COLUMNS = (
 )  # fmt: skip
 NAME_LENGTH = 128
 SESSION_LENGTH = 255
-
-NAMED_LATELY = 20_000
-"""Records, from the newest back, whose modules count as known: the table has no index by module."""
-
-_LOGGERS = "SELECT DISTINCT logger FROM log_record ORDER BY logger"
-
-_MODULES = """
-    -- modules that logged lately
-    SELECT DISTINCT module
-      FROM (SELECT module FROM log_record ORDER BY id DESC LIMIT :count) lately
-     ORDER BY module
-"""
-
-_decode = msgspec.msgpack.Decoder(tuple).decode
+REMOVED_AT_ONCE = 1000
+MANY = 5000
+"""Where records could be looked up by one column or by another, those that have this many count as equal."""
 
 
 class LogSink:
     """Puts records from a journal into `log_record`."""
+
+    def __init__(self) -> None:
+        import msgspec  # here, since who only reads the log does without it
+
+        self._decode = msgspec.msgpack.Decoder(tuple).decode
 
     def prepare(self, database: Database, payloads: Sequence[bytes]) -> None:
         """Do nothing: a log record refers to no other table."""
@@ -43,7 +40,9 @@ class LogSink:
         """Insert the records."""
         rows = []
         for payload in payloads:
-            ts, level, logger, module, line, function, host, pid, thread, message, traceback, session = _decode(payload)
+            ts, level, logger, module, line, function, host, pid, thread, message, traceback, session = self._decode(
+                payload
+            )
             rows.append(
                 (
                     ts,
@@ -65,9 +64,16 @@ class LogSink:
     def expendable(self, payload: bytes) -> bool:
         """Let DEBUG and INFO go before what is worse, and what cannot be read with them."""
         try:
-            return bool(_decode(payload)[1] < logging.WARNING)
+            return bool(self._decode(payload)[1] < logging.WARNING)
         except (ValueError, LookupError, TypeError):
             return True
+
+
+Part = tuple[str, dict[str, object]]
+"""An SQL condition, and the values in it."""
+
+NAMES = {"logger": "loggers", "module": "modules", "host": "hosts"}
+"""Columns with names that lines are looked up by, and what `LogFilter` calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,31 +82,39 @@ class LogFilter:
 
     loggers: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
-    """Words that must all stand in the message, whatever the case."""
+    """Texts that must all stand in the message or in its traceback, whatever the case."""
     session: str | None = None
     level: int = 0
     """At least this level."""
+    highest: int | None = None
+    """At most this level."""
+    since: int | None = None
+    """Not before this time, in microseconds since the epoch."""
+    until: int | None = None
+    """Not after this time."""
 
-    def condition(self) -> tuple[str, dict[str, object]]:
-        """Return an SQL condition and the values in it."""
-        parts: list[str] = []
-        values: dict[str, object] = {}
-        for column, names in (("logger", self.loggers), ("module", self.modules)):
-            if names:
-                marks = [f":{column}_{number}" for number in range(len(names))]
-                parts.append(f"{column} IN ({', '.join(marks)})")
-                values.update({mark[1:]: name for mark, name in zip(marks, names, strict=True)})
-        for number, word in enumerate(self.keywords):
-            parts.append(f"LOWER(message) LIKE :word_{number} ESCAPE '!'")
-            values[f"word_{number}"] = f"%{escape_like(word.lower())}%"
+    def parts(self) -> dict[str, Part]:
+        """Return the conditions, by the column that they are about; those on the time are not among them."""
+        found: dict[str, Part] = {}
+        for column, ours in NAMES.items():
+            wanted = getattr(self, ours)
+            if wanted:
+                values: dict[str, object] = {f"{column}_{number}": name for number, name in enumerate(wanted)}
+                found[column] = (f"t.{column} IN ({', '.join(f':{mark}' for mark in values)})", values)
         if self.session is not None:
-            parts.append("session = :session")
-            values["session"] = self.session
-        if self.level:
-            parts.append("level >= :level")
-            values["level"] = self.level
-        return " AND ".join(parts) or "1 = 1", values
+            found["session"] = ("t.session = :session", {"session": self.session})
+        if self.level or self.highest is not None:
+            highest = 2**31 - 1 if self.highest is None else self.highest
+            found["level"] = ("t.level BETWEEN :lowest AND :highest", {"lowest": self.level, "highest": highest})
+        for number, word in enumerate(self.keywords):
+            like = f"LIKE :word_{number} ESCAPE '!'"
+            found[f"word {number}"] = (
+                f"(LOWER(t.message) {like} OR LOWER(t.traceback) {like})",
+                {f"word_{number}": f"%{escape_like(word.lower())}%"},
+            )
+        return found
 
 
 def escape_like(text: str) -> str:
@@ -108,7 +122,7 @@ def escape_like(text: str) -> str:
     return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
-FIELDS = f"{', '.join(COLUMNS)}, id"
+FIELDS = f"t.{', t.'.join(COLUMNS)}, t.id"
 
 
 def record_of(row: Sequence[object]) -> LogRecord:
@@ -116,41 +130,152 @@ def record_of(row: Sequence[object]) -> LogRecord:
     return LogRecord(*row)  # type: ignore[arg-type]
 
 
-def newest(database: Database, wanted: LogFilter, count: int, up_to: int | None = None) -> list[LogRecord]:
-    """Return the newest records that match, oldest first. The filter comes before the count.
-
-    Parameters
-    ----------
-    database, wanted, count
-        Where to look, for what, and how many at most.
-    up_to
-        Pass over records with higher ids: a follower hands those out.
-    """
-    condition, values = wanted.condition()
-    if up_to is not None:
-        condition, values = f"{condition} AND id <= :up_to", {**values, "up_to": up_to}
-    with database.reading() as reading:
-        rows = reading.all(
-            f"SELECT {FIELDS} FROM log_record WHERE {condition} ORDER BY id DESC LIMIT :count",  # noqa: S608  columns and placeholders only
-            count=count,
-            **values,
-        )
-    return [record_of(row) for row in reversed(rows)]
+def _all_of(parts: Iterable[Part]) -> Part:
+    values: dict[str, object] = {}
+    conditions = []
+    for condition, more in parts:
+        conditions.append(condition)
+        values |= more
+    return " AND ".join(conditions), values
 
 
 def arriving(wanted: LogFilter) -> Source[LogRecord]:
     """Return what a `NexusCore.tail.Tail` needs to hand out the records that match."""
-    condition, values = wanted.condition()
-    return Source("log_record", FIELDS, record_of, condition=condition, values=values)
+    parts = wanted.parts()
+    if wanted.since is not None:
+        parts["since"] = ("t.ts >= :since", {"since": wanted.since})
+    if wanted.until is not None:
+        parts["until"] = ("t.ts <= :until", {"until": wanted.until})
+    condition, values = _all_of(parts.values())
+    return Source("log_record", FIELDS, record_of, condition=condition or "1 = 1", values=values)
+
+
+# -- looking through the log by time -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read the records that match: see `NexusCore.storage.history.read`."""
+
+    wanted: LogFilter
+    backwards: bool = False
+    """The newest first."""
+    behind: Place | None = None
+    """Go on behind the record of this time and id."""
+    first: int = FIRST
+    """How many are probably taken."""
+    passed: Callable[[int], None] = lambda ts: None
+    """Told, every now and then, the time up to which all has been looked through."""
+
+
+def records(database: Database, how: Reading) -> Iterator[LogRecord]:
+    """Yield the records that match, in the order of their times."""
+    for row in _rows(database, how, FIELDS):
+        yield record_of(row[2:])
+
+
+def newest(database: Database, wanted: LogFilter, count: int) -> list[LogRecord]:
+    """Return the newest records that match, oldest first. The filter comes before the count."""
+    found = list(islice(records(database, Reading(wanted, backwards=True, first=count)), count))
+    found.reverse()
+    return found
+
+
+def values(database: Database, column: str, how: Reading) -> Iterator[Any]:
+    """Yield each value that a column has in the records that match, once.
+
+    Parameters
+    ----------
+    database, how
+        What to read.
+    column
+        One of those that an index begins with: level, logger, module, host, session.
+    """
+    if how.wanted == LogFilter():
+        with database.reading() as reading:
+            yield from names(reading, "log_record", column)
+        return
+    seen = {None}
+    for _, _, value in _rows(database, how, f"t.{column}"):
+        if value not in seen:
+            seen.add(value)
+            yield value
+
+
+def remove(database: Database, wanted: LogFilter) -> Iterator[int]:
+    """Delete the records that match, the oldest first; yield how many have gone, after each transaction.
+
+    The transactions are short: those who want to write are not held up.
+    """
+    gone = 0
+    found = _rows(database, Reading(wanted, first=REMOVED_AT_ONCE), "t.id")
+    while ids := [int(row[1]) for row in islice(found, REMOVED_AT_ONCE)]:
+        gone += database.write(partial(_delete, ids))
+        yield gone
+
+
+def _delete(ids: Sequence[int], transaction: Transaction) -> int:
+    return transaction.run(f"DELETE FROM log_record WHERE id IN ({', '.join(map(str, ids))})")  # noqa: S608  numbers
+
+
+def _rows(database: Database, how: Reading, columns: str) -> Iterator[Row]:
+    wanted = how.wanted
+    with database.reading() as reading:
+        strands, kept = _strands(reading, wanted)
+    condition, values = _all_of(part for column, part in wanted.parts().items() if column not in kept)
+    return read(
+        database,
+        Search("log_record", columns, strands, condition, values, wanted.since, wanted.until),
+        backwards=how.backwards, behind=how.behind, first=max(FIRST, how.first), passed=how.passed,
+    )  # fmt: skip
+
+
+def _strands(reading: Transaction, wanted: LogFilter) -> tuple[tuple[Strand, ...], set[str]]:
+    """Return the parts of the indexes to read, and the columns whose conditions all that is there meets."""
+    if wanted.session is not None:
+        strand = Strand("ix_log_record_session_ts", "t.session = :of_session", {"of_session": wanted.session})
+        return (strand,), {"session"}
+    columns = [column for column, ours in NAMES.items() if getattr(wanted, ours)]
+    if not columns and not wanted.level and wanted.highest is None:
+        return (Strand("ix_log_record_ts"),), set()
+    there = names(reading, "log_record", "level")
+    levels = [one for one in there if wanted.level <= one and (wanted.highest is None or one <= wanted.highest)]
+    if columns:
+        found = {column: _of_names(column, getattr(wanted, NAMES[column]), levels) for column in columns}
+        column = min(columns, key=lambda one: _size(reading, found[one], wanted)) if len(columns) > 1 else columns[0]
+        return found[column], {column, "level"}
+    if levels == there:
+        return (Strand("ix_log_record_ts"),), set()
+    strands = [Strand("ix_log_record_level_ts", "t.level = :of_level", {"of_level": level}) for level in levels]
+    return tuple(strands), {"level"}
+
+
+def _of_names(column: str, wanted: Sequence[str], levels: Sequence[int]) -> tuple[Strand, ...]:
+    index, condition = f"ix_log_record_{column}_level_ts", f"t.{column} = :of_name AND t.level = :of_level"
+    return tuple(
+        Strand(index, condition, {"of_name": name, "of_level": level})
+        for name in dict.fromkeys(wanted)
+        for level in levels
+    )
+
+
+def _size(reading: Transaction, strands: tuple[Strand, ...], wanted: LogFilter) -> int:
+    return size(reading, Search("log_record", "", strands, since=wanted.since, until=wanted.until), MANY)
 
 
 def loggers(database: Database) -> list[str]:
     """Return the names of all loggers."""
     with database.reading() as reading:
-        return [name for (name,) in reading.all(_LOGGERS)]
+        return names(reading, "log_record", "logger")
 
 
 def modules(database: Database) -> list[str]:
-    """Return the names of the modules that logged lately."""
+    """Return the names of all modules that logged."""
     with database.reading() as reading:
-        return [name for (name,) in reading.all(_MODULES, count=NAMED_LATELY)]
+        return names(reading, "log_record", "module")
+
+
+def hosts(database: Database) -> list[str]:
+    """Return the names of all machines that logged."""
+    with database.reading() as reading:
+        return names(reading, "log_record", "host")

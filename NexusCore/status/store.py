@@ -6,13 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from NexusCore.clock import SECOND
 from NexusCore.storage import Database, Transaction
 from NexusCore.tail import Source
-
-_decode = msgspec.msgpack.Decoder(tuple).decode
 
 _ITEMS = """
     -- the items of a channel
@@ -53,11 +49,14 @@ class StatusSink:
     """Puts changes from a journal into `status_sample` and `status_latest`."""
 
     def __init__(self) -> None:
+        import msgspec  # here, since who only reads status does without it
+
+        self._decode = msgspec.msgpack.Decoder(tuple).decode
         self._items: dict[tuple[str, str], int] = {}
 
     def prepare(self, database: Database, payloads: Sequence[bytes]) -> None:
         """Make the channels and items that are new, and learn their ids."""
-        unknown = {(channel, name) for _, channel, name, _, _ in map(_decode, payloads)} - self._items.keys()
+        unknown = {(channel, name) for _, channel, name, _, _ in map(self._decode, payloads)} - self._items.keys()
         for channel in sorted({channel for channel, _ in unknown}):
             names = sorted(name for one, name in unknown if one == channel)
             self._learn(database, channel, names)
@@ -82,7 +81,7 @@ class StatusSink:
         """Insert the changes; the last of each item becomes what is now."""
         rows = [
             (self._items[channel, name], ts, value, expires)
-            for ts, channel, name, value, expires in map(_decode, payloads)
+            for ts, channel, name, value, expires in map(self._decode, payloads)
         ]
         columns = ("item_id", "ts", "value", "expires")
         transaction.insert_many("status_sample", columns, rows)

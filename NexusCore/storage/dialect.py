@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -32,6 +32,9 @@ STATEMENT_SECONDS = 60
 """Time limit for the answer to one statement."""
 BUSY_SECONDS = 10
 """How long a statement waits for a lock that another writer holds."""
+
+STATEMENTS = 256
+"""Statements whose translation is remembered."""
 
 HALF_A_CHARACTER = "a text holds half a character, as file names of unknown encoding do"
 
@@ -91,7 +94,8 @@ class Dialect(Protocol):
         ...
 
 
-@cache
+# Followers write numbers into their statements, so there is no end to how many different ones there are.
+@lru_cache(maxsize=STATEMENTS)
 def _bare(sql: str) -> str:
     return " ".join(_COMMENT.sub("", sql).split())
 
@@ -165,9 +169,12 @@ class SQLite:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if "no such table" in text:
             return SchemaMissing(where=where)
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
             return DatabaseBusy(where=where, reason=text)
-        if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOTADB):
+        if code in (
+            sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOTADB,
+            sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOMEM,
+        ):  # fmt: skip
             return DatabaseUnreachable(where=where, reason=text)
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
             return DatabaseDenied(where=where, reason=text)
@@ -193,8 +200,9 @@ class MySQL:
     _GONE: ClassVar = frozenset({1021, 1030, 1037, 1038, 1040, 1041, 1053, 1077, 1078, 1079, 1114, 1152, 1156, 1158,
                                  1159, 1160, 1161, 1180, 1203, 1226, 1290, 1836, 1927, 2000, 2002, 2003, 2005, 2006,
                                  2012, 2013, 2024, 2026, 2055, 4031})  # fmt: skip
-    _DENIED: ClassVar = frozenset({1044, 1045, 1142, 1143, 1227, 1698, 1820, 2059})
-    _BUSY: ClassVar = frozenset({1205, 1213, 1637})
+    _DENIED: ClassVar = frozenset({1044, 1045, 1129, 1130, 1142, 1143, 1227, 1698, 1820, 1862, 2059, 3118, 4151})
+    # 1317, 1969, 3024: someone interrupted the statement, or it took longer than the server allows.
+    _BUSY: ClassVar = frozenset({1205, 1213, 1317, 1637, 1969, 3024})
 
     def connect(self, url: DatabaseURL) -> Any:
         """Open a connection: autocommit, UTC, strict, READ COMMITTED, every wait limited."""
@@ -287,7 +295,7 @@ class MySQL:
         return DatabaseRefused(where=where, reason=text)
 
 
-@cache
+@lru_cache(maxsize=STATEMENTS)
 def _pyformat(sql: str) -> str:
     return _PLACEHOLDER.sub(r"%(\1)s", _bare(sql).replace("%", "%%"))
 

@@ -255,6 +255,11 @@ class Database:
             self._create()
         try:
             raw = self.dialect.connect(self.url)
+        except self.dialect.errors as error:
+            ours = self.dialect.translate(error, str(self.url))
+            if isinstance(ours, DatabaseRefused):  # no statement was sent yet, so it is not that one's fault
+                raise DatabaseUnreachable(where=self.url, reason=ours.facts["reason"]) from error
+            raise ours from error
         except OSError as error:
             raise DatabaseUnreachable(where=self.url, reason=error) from error
         if self._check_schema:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from NexusCore.storage.engine import Database, Row, Transaction
 
@@ -139,15 +140,15 @@ class _Pages:
 
     def _edge(self, reading: Transaction, place: Place | None, size: int) -> Place | None:
         """Return the last row of a page that meets the condition of the strand alone: the index knows, unread rows."""
-        source, values = self._source(reading, place, None)
+        source, values = self.source(reading, place)
         row = reading.one(
-            f"SELECT t.ts, t.id FROM {source} {self._order} LIMIT 1 OFFSET {size - 1}",  # noqa: S608  see _source
+            f"SELECT t.ts, t.id FROM {source} {self._order} LIMIT 1 OFFSET {size - 1}",  # noqa: S608  see source
             **values,
         )
         return _place(row) if row is not None else None
 
     def _rows(self, reading: Transaction, place: Place | None, edge: Place | None, most: int) -> list[Row]:
-        source, values = self._source(reading, place, edge)
+        source, values = self.source(reading, place, edge)
         condition = f"AND ({self._search.condition})" if self._search.condition else ""
         return reading.all(
             f"SELECT t.ts, t.id, {self._search.columns} FROM {source} {condition} {self._order} LIMIT {most}",  # noqa: S608
@@ -155,7 +156,9 @@ class _Pages:
             **self._search.values,
         )
 
-    def _source(self, reading: Transaction, place: Place | None, edge: Place | None) -> tuple[str, dict[str, object]]:
+    def source(
+        self, reading: Transaction, place: Place | None = None, edge: Place | None = None
+    ) -> tuple[str, dict[str, object]]:
         """Return SQL, made of names and conditions from our code, for what lies between two places of the strand."""
         search, beyond = self._search, self._beyond
         parts = [self._strand.condition] if self._strand.condition else []
@@ -176,19 +179,25 @@ class _Pages:
         return f"{search.table} t {hint} WHERE {' AND '.join(parts) or '1 = 1'}", values
 
 
+def size(reading: Transaction, search: Search, most: int) -> int:
+    """Return how many rows there are in the strands of a search; no more than `most` of each are counted."""
+    counted = 0
+    for strand in search.strands:
+        source, values = _Pages(search, strand, backwards=False).source(reading)
+        row = reading.one(f"SELECT COUNT(*) FROM (SELECT 1 FROM {source} LIMIT {most}) some_of_them", **values)  # noqa: S608
+        counted += int(row[0]) if row is not None else 0
+    return counted
+
+
 def _place(row: Row) -> Place:
     return int(row[0]), int(row[1])
 
 
-def names(reading: Transaction, table: str, column: str) -> list[object]:
-    """Return the values of a column that an index begins with; the index is leapt through, not read."""
-    found = reading.all(
-        f"""
-        WITH RECURSIVE known (name) AS (
-            SELECT MIN({column}) FROM {table}
-            UNION ALL
-            SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > name) FROM known WHERE name IS NOT NULL)
-        SELECT name FROM known WHERE name IS NOT NULL
-        """  # noqa: S608  names from our code
-    )
-    return [name for (name,) in found]
+def names(reading: Transaction, table: str, column: str) -> list[Any]:
+    """Return the values, in order, of a column that an index begins with: the index is leapt through, not read."""
+    found: list[Any] = []
+    row = reading.one(f"SELECT MIN({column}) FROM {table}")  # noqa: S608  names from our code
+    while row is not None and row[0] is not None:
+        found.append(row[0])
+        row = reading.one(f"SELECT MIN({column}) FROM {table} WHERE {column} > :last", last=row[0])  # noqa: S608
+    return found

@@ -157,7 +157,10 @@ _table(
     _text("traceback", nullable=True),
     _text("session", IDENTIFIER, nullable=True),
     Index(None, "ts"),
-    Index(None, "logger", "ts"),
+    # Behind a name comes the level: what one program warned of stands together, however much else it said.
+    Index(None, "logger", "level", "ts"),
+    Index(None, "module", "level", "ts"),
+    Index(None, "host", "level", "ts"),
     Index(None, "level", "ts"),
     Index(None, "session", "ts"),
 )

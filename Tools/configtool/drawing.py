@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 
 from NexusCore.config.parameter import FOLDER
 from NexusCore.config.store import Change
-from Tools.parameters import on_a_line
+from Tools.parameters import on_a_line, remark
 from Tools.terminal import Screen, cut, one_line
 
 LINES = ("├── ", "└── ", "│   ", "    ")
 PLAIN_LINES = ("|-- ", "`-- ", "|   ", "    ")
 """For an output that has no other letters than those of ASCII."""
-LEAST_COMMENT = 12
-"""Columns below which a comment is left out."""
 
 
 @dataclass(slots=True)
@@ -76,14 +74,13 @@ def _line(node: Node, before: str, screen: Screen, *, closed: bool) -> str:
         size = node.size() if closed and node.children else 0
         count = f"  ({size} parameter{'s' if size != 1 else ''})" if size else ""
         return f"{screen.paint(before, 'dim')}{screen.paint(name, 'bold')}{screen.paint(count, 'dim')}"
-    value = on_a_line(node.change)
-    comment = one_line(node.change.comment or "") if node.change is not None else ""
+    one = node.change
+    assert one is not None, "what is no folder is a parameter"  # noqa: S101
+    value = on_a_line(one)
     if screen.columns is not None:
         value = cut(value, max(1, screen.columns - len(f"{before}{name} = ")))
-        room = screen.columns - len(f"{before}{name} = {value}  # ")
-        comment = cut(comment, room) if room >= LEAST_COMMENT else ""
-    remark = screen.paint(f"  # {comment}", "green") if comment else ""
-    return f"{screen.paint(before, 'dim')}{name} = {screen.paint(value, 'cyan')}{remark}"
+    comment = remark(one, len(f"{before}{name} = {value}"), screen)
+    return f"{screen.paint(before, 'dim')}{name} = {screen.paint(value, 'cyan')}{comment}"
 
 
 def _is_folder(node: Node) -> bool:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import replace
 
 from NexusCore.config import exchange
-from NexusCore.config.rehearsal import Rehearsal
-from NexusCore.config.store import SET, ConfigStore, Edit
-from NexusCore.clock import SYSTEM_CLOCK
+from NexusCore.config.store import Edit
 from NexusCore.errors import EXIT_OK, ConfigException
 from Tools import files
 from Tools.changes import Changer
 from Tools.configtool import xml_shape
-from Tools.configuration import open_configuration, origin, view
+from Tools.configuration import open_configuration, view
 from Tools.terminal import Screen
 
 
@@ -30,15 +27,20 @@ def serialize(arguments: Namespace, screen: Screen) -> int:
 
 def deserialize(arguments: Namespace, screen: Screen) -> int:
     """Take over what `serialize` wrote, below a folder, all or nothing (003-34)."""
-    changer = Changer(arguments, screen)
-    return _take_over(edits_of(arguments.file, arguments.root), changer, arguments, screen)
+    return _take_over(edits_of(arguments.file, arguments.root), Changer(arguments, screen), arguments)
 
 
 def import_(arguments: Namespace, screen: Screen) -> int:
     """Take over an XML file in the shape of CryoCore's defaultConfiguration.xml, all or nothing."""
     changer = Changer(arguments, screen)
-    edits = xml_shape.edits(files.read_xml(arguments.file), changer.before)
-    return _take_over(edits, changer, arguments, screen)
+    return _take_over(xml_shape.edits(files.read_xml(arguments.file), changer.before), changer, arguments)
+
+
+def _take_over(edits: Sequence[Edit], changer: Changer, arguments: Namespace) -> int:
+    why = "from the standard input" if arguments.file == files.STDIN else f"from {arguments.file}"
+    if not edits:
+        raise ConfigException(reason=f"{arguments.file} names no parameter")
+    return changer.make(edits if arguments.overwrite else changer.only_new(edits), why=why)
 
 
 def edits_of(file: str, root: str) -> list[Edit]:

@@ -44,7 +44,7 @@ def copy(arguments: Namespace, screen: Screen) -> int:
         if one.path in before or arguments.dry_run or arguments.json:
             telling.change(one)
     new = sum(one.path not in before for one in made)
-    text = f"Version '{target}' has all that '{arguments.source}' has: {new} parameters new, {len(made) - new} replaced."
+    text = f"Version '{target}' has all that '{arguments.source}' has: {new} new, {len(made) - new} replaced."
     _tell(text, target, arguments, screen)
     undo = ["-v", target, "rollback", str(made[0].revision - 1)] if there and made else []
     telling.end(made, undo if there else ["delete", "version", target])

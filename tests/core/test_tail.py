@@ -166,6 +166,7 @@ class TestLateCommits:
             assert texts(tail.poll()) == ["early"]
             clock.advance(10 * tail_module.HOLE_SECONDS)
             assert tail.poll() == []
+        clock.advance(tail_module.YOUNG_SECONDS)
         assert texts(tail.poll()) == ["late"]
 
 
@@ -205,6 +206,26 @@ class Faulty(Database):
 
             reading.all = asked  # type: ignore[method-assign]
             yield reading
+
+
+class TestOldHoles:
+    """Where many rows were deleted a follower does not ask for them at each look, but it still asks."""
+
+    def test_a_late_one(self, mariadb_database: Database, clock: HandClock) -> None:
+        with closing(Faulty(mariadb_database)) as counting:
+            tail = follower(counting, clock)
+            with mariadb_database.transaction() as late:
+                insert(late, "late")
+                add(mariadb_database, "early")
+                assert texts(tail.poll()) == ["early"]
+                clock.advance(tail_module.YOUNG_SECONDS)
+                tail.poll()
+                counting.asked = 0
+                for _ in range(10):
+                    assert tail.poll() == []
+                assert counting.asked == 10, "one query a look: is there anything new"
+            clock.advance(tail_module.YOUNG_SECONDS)
+            assert texts(tail.poll()) == ["late"]
 
 
 class TestTheDatabaseGoesAway:

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import mysql.connector
 import pytest
 
 from NexusCore.errors import (
@@ -142,6 +143,39 @@ class TestOthersInTheWay:
             with pytest.raises(DatabaseBusy, match="Try again"):
                 open_database(database_url).write(lambda other: other.run(update))
         assert rows(database_url, "SELECT ts FROM status_latest") == [(1,)]
+
+
+class TestErrorsAreSorted:
+    """By what a person can do about them, and whether it is the row's own fault: only then is it not tried again."""
+
+    @pytest.mark.parametrize(
+        ("code", "kind"),
+        [
+            (sqlite3.SQLITE_BUSY, DatabaseBusy), (sqlite3.SQLITE_BUSY_SNAPSHOT, DatabaseBusy),
+            (sqlite3.SQLITE_PROTOCOL, DatabaseBusy), (sqlite3.SQLITE_FULL, DatabaseUnreachable),
+            (sqlite3.SQLITE_IOERR_WRITE, DatabaseUnreachable), (sqlite3.SQLITE_CORRUPT, DatabaseUnreachable),
+            (sqlite3.SQLITE_READONLY, DatabaseDenied), (sqlite3.SQLITE_CONSTRAINT_UNIQUE, DatabaseRefused),
+            (sqlite3.SQLITE_TOOBIG, DatabaseRefused), (sqlite3.SQLITE_MISMATCH, DatabaseRefused),
+        ],
+    )  # fmt: skip
+    def test_of_sqlite(self, code: int, kind: type[NexusError]) -> None:
+        error = sqlite3.OperationalError("reason")
+        error.sqlite_errorcode = code
+        assert type(dialect.SQLite().translate(error, "here")) is kind
+
+    @pytest.mark.parametrize(
+        ("number", "kind"),
+        [
+            (1205, DatabaseBusy), (1213, DatabaseBusy), (1114, DatabaseUnreachable), (1021, DatabaseUnreachable),
+            (2006, DatabaseUnreachable), (2013, DatabaseUnreachable), (1290, DatabaseUnreachable),
+            (1040, DatabaseUnreachable), (1142, DatabaseDenied), (1045, DatabaseDenied), (1146, SchemaMissing),
+            (1062, DatabaseRefused), (1264, DatabaseRefused), (1366, DatabaseRefused), (1406, DatabaseRefused),
+            (1644, DatabaseRefused), (1153, DatabaseRefused),
+        ],
+    )  # fmt: skip
+    def test_of_mysql(self, number: int, kind: type[NexusError]) -> None:
+        """Galera tells of its conflicts at COMMIT, where the driver's C extension raises an error of its own."""
+        assert type(dialect.MySQL().translate(mysql.connector.Error("reason", number), "here")) is kind
 
 
 class TestErrorsSayWhatToDo:

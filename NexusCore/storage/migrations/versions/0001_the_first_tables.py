@@ -109,8 +109,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_log_record")),
         **OPTIONS,
     )
+    op.create_index(op.f("ix_log_record_host_level_ts"), "log_record", ["host", "level", "ts"])
     op.create_index(op.f("ix_log_record_level_ts"), "log_record", ["level", "ts"])
-    op.create_index(op.f("ix_log_record_logger_ts"), "log_record", ["logger", "ts"])
+    op.create_index(op.f("ix_log_record_logger_level_ts"), "log_record", ["logger", "level", "ts"])
+    op.create_index(op.f("ix_log_record_module_level_ts"), "log_record", ["module", "level", "ts"])
     op.create_index(op.f("ix_log_record_session_ts"), "log_record", ["session", "ts"])
     op.create_index(op.f("ix_log_record_ts"), "log_record", ["ts"])
 

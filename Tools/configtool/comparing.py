@@ -1,0 +1,185 @@
+"""Commands that compare: two states of the configuration, and parameters with their types and limits."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+
+from NexusCore.config.parameter import (
+    BOOLEAN,
+    DATATYPES,
+    FOLDER,
+    MASK,
+    NO_LIMITS,
+    STRING,
+    Limits,
+    Value,
+    cast,
+    decode,
+    encode,
+)
+from NexusCore.config.past import Difference, State, differences, state_at, state_now
+from NexusCore.config.store import Change, Edit, near_miss
+from NexusCore.errors import EXIT_FAILURE, EXIT_OK, ConfigException, NoSuchVersionException, ValueRefused
+from Tools.configtool.exchanging import edits_of
+from Tools.configuration import Configuration, is_below, open_configuration
+from Tools.terminal import Screen, one_line
+
+Problem = tuple[str, str]
+"""A path, and what is wrong there."""
+
+
+# -- diff --------------------------------------------------------------------------------------------------------------
+
+
+def diff(arguments: Namespace, screen: Screen) -> int:
+    """Show what is different between two revisions or versions; without the second, between one and now."""
+    configuration = open_configuration(arguments.version)
+    folder = (arguments.below or "").strip(".")
+    old = _state(arguments.old, configuration, folder)
+    new = _state(arguments.new, configuration, folder)
+    found = differences(old, new)
+    for one in found:
+        if arguments.json:
+            screen.show_json(
+                path=one.path, old=_shown(one.old, one.secret), new=_shown(one.new, one.secret),
+                old_datatype=one.old_datatype, datatype=one.new_datatype,
+            )  # fmt: skip
+        else:
+            screen.show(_line(one, screen))
+    if not found:
+        screen.say("There is no difference.")
+    return EXIT_OK
+
+
+def _state(what: str | None, configuration: Configuration, folder: str) -> State:
+    """Return the state that a revision's number or a version's name stands for; what is now for neither."""
+    store = configuration.store
+    if what is None:
+        return state_now(store, configuration.version_id, folder)
+    try:
+        return state_now(store, store.version_id(what), folder)
+    except NoSuchVersionException:
+        if not what.isdecimal():
+            raise
+    newest = store.revision()
+    if int(what) > newest:
+        raise ConfigException(reason=f"there is no revision {what} yet; the newest is {newest}")
+    return state_at(store, configuration.version_id, int(what), folder)
+
+
+def _line(one: Difference, screen: Screen) -> str:
+    path = screen.paint(one.path, "bold")
+    old, new = (one_line(str(_shown(value, one.secret))) or "''" for value in (one.old, one.new))
+    if one.old_datatype is None:
+        value = "" if one.new_datatype == FOLDER else f" = {new}"
+        return f"{screen.paint('+', 'green')} {path}{value}  ({one.new_datatype})"
+    if one.new_datatype is None:
+        value = "" if one.old_datatype == FOLDER else f" = {old}"
+        return f"{screen.paint('-', 'red')} {path}{value}  ({one.old_datatype})"
+    kinds = "" if one.old_datatype == one.new_datatype else f"  ({one.old_datatype} -> {one.new_datatype})"
+    if one.old == one.new and not kinds and not one.secret:
+        return f"{screen.paint('~', 'yellow')} {path} = {new}  (comment or limits)"
+    return f"{screen.paint('~', 'yellow')} {path} = {old} -> {new}{kinds}"
+
+
+def _shown(value: Value, secret: bool) -> Value:
+    return MASK if secret and value is not None else value
+
+
+# -- validate ----------------------------------------------------------------------------------------------------------
+
+
+def validate(arguments: Namespace, screen: Screen) -> int:
+    """Check every parameter against its type and limits, or a JSON file against what is there."""
+    configuration = open_configuration(arguments.version)
+    everything = configuration.everything()
+    if arguments.file is None:
+        count = len(everything)
+        problems = list(_problems(configuration, everything))
+        what = f"of version '{configuration.version}'"
+    else:
+        edits = edits_of(arguments.file, arguments.root)
+        count = len(edits)
+        problems = [problem for edit in edits for problem in _objections(edit, everything)]
+        what = f"in {arguments.file}"
+    for path, text in problems:
+        if arguments.json:
+            screen.show_json(path=path, problem=text)
+        else:
+            screen.show(f"{screen.paint(path, 'bold')}: {text}")
+    if problems:
+        screen.say(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {count} parameters {what}.")
+        return EXIT_FAILURE
+    screen.say(f"All {count} parameters {what} are as they should be.")
+    return EXIT_OK
+
+
+def _problems(configuration: Configuration, everything: Mapping[str, Change]) -> Iterator[Problem]:
+    """Yield what is wrong with the parameters that are there; only who writes into the tables by hand can do it."""
+    for path, one in everything.items():
+        reason = _fault(one)
+        if reason:
+            yield path, reason
+        above = _parameter_above(path, everything)
+        if above:
+            yield path, f"it is below '{above}', which is a parameter"
+    named = everything.get("default_version")
+    if named is not None and named.value not in configuration.store.versions():
+        yield "default_version", f"there is no version '{named.value}'"
+
+
+def _fault(one: Change) -> str | None:
+    """Return what is wrong with a stored parameter, or None."""
+    try:
+        limits = Limits.from_json(one.limits)
+    except (ValueError, TypeError, ConfigException):
+        return "its limits cannot be read"
+    if one.datatype not in DATATYPES:
+        return f"there is no datatype '{one.datatype}'"
+    try:
+        if one.datatype == BOOLEAN and one.value not in (None, "True", "False"):
+            raise ValueError
+        limits.check(one.path, decode(one.value, one.datatype))
+    except ValueRefused as error:
+        return f"{_hidden(one.value, limits.secret)}: {error.facts['reason']}"
+    except ValueError:
+        return f"{_hidden(one.value, limits.secret)} is no {one.datatype}"
+    return None
+
+
+def _objections(edit: Edit, everything: Mapping[str, Change]) -> Iterator[Problem]:
+    """Yield what speaks against a parameter of a file, where another may be already."""
+    there = everything.get(edit.path)
+    above = _parameter_above(edit.path, everything)
+    if above:
+        yield edit.path, f"it would be below '{above}', which is a parameter"
+    elif there is None:
+        folder = edit.path.rpartition(".")[0]
+        hint = near_miss(edit.path, (path for path in everything if path.rpartition(".")[0] == folder))
+        if edit.datatype != FOLDER and any(is_below(path, edit.path) for path in everything):
+            yield edit.path, "it is a folder, without a value"
+        elif hint:
+            yield edit.path, f"it would be new.{hint}"
+    elif edit.datatype not in (None, there.datatype):
+        yield edit.path, f"it is a {edit.datatype} in the file, a {there.datatype} here"
+    if edit.value is None:
+        return
+    own = edit.limits or NO_LIMITS
+    for limits in (own, Limits.from_json(there.limits)) if there is not None else (own,):
+        try:
+            limits.check(edit.path, cast(edit.path, edit.value, there.datatype if there else edit.datatype or STRING))
+        except ValueRefused as error:
+            yield edit.path, f"{_hidden(encode(edit.value), limits.secret)}: {error.facts['reason']}"
+            return
+
+
+def _parameter_above(path: str, everything: Mapping[str, Change]) -> str | None:
+    """Return the parameter that a path is below, where nothing can be."""
+    parts = path.split(".")
+    folders = (".".join(parts[:end]) for end in range(1, len(parts)))
+    return next((one for one in folders if one in everything and everything[one].datatype != FOLDER), None)
+
+
+def _hidden(value: str | None, secret: bool) -> str:
+    return MASK if secret else one_line(value or "") or "''"
