@@ -72,8 +72,9 @@ def cast(path: str, value: Value, datatype: str) -> Value:
     result: Value = None
     if value is None:
         return None
-    if not isinstance(value, (str, int, float)):
-        datatype_of(path, value)
+    given: object = value
+    if not isinstance(given, (str, int, float)):
+        datatype_of(path, given)
     if datatype == STRING:
         result = value if isinstance(value, str) else encode(value)
     elif datatype == BOOLEAN:

@@ -181,7 +181,8 @@ class TestCompletion:
         machine.python()
         machine.run()
         folder = machine.home / ".local/share/bash-completion/completions"
-        assert {path.name for path in folder.iterdir()} == {"ConfigTool", "SessionTool", "TailLog", "TailStatus"}
+        tools = {"ConfigTool", "ConfigUI", "Doctor", "SessionTool", "TailLog", "TailStatus"}
+        assert {path.name for path in folder.iterdir()} == tools
 
     def test_a_shell_that_loads_completions_keeps_its_files(self, machine: Machine) -> None:
         machine.python()
