@@ -211,6 +211,21 @@ class TestAcrossProcesses:
         figures.at_most(f"{name}, median", statistics.median(delays), 60, "ms")
         figures.at_most(f"{name}, worst", max(delays), 250, "ms")
 
+    def test_an_idle_watcher(self, mariadb_url: str, tmp_path: Path, figures: Figures) -> None:
+        app = App(load({"NEXUSCORE_DATABASE": mariadb_url, "NEXUSCORE_HOME": str(tmp_path / "home")}, files=()))
+        app.get_config("Bench")
+        asked = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'COM_SELECT'"
+        other = open_database(mariadb_url)
+        counts, moments = [], []
+        for _ in range(2):
+            with other.reading() as reading:
+                counts.append(int(reading.one(asked)[0]))
+            moments.append(time.monotonic())
+            time.sleep(3)
+        app.shutdown()
+        rate = (counts[1] - counts[0] - 1) / (moments[1] - moments[0])
+        figures.at_most("queries of an idle watcher (mysql)", rate, 25, "/s")
+
     @pytest.mark.parametrize("rate", [5, 100, 1000])
     def test_a_line_of_log(self, database_url: str, tmp_path: Path, figures: Figures, rate: int) -> None:
         source = Source("log_record", "t.message, t.id", lambda row: int(row[0]))
