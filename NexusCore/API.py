@@ -32,6 +32,7 @@ from NexusCore.forks import renew_in_children
 from NexusCore.log.handler import Log, Logs, Prefix
 from NexusCore.log.store import LogSink
 from NexusCore.settings import DatabaseURL, Settings
+from NexusCore.status.element import callbacks
 from NexusCore.status.holder import StatusHolder
 from NexusCore.status.store import StatusSink
 from NexusCore.storage import Database
@@ -175,6 +176,7 @@ class App:
             live.close(seconds / 4)
         if destinations is not None:
             destinations.close(seconds / 4)
+        callbacks.close(seconds / 4)
         report = self._shipper.stop(max(0.0, deadline - self.clock.monotonic()))
         if logs is not None:
             logs.close()

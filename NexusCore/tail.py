@@ -160,7 +160,8 @@ class Tail(Generic[T]):
         holes = {**self._old, **self._young} if all_holes else self._young
         with self._database.reading() as reading:
             filled, visible = self._filled(reading, holes)
-            new, ids = self._new(reading)
+            # Who leaves off in every batch and resumes has more and more waiting, if it does not come first.
+            new, ids = self._new(reading) if len(filled) < BATCH else ([], set())
         # From here on nothing fails any more: what was read is handed out, or else would be read again.
         left = {one: since + pause for one, since in holes.items() if one not in visible}
         if all_holes:

@@ -236,11 +236,9 @@ class ConfigArguments(Arguments):
         words = list(sys.argv[1:] if args is None else args)
         first = _first_word(words)
         if first is not None:
-            word = words.pop(first)
-            if word in COMMANDS:
-                words.insert(0, word)
-            else:
-                words[:0] = [ASSIGN if "=" in word else LOOK, word]
+            before, word, after = words[:first], words[first], words[first + 1 :]
+            command = [word] if word in COMMANDS else [ASSIGN if "=" in word else LOOK, word]
+            words = [*command, *after, *before]
         return super().parse_known_args(words, namespace)
 
 

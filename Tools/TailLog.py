@@ -8,7 +8,6 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 if not __package__:
     # Run as ./Tools/TailLog.py: Python looks beside the script, but the packages are in the folder above.
@@ -17,146 +16,110 @@ if not __package__:
 
     checkout.use_its_python()
 
-from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from Tools import completion
-from Tools.arguments import Arguments, count, did_you_mean, level
+from Tools.arguments import Arguments, count, levels, moment
+from Tools.taillog.asked import LINES, check, fields, regex
 from Tools.terminal import Screen, run_tool
 
-if TYPE_CHECKING:
-    from NexusCore.log.record import LogRecord
-    from NexusCore.log.store import LogFilter
-    from NexusCore.storage import Database
-
 NAME = "TailLog"
-LINES = 50
-WARNING, ERROR = 30, 40
-INDENT = "    "
 
 
 def parser() -> Arguments:
     """Return the parser of the tool's arguments."""
     made = Arguments(
         prog=NAME,
+        usage=f"{NAME} [OPTION ...] [WORD ...]",
         description=__doc__,
         examples=(
             ("TailLog -f", "the newest lines, and each new one as it comes"),
-            ("TailLog -p warning --logger Builder", "what the Builder warns of"),
+            ("TailLog -p warning -S -2h --logger Builder", "what the Builder warned of in two hours"),
             ("TailLog -n 500 Titan timeout", "lines with both words in the message"),
         ),
-        epilog="All conditions must hold; of several loggers, or several modules, any. Exit code 1: nothing matches.",
+        epilog="All conditions must hold; of several loggers, modules or hosts, any. Lines are in the order of their "
+        "times, new ones in that of their arrival. A TIME is a date, a time of day, both, a length of time back "
+        "from now (-15m, 2h ago), yesterday, or @ and seconds since the epoch. Exit code 1: nothing matches.",
     )
-    made.add_argument("keywords", nargs="*", metavar="WORD", help="a word that must be in the message")
-    made.add_argument("-n", "--lines", type=count, default=LINES, metavar="N", help=f"how many lines ({LINES})")
-    order = made.add_mutually_exclusive_group()
-    order.add_argument("-f", "--follow", action="store_true", help="go on with each new line as it comes")
-    order.add_argument("-r", "--reverse", action="store_true", help="the newest line first")
-    made.add_argument("--json", action="store_true", help="one JSON object per line")
-    for option, what, completer in (
-        ("--logger", "only of this logger, the name given to get_log (repeatable)", completion.loggers),
-        ("--module", "only of this module, the file of the statement that logged (repeatable)", completion.modules),
-    ):
-        action = made.add_argument(option, action="append", default=[], metavar="NAME", help=what)
-        completion.attach(action, completer)
-    session = made.add_argument("--session", metavar="IDENTIFIER", help="only of the work on this session")
-    completion.attach(session, completion.sessions)
-    least = made.add_argument("-p", "--level", type=level, default=0, metavar="LEVEL", help="only this level and above")
-    completion.attach(least, completion.levels)
+    _which(made)
+    _how(made)
+    _whole(made)
     return made
 
 
+def _which(made: Arguments) -> None:
+    made.add_argument("keywords", nargs="*", metavar="WORD", help="a text that must be in the message or its traceback")
+    which = made.add_argument_group("which lines")
+    lines = f"how many, the newest (default: {LINES}, or all that -S, -U or --after-cursor leave)"
+    which.add_argument("-n", "--lines", type=count, metavar="N", help=lines)
+    which.add_argument("-S", "--since", type=moment, metavar="TIME", help="not before this time")
+    which.add_argument("-U", "--until", type=moment, metavar="TIME", help="not after this time")
+    level = which.add_argument(
+        "-p", "--level", type=levels, metavar="LEVEL[..LEVEL]", help="this level and above, or from one to the other"
+    )
+    completion.attach(level, completion.levels)
+    for option, what, completer in (
+        ("--logger", "of this logger, the name given to get_log (repeatable)", completion.loggers),
+        ("--module", "of this module, the file of the statement that logged (repeatable)", completion.modules),
+        ("--host", "of this machine (repeatable)", completion.hosts),
+    ):
+        completion.attach(which.add_argument(option, action="append", metavar="NAME", help=what), completer)
+    session = which.add_argument("--session", metavar="IDENTIFIER", help="of the work on this session")
+    completion.attach(session, completion.sessions)
+    which.add_argument(
+        "-g", "--grep", type=regex, metavar="REGEX",
+        help="a regular expression of Python's that the message or its traceback matches; the program looks for it in "
+        "all that the other conditions leave, back to the oldest line if need be",
+    )  # fmt: skip
+    which.add_argument("--after-cursor", metavar="CURSOR", help="what has arrived since --cursor wrote this")
+
+
+def _how(made: Arguments) -> None:
+    how = made.add_argument_group("how they are shown")
+    order = how.add_mutually_exclusive_group()
+    order.add_argument("-f", "--follow", action="store_true", help="go on with each new line as it comes")
+    order.add_argument("-r", "--reverse", action="store_true", help="the newest line first")
+    how.add_argument(
+        "-o", "--output", choices=("short", "iso", "verbose", "cat", "json"), default="short",
+        help="a line each, with a date that sorts and says its zone, with all fields, or the message alone",
+    )  # fmt: skip
+    how.add_argument("--json", action="store_const", const="json", dest="output", help="one JSON object per line")
+    how.add_argument(
+        "--fields", type=fields, nargs="?", const=(), metavar="A,B,...",
+        help="only these fields, with tabs between them; without names, list the fields there are",
+    )  # fmt: skip
+    how.add_argument("--cursor", action="store_true", help="write a cursor at the end, for --after-cursor")
+
+
+def _whole(made: Arguments) -> None:
+    whole = made.add_argument_group("the log as a whole, instead of its lines")
+    choices = ("level", "logger", "module", "host", "session")
+    whole.add_argument("--values", choices=choices, help="each value that this field has in the lines that match")
+    whole.add_argument("--disk-usage", action="store_true", help="how much room the log takes, and since when it is")
+    whole.add_argument(
+        "--vacuum-time", type=moment, metavar="TIME",
+        help="delete the lines that match from before this time, such as 90d; asks before it does",
+    )  # fmt: skip
+    whole.add_argument("--yes", action="store_true", help="delete without being asked")
+
+
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Show what was asked for."""
+    """Do what was asked for."""
+    check(arguments, NAME)
+    if arguments.fields == ():
+        from Tools.taillog.lines import show_fields
+
+        return show_fields(arguments, screen)
     from NexusCore import settings
-    from NexusCore.log.store import LogFilter
     from NexusCore.storage import Database
 
     database = Database(settings.load().log)
-    wanted = LogFilter(
-        loggers=tuple(arguments.logger),
-        modules=tuple(arguments.module),
-        keywords=tuple(arguments.keywords),
-        session=arguments.session,
-        level=arguments.level,
-    )
-    if arguments.follow:
-        return _follow(database, wanted, arguments, screen)
-    return _newest(database, wanted, arguments, screen)
+    if arguments.values or arguments.disk_usage or arguments.vacuum_time is not None:
+        from Tools.taillog import keeping
 
+        work = keeping.show_values if arguments.values else keeping.vacuum
+        return (keeping.show_disk_usage if arguments.disk_usage else work)(database, arguments, screen)
+    from Tools.taillog.reading import show, show_and_follow
 
-def _newest(database: Database, wanted: LogFilter, arguments: Namespace, screen: Screen) -> int:
-    from NexusCore.log.store import newest
-
-    records = newest(database, wanted, arguments.lines)
-    for record in reversed(records) if arguments.reverse else records:
-        _show(record, arguments, screen)
-    if not records:
-        screen.fail(f"No line of log matches.{_near_misses(database, wanted)}")
-    return EXIT_OK if records else EXIT_FAILURE
-
-
-def _follow(database: Database, wanted: LogFilter, arguments: Namespace, screen: Screen) -> int:
-    from NexusCore.clock import SYSTEM_CLOCK
-    from NexusCore.log.store import arriving, newest
-    from NexusCore.tail import Tail
-    from Tools.following import follow
-
-    tail = Tail(database, arriving(wanted), SYSTEM_CLOCK)
-    tail.begin()
-    # What is up to the cursor is shown from here, what is behind it and in its holes by the follower: no line is missed
-    # or shown twice, whatever is logged meanwhile.
-    cursor = tail.cursor
-    for record in newest(database, wanted, arguments.lines, up_to=cursor.last):
-        if record.id not in cursor.holes:
-            _show(record, arguments, screen)
-    for record in follow(tail, screen):
-        _show(record, arguments, screen)
-    return EXIT_OK
-
-
-def _show(record: LogRecord, arguments: Namespace, screen: Screen) -> None:
-    if arguments.json:
-        from Tools.moments import rfc3339
-
-        screen.show_json(
-            time=rfc3339(record.ts), level=_level_name(record.level), logger=record.logger, module=record.module,
-            line=record.line, function=record.function, host=record.host, pid=record.pid, thread=record.thread,
-            message=record.message, traceback=record.traceback, session=record.session, id=record.id,
-        )  # fmt: skip
-        return
-    from NexusCore.log.record import printable, short_line
-
-    text = short_line(record)
-    if record.traceback:
-        text += "\n" + printable(record.traceback)
-    # Only a record's own first line begins at the margin, so none can be forged by a message of several lines.
-    screen.show(screen.paint(text.replace("\n", f"\n{INDENT}"), *_style(record.level)))
-
-
-def _style(number: int) -> tuple[str, ...]:
-    if number >= ERROR:
-        return ("red",) if number < ERROR + 10 else ("bold", "red")
-    if number >= WARNING:
-        return ("yellow",)
-    return ("dim",) if number <= 10 else ()
-
-
-def _level_name(number: int) -> str:
-    import logging
-
-    return logging.getLevelName(number)
-
-
-def _near_misses(database: Database, wanted: LogFilter) -> str:
-    """Return a sentence for each logger and module that never logged."""
-    from NexusCore.log.store import loggers, modules
-
-    found = ""
-    for kind, names, read in (("logger", wanted.loggers, loggers), ("module", wanted.modules, modules)):
-        known = read(database) if names else []
-        for name in names:
-            if name not in known:
-                found += f" Nothing was logged by the {kind} '{name}'.{did_you_mean(name, known)}"
-    return found
+    return (show_and_follow if arguments.follow else show)(database, arguments, screen)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,119 +18,89 @@ if not __package__:
 
     checkout.use_its_python()
 
-from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from Tools import completion
-from Tools.arguments import Arguments, did_you_mean
-from Tools.terminal import Screen, one_line, run_tool
+from Tools.arguments import Arguments, WrongUse, moment, seconds
+from Tools.terminal import Screen, run_tool
 
 if TYPE_CHECKING:
-    from NexusCore.status.store import StatusSample
-    from NexusCore.storage import Database
+    from Tools.tailstatus.waiting import Condition
 
 NAME = "TailStatus"
-STALE = "STALE"
 
 
 def parser() -> Arguments:
     """Return the parser of the tool's arguments."""
     made = Arguments(
         prog=NAME,
+        usage=f"{NAME} [OPTION ...] [CHANNEL:NAME ...]",
         description=__doc__,
         examples=(
             ("TailStatus", "everything there is now, with its age"),
-            ("TailStatus -f Builder:state Uploader:state", "two values, each time they change"),
-            ("TailStatus 'Camera*' '*:temperature'", "whole channels, and one name in all of them"),
+            ("TailStatus -f Builder 'Camera*:temp*'", "a channel and some more values, each time they change"),
+            ("TailStatus --exit-on Builder:state=idle", "wait until that is so"),
         ),
-        epilog=f"{STALE} marks what was not renewed as its program promised. Exit code 1: there is no such status.",
+        epilog="STALE marks what was not renewed as its program promised; it counts as unknown for --exit-on. "
+        "Exit code 1: there is no such status, or the time is up.",
     )
-    what = "channel:name, or a whole channel; * and ? stand for anything"
+    what = "a value, or a whole channel; * and ? stand for anything"
     wanted = made.add_argument("wanted", nargs="*", metavar="CHANNEL:NAME", help=what)
     completion.attach(wanted, completion.channels)
-    made.add_argument("-f", "--follow", action="store_true", help="show each change as it comes")
-    made.add_argument("--json", action="store_true", help="one JSON object per line")
+    what = "show what is now, a line each, and go on with each change as it comes"
+    made.add_argument("-f", "--follow", action="store_true", help=what)
+    what = "show the changes since then instead of what is now: yesterday, 09:30, -15m, 2026-11-20"
+    made.add_argument("-S", "--since", type=moment, metavar="TIME", help=what)
+    made.add_argument("--watch", action="store_true", help="show a table that is drawn again when something changes")
+    form = made.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object per line")
+    form.add_argument("--csv", action="store_true", help="comma-separated values, with a header")
+    condition = made.add_argument(
+        "--exit-on", type=_condition, metavar="CHANNEL:NAME=VALUE",
+        help="end as soon as this is so, with exit code 0; also != and, for numbers, < > <= >=",
+    )  # fmt: skip
+    completion.attach(condition, completion.channels)
+    what = "how long --exit-on waits, in seconds, or as 15m; then the exit code is 1"
+    made.add_argument("--timeout", type=seconds, metavar="S", help=what)
     return made
+
+
+def _condition(text: str) -> Condition:
+    from Tools.tailstatus.waiting import Condition
+
+    return Condition.parse(text)
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
     """Show what was asked for."""
+    _check(arguments, screen)
     from NexusCore import settings
-    from NexusCore.clock import SYSTEM_CLOCK
-    from NexusCore.status.store import latest
     from NexusCore.storage import Database
 
     database = Database(settings.load().status)
+    if arguments.exit_on is not None:
+        from Tools.tailstatus.waiting import wait
+
+        return wait(database, arguments, screen)
+    if arguments.watch:
+        from Tools.tailstatus.watching import watch
+
+        return watch(database, arguments, screen)
+    from Tools.tailstatus import reading
+
     if arguments.follow:
-        return _follow(database, arguments, screen)
-    samples = latest(database)
-    chosen = [sample for sample in samples if is_wanted(sample, arguments.wanted)]
-    if not chosen:
-        screen.fail(_no_match(samples, arguments.wanted))
-        return EXIT_FAILURE
-    now = SYSTEM_CLOCK.now()
-    if arguments.json:
-        for sample in chosen:
-            _show_json(sample, now, screen)
-    else:
-        _table(chosen, now, screen)
-    return EXIT_OK
+        return reading.show_and_follow(database, arguments, screen)
+    return (reading.show_now if arguments.since is None else reading.show_changes)(database, arguments, screen)
 
 
-def is_wanted(sample: StatusSample, wanted: Sequence[str]) -> bool:
-    """Tell whether a sample is one of those asked for: by channel, or by ``channel:name``, with wildcards."""
-    names = (f"{sample.channel}:{sample.name}", sample.channel)
-    return not wanted or any(word in names or any(fnmatchcase(name, word) for name in names) for word in wanted)
-
-
-def is_stale(sample: StatusSample, now: int) -> bool:
-    """Tell whether a sample has expired."""
-    return sample.expires is not None and sample.expires < now
-
-
-def _follow(database: Database, arguments: Namespace, screen: Screen) -> int:
-    from NexusCore.clock import SYSTEM_CLOCK
-    from NexusCore.status.store import arriving, short_line
-    from NexusCore.tail import Tail
-    from Tools.following import follow
-
-    tail = Tail(database, arriving(), SYSTEM_CLOCK)
-    tail.begin()
-    if screen.terminal:
-        screen.say("Waiting for changes; Ctrl-C ends.")
-    for sample in follow(tail, screen):
-        if not is_wanted(sample, arguments.wanted):
-            continue
-        if arguments.json:
-            _show_json(sample, SYSTEM_CLOCK.now(), screen)
-        else:
-            screen.show(one_line(short_line(sample)))
-    return EXIT_OK
-
-
-def _show_json(sample: StatusSample, now: int, screen: Screen) -> None:
-    from Tools.moments import rfc3339
-
-    screen.show_json(
-        time=rfc3339(sample.ts), channel=sample.channel, name=sample.name, value=sample.value,
-        expires=rfc3339(sample.expires), stale=is_stale(sample, now),
-    )  # fmt: skip
-
-
-def _table(samples: Sequence[StatusSample], now: int, screen: Screen) -> None:
-    from Tools.moments import span
-
-    rows = [
-        (one.channel, one.name, one.value or "", span(now - one.ts), STALE if is_stale(one, now) else "")
-        for one in samples
-    ]
-    screen.table(("channel", "name", "value", "age", ""), rows, {STALE: "bold red"})
-
-
-def _no_match(samples: Sequence[StatusSample], wanted: Sequence[str]) -> str:
-    if not samples:
-        return "No program has reported any status yet."
-    known = {name for one in samples for name in (one.channel, f"{one.channel}:{one.name}")}
-    hints = "".join(did_you_mean(word, sorted(known)) for word in wanted)
-    return f"There is no status {' or '.join(repr(word) for word in wanted)}.{hints}"
+def _check(arguments: Namespace, screen: Screen) -> None:
+    if arguments.timeout is not None and arguments.exit_on is None:
+        raise WrongUse(mistake="The option --timeout goes with --exit-on only.", tool=NAME)
+    for option in ("follow", "since", "json", "csv", "exit_on"):
+        if arguments.watch and getattr(arguments, option) not in (None, False):
+            raise WrongUse(mistake=f"The option --watch does not go with --{option.replace('_', '-')}.", tool=NAME)
+    if arguments.since is not None and arguments.exit_on is not None:
+        raise WrongUse(mistake="The option --exit-on does not go with --since.", tool=NAME)
+    if arguments.watch and (not screen.terminal or os.environ.get("TERM", "dumb") == "dumb"):
+        raise WrongUse(mistake="The option --watch draws on a terminal, and this is none; -f follows.", tool=NAME)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

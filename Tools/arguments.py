@@ -14,7 +14,7 @@ from NexusCore.errors import EXIT_USAGE, NexusError
 Example = tuple[str, str]
 """A command line, and what it does."""
 
-_NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NEGATIVE = re.compile(r"^-\.?\d")
 _CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)")
 
 
@@ -38,8 +38,8 @@ class Arguments(argparse.ArgumentParser):
     def __init__(self, *, examples: Sequence[Example] = (), **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
         self._examples = examples
-        # A value such as -1e-6 is a number too, not an option.
-        self._negative_number_matcher = re.compile(f"^{_NEGATIVE.pattern}$")
+        # A value such as -1e-6 or -15m is no option: none begins with a digit.
+        self._negative_number_matcher = _NEGATIVE
 
     def format_help(self) -> str:
         """Return the help, the examples first."""
@@ -115,3 +115,33 @@ def level(text: str) -> int:
         mistake = f"'{text}' is no level, such as debug, info, warning, error, critical or a number"
         raise argparse.ArgumentTypeError(f"{mistake}.{hint}" if hint else mistake)
     return known[text.upper()]
+
+
+def levels(text: str) -> tuple[int, int | None]:
+    """Return the lowest and the highest level of ``warning``, which has no end, or of ``debug..info``."""
+    lowest, dots, highest = text.partition("..")
+    first = level(lowest) if lowest or not dots else 0
+    last = level(highest) if highest else None
+    return (first, last) if last is None else (min(first, last), max(first, last))
+
+
+def moment(text: str) -> int:
+    """Return the time, in microseconds since the epoch, that a person wrote."""
+    from NexusCore.clock import SYSTEM_CLOCK
+    from Tools import moments
+
+    try:
+        return moments.moment(text, SYSTEM_CLOCK.now())
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time; examples are {moments.EXAMPLES}") from None
+
+
+def seconds(text: str) -> float:
+    """Return the length in seconds of a time such as ``90``, ``15m`` or ``1h30m``."""
+    from NexusCore.clock import SECOND
+    from Tools import moments
+
+    try:
+        return moments.length(text) / SECOND
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"'{text}' is no length of time; examples are 90, 15m and '2 hours'") from None

@@ -12,6 +12,7 @@ from NexusCore.config.parameter import FOLDER, cast, datatype_of, guess
 from NexusCore.config.past import State, state_at, state_now, way_back
 from NexusCore.config.store import REMOVE, Change, Edit, near_miss
 from NexusCore.errors import EXIT_OK, ConfigException, NoSuchParameterException
+from Tools import completion
 from Tools.configuration import Configuration, is_below, open_configuration
 from Tools.parameters import on_a_line, shown
 from Tools.terminal import Screen
@@ -197,6 +198,7 @@ class Telling:
 
     def end(self, made: Sequence[Change], undo: Sequence[str]) -> None:
         """Tell the revisions, and the way back: the tool's own words."""
+        completion.forget()
         if self._dry_run:
             self._screen.say("Nothing was changed: this was a dry run.")
         elif not self._json:

@@ -122,6 +122,17 @@ def modules(_arguments: Namespace, _prefix: str) -> Iterable[str]:
     return _remembered("modules", "log", read, [])
 
 
+def hosts(_arguments: Namespace, _prefix: str) -> Iterable[str]:
+    """Return the names of machines that log."""
+
+    def read(database: Database) -> list[str]:
+        from NexusCore.log import store
+
+        return store.hosts(database)
+
+    return _remembered("hosts", "log", read, [])
+
+
 def channels(_arguments: Namespace, prefix: str) -> Iterable[str]:
     """Return the channels of status; with a colon in the word, what they hold."""
 

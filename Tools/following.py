@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import select
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from NexusCore.tail import Away, Back, Tail
+from NexusCore.errors import DatabaseBusy, DatabaseUnreachable
+from NexusCore.storage.history import Place
+from NexusCore.tail import AWAY_SECONDS, Away, Back, Tail
 from Tools.terminal import Screen
 
 T = TypeVar("T")
@@ -40,13 +42,82 @@ class ReaderLeft(threading.Event):
         return self.is_set()
 
 
-def follow(tail: Tail[T], screen: Screen) -> Iterator[T]:
-    """Yield what appears in a table; say when the database is away, and go on when it is back."""
+def follow(tail: Tail[T], screen: Screen, stop: threading.Event | None = None) -> Iterator[T]:
+    """Yield what appears in a table; say when the database is away, and go on when it is back.
+
+    Ends when `stop` is set, or when nobody reads the output any more.
+    """
     screen.live()
-    for one in tail.follow(ReaderLeft(screen)):
+    for one in tail.follow(stop or ReaderLeft(screen)):
         if isinstance(one, Away):
-            screen.fail(f"{one.error} Going on when it is back.")
+            _away(one.error, screen)
         elif isinstance(one, Back):
-            screen.fail("The database is back.")
+            _back(screen)
         else:
             yield one
+
+
+def read_on(
+    screen: Screen,
+    read: Callable[[Place | None], Iterator[T]],
+    place: Callable[[T], Place],
+    stop: threading.Event | None = None,
+) -> Iterator[T]:
+    """Yield what `read` yields; while the database is away, say so, wait, and go on with what comes next.
+
+    Parameters
+    ----------
+    screen
+        Where to say so.
+    read
+        Reads behind a place, or from the beginning.
+    place
+        Returns the place of what was read.
+    stop
+        Ends the waiting, with BrokenPipeError; set when nobody reads the output any more, if not given.
+    """
+    left = stop or ReaderLeft(screen)
+    behind: Place | None = None
+    away = False
+    while True:
+        try:
+            for one in read(behind):
+                if away:
+                    away = _back(screen)
+                yield one
+                behind = place(one)
+        except (DatabaseUnreachable, DatabaseBusy) as error:
+            if not away:
+                away = _away(error, screen)
+            if left.wait(AWAY_SECONDS):
+                raise BrokenPipeError from None
+        else:
+            if away:
+                _back(screen)
+            return
+
+
+def patiently(screen: Screen, work: Callable[[], T], stop: threading.Event | None = None) -> T:
+    """Return what `work` returns; while the database is away, say so, wait, and let it begin anew."""
+    return next(read_on(screen, lambda _: iter((work(),)), lambda _: (0, 0), stop))
+
+
+def up_to(tail: Tail[T]) -> Callable[[int], bool]:
+    """Have a follower begin; return what tells by its id whether a row is from before that, and not handed out by it.
+
+    What is up to the cursor is shown from the table, what is behind it and in its holes by the follower: nothing is
+    missed or shown twice, whatever is written meanwhile.
+    """
+    tail.begin()
+    last, holes = tail.cursor.last, frozenset(tail.cursor.holes)
+    return lambda number: number <= last and number not in holes
+
+
+def _away(error: Exception, screen: Screen) -> bool:
+    screen.fail(f"{error} Going on when it is back.")
+    return True
+
+
+def _back(screen: Screen) -> bool:
+    screen.fail("The database is back.")
+    return False

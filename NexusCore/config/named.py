@@ -148,7 +148,8 @@ class NamedConfiguration:
         """
         if self._path(name) in self._nodes:
             raise ConfigException(reason=f"'{self._path(name)}' already exists")
-        self._live.apply(self._tree, [Edit(self._path(name), value=value, datatype=datatype, comment=comment)])
+        edit = Edit(self._path(name), value=value, datatype=datatype, comment=comment, if_revision=0)
+        self._live.apply(self._tree, [edit])
 
     def remove(self, name: str) -> None:
         """Remove a parameter, or a folder with everything below it, in one transaction."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from NexusCore.clock import Clock
 from NexusCore.config.ground import Ground, Stored
-from NexusCore.config.parameter import FOLDER, MASK, Limits, Value, cast, datatype_of, decode, encode
+from NexusCore.config.parameter import FOLDER, MASK, Limits, Value, cast, datatype_of, decode, discreet, encode
 from NexusCore.errors import (
     ConfigException,
     NoSuchParameterException,
@@ -116,7 +116,7 @@ class Edit:
     datatype: str | None = None
     """None keeps the type there is, or takes the value's own."""
     comment: str | None = None
-    """None keeps the comment there is."""
+    """None keeps the comment there is; an empty text removes it."""
     limits: Limits | None = None
     keep_value: bool = False
     """Change comment and limits only; the parameter must exist."""
@@ -351,10 +351,12 @@ class ConfigStore:
                     raise NoSuchParameterException(path=edit.path, version=version, hint="")
                 ground.remove(edit.path)
             else:
-                new = _granted(edit, version, old)
+                with discreet(edit.limits or Limits.from_json(old[3] if old else None)):
+                    new = _granted(edit, version, old)
+                    if new is not None:
+                        ground.check(edit.path, edit.value, new[1])
                 if new is None:
                     continue
-                ground.check(edit.path, edit.value, new[1])
                 ground.put(edit.path, revision + 1, new)
             revision += 1
             old_value, old_datatype, _, _ = old or (None,) * 4
@@ -419,7 +421,7 @@ def _granted(edit: Edit, version: str, old: Stored | None) -> Stored | None:
     limits = edit.limits.to_json() if edit.limits is not None else old_limits
     if edit.check and not edit.keep_value:
         Limits.from_json(limits).check(edit.path, decode(value, datatype))
-    comment = edit.comment if edit.comment is not None else old_comment
+    comment = old_comment if edit.comment is None else edit.comment or None
     new = (value, datatype, comment, limits)
     return None if new == old else new
 

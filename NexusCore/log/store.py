@@ -39,10 +39,8 @@ class LogSink:
     def write(self, transaction: Transaction, payloads: Sequence[bytes], *, left_behind: bool = False) -> None:
         """Insert the records."""
         rows = []
-        for payload in payloads:
-            ts, level, logger, module, line, function, host, pid, thread, message, traceback, session = self._decode(
-                payload
-            )
+        for record in map(self._decode, payloads):
+            ts, level, logger, module, line, function, host, pid, thread, message, traceback, session = record
             rows.append(
                 (
                     ts,
@@ -200,6 +198,44 @@ def values(database: Database, column: str, how: Reading) -> Iterator[Any]:
         if value not in seen:
             seen.add(value)
             yield value
+
+
+def last_id(database: Database) -> int:
+    """Return the highest number of a record, 0 if there is none."""
+    with database.reading() as reading:
+        row = reading.one("SELECT MAX(id) FROM log_record")
+    return int(row[0] or 0) if row is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much log there is."""
+
+    lines: int
+    """At most so many: those deleted from the middle are not known."""
+    oldest: int | None
+    newest: int | None
+    """Times in microseconds since the epoch; None where there is no line."""
+    bytes: int
+    """What it takes; on SQLite, what the whole file does."""
+    free: int
+    """How much of that is free to be used again."""
+
+
+def extent(database: Database) -> Extent:
+    """Return how much log there is, without reading it."""
+    with database.reading() as reading:
+        lines = reading.one("SELECT MAX(id) - MIN(id) + 1 FROM log_record")
+        times = reading.one("SELECT MIN(ts), MAX(ts) FROM log_record")
+        room = reading.one(reading.dialect.size, name="log_record")
+    oldest, newest = times or (None, None)
+    taken, free = room or (0, 0)
+    return Extent(int(lines[0] or 0) if lines else 0, oldest, newest, int(taken or 0), int(free or 0))
+
+
+def count(database: Database, wanted: LogFilter, most: int) -> int:
+    """Return how many records match, or `most` if there are more."""
+    return sum(1 for _ in islice(_rows(database, Reading(wanted, first=most), "t.id"), most))
 
 
 def remove(database: Database, wanted: LogFilter) -> Iterator[int]:

@@ -24,7 +24,8 @@ Report = Callable[[str, str | None, int, int | None], None]
 """Takes name, value as text, time and expiry in microseconds since the epoch."""
 
 
-_callbacks = Dispatcher("status-callbacks")
+callbacks = Dispatcher("status-callbacks")
+"""Calls the callbacks of all elements."""
 
 
 def nobody(name: str, value: str | None, ts: int, expires: int | None) -> None:
@@ -187,7 +188,7 @@ class StatusElement:
             except Exception:  # noqa: BLE001  a stranger's code; the value is set all the same
                 _LOG.exception("The status reporter %s failed", reporter.name)
         for function, arguments in self._called:
-            _callbacks.call(function, self, *arguments)
+            callbacks.call(function, self, *arguments)
 
     def _micros(self, what: str, seconds: float, least: float) -> int:
         """Return a time as it is stored."""

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from NexusCore.clock import SECOND
 from NexusCore.storage import Database, Transaction
+from NexusCore.storage.history import Place, Search, Strand, read
 from NexusCore.tail import Source
 
 _ITEMS = """
     -- the items of a channel
     SELECT i.name, i.id FROM status_item i JOIN status_channel c ON c.id = i.channel_id WHERE c.name = :channel
 """
+
+_ALL_ITEMS = """
+    SELECT c.name, i.name, i.id FROM status_item i JOIN status_channel c ON c.id = i.channel_id
+"""
+
+_CHANGE = """
+    (SELECT c.name FROM status_item i JOIN status_channel c ON c.id = i.channel_id WHERE i.id = t.item_id),
+    (SELECT i.name FROM status_item i WHERE i.id = t.item_id),
+    t.value, t.expires
+"""
+FEW = 30
+"""Items whose changes are looked up one by one; those of more are picked out of all."""
 
 _LATEST = """
     -- what is now, without reading history
@@ -36,6 +49,8 @@ class StatusSample:
     """Microseconds since the epoch, UTC."""
     expires: int | None
     """When the value counts as stale, in the same unit; None for never."""
+    id: int = 0
+    """Number of the change in the database; 0 where it is not known."""
 
 
 def short_line(sample: StatusSample) -> str:
@@ -102,11 +117,47 @@ def latest(database: Database) -> list[StatusSample]:
         return [StatusSample(*row) for row in reading.all(_LATEST)]
 
 
+def changes(
+    database: Database,
+    *,
+    wanted: Callable[[str, str], bool] | None = None,
+    since: int | None = None,
+    until: int | None = None,
+    behind: Place | None = None,
+) -> Iterator[StatusSample]:
+    """Yield the changes there were, in the order of their times.
+
+    Parameters
+    ----------
+    database
+        Where to look.
+    wanted
+        Tells by channel and name which items are; all if not given.
+    since, until
+        First and last time, in microseconds since the epoch.
+    behind
+        Go on behind the change of this time and id.
+    """
+    strands: tuple[Strand, ...] = (Strand("ix_status_sample_ts"),)
+    condition = ""
+    if wanted is not None:
+        with database.reading() as reading:
+            items = [item for channel, name, item in reading.all(_ALL_ITEMS) if wanted(channel, name)]
+        if len(items) <= FEW:
+            index, place = "ix_status_sample_item_id_ts", "t.item_id = :of_item"
+            strands = tuple(Strand(index, place, {"of_item": item}) for item in items)
+        else:
+            condition = f"t.item_id IN ({', '.join(map(str, items))})"
+    search = Search("status_sample", _CHANGE, strands, condition, since=since, until=until)
+    for ts, number, channel, name, value, expires in read(database, search, behind=behind):
+        yield StatusSample(channel, name, value, ts, expires, number)
+
+
 def arriving() -> Source[StatusSample]:
     """Return what a `NexusCore.tail.Tail` needs to hand out every change."""
     return Source(
         table="status_sample",
         columns="c.name, i.name, t.value, t.ts, t.expires, t.id",
         join="JOIN status_item i ON i.id = t.item_id JOIN status_channel c ON c.id = i.channel_id",
-        make=lambda row: StatusSample(*row[:-1]),
+        make=lambda row: StatusSample(*row),
     )

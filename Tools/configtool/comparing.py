@@ -162,7 +162,7 @@ def _objections(edit: Edit, everything: Mapping[str, Change]) -> Iterator[Proble
         elif hint:
             yield edit.path, f"it would be new.{hint}"
     elif edit.datatype not in (None, there.datatype):
-        yield edit.path, f"it is a {edit.datatype} in the file, a {there.datatype} here"
+        yield edit.path, f"its type is {edit.datatype} in the file, {there.datatype} here"
     if edit.value is None:
         return
     own = edit.limits or NO_LIMITS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from NexusCore.API import App
 from NexusCore.config import ConfigException, ConfigParameter, NamedConfiguration
 from NexusCore.config.parameter import MASK
-from tests.processes import LIMIT, app_on, eventually
+from tests.processes import LIMIT, eventually
 
 SECRETS = ("opensesame", "hunter2", "4711")
 
@@ -57,7 +58,6 @@ class TestMasked:
             lambda cfg: cfg.set("pin", 47.11),
             lambda cfg: cfg.set("pin", 5),
             lambda cfg: cfg.set("password", "hunter2sss", if_revision=0),
-            lambda cfg: cfg.set("password.hunter2", "4711", if_revision=77),
             lambda cfg: cfg.get("pin").set_value("hunter2"),
             lambda cfg: cfg.get("pin").set_value("hunter2", commit=False),
             lambda cfg: cfg.set_default("new", "hunter2", datatype="integer", secret=True),
@@ -69,11 +69,8 @@ class TestMasked:
     def test_sentences(self, cfg: NamedConfiguration, refused: Callable[[NamedConfiguration], object]) -> None:
         with pytest.raises(ConfigException) as caught:
             refused(cfg)
-        assert clean(str(caught.value).replace("'Mail.password.hunter2' cannot be set to '4711'", ""))
-        import traceback
-
         shown = "".join(traceback.format_exception(caught.value)).splitlines()
-        assert clean(*(line for line in shown if "lambda" not in line and "cannot be set to '4711'" not in line))
+        assert clean(caught.value, *(line for line in shown if "lambda" not in line))
 
     def test_logs(self, cfg: NamedConfiguration, app: App, caplog: pytest.LogCaptureFixture) -> None:
         """A callback that fails is logged; its parameter is not told."""
@@ -93,12 +90,10 @@ class TestMasked:
         assert night["password"] == "opensesame"
         assert clean(night.get("password"), night.serialize(), night.history("password"))
 
-    def test_a_file_without_its_value_leaves_it_as_it_is(self, cfg: NamedConfiguration) -> None:
+    def test_a_file_without_its_value_leaves_it_as_it_is(self, cfg: NamedConfiguration, app: App) -> None:
         text = cfg.serialize()
         cfg["password"], cfg["host"] = "hunter2sss", "elsewhere"
-        assert cfg.deserialize(text, overwrite=True) == 0 or True
-        view = NamedConfiguration(cfg._live, "", None)
-        view.deserialize(text)
+        app.get_config().deserialize(text)
         assert (cfg["password"], cfg["host"]) == ("hunter2sss", "localhost")
 
     def test_the_way_back(self, cfg: NamedConfiguration) -> None:
@@ -113,4 +108,3 @@ class TestMasked:
         (kept,) = (tmp_path / "home/snapshot").iterdir()
         assert b"opensesame" in kept.read_bytes(), "or the program could not start without the database"
         assert kept.stat().st_mode & 0o077 == 0
-        assert app_on is not None

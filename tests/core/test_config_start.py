@@ -27,14 +27,7 @@ def away(app: App) -> Iterator[None]:
     try:
         yield
     finally:
-        del store.revision  # type: ignore[method-assign]
-
-
-class Late:
-    """An application that has not asked for its configuration yet."""
-
-    def __init__(self, url: str, home: Path) -> None:
-        self.app = app_on(url, home)
+        del store.revision
 
 
 class TestAStartWithoutTheDatabase:

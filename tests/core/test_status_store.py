@@ -145,6 +145,20 @@ class TestAfterTheEnd:
         assert (status["x"] == 3, status["new"] == "late", event.is_set()) == (True, True, True)
         assert app.get_status("Module") is status
 
+    def test_callbacks_that_are_due_are_called_first(self, app: App) -> None:
+        status, seen = app.get_status("Module"), []
+        begin = threading.Event()
+        status["x"] = -1
+        status["x"].add_callback(lambda element: begin.wait(LIMIT))
+        status["x"].add_callback(lambda element: seen.append(element.get_value()))
+        for number in range(100):
+            status["x"] = number
+        begin.set()
+        app.shutdown(LIMIT)
+        assert len(seen) == 100
+        status["x"] = "after"
+        eventually(lambda: seen[-1] == "after")
+
 
 class TestOneDeliveryThread:
     """One delivery thread per process, however many channels and logs there are."""

@@ -288,6 +288,21 @@ class TestTheCursor:
         assert texts(resumed.poll()) == ["d", "e", "f", "g"]
         assert [next(following).message for _ in range(4)] == ["d", "e", "f", "g"]  # type: ignore[union-attr]
 
+    def test_who_resumes_after_every_row(
+        self, database: Database, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What waits does not grow."""
+        monkeypatch.setattr(tail_module, "BATCH", 10)
+        cursor, found = Cursor(0), []
+        add(database, *map(str, range(100)))
+        for _ in range(100):
+            tail = follower(database, clock, cursor)
+            found.append(next(tail.follow(threading.Event())).message)  # type: ignore[union-attr]
+            cursor = Cursor.parse(str(tail.cursor))
+            assert len(cursor.holes) <= 2 * tail_module.BATCH
+        assert sorted(found, key=int) == [str(n) for n in range(100)]
+        assert follower(database, clock, cursor).poll() == []
+
     def test_who_breaks_off_and_begins_again(self, database: Database, clock: HandClock) -> None:
         tail = follower(database, clock)
         add(database, *"abc")

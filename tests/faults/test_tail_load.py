@@ -25,7 +25,7 @@ from NexusCore.tail import Away, Back, Cursor, Source, Tail
 from tests.faults.load import LONG
 from tests.faults.servers import server, server_url
 from tests.mariadb import MariaDB
-from tests.processes import adopt, eventually, line_of, start, tell
+from tests.processes import adopt, line_of, start, tell
 
 __all__ = ["server", "server_url"]
 
@@ -142,9 +142,12 @@ class TestSixteenWriters:
         took = time.monotonic() - begin
         stop.set()
         rolling.join(60)
+        stop = threading.Event()
         expected = {f"{own} {number}" for own in range(WRITERS) for number in range(ROWS // WRITERS // 2)}
         for follower in followers:
-            eventually(lambda follower=follower: len(follower.seen) >= len(expected))  # type: ignore[misc]
+            deadline = time.monotonic() + PATIENCE
+            while len(follower.seen) < len(expected) and time.monotonic() < deadline:
+                stop.wait(0.05)
             follower.stop.set()
             follower.join(60)
             twice = [key for key, times in Counter(follower.seen).items() if times > 1]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import socket
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,7 @@ from NexusCore.config.store import Edit
 from NexusCore.facility.sessions import Client, Sessions
 from NexusCore.storage import Database
 from tests.tools.conftest import configure, log, report
-from tests.tools.programs import PROGRAMS, Terminal, bash
+from tests.tools.programs import PROGRAMS, Terminal, bash, run
 
 # As bash does it when Tab is pressed: it calls the function that was registered and offers what that leaves behind.
 PRESS_TAB = """
@@ -72,6 +74,10 @@ class TestOffers:
             ("ConfigTool Camera.enabled=F", ["False"]),
             ("ConfigTool Camera.serial=", ["0123"]),
             ("ConfigTool Camera.password=", []),
+            ("ConfigTool Camera.enabled=True Camera.m", ["Camera.mode"]),
+            ("ConfigTool -v default --dry-run Camera.mode=s", ["slow"]),
+            ("ConfigTool tree Inst", ["Instruments.FEI-Titan-TEM.", "Instruments.JEOL-JEM-TEM."]),
+            ("ConfigTool copy ", ["default"]),
             ("ConfigTool -v ", ["default"]),
             ("TailLog --logger ", ["Builder", "Harvester"]),
             ("TailLog --module i", ["ical"]),
@@ -87,13 +93,25 @@ class TestOffers:
     def test_words_of_the_tools_themselves(self, embedded: Database) -> None:
         for line, expected in (
             ("ConfigTool re", ["remove"]),
-            ("ConfigTool --", ["--help", "--json", "--reason", "--version"]),
+            ("ConfigTool --", ["--dry-run", "--help", "--if-revision", "--json", "--reason", "--version"]),
+            ("ConfigTool --dry-run del", ["delete"]),
+            ("ConfigTool delete ", ["version"]),
+            ("ConfigTool copy --", ["--dry-run", "--help", "--json", "--overwrite", "--reason", "--version"]),
             ("ConfigTool set a.b 5 --type ", ["boolean", "double", "folder", "integer", "string"]),
             ("SessionTool s", ["show", "start"]),
+            ("SessionTool close --", ["--at", "--dry-run", "--help", "--json", "--now"]),
             ("SessionTool list --state BUI", ["BUILDING", "BUILT"]),
             ("TailLog -p e", ["error"]),
         ):
             assert (line, sorted(offered(line))) == (line, expected)
+
+    def test_files(self, embedded: Database, tmp_path: Path) -> None:
+        (tmp_path / "folder").mkdir()
+        for name in ("f.json", ".hidden", "other.xml"):
+            (tmp_path / name).touch()
+        assert sorted(offered(f"ConfigTool import {tmp_path}/f")) == [f"{tmp_path}/f.json", f"{tmp_path}/folder/"]
+        assert offered(f"ConfigTool import {tmp_path}/.h") == [f"{tmp_path}/.hidden"]
+        assert offered(f"ConfigTool import {tmp_path}/nowhere/") == []
 
     def test_in_a_real_shell(self, facility: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         """Tab, Tab, Enter: what was offered works."""
@@ -110,6 +128,72 @@ class TestOffers:
             assert shell.end() == 0
 
 
+def kept(home: Path) -> list[Path]:
+    """Return the files that hold what was offered."""
+    return sorted((home / "cache").glob("*"))
+
+
+def age(home: Path, seconds: float) -> None:
+    """Make what is kept older."""
+    for file in kept(home):
+        moment = file.stat().st_mtime - seconds
+        os.utime(file, (moment, moment))
+
+
+class TestRemembered:
+    """What was offered a moment ago is offered again without the database; after that, what is there now."""
+
+    @pytest.fixture
+    def home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("NEXUSCORE_HOME", str(tmp_path / "own"))
+        return tmp_path / "own"
+
+    def test_for_a_moment(self, facility: Database, home: Path) -> None:
+        expected = ["Camera.enabled", "Camera.mode", "Camera.password", "Camera.serial"]
+        assert offered("ConfigTool Camera.") == expected
+        configure(facility, Edit("Camera.new", value=1))
+        assert offered("ConfigTool Camera.") == expected
+        age(home, 60)
+        assert offered("ConfigTool Camera.") == sorted([*expected, "Camera.new"])
+
+    def test_what_is_changed_here_is_offered_at_once(self, facility: Database, home: Path) -> None:
+        assert offered("ConfigTool Camera.n") == []
+        assert run("ConfigTool", "Camera.new=1").code == 0
+        assert offered("ConfigTool Camera.n") == ["Camera.new"]
+        assert offered("SessionTool show ") == []
+        assert run("SessionTool", "start", "JEOL-JEM-TEM").code == 0
+        assert len(offered("SessionTool show ")) == 1
+        assert offered("ConfigTool -v ") == ["default"]
+        assert run("ConfigTool", "copy", "default", "night").code == 0
+        assert offered("ConfigTool -v ") == ["default", "night"]
+
+    def test_for_its_owner_alone_and_without_secrets(self, facility: Database, home: Path) -> None:
+        for line in ("ConfigTool Camera.password=", "TailLog --logger ", "TailStatus ", "SessionTool show "):
+            offered(line)
+        files = kept(home)
+        assert len(files) == 4
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+        assert stat.S_IMODE((home / "cache").stat().st_mode) == 0o700
+        assert "hunter2" not in "".join(file.read_text() for file in files)
+
+    def test_databases_and_versions_have_their_own(self, facility: Database, home: Path, sqlite_url: str) -> None:
+        assert offered("ConfigTool Camera.s") == ["Camera.serial"]
+        assert offered("ConfigTool -v nowhere Camera.s") == []
+        assert offered("ConfigTool Camera.s", NEXUSCORE_DATABASE=sqlite_url.replace("nexus.db", "other.db")) == []
+
+    @pytest.mark.parametrize("content", ["", "{", "[1]", '{"key": 1}', '{"key": "x", "found": [["Camera.x"]]}'])
+    def test_what_cannot_be_used_is_passed_over(self, facility: Database, home: Path, content: str) -> None:
+        assert offered("ConfigTool Camera.s") == ["Camera.serial"]
+        for file in kept(home):
+            file.write_text(content)
+        assert offered("ConfigTool Camera.s") == ["Camera.serial"]
+
+    def test_a_folder_that_cannot_be_written_to(self, facility: Database, home: Path) -> None:
+        home.mkdir()
+        (home / "cache").write_text("no folder")
+        assert offered("ConfigTool Camera.s") == ["Camera.serial"]
+
+
 class TestSilence:
     """When a database is away nothing is offered, nothing is written, and the shell does not hang."""
 
@@ -119,6 +203,18 @@ class TestSilence:
 
     def test_a_server_that_never_answers(self, silent_server: int) -> None:
         assert offered("ConfigTool Inst", NEXUSCORE_DATABASE=f"mysql://nobody@127.0.0.1:{silent_server}/nexus") == []
+
+    def test_only_the_first_waits_for_it(self) -> None:
+        """A server that is silent is not asked again for each Tab."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(30)
+            url = f"mysql://nobody@127.0.0.1:{server.getsockname()[1]}/nexus"
+            for _ in range(3):
+                assert offered("ConfigTool Inst", NEXUSCORE_DATABASE=url) == []
+            server.accept()[0].close()
+            server.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                server.accept()
 
     def test_settings_that_cannot_be_used(self) -> None:
         assert offered("ConfigTool Inst", NEXUSCORE_DATABASE="nonsense") == []

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import getpass
 import re
-import shlex
 import socket
 
 import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config.parameter import Limits
-from NexusCore.config.past import state_now
-from NexusCore.config.store import ConfigStore, Edit, Entry
+from NexusCore.config.store import ConfigStore, Edit
 from NexusCore.storage import Database
+from tests.tools.configured import history, state, tool, undo
 from tests.tools.conftest import configure
-from tests.tools.programs import Done, run
+from tests.tools.programs import Done
 
 PARAMETERS = (
     Edit("Camera.gain", value=3, comment="Electrons per count.", limits=Limits(minimum=1, maximum=9)),
@@ -27,29 +26,6 @@ PARAMETERS = (
     Edit("Stage.empty", value=""),
     Edit("Stage.password", value="hunter2", limits=Limits(secret=True)),
 )
-
-
-def tool(*words: str) -> Done:
-    return run("ConfigTool", *words)
-
-
-def state(database: Database) -> dict[str, tuple[object, ...]]:
-    """Return all that can be restored of the configuration: value, type, comment and limits of each parameter."""
-    found = state_now(ConfigStore(database, SYSTEM_CLOCK), 1)
-    return {path: (one.value, one.datatype, one.comment or None, one.limits) for path, one in found.items()}
-
-
-def history(database: Database, path: str) -> list[Entry]:
-    return ConfigStore(database, SYSTEM_CLOCK).history(1, path)
-
-
-def undo(done: Done) -> Done:
-    """Run the command that a change printed for its way back."""
-    found = re.search(r"Undo with: (.+)", done.out)
-    assert found, done
-    name, *words = shlex.split(found[1])
-    assert name == "ConfigTool"
-    return tool(*words)
 
 
 @pytest.fixture

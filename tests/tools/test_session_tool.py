@@ -5,49 +5,28 @@ from __future__ import annotations
 import getpass
 import re
 import socket
+from pathlib import Path
 
 import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.store import Edit
 from NexusCore.facility.records import Records
-from NexusCore.facility.sessions import Client, EventType, Session, Sessions, State
+from NexusCore.facility.sessions import Client, EventType, Sessions, State
 from NexusCore.storage import Database
-from tests.tools.conftest import configure
-from tests.tools.programs import Done, on_terminal, run
-
-BUILDER = Client(user="Builder", host="server")
-
-
-def tool(*words: str) -> Done:
-    return run("SessionTool", *words)
+from tests.tools.conftest import log
+from tests.tools.facility import BUILDER, built, furnished, tool
+from tests.tools.programs import Done, on_terminal
 
 
 @pytest.fixture
 def facility(database: Database) -> Database:
     """Lend a database with two instruments."""
-    for pid in ("FEI-Titan-TEM", "JEOL-JEM-TEM"):
-        configure(database, Edit(f"Instruments.{pid}.filestore_path", value=f"./{pid}"))
-    return database
+    return furnished(database)
 
 
 @pytest.fixture
 def sessions(facility: Database) -> Sessions:
     return Sessions(facility, SYSTEM_CLOCK)
-
-
-def built(sessions: Sessions, facility: Database, state: State, error: str | None = None) -> Session:
-    """Return a session of which a Builder has tried to make the record."""
-    jane = Client(user="jane", host="pc")
-    session = sessions.end(sessions.start("FEI-Titan-TEM", jane).identifier, jane)
-    claimed = sessions.claim(BUILDER, "b1", 60)
-    assert claimed is not None
-    writer = Records(facility, SYSTEM_CLOCK).writer(
-        session.id, path="/records/titan.xml", title="Gold on carbon", sha256="0" * 64, config_revision=7,
-        software="NexusCore 1", files=40, activities=13,
-    )  # fmt: skip
-    assert sessions.finish(claimed, "b1", state, error, also=writer if state is State.BUILT else None)
-    return sessions.get(session.identifier)
 
 
 class TestStartAndEnd:
@@ -119,16 +98,27 @@ class TestLooking:
         assert [one["state"] for one in tool("list", "-n", "1", "--json").objects] == ["WAITING_FOR_END"]
         assert [row.split()[0] for row in tool("list", "--state", "error").lines[1:]] == [first.identifier]
         assert len(tool("list", "--instrument", "JEOL-JEM-TEM").lines) == 2
-        # An identifier is there to be copied.
-        assert newest.identifier in on_terminal("SessionTool", "list", width=70).out
+
+    def test_a_narrow_terminal_shows_as_much_of_an_identifier_as_is_needed(self, sessions: Sessions) -> None:
+        """It is there to be copied, and commands take its beginning for the whole."""
+        tool("start", "JEOL-JEM-TEM", "--user", "jane")
+        (session,) = sessions.newest()
+        shown = on_terminal("SessionTool", "list", width=80, NO_COLOR="1")
+        assert max(map(len, shown.lines)) <= 80
+        assert shown.lines[1].split()[0] == session.identifier[:8]
+        assert session.identifier in on_terminal("SessionTool", "list", width=120).out
+        assert session.identifier in tool("show", session.identifier[:8]).out
 
     def test_nothing_to_list(self, sessions: Sessions) -> None:
         assert tool("list") == Done(1, "", "SessionTool: There is no session yet.\n")
         assert tool("list", "--state", "ERROR").code == 1
         assert "Did you mean 'JEOL-JEM-TEM'?" in tool("list", "--instrument", "JEOL-JEM").err
 
-    def test_show(self, facility: Database, sessions: Sessions) -> None:
-        session = built(sessions, facility, State.BUILT)
+    def test_show(self, facility: Database, sessions: Sessions, tmp_path: Path) -> None:
+        session = built(sessions, facility, State.BUILT, path=tmp_path / "titan.xml")
+        log(facility, "Building the record", session=session.identifier)
+        log(facility, "a.dm4 could not be read", session=session.identifier, level=30)
+        log(facility, "something else")
         records = Records(facility, SYSTEM_CLOCK)
         record = records.of_session(session.id)
         assert record is not None
@@ -141,7 +131,7 @@ class TestLooking:
             f"session    {session.identifier}",
             "user       jane",
             "state      BUILT",
-            "record     /records/titan.xml",
+            f"record     {tmp_path}/titan.xml",
             "           Gold on carbon",
             "           40 files in 13 activities",
             "           built TIME by NexusCore 1, configuration 7",
@@ -149,12 +139,49 @@ class TestLooking:
             "upload     directory: DONE  file:///archive/titan.xml",
             "  TIME  START              jane@pc",
             "  TIME  RECORD_GENERATION  Builder@server",
+            "  activity 1   TIME   2 files",
+            "    Titan/a.dm4  Image",
+            "      Warning: no scale",
+            "    Titan/b.dm4  Spectrum",
+            "  activity 2   TIME   1 file",
+            "    Titan/c.dm4  SpectrumImage",
+            "  TIME  INFO Builder: Building the record",
+            "  TIME  WARNING Builder: a.dm4 could not be read",
         ):
             assert line in text.splitlines(), (line, text)
+        assert "something else" not in text
         assert done.err == "Its record is built; the Uploader takes it to its destinations.\n"
         (found,) = tool("show", session.identifier[:6], "--json").objects
         assert (found["record"]["activities"], found["uploads"][1]["state"]) == (13, "DONE")
         assert [one["type"] for one in found["events"]] == ["START", "END", "RECORD_GENERATION"]
+        assert [one["level"] for one in found["log"]] == ["INFO", "WARNING"]
+        assert [len(one["datasets"]) for one in found["activities"]] == [2, 1]
+        assert found["activities"][0]["datasets"][0] == {
+            "name": "a.dm4", "location": "Titan/a.dm4", "type": "Image", "format": "Gatan",
+            "preview": "titan.files/a.png", "remarks": ["Warning: no scale"],
+        }  # fmt: skip
+        brief = tool("show", session.identifier, "-n", "1").lines
+        assert "    ... and 2 more; -n 3 shows them all".strip() in [line.strip() for line in brief]
+        assert len([line for line in brief if "Builder:" in line]) == 1
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            (None, "no such file"),
+            ("<Experiment>", "it is no XML"),
+            ('<!DOCTYPE a [<!ENTITY x "y">]><Experiment>&x;</Experiment>', "document type definition"),
+        ],
+    )
+    def test_a_record_that_cannot_be_read_here(
+        self, embedded: Database, tmp_path: Path, content: str | None, reason: str
+    ) -> None:
+        """It may lie on another machine: the rest is shown, and a sentence says what is wrong with the file."""
+        path = tmp_path / "titan.xml"
+        session = built(Sessions(furnished(embedded), SYSTEM_CLOCK), embedded, State.BUILT, path=path)
+        path.write_text(content) if content else path.unlink()
+        done = tool("show", session.identifier)
+        assert (done.code, reason in done.err) == (0, True), done
+        assert f"record     {path}" in done.lines
 
     def test_an_unknown_session(self, facility: Database, sessions: Sessions) -> None:
         session = built(sessions, facility, State.ERROR)

@@ -1,0 +1,1 @@
+"""What SessionTool can do, each room imported when one of its commands is given."""

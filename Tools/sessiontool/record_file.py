@@ -1,0 +1,72 @@
+"""What a record says of a session's files: its XML, read without the packages that the Builder wrote it with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from Tools.files import read_xml
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A file in a record."""
+
+    name: str
+    location: str
+    """Path, relative to the file store where it lies in it."""
+    type: str
+    """Of the schema's vocabulary: Image, Spectrum, SpectrumImage ..."""
+    format: str
+    preview: str | None
+    remarks: tuple[str, ...]
+    """Warnings of the extraction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Files that were acquired together."""
+
+    number: str
+    start: str
+    """As in the record: RFC 3339."""
+    datasets: tuple[Dataset, ...]
+
+
+def activities(path: str) -> list[Activity]:
+    """Return the activities of a record.
+
+    Raises
+    ------
+    FileUnusable
+        If the file cannot be read here.
+    """
+    return [
+        Activity(
+            number=one.get("seqno", ""),
+            start=_text(one, "startTime"),
+            datasets=tuple(_dataset(child) for child in _children(one, "dataset")),
+        )
+        for one in _children(read_xml(path), "acquisitionActivity")
+    ]
+
+
+def _dataset(element: Element) -> Dataset:
+    return Dataset(
+        name=_text(element, "name"),
+        location=_text(element, "location"),
+        type=element.get("type", ""),
+        format=_text(element, "format"),
+        preview=_text(element, "preview") or None,
+        remarks=tuple(one.text or "" for one in _children(element, "description")),
+    )
+
+
+def _children(element: Element, name: str) -> Iterator[Element]:
+    """Yield the child elements of a name, whatever the version of the schema in their namespace."""
+    return (child for child in element if child.tag.rpartition("}")[2] == name)
+
+
+def _text(element: Element, name: str) -> str:
+    return next((child.text or "" for child in _children(element, name)), "")

@@ -1,0 +1,191 @@
+"""Showing records: the newest, those of a time, those behind a cursor, and each new one as it comes."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+
+from NexusCore.clock import SECOND, SYSTEM_CLOCK
+from NexusCore.errors import EXIT_FAILURE, EXIT_OK
+from NexusCore.log.record import LogRecord
+from NexusCore.log.store import LogFilter, Reading, arriving, hosts, last_id, loggers, modules, records
+from NexusCore.storage import Database
+from NexusCore.storage.history import FIRST
+from NexusCore.tail import Cursor, Tail
+from Tools.arguments import did_you_mean
+from Tools.following import follow, patiently, read_on, up_to
+from Tools.moments import local, span
+from Tools.taillog.asked import LINES, lines, matcher, wanted
+from Tools.taillog.lines import shower
+from Tools.taillog.progress import Progress
+from Tools.terminal import Screen
+
+HELD = 20_000
+"""Records that are kept in memory to be turned round; more are looked up once to find the first, and then read."""
+AHEAD = 3600 * SECOND
+"""How much later than now a record may be without a remark."""
+
+
+class Display:
+    """Shows records, and on a terminal how far a long search has come.
+
+    Parameters
+    ----------
+    arguments
+        How to show them.
+    screen
+        Where.
+    """
+
+    def __init__(self, arguments: Namespace, screen: Screen) -> None:
+        self._show = shower(arguments, screen)
+        self._matches = matcher(arguments)
+        self._progress = Progress(screen, SYSTEM_CLOCK)
+        self.count = 0
+        self.latest: LogRecord | None = None
+        """The one that is dated last."""
+
+    def matching(self, found: Iterable[LogRecord]) -> Iterator[LogRecord]:
+        """Yield the records that meet the condition that the database cannot see to."""
+        return filter(self._matches, found)
+
+    def show(self, found: Iterable[LogRecord]) -> None:
+        """Show records."""
+        for one in found:
+            self._progress.clear()
+            self._show(one)
+            self.count += 1
+            if self.latest is None or one.ts > self.latest.ts:
+                self.latest = one
+
+    def passed(self, ts: int) -> None:
+        """Tell that all has been looked through up to a time, if that takes long."""
+        self._progress.tell(f"looked through as far as {local(ts)}")
+
+    def close(self) -> None:
+        """Take away what was told of a search."""
+        self._progress.clear()
+
+
+def show(database: Database, arguments: Namespace, screen: Screen) -> int:
+    """Show what there is."""
+    display = Display(arguments, screen)
+    condition, count = wanted(arguments), lines(arguments)
+    if arguments.after_cursor is not None:
+        tail = Tail(database, arriving(condition), SYSTEM_CLOCK, Cursor.parse(arguments.after_cursor))
+        found = display.matching(_caught_up(tail, database))
+        display.show(found if count is None else deque(found, maxlen=count))
+    else:
+        tail = Tail(database, arriving(condition), SYSTEM_CLOCK)
+        visible = up_to(tail) if arguments.cursor else None
+        display.show(_chosen(database, display, condition, count, visible, backwards=arguments.reverse))
+    display.close()
+    if arguments.cursor:
+        _show_cursor(tail, arguments, screen)
+    if condition.until is None and display.latest is not None:
+        _warn_of_a_clock(display.latest, screen)
+    if display.count or count == 0:
+        return EXIT_OK
+    screen.fail(f"No line of log matches.{_near_misses(database, condition)}")
+    return EXIT_FAILURE
+
+
+def show_and_follow(database: Database, arguments: Namespace, screen: Screen) -> int:
+    """Show what there is, and go on with each new record as it comes."""
+    display = Display(arguments, screen)
+    condition, count = wanted(arguments), lines(arguments)
+    screen.live()
+    cursor = Cursor.parse(arguments.after_cursor) if arguments.after_cursor is not None else None
+    tail = Tail(database, arriving(condition), SYSTEM_CLOCK, cursor)
+    try:
+        if cursor is None:
+            visible = patiently(screen, lambda: up_to(tail))
+            if count is None:
+                how = Reading(condition)
+                old = read_on(
+                    screen, lambda at: records(database, replace(how, behind=at)), lambda one: (one.ts, one.id)
+                )
+                display.show(display.matching(one for one in old if visible(one.id)))
+            else:
+                display.show(patiently(screen, lambda: list(_chosen(database, display, condition, count, visible))))
+        display.show(display.matching(follow(tail, screen)))
+    finally:
+        if arguments.cursor:
+            _show_cursor(tail, arguments, screen)
+    return EXIT_OK
+
+
+def _caught_up(tail: Tail[LogRecord], database: Database) -> Iterator[LogRecord]:
+    """Yield what is behind a follower's cursor now."""
+    last = last_id(database)
+    while True:
+        yield from tail.poll()
+        if tail.cursor.last >= last:
+            return
+
+
+def _chosen(
+    database: Database,
+    display: Display,
+    condition: LogFilter,
+    count: int | None,
+    visible: Callable[[int], bool] | None,
+    *,
+    backwards: bool = False,
+) -> Iterator[LogRecord]:
+    """Yield the newest records, or all: the oldest first, or backwards."""
+    first = FIRST if count is None else min(count, HELD)
+
+    def read(how: Reading) -> Iterator[LogRecord]:
+        found = records(database, replace(how, first=first, passed=display.passed))
+        return display.matching(one for one in found if visible is None or visible(one.id))
+
+    if backwards:
+        return islice(read(Reading(condition, backwards=True)), count)
+    if count is None:
+        return read(Reading(condition))
+    newest = islice(read(Reading(condition, backwards=True)), count)
+    if count <= HELD:
+        return reversed(list(newest))
+    last = next(newest, None)
+    if last is None:
+        return iter(())
+    (oldest,) = deque(newest, maxlen=1) or (last,)
+    begin, end = (oldest.ts, oldest.id), (last.ts, last.id)
+    again = read(Reading(replace(condition, since=oldest.ts, until=last.ts)))
+    return (one for one in again if begin <= (one.ts, one.id) <= end)
+
+
+def _show_cursor(tail: Tail[LogRecord], arguments: Namespace, screen: Screen) -> None:
+    if arguments.output == "json":
+        screen.show_json(cursor=str(tail.cursor))
+    else:
+        screen.show(f"-- cursor: {tail.cursor}")
+
+
+def _warn_of_a_clock(latest: LogRecord, screen: Screen) -> None:
+    """Say so if lines stand at the end, in the place of newer ones, because a clock is wrong."""
+    ahead = latest.ts - SYSTEM_CLOCK.now()
+    if ahead > AHEAD:
+        screen.fail(
+            f"The last lines are dated {span(ahead)} ahead: is the clock of {latest.host} right? "
+            f"Leave them out with: {screen.name} -n {LINES} -U now"
+        )
+
+
+def _near_misses(database: Database, condition: LogFilter) -> str:
+    """Return a sentence for each name that never logged."""
+    found = ""
+    for kind, names, read in (
+        ("logger", condition.loggers, loggers),
+        ("module", condition.modules, modules),
+        ("host", condition.hosts, hosts),
+    ):
+        known = read(database) if names else []
+        for name in names:
+            if name not in known:
+                found += f" Nothing was logged by the {kind} '{name}'.{did_you_mean(name, known)}"
+    return found

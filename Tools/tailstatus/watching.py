@@ -1,0 +1,147 @@
+"""A table of what is now that is drawn again whenever something changes, until Ctrl-C."""
+
+from __future__ import annotations
+
+import shutil
+from argparse import Namespace
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from NexusCore.clock import SECOND, SYSTEM_CLOCK
+from NexusCore.errors import EXIT_OK, DatabaseBusy, DatabaseUnreachable
+from NexusCore.status.store import StatusSample, latest
+from NexusCore.storage import Database
+from Tools.configui.cells import cut, plain, width, wrapped
+from Tools.following import ReaderLeft
+from Tools.moments import local, span
+from Tools.tailstatus.showing import STALE, is_stale, is_wanted, no_match
+from Tools.terminal import Screen
+
+LOOK_SECONDS = 0.2
+RECENT = 2 * SECOND
+"""A value that changed less than so long ago is bright."""
+HEADS = ("channel", "name", "value", "age")
+GAP = "  "
+NARROW = 60
+"""Columns of a terminal below which ages are told in one unit."""
+AWAY_LINES = 3
+"""Lines that tell why the database cannot be asked."""
+
+_BEGIN = "\033[?1049h\033[?25l"
+_END = "\033[?25h\033[?1049l"
+_CLEAR = "\033[2J"
+_LINE = "\033[{};1H{}\033[K"
+# A terminal that knows how shows all that is in between in one go.
+_TOGETHER = "\033[?2026h{}\033[?2026l"
+
+
+def watch(database: Database, arguments: Namespace, screen: Screen) -> int:
+    """Draw the table until Ctrl-C."""
+    left = ReaderLeft(screen)
+    samples: list[StatusSample] = []
+    drawn: tuple[tuple[int, int], list[str]] = ((0, 0), [])
+    _write(_BEGIN, screen)
+    try:
+        while True:
+            away = ""
+            try:
+                samples = latest(database)
+            except (DatabaseUnreachable, DatabaseBusy) as error:
+                away = str(error)
+            columns, height = shutil.get_terminal_size()
+            lines = frame(samples, arguments.wanted, SYSTEM_CLOCK.now(), (columns, height), screen, away)
+            if difference := _difference(drawn, ((columns, height), lines)):
+                _write(_TOGETHER.format(difference), screen)
+                drawn = (columns, height), lines
+            if left.wait(LOOK_SECONDS):
+                return EXIT_OK
+    finally:
+        _write(_END, screen)
+
+
+def _difference(before: tuple[tuple[int, int], list[str]], after: tuple[tuple[int, int], list[str]]) -> str:
+    """Return what draws one picture over another: only the lines that differ, so that nothing flickers."""
+    (old_size, old), (size, new) = before, after
+    if size != old_size:
+        return _CLEAR + "".join(_LINE.format(number, line) for number, line in enumerate(new, 1))
+    pairs = enumerate(zip_longest(old, new, fillvalue=""), 1)
+    return "".join(_LINE.format(number, line) for number, (gone, line) in pairs if gone != line)
+
+
+def _write(text: str, screen: Screen) -> None:
+    if screen.out is not None:
+        screen.out.write(text)
+        screen.out.flush()
+
+
+def frame(
+    samples: Sequence[StatusSample], wanted: Sequence[str], now: int, size: tuple[int, int], screen: Screen, away: str
+) -> list[str]:
+    """Return the lines of a full screen.
+
+    Parameters
+    ----------
+    samples, wanted
+        What there is, and what of it is to be shown.
+    now
+        The present.
+    size
+        Columns and lines of the terminal.
+    screen
+        Knows whether colour is wanted.
+    away
+        Why the database cannot be asked now; empty if it can.
+    """
+    columns, height = size
+    chosen = [one for one in samples if is_wanted(one.channel, one.name, wanted)]
+    title = [screen.paint(cut(_title(chosen, now), columns), "bold")]
+    if away:
+        title = [screen.paint(line, "bold", "red") for line in wrapped(plain(away), columns, AWAY_LINES)]
+    room = max(0, height - len(title) - 1)
+    rows = chosen if len(chosen) <= room else chosen[: max(0, room - 1)]
+    lines = [*title, *_rows(rows, now, columns, screen)]
+    if len(rows) < len(chosen):
+        rest = f"and {len(chosen) - len(rows)} more; ask for those you want to see, as in TailStatus --watch 'Camera*'"
+        lines.append(screen.paint(cut(rest, columns), "dim"))
+    elif not chosen and not away:
+        lines.append(cut(plain(no_match(samples, wanted)), columns))
+    return lines[:height]
+
+
+def _title(chosen: Sequence[StatusSample], now: int) -> str:
+    stale = sum(is_stale(one, now) for one in chosen)
+    return f"{local(now)}{GAP}{len(chosen)} values{f', {stale} {STALE}' if stale else ''}{GAP}Ctrl-C ends"
+
+
+def _rows(rows: Sequence[StatusSample], now: int, columns: int, screen: Screen) -> list[str]:
+    if not rows:
+        return []
+    cells = [(plain(one.channel), plain(one.name), plain(one.value or ""), _age(now - one.ts, columns)) for one in rows]
+    channels, names, values, ages = (
+        max(len(head), *map(width, column)) for head, column in zip(HEADS, zip(*cells, strict=True), strict=True)
+    )
+    room = columns - ages - len(STALE) - 4 * len(GAP)
+    channels = min(channels, max(room // 3, room - names - values))
+    names = min(names, max(room // 3, room - channels - values))
+    values = room - channels - names
+    head = GAP.join((_fit(HEADS[0], channels), _fit(HEADS[1], names), _fit(HEADS[2], values), HEADS[3].rjust(ages)))
+    lines = [screen.paint(cut(head, columns), "bold")]
+    for one, (channel, name, value, age) in zip(rows, cells, strict=True):
+        text, mark = _fit(value, values), ""
+        if is_stale(one, now):
+            mark = GAP + screen.paint(STALE, "bold", "red")
+        elif now - one.ts < RECENT:
+            text = screen.paint(text, "bold", "cyan")
+        lines.append(GAP.join((_fit(channel, channels), _fit(name, names), text, age.rjust(ages))) + mark)
+    return lines
+
+
+def _age(microseconds: int, columns: int) -> str:
+    text = span(microseconds)
+    return text if columns >= NARROW else " ".join(text.split()[:2])
+
+
+def _fit(text: str, columns: int) -> str:
+    """Return a text that takes exactly so many cells."""
+    short = cut(text, columns)
+    return short + " " * (columns - width(short))
