@@ -89,7 +89,7 @@ run_tests() {
     check ruff check .
     check ruff format --check .
     check mypy
-    check python -m pytest "$@"
+    check python -m pytest -n 2 --dist loadfile "$@"
     exit "$worst"
 }
 

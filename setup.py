@@ -45,6 +45,7 @@ EXTRAS["test"] = [
     "pytest>=8.2",
     "pyte>=0.8",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.5",
     "ruff>=0.5",
     "types-requests",
 ]

@@ -226,9 +226,9 @@ def usual_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
 
 def _read(path: Path) -> dict[str, str]:
     """Return the keys of one settings file; refuse one whose password others can read."""
-    import tomllib
-
     mode = stat.S_IMODE(path.stat().st_mode)
+    import tomllib  # most often there is no such file
+
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except UnicodeDecodeError:

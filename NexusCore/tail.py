@@ -39,6 +39,10 @@ _RUNS_PER_QUERY = 500
 _APART = 16
 """Holes that are no further apart are asked for together; where ids count up in steps, there are many."""
 
+_WRITTEN = 1000
+"""Runs of holes, the newest, that a cursor is written with: where lines were deleted there are very many, and a text
+has to fit on a command line. Each transaction under way is one."""
+
 T = TypeVar("T")
 
 
@@ -74,16 +78,20 @@ class Cursor:
     holes: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        return json.dumps([self.last, *self.holes])
+        runs = [[a, b] if a < b else a for a, b in _runs(self.holes, 1)]
+        return json.dumps([self.last, *runs[-_WRITTEN:]], separators=(",", ":"))
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
         """Return the cursor that was written as `text`."""
         try:
-            last, *holes = (int(number) for number in json.loads(text))
+            last, *holes = json.loads(text)
+            runs = [hole if isinstance(hole, list) else [hole, hole] for hole in holes]
+            if not isinstance(last, int) or sum(b - a for a, b in runs) > LOOK_BACK:
+                raise ValueError(text)
+            return cls(last, tuple(number for a, b in runs for number in range(a, b + 1)))
         except (ValueError, TypeError):
             raise ConfigException(reason=f"'{text}' is no cursor") from None
-        return cls(last, tuple(holes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +217,7 @@ class Tail(Generic[T]):
         """Return the rows that fill holes, and the holes that are none any more."""
         found: list[Row] = []
         visible: set[int] = set()
-        runs = _runs(holes)
+        runs = _runs(holes, _APART)
         for start in range(0, len(runs), _RUNS_PER_QUERY):
             place = " OR ".join(f"t.id BETWEEN {a} AND {b}" for a, b in runs[start : start + _RUNS_PER_QUERY])
             ids = self._ids(reading, place) & holes.keys()
@@ -231,11 +239,11 @@ class Tail(Generic[T]):
         )
 
 
-def _runs(ids: Iterable[int]) -> list[tuple[int, int]]:
-    """Return the first and last of ids that lie close together."""
+def _runs(ids: Iterable[int], apart: int) -> list[tuple[int, int]]:
+    """Return the first and last of ids that lie no further apart than so."""
     runs: list[tuple[int, int]] = []
     for one in sorted(ids):
-        if runs and one - runs[-1][1] <= _APART:
+        if runs and one - runs[-1][1] <= apart:
             runs[-1] = (runs[-1][0], one)
         else:
             runs.append((one, one))

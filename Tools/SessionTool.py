@@ -126,7 +126,7 @@ COMMANDS = {
     "end": Command("acting.end", "end a session; its record is built next", _end_arguments),
     "close": Command("acting.close", "end a session that was forgotten, when its last file came", _close_arguments),
     "note": Command("acting.note", "write a remark into a session's log", _note_arguments),
-    "list": Command("showing.list_", "show the newest sessions", _list_arguments),
+    "list": Command("listing.list_", "show the newest sessions", _list_arguments),
     "show": Command("showing.show", "show all that is known of a session: events, files, log", _show_arguments),
     "trace": Command("showing.trace", "show everything about a session, in the order of time", _identifier),
     "requeue": Command("acting.requeue", "have a session's record built anew, or sent again", _requeue_arguments),

@@ -18,7 +18,7 @@ if not __package__:
 
 from Tools import completion
 from Tools.arguments import Arguments, count, levels, moment
-from Tools.taillog.asked import LINES, check, fields, regex
+from Tools.taillog.asked import LINES, check, cursor, fields, regex
 from Tools.terminal import Screen, run_tool
 
 NAME = "TailLog"
@@ -69,7 +69,9 @@ def _which(made: Arguments) -> None:
         help="a regular expression of Python's that the message or its traceback matches; the program looks for it in "
         "all that the other conditions leave, back to the oldest line if need be",
     )  # fmt: skip
-    which.add_argument("--after-cursor", metavar="CURSOR", help="what has arrived since --cursor wrote this")
+    which.add_argument(
+        "--after-cursor", type=cursor, metavar="CURSOR", help="what has arrived since --cursor wrote this"
+    )
 
 
 def _how(made: Arguments) -> None:

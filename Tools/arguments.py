@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import difflib
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, NoReturn
 
 from NexusCore.errors import EXIT_USAGE, NexusError
@@ -40,6 +41,10 @@ class Arguments(argparse.ArgumentParser):
         self._examples = examples
         # A value such as -1e-6 or -15m is no option: none begins with a digit.
         self._negative_number_matcher = _NEGATIVE
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        # One is made for every argument that is added; without a width, each would ask `shutil`, slow to import.
+        return argparse.HelpFormatter(prog=self.prog, width=_columns() - 2)
 
     def format_help(self) -> str:
         """Return the help, the examples first."""
@@ -90,8 +95,22 @@ class Arguments(argparse.ArgumentParser):
                     yield from command._options()
 
 
+@cache
+def _columns() -> int:
+    """Return the width that help is written in, found as `shutil.get_terminal_size` does."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        return 80
+
+
 def did_you_mean(text: str, known: Iterable[str]) -> str:
     """Return " Did you mean ...?" for what is known and most like `text`, or an empty text."""
+    import difflib  # only who mistyped pays for it
+
     close = difflib.get_close_matches(text, list(known), n=1)
     return f" Did you mean '{close[0]}'?" if close else ""
 

@@ -189,8 +189,9 @@ class MySQL:
     skip_locked = "FOR UPDATE SKIP LOCKED"
     server_time = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
     by_index = "FORCE INDEX ({})"
+    # As the server last counted them, some seconds ago.
     size = """
-        SELECT data_length + index_length, data_free
+        SELECT data_length + index_length + data_free, data_free
           FROM information_schema.tables
          WHERE table_schema = DATABASE() AND table_name = :name
     """

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from NexusCore.config.store import Change, Entry
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from Tools.arguments import WrongUse, did_you_mean
-from Tools.configtool import drawing
 from Tools.configuration import Configuration, open_configuration
 from Tools.moments import local, rfc3339
 from Tools.parameters import described, lines, shown
@@ -38,6 +37,8 @@ def tree(arguments: Namespace, screen: Screen) -> int:
     found = _below(arguments, configuration)
     if arguments.json:
         return _show_all(found, configuration, arguments, screen)
+    from Tools.configtool import drawing
+
     for line in drawing.drawn(found, (arguments.path or "").rstrip("."), arguments.depth, screen):
         screen.show(line)
     return EXIT_OK

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from NexusCore import identity, settings
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.errors import NexusError, NoOpenSession, NoSuchSession
-from NexusCore.facility.records import Records
 from NexusCore.facility.sessions import Client, Session, Sessions
 from NexusCore.storage import Database
 from Tools.arguments import did_you_mean
-from Tools.configuration import open_configuration
+
+if TYPE_CHECKING:
+    from NexusCore.facility.records import Records
 
 SHOWN = 3
 """Sessions that the sentence about an ambiguous beginning names."""
@@ -22,13 +25,22 @@ class NotUnique(NexusError):
 
 
 class Desk:
-    """The facility's own database, and who asks."""
+    """The facility's databases, and who asks."""
 
     def __init__(self) -> None:
-        self.settings = settings.load()
-        self.database = Database(self.settings.main)
+        self._settings = settings.load()
+        self._databases = {url: Database(url) for url in self._settings.databases}
+        self.database = self._databases[self._settings.main]
+        self.log = self._databases[self._settings.log]
+        self.status = self._databases[self._settings.status]
         self.sessions = Sessions(self.database, SYSTEM_CLOCK)
-        self.records = Records(self.database, SYSTEM_CLOCK)
+
+    @cached_property
+    def records(self) -> Records:
+        """The records, and what became of them."""
+        from NexusCore.facility.records import Records
+
+        return Records(self.database, SYSTEM_CLOCK)
 
     @staticmethod
     def client(account: str | None = None) -> Client:
@@ -44,12 +56,9 @@ class Desk:
         NoSuchSession, NotUnique
             If it is none, or several.
         """
-        try:
-            return self.sessions.get(identifier)
-        except NoSuchSession:
-            alike = self.sessions.beginning(identifier, SHOWN + 1) if identifier else []
-            if not alike:
-                raise
+        alike = self.sessions.beginning(identifier, SHOWN + 1) if identifier else []
+        if not alike or identifier == alike[0].identifier:  # which comes before all that are longer
+            return alike[0] if alike else self.sessions.get(identifier)
         if len(alike) > 1:
             which = ", ".join(one.identifier for one in alike[:SHOWN]) + (", ..." if len(alike) > SHOWN else "")
             raise NotUnique(identifier=identifier, which=which)
@@ -71,6 +80,8 @@ class Desk:
         try:
             return self.session(which)
         except NoSuchSession as error:
+            from Tools.configuration import open_configuration
+
             known = open_configuration().instruments()
             if which in known:
                 raise NoOpenSession(instrument=which) from None

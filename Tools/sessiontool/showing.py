@@ -4,82 +4,81 @@ from __future__ import annotations
 
 import logging
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
-from NexusCore.errors import EXIT_FAILURE, EXIT_OK, NexusError
-from NexusCore.facility.sessions import State
-from NexusCore.log import store as log_store
-from NexusCore.log.record import LogRecord
-from NexusCore.storage import Database
-from Tools.configuration import open_configuration
-from Tools.files import FileUnusable
+from NexusCore.errors import EXIT_OK, NexusError
 from Tools.moments import rfc3339
-from Tools.sessions import Known, described, in_full, next_step, report, rows, step_line
+from Tools.sessions import next_step
+from Tools.sessiontool import report
 from Tools.sessiontool.finding import Desk
-from Tools.sessiontool.record_file import Activity, activities
-from Tools.sessiontool.steps import trace as steps_of
 from Tools.terminal import Screen
 
-MARKS: dict[str, str] = {State.ERROR: "bold red", State.WAITING_FOR_END: "green"}
-
-
-def list_(arguments: Namespace, screen: Screen) -> int:
-    """Show the newest sessions."""
-    state = State(arguments.state) if arguments.state else None
-    found = Desk().sessions.newest(arguments.instrument, state, arguments.lines)
-    if not found:
-        if arguments.instrument:
-            open_configuration().instrument(arguments.instrument)
-        screen.fail("There is no such session." if arguments.instrument or state else "There is no session yet.")
-        return EXIT_FAILURE
-    if arguments.json:
-        for one in found:
-            screen.show_json(**described(one))
-    else:
-        headers = ("session", "instrument", "user", "state", "start", "length")
-        screen.table(headers, rows(found, screen.columns), MARKS)
-    return EXIT_OK
+if TYPE_CHECKING:
+    from NexusCore.facility.records import Record
+    from NexusCore.facility.sessions import Session
+    from NexusCore.log.record import LogRecord
+    from Tools.sessiontool.record_file import Activity
 
 
 def show(arguments: Namespace, screen: Screen) -> int:
     """Show all that is known of a session."""
     desk = Desk()
     session = desk.session(arguments.identifier)
+    events = desk.sessions.events(session)
     record = desk.records.of_session(session.id)
     uploads = desk.records.uploads(record) if record is not None else []
-    groups: list[Activity] = []
-    lines: list[LogRecord] = []
-    code = EXIT_OK
-    try:
-        groups = activities(record.path) if record is not None else []
-    except FileUnusable as error:
-        screen.fail(error)  # it may lie on another machine; the rest is worth showing
-    try:
-        wanted = log_store.LogFilter(session=session.identifier[: log_store.SESSION_LENGTH])
-        lines = log_store.newest(Database(desk.settings.log), wanted, arguments.lines)
-    except NexusError as error:
-        screen.fail(error)
-        code = error.exit_code
-    known = Known(session, desk.sessions.events(session), record, uploads, groups, lines)
+    if not arguments.json:
+        for line in report.about(session, events, record, uploads, screen):
+            screen.show(line)
+        screen.flush()  # what follows takes longer
+    activities = _activities(record, screen) if record is not None else []
+    lines, code = _log(session, desk, arguments.lines, screen)
     if arguments.json:
-        screen.show_json(**in_full(known))
+        screen.show_json(**report.in_full(session, events, record, uploads, activities, lines))
         return code
-    for line in report(known, arguments.lines, screen):
+    for line in (*report.files(activities, arguments.lines, screen), *report.log(lines, screen)):
         screen.show(line)
     screen.say(next_step(session))
     return code
+
+
+def _activities(record: Record, screen: Screen) -> list[Activity]:
+    from Tools.files import FileUnusable
+    from Tools.sessiontool.record_file import activities
+
+    try:
+        return activities(record.path)
+    except FileUnusable as error:
+        screen.fail(error)  # it may lie on another machine; the rest is worth showing
+        return []
+
+
+def _log(session: Session, desk: Desk, count: int, screen: Screen) -> tuple[list[LogRecord], int]:
+    """Return the newest lines about a session; none, and an exit code, where the log cannot be read."""
+    from NexusCore.log import store
+
+    try:
+        return store.newest(
+            desk.log, store.LogFilter(session=session.identifier[: store.SESSION_LENGTH]), count
+        ), EXIT_OK
+    except NexusError as error:
+        screen.fail(error)
+        return [], error.exit_code
 
 
 def trace(arguments: Namespace, screen: Screen) -> int:
     """Show everything that the facility knows about one session, in the order of time."""
     desk = Desk()
     session = desk.session(arguments.identifier)
+    from Tools.sessiontool.steps import trace as steps_of
+
     steps, errors = steps_of(session, desk)
     for step in steps:
         if arguments.json:
             level = {"level": logging.getLevelName(step.level)} if step.source == "log" else {}
             screen.show_json(time=rfc3339(step.ts), source=step.source, text=step.text, detail=step.detail, **level)
         else:
-            screen.show(step_line(step, screen))
+            screen.show(report.step_line(step, screen))
     for error in errors:
         screen.fail(error)
     return errors[0].exit_code if errors else EXIT_OK

@@ -11,7 +11,6 @@ from NexusCore.errors import NexusError
 from NexusCore.facility.reservations import Reservations
 from NexusCore.facility.sessions import Session
 from NexusCore.log import store as log_store
-from NexusCore.settings import Settings
 from NexusCore.storage import Database
 from Tools.sessiontool.finding import Desk
 
@@ -49,8 +48,8 @@ def trace(session: Session, desk: Desk) -> tuple[list[Step], list[NexusError]]:
     parts: tuple[Callable[[], Iterator[Step]], ...] = (
         lambda: _bookings(session, desk),
         lambda: _events(session, desk),
-        lambda: _log(session, desk.settings),
-        lambda: _status(session, desk.settings),
+        lambda: _log(session, desk.log),
+        lambda: _status(session, desk.status),
         lambda: _record(session, desk),
     )
     steps: list[Step] = []
@@ -84,15 +83,15 @@ def _bookings(session: Session, desk: Desk) -> Iterator[Step]:
     yield Step(found.end_ts, "booking", f"reservation{title} ends")
 
 
-def _log(session: Session, settings: Settings) -> Iterator[Step]:
+def _log(session: Session, database: Database) -> Iterator[Step]:
     wanted = log_store.LogFilter(session=session.identifier[: log_store.SESSION_LENGTH])
-    for one in log_store.records(Database(settings.log), log_store.Reading(wanted)):
+    for one in log_store.records(database, log_store.Reading(wanted)):
         text = f"{logging.getLevelName(one.level)} {one.logger}: {one.message}"
         yield Step(one.ts, "log", text, one.traceback, one.level)
 
 
-def _status(session: Session, settings: Settings) -> Iterator[Step]:
-    with Database(settings.status).reading() as reading:
+def _status(session: Session, database: Database) -> Iterator[Step]:
+    with database.reading() as reading:
         rows = reading.all(
             _NAMED,
             first=SERVICES[0],

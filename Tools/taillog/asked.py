@@ -7,11 +7,13 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from NexusCore.errors import NexusError
 from Tools.arguments import WrongUse, did_you_mean
 
 if TYPE_CHECKING:
     from NexusCore.log.record import LogRecord
     from NexusCore.log.store import LogFilter
+    from NexusCore.tail import Cursor
 
 LINES = 50
 ALONE = {
@@ -20,7 +22,6 @@ ALONE = {
     "--values": ("--lines", "--reverse", "--cursor", "--disk-usage", "--vacuum-time"),
     "--disk-usage": ("--lines", "--reverse", "--cursor", "--since", "--until", "--vacuum-time"),
     "--vacuum-time": ("--lines", "--reverse", "--cursor", "--since", "--until", "--grep"),
-    "--reverse": ("--cursor",),
 }
 """Options, and what does not go with each."""
 
@@ -98,3 +99,13 @@ def fields(text: str) -> tuple[str, ...]:
             hint = did_you_mean(name, FIELDS)
             raise ArgumentTypeError(f"'{name}' is no field; there are {', '.join(FIELDS)}{'.' if hint else ''}{hint}")
     return names
+
+
+def cursor(text: str) -> Cursor:
+    """Return the cursor that --cursor wrote."""
+    from NexusCore.tail import Cursor
+
+    try:
+        return Cursor.parse(text)
+    except NexusError:
+        raise ArgumentTypeError(f"'{text}' is no cursor; --cursor writes one") from None

@@ -116,12 +116,13 @@ def _agreed(question: str, screen: Screen) -> bool:
 def _tell_the_log(gone: int, before: str, condition: LogFilter) -> None:
     from NexusCore.API import App
 
-    given = [f"{one.name}={value}" for one in dataclasses.fields(condition) if (value := getattr(condition, one.name))]
+    given = {one.name: getattr(condition, one.name) for one in dataclasses.fields(condition) if one.name != "until"}
+    conditions = ", ".join(f"{name}={value}" for name, value in given.items() if value) or "all"
     app = App(tool="TailLog")
     try:
         app.get_log("TailLog").info(
             "%s on %s deleted %s of log from before %s (%s)",
-            person.user(), person.host(), counted(gone, "line"), before, ", ".join(given),
+            person.user(), person.host(), counted(gone, "line"), before, conditions,
         )  # fmt: skip
     finally:
         app.shutdown(LOG_SECONDS)

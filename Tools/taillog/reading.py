@@ -14,7 +14,7 @@ from NexusCore.log.record import LogRecord
 from NexusCore.log.store import LogFilter, Reading, arriving, hosts, last_id, loggers, modules, records
 from NexusCore.storage import Database
 from NexusCore.storage.history import FIRST
-from NexusCore.tail import Cursor, Tail
+from NexusCore.tail import Tail
 from Tools.arguments import did_you_mean
 from Tools.following import follow, patiently, read_on, up_to
 from Tools.moments import local, span
@@ -75,9 +75,11 @@ def show(database: Database, arguments: Namespace, screen: Screen) -> int:
     display = Display(arguments, screen)
     condition, count = wanted(arguments), lines(arguments)
     if arguments.after_cursor is not None:
-        tail = Tail(database, arriving(condition), SYSTEM_CLOCK, Cursor.parse(arguments.after_cursor))
-        found = display.matching(_caught_up(tail, database))
-        display.show(found if count is None else deque(found, maxlen=count))
+        tail = Tail(database, arriving(condition), SYSTEM_CLOCK, arguments.after_cursor)
+        found: Iterable[LogRecord] = display.matching(_caught_up(tail, database))
+        if count is not None:
+            found = deque(found, maxlen=count)
+        display.show(reversed(list(found)) if arguments.reverse else found)
     else:
         tail = Tail(database, arriving(condition), SYSTEM_CLOCK)
         visible = up_to(tail) if arguments.cursor else None
@@ -98,10 +100,9 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
     display = Display(arguments, screen)
     condition, count = wanted(arguments), lines(arguments)
     screen.live()
-    cursor = Cursor.parse(arguments.after_cursor) if arguments.after_cursor is not None else None
-    tail = Tail(database, arriving(condition), SYSTEM_CLOCK, cursor)
+    tail = Tail(database, arriving(condition), SYSTEM_CLOCK, arguments.after_cursor)
     try:
-        if cursor is None:
+        if arguments.after_cursor is None:
             visible = patiently(screen, lambda: up_to(tail))
             if count is None:
                 how = Reading(condition)

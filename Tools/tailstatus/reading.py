@@ -65,8 +65,8 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
         for one in sorted(_chosen(present, arguments.wanted), key=lambda one: one.ts):
             show(one, "dim")
         if arguments.wanted and not any(_chosen(now, arguments.wanted)):
-            screen.fail(f"{no_match(now, arguments.wanted)} Waiting for it.")
-        elif screen.terminal:
+            screen.fail(no_match(now, arguments.wanted))
+        if screen.terminal:
             screen.say("Waiting for changes; Ctrl-C ends.")
     else:
         visible = patiently(screen, lambda: up_to(tail))

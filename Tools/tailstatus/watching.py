@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from argparse import Namespace
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from NexusCore.clock import SECOND, SYSTEM_CLOCK
+from NexusCore.clock import SECOND, SYSTEM_CLOCK, Clock
 from NexusCore.errors import EXIT_OK, DatabaseBusy, DatabaseUnreachable
 from NexusCore.status.store import StatusSample, latest
 from NexusCore.storage import Database
+from Tools.checks.quantities import counted
 from Tools.configui.cells import cut, plain, width, wrapped
 from Tools.following import ReaderLeft
 from Tools.moments import local, span
@@ -18,6 +20,8 @@ from Tools.tailstatus.showing import STALE, is_stale, is_wanted, no_match
 from Tools.terminal import Screen
 
 LOOK_SECONDS = 0.2
+SILENT_SECONDS = 3.0
+"""A server that takes longer than this to answer is away."""
 RECENT = 2 * SECOND
 """A value that changed less than so long ago is bright."""
 HEADS = ("channel", "name", "value", "age")
@@ -35,27 +39,77 @@ _LINE = "\033[{};1H{}\033[K"
 _TOGETHER = "\033[?2026h{}\033[?2026l"
 
 
+class Reader:
+    """Asks for what is now, again and again, in a thread of its own.
+
+    So the table is drawn, and Ctrl-C is heard, while a server does not answer.
+
+    Parameters
+    ----------
+    database
+        What to ask.
+    clock
+        Tells the time and waits.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._stop = threading.Event()
+        self.first = threading.Event()
+        """Set when there was an answer, or none."""
+        self.samples: list[StatusSample] = []
+        self.fault: Exception | None = None
+        """What ended the asking."""
+        self._away = ""
+        self._answered = clock.monotonic()
+        threading.Thread(target=self._run, name="status", daemon=True).start()
+
+    @property
+    def away(self) -> str:
+        """Why what is known is not what is now; empty if it is."""
+        silent = self._clock.monotonic() - self._answered
+        if self._away or silent < SILENT_SECONDS:
+            return self._away
+        return f"The database at {self._database.url} has not answered for {silent:.0f} s."
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.samples, self._away = latest(self._database), ""
+            except (DatabaseUnreachable, DatabaseBusy) as error:
+                self._away = str(error)
+            except Exception as error:  # noqa: BLE001  the edge of the thread: raised where the table is drawn
+                self.fault = error
+                return
+            finally:
+                self._answered = self._clock.monotonic()
+                self.first.set()
+            self._clock.wait(self._stop, LOOK_SECONDS)
+
+
 def watch(database: Database, arguments: Namespace, screen: Screen) -> int:
     """Draw the table until Ctrl-C."""
-    left = ReaderLeft(screen)
-    samples: list[StatusSample] = []
+    reader, left = Reader(database, SYSTEM_CLOCK), ReaderLeft(screen)
     drawn: tuple[tuple[int, int], list[str]] = ((0, 0), [])
+    reader.first.wait(SILENT_SECONDS)
     _write(_BEGIN, screen)
     try:
-        while True:
-            away = ""
-            try:
-                samples = latest(database)
-            except (DatabaseUnreachable, DatabaseBusy) as error:
-                away = str(error)
+        while reader.fault is None:
             columns, height = shutil.get_terminal_size()
-            lines = frame(samples, arguments.wanted, SYSTEM_CLOCK.now(), (columns, height), screen, away)
+            lines = frame(reader.samples, arguments.wanted, SYSTEM_CLOCK.now(), (columns, height), screen, reader.away)
             if difference := _difference(drawn, ((columns, height), lines)):
                 _write(_TOGETHER.format(difference), screen)
                 drawn = (columns, height), lines
-            if left.wait(LOOK_SECONDS):
+            if left.wait(LOOK_SECONDS / 2):
                 return EXIT_OK
+        raise reader.fault
     finally:
+        reader.close()
         _write(_END, screen)
 
 
@@ -110,7 +164,8 @@ def frame(
 
 def _title(chosen: Sequence[StatusSample], now: int) -> str:
     stale = sum(is_stale(one, now) for one in chosen)
-    return f"{local(now)}{GAP}{len(chosen)} values{f', {stale} {STALE}' if stale else ''}{GAP}Ctrl-C ends"
+    amount = f"{counted(len(chosen), 'value')}{f', {stale} {STALE}' if stale else ''}"
+    return f"{local(now)}{GAP}{amount}{GAP}Ctrl-C ends"
 
 
 def _rows(rows: Sequence[StatusSample], now: int, columns: int, screen: Screen) -> list[str]:
@@ -120,7 +175,8 @@ def _rows(rows: Sequence[StatusSample], now: int, columns: int, screen: Screen) 
     channels, names, values, ages = (
         max(len(head), *map(width, column)) for head, column in zip(HEADS, zip(*cells, strict=True), strict=True)
     )
-    room = columns - ages - len(STALE) - 4 * len(GAP)
+    marks = len(GAP + STALE) if any(is_stale(one, now) for one in rows) else 0
+    room = columns - ages - marks - 3 * len(GAP)
     channels = min(channels, max(room // 3, room - names - values))
     names = min(names, max(room // 3, room - channels - values))
     values = room - channels - names

@@ -51,10 +51,11 @@ def log(
     ts: int | None = None,
     traceback: str | None = None,
     session: str | None = None,
+    host: str = "desk",
 ) -> None:
     """Put one line of log into the database, in a transaction of its own."""
     row = (
-        SYSTEM_CLOCK.now() if ts is None else ts, level, logger, module, line, "work", "desk", 1, "MainThread", message,
+        SYSTEM_CLOCK.now() if ts is None else ts, level, logger, module, line, "work", host, 1, "MainThread", message,
         traceback, session,
     )  # fmt: skip
     with database.transaction() as transaction:

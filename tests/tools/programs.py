@@ -104,6 +104,10 @@ class Follower:
     def interrupt(self) -> int:
         """Press Ctrl-C; return the exit code."""
         self._process.send_signal(signal.SIGINT)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Read to the end; return the exit code."""
         code = self._process.wait(LIMIT)
         for pump, source, kept in zip(self._pumps, (self._out, self._err), (self.lines, self.messages), strict=True):
             pump.join(LIMIT)

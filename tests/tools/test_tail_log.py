@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from NexusCore.clock import to_ts
+from NexusCore.clock import SECOND, SYSTEM_CLOCK, to_ts
 from NexusCore.log.store import COLUMNS
 from NexusCore.storage import Database, open_database
 from NexusCore.storage.migrate import migrate
@@ -46,7 +47,7 @@ def logged(database: Database) -> Database:
     log(database, "looking for files", level=10)
     log(database, "Session ended at Titan", session="s-1")
     log(database, "50% of Titan's files are done", level=30, session="s-1", module="record")
-    log(database, "Timeout at the Titan", level=40, logger="Harvester", module="ical")
+    log(database, "Timeout at the Titan", level=40, logger="Harvester", module="ical", host="pc")
     log(database, "Ended", logger="Uploader")
     return database
 
@@ -95,6 +96,51 @@ class TestFormat:
         }  # fmt: skip
 
 
+class TestOtherFormats:
+    """-o and --fields: what a program wants, or a person who wants to know all."""
+
+    @pytest.fixture(autouse=True)
+    def line(self, embedded: Database) -> None:
+        ts = to_ts(datetime(2016, 8, 2, 11, 42, 16, 5, tzinfo=UTC))
+        log(embedded, "disk\tfull\nby 3 GB", level=30, session="s-1", ts=ts)
+
+    def test_iso(self) -> None:
+        """A time that can be sorted, and says its zone."""
+        assert (
+            tail("-o", "iso").lines[0] == "2016-08-02T11:42:16.000005+00:00 [WARNING][  build(   7)][Builder]disk\tfull"
+        )
+
+    def test_verbose(self) -> None:
+        """Every field that there is."""
+        assert tail("-o", "verbose").lines == [
+            "2016-08-02T11:42:16.000005+00:00",
+            "        level  WARNING",
+            "       logger  Builder",
+            "       module  build",
+            "         line  7",
+            "     function  work",
+            "         host  desk",
+            "          pid  1",
+            "       thread  MainThread",
+            "      message  disk\tfull",
+            "               by 3 GB",
+            "      session  s-1",
+            "           id  1",
+        ]
+
+    def test_cat(self) -> None:
+        assert tail("-o", "cat").out == "disk\tfull\nby 3 GB\n"
+
+    def test_json(self) -> None:
+        assert tail("-o", "json").out == tail("--json").out
+
+    def test_fields(self) -> None:
+        assert tail("--fields", "level,message").out == "WARNING\tdisk\\tfull\\nby 3 GB\n"
+        assert tail("--fields=level,line", "--json").objects == [{"level": "WARNING", "line": 7}]
+        assert {line.split()[0] for line in tail("--fields").lines} == set(tail("--json").objects[0])
+        assert "'levl' is no field; there are time, level" in tail("--fields", "levl").err
+
+
 class TestFilters:
     """003-60: by logger, module and words; the filter comes before the count."""
 
@@ -111,6 +157,13 @@ class TestFilters:
             (("--session", "s-1"), ["Session ended at Titan", "50% of Titan's files are done"]),
             (("-p", "warning"), ["50% of Titan's files are done", "Timeout at the Titan"]),
             (("-p", "40"), ["Timeout at the Titan"]),
+            (("-p", "debug..info"), ["looking for files", "Session ended at Titan", "Ended"]),
+            (("-p", "..debug"), ["looking for files"]),
+            (("--host", "pc"), ["Timeout at the Titan"]),
+            (("-g", "^s.*titan$"), ["Session ended at Titan"]),
+            (("-g", "^S.*titan$"), []),
+            (("-g", "ended|timeout", "-n", "2"), ["Timeout at the Titan", "Ended"]),
+            (("-g", "en", "-r", "-n", "1", "--logger", "Builder"), ["Session ended at Titan"]),
         ):
             done = tail(*words)
             assert (words, messages(done), done.code) == (words, expected, 0 if expected else 1)
@@ -122,6 +175,54 @@ class TestFilters:
     def test_a_name_that_never_logged_is_pointed_out(self, logged: Database) -> None:
         assert "Did you mean 'Builder'?" in tail("--logger", "Bulder").err
         assert "Did you mean 'record'?" in tail("--module", "recrod").err
+        assert "Nothing was logged by the host 'dsek'. Did you mean 'desk'?" in tail("--host", "dsek").err
+
+    def test_a_traceback_is_searched_too(self, embedded: Database) -> None:
+        log(embedded, "failed", traceback="Traceback (most recent call last):\nZeroDivisionError: division by zero")
+        assert tail("zerodivision").code == tail("-g", "by zero$").code == 0
+        assert tail("ValueError").code == 1
+
+    def test_times(self, database: Database) -> None:
+        """-S and -U: the lines of a time, all of them unless -n is given."""
+        noon = to_ts(datetime(2026, 11, 18, 12, tzinfo=UTC))
+        for minute in range(60):
+            log(database, f"minute {minute}", ts=noon + minute * 60 * SECOND)
+        hour = [f"minute {minute}" for minute in range(60)]
+        for words, expected in (
+            (("-S", "2026-11-18"), hour),
+            (("-S", "2026-11-18 12:57"), hour[57:]),
+            (("-U", "2026-11-18T13:02+01:00"), hour[:3]),
+            (("-S", "2026-11-18 12:10", "-U", "2026-11-18 12:12"), hour[10:13]),
+            (("-S", "2026-11-18 12:10", "-n", "2"), hour[58:]),
+            (("-S", f"@{noon // SECOND + 58 * 60}", "-r"), [hour[59], hour[58]]),
+            (("-S", "-15m"), []),
+        ):
+            assert (words, messages(tail(*words))) == (words, expected)
+
+    def test_a_moment_that_cannot_be_read(self) -> None:
+        done = tail("--since", "soon")
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert "'soon' is no time; examples are 2026-11-20, '2026-11-20 09:30', yesterday, 09:30, -15m" in done.err
+
+    def test_more_lines_than_are_kept_in_memory(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        rows = [
+            (number // 3, 20, "Builder", "build", 1, "work", "desk", 1, "main", f"{number}", None, None)
+            for number in range(30_000)
+        ]
+        with embedded.transaction() as transaction:
+            transaction.insert_many("log_record", COLUMNS, rows)
+        assert messages(tail("-n", "25000")) == [str(number) for number in range(5000, 30_000)]
+        assert len(tail("-n", "40000").lines) == 30_000
+
+    def test_a_clock_that_is_wrong(self, embedded: Database) -> None:
+        """Its lines stand in the place of newer ones; how to see those is said."""
+        log(embedded, "now")
+        for number in range(50):
+            log(embedded, f"{number}", ts=SYSTEM_CLOCK.now() + 90_000 * SECOND, host="titan-pc")
+        done = tail()
+        assert (len(done.lines), done.code) == (50, 0)
+        assert re.search("dated 1 d ahead: is the clock of titan-pc right[?] .*: TailLog -n 50 -U now$", done.err)
+        assert messages(tail("-n", "50", "-U", "now")) == ["now"]
 
 
 class TestFollowing:
@@ -233,12 +334,91 @@ class TestFollowing:
             private_mariadb.pause()
             assert follower.interrupt() == 130
 
-    def test_a_database_that_is_away_from_the_beginning(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("words", [(), ("-S", "yesterday")])
+    def test_a_database_that_is_away_from_the_beginning(
+        self, private_mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    ) -> None:
+        """One line says so; what was logged before and after is shown once it is there."""
+        private_mariadb.start()
+        url = private_mariadb.create_database("nexus")
+        migrate(url)
+        monkeypatch.setenv("NEXUSCORE_DATABASE", url)
+        database = open_database(url)
+        log(database, "before")
+        database.close()
+        private_mariadb.kill()
+        with Follower("TailLog", "-f", *words) as follower:
+            follower.until_message("does not answer .* Going on when it is back")
+            private_mariadb.start()
+            follower.until("]before$")
+            log(database, "after")
+            follower.until("]after$")
+            assert follower.interrupt() == 130
+        assert (len(follower.lines), len(follower.messages)) == (2, 2)
+        database.close()
+
+    def test_without_following_it_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NEXUSCORE_DATABASE", "mysql://nobody@127.0.0.1:1/nexus")
-        for words in ((), ("-f",)):
-            done = tail(*words)
-            assert (done.code, done.out) == (3, "")
-            assert done.err.startswith("TailLog: The database at mysql://nobody@127.0.0.1:1/nexus does not answer")
+        done = tail()
+        assert (done.code, done.out) == (3, "")
+        assert done.err.startswith("TailLog: The database at mysql://nobody@127.0.0.1:1/nexus does not answer")
+
+    def test_what_was_logged_since_a_time_comes_first(self, database: Database) -> None:
+        """All of it, not the newest fifty."""
+        log(database, "long ago", ts=1)
+        for number in range(70):
+            log(database, f"{number}.")
+        with Follower("TailLog", "-f", "-S", "-1h", "-g", "[.]$") as follower:
+            follower.until("]69.$")
+            log(database, "not this one")
+            log(database, "new.")
+            follower.until("]new.$")
+            follower.interrupt()
+        assert [line.rpartition("]")[2] for line in follower.lines] == [*(f"{number}." for number in range(70)), "new."]
+
+
+class TestCursors:
+    """--cursor writes where a reading ended, --after-cursor goes on there: every line is read once."""
+
+    def test_from_one_reading_to_the_next(self, mariadb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also those whose transactions were under way, and whose numbers are lower than what was seen already."""
+        monkeypatch.setenv("NEXUSCORE_DATABASE", mariadb_url)
+        database = open_database(mariadb_url)
+        log(database, "first")
+        row = (1, 20, "Builder", "build", 1, "work", "desk", 1, "main", "late", None, None)
+        with database.transaction() as under_way:
+            under_way.insert_many("log_record", COLUMNS, [row])
+            log(database, "early")
+            *shown, last = tail("--cursor", "-o", "cat").lines
+            assert (shown, last) == (["first", "early"], "-- cursor: [3,2]")
+        log(database, "last")
+        for words, expected in (
+            ((), ["late", "last"]),
+            (("-n", "1"), ["last"]),
+            (("-r",), ["last", "late"]),
+            (("-g", "^la.e$"), ["late"]),
+            (("--logger", "Harvester"), []),
+        ):
+            done = tail("--after-cursor", "[3,2]", "-o", "cat", *words)
+            assert (words, done.lines, done.code) == (words, expected, 0 if expected else 1)
+        assert tail("--after-cursor", "[3,2]", "--cursor", "--json").objects[-1] == {"cursor": "[4]"}
+        assert tail("--after-cursor", "[4]").code == 1
+        database.close()
+
+    def test_following_goes_on_there_and_writes_one_at_its_end(self, database: Database) -> None:
+        log(database, "seen")
+        cursor = tail("-n", "0", "--cursor").out.removeprefix("-- cursor: ").strip()
+        log(database, "missed")
+        with Follower("TailLog", "-f", "--cursor", "--after-cursor", cursor, "-o", "cat") as follower:
+            follower.until("^missed$")
+            log(database, "new")
+            follower.until("^new$")
+            assert follower.interrupt() == 130
+        assert follower.lines == ["missed", "new", "-- cursor: [3]"]
+
+    def test_a_text_that_is_none(self) -> None:
+        done = tail("--after-cursor", "yesterday")
+        assert (done.code, "'yesterday' is no cursor; --cursor writes one" in done.err) == (2, True)
 
 
 class TestReadingOnly:

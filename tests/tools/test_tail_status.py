@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 
 import pytest
 
 from NexusCore.clock import SECOND, SYSTEM_CLOCK, to_ts
-from NexusCore.storage import Database
+from NexusCore.storage import Database, open_database
+from NexusCore.storage.migrate import migrate
+from tests.mariadb import MariaDB
 from tests.tools.conftest import report
-from tests.tools.programs import LIMIT, PROJECT, Done, Terminal, command, run
+from tests.tools.emulated import Emulated
+from tests.tools.programs import LIMIT, PROJECT, Done, Follower, Terminal, command, run
 
 MINUTE = 60 * SECOND
 
@@ -71,6 +75,15 @@ class TestWhatIsNow:
         assert (found["value"], found["stale"]) == ("cooling", True)
         assert found["time"] < found["expires"]
 
+    def test_csv(self, database: Database) -> None:
+        ts = to_ts(datetime(2016, 8, 2, 11, 44, 23, tzinfo=UTC))
+        report(database, (ts, "Camera", "state", 'at "0", idle', ts + 1), (ts, "Camera", "x", None, None))
+        assert tail("--csv").lines == [
+            "time,channel,name,value,expires,stale",
+            '2016-08-02T11:44:23.000000+00:00,Camera,state,"at ""0"", idle",2016-08-02T11:44:23.000001+00:00,1',
+            "2016-08-02T11:44:23.000000+00:00,Camera,x,,,0",
+        ]
+
     def test_nothing_of_that_name(self, running: Database) -> None:
         done = tail("Bulder:state")
         assert (done.code, done.out) == (1, "")
@@ -80,8 +93,110 @@ class TestWhatIsNow:
         assert tail() == Done(1, "", "TailStatus: No program has reported any status yet.\n")
 
 
+class TestChanges:
+    """--since shows what has changed since a time, the oldest change first."""
+
+    def test_of_all_and_of_some(self, running: Database) -> None:
+        for words, expected in (
+            (("-S", "-10m"), ["state = building", "state = idle", "done = 12"]),
+            (("-S", "-4m"), ["state = idle", "done = 12"]),
+            (("-S", "-10m", "*:state"), ["state = building", "state = idle"]),
+            (("-S", "-1d", "Camera*"), ["state = cooling", "temperature = -20.5"]),
+        ):
+            found = [line.partition("] ")[2] for line in tail(*words).lines]
+            assert (words, found) == (words, expected)
+
+    def test_of_very_many_names(self, database: Database) -> None:
+        now = SYSTEM_CLOCK.now()
+        report(database, *((now - 100 + number, "Pump", f"p{number}", "on", None) for number in range(90)))
+        found = tail("-S", "-1h", "Pump:p1*", "Pump:p2*", "Pump:p3*", "Pump:p4*", "--json").objects
+        assert [one["name"] for one in found] == [f"p{n}" for n in range(90) if str(n)[0] in "1234"]
+
+    def test_nothing(self, running: Database) -> None:
+        assert tail("-S", "-1s") == Done(1, "", "TailStatus: Nothing has changed since then.\n")
+        assert "Did you mean 'Builder:state'" in tail("-S", "-1d", "Bulder:state").err
+
+    def test_following_goes_on_from_them(self, running: Database) -> None:
+        with Follower("TailStatus", "-f", "-S", "-10m", "Builder") as follower:
+            follower.until("done = 12")
+            report(running, (SYSTEM_CLOCK.now(), "Builder", "state", "ended", None))
+            follower.until("state = ended")
+            follower.interrupt()
+        found = [line.partition("] ")[2] for line in follower.lines]
+        assert found == ["state = building", "state = idle", "done = 12", "state = ended"]
+
+
 class TestFollowing:
-    """003-52: -f shows each change as it comes."""
+    """003-52: -f shows what is now, and each change as it comes."""
+
+    def test_what_is_now_comes_first(self, running: Database) -> None:
+        """Who follows knows where it begins; the time is that of the last change, so it is that change's line."""
+        with Follower("TailStatus", "-f", "Builder", "*:temperature") as follower:
+            follower.until("done = 12")
+            report(running, (SYSTEM_CLOCK.now(), "Builder", "state", "building", None))
+            follower.until("state = building")
+            assert follower.interrupt() == 130
+        found = [line.partition(" [")[2] for line in follower.lines]
+        assert found[0] == "Camera:2] temperature = -20.5"
+        assert sorted(found[1:3]) == ["Builder] done = 12", "Builder] state = idle"]
+        assert found[3:] == ["Builder] state = building"]
+
+    def test_no_change_is_missed_or_shown_twice_at_the_start(self, database: Database) -> None:
+        """What changes while TailStatus begins is shown once, as what is now or as a change, in the right order."""
+        enough = threading.Event()
+        written = []
+
+        def write() -> None:
+            while not enough.is_set() and len(written) < 5000:
+                written.append(str(len(written)))
+                report(database, (SYSTEM_CLOCK.now(), "Camera", "frame", written[-1], None))
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            with Follower("TailStatus", "-f") as follower:
+                follower.until("frame = ")
+                follower.until(f"frame = {len(written) + 30}$")
+                enough.set()
+                writer.join(LIMIT)
+                report(database, (SYSTEM_CLOCK.now(), "Camera", "frame", "last", None))
+                follower.until("frame = last")
+                follower.interrupt()
+        finally:
+            enough.set()
+            writer.join(LIMIT)
+        shown = [line.rpartition(" ")[2] for line in follower.lines]
+        assert shown == [*written[int(shown[0]) :], "last"]
+
+    def test_a_name_that_is_not_there_yet_is_told(self, running: Database) -> None:
+        with Follower("TailStatus", "-f", "Builder:stat", "--csv") as follower:
+            follower.until_message("There is no status 'Builder:stat'. Did you mean 'Builder:state'?")
+            report(running, (SYSTEM_CLOCK.now(), "Builder", "stat", "1", None))
+            follower.until("Builder,stat,1,,0")
+            follower.interrupt()
+        assert len(follower.lines) == 2
+
+    def test_a_database_that_is_away_from_the_beginning(
+        self, private_mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One line says so; it goes on when the database is there."""
+        private_mariadb.start()
+        url = private_mariadb.create_database("nexus")
+        migrate(url)
+        monkeypatch.setenv("NEXUSCORE_DATABASE", url)
+        private_mariadb.kill()
+        assert tail().code == 3
+        with Follower("TailStatus", "-f") as follower, Follower("TailStatus", "--exit-on", "Camera:y=2") as script:
+            follower.until_message("does not answer .* Going on when it is back")
+            script.until_message("does not answer")
+            assert tail("--exit-on", "Camera:y=2", "--timeout", "0.1").code == 1
+            private_mariadb.start()
+            follower.until_message("The database is back")
+            script.until_message("The database is back")
+            report(open_database(url), (SYSTEM_CLOCK.now(), "Camera", "y", "2", None))
+            follower.until("y = 2")
+            script.until("y = 2")
+            assert (script.wait(), follower.interrupt()) == (0, 130)
 
     def test_a_change_of_another_process_appears(self, running: Database) -> None:
         script = "from NexusCore import API; s = API.get_status('Camera'); s['x'] = 1; s['y'] = 98; API.shutdown()"
@@ -100,3 +215,109 @@ class TestFollowing:
             terminal.until("Waiting for changes")
             report(database, (ts, "UnitTest", "runner4", "98", None))
             terminal.until("\nTue Aug 2 11:44:23 2016 \\[UnitTest\\] runner4 = 98\n")
+
+
+class TestWaiting:
+    """--exit-on ends when a value is what is wanted, so that a script can wait for it."""
+
+    def test_at_once_if_it_is_so(self, running: Database) -> None:
+        for condition in (
+            "Builder:state=idle", "Builder:state==idle", "Builder:state = idle", "Builder:state!=building",
+            "*:state=idle", "Builder:done=12", "Builder:done=12.0", "Builder:done>=12", "Builder:done>-1e3",
+            "Camera:2:temperature<-20", "Builder:done!=13",
+        ):  # fmt: skip
+            done = tail("--exit-on", condition, "--timeout", "0")
+            assert (condition, done.code, len(done.lines), done.err) == (condition, 0, 1, "")
+
+    def test_not_if_it_is_not_so(self, running: Database) -> None:
+        """What has expired tells nothing any more: its program may be gone."""
+        for condition, what in (
+            ("Builder:state=building", "Builder:state is 'idle'."),
+            ("Builder:done>12", "Builder:done is '12'."),
+            ("Builder:state<5", "Builder:state is 'idle'."),
+            ("Camera:state=cooling", "Camera:state is 'cooling' and STALE."),
+            ("Bulder:state=idle", "There is no status 'Bulder:state'. Did you mean 'Builder:state'?"),
+        ):
+            done = tail("--exit-on", condition, "--timeout", "0.1")
+            assert (done.code, done.out) == (1, "")
+            assert done.err.startswith(f"TailStatus: {condition} did not come true within 0.1 s")
+            assert done.err.endswith(f"{what}\n")
+
+    def test_when_it_becomes_so(self, running: Database) -> None:
+        """However short: a change is not missed because the next one follows at once."""
+        with Follower("TailStatus", "-f", "Builder:done", "--exit-on", "Builder:state=ended") as script:
+            script.until("done = 12")
+            now = SYSTEM_CLOCK.now()
+            report(running, (now, "Builder", "done", "13", None), (now, "Builder", "x", "0", None))
+            report(running, (now, "Builder", "state", "ended", None), (now, "Builder", "state", "idle", None))
+            assert script.wait() == 0
+        assert [line.partition("] ")[2] for line in script.lines] == ["done = 12", "done = 13", "state = ended"]
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (("--exit-on", "Builder"), "'Builder' is no condition; examples are Builder:state=idle"),
+            (("--exit-on", "Builder:x<low"), "what is compared with < is a number, and 'low' is none"),
+            (("--exit-on", "a:b=1", "--timeout", "soon"), "'soon' is no length of time"),
+            (("--timeout", "5"), "The option --timeout goes with --exit-on only."),
+            (("--exit-on", "a:b=1", "-S", "today"), "The option --exit-on does not go with --since."),
+        ],
+    )
+    def test_mistakes(self, words: tuple[str, ...], sentence: str) -> None:
+        done = tail(*words)
+        assert (done.code, done.out, sentence in done.err) == (2, "", True), done.err
+
+
+class TestWatching:
+    """--watch: the table of what is now, drawn anew where it changes."""
+
+    def test_it(self, running: Database) -> None:
+        with Emulated(command("TailStatus", "--watch")) as terminal:
+            terminal.until(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  4 values, 1 STALE  Ctrl-C ends$")
+            terminal.until(r"^Camera +state +cooling +1 h 40 min  STALE$")
+            assert max(map(len, terminal.lines)) <= 80
+            before = len(terminal.written)
+            report(running, (SYSTEM_CLOCK.now(), "Builder", "state", "building", None))
+            terminal.until(r"^Builder +state +building +0 s$")
+            assert terminal.colours >= {"default", "red", "cyan"}
+            assert b"\x1b[2J" not in terminal.written[before:]
+            terminal.resize(5, 60)
+            terminal.until(r"^and 2 more; ask for those you want to see, .*…$")
+            terminal.type("\x03")
+            assert terminal.end() == 130
+            assert terminal.is_restored
+
+    def test_only_what_is_asked_for(self, running: Database) -> None:
+        with Emulated(command("TailStatus", "--watch", "Builder:done", "*:new"), 10, 40) as terminal:
+            terminal.until("^Builder  done  12")
+            report(running, (SYSTEM_CLOCK.now(), "Größe", "new", "日本語" * 30, None))
+            terminal.until("^Größe.* 日本.*… ")
+            assert "state" not in terminal.text
+            terminal.type("\x03")
+            assert terminal.end() == 130
+
+    def test_the_database_goes_away(self, private_mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What was known stays, below a line that says so."""
+        private_mariadb.start()
+        url = private_mariadb.create_database("nexus")
+        migrate(url)
+        monkeypatch.setenv("NEXUSCORE_DATABASE", url)
+        database = open_database(url)
+        report(database, (SYSTEM_CLOCK.now(), "Camera", "shutter", "open", None))
+        database.close()
+        with Emulated(command("TailStatus", "--watch")) as terminal:
+            terminal.until("^Camera +shutter +open")
+            private_mariadb.kill()
+            terminal.until("^The database at .*(?s:.*)^Camera +shutter +open")
+            private_mariadb.start()
+            terminal.until_gone("does not answer")
+            terminal.until("^Camera +shutter +open")
+            private_mariadb.pause()
+            terminal.until("^The database at .* has not answered for")
+            terminal.type("\x03")
+            assert terminal.end() == 130
+            assert terminal.is_restored
+
+    def test_without_a_terminal_it_is_refused(self) -> None:
+        assert tail("--watch").err.startswith("TailStatus: The option --watch draws on a terminal, and this is none")
+        assert tail("--watch", "-f").code == 2

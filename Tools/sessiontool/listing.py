@@ -1,0 +1,33 @@
+"""The command that lists sessions."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from NexusCore.errors import EXIT_FAILURE, EXIT_OK
+from NexusCore.facility.sessions import State
+from Tools.sessions import described, rows
+from Tools.sessiontool.finding import Desk
+from Tools.terminal import Screen
+
+MARKS: dict[str, str] = {State.ERROR: "bold red", State.WAITING_FOR_END: "green"}
+
+
+def list_(arguments: Namespace, screen: Screen) -> int:
+    """Show the newest sessions."""
+    state = State(arguments.state) if arguments.state else None
+    found = Desk().sessions.newest(arguments.instrument, state, arguments.lines)
+    if not found:
+        if arguments.instrument:
+            from Tools.configuration import open_configuration
+
+            open_configuration().instrument(arguments.instrument)
+        screen.fail("There is no such session." if arguments.instrument or state else "There is no session yet.")
+        return EXIT_FAILURE
+    if arguments.json:
+        for one in found:
+            screen.show_json(**described(one))
+    else:
+        headers = ("session", "instrument", "user", "state", "start", "length")
+        screen.table(headers, rows(found, screen.columns), MARKS)
+    return EXIT_OK

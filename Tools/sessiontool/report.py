@@ -1,0 +1,171 @@
+"""All that is known of a session, in words and as JSON."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from Tools.moments import local, rfc3339, span
+from Tools.sessions import described
+from Tools.terminal import Screen, one_line
+
+if TYPE_CHECKING:
+    from NexusCore.facility.records import Record, Upload
+    from NexusCore.facility.sessions import Event, Session
+    from NexusCore.log.record import LogRecord
+    from Tools.sessiontool.record_file import Activity
+    from Tools.sessiontool.steps import Step
+
+
+def in_full(
+    session: Session,
+    events: Sequence[Event],
+    record: Record | None,
+    uploads: Sequence[Upload],
+    activities: Sequence[Activity],
+    log: Sequence[LogRecord],
+) -> dict[str, object]:
+    """Return all that is known of a session as the fields of a JSON object."""
+    return {
+        **described(session),
+        "record": None
+        if record is None
+        else {
+            "path": record.path,
+            "title": record.title,
+            "files": record.files,
+            "activities": record.activities,
+            "built": rfc3339(record.built_ts),
+            "sha256": record.sha256,
+            "config_revision": record.config_revision,
+            "software": record.software,
+        },
+        "uploads": [
+            {
+                "destination": one.destination,
+                "state": one.state,
+                "attempts": one.attempts,
+                "remote_id": one.remote_id,
+                "url": one.url,
+                "last_error": one.last_error,
+                "updated": rfc3339(one.updated_ts),
+            }
+            for one in uploads
+        ],
+        "events": [
+            {"type": one.type, "time": rfc3339(one.ts), "user": one.user, "host": one.host, "detail": one.detail}
+            for one in events
+        ],
+        "activities": [asdict(one) for one in activities],
+        "log": [
+            {
+                "time": rfc3339(one.ts),
+                "level": logging.getLevelName(one.level),
+                "logger": one.logger,
+                "message": one.message,
+                "traceback": one.traceback,
+            }
+            for one in log
+        ],
+    }
+
+
+def about(
+    session: Session, events: Sequence[Event], record: Record | None, uploads: Sequence[Upload], screen: Screen
+) -> Iterator[str]:
+    """Yield the lines that tell a person what a session is, and what happened in it."""
+    for name, text in _facts(session, record, uploads):
+        yield f"{screen.paint(name.ljust(11), 'dim')}{one_line(text)}"
+    yield from _section("events", _events(events), screen)
+
+
+def files(activities: Sequence[Activity], count: int, screen: Screen) -> Iterator[str]:
+    """Yield the lines that tell of the files in its record, activity by activity; of `count` files at most."""
+    if activities:
+        yield from _section("files", _files(activities, count, screen), screen)
+
+
+def log(lines: Sequence[LogRecord], screen: Screen) -> Iterator[str]:
+    """Yield the lines that were logged about it."""
+    if lines:
+        yield from _section("log", (_log_line(one, screen) for one in lines), screen)
+
+
+def step_line(step: Step, screen: Screen) -> str:
+    """Return a step of a session's way as a line: when, from where it is known, and what."""
+    when = f"{local(step.ts)}.{step.ts // 1000 % 1000:03}"
+    text = screen.paint(one_line(step.text), *_weight(step.level))
+    return f"{screen.paint(when, 'dim')}  {screen.paint(step.source.ljust(7), 'cyan')}  {text}"
+
+
+def _section(name: str, lines: Iterator[str], screen: Screen) -> Iterator[str]:
+    yield ""
+    yield screen.paint(name, "dim")
+    for line in lines:
+        yield f"  {line}"
+
+
+def _facts(session: Session, record: Record | None, uploads: Sequence[Upload]) -> Iterator[tuple[str, str]]:
+    yield "session", session.identifier
+    yield "instrument", session.instrument
+    yield "user", session.user
+    yield "state", session.state
+    yield "start", local(session.start_ts)
+    if session.end_ts is not None:
+        yield "end", f"{local(session.end_ts)}   ({span(session.end_ts - session.start_ts)})"
+    if session.attempts:
+        yield "attempts", str(session.attempts)
+    if session.last_error:
+        yield "error", session.last_error
+    if record is None:
+        yield "record", "none"
+        return
+    yield "record", record.path
+    yield "", record.title
+    yield "", f"{_number(record.files, 'file')} in {_number(record.activities, 'activity', 'activities')}"
+    yield "", f"built {local(record.built_ts)} by {record.software}, configuration {record.config_revision}"
+    for upload in uploads:
+        place = upload.url or upload.remote_id or ""
+        yield "upload", f"{upload.destination}: {upload.state}  {upload.last_error or place}".rstrip()
+
+
+def _events(events: Sequence[Event]) -> Iterator[str]:
+    width = max((len(one.type) for one in events), default=0)
+    for one in events:
+        detail = f"   {one_line(one.detail)}" if one.detail else ""
+        yield f"{local(one.ts)}  {one.type.ljust(width)}  {one_line(one.user)}@{one_line(one.host)}{detail}"
+
+
+def _files(activities: Sequence[Activity], count: int, screen: Screen) -> Iterator[str]:
+    files = [(activity, dataset) for activity in activities for dataset in activity.datasets]
+    width = max((len(one.location) for _, one in files[:count] if len(one.location) <= 50), default=0)
+    before: Activity | None = None
+    for activity, one in islice(files, count):
+        if activity is not before:
+            when = screen.paint(activity.start[:19].replace("T", " "), "dim")
+            yield f"activity {activity.number}   {when}   {_number(len(activity.datasets), 'file')}"
+            before = activity
+        yield f"  {one_line(one.location).ljust(width)}  {one.type}"
+        for remark in one.remarks:
+            yield f"    {screen.paint(one_line(remark), 'yellow')}"
+    if len(files) > count:
+        yield screen.paint(f"... and {len(files) - count} more; -n {len(files)} shows them all", "dim")
+
+
+def _log_line(one: LogRecord, screen: Screen) -> str:
+    level = logging.getLevelName(one.level)
+    text = f"{level} {one_line(one.logger)}: {one_line(one.message)}"
+    return f"{local(one.ts)}  {screen.paint(text, *_weight(one.level))}"
+
+
+def _weight(level: int) -> tuple[str, ...]:
+    if level >= logging.ERROR:
+        return ("red",)
+    return ("yellow",) if level >= logging.WARNING else ()
+
+
+def _number(number: int, one: str, several: str | None = None) -> str:
+    return f"{number} {one if number == 1 else several or one + 's'}"
