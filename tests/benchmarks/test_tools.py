@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pty
 import select
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,9 +46,10 @@ def kind(url: str) -> str:
 
 
 class TestFirstOutput:
-    """Against a program that does nothing but import the driver, in the same run."""
+    """Against a program that does nothing but import the driver, in the same run; in a pipe and on a terminal."""
 
-    def test_it(self, mariadb_url: str, tmp_path: Path, figures: Figures) -> None:
+    @pytest.mark.parametrize("where", ["pipe", "terminal"])
+    def test_it(self, mariadb_url: str, tmp_path: Path, figures: Figures, where: str) -> None:
         variables = environment(mariadb_url, tmp_path / "home")
         app = App(load(variables, files=()))
         app.get_log("Bench").info("a line")
@@ -59,13 +62,14 @@ class TestFirstOutput:
         # In turns, so that whatever else the machine does slows all of them down.
         for number in range(RUNS + 1):
             for command in (driver, *tools):
-                span = self.whole(command, variables) if command is driver else self.first(command, variables)
+                span = (self.whole if command is driver else getattr(self, where))(command, variables)
                 if number:
                     spans.setdefault(command[2], []).append(span)
         base = statistics.median(spans.pop(driver[2]))
         for name, found in spans.items():
             ratio = statistics.median(found) / base
-            figures.at_most(f"{name.removeprefix('Tools.')}: first output / import mysql.connector", ratio, 1.6, "x")
+            what = f"{name.removeprefix('Tools.')}: first output, {where} / import mysql.connector"
+            figures.at_most(what, ratio, 1.6, "x")
 
     @staticmethod
     def whole(command: Sequence[str], variables: dict[str, str]) -> float:
@@ -74,7 +78,23 @@ class TestFirstOutput:
         return time.perf_counter() - begin
 
     @staticmethod
-    def first(command: Sequence[str], variables: dict[str, str]) -> float:
+    def terminal(command: Sequence[str], variables: dict[str, str]) -> float:
+        master, slave = pty.openpty()
+        variables = {**variables, "TERM": "xterm-256color", "COLUMNS": "80"}
+        begin = time.perf_counter()
+        with subprocess.Popen(command, cwd=PROJECT, env=variables, stdin=slave, stdout=slave, stderr=slave) as process:
+            os.close(slave)
+            assert os.read(master, 1)
+            span = time.perf_counter() - begin
+            with suppress(OSError):  # how a terminal says that nobody is there any more
+                while os.read(master, 65536):
+                    pass
+        os.close(master)
+        assert process.returncode == 0
+        return span
+
+    @staticmethod
+    def pipe(command: Sequence[str], variables: dict[str, str]) -> float:
         begin = time.perf_counter()
         with subprocess.Popen(command, cwd=PROJECT, env=variables, stdout=subprocess.PIPE) as process:
             assert process.stdout.read(1)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from argcomplete.shell_integration import shellcode
 
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config.parameter import Limits
@@ -21,23 +22,31 @@ from tests.tools.programs import PROGRAMS, Terminal, bash, run
 
 # As bash does it when Tab is pressed: it calls the function that was registered and offers what that leaves behind.
 PRESS_TAB = """
-eval "$(register-python-argcomplete {tool})"
 COMP_LINE={line} COMP_POINT=${{#COMP_LINE}} COMP_TYPE=9
 _python_argcomplete {tool}
-printf '%s\\n' "${{COMPREPLY[@]}}"
+printf '%s\\n' "${{COMPREPLY[@]}}" {end}
 """
+END = "-- that is all --"
+REGISTERED = shellcode(["ConfigTool", "SessionTool", "TailLog", "TailStatus"])
+"""What register-python-argcomplete writes."""
+
+
+def offered_for(*lines: str, **variables: str) -> list[list[str]]:
+    """Return what bash offers when Tab is pressed behind each of some lines."""
+    tabs = [PRESS_TAB.format(tool=line.split()[0], line=shlex.quote(line), end=shlex.quote(END)) for line in lines]
+    done = bash("\n".join([REGISTERED, *tabs]), **variables)
+    assert (done.code, done.err) == (0, "")
+    answers = done.out.split(f"{END}\n")[:-1]
+    return [[word.rstrip() for word in answer.splitlines() if word] for answer in answers]
 
 
 def offered(line: str, **variables: str) -> list[str]:
-    """Return what bash offers when Tab is pressed behind a line."""
-    done = bash(PRESS_TAB.format(tool=line.split()[0], line=shlex.quote(line)), **variables)
-    assert (done.code, done.err) == (0, "")
-    return [word.rstrip() for word in done.lines if word]
+    (words,) = offered_for(line, **variables)
+    return words
 
 
-@pytest.fixture
-def facility(database: Database) -> Database:
-    """Lend a database with something of everything."""
+def filled(database: Database) -> Database:
+    """Put something of everything into a database."""
     configure(
         database,
         Edit("Instruments.FEI-Titan-TEM.filestore_path", value="./Titan"),
@@ -55,6 +64,17 @@ def facility(database: Database) -> Database:
 
 
 @pytest.fixture
+def facility(database: Database) -> Database:
+    return filled(database)
+
+
+@pytest.fixture
+def desk(embedded: Database) -> Database:
+    """Lend the same, for what does not depend on the kind of database."""
+    return filled(embedded)
+
+
+@pytest.fixture
 def silent_server() -> Iterator[int]:
     """Lend the port of a server that accepts connections and never says anything."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -67,7 +87,7 @@ class TestOffers:
     def test_names_in_the_databases(self, facility: Database) -> None:
         """003-29, 003-52, 003-58."""
         session = Sessions(facility, SYSTEM_CLOCK).start("JEOL-JEM-TEM", Client(user="jane", host="pc"))
-        for line, expected in (
+        cases = (
             ("ConfigTool Inst", ["Instruments.FEI-Titan-TEM.", "Instruments.JEOL-JEM-TEM."]),
             ("ConfigTool get Instruments.F", ["Instruments.FEI-Titan-TEM.filestore_path"]),
             ("ConfigTool Camera.mode=", ["fast", "slow"]),
@@ -87,11 +107,12 @@ class TestOffers:
             ("SessionTool start ", ["FEI-Titan-TEM", "JEOL-JEM-TEM"]),
             ("SessionTool end ", sorted(["JEOL-JEM-TEM", session.identifier])),
             ("SessionTool show ", [session.identifier]),
-        ):
-            assert (line, sorted(offered(line))) == (line, expected)
+        )
+        found = offered_for(*(line for line, _ in cases))
+        assert [(line, sorted(words)) for (line, _), words in zip(cases, found, strict=True)] == list(cases)
 
     def test_words_of_the_tools_themselves(self, embedded: Database) -> None:
-        for line, expected in (
+        cases = (
             ("ConfigTool re", ["remove"]),
             ("ConfigTool --", ["--dry-run", "--help", "--if-revision", "--json", "--reason", "--version"]),
             ("ConfigTool --dry-run del", ["delete"]),
@@ -102,8 +123,9 @@ class TestOffers:
             ("SessionTool close --", ["--at", "--dry-run", "--help", "--json", "--now"]),
             ("SessionTool list --state BUI", ["BUILDING", "BUILT"]),
             ("TailLog -p e", ["error"]),
-        ):
-            assert (line, sorted(offered(line))) == (line, expected)
+        )
+        found = offered_for(*(line for line, _ in cases))
+        assert [(line, sorted(words)) for (line, _), words in zip(cases, found, strict=True)] == list(cases)
 
     def test_files(self, embedded: Database, tmp_path: Path) -> None:
         (tmp_path / "folder").mkdir()
@@ -156,7 +178,7 @@ class TestRemembered:
         age(home, 60)
         assert offered("ConfigTool Camera.") == sorted([*expected, "Camera.new"])
 
-    def test_what_is_changed_here_is_offered_at_once(self, facility: Database, home: Path) -> None:
+    def test_what_is_changed_here_is_offered_at_once(self, desk: Database, home: Path) -> None:
         assert offered("ConfigTool Camera.n") == []
         assert run("ConfigTool", "Camera.new=1").code == 0
         assert offered("ConfigTool Camera.n") == ["Camera.new"]
@@ -167,28 +189,26 @@ class TestRemembered:
         assert run("ConfigTool", "copy", "default", "night").code == 0
         assert offered("ConfigTool -v ") == ["default", "night"]
 
-    def test_for_its_owner_alone_and_without_secrets(self, facility: Database, home: Path) -> None:
-        for line in ("ConfigTool Camera.password=", "TailLog --logger ", "TailStatus ", "SessionTool show "):
-            offered(line)
+    def test_for_its_owner_alone_and_without_secrets(self, desk: Database, home: Path) -> None:
+        offered_for("ConfigTool Camera.password=", "TailLog --logger ", "TailStatus ", "SessionTool show ")
         files = kept(home)
         assert len(files) == 4
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
         assert stat.S_IMODE((home / "cache").stat().st_mode) == 0o700
         assert "hunter2" not in "".join(file.read_text() for file in files)
 
-    def test_databases_and_versions_have_their_own(self, facility: Database, home: Path, sqlite_url: str) -> None:
+    def test_databases_and_versions_have_their_own(self, desk: Database, home: Path, sqlite_url: str) -> None:
         assert offered("ConfigTool Camera.s") == ["Camera.serial"]
         assert offered("ConfigTool -v nowhere Camera.s") == []
         assert offered("ConfigTool Camera.s", NEXUSCORE_DATABASE=sqlite_url.replace("nexus.db", "other.db")) == []
 
-    @pytest.mark.parametrize("content", ["", "{", "[1]", '{"key": 1}', '{"key": "x", "found": [["Camera.x"]]}'])
-    def test_what_cannot_be_used_is_passed_over(self, facility: Database, home: Path, content: str) -> None:
-        assert offered("ConfigTool Camera.s") == ["Camera.serial"]
-        for file in kept(home):
-            file.write_text(content)
-        assert offered("ConfigTool Camera.s") == ["Camera.serial"]
+    def test_what_cannot_be_used_is_passed_over(self, desk: Database, home: Path) -> None:
+        for content in ("", "{", "[1]", '{"key": 1}', '{"key": "x", "found": [["Camera.x"]]}'):
+            for file in kept(home):
+                file.write_text(content)
+            assert offered("ConfigTool Camera.s") == ["Camera.serial"]
 
-    def test_a_folder_that_cannot_be_written_to(self, facility: Database, home: Path) -> None:
+    def test_a_folder_that_cannot_be_written_to(self, desk: Database, home: Path) -> None:
         home.mkdir()
         (home / "cache").write_text("no folder")
         assert offered("ConfigTool Camera.s") == ["Camera.serial"]
@@ -198,8 +218,8 @@ class TestSilence:
     """When a database is away nothing is offered, nothing is written, and the shell does not hang."""
 
     def test_a_server_that_is_down(self) -> None:
-        for line in ("ConfigTool Inst", "TailLog --logger B", "TailStatus Cam", "SessionTool show "):
-            assert offered(line, NEXUSCORE_DATABASE="mysql://nobody@127.0.0.1:1/nexus") == []
+        lines = ("ConfigTool Inst", "TailLog --logger B", "TailStatus Cam", "SessionTool show ")
+        assert offered_for(*lines, NEXUSCORE_DATABASE="mysql://nobody@127.0.0.1:1/nexus") == [[]] * len(lines)
 
     def test_a_server_that_never_answers(self, silent_server: int) -> None:
         assert offered("ConfigTool Inst", NEXUSCORE_DATABASE=f"mysql://nobody@127.0.0.1:{silent_server}/nexus") == []
