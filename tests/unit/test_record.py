@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -14,8 +15,11 @@ from NexusCore.log.store import escape_like
 
 
 @pytest.fixture(autouse=True)
-def oslo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Europe/Oslo")
+def oslo() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Europe/Oslo")
+        time.tzset()
+        yield
     time.tzset()
 
 
