@@ -41,6 +41,7 @@ EXTRAS["services"] = sorted({one for name in ("builder", "harvester", "uploader"
 EXTRAS["test"] = [
     "aiosmtpd>=1.4",
     "hypothesis>=6.100",
+    "lxml-stubs>=0.5",
     "mypy>=1.10",
     "pytest>=8.2",
     "pyte>=0.8",
