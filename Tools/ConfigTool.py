@@ -51,6 +51,8 @@ class Command(NamedTuple):
     words: tuple[Word, ...] = ()
     options: tuple[str, ...] = ()
     """Names of the options in `OPTIONS` that it has besides those of all commands."""
+    more: str | None = None
+    """Stands below its help."""
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -143,6 +145,8 @@ COMMANDS = {
         "take over XML in the shape of CryoCore's defaultConfiguration.xml, all or nothing",
         (Word("file", "FILE", "the XML, - for the standard input", completion.files),),
         ("--overwrite", *CHANGE),
+        "Below <configuration>, an element with others in it is a folder, and one with a text is a parameter, of the "
+        "type that the text looks like. The attributes name, type, value and comment say more, where there are some.",
     ),
     "versions": Command("looking.versions", "show the versions of the configuration"),
     "add-version": Command(
@@ -197,7 +201,8 @@ def parser() -> Arguments:
     completion.attach(commands, completion.assignments)
     for name, command in COMMANDS.items():
         listed: dict[str, Any] = {} if name in HIDDEN else {"help": command.help}
-        one = commands.add_parser(name, description=f"{command.help[:1].upper()}{command.help[1:]}.", **listed)
+        description = f"{command.help[:1].upper()}{command.help[1:]}."
+        one = commands.add_parser(name, description=description, epilog=command.more, **listed)
         for word in command.words:
             action = one.add_argument(
                 word.name, metavar=word.metavar, help=word.help, nargs=word.nargs, type=word.type, choices=word.choices

@@ -81,7 +81,7 @@ def _how(made: Arguments) -> None:
     order.add_argument("-r", "--reverse", action="store_true", help="the newest line first")
     how.add_argument(
         "-o", "--output", choices=("short", "iso", "verbose", "cat", "json"), default="short",
-        help="a line each, with a date that sorts and says its zone, with all fields, or the message alone",
+        help="short is a line each, iso one whose time sorts and says its zone, verbose all fields, cat the message",
     )  # fmt: skip
     how.add_argument("--json", action="store_const", const="json", dest="output", help="one JSON object per line")
     how.add_argument(

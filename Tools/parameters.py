@@ -11,6 +11,8 @@ from Tools.terminal import Screen, cut, one_line
 
 WIDEST_PATH, WIDEST_VALUE = 60, 32
 """Columns up to which the parts of a listing are aligned; one long text is not to push all others away."""
+LEAST_VALUE = 8
+"""Columns that a value has in any case."""
 LEAST_COMMENT = 12
 """Columns below which a comment is left out rather than cut."""
 
@@ -50,12 +52,19 @@ def described(change: Change, version: str) -> dict[str, object]:
 def lines(changes: Sequence[Change], screen: Screen) -> Iterator[str]:
     """Yield parameters as aligned lines: ``path = value  (type)  # comment``.
 
-    On a terminal the comments of several are cut to its width; of one alone, all is shown.
+    On a terminal each of several is cut to its width; of one alone, all is shown.
     """
-    values = [on_a_line(one) for one in changes]
+    whole = [on_a_line(one) for one in changes]
     path_width = _width([one.path for one in changes], WIDEST_PATH)
-    value_width = _width(values, WIDEST_VALUE)
+    value_width = _width(whole, WIDEST_VALUE)
     type_width = _width([one.datatype for one in changes], WIDEST_VALUE)
+    values = whole
+    if screen.columns is not None and len(changes) > 1:
+        room = screen.columns - type_width - len(" =   ()")
+        values = [
+            cut(value, max(room - max(path_width, len(one.path)), LEAST_VALUE))
+            for one, value in zip(changes, whole, strict=True)
+        ]
     for one, value in zip(changes, values, strict=True):
         folder, dot, name = one.path.rpartition(".")
         path = screen.paint(folder + dot, "dim") + screen.paint(name, "bold") + " " * (path_width - len(one.path))

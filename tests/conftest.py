@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,11 @@ from pathlib import Path
 import pytest
 
 from tests.mariadb import MariaDB
+
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    # A run in the background, or under nohup, ignores these, and so would every program that a test starts and ends.
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 KEPT = "NEXUSCORE_TEST_"
 """Variables of the project that speak to the tests themselves begin like this."""

@@ -95,12 +95,12 @@ def vacuum(database: Database, arguments: Namespace, screen: Screen) -> int:
     finally:
         progress.clear()
         if gone:
-            _tell_the_log(gone, before, condition)
             if arguments.output == "json":
                 screen.show_json(deleted=gone, before=rfc3339(arguments.vacuum_time))
             else:
                 screen.show(f"Deleted {counted(gone, 'line')} of log from before {before}.")
             screen.flush()
+            _tell_the_log(gone, before, condition)
     return EXIT_OK
 
 

@@ -51,7 +51,7 @@ class TestReading:
         assert tool("get", "Camera.serial") == Done(0, "0123\n", "")
         assert tool("get", "Stage.note").out == "two\nlines\x1b[31m\n"
 
-    def test_a_missing_parameter_has_a_hint(self, camera: Database) -> None:
+    def test_a_missing_parameter_has_a_hint(self, desk: Database) -> None:
         done = tool("get", "Camera.gian")
         assert (done.code, done.out) == (1, "")
         assert "There is no parameter 'Camera.gian'" in done.err
@@ -62,7 +62,7 @@ class TestReading:
         assert done.code == 1
         assert "ConfigTool list Camera" in done.err
 
-    def test_a_folder_is_listed_in_aligned_lines(self, camera: Database) -> None:
+    def test_a_folder_is_listed_in_aligned_lines(self, desk: Database) -> None:
         """003-23: path = value  (type)  # comment, for everything below."""
         assert tool("list", "Camera").lines == [
             "Camera.cooling.enabled = True   (boolean)",
@@ -102,10 +102,10 @@ class TestReading:
 class TestAWordThatIsNoCommand:
     """003-30: it lists the parameter of that name, or else every parameter containing it."""
 
-    def test_a_parameter(self, camera: Database) -> None:
+    def test_a_parameter(self, desk: Database) -> None:
         assert tool("Camera.gain").lines == ["Camera.gain = 3  (integer)  # Electrons per count."]
 
-    def test_a_folder(self, camera: Database) -> None:
+    def test_a_folder(self, desk: Database) -> None:
         assert tool("Camera.cooling") == tool("Camera.cooling.") == tool("list", "Camera.cooling")
 
     def test_a_part_of_a_path_in_any_case(self, desk: Database) -> None:
@@ -136,14 +136,14 @@ class TestAssignment:
         )
         assert tool("get", "Camera.gain").out == "5\n"
 
-    def test_the_type_is_kept_to(self, camera: Database) -> None:
+    def test_the_type_is_kept_to(self, desk: Database) -> None:
         done = tool("Camera.gain=True")
         assert (done.code, done.out) == (4, "")
         assert done.err == "ConfigTool: 'Camera.gain' cannot be set to 'True': it is an integer.\n"
         assert tool("Camera.serial=5").code == 0
-        assert state(camera)["Camera.serial"][:2] == ("5", "string")
+        assert state(desk)["Camera.serial"][:2] == ("5", "string")
         assert tool("Camera.cooling.enabled=off").code == 0
-        assert state(camera)["Camera.cooling.enabled"][:2] == ("False", "boolean")
+        assert state(desk)["Camera.cooling.enabled"][:2] == ("False", "boolean")
 
     def test_limits_are_kept_to(self, desk: Database) -> None:
         for word, reason in (("Camera.gain=10", "it must be at most 9"), ("Camera.mode=x", "one of fast, slow")):
@@ -178,7 +178,7 @@ class TestAssignment:
         assert undo(done).code == 0
         assert state(camera) == before
 
-    def test_what_is_so_already_is_no_change(self, camera: Database) -> None:
+    def test_what_is_so_already_is_no_change(self, desk: Database) -> None:
         done = tool("Camera.gain=3")
         assert (done.code, done.out) == (0, "")
         assert done.err == "Camera.gain is 3 already: nothing to change.\n"
@@ -202,10 +202,10 @@ class TestAssignment:
 class TestSet:
     """003-32: `set` overwrites the type."""
 
-    def test_the_value_decides_on_the_type(self, camera: Database) -> None:
+    def test_the_value_decides_on_the_type(self, desk: Database) -> None:
         done = tool("set", "Camera.serial", "-1e-6")
         assert done.lines[0] == "Camera.serial = -1e-06  (double, was 0123 (string))"
-        assert state(camera)["Camera.serial"][:2] == ("-1e-06", "double")
+        assert state(desk)["Camera.serial"][:2] == ("-1e-06", "double")
 
     def test_the_type_can_be_said(self, desk: Database) -> None:
         assert tool("set", "Camera.gain", "5", "--type", "string").code == 0
@@ -267,7 +267,7 @@ class TestTheWayBack:
             assert undo(done).code == 0
             assert state(camera) == before
 
-    def test_it_leaves_other_parameters_alone(self, camera: Database) -> None:
+    def test_it_leaves_other_parameters_alone(self, desk: Database) -> None:
         done = tool("Camera.gain=5")
         tool("Camera.serial=77")
         undo(done)
@@ -310,9 +310,9 @@ class TestVersions:
         assert (tool("get", "Camera.gain").out, tool("get", "Camera.gain", "-v", "night").out) == ("3\n", "8\n")
         assert tool("versions").lines == ["default", "night"]
 
-    def test_without_a_name_it_is_the_default_one(self, camera: Database) -> None:
+    def test_without_a_name_it_is_the_default_one(self, desk: Database) -> None:
         """003-18: the one that the parameter default_version names."""
-        ConfigStore(camera, SYSTEM_CLOCK).add_version("night")
+        ConfigStore(desk, SYSTEM_CLOCK).add_version("night")
         tool("-v", "night", "Camera.gain=8")
         tool("default_version=night")
         assert tool("get", "Camera.gain").out == "8\n"
