@@ -36,6 +36,8 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         # Credentials for the facility's network resources are named nexusLIMS_*.
         if name.upper().startswith(("NEXUSCORE_", "NEXUSLIMS_", "XDG_")) and not name.startswith(KEPT):
             monkeypatch.delenv(name)
+    for name in ("COLUMNS", "LINES"):  # they would outweigh the size of a test's own terminal
+        monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
