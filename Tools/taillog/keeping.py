@@ -70,10 +70,10 @@ def show_disk_usage(database: Database, arguments: Namespace, screen: Screen) ->
     what = "The database file" if database.url.kind == "sqlite" else "The log"
     screen.show(f"{what} takes {bytes_text(found.bytes)}, of which {bytes_text(found.free)} are free to be used again.")
     if found.oldest is None or found.newest is None:
-        screen.show("There are no lines of log.")
+        screen.show("It holds no line of log.")
     else:
         amount = counted(found.lines, "line")
-        screen.show(f"There are up to {amount} of log, from {local(found.oldest)} to {local(found.newest)}.")
+        screen.show(f"It holds up to {amount}, from {local(found.oldest)} to {local(found.newest)}.")
     return EXIT_OK
 
 

@@ -66,13 +66,13 @@ class TestDiskUsage:
     def test_it(self, months: Database) -> None:
         room, lines = tail("--disk-usage").lines
         assert ("takes " in room, "free to be used again" in room) == (True, True)
-        assert lines.startswith("There are up to 100 lines of log, from ")
+        assert lines.startswith("It holds up to 100 lines, from ")
         (found,) = tail("--disk-usage", "--json").objects
         assert found["bytes"] > found["free"] >= 0
         assert (found["lines"], found["oldest"] < found["newest"]) == (100, True)
 
     def test_an_empty_log(self, database: Database) -> None:
-        assert tail("--disk-usage").lines[1] == "There are no lines of log."
+        assert tail("--disk-usage").lines[1] == "It holds no line of log."
 
 
 class TestDeleting:
