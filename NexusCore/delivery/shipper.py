@@ -29,6 +29,10 @@ from NexusCore.storage import Database, Transaction
 LINGER = 0.01
 """Seconds in which records gather into a batch."""
 BATCH_BYTES = 1024 * 1024
+BURST = 2000
+"""Records in one batch from which on the thread pauses before the next one."""
+PAUSE = 0.03
+"""Seconds of that pause."""
 AWAY_SECONDS = 1.0
 """Seconds between attempts while a database is away."""
 ADOPT_SECONDS = 30.0
@@ -214,6 +218,8 @@ class Shipper:
             accepted = journal.accepted() if isinstance(journal, Journal) else 0
             if frames := journal.read(BATCH_BYTES):
                 self._deliver(lane, journal, frames)
+                if len(frames) >= BURST:
+                    self._clock.wait(self._stop, PAUSE)  # leave the processor to who is logging so much
             elif isinstance(journal, Abandoned):
                 return True
             else:
