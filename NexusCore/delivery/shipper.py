@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,10 +30,11 @@ from NexusCore.storage import Database, Transaction
 LINGER = 0.01
 """Seconds in which records gather into a batch."""
 BATCH_BYTES = 1024 * 1024
-BURST = 2000
-"""Records in one batch from which on the thread pauses before the next one."""
-PAUSE = 0.03
-"""Seconds of that pause."""
+PAUSE = 2.0
+"""How long the thread pauses while records keep coming, in terms of the processor time that the last batch took it:
+what it takes, those who log wait for."""
+LONGEST_PAUSE = 0.25
+"""Seconds after which it goes on in any case."""
 AWAY_SECONDS = 1.0
 """Seconds between attempts while a database is away."""
 ADOPT_SECONDS = 30.0
@@ -216,10 +218,11 @@ class Shipper:
             if isinstance(journal, Abandoned) and self._stop.is_set():
                 return False  # the time that is left is for our own records
             accepted = journal.accepted() if isinstance(journal, Journal) else 0
+            begin = time.thread_time()
             if frames := journal.read(BATCH_BYTES):
                 self._deliver(lane, journal, frames)
-                if len(frames) >= BURST:
-                    self._clock.wait(self._stop, PAUSE)  # leave the processor to who is logging so much
+                if isinstance(journal, Journal) and journal.accepted() > accepted:
+                    self._clock.wait(self._stop, min(LONGEST_PAUSE, PAUSE * (time.thread_time() - begin)))
             elif isinstance(journal, Abandoned):
                 return True
             else:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -33,10 +34,16 @@ STATEMENT_SECONDS = 60
 BUSY_SECONDS = 10
 """How long a statement waits for a lock that another writer holds."""
 
+ROWS_PER_STATEMENT = 1000
+"""Rows that are handed to the driver at once."""
+
 STATEMENTS = 256
 """Statements whose translation is remembered."""
 
 HALF_A_CHARACTER = "a text holds half a character, as file names of unknown encoding do"
+
+_TOGETHER = 200
+"""Rows in one INSERT of SQLite."""
 
 _COMMENT = re.compile(r"--[^\n]*")
 _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
@@ -76,6 +83,10 @@ class Dialect(Protocol):
 
     def insert(self, table: str, columns: Sequence[str]) -> str:
         """Return an INSERT for positional rows."""
+        ...
+
+    def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Insert positional rows, in few statements."""
         ...
 
     def insert_new(self, table: str, columns: Sequence[str]) -> str:
@@ -150,6 +161,15 @@ class SQLite:
     def insert(self, table: str, columns: Sequence[str]) -> str:
         """Return an INSERT for positional rows."""
         return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608  names from our schema
+
+    def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows, many in one statement: before and after each, other threads may have to wait for this one."""
+        one = self.insert(table, columns)
+        together = one + f", ({', '.join('?' * len(columns))})" * (_TOGETHER - 1)
+        whole = len(rows) - len(rows) % _TOGETHER
+        for first in range(0, whole, _TOGETHER):
+            cursor.execute(together, tuple(chain.from_iterable(rows[first : first + _TOGETHER])))
+        cursor.executemany(one, rows[whole:])
 
     def insert_new(self, table: str, columns: Sequence[str]) -> str:
         """Return an INSERT that passes over existing keys."""
@@ -259,6 +279,12 @@ class MySQL:
     def insert(self, table: str, columns: Sequence[str]) -> str:
         """Return an INSERT for positional rows."""
         return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"  # noqa: S608  names from our schema
+
+    def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows; of up to a thousand the driver makes one statement."""
+        statement = self.insert(table, columns)
+        for first in range(0, len(rows), ROWS_PER_STATEMENT):
+            cursor.executemany(statement, rows[first : first + ROWS_PER_STATEMENT])
 
     def insert_new(self, table: str, columns: Sequence[str]) -> str:
         """Return an INSERT that passes over existing keys (INSERT IGNORE would also hide real errors)."""

@@ -21,12 +21,11 @@ from typing import Any, TypeVar
 
 from NexusCore.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable, NoDatabaseFile, SchemaMismatch
 from NexusCore.settings import DatabaseURL
-from NexusCore.storage.dialect import BUSY_SECONDS, HALF_A_CHARACTER, Dialect, dialect_of
+from NexusCore.storage.dialect import BUSY_SECONDS, HALF_A_CHARACTER, ROWS_PER_STATEMENT, Dialect, dialect_of
 
 SCHEMA_REVISION = "0001"
 """The revision of the tables that this code reads and writes; the newest file in `migrations/versions`."""
 
-ROWS_PER_STATEMENT = 1000
 BUSY_ATTEMPTS = 6
 IDLE_SECONDS = 30.0
 """A connection idle for longer is checked before it is used again."""
@@ -80,7 +79,11 @@ class Transaction:
 
     def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Insert rows in few statements."""
-        self._many(self.dialect.insert(table, columns), rows)
+        cursor = self._raw.cursor()
+        try:
+            self.dialect.insert_rows(cursor, table, columns, rows)
+        finally:
+            cursor.close()
 
     def insert_new(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Insert rows, passing over those whose key exists."""

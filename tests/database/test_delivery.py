@@ -76,7 +76,8 @@ class TestKill9:
 
     def test_at_random_moments(self, database_url: str, tmp_path: Path) -> None:
         chance = random.Random(3)
-        told = dict(killed_after(chance.choice([1, 10, 500, 2000]), database_url, tmp_path / "home") for _ in range(4))
+        lines = (chance.choice([1, 10, 500, 2000]) for _ in range(50))
+        told = dict(killed_after(count, database_url, tmp_path / "home") for count in lines)
         adopt(database_url, tmp_path / "home")
         assert_accepted_is_stored(database_url, told)
 
