@@ -30,7 +30,7 @@ from NexusCore.storage import Database, Transaction
 LINGER = 0.01
 """Seconds in which records gather into a batch."""
 BATCH_BYTES = 1024 * 1024
-PAUSE = 2.0
+PAUSE = 1.5
 """How long the thread pauses while records keep coming, in terms of the processor time that the last batch took it:
 what it takes, those who log wait for."""
 LONGEST_PAUSE = 0.25
