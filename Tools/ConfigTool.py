@@ -238,26 +238,25 @@ class ConfigArguments(Arguments):
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse the arguments; options before the command are the command's."""
-        words = list(sys.argv[1:] if args is None else args)
-        first = _first_word(words)
-        if first is not None:
-            before, word, after = words[:first], words[first], words[first + 1 :]
-            command = [word] if word in COMMANDS else [ASSIGN if "=" in word else LOOK, word]
-            words = [*command, *after, *before]
-        return super().parse_known_args(words, namespace)
+        given = list(sys.argv[1:] if args is None else args)
+        words, options = _apart(given)
+        if words:
+            known, at = words[0] in COMMANDS, given.index(words[0])
+            command = words[0] if known else ASSIGN if "=" in words[0] else LOOK
+            rest = [*given[at + known :], *given[:at]] if known or "--" in given else [*words, *options]
+            given = [command, *rest]
+        return super().parse_known_args(given, namespace)
 
 
-def _first_word(words: Sequence[str]) -> int | None:
-    """Return where the first word is that is neither an option nor an option's value."""
+def _apart(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words, and the options with their values."""
+    words: list[str] = []
+    options: list[str] = []
     takes_value = False
-    for number, word in enumerate(words):
-        if takes_value:
-            takes_value = False
-        elif word in _BEFORE:
-            takes_value = True
-        elif not word.startswith("-"):
-            return number
-    return None
+    for one in given:
+        (options if takes_value or one.startswith("-") else words).append(one)
+        takes_value = not takes_value and one in _BEFORE
+    return words, options
 
 
 def run(arguments: Namespace, screen: Screen) -> int:

@@ -95,7 +95,7 @@ def _identifier(made: Arguments) -> None:
 
 
 def _note_arguments(made: Arguments) -> None:
-    _identifier(made)
+    _end_arguments(made)
     made.add_argument("text", metavar="TEXT", nargs="+", help="what to remark")
 
 

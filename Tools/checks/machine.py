@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from NexusCore import __version__
+from NexusCore.identity import host, user
 from Tools.checks.case import Case
 from Tools.checks.outcome import Outcome, ok, problem
-from Tools.person import host, user
 
 
 def versions(case: Case) -> Iterator[Outcome]:

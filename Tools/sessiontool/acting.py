@@ -68,9 +68,9 @@ def close(arguments: Namespace, screen: Screen) -> int:
 
 
 def note(arguments: Namespace, screen: Screen) -> int:
-    """Write a remark into a session's log."""
+    """Write a remark into the log of a session, named by itself or by its instrument."""
     desk = Desk()
-    session = desk.session(arguments.identifier)
+    session = desk.open_or_named(arguments.which)
     desk.sessions.note(session.identifier, desk.client(), " ".join(arguments.text))
     if arguments.json:
         screen.show_json(**described(session))

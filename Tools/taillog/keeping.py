@@ -6,11 +6,11 @@ import dataclasses
 import sys
 from argparse import Namespace
 
+from NexusCore import identity
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, NexusError
 from NexusCore.log.store import LogFilter, Reading, count, extent, records, remove, values
 from NexusCore.storage import Database
-from Tools import person
 from Tools.checks.quantities import bytes_text, counted
 from Tools.moments import local, rfc3339
 from Tools.taillog.asked import matcher, wanted
@@ -122,7 +122,7 @@ def _tell_the_log(gone: int, before: str, condition: LogFilter) -> None:
     try:
         app.get_log("TailLog").info(
             "%s on %s deleted %s of log from before %s (%s)",
-            person.user(), person.host(), counted(gone, "line"), before, conditions,
+            identity.user(), identity.host(), counted(gone, "line"), before, conditions,
         )  # fmt: skip
     finally:
         app.shutdown(LOG_SECONDS)

@@ -178,6 +178,16 @@ class TestAssignment:
         assert undo(done).code == 0
         assert state(camera) == before
 
+    def test_an_option_may_stand_anywhere(self, desk: Database) -> None:
+        """The reason is thought of last, or first, or in between."""
+        for words in (
+            ("-m", "A=B", "Camera.gain=4", "Camera.mode=slow"),
+            ("Camera.gain=5", "-m", "A=B", "Camera.mode=fast"),
+        ):
+            assert tool(*words).code == 0
+        assert tool("get", "Camera.gain", "-v", "default").out == "5\n"
+        assert tool("history", "Camera.mode").out.count("A=B") == 2
+
     def test_what_is_so_already_is_no_change(self, desk: Database) -> None:
         done = tool("Camera.gain=3")
         assert (done.code, done.out) == (0, "")

@@ -241,3 +241,11 @@ class TestNote:
         assert tool("note", session.identifier, "the sample", "drifted").code == 0
         newest = sessions.events(session)[-1]
         assert (newest.type, newest.detail) == (EventType.NOTE, "the sample drifted")
+
+    def test_at_an_instrument_the_open_session_is_meant(self, facility: Database, sessions: Sessions) -> None:
+        """Who sits at the microscope knows its name, not the session's."""
+        done = tool("note", "FEI-Titan-TEM", "too early")
+        assert (done.code, "FEI-Titan-TEM" in done.err) == (1, True)
+        session = sessions.start("FEI-Titan-TEM", Client(user="jane", host="pc"))
+        assert tool("note", "FEI-Titan-TEM", "ice").code == 0
+        assert sessions.events(session)[-1].detail == "ice"
