@@ -33,6 +33,9 @@ BATCH = 5000
 LOOK_BACK = 100_000
 """Ids below the newest that are checked for holes at the start: their transactions may still be under way, and several
 writers that make up for an hour without the database have batches of thousands."""
+WIDEST = 1_000_000
+"""Ids, the newest, that a follower keeps as holes: a server that is killed under load takes back what many writers had
+under way, some hundred thousand, while a jump to a number out of all proportion must not cost the memory."""
 YOUNG_SECONDS = 1.0
 """A hole open for longer is asked for only this often: of old ones there may be very many, where rows were deleted."""
 _RUNS_PER_QUERY = 500
@@ -78,7 +81,7 @@ class Cursor:
     holes: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        runs = [[a, b] if a < b else a for a, b in _runs(self.holes, 1)]
+        runs = [[a, b] if a < b else a for a, b in _runs(self.holes[-WIDEST:], 1)]
         return json.dumps([self.last, *runs[-_WRITTEN:]], separators=(",", ":"))
 
     @classmethod
@@ -87,7 +90,7 @@ class Cursor:
         try:
             last, *holes = json.loads(text)
             runs = [hole if isinstance(hole, list) else [hole, hole] for hole in holes]
-            if not isinstance(last, int) or sum(b - a for a, b in runs) > LOOK_BACK:
+            if not isinstance(last, int) or sum(max(0, b - a + 1) for a, b in runs) > WIDEST:
                 raise ValueError(text)
             return cls(last, tuple(number for a, b in runs for number in range(a, b + 1)))
         except (ValueError, TypeError):
@@ -177,7 +180,8 @@ class Tail(Generic[T]):
             self._old = {one: since for one, since in left.items() if YOUNG_SECONDS <= now - since < HOLE_SECONDS}
             left = {one: since for one, since in left.items() if now - since < YOUNG_SECONDS}
         newest = max(ids, default=self._last)
-        self._young = left | {one: now for one in range(self._last + 1, newest) if one not in ids}
+        first = max(self._last + 1, newest - WIDEST)
+        self._young = left | {one: now for one in range(first, newest) if one not in ids}
         self._last, self._asked = newest, now
         return sorted(filled + new, key=lambda row: int(row[-1]))
 

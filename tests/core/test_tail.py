@@ -275,6 +275,13 @@ class TestTheDatabaseGoesAway:
         ]  # fmt: skip
 
 
+def put(url: str, number: int, message: str) -> None:
+    """Insert a row of a given id."""
+    columns = ", ".join(COLUMNS)
+    values = f"1, 20, 'n', 'm', 1, 'f', 'h', 1, 't', '{message}', NULL, NULL"
+    execute(url, f"INSERT INTO log_record (id, {columns}) VALUES ({number}, {values})")
+
+
 class TestTheCursor:
     """It stands behind what was handed out, no more: who is killed and resumes misses nothing."""
 
@@ -307,6 +314,30 @@ class TestTheCursor:
         tail = follower(database, clock)
         add(database, *"abc")
         assert [next(tail.follow(threading.Event())).message for _ in range(3)] == ["a", "b", "c"]  # type: ignore[union-attr]
+
+    def test_behind_a_gap_as_a_killed_server_leaves(
+        self, database: Database, database_url: str, clock: HandClock
+    ) -> None:
+        """What many writers had under way is taken back, and some of it may yet come."""
+        tail = follower(database, clock)
+        add(database, "a")
+        (first,) = (record.id for record in tail.poll())
+        put(database_url, first + 200_000, "far behind")
+        assert texts(tail.poll()) == ["far behind"]
+        resumed = follower(database, clock, Cursor.parse(str(tail.cursor)))
+        put(database_url, first + 1, "late")
+        put(database_url, first + 199_999, "later")
+        assert texts(resumed.poll()) == ["late", "later"]
+
+    def test_a_number_out_of_all_proportion_does_not_cost_the_memory(
+        self, database: Database, database_url: str, clock: HandClock
+    ) -> None:
+        tail = follower(database, clock)
+        put(database_url, 1_000_000_000_000, "odd")
+        assert texts(tail.poll()) == ["odd"]
+        assert len(Cursor.parse(str(tail.cursor)).holes) == tail_module.WIDEST
+        put(database_url, 999_999_999_999, "near it")
+        assert texts(tail.poll()) == ["near it"]
 
     def test_rows_that_were_deleted_stop_nobody(self, database: Database, database_url: str, clock: HandClock) -> None:
         """As old rows are, in a facility that keeps a year of logs."""
