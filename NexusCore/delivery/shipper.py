@@ -57,6 +57,10 @@ class Sink(Protocol):
         """Insert the records; `left_behind` by a dead process, they may be older than what is there."""
         ...
 
+    def forget(self) -> None:
+        """Forget what was learned of the tables: they may have been restored from a copy meanwhile."""
+        ...
+
     def expendable(self, payload: bytes) -> bool:
         """Tell whether a record may go first when the journal has grown too large."""
         ...
@@ -201,6 +205,7 @@ class Shipper:
     def _put_off(self, lane: _Lane, error: Exception) -> None:
         now = self._clock.monotonic()
         lane.retry_at = now + AWAY_SECONDS
+        lane.sink.forget()
         lane.journal.rewind()
         lane.journal.quiet = False  # the retry comes by time; waking at every record would only cost
         if lane.away_since is None:
@@ -233,12 +238,13 @@ class Shipper:
                 journal.quiet = False  # one came in meanwhile and may not have woken us
         return False
 
-    def _deliver(self, lane: _Lane, journal: Journal | Abandoned, frames: list[Frame]) -> None:
+    def _deliver(self, lane: _Lane, journal: Journal | Abandoned, frames: list[Frame], *, again: bool = False) -> None:
         try:
             payloads = [frame.payload for frame in frames]
             lane.sink.prepare(lane.database, payloads)
             lane.database.write(lambda transaction: self._send(transaction, lane, journal, frames))
         except _Moved:
+            lane.sink.forget()
             journal.resume(self._cursor(lane.database, journal.name))
             left = [frame for frame in frames if frame.sequence > journal.delivered]
             if isinstance(journal, Journal):
@@ -247,6 +253,10 @@ class Shipper:
                 self._deliver(lane, journal, left)
             return
         except _FAULTS as error:
+            lane.sink.forget()
+            if len(frames) == 1 and not again:
+                self._deliver(lane, journal, frames, again=True)
+                return
             if len(frames) > 1:
                 middle = len(frames) // 2
                 self._deliver(lane, journal, frames[:middle])

@@ -59,6 +59,9 @@ class LogSink:
             )
         transaction.insert_many("log_record", COLUMNS, rows)
 
+    def forget(self) -> None:
+        """Do nothing, likewise."""
+
     def expendable(self, payload: bytes) -> bool:
         """Let DEBUG and INFO go before what is worse, and what cannot be read with them."""
         try:

@@ -106,6 +106,10 @@ class StatusSink:
         # after what its successor said, so there the time decides.
         transaction.upsert("status_latest", columns, ("item_id",), latest, newer="ts" if left_behind else None)
 
+    def forget(self) -> None:
+        """Forget the items' ids: in tables restored from a copy, they may be other items'."""
+        self._items.clear()
+
     def expendable(self, payload: bytes) -> bool:
         """Let the oldest values go: a newer one tells what is."""
         return True

@@ -201,6 +201,27 @@ class TestTwoDatabases:
         assert journals(tmp_path / "home"), "the records wait in their journal"
 
 
+class TestTablesRestoredFromACopy:
+    """What a running process learned of the tables before does not put its values under other names, or lose them."""
+
+    def test_values_arrive_under_their_names(self, database_url: str, tmp_path: Path) -> None:
+        app = app_on(database_url, tmp_path / "home")
+        status = app.get_status("before")
+        status["a"] = 1
+        eventually(lambda: samples(database_url, "before"))
+        for table in ("delivery_cursor", "status_latest", "status_sample", "status_item", "status_channel"):
+            execute(database_url, f"DELETE FROM {table}")
+        # The number that the item had belongs to another one now.
+        execute(database_url, "INSERT INTO status_channel (name) VALUES ('other')")
+        item = "SELECT 1, id, 'stranger' FROM status_channel WHERE name = 'other'"
+        execute(database_url, f"INSERT INTO status_item (id, channel_id, name) {item}")
+        status["a"] = 2
+        report = app.shutdown(30)
+        assert (report.left, report.dropped) == (0, 0)
+        assert samples(database_url, "before") == [("a", "2")]
+        assert samples(database_url, "other") == []
+
+
 class TestNoFolderForTheJournal:
     """Where no folder can be written to, memory serves, and one warning says so."""
 
