@@ -23,12 +23,14 @@ from typing import Generic, TypeVar
 from NexusCore.clock import Clock
 from NexusCore.errors import ConfigException, DatabaseBusy, DatabaseUnreachable
 from NexusCore.storage import Database
+from NexusCore.storage.dialect import STATEMENT_SECONDS
 from NexusCore.storage.engine import Row, Transaction
 
 POLL_SECONDS = 0.025
 AWAY_SECONDS = 1.0
-HOLE_SECONDS = 30.0
-"""A hole asked for longer is the trace of a transaction that was rolled back."""
+HOLE_SECONDS = 3.0 * STATEMENT_SECONDS
+"""A hole asked for longer is the trace of a transaction that was rolled back: on a server at its limits an insertion
+may take as long as a statement may, and so may the commit after it (35 s were seen)."""
 BATCH = 5000
 LOOK_BACK = 100_000
 """Ids below the newest that are checked for holes at the start: their transactions may still be under way, and several
@@ -42,7 +44,7 @@ _RUNS_PER_QUERY = 500
 _APART = 16
 """Holes that are no further apart are asked for together; where ids count up in steps, there are many."""
 
-_WRITTEN = 1000
+_WRITTEN = 4000
 """Runs of holes, the newest, that a cursor is written with: where lines were deleted there are very many, and a text
 has to fit on a command line. Each transaction under way is one."""
 
