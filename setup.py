@@ -33,11 +33,19 @@ EXTRAS = {
         "Pillow>=10.2",
         "lxml>=5.1",
     ],
-    "harvester": ["icalendar>=6.0", "recurring-ical-events>=3.3", "requests>=2.31", "tenacity>=8.2"],
-    "uploader": ["requests>=2.31", "tenacity>=8.2"],
+    "harvester": [
+        "icalendar>=6.0",
+        "lxml>=5.1",
+        "recurring-ical-events>=3.3",
+        "requests>=2.31",
+        "requests-ntlm>=1.3",
+        "tenacity>=8.2",
+    ],
+    "uploader": ["lxml>=5.1", "requests>=2.31", "tenacity>=8.2"],
+    "dask": ["distributed>=2024.1"],
     "logger": [],
 }
-EXTRAS["services"] = sorted({one for name in ("builder", "harvester", "uploader") for one in EXTRAS[name]})
+EXTRAS["services"] = sorted({one for name in ("builder", "dask", "harvester", "uploader") for one in EXTRAS[name]})
 EXTRAS["test"] = [
     "aiosmtpd>=1.4",
     "hypothesis>=6.100",
@@ -47,6 +55,7 @@ EXTRAS["test"] = [
     "pyte>=0.8",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.5",
+    "rocrate>=0.13",
     "ruff>=0.5",
     "types-requests",
 ]
@@ -60,7 +69,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["NexusCore*", "Services*", "Tools*", "Logger*"]),
     include_package_data=True,
-    package_data={"": ["*.xsd", "*.mako", "*.ini", "*.json", "*.toml"]},
+    package_data={"": ["*.xsd", "*.xslt", "*.mako", "*.ini", "*.json", "*.toml"]},
     install_requires=[
         CONNECTOR,
         "argcomplete>=3.2",

@@ -61,6 +61,15 @@ class Upload:
     """When its state last changed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What has become of the records of sessions that are not complete, at one destination."""
+
+    done: int = 0
+    refused: int = 0
+    """Failed, and not tried again by itself."""
+
+
 _SELECT = """
     SELECT r.id, r.session_id, r.path, r.title, r.sha256, r.config_revision, r.software, r.files, r.activities,
            r.built_ts, s.identifier
@@ -82,6 +91,22 @@ _BUILT = f"""
 _NOT_YET = """
     -- destinations to which an attempt was made that must not be repeated yet
     SELECT destination FROM upload WHERE record_id = :record AND state <> 'DONE' AND next_attempt_ts > :now
+"""
+
+
+_NEVER = 1 << 62
+"""When to try again what is not to be tried again by itself."""
+
+_TALLIES = """
+    -- at each destination, how many records of sessions that are not complete it has, and how many it refused
+    SELECT u.destination,
+           SUM(CASE WHEN u.state = 'DONE' THEN 1 ELSE 0 END),
+           SUM(CASE WHEN u.state = 'ERROR' AND u.next_attempt_ts = :never THEN 1 ELSE 0 END)
+      FROM upload u
+      JOIN record r ON r.id = u.record_id
+      JOIN session s ON s.id = r.session_id
+     WHERE s.state = 'BUILT'
+     GROUP BY u.destination
 """
 
 
@@ -153,13 +178,18 @@ class Records:
         with self._database.reading() as reading:
             return {name for (name,) in reading.all(_NOT_YET, record=record.id, now=self._clock.now())}
 
+    def tallies(self) -> dict[str, Tally]:
+        """Return, for each destination that was tried, how it stands with the records of incomplete sessions."""
+        with self._database.reading() as reading:
+            return {row[0]: Tally(int(row[1]), int(row[2])) for row in reading.all(_TALLIES, never=_NEVER)}
+
     def uploaded(self, record: Record, destination: str, remote_id: str | None, url: str | None) -> bool:
         """Note that a destination has a record; False if it was built anew meanwhile, and nothing is noted."""
         return self._write(record, destination, UploadState.DONE, remote_id, url, None, None)
 
     def failed(self, record: Record, destination: str, error: str, retry_seconds: float | None) -> bool:
         """Note that an attempt failed, and when to try again (None: not by itself); False as in `uploaded`."""
-        due = self._clock.now() + int(retry_seconds * SECOND) if retry_seconds is not None else (1 << 62)
+        due = self._clock.now() + int(retry_seconds * SECOND) if retry_seconds is not None else _NEVER
         return self._write(record, destination, UploadState.ERROR, None, None, error, due)
 
     def anew(self, record: Record) -> Callable[[Transaction], None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from NexusCore.clock import Clock
@@ -49,6 +49,10 @@ class Reservation:
     """Link to the reservation in its calendar."""
     consent: bool | None = None
     """Whether the user agreed to have a record made; None where nobody asked."""
+    usage: bool = False
+    """Whether it is a use that took place, as the facility's system noted it, rather than a booking."""
+    ongoing: bool = False
+    """Whether that use has not ended yet; `end_ts` is then as far ahead as was asked."""
 
 
 _KEY = ("source", "uid")
@@ -70,6 +74,15 @@ _KNOWN = """
 """
 
 
+_HAS = "SELECT 1 FROM reservation WHERE source = :source AND uid = :uid"
+
+_REPLACED = """
+    -- what other calendars had of an instrument in a span: it has another calendar now
+    UPDATE reservation SET cancelled = 1, fetched_ts = :now
+     WHERE instrument = :instrument AND source <> :source AND start_ts < :end AND end_ts > :start AND cancelled = 0
+"""
+
+
 class Reservations:
     """The table `reservation`.
 
@@ -83,7 +96,9 @@ class Reservations:
         self._database = database
         self._clock = clock
 
-    def take_over(self, source: str, start_ts: int, end_ts: int, found: Sequence[Reservation]) -> tuple[int, int]:
+    def take_over(
+        self, source: str, start_ts: int, end_ts: int, found: Sequence[Reservation], only_for: str | None = None
+    ) -> tuple[int, int]:
         """Make the table hold what a source says about a span of time, in one transaction.
 
         Parameters
@@ -94,6 +109,8 @@ class Reservations:
             The span that was asked for: what the table has in it and the source no longer has was cancelled.
         found
             What the source answered.
+        only_for
+            Pid of an instrument whose only calendar this is: what others had of it in the span has gone, too.
 
         Returns
         -------
@@ -113,8 +130,13 @@ class Reservations:
                     source=source,
                     uid=uid,
                 )
+            replaced = 0
+            if only_for is not None:
+                replaced = transaction.run(
+                    _REPLACED, now=now, instrument=only_for, source=source, start=start_ts, end=end_ts
+                )
             transaction.upsert("reservation", _COLUMNS, _KEY, rows)
-            return len(rows), len(gone)
+            return len(rows), len(gone) + replaced
 
         return self._database.write(store)
 
@@ -124,15 +146,56 @@ class Reservations:
             rows = reading.all(_OVERLAPPING, instrument=instrument, start=start_ts, end=end_ts)
         return [_reservation(*row) for row in rows]
 
+    def has(self, source: str, uid: str) -> bool:
+        """Return whether a source ever had a reservation, cancelled or not."""
+        with self._database.reading() as reading:
+            return reading.one(_HAS, source=source, uid=uid) is not None
+
     def for_session(self, instrument: str, start_ts: int, end_ts: int, user: str | None = None) -> Reservation | None:
-        """Return the reservation a session belongs to: the one that shares most time with it, the user's own first."""
+        """Return the reservation a session belongs to: the one that shares most time with it, the user's own first.
+
+        A use that took place says best who was there; the booking is then the one that fits that person. What both
+        know is put together by `of_use`.
+        """
         found = self.overlapping(instrument, start_ts, end_ts)
 
-        def fits(one: Reservation) -> tuple[bool, int]:
-            shared = min(one.end_ts, end_ts) - max(one.start_ts, start_ts)
-            return (user is not None and user in (one.user, one.user_id), shared)
+        def best(among: list[Reservation], person: set[str | None]) -> Reservation | None:
+            def fits(one: Reservation) -> tuple[bool, int]:
+                shared = min(one.end_ts, end_ts) - max(one.start_ts, start_ts)
+                return (not person.isdisjoint(_people(one)), shared)
 
-        return max(found, key=fits, default=None)
+            return max(among, key=fits, default=None)
+
+        use = best([one for one in found if one.usage], {user} - {None})
+        booking = best([one for one in found if not one.usage], _people(use) if use else {user} - {None})
+        return of_use(use, booking) if use and booking else use or booking
+
+
+def of_use(use: Reservation, booking: Reservation) -> Reservation:
+    """Return a booking with what is known of the use that was made of it.
+
+    Answers given at the instrument go before those given when it was booked. Where somebody else came than had booked,
+    they are the user, and the booker comes along; a consent holds only for who gave it, a refusal for all.
+    """
+    same = not _people(use).isdisjoint(_people(booking))
+    agreed = [use.consent, booking.consent if same or booking.consent is False else None]
+    others = (*booking.collaborators, *use.collaborators, *(() if same or not booking.user else (booking.user,)))
+    user = (booking.user or use.user) if same else use.user
+    return replace(
+        booking,
+        title=use.title or booking.title,
+        user=user,
+        user_id=(booking.user_id or use.user_id) if same else use.user_id,
+        collaborators=tuple(one for one in dict.fromkeys(others) if one != user),
+        purpose=use.purpose or booking.purpose,
+        samples=use.samples or booking.samples,
+        project=booking.project or use.project,
+        consent=False if False in agreed else True if True in agreed else None,
+    )
+
+
+def _people(one: Reservation) -> set[str | None]:
+    return {one.user, one.user_id} - {None}
 
 
 def _row(reservation: Reservation, now: int) -> tuple[Any, ...]:

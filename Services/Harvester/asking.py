@@ -11,13 +11,14 @@ import math
 import multiprocessing
 import signal
 import traceback
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing.connection import Connection
 
 from NexusCore.errors import NexusError
 from NexusCore.facility import Instrument, Reservation
-from Services.Harvester.sources import Complaint, Source, listening
+from Services.Harvester.sources import Complaint, SharedSource, Source, listening
 
 END_SECONDS = 1.0
 """How long a process that was killed may take to be gone."""
@@ -48,6 +49,14 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """The span of time that is asked about."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a source said."""
 
@@ -64,8 +73,14 @@ class Asking:
 
     Parameters
     ----------
-    source, instrument, start, end
-        Who is asked about what; see `Source.fetch`.
+    source
+        Who is asked; see `Source.fetch`, `SharedSource.ask`.
+    instruments
+        Whose calendars it is asked for: several only where they share a server.
+    window
+        The span it is asked about.
+    unfinished
+        See `SharedSource.ask`.
     bounds
         What it may cost.
     now
@@ -73,10 +88,17 @@ class Asking:
     """
 
     def __init__(
-        self, source: Source, instrument: Instrument, start: datetime, end: datetime, bounds: Bounds, now: float
+        self,
+        source: Source | SharedSource,
+        instruments: Sequence[Instrument],
+        window: Window,
+        unfinished: Collection[str],
+        bounds: Bounds,
+        now: float,
     ) -> None:
-        self.instrument = instrument
+        self.instruments = instruments
         self.source = source
+        self.window = window
         self._bounds = bounds
         self._deadline = now + bounds.seconds
         # A fork would take over the threads' locks and the connections to the database.
@@ -84,24 +106,24 @@ class Asking:
         self.connection, theirs = context.Pipe(duplex=False)
         self._process = context.Process(
             target=_ask,
-            args=(theirs, source, instrument, start, end, bounds),
-            name=f"ask {instrument.pid}",
+            args=(theirs, source, instruments, window, unfinished, bounds),
+            name=f"ask {instruments[0].pid}",
             daemon=True,
         )
         self._process.start()
         theirs.close()
 
-    def answer(self, now: float) -> Answer | None:
-        """Return the answer, None while there is none yet; never waits for one."""
+    def answers(self, now: float) -> Mapping[str, Answer] | None:
+        """Return the answers by pid, None while there are none yet; never waits for them."""
         if self.connection.poll():
             try:
-                answer: Answer = self.connection.recv()
+                answers: Mapping[str, Answer] = self.connection.recv()
             except (EOFError, OSError):
-                answer = Answer(failure=str(self._crashed()))
-            return answer
+                answers = self._all_failed(self._crashed())
+            return answers
         if now < self._deadline:
             return None
-        return Answer(failure=str(TooSlow(instrument=self.instrument.pid, seconds=self._bounds.seconds)))
+        return self._all_failed(self._too_slow)
 
     def end(self) -> None:
         """End the process, whatever it does."""
@@ -111,37 +133,68 @@ class Asking:
         with contextlib.suppress(ValueError):  # in the kernel's hands; reaped later
             self._process.close()
 
-    def _crashed(self) -> NexusError:
+    def _all_failed(self, error: Callable[[str], NexusError]) -> Mapping[str, Answer]:
+        return {one.pid: Answer(failure=str(error(one.pid))) for one in self.instruments}
+
+    def _too_slow(self, pid: str) -> NexusError:
+        return TooSlow(instrument=pid, seconds=self._bounds.seconds)
+
+    def _crashed(self) -> Callable[[str], NexusError]:
         self._process.join(END_SECONDS)
         code = self._process.exitcode or 0
         if code == -signal.SIGALRM:
-            return TooSlow(instrument=self.instrument.pid, seconds=self._bounds.seconds)
+            return self._too_slow
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return ReaderCrashed(instrument=self.instrument.pid, how=how)
+        return lambda pid: ReaderCrashed(instrument=pid, how=how)
 
 
 # -- in the child ---------------------------------------------------------------------------------------------------
 
 
 def _ask(
-    connection: Connection, source: Source, instrument: Instrument, start: datetime, end: datetime, bounds: Bounds
+    connection: Connection,
+    source: Source | SharedSource,
+    instruments: Sequence[Instrument],
+    window: Window,
+    unfinished: Collection[str],
+    bounds: Bounds,
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the parent's business
     signal.alarm(math.ceil(bounds.seconds) + 1)  # ends the process even when the parent is gone
-    too_large = Answer(failure=str(TooLarge(instrument=instrument.pid, megabytes=bounds.megabytes)))
+    # Made now: there may be no memory for it later.
+    too_large = {
+        one.pid: Answer(failure=str(TooLarge(instrument=one.pid, megabytes=bounds.megabytes))) for one in instruments
+    }
     _limit_memory(bounds.megabytes)
     try:
-        with listening() as complaints:
-            found = source.fetch(instrument, start, end)
-        answer = Answer(tuple(found), tuple(complaints))
-    except NexusError as error:
-        answer = Answer(failure=str(error))
+        if isinstance(source, SharedSource):
+            source = source.ask(instruments, window.start, window.end, unfinished)
     except MemoryError:
-        answer = too_large  # there may be no memory to make it now
+        answers = too_large
     except Exception as error:  # noqa: BLE001  a process's edge; the parent records it
-        failure = ReaderFailed(instrument=instrument.pid, error=f"{type(error).__name__}: {error}"[:300])
-        answer = Answer(failure=str(failure), traceback=traceback.format_exc())
-    connection.send(answer)
+        answers = {one.pid: _failure(error, one) for one in instruments}
+    else:
+        answers = {one.pid: _answer(source, one, window) or too_large[one.pid] for one in instruments}
+    connection.send(answers)
+
+
+def _answer(source: Source, instrument: Instrument, window: Window) -> Answer | None:
+    """Return what a source says of an instrument; None if there is not memory enough."""
+    try:
+        with listening() as complaints:
+            found = source.fetch(instrument, window.start, window.end)
+        return Answer(tuple(found), tuple(complaints))
+    except MemoryError:
+        return None
+    except Exception as error:  # noqa: BLE001  a process's edge; the parent records it
+        return _failure(error, instrument)
+
+
+def _failure(error: Exception, instrument: Instrument) -> Answer:
+    if isinstance(error, NexusError):
+        return Answer(failure=str(error))
+    failure = ReaderFailed(instrument=instrument.pid, error=f"{type(error).__name__}: {error}"[:300])
+    return Answer(failure=str(failure), traceback="".join(traceback.format_exception(error)))
 
 
 def _limit_memory(megabytes: int) -> None:

@@ -16,7 +16,7 @@ DEFAULTS = Path("/etc/default/nexuscore")
 """Variables of the services, where the system starts them."""
 FACILITY = ("nexusLIMS_user", "nexusLIMS_pass")
 """User and password for all network resources that have none of their own."""
-OPEN = frozenset({"directory", "nowhere"})
+OPEN = frozenset({"directory", "eln", "nowhere"})
 """Kinds that ask for nothing."""
 MAY_BE_OPEN = frozenset({"ical", "caldav"})
 """Kinds whose servers may let everybody in."""

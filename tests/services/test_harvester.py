@@ -15,89 +15,27 @@ from typing import ClassVar
 
 import pytest
 
-from NexusCore.API import App
-from NexusCore.clock import SystemClock, to_ts
-from NexusCore.config import NamedConfiguration
+from NexusCore.clock import to_ts
 from NexusCore.errors import DatabaseUnreachable
 from NexusCore.facility import Instrument, Reservation, Reservations
 from NexusCore.service import Pass, main
 from Services.Harvester.service import Harvester
-from Services.Harvester.sources import Source, kinds
+from Services.Harvester.sources import kinds
 from tests.processes import LIMIT, PROJECT, app_on, environment_of, eventually, messages, rows, run, samples
+from tests.services import harvesting
+from tests.services.harvesting import Facility, status_of
 from tests.services.test_harvester_ical import event, ics
 from tests.services.test_harvester_web import Server, says, silent
 
-NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+facility = harvesting.facility
 END_LIMIT = 10.0
 """Seconds that a service told to end may take on a machine with much else to do; it takes less than two."""
-
-
-class SetClock(SystemClock):
-    """Tells the time it was set to."""
-
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self) -> int:
-        return to_ts(self.time)
-
-
-@dataclass
-class Facility:
-    """Calendars as files, a Harvester, and what it found."""
-
-    url: str
-    home: Path
-    app: App
-    clock: SetClock
-    config: NamedConfiguration
-
-    def instrument(self, pid: str, *events: str) -> Path:
-        """Have an instrument with a calendar; return the calendar."""
-        path = self.home / f"{pid}.ics"
-        path.write_bytes(ics(*events))
-        self.config[f"Instruments.{pid}.harvester"] = "ical"
-        self.config[f"Instruments.{pid}.api_url"] = str(path)
-        return path
-
-    def found(self, pid: str = "Titan") -> dict[str, Reservation]:
-        """Return the live reservations of an instrument, by UID."""
-        reservations = Reservations(self.app.database(), self.clock)
-        live = reservations.overlapping(pid, 0, to_ts(NOW + timedelta(days=4000)))
-        return {one.uid: one for one in live}
-
-    def cancelled(self) -> set[str]:
-        return {uid for (uid,) in rows(self.url, "SELECT uid FROM reservation WHERE cancelled = 1")}
-
-    def said(self) -> list[str]:
-        """Return what was logged so far."""
-        self.app.get_log("test").info("done")
-        eventually(lambda: messages(self.url, "test"))
-        return messages(self.url, "Harvester")
-
-
-@pytest.fixture
-def facility(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
-    monkeypatch.setenv("NO_PROXY", "*")
-    clock = SetClock()
-    home = tmp_path / "nexuscore"
-    home.mkdir()
-    app = app_on(database_url, home, clock)
-    config = app.get_config()
-    config["Services.Harvester.ical.first_wait"] = 0.0
-    config["Services.Harvester.ical.attempts"] = 1
-    yield Facility(database_url, home, app, clock, config)
-    app.shutdown()
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     with Server() as one:
         yield one
-
-
-def status_of(harvester: Harvester, name: str) -> object:
-    return harvester.status[name].get_value()
 
 
 class TestReservationsAreKeptFresh:
@@ -242,8 +180,8 @@ class TestACalendarThatFails:
             (
                 "harvester",
                 "icall",
-                "Instruments.Titan.harvester is 'icall', which is no kind of calendar; there are: ical. "
-                "Did you mean 'ical'?",
+                "Instruments.Titan.harvester is 'icall', which is no kind of calendar; "
+                f"there are: {', '.join(kinds())}. Did you mean 'ical'?",
             ),
             ("timezone", "Mars/Olympus", "which is no time zone; it looks like Europe/Oslo"),
             ("api_url", "", "Instruments.Titan.api_url is not set"),
@@ -369,7 +307,7 @@ class TestKinds:
 
     def test_each_makes_a_source_of_its_name(self, facility: Facility) -> None:
         for name, make in kinds().items():
-            source: Source = make(facility.app.get_config(f"Services.Harvester.{name}"))
+            source = make(facility.app.get_config(f"Services.Harvester.{name}"))
             assert source.name == name
 
     def test_nothing_heavy_is_imported_for_it(self) -> None:

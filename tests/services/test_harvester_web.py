@@ -17,9 +17,10 @@ from types import TracebackType
 import pytest
 
 from NexusCore.facility import Instrument, Reservation
+from NexusCore.network import Login, login_of
 from Services.Harvester.sources import SourceFailed
 from Services.Harvester.sources.ical import ICal
-from Services.Harvester.sources.web import MEGABYTE, Login, Patience, login_of
+from Services.Harvester.sources.web import MEGABYTE, Patience
 
 CALENDAR = (
     b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTART:20260303T090000Z\r\n"
@@ -71,6 +72,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append((self.path, self.headers.get("Authorization")))
         self.server.answers[self.path](self)
+
+    def do_REPORT(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
+
+    def do_PROPFIND(self) -> None:
+        self.do_REPORT()
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.config.store import near_miss
@@ -54,7 +54,42 @@ class Source(Protocol):
         ...
 
 
-Make = Callable[[NamedConfiguration], Source]
+@runtime_checkable
+class SharedSource(Protocol):
+    """A kind of calendar of which one server has those of many instruments, and is asked about all of them at once."""
+
+    @property
+    def name(self) -> str:
+        """The kind, as in `Instruments.<pid>.harvester`."""
+        ...
+
+    def server(self, instrument: Instrument) -> str:
+        """Return the address of the server that has an instrument's calendar.
+
+        Raises
+        ------
+        SourceFailed
+            If the settings name none.
+        """
+        ...
+
+    def ask(
+        self, instruments: Sequence[Instrument], start: datetime, end: datetime, unfinished: Collection[str]
+    ) -> Source:
+        """Ask the server that these instruments share about a span; return what it said, to be fetched for each.
+
+        Of uses that were going on when it was last asked, `unfinished`, is wanted whatever became of them, also if
+        they have ended before the span.
+
+        Raises
+        ------
+        SourceFailed
+            If the server as a whole cannot be read.
+        """
+        ...
+
+
+Make = Callable[[NamedConfiguration], Source | SharedSource]
 
 
 @cache

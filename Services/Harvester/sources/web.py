@@ -7,18 +7,22 @@ alone: the address of a private calendar is a secret, and what stands in a log l
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
+from types import NoneType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from Services.Harvester.sources import SourceFailed
+from NexusCore.config import NamedConfiguration
+from NexusCore.facility import Instrument
+from NexusCore.network import Login, cause_of
+from Services.Harvester.sources import SourceFailed, number
 
 if TYPE_CHECKING:
     import requests
-    from requests.auth import AuthBase
+
+    Proof = Callable[[requests.PreparedRequest], requests.PreparedRequest]
+    """What adds the proof of who asks to a request."""
 
 MEGABYTE = 1024 * 1024
 _CHUNK = 64 * 1024
@@ -44,27 +48,57 @@ class Patience:
     """Seconds before the second attempt; doubled before each further one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
-    """A user and password. The text of it doesn't show the password."""
+def patience_of(config: NamedConfiguration) -> Patience:
+    """Return the patience that the settings of a kind of source ask for; those that are missing get their defaults."""
+    default = config.set_default
+    default("connect_timeout", 10.0, comment="Seconds that a connection may take.", minimum=0.05, maximum=600)
+    default("read_timeout", 30.0, comment="Seconds that a server may stay silent.", minimum=0.05, maximum=600)
+    default("size_limit", 16.0, comment="MB that a calendar may have.", minimum=0.001, maximum=1024)
+    default("redirects", 5, comment="How often a server may redirect.", minimum=0, maximum=30)
+    default("attempts", 3, comment="How often a server that is away is asked in one pass.", minimum=1, maximum=20)
+    default("first_wait", 1.0, comment="Seconds before the second attempt, doubled each time.", minimum=0, maximum=60)
+    return Patience(
+        connect_seconds=number(config, "connect_timeout"),
+        read_seconds=number(config, "read_timeout"),
+        most_bytes=int(number(config, "size_limit") * MEGABYTE),
+        redirects=int(number(config, "redirects")),
+        attempts=int(number(config, "attempts")),
+        first_wait=number(config, "first_wait"),
+    )
 
-    user: str
-    password: str
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A key that a server has given to a program. The text of it doesn't show it."""
+
+    value: str
 
     def __repr__(self) -> str:
-        return f"<Login {self.user}>"
+        return "<Token>"
 
 
-def login_of(kind: str, environment: Mapping[str, str] = os.environ) -> Login | None:
-    """Return the user and password for a kind of source from the environment, or None (001-07).
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request; asking it again is safe."""
 
-    ``NEXUSCORE_<KIND>_USER`` and ``_PASSWORD`` go before ``nexusLIMS_user`` and ``nexusLIMS_pass``.
-    """
-    own = f"NEXUSCORE_{kind.upper()}"
-    for user, password in ((f"{own}_USER", f"{own}_PASSWORD"), ("nexusLIMS_user", "nexusLIMS_pass")):
-        if environment.get(user) and environment.get(password):
-            return Login(environment[user], environment[password])
-    return None
+    method: str
+    url: str
+    params: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes | None = None
+    wanted: int = 200
+    """Status of a good answer."""
+
+
+class _Shown:
+    """Shows a token with each request, as the REST framework of Django wants it."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Token {self._token.value}"
+        return request
 
 
 def host_of(url: str) -> str:
@@ -75,79 +109,177 @@ def host_of(url: str) -> str:
         return "its address"
 
 
-def download(url: str, patience: Patience, login: Login | None = None) -> bytes:
-    """Return what is at a URL.
+class Visit:
+    """A visit to one server: requests one after the other, as one user, with limits on each and on all together.
+
+    Parameters
+    ----------
+    patience
+        The limits; that on size holds for everything the visit brings home.
+    login
+        Who visits. A token is shown at once, a password only to who asks for it.
+    """
+
+    def __init__(self, patience: Patience, login: Login | Token | None = None) -> None:
+        import requests
+
+        self._patience = patience
+        self._login = login
+        self._session = requests.Session()
+        self._session.max_redirects = patience.redirects
+        self._auth: Proof | None = _Shown(login) if isinstance(login, Token) else None  # a .netrc must not speak for it
+        self._server: str | None = None
+        self._left = patience.most_bytes
+
+    def __enter__(self) -> Visit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def get(self, url: str, params: Mapping[str, str] | None = None, accept: str = "*/*") -> bytes:
+        """Return what is at a URL.
+
+        Raises
+        ------
+        SourceFailed
+            With a sentence that names the host.
+        """
+        return self._until_it_answers(Question("GET", url, params or {}, {"Accept": accept}))
+
+    def dav(self, method: str, url: str, body: bytes, depth: int) -> bytes:
+        """Return what a WebDAV server answers to a method that changes nothing there; raise as `get` does."""
+        headers = {"Content-Type": "application/xml; charset=utf-8", "Depth": str(depth)}
+        return self._until_it_answers(Question(method, url, {}, headers, body, wanted=207))
+
+    def _until_it_answers(self, question: Question) -> bytes:
+        import tenacity
+
+        attempts = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self._patience.attempts),
+            wait=tenacity.wait_exponential(multiplier=self._patience.first_wait),
+            retry=tenacity.retry_if_exception_type(SourceAway),
+            reraise=True,
+        )
+        content: bytes = attempts(self._ask, question)
+        self._left -= len(content)
+        return content
+
+    def _ask(self, question: Question) -> bytes:
+        import requests
+
+        where = host_of(question.url)
+        try:
+            server = urlsplit(question.url).netloc
+            self._server = self._server or server
+            auth = self._auth if server == self._server else None
+            with self._asked(question, auth) as response:
+                challenge = response.headers.get("WWW-Authenticate", "")
+                own = urlsplit(response.url).netloc == self._server
+                if response.status_code != 401 or not isinstance(self._login, Login) or self._auth or not own:
+                    return self._content(response, question)
+            auth = _auth(challenge, self._login)
+            with self._let_in(question, auth) as response:
+                content = self._content(response, question, asked_again=True)
+            self._auth = auth
+        except requests.RequestException as error:
+            raise _translated(error, where, self._patience) from None
+        except ValueError as error:  # addresses that the layers below cannot take apart
+            raise SourceFailed(where=where, reason=f"its address cannot be used ({error})") from None
+        return content
+
+    def _let_in(self, question: Question, auth: Proof) -> requests.Response:
+        import requests
+
+        try:
+            return self._asked(question, auth)
+        except requests.RequestException:
+            raise
+        except Exception as error:  # noqa: BLE001  strangers' challenges in foreign readers, with many ways to stumble
+            reason = f"its way to ask for a password cannot be understood ({type(error).__name__})"
+            raise SourceFailed(where=host_of(question.url), reason=reason) from None
+
+    def _asked(self, question: Question, auth: Proof | None) -> requests.Response:
+        from requests.auth import HTTPBasicAuth
+
+        return self._session.request(
+            question.method,
+            question.url,
+            params=question.params,
+            headers=question.headers,
+            data=question.body,
+            stream=True,
+            timeout=(self._patience.connect_seconds, self._patience.read_seconds),
+            # Other proofs than these would be given to whoever a redirect leads to.
+            allow_redirects=question.method == "GET" and isinstance(auth, (NoneType, _Shown, HTTPBasicAuth)),
+            auth=auth,
+        )
+
+    def _content(self, response: requests.Response, question: Question, asked_again: bool = False) -> bytes:
+        where, status = host_of(question.url), response.status_code
+        said = f"it says {status} {response.reason}".rstrip()
+        if status in _PASSING:
+            raise SourceAway(where=where, reason=said)
+        if status == 401:
+            raise SourceFailed(where=where, reason=self._not_let_in(asked_again))
+        if status == 403 and isinstance(self._login, Token):
+            raise SourceFailed(where=where, reason=f"{said}; the token's user has no right to view this")
+        if status != question.wanted:
+            raise SourceFailed(where=where, reason=said)
+        content = bytearray()
+        announced = response.headers.get("Content-Length", "")
+        if not announced.isdecimal() or int(announced) <= self._left:
+            for chunk in response.iter_content(_CHUNK):
+                content += chunk
+                if len(content) > self._left:
+                    break
+            else:
+                return bytes(content)
+        raise too_big(where, self._patience.most_bytes)
+
+    def _not_let_in(self, asked_again: bool) -> str:
+        if isinstance(self._login, Token):
+            return "it does not accept the token (401)"
+        if self._login is not None and (asked_again or self._auth):
+            return f"it does not let the user '{self._login.user}' in (401)"
+        return "it wants a user and a password (401); the environment has no nexusLIMS_user and nexusLIMS_pass for it"
+
+
+def web_address(instrument: Instrument) -> str:
+    """Return the `api_url` of an instrument whose calendar is on a web server.
 
     Raises
     ------
     SourceFailed
-        With a sentence that names the host.
+        If it is not set, or no address of a web server.
     """
-    import requests
-    import tenacity
-
-    attempts = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(patience.attempts),
-        wait=tenacity.wait_exponential(multiplier=patience.first_wait),
-        retry=tenacity.retry_if_exception_type(SourceAway),
-        reraise=True,
-    )
-    with requests.Session() as session:
-        session.max_redirects = patience.redirects
-        return attempts(_get, session, url, patience, login)
+    address = instrument.api_url.strip()
+    if not address:
+        raise SourceFailed(where="no address", reason=f"Instruments.{instrument.pid}.api_url is not set")
+    scheme = address.partition("://")[0].lower()
+    if scheme not in ("http", "https"):
+        raise SourceFailed(where=host_of(address), reason="its address is not one of http or https")
+    return address
 
 
-def _get(session: requests.Session, url: str, patience: Patience, login: Login | None) -> bytes:
-    import requests
-
-    where = host_of(url)
-    try:
-        with _asked(session, url, patience) as response:
-            challenge = response.headers.get("WWW-Authenticate", "")
-            if response.status_code != 401 or login is None or urlsplit(response.url).netloc != urlsplit(url).netloc:
-                return _content(response, where, patience.most_bytes)
-        with _asked(session, url, patience, _auth(challenge, login)) as response:
-            if response.status_code == 401:
-                raise SourceFailed(where=where, reason=f"it does not let the user '{login.user}' in (401)")
-            return _content(response, where, patience.most_bytes)
-    except requests.RequestException as error:
-        raise _translated(error, where, patience) from None
-    except ValueError as error:  # addresses that the layers below cannot take apart
-        raise SourceFailed(where=where, reason=f"its address cannot be used ({error})") from None
+def download(url: str, patience: Patience, login: Login | None = None) -> bytes:
+    """Return what is at a URL; raise as `Visit.get` does."""
+    with Visit(patience, login) as visit:
+        return visit.get(url)
 
 
-def _asked(session: requests.Session, url: str, patience: Patience, auth: AuthBase | None = None) -> requests.Response:
-    return session.get(url, stream=True, timeout=(patience.connect_seconds, patience.read_seconds), auth=auth)
-
-
-def _auth(challenge: str, login: Login) -> AuthBase:
+def _auth(challenge: str, login: Login) -> Proof:
+    """Return the best way to prove who one is that a server offers."""
     from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 
-    kind = HTTPDigestAuth if "digest" in challenge.lower() else HTTPBasicAuth
+    offered = challenge.lower()
+    if "ntlm" in offered or ("negotiate" in offered and "basic" not in offered):
+        from requests_ntlm import HttpNtlmAuth
+
+        proof: Proof = HttpNtlmAuth(login.user, login.password)
+        return proof
+    kind = HTTPDigestAuth if "digest" in offered else HTTPBasicAuth
     return kind(login.user, login.password)
-
-
-def _content(response: requests.Response, where: str, most: int) -> bytes:
-    if response.status_code in _PASSING:
-        raise SourceAway(where=where, reason=f"it says {response.status_code} {response.reason}".rstrip())
-    if response.status_code == 401:
-        raise SourceFailed(
-            where=where,
-            reason="it wants a user and a password (401); "
-            "the environment has no nexusLIMS_user and nexusLIMS_pass for it",
-        )
-    if response.status_code != 200:
-        raise SourceFailed(where=where, reason=f"it says {response.status_code} {response.reason}".rstrip())
-    content = bytearray()
-    announced = response.headers.get("Content-Length", "")
-    if not announced.isdecimal() or int(announced) <= most:
-        for chunk in response.iter_content(_CHUNK):
-            content += chunk
-            if len(content) > most:
-                break
-        else:
-            return bytes(content)
-    raise too_big(where, most)
 
 
 def too_big(where: str, most: int) -> SourceFailed:
@@ -163,28 +295,15 @@ def _translated(error: requests.RequestException, where: str, patience: Patience
     if isinstance(error, exceptions.TooManyRedirects):
         reason = f"it redirects more than {patience.redirects} times"
     elif isinstance(error, exceptions.SSLError):
-        reason = f"its certificate is not accepted ({_cause(error)})"
+        reason = f"its certificate is not accepted ({cause_of(error)})"
     elif isinstance(error, exceptions.ConnectTimeout):
         reason, passing = f"no connection within {patience.connect_seconds:g} s", True
     elif isinstance(error, exceptions.ReadTimeout) or any(isinstance(one, ReadTimeoutError) for one in error.args):
         reason = f"it fell silent for {patience.read_seconds:g} s"
     elif isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
-        reason, passing = f"the connection failed ({_cause(error)})", True
+        reason, passing = f"the connection failed ({cause_of(error)})", True
     elif isinstance(error, (exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.MissingSchema)):
         reason = "its address, or one it redirects to, cannot be used"
     else:
         reason = f"what it sends cannot be understood ({type(error).__name__})"
     return (SourceAway if passing else SourceFailed)(where=where, reason=reason)
-
-
-def _cause(error: BaseException) -> str:
-    """Return what the innermost error says: those around it repeat the address."""
-    seen: BaseException = error
-    for _ in range(20):
-        inner = seen.__cause__ or seen.__context__ or getattr(seen, "reason", None)
-        inner = inner or next((argument for argument in seen.args if isinstance(argument, Exception)), None)
-        if not isinstance(inner, BaseException):
-            break
-        seen = inner
-    said = getattr(seen, "verify_message", None) or getattr(seen, "strerror", None)
-    return said or (str(seen) if isinstance(seen, (OSError, HTTPException)) else type(seen).__name__)

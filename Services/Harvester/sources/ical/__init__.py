@@ -12,8 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
+from NexusCore.network import Login, login_of
 from Services.Harvester.sources import SourceFailed, number
-from Services.Harvester.sources.web import MEGABYTE, Login, Patience, download, host_of, login_of, too_big
+from Services.Harvester.sources.web import Patience, download, host_of, patience_of, too_big
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +65,8 @@ class ICal:
 
 def make(config: NamedConfiguration) -> ICal:
     """Return the source with the settings it has now; those that are missing get their defaults."""
-    default = config.set_default
-    default("connect_timeout", 10.0, comment="Seconds that a connection may take.", minimum=0.05, maximum=600)
-    default("read_timeout", 30.0, comment="Seconds that a server may stay silent.", minimum=0.05, maximum=600)
-    default("size_limit", 16.0, comment="MB that a calendar may have.", minimum=0.001, maximum=1024)
-    default("redirects", 5, comment="How often a server may redirect.", minimum=0, maximum=30)
-    default("attempts", 3, comment="How often a server that is away is asked in one pass.", minimum=1, maximum=20)
-    default("first_wait", 1.0, comment="Seconds before the second attempt, doubled each time.", minimum=0, maximum=60)
-    default("most_bookings", 10_000, comment="Bookings that one calendar may have in the time asked for.", minimum=1)
-    patience = Patience(
-        connect_seconds=number(config, "connect_timeout"),
-        read_seconds=number(config, "read_timeout"),
-        most_bytes=int(number(config, "size_limit") * MEGABYTE),
-        redirects=int(number(config, "redirects")),
-        attempts=int(number(config, "attempts")),
-        first_wait=number(config, "first_wait"),
+    patience = patience_of(config)
+    config.set_default(
+        "most_bookings", 10_000, comment="Bookings that one calendar may have in the time asked for.", minimum=1
     )
     return ICal(patience, int(number(config, "most_bookings")), login_of(ICal.name))

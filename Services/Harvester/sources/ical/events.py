@@ -20,26 +20,13 @@ import recurring_ical_events
 from NexusCore.clock import SECOND, to_ts
 from NexusCore.facility import Instrument, Reservation
 from Services.Harvester.sources import SourceFailed, complain, source_of
+from Services.Harvester.sources.text import LINE_LENGTH, MOST_PEOPLE, consent, line, link, short, text
 
 MARGIN = timedelta(days=2)
 """Times without a zone, and whole days, lie up to this far from where they seem to."""
 UID_LENGTH = 200
-LINE_LENGTH = 500
-TEXT_LENGTH = 20_000
-MOST_PEOPLE = 200
 _DURATION = "X-NEXUSCORE-DURATION"
-_CONSENT = {
-    "agree": True,
-    "yes": True,
-    "true": True,
-    "1": True,
-    "disagree": False,
-    "no": False,
-    "false": False,
-    "0": False,
-}
 _BEGIN = re.compile(rb"^BEGIN:VCALENDAR\s*$", re.IGNORECASE | re.MULTILINE)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def bookings(
@@ -65,21 +52,35 @@ def bookings(
     SourceFailed
         If it is no calendar, not a whole one, or one with more than `most` bookings in the span.
     """
+    return booked(events_of(content, where), "ical", where, instrument, start, end, most)
+
+
+def booked(
+    events: Iterable[icalendar.Event],
+    kind: str,
+    where: str,
+    instrument: Instrument,
+    start: datetime,
+    end: datetime,
+    most: int,
+) -> list[Reservation]:
+    """Return the reservations that events come to; see `bookings`. `kind` is that of their source."""
     found: list[Reservation] = []
-    for uid, events in _series(_events(content, where)).items():
+    for uid, group in _series(events).items():
         try:
-            found += _expanded(uid, events, instrument, start, end)
+            found += _expanded(uid, group, kind, instrument, start, end)
         except MemoryError:
             raise  # no fault of this event
         except Exception as error:  # noqa: BLE001  strangers' text in a foreign reader; the complaint is recorded
-            known_as = uid if "UID" in events[0] else None  # a name made from the content changes with it
-            complain(f"the event '{uid}' cannot be read: {_reason(events, error)}", known_as)
+            known_as = uid if "UID" in group[0] else None  # a name made from the content changes with it
+            complain(f"the event '{uid}' cannot be read: {_reason(group, error)}", known_as)
         if len(found) > most:
             raise SourceFailed(where=where, reason=f"it has more than {most} bookings in the time asked for")
     return found
 
 
-def _events(content: bytes, where: str) -> list[icalendar.Event]:
+def events_of(content: bytes, where: str) -> list[icalendar.Event]:
+    """Return the events of one or several VCALENDAR objects; raise as `bookings` does."""
     content = content.removeprefix(codecs.BOM_UTF8)
     begun = len(_BEGIN.findall(content))
     if not begun:
@@ -110,7 +111,7 @@ def _series(events: Iterable[icalendar.Event]) -> dict[str, list[icalendar.Event
 
 
 def _expanded(
-    uid: str, events: Sequence[icalendar.Event], instrument: Instrument, start: datetime, end: datetime
+    uid: str, events: Sequence[icalendar.Event], kind: str, instrument: Instrument, start: datetime, end: datetime
 ) -> Iterator[Reservation]:
     zone = instrument.zone
     calendar = icalendar.Calendar()
@@ -126,7 +127,7 @@ def _expanded(
         first, last = _instant(_when(event, "DTSTART"), zone), _end(event, zone)
         if first < to_ts(end) and (last > to_ts(start) or first == last >= to_ts(start)):
             name = f"{uid}#{_occurrence(event, moved, zone)}" if in_series else uid
-            yield _reservation(event, name, instrument, first, last)
+            yield _reservation(event, name, kind, instrument, first, last)
 
 
 def _check(event: icalendar.Event, uid: str) -> None:
@@ -197,11 +198,12 @@ def _instant(moment: date, zone: tzinfo | None) -> int:
 # -- what an event says -------------------------------------------------------------------------------------------
 
 
-def _reservation(event: icalendar.Component, uid: str, instrument: Instrument, first: int, last: int) -> Reservation:
+def _reservation(
+    event: icalendar.Component, uid: str, kind: str, instrument: Instrument, first: int, last: int
+) -> Reservation:
     name, address = _person(event.get("ORGANIZER"))
-    url = _line(event.get("URL"))
     return Reservation(
-        source=source_of("ical", instrument),
+        source=source_of(kind, instrument),
         uid=uid,
         instrument=instrument.pid,
         start_ts=first,
@@ -211,10 +213,9 @@ def _reservation(event: icalendar.Component, uid: str, instrument: Instrument, f
         user=name or address,
         user_id=address,
         collaborators=tuple(dict.fromkeys(_others(event, address)))[:MOST_PEOPLE],
-        purpose=_text(event.get("DESCRIPTION")),
-        # Other schemes (javascript:) have no business in a link on a page.
-        url=url if url and url.lower().startswith(("http://", "https://")) else None,
-        consent=_CONSENT.get((_line(event.get("X-CONSENT")) or "").lower()),
+        purpose=text(_first(event.get("DESCRIPTION"))),
+        url=link(_first(event.get("URL"))),
+        consent=consent(_first(event.get("X-CONSENT"))),
     )
 
 
@@ -231,7 +232,7 @@ def _others(event: icalendar.Component, organizer: str | None) -> Iterator[str]:
 
 def _person(value: Any) -> tuple[str | None, str | None]:
     """Return name and address of a calendar user."""
-    person = next(iter(_all(value)), None)
+    person = _first(value)
     address = re.sub(r"^mailto:", "", _line(person) or "", flags=re.IGNORECASE).strip()
     return _line(getattr(person, "params", {}).get("CN")), address or None
 
@@ -243,22 +244,16 @@ def _all(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _text(value: Any) -> str | None:
-    first = next(iter(_all(value)), None)
-    text = _CONTROL.sub("\ufffd", str(first if first is not None else "").replace("\r\n", "\n")).strip()
-    return _short(text, TEXT_LENGTH) or None
+def _first(value: Any) -> Any:
+    return next(iter(_all(value)), None)
 
 
 def _line(value: Any, longest: int = LINE_LENGTH) -> str | None:
-    return _short(" ".join((_text(value) or "").split()), longest) or None
-
-
-def _short(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return line(_first(value), longest)
 
 
 def _reason(events: Sequence[icalendar.Event], error: Exception) -> str:
     """Return why a series cannot be read: what the reader noted of a line says more than what failed because of it."""
     noted = next((f"{name}: {text}" for event in events for name, text in event.errors if name), None)
     missing = f"it has no {error.args[0]}" if isinstance(error, KeyError) and error.args else None
-    return _short(" ".join((noted or missing or str(error) or type(error).__name__).split()), 200)
+    return short(" ".join((noted or missing or str(error) or type(error).__name__).split()), 200)

@@ -1,0 +1,65 @@
+"""What all that talks with other systems shares: who logs in there, how that is kept secret, and what went wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+
+from NexusCore.config import NamedConfiguration
+
+if TYPE_CHECKING:
+    import requests
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user and password. The text of it doesn't show the password."""
+
+    user: str
+    password: str = field(repr=False)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Log in to a request (basic authentication)."""
+        from requests.auth import HTTPBasicAuth
+
+        HTTPBasicAuth(self.user.encode(), self.password.encode())(request)
+        return request
+
+
+def login_of(kind: str, environment: Mapping[str, str] = os.environ) -> Login | None:
+    """Return the user and password for a kind of source or destination from the environment, or None (001-07).
+
+    ``NEXUSCORE_<KIND>_USER`` and ``_PASSWORD`` go before ``nexusLIMS_user`` and ``nexusLIMS_pass``.
+    """
+    own = f"NEXUSCORE_{kind.upper()}"
+    for user, password in ((f"{own}_USER", f"{own}_PASSWORD"), ("nexusLIMS_user", "nexusLIMS_pass")):
+        if environment.get(user) and environment.get(password):
+            return Login(environment[user], environment[password])
+    return None
+
+
+def keep_secret(config: NamedConfiguration, name: str, comment: str) -> None:
+    """Have a parameter whose value is never shown, also where it was set before anybody said that it is such a one."""
+    config.set_default(name, "", comment=comment, secret=True)
+    known = config.get(name)
+    if not known.limits.secret:
+        folder, _, last = name.rpartition(".")
+        told = {"datatype": "string", "value": str(known.value or ""), "secret": True, "comment": comment}
+        config.deserialize(json.dumps({last: told}), root=folder or None, why=f"a {last} is a secret")
+
+
+def cause_of(error: BaseException) -> str:
+    """Return what the innermost error of a connection says: those around it repeat the address."""
+    seen: BaseException = error
+    for _ in range(20):
+        inner = seen.__cause__ or seen.__context__ or getattr(seen, "reason", None)
+        inner = inner or next((argument for argument in seen.args if isinstance(argument, Exception)), None)
+        if not isinstance(inner, BaseException):
+            break
+        seen = inner
+    said = getattr(seen, "verify_message", None) or getattr(seen, "strerror", None)
+    return said or (str(seen) if isinstance(seen, (OSError, HTTPException)) else type(seen).__name__)

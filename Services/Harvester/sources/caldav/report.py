@@ -1,0 +1,119 @@
+"""What a CalDAV server reports of a calendar: the events that touch a span, series whole, to be expanded here.
+
+A server expands series in UTC, and names their occurrences each in its own way; here they are expanded in the zone of
+the event, as those of a file are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from NexusCore.facility import Instrument, Reservation
+from Services.Harvester.sources import SourceFailed, complain
+from Services.Harvester.sources.ical.events import MARGIN, booked, events_of
+from Services.Harvester.sources.markup import parsed
+from Services.Harvester.sources.text import line, short
+from Services.Harvester.sources.web import Visit, host_of
+
+if TYPE_CHECKING:
+    from icalendar import Event
+
+    from Services.Harvester.sources.caldav import CalDAV
+
+_DAV = "{DAV:}"
+_CALDAV = "{urn:ietf:params:xml:ns:caldav}"
+_QUERY = """<?xml version="1.0" encoding="utf-8"?>
+<C:calendar-query xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav">
+  <D:prop><C:calendar-data/></D:prop>
+  <C:filter><C:comp-filter name="VCALENDAR"><C:comp-filter name="VEVENT">
+    <C:time-range start="{start}" end="{end}"/>
+  </C:comp-filter></C:comp-filter></C:filter>
+</C:calendar-query>"""
+_WHAT_IS_IT = b"""<?xml version="1.0" encoding="utf-8"?>
+<D:propfind xmlns:D="DAV:"><D:prop><D:resourcetype/><D:displayname/></D:prop></D:propfind>"""
+
+
+def bookings(source: CalDAV, url: str, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
+    """Return the reservations of a calendar that share time with a span.
+
+    Raises
+    ------
+    SourceFailed
+        If the server does not tell, or what is there is no calendar.
+    """
+    where = host_of(url)
+    # Servers take times without a zone for UTC; in the instrument's they may lie in the span all the same.
+    query = _QUERY.format(start=_moment(start - MARGIN), end=_moment(end + MARGIN)).encode()
+    with Visit(source.patience, source.login) as visit:
+        texts = list(_texts(_responses(visit.dav("REPORT", url, query, depth=1), where)))
+        if not texts:
+            _check_is_calendar(visit, url, where)
+    events = [event for href, text in texts for event in _events(href, text, where)]
+    return booked(events, source.name, where, instrument, start, end, source.most_bookings)
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _responses(content: bytes, where: str) -> list[etree._Element]:
+    root = parsed(content, where)
+    if root.tag != f"{_DAV}multistatus":
+        raise SourceFailed(where=where, reason="what it sends is not the answer of a CalDAV server")
+    responses = root.findall(f"{_DAV}response")
+    for response in responses:
+        status = response.findtext(f"{_DAV}status") or ""
+        if " 507" in status:  # RFC 4791, 7.8: there is more than it tells
+            raise SourceFailed(where=where, reason="it has more in the time asked for than it is willing to tell")
+    return responses
+
+
+def _properties(response: etree._Element) -> Iterator[etree._Element]:
+    """Yield the properties that the server has found: those it has not stand beside them, under 404."""
+    for found in response.findall(f"{_DAV}propstat"):
+        if " 200" in (found.findtext(f"{_DAV}status") or ""):
+            yield from found.findall(f"{_DAV}prop")
+
+
+def _texts(responses: list[etree._Element]) -> Iterator[tuple[str, str]]:
+    for response in responses:
+        for properties in _properties(response):
+            text = properties.findtext(f"{_CALDAV}calendar-data")
+            if text:
+                yield response.findtext(f"{_DAV}href") or "", text
+
+
+def _events(href: str, text: str, where: str) -> list[Event]:
+    try:
+        return events_of(text.encode(), where)
+    except SourceFailed as error:
+        name = line(href.rstrip("/").rpartition("/")[2], 60)
+        # Which event it would have been is in what cannot be read.
+        complain(f"'{name}' cannot be read: {error.facts['reason']}")
+        return []
+
+
+def _check_is_calendar(visit: Visit, url: str, where: str) -> None:
+    """Tell a folder, of which servers report nothing at all, from a calendar that is empty."""
+    answers = _responses(visit.dav("PROPFIND", url, _WHAT_IS_IT, depth=1), where)
+    kinds = [(response, _is_calendar(response)) for response in answers]
+    if kinds and kinds[0][1]:
+        return
+    names = [name for response, is_calendar in kinds if is_calendar for name in _names(response)]
+    inside = f"; in it are the calendars {short(', '.join(names), 150)}" if names else ""
+    raise SourceFailed(where=where, reason=f"what is there is no calendar{inside}")
+
+
+def _is_calendar(response: etree._Element) -> bool:
+    return any(one.find(f"{_DAV}resourcetype/{_CALDAV}calendar") is not None for one in _properties(response))
+
+
+def _names(response: etree._Element) -> Iterator[str]:
+    for properties in _properties(response):
+        name = line(properties.findtext(f"{_DAV}displayname"))
+        if name:
+            yield f"'{name}'"

@@ -1,0 +1,155 @@
+"""NEMO's API: reservations and usage events, of several instances, each with a token of its own.
+
+`Services.Harvester.nemo.instances.<name>.url` is the address of an instance, ``token`` beside it a token that it gave
+(``NEXUSCORE_NEMO_<NAME>_TOKEN`` in the environment goes before it; without any, the environment's user logs in).
+An instrument belongs to the instance whose address its `api_url` begins with, and to the tool named behind it
+(``.../api/tools/?id=2``); where none is, to the tool that is called like its `calendar_name` or `name`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from NexusCore.config import NamedConfiguration
+from NexusCore.facility import Instrument
+from NexusCore.network import Login, keep_secret, login_of
+from Services.Harvester.sources import Source, SourceFailed, number
+from Services.Harvester.sources.web import Patience, Token, host_of, patience_of
+
+_HERE = "Services.Harvester.nemo.instances"
+_TOOL = re.compile(r"/tools/(?:\?(?:.*&)?id=)?(\d+)\b")
+_API = re.compile(r"/api(/.*)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What a facility calls the questions that its reservations ask, and the answers that mean something."""
+
+    title: str = "experiment_title"
+    purpose: str = "experiment_purpose"
+    project: str = "project_id"
+    consent: str = "data_consent"
+    consent_yes: str = "Agree"
+    """The answer that agrees; any other answer does not."""
+    samples: str = "sample_group"
+    sample_name: str = "sample_name"
+    sample_kind: str = "sample_or_pid"
+    sample_kind_pid: str = "PID"
+    """The answer that says that a sample's name is a persistent identifier."""
+    sample_details: str = "sample_details"
+    sample_elements: str = "periodic_table"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A NEMO."""
+
+    name: str
+    url: str
+    """Its address, without ``/api`` and the last slash."""
+    token: Token | None
+    questions: Questions
+
+
+@dataclass(frozen=True, slots=True)
+class Nemo:
+    """The source ``nemo``."""
+
+    name: ClassVar[str] = "nemo"
+
+    patience: Patience
+    page_size: int
+    most_rows: int
+    instances: tuple[Instance, ...]
+    login: Login | None = None
+    """For instances that gave no token."""
+
+    def server(self, instrument: Instrument) -> str:
+        """Return the address of the instance that an instrument belongs to."""
+        return self._instance(instrument).url
+
+    def ask(
+        self, instruments: Sequence[Instrument], start: datetime, end: datetime, unfinished: Collection[str]
+    ) -> Source:
+        """Ask an instance about all its instruments in a handful of requests."""
+        from Services.Harvester.sources.nemo.api import asked
+
+        instance = self._instance(instruments[0])
+        return asked(self, instance, instruments, (start, end), unfinished)
+
+    def _instance(self, instrument: Instrument) -> Instance:
+        address = instrument.api_url.strip()
+        if not address:
+            raise SourceFailed(where="no address", reason=f"Instruments.{instrument.pid}.api_url is not set")
+        fitting = [one for one in self.instances if address == one.url or address.startswith(f"{one.url}/")]
+        if not fitting:
+            raise SourceFailed(where=host_of(address), reason=f"no instance in {_HERE} has a url that it begins with")
+        instance = max(fitting, key=lambda one: len(one.url))
+        if instance.token is None and self.login is None:
+            raise SourceFailed(where=host_of(address), reason=f"{_HERE}.{instance.name}.token is not set")
+        return instance
+
+
+def tool_of(instrument: Instrument) -> int | None:
+    """Return the number of the tool in an instrument's address."""
+    found = _TOOL.search(instrument.api_url)
+    return int(found[1]) if found else None
+
+
+def make(config: NamedConfiguration) -> Nemo:
+    """Return the source with the settings it has now; those that are missing get their defaults."""
+    default = config.set_default
+    patience = patience_of(config)
+    default("page_size", 2000, comment="Rows that are asked for at a time.", minimum=10, maximum=10_000)
+    default("most_rows", 50_000, comment="Rows that an instance may have in the time asked for.", minimum=1)
+    for field in fields(Questions):
+        default(f"questions.{field.name}", str(field.default), comment=_COMMENTS[field.name])
+    default("instances.main.url", "", comment="Address of a NEMO, as https://nemo.example.org")
+    instances = [_instance(config, name) for name in config.keys("instances")]
+    return Nemo(
+        patience,
+        int(number(config, "page_size")),
+        int(number(config, "most_rows")),
+        tuple(one for one in instances if one.url),
+        login_of(Nemo.name),
+    )
+
+
+_COMMENTS = {
+    "title": "Name of the question for the title of the experiment.",
+    "purpose": "Name of the question why it is done.",
+    "project": "Name of the question for the project's identifier.",
+    "consent": "Name of the question whether a record may be made.",
+    "consent_yes": "The answer to it that agrees; any other one does not.",
+    "samples": "Name of the group of questions about samples.",
+    "sample_name": "In that group: name of the question for the sample's name.",
+    "sample_kind": "In that group: name of the question whether the name is a persistent identifier.",
+    "sample_kind_pid": "The answer to it that says so.",
+    "sample_details": "In that group: name of the question for details.",
+    "sample_elements": "In that group: name of the question for the chemical elements.",
+}
+
+
+_RIGHTS = "Token of a user of that NEMO who may view tools, reservations, usage events, users and projects."
+
+
+def _instance(config: NamedConfiguration, name: str) -> Instance:
+    here = f"instances.{name}"
+    keep_secret(config, f"{here}.token", _RIGHTS)
+
+    def asked_for(field: str) -> str:
+        own = config[f"{here}.questions.{field}"]
+        return str(own if own is not None else config[f"questions.{field}"])
+
+    address = _API.sub("", str(config[f"{here}.url"] or "").strip().split("?")[0].rstrip("/"))
+    variable = f"NEXUSCORE_NEMO_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_TOKEN"
+    token = os.environ.get(variable) or str(config[f"{here}.token"] or "").strip()
+    questions = Questions(**{field.name: asked_for(field.name) for field in fields(Questions)})
+    usable = address and urlsplit(address).scheme in ("http", "https")
+    return Instance(name, address if usable else "", Token(token) if token else None, questions)

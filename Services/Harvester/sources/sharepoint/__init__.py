@@ -1,0 +1,50 @@
+"""A calendar list on a SharePoint server: the Atom feed of its ``ListData.svc``, behind a Windows log-in (NTLM)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from NexusCore.config import NamedConfiguration
+from NexusCore.facility import Instrument, Reservation
+from NexusCore.network import Login, login_of
+from Services.Harvester.sources import number
+from Services.Harvester.sources.web import Patience, patience_of, web_address
+
+
+@dataclass(frozen=True, slots=True)
+class SharePoint:
+    """The source ``sharepoint``: `Instruments.<pid>.api_url` is ``https://.../_vti_bin/ListData.svc/<List>``."""
+
+    name: ClassVar[str] = "sharepoint"
+
+    patience: Patience
+    most_bookings: int
+    expand: str
+    """Columns that hold people, whose names are asked for."""
+    stylesheet: str
+    """Path of the facility's own stylesheet; empty for the one in this folder."""
+    login: Login | None = None
+
+    def fetch(self, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
+        """Return the bookings of an instrument in a span."""
+        from Services.Harvester.sources.sharepoint.feed import bookings
+
+        return bookings(self, web_address(instrument), instrument, start, end)
+
+
+def make(config: NamedConfiguration) -> SharePoint:
+    """Return the source with the settings it has now; those that are missing get their defaults."""
+    patience = patience_of(config)
+    default = config.set_default
+    default("most_bookings", 10_000, comment="Bookings that one list may have in the time asked for.", minimum=1)
+    default("expand", "CreatedBy,UserName", comment="Columns of the lists that hold people, with commas.")
+    default("stylesheet", "", comment="Path of an XSLT that takes the place of the one that comes with NexusCore.")
+    return SharePoint(
+        patience,
+        int(number(config, "most_bookings")),
+        str(config["expand"] or ""),
+        str(config["stylesheet"] or ""),
+        login_of(SharePoint.name),
+    )

@@ -1,0 +1,165 @@
+"""The Atom feed of a SharePoint list as reservations, by way of a stylesheet.
+
+From articles on ``ListData.svc`` and a sample of its feed: times have no zone, a filter's time of day is ignored, long
+lists come in pages, and of a recurring event there is one row, which ends when the last occurrence does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from lxml import etree
+
+from NexusCore.clock import to_ts
+from NexusCore.facility import Instrument, Reservation
+from NexusCore.facility.reservations import BookedSample
+from Services.Harvester.sources import SourceFailed, complain, source_of
+from Services.Harvester.sources.markup import parsed
+from Services.Harvester.sources.text import MOST_PEOPLE, consent, line, link, short, text
+from Services.Harvester.sources.web import Visit, host_of
+
+if TYPE_CHECKING:
+    from Services.Harvester.sources.sharepoint import SharePoint
+
+_ATOM = "{http://www.w3.org/2005/Atom}"
+_NEXUS = "{https://data.nist.gov/od/dm/nexus/experiment/v1.0}"
+_DAY = timedelta(days=1)
+_UID_LENGTH = 200
+_MOST_SAMPLES = 100
+_OWN = Path(__file__).parent / "reservations.xslt"
+
+
+def bookings(source: SharePoint, url: str, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
+    """Return the reservations of a list that share time with a span.
+
+    Raises
+    ------
+    SourceFailed
+        If the list, or the stylesheet, cannot be read.
+    """
+    where = host_of(url)
+    translate = _stylesheet(Path(source.stylesheet).expanduser() if source.stylesheet else _OWN, where)
+    found: list[Reservation] = []
+    for feed in _pages(source, url, instrument.zone, start, end):
+        for node in _translated(translate, feed, where):
+            one = _read(node, instrument)
+            if one is not None and one.start_ts < to_ts(end) and one.end_ts > to_ts(start):
+                found.append(one)
+            if len(found) > source.most_bookings:
+                reason = f"it has more than {source.most_bookings} bookings in the time asked for"
+                raise SourceFailed(where=where, reason=reason)
+    return found
+
+
+def _pages(
+    source: SharePoint, url: str, zone: tzinfo | None, start: datetime, end: datetime
+) -> Iterator[etree._Element]:
+    where = host_of(url)
+    address = urlunsplit(urlsplit(url)._replace(query="", fragment=""))
+    first, last = (start.astimezone(zone) - _DAY).date(), (end.astimezone(zone) + 2 * _DAY).date()
+    params = {"$filter": f"StartTime lt datetime'{last}' and EndTime ge datetime'{first}'"}
+    if source.expand:
+        params["$expand"] = source.expand
+    seen = []
+    with Visit(source.patience, source.login) as visit:
+        while params not in seen:
+            seen.append(params)
+            feed = parsed(visit.get(address, params, accept="application/atom+xml"), where)
+            if feed.tag != f"{_ATOM}feed":
+                raise SourceFailed(where=where, reason="what it sends is no Atom feed")
+            yield feed
+            further = next((one for one in feed.findall(f"{_ATOM}link") if one.get("rel") == "next"), None)
+            if further is None:
+                return
+            # Only where to go on is taken from the answer, not where to ask.
+            params = dict(parse_qsl(urlsplit(further.get("href") or "").query, keep_blank_values=True))
+    raise SourceFailed(where=where, reason="its pages lead back to one another")
+
+
+def _stylesheet(path: Path, where: str) -> etree.XSLT:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True)
+    try:
+        nothing = etree.XSLTAccessControl.DENY_ALL  # type: ignore[attr-defined]  # the stubs do not know it
+        return etree.XSLT(etree.parse(path, parser), access_control=nothing)
+    except (OSError, etree.LxmlError) as error:
+        reason = f"the stylesheet {path} cannot be used ({line(str(error), 150)})"
+        raise SourceFailed(where=where, reason=reason) from None
+
+
+def _translated(translate: etree.XSLT, feed: etree._Element, where: str) -> list[etree._Element]:
+    try:
+        root = translate(feed).getroot()
+    except etree.LxmlError as error:
+        raise SourceFailed(where=where, reason=f"the stylesheet fails on it ({line(str(error), 150)})") from None
+    if root is None or root.tag != f"{_NEXUS}reservations":
+        raise SourceFailed(where=where, reason="the stylesheet makes something else than <reservations> of it")
+    return list(root.findall(f"{_NEXUS}reservation"))
+
+
+def _read(node: etree._Element, instrument: Instrument) -> Reservation | None:
+    uid = line(node.get("id"), _UID_LENGTH)
+    title = _line(node, "title")
+    what = f"the booking {uid or short(repr(title), 60)}"
+    if uid is None:
+        complain(f"{what} has no id")
+        return None
+    if node.get("recurring") == "yes":
+        complain(f"{what} recurs, and the feed does not tell when; it was left out", uid)
+        return None
+    moments = [_line(node, f"summary/{name}") for name in ("reservationStart", "reservationEnd")]
+    try:
+        start, end = (_ts(moment or "", instrument.zone) for moment in moments)
+    except ValueError:
+        complain(f"{what} has no start and end that can be read", uid)
+        return None
+    summary = node.find(f"{_NEXUS}summary")
+    return Reservation(
+        source=source_of("sharepoint", instrument),
+        uid=uid,
+        instrument=instrument.pid,
+        start_ts=start,
+        end_ts=end,
+        cancelled=node.get("cancelled") == "yes",
+        title=title,
+        user=_line(node, "summary/experimenter"),
+        user_id=line(node.get("account")),
+        collaborators=tuple(_lines(node, "summary/collaborator"))[:MOST_PEOPLE],
+        purpose=text(node.findtext(_path("summary/motivation"))),
+        samples=tuple(_samples(node))[:_MOST_SAMPLES],
+        project=_line(node, "project/name") or _line(node, "project/project_id"),
+        url=link(summary.get("ref")) if summary is not None else None,
+        consent=consent(node.get("consent")),
+    )
+
+
+def _samples(node: etree._Element) -> Iterator[BookedSample]:
+    for sample in node.findall(f"{_NEXUS}sample"):
+        description = text(sample.findtext(_path("description")))
+        one = BookedSample(
+            _line(sample, "name"), line(sample.get("ref")), description, tuple(_lines(sample, "element"))
+        )
+        if one != BookedSample():
+            yield one
+
+
+def _ts(moment: str, zone: tzinfo | None) -> int:
+    found = datetime.fromisoformat(moment)
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=zone) if zone is not None else found.astimezone()
+    return to_ts(found)
+
+
+def _path(path: str) -> str:
+    return "/".join(f"{_NEXUS}{step}" for step in path.split("/"))
+
+
+def _line(node: etree._Element, path: str) -> str | None:
+    return line(node.findtext(_path(path)))
+
+
+def _lines(node: etree._Element, path: str) -> Iterator[str]:
+    return filter(None, (line(one.text) for one in node.findall(_path(path))))

@@ -1,0 +1,128 @@
+"""Sessions from usage events: where no logger runs, the facility's system knows when an instrument was used.
+
+Promises
+--------
+* A session is named after its event: following the same events again changes nothing.
+* An instrument has one open session. While another one is open on it (a logger's), and for the time that such a one
+  has covered, an event begins none: that session finds the event by its time.
+* An event that is gone ends the session that it has begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from NexusCore.clock import to_datetime
+from NexusCore.errors import NoSuchSession, SessionOpen
+from NexusCore.facility import Reservation, Reservations, Session, Sessions
+from NexusCore.facility.session import Client
+
+LOOKED_AT = 1000
+"""Newest sessions of an instrument that are compared with its events."""
+ANYBODY = "unknown"
+"""User of a session whose event names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to be done."""
+
+    identifier: str
+    user: str
+    start: bool
+    """START; else END."""
+    ts: int | None
+    """When; None for now."""
+
+    def __str__(self) -> str:
+        when = "now" if self.ts is None else f"{to_datetime(self.ts).astimezone():%Y-%m-%d %H:%M}"
+        return f"{'start' if self.start else 'end'} the session {self.identifier} of {self.user} at {when}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the events of an instrument come to."""
+
+    steps: tuple[Step, ...]
+    blocked: str | None
+    """Why an event that is going on begins no session."""
+
+
+class UsageSessions:
+    """Starts and ends sessions as usage events say.
+
+    Parameters
+    ----------
+    sessions, reservations
+        The facility's.
+    host
+        Who reports the events: this machine.
+    """
+
+    def __init__(self, sessions: Sessions, reservations: Reservations, host: str) -> None:
+        self._sessions = sessions
+        self._reservations = reservations
+        self._host = host
+
+    def unfinished(self, pid: str, source: str) -> set[str]:
+        """Return the event that an instrument's open session is from, if it is from one: what became of it matters."""
+        session = self._sessions.open_on(pid)
+        return {session.identifier} if session and self._reservations.has(source, session.identifier) else set()
+
+    def plan(self, pid: str, source: str, found: Sequence[Reservation]) -> Plan:
+        """Return what is to be done for an instrument.
+
+        Parameters
+        ----------
+        pid, source
+            The instrument and its calendar.
+        found
+            All that the calendar has, and what became of `unfinished`.
+        """
+        events = sorted((one for one in found if one.usage and not one.cancelled), key=lambda one: one.start_ts)
+        named = {event.uid for event in events}
+        sessions = {session.identifier: session for session in self._sessions.newest(pid, count=LOOKED_AT)}
+        others = [one for one in sessions.values() if one.identifier not in named]
+        gone = [one for one in others if one.end_ts is None and self._reservations.has(source, one.identifier)]
+        steps = [Step(one.identifier, one.user, start=False, ts=None) for one in gone]
+        others = [one for one in others if one not in gone]
+        is_open = next((uid for uid, one in sessions.items() if one.end_ts is None and one not in gone), None)
+        blocked = None
+        for event in events:
+            session, user = sessions.get(event.uid), event.user_id or event.user or ANYBODY
+            if session is None:
+                other = next((one for one in others if _meet(one, event)), None)
+                if other is not None and event.ongoing:
+                    blocked = _blocked(event, other)
+                if other is not None or is_open is not None:  # what only has to wait begins at a later pass
+                    continue
+                steps.append(Step(event.uid, user, start=True, ts=event.start_ts))
+                is_open = event.uid
+            if not event.ongoing and is_open == event.uid:
+                steps.append(Step(event.uid, user, start=False, ts=event.end_ts))
+                is_open = None
+        return Plan(tuple(steps), blocked)
+
+    def carry_out(self, pid: str, plan: Plan) -> list[Step]:
+        """Do what was planned; return what was done of it."""
+        done = []
+        for step in plan.steps:
+            client = Client(user=step.user[:128], host=self._host)
+            try:
+                if step.start:
+                    self._sessions.start(pid, client, step.identifier, step.ts)
+                else:
+                    self._sessions.end(step.identifier, client, step.ts)
+            except (SessionOpen, NoSuchSession):
+                continue  # a logger was faster; the next plan knows
+            done.append(step)
+        return done
+
+
+def _meet(session: Session, event: Reservation) -> bool:
+    return session.start_ts < event.end_ts and (session.end_ts is None or session.end_ts > event.start_ts)
+
+
+def _blocked(event: Reservation, other: Session) -> str:
+    return f"{event.user or ANYBODY} uses it, but the session {other.identifier} is not from there; it is left alone"

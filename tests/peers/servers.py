@@ -1,0 +1,96 @@
+"""Real servers to test against: a NEMO, a CalDAV server and a CDCS, run by the program that lies beside the project.
+
+Their environments take a minute to make, so they are kept between runs, in the user's cache
+(``NEXUSCORE_TEST_PEERS_HOME`` names another place). Each process of tests has a set of its own: they are numbered, and
+a lock says which are taken.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import pytest
+
+from tests.processes import PROJECT
+
+PEERS = Path(os.environ.get("NEXUSCORE_TEST_PEERS") or PROJECT.parent / "shared/peers")
+SCHEMA = PROJECT / "Services/Builder/schema/nexus-experiment.xsd"
+MISSING = f"no peer servers at {PEERS} (set NEXUSCORE_TEST_PEERS)"
+HOME = Path(os.environ.get("NEXUSCORE_TEST_PEERS_HOME") or platformdirs.user_cache_path("nexuscore-peers"))
+# Taken here: a test's own world has another home, and no cache of pip's.
+ENVIRONMENT = dict(os.environ)
+MOST = 64
+_REQUEST = re.compile(r"\b(GET|HEAD|POST|PUT|PATCH|DELETE|REPORT|PROPFIND)\b(?: request for)?[ '\"]+(/[^ '\"]*)")
+FIRST_START = 420.0
+"""Seconds for a start that makes the environment and fills the database, on a machine with much else to do."""
+
+
+@dataclass(frozen=True)
+class PeerServer:
+    """A server that runs."""
+
+    name: str
+    url: str
+    pid: int
+    tokens: dict[str, str]
+    passwords: dict[str, str]
+    log: Path
+    """Its access log: every request."""
+
+    def requests(self) -> list[str]:
+        """Return the requests so far that its log shows, as ``GET /path``."""
+        return [" ".join(one) for one in _REQUEST.findall(self.log.read_text(errors="replace"))]
+
+
+@contextmanager
+def own_home() -> Iterator[Path]:
+    """Lend a folder for the servers of this process of tests: the first one that nobody else has."""
+    for number in range(MOST):
+        home = HOME / str(number)
+        home.mkdir(parents=True, exist_ok=True)
+        with (home / "taken").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield home
+            return
+    pytest.fail(f"all {MOST} sets of servers in {HOME} are in use", pytrace=False)
+
+
+@contextmanager
+def running(home: Path, name: str, **settings: str) -> Iterator[PeerServer]:
+    """Run a server with fresh data on a free port; `settings` are environment variables of `peer.py`."""
+    more = ("--schema", str(SCHEMA)) if name == "cdcs" else ()
+    started = _peer("start", name, "--home", str(home), "--port", "0", *more, **settings)
+    if started.returncode:
+        pytest.fail(f"the {name} does not start: {started.stderr}", pytrace=False)
+    try:
+        facts: dict[str, Any] = json.loads(started.stdout)
+        yield PeerServer(
+            name, facts["url"], facts["pid"], facts["tokens"], facts.get("passwords", {}), Path(facts["log"])
+        )
+    finally:
+        stopped = _peer("stop", "--home", str(home), name)
+        assert stopped.returncode == 0, stopped.stderr
+
+
+def _peer(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(PEERS / "peer.py"), *arguments],
+        env={**ENVIRONMENT, **settings},
+        capture_output=True,
+        text=True,
+        timeout=FIRST_START,
+    )

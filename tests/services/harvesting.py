@@ -1,0 +1,108 @@
+"""A facility for tests of the Harvester: a clock that is set, instruments, and what was found of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from NexusCore.API import App
+from NexusCore.clock import SystemClock, to_ts
+from NexusCore.config import NamedConfiguration
+from NexusCore.facility import Reservation, Reservations, Session, Sessions
+from NexusCore.facility.session import Client, State
+from Services.Harvester.service import Harvester
+from Services.Harvester.sources import kinds
+from tests.processes import app_on, eventually, messages, rows
+from tests.services.test_harvester_ical import ics
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+class SetClock(SystemClock):
+    """Tells the time it was set to."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> int:
+        return to_ts(self.time)
+
+
+@dataclass
+class Facility:
+    """Calendars as files, a Harvester, and what it found."""
+
+    url: str
+    home: Path
+    app: App
+    clock: SetClock
+    config: NamedConfiguration
+
+    def instrument(self, pid: str, *events: str) -> Path:
+        """Have an instrument with a calendar; return the calendar."""
+        path = self.home / f"{pid}.ics"
+        path.write_bytes(ics(*events))
+        self.config[f"Instruments.{pid}.harvester"] = "ical"
+        self.config[f"Instruments.{pid}.api_url"] = str(path)
+        return path
+
+    def found(self, pid: str = "Titan") -> dict[str, Reservation]:
+        """Return the live reservations of an instrument, by UID."""
+        reservations = Reservations(self.app.database(), self.clock)
+        live = reservations.overlapping(pid, 0, to_ts(NOW + timedelta(days=4000)))
+        return {one.uid: one for one in live}
+
+    @property
+    def sessions(self) -> Sessions:
+        return Sessions(self.app.database(), self.clock)
+
+    @property
+    def reservations(self) -> Reservations:
+        return Reservations(self.app.database(), self.clock)
+
+    def booking(self, pid: str, start: str, end: str, user: str | None = None) -> Reservation | None:
+        """Return what a session between two moments (ISO, with offset) belongs to."""
+        first, last = (to_ts(datetime.fromisoformat(moment)) for moment in (start, end))
+        return self.reservations.for_session(pid, first, last, user)
+
+    def refused(self, pid: str, start: str, end: str) -> Session:
+        """Have a session that the Builder gave up for want of consent."""
+        first, last = (to_ts(datetime.fromisoformat(moment)) for moment in (start, end))
+        client = Client("user", "pc")
+        self.sessions.end(self.sessions.start(pid, client, ts=first).identifier, client, ts=last)
+        claimed = self.sessions.claim(client, "a Builder", 60)
+        assert claimed is not None
+        self.sessions.finish(claimed, "a Builder", State.NO_CONSENT)
+        return self.sessions.get(claimed.identifier)
+
+    def cancelled(self) -> set[str]:
+        return {uid for (uid,) in rows(self.url, "SELECT uid FROM reservation WHERE cancelled = 1")}
+
+    def said(self) -> list[str]:
+        """Return what was logged so far."""
+        self.app.get_log("test").info("done")
+        eventually(lambda: messages(self.url, "test"))
+        return messages(self.url, "Harvester")
+
+
+@pytest.fixture
+def facility(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
+    monkeypatch.setenv("NO_PROXY", "*")
+    clock = SetClock()
+    home = tmp_path / "nexuscore"
+    home.mkdir()
+    app = app_on(database_url, home, clock)
+    config = app.get_config()
+    for kind in kinds():
+        config[f"Services.Harvester.{kind}.first_wait"] = 0.0
+        config[f"Services.Harvester.{kind}.attempts"] = 1
+    yield Facility(database_url, home, app, clock, config)
+    app.shutdown()
+
+
+def status_of(harvester: Harvester, name: str) -> object:
+    return harvester.status[name].get_value()
