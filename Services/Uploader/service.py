@@ -4,6 +4,7 @@ Promises
 --------
 * A record counts as sent when the destination gives back what was sent, bit by bit.
 * A destination that is down holds up no other one; each record is tried again at it, at growing intervals.
+* What a destination refuses for good is not sent there again by itself.
 * A record that was built anew while it was on its way is sent anew.
 * Settings are read at each pass.
 """
@@ -12,44 +13,51 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, wait
-from contextvars import copy_context
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from NexusCore.API import App
 from NexusCore.errors import NexusError
 from NexusCore.facility import Record, Records
 from NexusCore.facility.records import Upload, UploadState
 from NexusCore.log import in_session
-from NexusCore.service import Pass, Service
-from Services.Uploader.destinations import Destination, NotTaken, Receipt, kinds, make_of
-
-OK = "ok"
-_LOOK = 0.1
-"""Seconds between two looks at whether to stop."""
-_SENTENCE = 250
-"""Characters of a sentence that a status element shows: four bytes each at the most."""
-
-T = TypeVar("T")
+from NexusCore.service import Example, Pass, Service
+from Services.Uploader.alone import alone
+from Services.Uploader.destinations import (
+    Destination,
+    DestinationAway,
+    NotTaken,
+    Receipt,
+    Refused,
+    kinds,
+    make_of,
+    number,
+    obstacle,
+)
+from Services.Uploader.errands import Errands, Stopped
+from Services.Uploader.told import OK, Told
 
 
 class RecordUnusable(NexusError):
     """The record '{title}' cannot be sent: {reason}."""
 
 
-class DestinationSilent(NexusError):
-    """{destination} did not answer within {seconds:g} s."""
+@dataclass(slots=True)
+class _Standing:
+    """How far a record is, as this pass found it and as it goes on."""
 
-
-class _Stopped(Exception):
-    """The service was told to end while a destination was at work."""
+    record: Record
+    uploads: Mapping[str, Upload]
+    put_off: set[str]
+    """Destinations that are not to be tried yet."""
+    have: set[str]
+    completed: bool = False
 
 
 class Uploader(Service):
-    """Sends each record that was built to each destination, one after the other.
+    """Sends records that were built to each destination, one after the other.
 
     Parameters
     ----------
@@ -59,13 +67,17 @@ class Uploader(Service):
 
     name: ClassVar[str] = "Uploader"
     watched: ClassVar[tuple[str, ...]] = ()
+    examples: ClassVar[tuple[Example, ...]] = (
+        *Service.examples,
+        ("--dry-run", "say what a pass would send, and send nothing"),
+    )
 
     def __init__(self, app: App) -> None:
         super().__init__(app)
         self._records = Records(app.database(), self.clock)
+        self._errands = Errands(self.clock, app.stop_event)
         self._dry_run = False
-        self._said: dict[str, str] = {}
-        """What was last said of each destination."""
+        self._told = Told(self.status, self.log)
         self._set_defaults()
 
     def _set_defaults(self) -> None:
@@ -97,21 +109,33 @@ class Uploader(Service):
 
     def once(self) -> Pass:
         """Send what is due."""
+        if self._dry_run:
+            return self._send_all()
+        with alone(self.app.settings.home) as first:
+            if first:
+                return self._send_all()
+        self.log.info("Another Uploader is at work on this machine; what is due is left to it")
+        return Pass()
+
+    def _send_all(self) -> Pass:
+        """Send what is due, to one destination after the other."""
         names, destinations, problems = self._destinations()
-        records = self._records.to_upload()
-        done = failed = 0
+        standings = [self._standing(record) for record in self._records.to_upload()]
+        states: list[UploadState] = []
         try:
-            for record in records:
-                with in_session(record.session):
-                    states = self._deliver(record, names, destinations, problems)
-                done += states.count(UploadState.DONE)
-                failed += states.count(UploadState.ERROR)
-        except _Stopped:
+            for name in names:
+                for standing in standings:
+                    with in_session(standing.record.session):
+                        states += self._deliver(standing, name, names, destinations, problems)
+            for standing in [] if self._dry_run else standings:  # what was enough may have changed
+                with in_session(standing.record.session):
+                    self._complete(standing, names)
+        except Stopped:
             self.log.info("Told to end; what is still to be sent waits for the next Uploader")
-        self._show_destinations(problems, names)
+        self._told.destinations(problems, names, show=not self._dry_run)
         if not self._dry_run:
-            self.status["records_waiting"] = len(self._records.to_upload()) if done else len(records)
-        return Pass(done, failed)
+            self._told.counts(names, len(self._records.to_upload()), self._records.tallies())
+        return Pass(states.count(UploadState.DONE), states.count(UploadState.ERROR))
 
     # -- destinations --------------------------------------------------------------------------------------------------
 
@@ -119,6 +143,8 @@ class Uploader(Service):
         """Return the names configured now, the destinations of those that have one, and what is wrong with the rest."""
         wanted = (name.strip() for name in str(self.config["destinations"] or "").split(","))
         names = list(dict.fromkeys(name for name in wanted if name))
+        # Those that failed come last: the time they take is then nobody else's.
+        names.sort(key=self._told.bad)
         found: dict[str, Destination] = {}
         problems = {} if names else {"none": "Services.Uploader.destinations names no destination"}
         for name in names:
@@ -134,70 +160,68 @@ class Uploader(Service):
     def _check(self, destination: Destination) -> str:
         """Return what stands in the way of every record at a destination, or "ok"."""
         try:
-            return "; ".join(self._patiently(destination.name, destination.check)) or OK
-        except _Stopped:
+            return "; ".join(self._errands.run(destination.name, destination.check, self._limit)) or OK
+        except Stopped:
             raise
         except NexusError as error:
-            return str(error)
+            return obstacle(error)
         except Exception as error:  # the edge of a destination's code: it is down, and the others go on
             self.log.exception("Checking the destination %s failed", destination.name)
             return f"checking it failed ({type(error).__name__}: {error})"
 
-    def _show_destinations(self, problems: Mapping[str, str], names: Sequence[str]) -> None:
-        """Show how those destinations are doing that this pass had to do with; tell of changes."""
-        forgotten = dict.fromkeys(self._said.keys() - problems.keys() - set(names), OK)
-        for name, sentence in {**problems, **forgotten}.items():
-            if sentence != self._said.get(name, OK):
-                if sentence == OK:
-                    self.log.info("The destination %s can be used again", name)
-                else:
-                    self.log.warning("The destination %s cannot be used: %s", name, sentence)
-            self._said[name] = sentence
-            if not self._dry_run:
-                text = sentence if len(sentence) <= _SENTENCE else f"{sentence[: _SENTENCE - 1]}…"
-                self.status[f"destination {name}"[:128]] = text
-
     # -- one record ----------------------------------------------------------------------------------------------------
 
-    def _deliver(
-        self, record: Record, names: Sequence[str], destinations: Mapping[str, Destination], problems: dict[str, str]
-    ) -> list[UploadState]:
-        """Send a record to all destinations that are due; return what became of it at each of them."""
+    def _standing(self, record: Record) -> _Standing:
         uploads = {upload.destination: upload for upload in self._records.uploads(record)}
         have = {name for name, upload in uploads.items() if upload.state is UploadState.DONE}
-        put_off = self._records.put_off(record)
-        states = []
-        for name in names:
-            if name in have or name in put_off:
-                continue
-            if self.stopping:
-                raise _Stopped
-            if name not in problems:
-                problems[name] = self._check(destinations[name])
-            if problems[name] != OK:
-                states.append(UploadState.ERROR)
-            elif self._dry_run:
-                states.append(self._rehearse(record, name))
-            else:
-                with self.state(f"sending a record to {name}"):
-                    states.append(self._send(record, destinations[name], uploads.get(name)))
-                have |= {name} if states[-1] is UploadState.DONE else set()
-        if not self._dry_run:
-            self._complete(record, names, have)
-        return states
+        return _Standing(record, uploads, self._records.put_off(record), have)
 
-    def _send(self, record: Record, destination: Destination, earlier: Upload | None) -> UploadState:
+    def _deliver(
+        self,
+        standing: _Standing,
+        name: str,
+        names: Sequence[str],
+        destinations: Mapping[str, Destination],
+        problems: dict[str, str],
+    ) -> list[UploadState]:
+        """Send a record to a destination, if it is due there; return what became of it, nothing if it isn't."""
+        record = standing.record
+        if name in standing.have or name in standing.put_off:
+            return []
+        if self.stopping:
+            raise Stopped
+        if name not in problems:
+            problems[name] = self._check(destinations[name])
+        if problems[name] != OK:
+            return [UploadState.ERROR]
+        if self._dry_run:
+            return [self._rehearse(record, name)]
+        with self.state(f"sending a record to {name}"):
+            state = self._send(record, destinations[name], standing.uploads.get(name), problems)
+        if state is UploadState.DONE:
+            standing.have.add(name)
+            self._complete(standing, names)
+        return [state]
+
+    def _send(
+        self, record: Record, destination: Destination, earlier: Upload | None, problems: dict[str, str]
+    ) -> UploadState:
         """Send a record to one destination, and look whether it arrived."""
         name = destination.name
         try:
             _examine(record)
-            receipt = self._patiently(name, lambda: destination.put(record))
-            content = self._patiently(name, lambda: destination.fetch(receipt))
-            if hashlib.sha256(content).hexdigest() != record.sha256:
+            receipt = self._errands.run(name, lambda: destination.put(record), self._limit)
+            content = self._errands.run(name, lambda: destination.fetch(receipt), self._limit)
+            if hashlib.sha256(content).hexdigest() != (receipt.sha256 or record.sha256):
                 raise NotTaken(destination=name, title=record.title, reason="what it gives back is not what was sent")
-        except _Stopped:
+        except Stopped:
             raise
+        except Refused as error:
+            return self._refused(record, name, str(error))
         except NexusError as error:
+            if isinstance(error, DestinationAway):
+                # Nor would it take the other records now; each would cost another wait.
+                problems[name] = obstacle(error)
             return self._failed(record, name, str(error), earlier)
         except Exception as error:  # the edge of a destination's code: one record must not stop the others
             self.log.exception("Sending the record '%s' to %s failed", record.title, name)
@@ -211,24 +235,34 @@ class Uploader(Service):
         remark = f"; {receipt.remark}" if receipt.remark else ""
         where = f" as {receipt.url or receipt.remote_id}"
         self.log.info("%s has the record '%s'%s%s", receipt.destination, record.title, where, remark)
-        self._count("records_sent")
+        self._told.count("records_sent", receipt.destination)
         return UploadState.DONE
 
     def _failed(self, record: Record, name: str, sentence: str, earlier: Upload | None) -> UploadState:
         attempts = earlier.attempts if earlier is not None else 0
-        seconds = min(self._number("retry_first") * 2.0 ** min(attempts, 30), self._number("retry_longest"))
+        first, longest = number(self.config, "retry_first"), number(self.config, "retry_longest")
+        seconds = min(first * 2.0 ** min(attempts, 30), longest)
         if self._records.failed(record, name, sentence, seconds):
             self.log.error("%s Attempt %d at %s; the next in %g s", sentence, attempts + 1, name, seconds)
-            self._count("attempts_failed")
+            self._told.count("attempts_failed", name)
         return UploadState.ERROR
 
-    def _complete(self, record: Record, names: Sequence[str], have: set[str]) -> None:
+    def _refused(self, record: Record, name: str, sentence: str) -> UploadState:
+        if self._records.failed(record, name, sentence, None):
+            self.log.error("%s", sentence)
+            self._told.count("attempts_failed", name)
+        return UploadState.ERROR
+
+    def _complete(self, standing: _Standing, names: Sequence[str]) -> None:
         """Complete the record's session if all destinations have it, or one where that is enough."""
-        wanted = [name for name in names if name in have]
+        wanted = [name for name in names if name in standing.have]
         enough = len(wanted) == len(names) or self.config["strategy"] == "any"
-        if wanted and enough and self._records.complete(record, wanted):
+        if standing.completed or not wanted or not enough:
+            return
+        standing.completed = self._records.complete(standing.record, wanted)
+        if standing.completed:
             self.log.info("The session is complete: %s %s its record", " and ".join(wanted), _have(wanted))
-            self._count("sessions_completed")
+            self._told.count("sessions_completed")
 
     def _rehearse(self, record: Record, name: str) -> UploadState:
         """Say what would be done."""
@@ -240,36 +274,10 @@ class Uploader(Service):
         self.log.info("Would send the record '%s' (%s) to %s", record.title, record.path, name)
         return UploadState.WAITING
 
-    # -- tools of the trade --------------------------------------------------------------------------------------------
-
-    def _patiently(self, name: str, work: Callable[[], T]) -> T:
-        """Let a destination work, for a limited time, and leave it alone when the service is told to end."""
-        result: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                result.set_result(work())
-            except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
-                result.set_exception(error)
-
-        # A thread that is no daemon would hold up the end of the service for as long as a server is silent.
-        Thread(target=copy_context().run, args=(run,), name=f"to {name}", daemon=True).start()
-        limit = self._number("time_limit")
-        deadline = self.clock.monotonic() + limit
-        while not wait([result], timeout=_LOOK).done:
-            if self.stopping:
-                raise _Stopped
-            if self.clock.monotonic() > deadline:
-                raise DestinationSilent(destination=name, seconds=limit)
-        return result.result()
-
-    def _count(self, name: str) -> None:
-        self.status.get_or_create_status_element(name).inc()
-
-    def _number(self, name: str) -> float:
-        value = self.config[name]
-        assert isinstance(value, (int, float)), f"{name} was given a default that is a number"  # noqa: S101
-        return value
+    @property
+    def _limit(self) -> float:
+        """Seconds that a destination may take."""
+        return number(self.config, "time_limit")
 
 
 def _examine(record: Record) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from NexusCore.facility import Record
-from Services.Uploader.destinations import Destination, NotTaken, Nowhere, Receipt
+from Services.Uploader.destinations import Destination, NotTaken, Nowhere, Receipt, digest
 from Services.Uploader.destinations.directory import destination as module
-from Services.Uploader.destinations.directory.destination import HIDDEN, PART, Directory
+from Services.Uploader.destinations.directory.destination import Directory
+from Services.Uploader.destinations.whole import HIDDEN, PART
 
 SESSION = "0f8fad5b-d9cb-469f-a165-70867728950e"
 OTHER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -200,7 +201,7 @@ class TestWholeOrNotAtAll:
         self, records: Path, target: Directory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         record = write(records)
-        real: Callable[[Path], str] = module.digest
+        real: Callable[[Path], str] = digest
         monkeypatch.setattr(module, "digest", lambda path: "0" * 64 if PART in path.name else real(path))
         with pytest.raises(NotTaken, match="What was written is not what is read back"):
             target.put(record)

@@ -7,9 +7,11 @@ they are now; it imports nothing heavy. Adding one touches no other file.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import os
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +25,18 @@ from NexusCore.facility import Record
 
 class NotTaken(NexusError):
     """{destination} did not take the record '{title}': {reason}."""
+
+
+class Refused(NexusError):
+    """{destination} refuses the record '{title}': {reason}. It is sent again when it is built anew, or with:
+    SessionTool requeue {session} --upload
+    """  # noqa: D205, D400  the message
+
+    exit_code = EXIT_REFUSED
+
+
+class DestinationAway(NexusError):
+    """{destination} cannot be used now: {reason}."""
 
 
 class NoSuchDestination(NexusError):
@@ -41,6 +55,9 @@ class Receipt:
     url: str | None = None
     remark: str | None = None
     """A sentence for the log: what was special about it."""
+    sha256: str | None = None
+    """SHA-256 of what was sent, where its links were made to lead to where the destination has the files; None where
+    it is the record's own."""
 
 
 class Destination(Protocol):
@@ -62,6 +79,10 @@ class Destination(Protocol):
 
         Raises
         ------
+        Refused
+            If sending the same again is of no use.
+        DestinationAway
+            If no other record could be sent now either.
         NexusError
             With a sentence, if it isn't there afterwards.
         """
@@ -118,9 +139,45 @@ def make_of(name: str) -> Make:
     return known[name]
 
 
+def obstacle(error: NexusError) -> str:
+    """Return what an error says, for where it is clear that it stands in a destination's way."""
+    return str(error).removeprefix(f"{error.facts.get('destination')} cannot be used now: ").rstrip(".")
+
+
+def number(config: NamedConfiguration, name: str) -> float:
+    """Return a setting that was given a default which is a number."""
+    value = config[name]
+    assert isinstance(value, (int, float)), f"{name} was given a default that is a number"  # noqa: S101
+    return value
+
+
 def files_of(xml: Path) -> Path:
     """Return the folder beside a record's XML that holds its previews and metadata; it need not exist.
 
     The XML names them relative to its own folder, so a copy keeps their places.
     """
     return xml.with_suffix(".files")
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the regular files below a folder, each folder's in order of name.
+
+    Links are not followed, they could lead anywhere.
+    """
+    if not folder.is_dir():
+        return
+    for place, _folders, names in os.walk(folder, onerror=_raise):
+        for name in sorted(names):
+            path = Path(place, name)
+            if path.is_file() and not path.is_symlink():
+                yield path
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,22 +12,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
-import uuid
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from NexusCore.facility import Record
-from Services.Uploader.destinations import NotTaken, Receipt, files_of
+from Services.Uploader.destinations import NotTaken, Receipt, digest, files_below, files_of
+from Services.Uploader.destinations.whole import HIDDEN, replacing, writing_into
 
-HIDDEN = ".nexuscore"
-"""Folder in the destination's that says which session each name belongs to."""
-PART = ".nexuscore-"
-"""How the names of unfinished files begin."""
 _CHUNK = 1024 * 1024
 
 
@@ -70,8 +65,9 @@ class Directory:
                 return Receipt(self.name, target.name, target.as_uri(), "it lies in the Builder's own folder")
             if self.may_create:
                 self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / HIDDEN).mkdir(exist_ok=True)
-            with self._alone(record):
+            with writing_into(self.path) as first:
+                if not first:
+                    raise self._not_taken(record, f"another Uploader is writing into {self.path}")
                 older = self._claim(record, target)
                 self._place_all(record, target)
         except OSError as error:
@@ -85,17 +81,6 @@ class Directory:
         return (self.path / receipt.remote_id).read_bytes()
 
     # -- whose name it is ----------------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _alone(self, record: Record) -> Iterator[None]:
-        """Keep other Uploaders out of the folder: what they left unfinished is then nobody's."""
-        with (self.path / HIDDEN / "lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in (errno.ENOLCK, errno.ENOTSUP):  # shares without locks; names still don't collide
-                    raise self._not_taken(record, f"another Uploader is writing into {self.path}") from error
-            yield
 
     def _claim(self, record: Record, target: Path) -> bool:
         """Make the record's name its session's; return whether an older version is to be replaced."""
@@ -115,11 +100,9 @@ class Directory:
     # -- copying -------------------------------------------------------------------------------------------------------
 
     def _place_all(self, record: Record, target: Path) -> None:
-        for leftover in self.path.glob(f"{PART}*"):
-            leftover.unlink(missing_ok=True)
         xml = Path(record.path)
         source, copies = files_of(xml), files_of(target)
-        wanted = {copies / file.relative_to(source): file for file in _files(source)}
+        wanted = {copies / file.relative_to(source): file for file in files_below(source)}
         for copy, file in wanted.items():
             _copy(file, copy, digest(file))
         _copy(xml, target, record.sha256)
@@ -127,27 +110,6 @@ class Directory:
 
     def _not_taken(self, record: Record, reason: str) -> NotTaken:
         return NotTaken(destination=self.name, title=record.title, reason=reason)
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield the regular files below a folder; links are not followed, they could lead anywhere."""
-    if not folder.is_dir():
-        return
-    for place, _folders, names in os.walk(folder, onerror=_raise):
-        for name in sorted(names):
-            path = Path(place, name)
-            if path.is_file() and not path.is_symlink():
-                yield path
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _copy(source: Path, target: Path, sha256: str) -> None:
@@ -160,9 +122,8 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
 
 def _write(target: Path, content: Iterable[bytes], sha256: str) -> None:
     """Write a file whole or not at all."""
-    unfinished = target.with_name(f"{PART}{uuid.uuid4().hex}")  # of its own length: the target's may be the longest
     seen = hashlib.sha256()
-    try:
+    with replacing(target) as unfinished:
         with unfinished.open("xb") as file:
             for chunk in content:
                 seen.update(chunk)
@@ -173,26 +134,12 @@ def _write(target: Path, content: Iterable[bytes], sha256: str) -> None:
             raise OSError(errno.EBUSY, "It was changed while it was copied", str(target))
         if digest(unfinished) != sha256:
             raise OSError(errno.EIO, "What was written is not what is read back", str(target))
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    _sync(target.parent)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             yield chunk
-
-
-def _sync(folder: Path) -> None:
-    """Make a rename last through a power cut, where the file system can."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_others(folder: Path, wanted: Collection[Path]) -> None:

@@ -1,0 +1,39 @@
+"""A CDCS, the Configurable Data Curation System: records that can be searched, and read without login."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from NexusCore.config import NamedConfiguration
+from NexusCore.network import keep_secret, login_of
+from Services.Uploader.destinations.cdcs.api import Api
+from Services.Uploader.destinations.cdcs.destination import CDCS, Choice
+from Services.Uploader.destinations.cdcs.files import Blobs, Share
+from Services.Uploader.destinations.credentials import Key, key_of
+from Services.Uploader.destinations.web import Patience, Site
+
+
+def make(config: NamedConfiguration, home: Path) -> CDCS:
+    """Return the destination with the settings it has now; those that are missing get their defaults."""
+    default = config.set_default
+    default("url", "", comment="Address of the CDCS, such as https://cdcs.example.org.")
+    default("public_url", "", comment="Address under which readers reach it, where that is another one.")
+    keep_secret(config, "token", "Token of the user whom the records belong to (or NEXUSCORE_CDCS_TOKEN).")
+    default("template", "Nexus Experiment Schema", comment="Title of the template of the records.")
+    default("workspace", "", comment="Name of the workspace of the records; empty: the global public one.")
+    default(
+        "content_key",
+        "xml_content",
+        comment="What the server calls a record's XML (`content` where it has been told to).",
+        choices=("xml_content", "content"),
+    )
+    default("files_path", "", comment="Folder that a web server shows, for previews and metadata; empty: CDCS blobs.")
+    default("files_url", "", comment="Address under which that folder is shown.")
+    url = str(config["url"] or "").rstrip("/")
+    key = key_of(CDCS.name, config)
+    site = Site(CDCS.name, url, Patience.of(config), Key(f"Token {key}") if key else login_of(CDCS.name))
+    api = Api(site, str(config["content_key"]))
+    public = str(config["public_url"] or "").rstrip("/") or url
+    share = str(config["files_path"] or "")
+    files = Share(Path(share).expanduser(), str(config["files_url"] or "")) if share else Blobs(api, public)
+    return CDCS(api, Choice(str(config["template"] or ""), str(config["workspace"] or "")), files, public)

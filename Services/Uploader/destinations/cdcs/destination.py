@@ -1,0 +1,160 @@
+"""Puts records into a CDCS, under the names of their files.
+
+Promises
+--------
+* A record is there once: before it is sent it is looked for, after an answer that got lost again, and what an earlier
+  mishap doubled is reduced to one.
+* It counts as there when it is in its workspace: one that nobody may read is of no use.
+* A name belongs to its session; a record of that name that is somebody else's is left alone.
+* What the server finds invalid is not sent again; its sentence is told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+from xml.sax.saxutils import escape
+
+from NexusCore.facility import Record
+from Services.Uploader.destinations import DestinationAway, NotTaken, Receipt, Refused, obstacle
+from Services.Uploader.destinations.cdcs.api import Api, NotOne, NotThere, NotUnderstood, Remote
+from Services.Uploader.destinations.cdcs.files import Files, beside, led, linked
+from Services.Uploader.destinations.web import Unexpected, fault_of
+
+_INVALID = (400, 413)
+"""Answers to a record that say something of the record itself."""
+_LINE = re.compile(r"\bline \d+")
+"""What a validator's sentence ends with. It comes with a 500, as much else does: rights that are missing, for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where in the CDCS records go."""
+
+    template: str
+    """Title of the template."""
+    workspace: str
+    """Name of the workspace; empty for the global public one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The same, by the server's numbers."""
+
+    template: int
+    workspace: int
+
+
+@dataclass(frozen=True, slots=True)
+class CDCS:
+    """The destination ``cdcs``.
+
+    Parameters
+    ----------
+    api
+        The server.
+    choice
+        Template and workspace.
+    files
+        Where previews and metadata go.
+    public
+        Address under which readers reach the server.
+    """
+
+    name: ClassVar[str] = "cdcs"
+
+    api: Api
+    choice: Choice
+    files: Files
+    public: str
+
+    def check(self) -> list[str]:
+        """Say whether the server lets this user in, and has the template and the workspace."""
+        fault = fault_of(self.api.site.url)
+        if fault:
+            return [f"Services.Uploader.cdcs.url cannot be used: {fault}"]
+        if self.api.site.authorise is None:
+            return ["it wants a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment"]
+        try:
+            self._place()
+        except (DestinationAway, NotOne, NotThere, NotUnderstood, Unexpected) as error:
+            return [obstacle(error)]
+        return self.files.check()
+
+    def put(self, record: Record) -> Receipt:
+        """Have a record and its files there, once."""
+        place = self._place()
+        older = self._copies(record)
+        document = Path(record.path).read_bytes()
+        links = self.files.place(record, linked(document, beside(record)), place.workspace)
+        document = led(document, links)
+        content = document.decode()
+        try:
+            self._store(record, place, older, content)
+        except Refused:
+            self.files.clear(record, "".join(one.content for one in older))
+            raise
+        kept = self._settled(record, place, content)
+        self.files.clear(record, content)
+        remark = f"it replaces the older version of the record of session {record.session}" if older else None
+        if any(one.content == content for one in older):
+            remark = "it was there already"
+        sha256 = hashlib.sha256(document).hexdigest()
+        return Receipt(self.name, str(kept), f"{self.public}/data?id={kept}", remark, sha256)
+
+    def fetch(self, receipt: Receipt) -> bytes:
+        """Return the record as the server gives it away."""
+        return self.api.content(int(receipt.remote_id))
+
+    # -- the one copy --------------------------------------------------------------------------------------------------
+
+    def _place(self) -> _Place:
+        return _Place(self.api.template(self.choice.template), self.api.workspace(self.choice.workspace))
+
+    def _copies(self, record: Record) -> list[Remote]:
+        """Return what is there of a record, oldest first."""
+        found = self.api.find(record.title)
+        if any(escape(record.session) not in one.content for one in found):
+            raise self._not_taken(record, f"there is a record '{record.title}' of another session")
+        return found
+
+    def _store(self, record: Record, place: _Place, there: Sequence[Remote], content: str) -> None:
+        """Send the record, unless it is there; look again if the answer gets lost."""
+        if any(one.content == content for one in there):
+            return
+        # A record stays with the version of the template that it was made with.
+        same = next((one for one in there if one.template == place.template), None)
+        try:
+            if same is not None:
+                self.api.change(same.id, content)
+            else:
+                self.api.create(record.title, place.template, place.workspace, content)
+        except Unexpected as error:
+            said = str(error.facts["said"])
+            if error.status not in _INVALID and not (error.status == 500 and _LINE.search(said)):
+                raise
+            facts = {"destination": self.name, "title": record.title, "session": record.session}
+            raise Refused(**facts, reason=said) from None
+        except DestinationAway:
+            if not any(one.content == content for one in self._copies(record)):
+                raise
+
+    def _settled(self, record: Record, place: _Place, content: str) -> int:
+        """See to it that one copy is there, in its workspace; return its id."""
+        found = self._copies(record)
+        kept = next((one for one in found if one.content == content), None)
+        if kept is None:
+            raise self._not_taken(record, "it is not in the list of records after it was accepted")
+        if kept.workspace != place.workspace:
+            self.api.assign(kept.id, place.workspace)
+        for one in found:
+            if one.id != kept.id:
+                self.api.delete(one.id)
+        return kept.id
+
+    def _not_taken(self, record: Record, reason: str) -> NotTaken:
+        return NotTaken(destination=self.name, title=record.title, reason=reason)

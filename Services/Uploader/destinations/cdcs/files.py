@@ -1,0 +1,193 @@
+"""Where the previews and the metadata of a record go, and how its links come to lead there.
+
+A record that the Builder made names them relative to itself. On a server that keeps records in a database this leads
+nowhere: there the files are blobs of the CDCS, or lie in a folder that a web server shows, and the copy of the record
+that is sent has their addresses in place of the paths. Nothing else in it changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from NexusCore.facility import Record
+from Services.Uploader.destinations import DestinationAway, NotTaken, digest, files_below, files_of
+from Services.Uploader.destinations.cdcs.api import Api, Blob
+from Services.Uploader.destinations.directory.destination import Directory
+from Services.Uploader.destinations.web import fault_of
+
+_LONGEST = 200
+"""Characters that the name of a blob may have."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class Files(Protocol):
+    """Where the files of records go."""
+
+    def check(self) -> list[str]:
+        """Return what stands in the way of every file, in sentences."""
+        ...
+
+    def place(self, record: Record, linked: Collection[str], workspace: int) -> Mapping[str, str]:
+        """Store the files of a record, once each; return the address of each by the path in the record.
+
+        Parameters
+        ----------
+        record
+            Whose files.
+        linked
+            Paths that stand in the record.
+        workspace
+            Id of the workspace whose readers shall see them.
+        """
+        ...
+
+    def clear(self, record: Record, content: str) -> None:
+        """Remove what the record as it is there, which is `content`, does not lead to."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A folder that a web server shows; all files go there, in their folders.
+
+    Parameters
+    ----------
+    path, url
+        The folder, and the address under which it is shown.
+    """
+
+    path: Path
+    url: str
+
+    def check(self) -> list[str]:
+        """Say whether folder and address can be used."""
+        fault = fault_of(self.url)
+        wrong = [f"Services.Uploader.cdcs.files_url goes with files_path, but {fault}"] if fault else []
+        return wrong + Directory(self.path).check()
+
+    def place(self, record: Record, linked: Collection[str], workspace: int) -> Mapping[str, str]:
+        """Copy them; the folder's own rules see to it that they are whole, and nobody else's are overwritten."""
+        Directory(self.path).put(record)
+        paths = [quote(path) for path in linked]
+        return {path: f"{self.url.rstrip('/')}/{quoted}" for path, quoted in zip(linked, paths, strict=True)}
+
+    def clear(self, record: Record, content: str) -> None:
+        """Do nothing: what was left over has gone when the new ones were there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blobs:
+    """Blobs of the CDCS itself; those files go there that the record names.
+
+    The name of a blob says whose it is and what is in it, so a file that is there already is found, and not sent again.
+
+    Parameters
+    ----------
+    api
+        The CDCS.
+    public
+        Address under which readers reach it.
+    """
+
+    api: Api
+    public: str
+
+    def check(self) -> list[str]:
+        """Find nothing in the way: the CDCS itself is looked at elsewhere."""
+        return []
+
+    def place(self, record: Record, linked: Collection[str], workspace: int) -> Mapping[str, str]:
+        """Store those that are not there yet."""
+        if not linked:
+            return {}
+        there: dict[str, Blob] = {}
+        for blob in self.api.blobs(_prefix(record)):
+            there.setdefault(blob.name, blob)
+        links = {}
+        for path in linked:
+            file = Path(record.path).parent / path
+            name = _name(record, file)
+            if name not in there:
+                there[name] = self._add(record, name, file)
+            if there[name].workspace != workspace:
+                self.api.assign_blob(there[name].id, workspace)
+            links[path] = self._address(there[name])
+        return links
+
+    def clear(self, record: Record, content: str) -> None:
+        """Delete those that the record does not lead to."""
+        for blob in self.api.blobs(_prefix(record)):
+            if _path(blob) not in content:
+                self.api.delete_blob(blob.id)
+
+    def _add(self, record: Record, name: str, file: Path) -> Blob:
+        try:
+            return self.api.add_blob(name, file)
+        except DestinationAway:
+            found = [blob for blob in self.api.blobs(_prefix(record)) if blob.name == name]
+            if not found:
+                raise
+            return found[0]
+        except OSError as error:
+            reason = f"{error.strerror} ({error.filename})"
+            raise NotTaken(destination=self.api.site.destination, title=record.title, reason=reason) from None
+
+    def _address(self, blob: Blob) -> str:
+        return f"{self.public}/{_path(blob)}"
+
+
+def beside(record: Record) -> set[str]:
+    """Return the paths, as a record names them, of the files that belong to it."""
+    xml = Path(record.path)
+    return {file.relative_to(xml.parent).as_posix() for file in files_below(files_of(xml))}
+
+
+def linked(document: bytes, paths: Collection[str]) -> list[str]:
+    """Return those of the paths that stand in a record, in order."""
+    if not paths:
+        return []
+    from lxml import etree
+
+    found = {element.text for element in etree.fromstring(document, _parser()).iter("{*}*") if element.text in paths}
+    return sorted(path for path in found if path is not None)
+
+
+def led(document: bytes, links: Mapping[str, str]) -> bytes:
+    """Return a record with addresses in place of the paths of its files."""
+    from lxml import etree
+
+    if not links:
+        return document
+    root = etree.fromstring(document, _parser())
+    for element in root.iter("{*}*"):
+        if element.text in links:
+            element.text = links[element.text]
+    return etree.tostring(root.getroottree(), encoding="UTF-8", xml_declaration=True)
+
+
+def _parser() -> Any:
+    """Return a parser that looks nothing up."""
+    from lxml import etree
+
+    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
+
+
+def _path(blob: Blob) -> str:
+    return f"rest/blob/download/{blob.id}/"
+
+
+def _prefix(record: Record) -> str:
+    session = hashlib.sha256(record.session.encode()).hexdigest()[:8]
+    return f"{record.title[:120]}.{session}."
+
+
+def _name(record: Record, file: Path) -> str:
+    """Return the name of a blob: whose it is, what is in it, and what a person calls it."""
+    start = f"{_prefix(record)}{digest(file)[:16]}."
+    return start + _UNSAFE.sub("_", file.name)[len(start) - _LONGEST :]

@@ -1,0 +1,25 @@
+"""eLabFTW, an electronic lab notebook: an experiment for each record, with its files attached (API v2, from 5.1 on)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from NexusCore.config import NamedConfiguration
+from NexusCore.network import keep_secret
+from Services.Uploader.destinations.credentials import Key, key_of
+from Services.Uploader.destinations.elabftw.api import Api
+from Services.Uploader.destinations.elabftw.destination import ELabFTW
+from Services.Uploader.destinations.web import Patience, Site
+
+
+def make(config: NamedConfiguration, home: Path) -> ELabFTW:
+    """Return the destination with the settings it has now; those that are missing get their defaults."""
+    default = config.set_default
+    default("url", "", comment="Address of the eLabFTW, such as https://eln.example.org.")
+    keep_secret(config, "token", "API key that can write (or NEXUSCORE_ELABFTW_TOKEN).")
+    default("tags", "NexusCore", comment="Tags that each experiment gets, with commas.")
+    url = str(config["url"] or "").rstrip("/")
+    key = key_of(ELabFTW.name, config)
+    site = Site(ELabFTW.name, url, Patience.of(config), Key(key) if key else None)
+    tags = tuple(tag.strip() for tag in str(config["tags"] or "").split(",") if tag.strip())
+    return ELabFTW(Api(site), tags)

@@ -1,0 +1,132 @@
+"""The calls of eLabFTW's API v2 that the destination makes; what each answers is checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from NexusCore.errors import NexusError
+from Services.Uploader.destinations.web import Answer, Site
+
+MARK = "NexusCore session"
+"""Name of the extra field that says which session an experiment is of."""
+_PAGE = 100
+_NORMAL = 1
+"""State of what is neither archived nor deleted."""
+
+
+class NotUnderstood(NexusError):
+    """What {destination} answers to {what} cannot be understood. Is it an eLabFTW, and is the address right?"""  # noqa: D400
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file of an experiment as the server has it."""
+
+    id: int
+    name: str
+    sha256: str | None
+    """None of a large file: the server does not hash those."""
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An eLabFTW.
+
+    Parameters
+    ----------
+    site
+        Its server.
+    """
+
+    site: Site
+
+    def look(self) -> None:
+        """Ask for anything, to see whether the key is let in."""
+        what = "the list of experiments"
+        self._rows(self._get("experiments", what, params={"limit": 1}), what)
+
+    def experiments(self, session: str) -> list[int]:
+        """Return the experiments of a session, oldest first, whoever has changed title or text meanwhile."""
+        what = "the list of experiments"
+        asked = {"extended": f'extrafield:"{MARK}":"{session}"', "full": 1, "limit": _PAGE}
+        rows = self._rows(self._get("experiments", what, params=asked), what)
+        # A filter that the server does not know is ignored, and everything comes.
+        return sorted(int(row["id"]) for row in rows if _session_of(row) == session)
+
+    def create(self, session: str, title: str, body: str, tags: tuple[str, ...]) -> int:
+        """Make an experiment that carries the session's mark from the start; return its id."""
+        asked = {"title": title, "body": body, "tags": list(tags), "metadata": _marked(session)}
+        return self._made(self._ask("POST", "experiments", "the new experiment", 201, json=asked))
+
+    def attached(self, experiment: int) -> list[Attached]:
+        """Return the files of an experiment, oldest first."""
+        what = "the list of files"
+        rows = self._rows(self._get(f"experiments/{experiment}/uploads", what), what)
+        found = [
+            Attached(
+                id=int(row["id"]),
+                name=str(row.get("real_name")),
+                sha256=str(row.get("hash")) if row.get("hash_algorithm") == "sha256" and row.get("hash") else None,
+                size=int(row.get("filesize") or 0),
+            )
+            for row in rows
+            if int(row.get("state") or _NORMAL) == _NORMAL
+        ]
+        return sorted(found, key=lambda one: one.id)
+
+    def attach(self, experiment: int, name: str, path: Path, instead_of: int | None = None) -> int:
+        """Attach a file, instead of another one if that is given, which is archived; return its id."""
+        place = f"experiments/{experiment}/uploads" + (f"/{instead_of}" if instead_of is not None else "")
+        form = {"action": "replace"} if instead_of is not None else {"comment": "Added by NexusCore"}
+        with path.open("rb") as file:
+            files = {"file": (name, file, "application/octet-stream")}
+            return self._made(self._ask("POST", place, "a file", 201, data=form, files=files))
+
+    def detach(self, experiment: int, attached: int) -> None:
+        """Delete a file; one that is gone already is as good."""
+        self._ask("DELETE", f"experiments/{experiment}/uploads/{attached}", "deleting a file", 204, 404)
+
+    def content(self, experiment: int, attached: int) -> bytes:
+        """Return the bytes of a file."""
+        place = f"experiments/{experiment}/uploads/{attached}"
+        return self._get(place, "reading the record back", params={"format": "binary"}).content
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+
+    def _get(self, place: str, what: str, **more: Any) -> Answer:
+        return self.site.get(f"api/v2/{place}", what, **more)
+
+    def _ask(self, method: str, place: str, what: str, *expected: int, **more: Any) -> Answer:
+        return self.site.ask(method, f"api/v2/{place}", what, expected, **more)
+
+    def _made(self, answer: Answer) -> int:
+        """Return the id of what was made, which only its address tells."""
+        number = answer.location.rstrip("/").rpartition("/")[2]
+        if not number.isdecimal():
+            raise NotUnderstood(destination=self.site.destination, what="something new")
+        return int(number)
+
+    def _rows(self, answer: Answer, what: str) -> list[Mapping[str, Any]]:
+        rows = answer.json()
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise NotUnderstood(destination=self.site.destination, what=what)
+        return rows
+
+
+def _marked(session: str) -> dict[str, Any]:
+    return {"extra_fields": {MARK: {"type": "text", "value": session, "readonly": True}}}
+
+
+def _session_of(row: Mapping[str, Any]) -> str | None:
+    """Return the session that an experiment is marked with; the server hands its metadata out as a text."""
+    metadata = row.get("metadata")
+    try:
+        told: Any = json.loads(metadata) if isinstance(metadata, str) else metadata
+        return str(told["extra_fields"][MARK]["value"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,145 @@
+"""Puts each record into eLabFTW as an experiment with its files.
+
+Promises
+--------
+* There is one experiment for a session: it carries the session's identifier from the moment it is made, and is looked
+  for by that before one is made, and again after an answer that got lost.
+* Title and text are written once: what people write there is theirs. Only the files follow the record.
+* A file that is there already is not sent again; a newer version replaces it, and the server keeps the older one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from NexusCore.facility import Record
+from Services.Uploader.destinations import (
+    DestinationAway,
+    NotTaken,
+    Receipt,
+    Refused,
+    digest,
+    files_below,
+    files_of,
+    obstacle,
+)
+from Services.Uploader.destinations.about import about
+from Services.Uploader.destinations.elabftw.api import Api, Attached, NotUnderstood
+from Services.Uploader.destinations.web import Unexpected, fault_of
+
+_INVALID = (400, 413, 422)
+"""Answers that say something of what was sent."""
+_LONGEST = 200
+"""Characters of the name of a file."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ELabFTW:
+    """The destination ``elabftw``.
+
+    Parameters
+    ----------
+    api
+        The server.
+    tags
+        What each experiment is tagged with.
+    """
+
+    name: ClassVar[str] = "elabftw"
+
+    api: Api
+    tags: tuple[str, ...] = ()
+
+    def check(self) -> list[str]:
+        """Say whether the server lets this key in."""
+        fault = fault_of(self.api.site.url)
+        if fault:
+            return [f"Services.Uploader.elabftw.url cannot be used: {fault}"]
+        if self.api.site.authorise is None:
+            return ["it wants an API key: set Services.Uploader.elabftw.token, or NEXUSCORE_ELABFTW_TOKEN"]
+        try:
+            self.api.look()
+        except (DestinationAway, NotUnderstood, Unexpected) as error:
+            return [obstacle(error)]
+        return []
+
+    def put(self, record: Record) -> Receipt:
+        """Have the experiment of a record and its files there, once."""
+        try:
+            found = self.api.experiments(record.session)
+            experiment = found[0] if found else self._create(record)
+            xml = self._attach_all(record, experiment)
+        except Unexpected as error:
+            if error.status in _INVALID:
+                facts = {"destination": self.name, "title": record.title, "session": record.session}
+                raise Refused(**facts, reason=f"{error.facts['said']} ({error.facts['what']})") from None
+            raise
+        except OSError as error:
+            reason = f"{error.strerror} ({error.filename})"
+            raise NotTaken(destination=self.name, title=record.title, reason=reason) from None
+        remark = "the experiment was there already" if found else None
+        url = f"{self.api.site.url}/experiments.php?mode=view&id={experiment}"
+        return Receipt(self.name, f"{experiment}/{xml}", url, remark)
+
+    def fetch(self, receipt: Receipt) -> bytes:
+        """Return the record as it is attached to its experiment."""
+        experiment, _, xml = receipt.remote_id.partition("/")
+        return self.api.content(int(experiment), int(xml))
+
+    def _create(self, record: Record) -> int:
+        gist = about(Path(record.path).read_bytes())
+        try:
+            return self.api.create(record.session, gist.title or record.title, gist.html(record.session), self.tags)
+        except DestinationAway:
+            found = self.api.experiments(record.session)
+            if not found:
+                raise
+            return found[0]
+
+    def _attach_all(self, record: Record, experiment: int) -> int:
+        """Attach the record and its files, and detach what only an older version had; return the id of the record."""
+        xml = Path(record.path)
+        # The record comes last: one that is there has its files.
+        wanted = {_name(xml, file): file for file in (*files_below(files_of(xml)), xml)}
+        there: dict[str, Attached] = {}
+        surplus = []
+        for one in self.api.attached(experiment):
+            if one.name in there:
+                surplus.append(there[one.name])  # sent twice, its first answer lost
+            there[one.name] = one
+        ids = {name: self._attach(experiment, name, file, there) for name, file in wanted.items()}
+        # What people have attached is theirs: only names that are given here are taken away.
+        gone = [one for name, one in there.items() if name not in wanted]
+        for one in (*surplus, *gone):
+            if one.name.startswith(_prefix(xml)):
+                self.api.detach(experiment, one.id)
+        return ids[_name(xml, xml)]
+
+    def _attach(self, experiment: int, name: str, file: Path, there: Mapping[str, Attached]) -> int:
+        old = there.get(name)
+        if old is not None and _same(old, file):
+            return old.id
+        return self.api.attach(experiment, name, file, instead_of=old.id if old is not None else None)
+
+
+def _same(old: Attached, file: Path) -> bool:
+    return digest(file) == old.sha256 if old.sha256 is not None else file.stat().st_size == old.size
+
+
+def _name(record: Path, file: Path) -> str:
+    """Return what a file is called there, where there are no folders; of characters that no server changes."""
+    if file == record:
+        return f"{_prefix(record)}xml"
+    path = file.relative_to(record.parent).as_posix().encode("utf-8", "surrogateescape")
+    start = f"{_prefix(record)}{hashlib.sha256(path).hexdigest()[:8]}."
+    return start + _UNSAFE.sub("_", file.name)[len(start) - _LONGEST :]
+
+
+def _prefix(record: Path) -> str:
+    return f"{_UNSAFE.sub('_', record.stem)}."

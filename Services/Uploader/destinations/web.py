@@ -1,0 +1,215 @@
+"""Talking with a web server that may be slow, gone or wrong; for all destinations that do.
+
+Time-outs on every call, a limit on the size of answers, no redirects (a client that follows one loses what it wants to
+write). Only what may be repeated is: reading. What becomes of writing whose answer is lost, the destination has to look
+up. Sentences carry what the server said, never a credential.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from NexusCore.config import NamedConfiguration
+from NexusCore.errors import NexusError
+from NexusCore.network import cause_of
+from Services.Uploader.destinations import DestinationAway, number
+from Services.Uploader.destinations.credentials import Authorise, as_nobody
+
+if TYPE_CHECKING:
+    import requests
+
+MEGABYTE = 1024 * 1024
+_CHUNK = 64 * 1024
+_SENTENCE = 400
+"""Characters of what a server says that go into a sentence."""
+_PASSING = (408, 425, 429, 502, 503, 504)
+"""Answers of a server, or a gateway before it, that is restarting or overloaded."""
+
+
+class Unexpected(NexusError):
+    """{destination} said {status} to {what}: {said}."""
+
+    @property
+    def status(self) -> int:
+        """Number of the answer."""
+        return int(str(self.facts["status"]))
+
+
+class FellSilent(DestinationAway):
+    """{destination} cannot be used now: it fell silent for {seconds:g} s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long, how much and how often."""
+
+    connect_seconds: float
+    read_seconds: float
+    """Longest silence of a server that answers."""
+    most_bytes: int
+    attempts: int
+    """How often something is read from a server that is away."""
+    first_wait: float
+    """Seconds before the second attempt; doubled before each further one."""
+
+    @classmethod
+    def of(cls, config: NamedConfiguration) -> Patience:
+        """Return what the settings say; those that are missing get their defaults."""
+        default = config.set_default
+        default("connect_timeout", 10.0, comment="Seconds that a connection may take.", minimum=0.05, maximum=600)
+        default("read_timeout", 60.0, comment="Seconds that the server may stay silent.", minimum=0.05, maximum=600)
+        default("size_limit", 64.0, comment="MB that an answer may have.", minimum=0.001, maximum=4096)
+        default("attempts", 3, comment="How often a server that is away is asked in one pass.", minimum=1, maximum=20)
+        default("first_wait", 1.0, comment="Seconds before the second of them, doubled each time.", minimum=0)
+        return cls(
+            connect_seconds=number(config, "connect_timeout"),
+            read_seconds=number(config, "read_timeout"),
+            most_bytes=int(number(config, "size_limit") * MEGABYTE),
+            attempts=int(number(config, "attempts")),
+            first_wait=number(config, "first_wait"),
+        )
+
+
+def fault_of(url: str) -> str:
+    """Return what is wrong with the address of a server, or an empty text."""
+    if not url:
+        return "it is not set"
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if good and parts.username is not None:
+        return "it holds a user's name, which has its place in the credentials"
+    return "" if good else "it is no http or https address"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered."""
+
+    status: int
+    reason: str
+    content: bytes
+    location: str = ""
+    """Of what was made, or where it would send us."""
+
+    def json(self) -> Any:
+        """Return the content as JSON; None where it is none."""
+        try:
+            return json.loads(self.content)
+        except ValueError:
+            return None
+
+    @property
+    def said(self) -> str:
+        """What the server says, for a sentence."""
+        told = self.json()
+        if isinstance(told, dict):
+            parts = [told[name] for name in ("detail", "message", "description") if told.get(name)]
+            text = "; ".join(one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in parts)
+        else:
+            text = told if isinstance(told, str) else ""
+        if not text and 300 <= self.status < 400:
+            text = f"it sends us to {self.location or 'somewhere else'}, so the address in the settings is not right"
+        text = re.sub(r"\s+", " ", text or self.reason or "no reason given").strip().rstrip(".")
+        return text if len(text) <= _SENTENCE else f"{text[: _SENTENCE - 1]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A web server.
+
+    Parameters
+    ----------
+    destination
+        Name of the destination, for sentences.
+    url
+        What all addresses begin with.
+    patience
+        Limits.
+    authorise
+        Puts the credentials into a request.
+    """
+
+    destination: str
+    url: str
+    patience: Patience
+    authorise: Authorise | None
+
+    def get(self, path: str, what: str, **more: Any) -> Answer:
+        """Read something, several times if need be; `what` stands in sentences (``the list of templates``)."""
+        import tenacity
+
+        attempts = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self.patience.attempts),
+            wait=tenacity.wait_exponential(multiplier=self.patience.first_wait),
+            # A server that is silent has cost much time already, and would again.
+            retry=tenacity.retry_if_exception(lambda error: type(error) is DestinationAway),
+            reraise=True,
+        )
+        return attempts(self.ask, "GET", path, what, (200,), **more)
+
+    def ask(self, method: str, path: str, what: str, expected: tuple[int, ...], **more: Any) -> Answer:
+        """Make one request, once.
+
+        Raises
+        ------
+        DestinationAway
+            If there is no answer, or one that passes by itself: it may have been done all the same.
+        Unexpected
+            If the answer is not one of those `expected`.
+        """
+        answer = self._answer(method, path, **more)
+        # A server that fails has no JSON to give; one that refuses what it was sent has (CDCS says 500 to both).
+        if answer.status in _PASSING or (answer.status >= 500 and answer.json() is None):
+            raise DestinationAway(destination=self.destination, reason=f"it says {answer.status} {answer.reason}")
+        if answer.status not in expected:
+            raise Unexpected(destination=self.destination, status=answer.status, what=what, said=answer.said)
+        return answer
+
+    def _answer(self, method: str, path: str, **more: Any) -> Answer:
+        import requests
+
+        limits = (self.patience.connect_seconds, self.patience.read_seconds)
+        try:
+            with requests.Session() as session:
+                session.auth = self.authorise or as_nobody
+                url = f"{self.url}/{path}"
+                with session.request(
+                    method, url, timeout=limits, allow_redirects=False, stream=True, **more
+                ) as response:
+                    content = self._content(response)
+                    location = response.headers.get("Location", "")
+                    return Answer(response.status_code, response.reason or "", content, location)
+        except requests.RequestException as error:
+            raise self._translated(error) from None
+
+    def _content(self, response: requests.Response) -> bytes:
+        content = bytearray()
+        for chunk in response.iter_content(_CHUNK):
+            content += chunk
+            if len(content) > self.patience.most_bytes:
+                most = f"{self.patience.most_bytes / MEGABYTE:g} MB, the limit in the settings"
+                raise DestinationAway(destination=self.destination, reason=f"its answer has more than {most}")
+        return bytes(content)
+
+    def _translated(self, error: requests.RequestException) -> DestinationAway:
+        from requests import exceptions
+        from urllib3.exceptions import ReadTimeoutError
+
+        if isinstance(error, exceptions.ReadTimeout) or any(isinstance(one, ReadTimeoutError) for one in error.args):
+            return FellSilent(destination=self.destination, seconds=self.patience.read_seconds)
+        if isinstance(error, exceptions.SSLError):
+            reason = f"its certificate is not accepted ({cause_of(error)})"
+        elif isinstance(error, exceptions.ConnectTimeout):
+            reason = f"no connection within {self.patience.connect_seconds:g} s"
+        elif isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
+            reason = f"the connection failed ({cause_of(error)})"
+        else:
+            reason = f"what it sends cannot be understood ({type(error).__name__})"
+        return DestinationAway(destination=self.destination, reason=reason)
