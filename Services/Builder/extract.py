@@ -8,7 +8,8 @@ Show what the Builder makes of a file, without any database::
     python -m Services.Builder.extract 0001.dm3 --preview 0001.png --json 0001.json
 
 The metadata go to standard output as JSON, remarks to standard error. Times that a file gives without a time zone are
-taken to be in the time zone of the machine that extracts (set TZ to extract for another one).
+taken to be in the time zone of the machine that extracts (set TZ to extract for another one); the Builder takes them
+to be in the instrument's.
 """
 
 from __future__ import annotations
@@ -17,20 +18,29 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
+import NexusCore
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, NexusError
 from Services.Builder.extractors import Reading, candidates
-from Services.Builder.extractors.cleaning import json_safe, one_line, rfc3339
+from Services.Builder.extractors.cleaning import one_line
 from Services.Builder.extractors.dimensions import measures
+from Services.Builder.extractors.document import Content, document, fingerprint, identified, size
 from Services.Builder.extractors.faults import Unreadable, reason
 from Services.Builder.extractors.kinds import UNKNOWN, Kind, kind_of
-from Services.Builder.extractors.listening import Heard, listening
+from Services.Builder.extractors.listening import listening
+from Services.Builder.extractors.profile import NOTHING_KNOWN, Profile
 from Services.Builder.model import Extraction, Quantity
+
+HASHED_AT_ONCE = 64 * 1024 * 1024
+"""Bytes of a dataset up to which its SHA-256 is taken before the preview is drawn; of a larger one after it."""
+MOST_PREVIEWS = 12
+"""Signals of one file that get a preview."""
+_FIRST_YEAR = 1980
+"""Earlier times are those of clocks that nobody has set."""
 
 
 class NoSuchFile(NexusError):
@@ -41,7 +51,13 @@ class Unopened(NexusError):
     """The file could not be opened: {reason}."""
 
 
-def extract(path: Path, preview: Path | None, metadata: Path | None, companions: Sequence[Path] = ()) -> Extraction:
+def extract(
+    path: Path,
+    preview: Path | None,
+    metadata: Path | None,
+    companions: Sequence[Path] = (),
+    profile: Profile = NOTHING_KNOWN,
+) -> Extraction:
     """Return what a file yields; a bad file yields a warning, never an exception.
 
     Parameters
@@ -49,20 +65,27 @@ def extract(path: Path, preview: Path | None, metadata: Path | None, companions:
     path
         The file.
     preview
-        Where to write the preview as PNG; None for no preview.
+        Where to write the preview as PNG; None for no preview. Those of a file's other signals get a number before
+        the extension.
     metadata
         Where to write the metadata as JSON; None not to.
     companions
         Other files of the same dataset.
+    profile
+        Corrections for the files of the instrument, and its time zone.
     """
-    *_, last = stages(path, preview, metadata, companions)
+    *_, last = stages(path, preview, metadata, companions, profile)
     return last
 
 
 def stages(
-    path: Path, preview: Path | None, metadata: Path | None, companions: Sequence[Path] = ()
+    path: Path,
+    preview: Path | None,
+    metadata: Path | None,
+    companions: Sequence[Path] = (),
+    profile: Profile = NOTHING_KNOWN,
 ) -> Iterator[Extraction]:
-    """Yield the extraction as it grows: first with the metadata, then with the preview, too.
+    """Yield the extraction as it grows: first with the metadata, then with the previews, last with large files' hash.
 
     Whoever cannot wait for a preview, or loses the process that draws it, still has the metadata. Parameters as for
     `extract`.
@@ -70,14 +93,25 @@ def stages(
     with listening() as heard:
         reading, warnings = _read(path, companions)
     kind = kind_of(reading, path.stem) if reading else UNKNOWN
-    found = _extraction(path, reading, kind, (*warnings, *(f"The reader remarks: {one}" for one in heard.remarks)))
+    remarks = (*warnings, *(f"The reader remarks: {one}" for one in heard.remarks))
+    found = _extraction(path, reading, kind, profile, remarks)
+    files = [path, *companions]
+    at_once = sum(size(one) or 0 for one in files) <= HASHED_AT_ONCE
+    content = Content(reading, heard, profile, [fingerprint(one, at_once) for one in files])
+    found = identified(found, content)
     if metadata is not None:
-        found = _written(found, reading, metadata, heard)
+        found = _written(found, content, metadata)
     yield found
     if preview is not None and reading is not None and kind.layout != "none":
         with listening():
-            found = _drawn(found, reading, kind, preview)
+            found = _drawn(found, content, kind, preview)
         yield found
+    if not at_once:
+        content = replace(content, files=[fingerprint(one, True) for one in files])
+        found = identified(found, content)
+    if metadata is not None and not (at_once and len(content.previews) < 2):
+        found = _written(found, content, metadata)
+    yield found
 
 
 def _read(path: Path, companions: Sequence[Path]) -> tuple[Reading | None, list[str]]:
@@ -103,7 +137,9 @@ def _read(path: Path, companions: Sequence[Path]) -> tuple[Reading | None, list[
     return None, failures[:1] or [f"No reader is known for files of the kind '{path.suffix or path.name}'."]
 
 
-def _extraction(path: Path, reading: Reading | None, kind: Kind, warnings: tuple[str, ...]) -> Extraction:
+def _extraction(
+    path: Path, reading: Reading | None, kind: Kind, profile: Profile, warnings: tuple[str, ...]
+) -> Extraction:
     if reading is None:
         return Extraction(path, "unknown", kind.dataset_type, kind.data_type, warnings=warnings)
     meta = dict(reading.meta)
@@ -111,77 +147,60 @@ def _extraction(path: Path, reading: Reading | None, kind: Kind, warnings: tuple
         meta.update(measures(reading.main, kind))
         if len(reading.signals) > 1:
             meta["Signals"] = Quantity(len(reading.signals))
+    meta = profile.corrected(meta)
     return Extraction(
         path=path,
         format=reading.format,
         dataset_type=kind.dataset_type,
         data_type=kind.data_type,
         meta={name: meta[name] for name in sorted(meta)},
-        acquired=reading.acquired,
+        acquired=_acquired(reading.acquired, profile),
         warnings=warnings,
-        extractor=reading.reader,
+        extractor=f"NexusCore {NexusCore.__version__}, {reading.reader}",
     )
 
 
-def document(found: Extraction, reading: Reading | None = None, heard: Heard | None = None) -> dict[str, Any]:
-    """Return an extraction as JSON values.
-
-    ``nx_meta`` is flat; the units of its numbers stand in ``units``. Its ``Creation Time`` is the file's own, else the
-    time of last modification, which ``warnings`` then marks as unreliable.
-    """
-    unreliable = [name for name, one in found.meta.items() if one.warning]
-    created = found.acquired or _modified(found.path)
-    if found.acquired is None:
-        unreliable.append("Creation Time")
-    nx_meta: dict[str, Any] = {
-        "DatasetType": found.dataset_type,
-        "Data Type": found.data_type,
-        "Creation Time": rfc3339(created) if created else None,
-        **{name: one.value for name, one in found.meta.items()},
-        "warnings": unreliable,
-    }
-    signals = reading.signals if reading else ()
-    main = reading.main if reading else None
-    return json_safe(  # type: ignore[no-any-return]
-        {
-            "file": found.path.name,
-            "format": found.format,
-            "extractor": found.extractor,
-            "nx_meta": nx_meta,
-            "units": {name: one.unit for name, one in found.meta.items() if one.unit},
-            "remarks": list(found.warnings),
-            "messages": heard.messages if heard else [],
-            "signals": [{"title": one.title, "shape": one.shape, "signal_type": one.signal_type} for one in signals],
-            "metadata": main.metadata if main else {},
-            "original_metadata": main.original_metadata if main else {},
-        }
-    )
-
-
-def _modified(path: Path) -> datetime | None:
+def _acquired(moment: datetime | None, profile: Profile) -> datetime | None:
+    """Return the time of acquisition with its zone; None where it is that of a clock nobody has set."""
+    if moment is None or moment.year < _FIRST_YEAR:
+        return None
     try:
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(microsecond=0)
-    except OSError:
+        return profile.aware(moment)
+    except (ValueError, OverflowError, OSError):
         return None
 
 
-def _written(found: Extraction, reading: Reading | None, target: Path, heard: Heard) -> Extraction:
+def _written(found: Extraction, content: Content, target: Path) -> Extraction:
     try:
-        text = json.dumps(document(found, reading, heard), ensure_ascii=False, indent=1, allow_nan=False)
+        text = json.dumps(document(found, content), ensure_ascii=False, indent=1, allow_nan=False)
         replace_file(target, text.encode())
     except Exception as error:  # noqa: BLE001 - an edge: the record is worth more than its JSON; it is recorded
         return _warned(found, f"The metadata could not be written as JSON: {reason(error)}.")
     return replace(found, metadata_json=target)
 
 
-def _drawn(found: Extraction, reading: Reading, kind: Kind, target: Path) -> Extraction:
-    try:
-        from Services.Builder.preview import png
+def _drawn(found: Extraction, content: Content, kind: Kind, target: Path) -> Extraction:
+    """Draw the main signal into `target` and the others beside it; a text has no signals."""
+    reading = content.reading
+    assert reading is not None  # noqa: S101 - what could not be read is not drawn
+    for at, one in enumerate(reading.signals or (None,)):
+        main = one is reading.main
+        if not main and len(content.previews) >= MOST_PREVIEWS:
+            continue
+        single = reading if one is None else replace(reading, signals=(one,))
+        place = target if main else target.with_name(f"{target.stem}.{at + 1}{target.suffix}")
+        try:
+            from Services.Builder.preview import png
 
-        replace_file(target, png(reading, kind))
-    except Exception as error:  # noqa: BLE001 - an edge: numbers of every sort come from files; it is recorded
-        return _warned(found, f"No preview could be drawn: {reason(error)}.")
-    return replace(found, preview=target)
+            replace_file(place, png(single, kind if main else kind_of(single, found.path.stem)))
+        except Exception as error:  # noqa: BLE001 - an edge: numbers of every sort come from files; it is recorded
+            which = "preview" if main else f"preview of signal {at + 1}"
+            found = _warned(found, f"No {which} could be drawn: {reason(error)}.")
+            continue
+        content.previews[at] = place.name
+        if main:
+            found = replace(found, preview=target)
+    return found
 
 
 def _warned(found: Extraction, sentence: str) -> Extraction:
@@ -220,15 +239,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(NoSuchFile(path=one_line(path)), file=sys.stderr)  # noqa: T201 - a command's output
         return EXIT_FAILURE
     found = extract(path, arguments.preview, arguments.json)
+    shown = document(found, Content(files=[fingerprint(path, True)]))
     for sentence in found.warnings:
         print(sentence, file=sys.stderr)  # noqa: T201 - a command's output
-    json.dump(_shown(found), sys.stdout, ensure_ascii=False, indent=1, allow_nan=False)
+    json.dump(
+        {key: value for key, value in shown.items() if value}, sys.stdout, ensure_ascii=False, indent=1, allow_nan=False
+    )
     print()  # noqa: T201 - a command's output
     return EXIT_OK
-
-
-def _shown(found: Extraction) -> Mapping[str, Any]:
-    return {key: value for key, value in document(found).items() if value}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import os
 import shutil
@@ -17,7 +18,8 @@ import tifffile
 from PIL import Image
 from rsciio import hspy, msa
 
-from Services.Builder.extract import extract
+from Services.Builder.extract import extract, stages
+from Services.Builder.extractors.profile import profile
 from Services.Builder.model import DATASET_TYPES, Quantity
 from Services.Builder.workers import Job, Workers
 
@@ -71,7 +73,7 @@ EXPECTED = {
     "dm_rsciio/2D_test_diffraction_pattern.dm3": ("Diffraction", "TEM_Diffraction"),
     "dm_rsciio/3D_EELS_SI.dm4": ("SpectrumImage", "STEM_EELS"),
     "edax/leo_edax_test.msa": ("Spectrum", "SEM_EDS"),
-    "emd/Si100_3D.emd": ("Image", "Imaging"),
+    "emd/Si100_3D.emd": ("Image", "STEM_Imaging"),
     "emd_velox/1532_Camera_Ceta.emd": ("Image", "TEM_Imaging"),
     "emd_velox/fei_emd_si.emd": ("SpectrumImage", "STEM_EDS"),
     "hspy/4d_stem.hspy": ("Diffraction", "STEM_4D"),
@@ -86,6 +88,10 @@ EXPECTED = {
     "tia_rsciio/128x128-TEM_search.emi": ("Image", "TEM_Imaging"),
     "tia_rsciio/X_-_Au_NP_EELS_2.ser": ("Spectrum", "TEM_EELS"),
     "tif_fei/quanta_image.tif": ("Image", "SEM_Imaging"),
+    "tif_orion/orion-zeiss_dataZeroed.tif": ("Image", "HIM_Imaging"),
+    "tif_tescan/tescan-pfib_dataZeroed.tif": ("Image", "SEM_Imaging"),
+    "tif_other/olympus_SIS.tif": ("Image", "TEM_Imaging"),
+    "tif_other/test_loading_image_saved_with_imageJ.tif": ("Image", "TEM_Imaging"),
     "tif_other/JEOL-SightX-SAED-dummy.tif": ("Diffraction", "TEM_Diffraction"),
     "tif_other/test_tiff_Zeiss_SEM_512pix.tif": ("Image", "SEM_Imaging"),
     "tvips/test_tvips_2233_000.tvips": ("Diffraction", "TEM_Diffraction"),
@@ -141,6 +147,19 @@ class TestEveryInstrumentFile:
             assert one.acquired is None or created == one.acquired
             assert set(content["units"]) == {key for key, value in one.meta.items() if value.unit}
 
+    def test_every_signal_has_a_preview(self, extractions):
+        one = extractions["phenom/Elid2Version4.elid"]
+        signals = json.loads(one.metadata_json.read_text("utf-8"))["signals"]
+        drawn = [signal["preview"] for signal in signals]
+        assert len(set(drawn)) == len(signals) == 11
+        assert one.preview.name in drawn
+        assert all(one.preview.with_name(name).read_bytes().startswith(b"\x89PNG") for name in drawn)
+
+    def test_what_operators_type_once_is_marked(self, extractions):
+        one = extractions["dm_nexus/Titan_FFT.dm3"]
+        assert one.meta["Operator"].warning and not one.meta["Magnification"].warning
+        assert "Operator" in json.loads(one.metadata_json.read_text("utf-8"))["nx_meta"]["warnings"]
+
     def test_text_is_clean(self, extractions):
         for one in extractions.values():
             for name, value in one.meta.items():
@@ -191,6 +210,19 @@ class TestValuesAreTheInstruments:
             ("msa/ISO_22029_2022_compliance.msa", {
                 "Dwell Time": (100000, "µs"), "Beam Current": (12.345, "nA"), "Collection Angle": (3.4, "mrad")}),
             ("mib/Quad_1_Frame_CounterDepth_12_Rows_256.mib", {"Dwell Time": (1000, "µs")}),
+            ("tif_tescan/tescan-pfib_dataZeroed.tif", {
+                "Acceleration Voltage": (15, "kV"), "Beam Current": (0.3003, "nA"), "Pixel Size": (1.5625, "nm"),
+                "Stage Z": (6311.907, "µm"), "Stage Rotation": (30, "°"), "Working Distance": (5.947501, "mm"),
+                "Beam Diameter": (3, "nm"), "Dwell Time": (10, "µs"), "Instrument": ("TESCAN AMBER X", None)}),
+            ("tif_orion/orion-zeiss_dataZeroed.tif", {
+                "Acceleration Voltage": (29.997, "kV"), "Pixel Size": (0.9765625, "nm"), "Dwell Time": (0.5, "µs"),
+                "Stage X": (25157.23, "µm"), "Stage Z": (10, "µm"), "Chamber Pressure": (6.519464e-05, "Pa")}),
+            ("tif_other/olympus_SIS.tif", {
+                "Exposure Time": (0.367093, "s"), "Detector": ("Quemesa", None), "Pixel Size": (0.023928, "nm")}),
+            ("tif_other/test_loading_image_saved_with_imageJ.tif", {
+                "Acceleration Voltage": (200, "kV"), "Instrument": ("FEI Tecnai", None), "Binning": ("1 × 1", None),
+                "Exposure Time": (0.5, "s"), "Pixel Size": (168.6747, "nm")}),
+            ("emd/example_metadata.emd", {"Acceleration Voltage": (300, "kV"), "Operator": ("John Doe", None)}),
             ("phenom/Elid2Version4.elid", {"Signals": (11, None), "Stage X": (-2586.744, "µm")}),
         ],
     )  # fmt: skip
@@ -208,6 +240,7 @@ class TestValuesAreTheInstruments:
             ("dm_nexus/Titan_FFT.dm3", "2019-07-31T15:34:12+00:00"),
             ("dm_rsciio/Fei_HAADF-UK_location.dm3", "2016-08-27T19:52:30+00:00"),
             ("emd_velox/fei_emd_image.emd", "2017-03-06T09:56:41+00:00"),
+            ("tia_rsciio/16x16_STEM_BF_DF_acquire.emi", "2016-02-21T16:53:06+00:00"),
             ("tif_other/JEOL-SightX-SAED-dummy.tif", "2015-07-30T07:17:25.772534+09:00"),
         ],
     )
@@ -284,6 +317,48 @@ class TestSmallFiles:
     def test_a_table_that_is_no_instruments_log_is_notes(self, tmp_path):
         (tmp_path / "people.csv").write_text("name,age\nx,3\n")
         assert extract(tmp_path / "people.csv", None, None).dataset_type == "Notes"
+
+
+class TestWhereItComesFrom:
+    """001-42: the JSON tells the files with size and SHA-256, the format, and what read them in which version."""
+
+    def test_files_and_reader(self, tmp_path):
+        (tmp_path / "notes.txt").write_bytes(b"abc")
+        (tmp_path / "beside.hdr").write_bytes(b"")
+        extract(tmp_path / "notes.txt", None, tmp_path / "p.json", [tmp_path / "beside.hdr", tmp_path / "gone"])
+        content = json.loads((tmp_path / "p.json").read_text())
+        assert content["files"] == [
+            {"name": "notes.txt", "size": 3, "sha256": hashlib.sha256(b"abc").hexdigest()},
+            {"name": "beside.hdr", "size": 0, "sha256": hashlib.sha256(b"").hexdigest()},
+            {"name": "gone", "size": None, "sha256": None},
+        ]
+        assert content["format"] == "plain text"
+        assert content["extractor"].startswith("NexusCore ")
+
+    def test_a_large_file_is_hashed_after_its_preview(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("Services.Builder.extract.HASHED_AT_ONCE", 2)
+        (tmp_path / "notes.txt").write_bytes(b"abc")
+        seen = [
+            (one.preview is not None, json.loads((tmp_path / "p.json").read_text())["files"][0]["sha256"])
+            for one in stages(tmp_path / "notes.txt", tmp_path / "p.png", tmp_path / "p.json")
+        ]
+        assert seen == [(False, None), (True, None), (True, hashlib.sha256(b"abc").hexdigest())]
+
+    def test_a_profile_corrects_any_format_and_marks(self, tmp_path):
+        path = saved(tmp_path / "a.msa", np.arange(16.0), [axis(16, "Energy", "eV")], Signal={"signal_type": "EELS"})
+        known = profile({"set": "Instrument = Titan", "warn": "Dispersion; Creation Time", "drop": "Data Shape"})
+        found = extract(path, None, tmp_path / "p.json", profile=known)
+        assert found.meta["Instrument"] == Quantity("Titan")
+        assert found.meta["Dispersion"].warning and "Data Shape" not in found.meta
+        assert set(json.loads((tmp_path / "p.json").read_text())["nx_meta"]["warnings"]) == {
+            "Dispersion",
+            "Creation Time",
+        }
+
+    def test_a_clock_that_nobody_set_tells_no_time(self, tmp_path):
+        general = {"title": "", "date": "1970-01-01", "time": "00:00:05"}
+        path = saved(tmp_path / "a.hspy", np.zeros((3, 4)), [axis(3, "y", "nm"), axis(4, "x", "nm")], General=general)
+        assert extract(path, None, None).acquired is None
 
 
 class TestABadFileCostsOnlyItself:

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
+import re
 import struct
 import sys
 import warnings
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
+from typing import ClassVar
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
-from Services.Builder.extractors import Axis, Reading, Signal, extensions, formats
+from Services.Builder.extractors import Axis, Reading, Signal, declared, extensions, formats, terms
 from Services.Builder.extractors.cleaning import json_safe, one_line, rfc3339
 from Services.Builder.extractors.dimensions import measures
 from Services.Builder.extractors.faults import reason
 from Services.Builder.extractors.kinds import kind_of
 from Services.Builder.extractors.listening import listening
-from Services.Builder.extractors.quantities import quantity, symbol
-from Services.Builder.extractors.rosettasciio.conventions import section
+from Services.Builder.extractors.profile import (
+    NOTHING_KNOWN,
+    Profile,
+    ProfileNotUnderstood,
+    profile,
+    profile_file,
+)
+from Services.Builder.extractors.quantities import KNOWN, factor, quantity, symbol
+from Services.Builder.extractors.rosettasciio.declared import readers_for
 from Services.Builder.extractors.rosettasciio.mapping import completed
-from Services.Builder.extractors.rosettasciio.read import moment
-from Services.Builder.extractors.rosettasciio.recognise import plugins_for
-from Services.Builder.extractors.rosettasciio.vendors import profiles_for
+from Services.Builder.extractors.rosettasciio.read import moment, section
+from Services.Builder.extractors.rosettasciio.vendors import vendors_for
+from Services.Builder.extractors.settings import either_order, ini
 from Services.Builder.extractors.signal import main_signal
 from Services.Builder.extractors.tree import Tags, lookup, put
 from Services.Builder.model import DATASET_TYPES, Quantity
@@ -126,6 +137,10 @@ class TestOneNameAndUnitPerQuantity:
             ("Binning", (1, 26), None, Quantity("1 × 26")),
             ("Something New", 1.5, "T", Quantity(1.5, "T")),
             ("Stage X", 3.0, "parsnips", Quantity(3, "parsnips")),
+            ("Acceleration Voltage", "300kV", "V", Quantity(300, "kV")),
+            ("Sensor Bias", "120 V", None, Quantity(120, "V")),
+            ("Chamber Pressure", "4.89E-07", "torr", Quantity(6.519464e-05, "Pa")),
+            ("Dwell Time", 51.2, "µs", Quantity(51.2, "µs")),
         ],
     )
     def test_converted(self, name, value, unit, expected):
@@ -144,7 +159,8 @@ class TestOneNameAndUnitPerQuantity:
         [
             ("um", "µm"), ("μm", "µm"), ("1 / nm", "1/nm"), ("nm^-1", "1/nm"), ("1/um", "1/µm"), ("[]", None),
             ("", None), (None, None), ("Energy Loss (eV)", "eV"), ("Energy (EV)", "eV"), ("pix", None), ("mR", "mrad"),
-            ("degrees", "°"), ("angstrom", "Å"), ("keV", "keV"), ("T", "T"),
+            ("degrees", "°"), ("[n_m]", "nm"), ("[k_V]", "kV"), ("Volts", "V"),
+            ("angstrom", "Å"), ("keV", "keV"), ("T", "T"),
         ],
     )  # fmt: skip
     def test_unit_symbols(self, text, expected):
@@ -164,6 +180,76 @@ class TestOneNameAndUnitPerQuantity:
         one = signal(Axis(8, "y", "nm", 2.0), Axis(6, "x", "nm", 0.5))
         found = measures(one, kind_of(reading(one), "a"))
         assert (found["Pixel Size"].value, found["Pixel Size Y"].value) == (0.5, 2)
+
+    def test_every_name_in_the_table_of_terms_is_one_that_is_shown_in_one_unit(self):
+        tables = [value for name, value in vars(terms).items() if name.isupper()]
+        assert sum(len(table) for table in tables) > 150
+        assert {rule.name for table in tables for rule in table} <= set(KNOWN)
+        for rule in (rule for table in tables for rule in table):
+            known = KNOWN[rule.name].unit
+            assert rule.unit is None or known is None or factor(rule.unit, known), rule
+
+
+class TestInstrumentProfiles:
+    """001-36, 001-40: what is known to be wrong on one microscope is put right, or marked, in every format."""
+
+    META: ClassVar = {"Spot Size": Quantity(3), "Camera Length": Quantity(100, "mm"), "Stage Beta": Quantity(0, "°")}
+
+    def test_each_correction(self):
+        found = profile(
+            {
+                "rename": "Spot Size = Gun Lens",
+                "scale": "Camera Length = 1.07; Gun Lens = 2",
+                "set": "Instrument = Titan 80-300; Spherical Aberration = 1.2 mm; Operator = 007; Defocus = 0.1 µm",
+                "drop": "Stage Beta; Nothing Like It",
+                "warn": "Camera Length",
+            }
+        ).corrected(self.META)
+        assert found == {
+            "Gun Lens": Quantity(6),
+            "Camera Length": Quantity(107, "mm", warning=True),
+            "Instrument": Quantity("Titan 80-300"),
+            "Spherical Aberration": Quantity(1.2, "mm"),
+            "Operator": Quantity("007"),
+            "Defocus": Quantity(100, "nm"),
+        }
+
+    def test_none_changes_nothing(self):
+        assert NOTHING_KNOWN.corrected(self.META) == profile({}).corrected(self.META) == self.META
+        assert profile({"drop": "", "warn": None, "set": "  "}) == NOTHING_KNOWN
+
+    def test_a_file_of_the_facilitys_own(self, tmp_path):
+        path = tmp_path / "FEI-Titan-TEM.toml"
+        path.write_text('drop = ["Stage Beta"]\n[scale]\n"Camera Length" = 1.07\n[set]\nInstrument = "Titan"\n')
+        found = profile_file(path, ZoneInfo("Asia/Tokyo"))
+        assert found.zone == ZoneInfo("Asia/Tokyo")
+        assert found.corrected(self.META) == {
+            "Spot Size": Quantity(3),
+            "Camera Length": Quantity(107, "mm"),
+            "Instrument": Quantity("Titan"),
+        }
+
+    @pytest.mark.parametrize(
+        ("entries", "said"),
+        [
+            ({"scale": "Camera Length = much"}, "'much' for Camera Length is not a number"),
+            ({"scale": "Camera Length = nan"}, "'nan' for Camera Length is not a number"),
+            ({"rename": "Spot Size"}, "'Spot Size' is not of the form 'name = value'"),
+            ({"scael": "x = 1"}, "'scael' is not understood: there are only rename, scale, set, drop, warn"),
+        ],
+    )
+    def test_a_mistake_is_said_in_a_sentence(self, entries, said):
+        with pytest.raises(ProfileNotUnderstood, match=re.escape(said)):
+            profile(entries)
+
+    def test_a_file_that_is_no_toml(self, tmp_path):
+        (tmp_path / "a.toml").write_text("drop = [")
+        with pytest.raises(ProfileNotUnderstood, match=r"file a\.toml"):
+            profile_file(tmp_path / "a.toml")
+
+    def test_it_reaches_a_process(self):
+        one = profile({"warn": "Stage X"}, ZoneInfo("Europe/Oslo"))
+        assert pickle.loads(pickle.dumps(one)) == one
 
 
 class TestReadersMetadataAreCompleted:
@@ -206,10 +292,24 @@ class TestReadersMetadataAreCompleted:
         assert (column, told) == ("TEM", {"a": 1, "b": 2, "k": 3})
         assert section({}) == (None, {})
 
+    def test_settings_as_ini_keep_their_spelling(self):
+        assert ini("[SEM]\r\nStageX=0.1\r\nBroken\r\n[FIB]\nHV=3") == {
+            "SEM": {"StageX": "0.1", "Broken": ""},
+            "FIB": {"HV": "3"},
+        }
+        assert ini("no section = 1") == {}
+
+    def test_a_day_in_an_unknown_order_is_believed_only_if_it_is_clear(self):
+        assert either_order("7/20/2015 6:48:25 PM") == datetime.fromisoformat("2015-07-20T18:48:25")
+        assert either_order("20/07/2015 18:48:25") == datetime.fromisoformat("2015-07-20T18:48:25")
+        assert either_order("3/3/2015 6:48:25 PM") == datetime.fromisoformat("2015-03-03T18:48:25")
+        assert either_order("8/7/2019 6:48:25 PM") is None
+        assert either_order("None None") is None
+
     def test_windows_clock_of_digitalmicrograph_is_utc(self):
         tags = {"DataBar": {"Acquisition Date": "7/31/2019", "Acquisition Time (OS)": 1.3209060852325026e17}}
-        ((profile, tree),) = profiles_for("DigitalMicrograph", {"ImageList": {"TagGroup0": {"ImageTags": tags}}})
-        assert profile.acquired(tree) == datetime(2019, 7, 31, 15, 34, 12, tzinfo=UTC)
+        ((vendor, tree),) = vendors_for("DigitalMicrograph", {"ImageList": {"TagGroup0": {"ImageTags": tags}}})
+        assert vendor.acquired(tree) == datetime(2019, 7, 31, 15, 34, 12, tzinfo=UTC)
 
 
 class TestTimesAreAware:
@@ -240,7 +340,17 @@ class TestTimesAreAware:
         ],
     )
     def test_zones(self, general, expected):
-        assert rfc3339(moment({"General": general})) == expected
+        assert rfc3339(NOTHING_KNOWN.aware(moment({"General": general}))) == expected
+
+    def test_the_instruments_zone_counts_before_the_machines(self):
+        there = Profile(zone=ZoneInfo("America/New_York"))
+        naive = moment({"General": {"date": "2019-07-31", "time": "11:34:12"}})
+        assert rfc3339(there.aware(naive)) == "2019-07-31T11:34:12-04:00"
+        known = moment({"General": {"date": "2019-07-31", "time": "11:34:12", "time_zone": "UTC"}})
+        assert rfc3339(there.aware(known)) == "2019-07-31T11:34:12Z"
+        # what a reader converted to the machine's zone stays in it
+        converted = moment({"General": {"date": "2019-07-31", "time": "11:34:12", "time_zone": "UTC"}}, trusted=False)
+        assert rfc3339(there.aware(converted)) == "2019-07-31T11:34:12+02:00"
 
     @pytest.mark.parametrize(
         "general", [{}, {"date": "2019-07-31"}, {"date": "", "time": ""}, {"date": 5, "time": "x"}]
@@ -334,6 +444,22 @@ class TestFormats:
             assert all(extension.startswith(".") and extension.islower() for extension in one.spec.extensions)
             assert one.recognise(b"", Path("a.nothing-has-this-extension")) is False
 
+    def test_what_the_facility_needs_is_declared(self):
+        extensions_of: dict[str, set[str]] = {}
+        for one in declared():
+            extensions_of.setdefault(one.name, set()).update(one.extensions)
+        wanted = (
+            "dm3 dm4 ser emi tif emd bcf spx spc spd msa hspy zspy mrc blo mib tvips asw eds map pts img h5 nxs prz"
+            " elid wdf sur rpl dens csv tvf png jpg bmp txt"
+        )
+        claimed = set().union(*extensions_of.values())
+        assert {f".{one}" for one in wanted.split()} <= claimed
+        for name in (
+            *("FEI/Thermo Fisher TIFF", "Zeiss SEM TIFF", "Zeiss Orion TIFF", "JEOL SEM image", "JEOL SightX TIFF"),
+            *("Tescan TIFF", "Olympus SIS TIFF", "ImageJ TIFF", "Thermo Fisher Velox EMD", "Tofwerk FIB-SIMS"),
+        ):
+            assert name in extensions_of
+
     def test_everything_rosettasciio_reads_is_known(self):
         from rsciio import IO_PLUGINS
 
@@ -359,7 +485,7 @@ class TestFormats:
     def test_readers_by_content(self, tmp_path, head, name, expected):
         path = tmp_path / name
         path.write_bytes(head)
-        assert [plugin["name"] for plugin in plugins_for(head, path)] == expected
+        assert [one.plugin for one in readers_for(head, path)] == expected
 
     def test_importing_the_registry_is_light(self):
         assert "Services.Builder.extractors.registry" in sys.modules

@@ -7,7 +7,7 @@ reader returns, `quantities` names and units, `kinds` the rules that decide what
 
 from __future__ import annotations
 
-from Services.Builder.extractors.registry import Format, FormatSpec, candidates, extensions, formats
+from Services.Builder.extractors.registry import Format, FormatSpec, candidates, declared, extensions, formats
 from Services.Builder.extractors.signal import Axis, Reading, Signal
 
-__all__ = ["Axis", "Format", "FormatSpec", "Reading", "Signal", "candidates", "extensions", "formats"]
+__all__ = ["Axis", "Format", "FormatSpec", "Reading", "Signal", "candidates", "declared", "extensions", "formats"]

@@ -11,7 +11,17 @@ from Services.Builder.extractors.signal import SPECTRAL, Axis, Signal
 from Services.Builder.model import Quantity
 
 _SIZES = {"length": "Pixel Size", "reciprocal": "Reciprocal Pixel Size", "angle": "Angular Pixel Size"}
-_RANGES = {"energy": "Energy Range", "wavelength": "Wavelength Range", "wavenumber": "Raman Shift Range"}
+_RANGES = {
+    "energy": "Energy Range",
+    "wavelength": "Wavelength Range",
+    "wavenumber": "Raman Shift Range",
+    "mass": "Mass Range",
+}
+_SPACINGS = (*_SIZES.values(), "Detector Pixel Size", "Step Size")
+DERIVED = frozenset(
+    ("Data Shape", "Signals", "Dispersion", *_RANGES.values(), *_SPACINGS, *(f"{name} Y" for name in _SPACINGS))
+)
+"""Quantities that tell of the data themselves, not of microscope and measurement."""
 
 
 def measures(signal: Signal, kind: Kind) -> dict[str, Quantity]:

@@ -106,6 +106,8 @@ def _technique(signal: Signal, axis: Axis, column: str | None, hints: str) -> st
     for technique in ("EELS", "EDS", "CL"):
         if told.startswith(technique):
             return technique
+    if axis.dimension == "mass":
+        return "SIMS" if "SIMS" in told else "Mass_Spectrometry"
     if axis.dimension == "wavenumber":
         return "Raman"
     if axis.dimension == "wavelength":

@@ -93,10 +93,14 @@ KNOWN: Mapping[str, Known] = {
     "Grating Density": Known("1/mm", zero=False),
     "Objective Magnification": Known(zero=False),
     "Signals": Known(),
+    "Bit Depth": Known(zero=False),
+    "Sensor Bias": Known("V"),
+    "Lines": Known(),
     **dict.fromkeys(("Instrument", "Operator", "Specimen", "Specimen Holder", "Elements", "Comment"), _TEXT),
     **dict.fromkeys(("Detector", "Spectrometer", "Electron Source", "Vacuum Mode", "Lens Mode", "Software"), _TEXT),
     **dict.fromkeys(("Acquisition Mode", "Illumination Mode", "Imaging Mode", "Signal Name"), _TEXT),
-    **dict.fromkeys(("Data Shape", "Energy Range", "Wavelength Range", "Raman Shift Range", "Acquisition Date"), _TEXT),
+    **dict.fromkeys(("Data Shape", "Energy Range", "Wavelength Range", "Raman Shift Range", "Mass Range"), _TEXT),
+    **dict.fromkeys(("Acquisition Date", "Ion Mode"), _TEXT),
 }
 
 _ALIASES = {
@@ -113,6 +117,11 @@ _ALIASES = {
     "ev": "eV",
     "kev": "keV",
     "kv": "kV",
+    **dict.fromkeys(("volt", "volts"), "V"),
+    "picoamps": "pA",
+    "torr": "torr",
+    "usec": "µs",
+    "unitless": None,
     **dict.fromkeys(("celsius", "degc", "degrees c", "deg c"), "°C"),
 }
 _DIMENSIONS = {
@@ -123,17 +132,20 @@ _DIMENSIONS = {
     "time": ("s", "ms", "µs", "ns", "min", "h"),
 }
 _DIMENSION_OF = {unit: dimension for dimension, units in _DIMENSIONS.items() for unit in units}
+_MEASURED = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\W\d]\S*|°C?)")
 _NUMBER = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([kKM]?)\s*[xX×]?\s*$")
 
 
 def symbol(text: object) -> str | None:
     """Return the unit symbol of what a reader calls a unit, or None for no unit.
 
-    Knows ``um``, ``μm`` with a Greek mu, ``1 / nm``, ``nm^-1``, ``Energy Loss (eV)``, ``[]`` and the like.
+    Knows ``um``, ``μm`` with a Greek mu, ``1 / nm``, ``nm^-1``, ``Energy Loss (eV)``, ``[n_m]``, ``[]`` and the like.
     """
     unit = one_line("" if text is None else text, 40).replace("μ", "µ")
     bracketed = re.fullmatch(r".*\((.+)\)", unit)
     unit = bracketed[1].strip() if bracketed else unit
+    if re.fullmatch(r"\[\w+\]", unit):  # the EMD format's way: [n_m], [k_V]
+        unit = unit.strip("[]").replace("_", "")
     inverse = re.fullmatch(r"1\s*/\s*(\S+)|(\S+?)\s*(?:\^|\*\*)?\s*(?:-1|⁻¹)", unit)
     if inverse:
         base = symbol(inverse[1] or inverse[2])
@@ -178,6 +190,9 @@ def quantity(name: str, value: Any, unit: str | None = None) -> Quantity | None:
     plain = _plain(value, known)
     if plain is None or plain == "":
         return None
+    measured = _MEASURED.fullmatch(plain) if known.unit and isinstance(plain, str) else None
+    if measured and factor(symbol(measured[2]) or "", known.unit or ""):  # the text has a unit of its own (300kV)
+        plain, unit = float(measured[1]), symbol(measured[2])
     if isinstance(plain, str | bool):
         return Quantity(plain)
     if not known.zero and plain == 0:

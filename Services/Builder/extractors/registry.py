@@ -38,6 +38,10 @@ class FormatSpec:
     priority: int = 100
     """Of several formats that recognise a file, the one with the highest number reads it first."""
     description: str = ""
+    reader: str = ""
+    """What reads it, where that is not the project itself."""
+    covers: tuple[FormatSpec, ...] = ()
+    """The formats it stands for, where one folder serves many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,11 @@ def candidates(path: Path) -> tuple[Format, ...]:
         with path.open("rb") as file:
             head = file.read(HEAD)
     return tuple(one for one in formats() if one.recognise(head, path))
+
+
+def declared() -> tuple[FormatSpec, ...]:
+    """Return what every format says of itself, each of a folder that serves many by itself."""
+    return tuple(spec for one in formats() for spec in (one.spec.covers or (one.spec,)))
 
 
 def extensions() -> frozenset[str]:

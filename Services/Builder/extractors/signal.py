@@ -11,7 +11,7 @@ from typing import Any
 from Services.Builder.extractors.quantities import dimension
 from Services.Builder.model import Quantity
 
-SPECTRAL = ("energy", "wavelength", "wavenumber")
+SPECTRAL = ("energy", "wavelength", "wavenumber", "mass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,14 @@ class Axis:
 
     @property
     def dimension(self) -> str:
-        """What the axis measures: length, reciprocal, angle, energy, wavelength, wavenumber, time or ""."""
+        """What the axis measures: length, reciprocal, angle, energy, wavelength, wavenumber, mass, time or ""."""
         name = self.name.lower()
         if "wavelength" in name:
             return "wavelength"
         if "raman" in name or "wavenumber" in name:
             return "wavenumber"
+        if self.unit in ("Da", "u", "amu"):
+            return "mass"
         return dimension(self.unit)
 
     @property
@@ -85,8 +87,9 @@ class Reading:
     meta: Mapping[str, Quantity] = field(default_factory=dict)
     """Of the main signal, by display name."""
     acquired: datetime | None = None
+    """Naive where the file does not tell the zone of the instrument's clock."""
     column: str | None = None
-    """``TEM``, ``STEM``, ``SEM`` or ``FIB``, as far as the file tells."""
+    """``TEM``, ``STEM``, ``SEM``, ``FIB`` or ``HIM`` (helium ions), as far as the file tells."""
     text: str | None = None
     """Content of a text file."""
     warnings: tuple[str, ...] = ()

@@ -46,5 +46,5 @@ def _image(reading: Reading, kind: Kind) -> Image:
         shown = pictures.tableau(signal, kind, SIZE)
     else:
         # scanning microscopes write their data bar into the lower edge
-        shown = pictures.single(signal, kind, SIZE, bar_at_top=reading.column in ("SEM", "FIB"))
+        shown = pictures.single(signal, kind, SIZE, bar_at_top=reading.column in ("SEM", "FIB", "HIM"))
     return shown if signal.colour else shown.convert("L")

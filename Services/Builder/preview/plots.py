@@ -24,7 +24,7 @@ _MOST_POINTS = 20_000
 _NOISE = 0.15
 """keV below which the counts of an X-ray detector are its electronics' own."""
 _NAMELESS = ("", "x", "y", "z", "0", "1", "2", "3", "i")
-_CALLED = {"energy": "Energy", "wavelength": "Wavelength", "wavenumber": "Raman shift", "time": "Time"}
+_CALLED = {"energy": "Energy", "wavelength": "Wavelength", "wavenumber": "Raman shift", "mass": "m/z", "time": "Time"}
 _UNITS = {"1/cm": "cm⁻¹", "1/nm": "nm⁻¹"}
 
 
@@ -132,7 +132,7 @@ def _positions(axis: Axis) -> NDArray[Any]:
 
 def _titled(axis: Axis, otherwise: str) -> str:
     name = _CALLED.get(axis.dimension, otherwise) if axis.name.lower() in _NAMELESS else axis.name
-    name = name[0].upper() + name[1:]
+    name = name if "/" in name else name[0].upper() + name[1:]  # m/z
     return f"{name} ({_UNITS.get(axis.unit, axis.unit)})" if axis.unit else name
 
 

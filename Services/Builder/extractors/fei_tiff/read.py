@@ -4,89 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from Services.Builder.extractors import terms
 from Services.Builder.extractors.quantities import quantity
-from Services.Builder.extractors.rosettasciio.conventions import Rule, applied
-from Services.Builder.extractors.rosettasciio.read import described, loaded
+from Services.Builder.extractors.rosettasciio.read import read_by
+from Services.Builder.extractors.settings import Settings, enriched, moment, number
 from Services.Builder.extractors.signal import Reading
 from Services.Builder.extractors.tree import lookup
 from Services.Builder.model import Quantity
 
-SETTINGS = (
-    Rule("System.SystemType", "Instrument"),
-    Rule("User.User", "Operator"),
-    Rule("User.UserText", "Comment"),
-    Rule("Beam.HV", "Acceleration Voltage", "V"),
-    Rule("Beam.Spot", "Spot Size"),
-    Rule("Beam.ScanRotation", "Scan Rotation", "rad"),
-    Rule("Beam.ImageMode", "Imaging Mode"),
-    Rule("Scan.Dwelltime", "Dwell Time", "s"),
-    Rule("Scan.FrameTime", "Frame Time", "s"),
-    Rule("Scan.HorFieldsize", "Horizontal Field Width", "m"),
-    Rule("Scan.VerFieldsize", "Vertical Field Width", "m"),
-    Rule("Stage.StageX", "Stage X", "m"),
-    Rule("Stage.StageY", "Stage Y", "m"),
-    Rule("Stage.StageZ", "Stage Z", "m"),
-    Rule("Stage.StageR", "Stage Rotation", "rad"),
-    Rule("Stage.StageT", "Stage Tilt", "rad"),
-    Rule("Stage.WorkingDistance", "Working Distance", "m"),
-    Rule("Vacuum.ChPressure", "Chamber Pressure", "Pa"),
-    Rule("Vacuum.UserMode", "Vacuum Mode"),
-    Rule("System.Source", "Electron Source"),
-    Rule("System.Software", "Software"),
-)
-
-BEAM = (
-    Rule("BeamCurrent", "Beam Current", "A"),
-    Rule("EmissionCurrent", "Emission Current", "A"),
-    Rule("ApertureDiameter", "Aperture Diameter", "m"),
-    Rule("WD", "Working Distance", "m"),
-    Rule("LensMode", "Lens Mode"),
-)
-"""In the section of the beam that took the image, which ``Beam.Beam`` names."""
-
 
 def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     """Read the image with RosettaSciIO and its settings from the private tag."""
-    reading = described("TIFF", path, loaded("rsciio.tiff", path))
+    reading = read_by("TIFF", path)
     signal = reading.main
     settings = lookup(signal.original_metadata, "fei_metadata") if signal else None
     if not isinstance(settings, Mapping):
         return reading
     beam = str(lookup(settings, "Beam.Beam") or "EBeam")
-    return replace(
-        reading,
+    known = Settings(
         format="FEI/Thermo Fisher TIFF",
-        meta={**_kept(reading.meta), **_settings(settings, beam)},
-        acquired=reading.acquired or _created(settings),
+        tree=settings,
+        rules=(*terms.FEI_TIFF, *(replace(rule, path=f"{beam}.{rule.path}") for rule in terms.FEI_BEAM)),
         column="FIB" if beam.startswith("I") else "SEM",
+        acquired=moment(lookup(settings, "PrivateFei.TimeOfCreation"), "%d.%m.%Y %H:%M:%S"),
+        special=_special(settings),
     )
-
-
-def _kept(meta: Mapping[str, Quantity]) -> dict[str, Quantity]:
     # RosettaSciIO hands stage positions on in metres and radians where its conventions are millimetres and degrees
-    return {name: value for name, value in meta.items() if not name.startswith("Stage ")}
+    kept = {name: value for name, value in reading.meta.items() if not name.startswith("Stage ")}
+    return enriched(replace(reading, meta=kept), known)
 
 
-def _settings(settings: Mapping[str, Any], beam: str) -> dict[str, Quantity]:
-    section = lookup(settings, beam)
-    found = applied(SETTINGS, settings)
-    found.update(applied(BEAM, section if isinstance(section, Mapping) else {}))
+def _special(settings: Mapping[str, Any]) -> dict[str, Quantity | None]:
     detector = [lookup(settings, f"Detectors.{key}") for key in ("Name", "Mode")]
-    canvas, field = lookup(settings, "Image.MagCanvasRealWidth"), lookup(settings, "Scan.HorFieldsize")
-    if isinstance(canvas, float) and isinstance(field, float) and field > 0:
+    canvas, field = number(lookup(settings, "Image.MagCanvasRealWidth")), number(lookup(settings, "Scan.HorFieldsize"))
+    return {
+        "Detector": quantity("Detector", [one for one in dict.fromkeys(detector) if one and one != "None"]),
         # FEI's magnification is that of the picture on a canvas of this width, 12.8 cm or the screen's
-        found["Magnification"] = Quantity(round(canvas / field))
-    named = quantity("Detector", [one for one in dict.fromkeys(detector) if one and one != "None"])
-    return {**found, **({"Detector": named} if named else {})}
-
-
-def _created(settings: Mapping[str, Any]) -> datetime | None:
-    text = str(lookup(settings, "PrivateFei.TimeOfCreation") or "")
-    try:
-        return datetime.strptime(text, "%d.%m.%Y %H:%M:%S").astimezone()
-    except ValueError:
-        return None
+        "Magnification": Quantity(round(canvas / field)) if canvas > 0 and field > 0 else None,
+    }

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from Services.Builder.extractors.plain_tiff.recognise import TIFF
+from Services.Builder.extractors.settings import tiff_tags
+
+SETTINGS = (34680, 34682)
 
 
 def recognise(head: bytes, path: Path) -> bool:
     """Tell whether the first page carries the settings."""
-    if not head.startswith(TIFF):
-        return False
-    from tifffile import TiffFile, TiffFileError
-
-    try:
-        with TiffFile(path) as file:
-            return bool(file.is_fei)
-    except (TiffFileError, ValueError, IndexError, OSError):
-        return False
+    return bool(tiff_tags(head, path, *SETTINGS))

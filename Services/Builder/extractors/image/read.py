@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -37,7 +39,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         reader=f"Pillow {version}",
         signals=(Signal(pixels, axes, original_metadata=tags),),
         meta={key: value for key, value in found.items() if value is not None},
-        acquired=_taken(exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)),
+        acquired=_taken(exif.get_ifd(ExifTags.IFD.Exif)),
     )
 
 
@@ -50,9 +52,10 @@ def _pixels(picture: Image.Image) -> np.ndarray:
     return colours.view([("R", "u1"), ("G", "u1"), ("B", "u1")])[..., 0]
 
 
-def _taken(text: object) -> datetime | None:
-    """Read EXIF's own way of writing a time, which is that of the camera's clock."""
-    try:
-        return datetime.strptime(str(text), "%Y:%m:%d %H:%M:%S").astimezone()
-    except ValueError:
-        return None
+def _taken(exif: Mapping[int, Any]) -> datetime | None:
+    """Read EXIF's own way of writing a time: that of the camera's clock, with its offset if the camera knows it."""
+    text = f"{exif.get(ExifTags.Base.DateTimeOriginal)} {exif.get(ExifTags.Base.OffsetTimeOriginal) or ''}".strip()
+    for form in ("%Y:%m:%d %H:%M:%S %z", "%Y:%m:%d %H:%M:%S"):
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text, form)  # noqa: DTZ007 - the second form's zone is the instrument's
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+from Services.Builder.extractors.settings import TIFF
 
 
 def recognise(head: bytes, path: Path) -> bool:

@@ -1,14 +1,19 @@
-"""Everything the package RosettaSciIO reads: some thirty vendors' formats that differ by nothing but the reader."""
+"""Everything the package RosettaSciIO reads: some forty vendors' formats, listed in `declared`."""
 
 from __future__ import annotations
 
-from rsciio import IO_PLUGINS
-
 from Services.Builder.extractors.registry import FormatSpec
+from Services.Builder.extractors.rosettasciio.declared import READERS
+from Services.Builder.extractors.rosettasciio.vendors import VENDORS
 
 SPEC = FormatSpec(
     name="RosettaSciIO",
-    extensions=tuple(sorted({f".{ext.lower()}" for plugin in IO_PLUGINS for ext in plugin["file_extensions"]})),
+    extensions=tuple(sorted({extension for one in READERS for extension in one.extensions})),
     priority=100,
     description="All formats of the RosettaSciIO package, each by its own reader",
+    covers=tuple(
+        FormatSpec(name, one.extensions, reader=f"rosettasciio ({one.plugin})")
+        for one in READERS
+        for name in (one.name, *(vendor.format for vendor in VENDORS if vendor.plugin == one.plugin and vendor.format))
+    ),
 )

@@ -14,47 +14,21 @@ from zoneinfo import ZoneInfo
 
 from rsciio import __version__
 
+from Services.Builder.extractors import terms
 from Services.Builder.extractors.cleaning import one_line
 from Services.Builder.extractors.faults import Unreadable, reason
 from Services.Builder.extractors.quantities import quantity, symbol
 from Services.Builder.extractors.registry import HEAD
-from Services.Builder.extractors.rosettasciio.conventions import GENERAL, INSTRUMENT, applied, section
+from Services.Builder.extractors.rosettasciio.declared import READERS, Declared, readers_for
 from Services.Builder.extractors.rosettasciio.mapping import completed
-from Services.Builder.extractors.rosettasciio.recognise import plugins_for
-from Services.Builder.extractors.rosettasciio.vendors import profiles_for
+from Services.Builder.extractors.rosettasciio.vendors import vendors_for
 from Services.Builder.extractors.signal import Axis, Reading, Signal, main_signal
+from Services.Builder.extractors.terms import applied
+from Services.Builder.extractors.tree import leaves
 from Services.Builder.model import Quantity
 
-NAMES: Mapping[str, str] = {
-    "Arina": "DECTRIS ARINA",
-    "Blockfile": "NanoMEGAS ASTAR block file",
-    "Bruker": "Bruker ESPRIT",
-    "DENS": "DENSsolutions heating log",
-    "DigitalMicrograph": "Gatan DigitalMicrograph",
-    "DigitalSurf": "Digital Surf MountainsMap surface",
-    "EDAX": "EDAX TEAM",
-    "EMD": "Electron Microscopy Dataset (EMD)",
-    "Hamamatsu": "Hamamatsu ITEX image",
-    "HSPY": "HyperSpy HDF5",
-    "Impulse": "DENSsolutions Impulse log",
-    "JEOL": "JEOL Analysis Station",
-    "JobinYvon": "HORIBA LabSpec",
-    "MSA": "EMSA/MSA spectrum",
-    "Phenom": "Phenom Element Identification",
-    "Protochips": "Protochips log",
-    "QuantumDetector": "Quantum Detectors MIB",
-    "Renishaw": "Renishaw WiRE",
-    "Ripple": "Lispix Ripple",
-    "TIA": "FEI TIA",
-    "TriVista": "Princeton Instruments TriVista",
-    "TVIPS": "TVIPS stream",
-    "ZSPY": "HyperSpy Zarr",
-}
-"""Names of the formats as a person says them, by the reader's name where they differ."""
-
+_COLUMNS = ("TEM", "SEM")
 _STEM = re.compile(r"(?<![a-z])(stem|haadf)(?![a-z])", re.IGNORECASE)
-_LOCAL_CLOCK = ("TVIPS",)
-"""Readers that convert to the machine's zone and then call it UTC."""
 
 
 def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
@@ -66,41 +40,60 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     if not path.is_dir():
         with path.open("rb") as file:
             head = file.read(HEAD)
-    first: tuple[str, Exception] | None = None
-    for plugin in plugins_for(head, path):
-        name = str(plugin["name"])
+    first: tuple[Declared, Exception] | None = None
+    for one in readers_for(head, path):
         try:
-            return described(name, path, loaded(str(plugin["api"]), path))
+            return described(one, path, loaded(one, path))
         except Exception as error:  # noqa: BLE001 - a foreign reader raises what it likes; the next one may do better
-            first = first or (name, error)
+            first = first or (one, error)
     if first is None:
         raise Unreadable(format=f"'{path.suffix}'", reason="no reader knows its content")
     raise Unreadable(format=format_name(first[0], path), reason=reason(first[1], path)) from first[1]
 
 
-def format_name(plugin: str, path: Path) -> str:
+def read_by(plugin: str, path: Path) -> Reading:
+    """Read the file with a certain reader, for a format that is based on it."""
+    by = next(one for one in READERS if one.plugin == plugin)
+    return described(by, path, loaded(by, path))
+
+
+def format_name(by: Declared, path: Path) -> str:
     """Return the name of the format for a person."""
-    name = NAMES.get(plugin, plugin)
-    if plugin == "DigitalMicrograph":  # the version is in the extension only
-        name += f" {path.suffix[-1]}"
-    return name
+    # the version of DigitalMicrograph's is in the extension only
+    return f"{by.name} {path.suffix[-1]}" if by.plugin == "DigitalMicrograph" else by.name
 
 
-def loaded(api: str, path: Path) -> list[dict[str, Any]]:
+def loaded(by: Declared, path: Path) -> list[dict[str, Any]]:
     """Return a reader's dictionaries, with the data left on disk where the reader can do that."""
-    reader = importlib.import_module(api).file_reader
+    reader = importlib.import_module(by.api).file_reader
+    options = {"lazy": True, **by.options(path)}
     try:
-        found = reader(str(path), lazy=True)
+        found = reader(str(path), **options)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - not lazy at all, or not this file (RGBA images of DigitalMicrograph)
-        found = reader(str(path))
+        del options["lazy"]
+        found = reader(str(path), **options)
     if not found:
         raise ValueError("it holds no data")
     return list(found)
 
 
-def described(plugin: str, path: Path, found: Iterable[Mapping[str, Any]]) -> Reading:
+def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """Return the kind of microscope a file was written by and what the metadata say of it.
+
+    A file that knows of both (some programs leave empty shells) belongs to the one it says more of.
+    """
+    below = metadata.get("Acquisition_instrument")
+    if not isinstance(below, Mapping):
+        return None, {}
+    told = {name: below[name] for name in _COLUMNS if isinstance(below.get(name), Mapping) and leaves(below[name])}
+    column = max(told, key=lambda name: leaves(told[name]), default=None)
+    common = {name: value for name, value in below.items() if name not in _COLUMNS}
+    return column, {**common, **(told[column] if column else {})}
+
+
+def described(by: Declared, path: Path, found: Iterable[Mapping[str, Any]]) -> Reading:
     """Return the reading of what a reader returned."""
     signals = tuple(_signal(one) for one in found)
     main = main_signal(signals)
@@ -110,15 +103,17 @@ def described(plugin: str, path: Path, found: Iterable[Mapping[str, Any]]) -> Re
         column = "SEM"
     meta: dict[str, Quantity | None] = {}
     units: dict[str, str | None] = {}
-    acquired, beyond = moment(main.metadata, trusted=plugin not in _LOCAL_CLOCK), _Collected()
-    name = format_name(plugin, path)
-    for profile, tree in profiles_for(plugin, main.original_metadata):
-        beyond.add(applied(profile.rules, tree), profile.special(tree) if profile.special else {})
-        units.update(profile.units)
-        column, name = column or profile.column, profile.format or name
-        acquired = (profile.acquired(tree) if profile.acquired else None) or acquired
-    meta.update(applied(INSTRUMENT, told, units))
-    meta.update(applied(GENERAL, main.metadata))
+    unreliable: frozenset[str] = frozenset()
+    acquired, beyond = moment(main.metadata, trusted=not by.local_clock), _Collected()
+    name = format_name(by, path)
+    for vendor, tree in vendors_for(by.plugin, main.original_metadata):
+        beyond.add(applied(vendor.rules, tree), vendor.special(tree) if vendor.special else {})
+        units.update(vendor.units)
+        unreliable |= vendor.unreliable
+        column, name = column or vendor.column, vendor.format or name
+        acquired = (vendor.acquired(tree) if vendor.acquired else None) or acquired
+    meta.update(applied(terms.HYPERSPY_INSTRUMENT, told, units))
+    meta.update(applied(terms.HYPERSPY_GENERAL, main.metadata))
     meta.update(beyond.found)
     if column == "SEM" and "Stage Alpha" in meta:
         meta["Stage Tilt"] = meta.pop("Stage Alpha")
@@ -128,16 +123,16 @@ def described(plugin: str, path: Path, found: Iterable[Mapping[str, Any]]) -> Re
         meta["Acquisition Date"] = quantity("Acquisition Date", day)
     return Reading(
         format=name,
-        reader=f"rosettasciio {__version__} ({plugin})",
+        reader=f"rosettasciio {__version__} ({by.plugin})",
         signals=signals,
-        meta={name: value for name, value in meta.items() if value is not None},
+        meta={key: replace(one, warning=key in unreliable) for key, one in meta.items() if one is not None},
         acquired=acquired,
         column=_scanning(column, meta, "dwell_time" in told, f"{path.stem} {main.title}"),
     )
 
 
 class _Collected:
-    """Quantities of several profiles, the first that knows one wins."""
+    """Quantities of several sources, the first that knows one wins."""
 
     def __init__(self) -> None:
         self.found: dict[str, Quantity] = {}
@@ -200,33 +195,31 @@ def _first(metadata: Mapping[str, Any], key: str) -> Any:
 
 
 def moment(metadata: Mapping[str, Any], trusted: bool = True) -> datetime | None:
-    """Return ``General.date`` and ``General.time`` as an aware time; None unless both are there.
+    """Return the time in ``General``, with its zone where the file has one; None unless it has date and time.
 
-    Without a time zone of its own the time is that of the instrument's clock, which is taken to run in the time zone
-    of the machine that reads the file. So is one with the abbreviation of the machine's zone: some readers convert
-    to that zone and name it so.
+    Without a zone it is that of the instrument's clock. One with the abbreviation of the zone of the machine that reads
+    the file is in that zone: some readers convert to it and name it so.
 
     Parameters
     ----------
     metadata
         Metadata in RosettaSciIO's layout.
     trusted
-        False to disregard the time zone that the metadata name.
+        False for a reader that converts to the machine's zone, whatever it calls it.
     """
     day, clock, zone = (_first(metadata, key) for key in ("date", "time", "time_zone"))
     try:
         found = datetime.combine(date.fromisoformat(str(day)), time.fromisoformat(str(clock)))
     except ValueError:
         return None
-    known = _zone(str(zone)) if zone and trusted else None
-    if found.tzinfo is None and known is not None:
-        return found.replace(tzinfo=known)
-    return found if found.tzinfo else found.astimezone()
+    if found.tzinfo or not zone:
+        return found
+    if not trusted or (zone in tzname and zone != "UTC"):
+        return found.astimezone()
+    return found.replace(tzinfo=_zone(str(zone)))
 
 
 def _zone(name: str) -> tzinfo | None:
-    if name in tzname and name != "UTC":
-        return None
     try:
         return datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo
     except ValueError:

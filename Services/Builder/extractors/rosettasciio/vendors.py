@@ -1,6 +1,6 @@
 """What single vendors' files hold beyond the conventions, and where their readers keep to other units.
 
-A `Profile` per program that writes the files. The paths are those of the reader's original metadata; the units are the
+A `Vendor` per program that writes the files. The paths are those of the reader's original metadata; the units are the
 vendor's, each from the file format's description or, where there is none, from files whose values are known.
 """
 
@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from Services.Builder.extractors import terms
 from Services.Builder.extractors.quantities import quantity
-from Services.Builder.extractors.rosettasciio.conventions import Rule
+from Services.Builder.extractors.terms import Rule
 from Services.Builder.extractors.tree import lookup
 from Services.Builder.model import Quantity
 
@@ -20,7 +21,7 @@ Tree = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class Vendor:
     """Facts about the files of one program."""
 
     plugin: str
@@ -36,6 +37,8 @@ class Profile:
     units: Mapping[str, str | None] = field(default_factory=dict)
     """Units of converted metadata that the reader left as the vendor wrote them; None: not to be shown."""
     rules: tuple[Rule, ...] = ()
+    unreliable: frozenset[str] = frozenset()
+    """Names of quantities that are shown, but marked."""
     special: Callable[[Tree], dict[str, Quantity | None]] | None = None
     """What takes more than a rule."""
     acquired: Callable[[Tree], datetime | None] | None = None
@@ -75,22 +78,12 @@ def _gatan_time(tags: Tree) -> datetime | None:
     return (datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks / 10)).replace(microsecond=0)
 
 
-_GATAN = Profile(
+_GATAN = Vendor(
     plugin="DigitalMicrograph",
     root=("ImageList.TagGroup0.ImageTags.source.Tags at creation", "ImageList.TagGroup0.ImageTags"),
-    rules=(
-        Rule("DataBar.Signal Name", "Detector"),
-        Rule("EDS.Detector Info.Detector type", "Detector"),
-        Rule("Acquisition.Device.Name", "Detector"),
-        Rule("DataBar.Device Name", "Detector"),
-        Rule("SI.Acquisition.Pixel time (s)", "Dwell Time", "s"),
-        Rule("DataBar.Exposure Time (s)", "Exposure Time", "s"),
-        Rule("Acquisition.Parameters.High Level.Binning", "Binning"),
-        Rule("Microscope Info.Illumination Mode", "Illumination Mode"),
-        Rule("Microscope Info.Imaging Mode", "Imaging Mode"),
-        Rule("Microscope Info.Cs(mm)", "Spherical Aberration", "mm"),
-        Rule("Microscope Info.Emission Current (µA)", "Emission Current", "µA"),
-    ),
+    rules=terms.DIGITALMICROGRAPH,
+    # typed into a form once, and kept until somebody thinks of changing it
+    unreliable=frozenset(("Operator", "Specimen")),
     acquired=_gatan_time,
 )
 
@@ -128,29 +121,13 @@ def _velox_time(tree: Tree) -> datetime | None:
     return start
 
 
-_VELOX = Profile(
+_VELOX = Vendor(
     plugin="EMD",
     holds="Core.MetadataDefinitionVersion",
     format="Thermo Fisher Velox EMD",
     column="TEM",
     units={**_stage("m"), "Detector.EDS.elevation_angle": "rad"},
-    rules=(
-        Rule("Stage.Position.x", "Stage X", "m"),
-        Rule("Stage.Position.y", "Stage Y", "m"),
-        Rule("Stage.Position.z", "Stage Z", "m"),
-        Rule("Stage.HolderType", "Specimen Holder"),
-        Rule("BinaryResult.Detector", "Detector"),
-        Rule("Scan.DwellTime", "Dwell Time", "s"),
-        Rule("Scan.FrameTime", "Frame Time", "s"),
-        Rule("Scan.ScanRotation", "Scan Rotation", "rad"),
-        Rule("CustomProperties.StemMagnification.value", "Magnification"),
-        Rule("Optics.NominalMagnification", "Magnification"),
-        Rule("Optics.BeamConvergence", "Convergence Angle", "rad"),
-        Rule("Optics.Defocus", "Defocus", "m"),
-        Rule("Optics.SpotIndex", "Spot Size"),
-        Rule("Optics.LastMeasuredScreenCurrent", "Screen Current", "A"),
-        Rule("Acquisition.SourceType", "Electron Source"),
-    ),
+    rules=terms.VELOX,
     special=_velox,
     acquired=_velox_time,
 )
@@ -165,65 +142,74 @@ def _tia(tree: Tree) -> dict[str, Quantity | None]:
     return {name: quantity(name, lookup(tree, "AcquireInfo.DwellTimePath"), "s")}
 
 
-_TIA = Profile(
+_TIA = Vendor(
     plugin="TIA",
     root=("ObjectInfo", ""),
     column="TEM",
     units={"Detector.Camera.exposure": None},
-    rules=(
-        Rule("ExperimentalDescription.Mode", "Imaging Mode"),
-        Rule("ExperimentalDescription.Spot size", "Spot Size"),
-        Rule("ExperimentalDescription.Defocus_um", "Defocus", "µm"),
-        Rule("ExperimentalDescription.Emission_uA", "Emission Current", "µA"),
-        Rule("ExperimentalDescription.Stem rotation_deg", "Scan Rotation", "°"),
-        Rule("ExperimentalDescription.Gun type", "Electron Source"),
-        Rule("AcquireInfo.CameraNamePath", "Detector"),
-        Rule("AcquireInfo.FrameTime", "Frame Time", "s"),
-        Rule("AcquireInfo.Binning", "Binning"),
-    ),
+    rules=terms.TIA,
     special=_tia,
 )
 
+
+def _ser_time(tree: Tree) -> datetime | None:
+    return _unix(lookup(tree, "ser_header_parameters.Time"))
+
+
+# -- Olympus --------------------------------------------------------------------------------------------------------
+
+
+def _olympus(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the camera's exposure, a fraction as EXIF writes it."""
+    exposure = lookup(tree, "ExifTag.ExposureTime")
+    valid = isinstance(exposure, tuple) and len(exposure) == 2 and exposure[1]
+    return {"Exposure Time": quantity("Exposure Time", exposure[0] / exposure[1], "s") if valid else None}
+
+
 # -- others ---------------------------------------------------------------------------------------------------------
 
-_TIFF_TAGS = (
-    Rule("Model", "Instrument"),
-    Rule("Artist", "Operator"),
-    Rule("Software", "Software"),
-)
-
-PROFILES = (
+VENDORS = (
     _GATAN,
     _VELOX,
     _TIA,
-    Profile("Bruker", units=_stage("µm")),
-    Profile("Blockfile", column="STEM", units={"camera_length": "m"}),
-    Profile("MRC", column="TEM", units=_stage("m")),
+    Vendor("TIA", acquired=_ser_time),
+    Vendor("Bruker", units=_stage("µm")),
+    Vendor("Blockfile", column="STEM", units={"camera_length": "m"}),
+    Vendor("MRC", column="TEM", units=_stage("m")),
     # ISO 22029: dwell and integration times of EELS are in milliseconds
-    Profile("MSA", units={"Detector.EELS.dwell_time": "ms", "Detector.EELS.exposure": "ms"}),
+    Vendor("MSA", units={"Detector.EELS.dwell_time": "ms", "Detector.EELS.exposure": "ms"}),
     # neither units nor zero points of stage and current are documented
-    Profile("TVIPS", column="TEM", units={"Stage.x": None, "Stage.y": None, "Stage.z": None, "beam_current": None}),
-    Profile("Arina", column="STEM"),
-    Profile("EMPAD", column="STEM"),
-    Profile("Phenom", column="SEM"),
-    Profile(
+    Vendor("TVIPS", column="TEM", units={"Stage.x": None, "Stage.y": None, "Stage.z": None, "beam_current": None}),
+    Vendor("Arina", column="STEM"),
+    Vendor("EMPAD", column="STEM"),
+    Vendor("Phenom", column="SEM"),
+    Vendor("Tofwerk", column="FIB"),
+    Vendor(
         "TIFF",
         holds="ImageDescription.ElectronGun",
         format="JEOL SightX TIFF",
         units={"beam_current": None},  # the gun's emission, not the probe's current
-        rules=(
-            Rule("ImageDescription.Operator", "Operator"),
-            Rule("ImageDescription.ElectronGun.EmissionCurrent", "Emission Current", "µA"),
-            Rule("ImageDescription.IlluminationSystem.SpotSizeString", "Spot Size"),
-            Rule("ImageDescription.ImageFormingSystem.ModeString", "Imaging Mode"),
-        ),
+        rules=terms.JEOL_SIGHTX,
     ),
-    Profile("TIFF", holds="CZ_SEM.ap_actualkv", format="Zeiss SEM TIFF"),
-    Profile("TIFF", rules=_TIFF_TAGS),
+    Vendor("TIFF", holds="CZ_SEM.ap_actualkv", format="Zeiss SEM TIFF", rules=terms.ZEISS_TIFF),
+    Vendor(
+        "TIFF",
+        holds="Olympus_SIS_metadata",
+        format="Olympus SIS TIFF",
+        column="TEM",
+        rules=terms.OLYMPUS,
+        special=_olympus,
+    ),
+    Vendor("TIFF", rules=terms.TIFF_TAGS),
+    Vendor("EMD", holds="simulation_parameters", column="STEM", rules=terms.PRISMATIC),
+    Vendor("EMD", rules=terms.EMD_NCEM),
+    Vendor("QuantumDetector", rules=terms.MERLIN),
+    Vendor("DENS", rules=terms.DENS),
 )
 
 
-def profiles_for(plugin: str, original: Tree) -> tuple[tuple[Profile, Tree], ...]:
-    """Return the profiles that apply to a signal, each with the tree its rules are for."""
-    found = [(profile, profile.tree(original)) for profile in PROFILES if profile.plugin == plugin]
-    return tuple((profile, tree) for profile, tree in found if tree is not None)
+def vendors_for(plugin: str, original: Tree) -> tuple[tuple[Vendor, Tree], ...]:
+    """Return the entries that apply to a signal, each with its tree; a general one if no other does."""
+    found = [(vendor, vendor.tree(original)) for vendor in VENDORS if vendor.plugin == plugin]
+    applying = tuple((vendor, tree) for vendor, tree in found if tree is not None)
+    return tuple(one for one in applying if one[0].holds) or applying

@@ -1,0 +1,136 @@
+"""What each format yields: over the instruments' own files and the sample session, and as a page of documentation."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from Services.Builder.files import Window, find_files
+from Services.Builder.formats import NoFiles, Yield, main, report, survey
+from Services.Builder.model import DATASET_TYPES, Extraction, Quantity
+from Services.Builder.sample import make_session
+
+PROJECT = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
+real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
+
+BROKEN = {
+    "test_corrupted.dm3": "it is cut off after 624 bytes",
+    "quanta_bad_metadata.tif": "its directory of tags is overwritten",
+    "rawdata.ASW": "the images it lists are not there",
+}
+"""Files that nobody can read."""
+
+UNITLESS = {
+    "1D_test-1.dm4": "two numbers typed in, never calibrated",
+    "2D_test-23.dm4": "four colours typed in, never calibrated",
+    "example_metadata.emd": "an array of nine numbers, never calibrated",
+    "quanta_image_32bit.tif": "exported without the microscope's tags",
+    "Quad_1_Frame_CounterDepth_12_Rows_256.mib": "the detector does not know the camera length",
+    "simple_signal.nxs": "its axes are written without units",
+}
+"""Readable files whose axes have no units in the file, and why."""
+
+NO_CONDITIONS = {
+    "1D_test-1.dm4": "typed in, not acquired",
+    "2D_test-23.dm4": "typed in, not acquired",
+    "4d_stem.hspy": "an array saved without any metadata",
+    "HAADFscan.mrc": "its header holds the geometry only",
+    "focal_series.mrc": "likewise",
+    "quanta_image_32bit.tif": "exported without the microscope's tags",
+    "simple_signal.nxs": "of a beamline, not a microscope",
+    "test_ripple_sdim-2_ndim-1_uint16_meta.rpl": "an array made up for a test, with a title and a time",
+    "test_surface.sur": "its entries for operator and time are empty",
+    "X_-_Au_NP_EELS_2.ser": "the conditions are in an .emi, which is missing; the time is here",
+}
+"""Readable files that say nothing of microscope and measurement, and why."""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> list[Path]:
+    made = tmp_path_factory.mktemp("sample")
+    make_session(made, datetime(2026, 1, 5, 9, 0, tzinfo=UTC))
+    return [DATA, made]
+
+
+@pytest.fixture(scope="module")
+def yields(folders) -> dict[str, Yield]:
+    return {str(one.found.path): one for one in survey(folders)}
+
+
+def read_by_rosettasciio(yields: dict[str, Yield]) -> list[Yield]:
+    return [one for one in yields.values() if "rosettasciio" in one.found.extractor]
+
+
+@real
+class TestEveryFileYields:
+    """001-32..001-43: every file gives a dataset; what can be read has axes with units, conditions and a preview."""
+
+    def test_a_dataset_for_every_file(self, folders, yields):
+        always = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+        found = [one for folder in folders for one in find_files(folder, [Window("all", *always)]).files["all"]]
+        files = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+        assert {path for one in found for path in (one.path, *one.companions)} == files
+        assert set(yields) == {str(one.path) for one in found}
+        assert all(one.found.dataset_type in DATASET_TYPES for one in yields.values())
+
+    def test_only_the_broken_are_not_read(self, yields):
+        unread = {Path(path).name for path, one in yields.items() if one.found.dataset_type == "Unknown"}
+        assert unread == set(BROKEN)
+        assert all(one.found.warnings for one in yields.values() if one.found.path.name in BROKEN)
+
+    def test_a_preview_for_everything_that_is_read(self, yields):
+        assert [path for path, one in yields.items() if not one.found.preview and Path(path).name not in BROKEN] == []
+
+    def test_axes_have_units(self, yields):
+        bare = {one.found.path.name for one in read_by_rosettasciio(yields) if not one.units}
+        assert bare == set(UNITLESS), "every exception has its reason"
+        assert all(one.axes and all(one.axes) for one in read_by_rosettasciio(yields))
+
+    def test_conditions_of_microscope_and_measurement(self, yields):
+        silent = {
+            one.found.path.name for one in read_by_rosettasciio(yields) if not set(one.conditions) - {"Signal Name"}
+        }
+        assert silent == set(NO_CONDITIONS), "every exception has its reason"
+
+    def test_quantities_have_one_unit_each(self, yields):
+        units: dict[str, set[str | None]] = {}
+        for one in yields.values():
+            for name, value in one.found.meta.items():
+                if not isinstance(value.value, str):
+                    units.setdefault(name, set()).add(value.unit)
+        assert {name: found for name, found in units.items() if len(found) > 1} == {}
+
+    def test_the_page_in_the_documentation_is_what_the_command_prints(self, yields):
+        page = (PROJECT / "docs/formats.md").read_text("utf-8")
+        assert page == report(yields.values()) + "\n", "make it anew: python -m Services.Builder.formats, see its help"
+
+
+class TestThePage:
+    """A table of what was read, what was not at hand, what was not read, and the quantities by format."""
+
+    def test_rows(self):
+        good = Extraction(
+            Path("a.DM3"), "Gatan DigitalMicrograph 3", "Image", "TEM_Imaging",
+            meta={"Magnification": Quantity(1000), "Stage X": Quantity(1, "µm"), "Data Shape": Quantity("2 × 3")},
+            acquired=datetime(2020, 1, 1, tzinfo=UTC), extractor="NexusCore 1.0, rosettasciio 0.9 (DigitalMicrograph)",
+        )  # fmt: skip
+        bad = Extraction(Path("b|c.ser"), "unknown", "Unknown", "Unknown", warnings=("The file is empty.",))
+        text = report([Yield(good, (({"unit": "nm"}, {"unit": None}),)), Yield(bad, ())])
+        row = (
+            "| Gatan DigitalMicrograph 3 | `.dm3` | rosettasciio (DigitalMicrograph) | 1 | Image/TEM_Imaging | nm | 2 "
+        )
+        assert row + "| yes | no |" in text
+        assert "| `b\\|c.ser` | The file is empty. |" in text
+        assert "- **Gatan DigitalMicrograph 3**: Magnification, Stage X (µm)" in text
+        assert "| Tofwerk FIB-SIMS | `.h5` | rosettasciio (Tofwerk) |" in text
+        assert "| Gatan DigitalMicrograph | `.dm3`" not in text
+
+    def test_an_empty_folder_is_an_error(self, tmp_path, capsys):
+        assert main([str(tmp_path)]) == 1
+        assert capsys.readouterr().err == f"There is no file in {tmp_path}.\n"
+        with pytest.raises(NoFiles):
+            list(survey([tmp_path / "missing"]))
