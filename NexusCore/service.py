@@ -38,6 +38,10 @@ STOP_SECONDS = 1.2
 """How long the end of a service may spend on delivery."""
 
 
+Example = tuple[str, str]
+"""Arguments of a service, and what they do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pass:
     """What one round of a service came to."""
@@ -61,6 +65,8 @@ class Service(ABC):
     name: ClassVar[str]
     watched: ClassVar[tuple[str, ...]] = ("Facility", "Instruments")
     """Folders of the configuration whose changes the service logs, besides its own."""
+    examples: ClassVar[tuple[Example, ...]] = (("", "run until told to end"), ("--once", "make one pass and end"))
+    """What the help begins with."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -79,6 +85,11 @@ class Service(ABC):
     @classmethod  # noqa: B027  most have none
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Add the arguments of this service's own."""
+
+    @classmethod
+    def instead(cls, arguments: argparse.Namespace) -> Callable[[], int] | None:
+        """Return what the arguments ask for in the place of the service, such as a rehearsal; None for the service."""
+        return None
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:  # noqa: B027  most have none
         """Take over the arguments of this service's own."""
@@ -167,13 +178,10 @@ class Service(ABC):
 
 def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
     """Run a service from the command line; return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m Services.{service.name}",
-        description=(sys.modules[service.__module__].__doc__ or "").split("\n\n")[0],
-    )
-    parser.add_argument("--once", action="store_true", help="make one pass and end")
-    service.add_arguments(parser)
-    arguments = parser.parse_args(argv)
+    arguments = _parser(service).parse_args(argv)
+    other = service.instead(arguments)
+    if other is not None:
+        return other()
     app: App | None = None
     interrupted = threading.Event()
     console = _console()
@@ -198,6 +206,31 @@ def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
     return EXIT_INTERRUPTED if interrupted.is_set() and arguments.once else code
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help begins with examples."""
+
+    examples: Sequence[Example] = ()
+
+    def format_help(self) -> str:
+        """Return the help, the examples first."""
+        commands = [f"{self.prog} {arguments}".rstrip() for arguments, _ in self.examples]
+        width = max(map(len, commands), default=0)
+        lines = [f"  {one.ljust(width)}   {what}" for one, (_, what) in zip(commands, self.examples, strict=True)]
+        return "\n".join(["Examples:", *lines, "", super().format_help()])
+
+
+def _parser(service: type[Service]) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=f"python -m Services.{service.name}",
+        description=(sys.modules[service.__module__].__doc__ or "").split("\n\n")[0],
+        allow_abbrev=False,
+    )
+    parser.examples = service.examples
+    parser.add_argument("--once", action="store_true", help="make one pass and end")
+    service.add_arguments(parser)
+    return parser
+
+
 def _on_signals(app: App, interrupted: threading.Event) -> None:
     def end(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT:
@@ -209,9 +242,18 @@ def _on_signals(app: App, interrupted: threading.Event) -> None:
     signal.signal(signal.SIGINT, handler)
 
 
+class _Terminal(logging.StreamHandler):  # type: ignore[type-arg]  # generic for the checker only
+    """Writes to whatever standard error is at the moment: a progress bar puts itself before it, and lines above."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def _console() -> logging.Handler:
     """Return a handler for the terminal, or for the system's journal of whoever started the service."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Terminal(sys.stderr)
     handler.setLevel(logging.INFO)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return handler

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 
 from NexusCore.clock import SECOND, Clock
 from NexusCore.config.store import near_miss
@@ -27,7 +28,7 @@ from NexusCore.errors import (
 from NexusCore.facility.session import Client, Event, EventType, Session, State
 from NexusCore.storage import Database, Transaction
 
-__all__ = ["Client", "Event", "EventType", "NotToBeBuilt", "Session", "Sessions", "State"]
+__all__ = ["ALL", "Client", "Event", "EventType", "NotToBeBuilt", "Selection", "Session", "Sessions", "State"]
 
 
 class NotToBeBuilt(NexusError):
@@ -35,6 +36,25 @@ class NotToBeBuilt(NexusError):
 
     exit_code = EXIT_REFUSED
 
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of the waiting sessions a Builder cares for."""
+
+    identifier: str | None = None
+    """The only one; None for any."""
+    from_ts: int = -(1 << 62)
+    """Started at this time or later; microseconds since the epoch, UTC."""
+    to_ts: int = 1 << 62
+    """Started before this time."""
+
+    def includes(self, session: Session) -> bool:
+        """Tell whether a session is meant."""
+        return self.identifier in (None, session.identifier) and self.from_ts <= session.start_ts < self.to_ts
+
+
+ALL = Selection()
+"""All sessions."""
 
 _SELECT = "SELECT id, identifier, instrument, user, state, start_ts, end_ts, attempts, last_error FROM session"
 
@@ -44,21 +64,29 @@ _IS_WAITING = """
             OR (state = 'BUILDING' AND lease_until < :now))
 """
 
+_IS_SELECTED = """
+           (:identifier IS NULL OR identifier = :identifier) AND start_ts >= :from_ts AND start_ts < :to_ts
+"""
+
 _WAITING = f"""
     -- sessions that a Builder may take: ended, due, and not held by a living one; oldest first
-    SELECT id FROM session
-     WHERE {_IS_WAITING}
+    {_SELECT}
+     WHERE {_IS_WAITING} AND {_IS_SELECTED}
      ORDER BY end_ts, id
      LIMIT :count
-"""  # noqa: S608  our own text
+"""
 
 _STILL_WAITING = f"""
     -- one of them, if that is still so; to be locked alone, since a sorted query locks all that it looks at
     {_SELECT}
      WHERE id = :id AND {_IS_WAITING}
 """
+QUEUED_AGAIN = "queued again, was"
+"""How the event of `Sessions.requeue` begins: about the building, not about the experiment."""
 CANDIDATES = 20
 """Sessions that a Builder tries to claim, in case others are at it."""
+LISTED = 1000
+"""Waiting sessions that are looked at together."""
 
 _EVENTS = "SELECT id, event_type, ts, user, host, detail FROM session_event WHERE session_id = :session ORDER BY id"
 
@@ -203,7 +231,13 @@ class Sessions:
 
     # -- building ----------------------------------------------------------------------------------------------------
 
-    def claim(self, client: Client, owner: str, lease_seconds: float) -> Session | None:
+    def waiting(self, among: Selection = ALL) -> list[Session]:
+        """Return the sessions that a Builder may take now, the one that has waited longest first; `LISTED` at most."""
+        with self._database.reading() as reading:
+            rows = reading.all(_WAITING, now=self._clock.now(), count=LISTED, **asdict(among))
+        return [_session(row) for row in rows]
+
+    def claim(self, client: Client, owner: str, lease_seconds: float, among: Selection = ALL) -> Session | None:
         """Take the session that has waited longest, for building; None if none waits.
 
         Writes its RECORD_GENERATION event in the same transaction (001-16): one for each attempt.
@@ -216,11 +250,13 @@ class Sessions:
             Name of this Builder, unique among all.
         lease_seconds
             How long it has the session for itself; `renew` extends it.
+        among
+            Which sessions to choose from.
         """
 
         def claim(transaction: Transaction) -> Session | None:
             now = self._clock.now()
-            session = self._first_waiting(transaction, now)
+            session = self._first_waiting(transaction, now, among)
             if session is None:
                 return None
             transaction.run(
@@ -247,6 +283,14 @@ class Sessions:
             return held
 
         return self._database.write(renew)
+
+    def remark(self, session: Session, client: Client, text: str) -> Callable[[Transaction], None]:
+        """Return what writes a NOTE event, for `finish`: both or neither."""
+
+        def write(transaction: Transaction) -> None:
+            self._event(transaction, session.id, EventType.NOTE, client, self._clock.now(), text)
+
+        return write
 
     def finish(
         self,
@@ -320,7 +364,7 @@ class Sessions:
             )
             if not changed and session.state is State.BUILDING:
                 raise NotToBeBuilt(identifier=identifier, reason="a Builder is at work on it")
-            self._event(transaction, session.id, EventType.NOTE, client, now, f"queued again, was {session.state}")
+            self._event(transaction, session.id, EventType.NOTE, client, now, f"{QUEUED_AGAIN} {session.state}")
             return self._find(transaction, identifier)
 
         return self._database.write(requeue)
@@ -339,9 +383,9 @@ class Sessions:
 
     # -- inside a transaction ------------------------------------------------------------------------------------------
 
-    def _first_waiting(self, transaction: Transaction, now: int) -> Session | None:
-        for (one,) in transaction.all(_WAITING, now=now, count=CANDIDATES):
-            row = transaction.one(f"{_STILL_WAITING} {transaction.dialect.skip_locked}", id=one, now=now)
+    def _first_waiting(self, transaction: Transaction, now: int, among: Selection) -> Session | None:
+        for one in transaction.all(_WAITING, now=now, count=CANDIDATES, **asdict(among)):
+            row = transaction.one(f"{_STILL_WAITING} {transaction.dialect.skip_locked}", id=one[0], now=now)
             if row is not None:
                 return _session(row)
         return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -89,6 +90,7 @@ def experiment(
         Where the record will lie; the previews' locations are relative to its folder.
     """
     session, instrument, booking = facts.session, facts.instrument, facts.reservation
+    booked = None if booking is None or booking.usage else booking  # a use that nobody booked was not reserved
     samples = _samples(booking)
     only_sample = samples[0].id if len(samples) == 1 else None
     day = session.start.astimezone(facts.zone).strftime("%Y-%m-%d")
@@ -104,8 +106,8 @@ def experiment(
         ),
         experimenters=((booking.user if booking else None) or session.user,),
         collaborators=booking.collaborators if booking else (),
-        reservation_start=to_datetime(booking.start_ts).astimezone(facts.zone) if booking else None,
-        reservation_end=to_datetime(booking.end_ts).astimezone(facts.zone) if booking else None,
+        reservation_start=to_datetime(booked.start_ts).astimezone(facts.zone) if booked else None,
+        reservation_end=to_datetime(booked.end_ts).astimezone(facts.zone) if booked else None,
         reservation_ref=booking.url if booking else None,
         motivation=booking.purpose if booking else None,
         samples=samples,
@@ -125,7 +127,9 @@ def store(document: bytes, places: Places) -> str:
             os.fsync(file.fileno())
         unfinished.replace(places.xml)
     finally:
-        unfinished.unlink(missing_ok=True)
+        # Those of Builders that were killed over it, too: whoever holds the session is the only one that writes.
+        for left in places.xml.parent.glob(f".{glob.escape(places.xml.name)}.*.tmp"):
+            left.unlink(missing_ok=True)
     return hashlib.sha256(document).hexdigest()
 
 
@@ -157,16 +161,48 @@ def _with_data_type(found: Extraction, zone: tzinfo | None) -> Extraction:
 
 
 def _dataset(file: FoundFile, found: Extraction, data_root: Path, places: Places) -> Dataset:
-    preview = found.preview.relative_to(places.xml.parent).as_posix() if found.preview is not None else None
+    def shown(preview: Path) -> str:
+        return preview.relative_to(places.xml.parent).as_posix()
+
     return Dataset(
         name=file.path.name,
         location=_location(file.path, data_root),
         format=found.format,
         type=found.dataset_type,
-        descriptions=tuple(f"Warning: {warning}" for warning in found.warnings),
-        preview=preview,
-        meta=found.meta,
+        role=_role(file, found),
+        descriptions=tuple(_descriptions(file, found)),
+        preview=shown(found.preview) if found.preview is not None else None,
+        further_previews=tuple(map(shown, found.further_previews)),
+        meta={**found.meta, **_provenance(file, found, shown)},
     )
+
+
+def _role(file: FoundFile, found: Extraction) -> str:
+    """Return what part a dataset plays, as far as that can be known.
+
+    A power spectrum is computed from an image, whoever saved it; what its name or its folder's calls a calibration was
+    taken for one, by the session's user. Nothing tells a master calibration.
+    """
+    if found.data_type.endswith("FFT"):
+        return "Derived"
+    if any(name.lower().startswith("calib") for name in (file.path.name, file.path.parent.name)):
+        return "UserCalibration"
+    return "Experimental"
+
+
+def _descriptions(file: FoundFile, found: Extraction) -> Iterator[str]:
+    if file.companions:
+        yield f"With {', '.join(path.name for path in file.companions)}"
+    for warning in found.warnings:
+        yield f"Warning: {warning}"
+
+
+def _provenance(file: FoundFile, found: Extraction, shown: Callable[[Path], str]) -> dict[str, Quantity]:
+    """Return what tells the file from any other, what read it, and where all it said lies: its own, and no setup."""
+    size = found.size if found.size is not None else file.size
+    everything = shown(found.metadata_json) if found.metadata_json is not None else ""
+    texts = {"SHA-256": found.sha256, "Extractor": found.extractor, "Metadata": everything}
+    return {"File Size": Quantity(size, "B"), **{name: Quantity(text) for name, text in texts.items() if text}}
 
 
 def _location(path: Path, data_root: Path) -> str:

@@ -57,12 +57,20 @@ class Extraction:
     """Time of acquisition written in the file; None where it holds none."""
     preview: Path | None = None
     """PNG, where one could be drawn."""
+    further_previews: tuple[Path, ...] = ()
+    """PNGs of the file's other signals, in their order."""
     metadata_json: Path | None = None
     """The file's metadata as JSON, beside the preview."""
     warnings: tuple[str, ...] = ()
     """Sentences for a person: why something of this file is missing or doubtful."""
     extractor: str = ""
     """Name and version of what read the file."""
+    sha256: str = ""
+    """SHA-256 of the file's content in hexadecimal digits; "" where it was not read to the end."""
+    size: int | None = None
+    """Bytes of the file; None where it could not be looked at."""
+    whole: bool = True
+    """False where the process that read the file was lost over it: another attempt may yield more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,8 @@ class Dataset:
     descriptions: tuple[str, ...] = ()
     preview: str | None = None
     """Path of the preview relative to the record's data folder, with forward slashes."""
+    further_previews: tuple[str, ...] = ()
+    """Likewise, of the file's other signals."""
     meta: Mapping[str, Quantity] = field(default_factory=dict)
 
 

@@ -169,7 +169,7 @@ def _add_dataset(activity: etree._Element, dataset: Dataset) -> None:
     _add(element, "location", _text(dataset.location))
     _add_each(element, "format", [_line(dataset.format)])
     _add_each(element, "description", map(_prose, dataset.descriptions))
-    _add_each(element, "preview", [_text(dataset.preview)])
+    _add_each(element, "preview", map(_text, (dataset.preview, *dataset.further_previews)))
     _add_parameters(element, "meta", dataset.meta)
 
 

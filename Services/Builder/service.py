@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
+import argparse
 import os
+import sys
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
 from typing import ClassVar
 
-import NexusCore
 from NexusCore import identity
 from NexusCore.API import App
-from NexusCore.errors import DatabaseUnreachable, NexusError
-from NexusCore.facility import Instruments, Records, Reservation, Reservations, Session, Sessions, State
+from NexusCore.errors import EXIT_REFUSED, DatabaseUnreachable, NexusError
+from NexusCore.facility import Records, Session, Sessions, State
+from NexusCore.facility.sessions import Selection
 from NexusCore.log import in_session
-from NexusCore.service import Pass, Service
-from Services.Builder.activities import group_files
-from Services.Builder.build import Facts, Places, experiment, store
-from Services.Builder.files import DEFAULT_IGNORE, FileSearch, Window, find_files
-from Services.Builder.model import Extraction, FoundFile
-from Services.Builder.record import to_xml
-from Services.Builder.validation import validate
-from Services.Builder.workers import Job, Workers
+from NexusCore.service import Example, Pass, Service
+from NexusCore.storage import Transaction
+from Services.Builder import request
+from Services.Builder.build import store
+from Services.Builder.cache import DAY, ExtractionCache
+from Services.Builder.lease import Lease
+from Services.Builder.making import BUILDER, SOFTWARE, Facility, Made, NoRecord, RecordMaker, Stopped
+from Services.Builder.pools import Pools
+from Services.Builder.progress import BarProgress, StatusProgress
+from Services.Builder.searching import Searches
+from Services.Builder.settings import BuilderSettings, set_defaults
 
-SOFTWARE = f"NexusCore {NexusCore.__version__}"
-_COARSE = timedelta(milliseconds=20)
-"""File systems stamp files with a clock that ticks every few milliseconds, and so lags behind the session's."""
+_SENTENCE = 250
+"""Characters of a sentence that a status element shows: four bytes each at the most."""
+_TAKEN_OVER = "Another Builder has taken the session over and makes its record."
 
 
-class RecordNotValid(NexusError):
-    """The record of session {identifier} is not valid under {schema}: {reason}"""  # noqa: D400  the reason ends it
+class SessionTaken(NexusError):
+    """The session {identifier} cannot be built here: another Builder has just taken it."""
 
-
-class _Stopped(Exception):
-    """The service was told to end in the middle of a session."""
+    exit_code: ClassVar[int] = EXIT_REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class _Outcome:
     sentence: str
     retry_seconds: float | None = None
     failed: bool = False
+    write: Callable[[Transaction], None] | None = None
+    """Writes the record's row, in one transaction with the state."""
 
 
 class Builder(Service):
@@ -56,207 +58,195 @@ class Builder(Service):
     ----------
     app
         Configuration, status and logs.
+    pools
+        Who reads the files.
     """
 
-    name: ClassVar[str] = "Builder"
+    name: ClassVar[str] = BUILDER
+    examples: ClassVar[tuple[Example, ...]] = request.EXAMPLES
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, pools: Pools | None = None) -> None:
         super().__init__(app)
         database = app.database()
+        self._config = app.get_config()
         self._sessions = Sessions(database, self.clock)
-        self._reservations = Reservations(database, self.clock)
         self._records = Records(database, self.clock)
-        self._instruments = Instruments(app.get_config())
         self._owner = f"{identity.host()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._workers: Workers | None = None
-        self._set_defaults()
+        self._request = request.Request()
+        self._progress: StatusProgress | BarProgress = StatusProgress(self.status)
+        self._pools = pools or Pools(self.log)
+        self._searches = Searches(self._sessions.waiting, self.clock, self.log)
+        self._cache = ExtractionCache(app.settings.home / "cache" / "extractions", self.log)
+        self._cache_tidied: int | None = None
+        set_defaults(self.config)
         self._built = self.status.new("records_built", 0)
         self._failures = self.status.new("sessions_failed", 0)
+        self._last_error = self.status.new("last_error", "")
 
-    def _set_defaults(self) -> None:
-        default = self.config.set_default
-        default("records_path", "", comment="Folder for records; empty for 'records' in the service's NEXUSCORE_HOME.")
-        default("schema_path", "", comment="The facility's own XML schema for records; empty for the built-in one.")
-        default("workers", 2, comment="Processes that read files at the same time.", minimum=1, maximum=64)
-        default("seconds_per_file", 60.0, comment="Seconds after which reading one file is given up.", minimum=1.0)
-        default("memory_per_worker", 4096, comment="MiB of memory that reading one file may take.", minimum=256)
-        default("settle", 0.0, comment="Seconds that a file must have been left alone before it is read.", minimum=0.0)
-        default("search_limit", 600.0, comment="Seconds that searching an instrument's files may take.", minimum=1.0)
-        default("ignore", ", ".join(DEFAULT_IGNORE), comment="Patterns of file names to leave out, with commas.")
-        default(
-            "sensitivity", 1.0, comment="Above 1: more, shorter activities; below: fewer, longer ones.", minimum=0.01
-        )
-        default("require_consent", False, comment="Make records only of sessions whose user agreed to it.")
-        default(
-            "lease", 300.0, comment="Seconds after which a Builder that fell silent loses its session.", minimum=10.0
-        )
-        default("retry_first", 60.0, comment="Seconds before a session that failed is tried again.", minimum=1.0)
-        default("retry_longest", 3600.0, comment="Seconds that this wait, doubled each time, grows to.", minimum=1.0)
+    @classmethod
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """Add the Builder's own."""
+        request.add_arguments(parser)
+
+    @classmethod
+    def instead(cls, arguments: argparse.Namespace) -> Callable[[], int] | None:
+        """Return the dry run, if that is asked for."""
+        asked = request.request_of(arguments)
+        if not asked.dry_run:
+            return None
+        from Services.Builder import rehearsal
+
+        return lambda: rehearsal.main(asked.selection)
+
+    def take_arguments(self, arguments: argparse.Namespace) -> None:
+        """Take over which sessions are meant; naming some means one pass."""
+        self._request = request.request_of(arguments)
+        arguments.once = arguments.once or self._request.ends
+        if arguments.once and sys.stderr.isatty():
+            self._progress = BarProgress(StatusProgress(self.status))
 
     def once(self) -> Pass:
         """Build the records of all sessions that wait."""
+        self._tidy()
+        self._searches.forget()
+        among = self._request.selection
+        if among.identifier is not None and not self._queued(among.identifier, among):
+            return Pass()
+        if self._sessions.waiting(among):
+            settings = self._settings()
+            self._pools.start(settings.workers, settings)
         done = failed = 0
         while not self.stopping:
-            session = self._sessions.claim(self.client, self._owner, self._number("lease"))
+            settings = self._settings()
+            session = self._sessions.claim(self.client, self._owner, settings.lease, among)
             if session is None:
                 break
             with in_session(session.identifier), self.state(f"building {session.identifier}"):
-                outcome = self._attempt(session)
+                outcome = self._attempt(session, settings)
             done += not outcome.failed
             failed += outcome.failed
+        if among.identifier is not None and not done + failed and not self.stopping:
+            raise SessionTaken(identifier=among.identifier)
         return Pass(done, failed)
 
     def close(self) -> None:
         """End the reading processes."""
-        if self._workers is not None:
-            self._workers.close()
-            self._workers = None
+        self._progress.close()
+        self._pools.close()
+
+    def _queued(self, identifier: str, among: Selection) -> bool:
+        """Have the one session that is asked for wait, if it does not; return whether it is of the time asked for."""
+        if not among.includes(self._sessions.get(identifier)):
+            self.log.info("Session %s was not started in that time", identifier)
+            return False
+        if not self._sessions.waiting(among):
+            self._sessions.requeue(identifier, self.client)
+        return True
 
     # -- one session -------------------------------------------------------------------------------------------------
 
-    def _attempt(self, session: Session) -> _Outcome:
+    def _attempt(self, session: Session, settings: BuilderSettings) -> _Outcome:
         """Build one record; whatever goes wrong becomes the session's state and a sentence in the log."""
         self.log.info("Building the record of session %s on %s", session.identifier, session.instrument)
         try:
-            outcome = self._build(session)
-        except _Stopped:
+            outcome = self._build(session, settings)
+        except Stopped:
             outcome = _Outcome(State.TO_BE_BUILT, "The Builder was told to end; the session waits for the next one.")
+        except NoRecord as answer:
+            outcome = _Outcome(answer.state, answer.sentence, answer.retry_seconds)
         except DatabaseUnreachable:
             raise  # the lease runs out, and the session is taken up again
         except NexusError as error:
-            outcome = self._failure(session, str(error))
+            outcome = _failure(session, str(error), settings)
         except Exception as error:
             # The edge of a session: a fault of ours must not stop the others.
             self.log.exception("Building the record of session %s failed", session.identifier)
-            outcome = self._failure(session, f"{type(error).__name__}: {error}")
-        if outcome.state is not State.BUILT:
-            error_text = outcome.sentence if outcome.failed else None
-            if not self._sessions.finish(session, self._owner, outcome.state, error_text, outcome.retry_seconds):
-                self.log.warning("Another Builder has taken over session %s", session.identifier)
-        if outcome.failed:
-            self._failures.inc()
-            self.log.error("Session %s: %s", session.identifier, outcome.sentence)
-        else:
-            self.log.info("Session %s: %s", session.identifier, outcome.sentence)
+            outcome = _failure(session, f"{type(error).__name__}: {error}", settings)
+        finally:
+            self._progress.close()
+        if not self._conclude(session, outcome):
+            self.log.warning("Session %s: %s", session.identifier, _TAKEN_OVER)
+            return _Outcome(session.state, _TAKEN_OVER)
         return outcome
 
-    def _failure(self, session: Session, reason: str) -> _Outcome:
-        wait = min(self._number("retry_first") * 2.0 ** (session.attempts - 1), self._number("retry_longest"))
-        return _Outcome(State.ERROR, reason, wait, failed=True)
+    def _build(self, session: Session, settings: BuilderSettings) -> _Outcome:
+        def renew() -> bool:
+            return self._sessions.renew(session, self._owner, settings.lease)
 
-    def _build(self, session: Session) -> _Outcome:
-        config_revision = self.app.live.store.revision()
-        instrument = self._instruments.get(session.instrument)
-        places = Places.of(self._records_folder(), session, instrument.zone)
-        booking = self._booking(session)
-        if not self._agreed(booking):
-            return _Outcome(State.NO_CONSENT, "Its user did not agree to have a record made.")
-        root = self._instruments.folder(instrument).absolute()
-        search = self._search(session, root)
-        files, unsettled = search.files[session.identifier], search.unsettled[session.identifier]
-        if unsettled:
-            sentence = f"{len(unsettled)} files were changed only just now; the session waits for them."
-            return _Outcome(State.TO_BE_BUILT, sentence, max(1.0, self._number("settle")))
-        if not files:
-            return _Outcome(State.NO_FILES_FOUND, f"No files in {root} were modified during the session.")
-        activities = group_files(files, self._number("sensitivity"))
-        extractions = self._extract(session, files, root, places)
-        facts = Facts(
-            session, instrument, instrument.zone, booking, self._sessions.events(session), config_revision, SOFTWARE
-        )
-        data_root = self._instruments.data_root()
-        document = to_xml(experiment(facts, activities, extractions, data_root, places))
-        self._validate(session, document)
-        write = self._records.writer(
+        with Lease(renew, settings.lease, self.clock) as lease:
+            facility = Facility.of(self.app.database(), self._config, self.app.live.store.revision, self.clock)
+            maker = RecordMaker(facility, self._searches, self._pools, self._progress, self.clock, self.log)
+            cache = self._cache.of_session(session.identifier)
+            made = maker.make(session, settings, cache, lambda: self.stopping or lease.lost)
+            if not renew():  # whoever has it now may have written its record already, which is not to be replaced
+                raise Stopped
+            write = self._row(session, made, store(made.document, made.places))
+            return _Outcome(State.BUILT, f"{made.sentence}: {made.places.xml}", write=write)
+
+    def _row(self, session: Session, made: Made, sha256: str) -> Callable[[Transaction], None]:
+        return self._records.writer(
             session.id,
-            path=str(places.xml),
-            title=places.xml.stem,
-            sha256=store(document, places),
-            config_revision=config_revision,
+            path=str(made.places.xml),
+            title=made.places.xml.stem,
+            sha256=sha256,
+            config_revision=made.config_revision,
             software=SOFTWARE,
-            files=len(files),
-            activities=len(activities),
+            files=made.files,
+            activities=made.activities,
         )
-        if not self._sessions.finish(session, self._owner, State.BUILT, also=write):
-            return _Outcome(State.BUILT, "Another Builder has taken the session over and makes its record.")
-        self._built.inc()
-        doubtful = sum(bool(one.warnings) for one in extractions.values())
-        remark = f", {doubtful} of them with warnings" if doubtful else ""
-        sentence = f"{len(files)} files{remark} in {len(activities)} activities: {places.xml}"
-        return _Outcome(State.BUILT, sentence)
 
-    def _booking(self, session: Session) -> Reservation | None:
-        end = session.end_ts if session.end_ts is not None else session.start_ts
-        return self._reservations.for_session(session.instrument, session.start_ts, end, session.user)
+    def _conclude(self, session: Session, outcome: _Outcome) -> bool:
+        """Give a session back and tell the operators what is new; return False if it was not ours any more.
 
-    def _agreed(self, booking: Reservation | None) -> bool:
-        consent = booking.consent if booking is not None else None
-        return consent is not False and (consent is True or not self.config["require_consent"])
+        What fails again for the same reason is no news, nor is what waits after it failed.
+        """
+        before, waits = session.last_error, outcome.state is State.TO_BE_BUILT
+        remark = None
+        if outcome.failed and outcome.sentence != before:
+            remark = f"ERROR: {outcome.sentence}"
+        elif before and not outcome.failed and not waits:
+            remark = f"recovered, is {outcome.state}: {outcome.sentence}"
+        last_error = outcome.sentence if outcome.failed else before if waits else None
 
-    def _search(self, session: Session, root: Path) -> FileSearch:
-        assert session.end is not None, "only sessions that have ended can be claimed"  # noqa: S101
-        search = find_files(
-            root,
-            [Window(session.identifier, session.start - _COARSE, session.end)],
-            ignore=[pattern.strip() for pattern in str(self.config["ignore"] or "").split(",") if pattern.strip()],
-            settle=timedelta(seconds=self._number("settle")),
-            limit=timedelta(seconds=self._number("search_limit")),
-        )
-        if search.fallback:
-            self.log.info("The files were searched without GNU find: %s", search.fallback)
-        for sentence in search.unreadable:
-            self.log.warning("%s", sentence)
-        return search
+        def also(transaction: Transaction) -> None:
+            if outcome.write is not None:
+                outcome.write(transaction)
+            if remark is not None:
+                self._sessions.remark(session, self.client, remark)(transaction)
 
-    def _extract(
-        self, session: Session, files: Sequence[FoundFile], root: Path, places: Places
-    ) -> dict[Path, Extraction]:
-        """Read all files in other processes, holding the lease meanwhile."""
-        jobs = [
-            Job(
-                file.path,
-                places.beside(file.path, root, ".png"),
-                places.beside(file.path, root, ".json"),
-                file.companions,
-            )
-            for file in files
-        ]
-        done: dict[Path, Extraction] = {}
-        progress = self.status.new("progress", f"0 of {len(jobs)} files")
-        held_until = self.clock.monotonic() + self._number("lease") / 2
-        with contextlib.closing(self._running(jobs)) as results:
-            for extraction in results:
-                done[extraction.path] = extraction
-                progress.set_value(f"{len(done)} of {len(jobs)} files")
-                for warning in extraction.warnings:
-                    self.log.warning("%s: %s", extraction.path.name, warning)
-                if self.clock.monotonic() > held_until:
-                    self._sessions.renew(session, self._owner, self._number("lease"))
-                    held_until = self.clock.monotonic() + self._number("lease") / 2
-        if len(done) < len(jobs):
-            raise _Stopped
-        return done
+        if not self._sessions.finish(session, self._owner, outcome.state, last_error, outcome.retry_seconds, also):
+            return False
+        self._tell(session, outcome, news=remark is not None)
+        return True
 
-    def _running(self, jobs: Sequence[Job]) -> Generator[Extraction, None, None]:
-        count, seconds = int(self._number("workers")), self._number("seconds_per_file")
-        memory = int(self._number("memory_per_worker"))
-        if self._workers is None:
-            self._workers = Workers(count=count, seconds_per_file=seconds, memory_mb=memory)
-        yield from self._workers.extract_all(jobs, lambda: self.stopping)
+    def _tell(self, session: Session, outcome: _Outcome, *, news: bool) -> None:
+        line = ("Session %s: %s", session.identifier, outcome.sentence)
+        if outcome.failed:
+            self._failures.inc()
+            self._last_error.set_value(f"{session.identifier}: {outcome.sentence}"[:_SENTENCE])
+            (self.log.error if news else self.log.info)(*line)
+            return
+        self._built.inc(int(outcome.state is State.BUILT))
+        if outcome.state is not State.TO_BE_BUILT and str(self._last_error.get_value()).startswith(session.identifier):
+            self._last_error.set_value("")
+        if news:
+            # A warning: whoever was mailed that it failed is to be mailed that it no longer does.
+            self.log.warning("Session %s recovered: %s", session.identifier, outcome.sentence)
+        else:
+            self.log.info(*line)
 
-    def _validate(self, session: Session, document: bytes) -> None:
-        own = str(self.config["schema_path"] or "")
-        faults = validate(document, Path(own).expanduser() if own else None)
-        if faults:
-            more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
-            schema = own or "the built-in schema"
-            raise RecordNotValid(identifier=session.identifier, schema=schema, reason=faults[0] + more)
+    # -- settings ----------------------------------------------------------------------------------------------------
 
-    def _records_folder(self) -> Path:
-        own = str(self.config["records_path"] or "")
-        return Path(own).expanduser().absolute() if own else self.app.settings.home / "records"
+    def _settings(self) -> BuilderSettings:
+        return BuilderSettings.read(self._config, self.app.settings.home)
 
-    def _number(self, name: str) -> float:
-        value = self.config[name]
-        assert isinstance(value, (int, float)), f"{name} was given a default that is a number"  # noqa: S101
-        return value
+    def _tidy(self) -> None:
+        """Forget what was read long ago; once a day."""
+        now = self.clock.now()
+        if self._cache_tidied is None or now - self._cache_tidied > DAY:
+            self._cache.forget_before(now - int(self._settings().cache_days * DAY))
+            self._cache_tidied = now
+
+
+def _failure(session: Session, reason: str, settings: BuilderSettings) -> _Outcome:
+    return _Outcome(State.ERROR, reason, settings.backoff(session.attempts), failed=True)

@@ -14,16 +14,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from NexusCore.errors import NexusError
 from Services.Builder.model import Extraction
+
+if TYPE_CHECKING:
+    from Services.Builder.extractors.profile import Profile
 
 EXTRACT = "Services.Builder.workers:extract_job"
 START_SECONDS = 60.0
@@ -42,6 +45,8 @@ class Job:
     preview: Path | None = None
     metadata: Path | None = None
     companions: tuple[Path, ...] = ()
+    profile: Profile | None = None
+    """Corrections for the files of the instrument; None for none."""
 
 
 class WorkersUnavailable(NexusError):
@@ -51,8 +56,9 @@ class WorkersUnavailable(NexusError):
 def extract_job(job: Job) -> Iterator[Extraction]:
     """Extract one file; runs in a child."""
     from Services.Builder.extract import stages
+    from Services.Builder.extractors.profile import NOTHING_KNOWN
 
-    return stages(job.path, job.preview, job.metadata, job.companions)
+    return stages(job.path, job.preview, job.metadata, job.companions, job.profile or NOTHING_KNOWN)
 
 
 class Workers:
@@ -84,13 +90,20 @@ class Workers:
     ) -> None:
         self.close()
 
+    def start(self, files: int) -> None:
+        """Start the processes for so many files now: they get ready while the caller still finds out which."""
+        while len(self._children) < min(self._count, files):
+            self._children.append(_Child(self._memory, self._function))
+
     def close(self) -> None:
         """End all processes; extracting again starts new ones."""
         for child in self._children:
             child.end()
         self._children.clear()
 
-    def extract_all(self, jobs: Iterable[Job], stop: Callable[[], bool] = lambda: False) -> Iterator[Extraction]:
+    def extract_all(
+        self, jobs: Iterable[Job], stop: Callable[[], bool] = lambda: False
+    ) -> Generator[Extraction, None, None]:
         """Yield what the files yield, in the order in which they get done.
 
         When `stop` returns true, the processes are ended within `_LOOK` seconds and nothing more comes. Raises
@@ -210,7 +223,9 @@ class _Child:
         assert self.job is not None  # noqa: S101 - as above
         self.spent = True
         if self.best is not None:
-            self.best = replace(self.best, warnings=(*self.best.warnings, f"There is no preview: drawing it {what}."))
+            missing = "There is no preview: drawing it" if self.best.preview is None else "Reading it to its end"
+            warnings = (*self.best.warnings, f"{missing} {what}.")
+            self.best = replace(self.best, warnings=warnings, whole=False)
         else:
             self.best = unknown(self.job, f"Reading the file {what}.")
         return self._done()
@@ -254,7 +269,7 @@ class _Child:
 
 def unknown(job: Job, warning: str) -> Extraction:
     """Return the extraction of a file of which nothing is known but that reading it failed."""
-    return Extraction(job.path, "unknown", "Unknown", "Unknown", warnings=(warning,))
+    return Extraction(job.path, "unknown", "Unknown", "Unknown", warnings=(warning,), whole=False)
 
 
 # -- in the child ---------------------------------------------------------------------------------------------------
@@ -293,6 +308,8 @@ def _swollen(memory_mb: int) -> bool:
 
 
 def _function(name: str) -> Callable[[Job], Iterable[Extraction]]:
+    # Dask looks for a cluster at every computation, if that package is there: 0.2 s to find that a child has none.
+    sys.modules.setdefault("distributed", None)  # type: ignore[arg-type]  # importing it fails then
     module, _, attribute = name.partition(":")
     work: Callable[[Job], Iterable[Extraction]] = getattr(import_module(module), attribute)
     if name == EXTRACT:  # what the first file would otherwise wait for

@@ -6,88 +6,22 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
-from NexusCore.clock import SYSTEM_CLOCK, to_ts
-from NexusCore.facility import Record, Records, Session, Sessions, State
-from NexusCore.facility.sessions import Client, EventType
+from NexusCore.facility import Session, State
+from NexusCore.facility.sessions import EventType
 from NexusCore.storage import open_database
 from Services.Builder.sample import SampleSession, make_session
 from Services.Builder.validation import validate
+from tests.services.builder_facility import PROJECT, Facility, wait_for
 
-PROJECT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
 REFERENCE = Path(os.environ.get("NEXUSCORE_TEST_REFERENCE") or PROJECT.parent / "shared/reference")
 NX = {"nx": "https://data.nist.gov/od/dm/nexus/experiment/v1.0"}
-SECONDS = 100
-USER = Client(user="O'Brien", host="titan-pc")
-
-
-@dataclass(frozen=True)
-class Facility:
-    """A facility with one instrument, on a database of its own."""
-
-    url: str
-    folder: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "NEXUSCORE_DATABASE": self.url, "NEXUSCORE_HOME": str(self.folder / "home")}
-
-    @property
-    def files(self) -> Path:
-        return self.folder / "Titan"
-
-    def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", *arguments],
-            cwd=PROJECT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-        )
-        assert done.returncode == code, done.stderr
-        assert "Traceback" not in done.stderr
-        return done
-
-    def start(self, service: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", f"Services.{service}"],
-            cwd=PROJECT,
-            env=self.environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def configure(self, *settings: str) -> None:
-        for setting in settings:
-            self.run("Tools.ConfigTool", setting)
-
-    @property
-    def sessions(self) -> Sessions:
-        return Sessions(open_database(self.url), SYSTEM_CLOCK)
-
-    def session(self, start: datetime, end: datetime) -> Session:
-        one = self.sessions.start("FEI-Titan-TEM", USER, ts=to_ts(start))
-        return self.sessions.end(one.identifier, USER, ts=to_ts(end))
-
-    def record(self, session: Session) -> Record:
-        record = Records(open_database(self.url), SYSTEM_CLOCK).of_session(session.id)
-        assert record is not None
-        return record
-
-    def messages(self) -> list[str]:
-        with open_database(self.url).reading() as reading:
-            return [text for (text,) in reading.all("SELECT message FROM log_record ORDER BY id")]
 
 
 @pytest.fixture
@@ -142,6 +76,8 @@ class TestTheFirstRecord:
             if one is not unknown[0]:
                 preview = Path(record.path).parent / one.findtext("nx:preview", namespaces=NX)
                 assert preview.read_bytes().startswith(b"\x89PNG")
+                linked = one.findtext("nx:meta[@name='Metadata']", namespaces=NX)
+                assert Path(record.path).parent / linked == preview.with_suffix(".json"), "001-42"
                 assert preview.with_suffix(".json").exists()
         kinds = [event.type for event in facility.sessions.events(sample)]
         assert kinds == [EventType.START, EventType.END, EventType.RECORD_GENERATION], "001-16: one for each attempt"
@@ -285,12 +221,3 @@ class TestARunningBuilder:
         assert facility.sessions.get(sample.identifier).state in (State.TO_BE_BUILT, State.BUILT)
         facility.run("Services.Builder", "--once")
         assert facility.sessions.get(sample.identifier).state is State.BUILT
-
-
-def wait_for(condition: object, seconds: float = 60) -> None:
-    """Wait for something another process does."""
-    assert callable(condition)
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from Services.Builder.pools import Pools
+from Services.Builder.settings import BuilderSettings
 from Services.Builder.workers import Job, Workers, WorkersUnavailable, unknown
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -139,6 +143,7 @@ class TestABadFileCostsOnlyItself:
         assert found[1].warnings == (sentence,)
         assert (found[1].dataset_type, found[1].data_type, found[1].format) == ("Unknown", "Unknown", "unknown")
         assert said(found)[2].startswith("pid ")
+        assert not found[1].whole, "another attempt may yield more"
 
     def test_a_file_that_hangs_is_given_up(self, pool):
         found = list(pool(seconds=0.3).extract_all(jobs("hang", "good")))
@@ -189,6 +194,16 @@ class TestProcessesAreKept:
         list(pool(count=8).extract_all(jobs("good")))
         assert len(children()) == 1
 
+    def test_they_can_be_started_before_there_is_a_file(self, pool):
+        workers = pool(count=2)
+        workers.start(5)
+        started = children()
+        assert len(started) == 2
+        workers.start(5)
+        found = said(workers.extract_all(jobs(*(f"good {number}" for number in range(6)))))
+        assert {int(one.split()[1]) for one in found} <= started
+        assert children() == started
+
     def test_nothing_to_do_starts_nothing(self, pool):
         assert list(pool().extract_all([])) == []
         assert children() == set()
@@ -232,6 +247,31 @@ class TestStoppingIsPrompt:
             parent.kill()
             parent.wait(SECONDS)
         wait_for(lambda: gone(pid), "the end of the child")
+
+
+class TestSettingsHoldFromTheNextSessionOn:
+    """003-08: a changed limit replaces the processes, an unchanged one keeps them."""
+
+    def test_a_changed_limit(self, jobs_module, monkeypatch, tmp_path):
+        monkeypatch.setattr(Workers.__init__, "__defaults__", (2, 60.0, 2048, jobs_module))
+        pools = Pools(logging.getLogger("test"))
+        settings = BuilderSettings.read(Unset(), tmp_path)
+        changed = replace(settings, seconds_per_file=30.0)
+        try:
+            first, second, third = (
+                said(pools.extract_all(jobs("good"), one, lambda: False)) for one in (settings, settings, changed)
+            )
+        finally:
+            pools.close()
+        assert first == second != third
+        assert children() == set()
+
+
+class Unset:
+    """A configuration without any parameter."""
+
+    def __getitem__(self, name):
+        return None
 
 
 class TestWhatCannotStartSaysSo:

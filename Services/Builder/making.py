@@ -1,0 +1,289 @@
+"""Makes the record of one session: finds its files, groups them, reads them, writes the document and checks it.
+
+Nothing here changes the database or the record on disk; whoever asks decides what becomes of the document.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import NexusCore
+from NexusCore.clock import SECOND, Clock
+from NexusCore.config.named import NamedConfiguration
+from NexusCore.errors import NexusError
+from NexusCore.facility import Event, Instruments, Reservation, Reservations, Session, Sessions, State
+from NexusCore.facility.sessions import QUEUED_AGAIN
+from NexusCore.storage import Database
+from Services.Builder.build import Facts, Places, experiment
+from Services.Builder.cache import SessionCache, stamps
+from Services.Builder.extractors.profile import Profile
+from Services.Builder.model import Extraction, FoundFile
+from Services.Builder.profiles import profile_of
+from Services.Builder.record import to_xml
+from Services.Builder.searching import Found, Searches
+from Services.Builder.settings import BuilderSettings, strategy_of
+from Services.Builder.validation import validate
+from Services.Builder.workers import Job
+
+BUILDER = "Builder"
+"""The user in the events that a Builder writes."""
+SOFTWARE = f"NexusCore {NexusCore.__version__}"
+
+
+class RecordNotValid(NexusError):
+    """The record of session {identifier} is not valid under {schema}: {reason}"""  # noqa: D400  the reason ends it
+
+
+class Stopped(Exception):
+    """Whoever asked for the record does not want it any more."""
+
+
+class NoRecord(Exception):
+    """There is nothing to make a record of, or not yet.
+
+    Parameters
+    ----------
+    state
+        What the session becomes.
+    sentence
+        Why.
+    retry_seconds
+        When it is worth another look; None for never.
+    """
+
+    def __init__(self, state: State, sentence: str, retry_seconds: float | None = None) -> None:
+        super().__init__(sentence)
+        self.state = state
+        self.sentence = sentence
+        self.retry_seconds = retry_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A valid record, and what there is to say of it."""
+
+    document: bytes
+    places: Places
+    config_revision: int
+    files: int
+    doubtful: int
+    """Of these, those with warnings."""
+    activities: int
+
+    @property
+    def sentence(self) -> str:
+        """What the log says of it."""
+        remark = f", {self.doubtful} of them with warnings" if self.doubtful else ""
+        files, activities = counted(self.files, "file", "files"), counted(self.activities, "activity", "activities")
+        return f"{files}{remark} in {activities}"
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {one if number == 1 else many}"
+
+
+class Readers(Protocol):
+    """What reads files: processes here, or a cluster."""
+
+    def extract_all(
+        self, jobs: Sequence[Job], settings: BuilderSettings, stop: Callable[[], bool]
+    ) -> Generator[Extraction, None, None]:
+        """Yield what the files yield, in any order; fewer than there are jobs when `stop` returned true."""
+        ...
+
+
+class Progress(Protocol):
+    """Where it is shown how far the reading of a session's files has come."""
+
+    def show(self, done: int, total: int) -> None:
+        """Show that so many of all files are done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Facility:
+    """What is known about the facility, to be asked."""
+
+    config: NamedConfiguration
+    """From its absolute root."""
+    revision: Callable[[], int]
+    """Newest revision of the configuration."""
+    booking: Callable[[Session], Reservation | None]
+    events: Callable[[Session], Sequence[Event]]
+
+    @classmethod
+    def of(cls, database: Database, config: NamedConfiguration, revision: Callable[[], int], clock: Clock) -> Facility:
+        """Return what the tables of a database answer."""
+        reservations, sessions = Reservations(database, clock), Sessions(database, clock)
+
+        def booking(session: Session) -> Reservation | None:
+            end = session.end_ts if session.end_ts is not None else session.start_ts
+            return reservations.for_session(session.instrument, session.start_ts, end, session.user)
+
+        def events(session: Session) -> list[Event]:
+            # Remarks on the building are no remarks on the experiment; and a record built anew is to be the same.
+            return [event for event in sessions.events(session) if not _about_the_building(event)]
+
+        return cls(config, revision, booking, events)
+
+
+class RecordMaker:
+    """Makes records.
+
+    Parameters
+    ----------
+    facility
+        Answers what is known about sessions besides their files.
+    searches
+        Finds the files.
+    readers
+        Reads them.
+    progress
+        Is told how far the reading has come.
+    clock
+        Tells how long ago a session ended.
+    log
+        Hears what was doubtful.
+    """
+
+    def __init__(
+        self,
+        facility: Facility,
+        searches: Searches,
+        readers: Readers,
+        progress: Progress,
+        clock: Clock,
+        log: logging.Logger,
+    ) -> None:
+        self._facility = facility
+        self._instruments = Instruments(facility.config)
+        self._searches = searches
+        self._readers = readers
+        self._progress = progress
+        self._clock = clock
+        self._log = log
+
+    def make(
+        self,
+        session: Session,
+        settings: BuilderSettings,
+        cache: SessionCache | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Made:
+        """Make a session's record.
+
+        Parameters
+        ----------
+        session
+            It has ended.
+        settings
+            As they are now.
+        cache
+            What was read of it before; None to read everything.
+        stop
+            Whether to give up.
+
+        Raises
+        ------
+        NoRecord
+            There are no files, or their user does not agree, or they are not all there yet.
+        Stopped
+            `stop` returned true.
+        NexusError
+            With a sentence for the operators.
+        """
+        revision = self._facility.revision()
+        instrument = self._instruments.get(session.instrument)
+        places = Places.of(settings.records, session, instrument.zone)
+        booking = self._facility.booking(session)
+        if not _agreed(booking, settings):
+            raise NoRecord(State.NO_CONSENT, "Its user did not agree to have a record made.")
+        root = self._instruments.folder(instrument).absolute()
+        strategy = strategy_of(self._facility.config, instrument.pid, settings)
+        files = self._files(session, self._searches.files_of(session, root, strategy, settings), root, settings)
+        profile = profile_of(self._facility.config, instrument, settings)
+        jobs = [_job(one, root, places, profile) for one in _longest_first(files)]
+        from Services.Builder.activities import group_files  # with NumPy, while the readers still get ready
+
+        activities = group_files(files, settings.sensitivity)
+        found = self._extract(jobs, settings, cache, stop)
+        facts = Facts(session, instrument, instrument.zone, booking, self._facility.events(session), revision, SOFTWARE)
+        document = self._document(facts, activities, found, places, settings)
+        doubtful = sum(bool(one.warnings) for one in found.values())
+        return Made(document, places, revision, len(files), doubtful, len(activities))
+
+    def _files(self, session: Session, found: Found, root: Path, settings: BuilderSettings) -> Sequence[FoundFile]:
+        if found.unsettled:
+            sentence = f"{len(found.unsettled)} files were changed only just now; the session waits for them."
+            raise NoRecord(State.TO_BE_BUILT, sentence, max(1.0, settings.settle.total_seconds()))
+        if not found.settled:
+            ended = session.end_ts if session.end_ts is not None else session.start_ts
+            left = settings.file_delay - (self._clock.now() - ended) / SECOND
+            if left > 0:
+                sentence = f"No files in {root} were modified during the session so far; it waits for them."
+                raise NoRecord(State.TO_BE_BUILT, sentence, min(left, settings.backoff(session.attempts)))
+            raise NoRecord(State.NO_FILES_FOUND, f"No files in {root} were modified during the session.")
+        return found.settled
+
+    def _extract(
+        self, jobs: Sequence[Job], settings: BuilderSettings, cache: SessionCache | None, stop: Callable[[], bool]
+    ) -> dict[Path, Extraction]:
+        """Read all files, but those that have not changed since they were read."""
+        done = {job.path: kept for job in jobs if cache is not None and (kept := cache.get(job)) is not None}
+        if done:
+            self._log.info("%d of %d files have not changed since they were read", len(done), len(jobs))
+        self._progress.show(len(done), len(jobs))
+        left = {job.path: (job, stamps(job)) for job in jobs if job.path not in done}
+        with closing(self._readers.extract_all([job for job, _ in left.values()], settings, stop)) as news:
+            for one in news:
+                done[one.path] = one
+                if cache is not None:
+                    cache.put(*left[one.path], one)
+                self._progress.show(len(done), len(jobs))
+        if len(done) < len(jobs):
+            raise Stopped
+        for one in (done[job.path] for job in jobs):
+            for warning in one.warnings:
+                self._log.warning("%s: %s", one.path.name, warning)
+        return done
+
+    def _document(
+        self,
+        facts: Facts,
+        activities: Sequence[Sequence[FoundFile]],
+        found: dict[Path, Extraction],
+        places: Places,
+        settings: BuilderSettings,
+    ) -> bytes:
+        document = to_xml(experiment(facts, activities, found, self._instruments.data_root(), places))
+        faults = validate(document, settings.schema)
+        if faults:
+            more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
+            schema = settings.schema or "the built-in schema"
+            raise RecordNotValid(identifier=facts.session.identifier, schema=schema, reason=faults[0] + more)
+        return document
+
+
+def _about_the_building(event: Event) -> bool:
+    return event.user == BUILDER or (event.detail or "").startswith(QUEUED_AGAIN)
+
+
+def _agreed(booking: Reservation | None, settings: BuilderSettings) -> bool:
+    consent = booking.consent if booking is not None else None
+    return consent is not False and (consent is True or not settings.require_consent)
+
+
+def _job(file: FoundFile, root: Path, places: Places, profile: Profile) -> Job:
+    preview, metadata = (places.beside(file.path, root, suffix) for suffix in (".png", ".json"))
+    return Job(file.path, preview, metadata, file.companions, profile)
+
+
+def _longest_first(files: Sequence[FoundFile]) -> list[FoundFile]:
+    """Order files so that no process is left alone with a large one in the end."""
+    return sorted(files, key=lambda file: (-file.size, file.path))

@@ -1,0 +1,140 @@
+"""A dry run: the records as they would be written, on standard output, and nothing changed anywhere.
+
+No session is claimed, nothing is logged to the database, no status posted; previews and metadata go to a temporary
+folder that is removed at the end. Remarks go to standard error.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from NexusCore import identity
+from NexusCore import settings as nexus_settings
+from NexusCore.clock import SYSTEM_CLOCK, Clock
+from NexusCore.config.named import NamedConfiguration
+from NexusCore.config.store import ConfigStore, Origin
+from NexusCore.config.watch import LiveConfiguration
+from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, NexusError
+from NexusCore.facility.sessions import NotToBeBuilt, Selection, Session, Sessions
+from NexusCore.storage import Database
+from Services.Builder.making import Facility, NoRecord, RecordMaker, Stopped
+from Services.Builder.pools import Pools
+from Services.Builder.progress import BarProgress
+from Services.Builder.searching import Searches
+from Services.Builder.settings import BuilderSettings
+
+
+class _Quiet:
+    """Shows no progress."""
+
+    def show(self, done: int, total: int) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def rehearse(selection: Selection, out: BinaryIO, err: TextIO, clock: Clock = SYSTEM_CLOCK) -> int:
+    """Print the records of sessions; return the exit code.
+
+    Parameters
+    ----------
+    selection
+        Those of the sessions that wait which are meant; one that is named need not wait, but must have ended.
+    out
+        Takes the documents, one after the other.
+    err
+        Takes the remarks.
+    clock
+        Tells the time.
+    """
+    settings = nexus_settings.load()
+    log = logging.Logger("Builder", logging.INFO)
+    log.addHandler(logging.StreamHandler(err))
+    stop = threading.Event()
+    database = Database(settings.main)
+    sessions = Sessions(database, clock)
+    pools, progress = Pools(log), BarProgress() if err.isatty() else _Quiet()
+    with _stopped_by_signals(stop), closing(database), closing(pools), closing(progress):
+        config, revision = _configuration(settings, clock)
+        chosen = _chosen(sessions, selection)
+        if not chosen:
+            log.info("No session waits to be built.")
+        found = BuilderSettings.read(config, settings.home)
+        facility = Facility.of(database, config, lambda: revision, clock)
+        searches = Searches(lambda: chosen, clock, log)
+        maker = RecordMaker(facility, searches, pools, progress, clock, log)
+        codes = [_show(one, maker, found, out, log, stop) for one in chosen if not stop.is_set()]
+    return EXIT_INTERRUPTED if stop.is_set() else max(codes, default=EXIT_OK)
+
+
+def _show(
+    session: Session, maker: RecordMaker, settings: BuilderSettings, out: BinaryIO, log: logging.Logger,
+    stop: threading.Event,
+) -> int:  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="nexuscore-") as folder:
+        try:
+            made = maker.make(session, replace(settings, records=Path(folder)), stop=stop.is_set)
+        except NoRecord as answer:
+            log.info("Session %s would become %s: %s", session.identifier, answer.state, answer.sentence)
+            return EXIT_OK
+        except Stopped:
+            return EXIT_INTERRUPTED
+        except NexusError as error:
+            log.error("Session %s: %s", session.identifier, error)
+            return EXIT_FAILURE
+    out.write(made.document)
+    out.flush()
+    name = settings.records / made.places.xml.name
+    log.info("Session %s: %s, for %s", session.identifier, made.sentence, name)
+    return EXIT_OK
+
+
+def _chosen(sessions: Sessions, selection: Selection) -> list[Session]:
+    if selection.identifier is None:
+        return sessions.waiting(selection)
+    session = sessions.get(selection.identifier)
+    if session.end is None:
+        raise NotToBeBuilt(identifier=session.identifier, reason="it has not ended yet")
+    return [session] if selection.includes(session) else []
+
+
+def _configuration(settings: nexus_settings.Settings, clock: Clock) -> tuple[NamedConfiguration, int]:
+    """Return the configuration as it is now, and its revision."""
+    store = ConfigStore(Database(settings.config), clock)
+    live = LiveConfiguration(store, Origin(identity.user(), identity.host(), "Services.Builder"), clock)
+    live.close()  # read once, not watched
+    return NamedConfiguration(live), store.revision()
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Have SIGTERM and SIGINT end the run in good order: a temporary folder is not to stay behind."""
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def main(selection: Selection) -> int:
+    """Run from the command line; return the exit code."""
+    try:
+        return rehearse(selection, sys.stdout.buffer, sys.stderr)
+    except NexusError as error:
+        sys.stderr.write(f"Builder: {error}\n")
+        return error.exit_code
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` has
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the interpreter flushes it at the end
+        return EXIT_OK

@@ -1,0 +1,196 @@
+"""What can be set about the Builder: `Services.Builder.*`, with defaults, and what an instrument has of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from NexusCore.errors import EXIT_USAGE, NexusError
+from Services.Builder.files import DEFAULT_IGNORE
+
+EXCLUSIVE, INCLUSIVE = "exclusive", "inclusive"
+STRATEGIES = (EXCLUSIVE, INCLUSIVE)
+
+Value = str | int | float | bool | None
+
+
+class NoSuchStrategy(NexusError):
+    """{path} is '{value}', which is no strategy of finding files; it is 'exclusive' or 'inclusive'. To mend it:
+    ConfigTool {path}=exclusive
+    """  # noqa: D205, D400  the docstring is the message
+
+    exit_code: ClassVar[int] = EXIT_USAGE
+
+
+class Readable(Protocol):
+    """A configuration from its absolute root."""
+
+    def __getitem__(self, name: str) -> Value:
+        """Return a parameter's value, or None."""
+        ...
+
+
+class Settable(Protocol):
+    """A folder of the configuration that takes defaults."""
+
+    def set_default(
+        self, name: str, value: Value, datatype: str | None = None, comment: str | None = None, **limits: Any
+    ) -> None:
+        """Create a parameter that is not there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter as the configuration shows it."""
+
+    default: Value
+    comment: str
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _at_least(minimum: float, maximum: float | None = None) -> dict[str, Any]:
+    return {"minimum": minimum} | ({} if maximum is None else {"maximum": maximum})
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+    "records_path": Parameter("", "Folder for records; empty for 'records' in the service's NEXUSCORE_HOME."),
+    "schema_path": Parameter("", "The facility's own XML schema for records; empty for the built-in one."),
+    "profiles_path": Parameter(
+        "",
+        "Folder with corrections for the files of instruments, <pid>.toml, where Instruments.<pid>.profile has none.",
+    ),
+    "workers": Parameter(2, "Processes that read files at the same time.", _at_least(1, 64)),
+    "seconds_per_file": Parameter(60.0, "Seconds after which reading one file is given up.", _at_least(1.0)),
+    "memory_per_worker": Parameter(4096, "MiB of memory that reading one file may take.", _at_least(256)),
+    "dask_scheduler": Parameter(
+        "", "Address of a Dask scheduler whose workers read the files (tcp://host:8786); empty for processes here."
+    ),
+    "strategy": Parameter(
+        INCLUSIVE,
+        "Files that become datasets: 'exclusive' those of known formats, 'inclusive' all. "
+        "Instruments.<pid>.strategy overrides it.",
+        {"choices": STRATEGIES},
+    ),
+    "settle": Parameter(0.0, "Seconds that a file must have been left alone before it is read.", _at_least(0.0)),
+    "file_delay": Parameter(
+        0.0, "Seconds after its end that a session without files waits for them to arrive.", _at_least(0.0)
+    ),
+    "search_limit": Parameter(600.0, "Seconds that searching an instrument's files may take.", _at_least(1.0)),
+    "ignore": Parameter(", ".join(DEFAULT_IGNORE), "Patterns of file names to leave out, with commas."),
+    "sensitivity": Parameter(1.0, "Above 1: more, shorter activities; below: fewer, longer ones.", _at_least(0.01)),
+    "require_consent": Parameter(False, "Make records only of sessions whose user agreed to it."),
+    "lease": Parameter(300.0, "Seconds after which a Builder that fell silent loses its session.", _at_least(10.0)),
+    "retry_first": Parameter(60.0, "Seconds before a session that failed is tried again.", _at_least(1.0)),
+    "retry_longest": Parameter(3600.0, "Seconds that this wait, doubled each time, grows to.", _at_least(1.0)),
+    "cache_days": Parameter(
+        30.0, "Days that what was read from a session's files is kept for building it again.", _at_least(0.0)
+    ),
+}
+"""Every parameter in the folder `Services.Builder`, besides those that each service has."""
+
+
+def set_defaults(config: Settable) -> None:
+    """Show all parameters in the configuration."""
+    for name, one in PARAMETERS.items():
+        config.set_default(name, one.default, comment=one.comment, **one.limits)
+
+
+@dataclass(frozen=True, slots=True)
+class BuilderSettings:
+    """The parameters, as they are at one moment."""
+
+    records: Path
+    """Folder of records, absolute."""
+    schema: Path | None
+    """The facility's own schema; None for the built-in one."""
+    profiles: Path | None
+    """Folder of the facility's instrument profiles."""
+    workers: int
+    seconds_per_file: float
+    memory_mb: int
+    """Per process."""
+    dask_scheduler: str
+    strategy: str
+    settle: timedelta
+    file_delay: float
+    """Seconds."""
+    search_limit: timedelta
+    ignore: Sequence[str]
+    sensitivity: float
+    require_consent: bool
+    lease: float
+    """Seconds."""
+    retry_first: float
+    """Seconds."""
+    retry_longest: float
+    """Seconds."""
+    cache_days: float
+
+    @classmethod
+    def read(cls, config: Readable, home: Path) -> BuilderSettings:
+        """Return them from a configuration's absolute root.
+
+        Parameters
+        ----------
+        config
+            A parameter that it does not have counts as its default.
+        home
+            Folder that records lie in where nothing else is set.
+        """
+
+        def text(name: str) -> str:
+            return str(_value(config, name) or "").strip()
+
+        def number(name: str) -> float:
+            value = _value(config, name)
+            return float(value) if isinstance(value, (int, float)) else float(str(value))
+
+        records, schema, profiles = text("records_path"), text("schema_path"), text("profiles_path")
+        return cls(
+            records=Path(records).expanduser().absolute() if records else home / "records",
+            schema=Path(schema).expanduser() if schema else None,
+            profiles=Path(profiles).expanduser() if profiles else None,
+            workers=int(number("workers")),
+            seconds_per_file=number("seconds_per_file"),
+            memory_mb=int(number("memory_per_worker")),
+            dask_scheduler=text("dask_scheduler"),
+            strategy=text("strategy"),
+            settle=timedelta(seconds=number("settle")),
+            file_delay=number("file_delay"),
+            search_limit=timedelta(seconds=number("search_limit")),
+            ignore=[one.strip() for one in text("ignore").split(",") if one.strip()],
+            sensitivity=number("sensitivity"),
+            require_consent=bool(_value(config, "require_consent")),
+            lease=number("lease"),
+            retry_first=number("retry_first"),
+            retry_longest=number("retry_longest"),
+            cache_days=number("cache_days"),
+        )
+
+    def backoff(self, attempts: int) -> float:
+        """Return the seconds to wait before the next attempt: twice as many each time."""
+        return float(min(self.retry_first * 2.0 ** min(max(attempts, 1) - 1, 60), self.retry_longest))
+
+
+def strategy_of(config: Readable, pid: str, settings: BuilderSettings) -> str:
+    """Return the strategy of finding an instrument's files: its own, else the Builder's.
+
+    Raises
+    ------
+    NoSuchStrategy
+        If the instrument's is neither of `STRATEGIES`.
+    """
+    path = f"Instruments.{pid}.strategy"
+    own = str(config[path] or "").strip()
+    if own and own not in STRATEGIES:
+        raise NoSuchStrategy(path=path, value=own)
+    return own or settings.strategy
+
+
+def _value(config: Readable, name: str) -> Value:
+    value = config[f"Services.Builder.{name}"]
+    return PARAMETERS[name].default if value is None else value
