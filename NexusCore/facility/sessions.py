@@ -284,6 +284,11 @@ class Sessions:
 
         return self._database.write(renew)
 
+    def abandon(self, owner: str) -> int:
+        """End the leases of a Builder that is known to have died; return how many sessions wait again."""
+        sql = "UPDATE session SET lease_until = 0 WHERE state = 'BUILDING' AND lease_owner = :owner AND lease_until > 0"
+        return self._database.write(lambda transaction: transaction.run(sql, owner=owner))
+
     def remark(self, session: Session, client: Client, text: str) -> Callable[[Transaction], None]:
         """Return what writes a NOTE event, for `finish`: both or neither."""
 

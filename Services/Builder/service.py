@@ -24,6 +24,7 @@ from Services.Builder.cache import DAY, ExtractionCache
 from Services.Builder.lease import Lease
 from Services.Builder.making import BUILDER, SOFTWARE, Facility, Made, NoRecord, RecordMaker, Stopped
 from Services.Builder.pools import Pools
+from Services.Builder.presence import Presence
 from Services.Builder.progress import BarProgress, StatusProgress
 from Services.Builder.searching import Searches
 from Services.Builder.settings import BuilderSettings, set_defaults
@@ -72,6 +73,7 @@ class Builder(Service):
         self._sessions = Sessions(database, self.clock)
         self._records = Records(database, self.clock)
         self._owner = f"{identity.host()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._presence = Presence(app.settings.home / "builders", self._owner)
         self._request = request.Request()
         self._progress: StatusProgress | BarProgress = StatusProgress(self.status)
         self._pools = pools or Pools(self.log)
@@ -108,6 +110,7 @@ class Builder(Service):
     def once(self) -> Pass:
         """Build the records of all sessions that wait."""
         self._tidy()
+        self._take_over_from_the_dead()
         self._searches.forget()
         among = self._request.selection
         if among.identifier is not None and not self._queued(among.identifier, among):
@@ -133,6 +136,12 @@ class Builder(Service):
         """End the reading processes."""
         self._progress.close()
         self._pools.close()
+        self._presence.close()
+
+    def _take_over_from_the_dead(self) -> None:
+        for owner in self._presence.dead():
+            if self._sessions.abandon(owner):
+                self.log.warning("The Builder %s died over a session, which is built anew", owner)
 
     def _queued(self, identifier: str, among: Selection) -> bool:
         """Have the one session that is asked for wait, if it does not; return whether it is of the time asked for."""

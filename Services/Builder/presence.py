@@ -1,0 +1,62 @@
+"""Tells the Builders of one machine which of their kind have died, so that nobody waits for a dead one's lease."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+_SUFFIX = ".alive"
+
+
+class Presence:
+    """A file with a lock that ends with the process, however that ends; it holds the Builder's name.
+
+    Where no such file can be had, nobody is told, and the lease alone decides.
+
+    Parameters
+    ----------
+    folder
+        Where those of all Builders on this machine lie.
+    owner
+        The name that this one claims sessions under.
+    """
+
+    def __init__(self, folder: Path, owner: str) -> None:
+        self._folder = folder
+        self._path = folder / f"{owner.partition(':')[2].replace(':', '-')}{_SUFFIX}"
+        self._file: IO[str] | None = None
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("w", encoding="utf-8")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file.write(owner)
+            self._file.flush()
+
+    def dead(self) -> Iterator[str]:
+        """Yield the names of Builders that have died; each once, unless whoever asks breaks off."""
+        with suppress(OSError):
+            for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+                if path != self._path:
+                    yield from self._name_of_the_dead(path)
+
+    def _name_of_the_dead(self, path: Path) -> Iterator[str]:
+        try:
+            with path.open("r+", encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                owner = file.read()
+                if owner:
+                    yield owner
+                path.unlink(missing_ok=True)
+        except (OSError, UnicodeDecodeError):  # it lives, or another Builder is just looking at it
+            return
+
+    def close(self) -> None:
+        """Withdraw the file: this Builder holds no session any more."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._path.unlink()
+            self._file.close()
+            self._file = None
