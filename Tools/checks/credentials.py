@@ -64,7 +64,9 @@ def _destinations(config: NamedConfiguration) -> Iterator[Partner]:
 
 def _partner(partner: Partner, config: NamedConfiguration, names: Mapping[str, str]) -> Iterator[Outcome]:
     own = f"NEXUSCORE_{partner.kind.upper()}"
-    ways = ((f"{own}_TOKEN",), (f"{own}_USER", f"{own}_PASSWORD"), FACILITY)
+    # A kind of which there are several servers has a token for each, with the server's name in the middle.
+    tokens = [(name,) for name in names if name.startswith(f"{own}_") and name.endswith("_TOKEN")]
+    ways = (*tokens, (f"{own}_USER", f"{own}_PASSWORD"), FACILITY)
     secrets = [node for node in config.get_leaves(partner.folder) if node.limits.secret]
     given = [node.path for node in secrets if node.value]
     found = next((way for way in ways if all(name in names for name in way)), None)

@@ -298,10 +298,13 @@ class TestTokens:
         assert status_of(harvester, "source Titan") == "ok"
         assert "at localhost cannot be read: it says 403" in str(status_of(harvester, "source Other-Titan"))
 
-    def test_from_the_environment(self, titan: Facility, nemo: PeerServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("name", ["NEXUSCORE_NEMO_MAIN_TOKEN", "NEXUSCORE_NEMO_TOKEN"])
+    def test_from_the_environment(
+        self, titan: Facility, nemo: PeerServer, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
         """001-07: it goes before the one in the settings."""
         titan.config[f"{HERE}.main.token"] = "0" * 40
-        monkeypatch.setenv("NEXUSCORE_NEMO_MAIN_TOKEN", nemo.tokens["harvester"])
+        monkeypatch.setenv(name, nemo.tokens["harvester"])
         assert Harvester(titan.app).once() == Pass(done=4)
 
     def test_none_but_a_user(self, titan: Facility, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -372,6 +372,11 @@ class TestCredentials:
         ]
         assert "hunter" not in done.out
 
+    def test_of_one_of_several_servers(self, asking: Database) -> None:
+        done = tool("--json", NEXUSCORE_NEMO_EAST_TOKEN="hunter5")
+        assert "NEXUSCORE_NEMO_EAST_TOKEN would be used" in done.out
+        assert "hunter" not in done.out
+
     def test_half(self, embedded: Database) -> None:
         found = told("Credentials", NEXUSCORE_ICAL_USER="jane")
         assert only(found, "but NEXUSCORE_ICAL_PASSWORD is not: it is not used.")[0] == "problem"

@@ -110,7 +110,7 @@ def make(config: NamedConfiguration) -> Nemo:
     default("most_rows", 50_000, comment="Rows that an instance may have in the time asked for.", minimum=1)
     for field in fields(Questions):
         default(f"questions.{field.name}", str(field.default), comment=_COMMENTS[field.name])
-    default("instances.main.url", "", comment="Address of a NEMO, as https://nemo.example.org")
+    default(f"instances.{MAIN}.url", "", comment="Address of a NEMO, as https://nemo.example.org")
     instances = [_instance(config, name) for name in config.keys("instances")]
     return Nemo(
         patience,
@@ -136,6 +136,8 @@ _COMMENTS = {
 }
 
 
+MAIN = "main"
+"""The instance of a facility that has one."""
 _RIGHTS = "Token of a user of that NEMO who may view tools, reservations, usage events, users and projects."
 
 
@@ -148,8 +150,11 @@ def _instance(config: NamedConfiguration, name: str) -> Instance:
         return str(own if own is not None else config[f"questions.{field}"])
 
     address = _API.sub("", str(config[f"{here}.url"] or "").strip().split("?")[0].rstrip("/"))
-    variable = f"NEXUSCORE_NEMO_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_TOKEN"
-    token = os.environ.get(variable) or str(config[f"{here}.token"] or "").strip()
+    variables = [f"NEXUSCORE_NEMO_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_TOKEN"]
+    if name == MAIN:
+        variables.append("NEXUSCORE_NEMO_TOKEN")
+    given = next((os.environ[one] for one in variables if os.environ.get(one)), None)
+    token = given or str(config[f"{here}.token"] or "").strip()
     questions = Questions(**{field.name: asked_for(field.name) for field in fields(Questions)})
     usable = address and urlsplit(address).scheme in ("http", "https")
     return Instance(name, address if usable else "", Token(token) if token else None, questions)
