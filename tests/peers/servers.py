@@ -8,13 +8,15 @@ a lock says which are taken.
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,10 @@ HOME = Path(os.environ.get("NEXUSCORE_TEST_PEERS_HOME") or platformdirs.user_cac
 # Taken here: a test's own world has another home, and no cache of pip's.
 ENVIRONMENT = dict(os.environ)
 MOST = 64
+PORTS = 150
+"""Ports of each set of servers. Two that looked for a free one at once could find the same, and one would be taken for
+the other; below 32768 the system gives none to programs that do not care."""
+FIRST_PORT = 21_000
 _REQUEST = re.compile(r"\b(GET|HEAD|POST|PUT|PATCH|DELETE|REPORT|PROPFIND)\b(?: request for)?[ '\"]+(/[^ '\"]*)")
 FIRST_START = 420.0
 """Seconds for a start that makes the environment and fills the database, on a machine with much else to do."""
@@ -73,7 +79,7 @@ def own_home() -> Iterator[Path]:
 def running(home: Path, name: str, **settings: str) -> Iterator[PeerServer]:
     """Run a server with fresh data on a free port; `settings` are environment variables of `peer.py`."""
     more = ("--schema", str(SCHEMA)) if name == "cdcs" else ()
-    started = _peer("start", name, "--home", str(home), "--port", "0", *more, **settings)
+    started = _peer("start", name, "--home", str(home), "--port", str(_free_port(home)), *more, **settings)
     if started.returncode:
         pytest.fail(f"the {name} does not start: {started.stderr}", pytrace=False)
     try:
@@ -84,6 +90,21 @@ def running(home: Path, name: str, **settings: str) -> Iterator[PeerServer]:
     finally:
         stopped = _peer("stop", "--home", str(home), name)
         assert stopped.returncode == 0, stopped.stderr
+
+
+def _free_port(home: Path) -> int:
+    """Return a port that nobody listens at, and no other process of tests will take."""
+    first = FIRST_PORT + int(home.name) % MOST * PORTS if home.name.isdecimal() else 0
+    for _ in range(PORTS):
+        port = first + next(_turns) % PORTS if first else 0
+        with closing(socket.socket()) as trial, suppress(OSError):
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(("127.0.0.1", port))
+            return int(trial.getsockname()[1])
+    pytest.fail(f"none of the ports from {first} on is free", pytrace=False)
+
+
+_turns = itertools.count()
 
 
 def _peer(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
