@@ -20,7 +20,7 @@ from NexusCore.API import App
 from NexusCore.clock import SECOND, to_datetime, to_ts
 from NexusCore.errors import DatabaseUnreachable, NexusError
 from NexusCore.facility import Instrument, Instruments, Reservation, Reservations, Sessions, State
-from NexusCore.service import Pass, Service
+from NexusCore.service import Example, Pass, Service
 from Services.Harvester.asking import Answer, Asking, Bounds, Window
 from Services.Harvester.sources import SharedSource, Source, kinds, make_of, number, source_of
 from Services.Harvester.usage import UsageSessions
@@ -55,6 +55,10 @@ class Harvester(Service):
     """
 
     name: ClassVar[str] = "Harvester"
+    examples: ClassVar[tuple[Example, ...]] = (
+        *Service.examples,
+        ("--dry-run", "say what a pass would take over, and change nothing"),
+    )
 
     def __init__(self, app: App) -> None:
         # Before the frame's own default: other people's servers are not asked every ten seconds.
