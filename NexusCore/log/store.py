@@ -318,3 +318,10 @@ def hosts(database: Database) -> list[str]:
     """Return the names of all machines that logged."""
     with database.reading() as reading:
         return names(reading, "log_record", "host")
+
+
+def session_at(database: Database, text: str) -> str | None:
+    """Return the first session, in the order of the alphabet, that is `text` or comes after it."""
+    with database.reading() as reading:
+        row = reading.one("SELECT MIN(session) FROM log_record WHERE session >= :text", text=text)
+    return row[0] if row is not None else None

@@ -11,7 +11,7 @@ from itertools import islice
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from NexusCore.log.record import LogRecord
-from NexusCore.log.store import LogFilter, Reading, arriving, hosts, last_id, loggers, modules, records
+from NexusCore.log.store import LogFilter, Reading, arriving, hosts, last_id, loggers, modules, records, session_at
 from NexusCore.storage import Database
 from NexusCore.storage.history import FIRST
 from NexusCore.tail import Tail
@@ -189,4 +189,7 @@ def _near_misses(database: Database, condition: LogFilter) -> str:
         for name in names:
             if name not in known:
                 found += f" Nothing was logged by the {kind} '{name}'.{did_you_mean(name, known)}"
+    if condition.session and (there := session_at(database, condition.session)) != condition.session:
+        hint = f" Did you mean '{there}'?" if there and there.startswith(condition.session) else ""
+        found += f" Nothing was logged for the session '{condition.session}'.{hint}"
     return found

@@ -177,6 +177,13 @@ class TestFilters:
         assert "Did you mean 'record'?" in tail("--module", "recrod").err
         assert "Nothing was logged by the host 'dsek'. Did you mean 'desk'?" in tail("--host", "dsek").err
 
+    def test_a_session_of_which_only_the_beginning_is_typed(self, database: Database) -> None:
+        log(database, "built", session="15fa9158-a43f")
+        expected = "TailLog: No line of log matches. Nothing was logged for the session '{}'.{}\n"
+        assert tail("--session", "15fa").err == expected.format("15fa", " Did you mean '15fa9158-a43f'?")
+        assert tail("--session", "99").err == expected.format("99", "")
+        assert tail("--session", "15fa9158-a43f", "-p", "error").err == "TailLog: No line of log matches.\n"
+
     def test_a_traceback_is_searched_too(self, embedded: Database) -> None:
         log(embedded, "failed", traceback="Traceback (most recent call last):\nZeroDivisionError: division by zero")
         assert tail("zerodivision").code == tail("-g", "by zero$").code == 0
