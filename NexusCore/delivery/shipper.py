@@ -196,10 +196,10 @@ class Shipper:
         except Exception as error:  # noqa: BLE001  the edge of the thread
             # Whatever it is: the records are safe in the journal, and must be tried again.
             self._put_off(lane, error)
-            _LOG.exception("Delivery to %s failed", lane.database)
+            _LOG.exception("Delivery to %s failed", lane.database.url)
         else:
             if lane.away_since is not None:
-                _LOG.info("%s is back; all that was kept has been delivered.", lane.database)
+                _LOG.info("The database at %s is back; all that was kept has been delivered.", lane.database.url)
             lane.away_since, lane.retry_at = None, 0.0
 
     def _put_off(self, lane: _Lane, error: Exception) -> None:
