@@ -31,8 +31,8 @@ LINGER = 0.01
 """Seconds in which records gather into a batch."""
 BATCH_BYTES = 1024 * 1024
 PAUSE = 1.5
-"""How long the thread pauses while records keep coming, in terms of the processor time that the last batch took it:
-what it takes, those who log wait for."""
+"""How long others have the interpreter for themselves while records keep coming, in terms of the processor time that
+the last batch took the thread: what it takes, those who log wait for. Its own waiting for a server counts."""
 LONGEST_PAUSE = 0.25
 """Seconds after which it goes on in any case."""
 AWAY_SECONDS = 1.0
@@ -223,11 +223,11 @@ class Shipper:
             if isinstance(journal, Abandoned) and self._stop.is_set():
                 return False  # the time that is left is for our own records
             accepted = journal.accepted() if isinstance(journal, Journal) else 0
-            begin = time.thread_time()
+            begin = self._clock.monotonic(), time.thread_time()
             if frames := journal.read(BATCH_BYTES):
                 self._deliver(lane, journal, frames)
                 if isinstance(journal, Journal) and journal.accepted() > accepted:
-                    self._clock.wait(self._stop, min(LONGEST_PAUSE, PAUSE * (time.thread_time() - begin)))
+                    self._give_way(*begin)
             elif isinstance(journal, Abandoned):
                 return True
             else:
@@ -237,6 +237,12 @@ class Shipper:
                     return True
                 journal.quiet = False  # one came in meanwhile and may not have woken us
         return False
+
+    def _give_way(self, begin: float, taken: float) -> None:
+        """Pause after a batch that was begun at a time, and at so much processor time of this thread."""
+        taken = time.thread_time() - taken
+        waited = self._clock.monotonic() - begin - taken
+        self._clock.wait(self._stop, min(LONGEST_PAUSE, max(0.0, PAUSE * taken - waited)))
 
     def _deliver(self, lane: _Lane, journal: Journal | Abandoned, frames: list[Frame], *, again: bool = False) -> None:
         try:

@@ -87,18 +87,17 @@ class TestCalls:
         with app.get_config().together() as group:
             for number in range(count):
                 group[f"Tree.folder{number % 50}.p{number}"] = number
-        other = App(app.settings)
-        with other.database().reading() as reading:  # connected: what a connection costs is the server's affair
-            reading.one("SELECT 1")
-        begin = time.perf_counter()
-        other.get_config("Tree")
-        figures.at_most(
-            f"get_config of {count} parameters ({kind(database_url)})",
-            (time.perf_counter() - begin) * 1000,
-            limit,
-            "ms",
-        )
-        other.shutdown()
+        spans = []
+        for _ in range(5):
+            other = App(app.settings)
+            with other.database().reading() as reading:  # connected: what a connection costs is the server's affair
+                reading.one("SELECT 1")
+            begin = time.perf_counter()
+            other.get_config("Tree")
+            spans.append((time.perf_counter() - begin) * 1000)
+            other.shutdown()
+        name = f"get_config of {count} parameters ({kind(database_url)})"
+        figures.at_most(f"{name}, median", statistics.median(spans), limit, "ms")
 
 
 class TestDelivery:
