@@ -215,7 +215,8 @@ class Shipper:
         with suppress(OSError):  # a journal that cannot be read now is not to end the thread
             dropped = lane.journal.thin(self._journal_size, lane.sink.expendable)
         if dropped:
-            _LOG.warning("The journal for %s is full: %d of its oldest records were dropped.", lane.database, dropped)
+            where = lane.database.url
+            _LOG.warning("The journal for %s is full: %d of its oldest records were dropped.", where, dropped)
 
     def _drain(self, lane: _Lane, journal: Journal | Abandoned) -> bool:
         """Deliver what is in a journal; return whether that is done."""

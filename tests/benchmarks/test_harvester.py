@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 
 import pytest
-import requests
 
 from NexusCore.service import Pass
 from Services.Harvester.service import Harvester
 from tests.benchmarks.conftest import Figures
 from tests.peers.conftest import caldav, nemo, peers_home
 from tests.peers.servers import PeerServer
-from tests.peers.test_harvester_caldav import CALENDARS, lab
+from tests.peers.test_harvester_caldav import lab, only_the_saw
 from tests.peers.test_harvester_nemo import fill, titan
 from tests.services.harvesting import Facility, facility
-from tests.services.test_harvester_ical import event, ics
 
 __all__ = ["caldav", "facility", "lab", "nemo", "peers_home", "titan"]
 
@@ -40,15 +38,5 @@ def test_nemo(titan: Facility, nemo: PeerServer, figures: Figures) -> None:
 
 
 def test_caldav(lab: Facility, caldav: PeerServer, figures: Figures) -> None:
-    many = [event(f"n{n}", f":202603{11 + n // 100:02}T{n % 24:02}0000Z", None, "DURATION:PT1H") for n in range(COUNT)]
-    stored = requests.put(
-        f"{caldav.url}/admin/dicing-saw/",
-        ics(*many),
-        auth=("admin", caldav.passwords["admin"]),
-        headers={"Content-Type": "text/calendar"},
-        timeout=60,
-    )
-    assert stored.ok, stored.text
-    for pid in CALENDARS.keys() - {"Saw"}:
-        lab.config[f"Instruments.{pid}.harvester"] = ""
+    only_the_saw(lab, caldav, COUNT)
     measured(lab, caldav, 1, figures)
