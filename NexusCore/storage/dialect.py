@@ -34,9 +34,6 @@ STATEMENT_SECONDS = 60
 BUSY_SECONDS = 10
 """How long a statement waits for a lock that another writer holds."""
 
-ROWS_PER_STATEMENT = 1000
-"""Rows that are handed to the driver at once."""
-
 STATEMENTS = 256
 """Statements whose translation is remembered."""
 
@@ -281,10 +278,8 @@ class MySQL:
         return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"  # noqa: S608  names from our schema
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Insert rows; of up to a thousand the driver makes one statement."""
-        statement = self.insert(table, columns)
-        for first in range(0, len(rows), ROWS_PER_STATEMENT):
-            cursor.executemany(statement, rows[first : first + ROWS_PER_STATEMENT])
+        """Insert rows, of which the driver makes one statement."""
+        cursor.executemany(self.insert(table, columns), rows)
 
     def insert_new(self, table: str, columns: Sequence[str]) -> str:
         """Return an INSERT that passes over existing keys (INSERT IGNORE would also hide real errors)."""

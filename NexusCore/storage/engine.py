@@ -21,11 +21,13 @@ from typing import Any, TypeVar
 
 from NexusCore.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable, NoDatabaseFile, SchemaMismatch
 from NexusCore.settings import DatabaseURL
-from NexusCore.storage.dialect import BUSY_SECONDS, HALF_A_CHARACTER, ROWS_PER_STATEMENT, Dialect, dialect_of
+from NexusCore.storage.dialect import BUSY_SECONDS, HALF_A_CHARACTER, Dialect, dialect_of
 
 SCHEMA_REVISION = "0001"
 """The revision of the tables that this code reads and writes; the newest file in `migrations/versions`."""
 
+ROWS_PER_STATEMENT = 1000
+"""Rows that are handed to the driver at once."""
 BUSY_ATTEMPTS = 6
 IDLE_SECONDS = 30.0
 """A connection idle for longer is checked before it is used again."""
@@ -79,27 +81,26 @@ class Transaction:
 
     def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Insert rows in few statements."""
-        cursor = self._raw.cursor()
-        try:
-            self.dialect.insert_rows(cursor, table, columns, rows)
-        finally:
-            cursor.close()
+        self._many(rows, lambda cursor, some: self.dialect.insert_rows(cursor, table, columns, some))
 
     def insert_new(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Insert rows, passing over those whose key exists."""
-        self._many(self.dialect.insert_new(table, columns), rows)
+        self._each(self.dialect.insert_new(table, columns), rows)
 
     def upsert(
         self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Row], newer: str | None = None
     ) -> None:
         """Insert rows, replacing those of the same key (only older ones, by column `newer`, if given)."""
-        self._many(self.dialect.upsert(table, columns, key, newer), rows)
+        self._each(self.dialect.upsert(table, columns, key, newer), rows)
 
-    def _many(self, statement: str, rows: Sequence[Row]) -> None:
+    def _each(self, statement: str, rows: Sequence[Row]) -> None:
+        self._many(rows, lambda cursor, some: cursor.executemany(statement, some))
+
+    def _many(self, rows: Sequence[Row], send: Callable[[Any, Sequence[Row]], object]) -> None:
         cursor = self._raw.cursor()
         try:
             for first in range(0, len(rows), ROWS_PER_STATEMENT):
-                cursor.executemany(statement, rows[first : first + ROWS_PER_STATEMENT])
+                send(cursor, rows[first : first + ROWS_PER_STATEMENT])
         finally:
             cursor.close()
 
