@@ -90,7 +90,10 @@ class Emulated:
         return termios.tcgetattr(self._terminal) == self._before and not self.screen.cursor.hidden
 
     def until(self, pattern: str, *, chosen: str | None = None) -> None:
-        """Wait until the screen shows what matches, and the cursor is on what matches `chosen`."""
+        """Wait until the screen shows what matches, and the cursor is on what matches `chosen`.
+
+        The rest of the screen may still be on its way then: what else a test expects there, it waits for likewise.
+        """
         self._wait(
             lambda: (
                 re.search(pattern, self.text, re.MULTILINE) is not None
