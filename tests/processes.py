@@ -19,7 +19,7 @@ from NexusCore.settings import DatabaseURL, Settings
 from NexusCore.storage import Database, open_database
 
 PROJECT = Path(__file__).resolve().parents[1]
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds after which a test gives up waiting: far more than a slow machine needs."""
 LOOK_EVERY = 0.01
 _started: list[subprocess.Popen[bytes]] = []

@@ -17,7 +17,7 @@ from NexusCore.facility.sessions import Event, Session, Sessions
 from NexusCore.storage import Database
 
 PID = "FEI-Titan-TEM"
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds after which a test gives up waiting: far more than a slow machine needs."""
 LOOK_EVERY = 0.02
 S = TypeVar("S", bound=State)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-SECONDS = 30.0
+SECONDS = 60.0
 DROP_BEFORE, DROP_AFTER, SILENCE, DRIP = "drop before", "drop after", "silence", "drip"
 JSON, HTML = "application/json", "text/html"
 _HOP_BY_HOP = ("connection", "transfer-encoding", "content-length", "date", "server")

@@ -12,7 +12,7 @@ from NexusCore.facility import Record
 from tests.peers.servers import PeerServer
 from tests.services.uploading import Facility
 
-SECONDS = 30.0
+SECONDS = 60.0
 PUBLIC = 1
 """Id of the workspace that everybody may read."""
 

@@ -28,8 +28,8 @@ from tests.services.test_harvester_ical import event, ics
 from tests.services.test_harvester_web import Server, says, silent
 
 facility = harvesting.facility
-END_LIMIT = 10.0
-"""Seconds that a service told to end may take on a machine with much else to do; it takes less than two."""
+END_LIMIT = 20.0
+"""Seconds that a service told to end may take on a machine with much else to do: less than a silent server would take."""
 
 
 @pytest.fixture

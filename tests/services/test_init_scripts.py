@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that one command of a script, or the end of a process, may take."""
 SERVICES = ("builder", "harvester", "uploader")
 

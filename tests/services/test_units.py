@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that one program may take."""
 MODULES = {"builder": "Services.Builder", "harvester": "Services.Harvester", "uploader": "Services.Uploader"}
 

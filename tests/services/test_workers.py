@@ -18,7 +18,7 @@ from Services.Builder.settings import BuilderSettings
 from Services.Builder.workers import Job, Workers, WorkersUnavailable, unknown
 
 PROJECT = Path(__file__).resolve().parents[2]
-SECONDS = 30
+SECONDS = 60.0
 """A wait in these tests ends at the latest after this long, with a failure."""
 
 FUNCTIONS = '''

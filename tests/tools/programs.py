@@ -23,7 +23,7 @@ from typing import IO, Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds after which something that a test waits for will not come any more."""
 
 
