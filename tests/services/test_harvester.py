@@ -29,7 +29,7 @@ from tests.services.test_harvester_web import Server, says, silent
 
 facility = harvesting.facility
 END_LIMIT = 20.0
-"""Seconds that a service told to end may take on a machine with much else to do: less than a silent server would take."""
+"""Seconds that a service told to end may take where much else is done: less than a silent server would take."""
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ with alone(pathlib.Path(sys.argv[1])) as first:
 """
 """Is an Uploader at work, until it is told to end."""
 END_LIMIT = 20.0
-"""Seconds that a service told to end may take on a machine with much else to do: less than a silent server would take."""
+"""Seconds that a service told to end may take where much else is done: less than a silent server would take."""
 
 
 @pytest.fixture
