@@ -1,4 +1,4 @@
-"""Every error a person may meet, with the one sentence they read.
+"""The errors that more than one room raises or catches, each with the one sentence a person reads.
 
 The docstring of a class is its message; the constructor takes the facts named in it. `exit_code` is what a tool or a
 service returns to the shell when the error ends it: 1 failure or no match, 2 usage, 3 database unreachable, 4 refused.
@@ -64,12 +64,22 @@ class DatabaseUnreachable(NexusError):
     exit_code = EXIT_UNREACHABLE
 
 
+class DatabaseUnusable(DatabaseUnreachable):
+    """The database at {where} cannot be used now ({reason})."""
+
+
 class DatabaseDenied(NexusError):
     """The database at {where} does not let this user in or does not allow this ({reason}). Check the user, the password
     and the grants.
     """
 
     exit_code = EXIT_REFUSED
+
+
+class NoSuchDatabase(DatabaseDenied):
+    """There is no such database at {where} ({reason}). Is its name right? An administrator makes one with:
+    ./install.sh mysql
+    """
 
 
 class DatabaseBusy(NexusError):

@@ -1,15 +1,12 @@
-"""What all that talks with other systems shares: who logs in there, how that is kept secret, and what went wrong."""
+"""What all that talks with other systems shares: who logs in there, and what went wrong."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import TYPE_CHECKING
-
-from NexusCore.config import NamedConfiguration
 
 if TYPE_CHECKING:
     import requests
@@ -40,16 +37,6 @@ def login_of(kind: str, environment: Mapping[str, str] = os.environ) -> Login | 
         if environment.get(user) and environment.get(password):
             return Login(environment[user], environment[password])
     return None
-
-
-def keep_secret(config: NamedConfiguration, name: str, comment: str) -> None:
-    """Have a parameter whose value is never shown, also where it was set before anybody said that it is such a one."""
-    config.set_default(name, "", comment=comment, secret=True)
-    known = config.get(name)
-    if not known.limits.secret:
-        folder, _, last = name.rpartition(".")
-        told = {"datatype": "string", "value": str(known.value or ""), "secret": True, "comment": comment}
-        config.deserialize(json.dumps({last: told}), root=folder or None, why=f"a {last} is a secret")
 
 
 def cause_of(error: BaseException) -> str:

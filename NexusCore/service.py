@@ -31,9 +31,13 @@ from NexusCore.config.parameter import ConfigParameter
 from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, DatabaseUnreachable, NexusError
 from NexusCore.facility.sessions import Client
 
+INTERVAL = 10.0
+"""Seconds between two passes, where the configuration says nothing else."""
 HEARTBEAT_SECONDS = 10.0
 EXPIRE_SECONDS = 30.0
 """After this long without a heartbeat a service's state counts as stale."""
+FAILED = "failed: "
+"""What the state of a service begins with whose last pass did not come to its end."""
 STOP_SECONDS = 1.2
 """How long the end of a service may spend on delivery."""
 
@@ -73,10 +77,14 @@ class Service(ABC):
         self.config = app.get_config(f"Services.{self.name}")
         self.log = app.get_log(self.name)
         self.status = app.get_status(self.name)
-        self.config.set_default("interval", 10.0, comment="Seconds between two passes.", minimum=0.1, maximum=86_400)
+        self.config.set_default(
+            "interval", INTERVAL, comment="Seconds between two passes.", minimum=0.1, maximum=86_400
+        )
         self.client = Client(user=self.name, host=identity.host())
         self._state = self.status.new("state", expire_time=EXPIRE_SECONDS)
+        self._passes_failed = self.status.new("passes_failed", 0)
         self._trouble = ""
+        self._interval = INTERVAL
 
     @abstractmethod
     def once(self) -> Pass:
@@ -131,7 +139,7 @@ class Service(ABC):
                 code = self._pass(once)
                 if once:
                     break
-                self.clock.wait(self.app.stop_event, float(self.config["interval"] or 10.0))
+                self.clock.wait(self.app.stop_event, self._interval)
         finally:
             with contextlib.suppress(NexusError):
                 self.close()
@@ -141,23 +149,31 @@ class Service(ABC):
 
     def _pass(self, once: bool) -> int:
         try:
+            self._interval = self.config.number("interval") if "interval" in self.config else INTERVAL
             result = self.once()
         except NexusError as error:
             if once:
                 raise
-            if str(error) != self._trouble:  # said once, not at every pass for as long as it lasts
-                # The database being away is no fault of the pass; anything else is for the operators.
-                self.log.log(logging.WARNING if isinstance(error, DatabaseUnreachable) else logging.ERROR, "%s", error)
-            self._trouble = str(error)
+            # The database being away is no fault of the pass; anything else is for the operators.
+            self._pass_failed(str(error), logging.WARNING if isinstance(error, DatabaseUnreachable) else logging.ERROR)
             return error.exit_code
-        except Exception:
+        except Exception as error:  # noqa: BLE001  logged with its traceback
             # The edge of the service: a fault of ours must not end what keeps a facility's records.
-            self.log.exception("A pass of %s failed", self.name)
+            self._pass_failed(f"A pass of {self.name} failed: {error!r}", logging.ERROR, fault=True)
             return EXIT_FAILURE
         if self._trouble:
             self.log.info("%s goes on.", self.name)
+            self._state.set_value("idle")
         self._trouble = ""
         return EXIT_FAILURE if result.failed else EXIT_OK
+
+    def _pass_failed(self, trouble: str, level: int, *, fault: bool = False) -> None:
+        """Count a pass that failed, show why, and log it once, not at every pass for as long as it lasts."""
+        self._passes_failed.inc()
+        self._state.set_value(f"{FAILED}{trouble}")
+        if trouble != self._trouble:
+            self.log.log(level, "%s", trouble, exc_info=fault)
+        self._trouble = trouble
 
     def _saw(self, parameter: ConfigParameter) -> None:
         """Log a change of the configuration: it holds from the next step on."""

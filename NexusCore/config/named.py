@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from NexusCore.config import exchange, past
 from NexusCore.config.group import Group
-from NexusCore.config.parameter import FOLDER, NO_LIMITS, ConfigParameter, Limits, Value
+from NexusCore.config.parameter import FOLDER, NO_LIMITS, ConfigParameter, Limits, Value, datatype_of
 from NexusCore.config.past import Difference
 from NexusCore.config.store import REMOVE, Edit, Entry, near_miss
 from NexusCore.config.watch import Callback, LiveConfiguration
-from NexusCore.errors import ConfigException, NoSuchParameterException
+from NexusCore.errors import ConfigException, NexusError, NoSuchParameterException, ValueRefused
 
 
 class NamedConfiguration:
@@ -68,6 +69,19 @@ class NamedConfiguration:
                 raise NoSuchParameterException(path=path, version=self.version, hint=near_miss(path, self._nodes))
             node = ConfigParameter(self._tree, path)
         return node
+
+    def number(self, name: str) -> float:
+        """Return the value of a parameter that is to be a number.
+
+        Raises
+        ------
+        ValueRefused
+            If it is none: it was set to something else before any program told what it is for.
+        """
+        value = self[name]
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise ValueRefused(path=self._path(name), value=repr(value), reason="it is a number")
+        return value
 
     def keys(self, name: str | None = None) -> list[str]:
         """Return the names of what the folder holds, parameters and folders (003-23); [] if there is no such folder."""
@@ -162,6 +176,8 @@ class NamedConfiguration:
     ) -> None:
         """Create a parameter if it isn't there (003-15); one that is keeps its value.
 
+        One that somebody set before any program told what it is for gets type, comment and limits now, if it fits them.
+
         Parameters
         ----------
         name, value, datatype, comment
@@ -169,10 +185,19 @@ class NamedConfiguration:
         **limits
             Fields of `Limits` (``minimum=``, ``maximum=``, ``choices=``, ``pattern=``, ``path_exists=``, ``secret=``).
         """
-        if self._path(name) not in self._nodes:
-            bounds = Limits.of(limits) if limits else NO_LIMITS
-            edit = Edit(self._path(name), value=value, datatype=datatype, comment=comment, limits=bounds, only_new=True)
+        path, bounds = self._path(name), Limits.of(limits) if limits else NO_LIMITS
+        node = self._nodes.get(path)
+        if node is None:
+            edit = Edit(path, value=value, datatype=datatype, comment=comment, limits=bounds, only_new=True)
             self._live.apply(self._tree, [edit])
+        elif (bounds != NO_LIMITS and node.limits == NO_LIMITS) or (comment and not node.comment):
+            edit = Edit(
+                path, value=node.value, datatype=datatype or datatype_of(path, value), comment=node.comment or comment,
+                limits=bounds if node.limits == NO_LIMITS else None, if_revision=node.revision,
+            )  # fmt: skip
+            # What does not fit is refused where it is used, and the rest can wait, but for hiding a secret.
+            with nullcontext() if bounds.secret else suppress(NexusError):
+                self._live.apply(self._tree, [edit], "what it is for")
 
     def require(self, names: Iterable[str]) -> None:
         """Demand that parameters exist, without creating them (003-16).

@@ -32,6 +32,8 @@ _LOG = logging.getLogger("NexusCore.delivery")
 
 _own: dict[str, object] = {}
 """Journals that this process writes or delivers: locks don't tell, since a process can always take its own."""
+_complained_of: set[Path] = set()
+"""Places that could not be written to; once said, children do not say it again."""
 _numbers = itertools.count(1)
 _CLAIMS = 10
 """Attempts to make a lock before another process takes it."""
@@ -116,7 +118,6 @@ class Journal(Readable):
         self._size = 0
         self._segment = 0
         self._overflow: deque[Frame] = deque()
-        self._complained = False
 
     def _new_name(self) -> str:
         # The number, because two journals of a process may be begun within one tick of the clock.
@@ -207,12 +208,13 @@ class Journal(Readable):
         raise BlockingIOError(errno.EAGAIN, "its lock is taken by others again and again")
 
     def _complain(self, error: OSError) -> None:
-        if not self._complained:
-            self._complained = True
+        place = self.folder.parent  # that of the log's journal and of the status's
+        if place not in _complained_of:
+            _complained_of.add(place)
             # Straight to standard error: a log line would end up here again.
             print(  # noqa: T201
-                f"NexusCore: the journal in {self.folder} cannot be written ({error.strerror}); "
-                f"up to {MEMORY_RECORDS} records are kept in memory until they are delivered.",
+                f"NexusCore: the journals in {place} cannot be written ({error.strerror}); "
+                f"up to {MEMORY_RECORDS} records of each are kept in memory until they are delivered.",
                 file=sys.stderr,
             )
 

@@ -91,6 +91,8 @@ class _Lane:
     away_since: float | None = None
     retry_at: float = 0.0
     adopt_at: float = 0.0
+    lost: int = 0
+    """Records lost that the log knows of."""
     complained: bool = False
     """About a record that was refused, after which none has been taken."""
 
@@ -198,8 +200,13 @@ class Shipper:
             self._put_off(lane, error)
             _LOG.exception("Delivery to %s failed", lane.database.url)
         else:
+            lost, lane.lost = lane.journal.lost - lane.lost, lane.journal.lost
+            if lost:
+                _LOG.warning(
+                    "%d records for %s were lost: disk and memory had no room for them.", lost, lane.database.url
+                )
             if lane.away_since is not None:
-                _LOG.info("The database at %s is back; all that was kept has been delivered.", lane.database.url)
+                _LOG.info("The database at %s is back; what was kept has been delivered.", lane.database.url)
             lane.away_since, lane.retry_at = None, 0.0
 
     def _put_off(self, lane: _Lane, error: Exception) -> None:
@@ -215,6 +222,7 @@ class Shipper:
         with suppress(OSError):  # a journal that cannot be read now is not to end the thread
             dropped = lane.journal.thin(self._journal_size, lane.sink.expendable)
         if dropped:
+            lane.lost += dropped
             where = lane.database.url
             _LOG.warning("The journal for %s is full: %d of its oldest records were dropped.", where, dropped)
 

@@ -19,7 +19,9 @@ from NexusCore.errors import (
     DatabaseDenied,
     DatabaseRefused,
     DatabaseUnreachable,
+    DatabaseUnusable,
     NexusError,
+    NoSuchDatabase,
     SchemaMissing,
 )
 from NexusCore.settings import DatabaseURL
@@ -192,7 +194,7 @@ class SQLite:
             sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOTADB,
             sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOMEM,
         ):  # fmt: skip
-            return DatabaseUnreachable(where=where, reason=text)
+            return DatabaseUnusable(where=where, reason=text)
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
             return DatabaseDenied(where=where, reason=text)
         return DatabaseRefused(where=where, reason=text)
@@ -214,10 +216,10 @@ class MySQL:
     """
 
     # Numbers of the server's and the client library's errors: dev.mysql.com/doc/mysql-errors, mariadb.com/kb (1927).
-    # 1021, 1030, 1037, 1038, 1041, 1114: the server has no room, which is no fault of the statement.
-    _GONE: ClassVar = frozenset({1021, 1030, 1037, 1038, 1040, 1041, 1053, 1077, 1078, 1079, 1114, 1152, 1156, 1158,
-                                 1159, 1160, 1161, 1180, 1203, 1226, 1290, 1836, 1927, 2000, 2002, 2003, 2005, 2006,
-                                 2012, 2013, 2024, 2026, 2055, 4031})  # fmt: skip
+    _GONE: ClassVar = frozenset({1053, 1077, 1078, 1079, 1152, 1156, 1158, 1159, 1160, 1161, 1927, 2000, 2002, 2003,
+                                 2005, 2006, 2012, 2013, 2024, 2026, 2055, 4031})  # fmt: skip
+    # It has no room, no connection left, or only lets read: it runs, and the statement is not at fault.
+    _UNUSABLE: ClassVar = frozenset({1021, 1030, 1037, 1038, 1040, 1041, 1114, 1180, 1203, 1226, 1290, 1836})
     _DENIED: ClassVar = frozenset({1044, 1045, 1129, 1130, 1142, 1143, 1227, 1698, 1820, 1862, 2059, 3118, 4151})
     # 1317, 1969, 3024: someone interrupted the statement, or it took longer than the server allows.
     _BUSY: ClassVar = frozenset({1205, 1213, 1317, 1637, 1969, 3024})
@@ -306,6 +308,8 @@ class MySQL:
         # The driver gives no number to what it finds out before it sends anything.
         if number in self._GONE or "Connection not available" in text:
             return DatabaseUnreachable(where=where, reason=text)
+        if number in self._UNUSABLE:
+            return DatabaseUnusable(where=where, reason=text)
         if number in self._DENIED:
             return DatabaseDenied(where=where, reason=text)
         if number in self._BUSY:
@@ -313,7 +317,7 @@ class MySQL:
         if number == 1146:
             return SchemaMissing(where=where)
         if number == 1049:
-            return DatabaseDenied(where=where, reason=text)
+            return NoSuchDatabase(where=where, reason=text)
         return DatabaseRefused(where=where, reason=text)
 
 

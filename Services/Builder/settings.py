@@ -8,13 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from NexusCore.config.parameter import Limits, Value, cast, datatype_of
 from NexusCore.errors import EXIT_USAGE, NexusError
 from Services.Builder.files import DEFAULT_IGNORE
 
 EXCLUSIVE, INCLUSIVE = "exclusive", "inclusive"
 STRATEGIES = (EXCLUSIVE, INCLUSIVE)
-
-Value = str | int | float | bool | None
 
 
 class NoSuchStrategy(NexusError):
@@ -147,7 +146,8 @@ class BuilderSettings:
 
         def number(name: str) -> float:
             value = _value(config, name)
-            return float(value) if isinstance(value, (int, float)) else float(str(value))
+            assert isinstance(value, (int, float)), f"the default of {name} is a number"  # noqa: S101
+            return value
 
         records, schema, profiles = text("records_path"), text("schema_path"), text("profiles_path")
         return cls(
@@ -192,5 +192,11 @@ def strategy_of(config: Readable, pid: str, settings: BuilderSettings) -> str:
 
 
 def _value(config: Readable, name: str) -> Value:
-    value = config[f"Services.Builder.{name}"]
-    return PARAMETERS[name].default if value is None else value
+    """Return a parameter's value: it may have been set before anybody told what it is for."""
+    path, one = f"Services.Builder.{name}", PARAMETERS[name]
+    value = config[path]
+    if value is None:
+        return one.default
+    value = cast(path, value, datatype_of(path, one.default))
+    Limits.of(dict(one.limits)).check(path, value)
+    return value

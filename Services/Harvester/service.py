@@ -22,7 +22,7 @@ from NexusCore.errors import DatabaseUnreachable, NexusError
 from NexusCore.facility import Instrument, Instruments, Reservation, Reservations, Sessions, State
 from NexusCore.service import Example, Pass, Service
 from Services.Harvester.asking import Answer, Asking, Bounds, Window
-from Services.Harvester.sources import SharedSource, Source, kinds, make_of, number, source_of
+from Services.Harvester.sources import SharedSource, Source, kinds, make_of, source_of
 from Services.Harvester.usage import UsageSessions
 
 OK = "ok"
@@ -111,8 +111,8 @@ class Harvester(Service):
         """Ask every calendar once, and take over what each says as soon as it does."""
         now = to_datetime(self.clock.now())
         window = Window(
-            now - timedelta(days=number(self.config, "days_back")),
-            now + timedelta(days=number(self.config, "days_ahead")),
+            now - timedelta(days=self.config.number("days_back")),
+            now + timedelta(days=self.config.number("days_ahead")),
         )
         instruments = [instrument for instrument in self._instruments.all() if instrument.harvester]
         self._forget_others(instruments)
@@ -159,7 +159,7 @@ class Harvester(Service):
         failed = 0
         try:
             while (waiting or asked) and not self.stopping:
-                while waiting and len(asked) < number(self.config, "parallel"):
+                while waiting and len(asked) < self.config.number("parallel"):
                     asked.append(self._ask(waiting.pop(), window))
                 wait([asking.connection for asking in asked], timeout=_LOOK)
                 for asking in list(asked):
@@ -176,7 +176,7 @@ class Harvester(Service):
         return failed
 
     def _ask(self, question: _Question, window: Window) -> Asking:
-        bounds = Bounds(number(self.config, "time_limit"), int(number(self.config, "memory_limit")))
+        bounds = Bounds(self.config.number("time_limit"), int(self.config.number("memory_limit")))
         return Asking(
             question.source, question.instruments, window, question.unfinished, bounds, self.clock.monotonic()
         )
@@ -233,7 +233,7 @@ class Harvester(Service):
 
     def _reconsider(self, pid: str) -> None:
         """Have young sessions built whose users have agreed after all."""
-        since = self.clock.now() - int(number(self.config, "consent_days") * _DAY)
+        since = self.clock.now() - int(self.config.number("consent_days") * _DAY)
         for session in self._sessions.newest(pid, State.NO_CONSENT, _REFUSED):
             if session.end_ts is None or session.end_ts < since:
                 continue

@@ -33,7 +33,6 @@ from Services.Uploader.destinations import (
     Refused,
     kinds,
     make_of,
-    number,
     obstacle,
 )
 from Services.Uploader.errands import Errands, Stopped
@@ -240,7 +239,7 @@ class Uploader(Service):
 
     def _failed(self, record: Record, name: str, sentence: str, earlier: Upload | None) -> UploadState:
         attempts = earlier.attempts if earlier is not None else 0
-        first, longest = number(self.config, "retry_first"), number(self.config, "retry_longest")
+        first, longest = self.config.number("retry_first"), self.config.number("retry_longest")
         seconds = min(first * 2.0 ** min(attempts, 30), longest)
         if self._records.failed(record, name, sentence, seconds):
             self.log.error("%s Attempt %d at %s; the next in %g s", sentence, attempts + 1, name, seconds)
@@ -277,7 +276,7 @@ class Uploader(Service):
     @property
     def _limit(self) -> float:
         """Seconds that a destination may take."""
-        return number(self.config, "time_limit")
+        return self.config.number("time_limit")
 
 
 def _examine(record: Record) -> None:

@@ -14,8 +14,10 @@ from NexusCore.errors import (
     DatabaseDenied,
     DatabaseRefused,
     DatabaseUnreachable,
+    DatabaseUnusable,
     NexusError,
     NoDatabaseFile,
+    NoSuchDatabase,
 )
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Transaction
@@ -85,6 +87,11 @@ def _database(case: Case, url: DatabaseURL) -> Iterator[Outcome]:
 def _out_of_reach(url: DatabaseURL, error: NexusError) -> Outcome:
     if isinstance(error, NoDatabaseYet):
         return note(str(error), "The first program that needs it makes it.")
+    if isinstance(error, NoSuchDatabase):
+        return problem(f"There is no such database: {error.facts['reason']}.", "To make it: ./install.sh mysql")
+    if isinstance(error, DatabaseUnusable) and url.kind != "sqlite":
+        sentence = f"{url} cannot be used now: {error.facts['reason']}."
+        return Outcome(Grade.PROBLEM, sentence, "See the server's own log, and that it has room.", unreachable=True)
     if isinstance(error, DatabaseUnreachable):
         sentence = f"{url} does not answer: {error.facts['reason']}."
         remedy = "Is the disk mounted, and this a database?" if url.kind == "sqlite" else _is_it_running(url)

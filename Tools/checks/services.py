@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from NexusCore.service import FAILED
 from NexusCore.status.store import StatusSample, latest
 from Tools.checks.case import Case
 from Tools.checks.outcome import Outcome, note, ok, problem
@@ -45,6 +46,11 @@ def _service(name: str, effect: str, states: Mapping[str, StatusSample], now: in
         return problem(
             f"The {name} gave its last sign of life {age} ago ('{one_line(state.value or '')}'): {effect}.",
             f"See what it said last: TailLog --logger {name} -n 20. {_start(name)}",
+        )
+    if (state.value or "").startswith(FAILED):
+        return problem(
+            f"The {name} runs, but its last pass {one_line(state.value or '').rstrip('.')} ({age} ago).",
+            f"To know more: TailLog --logger {name} -p warning -n 20",
         )
     return ok(f"The {name} is alive: '{one_line(state.value or '')}', {age} ago.")
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from NexusCore.delivery import journal as journal_module
+from NexusCore.storage.migrate import migrate
 from tests.journals import folder_of, leave, log_payload
 from tests.processes import (
+    LIMIT,
     PROJECT,
     adopt,
     app_on,
@@ -231,8 +233,7 @@ class TestNoFolderForTheJournal:
         process = start(BURST, 500, "shutdown", main=database_url, home=no_folder)
         out, err = process.communicate(timeout=60)
         assert out.decode().strip() == "Report(delivered=1000, left=0, dropped=0)"
-        folders = [line.partition(" cannot be written")[0] for line in err.decode().splitlines()]
-        assert len(folders) == len(set(folders)) == 2, "one for the log's folder, one for that of the status"
+        assert err.decode().count("cannot be written") == 1, "one for the log's journal and that of the status"
         assert messages(database_url, "burst") == [str(n) for n in range(500)]
 
     def test_the_queue_is_bounded_and_what_it_loses_is_counted(
@@ -250,6 +251,23 @@ class TestNoFolderForTheJournal:
         assert report.dropped >= 150  # the complaint about the database is a record too
         assert report.left == 100
         assert capsys.readouterr().err.count("cannot be written") == 1
+
+    def test_what_was_lost_is_said_when_the_database_is_back(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(journal_module, "MEMORY_RECORDS", 100)
+        no_folder = tmp_path / "file"
+        no_folder.write_text("no folder")
+        url = f"sqlite:///{tmp_path}/later.db"
+        app = app_on(url, no_folder)
+        log = app.get_log("bounded")
+        for number in range(250):
+            log.info("%d", number)
+        migrate(url)
+        eventually(lambda: any("is back" in one for one in messages(url, "NexusCore.delivery")), "it is back")
+        report = app.shutdown(LIMIT)
+        (said,) = [one for one in messages(url, "NexusCore.delivery") if "were lost" in one]
+        assert said.startswith(f"{report.dropped} records for ")
 
     def test_the_journal_stays_where_the_process_began(self, database_url: str, tmp_path: Path) -> None:
         """A relative NEXUSCORE_HOME means the folder the process was started in, also after it went elsewhere."""

@@ -15,8 +15,10 @@ from NexusCore.errors import (
     DatabaseDenied,
     DatabaseRefused,
     DatabaseUnreachable,
+    DatabaseUnusable,
     NexusError,
     NoDatabaseFile,
+    NoSuchDatabase,
     SchemaMismatch,
     SchemaMissing,
 )
@@ -152,8 +154,8 @@ class TestErrorsAreSorted:
         ("code", "kind"),
         [
             (sqlite3.SQLITE_BUSY, DatabaseBusy), (sqlite3.SQLITE_BUSY_SNAPSHOT, DatabaseBusy),
-            (sqlite3.SQLITE_PROTOCOL, DatabaseBusy), (sqlite3.SQLITE_FULL, DatabaseUnreachable),
-            (sqlite3.SQLITE_IOERR_WRITE, DatabaseUnreachable), (sqlite3.SQLITE_CORRUPT, DatabaseUnreachable),
+            (sqlite3.SQLITE_PROTOCOL, DatabaseBusy), (sqlite3.SQLITE_FULL, DatabaseUnusable),
+            (sqlite3.SQLITE_IOERR_WRITE, DatabaseUnusable), (sqlite3.SQLITE_CORRUPT, DatabaseUnusable),
             (sqlite3.SQLITE_READONLY, DatabaseDenied), (sqlite3.SQLITE_CONSTRAINT_UNIQUE, DatabaseRefused),
             (sqlite3.SQLITE_TOOBIG, DatabaseRefused), (sqlite3.SQLITE_MISMATCH, DatabaseRefused),
         ],
@@ -166,9 +168,9 @@ class TestErrorsAreSorted:
     @pytest.mark.parametrize(
         ("number", "kind"),
         [
-            (1205, DatabaseBusy), (1213, DatabaseBusy), (1114, DatabaseUnreachable), (1021, DatabaseUnreachable),
-            (2006, DatabaseUnreachable), (2013, DatabaseUnreachable), (1290, DatabaseUnreachable),
-            (1040, DatabaseUnreachable), (1142, DatabaseDenied), (1045, DatabaseDenied), (1146, SchemaMissing),
+            (1205, DatabaseBusy), (1213, DatabaseBusy), (1114, DatabaseUnusable), (1021, DatabaseUnusable),
+            (2006, DatabaseUnreachable), (2013, DatabaseUnreachable), (1290, DatabaseUnusable),
+            (1040, DatabaseUnusable), (1142, DatabaseDenied), (1045, DatabaseDenied), (1146, SchemaMissing),
             (1062, DatabaseRefused), (1264, DatabaseRefused), (1366, DatabaseRefused), (1406, DatabaseRefused),
             (1644, DatabaseRefused), (1153, DatabaseRefused),
         ],
@@ -200,8 +202,10 @@ class TestErrorsSayWhatToDo:
 
     def test_no_database_file(self, tmp_path: Path) -> None:
         (tmp_path / "text.db").write_text("this is no database, but it is long enough to be taken for one" * 20)
-        with pytest.raises(DatabaseUnreachable, match="not a database"):
-            rows(f"sqlite:///{tmp_path}/text.db", "SELECT 1")
+        for path, reason in ((tmp_path / "text.db", "not a database"), (tmp_path, "unable to open")):
+            with pytest.raises(DatabaseUnusable, match=rf"cannot be used now \(.*{reason}") as caught:
+                rows(f"sqlite:///{path}", "SELECT 1")
+            assert "server" not in str(caught.value)
 
     def test_nobody_listens(self) -> None:
         with pytest.raises(DatabaseUnreachable, match="does not answer") as caught:
@@ -214,8 +218,9 @@ class TestErrorsSayWhatToDo:
         assert "hunter2" not in str(caught.value)
 
     def test_no_such_database(self, mariadb: MariaDB) -> None:
-        with pytest.raises(DatabaseDenied, match="nowhere"):
-            rows(mariadb.url("nowhere"), "SELECT 1")
+        for ask in (migrate, lambda url: rows(url, "SELECT 1")):
+            with pytest.raises(NoSuchDatabase, match=r"no such database at .*nowhere.* Is its name right\?"):
+                ask(mariadb.url("nowhere"))
 
 
 class TestAServerThatGoesAway:

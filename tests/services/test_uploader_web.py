@@ -10,7 +10,7 @@ import pytest
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.config.parameter import MASK
-from NexusCore.network import Login, keep_secret, login_of
+from NexusCore.network import Login, login_of
 from Services.Uploader.destinations import DestinationAway
 from Services.Uploader.destinations.credentials import Authorise, Key, key_of
 from Services.Uploader.destinations.web import Answer, FellSilent, Patience, Site, Unexpected, fault_of
@@ -113,7 +113,7 @@ class TestCredentials:
         app = app_on(sqlite_url, tmp_path)
         config: NamedConfiguration = app.get_config("Services.Uploader.cdcs")
         config["token"] = "set before"
-        keep_secret(config, "token", "A token.")
+        config.set_default("token", "", comment="A token.", secret=True)
         assert (config["token"], config.get("token").shown) == ("set before", MASK)
         config["token"] = ""
         assert key_of("cdcs", config, {}) == ""

@@ -29,7 +29,7 @@ LAYERS: dict[str, set[str]] = {
     "config": {"storage", "settings", "dispatch", "tail", "delivery"},
     "status": {"storage", "settings", "dispatch", "tail", "delivery"},
     "log": {"storage", "settings", "dispatch", "tail", "delivery"},
-    "network": {"config"},
+    "network": set(),
     "API": {"config", "status", "log", "tail", "delivery", "storage", "settings", "dispatch"},
     "facility": {"API", "config", "status", "log", "storage", "settings", "tail"},
     "service": {"API", "facility", "config", "status", "log", "storage", "settings", "tail"},

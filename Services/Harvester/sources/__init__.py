@@ -118,13 +118,6 @@ def source_of(kind: str, instrument: Instrument) -> str:
     return f"{kind}:{instrument.pid}"
 
 
-def number(config: NamedConfiguration, name: str) -> float:
-    """Return a setting that was given a default which is a number."""
-    value = config[name]
-    assert isinstance(value, (int, float)), f"{config.root}.{name} has no default that is a number"  # noqa: S101
-    return value
-
-
 # -- what a source says besides -----------------------------------------------------------------------------------
 
 

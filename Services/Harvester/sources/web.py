@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument
 from NexusCore.network import Login, cause_of
-from Services.Harvester.sources import SourceFailed, number
+from Services.Harvester.sources import SourceFailed
 
 if TYPE_CHECKING:
     import requests
@@ -58,12 +58,12 @@ def patience_of(config: NamedConfiguration) -> Patience:
     default("attempts", 3, comment="How often a server that is away is asked in one pass.", minimum=1, maximum=20)
     default("first_wait", 1.0, comment="Seconds before the second attempt, doubled each time.", minimum=0, maximum=60)
     return Patience(
-        connect_seconds=number(config, "connect_timeout"),
-        read_seconds=number(config, "read_timeout"),
-        most_bytes=int(number(config, "size_limit") * MEGABYTE),
-        redirects=int(number(config, "redirects")),
-        attempts=int(number(config, "attempts")),
-        first_wait=number(config, "first_wait"),
+        connect_seconds=config.number("connect_timeout"),
+        read_seconds=config.number("read_timeout"),
+        most_bytes=int(config.number("size_limit") * MEGABYTE),
+        redirects=int(config.number("redirects")),
+        attempts=int(config.number("attempts")),
+        first_wait=config.number("first_wait"),
     )
 
 

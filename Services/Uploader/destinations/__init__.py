@@ -144,13 +144,6 @@ def obstacle(error: NexusError) -> str:
     return str(error).removeprefix(f"{error.facts.get('destination')} cannot be used now: ").rstrip(".")
 
 
-def number(config: NamedConfiguration, name: str) -> float:
-    """Return a setting that was given a default which is a number."""
-    value = config[name]
-    assert isinstance(value, (int, float)), f"{name} was given a default that is a number"  # noqa: S101
-    return value
-
-
 def files_of(xml: Path) -> Path:
     """Return the folder beside a record's XML that holds its previews and metadata; it need not exist.
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from NexusCore.config import NamedConfiguration
 from NexusCore.errors import NexusError
 from NexusCore.network import cause_of
-from Services.Uploader.destinations import DestinationAway, number
+from Services.Uploader.destinations import DestinationAway
 from Services.Uploader.destinations.credentials import Authorise, as_nobody
 
 if TYPE_CHECKING:
@@ -66,11 +66,11 @@ class Patience:
         default("attempts", 3, comment="How often a server that is away is asked in one pass.", minimum=1, maximum=20)
         default("first_wait", 1.0, comment="Seconds before the second of them, doubled each time.", minimum=0)
         return cls(
-            connect_seconds=number(config, "connect_timeout"),
-            read_seconds=number(config, "read_timeout"),
-            most_bytes=int(number(config, "size_limit") * MEGABYTE),
-            attempts=int(number(config, "attempts")),
-            first_wait=number(config, "first_wait"),
+            connect_seconds=config.number("connect_timeout"),
+            read_seconds=config.number("read_timeout"),
+            most_bytes=int(config.number("size_limit") * MEGABYTE),
+            attempts=int(config.number("attempts")),
+            first_wait=config.number("first_wait"),
         )
 
 

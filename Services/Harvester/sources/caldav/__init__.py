@@ -9,7 +9,6 @@ from typing import ClassVar
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
-from Services.Harvester.sources import number
 from Services.Harvester.sources.web import Patience, patience_of, web_address
 
 
@@ -36,4 +35,4 @@ def make(config: NamedConfiguration) -> CalDAV:
     config.set_default(
         "most_bookings", 10_000, comment="Bookings that one calendar may have in the time asked for.", minimum=1
     )
-    return CalDAV(patience, int(number(config, "most_bookings")), login_of(CalDAV.name))
+    return CalDAV(patience, int(config.number("most_bookings")), login_of(CalDAV.name))

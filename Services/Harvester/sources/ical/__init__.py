@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
-from Services.Harvester.sources import SourceFailed, number
+from Services.Harvester.sources import SourceFailed
 from Services.Harvester.sources.web import Patience, download, host_of, patience_of, too_big
 
 
@@ -69,4 +69,4 @@ def make(config: NamedConfiguration) -> ICal:
     config.set_default(
         "most_bookings", 10_000, comment="Bookings that one calendar may have in the time asked for.", minimum=1
     )
-    return ICal(patience, int(number(config, "most_bookings")), login_of(ICal.name))
+    return ICal(patience, int(config.number("most_bookings")), login_of(ICal.name))

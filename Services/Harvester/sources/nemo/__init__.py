@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument
-from NexusCore.network import Login, keep_secret, login_of
-from Services.Harvester.sources import Source, SourceFailed, number
+from NexusCore.network import Login, login_of
+from Services.Harvester.sources import Source, SourceFailed
 from Services.Harvester.sources.web import Patience, Token, host_of, patience_of
 
 _HERE = "Services.Harvester.nemo.instances"
@@ -114,8 +114,8 @@ def make(config: NamedConfiguration) -> Nemo:
     instances = [_instance(config, name) for name in config.keys("instances")]
     return Nemo(
         patience,
-        int(number(config, "page_size")),
-        int(number(config, "most_rows")),
+        int(config.number("page_size")),
+        int(config.number("most_rows")),
         tuple(one for one in instances if one.url),
         login_of(Nemo.name),
     )
@@ -143,7 +143,7 @@ _RIGHTS = "Token of a user of that NEMO who may view tools, reservations, usage 
 
 def _instance(config: NamedConfiguration, name: str) -> Instance:
     here = f"instances.{name}"
-    keep_secret(config, f"{here}.token", _RIGHTS)
+    config.set_default(f"{here}.token", "", comment=_RIGHTS, secret=True)
 
     def asked_for(field: str) -> str:
         own = config[f"{here}.questions.{field}"]

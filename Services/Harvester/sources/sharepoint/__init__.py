@@ -9,7 +9,6 @@ from typing import ClassVar
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
-from Services.Harvester.sources import number
 from Services.Harvester.sources.web import Patience, patience_of, web_address
 
 
@@ -43,7 +42,7 @@ def make(config: NamedConfiguration) -> SharePoint:
     default("stylesheet", "", comment="Path of an XSLT that takes the place of the one that comes with NexusCore.")
     return SharePoint(
         patience,
-        int(number(config, "most_bookings")),
+        int(config.number("most_bookings")),
         str(config["expand"] or ""),
         str(config["stylesheet"] or ""),
         login_of(SharePoint.name),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from NexusCore.config import NamedConfiguration
-from NexusCore.network import keep_secret, login_of
+from NexusCore.network import login_of
 from Services.Uploader.destinations.cdcs.api import Api
 from Services.Uploader.destinations.cdcs.destination import CDCS, Choice
 from Services.Uploader.destinations.cdcs.files import Blobs, Share
@@ -18,7 +18,9 @@ def make(config: NamedConfiguration, home: Path) -> CDCS:
     default = config.set_default
     default("url", "", comment="Address of the CDCS, such as https://cdcs.example.org.")
     default("public_url", "", comment="Address under which readers reach it, where that is another one.")
-    keep_secret(config, "token", "Token of the user whom the records belong to (or NEXUSCORE_CDCS_TOKEN).")
+    config.set_default(
+        "token", "", comment="Token of the user whom the records belong to (or NEXUSCORE_CDCS_TOKEN).", secret=True
+    )
     default("template", "Nexus Experiment Schema", comment="Title of the template of the records.")
     default("workspace", "", comment="Name of the workspace of the records; empty: the global public one.")
     default(

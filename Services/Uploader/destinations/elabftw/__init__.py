@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from NexusCore.config import NamedConfiguration
-from NexusCore.network import keep_secret
 from Services.Uploader.destinations.credentials import Key, key_of
 from Services.Uploader.destinations.elabftw.api import Api
 from Services.Uploader.destinations.elabftw.destination import ELabFTW
@@ -16,7 +15,7 @@ def make(config: NamedConfiguration, home: Path) -> ELabFTW:
     """Return the destination with the settings it has now; those that are missing get their defaults."""
     default = config.set_default
     default("url", "", comment="Address of the eLabFTW, such as https://eln.example.org.")
-    keep_secret(config, "token", "API key that can write (or NEXUSCORE_ELABFTW_TOKEN).")
+    config.set_default("token", "", comment="API key that can write (or NEXUSCORE_ELABFTW_TOKEN).", secret=True)
     default("tags", "NexusCore", comment="Tags that each experiment gets, with commas.")
     url = str(config["url"] or "").rstrip("/")
     key = key_of(ELabFTW.name, config)
