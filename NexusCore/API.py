@@ -27,7 +27,8 @@ from NexusCore import settings as _settings
 from NexusCore.clock import SYSTEM_CLOCK, Clock
 from NexusCore.config.store import ConfigStore, Origin
 from NexusCore.config.watch import LiveConfiguration
-from NexusCore.delivery import Journal, Report, Shipper, Sink
+from NexusCore.delivery import Journal, Report, Shipper
+from NexusCore.delivery.journal import has_journals
 from NexusCore.forks import renew_in_children
 from NexusCore.log.handler import Log, Logs, Prefix
 from NexusCore.log.store import LogSink
@@ -78,7 +79,7 @@ class App:
         self._logs: Logs | None = None
         self._destinations: Destinations | None = None
         self._follows_log_settings = False
-        self._status_journal: Journal | None = None
+        self._journals: dict[str, Journal] = {}
         self._channels: dict[str, StatusHolder] = {}
         renew_in_children(self)
 
@@ -140,10 +141,8 @@ class App:
     def get_status(self, channel: str) -> StatusHolder:
         """Return the status channel of a name; the same object each time."""
         with self._lock:
-            if self._status_journal is None:
-                self._status_journal = self._journal("status", self.settings.status, StatusSink())
             if channel not in self._channels:
-                self._channels[channel] = StatusHolder(channel, self._status_journal.append, self.clock.now)
+                self._channels[channel] = StatusHolder(channel, self._journal("status").append, self.clock.now)
             return self._channels[channel]
 
     @property
@@ -151,7 +150,7 @@ class App:
         """All loggers of this process."""
         with self._lock:
             if self._logs is None:
-                self._logs = Logs(self._journal("log", self.settings.log, LogSink()).append)
+                self._logs = Logs(self._journal("log").append)
             return self._logs
 
     def get_log(self, name: str, prefix: Prefix | None = None) -> Log:
@@ -177,6 +176,8 @@ class App:
         if destinations is not None:
             destinations.close(seconds / 4)
         callbacks.close(seconds / 4)
+        if self._journals:
+            self._open_left_behind()  # by children of this process, for one
         report = self._shipper.stop(max(0.0, deadline - self.clock.monotonic()))
         if logs is not None:
             logs.close()
@@ -184,12 +185,27 @@ class App:
             database.close()
         return report
 
-    def _journal(self, role: str, url: DatabaseURL, sink: Sink) -> Journal:
-        # A folder for each destination: a journal that is adopted must not end up in another database.
-        folder = self.settings.home / "journal" / f"{role}-{url.fingerprint}"
-        journal = Journal(folder, self.clock, self._shipper.wake)
-        self._shipper.add(journal, self.database(url), sink)
-        return journal
+    def _journal(self, role: str) -> Journal:
+        """Return the journal for what goes to one destination."""
+        if role not in self._journals:
+            self._open(role)
+            self._open_left_behind()
+        return self._journals[role]
+
+    def _open_left_behind(self) -> None:
+        """Have delivered, too, what dead processes left for destinations that this one has nothing for."""
+        for role in _SINKS:
+            if role not in self._journals and has_journals(self._folder(role)):
+                self._open(role)
+
+    def _open(self, role: str) -> None:
+        self._journals[role] = Journal(self._folder(role), self.clock, self._shipper.wake)
+        self._shipper.add(self._journals[role], self.database(getattr(self.settings, role)), _SINKS[role]())
+
+    def _folder(self, role: str) -> Path:
+        # One for each destination: a journal that is adopted must not end up in another database.
+        url: DatabaseURL = getattr(self.settings, role)
+        return self.settings.home / "journal" / f"{role}-{url.fingerprint}"
 
 
 def _program() -> str:
@@ -198,6 +214,9 @@ def _program() -> str:
     name = spec.name.removesuffix(".__main__") if spec is not None else Path(sys.argv[0] or "python").stem
     return str(name).removeprefix("Tools.") or "python"
 
+
+_SINKS: dict[str, type[LogSink | StatusSink]] = {"log": LogSink, "status": StatusSink}
+"""What has a journal, and how it gets into the tables."""
 
 _app: App | None = None
 _app_lock = threading.Lock()

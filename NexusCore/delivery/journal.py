@@ -320,6 +320,11 @@ class Abandoned(Readable):
         _own.pop(self.name, None)
 
 
+def has_journals(folder: Path) -> bool:
+    """Tell whether any process, living or dead, has a journal in `folder`."""
+    return any(folder.glob("*.lock"))
+
+
 def abandoned(folder: Path) -> Iterator[Abandoned]:
     """Yield the journals in `folder` whose process is gone, each locked for this process."""
     for path in sorted(folder.glob("*.lock")):

@@ -15,7 +15,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -35,6 +35,8 @@ PAUSE = 1.5
 the last batch took the thread: what it takes, those who log wait for. Its own waiting for a server counts."""
 LONGEST_PAUSE = 0.25
 """Seconds after which it goes on in any case."""
+TURN_SECONDS = 0.1
+"""How long one journal may be delivered while others wait."""
 AWAY_SECONDS = 1.0
 """Seconds between attempts while a database is away."""
 ADOPT_SECONDS = 30.0
@@ -128,6 +130,7 @@ class Shipper:
     def add(self, journal: Journal, database: Database, sink: Sink) -> None:
         """Deliver a journal from now on."""
         self._lanes.append(_Lane(journal, database, sink))
+        self.wake()  # a dead process may have left something
 
     def wake(self) -> None:
         """Have the thread look at the journals now; starts it if need be, but not after the end."""
@@ -179,20 +182,29 @@ class Shipper:
             stopping = self._stop.is_set()
             if not stopping:
                 self._clock.wait(self._stop, LINGER)
+            self._deliver_own()
             for lane in self._lanes:
-                self._serve(lane)
+                self._adopt_when_due(lane)
             if stopping:
+                self._deliver_own()  # of a journal that cannot be read there is something to log
                 return
 
-    def _serve(self, lane: _Lane) -> None:
-        now = self._clock.monotonic()
-        if now < lane.retry_at and not self._stop.is_set():
-            return
+    def _deliver_own(self) -> None:
+        """Deliver what this process accepted: each lane has its turn, so that many records of one hold up no other."""
+        while self._take_turns():
+            pass
+
+    def _take_turns(self) -> bool:
+        """Give each lane its turn; return whether any has more to deliver."""
+        # Not any() over them: it would pass over those behind the first that has more.
+        return sum(self._guarded(lane, lambda lane: not self._drain(lane, lane.journal)) for lane in self._lanes) > 0
+
+    def _guarded(self, lane: _Lane, work: Callable[[_Lane], bool]) -> bool:
+        """Return what `work` returns; whatever goes wrong, the lane is tried again later, and False is returned."""
+        if self._clock.monotonic() < lane.retry_at and not self._stop.is_set():
+            return False
         try:
-            self._drain(lane, lane.journal)
-            if now >= lane.adopt_at and not self._stop.is_set():
-                lane.adopt_at = now + ADOPT_SECONDS
-                self._adopt(lane)
+            more = work(lane)
         except NexusError as error:
             self._put_off(lane, error)
         except Exception as error:  # noqa: BLE001  the edge of the thread
@@ -200,14 +212,19 @@ class Shipper:
             self._put_off(lane, error)
             _LOG.exception("Delivery to %s failed", lane.database.url)
         else:
-            lost, lane.lost = lane.journal.lost - lane.lost, lane.journal.lost
-            if lost:
-                _LOG.warning(
-                    "%d records for %s were lost: disk and memory had no room for them.", lost, lane.database.url
-                )
-            if lane.away_since is not None:
-                _LOG.info("The database at %s is back; what was kept has been delivered.", lane.database.url)
-            lane.away_since, lane.retry_at = None, 0.0
+            if not more:
+                self._all_well(lane)
+            return more and self._clock.monotonic() < self._deadline
+        return False
+
+    def _all_well(self, lane: _Lane) -> None:
+        lost, lane.lost = lane.journal.lost - lane.lost, lane.journal.lost
+        if lost:
+            where = lane.database.url
+            _LOG.warning("%d records for %s were lost: disk and memory had no room for them.", lost, where)
+        if lane.away_since is not None:
+            _LOG.info("The database at %s is back; what was kept has been delivered.", lane.database.url)
+        lane.away_since, lane.retry_at = None, 0.0
 
     def _put_off(self, lane: _Lane, error: Exception) -> None:
         now = self._clock.monotonic()
@@ -227,10 +244,9 @@ class Shipper:
             _LOG.warning("The journal for %s is full: %d of its oldest records were dropped.", where, dropped)
 
     def _drain(self, lane: _Lane, journal: Journal | Abandoned) -> bool:
-        """Deliver what is in a journal; return whether that is done."""
-        while self._clock.monotonic() < self._deadline:
-            if isinstance(journal, Abandoned) and self._stop.is_set():
-                return False  # the time that is left is for our own records
+        """Deliver what is in a journal, for one turn; return whether that is done."""
+        end = self._clock.monotonic() + TURN_SECONDS
+        while self._clock.monotonic() < min(end, self._deadline):
             accepted = journal.accepted() if isinstance(journal, Journal) else 0
             begin = self._clock.monotonic(), time.thread_time()
             if frames := journal.read(BATCH_BYTES):
@@ -309,18 +325,27 @@ class Shipper:
             lane.complained = True  # the complaint is a record too, and may be refused like the one before
             _LOG.warning("A record was refused by the database and is kept in %s. %s", side, error)
 
-    def _adopt(self, lane: _Lane) -> None:
+    def _adopt_when_due(self, lane: _Lane) -> None:
+        """Deliver what dead processes left behind: now and then, and at the end, for a process may live briefly."""
+        now = self._clock.monotonic()
+        if lane.away_since is None if self._stop.is_set() else now >= lane.adopt_at:
+            lane.adopt_at = now + ADOPT_SECONDS
+            self._guarded(lane, self._adopt)
+
+    def _adopt(self, lane: _Lane) -> bool:
         for left in abandoned(lane.journal.folder):
             done = False
             try:
                 left.resume(self._cursor(lane.database, left.name))
-                done = self._drain(lane, left)
+                while not (done := self._drain(lane, left)) and self._clock.monotonic() < self._deadline:
+                    self._take_turns()
             except OSError as error:
                 _LOG.warning("The journal %s that a dead process left cannot be read: %s", left.name, error)
             finally:
                 left.close(delivered=done)
             if done:
                 self._forget_cursor(lane.database, left.name)
+        return False
 
     def _cursor(self, database: Database, journal: str) -> int:
         with database.reading() as reading:
