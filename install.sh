@@ -21,7 +21,7 @@ Sets NexusCore up on this machine. Safe to run again: what is already done is le
                                   and a settings file with the password of each user
   ./install.sh service NAME... [--start]
                                   start scripts for services: builder, harvester, uploader
-  ./install.sh demo [ARGUMENT...] a small facility to look at, on this machine alone
+  ./install.sh demo               a small facility to look at, on this machine alone
   ./install.sh test [ARGUMENT...] every check and test of the project; arguments go to pytest
   ./install.sh bench [ARGUMENT...]
                                   the benchmarks; arguments go to pytest
@@ -55,8 +55,8 @@ set_up_here() {
     else
         step "Creating the database's tables, or bringing them up to date"
         .venv/bin/python -m NexusCore.storage.migrate || fail "The tables could not be created, for the reason above."
-        .venv/bin/python Install/set_defaults.py || fail "The default configuration could not be set, for the reason above."
     fi
+    .venv/bin/python Install/set_defaults.py || fail "The default configuration could not be set, for the reason above."
     say
     say "NexusCore is ready. What to type next:"
     say "  . .venv/bin/activate     (once in each new shell)"
@@ -71,9 +71,10 @@ names_a_server() {
 }
 
 run_demo() {
+    (($# == 0)) || refuse "demo takes no argument, and got '$1'"
     make_environment setup services logger
     step "Starting the demonstration"
-    exec .venv/bin/python Install/demo.py "$@"
+    exec .venv/bin/python Install/demo.py
 }
 
 set_up_tests() {

@@ -68,8 +68,12 @@ setup(
     description="Configuration, status, logs and session records for electron-microscopy facilities",
     python_requires=">=3.11",
     packages=find_packages(include=["NexusCore*", "Services*", "Tools*", "Logger*"]),
-    include_package_data=True,
-    package_data={"": ["*.xsd", "*.xslt", "*.mako", "*.ini", "*.json", "*.toml"]},
+    package_data={
+        # Alembic reads these as files: they are no modules of the package.
+        "NexusCore.storage": ["migrations/*", "migrations/versions/*.py"],
+        "Services.Builder": ["schema/*.xsd"],
+        "Services.Harvester.sources.sharepoint": ["*.xslt"],
+    },
     install_requires=[
         CONNECTOR,
         "argcomplete>=3.2",

@@ -1,21 +1,23 @@
 """Shows the whole way of a record on a sample session: calendar, session, files, record, upload.
 
-Run by ``./install.sh demo``, on the database that the settings name. Each run makes a session of its own on the
-instrument Demo-TEM, which exists in the configuration only.
+Run by ``./install.sh demo``, on the database that the settings name, unless it serves a facility already: the services
+would work on its sessions, too. Each run makes a session of its own on the instrument Demo-TEM, which exists in the
+configuration only.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from set_defaults import set_defaults
 
 from NexusCore.API import App
 from NexusCore.clock import to_ts
 from NexusCore.config.named import NamedConfiguration
-from NexusCore.errors import EXIT_FAILURE, EXIT_OK, NexusError
+from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, NexusError
 from NexusCore.facility import Records, Sessions
 from NexusCore.facility.sessions import Client, Session, State
 
@@ -27,6 +29,8 @@ CALENDAR = """\
 BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//NexusCore//Demonstration//EN
+"""
+EVENT = """\
 BEGIN:VEVENT
 UID:{start}-demo@nexuscore
 DTSTAMP:{start}
@@ -36,15 +40,21 @@ SUMMARY:Surface reconstruction of cycled NMC811
 DESCRIPTION:Does the layered cathode turn into rock salt at its surface after 200 cycles?
 ORGANIZER;CN=Ada Example:mailto:ada@example.org
 END:VEVENT
-END:VCALENDAR
 """
+END = "END:VCALENDAR\n"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+class FacilityThere(NexusError):
+    """The database at {where} serves a facility already ({instruments}), and the demonstration would work on its
+    sessions, too. Give it a place of its own: an empty folder in NEXUSCORE_HOME, and no NEXUSCORE_DATABASE or settings
+    file that names another database.
+    """  # noqa: D205  the docstring is the message
+
+    exit_code = EXIT_REFUSED
+
+
+def main() -> int:
     """Run the demonstration; return 0 if a valid record came out."""
-    if argv if argv is not None else sys.argv[1:]:
-        print("demo takes no arguments", file=sys.stderr)
-        return 2
     app = App(tool="demo")
     try:
         return run(app)
@@ -57,6 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(app: App) -> int:
     """Make a session, let the services work on it, and tell what happened."""
+    others = [pid for pid in app.get_config().keys("Instruments") if pid != INSTRUMENT]
+    if others:
+        raise FacilityThere(where=app.settings.main, instruments=", ".join(others[:3]))
+    set_defaults(app.settings.config)
     now = datetime.now().astimezone().replace(microsecond=0)
     folder = app.settings.home / "demo" / now.strftime("%Y-%m-%d_%H%M%S")
     print(f"1. The microscope {INSTRUMENT} leaves its files in {folder}.")
@@ -89,15 +103,20 @@ def make_session(app: App, folder: Path, now: datetime) -> Session:
     if forgotten is not None:
         sessions.end(forgotten.identifier, client)
     made = make_files(folder / "data", now - timedelta(hours=2))
-    calendar = folder / "calendar.ics"
-    written = {"start": _utc(made.start), "end": _utc(made.end)}
-    calendar.write_text(CALENDAR.format(**written).replace("\n", "\r\n"), encoding="utf-8", newline="")
+    calendar = folder.parent / "calendar.ics"
+    book(calendar, EVENT.format(start=_utc(made.start), end=_utc(made.end)))
     config = app.get_config()
     configure(config, folder / "data", calendar)
     session = sessions.start(INSTRUMENT, client, ts=to_ts(made.start))
     session = sessions.end(session.identifier, client, ts=to_ts(made.end))
     print(f"   It holds {len(made.files)} files in {len(made.bursts)} bursts.")
     return session
+
+
+def book(calendar: Path, event: str) -> None:
+    """Put an event into the calendar, beside those of earlier runs: one that were missing would count as cancelled."""
+    before = calendar.read_text("utf-8").removesuffix(END) if calendar.exists() else CALENDAR
+    calendar.write_text(before + event + END, encoding="utf-8", newline="\r\n")
 
 
 def configure(config: NamedConfiguration, files: Path, calendar: Path) -> None:

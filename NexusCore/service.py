@@ -15,7 +15,6 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from abc import ABC, abstractmethod
@@ -207,7 +206,6 @@ def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
         app.logs.root.addHandler(console)
         running = service(app)
         running.take_arguments(arguments)
-        _notify("READY=1")
         code = running.run(once=arguments.once)
     except NexusError as error:
         if app is not None:
@@ -274,12 +272,3 @@ def _console() -> logging.Handler:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return handler
 
-
-def _notify(message: str) -> None:
-    """Tell the init system (sd_notify protocol), where there is one that listens."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(1.0)
-            sock.connect("\0" + address[1:] if address.startswith("@") else address)
-            sock.sendall(message.encode())

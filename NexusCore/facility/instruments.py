@@ -21,7 +21,9 @@ class Instrument:
     pid: str
     """Persistent identifier; the folder's name in the configuration. It has no dots."""
     name: str = ""
-    """What people call it; the schema's name of the instrument in a record. The pid where it isn't given."""
+    """What people call it; the pid where it isn't given."""
+    schema_name: str = ""
+    """What records call it; `name` where it isn't given."""
     location: str = ""
     property_tag: str = ""
     filestore_path: str = ""
@@ -127,4 +129,5 @@ class Instruments:
     def _read(self, pid: str) -> Instrument:
         found = {name: self._config[f"{ROOT}.{pid}.{name}"] for name in _FIELDS}
         values = {name: str(value) for name, value in found.items() if value is not None}
-        return Instrument(pid=pid, **{"name": pid, **values})
+        name = values.get("name", pid)
+        return Instrument(pid=pid, **{"name": name, "schema_name": name, **values})

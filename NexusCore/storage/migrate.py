@@ -26,7 +26,9 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 class SetupMissing(NexusError):
-    """The tables cannot be created: the package {package} is not installed (pip install 'NexusCore[setup]')."""
+    """The tables cannot be created: the package {package} is not installed. ./install.sh installs it, or in the
+    project's folder: pip install '.[setup]'
+    """  # noqa: D205, D400  the docstring is the message
 
 
 def migrate(url: DatabaseURL | str, revision: str = "head") -> None:

@@ -98,7 +98,9 @@ class TestUsage:
         for word in ("mysql", "service", "demo", "test", "bench"):
             assert f"./install.sh {word}" in done.stdout
 
-    @pytest.mark.parametrize("arguments", [["sql"], ["--mysql"], ["mysql", "now"], ["service"], ["service", "--start"]])
+    @pytest.mark.parametrize(
+        "arguments", [["sql"], ["--mysql"], ["mysql", "now"], ["service"], ["service", "--start"], ["demo", "x"]]
+    )
     def test_a_wrong_argument(self, machine: Machine, arguments: list[str]) -> None:
         machine.python()
         done = machine.run(*arguments)
