@@ -48,6 +48,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from NexusCore.errors import EXIT_OK, EXIT_USAGE, NexusError
+from Services.Builder.folders import is_dataset, size_and_time
 from Services.Builder.model import FoundFile
 
 Floats = NDArray[np.float64]
@@ -291,7 +292,8 @@ def _file(path: Path) -> FoundFile:
         state = path.stat()
     except OSError as error:
         raise FileGone(path=_shown(path), reason=error.strerror) from None
-    return FoundFile(path, datetime.fromtimestamp(state.st_mtime, UTC), state.st_size)
+    size, time = size_and_time(path) if is_dataset(path) else (state.st_size, state.st_mtime_ns)
+    return FoundFile(path, datetime.fromtimestamp(time / 1e9, UTC), size)
 
 
 def _shown(path: Path) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 
 from NexusCore.clock import to_datetime
+from NexusCore.errors import NexusError
 from NexusCore.facility import Event, Instrument, Reservation, Session
 from NexusCore.facility.sessions import EventType
 from Services.Builder.model import (
@@ -25,9 +26,17 @@ from Services.Builder.model import (
     Quantity,
     Sample,
 )
+from Services.Builder.names import beside
 from Services.Builder.record import split_setup
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class RecordNotWritten(NexusError):
+    """No record can be written into the folder {folder} ({reason}).
+
+    Another one is set with ConfigTool Services.Builder.records_path=FOLDER
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,20 @@ class Places:
     def beside(self, file: Path, root: Path, suffix: str) -> Path:
         """Return where a preview (``.png``) or metadata (``.json``) of a raw file go."""
         relative = _relative(file, root)
-        return self.files / relative.with_name(relative.name + suffix)
+        return self.files / relative.with_name(beside(relative.name, suffix))
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises
+        ------
+        RecordNotWritten
+            With what is in the way.
+        """
+        try:
+            self.files.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RecordNotWritten(folder=self.xml.parent, reason=error.strerror or error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +110,15 @@ def experiment(
         What the datasets' locations are relative to.
     places
         Where the record will lie; the previews' locations are relative to its folder.
+
+    Notes
+    -----
+    The schema's reservationStart and reservationEnd are the times of the experiment (001-21): those of the session,
+    where nobody had booked it.
     """
     session, instrument, booking = facts.session, facts.instrument, facts.reservation
     booked = None if booking is None or booking.usage else booking  # a use that nobody booked was not reserved
+    start, end = (to_datetime(booked.start_ts), to_datetime(booked.end_ts)) if booked else (session.start, session.end)
     samples = _samples(booking)
     only_sample = samples[0].id if len(samples) == 1 else None
     day = session.start.astimezone(facts.zone).strftime("%Y-%m-%d")
@@ -98,7 +126,7 @@ def experiment(
         title=(booking.title if booking else None) or f"Experiment on the {instrument.name} on {day}",
         identifier=session.identifier,
         instrument_pid=instrument.pid,
-        instrument_name=instrument.name,
+        instrument_name=instrument.schema_name,
         instrument_ref=instrument.calendar_url or None,
         activities=tuple(
             replace(_activity(number, files, extractions, data_root, places, facts.zone), sample_id=only_sample)
@@ -106,8 +134,8 @@ def experiment(
         ),
         experimenters=((booking.user if booking else None) or session.user,),
         collaborators=booking.collaborators if booking else (),
-        reservation_start=to_datetime(booked.start_ts).astimezone(facts.zone) if booked else None,
-        reservation_end=to_datetime(booked.end_ts).astimezone(facts.zone) if booked else None,
+        reservation_start=start.astimezone(facts.zone),
+        reservation_end=end.astimezone(facts.zone) if end else None,
         reservation_ref=booking.url if booking else None,
         motivation=booking.purpose if booking else None,
         samples=samples,
@@ -117,8 +145,22 @@ def experiment(
 
 
 def store(document: bytes, places: Places) -> str:
-    """Write a record, whole or not at all; return its SHA-256."""
-    places.xml.parent.mkdir(parents=True, exist_ok=True)
+    """Write a record, whole or not at all; return its SHA-256.
+
+    Raises
+    ------
+    RecordNotWritten
+        With the system's reason.
+    """
+    places.prepare()
+    try:
+        _write(document, places)
+    except OSError as error:
+        raise RecordNotWritten(folder=places.xml.parent, reason=error.strerror or error) from error
+    return hashlib.sha256(document).hexdigest()
+
+
+def _write(document: bytes, places: Places) -> None:
     unfinished = places.xml.with_name(f".{places.xml.name}.{os.getpid()}.tmp")
     try:
         with unfinished.open("wb") as file:
@@ -130,7 +172,6 @@ def store(document: bytes, places: Places) -> str:
         # Those of Builders that were killed over it, too: whoever holds the session is the only one that writes.
         for left in places.xml.parent.glob(f".{glob.escape(places.xml.name)}.*.tmp"):
             left.unlink(missing_ok=True)
-    return hashlib.sha256(document).hexdigest()
 
 
 def _activity(
@@ -141,26 +182,19 @@ def _activity(
     places: Places,
     zone: tzinfo | None,
 ) -> Activity:
-    found = [_with_data_type(extractions[file.path], zone) for file in files]
+    found = [extractions[file.path] for file in files]
     # A file that nothing could be read from has nothing in common with others, and must not hide what they share.
     readable = [number for number, one in enumerate(found) if one.dataset_type != "Unknown"]
     setup, rests = split_setup([found[number].meta for number in readable])
     own = dict(zip(readable, rests, strict=True))
     datasets = tuple(
-        _dataset(file, replace(one, meta=own.get(place, one.meta)), data_root, places)
+        _dataset(file, replace(one, meta=own.get(place, one.meta)), data_root, places, zone)
         for place, (file, one) in enumerate(zip(files, found, strict=True))
     )
     return Activity(number=number, start=files[0].modified.astimezone(zone), datasets=datasets, setup=setup)
 
 
-def _with_data_type(found: Extraction, zone: tzinfo | None) -> Extraction:
-    special = {"Data Type": Quantity(found.data_type)}
-    if found.acquired is not None:
-        special["Creation Time"] = Quantity(found.acquired.astimezone(zone).isoformat())
-    return replace(found, meta={**found.meta, **special})
-
-
-def _dataset(file: FoundFile, found: Extraction, data_root: Path, places: Places) -> Dataset:
+def _dataset(file: FoundFile, found: Extraction, data_root: Path, places: Places, zone: tzinfo | None) -> Dataset:
     def shown(preview: Path) -> str:
         return preview.relative_to(places.xml.parent).as_posix()
 
@@ -173,8 +207,21 @@ def _dataset(file: FoundFile, found: Extraction, data_root: Path, places: Places
         descriptions=tuple(_descriptions(file, found)),
         preview=shown(found.preview) if found.preview is not None else None,
         further_previews=tuple(map(shown, found.further_previews)),
-        meta={**found.meta, **_provenance(file, found, shown)},
+        meta={**found.meta, **_nature(file, found, zone), **_provenance(file, found, shown)},
     )
+
+
+def _nature(file: FoundFile, found: Extraction, zone: tzinfo | None) -> dict[str, Quantity]:
+    """Return what a dataset is and when it was made: its own, and no setup, whatever others have in common with it.
+
+    A file that does not know when it was acquired has the time of its last modification instead, marked as unreliable.
+    """
+    created = found.acquired or file.modified.replace(microsecond=0)
+    doubtful = found.acquired is None or found.acquired_doubtful
+    return {
+        "Data Type": Quantity(found.data_type),
+        "Creation Time": Quantity(created.astimezone(zone).isoformat(), warning=doubtful),
+    }
 
 
 def _role(file: FoundFile, found: Extraction) -> str:
@@ -198,10 +245,12 @@ def _descriptions(file: FoundFile, found: Extraction) -> Iterator[str]:
 
 
 def _provenance(file: FoundFile, found: Extraction, shown: Callable[[Path], str]) -> dict[str, Quantity]:
-    """Return what tells the file from any other, what read it, and where all it said lies: its own, and no setup."""
+    """Return what tells the files from any others, what read them, and where all they said lies: no setup either."""
     size = found.size if found.size is not None else file.size
     everything = shown(found.metadata_json) if found.metadata_json is not None else ""
     texts = {"SHA-256": found.sha256, "Extractor": found.extractor, "Metadata": everything}
+    for companion, digest in zip(file.companions, found.companion_sha256, strict=False):  # none of an unreadable file
+        texts[f"SHA-256 ({companion.name})"] = digest
     return {"File Size": Quantity(size, "B"), **{name: Quantity(text) for name, text in texts.items() if text}}
 
 

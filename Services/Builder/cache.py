@@ -2,8 +2,9 @@
 
 One file for each session, to which each extraction is appended as soon as it is there: it survives the end of the
 process at any moment. An entry holds as long as the dataset's files are as they were (path, size, time of modification
-in nanoseconds), the software that read them is the same, and the preview and the metadata that were written then lie
-untouched where they are wanted now. Whatever is damaged in a cache is passed over, and the file is read anew.
+in nanoseconds; of a folder that is one dataset, the sum and the newest), the software that read them is the same, and
+the previews and the metadata that were written then lie untouched where they are wanted now. Whatever is damaged in a
+cache is passed over, and the file is read anew.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ import msgspec
 import NexusCore
 from NexusCore.clock import SECOND
 from NexusCore.delivery.frames import Frame, decode, encode
+from Services.Builder.folders import is_dataset, size_and_time
 from Services.Builder.model import Extraction
 from Services.Builder.workers import Job
 
 DAY = 86_400 * SECOND
 _READERS = ("rosettasciio",)
 """Packages whose version decides what a file yields."""
-_OURS = ("extract.py", "extractors", "preview")
+_OURS = ("extract.py", "fingerprints.py", "folders.py", "extractors", "preview")
 
 Stamp = tuple[int, int]
 """Size in bytes and time of modification in nanoseconds."""
@@ -145,7 +147,7 @@ class SessionCache:
 
 def stamps(job: Job) -> tuple[Stamp, ...] | None:
     """Return what the files of a dataset are like now; None if one of them is missing."""
-    found = [_stamp(path) for path in (job.path, *job.companions)]
+    found = [size_and_time(path) if is_dataset(path) else _stamp(path) for path in (job.path, *job.companions)]
     return tuple(one for one in found if one is not None) if all(found) else None
 
 

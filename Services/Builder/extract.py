@@ -7,7 +7,8 @@ Show what the Builder makes of a file, without any database::
     python -m Services.Builder.extract 0001.dm3
     python -m Services.Builder.extract 0001.dm3 --preview 0001.png --json 0001.json
 
-The metadata go to standard output as JSON, remarks to standard error. Times that a file gives without a time zone are
+The metadata go to standard output as JSON, remarks to standard error, the previews into the current folder
+(``0001.dm3.png``), where they replace nothing. Times that a file gives without a time zone are
 taken to be in the time zone of the machine that extracts (set TZ to extract for another one); the Builder takes them
 to be in the instrument's.
 """
@@ -18,22 +19,25 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import NexusCore
-from NexusCore.errors import EXIT_FAILURE, EXIT_OK, NexusError
+from NexusCore.errors import EXIT_OK, EXIT_USAGE, NexusError
 from Services.Builder.extractors import Reading, candidates
 from Services.Builder.extractors.cleaning import one_line
 from Services.Builder.extractors.dimensions import measures
-from Services.Builder.extractors.document import Content, document, fingerprint, identified, size
+from Services.Builder.extractors.document import Content, document, identified
 from Services.Builder.extractors.faults import Unreadable, reason
 from Services.Builder.extractors.kinds import UNKNOWN, Kind, kind_of
 from Services.Builder.extractors.listening import listening
 from Services.Builder.extractors.profile import NOTHING_KNOWN, Profile
+from Services.Builder.fingerprints import fingerprints, lacking, size
 from Services.Builder.model import Extraction, Quantity
+from Services.Builder.names import beside
 
 HASHED_AT_ONCE = 64 * 1024 * 1024
 """Bytes of a dataset up to which its SHA-256 is taken before the preview is drawn; of a larger one after it."""
@@ -49,6 +53,12 @@ class NoSuchFile(NexusError):
 
 class Unopened(NexusError):
     """The file could not be opened: {reason}."""
+
+
+class WouldReplaceTheFile(NexusError):
+    """{target} is the instrument file itself, which is not to be replaced."""
+
+    exit_code = EXIT_USAGE
 
 
 def extract(
@@ -97,8 +107,8 @@ def stages(
     found = _extraction(path, reading, kind, profile, remarks)
     files = [path, *companions]
     at_once = sum(size(one) or 0 for one in files) <= HASHED_AT_ONCE
-    content = Content(reading, heard, profile, [fingerprint(one, at_once) for one in files])
-    found = identified(found, content)
+    content = Content(reading, heard, profile, fingerprints(files, at_once))
+    found = _identified(found, content, at_once)
     if metadata is not None:
         found = _written(found, content, metadata)
     yield found
@@ -107,8 +117,8 @@ def stages(
             found = _drawn(found, content, kind, preview)
         yield found
     if not at_once:
-        content = replace(content, files=[fingerprint(one, True) for one in files])
-        found = identified(found, content)
+        content = replace(content, files=fingerprints(files, True))
+        found = _identified(found, content, True)
     if metadata is not None and not (at_once and len(content.previews) < 2):
         found = _written(found, content, metadata)
     yield found
@@ -155,8 +165,20 @@ def _extraction(
         data_type=kind.data_type,
         meta={name: meta[name] for name in sorted(meta)},
         acquired=_acquired(reading.acquired, profile),
+        acquired_doubtful=reading.clock_doubtful or "Creation Time" in profile.warn,
         warnings=warnings,
         extractor=f"NexusCore {NexusCore.__version__}, {reading.reader}",
+    )
+
+
+def _identified(found: Extraction, content: Content, hashed: bool) -> Extraction:
+    """Return the extraction with the size of all files of the dataset, and the SHA-256 of each."""
+    sizes = [one["size"] for one in content.files]
+    return replace(
+        identified(found, content),
+        size=None if sizes[0] is None else sum(filter(None, sizes)),
+        companion_sha256=tuple(one["sha256"] or "" for one in content.files[1:]),
+        warnings=(*found.warnings, *(lacking(content.files) if hashed else ())),
     )
 
 
@@ -200,6 +222,8 @@ def _drawn(found: Extraction, content: Content, kind: Kind, target: Path) -> Ext
         content.previews[at] = place.name
         if main:
             found = replace(found, preview=target)
+        else:
+            found = replace(found, further_previews=(*found.further_previews, place))
     return found
 
 
@@ -222,11 +246,16 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     made = argparse.ArgumentParser(
         prog="python -m Services.Builder.extract",
-        description="Show the metadata of an instrument file as JSON, and draw its preview.",
+        description="Show the metadata of an instrument file as JSON, and draw its previews.",
         epilog="examples: %(prog)s 0001.dm3 | %(prog)s 0001.dm3 --preview 0001.png --json 0001.json",
     )
     made.add_argument("file", type=Path, metavar="FILE", help="the instrument file")
-    made.add_argument("--preview", type=Path, metavar="PNG", help="draw the preview into this file")
+    made.add_argument(
+        "--preview",
+        type=Path,
+        metavar="PNG",
+        help="draw the preview into this file (default: FILE's name with .png, in the current folder)",
+    )
     made.add_argument("--json", type=Path, metavar="JSON", help="write all metadata into this file")
     return made
 
@@ -235,18 +264,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     arguments = parser().parse_args(argv)
     path: Path = arguments.file
-    if not path.exists():
-        print(NoSuchFile(path=one_line(path)), file=sys.stderr)  # noqa: T201 - a command's output
-        return EXIT_FAILURE
-    found = extract(path, arguments.preview, arguments.json)
-    shown = document(found, Content(files=[fingerprint(path, True)]))
-    for sentence in found.warnings:
-        print(sentence, file=sys.stderr)  # noqa: T201 - a command's output
-    json.dump(
-        {key: value for key, value in shown.items() if value}, sys.stdout, ensure_ascii=False, indent=1, allow_nan=False
-    )
-    print()  # noqa: T201 - a command's output
+    try:
+        _check(path, arguments.preview, arguments.json)
+    except NexusError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    remarks: list[str] = []
+    if arguments.preview is not None:
+        found = extract(path, arguments.preview, arguments.json)
+    else:
+        with tempfile.TemporaryDirectory(prefix="nexuscore-") as folder:
+            found = extract(path, Path(folder, beside(path.name, ".png")), arguments.json)
+            remarks += [_kept(one) for one in (found.preview, *found.further_previews) if one is not None]
+    shown = document(found, Content(files=fingerprints([path], True)))
+    sys.stderr.writelines(f"{sentence}\n" for sentence in (*found.warnings, *remarks))
+    told = {key: value for key, value in shown.items() if value}
+    try:
+        sys.stdout.write(json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough; nor may the flush at exit complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK
+
+
+def _check(path: Path, *targets: Path | None) -> None:
+    if not path.exists():
+        raise NoSuchFile(path=one_line(path))
+    for target in targets:
+        if target is not None and target.exists() and target.samefile(path):
+            raise WouldReplaceTheFile(target=one_line(target))
+
+
+def _kept(drawn: Path) -> str:
+    """Put a preview into the current folder and say so; whatever lies there already, an image of the user's, stays."""
+    place = Path(drawn.name)
+    content = drawn.read_bytes()
+    try:
+        with place.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        if not place.is_file() or place.read_bytes() != content:
+            return f"{one_line(place)} exists and is not replaced; --preview says where else the preview may go."
+    except OSError as error:
+        return f"The preview could not be written here: {reason(error)}."
+    return f"Preview: {one_line(place)}"
 
 
 if __name__ == "__main__":

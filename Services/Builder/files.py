@@ -14,6 +14,8 @@ Which files count:
 - Times are compared as whole nanoseconds; both ends of a window belong to it.
 - A dataset of several files (`COMPANIONS`) is dated by its main file and comes with all its companions. A companion
   whose main file is not among the window's files stands on its own, so that nothing of the window is lost.
+- A folder that is a dataset (`folders.FOLDER_FORMATS`) is one file here, as old as its newest and as large as all of
+  them. `ignore` asks for its own name, not for those of the files in it.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from NexusCore.errors import EXIT_USAGE, NexusError
+from Services.Builder.folders import FOLDER_FORMATS, dataset_folder
 from Services.Builder.model import FoundFile
 
 DEFAULT_IGNORE: tuple[str, ...] = (
@@ -48,6 +51,9 @@ DEFAULT_IGNORE: tuple[str, ...] = (
 COMPANIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         ".ser": (".emi",),  # FEI TIA; here the stem ends in _1, _2, ...
+        ".tvips": (
+            ".tvips",
+        ),  # TVIPS stream; the main file's stem ends in _000, that of its further parts in _001, ...
         ".raw": (".rpl",),  # Lispix ripple
         ".hdr": (".mib", ".tif"),  # Quantum Detectors Merlin; Tescan
         ".spc": (".spd", ".lsd"),  # EDAX map, line scan: the spectrum
@@ -55,8 +61,10 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ".csv": (".lsd",),  # EDAX line scan: the spatial calibration
     }
 )
-"""Extension of a companion, and those its main file may have, of the same stem and in the same folder."""
+"""Extension of a companion, and those its main file may have, of the same stem (but as said) in the same folder."""
 
+_INSIDE = tuple(f"*{extension}/*" for extension in FOLDER_FORMATS)
+"""Patterns of paths into folders that are a dataset."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GRACE = 5.0
 """Seconds a killed sub-process has to go; one that hangs in the kernel on a dead file server is left behind."""
@@ -187,7 +195,7 @@ def find_files(
     for path, reason in walk.errors:
         if not path:
             raise FileStoreUnreadable(root=_shown(root), reason=reason)
-    tree = _Tree(root, walk.seen)
+    tree = _Tree(root, _gathered(walk.seen))
     datasets = {window.identifier: tree.datasets(window, known, young) for window in windows}
     files = {identifier: tuple(those.settled) for identifier, those in datasets.items()}
     unsettled = {identifier: tuple(those.unsettled) for identifier, those in datasets.items()}
@@ -218,8 +226,10 @@ def _walk_by_find(program: str, root: Path, span: tuple[int, int], ignore: Seque
     command: list[str | bytes] = [program, start, "-mindepth", "1"]
     # What find leaves out it need not report. The exact choice, by nanoseconds and patterns, is made below in Python.
     if folders := [pattern for pattern in ignore if not set(pattern) & set("[\\/")]:  # these find reads otherwise
-        command += ["-type", "d", *_either("-iname", folders), "-prune", "-o"]
+        inside = _either("-ipath", _INSIDE)
+        command += ["-type", "d", "!", *inside, *_either("-iname", folders), "-prune", "-o"]
     command += ["-type", "f", "(", *_either("-iname", [f"*{extension}" for extension in COMPANIONS]), "-o"]
+    command += [*_either("-ipath", _INSIDE), "-o"]
     command += ["-newermt", f"@{span[0] // 10**9 - 1}", "!", "-newermt", f"@{span[1] // 10**9 + 1}", ")"]
     output, complaints = _run([*command, "-printf", r"%T@ %s %P\0"], limit)
     if output and not output.endswith(b"\0"):
@@ -232,7 +242,7 @@ def _walk_by_find(program: str, root: Path, span: tuple[int, int], ignore: Seque
     ignored = _matcher(ignore)
 
     def counts(path: bytes) -> bool:
-        return not path or not any(map(ignored, path.split(b"/")))
+        return not path or not any(map(ignored, (dataset_folder(path) or path).split(b"/")))
 
     return _Walk([one for one in seen if counts(one.path)], [one for one in errors if counts(one[0])])
 
@@ -327,10 +337,11 @@ def _scan(root: Path, ignored: Callable[[bytes], bool], stop: threading.Event) -
     walk, folders = _Walk([], []), [b""]
     while folders and not stop.is_set():
         folder = folders.pop()
+        within = dataset_folder(folder + b"/") is not None
         try:
             with os.scandir(os.fsencode(_path(root, folder))) as entries:
                 for entry in entries:
-                    if ignored(entry.name):
+                    if not within and ignored(entry.name):
                         continue
                     path = folder + b"/" + entry.name if folder else entry.name
                     try:
@@ -371,6 +382,21 @@ def _nanoseconds(time: datetime) -> int:
 
 # -- datasets ----------------------------------------------------------------------------------------------------
 
+
+def _gathered(seen: list[_Seen]) -> list[_Seen]:
+    """Put one for each folder that is a dataset in the place of the files in it."""
+    gathered: list[_Seen] = []
+    inside: dict[bytes, _Seen] = {}
+    for one in seen:
+        folder = dataset_folder(one.path)
+        if folder is None:
+            gathered.append(one)
+        else:
+            before = inside.get(folder, _Seen(folder, one.mtime, 0))
+            inside[folder] = _Seen(folder, max(before.mtime, one.mtime), before.size + one.size)
+    return [*gathered, *inside.values()]
+
+
 _Key = tuple[bytes, str]
 """Folder and stem of a file, and its extension in lower case."""
 
@@ -406,7 +432,7 @@ class _Tree:
         return FoundFile(
             path=_path(self.root, one.path),
             modified=_EPOCH + timedelta(microseconds=one.mtime // 1000),
-            size=one.size,
+            size=one.size + sum(other.size for other in companions),
             companions=tuple(_path(self.root, other.path) for other in companions),
         )
 
@@ -425,10 +451,14 @@ def _split(path: bytes) -> _Key:
 
 def _main_keys(path: bytes) -> list[_Key]:
     stem, extension = _split(path)
-    if extension == ".ser":
+    if extension in (".ser", ".tvips"):
         stem, number, digits = stem.rpartition(b"_")
         if not (number and digits.isdigit()):
             return []
+        if extension == ".tvips":
+            if not digits.strip(b"0"):
+                return []  # the main file itself
+            stem += b"_" + b"0" * len(digits)
     return [(stem, main) for main in COMPANIONS.get(extension, ())]
 
 

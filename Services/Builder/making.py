@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,8 @@ import NexusCore
 from NexusCore.clock import SECOND, Clock
 from NexusCore.config.named import NamedConfiguration
 from NexusCore.errors import NexusError
-from NexusCore.facility import Event, Instruments, Reservation, Reservations, Session, Sessions, State
+from NexusCore.facility import Event, Instruments, Records, Reservation, Reservations, Session, Sessions, State
+from NexusCore.facility.reservations import agreed
 from NexusCore.facility.sessions import QUEUED_AGAIN
 from NexusCore.storage import Database
 from Services.Builder.build import Facts, Places, experiment
@@ -33,6 +35,8 @@ from Services.Builder.workers import Job
 BUILDER = "Builder"
 """The user in the events that a Builder writes."""
 SOFTWARE = f"NexusCore {NexusCore.__version__}"
+PATIENCE = timedelta(seconds=10)
+"""`settle` up to which whoever can wait does so until a young file has settled."""
 
 
 class RecordNotValid(NexusError):
@@ -116,11 +120,15 @@ class Facility:
     """Newest revision of the configuration."""
     booking: Callable[[Session], Reservation | None]
     events: Callable[[Session], Sequence[Event]]
+    recorded: Callable[[Session], Path | None]
+    """Where the record lies that was made of a session before; None where there is none any more."""
 
     @classmethod
     def of(cls, database: Database, config: NamedConfiguration, revision: Callable[[], int], clock: Clock) -> Facility:
         """Return what the tables of a database answer."""
-        reservations, sessions = Reservations(database, clock), Sessions(database, clock)
+        reservations, sessions, records = (
+            Reservations(database, clock), Sessions(database, clock), Records(database, clock)
+        )  # fmt: skip
 
         def booking(session: Session) -> Reservation | None:
             end = session.end_ts if session.end_ts is not None else session.start_ts
@@ -130,7 +138,11 @@ class Facility:
             # Remarks on the building are no remarks on the experiment; and a record built anew is to be the same.
             return [event for event in sessions.events(session) if not _about_the_building(event)]
 
-        return cls(config, revision, booking, events)
+        def recorded(session: Session) -> Path | None:
+            record = records.of_session(session.id)
+            return Path(record.path) if record is not None and Path(record.path).is_file() else None
+
+        return cls(config, revision, booking, events, recorded)
 
 
 class RecordMaker:
@@ -175,6 +187,7 @@ class RecordMaker:
         settings: BuilderSettings,
         cache: SessionCache | None = None,
         stop: Callable[[], bool] = lambda: False,
+        wait: Callable[[float], object] | None = None,
     ) -> Made:
         """Make a session's record.
 
@@ -188,11 +201,14 @@ class RecordMaker:
             What was read of it before; None to read everything.
         stop
             Whether to give up.
+        wait
+            Lets so many seconds pass: files that were changed only just now are then waited for once, up to
+            `PATIENCE`, where otherwise the session waits. None not to.
 
         Raises
         ------
         NoRecord
-            There are no files, or their user does not agree, or they are not all there yet.
+            There are no files, or their user does not agree, or they are not all there yet; a record made before stays.
         Stopped
             `stop` returned true.
         NexusError
@@ -202,25 +218,31 @@ class RecordMaker:
         instrument = self._instruments.get(session.instrument)
         places = Places.of(settings.records, session, instrument.zone)
         booking = self._facility.booking(session)
-        if not _agreed(booking, settings):
+        if not agreed(booking, required=settings.require_consent):
             raise NoRecord(State.NO_CONSENT, "Its user did not agree to have a record made.")
         root = self._instruments.folder(instrument).absolute()
         strategy = strategy_of(self._facility.config, instrument.pid, settings)
-        files = self._files(session, self._searches.files_of(session, root, strategy, settings), root, settings)
+        found = self._searches.files_of(session, root, strategy, settings)
+        if found.unsettled and wait is not None and settings.settle <= PATIENCE:
+            wait(settings.settle.total_seconds())
+            found = self._searches.files_of(session, root, strategy, settings)
+        files = self._files(session, found, root, settings)
+        places.prepare()
         profile = profile_of(self._facility.config, instrument, settings)
         jobs = [_job(one, root, places, profile) for one in _longest_first(files)]
         from Services.Builder.activities import group_files  # with NumPy, while the readers still get ready
 
         activities = group_files(files, settings.sensitivity)
-        found = self._extract(jobs, settings, cache, stop)
+        extracted = self._extract(jobs, settings, cache, stop)
         facts = Facts(session, instrument, instrument.zone, booking, self._facility.events(session), revision, SOFTWARE)
-        document = self._document(facts, activities, found, places, settings)
-        doubtful = sum(bool(one.warnings) for one in found.values())
+        document = self._document(facts, activities, extracted, places, settings)
+        doubtful = sum(bool(one.warnings) for one in extracted.values())
         return Made(document, places, revision, len(files), doubtful, len(activities))
 
     def _files(self, session: Session, found: Found, root: Path, settings: BuilderSettings) -> Sequence[FoundFile]:
         if found.unsettled:
-            sentence = f"{len(found.unsettled)} files were changed only just now; the session waits for them."
+            files = counted(len(found.unsettled), "file was", "files were")
+            sentence = f"{files} changed only just now; the session waits."
             raise NoRecord(State.TO_BE_BUILT, sentence, max(1.0, settings.settle.total_seconds()))
         if not found.settled:
             ended = session.end_ts if session.end_ts is not None else session.start_ts
@@ -228,6 +250,10 @@ class RecordMaker:
             if left > 0:
                 sentence = f"No files in {root} were modified during the session so far; it waits for them."
                 raise NoRecord(State.TO_BE_BUILT, sentence, min(left, settings.backoff(session.attempts)))
+            kept = self._facility.recorded(session)
+            if kept is not None:
+                sentence = f"The files of the session are no longer in {root}; its record {kept} stays."
+                raise NoRecord(State.BUILT, sentence)
             raise NoRecord(State.NO_FILES_FOUND, f"No files in {root} were modified during the session.")
         return found.settled
 
@@ -272,11 +298,6 @@ class RecordMaker:
 
 def _about_the_building(event: Event) -> bool:
     return event.user == BUILDER or (event.detail or "").startswith(QUEUED_AGAIN)
-
-
-def _agreed(booking: Reservation | None, settings: BuilderSettings) -> bool:
-    consent = booking.consent if booking is not None else None
-    return consent is not False and (consent is True or not settings.require_consent)
 
 
 def _job(file: FoundFile, root: Path, places: Places, profile: Profile) -> Job:

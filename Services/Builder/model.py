@@ -33,9 +33,10 @@ class FoundFile:
     """A file of a session as the file search saw it."""
 
     path: Path
-    """Absolute path."""
+    """Absolute path; of a folder, where that is the dataset (see `folders`)."""
     modified: datetime
     size: int
+    """Bytes, of all files of the dataset."""
     companions: tuple[Path, ...] = ()
     """Other files of the same dataset (the .ser of an .emi, the .raw of an .rpl): no datasets of their own."""
 
@@ -68,9 +69,13 @@ class Extraction:
     sha256: str = ""
     """SHA-256 of the file's content in hexadecimal digits; "" where it was not read to the end."""
     size: int | None = None
-    """Bytes of the file; None where it could not be looked at."""
+    """Bytes of all files of the dataset; None where its main file could not be looked at."""
     whole: bool = True
     """False where the process that read the file was lost over it: another attempt may yield more."""
+    companion_sha256: tuple[str, ...] = ()
+    """SHA-256 of each of the dataset's other files, in their order; "" as above."""
+    acquired_doubtful: bool = False
+    """The time of acquisition is known to be unreliable, on this instrument or in this file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,17 +74,18 @@ def rehearse(selection: Selection, out: BinaryIO, err: TextIO, clock: Clock = SY
         facility = Facility.of(database, config, lambda: revision, clock)
         searches = Searches(lambda: chosen, clock, log)
         maker = RecordMaker(facility, searches, pools, progress, clock, log)
-        codes = [_show(one, maker, found, out, log, stop) for one in chosen if not stop.is_set()]
+        codes = [_show(one, maker, found, out, log, stop, clock) for one in chosen if not stop.is_set()]
     return EXIT_INTERRUPTED if stop.is_set() else max(codes, default=EXIT_OK)
 
 
 def _show(
     session: Session, maker: RecordMaker, settings: BuilderSettings, out: BinaryIO, log: logging.Logger,
-    stop: threading.Event,
+    stop: threading.Event, clock: Clock,
 ) -> int:  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="nexuscore-") as folder:
         try:
-            made = maker.make(session, replace(settings, records=Path(folder)), stop=stop.is_set)
+            rehearsed = replace(settings, records=Path(folder))
+            made = maker.make(session, rehearsed, stop=stop.is_set, wait=lambda seconds: clock.wait(stop, seconds))
         except NoRecord as answer:
             log.info("Session %s would become %s: %s", session.identifier, answer.state, answer.sentence)
             return EXIT_OK

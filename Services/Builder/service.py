@@ -75,6 +75,7 @@ class Builder(Service):
         self._owner = f"{identity.host()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._presence = Presence(app.settings.home / "builders", self._owner)
         self._request = request.Request()
+        self._patient = False
         self._progress: StatusProgress | BarProgress = StatusProgress(self.status)
         self._pools = pools or Pools(self.log)
         self._searches = Searches(self._sessions.waiting, self.clock, self.log)
@@ -103,7 +104,7 @@ class Builder(Service):
     def take_arguments(self, arguments: argparse.Namespace) -> None:
         """Take over which sessions are meant; naming some means one pass."""
         self._request = request.request_of(arguments)
-        arguments.once = arguments.once or self._request.ends
+        self._patient = arguments.once = arguments.once or self._request.ends
         if arguments.once and sys.stderr.isatty():
             self._progress = BarProgress(StatusProgress(self.status))
 
@@ -186,7 +187,9 @@ class Builder(Service):
             facility = Facility.of(self.app.database(), self._config, self.app.live.store.revision, self.clock)
             maker = RecordMaker(facility, self._searches, self._pools, self._progress, self.clock, self.log)
             cache = self._cache.of_session(session.identifier)
-            made = maker.make(session, settings, cache, lambda: self.stopping or lease.lost)
+            # There is no next pass to wait for where this one is the only one.
+            wait = (lambda seconds: self.clock.wait(self.app.stop_event, seconds)) if self._patient else None
+            made = maker.make(session, settings, cache, lambda: self.stopping or lease.lost, wait)
             if not renew():  # whoever has it now may have written its record already, which is not to be replaced
                 raise Stopped
             write = self._row(session, made, store(made.document, made.places))
@@ -235,14 +238,15 @@ class Builder(Service):
             self._last_error.set_value(f"{session.identifier}: {outcome.sentence}"[:_SENTENCE])
             (self.log.error if news else self.log.info)(*line)
             return
-        self._built.inc(int(outcome.state is State.BUILT))
+        kept = outcome.state is State.BUILT and outcome.write is None
+        self._built.inc(int(outcome.state is State.BUILT and not kept))
         if outcome.state is not State.TO_BE_BUILT and str(self._last_error.get_value()).startswith(session.identifier):
             self._last_error.set_value("")
         if news:
             # A warning: whoever was mailed that it failed is to be mailed that it no longer does.
             self.log.warning("Session %s recovered: %s", session.identifier, outcome.sentence)
         else:
-            self.log.info(*line)
+            (self.log.warning if kept else self.log.info)(*line)
 
     # -- settings ----------------------------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         "Instruments.<pid>.strategy overrides it.",
         {"choices": STRATEGIES},
     ),
-    "settle": Parameter(0.0, "Seconds that a file must have been left alone before it is read.", _at_least(0.0)),
+    "settle": Parameter(1.0, "Seconds that a file must have been left alone before it is read.", _at_least(0.0)),
     "file_delay": Parameter(
         0.0, "Seconds after its end that a session without files waits for them to arrive.", _at_least(0.0)
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -13,11 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from NexusCore.API import App
 from NexusCore.clock import SYSTEM_CLOCK, to_datetime, to_ts
 from NexusCore.facility import Record, Records, Session, Sessions
-from NexusCore.facility.sessions import Client
+from NexusCore.facility.sessions import ALL, Client, Selection
 from NexusCore.storage import open_database
+from Services.Builder import rehearsal
 from Services.Builder.model import Extraction, Quantity
 from Services.Builder.pools import Pools
 from Services.Builder.service import Builder
@@ -105,6 +109,7 @@ class Readers(Pools):
         self.jobs: list[Job] = []
         self.data_type = "TEM_Imaging"
         self.signals = 1
+        self.acquired: datetime | None = None
         self.started = 0
         self.before: Callable[[Job], None] = lambda job: None
 
@@ -131,7 +136,7 @@ class Readers(Pools):
             further = tuple(job.preview.with_suffix(f".{number}.png") for number in range(2, self.signals + 1))
             for one in further:
                 one.write_bytes(b"\x89PNG")
-            digest = hashlib.sha256(job.path.read_bytes()).hexdigest()
+            digest, *others = (hashlib.sha256(one.read_bytes()).hexdigest() for one in (job.path, *job.companions))
             yield Extraction(
                 path=job.path,
                 format="a format of tests",
@@ -143,7 +148,9 @@ class Readers(Pools):
                 metadata_json=job.metadata,
                 extractor="test 1",
                 sha256=digest,
-                size=job.path.stat().st_size,
+                size=sum(one.stat().st_size for one in (job.path, *job.companions)),
+                companion_sha256=tuple(others),
+                acquired=self.acquired,
             )
 
 
@@ -172,8 +179,8 @@ class Stage:
     def now(self) -> datetime:
         return to_datetime(self.clock.now())
 
-    def put(self, name: str, content: str = "content", ago: float = 1.0) -> Path:
-        """Leave a file that was modified so many seconds ago."""
+    def put(self, name: str, content: str = "content", ago: float = 10.0) -> Path:
+        """Leave a file that was modified so many seconds ago: by default, it has settled."""
         path = self.files / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
@@ -204,6 +211,16 @@ TABLES = (
     "config_parameter", "config_change", "config_revision", "session", "session_event", "reservation", "record",
     "upload", "status_sample", "log_record",
 )  # fmt: skip
+
+
+def rehearsed(stage: Stage, monkeypatch: pytest.MonkeyPatch, selection: Selection = ALL) -> tuple[int, bytes, str]:
+    """Make a dry run in this process; return its code, and what it printed."""
+    monkeypatch.setenv("NEXUSCORE_DATABASE", stage.url)
+    monkeypatch.setenv("NEXUSCORE_HOME", str(stage.folder / "home"))
+    monkeypatch.setattr(rehearsal, "Pools", lambda log: stage.readers)
+    out, err = io.BytesIO(), io.StringIO()
+    code = rehearsal.rehearse(selection, out, err, stage.clock)
+    return code, out.getvalue(), err.getvalue()
 
 
 def wait_for(condition: object, seconds: float = 60) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import pty
 import subprocess
@@ -20,11 +19,10 @@ from NexusCore.errors import NoSuchSession
 from NexusCore.facility import Session, State
 from NexusCore.facility.sessions import ALL, NotToBeBuilt, Selection
 from NexusCore.service import _parser
-from Services.Builder import rehearsal
 from Services.Builder.request import Request, request_of
 from Services.Builder.service import Builder, SessionTaken
 from tests.processes import rows
-from tests.services.builder_facility import PROJECT, TABLES, USER, Facility, Stage
+from tests.services.builder_facility import PROJECT, TABLES, USER, Facility, Stage, rehearsed
 
 START = datetime(2026, 3, 4, 9, tzinfo=UTC)
 
@@ -154,16 +152,6 @@ class TestSessionsOfATime:
             asked("--from", text)
         assert caught.value.code == 2
         assert f"'{text}' is no time; it looks like 2026-11-20 or 2026-11-20T09:30" in capsys.readouterr().err
-
-
-def rehearsed(stage: Stage, monkeypatch: pytest.MonkeyPatch, selection: Selection = ALL) -> tuple[int, bytes, str]:
-    """Make a dry run in this process; return its code, and what it printed."""
-    monkeypatch.setenv("NEXUSCORE_DATABASE", stage.url)
-    monkeypatch.setenv("NEXUSCORE_HOME", str(stage.folder / "home"))
-    monkeypatch.setattr(rehearsal, "Pools", lambda log: stage.readers)
-    out, err = io.BytesIO(), io.StringIO()
-    code = rehearsal.rehearse(selection, out, err, stage.clock)
-    return code, out.getvalue(), err.getvalue()
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int]]:

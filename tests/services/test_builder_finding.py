@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from NexusCore.facility import State
+from NexusCore.facility import Session, State
 from NexusCore.facility.sessions import EventType
+from NexusCore.service import _parser
 from Services.Builder import files
 from Services.Builder.searching import FRESH
-from tests.services.builder_facility import USER, Stage
+from Services.Builder.service import Builder
+from tests.services.builder_facility import USER, Stage, rehearsed
 
 FILE_DELAY = 600.0
+
+
+def young_session(stage: Stage, ago: float, name: str = "a.dm3") -> Session:
+    """Let a session pass that ends just after a file was written."""
+    session = stage.session()
+    stage.put(name, ago=ago)
+    return session
 
 
 @pytest.fixture
@@ -161,12 +172,118 @@ class TestFilesThatComeLate:
         kinds = [event.type for event in stage.sessions.events(session)]
         assert kinds == [EventType.START, EventType.END, *[EventType.RECORD_GENERATION] * 3]
 
-    def test_files_that_have_not_settled(self, stage: Stage) -> None:
-        """002-16."""
-        stage.config["Services.Builder.settle"] = 30.0
-        session = stage.session("a.dm3")
+
+class TestFilesThatMayStillGrow:
+    """002-16: what was changed within the last moments is not read yet; one second of it is the default."""
+
+    @pytest.mark.parametrize(("settle", "ago"), [(30.0, 10.0), (None, 0.5)])
+    def test_the_session_waits(self, stage: Stage, settle: float | None, ago: float) -> None:
+        if settle is not None:
+            stage.config["Services.Builder.settle"] = settle
+        session = young_session(stage, ago)
         stage.builder.once()
         assert stage.sessions.get(session.identifier).state is State.TO_BE_BUILT
-        stage.clock.move(31)
+        assert stage.readers.asked == []
+        stage.clock.move(settle or 1.0)
         stage.builder.once()
         assert stage.sessions.get(session.identifier).state is State.BUILT
+
+    def test_others_do_not(self, stage: Stage) -> None:
+        stage.config["Instruments.Helios.filestore_path"] = str(stage.folder / "Helios")
+        (stage.folder / "Helios").mkdir()
+        young, settled = young_session(stage, 0.5, "young/b.dm3"), stage.session("a.dm3")
+        stage.put("young/b.dm3", ago=61.0)
+        stage.builder.once()
+        states = [stage.sessions.get(one.identifier).state for one in (young, settled)]
+        assert states == [State.BUILT, State.BUILT]
+
+    @pytest.mark.parametrize(("settle", "waits"), [(5.0, True), (30.0, False)])
+    def test_a_single_pass_waits_itself(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch, settle: float, waits: bool
+    ) -> None:
+        """``--once`` has no next pass to leave the session to; but it does not wait long."""
+        stage.config["Services.Builder.settle"] = settle
+        real = stage.clock.wait
+
+        def wait(event: threading.Event, seconds: float) -> bool:
+            if event is not stage.app.stop_event:
+                return real(event, seconds)
+            stage.clock.move(seconds)
+            return False
+
+        monkeypatch.setattr(stage.clock, "wait", wait)
+        session = young_session(stage, 1.0)
+        stage.builder.take_arguments(_parser(Builder).parse_args(["--once"]))
+        stage.builder.once()
+        state = stage.sessions.get(session.identifier).state
+        assert state is (State.BUILT if waits else State.TO_BE_BUILT)
+
+    def test_one_that_grows_on_holds_up_nothing(self, stage: Stage) -> None:
+        """It is waited for once, and then left to the next pass."""
+        session = young_session(stage, 0.5)
+        stage.builder.take_arguments(_parser(Builder).parse_args(["--once"]))
+        stage.builder.once()  # the clock stands still
+        assert stage.sessions.get(session.identifier).state is State.TO_BE_BUILT
+
+
+class TestFilesThatAreGone:
+    """001-29: a session has a record or none; one that is built again when its files are gone keeps what it has."""
+
+    def gone(self, stage: Stage) -> Session:
+        session = stage.session("a.dm3")
+        stage.builder.once()
+        (stage.files / "a.dm3").unlink()
+        stage.sessions.requeue(session.identifier, USER)
+        return session
+
+    def test_it_keeps_its_record_and_says_so(self, stage: Stage) -> None:
+        session = self.gone(stage)
+        before, document = stage.records.of_session(session.id), stage.document(session)
+        assert before is not None
+        assert stage.builder.once().failed == 0
+        assert stage.sessions.get(session.identifier).state is State.BUILT
+        assert (stage.records.of_session(session.id), stage.document(session)) == (before, document)
+        assert stage.builder.status["records_built"].get_value() == 1
+        stage.app.shutdown(5)
+        (line,) = [row for row in stage.tables()["log_record"] if "no longer" in str(row)]
+        sentence = f"The files of the session are no longer in {stage.files}; its record {before.path} stays."
+        assert f"Session {session.identifier}: {sentence}" in line
+        assert logging.WARNING in line
+
+    def test_a_dry_run_says_so_too(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        session = self.gone(stage)
+        code, printed, said = rehearsed(stage, monkeypatch)
+        assert (code, printed) == (0, b"")
+        assert said.startswith(f"Session {session.identifier} would become BUILT: The files of ")
+
+    def test_a_record_that_is_gone_as_well(self, stage: Stage) -> None:
+        session = self.gone(stage)
+        before = stage.records.of_session(session.id)
+        assert before is not None
+        Path(before.path).unlink()
+        stage.builder.once()
+        assert stage.sessions.get(session.identifier).state is State.NO_FILES_FOUND
+
+
+class TestAFolderForRecordsThatCannotBeUsed:
+    """001-06, 001-48: the operator reads one sentence, with what to set; and no file is read in vain."""
+
+    def test_one_that_cannot_be_made(self, stage: Stage) -> None:
+        (stage.folder / "file").write_text("no folder")
+        stage.config["Services.Builder.records_path"] = str(stage.folder / "file/records")
+        session = stage.session("a.dm3")
+        assert stage.builder.once().failed == 1
+        assert stage.sessions.get(session.identifier).last_error == (
+            f"No record can be written into the folder {stage.folder}/file/records (Not a directory). "
+            "Another one is set with ConfigTool Services.Builder.records_path=FOLDER"
+        )
+        assert stage.readers.asked == []
+        stage.app.shutdown(5)
+        assert "Traceback" not in str(stage.tables()["log_record"])
+
+    def test_one_that_takes_no_record(self, stage: Stage) -> None:
+        session = stage.session("a.dm3")
+        day = f"{session.start:%Y-%m-%d}"
+        (stage.folder / f"home/records/{day}_Titan_{session.identifier[:8]}.xml").mkdir(parents=True)
+        assert stage.builder.once().failed == 1
+        assert "/home/records (Is a directory)." in str(stage.sessions.get(session.identifier).last_error)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from lxml import etree
 
+from NexusCore.clock import SECOND
 from NexusCore.facility import Reservation, Reservations, Session, State
 from NexusCore.facility.reservations import BookedSample
 from Services.Builder.record import NAMESPACE
@@ -46,7 +47,7 @@ def stage(sqlite_url: str, tmp_path: Path) -> Iterator[Stage]:
 def book(stage: Stage, session: Session, **changes: object) -> None:
     """Have the calendar say that the session was booked."""
     span = {"start_ts": session.start_ts, "end_ts": session.end_ts}
-    one = replace(BOOKED, **span, **changes)  # type: ignore[arg-type]
+    one = replace(BOOKED, **{**span, **changes})  # type: ignore[arg-type]
     Reservations(stage.app.database(), stage.clock).take_over("calendar", session.start_ts, session.end_ts or 0, [one])
 
 
@@ -59,6 +60,12 @@ def built(stage: Stage, session: Session) -> etree._Element:
 
 def texts(record: etree._Element, path: str) -> list[str | None]:
     return [one.text for one in record.findall(path, NX)]
+
+
+def times(record: etree._Element) -> tuple[datetime, datetime]:
+    """Return the times of the experiment, as the summary has them."""
+    (start,), (end,) = (texts(record, f"nx:summary/nx:reservation{one}") for one in ("Start", "End"))
+    return datetime.fromisoformat(str(start)), datetime.fromisoformat(str(end))
 
 
 def metadata(dataset: etree._Element) -> dict[str, tuple[str | None, str | None]]:
@@ -85,20 +92,25 @@ class TestTheReservation:
         assert texts(record, "nx:acquisitionActivity/nx:sampleID") == ["sample-1"]
 
     def test_without_one(self, stage: Stage) -> None:
-        """001-21: instrument, date, and the account at the instrument."""
+        """001-21: instrument, date and time, and the account at the instrument."""
         session = stage.session("a.dm3")
         record = built(stage, session)
+        assert times(record) == (session.start, session.end)
         assert texts(record, "nx:title") == ["Experiment on the Titan on 2023-11-14"]
         assert texts(record, "nx:summary/nx:experimenter") == [USER.user]
         assert texts(record, "nx:summary/nx:instrument") == ["Titan"]
-        assert record.find("nx:summary/nx:reservationStart", NX) is None
 
-    def test_a_use_that_nobody_booked_has_no_times_of_a_reservation(self, stage: Stage) -> None:
+    @pytest.mark.parametrize("usage", [False, True])
+    def test_times(self, stage: Stage, usage: bool) -> None:
+        """Those of the reservation; a use that nobody booked has none, and so the session's."""
+        stage.config["Instruments.Titan.timezone"] = "Europe/Oslo"
         session = stage.session("a.dm3")
-        book(stage, session, usage=True)
+        book(stage, session, usage=usage, start_ts=session.start_ts - 60 * SECOND)
         record = built(stage, session)
         assert texts(record, "nx:summary/nx:experimenter") == ["Ada Example"]
-        assert texts(record, "nx:summary/nx:reservationStart") == []
+        assert times(record) == (session.start - timedelta(seconds=0 if usage else 60), session.end)
+        (start,) = texts(record, "nx:summary/nx:reservationStart")
+        assert str(start).endswith("+01:00")
 
     def test_consent(self, stage: Stage) -> None:
         session = stage.session("a.dm3")
@@ -122,12 +134,39 @@ class TestADataset:
             assert found["Extractor"] == ("test 1", None)
             assert texts(one, "nx:format") == ["a format of tests"]
         setup = {str(one.get("name")) for one in record.findall(".//nx:setup/nx:param", NX)}
-        assert setup == {"Dwell Time", "Data Type"}
+        assert setup == {"Dwell Time"}
 
     def test_the_files_that_belong_to_it(self, stage: Stage) -> None:
+        """They are named, each has its SHA-256, and the size is that of all."""
         record = built(stage, stage.session("a.emi", "a_1.ser", "a_2.ser"))
         (one,) = record.findall(".//nx:dataset", NX)
         assert texts(one, "nx:description") == ["With a_1.ser, a_2.ser"]
+        digest = hashlib.sha256(b"content").hexdigest()
+        found = metadata(one)
+        assert found["File Size"] == ("21", "B")
+        hashes = {name: text for name, (text, _) in found.items() if name.startswith("SHA-256")}
+        assert hashes == dict.fromkeys(("SHA-256", "SHA-256 (a_1.ser)", "SHA-256 (a_2.ser)"), digest)
+
+    @pytest.mark.parametrize("acquired", [datetime(2020, 2, 3, 4, 5, 6, tzinfo=UTC), None])
+    def test_when_it_was_made_and_what_it_is(self, stage: Stage, acquired: datetime | None) -> None:
+        """001-38..40, traps: its own time, else that of its modification, marked; with each dataset, also if shared."""
+        stage.readers.acquired = acquired
+        record = built(stage, stage.session("a.dm3", "b.dm3"))
+        assert record.findall(".//nx:setup/nx:param[@name='Creation Time']", NX) == []
+        assert record.findall(".//nx:setup/nx:param[@name='Data Type']", NX) == []
+        wanted = acquired or datetime.fromtimestamp(int((stage.files / "a.dm3").stat().st_mtime), UTC)
+        for one in record.findall(".//nx:dataset", NX):
+            assert metadata(one)["Data Type"] == ("TEM_Imaging", None)
+            (created,) = one.findall("nx:meta[@name='Creation Time']", NX)
+            assert datetime.fromisoformat(str(created.text)) == wanted
+            assert created.get("warning") == (None if acquired else "true")
+
+    def test_one_alone_keeps_what_is_known_of_it(self, stage: Stage) -> None:
+        """001-45, 001-46: what several have in common is their setup; a single one shares nothing."""
+        record = built(stage, stage.session("a.dm3"))
+        assert record.findall(".//nx:setup", NX) == []
+        (one,) = record.findall(".//nx:dataset", NX)
+        assert metadata(one)["Dwell Time"] == ("1.5", "µs")
 
     @pytest.mark.parametrize(
         ("name", "data_type", "role"),
@@ -246,4 +285,4 @@ class TestActivities:
         assert start is not None
         assert start.endswith("+01:00")
         moment = datetime.fromisoformat(start).astimezone(UTC)
-        assert abs((moment - session.start).total_seconds() - 59) < 1
+        assert abs((moment - session.start).total_seconds() - 50) < 1

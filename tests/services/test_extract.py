@@ -6,9 +6,7 @@ import gc
 import hashlib
 import json
 import os
-import shutil
 import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -16,12 +14,12 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from rsciio import hspy, msa
 
 from Services.Builder.extract import extract, stages
 from Services.Builder.extractors.profile import profile
 from Services.Builder.model import DATASET_TYPES, Quantity
 from Services.Builder.workers import Job, Workers
+from tests.services.signal_files import axis, image, saved, several
 
 PROJECT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
@@ -251,24 +249,6 @@ class TestValuesAreTheInstruments:
         assert extractions["tif_fei/quanta_image.tif"].acquired == datetime(2017, 12, 18, 13, 4, 14).astimezone()
 
 
-def axis(size: int, name: str, units: str, scale: float = 1.0, navigate: bool = False) -> dict:
-    return {
-        "_type": "UniformDataAxis", "size": size, "name": name, "units": units, "scale": scale, "offset": 0.0,
-        "navigate": navigate, "is_binned": False,
-    }  # fmt: skip
-
-
-def saved(path: Path, data: np.ndarray, axes: list[dict], **metadata: dict) -> Path:
-    """Write a file of HyperSpy's."""
-    content = {
-        "data": data, "axes": axes, "original_metadata": {}, "attributes": {"_lazy": False, "ragged": False},
-        "metadata": {"General": {"title": ""}, "Signal": {"signal_type": ""}, **metadata}, "learning_results": {},
-        "package_info": {"package": "hyperspy", "package_version": "2.0"}, "models": {}, "tmp_parameters": {},
-    }  # fmt: skip
-    (hspy if path.suffix == ".hspy" else msa).file_writer(str(path), content)
-    return path
-
-
 class TestSmallFiles:
     """The rules hold on files made here, so that they are tested without instruments' files."""
 
@@ -314,6 +294,13 @@ class TestSmallFiles:
         assert (found.dataset_type, found.meta["Lines"]) == ("Notes", Quantity(2))
         assert found.preview is not None
 
+    def test_every_signal_has_a_preview(self, tmp_path):
+        """001-33, 001-43: the main one's stands first, whichever it is."""
+        found = extract(several(tmp_path / "map.hspy"), tmp_path / "map.png", None)
+        assert found.preview == tmp_path / "map.png"
+        assert found.further_previews == (tmp_path / "map.1.png", tmp_path / "map.2.png")
+        assert all(one.read_bytes().startswith(b"\x89PNG") for one in (found.preview, *found.further_previews))
+
     def test_a_table_that_is_no_instruments_log_is_notes(self, tmp_path):
         (tmp_path / "people.csv").write_text("name,age\nx,3\n")
         assert extract(tmp_path / "people.csv", None, None).dataset_type == "Notes"
@@ -344,12 +331,52 @@ class TestWhereItComesFrom:
         ]
         assert seen == [(False, None), (True, None), (True, hashlib.sha256(b"abc").hexdigest())]
 
+    def test_a_dataset_of_several_files(self, tmp_path, monkeypatch):
+        """Its size is that of all, and each has its SHA-256; the sum of a huge one's files included."""
+        (tmp_path / "notes.txt").write_bytes(b"abc")
+        (tmp_path / "beside.hdr").write_bytes(b"de")
+        companions = [tmp_path / "beside.hdr", tmp_path / "gone"]
+        for at_once in (1000, 2):
+            monkeypatch.setattr("Services.Builder.extract.HASHED_AT_ONCE", at_once)
+            found = extract(tmp_path / "notes.txt", None, None, companions)
+            assert (found.size, found.sha256) == (5, hashlib.sha256(b"abc").hexdigest())
+            assert found.companion_sha256 == (hashlib.sha256(b"de").hexdigest(), "")
+            assert found.warnings == ()
+
+    def test_hashing_that_takes_too_long_is_said(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("Services.Builder.extractors.document.HASHING_SECONDS", -1.0)
+        (tmp_path / "notes.txt").write_bytes(b"abc")
+        (tmp_path / "beside.raw").write_bytes(b"de")
+        image(tmp_path / "a.zspy")
+        found = extract(tmp_path / "notes.txt", None, tmp_path / "p.json", [tmp_path / "beside.raw"])
+        assert (found.size, found.sha256, found.companion_sha256) == (5, "", ("",))
+        assert [sentence.split(":")[0] for sentence in found.warnings] == [
+            "There is no SHA-256 of notes.txt",
+            "There is no SHA-256 of beside.raw",
+        ]
+        assert json.loads((tmp_path / "p.json").read_text())["remarks"] == list(found.warnings)
+        assert "There is no SHA-256 of a.zspy" in extract(tmp_path / "a.zspy", None, None).warnings[0]
+
+    def test_a_folder_that_is_one_dataset(self, tmp_path):
+        """Its SHA-256 is that of what sha256sum prints of its files, in the order of their paths."""
+        path = image(tmp_path / "a.zspy")
+        found = extract(path, tmp_path / "p.png", tmp_path / "p.json")
+        assert (found.dataset_type, found.format, found.warnings) == ("Image", "HyperSpy Zarr", ())
+        assert found.preview is not None
+        command = r"find . -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum"
+        printed = subprocess.run(command, shell=True, cwd=path, capture_output=True, text=True, timeout=60).stdout
+        assert found.sha256 == printed.split()[0]
+        assert found.size == sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+        (told,) = json.loads((tmp_path / "p.json").read_text())["files"]
+        assert told == {"name": "a.zspy", "size": found.size, "sha256": found.sha256}
+
     def test_a_profile_corrects_any_format_and_marks(self, tmp_path):
         path = saved(tmp_path / "a.msa", np.arange(16.0), [axis(16, "Energy", "eV")], Signal={"signal_type": "EELS"})
         known = profile({"set": "Instrument = Titan", "warn": "Dispersion; Creation Time", "drop": "Data Shape"})
         found = extract(path, None, tmp_path / "p.json", profile=known)
         assert found.meta["Instrument"] == Quantity("Titan")
         assert found.meta["Dispersion"].warning and "Data Shape" not in found.meta
+        assert found.acquired_doubtful
         assert set(json.loads((tmp_path / "p.json").read_text())["nx_meta"]["warnings"]) == {
             "Dispersion",
             "Creation Time",
@@ -429,39 +456,3 @@ class TestABadFileCostsOnlyItself:
             found = extract(path, tmp_path / "p.png", tmp_path / "p.json")
             assert found.dataset_type in ("Unknown", "Diffraction")
             assert found.warnings or found.preview
-
-
-class TestCommandLine:
-    """The metadata of one file on standard output as JSON, without a database."""
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "Services.Builder.extract", *arguments]
-        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=100)
-
-    def test_json_preview_and_silence(self, tmp_path):
-        path = saved(tmp_path / "a.hspy", np.arange(12.0).reshape(3, 4), [axis(3, "y", "nm"), axis(4, "x", "nm")])
-        done = self.run(str(path), "--preview", str(tmp_path / "p.png"), "--json", str(tmp_path / "p.json"))
-        assert (done.returncode, done.stderr) == (0, "")
-        assert json.loads(done.stdout)["nx_meta"]["Data Shape"] == "4 × 3"
-        assert json.loads((tmp_path / "p.json").read_text())["metadata"]["General"]["title"] == ""
-        assert (tmp_path / "p.png").is_file()
-
-    def test_a_file_that_is_not_there(self, tmp_path):
-        done = self.run(str(tmp_path / "nope.dm3"))
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == f"There is no file '{tmp_path / 'nope.dm3'}'.\n"
-
-    def test_a_broken_file_is_an_answer(self, tmp_path):
-        (tmp_path / "a.dm3").write_bytes(b"\0\0\0\3\0\0")
-        done = self.run(str(tmp_path / "a.dm3"))
-        assert done.returncode == 0
-        assert json.loads(done.stdout)["nx_meta"]["DatasetType"] == "Unknown"
-        assert "the file ends too early" in done.stderr and "Traceback" not in done.stderr
-
-    @real
-    def test_readers_that_log_stay_off_the_terminal(self, tmp_path):
-        shutil.copy(DATA / "trivista/spec_1s_1acc_1frame_average.tvf", tmp_path / "a.tvf")
-        done = self.run(str(tmp_path / "a.tvf"), "--json", str(tmp_path / "a.json"))
-        assert (done.returncode, done.stderr) == (0, "")
-        assert json.loads(done.stdout)["nx_meta"]["DatasetType"] == "Spectrum"
-        assert "lumispy" in json.loads((tmp_path / "a.json").read_text())["messages"][0]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
+import os
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,8 +16,11 @@ from PIL import Image
 
 from Services.Builder.extract import extract
 from Services.Builder.extractors.profile import Profile
+from Services.Builder.extractors.tescan_tiff.read import clock
 from Services.Builder.model import Quantity
 
+DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared/data")
+real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
 # readers leave files open; that is theirs, and ends with the worker
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -66,3 +72,51 @@ class TestSettingsFromElsewhere:
         tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, resolution=(4.0, 4.0), metadata={"unit": "nm"})
         found = extract(tmp_path / "a.tif", None, None)
         assert (found.format, found.meta["Pixel Size"]) == ("ImageJ TIFF", Quantity(0.25, "nm"))
+
+
+class TestTescansClock:
+    """001-39, 001-40: the header is in UTC where the TIFF's DateTime is a zone away from it, and doubtful elsewhere."""
+
+    HEADER = "2025-12-03T17:19:26"
+
+    @pytest.mark.parametrize(
+        ("saved", "expected", "doubtful"),
+        [
+            ("2025-12-03T12:20:37", "2025-12-03T12:19:26-05:00", False),
+            ("2025-12-03T22:50:00", "2025-12-03T22:49:26+05:30", False),
+            ("2025-12-04T07:19:26", "2025-12-04T07:19:26+14:00", False),
+            ("2025-12-03T17:20:37", HEADER, False),
+            ("2025-12-03T17:19:00", HEADER, False),
+            (None, HEADER, False),
+            ("2025-12-03T17:39:26", HEADER, True),
+            ("2025-12-05T17:19:26", HEADER, True),
+        ],
+    )
+    def test_compared_with_the_time_of_saving(self, saved, expected, doubtful):
+        found = clock(datetime.fromisoformat(self.HEADER), datetime.fromisoformat(saved) if saved else None)
+        assert (found[0].isoformat(), found[1]) == (expected, doubtful)
+        assert clock(None, datetime(2025, 1, 1)) == (None, False)  # noqa: DTZ001 - the instrument's clock has no zone
+
+    @pytest.mark.parametrize(
+        ("saved", "expected", "marks"),
+        [
+            ("2025:12:03 12:20:37", "2025-12-03T12:19:26-05:00", []),
+            ("2025:12:03 17:20:37", "2025-12-03T17:19:26+09:00", []),
+            ("2025:12:03 09:01:00", "2025-12-03T17:19:26+09:00", ["Creation Time"]),
+        ],
+    )
+    def test_in_a_file(self, tmp_path, saved, expected, marks):
+        pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+        tags = [(271, "s", 0, "TESCAN", True), (306, "s", 0, saved, True)]
+        tifffile.imwrite(tmp_path / "a.tif", pixels, extratags=tags)
+        (tmp_path / "a.hdr").write_text("[MAIN]\nDate=2025-12-03\nTime=17:19:26\n[SEM]\nHV=15000\n")
+        at = Profile(zone=ZoneInfo("Asia/Tokyo"))
+        found = extract(tmp_path / "a.tif", None, tmp_path / "a.json", profile=at)
+        assert (found.format, found.acquired) == ("Tescan TIFF", datetime.fromisoformat(expected))
+        told = json.loads((tmp_path / "a.json").read_text())["nx_meta"]
+        assert (told["Creation Time"], told["warnings"]) == (expected, marks)
+
+    @real
+    def test_in_the_file_it_is_inferred_from(self):
+        found = extract(DATA / "tif_tescan/tescan-pfib_dataZeroed.tif", None, None)
+        assert found.acquired == datetime.fromisoformat("2025-12-03T17:19:26+00:00")

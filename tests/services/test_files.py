@@ -197,6 +197,7 @@ class TestDatasetsOfSeveralFiles:
             "e.spd": ["e.ipr", "e.spc"],
             "f.lsd": ["f.csv", "f.spc"],
             "G.EMI": ["G_1.SER"],
+            "h_000.tvips": ["h_001.tvips", "h_002.tvips"],
         }
         for main, companions in kinds.items():
             for name in [main, *companions]:
@@ -220,11 +221,19 @@ class TestDatasetsOfSeveralFiles:
             "f.ser",
             "f_x.ser",
             "F_1.ser",
+            "g_001.tvips",
+            "g_002.tvips",
+            "h.tvips",
         ]:
             put(store / name)
         found = find_files(store, [SESSION], find=find).files["session"]
-        assert len(found) == 10
+        assert len(found) == 13
         assert not any(file.companions for file in found)
+
+    def test_its_size_is_that_of_all(self, store: Path, find: str | None) -> None:
+        put(store / "a.rpl", size=3)
+        put(store / "a.raw", size=4000)
+        assert [one.size for one in find_files(store, [SESSION], find=find).files["session"]] == [4003]
 
     def test_one_companion_has_one_main_file(self, store: Path, find: str | None) -> None:
         for name in ["a.mib", "a.tif", "a.hdr"]:
@@ -265,6 +274,54 @@ class TestDatasetsOfSeveralFiles:
             "test_ripple_sdim-2_ndim-1_uint16_meta.rpl": 1,
             "tescan-pfib_dataZeroed.tif": 1,
         }
+
+
+@pytest.mark.parametrize("find", BOTH)
+class TestFoldersThatAreOneDataset:
+    """001-25, 001-28: a format that keeps an array as a folder of chunks yields one dataset, not one for each chunk."""
+
+    EVERYTHING = Window("all", START - timedelta(days=9), END + timedelta(days=9))
+
+    def test_as_old_as_its_newest_file_and_as_large_as_all(self, store: Path, find: str | None) -> None:
+        put(store / "map.zspy/.zattrs", -100, size=10)  # written before the session
+        put(store / "map.zspy/Experiments/1/data/0.0", 50, size=20)
+        put(store / "map.zspy/Experiments/1/data/0.1", 60, size=30)
+        before = Window("before", START - timedelta(hours=1), START)
+        search = find_files(store, [SESSION, before], find=find)
+        (file,) = search.files["session"]
+        assert (file.path, file.size, file.companions) == (store / "map.zspy", 60, ())
+        assert file.modified == START + timedelta(seconds=60)
+        assert search.files["before"] == ()
+
+    def test_the_names_in_it_do_not_count(self, store: Path, find: str | None) -> None:
+        for name in [
+            "a.zspy/1.dm3", "a.zspy/2.raw", "a.zspy/x.tmp", "a.zspy/.hidden/y", "a.zspy/inner.zarr/z", "2.rpl",
+            "B.ZARR/0", "user/.snapshot/c.zspy/0", ".d.zspy/0", "e.zspy", ".zspy/f",
+        ]:  # fmt: skip
+            put(store / name, size=1)
+        found = find_files(store, [SESSION], find=find).files["session"]
+        assert {str(one.path.relative_to(store)): one.size for one in found} == {
+            "2.rpl": 1, "B.ZARR": 1, "a.zspy": 5, "e.zspy": 1,
+        }  # fmt: skip
+        assert not any(one.companions for one in found)
+
+    def test_exclusive_asks_for_the_folders_extension(self, store: Path, find: str | None) -> None:
+        for name in ["a.zspy/0.0", "b.zarr/1.dm3", "c.folder/2.dm3"]:
+            put(store / name)
+        known = frozenset({".zspy", ".dm3"})
+        assert names(find_files(store, [SESSION], known=known, find=find)) == ["a.zspy", "2.dm3"]
+
+    def test_it_has_settled_when_all_of_it_has(self, store: Path, find: str | None) -> None:
+        put(store / "a.zspy/0.0", 10)
+        put(store / "a.zspy/0.1", 99)
+        now = START + timedelta(seconds=100)
+        search = find_files(store, [SESSION], settle=timedelta(seconds=60), now=now, find=find)
+        assert (names(search), len(search.unsettled["session"])) == ([], 1)
+
+    def test_a_root_below_such_a_folder_is_searched_as_any(self, store: Path, find: str | None) -> None:
+        for name in ["a.dm3", "b/c.dm3", ".hidden/d.dm3", "e.tmp"]:
+            put(store / "outer.zarr/root" / name)
+        assert names(find_files(store / "outer.zarr/root", [self.EVERYTHING], find=find), "all") == ["a.dm3", "c.dm3"]
 
 
 @pytest.mark.parametrize("find", BOTH)

@@ -29,6 +29,7 @@ from Services.Builder.files import (
     Window,
     find_files,
 )
+from Services.Builder.folders import FOLDER_FORMATS
 from tests.services.filestore import BOTH, END, PROJECT, SECOND, SESSION, START, T0, names, needs_find, put, store
 
 __all__ = ["store"]
@@ -221,7 +222,23 @@ _letters = st.sampled_from(
     [b"a", b"B", b"_1", b" ", b"\n", b"'", b'"', b"\\", b"\xe9", b"\xc3\xa9", b"*", b"[", b"~$", b"-", b".", b"\t"]
 )
 _suffixes = st.sampled_from(
-    [b"", b".dm3", b".TIF", b".tif", b".tmp", b".emi", b".ser", b".hdr", b".mib", b".raw", b".rpl"]
+    [
+        b"",
+        b".dm3",
+        b".TIF",
+        b".tif",
+        b".tmp",
+        b".emi",
+        b".ser",
+        b".hdr",
+        b".mib",
+        b".raw",
+        b".rpl",
+        b"_000.tvips",
+        b"_001.tvips",
+        b".zspy",
+        b".ZARR",
+    ]
 )
 _names = (
     st.builds(lambda letters, suffix: b"".join(letters) + suffix, st.lists(_letters, min_size=1, max_size=3), _suffixes)
@@ -258,12 +275,16 @@ def grow(root: Path, tree: dict[bytes, tuple[str, int]]) -> None:
 def expected(root: Path, window: Window) -> set[Path]:
     """List the files of a window by other means: `os.walk`, and time relative to the start of the session."""
     start, end = ((moment - START) // timedelta(microseconds=1) * 1000 for moment in (window.start, window.end))
-    found = set()
+    newest: dict[Path, int] = {}
     for folder, folders, names_here in os.walk(root):
-        folders[:] = [name for name in folders if not matched(name)]
-        paths = [Path(folder, name) for name in names_here if not matched(name)]
-        found |= {p for p in paths if not p.is_symlink() and start <= p.stat().st_mtime_ns - T0 <= end}
-    return found
+        way = [Path(folder), *Path(folder).parents]
+        whole = next((one for one in reversed(way[: way.index(root)]) if one.suffix.lower() in FOLDER_FORMATS), None)
+        if whole is None:
+            folders[:] = [name for name in folders if not matched(name)]
+            names_here = [name for name in names_here if not matched(name)]
+        for path in (Path(folder, name) for name in names_here if not Path(folder, name).is_symlink()):
+            newest[whole or path] = max(newest.get(whole or path, path.stat().st_mtime_ns), path.stat().st_mtime_ns)
+    return {path for path, moment in newest.items() if start <= moment - T0 <= end}
 
 
 def matched(name: str) -> bool:

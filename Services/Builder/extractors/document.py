@@ -38,11 +38,11 @@ def document(found: Extraction, content: Content) -> dict[str, Any]:
     """Return an extraction as JSON values.
 
     ``nx_meta`` is flat; the units of its numbers stand in ``units``. Its ``Creation Time`` is the file's own, else the
-    time of last modification, which ``warnings`` then marks as unreliable.
+    time of last modification; ``warnings`` marks the latter as unreliable, and the former where it is known to be.
     """
     unreliable = [name for name, one in found.meta.items() if one.warning]
     created = found.acquired or _modified(found.path)
-    if found.acquired is None or "Creation Time" in content.profile.warn:
+    if found.acquired is None or found.acquired_doubtful or "Creation Time" in content.profile.warn:
         unreliable.append("Creation Time")
     nx_meta: dict[str, Any] = {
         "DatasetType": found.dataset_type,

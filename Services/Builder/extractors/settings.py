@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from Services.Builder.extractors.cleaning import decoded
-from Services.Builder.extractors.signal import Reading, Signal
+from Services.Builder.extractors.plausibility import marked
+from Services.Builder.extractors.signal import Reading, Signal, main_signal
 from Services.Builder.extractors.terms import Rule, applied
 from Services.Builder.model import Quantity
 
@@ -34,6 +35,8 @@ class Settings:
     pixel: tuple[float, float] | None = None
     """Height and width of a pixel in metres."""
     acquired: datetime | None = None
+    clock_doubtful: bool = False
+    """Whether the time of acquisition may be off."""
     special: Mapping[str, Quantity | None] = field(default_factory=dict)
     """What takes more than a rule."""
 
@@ -46,8 +49,9 @@ def enriched(reading: Reading, known: Settings) -> Reading:
         reading,
         format=known.format,
         signals=signals,
-        meta={**reading.meta, **applied(known.rules, known.tree), **special},
+        meta=marked({**reading.meta, **applied(known.rules, known.tree), **special}, main_signal(signals)),
         acquired=known.acquired or reading.acquired,
+        clock_doubtful=known.clock_doubtful,
         column=known.column or reading.column,
     )
 

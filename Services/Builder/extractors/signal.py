@@ -88,6 +88,8 @@ class Reading:
     """Of the main signal, by display name."""
     acquired: datetime | None = None
     """Naive where the file does not tell the zone of the instrument's clock."""
+    clock_doubtful: bool = False
+    """Whether that time may be off, by a time zone for instance."""
     column: str | None = None
     """``TEM``, ``STEM``, ``SEM``, ``FIB`` or ``HIM`` (helium ions), as far as the file tells."""
     text: str | None = None

@@ -71,6 +71,8 @@ HYPERSPY_INSTRUMENT = (
     Rule("Detector.EDS.live_time", "Live Time", "s"),
     Rule("Detector.EDS.real_time", "Real Time", "s"),
     Rule("Detector.EDS.number_of_frames", "Frames"),
+    Rule("Detector.pmt_voltage", "Photomultiplier Voltage", "V"),
+    Rule("Detector.exposure_per_frame", "Exposure Time", "s"),
     Rule("Detector.model", "Detector"),
     Rule("Detector.detector_type", "Detector"),
     Rule("Detector.temperature", "Detector Temperature", "°C"),
@@ -81,6 +83,8 @@ HYPERSPY_INSTRUMENT = (
     Rule("Spectrometer.model", "Spectrometer"),
     Rule("Spectrometer.Grating.groove_density", "Grating Density", "1/mm"),
     Rule("Spectrometer.central_wavelength", "Central Wavelength", "nm"),
+    Rule("Spectrometer.entrance_slit_width", "Entrance Slit Width", "mm"),
+    Rule("Spectrometer.bandpass", "Bandpass", "nm"),
     Rule("FIB_SIMS.FIB.hardware", "Instrument"),
     Rule("FIB_SIMS.FIB.voltage_kV", "Acceleration Voltage", "kV"),
     Rule("FIB_SIMS.FIB.current_A", "Beam Current", "A"),
@@ -104,6 +108,8 @@ DIGITALMICROGRAPH = (
     Rule("Microscope Info.Imaging Mode", "Imaging Mode"),
     Rule("Microscope Info.Cs(mm)", "Spherical Aberration", "mm"),
     Rule("Microscope Info.Emission Current (µA)", "Emission Current", "µA"),
+    Rule("Microscope Info.Probe Size (nm)", "Beam Diameter", "nm"),
+    Rule("GMS Version.Created", "Software"),
 )
 """Gatan's tags, whose names tell their units; relative to the image's tags."""
 
@@ -139,7 +145,11 @@ VELOX = (
     Rule("Optics.Defocus", "Defocus", "m"),
     Rule("Optics.SpotIndex", "Spot Size"),
     Rule("Optics.LastMeasuredScreenCurrent", "Screen Current", "A"),
+    Rule("Optics.GunLensSetting", "Gun Lens"),
+    Rule("Optics.ExtractorVoltage", "Extraction Voltage", "V"),
     Rule("Acquisition.SourceType", "Electron Source"),
+    Rule("Instrument.InstrumentId", "Serial Number"),
+    Rule("Instrument.ControlSoftwareVersion", "Software"),
 )
 """Thermo Fisher Velox: SI units and radians throughout, numbers as text."""
 
@@ -150,11 +160,17 @@ TIA = (
     Rule("ExperimentalDescription.Emission_uA", "Emission Current", "µA"),
     Rule("ExperimentalDescription.Stem rotation_deg", "Scan Rotation", "°"),
     Rule("ExperimentalDescription.Gun type", "Electron Source"),
+    Rule("ExperimentalDescription.Gun lens", "Gun Lens"),
+    Rule("ExperimentalDescription.Extraction voltage_V", "Extraction Voltage", "V"),
+    Rule("ExperimentalDescription.C1 Aperture_um", "C1 Aperture", "µm"),
+    Rule("ExperimentalDescription.C2 Aperture_um", "C2 Aperture", "µm"),
+    Rule("ExperimentalDescription.OBJ Aperture_um", "Objective Aperture", "µm"),
+    Rule("ExperimentalDescription.SA Aperture_um", "Selected-Area Aperture", "µm"),
     Rule("AcquireInfo.CameraNamePath", "Detector"),
     Rule("AcquireInfo.FrameTime", "Frame Time", "s"),
     Rule("AcquireInfo.Binning", "Binning"),
 )
-"""FEI TIA: the unit is the end of the key."""
+"""FEI TIA: the unit is the end of the key; an aperture that is retracted has a text and no unit."""
 
 FEI_TIFF = (
     Rule("System.SystemType", "Instrument"),
@@ -176,7 +192,10 @@ FEI_TIFF = (
     Rule("Stage.WorkingDistance", "Working Distance", "m"),
     Rule("Vacuum.ChPressure", "Chamber Pressure", "Pa"),
     Rule("Vacuum.UserMode", "Vacuum Mode"),
+    Rule("Vacuum.Gas", "Chamber Gas"),
+    Rule("Specimen.SpecimenCurrent", "Specimen Current", "A"),
     Rule("System.Source", "Electron Source"),
+    Rule("System.Dnumber", "Serial Number"),
     Rule("System.Software", "Software"),
 )
 """FEI's and Thermo Fisher's TIFF: an INI file in SI units and radians."""
@@ -195,6 +214,8 @@ JEOL_SIGHTX = (
     Rule("ImageDescription.ElectronGun.EmissionCurrent", "Emission Current", "µA"),
     Rule("ImageDescription.IlluminationSystem.SpotSizeString", "Spot Size"),
     Rule("ImageDescription.ImageFormingSystem.ModeString", "Imaging Mode"),
+    Rule("ImageDescription.ImageFormingSystem.DefocusValue", "Defocus"),
+    Rule("ImageDescription.ImageSourceDetector", "Detector"),
 )
 """JEOL's transmission microscopes: XML in the TIFF's description."""
 
@@ -211,6 +232,7 @@ ZEISS_TIFF = (
     Rule("CZ_SEM.ap_aperturesize", "Aperture Diameter"),
     Rule("CZ_SEM.ap_scanrotation", "Scan Rotation"),
     Rule("CZ_SEM.ap_frame_time", "Frame Time"),
+    Rule("CZ_SEM.ap_frame_average_count", "Frames"),
     Rule("CZ_SEM.ap_system_vac", "Chamber Pressure"),
 )
 """Carl Zeiss SmartSEM: each entry has its label, value and unit; the system vacuum is the chamber's."""
@@ -222,6 +244,7 @@ TESCAN = (
     Rule("MAIN.Description", "Comment"),
     Rule("MAIN.SoftwareVersion", "Software"),
     Rule("MAIN.Magnification", "Magnification"),
+    Rule("MAIN.SerialNumber", "Serial Number"),
     Rule("MAIN.AccFrames", "Frames"),
     *(
         Rule(f"{section}.{key}", name, unit)
@@ -236,6 +259,7 @@ TESCAN = (
             ("ScanRotation", "Scan Rotation", "°"),
             ("SpotSize", "Beam Diameter", "m"),
             ("PredictedBeamCurrent", "Beam Current", "A"),
+            ("SpecimenCurrent", "Specimen Current", "A"),
             ("EmissionCurrent", "Emission Current", "A"),
             ("ApertureDiameter", "Aperture Diameter", "m"),
             ("ChamberPressure", "Chamber Pressure", "Pa"),
@@ -252,6 +276,8 @@ TESCAN = (
 ORION = (
     Rule("System.Model", "Instrument"),
     Rule("AccelerationVoltage", "Acceleration Voltage"),
+    Rule("ExtractionVoltage", "Extraction Voltage"),
+    Rule("GFIS.IonGas", "Ion Species"),
     Rule("SampleCurrent", "Beam Current"),
     Rule("BlankerCurrent", "Beam Current"),
     Rule("SpotNumber", "Spot Size"),
@@ -320,6 +346,87 @@ MERLIN = (
     Rule("hdr_file.Software Version", "Software"),
 )
 """Quantum Detectors Merlin: the header beside the frames, whose keys tell the units."""
+
+JEOL_EDS = (
+    Rule("Header.username", "Operator"),
+    Rule("Header.live time", "Live Time", "s"),
+    Rule("Header.real time", "Real Time", "s"),
+    Rule("Header.DeadTime", "Dead Time", "%"),
+    Rule("Footer.Parameters.SEM", "Instrument"),
+    Rule("Footer.Parameters.AccNA", "Beam Current", "nA"),
+    Rule("Footer.Parameters.WorkD", "Working Distance", "mm"),
+)
+"""JEOL Analysis Station, a spectrum by itself (.EDS), as RosettaSciIO names the fields. The current's unit is inferred
+from its name, beside which the voltage in kV is AccKV; the dead time's from the two times, whose quotient it rounds."""
+
+BRUKER = (
+    Rule("Microscope.WD", "Working Distance", "mm"),
+    Rule("Analysis.WorkingDistance", "Working Distance", "mm"),
+    Rule("Microscope.Mag", "Magnification"),
+    Rule("Analysis.Magnification", "Magnification"),
+    Rule("Hardware.DetectorTemperature", "Detector Temperature", "°C"),
+    Rule("Hardware.DeadTime", "Dead Time", "%"),
+)
+"""Bruker ESPRIT: the units are those of its display."""
+
+EMSA = tuple(
+    Rule(spelled, name, unit)
+    for key, suffix, name, unit in (
+        ("EMISSION", " -uA", "Emission Current", "µA"),
+        ("BEAMDIAM", " -nm", "Beam Diameter", "nm"),
+        ("YTILTSTGE", "-dg", "Stage Beta", "°"),
+        ("COMMENT", "", "Comment", None),
+        ("EDAX Detector", "", "Detector", None),
+        ("RESO (MnKa)", "", "Energy Resolution", "eV"),
+        ("Tilt Angle", "", "Stage Alpha", "°"),
+    )
+    for spelled in dict.fromkeys((key, key + suffix))
+)
+"""EMSA/MAS, ISO 22029: each keyword has its unit, which version 1.0 writes behind it (``#EMISSION -uA``). The keywords
+in small letters are EDAX's own."""
+
+PHENOM = (
+    Rule("instrument.type", "Instrument"),
+    Rule("instrument.uniqueID", "Serial Number"),
+    Rule("instrument.softwareVersion", "Software"),
+    Rule("acquisition.scan.spotSize", "Spot Size"),
+    Rule("acquisition.scan.detectors.EDS.detector_type", "Detector"),
+    Rule("acquisition.scan.detector", "Detector"),
+)
+"""Phenom's desktop SEM: entries that have a unit have it beside the value, see `vendors`. Its reader takes the serial
+number for the instrument's name."""
+
+RENISHAW = (
+    Rule("WXIS_0.Instrument type", "Instrument"),
+    Rule("WDF1_1.username", "Operator"),
+    Rule("WDF1_1.app_version", "Software"),
+    Rule("WXIS_0.Slits.Opening", "Entrance Slit Width"),
+    Rule("WXIS_0.Stage.X", "Stage X", "µm"),
+    Rule("WXIS_0.Stage.Y", "Stage Y", "µm"),
+    Rule("WXIS_0.Stage.Z", "Stage Z", "µm"),
+)
+"""Renishaw WiRE: the unit is in the text, or, for the stage, in the copy of its position among the motors'."""
+
+FEI_MRC = (
+    Rule("Microscope type", "Instrument"),
+    Rule("D-Number", "Serial Number"),
+    Rule("HT", "Acceleration Voltage", "V"),
+    Rule("Alpha tilt", "Stage Alpha", "°"),
+    Rule("Beta tilt", "Stage Beta", "°"),
+    Rule("X-Stage", "Stage X", "m"),
+    Rule("Y-Stage", "Stage Y", "m"),
+    Rule("Z-Stage", "Stage Z", "m"),
+    Rule("Magnification", "Magnification"),
+    Rule("Camera length", "Camera Length", "m"),
+    Rule("Spot index", "Spot Size"),
+    Rule("Convergence angle", "Convergence Angle", "rad"),
+    Rule("Illumination mode", "Illumination Mode"),
+    Rule("STEM Detector name", "Detector"),
+    Rule("Dwell time", "Dwell Time", "s"),
+    Rule("Frame time", "Frame Time", "s"),
+)
+"""Thermo Fisher's extended header of MRC files: SI units, but the stage's tilts in degrees, as tomography programs read
+them. That the times are seconds is inferred from a file of 16 × 16 points, whose frame took 272 dwell times."""
 
 DENS = (Rule("DENS_header.version", "Software"),)
 """DENSsolutions' heating log."""

@@ -42,6 +42,9 @@ def _special(settings: Mapping[str, Any]) -> dict[str, Quantity | None]:
     canvas, field = number(lookup(settings, "Image.MagCanvasRealWidth")), number(lookup(settings, "Scan.HorFieldsize"))
     return {
         "Detector": quantity("Detector", [one for one in dict.fromkeys(detector) if one and one != "None"]),
+        "Landing Energy": quantity("Landing Energy", lookup(settings, "EBeamDeceleration.LandingEnergy"), "eV")
+        if lookup(settings, "EBeamDeceleration.ModeOn") == "On"
+        else None,
         # FEI's magnification is that of the picture on a canvas of this width, 12.8 cm or the screen's
         "Magnification": Quantity(round(canvas / field)) if canvas > 0 and field > 0 else None,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, tzinfo
 from pathlib import Path
@@ -17,10 +17,14 @@ from rsciio import __version__
 from Services.Builder.extractors import terms
 from Services.Builder.extractors.cleaning import one_line
 from Services.Builder.extractors.faults import Unreadable, reason
+from Services.Builder.extractors.plausibility import marked
 from Services.Builder.extractors.quantities import quantity, symbol
 from Services.Builder.extractors.registry import HEAD
 from Services.Builder.extractors.rosettasciio.declared import READERS, Declared, readers_for
+from Services.Builder.extractors.rosettasciio.fei_mrc import extended
 from Services.Builder.extractors.rosettasciio.mapping import completed
+from Services.Builder.extractors.rosettasciio.prismatic import corrected
+from Services.Builder.extractors.rosettasciio.samples import arranged
 from Services.Builder.extractors.rosettasciio.vendors import vendors_for
 from Services.Builder.extractors.signal import Axis, Reading, Signal, main_signal
 from Services.Builder.extractors.terms import applied
@@ -28,7 +32,16 @@ from Services.Builder.extractors.tree import leaves
 from Services.Builder.model import Quantity
 
 _COLUMNS = ("TEM", "SEM")
-_STEM = re.compile(r"(?<![a-z])(stem|haadf)(?![a-z])", re.IGNORECASE)
+_COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[str, Any]]]] = {
+    "TIFF": arranged,
+    "MRC": extended,
+    "EMD": corrected,
+}
+"""What is to be done to the dictionaries that some readers return."""
+_ONLY_STEM = r"(?<![A-Z])STEM(?![A-Z])|(?i:haadf)"
+_STEM = re.compile(rf"(?i:(?<![a-z])stem(?![a-z]))|{_ONLY_STEM}")
+_SURELY_STEM = re.compile(_ONLY_STEM)
+"""For a name that is all there is: in small letters, a stem is also a plant's."""
 
 
 def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
@@ -76,7 +89,8 @@ def loaded(by: Declared, path: Path) -> list[dict[str, Any]]:
         found = reader(str(path), **options)
     if not found:
         raise ValueError("it holds no data")
-    return list(found)
+    completed_by = _COMPLETED.get(by.plugin)
+    return completed_by(path, found) if completed_by else list(found)
 
 
 def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
@@ -115,8 +129,12 @@ def described(by: Declared, path: Path, found: Iterable[Mapping[str, Any]]) -> R
     meta.update(applied(terms.HYPERSPY_INSTRUMENT, told, units))
     meta.update(applied(terms.HYPERSPY_GENERAL, main.metadata))
     meta.update(beyond.found)
-    if column == "SEM" and "Stage Alpha" in meta:
-        meta["Stage Tilt"] = meta.pop("Stage Alpha")
+    if column == "SEM":
+        _on_a_scanning_microscope(meta)
+    if by.plugin == "TVIPS" and main.signal_type == "diffraction":  # its entry is the camera length then, in some unit
+        meta.pop("Magnification", None)
+    if (specimen := meta.get("Specimen")) and str(specimen.value) in (path.name, path.stem):
+        del meta["Specimen"]  # a program's way of filling the field
     if main.title and main.title != path.stem:
         meta["Signal Name"] = quantity("Signal Name", main.title)
     if acquired is None and (day := _first(main.metadata, "date")):
@@ -125,10 +143,25 @@ def described(by: Declared, path: Path, found: Iterable[Mapping[str, Any]]) -> R
         format=name,
         reader=f"rosettasciio {__version__} ({by.plugin})",
         signals=signals,
-        meta={key: replace(one, warning=key in unreliable) for key, one in meta.items() if one is not None},
+        meta=marked(
+            {key: replace(one, warning=key in unreliable) for key, one in meta.items() if one is not None}, main
+        ),
         acquired=acquired,
         column=_scanning(column, meta, "dwell_time" in told, f"{path.stem} {main.title}"),
     )
+
+
+def _on_a_scanning_microscope(meta: dict[str, Quantity | None]) -> None:
+    """Name the stage's angles as an SEM's, and drop the camera length: it has no projector.
+
+    DigitalMicrograph has the fields of a transmission microscope only. That the second angle is then the stage's
+    rotation, and the camera length a mere 1, is inferred from a file of an SEM whose Stage Beta is 341°.
+    """
+    for told, meant in (("Stage Alpha", "Stage Tilt"), ("Stage Beta", "Stage Rotation")):
+        one = meta.pop(told, None)
+        if one is not None:
+            meta.setdefault(meant, one)
+    meta.pop("Camera Length", None)
 
 
 class _Collected:
@@ -145,7 +178,12 @@ class _Collected:
 
 
 def _scanning(column: str | None, meta: Mapping[str, Quantity | None], dwelling: bool, hints: str) -> str | None:
-    """Tell a STEM from a TEM: by the mode it reports, else by the beam's dwell time, else by the file's name."""
+    """Tell a STEM from a TEM: by the mode it reports, else by the beam's dwell time, else by the file's name.
+
+    Where the file does not even tell that it is one of the two, the name may tell of the STEM, never of the TEM.
+    """
+    if column is None:
+        return "STEM" if _SURELY_STEM.search(hints) else None
     if column != "TEM":
         return column
     reported = " ".join(str(one.value) for key in ("Acquisition Mode", "Illumination Mode") if (one := meta.get(key)))
@@ -167,7 +205,7 @@ def _signal(one: Mapping[str, Any]) -> Signal:
         axes=tuple(axes),
         title=one_line(_first(metadata, "title") or ""),
         signal_type=one_line(about.get("signal_type") or ""),
-        quantity=one_line(about.get("quantity") or ""),
+        quantity=one_line(about.get("quantity") or "").removesuffix(" (Intensity)"),  # EMSA's stopgap for a unit
         metadata=metadata,
         original_metadata=one.get("original_metadata") or {},
     )

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from Services.Builder.extractors import terms
-from Services.Builder.extractors.quantities import quantity
+from Services.Builder.extractors.quantities import quantity, symbol
+from Services.Builder.extractors.rosettasciio import fei_mrc
 from Services.Builder.extractors.terms import Rule
 from Services.Builder.extractors.tree import lookup
 from Services.Builder.model import Quantity
@@ -67,6 +68,11 @@ def _unix(seconds: object) -> datetime | None:
         return None
 
 
+def _measured(tree: Tree, name: str, path: str) -> Quantity | None:
+    """Return a quantity whose value and unit stand side by side."""
+    return quantity(name, lookup(tree, f"{path}.value"), symbol(lookup(tree, f"{path}.unit")))
+
+
 # -- Gatan DigitalMicrograph ----------------------------------------------------------------------------------------
 
 
@@ -91,6 +97,12 @@ _GATAN = Vendor(
 
 _VELOX_MODES = {"1": "TEM", "2": "STEM"}
 _VELOX_PROJECTOR = {"1": "Diffraction", "2": "Imaging"}
+_VELOX_APERTURES = {
+    "C1": "C1 Aperture",
+    "C2": "C2 Aperture",
+    "OBJ": "Objective Aperture",
+    "SA": "Selected-Area Aperture",
+}
 
 
 def _velox(tree: Tree) -> dict[str, Quantity | None]:
@@ -109,7 +121,32 @@ def _velox(tree: Tree) -> dict[str, Quantity | None]:
         if str(lookup(detector, f"{angles}.end") or "0") != "0"
         else None,
         "Collection Angle Outer": quantity("Collection Angle Outer", lookup(detector, f"{angles}.end"), "rad"),
+        "Detector Elevation": _velox_elevation(tree),
+        **_velox_apertures(tree),
     }
+
+
+def _velox_apertures(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the apertures' diameters; one that is retracted has none."""
+    found = {}
+    for one in _branches(tree, "Optics.Apertures"):
+        name = _VELOX_APERTURES.get(str(lookup(one, "Name")))
+        if name:
+            found[name] = quantity(name, lookup(one, "Diameter"), "m")
+    return found
+
+
+def _velox_elevation(tree: Tree) -> Quantity | None:
+    """Read the elevation of an X-ray detector, whose segments are SuperXG21, SuperXG22 ... where it is SuperXG2."""
+    taken = str(lookup(tree, "BinaryResult.Detector") or "-")
+    segments = [one for one in _branches(tree, "Detectors") if str(lookup(one, "DetectorName")).startswith(taken)]
+    elevations = {lookup(one, "ElevationAngle") for one in segments}
+    return quantity("Detector Elevation", elevations.pop(), "rad") if len(elevations) == 1 else None
+
+
+def _branches(tree: Tree, path: str) -> list[Tree]:
+    below = lookup(tree, path)
+    return [one for one in below.values() if isinstance(one, Mapping)] if isinstance(below, Mapping) else []
 
 
 def _velox_time(tree: Tree) -> datetime | None:
@@ -144,7 +181,7 @@ def _tia(tree: Tree) -> dict[str, Quantity | None]:
 
 _TIA = Vendor(
     plugin="TIA",
-    root=("ObjectInfo", ""),
+    root=("ObjectInfo",),
     column="TEM",
     units={"Detector.Camera.exposure": None},
     rules=terms.TIA,
@@ -154,6 +191,52 @@ _TIA = Vendor(
 
 def _ser_time(tree: Tree) -> datetime | None:
     return _unix(lookup(tree, "ser_header_parameters.Time"))
+
+
+# -- Thermo Fisher's MRC --------------------------------------------------------------------------------------------
+
+
+def _fei_mrc(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the modes, numbered as Velox numbers them, the program, and the camera's settings where it took the image.
+
+    The header of a scanned image names the camera, too.
+    """
+    mode = _VELOX_MODES.get(str(lookup(tree, "Instrument mode")))
+    binning = [lookup(tree, f"Binning {side}") for side in ("Width", "Height")]
+    program = " ".join(str(lookup(tree, key) or "") for key in ("Application", "Application version")).strip()
+    camera = {
+        "Detector": quantity("Detector", lookup(tree, "Camera name")),
+        "Exposure Time": quantity("Exposure Time", lookup(tree, "Integration time"), "s"),
+        "Binning": quantity("Binning", binning if all(binning) else None),
+        "Defocus": quantity("Defocus", lookup(tree, "Defocus"), "m"),
+    }
+    return {
+        "Acquisition Mode": quantity("Acquisition Mode", mode),
+        "Imaging Mode": quantity("Imaging Mode", _VELOX_PROJECTOR.get(str(lookup(tree, "Projection mode")))),
+        "Software": quantity("Software", program),
+        **(camera if lookup(tree, "STEM Detector name") is None else {}),
+    }
+
+
+# -- JEOL -------------------------------------------------------------------------------------------------------------
+
+
+def _sightx(tree: Tree) -> dict[str, Quantity | None]:
+    """Read what emits the electrons, the filament (``filamentLaB6``) or else the gun, and the screen camera's settings.
+
+    That the camera's exposure is in microseconds is told by the text beside it: 250000 is ``250.00 msec``.
+    """
+    gun, camera = "ImageDescription.ElectronGun", "ImageDescription.JemBaumerCamera.Parameter"
+    told = [str(lookup(tree, f"{gun}.{key}") or "") for key in ("FilamentType", "GunType")]
+    source = [one.removeprefix("filament").removeprefix("gun") for one in told if one]
+    taken = lookup(tree, "ImageDescription.ImageSourceDetector") == "screenCamera"
+    exposure = lookup(tree, f"{camera}.ExposureTimeValue")
+    binning = [lookup(tree, f"{camera}.Binning{side}Size") for side in ("Horizontal", "Vertical")]
+    return {
+        "Electron Source": quantity("Electron Source", source[0] if source else None),
+        "Exposure Time": quantity("Exposure Time", exposure if taken else None, "µs"),
+        "Binning": quantity("Binning", binning if taken and all(binning) else None),
+    }
 
 
 # -- Olympus --------------------------------------------------------------------------------------------------------
@@ -166,6 +249,42 @@ def _olympus(tree: Tree) -> dict[str, Quantity | None]:
     return {"Exposure Time": quantity("Exposure Time", exposure[0] / exposure[1], "s") if valid else None}
 
 
+# -- EMSA/MAS, ISO 22029 ----------------------------------------------------------------------------------------------
+
+_EMSA_MODES = {"IMA": "Imaging", "DIF": "Diffraction", "SCI": "Scanning Imaging", "SCD": "Scanning Diffraction"}
+
+
+def _emsa(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the mode, which tells a magnification from a camera length in mm: the standard has one keyword for both."""
+    mode = _EMSA_MODES.get(str(lookup(tree, "OPERMODE") or "").strip().upper()[:3])
+    name, unit = ("Camera Length", "mm") if mode and "Diffraction" in mode else ("Magnification", None)
+    return {
+        "Imaging Mode": quantity("Imaging Mode", mode or lookup(tree, "OPERMODE")),
+        name: quantity(name, lookup(tree, "MAGCAM"), unit),
+    }
+
+
+# -- Phenom ---------------------------------------------------------------------------------------------------------
+
+
+def _phenom(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the entries that have a unit: 200 ns, 40.3 uA."""
+    scan = "acquisition.scan"
+    return {
+        "Dwell Time": _measured(tree, "Dwell Time", f"{scan}.dwellTime"),
+        "Emission Current": _measured(tree, "Emission Current", f"{scan}.emissionCurrent"),
+    }
+
+
+# -- TVIPS ----------------------------------------------------------------------------------------------------------
+
+
+def _tvips(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the camera's binning."""
+    binning = [lookup(tree, f"tvips_header.bin{side}") for side in "xy"]
+    return {"Binning": quantity("Binning", binning if all(binning) else None)}
+
+
 # -- others ---------------------------------------------------------------------------------------------------------
 
 VENDORS = (
@@ -173,16 +292,35 @@ VENDORS = (
     _VELOX,
     _TIA,
     Vendor("TIA", acquired=_ser_time),
-    Vendor("Bruker", units=_stage("µm")),
+    Vendor("Bruker", units=_stage("µm"), rules=terms.BRUKER),
+    Vendor("JEOL", holds="Header.real time", rules=terms.JEOL_EDS),
     Vendor("Blockfile", column="STEM", units={"camera_length": "m"}),
+    Vendor(
+        "MRC",
+        root=(fei_mrc.KEY,),
+        rules=terms.FEI_MRC,
+        special=_fei_mrc,
+        acquired=lambda tree: fei_mrc.acquired(lookup(tree, "Timestamp")),
+    ),
     Vendor("MRC", column="TEM", units=_stage("m")),
     # ISO 22029: dwell and integration times of EELS are in milliseconds
-    Vendor("MSA", units={"Detector.EELS.dwell_time": "ms", "Detector.EELS.exposure": "ms"}),
+    Vendor(
+        "MSA",
+        units={"Detector.EELS.dwell_time": "ms", "Detector.EELS.exposure": "ms"},
+        rules=terms.EMSA,
+        special=_emsa,
+    ),
     # neither units nor zero points of stage and current are documented
-    Vendor("TVIPS", column="TEM", units={"Stage.x": None, "Stage.y": None, "Stage.z": None, "beam_current": None}),
+    Vendor(
+        "TVIPS",
+        column="TEM",
+        units={"Stage.x": None, "Stage.y": None, "Stage.z": None, "beam_current": None},
+        special=_tvips,
+    ),
     Vendor("Arina", column="STEM"),
     Vendor("EMPAD", column="STEM"),
-    Vendor("Phenom", column="SEM"),
+    Vendor("Phenom", column="SEM", rules=terms.PHENOM, special=_phenom),
+    Vendor("Renishaw", rules=terms.RENISHAW),
     Vendor("Tofwerk", column="FIB"),
     Vendor(
         "TIFF",
@@ -190,6 +328,7 @@ VENDORS = (
         format="JEOL SightX TIFF",
         units={"beam_current": None},  # the gun's emission, not the probe's current
         rules=terms.JEOL_SIGHTX,
+        special=_sightx,
     ),
     Vendor("TIFF", holds="CZ_SEM.ap_actualkv", format="Zeiss SEM TIFF", rules=terms.ZEISS_TIFF),
     Vendor(
