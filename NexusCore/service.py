@@ -125,7 +125,7 @@ class Service(ABC):
             self._state.set_value(before)
 
     def run(self, *, once: bool) -> int:
-        """Run until told to end, or one pass; return the exit code."""
+        """Run until told to end, which is 0, or one pass; return the exit code."""
         self.log.info("%s starts, process %d, on %s", self.name, os.getpid(), self.app.settings.main)
         self.app.get_config().add_callback([f"Services.{self.name}", *self.watched], self._saw)
         self._state.set_value("idle")
@@ -144,7 +144,7 @@ class Service(ABC):
                 self.close()
             self.status.new("state", "stopped")  # this one does not go stale
             self.log.info("%s ends", self.name)
-        return code
+        return code if once else EXIT_OK  # it ends because it was told to
 
     def _pass(self, once: bool) -> int:
         try:

@@ -152,23 +152,43 @@ class Reservations:
             return reading.one(_HAS, source=source, uid=uid) is not None
 
     def for_session(self, instrument: str, start_ts: int, end_ts: int, user: str | None = None) -> Reservation | None:
-        """Return the reservation a session belongs to: the one that shares most time with it, the user's own first.
+        """Return the reservation a session belongs to: the one that shares most time with it (001-19).
 
-        A use that took place says best who was there; the booking is then the one that fits that person. What both
-        know is put together by `of_use`.
+        An account at an instrument is often shared, so the session's own user decides only among those that share
+        about as much: at least half of what the longest does. A use that took place goes before bookings, and says
+        best who was there; the booking is then the one that fits that person. What both know is put together by
+        `of_use`.
         """
         found = self.overlapping(instrument, start_ts, end_ts)
 
-        def best(among: list[Reservation], person: set[str | None]) -> Reservation | None:
-            def fits(one: Reservation) -> tuple[bool, int]:
-                shared = min(one.end_ts, end_ts) - max(one.start_ts, start_ts)
-                return (not person.isdisjoint(_people(one)), shared)
+        def shared(one: Reservation) -> int:
+            return min(one.end_ts, end_ts) - max(one.start_ts, start_ts)
 
-            return max(among, key=fits, default=None)
+        def longest(among: list[Reservation]) -> Reservation | None:
+            return max(among, key=shared, default=None)
 
-        use = best([one for one in found if one.usage], {user} - {None})
-        booking = best([one for one in found if not one.usage], _people(use) if use else {user} - {None})
+        def best(among: list[Reservation]) -> Reservation | None:
+            most = max(map(shared, among), default=0)
+            return longest(_of([one for one in among if 2 * shared(one) >= most], _names(user)))
+
+        bookings = [one for one in found if not one.usage]
+        use = best([one for one in found if one.usage])
+        booking = longest(_of(bookings, _people(use))) if use else best(bookings)
         return of_use(use, booking) if use and booking else use or booking
+
+
+def agreed(booking: Reservation | None, *, required: bool) -> bool:
+    """Tell whether a record may be made of a session with this reservation.
+
+    Parameters
+    ----------
+    booking
+        What `Reservations.for_session` found; None for nothing.
+    required
+        Whether it takes a yes; else it takes that nobody said no.
+    """
+    consent = booking.consent if booking is not None else None
+    return consent is True or (consent is None and not required)
 
 
 def of_use(use: Reservation, booking: Reservation) -> Reservation:
@@ -178,7 +198,7 @@ def of_use(use: Reservation, booking: Reservation) -> Reservation:
     they are the user, and the booker comes along; a consent holds only for who gave it, a refusal for all.
     """
     same = not _people(use).isdisjoint(_people(booking))
-    agreed = [use.consent, booking.consent if same or booking.consent is False else None]
+    said = [use.consent, booking.consent if same or booking.consent is False else None]
     others = (*booking.collaborators, *use.collaborators, *(() if same or not booking.user else (booking.user,)))
     user = (booking.user or use.user) if same else use.user
     return replace(
@@ -190,12 +210,22 @@ def of_use(use: Reservation, booking: Reservation) -> Reservation:
         purpose=use.purpose or booking.purpose,
         samples=use.samples or booking.samples,
         project=booking.project or use.project,
-        consent=False if False in agreed else True if True in agreed else None,
+        consent=False if False in said else True if True in said else None,
     )
 
 
-def _people(one: Reservation) -> set[str | None]:
-    return {one.user, one.user_id} - {None}
+def _of(among: list[Reservation], people: set[str]) -> list[Reservation]:
+    """Return those that are of one of these people; all, if none is."""
+    return [one for one in among if not people.isdisjoint(_people(one))] or among
+
+
+def _people(one: Reservation) -> set[str]:
+    return _names(one.user, one.user_id)
+
+
+def _names(*names: str | None) -> set[str]:
+    """Return names as they are compared: systems spell the same account in capitals or not."""
+    return {name.casefold() for name in names if name}
 
 
 def _row(reservation: Reservation, now: int) -> tuple[Any, ...]:

@@ -344,15 +344,22 @@ class Sessions:
 
         return self._database.write(finish)
 
-    def requeue(self, identifier: str, client: Client) -> Session:
+    def requeue(self, identifier: str, client: Client, only: State | None = None) -> Session:
         """Have a session's record built anew, at the next pass of a Builder; attempts are counted from the start.
+
+        Parameters
+        ----------
+        identifier, client
+            The session, and who asks for it.
+        only
+            The state that it must be in for it, as the caller has seen it; None for any.
 
         Raises
         ------
         NoSuchSession
             If there is none of that name.
         NotToBeBuilt
-            If it is still open, or being built.
+            If it is still open, or being built, or in another state than the caller has seen.
         """
 
         def requeue(transaction: Transaction) -> Session:
@@ -360,6 +367,8 @@ class Sessions:
             now = self._clock.now()
             if session.state is State.WAITING_FOR_END:
                 raise NotToBeBuilt(identifier=identifier, reason="it has not ended yet")
+            if only not in (None, session.state):
+                raise NotToBeBuilt(identifier=identifier, reason=f"it is {session.state} now, not {only}")
             changed = transaction.run(
                 """UPDATE session SET state = 'TO_BE_BUILT', attempts = 0, next_attempt_ts = NULL, last_error = NULL,
                           lease_owner = NULL, lease_until = NULL

@@ -11,7 +11,7 @@ import math
 import multiprocessing
 import signal
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing.connection import Connection
@@ -56,6 +56,18 @@ class Window:
     end: datetime
 
 
+@dataclass(slots=True)
+class Question:
+    """What is to be asked of one server."""
+
+    source: Source | SharedSource
+    """Who is asked; see `Source.fetch`, `SharedSource.ask`."""
+    instruments: list[Instrument]
+    """Whose calendars it is asked for: several only where they share a server."""
+    unfinished: set[str]
+    """UIDs of uses that were going on when it was last asked; see `SharedSource.ask`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a source said."""
@@ -73,41 +85,28 @@ class Asking:
 
     Parameters
     ----------
-    source
-        Who is asked; see `Source.fetch`, `SharedSource.ask`.
-    instruments
-        Whose calendars it is asked for: several only where they share a server.
+    question
+        What is asked, of whom.
     window
         The span it is asked about.
-    unfinished
-        See `SharedSource.ask`.
     bounds
         What it may cost.
     now
         Seconds of a monotonic clock.
     """
 
-    def __init__(
-        self,
-        source: Source | SharedSource,
-        instruments: Sequence[Instrument],
-        window: Window,
-        unfinished: Collection[str],
-        bounds: Bounds,
-        now: float,
-    ) -> None:
-        self.instruments = instruments
-        self.source = source
+    def __init__(self, question: Question, window: Window, bounds: Bounds, now: float) -> None:
+        self.question = question
         self.window = window
+        self.begun = now
         self._bounds = bounds
-        self._deadline = now + bounds.seconds
         # A fork would take over the threads' locks and the connections to the database.
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe(duplex=False)
         self._process = context.Process(
             target=_ask,
-            args=(theirs, source, instruments, window, unfinished, bounds),
-            name=f"ask {instruments[0].pid}",
+            args=(theirs, question, window, bounds),
+            name=f"ask {question.instruments[0].pid}",
             daemon=True,
         )
         self._process.start()
@@ -121,7 +120,7 @@ class Asking:
             except (EOFError, OSError):
                 answers = self._all_failed(self._crashed())
             return answers
-        if now < self._deadline:
+        if now < self.begun + self._bounds.seconds:
             return None
         return self._all_failed(self._too_slow)
 
@@ -134,7 +133,7 @@ class Asking:
             self._process.close()
 
     def _all_failed(self, error: Callable[[str], NexusError]) -> Mapping[str, Answer]:
-        return {one.pid: Answer(failure=str(error(one.pid))) for one in self.instruments}
+        return {one.pid: Answer(failure=str(error(one.pid))) for one in self.question.instruments}
 
     def _too_slow(self, pid: str) -> NexusError:
         return TooSlow(instrument=pid, seconds=self._bounds.seconds)
@@ -151,16 +150,10 @@ class Asking:
 # -- in the child ---------------------------------------------------------------------------------------------------
 
 
-def _ask(
-    connection: Connection,
-    source: Source | SharedSource,
-    instruments: Sequence[Instrument],
-    window: Window,
-    unfinished: Collection[str],
-    bounds: Bounds,
-) -> None:
+def _ask(connection: Connection, question: Question, window: Window, bounds: Bounds) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the parent's business
     signal.alarm(math.ceil(bounds.seconds) + 1)  # ends the process even when the parent is gone
+    source, instruments = question.source, question.instruments
     # Made now: there may be no memory for it later.
     too_large = {
         one.pid: Answer(failure=str(TooLarge(instrument=one.pid, megabytes=bounds.megabytes))) for one in instruments
@@ -168,7 +161,7 @@ def _ask(
     _limit_memory(bounds.megabytes)
     try:
         if isinstance(source, SharedSource):
-            source = source.ask(instruments, window.start, window.end, unfinished)
+            source = source.ask(instruments, window.start, window.end, question.unfinished)
     except MemoryError:
         answers = too_large
     except Exception as error:  # noqa: BLE001  a process's edge; the parent records it

@@ -2,47 +2,36 @@
 
 Promises
 --------
-* A calendar that is away, wrong or hostile delays only its own instruments; what is known of it stays.
+* A calendar that is away, wrong, slow or hostile delays only its own instruments; what is known of it stays.
 * What cannot be read of a calendar is never taken for cancelled.
 * A server that has the calendars of many instruments is asked once about all of them.
-* Settings and instruments are read at each pass.
+* Settings and instruments are read at each round.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
 from datetime import timedelta
-from multiprocessing.connection import wait
 from typing import ClassVar
 
 from NexusCore.API import App
 from NexusCore.clock import SECOND, to_datetime, to_ts
 from NexusCore.errors import DatabaseUnreachable, NexusError
-from NexusCore.facility import Instrument, Instruments, Reservation, Reservations, Sessions, State
+from NexusCore.facility import Instrument, Instruments, Records, Reservation, Reservations, Sessions
+from NexusCore.facility.sessions import NotToBeBuilt
 from NexusCore.service import Example, Pass, Service
-from Services.Harvester.asking import Answer, Asking, Bounds, Window
+from Services.Harvester.asking import Answer, Asking, Bounds, Question, Window
+from Services.Harvester.askings import Askings, Places, Server
+from Services.Harvester.consent import Consents
 from Services.Harvester.sources import SharedSource, Source, kinds, make_of, source_of
+from Services.Harvester.told import Outcome, Told
 from Services.Harvester.usage import UsageSessions
 
-OK = "ok"
 _DAY = 86_400 * SECOND
-_REFUSED = 100
-"""Newest sessions of an instrument without consent that are looked at again."""
 _LOOK = 0.1
 """Seconds between two looks at whether to stop."""
-_SENTENCE = 250
-"""Characters of a sentence that a status element shows: four bytes each at the most."""
-
-
-@dataclass(slots=True)
-class _Question:
-    """What is to be asked of one server."""
-
-    source: Source | SharedSource
-    instruments: list[Instrument]
-    unfinished: set[str]
-    """UIDs of uses that were going on when it was last asked."""
 
 
 class Harvester(Service):
@@ -71,9 +60,12 @@ class Harvester(Service):
         self._reservations = Reservations(app.database(), self.clock)
         self._sessions = Sessions(app.database(), self.clock)
         self._usage = UsageSessions(self._sessions, self._reservations, self.client.host)
+        self._consents = Consents(self._sessions, self._reservations, Records(app.database(), self.clock))
+        self._told = Told(app, self.status, self.log)
+        self._askings = Askings(self.clock)
         self._dry_run = False
-        self._said: dict[str, str] = {}
-        """What was last said of each instrument's calendar."""
+        self._goes_on = False
+        """Whether there are further rounds."""
         self._sizes: dict[str, int] = {}
         self._blocked: dict[str, str | None] = {}
         """Why an instrument's use begins no session, as it was last said."""
@@ -85,11 +77,25 @@ class Harvester(Service):
         default(
             "consent_days",
             14,
-            comment="Days after its end in which a session without consent gets another chance.",
+            comment="Days after a session's end in which it counts when its user changes their mind on consent.",
             minimum=0,
             maximum=3660,
         )
         default("parallel", 4, comment="Calendars that are read at the same time.", minimum=1, maximum=64)
+        default(
+            "slow_after",
+            5.0,
+            comment="Seconds after which a calendar that has not answered leaves its place to another.",
+            minimum=0.1,
+            maximum=3600,
+        )
+        default(
+            "parallel_slow",
+            12,
+            comment="Calendars that are waited for besides: slow ones, and those that could not be read the last time.",
+            minimum=1,
+            maximum=64,
+        )
         default("time_limit", 60.0, comment="Seconds after which a calendar is given up.", minimum=0.5, maximum=3600)
         default("memory_limit", 1024, comment="MB of memory that reading one calendar may take.", minimum=128)
         for kind, make in kinds().items():
@@ -104,35 +110,47 @@ class Harvester(Service):
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:
         """Take over ``--dry-run``, which means one pass."""
-        self._dry_run = arguments.dry_run
+        self._dry_run = self._told.rehearses = arguments.dry_run
         arguments.once = arguments.once or arguments.dry_run
+        self._goes_on = not arguments.once
 
     def once(self) -> Pass:
-        """Ask every calendar once, and take over what each says as soon as it does."""
+        """Ask every calendar once, and take over what each says as soon as it does.
+
+        A running service does not wait for those that are slow: while they are, the others have further rounds.
+        """
+        try:
+            result = self._round()
+            while self._goes_on and len(self._askings) and not self.stopping:
+                result = self._round()
+        finally:
+            self._askings.end()
+        return result
+
+    def _round(self) -> Pass:
+        """Ask all that are not being asked; return when all have answered, or the next round is due."""
+        until = self.clock.monotonic() + self.config.number("interval") if self._goes_on else math.inf
         now = to_datetime(self.clock.now())
         window = Window(
             now - timedelta(days=self.config.number("days_back")),
             now + timedelta(days=self.config.number("days_ahead")),
         )
         instruments = [instrument for instrument in self._instruments.all() if instrument.harvester]
-        self._forget_others(instruments)
+        self._told.recall()
+        self._told.only({instrument.pid for instrument in instruments})
         with self.state(f"asking {len(instruments)} calendars" if instruments else "idle"):
-            questions, failed = self._questions(instruments, window)
-            failed += self._ask_all(questions, window)
-        done = len(instruments) - failed
-        if not self._dry_run and not self.stopping:
-            self.status["calendars_read"] = done
-            self.status["calendars_failed"] = failed
-            self.status["reservations"] = sum(self._sizes.values())
-        return Pass(done, failed)
+            self._ask_all(self._questions(instruments, window), window, until)
+        self._sizes = {one.pid: self._sizes[one.pid] for one in instruments if one.pid in self._sizes}
+        if not self.stopping:
+            self._told.totals(sum(self._sizes.values()))
+        return Pass(*self._told.tally())
 
     # -- asking --------------------------------------------------------------------------------------------------------
 
-    def _questions(self, instruments: list[Instrument], window: Window) -> tuple[list[_Question], int]:
-        """Return what is to be asked of whom, and of how many instruments the settings do not allow it."""
-        questions: dict[tuple[str, str], _Question] = {}
+    def _questions(self, instruments: list[Instrument], window: Window) -> dict[Server, Question]:
+        """Return what is to be asked of whom; tell of instruments whose settings do not allow it."""
+        questions: dict[Server, Question] = {}
         sources: dict[str, Source | SharedSource] = {}
-        failed = 0
         for instrument in instruments:
             kind = instrument.harvester
             try:
@@ -145,59 +163,51 @@ class Harvester(Service):
             except DatabaseUnreachable:
                 raise
             except NexusError as error:
-                failed += not self._settle(instrument, str(error))
+                self._told.outcome(instrument.pid, Outcome(str(error), readable=False))
                 continue
-            question = questions.setdefault((kind, server), _Question(source, [], set()))
+            question = questions.setdefault((kind, server), Question(source, [], set()))
             question.instruments.append(instrument)
             question.unfinished |= unfinished
-        # Those that failed come last: the time they take is then nobody else's.
-        return sorted(questions.values(), key=lambda one: any(map(self._failed, one.instruments))), failed
+        return questions
 
-    def _ask_all(self, questions: list[_Question], window: Window) -> int:
-        """Ask all, a few at a time; return of how many instruments the calendars could not be read."""
-        waiting, asked = list(reversed(questions)), list[Asking]()
-        failed = 0
-        try:
-            while (waiting or asked) and not self.stopping:
-                while waiting and len(asked) < self.config.number("parallel"):
-                    asked.append(self._ask(waiting.pop(), window))
-                wait([asking.connection for asking in asked], timeout=_LOOK)
-                for asking in list(asked):
-                    answers = asking.answers(self.clock.monotonic())
-                    if answers is not None:
-                        asked.remove(asking)
-                        asking.end()
-                        for instrument in asking.instruments:
-                            sentence = self._hear(asking, instrument, answers[instrument.pid])
-                            failed += not self._settle(instrument, sentence)
-        finally:
-            for asking in asked:
-                asking.end()
-        return failed
-
-    def _ask(self, question: _Question, window: Window) -> Asking:
+    def _ask_all(self, questions: Mapping[Server, Question], window: Window, until: float) -> None:
+        """Ask all, a few at a time, and hear those that answer, until that time of the monotonic clock."""
+        failed = {
+            server
+            for server, question in questions.items()
+            if any(self._told.failed(instrument.pid) for instrument in question.instruments)
+        }
         bounds = Bounds(self.config.number("time_limit"), int(self.config.number("memory_limit")))
-        return Asking(
-            question.source, question.instruments, window, question.unfinished, bounds, self.clock.monotonic()
+        places = Places(
+            int(self.config.number("parallel")),
+            int(self.config.number("parallel_slow")),
+            self.config.number("slow_after"),
         )
+        waiting = self._askings.due(questions, failed)
+        while (waiting or len(self._askings)) and not self.stopping and self.clock.monotonic() < until:
+            while waiting and self._askings.start(waiting[0], questions[waiting[0]], window, bounds, places):
+                del waiting[0]
+            for asking, answers in self._askings.answered(_LOOK):
+                for instrument in asking.question.instruments:
+                    self._told.outcome(instrument.pid, self._hear(asking, instrument, answers[instrument.pid]))
 
-    def _hear(self, asking: Asking, instrument: Instrument, answer: Answer) -> str:
-        """Take over an answer; return the sentence for the status, "ok" if there is nothing to say."""
+    def _hear(self, asking: Asking, instrument: Instrument, answer: Answer) -> Outcome:
+        """Take over an answer; return how the calendar is doing."""
         pid = instrument.pid
         if answer.failure is not None:
-            if answer.traceback is not None and self._said.get(pid) != answer.failure:
+            if answer.traceback is not None and self._told.is_news(pid, answer.failure):
                 self.log.error("%s: reading its calendar failed\n%s", pid, answer.traceback)
-            return answer.failure
+            return Outcome(answer.failure, readable=False)
         try:
-            self._take_over(source_of(asking.source.name, instrument), pid, answer, asking.window)
+            self._take_over(source_of(asking.question.source.name, instrument), pid, answer, asking.window)
         except DatabaseUnreachable:
             raise
         except NexusError as error:
-            return str(error)
+            return Outcome(str(error), readable=False)
         if not answer.complaints:
-            return OK
+            return Outcome()
         more = f" ({len(answer.complaints) - 1} more like this)" if len(answer.complaints) > 1 else ""
-        return f"Read, but {answer.complaints[0].sentence}{more}"
+        return Outcome(f"Read, but {answer.complaints[0].sentence}{more}")
 
     # -- taking over ---------------------------------------------------------------------------------------------------
 
@@ -213,7 +223,7 @@ class Harvester(Service):
             if gone or self._sizes.get(pid) != stored:
                 self.log.info("%s: %d reservations, %d of the known ones have gone", pid, stored, gone)
             self._sizes[pid] = stored
-            self._count("reservations_gone", gone)
+            self._told.count("reservations_gone", gone)
         if self._follows_usage(pid):
             self._follow_usage(source, pid, found)
         self._reconsider(pid)
@@ -227,24 +237,21 @@ class Harvester(Service):
         if plan.blocked and self._blocked.get(pid) != plan.blocked:
             self.log.warning("%s: %s", pid, plan.blocked)
         self._blocked[pid] = plan.blocked
-        if not self._dry_run:
-            self._count("sessions_started", sum(step.start for step in done))
-            self._count("sessions_ended", sum(not step.start for step in done))
+        self._told.count("sessions_started", sum(step.start for step in done))
+        self._told.count("sessions_ended", sum(not step.start for step in done))
 
     def _reconsider(self, pid: str) -> None:
-        """Have young sessions built whose users have agreed after all."""
+        """Have young sessions decided on anew whose users have changed their minds on consent."""
         since = self.clock.now() - int(self.config.number("consent_days") * _DAY)
-        for session in self._sessions.newest(pid, State.NO_CONSENT, _REFUSED):
-            if session.end_ts is None or session.end_ts < since:
-                continue
-            booking = self._reservations.for_session(pid, session.start_ts, session.end_ts, session.user)
-            if booking is None or booking.consent is not True:
-                continue
-            would = "would be" if self._dry_run else "is"
-            self.log.info("%s: the session %s %s built, since its user agrees now", pid, session.identifier, would)
+        required = self.app.get_config()["Services.Builder.require_consent"] is True
+        for change in list(self._consents.changes(pid, since, required=required)):
             if not self._dry_run:
-                self._sessions.requeue(session.identifier, self.client)
-                self._count("consents_given", 1)
+                try:
+                    self._sessions.requeue(change.session.identifier, self.client, change.session.state)
+                except NotToBeBuilt:
+                    continue  # somebody was faster
+            self.log.info("%s: %s", pid, change.in_words(would=self._dry_run))
+            self._told.count("consents_given" if change.agrees else "consents_withdrawn")
 
     def _unfinished(self, instrument: Instrument, window: Window) -> set[str]:
         pid, source = instrument.pid, source_of(instrument.harvester, instrument)
@@ -255,10 +262,6 @@ class Harvester(Service):
     def _follows_usage(self, pid: str) -> bool:
         return self.app.get_config()[f"Instruments.{pid}.sessions_from_usage"] is True
 
-    def _count(self, name: str, times: int) -> None:
-        if times:
-            self.status.get_or_create_status_element(name).inc(times)
-
     def _rehearse(self, pid: str, known: list[Reservation], found: list[Reservation]) -> None:
         """Say what would be stored."""
         before = {one.uid: one for one in known}
@@ -268,36 +271,6 @@ class Harvester(Service):
             self.log.info("%s: would store (%s) '%s', %s to %s, %s", pid, what, one.title, start, end, one.user)
         for uid in before.keys() - {one.uid for one in found}:
             self.log.info("%s: would mark as cancelled '%s', which has gone", pid, before[uid].title)
-
-    # -- telling -------------------------------------------------------------------------------------------------------
-
-    def _settle(self, instrument: Instrument, sentence: str) -> bool:
-        """Show how the calendar of an instrument is doing; return whether it could be read."""
-        pid, before = instrument.pid, self._said.get(instrument.pid, OK)
-        readable = sentence == OK or sentence.startswith("Read, ")
-        if sentence != before:
-            if sentence == OK:
-                self.log.info("%s: its calendar can be read again", pid)
-            else:
-                self.log.warning("%s: %s", pid, sentence)
-        self._said[pid] = sentence
-        self._show(pid, sentence)
-        return readable
-
-    def _forget_others(self, instruments: list[Instrument]) -> None:
-        """Say of instruments that have lost their calendar that they are no longer asked."""
-        for pid in self._said.keys() - {instrument.pid for instrument in instruments}:
-            del self._said[pid]
-            self._sizes.pop(pid, None)
-            self._show(pid, "not asked any more")
-
-    def _failed(self, instrument: Instrument) -> bool:
-        return self._said.get(instrument.pid, OK) != OK
-
-    def _show(self, pid: str, sentence: str) -> None:
-        if not self._dry_run:
-            text = sentence if len(sentence) <= _SENTENCE else f"{sentence[: _SENTENCE - 1]}…"
-            self.status[f"source {pid}"[:128]] = text
 
 
 def _kept(known: list[Reservation], answer: Answer) -> list[Reservation]:

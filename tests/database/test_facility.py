@@ -12,7 +12,7 @@ from NexusCore.API import App
 from NexusCore.clock import SECOND
 from NexusCore.errors import ConfigException, NoInstrumentForHost, NoSuchInstrument
 from NexusCore.facility import Instruments, Record, Records, Reservation, Reservations, Sessions, State
-from NexusCore.facility.records import UploadState
+from NexusCore.facility.records import Tally, UploadState
 from NexusCore.facility.reservations import BookedSample
 from NexusCore.facility.sessions import Client
 from NexusCore.storage import Database, open_database
@@ -87,14 +87,20 @@ class TestReservations:
         assert reservations.overlapping("A", START, START + 9 * HOUR) == []
 
     def test_the_one_of_a_session(self, reservations: Reservations) -> None:
-        """001-20: the user's own first, else the one that shares most time with it; none is no error (001-21)."""
-        both = [booked("1", 0, 2, user="Ada", user_id="ada"), booked("2", 2, 6, user="Ben", user_id="ben")]
+        """001-20: which shares most time with it, the user's own where several share about as much.
+
+        None is no error (001-21).
+        """
+        both = [booked("1", 0, 3, user="Ada", user_id="ada"), booked("2", 2, 6, user="Ben", user_id="ben")]
         reservations.take_over("nemo", START, START + 9 * HOUR, both)
         span = (START + HOUR, START + 5 * HOUR)
         for user, uid in ((None, "2"), ("microscope", "2"), ("ada", "1"), ("Ada", "1"), ("ben", "2")):
             found = reservations.for_session("A", *span, user)
             assert found is not None
             assert found.uid == uid
+        for_ada = reservations.for_session("A", START + 2 * HOUR, START + 6 * HOUR, "ada")
+        assert for_ada is not None
+        assert for_ada.uid == "2", "hers shares an hour of four"
         assert reservations.for_session("B", *span) is None
 
 
@@ -175,6 +181,140 @@ class TestRecords:
         again = self.built(sessions, records)
         assert [one.state for one in records.uploads(again)] == [UploadState.DONE]
         assert records.complete(again, ["folder"])
+
+
+class TestOneUploaderAtATime:
+    """Who sends a record to a destination holds a lease on that; whoever comes late spoils nothing."""
+
+    @pytest.fixture
+    def records(self, database: Database, clock: SetClock) -> Records:
+        return Records(database, clock)
+
+    @pytest.fixture
+    def record(self, database: Database, clock: SetClock, records: Records) -> Record:
+        sessions = Sessions(database, clock)
+        session = sessions.start("A", BUILDER)
+        sessions.end(session.identifier, BUILDER)
+        sessions.claim(BUILDER, "one", 60)
+        write = records.writer(
+            session.id,
+            path="/a.xml",
+            title="A",
+            sha256="a" * 64,
+            config_revision=1,
+            software="1",
+            files=1,
+            activities=1,
+        )
+        assert sessions.finish(session, "one", State.BUILT, also=write)
+        (record,) = records.to_upload()
+        return record
+
+    @pytest.fixture(autouse=True)
+    def expected(self, records: Records, record: Record) -> None:
+        records.expect([(record, "cdcs")])
+
+    def test_it_waits_from_the_start(self, records: Records, record: Record) -> None:
+        records.expect([(record, "cdcs"), (record, "eln")])
+        found = [(one.destination, one.state, one.attempts) for one in records.uploads(record)]
+        assert found == [("cdcs", UploadState.WAITING, 0), ("eln", UploadState.WAITING, 0)]
+        assert records.due("x") == {"cdcs": [record], "eln": [record]}
+        assert records.tallies() == {"cdcs": Tally(1, 0), "eln": Tally(1, 0)}
+
+    def test_one_of_two(self, records: Records, record: Record, clock: SetClock) -> None:
+        assert records.claim(record, "cdcs", "first", 60) is not None
+        assert records.claim(record, "cdcs", "second", 60) is None
+        assert records.due("second") == {}
+        records.away("cdcs", "it is down", "second")
+        assert records.uploads(record)[0].state is UploadState.WAITING, "it is no business of the second's"
+        clock.move(50)
+        records.renew("cdcs", "first", 60)
+        clock.move(50)
+        assert records.claim(record, "cdcs", "second", 60) is None
+        assert records.uploaded(record, "cdcs", "1", None, owner="first")
+        assert records.claim(record, "cdcs", "second", 60) is None, "it is there"
+
+    def test_one_that_falls_silent(self, records: Records, record: Record, clock: SetClock) -> None:
+        """Its lease runs out; what it had begun may still be carried out."""
+        records.claim(record, "cdcs", "first", 60)
+        clock.move(61)
+        taken = records.claim(record, "cdcs", "second", 60)
+        assert taken is not None
+        assert taken.unanswered_ts == clock.now()
+        assert not records.uploaded(record, "cdcs", "1", None, owner="first"), "it is the second's now"
+        assert not records.failed(record, "cdcs", "too late", 60, owner="first")
+        assert records.uploaded(record, "cdcs", "2", None, owner="second", look_seconds=10)
+        assert records.uploads(record)[0].remote_id == "2"
+
+    def test_one_that_died(self, records: Records, record: Record) -> None:
+        """Whoever knows it need not wait for its lease."""
+        records.claim(record, "cdcs", "first", 60)
+        records.abandon("another")
+        assert records.due("second") == {}
+        records.abandon("first")
+        assert records.claim(record, "cdcs", "second", 60) is not None
+
+    @pytest.mark.parametrize("unanswered", [False, True])
+    def test_a_late_error(self, records: Records, record: Record, unanswered: bool) -> None:
+        """What arrived stays so, and its session COMPLETED; at the most it is looked at again."""
+        records.uploaded(record, "cdcs", "1", "https://cdcs/1", owner="second")
+        assert records.complete(record, ["cdcs"])
+        assert not records.failed(record, "cdcs", "it did not answer", 60, owner="first", unanswered=unanswered)
+        (upload,) = records.uploads(record)
+        assert (upload.state, upload.remote_id, upload.last_error) == (UploadState.DONE, "1", None)
+        assert (upload.next_attempt_ts is not None) == unanswered
+
+    def test_completed_once(self, records: Records, record: Record) -> None:
+        """One of two that see the last destination have it says so."""
+        records.uploaded(record, "cdcs", "1", None)
+        assert [records.complete(record, ["cdcs"]) for _ in range(2)] == [True, False]
+
+    def test_looked_at_again(self, records: Records, record: Record, clock: SetClock) -> None:
+        """Also when its session is complete, until nothing can come of what went unanswered."""
+        records.claim(record, "cdcs", "one", 60)
+        assert records.failed(record, "cdcs", "it fell silent", 60, owner="one", unanswered=True)
+        clock.move(60)
+        again = records.claim(record, "cdcs", "one", 60)
+        assert again is not None
+        assert again.unanswered_ts is not None
+        records.uploaded(record, "cdcs", "1", None, owner="one", look_seconds=10)
+        records.complete(record, ["cdcs"])
+        assert records.due("one", there=True) == {}
+        clock.move(10)
+        assert records.due("one") == {}
+        assert records.due("one", there=True) == {"cdcs": [record]}
+        assert records.claim(record, "cdcs", "one", 60) is not None
+        assert records.uploaded(record, "cdcs", "1", None, owner="one")
+        (upload,) = records.uploads(record)
+        assert (upload.attempts, upload.next_attempt_ts, upload.unanswered_ts) == (2, None, None)
+
+    @pytest.mark.parametrize("at_work", [False, True])
+    def test_what_is_still_at_work_is_left_alone(self, records: Records, record: Record, at_work: bool) -> None:
+        """By others, for as long as the lease runs: two at once could store it twice."""
+        records.claim(record, "cdcs", "one", 60)
+        records.failed(record, "cdcs", "it fell silent", 0, owner="one", unanswered=True, at_work=at_work)
+        assert (records.claim(record, "cdcs", "another", 60) is None) == at_work
+
+    def test_what_went_unanswered_outlives_a_newer_record(self, records: Records, record: Record) -> None:
+        records.claim(record, "cdcs", "one", 60)
+        records.failed(record, "cdcs", "it fell silent", 60, owner="one", unanswered=True)
+        records._database.write(records.anew(record))
+        again = records.claim(record, "cdcs", "one", 60)
+        assert again is not None
+        assert (again.attempts, again.unanswered_ts is not None) == (0, True)
+
+    def test_not_of_a_session_that_may_not_be_sent(self, database: Database, records: Records, record: Record) -> None:
+        with database.transaction() as transaction:
+            transaction.run("UPDATE session SET state = 'NO_CONSENT'")
+        assert records.due("one") == {}
+        assert records.claim(record, "cdcs", "one", 60) is None
+
+    def test_a_destination_that_is_wanted_no_more(self, records: Records, record: Record) -> None:
+        """What it refused stays to be seen."""
+        records.expect([(record, "eln")])
+        records.failed(record, "eln", "it is salty", None)
+        records.drop([(record.id, "cdcs"), (record.id, "eln")])
+        assert [one.destination for one in records.uploads(record)] == ["eln"]
 
 
 class TestInstruments:

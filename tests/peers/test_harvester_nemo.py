@@ -256,6 +256,7 @@ class TestServersThatAreNotThere:
             ("0" * 40, "it does not accept the token (401)."),
             ("c" * 40, "it says 403 Forbidden; the token's user has no right to view this."),
             ("", "Services.Harvester.nemo.instances.main.token is not set."),
+            ("ab\ncdé", "the token for it has a character that is not printable ASCII, perhaps a line break."),
         ],
     )
     def test_a_token_that_does_not_fit(self, titan: Facility, token: str, says: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from NexusCore.API import App
 from NexusCore.clock import SystemClock, to_ts
 from NexusCore.config import NamedConfiguration
-from NexusCore.facility import Reservation, Reservations, Session, Sessions
+from NexusCore.facility import Records, Reservation, Reservations, Session, Sessions
 from NexusCore.facility.session import Client, State
 from Services.Harvester.service import Harvester
 from Services.Harvester.sources import kinds
@@ -61,6 +61,10 @@ class Facility:
         return Sessions(self.app.database(), self.clock)
 
     @property
+    def records(self) -> Records:
+        return Records(self.app.database(), self.clock)
+
+    @property
     def reservations(self) -> Reservations:
         return Reservations(self.app.database(), self.clock)
 
@@ -71,12 +75,20 @@ class Facility:
 
     def refused(self, pid: str, start: str, end: str) -> Session:
         """Have a session that the Builder gave up for want of consent."""
+        return self.finished(pid, start, end, State.NO_CONSENT)
+
+    def finished(self, pid: str, start: str, end: str, state: State) -> Session:
+        """Have a session that the Builder left in a state; one that is BUILT has a record."""
         first, last = (to_ts(datetime.fromisoformat(moment)) for moment in (start, end))
         client = Client("user", "pc")
         self.sessions.end(self.sessions.start(pid, client, ts=first).identifier, client, ts=last)
         claimed = self.sessions.claim(client, "a Builder", 60)
         assert claimed is not None
-        self.sessions.finish(claimed, "a Builder", State.NO_CONSENT)
+        record = self.records.writer(
+            claimed.id, path="/r.xml", title="R", sha256="0" * 64, config_revision=1, software="test", files=1,
+            activities=1,
+        )  # fmt: skip
+        self.sessions.finish(claimed, "a Builder", state, also=record if state is State.BUILT else None)
         return self.sessions.get(claimed.identifier)
 
     def cancelled(self) -> set[str]:

@@ -157,23 +157,6 @@ class TestACalendarThatFails:
         assert sorted(facility.found("B")) == ["1"]
         assert status_of(harvester, "source A") == "The calendar of A was not read within 3 s."
 
-    def test_the_sick_come_last(self, facility: Facility, server: Server) -> None:
-        """With one at a time, those that failed before keep nobody waiting."""
-        facility.config["Services.Harvester.parallel"] = 1
-        for pid in "ABC":
-            facility.instrument(pid)
-            server.answers[f"/{pid}"] = says(404 if pid == "A" else 200)
-            facility.config[f"Instruments.{pid}.api_url"] = server.url(f"/{pid}")
-        harvester = Harvester(facility.app)
-        harvester.once()
-        harvester.once()
-        assert [path for path, _ in server.asked] == ["/A", "/B", "/C"] * 2, "all three failed: nobody sent a calendar"
-        server.answers |= dict.fromkeys(("/B", "/C"), lambda request: request.send(ics()))
-        harvester.once()
-        server.asked.clear()
-        harvester.once()
-        assert [path for path, _ in server.asked] == ["/B", "/C", "/A"]
-
     @pytest.mark.parametrize(
         ("name", "value", "says"),
         [

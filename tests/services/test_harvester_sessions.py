@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from NexusCore.clock import SECOND, to_ts
 from NexusCore.facility import Reservation, Session, State
 from NexusCore.facility.reservations import BookedSample
 from NexusCore.facility.session import Client
+from NexusCore.facility.sessions import NotToBeBuilt
 from NexusCore.service import Pass
 from Services.Harvester.service import Harvester
 from Services.Harvester.usage import Step, UsageSessions
@@ -90,10 +92,28 @@ class TestWhoseSessionItIs:
         assert (found.user, found.user_id, found.collaborators) == ("Bob", "bob", ("Alice Adams",))
         assert (found.title, found.consent) == ("Booked", holds)
 
-    def test_the_sessions_own_user(self, facility: Facility) -> None:
-        """Where the account at the instrument is a person's."""
-        one, two = booked(-2, -0.5, "one"), booked(-0.5, 0, "two", user="Bob", user_id="bob")
-        assert self.of(facility, one, two, user="bob") == two
+    @pytest.mark.parametrize("user", ["bob", "BOB", "bob brown"])
+    def test_the_sessions_own_user(self, facility: Facility, user: str) -> None:
+        """Where two share about as much: the account at the instrument may be a person's, however it is spelt."""
+        one, two = booked(-2, -0.9, "one"), booked(-0.9, 0, "two", user="Bob Brown", user_id="bob")
+        assert self.of(facility, one, two, user=user) == two
+
+    @pytest.mark.parametrize("what", [booked, used])
+    def test_but_not_for_a_few_minutes(self, facility: Facility, what: Callable[..., Reservation]) -> None:
+        """001-19: who booked the last five minutes of somebody else's two hours is not whose session it is."""
+        one, two = what(-2, -0.1, "one"), what(-0.1, 1, "two", user="Bob", user_id="bob")
+        assert self.of(facility, one, two, user="bob") == one
+        assert self.of(facility, one, replace(two, start_ts=at(-0.6)), user="bob") == one, "less than half"
+        both = what(-2, -0.8, "one"), what(-0.8, 1, "two", user="Bob", user_id="bob")
+        assert self.of(facility, *both, user="bob") == both[1], "more than half"
+        assert self.of(facility, *both, user="shared") == both[0]
+
+    def test_the_same_person_spelt_differently(self, facility: Facility) -> None:
+        """What they agreed to when they booked holds for the use that is noted under their account in capitals."""
+        use = used(-2, 0, user="Alice", user_id="ALICE")
+        found = self.of(facility, booked(-3, 1, consent=True), use)
+        assert found is not None
+        assert (found.consent, found.collaborators) == (True, ())
 
     def test_rows_from_before(self, facility: Facility) -> None:
         """Those that were stored without a word on usage are bookings."""
@@ -229,6 +249,91 @@ class TestConsentThatComesLater:
         facility.clock.time += timedelta(days=2)
         Harvester(facility.app).once()
         assert facility.sessions.get(session.identifier).state is State.NO_CONSENT
+
+
+class TestConsentThatIsTakenBack:
+    """A record that is still on its way is held back when its user says no, as long as the session is young."""
+
+    SESSION = ("2026-03-09T09:10:00+00:00", "2026-03-09T11:50:00+00:00")
+
+    def booking(self, *said: str) -> str:
+        return event("1", ":20260309T090000Z", ":20260309T120000Z", *(f"X-CONSENT:{one}" for one in said))
+
+    def state(self, facility: Facility, session: Session, booking: str) -> State:
+        """Return what a session is after a pass that finds this booking."""
+        facility.instrument("Titan", booking)
+        Harvester(facility.app).once()
+        return facility.sessions.get(session.identifier).state
+
+    def test_taken_back(self, facility: Facility) -> None:
+        """TO_BE_BUILT: no Uploader sends it, and the Builder decides anew."""
+        path = facility.instrument("Titan", self.booking("yes"))
+        harvester, session = Harvester(facility.app), facility.finished("Titan", *self.SESSION, State.BUILT)
+        harvester.once()
+        assert facility.sessions.get(session.identifier).state is State.BUILT
+        path.write_bytes(ics(self.booking("no")))
+        harvester.once()
+        assert facility.sessions.get(session.identifier).state is State.TO_BE_BUILT
+        assert facility.records.to_upload() == []
+        assert status_of(harvester, "consents_withdrawn") == 1
+        no_longer = "is held back, since its user does not agree any more"
+        assert f"Titan: the record of the session {session.identifier} {no_longer}" in facility.said()
+
+    def test_what_the_builder_makes_of_it(self, facility: Facility) -> None:
+        """NO_CONSENT, until they agree again."""
+        session = facility.finished("Titan", *self.SESSION, State.BUILT)
+        self.state(facility, session, self.booking("no"))
+        subprocess.run(
+            [sys.executable, "-m", "Services.Builder", "--once"],
+            cwd=PROJECT,
+            env=environment_of(facility.url, facility.home),
+            check=True,
+            timeout=LIMIT,
+        )
+        assert facility.sessions.get(session.identifier).state is State.NO_CONSENT
+        assert self.state(facility, session, self.booking("yes")) is State.TO_BE_BUILT
+
+    @pytest.mark.parametrize("required", [True, False])
+    def test_no_answer_any_more(self, facility: Facility, required: bool) -> None:
+        """It counts as a no only where the facility demands a yes."""
+        facility.config["Services.Builder.require_consent"] = required
+        session = facility.finished("Titan", *self.SESSION, State.BUILT)
+        expected = State.TO_BE_BUILT if required else State.BUILT
+        assert self.state(facility, session, self.booking()) is expected
+
+    def test_what_was_sent_is_not_called_back(self, facility: Facility) -> None:
+        session = facility.finished("Titan", *self.SESSION, State.BUILT)
+        with facility.app.database().transaction() as transaction:
+            transaction.run("UPDATE session SET state = 'COMPLETED'")
+        assert self.state(facility, session, self.booking("no")) is State.COMPLETED
+
+    def test_what_one_destination_has_goes_to_no_other(self, facility: Facility) -> None:
+        """And the log says where it is."""
+        session = facility.finished("Titan", *self.SESSION, State.BUILT)
+        record = facility.records.of_session(session.id)
+        assert record is not None
+        with facility.app.database().transaction() as transaction:
+            transaction.insert(
+                "upload", record_id=record.id, destination="directory", state="DONE", attempts=1, updated_ts=1
+            )
+        assert self.state(facility, session, self.booking("no")) is State.TO_BE_BUILT
+        assert facility.said()[-1].endswith("since its user does not agree any more; it was sent already to: directory")
+
+    def test_an_old_session(self, facility: Facility) -> None:
+        session = facility.finished("Titan", *self.SESSION, State.BUILT)
+        Harvester(facility.app)
+        facility.config["Services.Harvester.consent_days"] = 1
+        facility.clock.time += timedelta(days=2)
+        assert self.state(facility, session, self.booking("no")) is State.BUILT
+
+    def test_somebody_was_faster(self, facility: Facility) -> None:
+        """A session that an Uploader completed in the last moment is left alone."""
+        session = facility.finished("Titan", *self.SESSION, State.BUILT)
+        with facility.app.database().transaction() as transaction:
+            transaction.run("UPDATE session SET state = 'COMPLETED'")
+        with pytest.raises(NotToBeBuilt, match="it is COMPLETED now, not BUILT"):
+            facility.sessions.requeue(session.identifier, LOGGER, only=State.BUILT)
+        assert facility.sessions.get(session.identifier).state is State.COMPLETED
 
 
 class TestAnotherCalendar:

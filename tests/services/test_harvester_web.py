@@ -20,7 +20,7 @@ from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
 from Services.Harvester.sources import SourceFailed
 from Services.Harvester.sources.ical import ICal
-from Services.Harvester.sources.web import MEGABYTE, Patience
+from Services.Harvester.sources.web import MEGABYTE, Patience, Token, Visit
 
 CALENDAR = (
     b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTART:20260303T090000Z\r\n"
@@ -284,6 +284,45 @@ class TestCredentials:
             server.answers["/calendar.ics"] = in_turn(says(401, WWW_Authenticate="Basic"), redirect)
             refusal(server.url(), login=ALICE)
             assert [given for _, given in other.asked] == [None]
+
+    def test_not_in_english(self, server: Server) -> None:
+        """Basic, as browsers do it: UTF-8."""
+        right = "Basic " + base64.b64encode("alice:Größe €".encode()).decode()
+
+        def asks(request: Handler) -> None:
+            if request.headers.get("Authorization") == right:
+                request.send()
+            else:
+                request.send(b"", 401, WWW_Authenticate='Basic realm="x"')
+
+        server.answers["/calendar.ics"] = asks
+        assert len(fetch(server.url(), login=replace(ALICE, password="Größe €"))) == 1
+
+    @pytest.mark.parametrize("way", ["Basic", 'Digest realm="x", nonce="n", qop="auth"', "NTLM"])
+    @pytest.mark.parametrize("password", ["s3\ncret", "s3cret\r", "s3\udcffcret"])
+    def test_a_password_that_cannot_be_sent(self, server: Server, way: str, password: str) -> None:
+        server.answers["/calendar.ics"] = says(401, WWW_Authenticate=way)
+        sentence = refusal(server.url(), login=replace(ALICE, password=password))
+        reason = "the user or the password for it has a character that cannot be sent, perhaps a line break"
+        assert sentence == f"cannot be read: {reason}."
+
+    @pytest.mark.parametrize("token", ["ab\ncdSECRET", "SECRETé", "SECRET€", "SECRET\x00", "SECRET\udcff"])
+    def test_a_token_that_cannot_be_sent(self, server: Server, token: str) -> None:
+        """It is not repeated, as the libraries below would."""
+        with pytest.raises(SourceFailed) as error, Visit(PATIENCE, Token(token)) as visit:
+            visit.get(server.url())
+        reason = "the token for it has a character that is not printable ASCII, perhaps a line break"
+        assert str(error.value) == f"The calendar at 127.0.0.1 cannot be read: {reason}."
+        assert server.asked == []
+
+    def test_what_the_layers_below_say_is_not_repeated(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It may be a header, or the address of a private calendar."""
+
+        def fail(*_: object, **__: object) -> None:
+            raise ValueError("Invalid header value b'Token SECRET'")
+
+        monkeypatch.setattr("requests.Session.request", fail)
+        assert refusal(server.url()) == "cannot be read: its address, or one it redirects to, cannot be used."
 
     def test_where_they_are_from(self) -> None:
         general = {"nexusLIMS_user": "a", "nexusLIMS_pass": "b"}

@@ -7,6 +7,7 @@ import re
 LINE_LENGTH = 500
 TEXT_LENGTH = 20_000
 MOST_PEOPLE = 200
+MOST_SAMPLES = 100
 _CONSENT = {
     "agree": True,
     "yes": True,

@@ -2,11 +2,13 @@
 
 Time-outs on every call, a limit on size and redirects, more attempts where a fault passes by itself. The user and
 password of the environment go only to the configured host, and only when it asks for them. Sentences name the host
-alone: the address of a private calendar is a secret, and what stands in a log line is not.
+alone: the address of a private calendar is a secret, and what stands in a log line is not. Nor do they repeat what an
+error of the layers below says of an address or a header, which may hold a token.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import NoneType
@@ -28,6 +30,9 @@ MEGABYTE = 1024 * 1024
 _CHUNK = 64 * 1024
 _PASSING = (502, 503, 504)
 """Answers of a gateway whose server is restarting or overloaded."""
+_UNUSABLE = "its address, or one it redirects to, cannot be used"
+_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Line breaks, other control characters, and bytes of the environment that are no UTF-8."""
 
 
 class SourceAway(SourceFailed):
@@ -65,6 +70,19 @@ def patience_of(config: NamedConfiguration) -> Patience:
         attempts=int(config.number("attempts")),
         first_wait=config.number("first_wait"),
     )
+
+
+def most_bookings_of(config: NamedConfiguration) -> int:
+    """Return how many bookings the settings of a kind of source allow a calendar, by default 10,000."""
+    config.set_default(
+        "most_bookings", 10_000, comment="Bookings that one calendar may have in the time asked for.", minimum=1
+    )
+    return int(config.number("most_bookings"))
+
+
+def too_many(where: str, most: int) -> SourceFailed:
+    """Return the error for a calendar with more than `most` bookings."""
+    return SourceFailed(where=where, reason=f"it has more than {most} bookings in the time asked for")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +187,9 @@ class Visit:
         import requests
 
         where = host_of(question.url)
+        if isinstance(self._login, Token) and not (self._login.value.isascii() and self._login.value.isprintable()):
+            reason = "the token for it has a character that is not printable ASCII, perhaps a line break"
+            raise SourceFailed(where=where, reason=reason)
         try:
             server = urlsplit(question.url).netloc
             self._server = self._server or server
@@ -178,14 +199,14 @@ class Visit:
                 own = urlsplit(response.url).netloc == self._server
                 if response.status_code != 401 or not isinstance(self._login, Login) or self._auth or not own:
                     return self._content(response, question)
-            auth = _auth(challenge, self._login)
+            auth = _auth(challenge, self._login, where)
             with self._let_in(question, auth) as response:
                 content = self._content(response, question, asked_again=True)
             self._auth = auth
         except requests.RequestException as error:
             raise _translated(error, where, self._patience) from None
-        except ValueError as error:  # addresses that the layers below cannot take apart
-            raise SourceFailed(where=where, reason=f"its address cannot be used ({error})") from None
+        except ValueError:  # addresses that the layers below cannot take apart
+            raise SourceFailed(where=where, reason=_UNUSABLE) from None
         return content
 
     def _let_in(self, question: Question, auth: Proof) -> requests.Response:
@@ -245,6 +266,20 @@ class Visit:
         return "it wants a user and a password (401); the environment has no nexusLIMS_user and nexusLIMS_pass for it"
 
 
+def address_of(instrument: Instrument) -> str:
+    """Return the `api_url` of an instrument.
+
+    Raises
+    ------
+    SourceFailed
+        If it is not set.
+    """
+    address = instrument.api_url.strip()
+    if not address:
+        raise SourceFailed(where="no address", reason=f"Instruments.{instrument.pid}.api_url is not set")
+    return address
+
+
 def web_address(instrument: Instrument) -> str:
     """Return the `api_url` of an instrument whose calendar is on a web server.
 
@@ -253,9 +288,7 @@ def web_address(instrument: Instrument) -> str:
     SourceFailed
         If it is not set, or no address of a web server.
     """
-    address = instrument.api_url.strip()
-    if not address:
-        raise SourceFailed(where="no address", reason=f"Instruments.{instrument.pid}.api_url is not set")
+    address = address_of(instrument)
     scheme = address.partition("://")[0].lower()
     if scheme not in ("http", "https"):
         raise SourceFailed(where=host_of(address), reason="its address is not one of http or https")
@@ -268,18 +301,22 @@ def download(url: str, patience: Patience, login: Login | None = None) -> bytes:
         return visit.get(url)
 
 
-def _auth(challenge: str, login: Login) -> Proof:
+def _auth(challenge: str, login: Login, where: str) -> Proof:
     """Return the best way to prove who one is that a server offers."""
     from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 
+    if _UNSENDABLE.search(login.user + login.password):
+        reason = "the user or the password for it has a character that cannot be sent, perhaps a line break"
+        raise SourceFailed(where=where, reason=reason)
     offered = challenge.lower()
     if "ntlm" in offered or ("negotiate" in offered and "basic" not in offered):
         from requests_ntlm import HttpNtlmAuth
 
         proof: Proof = HttpNtlmAuth(login.user, login.password)
         return proof
-    kind = HTTPDigestAuth if "digest" in offered else HTTPBasicAuth
-    return kind(login.user, login.password)
+    if "digest" in offered:
+        return HTTPDigestAuth(login.user, login.password)
+    return HTTPBasicAuth(login.user.encode(), login.password.encode())  # as text, they could be Latin-1 alone
 
 
 def too_big(where: str, most: int) -> SourceFailed:
@@ -303,7 +340,7 @@ def _translated(error: requests.RequestException, where: str, patience: Patience
     elif isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
         reason, passing = f"the connection failed ({cause_of(error)})", True
     elif isinstance(error, (exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.MissingSchema)):
-        reason = "its address, or one it redirects to, cannot be used"
+        reason = _UNUSABLE
     else:
         reason = f"what it sends cannot be understood ({type(error).__name__})"
     return (SourceAway if passing else SourceFailed)(where=where, reason=reason)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
-from Services.Harvester.sources.web import Patience, patience_of, web_address
+from Services.Harvester.sources.web import Patience, most_bookings_of, patience_of, web_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,4 @@ class CalDAV:
 
 def make(config: NamedConfiguration) -> CalDAV:
     """Return the source with the settings it has now; those that are missing get their defaults."""
-    patience = patience_of(config)
-    config.set_default(
-        "most_bookings", 10_000, comment="Bookings that one calendar may have in the time asked for.", minimum=1
-    )
-    return CalDAV(patience, int(config.number("most_bookings")), login_of(CalDAV.name))
+    return CalDAV(patience_of(config), most_bookings_of(config), login_of(CalDAV.name))

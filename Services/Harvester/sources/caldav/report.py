@@ -2,6 +2,11 @@
 
 A server expands series in UTC, and names their occurrences each in its own way; here they are expanded in the zone of
 the event, as those of a file are.
+
+One REPORT is all it takes (and one PROPFIND where it finds nothing), so it is made with `Visit`, as every source's
+requests are. The library `caldav` (3.6) would take an answer of any size into memory before looking at it, and brings
+an HTTP client of its own, for which the limits of `Visit` and its rules on who is shown a password do not hold. Events
+are read by icalendar and expanded by recurring-ical-events.
 """
 
 from __future__ import annotations

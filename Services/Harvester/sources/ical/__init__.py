@@ -14,7 +14,15 @@ from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
 from Services.Harvester.sources import SourceFailed
-from Services.Harvester.sources.web import Patience, download, host_of, patience_of, too_big
+from Services.Harvester.sources.web import (
+    Patience,
+    address_of,
+    download,
+    host_of,
+    most_bookings_of,
+    patience_of,
+    too_big,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +43,8 @@ class ICal:
         return bookings(content, where, instrument, start, end, self.most_bookings)
 
     def _read(self, instrument: Instrument) -> tuple[str, bytes]:
-        address = instrument.api_url.strip()
+        address = address_of(instrument)
         scheme, separator, _ = address.partition("://")
-        if not address:
-            raise SourceFailed(where="no address", reason=f"Instruments.{instrument.pid}.api_url is not set")
         if not separator:
             return address, self._file(Path(address).expanduser(), address)
         if scheme.lower() in ("http", "https"):
@@ -65,8 +71,4 @@ class ICal:
 
 def make(config: NamedConfiguration) -> ICal:
     """Return the source with the settings it has now; those that are missing get their defaults."""
-    patience = patience_of(config)
-    config.set_default(
-        "most_bookings", 10_000, comment="Bookings that one calendar may have in the time asked for.", minimum=1
-    )
-    return ICal(patience, int(config.number("most_bookings")), login_of(ICal.name))
+    return ICal(patience_of(config), most_bookings_of(config), login_of(ICal.name))

@@ -21,6 +21,7 @@ from NexusCore.clock import SECOND, to_ts
 from NexusCore.facility import Instrument, Reservation
 from Services.Harvester.sources import SourceFailed, complain, source_of
 from Services.Harvester.sources.text import LINE_LENGTH, MOST_PEOPLE, consent, line, link, short, text
+from Services.Harvester.sources.web import too_many
 
 MARGIN = timedelta(days=2)
 """Times without a zone, and whole days, lie up to this far from where they seem to."""
@@ -75,7 +76,7 @@ def booked(
             known_as = uid if "UID" in group[0] else None  # a name made from the content changes with it
             complain(f"the event '{uid}' cannot be read: {_reason(group, error)}", known_as)
         if len(found) > most:
-            raise SourceFailed(where=where, reason=f"it has more than {most} bookings in the time asked for")
+            raise too_many(where, most)
     return found
 
 

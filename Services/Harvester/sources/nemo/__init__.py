@@ -20,7 +20,7 @@ from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument
 from NexusCore.network import Login, login_of
 from Services.Harvester.sources import Source, SourceFailed
-from Services.Harvester.sources.web import Patience, Token, host_of, patience_of
+from Services.Harvester.sources.web import Patience, Token, address_of, host_of, patience_of
 
 _HERE = "Services.Harvester.nemo.instances"
 _TOOL = re.compile(r"/tools/(?:\?(?:.*&)?id=)?(\d+)\b")
@@ -84,9 +84,7 @@ class Nemo:
         return asked(self, instance, instruments, (start, end), unfinished)
 
     def _instance(self, instrument: Instrument) -> Instance:
-        address = instrument.api_url.strip()
-        if not address:
-            raise SourceFailed(where="no address", reason=f"Instruments.{instrument.pid}.api_url is not set")
+        address = address_of(instrument)
         fitting = [one for one in self.instances if address == one.url or address.startswith(f"{one.url}/")]
         if not fitting:
             raise SourceFailed(where=host_of(address), reason=f"no instance in {_HERE} has a url that it begins with")
@@ -153,7 +151,8 @@ def _instance(config: NamedConfiguration, name: str) -> Instance:
     variables = [f"NEXUSCORE_NEMO_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_TOKEN"]
     if name == MAIN:
         variables.append("NEXUSCORE_NEMO_TOKEN")
-    given = next((os.environ[one] for one in variables if os.environ.get(one)), None)
+    # Read from a file, a token often brings a line break along.
+    given = next(filter(None, (os.environ.get(one, "").strip() for one in variables)), None)
     token = given or str(config[f"{here}.token"] or "").strip()
     questions = Questions(**{field.name: asked_for(field.name) for field in fields(Questions)})
     usable = address and urlsplit(address).scheme in ("http", "https")

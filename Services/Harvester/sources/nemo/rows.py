@@ -16,10 +16,9 @@ from NexusCore.facility import Instrument, Reservation
 from NexusCore.facility.reservations import BookedSample
 from Services.Harvester.sources import source_of
 from Services.Harvester.sources.nemo import Instance, Questions
-from Services.Harvester.sources.text import line, text
+from Services.Harvester.sources.text import MOST_SAMPLES, line, text
 
 Row = dict[str, Any]
-_MOST_SAMPLES = 100
 _LONGEST_ELEMENT = 40
 
 
@@ -133,7 +132,7 @@ def _samples(answers: dict[str, Any], names: Questions) -> tuple[BookedSample, .
     if not isinstance(group, dict):
         return ()
     keys = sorted(group, key=lambda key: (not key.isdecimal(), int(key) if key.isdecimal() else 0, key))
-    return tuple(_described([group[key] for key in keys[:_MOST_SAMPLES]], names))
+    return tuple(_described([group[key] for key in keys[:MOST_SAMPLES]], names))
 
 
 def _described(group: list[Any], names: Questions) -> Iterator[BookedSample]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
-from Services.Harvester.sources.web import Patience, patience_of, web_address
+from Services.Harvester.sources.web import Patience, most_bookings_of, patience_of, web_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,12 @@ class SharePoint:
 
 def make(config: NamedConfiguration) -> SharePoint:
     """Return the source with the settings it has now; those that are missing get their defaults."""
-    patience = patience_of(config)
     default = config.set_default
-    default("most_bookings", 10_000, comment="Bookings that one list may have in the time asked for.", minimum=1)
     default("expand", "CreatedBy,UserName", comment="Columns of the lists that hold people, with commas.")
     default("stylesheet", "", comment="Path of an XSLT that takes the place of the one that comes with NexusCore.")
     return SharePoint(
-        patience,
-        int(config.number("most_bookings")),
+        patience_of(config),
+        most_bookings_of(config),
         str(config["expand"] or ""),
         str(config["stylesheet"] or ""),
         login_of(SharePoint.name),

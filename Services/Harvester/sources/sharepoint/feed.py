@@ -19,8 +19,8 @@ from NexusCore.facility import Instrument, Reservation
 from NexusCore.facility.reservations import BookedSample
 from Services.Harvester.sources import SourceFailed, complain, source_of
 from Services.Harvester.sources.markup import parsed
-from Services.Harvester.sources.text import MOST_PEOPLE, consent, line, link, short, text
-from Services.Harvester.sources.web import Visit, host_of
+from Services.Harvester.sources.text import MOST_PEOPLE, MOST_SAMPLES, consent, line, link, short, text
+from Services.Harvester.sources.web import Visit, host_of, too_many
 
 if TYPE_CHECKING:
     from Services.Harvester.sources.sharepoint import SharePoint
@@ -29,7 +29,6 @@ _ATOM = "{http://www.w3.org/2005/Atom}"
 _NEXUS = "{https://data.nist.gov/od/dm/nexus/experiment/v1.0}"
 _DAY = timedelta(days=1)
 _UID_LENGTH = 200
-_MOST_SAMPLES = 100
 _OWN = Path(__file__).parent / "reservations.xslt"
 
 
@@ -50,8 +49,7 @@ def bookings(source: SharePoint, url: str, instrument: Instrument, start: dateti
             if one is not None and one.start_ts < to_ts(end) and one.end_ts > to_ts(start):
                 found.append(one)
             if len(found) > source.most_bookings:
-                reason = f"it has more than {source.most_bookings} bookings in the time asked for"
-                raise SourceFailed(where=where, reason=reason)
+                raise too_many(where, source.most_bookings)
     return found
 
 
@@ -129,7 +127,7 @@ def _read(node: etree._Element, instrument: Instrument) -> Reservation | None:
         user_id=line(node.get("account")),
         collaborators=tuple(_lines(node, "summary/collaborator"))[:MOST_PEOPLE],
         purpose=text(node.findtext(_path("summary/motivation"))),
-        samples=tuple(_samples(node))[:_MOST_SAMPLES],
+        samples=tuple(_samples(node))[:MOST_SAMPLES],
         project=_line(node, "project/name") or _line(node, "project/project_id"),
         url=link(summary.get("ref")) if summary is not None else None,
         consent=consent(node.get("consent")),
