@@ -16,11 +16,12 @@ The functions of this module act on one `App` for the process, made from the set
 from __future__ import annotations
 
 import atexit
+import copyreg
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from NexusCore import identity
 from NexusCore import settings as _settings
@@ -30,7 +31,7 @@ from NexusCore.config.watch import LiveConfiguration
 from NexusCore.delivery import Journal, Report, Shipper
 from NexusCore.delivery.journal import has_journals
 from NexusCore.forks import renew_in_children
-from NexusCore.log.handler import Log, Logs, Prefix
+from NexusCore.log.handler import Log, Logs, Prefix, PrefixedLog
 from NexusCore.log.store import LogSink
 from NexusCore.settings import DatabaseURL, Settings
 from NexusCore.status.element import callbacks
@@ -104,7 +105,7 @@ class App:
                 origin = Origin(identity.user(), identity.host(), self._tool)
                 store = ConfigStore(self.database(self.settings.config), self.clock)
                 kept = self.settings.home / "snapshot" / f"config-{self.settings.config.fingerprint}"
-                self._live = LiveConfiguration(store, origin, self.clock, kept)
+                self._live = LiveConfiguration(store, origin, self.clock, kept, told=self._tell_source)
             return self._live
 
     def get_config(self, root: str | None = None, version: str | None = None) -> NamedConfiguration:
@@ -142,8 +143,18 @@ class App:
         """Return the status channel of a name; the same object each time."""
         with self._lock:
             if channel not in self._channels:
-                self._channels[channel] = StatusHolder(channel, self._journal("status").append, self.clock.now)
+                self._channels[channel] = StatusHolder(
+                    channel, append=self._journal("status").append, now=self.clock.now
+                )
+                if self._live is not None and self._live.source != "database":
+                    self._channels[channel]["configuration"] = self._live.source
             return self._channels[channel]
+
+    def _tell_source(self, source: str) -> None:
+        """Show on each channel that the configuration is what was last seen of it, or the database's again."""
+        # Without the lock: who holds it may be waiting for the configuration, whose lock is held here.
+        for channel in list(self._channels.values()):
+            channel["configuration"] = source
 
     @property
     def logs(self) -> Logs:
@@ -247,6 +258,15 @@ def get_status(channel: str) -> StatusHolder:
 def get_log(name: str, prefix: Prefix | None = None) -> Log:
     """Return a logger; see `App.get_log`."""
     return app().get_log(name, prefix)
+
+
+def _get_prefixed(name: str, prefix: Prefix) -> PrefixedLog:
+    return cast(PrefixedLog, get_log(name, prefix))
+
+
+# A logger goes to another process as its name, as those of the standard library do.
+copyreg.pickle(Log, lambda log: (get_log, (log.name,)))
+copyreg.pickle(PrefixedLog, lambda log: (_get_prefixed, (log.name, log.prefix)))
 
 
 def route_log(name: str, level: int = 0) -> None:

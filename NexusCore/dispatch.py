@@ -55,5 +55,5 @@ class Dispatcher:
             function, arguments = entry
             try:
                 function(*arguments)
-            except (Exception, SystemExit):  # noqa: BLE001  a stranger's code: the next must not suffer from it
+            except BaseException:  # noqa: BLE001  a stranger's code, which may say it is cancelled: the next must not suffer
                 _LOG.exception("The callback %r failed", function)

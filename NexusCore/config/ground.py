@@ -58,6 +58,14 @@ class Ground:
         """Return what is stored at a path, or None."""
         return self._rows.get(path)
 
+    def is_folder(self, path: str) -> bool:
+        """Tell whether there is something below a path."""
+        return self._contents[path] > 0
+
+    def below(self, path: str) -> list[str]:
+        """Return the paths of all parameters below a path, in order; of all there are for an empty one."""
+        return sorted(one for one in self._rows if not path or one.startswith(f"{path}."))
+
     def check(self, path: str, value: Value, datatype: str) -> None:
         """Raise `ValueRefused` if nothing of that datatype can stand at a path."""
         row = self._rows.get(path)
@@ -108,7 +116,7 @@ class Ground:
 
 def _around(paths: set[str]) -> tuple[str, dict[str, str]]:
     """Return the condition that holds for what is at, above and below paths; for all there is where they are many."""
-    if len(paths) > FEW:
+    if len(paths) > FEW or "" in paths:
         return "version_id = :version", {}
     # The version stands in each part, since SQLite makes use of an index for OR only then.
     condition, values = _one_of(sorted(paths.union(*map(_above, paths))))

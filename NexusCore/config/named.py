@@ -12,7 +12,8 @@ from NexusCore.config import exchange, past
 from NexusCore.config.group import Group
 from NexusCore.config.parameter import FOLDER, NO_LIMITS, ConfigParameter, Limits, Value, datatype_of
 from NexusCore.config.past import Difference
-from NexusCore.config.store import REMOVE, Edit, Entry, near_miss
+from NexusCore.config.store import CLEAR, REMOVE, Edit, Entry, check_path, near_miss
+from NexusCore.config.tree import Leaves
 from NexusCore.config.watch import Callback, LiveConfiguration
 from NexusCore.errors import ConfigException, NexusError, NoSuchParameterException, ValueRefused
 
@@ -31,9 +32,16 @@ class NamedConfiguration:
         Path of the folder; empty for the absolute root. It need not exist.
     version
         Name of the version; None for the default one.
+
+    Raises
+    ------
+    ConfigException
+        If `root` is no path, or `version` no name.
     """
 
     def __init__(self, live: LiveConfiguration, root: str = "", version: str | None = None) -> None:
+        if root:
+            check_path(root)
         self._live = live
         self._tree = live.tree(version)
         self.root = root
@@ -66,7 +74,7 @@ class NamedConfiguration:
         node = self._nodes.get(path)
         if node is None:
             if name:
-                raise NoSuchParameterException(path=path, version=self.version, hint=near_miss(path, self._nodes))
+                raise self._missing(path)
             node = ConfigParameter(self._tree, path)
         return node
 
@@ -91,9 +99,12 @@ class NamedConfiguration:
         """Return what the folder holds."""
         return self._tree.children(self._path(name))
 
-    def get_leaves(self, name: str | None = None) -> list[ConfigParameter]:
-        """Return all parameters below the folder, however deep."""
-        return [node for node in self._tree.below(self._path(name)) if node.datatype != FOLDER]
+    def get_leaves(self, name: str | None = None, recursive: bool = True) -> Leaves:
+        """Return all parameters below the folder, however deep, or without `recursive` what it holds itself."""
+        path = self._path(name)
+        if not recursive:
+            return Leaves(path, self._tree.children(path))
+        return Leaves(path, (node for node in self._tree.below(path) if node.datatype != FOLDER))
 
     def search(self, text: str) -> list[ConfigParameter]:
         """Return what has `text` in its own name, whatever the case, in the whole version."""
@@ -124,6 +135,7 @@ class NamedConfiguration:
         check: bool = True,
         why: str | None = None,
         if_revision: int | None = None,
+        **limits: Any,
     ) -> None:
         """Change a parameter, or create it.
 
@@ -141,35 +153,61 @@ class NamedConfiguration:
             Reason, for the history.
         if_revision
             Only if the parameter was last changed at this revision (0: if it does not exist).
+        **limits
+            Fields of `Limits`, each in the place of the one there is; None for none.
 
         Raises
         ------
         ValueRefused
             With a sentence saying why.
         """
+        path = self._path(name)
         edit = Edit(
-            self._path(name), value=value, datatype=datatype, comment=comment, check=check, if_revision=if_revision
-        )
+            path, value=value, datatype=datatype, comment=comment, limits=self._limits(path, limits), check=check,
+            if_revision=if_revision,
+        )  # fmt: skip
         self._live.apply(self._tree, [edit], why)
 
-    def add(self, name: str, value: Value = None, datatype: str | None = None, comment: str | None = None) -> None:
-        """Add a parameter, or with datatype "folder" a folder.
+    def add(
+        self,
+        name: str,
+        value: Value = None,
+        datatype: str | None = None,
+        comment: str | None = None,
+        **limits: Any,
+    ) -> None:
+        """Add a parameter, or with datatype "folder" a folder; `limits` as in `set_default`.
 
         Raises
         ------
         ConfigException
             If it exists.
         """
-        if self._path(name) in self._nodes:
-            raise ConfigException(reason=f"'{self._path(name)}' already exists")
-        edit = Edit(self._path(name), value=value, datatype=datatype, comment=comment, if_revision=0)
+        path = self._path(name)
+        if path in self._nodes:
+            raise ConfigException(reason=f"'{path}' already exists")
+        edit = Edit(
+            path, value=value, datatype=datatype, comment=comment, limits=self._limits(path, limits), if_revision=0
+        )
         self._live.apply(self._tree, [edit])
 
     def remove(self, name: str) -> None:
-        """Remove a parameter, or a folder with everything below it, in one transaction."""
-        node = self.get(name)
-        doomed = [*(one for one in self._tree.below(node.path) if one.revision), *([node] if node.revision else ())]
-        self._live.apply(self._tree, [Edit(one.path, REMOVE) for one in doomed])
+        """Remove a parameter, or a folder with everything that is below it by then, in one transaction.
+
+        Raises
+        ------
+        NoSuchParameterException
+            If there is none of that name; what somebody else removed just before is as it should be.
+        """
+        path = self._path(name)
+        known = path in self._nodes
+        if not known:
+            self._live.catch_up()
+            known = path in self._nodes
+        if not known:
+            raise self._missing(path)
+        itself = [Edit(path, REMOVE, if_there=True)] if path else []
+        self._live.apply(self._tree, [Edit(path, CLEAR), *itself])
 
     def set_default(
         self, name: str, value: Value, datatype: str | None = None, comment: str | None = None, **limits: Any
@@ -215,9 +253,8 @@ class NamedConfiguration:
         return Group(self._prefix, lambda edits: self._live.apply(self._tree, edits, why))
 
     def clear_all(self) -> None:
-        """Remove everything below the view's folder, in one transaction."""
-        doomed = [Edit(node.path, REMOVE) for node in self._tree.below(self.root) if node.revision]
-        self._live.apply(self._tree, doomed, "cleared")
+        """Remove everything that is below the view's folder by then, in one transaction."""
+        self._live.apply(self._tree, [Edit(self.root, CLEAR)], "cleared")
 
     # -- files and the past ------------------------------------------------------------------------------------------
 
@@ -244,24 +281,41 @@ class NamedConfiguration:
             edits = [replace(edit, only_new=True) for edit in edits]
         return len(self._live.apply(self._tree, edits, why))
 
-    def diff(self, revision: int, until: int | None = None) -> list[Difference]:
-        """Return what is different in the view between two revisions; without the second, between one and now."""
+    def diff(self, old: int | str, new: int | str | None = None) -> list[Difference]:
+        """Return what is different in the view between two states.
+
+        Parameters
+        ----------
+        old, new
+            A revision of this version (0 is before the first), or the name of a version, as it is now. Without `new`: a
+            revision against what is now, or this version against the one named.
+
+        Raises
+        ------
+        ConfigException
+            If there is no such revision or version.
+        """
+        if new is None:
+            old, new = (self.version, old) if isinstance(old, str) else (old, self.version)
         store, own = self._live.store, self._tree.version_id
-        old = past.state_at(store, own, revision, self.root)
-        new = past.state_now(store, own, self.root) if until is None else past.state_at(store, own, until, self.root)
-        return past.differences(old, new)
+        (one, before), (other, after) = (past.state_of(store, own, which, self.root) for which in (old, new))
+        return past.differences(before, after, past.ever_secret(store, {one, other}))
 
     def compare(self, version: str) -> list[Difference]:
         """Return what is different between this version and another, in the view's folder."""
-        store = self._live.store
-        mine = past.state_now(store, self._tree.version_id, self.root)
-        return past.differences(mine, past.state_now(store, store.version_id(version), self.root))
+        return self.diff(version)
 
     def rollback(self, revision: int, why: str | None = None) -> int:
-        """Make the view what it was at a revision, as new revisions; return how many parameters changed."""
+        """Make the view what it was at a revision, as new revisions; return how many parameters changed.
+
+        Raises
+        ------
+        ConfigException
+            If there is no such revision.
+        """
         store, own = self._live.store, self._tree.version_id
-        now, then = past.state_now(store, own, self.root), past.state_at(store, own, revision, self.root)
-        edits = past.way_back(now, then)
+        then = past.state_at(store, own, past.known_revision(store, revision, 1), self.root)
+        edits = past.way_back(past.state_now(store, own, self.root), then)
         return len(self._live.apply(self._tree, edits, why or f"rollback to revision {revision}")) if edits else 0
 
     # -- callbacks -------------------------------------------------------------------------------------------------
@@ -310,6 +364,14 @@ class NamedConfiguration:
         """
         self._live.store.copy(source, target, overwrite, self._live.origin)
         self._live.catch_up()
+
+    def _limits(self, path: str, given: dict[str, Any]) -> Limits | None:
+        """Return the limits of a parameter with those that are given; None to leave them as they are."""
+        node = self._nodes.get(path)
+        return Limits.of({**(node.limits.given() if node is not None else {}), **given}) if given else None
+
+    def _missing(self, path: str) -> NoSuchParameterException:
+        return NoSuchParameterException(path=path, version=self.version, hint=near_miss(path, self._nodes))
 
     def _path(self, name: str | None) -> str:
         return self._prefix + name if name else self.root

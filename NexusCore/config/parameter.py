@@ -194,7 +194,11 @@ class Limits:
         for key, value in values.items():
             if value is not None and not isinstance(value, _KINDS.get(key, ())):
                 raise ConfigException(reason=f"a parameter cannot have the limit {key}={value!r}")
-        return cls(**{**values, "choices": tuple(values.get("choices", ()))})
+        choices = values.get("choices")
+        if choices is not None and not choices:
+            raise ConfigException(reason="a parameter cannot have the limit choices, and none to choose from")
+        given = {key: value for key, value in values.items() if value is not None}
+        return cls(**{**given, "choices": tuple(choices or ())})
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -221,7 +225,7 @@ def discreet(limits: Limits) -> Iterator[None]:
 
 def _exists(path: str) -> bool:
     try:
-        return Path(path).exists()
+        return bool(path) and Path(path).exists()  # an empty path would be the folder that one happens to be in
     except OSError:  # longer than any name, or in a folder that this user may not look into
         return False
 

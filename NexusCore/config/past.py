@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from NexusCore.config.parameter import Limits, Value, decode
+from NexusCore.config.parameter import MASK, Limits, Value, decode
 from NexusCore.config.store import REMOVE, Change, ConfigStore, Edit
-from NexusCore.errors import NoSuchVersionException
+from NexusCore.errors import ConfigException, NoSuchVersionException
 
 _AT_REVISION = """
     -- the last change of each parameter up to a revision; those whose last change was a removal are left out
@@ -26,12 +27,17 @@ _NAMED_THEN = """
     SELECT version_id FROM config_change WHERE version = :name AND revision <= :revision ORDER BY revision DESC LIMIT 1
 """
 
+_EVER_HIDDEN = """
+    -- what was a secret at any time
+    SELECT DISTINCT path FROM config_change WHERE version_id = :version AND limits LIKE :hidden
+"""
+
 State = dict[str, Change]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A parameter that is not the same in two states."""
+    """A parameter that is not the same in two states; a secret's values are masked."""
 
     path: str
     old: Value
@@ -41,6 +47,35 @@ class Difference:
     """None where it did not exist."""
     new_datatype: str | None
     secret: bool = False
+
+
+def known_revision(store: ConfigStore, revision: object, first: int) -> int:
+    """Return a revision, if there was one of that number since `first`.
+
+    Raises
+    ------
+    ConfigException
+        If not.
+    """
+    newest = store.revision()
+    if type(revision) is not int or not first <= revision <= newest:
+        raise ConfigException(reason=f"there is no revision {revision!r}; they go from {first} to {newest}")
+    return revision
+
+
+def state_of(store: ConfigStore, version_id: int, which: int | str, below: str = "") -> tuple[int, State]:
+    """Return id and parameters of a version: as they are, by its name, or those of `version_id` at a revision."""
+    if isinstance(which, str):
+        version_id = store.version_id(which)
+        return version_id, state_now(store, version_id, below)
+    return version_id, state_at(store, version_id, known_revision(store, which, 0), below)
+
+
+def ever_secret(store: ConfigStore, version_ids: Collection[int]) -> set[str]:
+    """Return the paths of what was a secret in one of some versions at any time, as `ConfigStore.history` masks it."""
+    with store.database.reading() as reading:
+        rows = [row for one in version_ids for row in reading.all(_EVER_HIDDEN, version=one, hidden='%"secret": true%')]
+    return {path for (path,) in rows}
 
 
 def state_at(store: ConfigStore, version_id: int, revision: int, below: str = "") -> State:
@@ -70,28 +105,24 @@ def version_at(store: ConfigStore, name: str, revision: int) -> int:
     return int(row[0])
 
 
-def differences(old: State, new: State) -> list[Difference]:
-    """Return what differs between two states, in order of path."""
+def differences(old: State, new: State, secrets: Collection[str] = ()) -> list[Difference]:
+    """Return what differs between two states, in order of path; `secrets` are masked, besides what says it is one."""
     found = []
     for path in sorted(old.keys() | new.keys()):
-        before, after = old.get(path), new.get(path)
-        if _content(before) != _content(after):
-            found.append(
-                Difference(
-                    path,
-                    decode(before.value, before.datatype) if before else None,
-                    decode(after.value, after.datatype) if after else None,
-                    before.datatype if before else None,
-                    after.datatype if after else None,
-                    any(Limits.from_json(one.limits).secret for one in (before, after) if one),
-                )
-            )
+        both = old.get(path), new.get(path)
+        if _content(both[0]) == _content(both[1]):
+            continue
+        secret = path in secrets or any(Limits.from_json(one.limits).secret for one in both if one)
+        values = [decode(one.value, one.datatype) if one else None for one in both]
+        before, after = (MASK if secret and value is not None else value for value in values)
+        kinds = [one.datatype if one else None for one in both]
+        found.append(Difference(path, before, after, kinds[0], kinds[1], secret))
     return found
 
 
 def way_back(now: State, then: State) -> list[Edit]:
     """Return the changes that lead from a state back to an earlier one."""
-    edits = [Edit(path, REMOVE) for path in now.keys() - then.keys()]
+    edits = [Edit(path, REMOVE, if_there=True) for path in now.keys() - then.keys()]
     edits += [change.again() for path, change in then.items() if _content(change) != _content(now.get(path))]
     # What goes makes room first: where a parameter was there may be a folder then, and the other way round.
     return sorted(edits, key=lambda edit: (edit.action != REMOVE, edit.path))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -13,6 +15,7 @@ from NexusCore.config.store import Change
 
 _FORM = 2
 """Number of the file's form; a file of another is ignored."""
+_row = attrgetter(*(field.name for field in fields(Change)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +31,15 @@ class Snapshot:
         return max(self.revisions.values(), default=0)
 
 
-def load(path: Path) -> Snapshot | None:
-    """Return what a file holds; None if there is none, or it is damaged."""
+def load(path: Path, besides: Collection[str] = ()) -> Snapshot | None:
+    """Return what a file holds, besides some versions; None if there is no file, or it is damaged."""
     try:
         form, versions, revisions = msgspec.msgpack.decode(path.read_bytes())
         if form != _FORM:
             return None
+        wanted = {name: kept for name, kept in versions.items() if name not in besides}
         return Snapshot(
-            {name: (one, [Change(*row) for row in rows]) for name, (one, rows) in versions.items()}, revisions
+            {name: (one, [Change(*row) for row in rows]) for name, (one, rows) in wanted.items()}, dict(revisions)
         )
     except (OSError, ValueError, TypeError, AttributeError):
         return None
@@ -46,14 +50,10 @@ def save(path: Path, snapshot: Snapshot) -> None:
 
     It can hold secrets, so only its owner can read it.
     """
-    kept = load(path) or Snapshot({}, {})
+    kept = load(path, besides=snapshot.versions) or Snapshot({}, {})
     versions, revisions = kept.versions | snapshot.versions, kept.revisions | snapshot.revisions
     content = msgspec.msgpack.encode(
-        (
-            _FORM,
-            {name: (one, [astuple(change) for change in changes]) for name, (one, changes) in versions.items()},
-            revisions,
-        )
+        (_FORM, {name: (one, list(map(_row, changes))) for name, (one, changes) in versions.items()}, revisions)
     )
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     # A folder that cannot be written to costs only the snapshot.

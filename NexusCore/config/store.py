@@ -6,7 +6,7 @@ knows revision *n* gets everything after it with one query.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,8 @@ from NexusCore.errors import (
 )
 from NexusCore.storage import Database, Transaction
 
-SET, REMOVE = "set", "remove"
+SET, REMOVE, CLEAR = "set", "remove", "clear"
+"""What an edit does: set a parameter, remove it, or remove all that is below a path."""
 DEFAULT = "default"
 PATH_LENGTH = 512
 NAME_LENGTH = 128
@@ -125,6 +126,8 @@ class Edit:
     check: bool = True
     if_revision: int | None = None
     """Only if the parameter was last changed at this revision (0: does not exist)."""
+    if_there: bool = False
+    """Leave it at that if there is no such parameter; without, that is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ def check_path(path: str) -> str:
     ConfigException
         If a part is empty, or it is too long to be stored whole.
     """
-    if not path or any(not part or part != part.strip() for part in path.split(".")):
+    if not isinstance(path, str) or not path or any(not part or part != part.strip() for part in path.split(".")):
         raise ConfigException(reason=f"'{path}' is no path of a parameter; it looks like Module.parameter")
     if len(path) > PATH_LENGTH or max(map(len, path.split("."))) > NAME_LENGTH:
         reason = f"the path of {len(path)} characters that begins with '{path[:40]}' is too long"
@@ -340,9 +343,10 @@ class ConfigStore:
         wanted = list(edits)
         if not wanted:
             return []
-        ground = Ground(transaction, version_id, (check_path(edit.path) for edit in wanted))
+        paths = (edit.path if edit.action == CLEAR else check_path(edit.path) for edit in wanted)
+        ground = Ground(transaction, version_id, paths)
         changes = []
-        for edit in wanted:
+        for edit in _one_by_one(wanted, ground):
             before, old = ground.at(edit.path) or (0, None)
             _compare_revision(edit, before, old)
             if edit.action == REMOVE:
@@ -394,6 +398,19 @@ def _revision(transaction: Transaction, lock: str) -> int:
     if row is None:
         raise ConfigException(reason="the row of config_revision is missing; run python -m NexusCore.storage.migrate")
     return int(row[0])
+
+
+def _one_by_one(edits: Iterable[Edit], ground: Ground) -> Iterator[Edit]:
+    """Yield the changes of single parameters that edits come to, where things are as they are now."""
+    for edit in edits:
+        there = ground.at(edit.path) is not None
+        if edit.action == CLEAR:
+            yield from [Edit(path, REMOVE) for path in ground.below(edit.path)]
+        elif edit.keep_value and not there and ground.is_folder(edit.path):
+            if edit.comment:  # which needs a place to stand, where so far only its contents made the folder
+                yield replace(edit, keep_value=False, datatype=FOLDER)
+        elif there or not edit.if_there:
+            yield edit
 
 
 def _compare_revision(edit: Edit, found: int, old: Stored | None) -> None:

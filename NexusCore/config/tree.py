@@ -36,6 +36,27 @@ class Owner(Protocol):
         ...
 
 
+class Leaves(list[ConfigParameter]):
+    """Parameters below a folder; ``"gain" in leaves`` tells by its name, as seen from the folder, whether one is there.
+
+    Parameters
+    ----------
+    folder
+        Path of the folder.
+    found
+        What is below it.
+    """
+
+    def __init__(self, folder: str, found: Iterable[ConfigParameter]) -> None:
+        super().__init__(found)
+        self._prefix = f"{folder}." if folder else ""
+
+    def __contains__(self, wanted: object) -> bool:
+        if isinstance(wanted, str):
+            return any(node.path == self._prefix + wanted for node in self)
+        return super().__contains__(wanted)
+
+
 class Tree:
     """The parameters of a version. Readers need no lock: `nodes` is one dict that is changed in place.
 

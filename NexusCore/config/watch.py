@@ -7,7 +7,7 @@ Promises
 * A change made by this process is seen by it when `set` returns.
 * Callbacks run one after the other on their own thread; an exception in one is logged and stops no other.
 * While the database is away the known values stay readable; a process that starts then begins with the last ones that
-  any process of this user saw on this machine.
+  any process of this user saw on this machine, and says so.
 """
 
 from __future__ import annotations
@@ -25,15 +25,24 @@ from NexusCore.config.parameter import ConfigParameter, Value
 from NexusCore.config.store import DEFAULT, Change, ConfigStore, Edit, Origin
 from NexusCore.config.tree import Tree
 from NexusCore.dispatch import Dispatcher
-from NexusCore.errors import DatabaseBusy, DatabaseUnreachable, NexusError, NoSuchVersionException
+from NexusCore.errors import (
+    ConfigException,
+    DatabaseBusy,
+    DatabaseUnreachable,
+    NexusError,
+    NoDatabaseFile,
+    NoSuchVersionException,
+)
 
 WATCH_INTERVAL = 0.05
 """Seconds between two looks at the revision counter."""
 AWAY_INTERVAL = 1.0
 """Seconds between two attempts while the database is away."""
 
-SAVE_INTERVAL = 5.0
-"""Seconds between two writes of the snapshot, while the configuration changes."""
+SAVE_INTERVAL = 0.5
+"""Seconds from one write of the snapshot to the next, while the configuration changes; the first is made at once."""
+SAVE_PAUSE = 10
+"""The pause is this many times as long as the write took, too, so that a large configuration costs no more."""
 
 Callback = Callable[[ConfigParameter], object]
 
@@ -55,6 +64,8 @@ class LiveConfiguration:
         File for the last configuration seen; None to keep none.
     interval
         Seconds between two looks for changes.
+    told
+        Called with `source` when it is the snapshot, and when it is the database again.
     """
 
     def __init__(
@@ -64,12 +75,14 @@ class LiveConfiguration:
         clock: Clock,
         kept: Path | None = None,
         interval: float = WATCH_INTERVAL,
+        told: Callable[[str], object] = lambda source: None,
     ) -> None:
         self.store = store
         self.origin = origin
         self._clock = clock
         self._kept = kept
         self._interval = interval
+        self._told = told
         self.source = "database"
         """Where the values are from: ``database``, or ``snapshot`` until it answers."""
         self.trouble: Exception | None = None
@@ -98,6 +111,8 @@ class LiveConfiguration:
             if version is None:
                 node = self.tree(DEFAULT).nodes.get("default_version")
                 version = str(node.value) if node is not None and node.value else DEFAULT
+            if not isinstance(version, str):
+                raise ConfigException(reason=f"{version!r} is no name of a version")
             tree = self._trees.get(version)
             if tree is None:
                 tree = self._load(version)
@@ -173,14 +188,15 @@ class LiveConfiguration:
     def _load(self, version: str) -> Tree:
         try:
             version_id, revision, changes = self._from_database(version)
-        except (DatabaseUnreachable, DatabaseBusy) as error:
+        except (DatabaseUnreachable, DatabaseBusy, NoDatabaseFile) as error:
             kept = snapshot.load(self._kept) if self._kept is not None else None
             if kept is None or version not in kept.versions:
                 raise
             revision, (version_id, changes) = kept.revisions[version], kept.versions[version]
             self._revision = min(self._revision, revision)  # what was missed since then is to be caught up
-            self.source, self.trouble = "snapshot", error
+            self.trouble = error
             _LOG.warning("Starting with the configuration last seen here, of revision %d. %s", revision, error)
+            self._is_from("snapshot")
         if not self._trees:
             self._revision = revision
         tree = Tree(self, version, version_id, revision)
@@ -189,6 +205,11 @@ class LiveConfiguration:
         self._unsaved = True
         self._start()
         return tree
+
+    def _is_from(self, source: str) -> None:
+        if source != self.source:
+            self.source = source
+            self._told(source)
 
     def _from_database(self, version: str) -> tuple[int, int, list[Change]]:
         # The revision comes first: what changes in between is then seen twice, never missed, and applied once.
@@ -213,7 +234,7 @@ class LiveConfiguration:
             self._revision, self._unsaved = revision, True
 
     def _save(self) -> None:
-        if self._unsaved and self._kept is not None:
+        if self._kept is not None:
             with self._lock:
                 versions = {name: (tree.version_id, tree.dump()) for name, tree in self._trees.items()}
                 revisions = {name: tree.revision for name, tree in self._trees.items()}
@@ -234,13 +255,14 @@ class LiveConfiguration:
 
     def _watch(self) -> None:
         away = self.source == "snapshot"
-        saved = float("-inf")
+        due = self._clock.monotonic()
         while not self._clock.wait(self._stop, AWAY_INTERVAL if away else self._interval):
             try:
                 self._look()
                 if away:
                     _LOG.info("The configuration is being watched again, at revision %d.", self._revision)
-                away, self.source, self.trouble = False, "database", None
+                away, self.trouble = False, None
+                self._is_from("database")
             except NexusError as error:
                 if not away:
                     _LOG.warning("The configuration cannot be watched now; the known values stay in use. %s", error)
@@ -249,10 +271,13 @@ class LiveConfiguration:
                 if not away:
                     _LOG.exception("Looking for changes of the configuration failed")
                 away = True
-            if self._clock.monotonic() - saved > SAVE_INTERVAL:
+            if self._unsaved and self._clock.monotonic() >= due:
+                begin = self._clock.monotonic()
                 self._save()
-                saved = self._clock.monotonic()
-        self._save()
+                end = self._clock.monotonic()
+                due = end + max(SAVE_INTERVAL, SAVE_PAUSE * (end - begin))
+        if self._unsaved:
+            self._save()
 
     def _look(self) -> None:
         revision = self.store.revision()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.dispatch import Dispatcher
 from NexusCore.errors import StatusException
 from NexusCore.status.reporters import OnChangeStatusReporter
+
+if TYPE_CHECKING:
+    from NexusCore.status.holder import StatusHolder
 
 _LOG = logging.getLogger("NexusCore.status")
 
@@ -44,35 +47,46 @@ class StatusElement:
     ----------
     name
         Its name in the channel.
+    holder
+        The channel that it is meant for, which may be None: it is `StatusHolder.add_status_element` that puts it there.
+    initial_value
+        The value that it begins with.
+    expire_time
+        Seconds after which the stored value counts as stale; the element itself keeps it (003-44).
     report
         Takes each change to be stored.
     now
         Gives UTC microseconds since the epoch.
-    expire_time
-        Seconds after which the stored value counts as stale; the element itself keeps it (003-44).
+    reporters
+        Are told of each change.
     """
 
     __slots__ = (
-        "_called", "_changed", "_expires", "_lock", "_now", "_report", "_reporters", "_value", "_wanted", "_watched",
-        "name",
+        "_called", "_changed", "_expires", "_lock", "_now", "_report", "_reporters", "_ts", "_value", "_wanted",
+        "_watched", "name",
     )  # fmt: skip
 
     def __init__(
         self,
         name: str,
+        holder: StatusHolder | None = None,
+        initial_value: Any = None,
+        *,
+        expire_time: float | None = None,
         report: Report = nobody,
         now: Callable[[], int] = system_now,
-        expire_time: float | None = None,
         reporters: Sequence[OnChangeStatusReporter] = (),
     ) -> None:
         self.name = name
         self._report = report
         self._now = now
-        self._expires = None if expire_time is None else self._micros("expire time", expire_time, 0)
-        self._value: Any = None
+        self._expires: int | None
+        self.set_expire_time(expire_time)
+        self._value: Any = initial_value
+        self._ts = now()
         self._lock = threading.RLock()  # setting an event may run code of its owner, which may set the element again
         self._changed: list[tuple[threading.Event, bool]] = []
-        self._wanted: list[tuple[object, threading.Event]] = []
+        self._wanted: list[tuple[object, threading.Event, bool]] = []
         self._called: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._reporters = reporters
         self._watched = bool(reporters)
@@ -80,9 +94,21 @@ class StatusElement:
     def __repr__(self) -> str:
         return f"{self.name}={self._value}"
 
+    def get_name(self) -> str:
+        """Return its name in the channel."""
+        return self.name
+
     def get_value(self) -> Any:
         """Return the value, in the type it was set (003-42)."""
         return self._value
+
+    def get_timestamp(self) -> float:
+        """Return when the value was last stored, in seconds since the epoch; when the element was made, at first."""
+        return self._ts / SECOND
+
+    def set_expire_time(self, expire_time: float | None) -> None:
+        """Have what is stored from now on count as stale after so many seconds, or never (003-44)."""
+        self._expires = None if expire_time is None else self._micros("expire time", expire_time, 0)
 
     def set_value(self, value: Any, force_update: bool = False, timestamp: float | None = None) -> None:
         """Change the value; it is stored if it differs from the one before (003-39).
@@ -112,52 +138,80 @@ class StatusElement:
         if changed or force_update:
             text = None if value is None else self._text(value)
             ts = self._now() if timestamp is None else self._micros("time", timestamp, -LATEST)
-            self._value = value
+            self._value, self._ts = value, ts
             self._report(self.name, text, ts, None if self._expires is None else ts + self._expires)
         if self._watched:
             self._fire(value, changed)
         return changed
 
     def inc(self, by: float = 1) -> None:
-        """Count up; an element without a value starts at 0."""
+        """Count up; an element without a value starts at 0.
+
+        Raises
+        ------
+        StatusException
+            If the value is no number.
+        """
         with self._lock:
-            changed = self._set((self._value or 0) + by)
+            try:
+                value = (self._value or 0) + by
+            except TypeError:
+                raise StatusException(reason=f"'{self.name}' is {self._value!r}, which cannot be counted") from None
+            changed = self._set(value)
         self._tell(changed)
 
     def dec(self, by: float = 1) -> None:
         """Count down."""
         self.inc(-by)
 
-    def add_event_on_change(self, event: threading.Event, once: bool = True) -> None:
-        """Set `event` when the value changes: the first time, or with ``once=False`` each time (003-48)."""
+    def add_event_on_change(self, event: threading.Event, once: bool = False) -> None:
+        """Set `event` each time the value changes, or with ``once=True`` the first time only (003-48)."""
         with self._lock:
             self._changed.append((event, once))
             self._watched = True
 
-    def add_event_on_value(self, value: Any, event: threading.Event) -> None:
-        """Set `event` each time `value` is set, and at once if it is the value now (003-49)."""
+    def add_event_on_value(self, value: Any, event: threading.Event, once: bool = False) -> None:
+        """Set `event` each time `value` is set, changed or not, and at once if it is the value now (003-49).
+
+        With ``once=True`` it is set one time only, which may be at once.
+        """
         with self._lock:
-            self._wanted.append((value, event))
-            self._watched = True
-            if self._value == value:
+            met = bool(self._value == value)
+            if not (met and once):
+                self._wanted.append((value, event, once))
+                self._watched = True
+            if met:
                 event.set()
 
     def remove_event(self, event: threading.Event) -> None:
         """Set `event` no more."""
         with self._lock:
-            self._changed = [entry for entry in self._changed if entry[0] is not event]
+            self.remove_event_on_change(event)
             self._wanted = [entry for entry in self._wanted if entry[1] is not event]
 
+    def remove_event_on_change(self, event: threading.Event) -> None:
+        """Set `event` on changes no more."""
+        with self._lock:
+            self._changed = [entry for entry in self._changed if entry[0] is not event]
+
+    def remove_event_on_value(self, value: Any, event: threading.Event) -> None:
+        """Set `event` on this value no more; on others it still is."""
+        with self._lock:
+            self._wanted = [entry for entry in self._wanted if entry[1] is not event or entry[0] != value]
+
     def add_callback(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Have ``function(element, *arguments)`` called after each change, on a thread of its own."""
+        """Have ``function(element, *arguments)`` called after each change, on a thread of its own.
+
+        What it is given says the value that the element had at that change; what is done to it is done to the element.
+        """
         with self._lock:
             self._called.append((function, arguments))
             self._watched = True
 
-    def remove_callback(self, function: Callable[..., object]) -> None:
-        """Call `function` no more."""
+    def remove_callback(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Call `function` no more; with arguments, no more with these."""
         with self._lock:
-            self._called = [entry for entry in self._called if entry[0] != function]
+            self._called = [one for one in self._called if one[0] != function or arguments not in ((), one[1])]
 
     def attach(self, report: Report, now: Callable[[], int], reporters: Sequence[OnChangeStatusReporter]) -> None:
         """Belong to a holder from now on; it calls this."""
@@ -171,15 +225,29 @@ class StatusElement:
 
     def _fire(self, value: Any, changed: bool) -> None:
         if changed:
+            if self._called:
+                # Handed in under the lock, so that they come in the order of the changes whoever makes them; and first,
+                # since an event may be one that sets the element again.
+                then = self._as_it_is()
+                for function, arguments in self._called:
+                    callbacks.call(function, then, *arguments)
             for event, _ in self._changed:
                 event.set()
             self._changed = [entry for entry in self._changed if not entry[1]]
-        for wanted, event in self._wanted:
-            if wanted == value:
+        due = [entry for entry in self._wanted if entry[0] == value]
+        if due:
+            self._wanted = [entry for entry in self._wanted if not (entry[2] and entry[0] == value)]
+            for _, event, _ in due:
                 event.set()
 
+    def _as_it_is(self) -> StatusElement:
+        """Return what callbacks are given of the element."""
+        then = object.__new__(_PastElement)
+        then.live, then.name, then._value, then._ts = self, self.name, self._value, self._ts
+        return then
+
     def _tell(self, changed: bool) -> None:
-        """Tell the reporters and callbacks; without the lock, since a reporter may set elements that others hold."""
+        """Tell the reporters; without the lock, since one may set elements that others hold."""
         if not (changed and self._watched):
             return
         for reporter in self._reporters:
@@ -187,8 +255,6 @@ class StatusElement:
                 reporter.report(self)
             except Exception:  # noqa: BLE001  a stranger's code; the value is set all the same
                 _LOG.exception("The status reporter %s failed", reporter.name)
-        for function, arguments in self._called:
-            callbacks.call(function, self, *arguments)
 
     def _micros(self, what: str, seconds: float, least: float) -> int:
         """Return a time as it is stored."""
@@ -230,6 +296,43 @@ class StatusElement:
 
     def __ge__(self, other: Any) -> bool:
         return bool(self._value >= _plain(other))
+
+    def __float__(self) -> float:
+        return float(self._value)
+
+    def __int__(self) -> int:
+        return int(self._value)
+
+
+def _on_the_element(name: str) -> Callable[..., Any]:
+    def method(past: Past, *arguments: Any, **options: Any) -> Any:
+        return getattr(past.live, name)(*arguments, **options)
+
+    return method
+
+
+class Past:
+    """What an element was at a change, as callbacks are given it; what is done to it is done to the element."""
+
+    __slots__ = ()
+
+    live: StatusElement
+
+    set_value = _on_the_element("set_value")
+    inc = _on_the_element("inc")
+    dec = _on_the_element("dec")
+    set_expire_time = _on_the_element("set_expire_time")
+    add_event_on_change = _on_the_element("add_event_on_change")
+    add_event_on_value = _on_the_element("add_event_on_value")
+    remove_event = _on_the_element("remove_event")
+    remove_event_on_change = _on_the_element("remove_event_on_change")
+    remove_event_on_value = _on_the_element("remove_event_on_value")
+    add_callback = _on_the_element("add_callback")
+    remove_callback = _on_the_element("remove_callback")
+
+
+class _PastElement(Past, StatusElement):
+    __slots__ = ("live",)
 
 
 def _plain(other: Any) -> Any:

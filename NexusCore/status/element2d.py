@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from NexusCore.errors import StatusException
-from NexusCore.status.element import Report, StatusElement, nobody, system_now
+from NexusCore.status.element import Past, StatusElement
+
+if TYPE_CHECKING:
+    from NexusCore.status.holder import StatusHolder
 
 Grid = list[list[int]]
 Cell = tuple[int, int]
@@ -19,18 +22,20 @@ LARGEST = 1_000_000
 class Status2DElement(StatusElement):
     """Whole numbers from 0 to 255 in a grid (003-46).
 
-    The whole value is a list of rows, each a list of `size[0]` numbers; a single cell is named ``(x, y)``, x along the
-    row. Stored as JSON.
+    The whole value is a list of `size[0]` columns, each a list of `size[1]` numbers: ``value[x][y]`` is the cell
+    ``(x, y)``. Stored as JSON.
 
     Parameters
     ----------
     name
         Its name in the channel.
+    holder
+        As for `StatusElement`.
     size
         Columns and rows, both above 0 (003-38); at most a million cells.
     initial_value
-        One number for all cells, or a whole value.
-    expire_time, report, now
+        One number for all cells, or a whole value; 0 if not given.
+    expire_time
         As for `StatusElement`.
     """
 
@@ -39,13 +44,13 @@ class Status2DElement(StatusElement):
     def __init__(
         self,
         name: str,
+        holder: StatusHolder | None,
         size: Cell,
         initial_value: int | Sequence[Sequence[int]] | None = None,
+        *,
         expire_time: float | None = None,
-        report: Report = nobody,
-        now: Callable[[], int] = system_now,
     ) -> None:
-        super().__init__(name, report, now, expire_time)
+        super().__init__(name, holder, expire_time=expire_time)
         if (
             not isinstance(size, (tuple, list))
             or len(size) != 2
@@ -56,21 +61,19 @@ class Status2DElement(StatusElement):
         if columns * rows > LARGEST:
             raise StatusException(reason=f"'{name}' would have {columns * rows} cells; {LARGEST} can be stored")
         self.size = (columns, rows)
-        if isinstance(initial_value, int):
-            initial_value = [[initial_value] * columns for _ in range(rows)]
-        self._value = (
-            self._checked(initial_value) if initial_value is not None else [[0] * columns for _ in range(rows)]
-        )
+        if initial_value is None or isinstance(initial_value, int):
+            initial_value = [[initial_value or 0] * rows for _ in range(columns)]
+        self._value = self._checked(initial_value)
 
     def get_value(self, cell: Cell | None = None) -> Any:
         """Return the whole value, or that of one cell."""
         if cell is None:
-            return [list(row) for row in self._value]
+            return [list(column) for column in self._value]
         x, y = self._inside(cell)
-        return self._value[y][x]
+        return self._value[x][y]
 
     def set_value(self, value: Any, *rest: Any, **options: Any) -> None:
-        """Change the whole value, ``set_value(rows, ...)``, or one cell, ``set_value((x, y), number, ...)``.
+        """Change the whole value, ``set_value(columns, ...)``, or one cell, ``set_value((x, y), number, ...)``.
 
         What follows is `force_update` and `timestamp`, as for `StatusElement.set_value`.
 
@@ -85,10 +88,29 @@ class Status2DElement(StatusElement):
                     raise StatusException(reason=f"the cell {value} of '{self.name}' was given no number")
                 grid = self.get_value()
                 x, y = self._inside(value)
-                grid[y][x], rest = rest[0], rest[1:]
+                grid[x][y], rest = rest[0], rest[1:]
             else:
                 grid = value
             changed = self._set(self._checked(grid), *rest, **options)
+        self._tell(changed)
+
+    def inc(self, cell: Cell | None = None, by: float = 1) -> None:  # type: ignore[override]  # which cell comes first
+        """Count one cell up: ``inc((x, y))``."""
+        with self._lock:
+            if not isinstance(cell, (tuple, list)):
+                raise StatusException(reason=f"'{self.name}' counts by cell: inc((x, y))")
+            self.set_value(tuple(cell), self.get_value(cell) + by)
+
+    def dec(self, cell: Cell | None = None, by: float = 1) -> None:  # type: ignore[override]  # which cell comes first
+        """Count one cell down: ``dec((x, y))``."""
+        self.inc(cell, -by)
+
+    def become(self, other: Status2DElement, *, set_anew: bool) -> None:
+        """Take over the size and expiry of another, and its value if told or if it has another size."""
+        with self._lock:
+            self._expires = other._expires
+            resized, self.size = self.size != other.size, other.size
+            changed = self._set(other.get_value(), force_update=True) if set_anew or resized else False
         self._tell(changed)
 
     def __getitem__(self, cell: Cell) -> int:
@@ -100,18 +122,31 @@ class Status2DElement(StatusElement):
     def _text(self, value: Any) -> str:
         return json.dumps(value, separators=(",", ":"))
 
+    def _as_it_is(self) -> StatusElement:
+        then = object.__new__(_PastGrid)
+        then.live, then.name, then.size, then._value, then._ts = self, self.name, self.size, self._value, self._ts
+        return then
+
     def _inside(self, cell: Cell) -> Cell:
-        x, y = cell
-        if not (0 <= x < self.size[0] and 0 <= y < self.size[1]):
+        try:
+            x, y = cell
+            fits = 0 <= x < self.size[0] and 0 <= y < self.size[1]
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
             raise StatusException(reason=f"'{self.name}' has no cell {cell}; its size is {self.size}")
         return x, y
 
     def _checked(self, grid: Sequence[Sequence[int]]) -> Grid:
         columns, rows = self.size
-        shaped = isinstance(grid, (list, tuple)) and len(grid) == rows
-        if not shaped or any(not isinstance(row, (list, tuple)) or len(row) != columns for row in grid):
-            raise StatusException(reason=f"'{self.name}' takes {rows} rows of {columns} numbers")
-        wrong = [n for row in grid for n in row if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= 255]
+        shaped = isinstance(grid, (list, tuple)) and len(grid) == columns
+        if not shaped or any(not isinstance(column, (list, tuple)) or len(column) != rows for column in grid):
+            raise StatusException(reason=f"'{self.name}' takes {columns} columns of {rows} numbers")
+        wrong = [n for column in grid for n in column if type(n) is not int or not 0 <= n <= 255]
         if wrong:
             raise StatusException(reason=f"'{self.name}' takes whole numbers from 0 to 255, not {wrong[0]!r}")
-        return [list(row) for row in grid]
+        return [list(column) for column in grid]
+
+
+class _PastGrid(Past, Status2DElement):
+    __slots__ = ("live",)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -17,6 +17,8 @@ from NexusCore.status.reporters import OnChangeStatusReporter, PeriodicStatusRep
 
 NAME_LENGTH = 128
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+_Kind = TypeVar("_Kind", bound=StatusElement)
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -32,8 +34,10 @@ class StatusHolder:
 
     Parameters
     ----------
-    channel
+    name
         Name of the channel.
+    stop_event
+        Of no use here, where a channel has no thread to stop; programs written for CryoCore give one.
     append
         Takes an encoded change to be stored; without it, the channel is in memory only.
     now
@@ -41,9 +45,14 @@ class StatusHolder:
     """
 
     def __init__(
-        self, channel: str, append: Callable[[bytes], None] = _nowhere, now: Callable[[], int] = system_now
+        self,
+        name: str,
+        stop_event: threading.Event | None = None,
+        *,
+        append: Callable[[bytes], None] = _nowhere,
+        now: Callable[[], int] = system_now,
     ) -> None:
-        self.channel = _name(channel)
+        self.channel = _name(name)
         self._append = append
         self._now = now
         self._elements: dict[str, StatusElement] = {}
@@ -61,13 +70,27 @@ class StatusHolder:
         element.set_value(value)
 
     def __getitem__(self, name: str) -> StatusElement:
-        return self.get_status_element(name)
+        """Return an element, made if it isn't there, as one is by setting it."""
+        element = self._elements.get(name)
+        return element if element is not None else self.get_or_create_status_element(name)
 
     def __contains__(self, name: str) -> bool:
         return name in self._elements
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def get_name(self) -> str:
+        """Return the channel's name."""
+        return self.channel
+
+    def keys(self) -> list[str]:
+        """Return the names of all elements."""
+        with self._lock:
+            return list(self._elements)
+
     def new(self, name: str, initial_value: Any = None, expire_time: float | None = None) -> StatusElement:
-        """Make an element (003-37), or one anew.
+        """Return an element (003-37), made if it isn't there; one that is takes over expiry and value.
 
         Parameters
         ----------
@@ -78,11 +101,12 @@ class StatusHolder:
         expire_time
             Seconds after which a stored value counts as stale.
         """
-        element = StatusElement(_name(name), self._report, self._now, expire_time, self._reporters)
+        fresh = self._made(name, expire_time)
         with self._lock:
-            self._elements[element.name] = element
+            element = self._elements.setdefault(fresh.name, fresh)
+        element.set_expire_time(expire_time)
         if initial_value is not None:
-            element.set_value(initial_value)
+            element.set_value(initial_value, force_update=True)
         return element
 
     def new2d(
@@ -92,11 +116,16 @@ class StatusHolder:
         initial_value: int | Sequence[Sequence[int]] | None = None,
         expire_time: float | None = None,
     ) -> Status2DElement:
-        """Make an element with two dimensions (003-38); see `Status2DElement`."""
-        element = Status2DElement(_name(name), size, initial_value, expire_time)
-        self.add_status_element(element)
-        if initial_value is not None:
-            element.set_value(element.get_value(), force_update=True)
+        """Return an element with two dimensions (003-38), as `new` does; see `Status2DElement`.
+
+        Raises
+        ------
+        StatusException
+            If there is an element of that name with one value.
+        """
+        fresh = Status2DElement(_name(name), self, size, initial_value, expire_time=expire_time)
+        element = self._taken_in(fresh)
+        element.become(fresh, set_anew=initial_value is not None)
         return element
 
     def create_status_element(
@@ -113,12 +142,20 @@ class StatusHolder:
             raise StatusException(reason=f"channel '{self.channel}' already has an element '{name}'")
         return self.new(name, initial_value, expire_time)
 
-    def add_status_element(self, element: StatusElement) -> None:
-        """Take in an element that was made by itself, in the place of one of the same name; its changes are stored."""
-        name = _name(element.name)
-        element.attach(self._report, self._now, self._reporters)
-        with self._lock:
-            self._elements[name] = element
+    def add_status_element(self, element: StatusElement) -> StatusElement:
+        """Take in an element that was made by itself; its changes are stored. Return the one that is in the channel.
+
+        One of the same name that is there stays, with all who watch it, and takes over the value.
+
+        Raises
+        ------
+        StatusException
+            If only one of the two has two dimensions.
+        """
+        known = self._taken_in(element)
+        if known is not element:
+            known.set_value(element.get_value(), timestamp=element.get_timestamp())
+        return known
 
     def add_reporter(self, reporter: OnChangeStatusReporter | PeriodicStatusReporter) -> None:
         """Tell a reporter of this channel's elements, those that come later too."""
@@ -126,17 +163,23 @@ class StatusHolder:
             reporter.attach(self)
             return
         with self._lock:
+            if reporter in self._reporters:
+                return
             self._reporters = (*self._reporters, reporter)
         for element in self.get_elements():
             element.attach(self._report, self._now, self._reporters)
 
-    def get_or_create_status_element(self, name: str) -> StatusElement:
-        """Return an element, made if it isn't there."""
-        element = self._elements.get(name)
+    def get_or_create_status_element(
+        self, name: str, initial_value: Any = None, expire_time: float | None = None
+    ) -> StatusElement:
+        """Return an element, made if it isn't there; `initial_value` and `expire_time` are for one that is made."""
+        element = self._elements.get(name) if isinstance(name, str) else None
         if element is None:
-            made = StatusElement(_name(name), self._report, self._now, None, self._reporters)
+            made = self._made(name, expire_time)
             with self._lock:  # another thread may have made it meanwhile: there is one, and no change to it gets lost
                 element = self._elements.setdefault(made.name, made)
+            if element is made and initial_value is not None:
+                element.set_value(initial_value)
         return element
 
     def get_status_element(self, name: str) -> StatusElement:
@@ -152,8 +195,15 @@ class StatusHolder:
         except KeyError:
             raise NoSuchElementException(name=name, channel=self.channel) from None
 
-    def remove_status_element(self, name: str) -> None:
-        """Forget an element; what was stored stays stored."""
+    def remove_status_element(self, element: StatusElement | str) -> None:
+        """Forget an element, given itself or by name; what was stored stays stored.
+
+        Raises
+        ------
+        NoSuchElementException
+            If there is none of that name.
+        """
+        name = element.name if isinstance(element, StatusElement) else element
         self.get_status_element(name)
         with self._lock:
             self._elements.pop(name, None)
@@ -168,6 +218,22 @@ class StatusHolder:
         self._lock = threading.Lock()
         for element in self._elements.values():
             element.forked()
+
+    def _made(self, name: str, expire_time: float | None) -> StatusElement:
+        return StatusElement(
+            _name(name), self, expire_time=expire_time, report=self._report, now=self._now, reporters=self._reporters
+        )
+
+    def _taken_in(self, element: _Kind) -> _Kind:
+        """Return the element of that name and kind that is in the channel: this one, unless there is another."""
+        name = _name(element.name)
+        if self._elements.get(name, element) is element:
+            element.attach(self._report, self._now, self._reporters)
+        with self._lock:
+            known = self._elements.setdefault(name, element)
+        if isinstance(known, Status2DElement) != isinstance(element, Status2DElement):
+            raise StatusException(reason=f"channel '{self.channel}' has an element '{name}' of another kind")
+        return cast(_Kind, known)
 
     def _report(self, name: str, value: str | None, ts: int, expires: int | None) -> None:
         try:

@@ -61,7 +61,8 @@ class PeriodicStatusReporter(ABC):
 
     def attach(self, holder: StatusHolder) -> None:
         """Begin with a holder; the thread starts with the first."""
-        self._holders.append(holder)
+        if holder not in self._holders:
+            self._holders.append(holder)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
             self._thread.start()
@@ -70,5 +71,5 @@ class PeriodicStatusReporter(ABC):
         while not self.stop_event.wait(self.period):
             try:
                 self.report()
-            except Exception:  # noqa: BLE001  a stranger's code, at the edge of its thread: the next may succeed
+            except BaseException:  # noqa: BLE001  a stranger's code, at the edge of its thread: the next may succeed
                 _LOG.exception("The status reporter %s failed", self.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 from NexusCore.API import App
 from NexusCore.config import ConfigException, NamedConfiguration, NoSuchParameterException, ValueRefused
-from NexusCore.config.parameter import ConfigParameter
+from NexusCore.config.parameter import ConfigParameter, Limits
 from tests.core.clocks import START, HandClock
 from tests.processes import LIMIT, app_on, eventually, rows
 
@@ -87,6 +87,34 @@ class TestAdding:
         assert cfg["n"] == "first"
 
 
+class TestLimits:
+    """Limits are given where a parameter is added, set or declared; those that are not given stay."""
+
+    def test_with_the_parameter(self, cfg: NamedConfiguration, other: App) -> None:
+        cfg.add("gain", 5, comment="In dB.", minimum=0, maximum=10)
+        with pytest.raises(ValueRefused, match="at most 10"):
+            cfg["gain"] = 11
+        with pytest.raises(ValueRefused, match="at least 6"):
+            cfg.set("gain", 5, minimum=6)
+        cfg.set("gain", 11, maximum=20)
+        assert other.get_config("View").get("gain").limits == Limits(minimum=0, maximum=20)
+        cfg.set("gain", 50, maximum=None)
+        assert (cfg["gain"], cfg.get("gain").limits, cfg.get("gain").comment) == (50, Limits(minimum=0), "In dB.")
+        cfg.set("mode", "TEM", choices=["TEM", "STEM"])
+        with pytest.raises(ValueRefused, match="one of TEM, STEM"):
+            cfg["mode"] = "SEM"
+        cfg["mode"] = "STEM"
+
+    @pytest.mark.parametrize("limit", [{"choices": []}, {"choices": ()}, {"minimum": "1"}, {"colour": 1}])
+    def test_one_that_is_none(self, cfg: NamedConfiguration, limit: dict[str, Any]) -> None:
+        for wrong in (cfg.set, cfg.add, cfg.set_default):
+            with pytest.raises(ConfigException, match=f"cannot have the limit {next(iter(limit))}"):
+                wrong("x", 1, **limit)
+        assert "x" not in cfg
+        cfg.set_default("x", 1, choices=None, minimum=None)
+        assert cfg.get("x").limits == Limits()
+
+
 class TestOddValues:
     """What cannot be kept as it is is refused with a sentence, also by a parameter that exists."""
 
@@ -108,7 +136,7 @@ class TestOddValues:
         cfg.set_default("folder", str(tmp_path), path_exists=True)
         for value in (str(tmp_path / "missing"), "x" * 5000, "nul\0", ""):
             with pytest.raises(ValueRefused, match="no such file"):
-                cfg["folder"] = value if value else str(tmp_path / "no")
+                cfg["folder"] = value
         assert cfg["folder"] == str(tmp_path)
 
     @pytest.mark.parametrize(
@@ -159,6 +187,74 @@ class TestSubtrees:
         assert "View" in [one.name for one in everything.children]
         nothing = app.get_config("no.such.folder")
         assert (nothing.get().path, nothing.get().children) == ("no.such.folder", [])
+
+    def test_leaves_by_name(self, grown: NamedConfiguration) -> None:
+        """They are parameters, and tell by name, as seen from the folder, which are there."""
+        leaves: Container[object] = grown.get_leaves()
+        assert [one.path for one in grown.get_leaves()] == ["View.a.b.c", "View.a.b.d", "View.a.e", "View.f"]
+        assert [name in leaves for name in ("a.b.c", "f", "a", "c", "View.f")] == [True, True, False, False, False]
+        assert grown.get("f") in leaves
+        shallow: Container[object] = grown.get_leaves(recursive=False)
+        assert [name in shallow for name in ("a", "f", "a.e")] == [True, True, False]
+        inner: Container[object] = grown.get_leaves("a", recursive=False)
+        assert [name in inner for name in ("e", "b", "a.e", "a")] == [True, True, False, False]
+
+    def test_the_comment_of_a_folder(self, grown: NamedConfiguration, app: App, other: App) -> None:
+        """One that only its contents make can say what it is for, too."""
+        seen: list[tuple[str, str | None]] = []
+        grown.add_callback("a", lambda parameter: seen.append((parameter.path, parameter.comment)))
+        folder = grown.get("a")
+        folder.set_comment("Alignment.")
+        assert (folder.comment, folder.datatype, grown["a"], grown["a.e"]) == ("Alignment.", "folder", None, 3)
+        assert other.get_config("View").get("a").comment == "Alignment."
+        eventually(lambda: seen == [("View.a", "Alignment.")])
+        folder.set_comment("Alignment of the column.")
+        grown.get("a.b").set_comment("")
+        assert [one.comment for one in grown.history("a")] == ["Alignment of the column.", "Alignment."]
+        assert grown.history("a.b") == []
+        grown.remove("a")
+        assert grown.keys() == ["f"]
+        with pytest.raises(NoSuchParameterException):
+            folder.set_comment("Gone.")
+
+    def test_what_others_did_meanwhile(self, grown: NamedConfiguration, app: App, other: App) -> None:
+        """What goes is what is in the database by then, whatever this process has seen of it."""
+        app.live.close()  # it sees no more of what others do
+        theirs = other.get_config("View")
+        theirs.remove("a.b.c")
+        theirs["a.b.new"] = 1
+        theirs["a.late.x"] = 2
+        assert ("a.b.c" in grown, "a.b.new" in grown) == (True, False)
+        grown.remove("a")
+        for view in (grown, theirs):
+            eventually(lambda view=view: view.keys() == ["f"])  # type: ignore[misc]
+        theirs.remove("f")
+        theirs["unseen"] = 1
+        grown.remove("f")
+        grown.remove("unseen")
+        assert grown.keys() == []
+        theirs["unseen.too"] = 1
+        grown.clear_all()
+        assert (grown.keys(), rows(other.database(), "SELECT COUNT(*) FROM config_parameter")) == ([], [(1,)])
+        app.get_config("", "night")["x"] = 1
+        app.get_config("", "night").clear_all()
+        assert app.get_config("", "night").keys() == []
+        with pytest.raises(NoSuchParameterException):
+            grown.remove("unseen")
+
+    def test_the_way_back_where_others_removed_something(self, grown: NamedConfiguration, app: App, other: App) -> None:
+        then = grown.get("f").revision
+        grown["a.later"], grown["g"] = 1, 2
+        store, real = app.live.store, app.live.store.apply
+
+        def slow(*arguments: Any) -> Any:
+            store.apply = real  # type: ignore[method-assign]
+            other.get_config("View").remove("g")
+            return real(*arguments)
+
+        store.apply = slow  # type: ignore[method-assign,assignment]
+        assert grown.rollback(then) == 1
+        assert grown.keys() == ["a", "f"]
 
     def test_clearing(self, grown: NamedConfiguration, app: App, other: App) -> None:
         app.get_config()["Other"] = 1
@@ -257,6 +353,15 @@ class TestCallbacks:
 
 class TestSentences:
     """Bad input gets one clear sentence."""
+
+    @pytest.mark.parametrize(
+        "place", [("M.deep.",), (".M",), ("M..x",), (" M",), (5,), ("M", 5), ("M", ""), ("M", " x")]
+    )
+    def test_a_view_of_no_place(self, app: App, place: tuple[Any, ...]) -> None:
+        versions = app.get_config().list_versions()
+        with pytest.raises(ConfigException, match=r"is no (path|name)"):
+            app.get_config(*place)
+        assert app.get_config().list_versions() == versions
 
     @pytest.mark.parametrize(
         ("wrong", "error"),

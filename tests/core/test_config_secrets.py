@@ -48,7 +48,38 @@ class TestMasked:
         cfg.remove("pin")
         assert clean(cfg.history("password"), cfg.history("pin"), cfg.serialize(), cfg.serialize("password"))
         assert [one.new_value for one in cfg.history("password")] == [MASK, MASK]
-        assert all(one.secret for one in cfg.diff(before))
+        found = cfg.diff(before)
+        assert clean(found)
+        assert {(one.path, one.old, one.new, one.secret) for one in found} == {
+            ("Mail.password", MASK, MASK, True),
+            ("Mail.pin", MASK, None, True),
+        }
+
+    def test_differences_between_versions(self, cfg: NamedConfiguration, app: App) -> None:
+        cfg.copy_configuration("default", "night")
+        night = app.get_config("Mail", "night")
+        night["password"] = "hunter2sss"
+        night.remove("pin")
+        for found in (cfg.compare("night"), cfg.diff("night"), night.diff("default", "night")):
+            assert clean(found)
+            assert [(one.path, one.new) for one in found] == [("Mail.password", MASK), ("Mail.pin", None)]
+
+    def test_what_was_shown_before_it_became_one(self, cfg: NamedConfiguration) -> None:
+        """Between two revisions at which nobody had said yet that it is a secret."""
+        cfg["token"] = "opensesame"
+        then = cfg.get("token").revision
+        cfg["token"] = "hunter2"
+        now = cfg.get("token").revision
+        cfg.set_default("token", "", secret=True)
+        assert clean(cfg.diff(then, now), cfg.diff(then), cfg.history("token"))
+        assert [one.path for one in cfg.diff(then, now)] == ["Mail.token"]
+        assert cfg.rollback(then) == 1
+        assert cfg["token"] == "opensesame"
+
+    def test_one_stays_one_when_other_limits_are_set(self, cfg: NamedConfiguration) -> None:
+        cfg.set("pin", 4711, maximum=9999)
+        assert clean(cfg.get("pin"))
+        assert (cfg.get("pin").limits.minimum, cfg.get("pin").limits.maximum) == (1000, 9999)
 
     @pytest.mark.parametrize(
         "refused",

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from NexusCore.API import App
+from NexusCore.config import snapshot
 from NexusCore.config.store import ConfigStore
-from NexusCore.errors import DatabaseUnreachable
-from tests.processes import LIMIT, app_on, eventually, execute, messages, rows, run, start
+from NexusCore.errors import DatabaseUnreachable, NoDatabaseFile
+from tests.core.clocks import HandClock
+from tests.processes import LIMIT, app_on, eventually, execute, line_of, messages, rows, run, samples, start
 
 
 @contextmanager
@@ -28,6 +30,12 @@ def away(app: App) -> Iterator[None]:
         yield
     finally:
         del store.revision
+
+
+def kept_of(home: Path) -> dict[str, str | None]:
+    """Return what the snapshot in a home folder says of the default version."""
+    found = [snapshot.load(path) for path in home.glob("snapshot/config-*") if path.suffix != ".tmp"]
+    return {one.path: one.value for kept in found if kept for one in kept.versions["default"][1]}
 
 
 class TestAStartWithoutTheDatabase:
@@ -137,14 +145,35 @@ print("ready", flush=True)
 sys.stdin.readline()
 """
         process = start(program, main=database_url, home=tmp_path / "home")
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        eventually(lambda: list((tmp_path / "home").glob("snapshot/*")))
+        assert line_of(process) == "ready"
+        eventually(lambda: kept_of(tmp_path / "home").get("x") == "5")
         process.kill()
         process.communicate(timeout=LIMIT)
         app = app_on(database_url, tmp_path / "home")
         with away(app):
-            assert "default_version" in app.get_config()
+            assert app.get_config()["x"] == 5
+        app.shutdown(LIMIT)
+
+    def test_the_first_change_after_a_while_is_kept_at_once(
+        self, database_url: str, tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those that follow it closely wait a little, so that a storm of changes costs few writes."""
+        hour, home = 3600.0, tmp_path / "home"
+        monkeypatch.setattr("NexusCore.config.watch.SAVE_INTERVAL", hour)
+        app = app_on(database_url, home, clock)
+        cfg = app.get_config()
+        eventually(lambda: "default_version" in kept_of(home))
+        clock.advance(2 * hour)
+        cfg["first"] = 1
+        eventually(lambda: "first" in kept_of(home))
+        cfg["second"] = 2
+        seen = threading.Event()
+        cfg.add_callback("third", lambda parameter: seen.set())
+        cfg["third"] = 3
+        assert seen.wait(LIMIT)
+        assert "second" not in kept_of(home)
+        clock.advance(2 * hour)
+        eventually(lambda: {"second", "third"} <= kept_of(home).keys())
         app.shutdown(LIMIT)
 
     def test_what_was_not_committed_is_not_kept(self, database_url: str, tmp_path: Path) -> None:
@@ -158,6 +187,70 @@ sys.stdin.readline()
         with away(second):
             assert second.get_config()["x"] == 1
         second.shutdown(LIMIT)
+
+
+class TestStatusSaysSo:
+    """Every program that starts from the snapshot shows it on its status channels, until it has caught up."""
+
+    def test_on_channels_of_before_and_after(self, database_url: str, tmp_path: Path) -> None:
+        first = app_on(database_url, tmp_path / "home")
+        first.get_config()["x"] = 1
+        first.get_status("Plain")["x"] = 1
+        first.shutdown(LIMIT)
+        assert samples(database_url, "Plain") == [("x", "1")], "where all is well nothing is said"
+        second = app_on(database_url, tmp_path / "home")
+        before = second.get_status("Before")
+        with away(second):
+            second.get_config()
+            after = second.get_status("After")
+            assert [one["configuration"].get_value() for one in (before, after)] == ["snapshot"] * 2
+        eventually(lambda: before["configuration"] == "database" and after["configuration"] == "database")
+        late = second.get_status("Late")
+        assert late.keys() == []
+        second.shutdown(LIMIT)
+        for channel in ("Before", "After"):
+            assert samples(database_url, channel) == [("configuration", "snapshot"), ("configuration", "database")]
+
+    def test_a_program_without_status_has_none(self, database_url: str, tmp_path: Path) -> None:
+        first = app_on(database_url, tmp_path / "home")
+        first.get_config()
+        first.shutdown(LIMIT)
+        second = app_on(database_url, tmp_path / "home")
+        with away(second):
+            second.get_config()
+        eventually(lambda: second.live.source == "database")
+        second.shutdown(LIMIT)
+        assert rows(database_url, "SELECT COUNT(*) FROM status_channel") == [(0,)]
+
+
+class TestAFileThatIsAway:
+    """The file of an SQLite database, on a disk that is not there yet, is away like a server is."""
+
+    def test_it_starts_and_catches_up(self, sqlite_url: str, tmp_path: Path) -> None:
+        file = Path(sqlite_url.removeprefix("sqlite:///"))
+        first = app_on(sqlite_url, tmp_path / "home")
+        first.get_config()["x"] = 1
+        first.shutdown(LIMIT)
+        elsewhere = file.rename(file.with_suffix(".away"))
+        second = app_on(sqlite_url, tmp_path / "home")
+        cfg = second.get_config()
+        assert (cfg["x"], second.live.source) == (1, "snapshot")
+        with pytest.raises(NoDatabaseFile):
+            cfg["x"] = 2
+        elsewhere.rename(file)
+        eventually(lambda: second.live.source == "database")
+        cfg["x"] = 3
+        second.shutdown(LIMIT)
+        assert rows(sqlite_url, "SELECT value FROM config_parameter WHERE path = 'x'") == [("3",)]
+
+    def test_a_mistyped_path_is_said(self, sqlite_url: str, tmp_path: Path) -> None:
+        first = app_on(sqlite_url, tmp_path / "home")
+        first.get_config()["x"] = 1
+        first.shutdown(LIMIT)
+        app = app_on(f"{sqlite_url}x", tmp_path / "home")
+        with pytest.raises(NoDatabaseFile, match="Is the path right"):
+            app.get_config()
+        app.shutdown(LIMIT)
 
 
 class TestADatabaseThatIsReplaced:

@@ -348,10 +348,12 @@ class TestRouting:
         logging.getLogger("some_library.part").setLevel(logging.NOTSET)
 
     def test_they_are_given_back(self, app: App) -> None:
+        before = logging.getLogger("NexusCore").handlers.copy()
         app.logs.route("some_library")
+        assert logging.getLogger("NexusCore").handlers != before
         app.shutdown(LIMIT)
         assert logging.getLogger("some_library").handlers == []
-        assert logging.getLogger("NexusCore").handlers == []
+        assert logging.getLogger("NexusCore").handlers == before
 
     def test_what_the_core_says_while_no_logger_was_asked_for(self, database_url: str, tmp_path: Path) -> None:
         """A program reads its configuration first; what the core has to say then is in the log, too."""

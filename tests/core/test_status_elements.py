@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from NexusCore.status import (
     NoSuchElementException,
+    OnChangeStatusReporter,
     Status2DElement,
     StatusElement,
     StatusException,
     StatusHolder,
 )
 from tests.processes import LIMIT
+
+
+class Told(OnChangeStatusReporter):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__("told")
+        self.seen: list[tuple[str, Any]] = []
+
+    def report(self, element: StatusElement) -> None:
+        self.seen.append((element.name, element.get_value()))
 
 
 @pytest.fixture
@@ -46,25 +60,43 @@ class TestMakingElements:
         with pytest.raises(StatusException, match="already has an element 'made'"):
             status.create_status_element("made", 2)
         assert made.get_value() == 1
-        loose = StatusElement("loose")
+        assert status.get_or_create_status_element("counted", 3, expire_time=5).get_value() == 3
+        assert status.get_or_create_status_element("counted", 9).get_value() == 3
+        loose = StatusElement("loose", status, 6)
+        assert ("loose" in status, loose.get_value()) == (False, 6)
         loose.set_value(7)
-        status.add_status_element(loose)
-        assert status["loose"] is loose
-        assert [one.name for one in status.get_elements()] == ["made", "implicit", "loose"]
+        assert status.add_status_element(loose) is status["loose"] is loose
+        assert [one.get_name() for one in status.get_elements()] == ["made", "implicit", "counted", "loose"]
+        assert (list(status), status.keys()) == (["made", "implicit", "counted", "loose"],) * 2
+
+    def test_by_asking_for_one(self, status: StatusHolder) -> None:
+        """As a program does that sets its first value so: 003-36."""
+        status["unseen"].set_value(1)
+        status["counted"].inc()
+        assert (status["unseen"].get_value(), status["counted"].get_value()) == (1, 1)
+        assert status["seen"].get_value() is None
+
+    def test_the_holder_as_older_programs_make_it(self) -> None:
+        status = StatusHolder("UnitTest", threading.Event())
+        assert (status.get_name(), StatusHolder("B", stop_event=threading.Event()).get_name()) == ("UnitTest", "B")
+        status["x"] = 1
+        assert status["x"] == 1
 
     def test_removing(self, status: StatusHolder) -> None:
         status["x"] = 1
         status.remove_status_element("x")
         assert "x" not in status
         for refused in (
-            lambda: status["x"],
             lambda: status.get_status_element("x"),
             lambda: status.remove_status_element("x"),
+            lambda: status.remove_status_element(StatusElement("x")),
         ):
             with pytest.raises(NoSuchElementException, match="no status element 'x' in channel 'Module'"):
                 refused()
         status["x"] = 2
         assert status["x"] == 2
+        status.remove_status_element(status["x"])
+        assert "x" not in status
 
     @pytest.mark.parametrize("name", ["", " x", "x ", "n" * 129, "half\udc80", 5, None])
     def test_a_name_that_is_none(self, status: StatusHolder, name: Any) -> None:
@@ -96,6 +128,67 @@ class TestMakingElements:
             thread.join(LIMIT)
         assert len(found) == 8
         assert len(set(map(id, found))) == 1
+
+
+class TestMadeAgain:
+    """An element is one object however often it is made: who holds or watches it goes on doing so (003-37, 38)."""
+
+    def test_by_new(self, status: StatusHolder) -> None:
+        element, event, told = status.new("n", 1, expire_time=5), threading.Event(), Told()
+        status.add_reporter(told)
+        element.add_event_on_change(event)
+        assert status.new("n") is element
+        assert status["n"] == 1
+        status["n"] = 2
+        assert (event.is_set(), element.get_value(), told.seen) == (True, 2, [("n", 2)])
+        event.clear()
+        assert status.new("n", 3) is element
+        assert (event.is_set(), element.get_value(), told.seen[1:]) == (True, 3, [("n", 3)])
+
+    def test_what_is_asked_for_last_holds(self) -> None:
+        """The last word of a program, which does not go stale."""
+        stored: list[bytes] = []
+        status = StatusHolder("Module", append=stored.append, now=lambda: 1_000_000)
+        status.new("state", "idle", expire_time=30)
+        status.new("state", "stopped")
+        status.new("state", "stopped", expire_time=1)
+        found = [tuple(msgspec.msgpack.decode(one)[3:]) for one in stored]
+        assert found == [("idle", 31_000_000), ("stopped", None), ("stopped", 2_000_000)]
+
+    def test_with_two_dimensions(self, status: StatusHolder) -> None:
+        grid, event = status.new2d("map", (2, 1), 5), threading.Event()
+        grid.add_event_on_change(event)
+        assert status.new2d("map", (2, 1)) is grid
+        assert grid.get_value() == [[5], [5]], "it keeps what it has"
+        assert not event.is_set()
+        assert status.new2d("map", (2, 1), 6).get_value() == [[6], [6]]
+        assert event.is_set()
+        event.clear()
+        assert status.new2d("map", (1, 3)) is grid
+        assert (grid.size, grid.get_value(), event.is_set()) == ((1, 3), [[0, 0, 0]], True)
+        grid[0, 2] = 9
+        assert status["map"] == [[0, 0, 9]]
+
+    def test_by_adding_one_of_the_same_name(self, status: StatusHolder) -> None:
+        element, event, other = status.new("n", 1), threading.Event(), StatusElement("n")
+        element.add_event_on_change(event)
+        other.set_value(2, timestamp=5)
+        assert status.add_status_element(other) is element
+        assert (status["n"] is element, element.get_value(), element.get_timestamp()) == (True, 2, 5)
+        assert event.is_set()
+        assert status.add_status_element(element) is element
+
+    def test_of_another_kind(self, status: StatusHolder) -> None:
+        plain, grid = status.new("plain", 1), status.new2d("grid", (1, 1))
+        wrong: list[Callable[[], object]] = [
+            lambda: status.new2d("plain", (1, 1)),
+            lambda: status.add_status_element(Status2DElement("plain", status, (1, 1))),
+            lambda: status.add_status_element(StatusElement("grid")),
+        ]
+        for refused in wrong:
+            with pytest.raises(StatusException, match="of another kind"):
+                refused()
+        assert (status["plain"] is plain, plain.get_value(), status["grid"] is grid) == (True, 1, True)
 
 
 class TestValues:
@@ -139,6 +232,31 @@ class TestValues:
         status.new("fresh").inc()
         assert status["fresh"].get_value() == 1
         assert type(status["fresh"].get_value()) is int
+
+    @pytest.mark.parametrize("value", ["text", [1], {"a": 1}])
+    def test_what_cannot_be_counted(self, status: StatusHolder, value: Any) -> None:
+        status["x"] = value
+        with pytest.raises(StatusException, match="which cannot be counted"):
+            status["x"].inc()
+        assert status["x"] == value
+
+    def test_as_a_number(self, status: StatusHolder) -> None:
+        status["n"] = "2"
+        assert (float(status["n"]), int(status["n"])) == (2.0, 2)
+        status["n"] = 2.75
+        assert (float(status["n"]), int(status["n"])) == (2.75, 2)
+
+    def test_when_it_was_set(self) -> None:
+        """003-41."""
+        times = iter(range(1_000_000, 9_000_000, 1_000_000))
+        status = StatusHolder("Module", now=lambda: next(times))
+        element = status.new("n")
+        assert element.get_timestamp() == 1
+        element.set_value(5)
+        element.set_value(5)
+        assert element.get_timestamp() == 2
+        element.set_value(6, timestamp=100.5)
+        assert element.get_timestamp() == 100.5
 
     def test_counting_by_several_threads(self, status: StatusHolder) -> None:
         status["n"] = 0
@@ -186,28 +304,47 @@ class TestGrids:
     """Elements with two dimensions hold whole numbers from 0 to 255 (003-38, 46)."""
 
     def test_whole_and_by_cell(self, status: StatusHolder) -> None:
-        grid = status.new2d("map", (3, 2), initial_value=7)
+        """The value is a list of columns, so that ``value[x][y]`` is the cell ``(x, y)``."""
+        grid = status.new2d("map", (2, 3), initial_value=7)
         assert grid.get_value() == [[7, 7, 7], [7, 7, 7]]
-        grid.set_value((2, 1), 255)
+        grid.set_value((1, 2), 255)
         grid[0, 0] = 0
         assert grid.get_value() == [[0, 7, 7], [7, 7, 255]]
-        assert (grid.get_value((2, 1)), grid[0, 0]) == (255, 0)
+        assert grid.get_value()[1][2] == grid.get_value((1, 2)) == grid[1, 2] == 255
         grid.set_value([[1, 2, 3], (4, 5, 6)])
         assert status["map"] == [[1, 2, 3], [4, 5, 6]]
         status["map"] = [[0, 0, 0], [0, 0, 0]]
         assert status["map"].get_value() == [[0, 0, 0], [0, 0, 0]]
 
     def test_initial_values(self, status: StatusHolder) -> None:
-        assert status.new2d("a", (2, 1)).get_value() == [[0, 0]]
-        assert status.new2d("b", (2, 1), [[1, 2]]).get_value() == [[1, 2]]
-        assert Status2DElement("c", (1, 1)).get_value() == [[0]]
+        assert status.new2d("a", (1, 2)).get_value() == [[0, 0]]
+        assert status.new2d("b", (1, 2), [[1, 2]]).get_value() == [[1, 2]]
+
+    def test_made_by_itself(self, status: StatusHolder) -> None:
+        assert Status2DElement("c", None, (1, 1)).get_value() == [[0]]
+        grid = Status2DElement("d", status, (2, 1), 4)
+        assert "d" not in status
+        status.add_status_element(grid)
+        assert status["d"] is grid
+        assert grid.get_value() == [[4], [4]]
+
+    def test_counting(self, status: StatusHolder) -> None:
+        grid = status.new2d("map", (2, 2))
+        grid.inc((0, 1))
+        grid.inc((0, 1), 5)
+        grid.dec((0, 1))
+        assert grid.get_value() == [[0, 5], [0, 0]]
+        for wrong in ((), (1,), ((0, 2),), ((0,),), ((0, 0), -1), ((0, 0), 0.5)):
+            with pytest.raises(StatusException, match="'map'"):
+                grid.inc(*wrong)
+        assert grid.get_value() == [[0, 5], [0, 0]]
 
     def test_what_is_handed_out_is_a_copy(self, status: StatusHolder) -> None:
-        grid = status.new2d("map", (2, 1))
+        grid = status.new2d("map", (1, 2))
         grid.get_value()[0][0] = 5
-        rows = [[1, 1]]
-        grid.set_value(rows)
-        rows[0][0] = 9
+        columns = [[1, 1]]
+        grid.set_value(columns)
+        columns[0][0] = 9
         assert grid.get_value() == [[1, 1]]
 
     @pytest.mark.parametrize("size", [(0, 1), (1, 0), (-1, 1), (1.0, 1), (True, 1), ("a", 1), (1,), (1, 2, 3), 5, None])
@@ -238,21 +375,21 @@ class TestGrids:
         ],
     )
     def test_a_value_that_does_not_fit(self, status: StatusHolder, value: Any) -> None:
-        grid = status.new2d("map", (2, 1), [[1, 2]])
+        grid = status.new2d("map", (1, 2), [[1, 2]])
         with pytest.raises(StatusException, match="'map' takes"):
             grid.set_value(value)
         assert grid.get_value() == [[1, 2]]
 
-    @pytest.mark.parametrize(("cell", "number"), [((2, 0), 1), ((0, 1), 1), ((-1, 0), 1), ((0, 0), 256), ((0, 0), "1")])
+    @pytest.mark.parametrize(("cell", "number"), [((0, 2), 1), ((1, 0), 1), ((-1, 0), 1), ((0, 0), 256), ((0, 0), "1")])
     def test_a_cell_that_does_not_fit(self, status: StatusHolder, cell: tuple[int, int], number: Any) -> None:
-        grid = status.new2d("map", (2, 1), [[1, 2]])
+        grid = status.new2d("map", (1, 2), [[1, 2]])
         with pytest.raises(StatusException, match="'map'"):
             grid.set_value(cell, number)
         assert grid.get_value() == [[1, 2]]
 
     def test_a_change_of_one_cell_is_a_change(self, status: StatusHolder) -> None:
         changed = threading.Event()
-        grid = status.new2d("map", (2, 1))
+        grid = status.new2d("map", (1, 2))
         grid.add_event_on_change(changed)
         grid[0, 0] = 0
         assert not changed.is_set()
@@ -265,7 +402,7 @@ class TestUsedDirectly:
 
     def test_what_is_reported(self) -> None:
         told: list[Any] = []
-        element = StatusElement("x", lambda *given: told.append(given), lambda: 1_000_000, expire_time=2.5)
+        element = StatusElement("x", expire_time=2.5, report=lambda *given: told.append(given), now=lambda: 1_000_000)
         element.set_value("a")
         element.set_value("a")
         element.set_value("a", force_update=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from asyncio import CancelledError
 from typing import Any
 
 import pytest
@@ -61,6 +62,38 @@ class TestEvents:
             event.clear()
         assert fired == [False, True, False, True, True]
 
+    def test_each_time_unless_told_otherwise(self, status: StatusHolder) -> None:
+        """003-48."""
+        each, first = threading.Event(), threading.Event()
+        status["x"] = 0
+        status["x"].add_event_on_change(each)
+        status["x"].add_event_on_change(first, once=True)
+        fired = []
+        for value in (1, 2, 3):
+            status["x"] = value
+            fired.append((each.is_set(), first.is_set()))
+            each.clear()
+            first.clear()
+        assert fired == [(True, True), (True, False), (True, False)]
+
+    def test_once_on_a_value(self, status: StatusHolder) -> None:
+        """003-49."""
+        once, each, at_once = threading.Event(), threading.Event(), threading.Event()
+        status["x"] = 0
+        status["x"].add_event_on_value(5, once, once=True)
+        status["x"].add_event_on_value(5, each, once=False)
+        status["x"].add_event_on_value(0, at_once, once=True)
+        assert at_once.is_set(), "it has that value"
+        at_once.clear()
+        fired = []
+        for value in (4, 5, 5, 0, 5):
+            status["x"] = value
+            fired.append((once.is_set(), each.is_set()))
+            once.clear()
+            each.clear()
+        assert fired == [(False, False), (True, True), (False, True), (False, False), (False, True)]
+        assert not at_once.is_set()
+
     def test_on_a_value_that_it_has(self, status: StatusHolder) -> None:
         """003-49: at registration, and each time it is set, changed or not."""
         event = threading.Event()
@@ -79,6 +112,28 @@ class TestEvents:
         element.remove_event(event)
         element.set_value(2)
         assert not event.is_set()
+
+    def test_taken_away_one_by_one(self, status: StatusHolder) -> None:
+        event, other = threading.Event(), threading.Event()
+        element = status.new("x", 0)
+
+        def fired_by(value: int) -> tuple[bool, bool]:
+            event.clear()
+            other.clear()
+            element.set_value(value)
+            return event.is_set(), other.is_set()
+
+        for one in (event, other):
+            element.add_event_on_change(one)
+            element.add_event_on_value(2, one)
+            element.add_event_on_value(3, one)
+        element.remove_event_on_change(event)
+        assert [fired_by(value) for value in (1, 2, 3)] == [(False, True), (True, True), (True, True)]
+        element.remove_event_on_value(2, event)
+        element.remove_event_on_value(99, event)
+        assert [fired_by(value) for value in (1, 2, 3)] == [(False, True), (False, True), (True, True)]
+        element.remove_event(event)
+        assert [fired_by(value) for value in (1, 2, 3)] == [(False, True)] * 3
 
     def test_across_threads(self, status: StatusHolder) -> None:
         """003-51."""
@@ -111,7 +166,7 @@ class TestCallbacks:
         for value in (1, 1, 2):
             element.set_value(value)
         eventually(lambda: len(seen) == 2)
-        assert seen == [(element, "a", 5, True)] * 2
+        assert seen == [(1, "a", 5, True), (2, "a", 5, True)]
         element.remove_callback(note)
         element.set_value(3)
         done = threading.Event()
@@ -120,9 +175,11 @@ class TestCallbacks:
         assert done.wait(LIMIT)
         assert len(seen) == 2
 
-    @pytest.mark.parametrize("fault", [LookupError, SystemExit])
-    def test_a_fault_stops_no_other(self, status: StatusHolder, fault: type[BaseException]) -> None:
-        """Nor does a callback that takes itself for the program and exits."""
+    @pytest.mark.parametrize("fault", [LookupError, SystemExit, KeyboardInterrupt, CancelledError, GeneratorExit])
+    def test_a_fault_stops_no_other(
+        self, status: StatusHolder, fault: type[BaseException], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Nor does a callback that takes itself for the program and exits, or says that it was cancelled."""
         seen: list[Any] = []
 
         def broken(element: StatusElement) -> None:
@@ -134,6 +191,102 @@ class TestCallbacks:
         for number in (1, 2, 3):
             element.set_value(number)
             eventually(lambda number=number: len(seen) == number)  # type: ignore[misc]
+        assert caplog.text.count("broken failed") + caplog.text.count("broken at") >= 3
+
+    def test_each_is_given_what_was_set(self, status: StatusHolder) -> None:
+        """However late it is called, and whatever has happened to the element since."""
+        go = threading.Event()
+        seen: list[tuple[Any, ...]] = []
+
+        def note(element: StatusElement, *more: Any) -> None:
+            go.wait(LIMIT)
+            seen.append((element.get_value(), str(element), element.get_name(), element.get_timestamp(), *more))
+
+        status["state"] = "starting"
+        status["state"].add_callback(note)
+        status["state"].add_callback(note, "again")
+        for number, state in enumerate(("running", "idle")):
+            status["state"].set_value(state, timestamp=number)
+        grid = status.new2d("map", (1, 2))
+        grid.add_callback(lambda element: seen.append((element[0, 1], element.get_value((0, 0)), element.get_value())))
+        grid[0, 1] = 5
+        grid[0, 1] = 6
+        go.set()
+        eventually(lambda: len(seen) == 6)
+        assert seen == [
+            ("running", "state=running", "state", 0),
+            ("running", "state=running", "state", 0, "again"),
+            ("idle", "state=idle", "state", 1),
+            ("idle", "state=idle", "state", 1, "again"),
+            (5, 0, [[0, 5]]),
+            (6, 0, [[0, 6]]),
+        ]
+
+    def test_what_one_does_to_the_element_is_done(self, status: StatusHolder) -> None:
+        done, fired = threading.Event(), threading.Event()
+
+        def once(element: StatusElement) -> None:
+            element.remove_callback(once)
+            element.add_event_on_value(3, fired)
+            element.set_value(2)
+            element.inc()
+            done.set()
+
+        grids: list[Any] = []
+
+        def grow(element: Any) -> None:
+            element.remove_callback(grow)
+            element.inc((0, 0))
+            element[0, 1] = 7
+            grids.append(element.get_value())
+
+        status["x"] = 0
+        status["x"].add_callback(once)
+        status["x"] = 1
+        assert done.wait(LIMIT)
+        assert (status["x"].get_value(), fired.is_set()) == (3, True)
+        grid = status.new2d("map", (1, 2))
+        grid.add_callback(grow)
+        grid[0, 0] = 4
+        eventually(lambda: grids)
+        assert (grid.get_value(), grids) == ([[5, 7]], [[[4, 0]]])
+
+    def test_in_the_order_of_the_changes_whoever_makes_them(self, status: StatusHolder) -> None:
+        seen: list[Any] = []
+        status["n"] = 0
+        status["n"].add_callback(lambda element: seen.append(element.get_value()))
+
+        def count() -> None:
+            for _ in range(200):
+                status["n"].inc()
+
+        threads = [threading.Thread(target=count) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LIMIT)
+        eventually(lambda: len(seen) == 800)
+        assert seen == list(range(1, 801))
+
+    def test_taken_away_with_its_arguments(self, status: StatusHolder) -> None:
+        seen: list[Any] = []
+
+        def note(element: StatusElement, *more: Any) -> None:
+            seen.append((element.get_value(), *more))
+
+        element = status.new("x", 0)
+        for more in ((), ("a",), ("b",)):
+            element.add_callback(note, *more)
+        element.remove_callback(note, "a")
+        element.set_value(1)
+        eventually(lambda: len(seen) == 2)
+        assert seen == [(1,), (1, "b")]
+        element.remove_callback(note)
+        done = threading.Event()
+        element.add_callback(lambda one: done.set())
+        element.set_value(2)
+        assert done.wait(LIMIT)
+        assert len(seen) == 2
 
     def test_a_slow_one_holds_up_nobody(self, status: StatusHolder) -> None:
         release = threading.Event()
@@ -169,6 +322,7 @@ class TestReporters:
         kept = Kept()
         status["early"] = 1
         status.add_reporter(kept)
+        status.add_reporter(kept)  # it is told once all the same
         status["early"] = 2
         status["early"] = 2
         status["late"] = 3
@@ -232,7 +386,7 @@ class TestReporters:
                 seen.append([str(one) for one in self.get_elements()])
                 reported.release()
                 if len(seen) == 1:
-                    raise LookupError("the first one fails, the next one comes")
+                    raise CancelledError("the first one fails, the next one comes")
 
         status["x"] = 1
         second = StatusHolder("Second")
@@ -240,8 +394,9 @@ class TestReporters:
         page = Page("page", 0.001, stop_event=stop)
         status.add_reporter(page)
         second.add_reporter(page)
+        second.add_reporter(page)  # it is told once all the same
         assert reported.acquire(timeout=LIMIT)
         assert reported.acquire(timeout=LIMIT)
+        eventually(lambda: seen[-1] == ["x=1", "y=2"])
         stop.set()
         eventually(lambda: page.name not in [thread.name for thread in threading.enumerate()])
-        assert seen[-1] == ["x=1", "y=2"]

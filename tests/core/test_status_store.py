@@ -76,11 +76,11 @@ class TestWhatIsStored:
         assert samples(database_url, "Long") == [("x", "x" * 1024)]
 
     def test_grids(self, app: App, database_url: str) -> None:
-        """003-46: whole, as JSON."""
+        """003-46: whole, as JSON, column by column."""
         status = app.get_status("Grids")
         status.new2d("implicit", (2, 1))
-        tiles = status.new2d("tiles", (3, 2), initial_value=0)
-        tiles.set_value((2, 1), 255)
+        tiles = status.new2d("tiles", (2, 3), initial_value=0)
+        tiles.set_value((1, 2), 255)
         tiles.set_value([[1, 1, 1], [1, 1, 1]])
         tiles.set_value([[1, 1, 1], [1, 1, 1]])
         tiles.set_value((0, 0), 2, timestamp=1)
@@ -112,7 +112,7 @@ class TestWhatIsStored:
 
     def test_an_element_made_by_itself_is_stored_from_when_it_belongs(self, app: App, database_url: str) -> None:
         status = app.get_status("Channel")
-        loose, grid = StatusElement("loose"), Status2DElement("grid", (1, 1))
+        loose, grid = StatusElement("loose"), Status2DElement("grid", None, (1, 1))
         loose.set_value("before")
         status.add_status_element(loose)
         status.add_status_element(grid)

@@ -13,6 +13,7 @@ import pytest
 from NexusCore.API import App
 from NexusCore.config import NamedConfiguration
 from NexusCore.config.parameter import ConfigParameter, Value
+from NexusCore.config.past import Difference
 from NexusCore.errors import (
     ConfigException,
     NexusError,
@@ -290,6 +291,29 @@ class TestHistory:
         assert {leaf.name: leaf.value for leaf in cfg.get_leaves("A")} == {"changed": 2, "kept": 1, "removed": 3}
         assert cfg.diff(then) == []
 
+    def test_the_way_back_of_what_was_never(self, cfg: NamedConfiguration) -> None:
+        """One sentence, and nothing changes."""
+        cfg["x"] = 1
+        newest = cfg.get("x").revision
+        for wrong in (-1, 0, newest + 1, 99_999_999, "3", None, 1.0, True):
+            with pytest.raises(ConfigException, match=f"no revision {wrong!r}; they go from 1 to {newest}"):
+                cfg.rollback(wrong)  # type: ignore[arg-type]
+        assert cfg["x"] == 1
+        assert len(cfg.history("x")) == 1
+
+    def test_differences_between_revisions(self, cfg: NamedConfiguration) -> None:
+        cfg["x"] = 1
+        then = cfg.get("x").revision
+        cfg["x"], cfg["y"] = 2, 3
+        assert [(one.path, one.old, one.new) for one in cfg.diff(then)] == [("x", 1, 2), ("y", None, 3)]
+        assert [(one.path, one.old, one.new) for one in cfg.diff(then, then + 1)] == [("x", 1, 2)]
+        assert [(one.path, one.old, one.new) for one in cfg.diff(then + 1, then)] == [("x", 2, 1)]
+        assert ("x", None, 1) in [(one.path, one.old, one.new) for one in cfg.diff(0, then)]
+        for wrong in (-1, then + 3, 99_999_999, None, 1.5, True):
+            for asked in ((wrong,), (then, wrong)) if wrong is not None else ((wrong,),):
+                with pytest.raises(ConfigException, match="there is no revision"):
+                    cfg.diff(*asked)
+
 
 class TestVersions:
     """There are several versions; "default" always exists (003-18, 19, 24, 25)."""
@@ -344,6 +368,27 @@ class TestVersions:
         with pytest.raises(ValueRefused):
             night["c"] = -1
         assert [one for one in cfg.compare("night") if one.path != "own"] == []
+
+    def test_differences_between_versions(self, cfg: NamedConfiguration, app: App) -> None:
+        """By their names, in either order; a name alone is this version against that."""
+        cfg["a"], cfg["same"], cfg["own"] = 1, 1, 1
+        then = cfg.get("own").revision
+        night, view = app.get_config("", "night"), app.get_config("sub", "night")
+        night["a"], night["same"], night["sub.x"] = 2, 1, 3
+
+        def told(found: list[Difference]) -> list[tuple[str, object, object]]:
+            return [(one.path, one.old, one.new) for one in found if one.path != "default_version"]
+
+        there = [("a", 1, 2), ("own", 1, None), ("sub.x", None, 3)]
+        assert told(cfg.diff("night")) == told(cfg.compare("night")) == told(cfg.diff("default", "night")) == there
+        back = [(path, new, old) for path, old, new in there]
+        assert told(night.diff("default")) == told(cfg.diff("night", "default")) == back
+        assert told(view.diff("default")) == [("sub.x", 3, None)]
+        cfg["a"] = 5
+        assert told(cfg.diff(then, "night")) == there
+        for wrong in (("nowhere",), ("default", "nowhere"), ("3",)):
+            with pytest.raises(NoSuchVersionException):
+                cfg.diff(*wrong)
 
     def test_a_deleted_one_is_gone(self, cfg: NamedConfiguration, app: App, other: App) -> None:
         night = app.get_config("", "night")
