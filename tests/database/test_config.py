@@ -12,7 +12,7 @@ import pytest
 
 from NexusCore.API import App
 from NexusCore.config import NamedConfiguration
-from NexusCore.config.parameter import ConfigParameter, Value
+from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.past import Difference
 from NexusCore.errors import (
     ConfigException,
@@ -115,50 +115,6 @@ class TestChanging:
         for found in (cfg["x"], other.get_config()["x"]):
             assert found == value
             assert type(found) is type(value)
-
-    def test_set_default_leaves_what_is_there(self, cfg: NamedConfiguration, other: App) -> None:
-        """003-15."""
-        cfg.set_default("enabled", True, comment="Whether it runs.")
-        cfg["enabled"] = False
-        cfg.set_default("enabled", True)
-        other.get_config().set_default("enabled", True)
-        assert cfg["enabled"] is False
-        assert cfg.get("enabled").comment == "Whether it runs."
-        assert len(cfg.history("enabled")) == 2
-
-    def test_set_default_tells_what_a_parameter_is_for(self, cfg: NamedConfiguration, database_url: str) -> None:
-        """003-15: also one that somebody set before the program that needs it ran; what does not fit stays as it is."""
-        cfg["interval"] = 5
-        cfg.set("mode", "TEM", comment="as the operator says")
-        cfg["threads"] = "many"
-        for _ in range(2):
-            cfg.set_default("interval", 10.0, comment="Seconds.", minimum=0.1)
-            cfg.set_default("mode", "SEM", comment="What is used.", choices=("TEM", "SEM"))
-            cfg.set_default("threads", 2, comment="How many.", minimum=1)
-        interval = cfg.get("interval")
-        assert (interval.value, interval.datatype, interval.comment) == (5.0, "double", "Seconds.")
-        assert (cfg["mode"], cfg.get("mode").comment) == ("TEM", "as the operator says")
-        assert (cfg["threads"], cfg.get("threads").datatype) == ("many", "string")
-        for name, value in (("interval", "soon"), ("mode", "LM")):
-            with pytest.raises(ValueRefused):
-                cfg[name] = value
-        assert [len(cfg.history(name)) for name in ("interval", "mode", "threads")] == [2, 2, 1]
-
-    @pytest.mark.parametrize("value", ["many", True, None])
-    def test_what_is_to_be_a_number(self, cfg: NamedConfiguration, value: Value) -> None:
-        cfg["threads"] = 2
-        assert cfg.number("threads") == 2
-        cfg.set("threads", value, check=False)
-        with pytest.raises(ValueRefused, match=r"'threads' cannot be set to .*: it is a number"):
-            cfg.number("threads")
-
-    def test_set_default_of_two_processes_at_once(self, cfg: NamedConfiguration, other: App) -> None:
-        """003-15: the one that comes second finds it there, also if it didn't know of it yet."""
-        late = other.get_config()
-        other.live._stop.set()  # its watcher sees nothing any more
-        cfg["first"] = "mine"
-        late.set_default("first", "other")
-        assert late["first"] == cfg["first"] == "mine"
 
     def test_require_demands_and_creates_nothing(self, cfg: NamedConfiguration) -> None:
         """003-16."""
