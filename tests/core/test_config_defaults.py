@@ -10,6 +10,11 @@ from NexusCore.config.parameter import Value
 from NexusCore.errors import ValueRefused
 
 
+@pytest.fixture
+def cfg(app: App) -> NamedConfiguration:
+    return app.get_config()
+
+
 class TestDefaults:
     """003-15: `set_default` creates what is missing, and changes no value that is there."""
 
