@@ -112,8 +112,10 @@ class TestNoConnection:
         for (thread,) in server.execute("SELECT id FROM information_schema.processlist WHERE user = 'plain'"):
             server.execute(f"KILL {thread}", may_fail=True)
         log.info("while")
+        late = app_on(url, tmp_path / "other")
         with pytest.raises(DatabaseDenied, match="Check the user"):
-            app_on(url, tmp_path / "other").get_config()
+            late.get_config()
+        late.shutdown(1)
         eventually(lambda: any(lane.away_since is not None for lane in app._shipper._lanes), "it is put off")
         server.execute("ALTER USER 'plain'@'127.0.0.1' ACCOUNT UNLOCK")
         eventually(lambda: messages(server_url, "locked_out") == ["before", "while"])
