@@ -21,7 +21,7 @@ if not __package__:
 
 from NexusCore.errors import NoSuchVersionException
 from Tools import completion
-from Tools.arguments import Arguments, count
+from Tools.arguments import Arguments, count, revisions
 from Tools.terminal import Screen, run_tool
 
 NAME = "ConfigTool"
@@ -64,6 +64,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--root": {"metavar": "FOLDER", "default": ".", "help": "where the file's parameters belong (the root)"},
     "--after": {"type": count, "metavar": "REVISION", "help": "begin with what came after a revision"},
     "-m": {"dest": "reason", "metavar": "REASON", "help": "why, for the history"},
+    "--only": {
+        "type": revisions,
+        "metavar": "FIRST..LAST",
+        "help": "undo what these revisions changed and nothing else; what was changed again since stays as it is",
+    },
     "--overwrite": {"action": "store_true", "help": "replace parameters that are there"},
     "--dry-run": {"action": "store_true", "help": "check and show what would change, and change nothing"},
     "--if-revision": {
@@ -78,6 +83,18 @@ CHANGE = ("-m", "--dry-run")
 ONE_CHANGE = (*CHANGE, "--if-revision")
 _BEFORE = ("-v", "--version", "-m", "--reason", "--if-revision")
 """Options with a value that may stand before the command."""
+
+_INTO = "With -v they go into a version that is there; add-version adds one, so that a mistyped name makes none."
+_NO_MISTAKE = "that word, so that nothing is deleted by mistake"
+
+
+def _the_word_version(text: str) -> str:
+    if text != "version":
+        import shlex  # only who mistyped pays for it
+
+        raise argparse.ArgumentError(None, f"Write: {NAME} delete version {shlex.quote(text)}")
+    return text
+
 
 _PATH = Word("path", "PATH", "a parameter or folder, such as Services.Builder.interval", completion.parameters)
 _FOLDER = _PATH._replace(nargs="?", help="a parameter or folder; everything, if not given")
@@ -125,10 +142,12 @@ COMMANDS = {
         "changing.rollback",
         "make parameters or folders, or everything, what they were at a revision",
         (
-            Word("revision", "REVISION", "its number; history shows it", type=count),
+            Word("revision", "REVISION", "its number; history shows it", nargs="?", type=count),
             _FOLDER._replace(name="paths", nargs="*"),
         ),
-        CHANGE,
+        ("--only", *CHANGE),
+        "REVISION takes back whatever anybody changed after it; --only takes back what these revisions changed. Exit "
+        "code 1: something of that was changed again since, and stays.",
     ),
     "serialize": Command("exchanging.serialize", "write a folder, or everything, as JSON", (_FOLDER,)),
     "deserialize": Command(
@@ -139,6 +158,7 @@ COMMANDS = {
             Word("file", "FILE", "what serialize wrote, - for the standard input", completion.files),
         ),
         ("--overwrite", *CHANGE),
+        _INTO,
     ),
     "import": Command(
         "exchanging.import_",
@@ -146,7 +166,8 @@ COMMANDS = {
         (Word("file", "FILE", "the XML, - for the standard input", completion.files),),
         ("--overwrite", *CHANGE),
         "Below <configuration>, an element with others in it is a folder, and one with a text is a parameter, of the "
-        "type that the text looks like. The attributes name, type, value and comment say more, where there are some.",
+        "type that the text looks like. The attributes name, type, value and comment say more, where there are some. "
+        f"{_INTO}",
     ),
     "versions": Command("looking.versions", "show the versions of the configuration"),
     "add-version": Command(
@@ -164,7 +185,7 @@ COMMANDS = {
     "delete": Command(
         "versions.delete",
         "delete a version with all its parameters",
-        (Word("what", "version", "that word, so that nothing is deleted by mistake", choices=("version",)), _VERSION),
+        (Word("what", "version", _NO_MISTAKE, type=_the_word_version, choices=("version",)), _VERSION),
         CHANGE,
     ),
     LOOK: Command("looking.look", "", (Word("words", "WORD", "a parameter, a folder or a part of a path", nargs="+"),)),
@@ -200,7 +221,7 @@ def parser() -> Arguments:
     )
     completion.attach(commands, completion.assignments)
     for name, command in COMMANDS.items():
-        listed: dict[str, Any] = {} if name in HIDDEN else {"help": command.help}
+        listed: dict[str, Any] = {"prog": NAME} if name in HIDDEN else {"help": command.help}
         description = f"{command.help[:1].upper()}{command.help[1:]}."
         one = commands.add_parser(name, description=description, epilog=command.more, **listed)
         for word in command.words:
@@ -243,7 +264,9 @@ class ConfigArguments(Arguments):
         if words:
             known, at = words[0] in COMMANDS, given.index(words[0])
             command = words[0] if known else ASSIGN if "=" in words[0] else LOOK
-            rest = [*given[at + known :], *given[:at]] if known or "--" in given else [*words, *options]
+            rest = [*given[at + known :], *given[:at]] if known else [*words, *options]
+            if "--" in given:  # what is behind it is no option, whatever it looks like
+                rest = [*given[:at], *given[at + known :]]
             given = [command, *rest]
         return super().parse_known_args(given, namespace)
 
@@ -268,7 +291,11 @@ def run(arguments: Namespace, screen: Screen) -> int:
     except NoSuchVersionException as error:
         from Tools.configuration import open_configuration
 
-        screen.fail(f"{error} There are: {', '.join(open_configuration('default').store.versions())}.")
+        there = f"There are: {', '.join(open_configuration('default').store.versions())}."
+        name = arguments.version
+        if "-m" in COMMANDS[arguments.command].options and name == error.facts["version"]:
+            there += f" To add it: {NAME} add-version {name}"
+        screen.fail(f"{error} {there}")
         return error.exit_code
 
 

@@ -54,8 +54,9 @@ def parser() -> Arguments:
     form.add_argument("--json", action="store_true", help="one JSON object per line")
     form.add_argument("--csv", action="store_true", help="comma-separated values, with a header")
     condition = made.add_argument(
-        "--exit-on", type=_condition, metavar="CHANNEL:NAME=VALUE",
-        help="end as soon as this is so, with exit code 0; also != and, for numbers, < > <= >=",
+        "--exit-on", type=_condition, action="append", metavar="CHANNEL:NAME=VALUE",
+        help="end as soon as this is so, with exit code 0; also != and, for numbers, < > <= >= "
+        "(repeatable: as soon as all are so at once)",
     )  # fmt: skip
     completion.attach(condition, completion.channels)
     what = "how long --exit-on waits, in seconds, or as 15m; then the exit code is 1"

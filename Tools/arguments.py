@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import takewhile
 from typing import Any, NoReturn
 
 from NexusCore.errors import EXIT_USAGE, NexusError
@@ -15,6 +16,10 @@ from NexusCore.errors import EXIT_USAGE, NexusError
 Example = tuple[str, str]
 """A command line, and what it does."""
 
+LIKE_AN_OPTION = 0.75
+"""Share of letters that a mistyped option has in common with the one that was meant."""
+MOST = 999_999_999
+"""A count is not larger."""
 _NEGATIVE = re.compile(r"^-\.?\d")
 _CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)")
 
@@ -39,6 +44,7 @@ class Arguments(argparse.ArgumentParser):
     def __init__(self, *, examples: Sequence[Example] = (), **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
         self._examples = examples
+        self._given: Sequence[str] = ()
         # A value such as -1e-6 or -15m is no option: none begins with a digit.
         self._negative_number_matcher = _NEGATIVE
 
@@ -65,6 +71,11 @@ class Arguments(argparse.ArgumentParser):
             self.error("the following arguments are required: COMMAND")
         return parsed
 
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse the arguments that are known."""
+        self._given = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(self._given, namespace)
+
     def error(self, message: str) -> NoReturn:
         """End the program with a sentence about the mistake."""
         self.exit(EXIT_USAGE, f"{self.prog}: {self._sentence(message)} See {self.prog} --help.\n")
@@ -76,15 +87,27 @@ class Arguments(argparse.ArgumentParser):
             if odd.startswith("-") and odd != "-":
                 if odd.partition("=")[0] in self._options():
                     return f"The option '{odd}' does not go with this command."
-                return f"There is no option '{odd}'.{did_you_mean(odd.partition('=')[0], self._options())}"
+                return f"There is no option '{odd}'.{self._option_like(odd)}"
             return f"'{odd}' is one word too many."
         choice = _CHOICE.search(message)
         if choice:
             known = re.findall(r"[^\s',]+", choice[2])
             return f"'{choice[1]}' is none of {', '.join(known)}.{did_you_mean(choice[1], known)}"
         if kind == "the following arguments are required":
-            return f"{rest} is missing."
+            return f"{rest} is missing.{self._taken_for_an_option()}"
         return f"{message[:1].upper()}{message[1:]}{'' if message.endswith('?') else '.'}"
+
+    def _taken_for_an_option(self) -> str:
+        """Return a sentence about a word that was to be a value, and is none only because of its dash."""
+        before = takewhile(lambda one: one != "--", self._given)
+        odd = (one for one in before if one.startswith("-") and one.partition("=")[0] not in self._options())
+        word = next((one for one in odd if one != "-" and not _NEGATIVE.match(one)), None)
+        if word is None:
+            return ""
+        return self._option_like(word) or f" What begins with a dash and is no option goes behind --, as in: -- {word}."
+
+    def _option_like(self, word: str) -> str:
+        return did_you_mean(word.partition("=")[0], self._options(), LIKE_AN_OPTION)
 
     def _options(self) -> Iterator[str]:
         """Yield every option of this parser and of its commands'."""
@@ -107,19 +130,40 @@ def _columns() -> int:
         return 80
 
 
-def did_you_mean(text: str, known: Iterable[str]) -> str:
-    """Return " Did you mean ...?" for what is known and most like `text`, or an empty text."""
+def did_you_mean(text: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """Return " Did you mean ...?" for what is known and most like `text`, or an empty text.
+
+    Parameters
+    ----------
+    text
+        What was typed.
+    known
+        What could have been.
+    alike
+        Share of letters that both must have in common.
+    """
     import difflib  # only who mistyped pays for it
 
-    close = difflib.get_close_matches(text, list(known), n=1)
+    close = difflib.get_close_matches(text, list(known), n=1, cutoff=alike)
     return f" Did you mean '{close[0]}'?" if close else ""
 
 
 def count(text: str) -> int:
     """Return a whole number that is not negative; for `add_argument(type=...)`."""
-    if not re.fullmatch(r"\d{1,9}", text):
+    if not re.fullmatch(r"\d+", text):
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number")
+    if len(text.lstrip("0")) > len(str(MOST)):  # Python refuses to read very long ones
+        raise argparse.ArgumentTypeError(f"{text[:20]}{'...' * (len(text) > 20)} is too large; {MOST:,} is the most")
     return int(text)
+
+
+def revisions(text: str) -> tuple[int, int]:
+    """Return the first and the last revision of ``6..14``, or of ``6``."""
+    first, dots, last = text.partition("..")
+    found = count(first), count(last if dots else first)
+    if not 0 < found[0] <= found[1]:
+        raise argparse.ArgumentTypeError(f"'{text}' are no revisions; it looks like 6..14")
+    return found
 
 
 def level(text: str) -> int:

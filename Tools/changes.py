@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import shlex
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
 
 from NexusCore.config.parameter import FOLDER, cast, datatype_of, guess
 from NexusCore.config.past import State, state_at, state_now, way_back
-from NexusCore.config.store import REMOVE, Change, Edit, near_miss
+from NexusCore.config.store import REMOVE, Change, Edit
 from NexusCore.errors import EXIT_OK, ConfigException, NoSuchParameterException
-from Tools import completion
+from Tools import completion, undoing
 from Tools.configuration import Configuration, is_below, open_configuration
-from Tools.parameters import on_a_line, shown
+from Tools.mistyped import near_name
+from Tools.parameters import on_a_line, plain_value
 from Tools.terminal import Screen
 
-TOOL = "ConfigTool"
 NAMED = 4
-"""Parameters up to which the way back names each; for more, the folder that they are all in."""
+"""Parameters up to which each is told where one sentence would do."""
 
 
 def assigned(word: str, before: Mapping[str, Change]) -> Edit:
@@ -77,39 +76,41 @@ class Changer:
         The tool's: ``version``, ``reason``, ``if_revision``, ``dry_run`` and ``json`` are used.
     screen
         Where to tell it.
+    paths
+        What is going to be changed, if that is known: then no more than its surroundings are read.
     """
 
-    def __init__(self, arguments: Namespace, screen: Screen) -> None:
+    def __init__(self, arguments: Namespace, screen: Screen, paths: Iterable[str] | None = None) -> None:
         self.configuration = open_configuration(arguments.version, rehearse=arguments.dry_run)
-        self.before = self.configuration.everything()
+        self.before = self.configuration.everything() if paths is None else self.configuration.around(paths)
         self._arguments = arguments
         self._screen = screen
 
-    def make(self, edits: Sequence[Edit], undo: Sequence[str] = (), why: str | None = None) -> int:
+    def make(self, edits: Sequence[Edit], why: str | None = None, *, hint: bool = False) -> int:
         """Make changes, all or none, and tell: old and new, the revision, and the command that undoes it.
 
         Parameters
         ----------
         edits
             What to change.
-        undo
-            Paths that the way back names; those of the changes if not given.
         why
             Reason for the history, where the user gives none.
+        hint
+            Point at a parameter that may have been meant instead of a new one.
         """
         arguments = self._arguments
         made = self.configuration.apply(self._guarded(edits), arguments.reason or why)
-        telling = Telling(self.configuration.version, self.before, arguments, self._screen)
+        version = self.configuration.version
+        undo = undoing.words(made, version, named=arguments.version is not None) if made else []
+        telling = Telling(version, self.before, arguments, self._screen, undo)
         changed = {one.path for one in made}
         telling.unchanged(list(dict.fromkeys(edit.path for edit in edits if edit.path not in changed)))
         for one in made:
             telling.change(one)
-            if why is None and one.path not in self.before and len(made) <= NAMED:
+            if hint and one.path not in self.before and len(made) <= NAMED:
                 self._hint(one.path)
         if made:
-            version = ["-v", arguments.version] if arguments.version else []
-            paths = undo or _summed_up(sorted(changed))
-            telling.end(made, [*version, "rollback", str(made[0].revision - 1), *paths])
+            telling.end(made)
         return EXIT_OK
 
     def only_new(self, edits: Sequence[Edit]) -> list[Edit]:
@@ -132,8 +133,7 @@ class Changer:
         ]
 
     def _hint(self, path: str) -> None:
-        """Point at a parameter that may have been meant instead of a new one."""
-        close = near_miss(path, self.before)
+        close = near_name(path, self.before)
         if close:
             self._screen.say(f"{path} is a new parameter.{close}")
 
@@ -160,14 +160,19 @@ class Telling:
         The tool's: ``dry_run`` and ``json`` are used.
     screen
         Where to tell it.
+    undo
+        The command that undoes them, word by word.
     """
 
-    def __init__(self, version: str, before: Mapping[str, Change], arguments: Namespace, screen: Screen) -> None:
+    def __init__(
+        self, version: str, before: Mapping[str, Change], arguments: Namespace, screen: Screen, undo: Sequence[str]
+    ) -> None:
         self._version = version
         self._before = before
         self._dry_run = arguments.dry_run
         self._json = arguments.json
         self._screen = screen
+        self._undo = list(undo) if undo and not arguments.dry_run else None
 
     def unchanged(self, paths: Sequence[str]) -> None:
         """Tell of changes that were none."""
@@ -183,10 +188,9 @@ class Telling:
         new = None if made.action == REMOVE else made
         if self._json:
             screen.show_json(
-                path=made.path, version=self._version, old=None if old is None else shown(old),
-                new=None if new is None else shown(new), old_datatype=old and old.datatype,
-                datatype=new and new.datatype, revision=None if self._dry_run else made.revision,
-                dry_run=self._dry_run,
+                path=made.path, version=self._version, old=plain_value(old), new=plain_value(new),
+                old_datatype=old and old.datatype, datatype=new and new.datatype,
+                revision=None if self._dry_run else made.revision, dry_run=self._dry_run, undo=self._undo,
             )  # fmt: skip
             return
         name = screen.paint(made.path, "bold")
@@ -196,8 +200,15 @@ class Telling:
         value = "" if new.datatype == FOLDER else f" = {screen.paint(on_a_line(new), 'cyan')}"
         screen.show(f"{name}{value}  ({new.datatype}, {_difference(old, new)})")
 
-    def end(self, made: Sequence[Change], undo: Sequence[str]) -> None:
-        """Tell the revisions, and the way back: the tool's own words."""
+    def version(self, text: str) -> None:
+        """Tell what became of the version itself."""
+        if self._json:
+            self._screen.show_json(version=self._version, done=text, dry_run=self._dry_run, undo=self._undo)
+        else:
+            self._screen.show(text)
+
+    def end(self, made: Sequence[Change]) -> None:
+        """Tell the revisions, and the way back."""
         completion.forget()
         if self._dry_run:
             self._screen.say("Nothing was changed: this was a dry run.")
@@ -206,8 +217,8 @@ class Telling:
             if made:
                 first, last = made[0].revision, made[-1].revision
                 told.append(f"Revision {first}." if first == last else f"Revisions {first} to {last}.")
-            if undo:
-                told.append(f"Undo with: {shlex.join([TOOL, *undo])}")
+            if self._undo:
+                told.append(f"Undo with: {shlex.join(self._undo)}")
             if told:
                 self._screen.show(" ".join(told))
 
@@ -224,12 +235,3 @@ def _difference(old: Change | None, new: Change) -> str:
 
 def _was(old: Change | None) -> str:
     return f"was {on_a_line(old)}" if old is not None and old.datatype != FOLDER else ""
-
-
-def _summed_up(paths: Sequence[str]) -> Sequence[str]:
-    """Return paths if they are few, else the folder that they are all in; nothing where that is the root."""
-    if len(paths) <= NAMED:
-        return paths
-    columns = zip(*(path.split(".")[:-1] for path in paths), strict=False)
-    common = ".".join(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
-    return [common] if common else []

@@ -21,6 +21,19 @@ if TYPE_CHECKING:
     from NexusCore.config.named import NamedConfiguration
 
 INSTRUMENTS = "Instruments."
+NAMES_VERSION = "default_version"
+"""Parameter that names the version that is used where none is named."""
+FEW = 10
+"""Folders up to which each is read by itself."""
+
+_BELOW = """
+    -- a parameter and all below it, shaped like the changes that made them; what is below "a.b" begins with "a.b." and
+    -- so comes before "a.b/"; the version stands in each part, since SQLite makes use of an index for OR only then
+    SELECT revision, version_id, path, 'set', value, datatype, comment, limits, last_modified
+      FROM config_parameter
+     WHERE (version_id = :version AND path = :path)
+        OR (version_id = :version AND path > :from AND path < :to)
+"""
 
 
 class IsFolder(NexusError):
@@ -50,10 +63,10 @@ class Configuration:
             If there is none of that path; with a hint for a near miss.
         """
         found = self.find(path)
-        if (found is None and self.below(path)) or (found is not None and found.datatype == FOLDER):
-            raise IsFolder(path=path)
-        if found is None:
+        if found is None and not self.below(path):
             raise self.missing(path)
+        if found is None or found.datatype == FOLDER:
+            raise IsFolder(path=path)
         return found
 
     def missing(self, path: str) -> NoSuchParameterException:
@@ -65,12 +78,22 @@ class Configuration:
 
     def everything(self) -> dict[str, Change]:
         """Return all parameters by their paths, folder by folder."""
-        changes = sorted(self.store.load(self.version_id), key=lambda change: change.path.split("."))
-        return {change.path: change for change in changes}
+        return {change.path: change for change in _folder_by_folder(self.store.load(self.version_id))}
 
     def below(self, path: str) -> list[Change]:
         """Return a parameter, or everything below a folder; all there is for an empty path."""
-        return [one for one in self.everything().values() if is_below(one.path, path)]
+        if not path:
+            return _folder_by_folder(self.store.load(self.version_id))
+        with self.store.database.reading() as reading:
+            values = {"version": self.version_id, "path": path, "from": f"{path}.", "to": f"{path}/"}
+            return _folder_by_folder(Change(*row) for row in reading.all(_BELOW, **values))
+
+    def around(self, paths: Iterable[str]) -> dict[str, Change]:
+        """Return the parameters at some paths with all that is in the same folders, by their paths."""
+        folders = {path.rpartition(".")[0] for path in paths}
+        if "" in folders or len(folders) > FEW:
+            return self.everything()
+        return {one.path: one for folder in sorted(folders) for one in self.below(folder)}
 
     def apply(self, edits: Sequence[Edit], why: str | None) -> list[Change]:
         """Make changes, all or none; return what was changed."""
@@ -87,7 +110,8 @@ class Configuration:
 
     def instruments(self) -> list[str]:
         """Return the pids of the instruments."""
-        paths = (path.removeprefix(INSTRUMENTS) for path in self.everything() if path.startswith(INSTRUMENTS))
+        found = self.below(INSTRUMENTS.rstrip("."))
+        paths = (one.path.removeprefix(INSTRUMENTS) for one in found if one.path.startswith(INSTRUMENTS))
         return list(dict.fromkeys(path.partition(".")[0] for path in paths))
 
     def instrument(self, pid: str) -> str:
@@ -102,6 +126,11 @@ class Configuration:
         if pid not in known:
             raise NoSuchInstrument(pid=pid, hint=near_miss(pid, known))
         return pid
+
+
+def _folder_by_folder(changes: Iterable[Change]) -> list[Change]:
+    # A dot comes before all that can be in a name, so that a folder's contents follow it.
+    return sorted(changes, key=lambda change: change.path.replace(".", "\0"))
 
 
 def choices(found: Change) -> Iterable[str]:
@@ -132,7 +161,7 @@ def open_configuration(version: str | None = None, *, rehearse: bool = False) ->
     store = ConfigStore(_database(rehearse), SYSTEM_CLOCK)
     if version is None:
         version_id = store.version_id(DEFAULT)
-        named = store.find(version_id, "default_version")
+        named = store.find(version_id, NAMES_VERSION)
         version = named.value if named is not None and named.value else DEFAULT
         if version == DEFAULT:
             return Configuration(store, DEFAULT, version_id)

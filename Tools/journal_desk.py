@@ -75,7 +75,7 @@ def run(arguments: Namespace, screen: Screen) -> int:
         if not chosen:
             screen.say(f"There are no journals in {folder}: nothing waits to be delivered.")
         _list(chosen, screen, as_json=arguments.json)
-        return EXIT_OK
+        return EXIT_FAILURE if any(one.needs_repair or one.contents.fault for one in chosen) else EXIT_OK
 
 
 def _chosen(found: Sequence[Entry], name: str, folder: Path) -> list[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from NexusCore.config.parameter import FOLDER, MASK, Limits, decode
+from NexusCore.config.parameter import FOLDER, MASK, Limits, Value, decode
 from NexusCore.config.store import Change
 from Tools.moments import rfc3339
 from Tools.terminal import Screen, cut, one_line
@@ -29,6 +29,21 @@ def shown(change: Change | None) -> str:
     return MASK if is_secret(change) else change.value
 
 
+def plain_value(change: Change | None) -> Value:
+    """Return a parameter's value as it is by its type; None where there is none."""
+    return None if change is None else by_type(shown(change) if change.value is not None else None, change.datatype)
+
+
+def by_type(text: str | None, datatype: str) -> Value:
+    """Return a stored value as it is by its type; the text of one that is masked, or that is none of that type."""
+    if text == MASK:
+        return text
+    try:
+        return decode(text, datatype)
+    except ValueError:  # written into the tables by hand
+        return text
+
+
 def on_a_line(change: Change | None) -> str:
     """Return a parameter's value as text that stays on its line; ``''`` for an empty text."""
     if change is None or change.value is None:
@@ -40,7 +55,7 @@ def described(change: Change, version: str) -> dict[str, object]:
     """Return a parameter as the fields of a JSON object."""
     return {
         "path": change.path,
-        "value": MASK if is_secret(change) else decode(change.value, change.datatype),
+        "value": plain_value(change),
         "datatype": change.datatype,
         "comment": change.comment,
         "version": version,

@@ -1,7 +1,8 @@
 """Taking secrets out of text that other people will read.
 
 What is known to be a secret is masked wherever it stands and however it is written; what looks like one, too: passwords
-in URLs, values of ``password=`` and the like, the query of a web address.
+in URLs, values of ``password=`` and the like and of options such as ``curl -u``, what "the password is", headers that
+let somebody in, the query of a web address.
 """
 
 from __future__ import annotations
@@ -17,21 +18,44 @@ SHORT = 4
 """Letters below which a secret is masked only where it stands alone: others would not leave much of the text."""
 
 SECRET_NAME = re.compile(
-    r"pass(word|wd|phrase)?($|_)|(^|_)pwd|token|secret|credential|(api|access|private|auth)_?key", re.I
+    r"pass(word|wd|phrase)?($|_)|(^|_)pwd|token|secret|credential|(api|access|private|auth)_?key|cookie|authorization",
+    re.I,
 )
 """Names of variables and parameters whose values are secrets, whether they say so or not."""
 
-_URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@'\"<>]*:)(?P<password>[^\s'\"<>]+)@", re.I)
+_NAME = r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|(?:api|access|private|auth)[_-]?key)"
+_NO_SECRETS = (
+    "a|accepted|already|always|an|and|as|at|being|checked|correct|different|empty|expired|expiring|for|from|given|good|"
+    "in|incorrect|invalid|known|masked|missing|needed|never|new|no|none|not|now|null|of|ok|old|on|only|optional|read|"
+    "refused|rejected|required|right|set|stored|still|taken|that|the|there|to|too|unknown|unset|used|valid|what|wrong"
+)
+"""Words that a sentence about a password goes on with; others behind "the password is" are taken for it."""
+# No scheme is longer; without an end, a long word would be gone through again from each of its letters.
+_URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]{0,30}://[^\s:/@'\"<>]*:)(?P<password>[^\s'\"<>]+)@", re.I)
 _SHAPES = (
     (_URL_PASSWORD, rf"\g<before>{MASK}@"),
     # A token in the place of the user.
     (re.compile(r"(https?://)[^\s/:@'\"<>]+@", re.I), rf"\1{MASK}@"),
     (re.compile(r"(https?://[^\s?#'\"<>]+)\?[^\s'\"<>]+", re.I), rf"\1?{MASK}"),
-    (re.compile(r"\b(bearer|basic|token|digest|negotiate|ntlm)\s+[A-Za-z0-9+/=._~-]{8,}", re.I), rf"\1 {MASK}"),
+    # Headers: whatever stands behind the scheme, and every cookie.
+    (re.compile(r"\b(digest)\s+\w+=.*", re.I), rf"\1 {MASK}"),
+    (re.compile(r"(\bauthorization[\"']?\s*[=:]\s*[\"']?(?:[a-z][a-z-]*\s+)?)[^\s\"',;]+", re.I), rf"\1{MASK}"),
+    (re.compile(r"(\bcookies?[\"']?\s*[=:]\s*)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'][^\"'\n]*)", re.I), rf"\1{MASK}"),
+    (re.compile(r"(\b(?:[a-z]{0,20}sess(?:ion)?id|sid|(?:csrf|xsrf)[a-z_-]*)=)[^\s\"',;&]+", re.I), rf"\1{MASK}"),
+    (re.compile(r"\b(bearer)\s+[A-Za-z0-9+/=._~-]{5,}", re.I), rf"\1 {MASK}"),
+    (re.compile(r"\b(basic|token|digest|negotiate|ntlm)\s+[A-Za-z0-9+/=._~-]{8,}", re.I), rf"\1 {MASK}"),
+    # Options of programs: curl -u jane:password, --password x.
+    (re.compile(r"((?:^|\s)(?:-u|--user|-U|--proxy-user)[\s=]*[\"']?[^\s:\"'-][^\s:\"']*:)[^\s\"']+"), rf"\1{MASK}"),
+    (re.compile(rf"((?:^|\s)--?{_NAME}\s+)(?:\"[^\"]*\"|'[^']*'|(?!-)\S+)", re.I), rf"\1{MASK}"),
+    (
+        re.compile(rf"((?:\b|_){_NAME}[\"']?\s*[=:]\s*)(?![\"']?\s)(?:\"[^\"]*\"|'[^']*'|[^\s\"',;&]+)", re.I),
+        rf"\1{MASK}",
+    ),
     (
         re.compile(
-            r"((?:\b|_)(?:pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|(?:api|access|private|auth)[_-]?key)"
-            r"[\"']?\s*[=:]\s*)(?![\"']?\s)(?:\"[^\"]*\"|'[^']*'|[^\s\"',;&]+)",
+            r"(\b(?:pass(?:word|wd|phrase)|pwd)(?:\s+(?:for|of)\s+\S+)?\s+(?:is|was|will be)\s+)"
+            rf"(?!(?:{_NO_SECRETS})[.,;:!?)]*(?:\s|$))"
+            r"(?:\"[^\"]*\"|'[^']*'|[^\s\"',;]+)",
             re.I,
         ),
         rf"\1{MASK}",

@@ -3,40 +3,79 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 
-from Tools.changes import Changer, added, assigned, removed, rolled_back, typed
+from NexusCore.errors import EXIT_FAILURE
+from Tools import undoing
+from Tools.arguments import WrongUse
+from Tools.changes import NAMED, Changer, added, assigned, removed, rolled_back, typed
 from Tools.terminal import Screen
 
 
 def assign(arguments: Namespace, screen: Screen) -> int:
     """Set parameters, keeping to their types and limits (003-31); a new one takes the type its value looks like."""
-    changer = Changer(arguments, screen)
-    return changer.make([assigned(word, changer.before) for word in arguments.assignments])
+    words = arguments.assignments
+    stray = next((place for place, word in enumerate(words) if word.find("=") < 1), None)
+    if stray is not None:
+        raise WrongUse(mistake=_stray(words, stray), tool=screen.name)
+    changer = Changer(arguments, screen, [word.partition("=")[0] for word in words])
+    return changer.make([assigned(word, changer.before) for word in words], hint=True)
+
+
+def _stray(words: Sequence[str], place: int) -> str:
+    """Return the sentence about a word that is no assignment: most likely it belongs to the one before."""
+    if not place:
+        return f"'{words[place]}' is no PATH=VALUE."
+    end = next((later for later in range(place, len(words)) if words[later].find("=") > 0), len(words))
+    import shlex  # only who mistyped pays for it
+
+    whole = shlex.quote(" ".join(words[place - 1 : end]))
+    return f"'{words[place]}' is no PATH=VALUE; a value with blanks needs quotes: {undoing.TOOL} {whole}."
 
 
 def set_(arguments: Namespace, screen: Screen) -> int:
     """Set a parameter, its type too (003-32)."""
     edit = typed(arguments.path, arguments.value, arguments.type, arguments.comment)
-    return Changer(arguments, screen).make([edit])
+    return Changer(arguments, screen, [edit.path]).make([edit], hint=True)
 
 
 def add(arguments: Namespace, screen: Screen) -> int:
     """Add a parameter or a folder that isn't there."""
-    changer = Changer(arguments, screen)
+    changer = Changer(arguments, screen, [arguments.path])
     edit = added(arguments.path, arguments.value, arguments.type, arguments.comment, changer.before)
     return changer.make([edit])
 
 
 def remove(arguments: Namespace, screen: Screen) -> int:
     """Remove a parameter, or a folder with everything in it."""
-    changer = Changer(arguments, screen)
-    return changer.make(removed(arguments.path, changer.configuration), [arguments.path])
+    changer = Changer(arguments, screen, [arguments.path])
+    return changer.make(removed(arguments.path, changer.configuration))
 
 
 def rollback(arguments: Namespace, screen: Screen) -> int:
-    """Make parameters and folders, or the whole version, what they were at a revision."""
+    """Make parameters and folders, or the whole version, what they were at a revision; or undo some revisions."""
+    if (arguments.revision is None) == (arguments.only is None):
+        mistake = "REVISION is missing." if arguments.only is None else "--only goes without REVISION and PATH."
+        raise WrongUse(mistake=mistake, tool=f"{screen.name} rollback")
     changer = Changer(arguments, screen)
+    if arguments.only is not None:
+        first, last = arguments.only
+        return _undo(first, last, changer, screen)
     edits = rolled_back(arguments.revision, arguments.paths, changer.configuration)
     if not edits:
         screen.say(f"All is as it was at revision {arguments.revision}: nothing to change.")
-    return changer.make(edits, arguments.paths, f"rollback to revision {arguments.revision}")
+    return changer.make(edits, f"rollback to revision {arguments.revision}")
+
+
+def _undo(first: int, last: int, changer: Changer, screen: Screen) -> int:
+    """Undo the changes of some revisions, but for what was changed again since."""
+    edits, left = undoing.undone(first, last, changer.configuration)
+    which = f"revision {first}" if first == last else f"revisions {first} to {last}"
+    if not edits and not left:
+        screen.say(f"What {which} changed is as it was before: nothing to change.")
+    code = changer.make(edits, f"undoing {which}")
+    for one in left[:NAMED]:
+        screen.fail(f"{one.path} was changed again since, at revision {one.revision}: it stays as it is.")
+    if len(left) > NAMED:
+        screen.fail(f"So do {len(left) - NAMED} more.")
+    return EXIT_FAILURE if left else code

@@ -19,10 +19,11 @@ from NexusCore.config.parameter import (
     encode,
 )
 from NexusCore.config.past import Difference, State, differences, state_at, state_now
-from NexusCore.config.store import Change, Edit, near_miss
+from NexusCore.config.store import Change, Edit
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, ConfigException, NoSuchVersionException, ValueRefused
 from Tools.configtool.exchanging import edits_of
 from Tools.configuration import Configuration, is_below, open_configuration
+from Tools.mistyped import near_name
 from Tools.terminal import Screen, one_line
 
 Problem = tuple[str, str]
@@ -108,6 +109,8 @@ def validate(arguments: Namespace, screen: Screen) -> int:
             screen.show_json(path=path, problem=text)
         else:
             screen.show(f"{screen.paint(path, 'bold')}: {text}")
+    if arguments.json:
+        screen.show_json(version=configuration.version, checked=count, problems=len(problems))
     if problems:
         screen.say(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {count} parameters {what}.")
         return EXIT_FAILURE
@@ -155,8 +158,7 @@ def _objections(edit: Edit, everything: Mapping[str, Change]) -> Iterator[Proble
     if above:
         yield edit.path, f"it would be below '{above}', which is a parameter"
     elif there is None:
-        folder = edit.path.rpartition(".")[0]
-        hint = near_miss(edit.path, (path for path in everything if path.rpartition(".")[0] == folder))
+        hint = near_name(edit.path, everything)
         if edit.datatype != FOLDER and any(is_below(path, edit.path) for path in everything):
             yield edit.path, "it is a folder, without a value"
         elif hint:

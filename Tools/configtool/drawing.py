@@ -48,7 +48,10 @@ def drawn(found: Sequence[Change], root: str, depth: int | None, screen: Screen)
     for one in found:
         node = top
         for name in one.path[len(root) :].lstrip(".").split(".") if one.path != root else ():
-            node = node.children.setdefault(name, Node(name))
+            below = node.children.get(name)
+            if below is None:
+                below = node.children[name] = Node(name)
+            node = below
         node.change = one
     yield from _lines(top, "", "", depth, screen, _strokes(screen))
 

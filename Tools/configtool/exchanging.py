@@ -40,7 +40,7 @@ def _take_over(edits: Sequence[Edit], changer: Changer, arguments: Namespace) ->
     why = "from the standard input" if arguments.file == files.STDIN else f"from {arguments.file}"
     if not edits:
         raise ConfigException(reason=f"{arguments.file} names no parameter")
-    return changer.make(edits if arguments.overwrite else changer.only_new(edits), why=why)
+    return changer.make(edits if arguments.overwrite else changer.only_new(edits), why)
 
 
 def edits_of(file: str, root: str) -> list[Edit]:

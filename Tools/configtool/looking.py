@@ -5,13 +5,20 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from NexusCore.config.store import Change, Entry
+from NexusCore.config.store import REMOVE, Change, Entry
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from Tools.arguments import WrongUse, did_you_mean
 from Tools.configuration import Configuration, open_configuration
 from Tools.moments import local, rfc3339
-from Tools.parameters import described, lines, shown
+from Tools.parameters import by_type, described, lines, shown
 from Tools.terminal import Screen
+
+_OLD_DATATYPES = """
+    -- the types that a parameter had before each of its changes
+    SELECT revision, old_datatype
+      FROM config_change
+     WHERE version_id = :version AND path = :path AND revision BETWEEN :first AND :last
+"""
 
 
 def get(arguments: Namespace, screen: Screen) -> int:
@@ -53,8 +60,11 @@ def look(arguments: Namespace, screen: Screen) -> int:
             mistake = f"Write it without blanks: {word}=VALUE."
         raise WrongUse(mistake=mistake, tool=screen.name)
     configuration = open_configuration(arguments.version)
+    found = configuration.below(word)
+    if found:
+        return _show_all(found, configuration, arguments, screen)
     everything = configuration.everything()
-    found = configuration.below(word) or [one for path, one in everything.items() if word.lower() in path.lower()]
+    found = [one for path, one in everything.items() if word.lower() in path.lower()]
     if not found:
         hint = did_you_mean(word, [*arguments.commands, *everything])
         screen.fail(f"'{word}' is no command, and no parameter's path contains it.{hint}")
@@ -92,12 +102,13 @@ def versions(arguments: Namespace, screen: Screen) -> int:
 def history(arguments: Namespace, screen: Screen) -> int:
     """Show what happened to a parameter, newest first."""
     configuration = open_configuration(arguments.version)
-    entries = configuration.store.history(configuration.version_id, arguments.path)[: arguments.lines]
-    if not entries:
+    everything = configuration.store.history(configuration.version_id, arguments.path)
+    if not everything:
         configuration.get(arguments.path)
+    entries = everything[: arguments.lines]
     if arguments.json:
-        for one in entries:
-            screen.show_json(**of_entry(one))
+        for one, before in zip(entries, old_datatypes(entries, configuration), strict=True):
+            screen.show_json(**of_entry(one, before))
         return EXIT_OK
     rows = [
         (
@@ -114,12 +125,36 @@ def history(arguments: Namespace, screen: Screen) -> int:
     return EXIT_OK
 
 
-def of_entry(one: Entry) -> dict[str, object]:
-    """Return a line of the history as the fields of a JSON object."""
+def old_datatypes(entries: Sequence[Entry], configuration: Configuration) -> list[str | None]:
+    """Return the type that a parameter had before each change of it; None where it did not exist."""
+    if not entries:
+        return []
+    revisions = [one.revision for one in entries]
+    with configuration.store.database.reading() as reading:
+        rows = reading.all(
+            _OLD_DATATYPES, version=configuration.version_id, path=entries[0].path, first=min(revisions),
+            last=max(revisions),
+        )  # fmt: skip
+    found: dict[int, str | None] = {int(revision): before for revision, before in rows}
+    return [found.get(revision) for revision in revisions]
+
+
+def of_entry(one: Entry, old_datatype: str | None) -> dict[str, object]:
+    """Return a line of the history as the fields of a JSON object.
+
+    Parameters
+    ----------
+    one
+        The change.
+    old_datatype
+        Type that the parameter had before it.
+    """
     return {
         "path": one.path, "version": one.version, "revision": one.revision, "time": rfc3339(one.ts),
-        "action": one.action, "old": one.old_value, "new": one.new_value, "datatype": one.datatype,
-        "comment": one.comment, "who": one.who, "host": one.host, "tool": one.tool, "why": one.why,
+        "action": one.action, "old": by_type(one.old_value, old_datatype or one.datatype),
+        "new": by_type(one.new_value, one.datatype), "old_datatype": old_datatype,
+        "datatype": None if one.action == REMOVE else one.datatype, "comment": one.comment, "who": one.who,
+        "host": one.host, "tool": one.tool, "why": one.why,
     }  # fmt: skip
 
 

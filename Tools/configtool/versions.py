@@ -7,6 +7,7 @@ from argparse import Namespace
 
 from NexusCore.config.past import state_at, version_at
 from NexusCore.errors import EXIT_OK
+from Tools import undoing
 from Tools.changes import Telling
 from Tools.configuration import open_configuration, origin
 from Tools.terminal import Screen
@@ -18,9 +19,9 @@ def add_version(arguments: Namespace, screen: Screen) -> int:
     """Add a version without parameters."""
     configuration = open_configuration(rehearse=arguments.dry_run)
     configuration.store.add_version(arguments.name)
-    telling = Telling(arguments.name, {}, arguments, screen)
-    _tell(f"Version '{arguments.name}' added, empty.", arguments.name, arguments, screen)
-    telling.end([], ["delete", "version", arguments.name])
+    telling = Telling(arguments.name, {}, arguments, screen, [undoing.TOOL, "delete", "version", arguments.name])
+    telling.version(f"Version '{arguments.name}' added, empty.")
+    telling.end([])
     return EXIT_OK
 
 
@@ -38,16 +39,18 @@ def copy(arguments: Namespace, screen: Screen) -> int:
         found = list(state_at(store, version_at(store, then[1], revision), revision).values())
         revisions = store.fill(target, lambda _: found, arguments.source, arguments.overwrite, why)
     made = configuration.made(revisions)
-    telling = Telling(target, before, arguments, screen)
+    undo = [undoing.TOOL, "delete", "version", target]
+    if there:
+        undo = undoing.words(made, target, named=True) if made else []
+    telling = Telling(target, before, arguments, screen, undo)
     for one in made:
         # What is new is what the source has, and there may be thousands: a rehearsal tells each, the rest are counted.
         if one.path in before or arguments.dry_run or arguments.json:
             telling.change(one)
     new = sum(one.path not in before for one in made)
-    text = f"Version '{target}' has all that '{arguments.source}' has: {new} new, {len(made) - new} replaced."
-    _tell(text, target, arguments, screen)
-    undo = ["-v", target, "rollback", str(made[0].revision - 1)] if there and made else []
-    telling.end(made, undo if there else ["delete", "version", target])
+    replaced = len(made) - new
+    telling.version(f"Version '{target}' has all that '{arguments.source}' has: {new} new, {replaced} replaced.")
+    telling.end(made)
     return EXIT_OK
 
 
@@ -57,17 +60,10 @@ def delete(arguments: Namespace, screen: Screen) -> int:
     store, name = configuration.store, arguments.name
     before = {one.path: one for one in store.load(store.version_id(name))}
     made = configuration.made(store.delete_version(name, origin(arguments.reason)))
-    telling = Telling(name, before, arguments, screen)
+    undo = ["copy", f"{name}@{made[0].revision - 1}", name] if made else ["add-version", name]
+    telling = Telling(name, before, arguments, screen, [undoing.TOOL, *undo])
     for one in made if arguments.json or arguments.dry_run else ():
         telling.change(one)
-    _tell(f"Version '{name}' deleted, with {len(made)} parameters.", name, arguments, screen)
-    telling.end(made, ["copy", f"{name}@{made[0].revision - 1}", name] if made else ["add-version", name])
+    telling.version(f"Version '{name}' deleted, with {len(made)} parameters.")
+    telling.end(made)
     return EXIT_OK
-
-
-def _tell(text: str, version: str, arguments: Namespace, screen: Screen) -> None:
-    """Tell what became of a version."""
-    if arguments.json:
-        screen.show_json(version=version, done=text, dry_run=arguments.dry_run)
-    else:
-        screen.show(text)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from argparse import Namespace
 from collections.abc import Iterator
+from functools import partial
 
 from NexusCore.clock import SYSTEM_CLOCK, Clock
 from NexusCore.config.store import REMOVE, ConfigStore, Entry
 from NexusCore.config.watch import AWAY_INTERVAL, WATCH_INTERVAL
 from NexusCore.errors import EXIT_OK, DatabaseBusy, DatabaseUnreachable
 from NexusCore.tail import Away, Back
-from Tools.configtool.looking import of_entry
+from Tools.configtool.looking import of_entry, old_datatypes
 from Tools.configuration import Configuration, is_below, open_configuration
-from Tools.following import ReaderLeft
+from Tools.following import ReaderLeft, patiently
 from Tools.moments import local
 from Tools.terminal import Screen, one_line
 
@@ -22,6 +23,9 @@ def watch(arguments: Namespace, screen: Screen) -> int:
     """Show changes as they come, until Ctrl-C."""
     configuration = open_configuration(arguments.version)
     screen.live()
+    for path in arguments.paths:
+        if not configuration.below(path.strip(".")):
+            screen.fail(configuration.missing(path.strip(".")))
     for one in changes(configuration.store, arguments.after, SYSTEM_CLOCK, ReaderLeft(screen)):
         if isinstance(one, Away):
             screen.fail(f"{one.error} Going on when it is back.")
@@ -29,7 +33,8 @@ def watch(arguments: Namespace, screen: Screen) -> int:
             screen.fail("The database is back.")
         elif _is_wanted(one, configuration, arguments):
             if arguments.json:
-                screen.show_json(**of_entry(one))
+                (before,) = patiently(screen, partial(old_datatypes, [one], configuration))
+                screen.show_json(**of_entry(one, before))
             else:
                 screen.show(line(one, screen))
     return EXIT_OK

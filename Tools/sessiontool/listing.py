@@ -17,7 +17,7 @@ def list_(arguments: Namespace, screen: Screen) -> int:
     """Show the newest sessions."""
     state = State(arguments.state) if arguments.state else None
     found = Desk().sessions.newest(arguments.instrument, state, arguments.lines)
-    if not found:
+    if not found and arguments.lines:
         if arguments.instrument:
             from Tools.configuration import open_configuration
 
@@ -27,7 +27,7 @@ def list_(arguments: Namespace, screen: Screen) -> int:
     if arguments.json:
         for one in found:
             screen.show_json(**described(one))
-    else:
+    elif found:
         headers = ("session", "instrument", "user", "state", "start", "length")
         screen.table(headers, rows(found, screen.columns), MARKS)
     return EXIT_OK

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
-from NexusCore.clock import SYSTEM_CLOCK
+from NexusCore.clock import SYSTEM_CLOCK, to_ts
 from NexusCore.errors import NexusError
 from NexusCore.facility.reservations import Reservations
 from NexusCore.facility.sessions import Session
@@ -35,22 +36,23 @@ class Step:
     ts: int
     """Microseconds since the epoch, UTC."""
     source: str
-    """``event``, ``booking``, ``log``, ``status``, ``record`` or ``upload``."""
+    """``event``, ``booking``, ``files``, ``log``, ``status``, ``record`` or ``upload``."""
     text: str
     detail: str | None = None
-    """More than fits on a line, such as a traceback."""
+    """More than fits on a line, such as a traceback or the names of files."""
     level: int = 0
     """Of a line of log."""
 
 
 def trace(session: Session, desk: Desk) -> tuple[list[Step], list[NexusError]]:
-    """Return all steps, and the errors of those databases that could not be asked."""
+    """Return all steps, and the errors of what could not be asked: a database, or the record's file."""
     parts: tuple[Callable[[], Iterator[Step]], ...] = (
         lambda: _bookings(session, desk),
         lambda: _events(session, desk),
         lambda: _log(session, desk.log),
         lambda: _status(session, desk.status),
         lambda: _record(session, desk),
+        lambda: _activities(session, desk),
     )
     steps: list[Step] = []
     errors: list[NexusError] = []
@@ -101,6 +103,28 @@ def _status(session: Session, database: Database) -> Iterator[Step]:
         )
     for ts, channel, name, value in rows:
         yield Step(int(ts), "status", f"{channel}:{name} = {value}")
+
+
+def _activities(session: Session, desk: Desk) -> Iterator[Step]:
+    """Yield when each activity began that the record groups the session's files into."""
+    record = desk.records.of_session(session.id)
+    if record is None:
+        return
+    from Tools.sessiontool.record_file import activities
+
+    for one in activities(record.path):
+        number = len(one.datasets)
+        files = "\n".join(dataset.location or dataset.name for dataset in one.datasets)
+        text = f"activity {one.number} begins, {number} {'file' if number == 1 else 'files'}"
+        yield Step(_began(one.start, session), "files", text, files or None)
+
+
+def _began(start: str, session: Session) -> int:
+    """Return when an activity began; where the record does not say it, the session's own start."""
+    try:
+        return to_ts(datetime.fromisoformat(start).astimezone())
+    except (ValueError, OverflowError):
+        return session.start_ts
 
 
 def _record(session: Session, desk: Desk) -> Iterator[Step]:

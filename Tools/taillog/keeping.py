@@ -14,6 +14,7 @@ from NexusCore.storage import Database
 from Tools.checks.quantities import bytes_text, counted
 from Tools.moments import local, rfc3339
 from Tools.taillog.asked import matcher, wanted
+from Tools.taillog.names import never_logged
 from Tools.taillog.progress import Progress
 from Tools.terminal import Screen, one_line
 
@@ -48,7 +49,7 @@ def show_values(database: Database, arguments: Namespace, screen: Screen) -> int
             screen.show(one_line(text))
         shown += 1
     if not shown:
-        screen.fail("No line of log matches.")
+        screen.fail(" ".join(["No line of log matches.", *never_logged(database, condition)]))
     return EXIT_OK if shown else EXIT_FAILURE
 
 

@@ -11,15 +11,15 @@ from itertools import islice
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from NexusCore.log.record import LogRecord
-from NexusCore.log.store import LogFilter, Reading, arriving, hosts, last_id, loggers, modules, records, session_at
+from NexusCore.log.store import LogFilter, Reading, arriving, last_id, records
 from NexusCore.storage import Database
 from NexusCore.storage.history import FIRST
 from NexusCore.tail import Tail
-from Tools.arguments import did_you_mean
 from Tools.following import follow, patiently, read_on, up_to
 from Tools.moments import local, span
 from Tools.taillog.asked import LINES, lines, matcher, wanted
 from Tools.taillog.lines import shower
+from Tools.taillog.names import never_logged
 from Tools.taillog.progress import Progress
 from Tools.terminal import Screen
 
@@ -89,9 +89,13 @@ def show(database: Database, arguments: Namespace, screen: Screen) -> int:
         _show_cursor(tail, arguments, screen)
     if condition.until is None and display.latest is not None:
         _warn_of_a_clock(display.latest, screen)
-    if display.count or count == 0:
+    if count == 0:
         return EXIT_OK
-    screen.fail(f"No line of log matches.{_near_misses(database, condition)}")
+    if display.count:
+        for sentence in never_logged(database, condition, something_matched=True):
+            screen.fail(sentence)
+        return EXIT_OK
+    screen.fail(" ".join(["No line of log matches.", *never_logged(database, condition)]))
     return EXIT_FAILURE
 
 
@@ -112,6 +116,8 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
                 display.show(display.matching(one for one in old if visible(one.id)))
             else:
                 display.show(patiently(screen, lambda: list(_chosen(database, display, condition, count, visible))))
+        for sentence in patiently(screen, lambda: list(never_logged(database, condition))):
+            screen.fail(sentence)
         display.show(display.matching(follow(tail, screen)))
     finally:
         if arguments.cursor:
@@ -175,21 +181,3 @@ def _warn_of_a_clock(latest: LogRecord, screen: Screen) -> None:
             f"The last lines are dated {span(ahead)} ahead: is the clock of {latest.host} right? "
             f"Leave them out with: {screen.name} -n {LINES} -U now"
         )
-
-
-def _near_misses(database: Database, condition: LogFilter) -> str:
-    """Return a sentence for each name that never logged."""
-    found = ""
-    for kind, names, read in (
-        ("logger", condition.loggers, loggers),
-        ("module", condition.modules, modules),
-        ("host", condition.hosts, hosts),
-    ):
-        known = read(database) if names else []
-        for name in names:
-            if name not in known:
-                found += f" Nothing was logged by the {kind} '{name}'.{did_you_mean(name, known)}"
-    if condition.session and (there := session_at(database, condition.session)) != condition.session:
-        hint = f" Did you mean '{there}'?" if there and there.startswith(condition.session) else ""
-        found += f" Nothing was logged for the session '{condition.session}'.{hint}"
-    return found

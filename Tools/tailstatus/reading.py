@@ -11,7 +11,7 @@ from NexusCore.status.store import StatusSample, arriving, changes, latest
 from NexusCore.storage import Database
 from NexusCore.tail import Tail
 from Tools.following import follow, patiently, read_on, up_to
-from Tools.tailstatus.showing import is_wanted, no_match, shower, table
+from Tools.tailstatus.showing import is_wanted, no_match, shower, table, tell_missing
 from Tools.terminal import Screen
 
 
@@ -28,6 +28,7 @@ def show_now(database: Database, arguments: Namespace, screen: Screen) -> int:
             show(one)
     else:
         table(chosen, SYSTEM_CLOCK.now(), screen)
+    tell_missing(samples, arguments.wanted, screen)
     return EXIT_OK
 
 
@@ -38,9 +39,12 @@ def show_changes(database: Database, arguments: Namespace, screen: Screen) -> in
     for one in changes(database, wanted=_wanted(arguments.wanted), since=arguments.since):
         show(one)
         shown = True
-    if shown:
+    if shown and len(arguments.wanted) < 2:
         return EXIT_OK
     samples = latest(database)
+    if shown:
+        tell_missing(samples, arguments.wanted, screen)
+        return EXIT_OK
     known = next(_chosen(samples, arguments.wanted), None) is not None
     screen.fail("Nothing has changed since then." if known else no_match(samples, arguments.wanted))
     return EXIT_FAILURE
@@ -64,8 +68,7 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
         present = [one for one in now if (one.channel, one.name) not in changed]
         for one in sorted(_chosen(present, arguments.wanted), key=lambda one: one.ts):
             show(one, "dim")
-        if arguments.wanted and not any(_chosen(now, arguments.wanted)):
-            screen.fail(no_match(now, arguments.wanted))
+        tell_missing(now, arguments.wanted, screen)
         if screen.terminal:
             screen.say("Waiting for changes; Ctrl-C ends.")
     else:
@@ -78,6 +81,8 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
         ):
             if visible(one.id):
                 show(one)
+        if arguments.wanted:
+            tell_missing(patiently(screen, lambda: latest(database)), arguments.wanted, screen)
     for one in _chosen(new, arguments.wanted):
         show(one)
     for one in _chosen(follow(tail, screen), arguments.wanted):

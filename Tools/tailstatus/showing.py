@@ -71,9 +71,19 @@ def table(samples: Sequence[StatusSample], now: int, screen: Screen) -> None:
 
 
 def no_match(samples: Sequence[StatusSample], wanted: Sequence[str]) -> str:
-    """Return a sentence for when there is nothing to show."""
+    """Return a sentence about what is asked for and not there; an empty text if all is."""
     if not samples:
         return "No program has reported any status yet."
+    missing = [word for word in wanted if not any(is_wanted(one.channel, one.name, (word,)) for one in samples)]
+    if not missing:
+        return ""
     known = {name for one in samples for name in (one.channel, f"{one.channel}:{one.name}")}
-    hints = "".join(did_you_mean(word, sorted(known)) for word in wanted)
-    return f"There is no status {' or '.join(repr(word) for word in wanted)}.{hints}"
+    hints = "".join(did_you_mean(word, sorted(known)) for word in missing)
+    return f"There is no status {' or '.join(repr(word) for word in missing)}.{hints}"
+
+
+def tell_missing(samples: Sequence[StatusSample], wanted: Sequence[str], screen: Screen) -> None:
+    """Say what is asked for and not there, beside what is."""
+    told = no_match(samples, wanted) if wanted else ""
+    if told:
+        screen.fail(told)

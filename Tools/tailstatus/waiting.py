@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -16,7 +16,7 @@ from NexusCore.status.store import StatusSample, arriving, latest
 from NexusCore.storage import Database
 from NexusCore.tail import Tail
 from Tools.following import ReaderLeft, follow, patiently
-from Tools.tailstatus.showing import is_stale, is_wanted, no_match, shower
+from Tools.tailstatus.showing import is_stale, is_wanted, no_match, shower, tell_missing
 from Tools.terminal import Screen
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -59,7 +59,13 @@ class Condition:
         numbers = _number(sample.value), _number(self.value)
         if None not in numbers:
             return _COMPARISONS[self.comparison](*numbers)
-        return self.comparison in ("=", "!=") and _COMPARISONS[self.comparison](sample.value, self.value)
+        equality = self.comparison in ("=", "!=")
+        return equality and _COMPARISONS[self.comparison](_plain(sample.value), _plain(self.value))
+
+
+def _plain(text: str) -> str:
+    """Return a text to be compared: a boolean in one spelling, as its program writes True and a person true."""
+    return text.lower() if text.lower() in ("true", "false") else text
 
 
 def _number(text: str) -> float | None:
@@ -101,45 +107,90 @@ class Limit(ReaderLeft):
         return super().wait(left if timeout is None else min(timeout, left))
 
 
+class Watched:
+    """What is known of the values that conditions are about, and whether they all hold at once.
+
+    Parameters
+    ----------
+    conditions
+        What has to be.
+    """
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        self._about: dict[Condition, dict[str, StatusSample]] = {one: {} for one in conditions}
+        self.known: dict[str, StatusSample] = {}
+        """Everything that was reported."""
+
+    def see(self, sample: StatusSample) -> bool:
+        """Take note of a value; tell whether it may make a difference."""
+        name = f"{sample.channel}:{sample.name}"
+        self.known[name] = sample
+        concerned = [one for one in self._about if one.concerns(sample)]
+        for one in concerned:
+            self._about[one][name] = sample
+        return bool(concerned)
+
+    def meeting(self, now: int) -> list[StatusSample] | None:
+        """Return a value that meets it for each condition; None while one is not met."""
+        found = [
+            next((one for one in known.values() if condition.holds(one, now)), None)
+            for condition, known in self._about.items()
+        ]
+        return None if None in found else [one for one in dict.fromkeys(found) if one is not None]
+
+    def not_met(self, now: int) -> list[tuple[Condition, list[StatusSample]]]:
+        """Return each condition that is not met, with the values that it is about."""
+        return [
+            (condition, list(known.values()))
+            for condition, known in self._about.items()
+            if not any(condition.holds(one, now) for one in known.values())
+        ]
+
+
 def wait(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Wait until the condition holds; at once if it does."""
-    condition: Condition = arguments.exit_on
+    """Wait until all conditions hold at once; not at all if they do."""
     limit = Limit(screen, SYSTEM_CLOCK, arguments.timeout)
     tail = Tail(database, arriving(), SYSTEM_CLOCK)
     show = shower(arguments, screen, SYSTEM_CLOCK.now)
-    known: dict[tuple[str, str], StatusSample] = {}
+    watched = Watched(arguments.exit_on)
+    shown: dict[tuple[str, str], StatusSample] = {}
 
     def begin() -> list[StatusSample]:
         tail.begin()
         return latest(database)
 
-    def tell(sample: StatusSample) -> bool:
+    def is_over(sample: StatusSample) -> bool:
         """Show a value if it is wanted; tell whether the wait is over."""
-        known[sample.channel, sample.name] = sample
-        over = condition.holds(sample, SYSTEM_CLOCK.now())
-        if over or (arguments.follow and is_wanted(sample.channel, sample.name, arguments.wanted)):
+        concerned = watched.see(sample)
+        if arguments.follow and is_wanted(sample.channel, sample.name, arguments.wanted):
             show(sample)
-        return over
+            shown[sample.channel, sample.name] = sample
+        met = watched.meeting(SYSTEM_CLOCK.now()) if concerned else None
+        for one in met or ():
+            if shown.get((one.channel, one.name)) is not one:
+                show(one)
+        return met is not None
 
     try:
-        for sample in patiently(screen, begin, limit):
-            if tell(sample):
-                return EXIT_OK
-        for sample in follow(tail, screen, limit):
-            if tell(sample):
-                return EXIT_OK
+        present = patiently(screen, begin, limit)
+        if any(map(is_over, present)):
+            return EXIT_OK
+        if arguments.timeout is None:  # else it is told when the time is up
+            tell_missing(present, [one.name for one in arguments.exit_on], screen)
+        if any(map(is_over, follow(tail, screen, limit))):
+            return EXIT_OK
     except TimeIsUp:
-        screen.fail(_too_late(condition, arguments.timeout, list(known.values())))
+        for sentence in _too_late(watched, arguments.timeout):
+            screen.fail(sentence)
         return EXIT_FAILURE
     raise BrokenPipeError
 
 
-def _too_late(condition: Condition, seconds: float, known: list[StatusSample]) -> str:
-    found = [one for one in known if condition.concerns(one)]
-    if not found:
-        return f"{condition} did not come true within {seconds:g} s. {no_match(known, [condition.name])}"
+def _too_late(watched: Watched, seconds: float) -> Iterator[str]:
     now = SYSTEM_CLOCK.now()
-    values = ", ".join(
-        f"{one.channel}:{one.name} is '{one.value}'{' and STALE' if is_stale(one, now) else ''}" for one in found
-    )
-    return f"{condition} did not come true within {seconds:g} s: {values}."
+    for condition, found in watched.not_met(now):
+        values = ", ".join(
+            f"{one.channel}:{one.name} is '{one.value}'{' and STALE' if is_stale(one, now) else ''}" for one in found
+        )
+        told = f": {values}." if found else f". {no_match(list(watched.known.values()), [condition.name])}"
+        yield f"{condition} did not come true within {seconds:g} s{told}"

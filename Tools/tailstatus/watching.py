@@ -157,8 +157,8 @@ def frame(
     if len(rows) < len(chosen):
         rest = f"and {len(chosen) - len(rows)} more; ask for those you want to see, as in TailStatus --watch 'Camera*'"
         lines.append(screen.paint(cut(rest, columns), "dim"))
-    elif not chosen and not away:
-        lines.append(cut(plain(no_match(samples, wanted)), columns))
+    elif not away and (missing := no_match(samples, wanted)):
+        lines.append(cut(plain(missing), columns))
     return lines[:height]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import re
 import socket
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -15,6 +17,7 @@ from NexusCore.storage import Database
 from tests.tools.configured import history, state, tool, undo
 from tests.tools.conftest import configure
 from tests.tools.programs import Done
+from Tools import ConfigTool
 
 PARAMETERS = (
     Edit("Camera.gain", value=3, comment="Electrons per count.", limits=Limits(minimum=1, maximum=9)),
@@ -168,6 +171,53 @@ class TestAssignment:
         done = tool("Camera.gian=5")
         assert done.code == 0
         assert done.err == "Camera.gian is a new parameter. Did you mean 'Camera.gain'?\n"
+        assert "Did you mean 'Camera.cooling'?" in tool("set", "Camera.coling", "x").err
+        assert "Did you mean 'Stage'?" in tool("Stag=1").err
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("Instruments.JEOL-JEM-TEM.filestore_path=./JEOL",),
+            ("Instruments.FEI-Titan-TEM2.filestore_path=./Titan2",),
+            ("Instruments.FEI-Titan-TEM.computer_ip=10.0.0.7",),
+            ("add", "Camera.gian", "5"),
+            ("Camera.maximum=9",),
+            ("Camera2.gain=3",),
+            ("Stage.p2=1",),
+        ],
+    )
+    def test_what_is_meant_to_be_new_is_no_mistake(self, desk: Database, words: tuple[str, ...]) -> None:
+        """A hint that is wrong most of the time is not read when it is right."""
+        configure(
+            desk,
+            Edit("Instruments.FEI-Titan-TEM.filestore_path", value="./Titan"),
+            Edit("Instruments.FEI-Titan-TEM.computer_name", value="TITAN"),
+            Edit("Stage.p1", value=1),
+            Edit("Camera.minimum", value=1),
+        )
+        done = tool(*words)
+        assert (done.code, done.err) == (0, ""), done
+
+    def test_a_value_with_blanks_needs_quotes(self, desk: Database) -> None:
+        """Without them it is several words; not one of them becomes a parameter, and nothing is cut off."""
+        before = state(desk)
+        for words, stray, whole in (
+            (("Camera.gain=4", "foo"), "foo", "'Camera.gain=4 foo'"),
+            (("Site.title=My", "Lab", "Basel"), "Lab", "'Site.title=My Lab Basel'"),
+            (("Camera.gain=4", "Site.title=My", "Lab", "-m", "why", "Camera.mode=slow"), "Lab", "'Site.title=My Lab'"),
+            (("Site.title=", "=Lab"), "=Lab", "'Site.title= =Lab'"),
+        ):
+            done = tool(*words)
+            assert (done.code, done.out, state(desk) == before) == (2, "", True), done
+            sentence = f"'{stray}' is no PATH=VALUE; a value with blanks needs quotes: ConfigTool {whole}."
+            assert done.err == f"ConfigTool: {sentence} See ConfigTool --help.\n"
+        assert tool("Site.title=My Lab Basel").code == 0
+        assert state(desk)["Site.title"][0] == "My Lab Basel"
+
+    def test_a_value_that_begins_with_a_dash(self, desk: Database) -> None:
+        for words in (("set", "A.s", "--", "-foo"), ("-v", "default", "set", "A.s", "--", "-foo"), ("A.s=-foo",)):
+            assert tool(*words).code == 0
+            assert state(desk)["A.s"][0] == "-foo"
 
     def test_several_are_set_together_or_not_at_all(self, camera: Database) -> None:
         before = state(camera)
@@ -201,7 +251,7 @@ class TestAssignment:
 
     def test_json_tells_the_change(self, desk: Database) -> None:
         (found,) = tool("Camera.gain=5", "--json").objects
-        assert (found["path"], found["old"], found["new"], found["revision"]) == ("Camera.gain", "3", "5", 10)
+        assert (found["path"], found["old"], found["new"], found["revision"]) == ("Camera.gain", 3, 5, 10)
 
     def test_what_is_no_path_is_refused(self, desk: Database) -> None:
         done = tool("a..b=5")
@@ -332,6 +382,18 @@ class TestVersions:
         assert done.code == 1
         assert done.err == "ConfigTool: There is no version 'nihgt' of the configuration. There are: default.\n"
 
+    def test_a_mistyped_name_makes_no_version(self, desk: Database, tmp_path: Path) -> None:
+        """003-20: what is not there is made where somebody says so; the sentence says what to type."""
+        file = tmp_path / "f.json"
+        file.write_text('{"Camera": {"gain": 5}}')
+        for words in (("deserialize", ".", str(file)), ("Camera.gain=5",)):
+            done = tool("-v", "nihgt", *words)
+            assert (done.code, done.out) == (1, "")
+            assert done.err.endswith("There are: default. To add it: ConfigTool add-version nihgt\n")
+        assert tool("versions").lines == ["default"]
+        assert tool("add-version", "nihgt").code == tool("-v", "nihgt", "deserialize", ".", str(file)).code == 0
+        assert tool("-v", "nihgt", "get", "Camera.gain").out == "5\n"
+
 
 class TestSecrets:
     """A secret's value is shown nowhere."""
@@ -355,3 +417,38 @@ class TestSecrets:
     def test_it_cannot_be_searched_for(self, embedded: Database) -> None:
         configure(embedded, Edit("Stage.password", value="hunter2", limits=Limits(secret=True)))
         assert tool("search", "hunter").code == 1
+
+
+class TestOnlyWhatIsNeededIsRead:
+    """One parameter of thousands is as quick as one of a few: no more than it and its surroundings is read."""
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("Camera.gain",),
+            ("Camera.cooling",),
+            ("get", "Camera.gain"),
+            ("list", "Camera"),
+            ("tree", "Camera"),
+            ("Camera.gain=4",),
+            ("set", "Camera.gian", "4"),
+            ("add", "Camera.vendor", "Orca"),
+            ("remove", "Camera.cooling"),
+        ],
+    )
+    def test_it(self, camera: Database, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+        def refuse(*_: object) -> NoReturn:
+            raise AssertionError("the whole version is read")
+
+        monkeypatch.setattr(ConfigStore, "load", refuse)
+        assert ConfigTool.main(words) == 0
+
+    def test_a_name_that_another_one_begins_with(self, camera: Database) -> None:
+        """Whatever the order of the letters in a database."""
+        names = ("A.b", "A.b.c", "A.b-c", "A.b c.d", "A.b/c", "A.bc", "A.B.c", "A.ß.c", "A.b.ü", "A.b.-", "Ab")
+        configure(camera, *(Edit(name, value=1) for name in names if name != "A.b"))
+        found = [line.split(" = ")[0].strip() for line in tool("list", "A.b").lines]
+        assert found == ["A.b.-", "A.b.c", "A.b.ü"]
+        assert [one["path"] for one in tool("list", "A", "--json").objects] == [
+            "A.B.c", "A.b.-", "A.b.c", "A.b.ü", "A.b c.d", "A.b-c", "A.b/c", "A.bc", "A.ß.c",
+        ]  # fmt: skip

@@ -215,6 +215,7 @@ class TestValidate:
         done = tool("validate")
         assert done.code == 0
         assert (done.out, done.err) == ("", "All 5 parameters of version 'default' are as they should be.\n")
+        assert tool("--json", "validate").objects == [{"version": "default", "checked": 5, "problems": 0}]
 
     def test_what_was_written_into_the_tables_by_hand(self, control: Database, database_url: str) -> None:
         configure(control, Edit("A", value=1), Edit("B.c", value=True), Edit("D", value="d"))
@@ -241,9 +242,9 @@ class TestValidate:
             "default_version: there is no version 'gone'",
         ]
         assert done.err == "7 problems in 8 parameters of version 'default'.\n"
-        assert {one["path"] for one in tool("validate", "-v", "default", "--json").objects} == {
-            line.partition(":")[0] for line in done.lines
-        }
+        *problems, end = tool("validate", "-v", "default", "--json").objects
+        assert {one["path"] for one in problems} == {line.partition(":")[0] for line in done.lines}
+        assert end == {"version": "default", "checked": 8, "problems": 7}
 
     def test_a_file(self, desk: Database, file: Path) -> None:
         file.write_text(tool("serialize", "System").out)
@@ -282,8 +283,8 @@ def test_the_store_is_left_as_it_was_by_a_rehearsal(control: Database, file: Pat
     done = tool("deserialize", "New", str(file), "--dry-run", "--json")
     assert done.objects == [
         {
-            "path": "New.p", "version": "default", "old": None, "new": "1", "old_datatype": None,
-            "datatype": "integer", "revision": None, "dry_run": True,
+            "path": "New.p", "version": "default", "old": None, "new": 1, "old_datatype": None,
+            "datatype": "integer", "revision": None, "dry_run": True, "undo": None,
         }
     ]  # fmt: skip
     assert ConfigStore(control, SYSTEM_CLOCK).revision() == revision

@@ -63,10 +63,20 @@ class TestWatch:
         with Follower("ConfigTool", "watch", "Camera", "Stage.y", "--after", str(revision), "--json") as following:
             following.until("Camera.gain")
             assert [(one["path"], one["old"], one["new"], one["tool"]) for one in map(json.loads, following.lines)] == [
-                ("Stage.y.z", None, "3", "ConfigTool"), ("Camera.gain", "3", "5", "ConfigTool"),
+                ("Stage.y.z", None, 3, "ConfigTool"), ("Camera.gain", 3, 5, "ConfigTool"),
             ]  # fmt: skip
         with Follower("ConfigTool", "-v", "night", "watch", "--after", str(revision)) as following:
             following.until(r"Camera\.gain = 4")
+
+    def test_a_name_that_is_not_there_is_told(self, camera: Database) -> None:
+        """It may come yet, or be mistyped."""
+        with Follower("ConfigTool", "watch", "Camera.gian", "Stage", "New") as following:
+            following.until_message("There is no parameter 'Camera.gian' .* Did you mean 'Camera.gain'")
+            following.until_message("There is no parameter 'New'")
+            configure(camera, Edit("New.x", value=1))
+            following.until(r"New\.x")
+            assert following.interrupt() == 130
+        assert len(following.messages) == 2
 
     def test_it_ends_when_nobody_reads_on(self, camera: Database) -> None:
         done = bash("ConfigTool watch --after 0 | head -1; echo ${PIPESTATUS[0]}")

@@ -93,7 +93,7 @@ class TestList:
         leave(folder("status"), [status_payload("n", "1")], PC)
         damage()
         done = tool()
-        assert (done.code, done.err) == (0, "")
+        assert (done.code, done.err) == (1, ""), "damage is a problem"
         heading, columns, row = done.lines[:3]
         assert heading == f"log for {database.url} ({folder().name})"
         assert columns.split() == ["journal", "program", "waiting", "from", "to", "size"]
@@ -127,6 +127,14 @@ class TestList:
             "refused": 1,
             "fault": None,
         }
+
+    def test_the_exit_code_tells_whether_somebody_has_to_look(self, embedded: Database) -> None:
+        """What only waits is no problem; what was refused is one, and only to who asks for that journal."""
+        leave(folder(), [log_payload("a")], PC)
+        assert tool().code == tool("--json").code == 0
+        leave_refused([log_payload("d")], name="pc-99-60a1b2c3d4e5f-2")
+        assert tool().code == tool("--json").code == tool("pc-99-60a1b2c3d4e5f-2").code == 1
+        assert tool(PC).code == 0
 
     def test_what_the_database_has_does_not_wait(self, database: Database) -> None:
         """Its process died between the commit and the deletion of what was committed."""

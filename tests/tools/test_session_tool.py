@@ -110,6 +110,7 @@ class TestLooking:
         assert session.identifier in tool("show", session.identifier[:8]).out
 
     def test_nothing_to_list(self, sessions: Sessions) -> None:
+        assert tool("list", "-n", "0") == Done(0, "", ""), "nothing was asked for"
         assert tool("list") == Done(1, "", "SessionTool: There is no session yet.\n")
         assert tool("list", "--state", "ERROR").code == 1
         assert "Did you mean 'JEOL-JEM-TEM'?" in tool("list", "--instrument", "JEOL-JEM").err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -35,8 +36,10 @@ def booked(facility: Database, session: Session) -> None:
 class TestTrace:
     """Whatever part of the facility knows something of a session, it is there, in the order of time."""
 
-    def test_everything(self, facility: Database, sessions: Sessions) -> None:
-        session = built(sessions, facility, State.BUILT)
+    def test_everything(self, facility: Database, sessions: Sessions, tmp_path: Path) -> None:
+        path = tmp_path / "titan.xml"
+        session = built(sessions, facility, State.BUILT, path=path)
+        path.write_text("<Experiment/>")
         booked(facility, session)
         records = Records(facility, SYSTEM_CLOCK)
         record = records.of_session(session.id)
@@ -61,7 +64,7 @@ class TestTrace:
         assert found[1:4] == [
             "event    START by jane@pc", "event    END by jane@pc", "event    RECORD_GENERATION by Builder@server",
         ]  # fmt: skip
-        assert found[4] == "record   /records/titan.xml, 40 files, by NexusCore 1"
+        assert found[4] == f"record   {path}, 40 files, by NexusCore 1"
         assert found[5:7] == [
             "upload   cdcs: ERROR  503 Service Unavailable", "upload   directory: DONE  file:///archive/titan.xml",
         ]  # fmt: skip
@@ -75,6 +78,26 @@ class TestTrace:
         assert [one["time"] for one in steps] == sorted(one["time"] for one in steps)
         assert datetime.fromisoformat(steps[1]["time"]) == session.start
         assert (steps[8]["level"], steps[8]["detail"]) == ("ERROR", "Traceback\n  1/0")
+
+    def test_activities_and_their_files(self, facility: Database, sessions: Sessions, tmp_path: Path) -> None:
+        path = tmp_path / "titan.xml"
+        session = built(sessions, facility, State.BUILT, path=path)
+        lines = tool("trace", session.identifier).lines
+        assert [line.rpartition("files    ")[2] for line in lines if "  files  " in line] == [
+            "activity 1 begins, 2 files", "activity 2 begins, 1 file",
+        ]  # fmt: skip
+        found = [one for one in tool("trace", session.identifier, "--json").objects if one["source"] == "files"]
+        assert [one["detail"] for one in found] == ["Titan/a.dm4\nTitan/b.dm4", "Titan/c.dm4"]
+        assert datetime.fromisoformat(found[0]["time"]) == datetime.fromisoformat("2026-11-20T09:00:00+01:00")
+
+    def test_a_record_that_is_not_here(self, facility: Database, sessions: Sessions, tmp_path: Path) -> None:
+        """It may lie on another machine: that is said, and all else is shown."""
+        path = tmp_path / "titan.xml"
+        session = built(sessions, facility, State.BUILT, path=path)
+        path.unlink()
+        done = tool("trace", session.identifier)
+        assert (done.code, done.err) == (0, f"SessionTool: {path} cannot be used: no such file or directory.\n")
+        assert f"{path}, 40 files" in done.out
 
     def test_of_one_that_has_just_begun(self, sessions: Sessions) -> None:
         session = sessions.start("FEI-Titan-TEM", JANE)

@@ -177,6 +177,26 @@ class TestFilters:
         assert "Did you mean 'record'?" in tail("--module", "recrod").err
         assert "Nothing was logged by the host 'dsek'. Did you mean 'desk'?" in tail("--host", "dsek").err
 
+    def test_one_of_several_names_that_never_logged(self, logged: Database) -> None:
+        """What matches is shown, and the exit code says so; one sentence says what may be mistyped."""
+        for option, wrong, right in (
+            ("--logger", "Bulder", "Builder"), ("--module", "recrod", "record"), ("--host", "dsek", "desk"),
+        ):  # fmt: skip
+            done = tail(option, wrong, option, right)
+            sentence = f"TailLog: Nothing was logged by the {option[2:]} '{wrong}'. Did you mean '{right}'?\n"
+            assert (done.code, done.err, bool(done.out)) == (0, sentence, True)
+        done = tail("--values", "level", "--logger", "Bulder")
+        assert (done.code, "Did you mean 'Builder'?" in done.err) == (1, True)
+
+    def test_a_name_that_never_logged_is_pointed_out_while_following(self, logged: Database) -> None:
+        with Follower("TailLog", "-f", "--logger", "Bulder", "--session", "none") as follower:
+            follower.until_message("Nothing was logged by the logger 'Bulder'. Did you mean 'Builder'?")
+            follower.until_message("Nothing was logged for the session 'none'.")
+            log(logged, "at last", logger="Bulder", session="none")
+            follower.until("at last")
+            follower.interrupt()
+        assert len(follower.messages) == 2
+
     def test_a_session_of_which_only_the_beginning_is_typed(self, database: Database) -> None:
         log(database, "built", session="15fa9158-a43f")
         expected = "TailLog: No line of log matches. Nothing was logged for the session '{}'.{}\n"

@@ -89,6 +89,17 @@ class TestWhatIsNow:
         assert (done.code, done.out) == (1, "")
         assert done.err == "TailStatus: There is no status 'Bulder:state'. Did you mean 'Builder:state'?\n"
 
+    def test_one_of_several_is_not_there(self, running: Database) -> None:
+        """What is there is shown, and what is not is pointed out."""
+        sentence = "TailStatus: There is no status 'Bulder:state'. Did you mean 'Builder:state'?\n"
+        for words in ((), ("--json",), ("-S", "-1d")):
+            done = tail("Bulder:state", "Builder:done", *words)
+            assert (done.code, "12" in done.out, done.err) == (0, True, sentence)
+        with Follower("TailStatus", "-f", "Bulder:state", "Builder:done") as follower:
+            follower.until("done = 12")
+            follower.until_message("There is no status 'Bulder:state'")
+            follower.interrupt()
+
     def test_nothing_at_all(self, database: Database) -> None:
         assert tail() == Done(1, "", "TailStatus: No program has reported any status yet.\n")
 
@@ -253,6 +264,46 @@ class TestWaiting:
             assert script.wait() == 0
         assert [line.partition("] ")[2] for line in script.lines] == ["done = 12", "done = 13", "state = ended"]
 
+    def test_several_at_once(self, running: Database) -> None:
+        """All have to be so at the same time; a value that was right and is no more does not count."""
+        conditions = ("--exit-on", "Builder:state=ended", "--exit-on", "Camera:2:temperature<-30")
+        assert tail("--exit-on", "Builder:state=idle", "--exit-on", "Builder:done=12", "--timeout", "0").code == 0
+        done = tail("--exit-on", "Builder:state=idle", *conditions, "--timeout", "0.1")
+        assert (done.code, done.out) == (1, "")
+        assert done.err.splitlines() == [
+            "TailStatus: Builder:state=ended did not come true within 0.1 s: Builder:state is 'idle'.",
+            "TailStatus: Camera:2:temperature<-30 did not come true within 0.1 s: Camera:2:temperature is '-20.5'.",
+        ]
+        with Follower("TailStatus", "-f", "Builder:done", *conditions) as script:
+            script.until("done = 12")
+            now = SYSTEM_CLOCK.now()
+            report(running, (now, "Builder", "state", "ended", None), (now, "Builder", "state", "idle", None))
+            report(running, (now, "Camera:2", "temperature", "-31", None), (now, "Builder", "done", "13", None))
+            script.until("done = 13")
+            report(running, (now, "Builder", "state", "ended", None))
+            assert script.wait() == 0
+        found = [line.partition("] ")[2] for line in script.lines]
+        assert found == ["done = 12", "done = 13", "state = ended", "temperature = -31"]
+
+    def test_booleans_are_written_in_any_case(self, running: Database) -> None:
+        now = SYSTEM_CLOCK.now()
+        report(running, (now, "Camera", "cold", "True", None), (now, "Camera", "mode", "Fast", None))
+        for condition, code in (
+            ("Camera:cold=true", 0),
+            ("Camera:cold=TRUE", 0),
+            ("Camera:cold!=false", 0),
+            ("Camera:cold!=true", 1),
+            ("Camera:mode=fast", 1),
+        ):
+            assert (condition, tail("--exit-on", condition, "--timeout", "0").code) == (condition, code)
+
+    def test_a_name_that_is_not_there_yet_is_told(self, running: Database) -> None:
+        """Without a limit, somebody who mistyped it would wait for ever."""
+        with Follower("TailStatus", "--exit-on", "Bulder:state=idle") as script:
+            script.until_message("There is no status 'Bulder:state'. Did you mean 'Builder:state'?")
+            report(running, (SYSTEM_CLOCK.now(), "Bulder", "state", "idle", None))
+            assert script.wait() == 0
+
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
@@ -290,8 +341,10 @@ class TestWatching:
     def test_only_what_is_asked_for(self, running: Database) -> None:
         with Emulated(command("TailStatus", "--watch", "Builder:done", "*:new"), 10, 40) as terminal:
             terminal.until("^Builder  done  12")
+            terminal.until(r"^There is no status '\*:new'\.")
             report(running, (SYSTEM_CLOCK.now(), "Größe", "new", "日本語" * 30, None))
             terminal.until("^Größe.* 日本.*… ")
+            terminal.until_gone("There is no status")
             assert "state" not in terminal.text
             terminal.type("\x03")
             assert terminal.end() == 130
