@@ -13,14 +13,13 @@ from NexusCore.config.parameter import (
     NO_LIMITS,
     STRING,
     Limits,
-    Value,
     cast,
     decode,
     encode,
 )
-from NexusCore.config.past import Difference, State, differences, state_at, state_now
+from NexusCore.config.past import Difference, State, differences, ever_secret, state_of
 from NexusCore.config.store import Change, Edit
-from NexusCore.errors import EXIT_FAILURE, EXIT_OK, ConfigException, NoSuchVersionException, ValueRefused
+from NexusCore.errors import EXIT_FAILURE, EXIT_OK, ConfigException, ValueRefused
 from Tools.configtool.exchanging import edits_of
 from Tools.configuration import Configuration, is_below, open_configuration
 from Tools.mistyped import near_name
@@ -37,41 +36,33 @@ def diff(arguments: Namespace, screen: Screen) -> int:
     """Show what is different between two revisions or versions; without the second, between one and now."""
     configuration = open_configuration(arguments.version)
     folder = (arguments.below or "").strip(".")
-    old = _state(arguments.old, configuration, folder)
-    new = _state(arguments.new, configuration, folder)
-    found = differences(old, new)
-    for one in found:
+    (one, old), (other, new) = (_state(what, configuration, folder) for what in (arguments.old, arguments.new))
+    found = differences(old, new, ever_secret(configuration.store, {one, other}))
+    for difference in found:
         if arguments.json:
             screen.show_json(
-                path=one.path, old=_shown(one.old, one.secret), new=_shown(one.new, one.secret),
-                old_datatype=one.old_datatype, datatype=one.new_datatype,
+                path=difference.path, old=difference.old, new=difference.new, old_datatype=difference.old_datatype,
+                datatype=difference.new_datatype,
             )  # fmt: skip
         else:
-            screen.show(_line(one, screen))
+            screen.show(_line(difference, screen))
     if not found:
         screen.say("There is no difference.")
     return EXIT_OK
 
 
-def _state(what: str | None, configuration: Configuration, folder: str) -> State:
-    """Return the state that a revision's number or a version's name stands for; what is now for neither."""
+def _state(what: str | None, configuration: Configuration, folder: str) -> tuple[int, State]:
+    """Return a version's id, and the state that a revision's number or a version's name stands for; now for neither."""
     store = configuration.store
-    if what is None:
-        return state_now(store, configuration.version_id, folder)
-    try:
-        return state_now(store, store.version_id(what), folder)
-    except NoSuchVersionException:
-        if not what.isdecimal():
-            raise
-    newest = store.revision()
-    if int(what) > newest:
-        raise ConfigException(reason=f"there is no revision {what} yet; the newest is {newest}")
-    return state_at(store, configuration.version_id, int(what), folder)
+    which: int | str = configuration.version if what is None else what
+    if what is not None and what.isdecimal() and what not in store.versions():
+        which = int(what)
+    return state_of(store, configuration.version_id, which, folder)
 
 
 def _line(one: Difference, screen: Screen) -> str:
     path = screen.paint(one.path, "bold")
-    old, new = (one_line(str(_shown(value, one.secret))) or "''" for value in (one.old, one.new))
+    old, new = (one_line(str(value)) or "''" for value in (one.old, one.new))
     if one.old_datatype is None:
         value = "" if one.new_datatype == FOLDER else f" = {new}"
         return f"{screen.paint('+', 'green')} {path}{value}  ({one.new_datatype})"
@@ -82,10 +73,6 @@ def _line(one: Difference, screen: Screen) -> str:
     if one.old == one.new and not kinds and not one.secret:
         return f"{screen.paint('~', 'yellow')} {path} = {new}  (comment or limits)"
     return f"{screen.paint('~', 'yellow')} {path} = {old} -> {new}{kinds}"
-
-
-def _shown(value: Value, secret: bool) -> Value:
-    return MASK if secret and value is not None else value
 
 
 # -- validate ----------------------------------------------------------------------------------------------------------

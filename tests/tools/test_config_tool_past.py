@@ -230,7 +230,7 @@ class TestDiff:
 
     def test_what_there_is_not(self, desk: Database) -> None:
         done = tool("diff", "99")
-        assert (done.code, "there is no revision 99 yet; the newest is 5" in done.err) == (4, True)
+        assert (done.code, "there is no revision 99; they go from 0 to 5" in done.err) == (4, True)
         assert tool("diff", "nihgt").code == 1
 
 
