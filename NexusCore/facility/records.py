@@ -1,14 +1,24 @@
-"""Records and what became of them: where each is, and which destinations have it."""
+"""Records and what became of them: where each is, and which destinations have it.
+
+Promises
+--------
+* From the first look at a record on, there is a row for each destination that is to have it.
+* Who sends a record holds a lease on its row: of several Uploaders, on whatever machines, one is at it at a time.
+* What arrived is not forgotten over an attempt that is said later to have failed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from NexusCore.clock import SECOND, Clock
 from NexusCore.errors import EXIT_REFUSED, NexusError
+from NexusCore.facility.record import NEVER, Record, Tally, Upload, UploadState
 from NexusCore.storage import Database, Transaction
+
+__all__ = ["NotToBeSent", "Record", "Records", "Tally", "Upload", "UploadState"]
 
 
 class NotToBeSent(NexusError):
@@ -17,68 +27,17 @@ class NotToBeSent(NexusError):
     exit_code = EXIT_REFUSED
 
 
-class UploadState(StrEnum):
-    """How far a record is on its way to one destination."""
-
-    WAITING = "WAITING"
-    DONE = "DONE"
-    ERROR = "ERROR"
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record that was built."""
-
-    id: int
-    session_id: int
-    path: str
-    """Absolute path of the XML file."""
-    title: str
-    sha256: str
-    config_revision: int
-    """Revision of the configuration it was built under."""
-    software: str
-    files: int
-    activities: int
-    built_ts: int
-    session: str
-    """Identifier of its session."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A record on its way to a destination."""
-
-    record_id: int
-    destination: str
-    state: UploadState
-    attempts: int
-    remote_id: str | None
-    """What the destination calls it."""
-    url: str | None
-    last_error: str | None
-    updated_ts: int = 0
-    """When its state last changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What has become of the records of sessions that are not complete, at one destination."""
-
-    done: int = 0
-    refused: int = 0
-    """Failed, and not tried again by itself."""
-
-
-_SELECT = """
-    SELECT r.id, r.session_id, r.path, r.title, r.sha256, r.config_revision, r.software, r.files, r.activities,
-           r.built_ts, s.identifier
-      FROM record r
-      JOIN session s ON s.id = r.session_id
+_RECORD = """
+    r.id, r.session_id, r.path, r.title, r.sha256, r.config_revision, r.software, r.files, r.activities, r.built_ts,
+    s.identifier
 """
 
+_SELECT = f"SELECT {_RECORD} FROM record r JOIN session s ON s.id = r.session_id"  # noqa: S608  names from our schema
+
 _UPLOADS = """
-    SELECT record_id, destination, state, attempts, remote_id, url, last_error, updated_ts FROM upload
+    SELECT record_id, destination, state, attempts, remote_id, url, last_error, updated_ts, next_attempt_ts,
+           unanswered_ts, lease_owner, lease_until
+      FROM upload
 """
 
 _BUILT = f"""
@@ -88,26 +47,63 @@ _BUILT = f"""
      ORDER BY r.id
 """
 
+_STANDING = """
+    -- how far each of these is
+    SELECT u.record_id, u.destination, u.state
+      FROM upload u
+      JOIN record r ON r.id = u.record_id
+      JOIN session s ON s.id = r.session_id
+     WHERE s.state = 'BUILT'
+"""
+
+_OF_THE_SENT = "s.state IN ('BUILT', 'COMPLETED')"
+"""Of sessions whose records may leave the house. Where one destination is enough, the others follow when they can."""
+
+_IS_FREE = "(upload.lease_until IS NULL OR upload.lease_until < :now OR upload.lease_owner = :owner)"
+
+_DUE = f"""
+    -- what is to be sent, or looked at once more, and nobody else is at, oldest first
+    SELECT upload.destination, {_RECORD}
+      FROM upload
+      JOIN record r ON r.id = upload.record_id
+      JOIN session s ON s.id = r.session_id
+     WHERE upload.next_attempt_ts <= :now AND (upload.state = 'DONE') = :there AND {_OF_THE_SENT} AND {_IS_FREE}
+     ORDER BY r.id
+"""  # noqa: S608  names from our schema
+
 _NOT_YET = """
     -- destinations to which an attempt was made that must not be repeated yet
     SELECT destination FROM upload WHERE record_id = :record AND state <> 'DONE' AND next_attempt_ts > :now
 """
 
+_AWAY = f"""
+    -- all that was due at a destination that cannot be used: it is due again at once, to be asked for in one go
+    UPDATE upload
+       SET state = 'ERROR', attempts = attempts + 1, last_error = :error, next_attempt_ts = :now, updated_ts = :now
+     WHERE destination = :destination AND state <> 'DONE' AND next_attempt_ts <= :now AND {_IS_FREE}
+       AND record_id IN (SELECT r.id FROM record r JOIN session s ON s.id = r.session_id WHERE {_OF_THE_SENT})
+"""  # noqa: S608  names from our schema
 
-_NEVER = 1 << 62
-"""When to try again what is not to be tried again by itself."""
+_DROPPED = """
+    -- a destination that the configuration names no more; what it refused, or may still do, is kept
+    DELETE FROM upload
+     WHERE record_id = :record AND destination = :destination AND state <> 'DONE' AND next_attempt_ts < :never
+       AND unanswered_ts IS NULL AND lease_owner IS NULL
+"""
 
-_TALLIES = """
-    -- at each destination, how many records of sessions that are not complete it has, and how many it refused
+_LEFT = "lease_owner = :owner AND lease_until > 0 AND next_attempt_ts IS NOT NULL"
+
+_TALLIES = f"""
+    -- at each destination, how many records it does not have yet, and how many it refused
     SELECT u.destination,
-           SUM(CASE WHEN u.state = 'DONE' THEN 1 ELSE 0 END),
-           SUM(CASE WHEN u.state = 'ERROR' AND u.next_attempt_ts = :never THEN 1 ELSE 0 END)
+           SUM(CASE WHEN u.next_attempt_ts < :never THEN 1 ELSE 0 END),
+           SUM(CASE WHEN u.next_attempt_ts = :never THEN 1 ELSE 0 END)
       FROM upload u
       JOIN record r ON r.id = u.record_id
       JOIN session s ON s.id = r.session_id
-     WHERE s.state = 'BUILT'
+     WHERE u.next_attempt_ts IS NOT NULL AND u.state <> 'DONE' AND {_OF_THE_SENT}
      GROUP BY u.destination
-"""
+"""  # noqa: S608  names from our schema
 
 
 class Records:
@@ -149,9 +145,10 @@ class Records:
             transaction.upsert("record", columns, ("session_id",), [row])
             if old is not None and old[1] != sha256:
                 transaction.run(
-                    """UPDATE upload SET state = 'WAITING', attempts = 0, next_attempt_ts = NULL
+                    """UPDATE upload SET state = 'WAITING', attempts = 0, next_attempt_ts = :now
                         WHERE record_id = :record""",
                     record=old[0],
+                    now=self._clock.now(),
                 )
 
         return write
@@ -168,29 +165,203 @@ class Records:
             return [Record(*row) for row in reading.all(_BUILT)]
 
     def uploads(self, record: Record) -> list[Upload]:
-        """Return how far a record is on its way to each destination that was tried."""
+        """Return how far a record is on its way to each destination that is to have it."""
         with self._database.reading() as reading:
             rows = reading.all(f"{_UPLOADS} WHERE record_id = :record ORDER BY destination", record=record.id)
-        return [Upload(row[0], row[1], UploadState(row[2]), *row[3:]) for row in rows]
+        return [_upload(row) for row in rows]
 
     def put_off(self, record: Record) -> set[str]:
         """Return the destinations that failed and are not to be tried again yet."""
         with self._database.reading() as reading:
             return {name for (name,) in reading.all(_NOT_YET, record=record.id, now=self._clock.now())}
 
-    def tallies(self) -> dict[str, Tally]:
-        """Return, for each destination that was tried, how it stands with the records of incomplete sessions."""
+    def standing(self) -> dict[int, dict[str, UploadState]]:
+        """Return how far each of the records `to_upload` is, by its id and by destination."""
+        found: dict[int, dict[str, UploadState]] = {}
         with self._database.reading() as reading:
-            return {row[0]: Tally(int(row[1]), int(row[2])) for row in reading.all(_TALLIES, never=_NEVER)}
+            for record, destination, state in reading.all(_STANDING):
+                found.setdefault(record, {})[destination] = UploadState(state)
+        return found
 
-    def uploaded(self, record: Record, destination: str, remote_id: str | None, url: str | None) -> bool:
-        """Note that a destination has a record; False if it was built anew meanwhile, and nothing is noted."""
-        return self._write(record, destination, UploadState.DONE, remote_id, url, None, None)
+    def tallies(self) -> dict[str, Tally]:
+        """Return, for each destination that does not have all it is to have, what it lacks."""
+        with self._database.reading() as reading:
+            return {row[0]: Tally(int(row[1]), int(row[2])) for row in reading.all(_TALLIES, never=NEVER)}
 
-    def failed(self, record: Record, destination: str, error: str, retry_seconds: float | None) -> bool:
-        """Note that an attempt failed, and when to try again (None: not by itself); False as in `uploaded`."""
-        due = self._clock.now() + int(retry_seconds * SECOND) if retry_seconds is not None else _NEVER
-        return self._write(record, destination, UploadState.ERROR, None, None, error, due)
+    # -- what is to be sent --------------------------------------------------------------------------------------------
+
+    def expect(self, missing: Iterable[tuple[Record, str]]) -> None:
+        """Have rows for records and the destinations that are to have them; those that are there stay as they are."""
+        now = self._clock.now()
+        rows = [(record.id, name, UploadState.WAITING.value, 0, record.built_ts, now) for record, name in missing]
+        columns = ("record_id", "destination", "state", "attempts", "next_attempt_ts", "updated_ts")
+        if rows:
+            self._database.write(lambda transaction: transaction.insert_new("upload", columns, rows))
+
+    def drop(self, surplus: Collection[tuple[int, str]]) -> None:
+        """Expect records, by their ids, at destinations no more; what was refused or is unsettled stays to be seen."""
+
+        def write(transaction: Transaction) -> None:
+            for record, destination in surplus:
+                transaction.run(_DROPPED, record=record, destination=destination, never=NEVER)
+
+        if surplus:
+            self._database.write(write)
+
+    def due(self, owner: str, *, there: bool = False) -> dict[str, list[Record]]:
+        """Return by destination what this Uploader may send now, or look at once more where it is; oldest first."""
+        found: dict[str, list[Record]] = {}
+        with self._database.reading() as reading:
+            for destination, *row in reading.all(_DUE, now=self._clock.now(), owner=owner, there=int(there)):
+                found.setdefault(destination, []).append(Record(*row))
+        return found
+
+    def claim(self, record: Record, destination: str, owner: str, lease_seconds: float) -> Upload | None:
+        """Take a record on for a destination; None if it is no longer due, or somebody else has it.
+
+        Parameters
+        ----------
+        record, destination
+            As `due` told.
+        owner
+            Name of this Uploader, unique among all.
+        lease_seconds
+            How long it is nobody else's; `renew` extends it.
+        """
+        now = self._clock.now()
+
+        def claim(transaction: Transaction) -> Upload | None:
+            if not _may_leave(transaction, record):
+                return None
+            found, holder, until = _row(transaction, record, destination)
+            if found is None or found.next_attempt_ts is None or found.next_attempt_ts > now:
+                return None
+            if holder not in (None, owner) and until >= now:
+                return None
+            values: dict[str, object] = {"lease_owner": owner, "lease_until": now + int(lease_seconds * SECOND)}
+            if holder is not None:  # whoever had it did not come to an end
+                values["unanswered_ts"] = now
+            _change(transaction, record, destination, values)
+            return found if holder is None else replace(found, unanswered_ts=now)
+
+        return self._database.write(claim)
+
+    def renew(self, destination: str, owner: str, lease_seconds: float) -> None:
+        """Extend what an Uploader still holds at a destination."""
+        now = self._clock.now()
+        sql = """UPDATE upload SET lease_until = :until
+                  WHERE lease_owner = :owner AND destination = :destination AND lease_until >= :now
+                    AND next_attempt_ts IS NOT NULL"""
+        values = {"until": now + int(lease_seconds * SECOND), "owner": owner, "destination": destination, "now": now}
+        self._database.write(lambda transaction: transaction.run(sql, **values))
+
+    def abandon(self, owner: str) -> None:
+        """End the leases of an Uploader that is known to be at work no more."""
+        with self._database.reading() as reading:
+            if reading.one(f"SELECT id FROM upload WHERE {_LEFT} LIMIT 1", owner=owner) is None:  # noqa: S608
+                return
+        sql = f"UPDATE upload SET lease_until = 0 WHERE {_LEFT}"  # noqa: S608  names from our schema
+        self._database.write(lambda transaction: transaction.run(sql, owner=owner))
+
+    # -- what became of it ---------------------------------------------------------------------------------------------
+
+    def uploaded(
+        self,
+        record: Record,
+        destination: str,
+        remote_id: str | None,
+        url: str | None,
+        *,
+        owner: str | None = None,
+        look_seconds: float | None = None,
+    ) -> bool:
+        """Note that a destination has a record.
+
+        Parameters
+        ----------
+        record, destination
+            As they were claimed.
+        remote_id, url
+            What the destination calls it, and where it shows it.
+        owner
+            Who claimed it; None if nobody had to.
+        look_seconds
+            When to look at it again, from now; None if nothing can come of earlier attempts any more.
+
+        Returns
+        -------
+        bool
+            False if it was built anew meanwhile, or taken over by another: nothing is noted then.
+        """
+        now = self._clock.now()
+
+        def done(old: Upload) -> dict[str, object]:
+            there = old.state is UploadState.DONE
+            values: dict[str, object] = {
+                "state": UploadState.DONE.value,
+                "attempts": old.attempts if there else old.attempts + 1,
+                "next_attempt_ts": None if look_seconds is None else now + int(look_seconds * SECOND),
+                "remote_id": remote_id,
+                "url": url,
+                "last_error": None,
+                "updated_ts": old.updated_ts if there else now,
+            }
+            return values if look_seconds is not None else {**values, "unanswered_ts": None}
+
+        return self._write(record, destination, owner, done)
+
+    def failed(
+        self,
+        record: Record,
+        destination: str,
+        error: str,
+        retry_seconds: float | None,
+        *,
+        owner: str | None = None,
+        unanswered: bool = False,
+        at_work: bool = False,
+    ) -> bool:
+        """Note that an attempt failed.
+
+        Parameters
+        ----------
+        record, destination, owner
+            As for `uploaded`.
+        error
+            A sentence for the operators.
+        retry_seconds
+            When to try again, from now; None: not by itself.
+        unanswered
+            It is not known whether it was carried out, or still will be.
+        at_work
+            It was only given up waiting for: the lease runs out by itself.
+
+        Returns
+        -------
+        bool
+            False as for `uploaded`; also where the record is there: that stays so, it is only looked at again.
+        """
+        due = self._clock.now() + int(retry_seconds * SECOND) if retry_seconds is not None else None
+
+        def failed(old: Upload) -> dict[str, object]:
+            if old.state is UploadState.DONE:
+                return {"next_attempt_ts": due} if old.next_attempt_ts is not None or unanswered else {}
+            return {
+                "state": UploadState.ERROR.value,
+                "attempts": old.attempts + 1,
+                "next_attempt_ts": NEVER if due is None else due,
+                "remote_id": None,
+                "url": None,
+                "last_error": error,
+                "updated_ts": self._clock.now(),
+            }
+
+        return self._write(record, destination, owner, failed, unanswered=unanswered, at_work=at_work)
+
+    def away(self, destination: str, error: str, owner: str) -> None:
+        """Note for all that is due at a destination that it cannot be used now; all of it stays due."""
+        values = {"destination": destination, "error": error, "owner": owner, "now": self._clock.now()}
+        self._database.write(lambda transaction: transaction.run(_AWAY, **values))
 
     def anew(self, record: Record) -> Callable[[Transaction], None]:
         """Return what has a record sent to all destinations again, for `Sessions.note`: both or neither.
@@ -210,7 +381,7 @@ class Records:
                 raise NotToBeSent(identifier=record.session, reason="it was built anew just now")
             transaction.run("UPDATE session SET state = 'BUILT' WHERE id = :id", id=record.session_id)
             transaction.run(
-                """UPDATE upload SET state = 'WAITING', attempts = 0, next_attempt_ts = NULL, last_error = NULL,
+                """UPDATE upload SET state = 'WAITING', attempts = 0, next_attempt_ts = :now, last_error = NULL,
                           updated_ts = :now
                     WHERE record_id = :record""",
                 record=record.id,
@@ -220,7 +391,7 @@ class Records:
         return write
 
     def complete(self, record: Record, destinations: Sequence[str]) -> bool:
-        """Mark the record's session COMPLETED if every destination has it; return whether that is so (001-54)."""
+        """Mark the record's session COMPLETED if every destination has it; return whether this did so (001-54)."""
 
         def complete(transaction: Transaction) -> bool:
             if not _is_current(transaction, record):
@@ -228,10 +399,8 @@ class Records:
             rows = transaction.all(f"{_UPLOADS} WHERE record_id = :record AND state = 'DONE'", record=record.id)
             if set(destinations) - {row[1] for row in rows}:
                 return False
-            transaction.run(
-                "UPDATE session SET state = 'COMPLETED' WHERE id = :id AND state = 'BUILT'", id=record.session_id
-            )
-            return True
+            sql = "UPDATE session SET state = 'COMPLETED' WHERE id = :id AND state = 'BUILT'"
+            return transaction.run(sql, id=record.session_id) > 0
 
         return self._database.write(complete)
 
@@ -239,31 +408,60 @@ class Records:
         self,
         record: Record,
         destination: str,
-        state: UploadState,
-        remote_id: str | None,
-        url: str | None,
-        error: str | None,
-        due: int | None,
+        owner: str | None,
+        change: Callable[[Upload], dict[str, object]],
+        *,
+        unanswered: bool = False,
+        at_work: bool = False,
     ) -> bool:
+        """Write what an attempt came to, and give back its lease; return whether its state was told."""
+        now = self._clock.now()
+
         def write(transaction: Transaction) -> bool:
-            if not _is_current(transaction, record):
-                return False
-            row = transaction.one(
-                f"SELECT attempts FROM upload WHERE record_id = :record AND destination = :destination "  # noqa: S608
-                f"{transaction.dialect.for_update}",
-                record=record.id,
-                destination=destination,
-            )
-            attempts = (int(row[0]) if row else 0) + 1
-            columns = (
-                "record_id", "destination", "state", "attempts", "next_attempt_ts", "remote_id", "url", "last_error",
-                "updated_ts",
-            )  # fmt: skip
-            values = (record.id, destination, state.value, attempts, due, remote_id, url, error, self._clock.now())
-            transaction.upsert("upload", columns, ("record_id", "destination"), [values])
-            return True
+            current = _is_current(transaction, record)
+            found, holder, _ = _row(transaction, record, destination)
+            if found is None:
+                if not current:
+                    return False
+                found = Upload(record.id, destination, UploadState.WAITING, 0, None, None, None)
+                columns = ("record_id", "destination", "state", "attempts", "next_attempt_ts", "updated_ts")
+                transaction.insert_new("upload", columns, [(record.id, destination, found.state.value, 0, now, now)])
+            mine = owner is None or holder in (None, owner)
+            values = change(found) if current and mine else {}
+            if unanswered:
+                values["unanswered_ts"] = now
+            if owner is not None and holder == owner and not at_work:
+                values.update(lease_owner=None, lease_until=None)
+            if values:
+                _change(transaction, record, destination, values)
+            return "state" in values
 
         return self._database.write(write)
+
+
+def _upload(row: Sequence[Any]) -> Upload:
+    return Upload(row[0], row[1], UploadState(row[2]), *row[3:10])
+
+
+def _row(transaction: Transaction, record: Record, destination: str) -> tuple[Upload | None, str | None, int]:
+    """Return how far a record is, who holds the lease on it and until when; the row is locked."""
+    condition = f"WHERE record_id = :record AND destination = :destination {transaction.dialect.for_update}"
+    row = transaction.one(f"{_UPLOADS} {condition}", record=record.id, destination=destination)
+    return (None, None, 0) if row is None else (_upload(row), row[10], row[11] or 0)
+
+
+def _change(transaction: Transaction, record: Record, destination: str, values: Mapping[str, object]) -> None:
+    columns = ", ".join(f"{name} = :{name}" for name in values)
+    sql = f"UPDATE upload SET {columns} WHERE record_id = :record AND destination = :destination"  # noqa: S608
+    transaction.run(sql, record=record.id, destination=destination, **values)
+
+
+def _may_leave(transaction: Transaction, record: Record) -> bool:
+    """Tell whether a record is still its session's, and that still has one to send."""
+    if not _is_current(transaction, record):
+        return False
+    sql = f"SELECT s.id FROM session s WHERE s.id = :id AND {_OF_THE_SENT}"  # noqa: S608  names from our schema
+    return transaction.one(sql, id=record.session_id) is not None
 
 
 def _is_current(transaction: Transaction, record: Record) -> bool:

@@ -23,7 +23,7 @@ from NexusCore.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable,
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage.dialect import BUSY_SECONDS, HALF_A_CHARACTER, Dialect, dialect_of
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The revision of the tables that this code reads and writes; the newest file in `migrations/versions`."""
 
 ROWS_PER_STATEMENT = 1000

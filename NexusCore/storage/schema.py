@@ -256,7 +256,12 @@ _table(
     _text("url", nullable=True),
     _text("last_error", nullable=True),
     _ts("updated_ts"),
+    _text("lease_owner", NAME, nullable=True),
+    _ts("lease_until", nullable=True),
+    # When it was last not known whether an attempt had been carried out, or would be later; NULL when that is settled.
+    _ts("unanswered_ts", nullable=True),
     Unique("record_id", "destination"),
+    Index(None, "next_attempt_ts"),
 )
 
 

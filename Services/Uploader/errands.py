@@ -6,12 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextvars import copy_context
 from threading import Event, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from NexusCore.clock import Clock
 from Services.Uploader.destinations import DestinationAway
 
-_LOOK = 0.1
+LOOK = 0.1
 """Seconds between two looks at whether to stop."""
 
 T = TypeVar("T")
@@ -29,6 +29,21 @@ class Stopped(Exception):
     """The service was told to end while a destination was at work."""
 
 
+def begun(name: str, work: Callable[[], T]) -> Future[T]:
+    """Have something done on a thread of its own."""
+    result: Future[T] = Future()
+
+    def go() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
+            result.set_exception(error)
+
+    # A thread that is no daemon would hold up the end of the service for as long as a server is silent.
+    Thread(target=copy_context().run, args=(go,), name=name, daemon=True).start()
+    return result
+
+
 class Errands:
     """Lets destinations work, one thing at a time each.
 
@@ -41,10 +56,21 @@ class Errands:
     def __init__(self, clock: Clock, stop: Event) -> None:
         self._clock = clock
         self._stop = stop
-        self._overdue: dict[str, Future[object]] = {}
+        self._overdue: dict[str, Future[Any]] = {}
 
-    def run(self, name: str, work: Callable[[], T], limit: float) -> T:
+    def overdue(self) -> list[str]:
+        """Return the destinations that are still at work on what took them too long."""
+        return [name for name, result in list(self._overdue.items()) if not result.done()]
+
+    def run(self, name: str, work: Callable[[], T], limit: float, beat: Callable[[float], None]) -> T:
         """Return what a destination's work returns, or raise what it raises.
+
+        Parameters
+        ----------
+        name, work, limit
+            Of which destination, what, and for how many seconds at most.
+        beat
+            Called again and again meanwhile, with the seconds that it takes so far.
 
         Raises
         ------
@@ -56,25 +82,16 @@ class Errands:
         Stopped
             If the service is told to end meanwhile.
         """
-        overdue = self._overdue.pop(name, None)
-        if overdue is not None and not overdue.done():
-            self._overdue[name] = overdue
+        if name in self.overdue():
             raise DestinationBusy(destination=name)
-        result: Future[T] = Future()
-
-        def go() -> None:
-            try:
-                result.set_result(work())
-            except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
-                result.set_exception(error)
-
-        # A thread that is no daemon would hold up the end of the service for as long as a server is silent.
-        Thread(target=copy_context().run, args=(go,), name=f"to {name}", daemon=True).start()
-        deadline = self._clock.monotonic() + limit
-        while not wait([result], timeout=_LOOK).done:
-            if self._stop.is_set():
-                raise Stopped
-            if self._clock.monotonic() > deadline:
-                self._overdue[name] = result  # type: ignore[assignment]  # only asked whether it is done
+        result = begun(f"to {name}", work)
+        first = self._clock.monotonic()
+        while not wait([result], timeout=LOOK).done:
+            seconds = self._clock.monotonic() - first
+            if self._stop.is_set() or seconds > limit:
+                self._overdue[name] = result
+                if self._stop.is_set():
+                    raise Stopped
                 raise DestinationSilent(destination=name, seconds=limit)
+            beat(seconds)
         return result.result()

@@ -3,7 +3,8 @@
 Promises
 --------
 * A record counts as sent when the destination gives back what was sent, bit by bit.
-* A destination that is down holds up no other one; each record is tried again at it, at growing intervals.
+* A destination that is down or slow holds up no other one; each record is tried again at it, at growing intervals.
+* Of several Uploaders, on whatever machines, one at a time sends a record to a destination.
 * What a destination refuses for good is not sent there again by itself.
 * A record that was built anew while it was on its way is sent anew.
 * Settings are read at each pass.
@@ -12,51 +13,33 @@ Promises
 from __future__ import annotations
 
 import argparse
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
+from functools import partial
+from threading import Lock
 from typing import ClassVar
 
+from NexusCore import identity
 from NexusCore.API import App
 from NexusCore.errors import NexusError
 from NexusCore.facility import Record, Records
-from NexusCore.facility.records import Upload, UploadState
+from NexusCore.facility.record import UploadState
 from NexusCore.log import in_session
-from NexusCore.service import Example, Pass, Service
-from Services.Uploader.alone import alone
-from Services.Uploader.destinations import (
-    Destination,
-    DestinationAway,
-    NotTaken,
-    Receipt,
-    Refused,
-    kinds,
-    make_of,
-    obstacle,
-)
-from Services.Uploader.errands import Errands, Stopped
-from Services.Uploader.told import OK, Told
+from NexusCore.service import FAILED, Example, Pass, Service
+from NexusCore.status.store import latest
+from Services.Uploader.alone import Alone
+from Services.Uploader.destinations import Destination, kinds, make_of
+from Services.Uploader.errands import LOOK, Errands, begun
+from Services.Uploader.sending import LEASE_SECONDS, Sending, Turn
+from Services.Uploader.told import NONE, Told
 
-
-class RecordUnusable(NexusError):
-    """The record '{title}' cannot be sent: {reason}."""
-
-
-@dataclass(slots=True)
-class _Standing:
-    """How far a record is, as this pass found it and as it goes on."""
-
-    record: Record
-    uploads: Mapping[str, Upload]
-    put_off: set[str]
-    """Destinations that are not to be tried yet."""
-    have: set[str]
-    completed: bool = False
+END_SECONDS = 1.0
+"""How long the end of the service waits for its threads, which look at whether to stop much more often."""
 
 
 class Uploader(Service):
-    """Sends records that were built to each destination, one after the other.
+    """Sends records that were built to each destination, each on a thread of its own.
 
     Parameters
     ----------
@@ -75,9 +58,30 @@ class Uploader(Service):
         super().__init__(app)
         self._records = Records(app.database(), self.clock)
         self._errands = Errands(self.clock, app.stop_event)
-        self._dry_run = False
+        self._alone = Alone(app.settings.home, identity.host())
         self._told = Told(self.status, self.log)
+        self._recalled = False
+        self._turns: dict[str, Future[dict[int, UploadState]]] = {}
+        """Those under way, by destination."""
+        self._busy: set[str] = set()
+        self._lock = Lock()
+        self._others = False
+        self._dry_run = False
+        self._whole = True
+        """Whether a pass waits for all that it began; one of a running service leaves the slow ones behind."""
+        self._by_hand = False
         self._set_defaults()
+        self._sending = Sending(
+            records=self._records,
+            errands=self._errands,
+            told=self._told,
+            config=self.config,
+            log=self.log,
+            clock=self.clock,
+            stop=app.stop_event,
+            at_work=self._at_work,
+            arrived=self._complete,
+        )
 
     def _set_defaults(self) -> None:
         default = self.config.set_default
@@ -85,14 +89,22 @@ class Uploader(Service):
         default(
             "strategy",
             "all",
-            comment="Whether all destinations must have a record, or any one.",
+            comment="Whether all destinations must have a record for its session to be complete, or any one.",
             choices=("all", "any"),
         )
         default("retry_first", 60.0, comment="Seconds before a failed upload is tried again.", minimum=0.1)
         default("retry_longest", 3600.0, comment="Seconds that this wait, doubled each time, grows to.", minimum=0.1)
+        default("retry_away", 300.0, comment="The same where the destination went away meanwhile.", minimum=0.1)
         default("time_limit", 600.0, comment="Seconds that a destination may take for one record.", minimum=1.0)
+        default(
+            "look_again",
+            3600.0,
+            comment="Seconds over which a record is looked after, once an answer to it got lost; 0: not at all.",
+            minimum=0.0,
+        )
         for kind in kinds():
-            self._make(kind)
+            with suppress(NexusError):  # what is wrong with it is told when it is wanted
+                self._make(kind)
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -105,189 +117,185 @@ class Uploader(Service):
         """Take over ``--dry-run``, which means one pass."""
         self._dry_run = arguments.dry_run
         arguments.once = arguments.once or arguments.dry_run
+        self._whole = self._by_hand = arguments.once
 
     def once(self) -> Pass:
         """Send what is due."""
         if self._dry_run:
             return self._send_all()
-        with alone(self.app.settings.home) as first:
-            if first:
-                return self._send_all()
-        self.log.info("Another Uploader is at work on this machine; what is due is left to it")
-        return Pass()
+        if not self._alone.take():
+            if not self._others:
+                self.log.info("Another Uploader is at work on this machine; what is due is left to it")
+            self._others = True
+            return Pass()
+        self._others = False
+        try:
+            return self._send_all()
+        finally:
+            if not self._turns and not self._errands.overdue():
+                self._alone.leave()
+
+    def close(self) -> None:
+        """Give the threads the moment that they take to end."""
+        wait(self._turns.values(), timeout=END_SECONDS)
 
     def _send_all(self) -> Pass:
-        """Send what is due, to one destination after the other."""
-        names, destinations, problems = self._destinations()
-        standings = [self._standing(record) for record in self._records.to_upload()]
-        states: list[UploadState] = []
-        try:
-            for name in names:
-                for standing in standings:
-                    with in_session(standing.record.session):
-                        states += self._deliver(standing, name, names, destinations, problems)
-            for standing in [] if self._dry_run else standings:  # what was enough may have changed
-                with in_session(standing.record.session):
-                    self._complete(standing, names)
-        except Stopped:
-            self.log.info("Told to end; what is still to be sent waits for the next Uploader")
-        self._told.destinations(problems, names, show=not self._dry_run)
+        """Send what is due, to all destinations at once."""
+        names = self._names()
         if not self._dry_run:
-            self._told.counts(names, len(self._records.to_upload()), self._records.tallies())
-        return Pass(states.count(UploadState.DONE), states.count(UploadState.ERROR))
+            self._recall()
+            self._keep()
+        if not names:
+            sentence = "Services.Uploader.destinations names no destination"
+            self._told.destination(NONE, sentence, show=not self._dry_run)
+        outcomes, failure = self._ended()
+        records = self._records.to_upload()
+        for turn in self._due(names, records):
+            if turn.name not in self._turns:
+                self._turns[turn.name] = begun(f"for {turn.name}", partial(self._serve, turn))
+        while self._whole and wait(self._turns.values(), timeout=LOOK).not_done:
+            pass
+        further, failed = self._ended()
+        outcomes.update(further)
+        standing = self._records.standing()
+        if not self._dry_run:
+            for record in records:  # what was enough may have changed
+                self._complete(record, standing.get(record.id, {}))
+            self._told.forget(names or {NONE})
+            self._count(names)
+        failure = failure or failed
+        if failure is not None:
+            raise failure
+        return self._result(names, outcomes, standing)
 
-    # -- destinations --------------------------------------------------------------------------------------------------
+    def _serve(self, turn: Turn) -> dict[int, UploadState]:
+        """Do what is due at a destination, and show at once what became of it."""
+        outcomes = self._sending.serve(turn)
+        if outcomes and not turn.dry:
+            self._count([turn.name])
+        return outcomes
 
-    def _destinations(self) -> tuple[list[str], dict[str, Destination], dict[str, str]]:
-        """Return the names configured now, the destinations of those that have one, and what is wrong with the rest."""
+    def _count(self, names: Sequence[str]) -> None:
+        self._told.counts(names, len(self._records.to_upload()), self._records.tallies())
+
+    def _ended(self) -> tuple[dict[tuple[str, int], UploadState], BaseException | None]:
+        """Take in the turns that have ended: what became of their records, and what one of them failed with."""
+        outcomes: dict[tuple[str, int], UploadState] = {}
+        failure: BaseException | None = None
+        for name, turn in list(self._turns.items()):
+            if turn.done():
+                del self._turns[name]
+                failure = failure or turn.exception()
+                if turn.exception() is None:
+                    outcomes.update(((name, record), state) for record, state in turn.result().items())
+        return outcomes, failure
+
+    def _result(
+        self,
+        names: Sequence[str],
+        outcomes: Mapping[tuple[str, int], UploadState],
+        standing: Mapping[int, Mapping[str, UploadState]],
+    ) -> Pass:
+        """Return what came of a pass: also what is put off, or was refused before, has not been sent."""
+        errors = {place for place, state in outcomes.items() if state is UploadState.ERROR}
+        for record, states in standing.items():
+            errors.update((name, record) for name in names if states.get(name) is UploadState.ERROR)
+        if self._by_hand:
+            for name in names:
+                missing = sum(place[0] == name for place in errors)
+                if missing:
+                    self.log.warning("Not sent to %s: %d (SessionTool show IDENTIFIER says why)", name, missing)
+        return Pass(list(outcomes.values()).count(UploadState.DONE), len(errors))
+
+    # -- what is due ---------------------------------------------------------------------------------------------------
+
+    def _names(self) -> list[str]:
+        """Return the names of destinations that are configured now."""
         wanted = (name.strip() for name in str(self.config["destinations"] or "").split(","))
-        names = list(dict.fromkeys(name for name in wanted if name))
-        # Those that failed come last: the time they take is then nobody else's.
-        names.sort(key=self._told.bad)
-        found: dict[str, Destination] = {}
-        problems = {} if names else {"none": "Services.Uploader.destinations names no destination"}
+        return list(dict.fromkeys(name for name in wanted if name))
+
+    def _due(self, names: Sequence[str], records: Sequence[Record]) -> Iterator[Turn]:
+        """Yield what each destination is to do."""
+        standing = self._records.standing()
+        missing = [(record, name) for record in records for name in names if name not in standing.get(record.id, {})]
+        owner = self._alone.owner
+        if self._dry_run:
+            due, looks = self._records.due(owner), {}
+            for record, name in missing:
+                due.setdefault(name, []).append(record)
+        else:
+            if names:
+                self._records.drop(_surplus(standing, names))
+            self._records.expect(missing)
+            due, looks = self._records.due(owner), self._records.due(owner, there=True)
         for name in names:
+            destination, fault = None, ""
             try:
-                found[name] = self._make(name)
+                destination = self._make(name)
             except NexusError as error:
-                problems[name] = str(error)
-        return names, found, problems
+                fault = str(error)
+            yield Turn(name, owner, fault, destination, due.get(name, []), looks.get(name, []), dry=self._dry_run)
 
     def _make(self, name: str) -> Destination:
         return make_of(name)(self.app.get_config(f"Services.{self.name}.{name}"), self.app.settings.home)
 
-    def _check(self, destination: Destination) -> str:
-        """Return what stands in the way of every record at a destination, or "ok"."""
-        try:
-            return "; ".join(self._errands.run(destination.name, destination.check, self._limit)) or OK
-        except Stopped:
-            raise
-        except NexusError as error:
-            return obstacle(error)
-        except Exception as error:  # the edge of a destination's code: it is down, and the others go on
-            self.log.exception("Checking the destination %s failed", destination.name)
-            return f"checking it failed ({type(error).__name__}: {error})"
-
-    # -- one record ----------------------------------------------------------------------------------------------------
-
-    def _standing(self, record: Record) -> _Standing:
-        uploads = {upload.destination: upload for upload in self._records.uploads(record)}
-        have = {name for name, upload in uploads.items() if upload.state is UploadState.DONE}
-        return _Standing(record, uploads, self._records.put_off(record), have)
-
-    def _deliver(
-        self,
-        standing: _Standing,
-        name: str,
-        names: Sequence[str],
-        destinations: Mapping[str, Destination],
-        problems: dict[str, str],
-    ) -> list[UploadState]:
-        """Send a record to a destination, if it is due there; return what became of it, nothing if it isn't."""
-        record = standing.record
-        if name in standing.have or name in standing.put_off:
-            return []
-        if self.stopping:
-            raise Stopped
-        if name not in problems:
-            problems[name] = self._check(destinations[name])
-        if problems[name] != OK:
-            return [UploadState.ERROR]
-        if self._dry_run:
-            return [self._rehearse(record, name)]
-        with self.state(f"sending a record to {name}"):
-            state = self._send(record, destinations[name], standing.uploads.get(name), problems)
-        if state is UploadState.DONE:
-            standing.have.add(name)
-            self._complete(standing, names)
-        return [state]
-
-    def _send(
-        self, record: Record, destination: Destination, earlier: Upload | None, problems: dict[str, str]
-    ) -> UploadState:
-        """Send a record to one destination, and look whether it arrived."""
-        name = destination.name
-        try:
-            _examine(record)
-            receipt = self._errands.run(name, lambda: destination.put(record), self._limit)
-            content = self._errands.run(name, lambda: destination.fetch(receipt), self._limit)
-            if hashlib.sha256(content).hexdigest() != (receipt.sha256 or record.sha256):
-                raise NotTaken(destination=name, title=record.title, reason="what it gives back is not what was sent")
-        except Stopped:
-            raise
-        except Refused as error:
-            return self._refused(record, name, str(error))
-        except NexusError as error:
-            if isinstance(error, DestinationAway):
-                # Nor would it take the other records now; each would cost another wait.
-                problems[name] = obstacle(error)
-            return self._failed(record, name, str(error), earlier)
-        except Exception as error:  # the edge of a destination's code: one record must not stop the others
-            self.log.exception("Sending the record '%s' to %s failed", record.title, name)
-            return self._failed(record, name, f"{type(error).__name__}: {error}", earlier)
-        return self._noted(record, receipt)
-
-    def _noted(self, record: Record, receipt: Receipt) -> UploadState:
-        if not self._records.uploaded(record, receipt.destination, receipt.remote_id, receipt.url):
-            self.log.info("The record '%s' was built anew while it was sent; it is sent again", record.title)
-            return UploadState.WAITING
-        remark = f"; {receipt.remark}" if receipt.remark else ""
-        where = f" as {receipt.url or receipt.remote_id}"
-        self.log.info("%s has the record '%s'%s%s", receipt.destination, record.title, where, remark)
-        self._told.count("records_sent", receipt.destination)
-        return UploadState.DONE
-
-    def _failed(self, record: Record, name: str, sentence: str, earlier: Upload | None) -> UploadState:
-        attempts = earlier.attempts if earlier is not None else 0
-        first, longest = self.config.number("retry_first"), self.config.number("retry_longest")
-        seconds = min(first * 2.0 ** min(attempts, 30), longest)
-        if self._records.failed(record, name, sentence, seconds):
-            self.log.error("%s Attempt %d at %s; the next in %g s", sentence, attempts + 1, name, seconds)
-            self._told.count("attempts_failed", name)
-        return UploadState.ERROR
-
-    def _refused(self, record: Record, name: str, sentence: str) -> UploadState:
-        if self._records.failed(record, name, sentence, None):
-            self.log.error("%s", sentence)
-            self._told.count("attempts_failed", name)
-        return UploadState.ERROR
-
-    def _complete(self, standing: _Standing, names: Sequence[str]) -> None:
-        """Complete the record's session if all destinations have it, or one where that is enough."""
-        wanted = [name for name in names if name in standing.have]
-        enough = len(wanted) == len(names) or self.config["strategy"] == "any"
-        if standing.completed or not wanted or not enough:
+    def _recall(self) -> None:
+        """Go on from what the Uploader before this one told."""
+        if self._recalled:
             return
-        standing.completed = self._records.complete(standing.record, wanted)
-        if standing.completed:
-            self.log.info("The session is complete: %s %s its record", " and ".join(wanted), _have(wanted))
+        database = self.app.database(self.app.settings.status)
+        with suppress(NexusError):  # status may have a database of its own; it is asked again at the next pass
+            self._told.recall({one.name: one.value for one in latest(database) if one.channel == self.name})
+            self._recalled = True
+
+    def _keep(self) -> None:
+        """Keep leases on what is under way, and give up those of Uploaders of this home that are no more."""
+        overdue = self._errands.overdue()
+        for name in overdue:
+            self._records.renew(name, self._alone.owner, LEASE_SECONDS)
+        if not overdue and not self._turns:
+            self._records.abandon(self._alone.owner)
+
+    # -- what came of it -----------------------------------------------------------------------------------------------
+
+    def _complete(self, record: Record, states: Mapping[str, UploadState] | None = None) -> None:
+        """Complete the record's session if all destinations have it, or one where that is enough."""
+        if states is None:
+            states = {one.destination: one.state for one in self._records.uploads(record)}
+        names = self._names()
+        wanted = [name for name in names if states.get(name) is UploadState.DONE]
+        if not wanted or (len(wanted) < len(names) and self.config["strategy"] != "any"):
+            return
+        if self._records.complete(record, wanted):
+            with in_session(record.session):
+                self.log.info("The session is complete: %s %s its record", " and ".join(wanted), _have(wanted))
             self._told.count("sessions_completed")
 
-    def _rehearse(self, record: Record, name: str) -> UploadState:
-        """Say what would be done."""
+    @contextmanager
+    def _at_work(self, name: str) -> Iterator[None]:
+        """Show that a destination is at work while the block runs."""
+        self._show_work({name}, set())
         try:
-            _examine(record)
-        except RecordUnusable as error:
-            self.log.warning("%s", error)
-            return UploadState.ERROR
-        self.log.info("Would send the record '%s' (%s) to %s", record.title, record.path, name)
-        return UploadState.WAITING
+            yield
+        finally:
+            self._show_work(set(), {name})
 
-    @property
-    def _limit(self) -> float:
-        """Seconds that a destination may take."""
-        return self.config.number("time_limit")
+    def _show_work(self, more: set[str], less: set[str]) -> None:
+        with self._lock:
+            self._busy = (self._busy | more) - less
+            # The frame of all services tells of its end, and of passes that failed.
+            if not self.stopping and not str(self._state.get_value() or "").startswith(FAILED):
+                self._state.set_value(f"sending to {', '.join(sorted(self._busy))}" if self._busy else "idle")
 
 
-def _examine(record: Record) -> None:
-    """Raise `RecordUnusable` unless the record's file is what the Builder wrote."""
-    try:
-        with Path(record.path).open("rb") as file:
-            same = hashlib.file_digest(file, "sha256").hexdigest() == record.sha256
-    except OSError as error:
-        raise RecordUnusable(title=record.title, reason=f"{record.path}: {error.strerror}") from None
-    if not same:
-        raise RecordUnusable(title=record.title, reason=f"{record.path} is not the file that the Builder wrote")
+def _surplus(standing: Mapping[int, Mapping[str, UploadState]], names: Sequence[str]) -> list[tuple[int, str]]:
+    """Return records, and destinations that are configured no more, that have not come together."""
+    return [
+        (record, name)
+        for record, states in standing.items()
+        for name, state in states.items()
+        if name not in names and state is not UploadState.DONE
+    ]
 
 
 def _have(names: Sequence[str]) -> str:

@@ -1,14 +1,21 @@
-"""What the Uploader tells of its destinations, on its status channel and in its log: each change once."""
+"""What the Uploader tells of its destinations, on its status channel and in its log: each change once, at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from threading import Lock
 
-from NexusCore.facility.records import Tally
+from NexusCore.facility.record import Tally
 from NexusCore.log import Log
 from NexusCore.status import StatusHolder
 
 OK = "ok"
+GONE = "not in use"
+"""What is shown of a destination that the configuration names no more."""
+NONE = "none"
+"""Stands for the destination where none is named."""
+_COUNTERS = ("records_sent", "attempts_failed", "sessions_completed")
+_DESTINATION = "destination "
 _SENTENCE = 250
 """Characters of a sentence that a status element shows: four bytes each at the most."""
 _NAME = 128
@@ -16,7 +23,7 @@ _NAME = 128
 
 
 class Told:
-    """Tells of destinations, and remembers what it told.
+    """Tells of destinations, and remembers what it told; safe to use from several threads.
 
     Parameters
     ----------
@@ -27,45 +34,70 @@ class Told:
     def __init__(self, status: StatusHolder, log: Log) -> None:
         self._status = status
         self._log = log
+        self._lock = Lock()
         self._said: dict[str, str] = {}
+        self._counted: dict[str, int] = {}
 
-    def bad(self, name: str) -> bool:
-        """Tell whether the last that was told of a destination was not good."""
-        return self._said.get(name, OK) != OK
-
-    def destinations(self, problems: Mapping[str, str], names: Sequence[str], *, show: bool) -> None:
-        """Show how destinations are doing.
+    def recall(self, shown: Mapping[str, str | None]) -> None:
+        """Go on from what an earlier Uploader told.
 
         Parameters
         ----------
-        problems
-            A sentence for each that a pass had to do with, or "ok".
-        names
-            Those that are configured: others that were told of are forgotten.
-        show
-            On the status channel as well.
+        shown
+            The elements of the channel.
         """
-        forgotten = dict.fromkeys(self._said.keys() - problems.keys() - set(names), OK)
-        for name, sentence in {**problems, **forgotten}.items():
-            if sentence != self._said.get(name, OK):
-                if sentence == OK:
-                    self._log.info("The destination %s can be used again", name)
-                else:
-                    self._log.warning("The destination %s cannot be used: %s", name, sentence)
-            self._said[name] = sentence
+        with self._lock:
+            for element, value in shown.items():
+                if element.startswith(_DESTINATION) and value not in (None, "", GONE):
+                    self._said.setdefault(element.removeprefix(_DESTINATION), str(value))
+                if element.startswith(_COUNTERS) and (value or "").isdecimal():
+                    self._counted.setdefault(element, int(value or 0))
+
+    def bad(self, name: str) -> bool:
+        """Tell whether the last that was told of a destination was not good."""
+        with self._lock:
+            return self._said.get(name, OK) != OK
+
+    def destination(self, name: str, sentence: str, *, show: bool = True) -> None:
+        """Tell how a destination is doing: a sentence, or "ok"; with `show`, on the status channel as well."""
+        with self._lock:
+            before, self._said[name] = self._said.get(name, OK), sentence
+            if before != sentence and sentence == OK:
+                self._log.info("The destination %s can be used again", name)
+            elif before != sentence:
+                self._log.warning("The destination %s cannot be used: %s", name, sentence)
             if show:
-                text = sentence if len(sentence) <= _SENTENCE else f"{sentence[: _SENTENCE - 1]}…"
-                self._status[f"destination {name}"[:_NAME]] = text
+                self._show(name, sentence)
+
+    def slow(self, name: str, seconds: float) -> None:
+        """Show that a destination takes its time; it may be at work, so nothing is wrong yet."""
+        with self._lock:
+            self._show(name, f"has been at work on something for more than {seconds:g} s")
+
+    def forget(self, names: Collection[str]) -> None:
+        """Show of destinations that were told of, and are not among those in use, that they are not."""
+        with self._lock:
+            for name in self._said.keys() - names:
+                del self._said[name]
+                self._show(name, GONE)
+                for what in ("waiting", "refused") if name != NONE else ():
+                    self._status[f"{what} {name}"[:_NAME]] = 0
 
     def counts(self, names: Sequence[str], waiting: int, tallies: Mapping[str, Tally]) -> None:
         """Show how many records wait, in all and for each destination, and how many each has refused for good."""
         self._status["records_waiting"] = waiting
         for name in names:
             tally = tallies.get(name, Tally())
-            self._status[f"waiting {name}"[:_NAME]] = waiting - tally.done - tally.refused
+            self._status[f"waiting {name}"[:_NAME]] = tally.waiting
             self._status[f"refused {name}"[:_NAME]] = tally.refused
 
     def count(self, what: str, destination: str | None = None) -> None:
         """Count one more, in all and, if one is given, for a destination (``records_sent cdcs``)."""
-        for name in (what, f"{what} {destination}"[:_NAME]) if destination else (what,):
-            self._status.get_or_create_status_element(name).inc()
+        with self._lock:
+            for name in (what, f"{what} {destination}"[:_NAME]) if destination else (what,):
+                self._counted[name] = self._counted.get(name, 0) + 1
+                self._status[name] = self._counted[name]
+
+    def _show(self, name: str, sentence: str) -> None:
+        text = sentence if len(sentence) <= _SENTENCE else f"{sentence[: _SENTENCE - 1]}…"
+        self._status[f"{_DESTINATION}{name}"[:_NAME]] = text

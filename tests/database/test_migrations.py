@@ -11,10 +11,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from NexusCore.errors import SchemaMismatch
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import engine, migrate
 from NexusCore.storage.dialect import dialect_of
 from NexusCore.storage.schema import METADATA, views
+from tests.mariadb import MariaDB
 from tests.processes import rows, run
 
 
@@ -68,6 +70,20 @@ class TestSettingUpAgain:
             migrate.migrate(database_url)
         assert rows(database_url, "SELECT * FROM config_parameter") == before
         assert differences(database_url) == []
+
+    def test_older_tables_are_brought_up_to_date(self, tmp_path: Path, mariadb: MariaDB) -> None:
+        """What is in them stays; a program that meets them before says what to do."""
+        for url in (f"sqlite:///{tmp_path}/old.db", mariadb.create_database("old")):
+            migrate.migrate(url, "0001")
+            with pytest.raises(SchemaMismatch, match=r"revision 0001.*NexusCore\.storage\.migrate"):
+                rows(url, "SELECT 1")
+            with connect(url).connect() as connection:
+                connection.exec_driver_sql("INSERT INTO status_channel (name) VALUES ('kept')")
+                connection.commit()
+            migrate.migrate(url)
+            assert differences(url) == []
+            assert rows(url, "SELECT name FROM status_channel") == [("kept",)]
+        mariadb.drop_database("old")
 
     def test_as_a_command(self, database_url: str, tmp_path: Path) -> None:
         program = "import sys; from NexusCore.storage.migrate import main; sys.exit(main([]))"

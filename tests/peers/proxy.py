@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 SECONDS = 60.0
-DROP_BEFORE, DROP_AFTER, SILENCE, DRIP = "drop before", "drop after", "silence", "drip"
+DROP_BEFORE, DROP_AFTER, SILENCE, DRIP, TARDY = "drop before", "drop after", "silence", "drip", "tardy"
 JSON, HTML = "application/json", "text/html"
 _HOP_BY_HOP = ("connection", "transfer-encoding", "content-length", "date", "server")
 
@@ -49,6 +49,28 @@ class Proxy:
     """Called with the number of each request, before it is answered."""
     released: threading.Event = field(default_factory=threading.Event)
     """Ends all silences."""
+    held: list[tuple[str, str, bytes, dict[str, str]]] = field(default_factory=list)
+    """Requests whose clients were given up, and that a tardy server has still to carry out."""
+
+    def carry_out(self) -> None:
+        """Have the server do now what it was asked long ago."""
+        for request in self.held:
+            self.forward(*request)
+        self.held.clear()
+
+    def forward(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Ask the server; return status, headers and content of its answer."""
+        connection = http.client.HTTPConnection(urlsplit(self.target).netloc, timeout=SECONDS)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            told = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
+        finally:
+            connection.close()
+        return answer.status, told, content
 
 
 class _Server(ThreadingHTTPServer):
@@ -83,6 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(*self._forwarded(body))
         elif fault.kind == DROP_AFTER:
             self._forwarded(body)
+        elif fault.kind == TARDY:
+            self.proxy.held.append((self.command, self.path, body, dict(self.headers)))
         elif fault.kind == SILENCE:
             self.proxy.released.wait(SECONDS)
         elif fault.kind == DRIP:
@@ -93,17 +117,10 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815  names that the server looks for
 
     def _forwarded(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection(urlsplit(self.proxy.target).netloc, timeout=SECONDS)
-        try:
-            connection.request(self.command, self.path, body, dict(self.headers))
-            answer = connection.getresponse()
-            content = answer.read()
-            headers = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
-        finally:
-            connection.close()
+        answer = self.proxy.forward(self.command, self.path, body, dict(self.headers))
         if self.proxy.after is not None:
             self.proxy.after(len(self.proxy.seen))
-        return answer.status, headers, content
+        return answer
 
     def _send(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response(status)

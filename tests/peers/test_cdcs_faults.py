@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 import os
 import random
 import re
@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from NexusCore.facility import Record, State
-from NexusCore.facility.records import NotToBeSent, UploadState
+from NexusCore.facility.records import UploadState
 from NexusCore.service import Pass
 from Services.Uploader.destinations.whole import PART
 from Services.Uploader.service import Uploader
-from tests.peers.proxy import DRIP, DROP_AFTER, DROP_BEFORE, HTML, JSON, SILENCE, Fault, Proxy, proxy_before
+from tests.peers.proxy import DRIP, DROP_AFTER, DROP_BEFORE, HTML, JSON, SILENCE, TARDY, Fault, Proxy, proxy_before
 from tests.peers.servers import PeerServer
 from tests.peers.uploads import PUBLIC, Reader, preview_of, send_to
 from tests.processes import LIMIT, PROJECT, environment_of
@@ -116,7 +116,7 @@ def assert_one_copy(reader: Reader, record: Record) -> None:
 
 
 class TestWhileItIsDown:
-    """Nothing is sent, no record is blamed, the status says why; when it is back all goes at once."""
+    """Nothing is sent, status and record say why; when it is back all goes at once."""
 
     @pytest.mark.parametrize("name", FAULTS)
     def test_and_comes_back(self, facility: Facility, proxy: Proxy, reader: Reader, name: str) -> None:
@@ -127,7 +127,9 @@ class TestWhileItIsDown:
         assert uploader.once() == Pass(failed=1)
         shown = str(status_of(uploader, "destination cdcs"))
         assert re.fullmatch(says.removeprefix("cdcs cannot be used now: "), shown)
-        assert facility.records.uploads(record) == []
+        upload = facility.upload(record, "cdcs")
+        assert (upload.state, upload.attempts) == (UploadState.ERROR, 1)
+        assert shown in (upload.last_error or "")
         assert facility.state(record) is State.BUILT
         proxy.fault = None
         proxy.released.set()
@@ -157,7 +159,7 @@ class TestInTheMiddle:
         proxy.fault = None
         proxy.released.set()
         patient(facility)
-        assert uploader.once() == Pass(), "not yet"
+        assert uploader.once() == Pass(failed=1), "not yet"
         facility.clock.move(60)
         assert goes_on(uploader)
         assert facility.state(record) is State.COMPLETED
@@ -184,31 +186,48 @@ class TestInTheMiddle:
         assert "second" in reader.one(record)["xml_content"]
         assert_one_copy(reader, record)
 
-    def test_a_500_with_a_sentence_is_final(self, facility: Facility, proxy: Proxy) -> None:
+    @pytest.mark.parametrize(
+        "sentence",
+        [
+            b'{"message": "Element \'x\': This element is not expected., line 6"}',
+            b'{"message": "Element \'x\': This element is not expected."}',
+            b'{"detail": "What is this?"}',
+        ],
+    )
+    def test_a_500_with_a_sentence_is_final(self, facility: Facility, proxy: Proxy, sentence: bytes) -> None:
         """001-52: the CDCS says so to what is not valid."""
-        sentence = b'{"message": "Element \'x\': This element is not expected., line 6"}'
         proxy.fault = Fault(status=500, content=sentence, content_type=JSON, method="POST", path=NEW)
         record = facility.experiment()
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(failed=1)
-        assert "Element 'x': This element is not expected., line 6" in (
-            facility.upload(record, "cdcs").last_error or ""
-        )
+        (said,) = json.loads(sentence).values()
+        assert said.rstrip(".") in (facility.upload(record, "cdcs").last_error or "")
         proxy.fault = None
         facility.clock.move(1_000_000)
-        assert uploader.once() == Pass()
+        assert uploader.once() == Pass(failed=1)
+        assert len([one for one in proxy.seen if one == ("POST", NEW)]) == 1
         facility.app.database().write(facility.records.anew(record))
         assert uploader.once() == Pass(done=1)
 
-    def test_a_500_with_another_sentence_is_not(self, facility: Facility, proxy: Proxy, reader: Reader) -> None:
-        """The CDCS says so to whatever goes wrong in it."""
-        proxy.fault = Fault(
-            status=500, content=b'{"message": "database is locked"}', content_type=JSON, method="POST", path=NEW
-        )
+    @pytest.mark.parametrize(
+        "sentence",
+        [
+            "database is locked",
+            "The user does not have the permission to write into this workspace.",
+            "Template: The user doesn't have enough rights.",
+            "Unable to write if not authenticated.",
+        ],
+    )
+    def test_a_500_about_something_else_is_not(
+        self, facility: Facility, proxy: Proxy, reader: Reader, sentence: str
+    ) -> None:
+        """The CDCS says so also where rights are missing, which somebody may grant."""
+        content = json.dumps({"message": sentence}).encode()
+        proxy.fault = Fault(status=500, content=content, content_type=JSON, method="POST", path=NEW)
         record = facility.experiment()
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(failed=1)
-        assert facility.upload(record, "cdcs").last_error == "cdcs said 500 to the new record: database is locked."
+        assert facility.upload(record, "cdcs").last_error == f"cdcs said 500 to the new record: {sentence.rstrip('.')}."
         proxy.fault = None
         facility.clock.move(60)
         assert uploader.once() == Pass(done=1)
@@ -229,6 +248,63 @@ class TestInTheMiddle:
         assert uploader.once() == Pass(done=3)
         for record in records:
             assert_one_copy(reader, record)
+
+
+class TestATardyServer:
+    """What was given up may be carried out later, when all is settled: one copy is there in the end."""
+
+    @pytest.mark.parametrize("path", [NEW, BLOB])
+    def test_it_is_looked_at_again(self, facility: Facility, proxy: Proxy, reader: Reader, path: str) -> None:
+        proxy.fault = Fault(TARDY, method="POST", path=path)
+        record = facility.experiment()
+        uploader = Uploader(facility.app)
+        assert uploader.once() == Pass(failed=1)
+        proxy.fault = None
+        facility.clock.move(60)
+        assert uploader.once() == Pass(done=1)
+        assert facility.state(record) is State.COMPLETED
+        kept = facility.upload(record, "cdcs").remote_id
+        proxy.carry_out()
+        assert len(reader.copies(record.title)) + len(reader.blobs()) == 3, "something is there twice"
+        uploader.once()
+        facility.clock.move(60)
+        assert uploader.once() == Pass()
+        assert_one_copy(reader, record)
+        upload = facility.upload(record, "cdcs")
+        assert (upload.remote_id, upload.state, upload.attempts) == (kept, UploadState.DONE, 2)
+
+    def test_not_for_ever(self, facility: Facility, proxy: Proxy) -> None:
+        """At growing intervals, over `look_again` seconds."""
+        proxy.fault = Fault(TARDY, method="POST", path=NEW)
+        record = facility.experiment()
+        uploader = Uploader(facility.app)
+        uploader.once()
+        proxy.fault = None
+        looks = []
+        for minute in range(1, 180):
+            facility.clock.move(60)
+            asked = len(proxy.seen)
+            uploader.once()
+            if len(proxy.seen) > asked:
+                looks.append(minute)
+        assert looks == [1, 2, 4, 8, 16, 32, 64]
+        assert facility.upload(record, "cdcs").unanswered_ts is None
+
+    def test_an_older_version(self, facility: Facility, proxy: Proxy, reader: Reader) -> None:
+        """It does not come back."""
+        proxy.fault = Fault(TARDY, method="POST", path=NEW)
+        record = facility.experiment("first")
+        uploader = Uploader(facility.app)
+        uploader.once()
+        proxy.fault = None
+        facility.wait_again(record)
+        record = facility.experiment("second", record.session)
+        assert uploader.once() == Pass(done=1)
+        proxy.carry_out()
+        facility.clock.move(60)
+        uploader.once()
+        assert "second" in reader.one(record)["xml_content"]
+        assert_one_copy(reader, record)
 
 
 @pytest.mark.faults
@@ -265,8 +341,8 @@ class TestKilled:
         assert_one_copy(reader, whole)
         assert died.count(None) < KILLS / 2, "most were killed while they worked"
 
-    def test_two_at_once(self, facility: Facility, proxy: Proxy, reader: Reader) -> None:
-        """Also where they cannot know of each other: on two machines."""
+    def test_several_at_once(self, facility: Facility, proxy: Proxy, reader: Reader) -> None:
+        """On machines that know of each other only by the database: each record is sent by one of them."""
         records = [facility.experiment() for _ in range(5)]
         running = [
             subprocess.Popen(
@@ -276,20 +352,16 @@ class TestKilled:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            for name in ("here", "there")
+            for name in ("here", "there", "elsewhere")
         ]
         for one in running:
             one.wait(LIMIT)
-        uploader = Uploader(facility.app)
-        for record in records:
-            # What the one took from under the other is put right when it is looked at next.
-            with contextlib.suppress(NotToBeSent):
-                facility.app.database().write(facility.records.anew(record))
-        uploader.once()
         for record in records:
             assert facility.state(record) is State.COMPLETED
             assert_one_copy(reader, record)
             assert facility.upload(record, "cdcs").remote_id == str(reader.one(record)["id"])
+            assert facility.upload(record, "cdcs").attempts == 1
+        assert len([one for one in proxy.seen if one == ("POST", NEW)]) == len(records)
 
     def _killed(self, facility: Facility, proxy: Proxy, after: int, seconds: float) -> int | None:
         """Start an Uploader and kill it some time after a request; return which, None if it ended before."""

@@ -107,6 +107,7 @@ class TestWhichDestinations:
     """`destinations` names them, `strategy` says how many are enough."""
 
     def test_any_is_enough(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The other one's gap is there to be seen, and filled when that can be had."""
         fickle = Fickle()
         fickle.failure = RuntimeError("down")
         give(monkeypatch, fickle)
@@ -116,6 +117,14 @@ class TestWhichDestinations:
         record = facility.built()
         assert uploader.once() == Pass(done=1, failed=1)
         assert facility.state(record) is State.COMPLETED
+        assert facility.upload(record, "fickle").state is UploadState.ERROR
+        assert status_of(uploader, "waiting fickle") == 1
+        fickle.failure = None
+        facility.clock.move(60)
+        assert uploader.once() == Pass(done=1)
+        assert facility.upload(record, "fickle").state is UploadState.DONE
+        assert facility.state(record) is State.COMPLETED
+        assert uploader.once() == Pass()
 
     def test_one_that_is_taken_off_the_list_is_no_longer_waited_for(
         self, facility: Facility, monkeypatch: pytest.MonkeyPatch
@@ -129,8 +138,11 @@ class TestWhichDestinations:
         uploader.once()
         assert facility.state(record) is State.BUILT
         facility.config["Services.Uploader.destinations"] = "directory"
-        uploader.once()
+        assert uploader.once() == Pass()
         assert facility.state(record) is State.COMPLETED
+        assert [one.destination for one in facility.records.uploads(record)] == ["directory"]
+        assert status_of(uploader, "destination fickle") == "not in use"
+        assert status_of(uploader, "waiting fickle") == 0
 
     def test_a_name_that_is_none(self, facility: Facility) -> None:
         """The others get the record; the session is not complete before it is put right."""
@@ -140,10 +152,12 @@ class TestWhichDestinations:
         assert uploader.once() == Pass(done=1, failed=1)
         assert facility.upload(record).state is UploadState.DONE
         assert facility.state(record) is State.BUILT
-        assert status_of(uploader, "destination directroy") == (
+        sentence = (
             "Services.Uploader.destinations names 'directroy', which is no kind of destination; there are: cdcs, "
             "directory, elabftw, eln. Did you mean 'directory'?"
         )
+        assert status_of(uploader, "destination directroy") == sentence
+        assert facility.upload(record, "directroy").last_error == sentence
 
     def test_none_at_all(self, facility: Facility) -> None:
         """No session is complete that nobody has the record of."""
@@ -220,7 +234,7 @@ class TestAfterACrash:
         record = facility.built()
         uploader = Uploader(facility.app)
 
-        def away(*_: object) -> bool:
+        def away(*_: object, **__: object) -> bool:
             raise DatabaseUnreachable(where="the test", reason="gone")
 
         with monkeypatch.context() as broken:
@@ -228,6 +242,6 @@ class TestAfterACrash:
             with pytest.raises(DatabaseUnreachable):
                 uploader.once()
         assert (facility.uploaded / f"{record.session}.xml").exists()
-        assert facility.records.uploads(record) == []
+        assert facility.upload(record).state is UploadState.WAITING
         assert uploader.once() == Pass(done=1)
         assert facility.state(record) is State.COMPLETED

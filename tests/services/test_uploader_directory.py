@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from NexusCore.facility import Record
-from Services.Uploader.destinations import Destination, NotTaken, Nowhere, Receipt, digest
+from Services.Uploader.destinations import Destination, NotTaken, Nowhere, Receipt, digest, whole
 from Services.Uploader.destinations.directory import destination as module
 from Services.Uploader.destinations.directory.destination import Directory
 from Services.Uploader.destinations.whole import HIDDEN, PART
@@ -152,7 +152,9 @@ class TestWhoseItIs:
         target.put(write(records, "<Newer/>"))
         assert tree(target.path) == {f"{NAME}.xml": "<Newer/>"}
 
-    def test_two_uploaders_at_once(self, records: Path, target: Directory) -> None:
+    def test_two_uploaders_at_once(self, records: Path, target: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One waits for the other, but not for ever."""
+        monkeypatch.setattr(whole, "WAIT_SECONDS", 0.1)
         record = write(records)
         target.put(record)
         with (target.path / HIDDEN / "lock").open("w") as lock:

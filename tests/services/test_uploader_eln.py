@@ -16,7 +16,7 @@ from rocrate.rocrate import ROCrate  # type: ignore[import-untyped]  # it has no
 
 from NexusCore.facility import Record, State
 from NexusCore.service import Pass
-from Services.Uploader.destinations import Destination, NotTaken
+from Services.Uploader.destinations import Destination, NotTaken, whole
 from Services.Uploader.destinations.eln.destination import ELN
 from Services.Uploader.destinations.whole import HIDDEN, PART, writing_into
 from Services.Uploader.service import Uploader
@@ -183,7 +183,8 @@ class TestPutting:
         receipt = target.put(facility.experiment())
         assert sorted(one.name for one in target.path.iterdir()) == sorted([HIDDEN, receipt.remote_id])
 
-    def test_two_uploaders_at_once(self, facility: Facility, target: ELN) -> None:
+    def test_two_uploaders_at_once(self, facility: Facility, target: ELN, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(whole, "WAIT_SECONDS", 0.1)
         record = facility.experiment()
         with writing_into(target.path) as first:
             assert first

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from NexusCore.facility import Record, State
+from NexusCore.facility.records import UploadState
 from NexusCore.service import Pass, main
 from Services.Uploader.destinations import Receipt
 from Services.Uploader.service import Uploader
@@ -20,10 +21,10 @@ from tests.services.uploading import Facility, Fickle, facility_on, give
 
 HOLD = """
 import pathlib, sys
-from Services.Uploader.alone import alone
-with alone(pathlib.Path(sys.argv[1])) as first:
-    print(first, flush=True)
-    sys.stdin.readline()
+from Services.Uploader.alone import Alone
+one = Alone(pathlib.Path(sys.argv[1]), "here")
+print(one.take(), flush=True)
+sys.stdin.readline()
 """
 """Is an Uploader at work, until it is told to end."""
 END_LIMIT = 20.0
@@ -128,7 +129,8 @@ class TestTheProgram:
         finally:
             released.set()
             ending.join(LIMIT)
-        assert facility.records.uploads(record) == []
+        upload = facility.upload(record, "silent")
+        assert (upload.state, upload.attempts) == (UploadState.WAITING, 0)
         assert facility.state(record) is State.BUILT
 
     def test_a_second_one(self, facility: Facility) -> None:

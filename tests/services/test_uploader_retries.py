@@ -39,7 +39,8 @@ class TestTryingAgain:
         for seconds in (60, 120, 200, 200):
             tried = len(fickle.put_so_far)
             facility.clock.move(seconds - 1)
-            assert uploader.once() == Pass(), "not yet"
+            assert uploader.once() == Pass(failed=1), "not yet"
+            assert len(fickle.put_so_far) == tried
             facility.clock.move(1)
             assert uploader.once() == Pass(failed=1)
             assert len(fickle.put_so_far) == tried + 1
@@ -93,10 +94,8 @@ class TestTryingAgain:
             "fickle did not take the record 'Rock salt': what it gives back is not what was sent."
         )
 
-    def test_a_destination_that_is_down_blames_no_record(
-        self, facility: Facility, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """All go at once when it is back; it is asked once a pass, and only when something is due."""
+    def test_a_destination_that_is_down(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each row says so; all go at once when it is back; it is asked once a pass, and only when something is due."""
         fickle = Fickle()
         give(monkeypatch, fickle)
         facility.config["Services.Uploader.destinations"] = "fickle"
@@ -106,11 +105,15 @@ class TestTryingAgain:
         records = [facility.built(), facility.built("Quanta")]
         fickle.problems = ["it is down", "and its door is closed"]
         assert uploader.once() == Pass(failed=2)
-        uploader.once()
+        assert uploader.once() == Pass(failed=2)
         assert fickle.checked == 2
         assert status_of(uploader, "destination fickle") == "it is down; and its door is closed"
-        assert status_of(uploader, "records_waiting") == 2
-        assert [facility.records.uploads(record) for record in records] == [[], []]
+        assert status_of(uploader, "records_waiting") == status_of(uploader, "waiting fickle") == 2
+        for record in records:
+            upload = facility.upload(record, "fickle")
+            assert (upload.state, upload.attempts) == (UploadState.ERROR, 2)
+            assert upload.last_error == "fickle cannot be used now: it is down; and its door is closed."
+            assert upload.next_attempt_ts == to_ts(NOW), "at the next pass"
         fickle.problems = []
         assert uploader.once() == Pass(done=2)
         assert status_of(uploader, "destination fickle") == "ok"
@@ -119,6 +122,20 @@ class TestTryingAgain:
             "The destination fickle cannot be used: it is down; and its door is closed",
             "The destination fickle can be used again",
         ], "each is said once"
+
+    def test_it_is_waited_for_in_minutes(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However long it was away; a record that it fails over does not keep the others from it."""
+        fickle = Fickle()
+        give(monkeypatch, fickle)
+        facility.config["Services.Uploader.destinations"] = "fickle"
+        record = facility.built()
+        uploader = Uploader(facility.app)
+        fickle.failure = DestinationAway(destination="fickle", reason="it says 502")
+        for seconds in (60, 120, 240, 300, 300):
+            assert uploader.once() == Pass(failed=1)
+            upload = facility.upload(record, "fickle")
+            assert upload.next_attempt_ts == upload.updated_ts + seconds * SECOND
+            facility.clock.move(seconds)
 
     def test_one_that_never_answers(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
         released = threading.Event()
@@ -189,7 +206,8 @@ class TestGivingUp:
         )
         assert facility.upload(record, "fickle").last_error == sentence
         facility.clock.move(1_000_000)
-        assert uploader.once() == Pass()
+        assert uploader.once() == Pass(failed=1), "it is still not there"
+        assert len(fickle.put_so_far) == 1
         assert [text for text, _ in facility.said() if text.startswith("fickle")] == [sentence], "said once"
         assert facility.state(record) is State.BUILT
         fickle.failure = None
@@ -210,7 +228,7 @@ class TestGivingUp:
         assert fickle.put_so_far == [records[0].session]
         assert status_of(uploader, "destination fickle") == "the connection failed"
         fickle.failure = None
-        assert uploader.once() == Pass(done=3), "the first waits for its time"
+        assert uploader.once() == Pass(done=3, failed=1), "the first waits for its time"
         assert status_of(uploader, "destination fickle") == "ok"
         facility.clock.move(60)
         assert uploader.once() == Pass(done=1)
@@ -232,7 +250,7 @@ class TestSeveralDestinations:
         facility.clock.move(60)
         assert uploader.once() == Pass(done=1, failed=1)
         facility.clock.move(60)
-        assert uploader.once() == Pass(), "the second wait is longer"
+        assert uploader.once() == Pass(failed=1), "the second wait is longer"
         assert [
             (facility.upload(record, name).state, facility.upload(record, name).attempts) for name in ("one", "two")
         ] == [
@@ -247,26 +265,6 @@ class TestSeveralDestinations:
         assert status_of(uploader, "attempts_failed one") == 2
         assert status_of(uploader, "attempts_failed two") == status_of(uploader, "records_sent two") == 1
         assert status_of(uploader, "attempts_failed") == 3
-
-    def test_those_that_failed_come_last(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The time that they take is then nobody else's."""
-        order: list[str] = []
-
-        class Noted(Fickle):
-            def check(self) -> list[str]:
-                order.append(self.name)
-                return super().check()
-
-        first, second = Noted("first"), Noted("second")
-        give(monkeypatch, first, second)
-        facility.config["Services.Uploader.destinations"] = "first, second"
-        first.problems = ["it is down"]
-        facility.built()
-        uploader = Uploader(facility.app)
-        uploader.once()
-        facility.built("Quanta")
-        uploader.once()
-        assert order == ["first", "second", "second", "first"]
 
 
 def test_the_wait_is_stored_in_the_databases_own_unit(facility: Facility) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +12,14 @@ import pytest
 from NexusCore.config import NamedConfiguration
 from NexusCore.config.parameter import MASK
 from NexusCore.network import Login, login_of
+from NexusCore.service import Pass
 from Services.Uploader.destinations import DestinationAway
-from Services.Uploader.destinations.credentials import Authorise, Key, key_of
+from Services.Uploader.destinations.credentials import Authorise, Key, TokenUnusable, key_of
 from Services.Uploader.destinations.web import Answer, FellSilent, Patience, Site, Unexpected, fault_of
+from Services.Uploader.service import Uploader
 from tests.peers.proxy import DROP_BEFORE, JSON, SILENCE, Fault, Proxy, proxy_before
-from tests.processes import app_on
+from tests.processes import app_on, rows
+from tests.services.uploading import facility_on, status_of
 
 PATIENCE = Patience(connect_seconds=30, read_seconds=30, most_bytes=1000, attempts=3, first_wait=0)
 
@@ -121,6 +125,45 @@ class TestCredentials:
         assert key_of("cdcs", config, {}) == "abc"
         assert key_of("cdcs", config, {"NEXUSCORE_CDCS_TOKEN": "def"}) == "def"
         app.shutdown()
+
+    @pytest.mark.parametrize("token", ["ab\ncdSECRET", "SECRETé€", "ab\x00SECRET", "SECRET\udce9"])
+    def test_a_token_that_is_none(self, sqlite_url: str, tmp_path: Path, token: str) -> None:
+        """It is refused before a request could tell it to everybody, in an error about its header."""
+        app = app_on(sqlite_url, tmp_path)
+        config: NamedConfiguration = app.get_config("Services.Uploader.cdcs")
+        config.set_default("token", "", comment="A token.", secret=True)
+        with pytest.raises(TokenUnusable) as error:
+            key_of("cdcs", config, {"NEXUSCORE_CDCS_TOKEN": token})
+        assert "SECRET" not in str(error.value)
+        assert "The token of cdcs, NEXUSCORE_CDCS_TOKEN, cannot be used" in str(error.value)
+        assert key_of("cdcs", config, {"NEXUSCORE_CDCS_TOKEN": " good\n"}) == "good"
+        app.shutdown()
+
+    @pytest.mark.parametrize("kind", ["cdcs", "elabftw"])
+    def test_none_is_told(self, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+        """Neither in a log line nor a traceback nor the status nor the record's row."""
+        with facility_on(sqlite_url, tmp_path) as facility:
+            monkeypatch.setenv(f"NEXUSCORE_{kind.upper()}_TOKEN", "ab\ncdSECRET")
+            facility.config["Services.Uploader.destinations"] = kind
+            facility.config[f"Services.Uploader.{kind}.url"] = "http://127.0.0.1:1"
+            record = facility.built()
+            uploader = Uploader(facility.app)
+            assert uploader.once() == Pass(failed=1)
+            assert "The token" in str(status_of(uploader, f"destination {kind}"))
+            assert "The token" in (facility.upload(record, kind).last_error or "")
+            facility.said()
+            told = repr(rows(facility.url, "SELECT message, traceback FROM log_record"))
+            assert "SECRET" not in told + repr(facility.upload(record, kind)) + repr(
+                list(uploader.status.get_elements())
+            )
+
+    @pytest.mark.parametrize("authorise", [Key("Token ab\ncdSECRET"), Key("SECRET€"), Login("jane", "SECRET\udce9")])
+    def test_a_header_that_cannot_be_sent(self, server: Proxy, authorise: Authorise) -> None:
+        """What is said of it does not hold it."""
+        with pytest.raises(DestinationAway, match="a request to it cannot be made") as error:
+            site(server, authorise=authorise).ask("POST", "x", "the record", (201,))
+        assert "SECRET" not in "".join(traceback.format_exception(error.value))
+        assert server.seen == []
 
     def test_their_text_shows_none(self) -> None:
         assert "s3cr3t" not in repr([Key("Token s3cr3t"), Login("jane", "s3cr3t")])

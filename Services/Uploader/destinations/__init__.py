@@ -75,7 +75,8 @@ class Destination(Protocol):
     def put(self, record: Record) -> Receipt:
         """Store a record and what belongs to it; an older version of the same session's record is replaced.
 
-        It may be broken off at any point, and is then called again.
+        It may be broken off at any point, and is then called again; so it is some time after that, to find and put
+        right what a server did late.
 
         Raises
         ------

@@ -8,11 +8,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from NexusCore.config import NamedConfiguration
+from NexusCore.errors import EXIT_REFUSED, NexusError
 
 if TYPE_CHECKING:
     import requests
 
 Authorise = Callable[["requests.PreparedRequest"], "requests.PreparedRequest"]
+
+
+class TokenUnusable(NexusError):
+    """The token of {destination}, {where}, cannot be used: it has a character in it that no token has, such as the end
+    of a line or a letter with an accent. Was it copied whole, and nothing but it?
+    """  # noqa: D205, D400  the message
+
+    exit_code = EXIT_REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +37,21 @@ class Key:
 
 
 def key_of(kind: str, config: NamedConfiguration, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the token of a destination: ``NEXUSCORE_<KIND>_TOKEN``, else its parameter, else an empty text."""
-    return environment.get(f"NEXUSCORE_{kind.upper()}_TOKEN", "").strip() or str(config["token"] or "").strip()
+    """Return the token of a destination: ``NEXUSCORE_<KIND>_TOKEN``, else its parameter, else an empty text.
+
+    Raises
+    ------
+    TokenUnusable
+        If it cannot stand in the header of a request. Whoever tried would tell it to everybody, in an error.
+    """
+    variable = f"NEXUSCORE_{kind.upper()}_TOKEN"
+    for where, value in ((variable, environment.get(variable)), (f"Services.Uploader.{kind}.token", config["token"])):
+        token = str(value or "").strip()
+        if token and not (token.isascii() and token.isprintable()):
+            raise TokenUnusable(destination=kind, where=where)
+        if token:
+            return token
+    return ""
 
 
 def as_nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:

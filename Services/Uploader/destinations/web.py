@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -188,6 +189,10 @@ class Site:
                     return Answer(response.status_code, response.reason or "", content, location)
         except requests.RequestException as error:
             raise self._translated(error) from None
+        except (ValueError, HTTPException) as error:
+            # What these say may be the header that they found wrong, credentials and all.
+            reason = f"a request to it cannot be made ({type(error).__name__})"
+            raise DestinationAway(destination=self.destination, reason=reason) from None
 
     def _content(self, response: requests.Response) -> bytes:
         content = bytearray()

@@ -3,7 +3,7 @@
 Promises
 --------
 * A record is there once: before it is sent it is looked for, after an answer that got lost again, and what an earlier
-  mishap doubled is reduced to one.
+  mishap doubled is reduced to the one of the lowest number, whoever looks, so that no two delete each other's.
 * It counts as there when it is in its workspace: one that nobody may read is of no use.
 * A name belongs to its session; a record of that name that is somebody else's is left alone.
 * What the server finds invalid is not sent again; its sentence is told.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -27,8 +27,12 @@ from Services.Uploader.destinations.web import Unexpected, fault_of
 
 _INVALID = (400, 413)
 """Answers to a record that say something of the record itself."""
-_LINE = re.compile(r"\bline \d+")
-"""What a validator's sentence ends with. It comes with a 500, as much else does: rights that are missing, for one."""
+_PASSING = re.compile(
+    r"\brights?\b|\bpermissions?\b|\bnot authenticated\b|\bAuthentication credentials\b|\bdatabase is locked\b",
+    re.IGNORECASE,
+)
+"""What a 500 with a sentence says where the record is not at fault; all else is a validator's. Those of CDCS's own
+(core_main_app 2.18) are about missing rights, which somebody may grant, and about SQLite, its database, being busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,31 +128,37 @@ class CDCS:
 
     def _store(self, record: Record, place: _Place, there: Sequence[Remote], content: str) -> None:
         """Send the record, unless it is there; look again if the answer gets lost."""
-        if any(one.content == content for one in there):
+        same = _kept(there, place)
+        if same is not None and same.content == content:
             return
-        # A record stays with the version of the template that it was made with.
-        same = next((one for one in there if one.template == place.template), None)
         try:
             if same is not None:
-                self.api.change(same.id, content)
+                self._send(record, lambda: self.api.change(same.id, content))
             else:
-                self.api.create(record.title, place.template, place.workspace, content)
-        except Unexpected as error:
-            said = str(error.facts["said"])
-            if error.status not in _INVALID and not (error.status == 500 and _LINE.search(said)):
-                raise
-            facts = {"destination": self.name, "title": record.title, "session": record.session}
-            raise Refused(**facts, reason=said) from None
+                self._send(record, lambda: self.api.create(record.title, place.template, place.workspace, content))
         except DestinationAway:
             if not any(one.content == content for one in self._copies(record)):
                 raise
 
+    def _send(self, record: Record, request: Callable[[], None]) -> None:
+        """Send a record's content; what the server finds wrong in it is final."""
+        try:
+            request()
+        except Unexpected as error:
+            said = str(error.facts["said"])
+            if error.status not in _INVALID and (error.status != 500 or _PASSING.search(said)):
+                raise
+            facts = {"destination": self.name, "title": record.title, "session": record.session}
+            raise Refused(**facts, reason=said) from None
+
     def _settled(self, record: Record, place: _Place, content: str) -> int:
         """See to it that one copy is there, in its workspace; return its id."""
         found = self._copies(record)
-        kept = next((one for one in found if one.content == content), None)
+        kept = _kept(found, place)
         if kept is None:
             raise self._not_taken(record, "it is not in the list of records after it was accepted")
+        if kept.content != content:
+            self._send(record, lambda: self.api.change(kept.id, content))
         if kept.workspace != place.workspace:
             self.api.assign(kept.id, place.workspace)
         for one in found:
@@ -158,3 +168,8 @@ class CDCS:
 
     def _not_taken(self, record: Record, reason: str) -> NotTaken:
         return NotTaken(destination=self.name, title=record.title, reason=reason)
+
+
+def _kept(copies: Sequence[Remote], place: _Place) -> Remote | None:
+    """Return the copy that stays: a record keeps the version of the template that it was made with."""
+    return next((one for one in copies if one.template == place.template), None)

@@ -1,0 +1,107 @@
+"""What the Uploader shows holds over its end: an earlier one's words are put right, and its counts go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from NexusCore.service import Pass
+from Services.Uploader.destinations import Refused
+from Services.Uploader.service import Uploader
+from tests.processes import LIMIT, app_on, eventually, rows
+from tests.services.uploading import Facility, Fickle, facility_on, give, status_of
+
+
+@pytest.fixture
+def facility(database_url: str, tmp_path: Path) -> Iterator[Facility]:
+    with facility_on(database_url, tmp_path) as one:
+        yield one
+
+
+@contextmanager
+def uploader_of(facility: Facility) -> Iterator[Uploader]:
+    """Lend an Uploader that ends, all it said delivered."""
+    app = app_on(facility.url, facility.home, facility.clock)
+    try:
+        yield Uploader(app)
+    finally:
+        app.shutdown(LIMIT)
+
+
+def shown(facility: Facility) -> dict[str, str]:
+    """Return what the channel has now."""
+    sql = """SELECT i.name, l.value FROM status_latest l JOIN status_item i ON i.id = l.item_id
+               JOIN status_channel c ON c.id = i.channel_id WHERE c.name = 'Uploader'"""
+    return dict(rows(facility.url, sql))
+
+
+class TestAfterARestart:
+    """No word of an earlier Uploader's stays that is not true any more."""
+
+    @pytest.fixture(autouse=True)
+    def told(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> Fickle:
+        """Have an Uploader end while a destination is down."""
+        fickle = Fickle()
+        fickle.problems = ["it is down"]
+        give(monkeypatch, fickle)
+        facility.config["Services.Uploader.destinations"] = "fickle, directory"
+        facility.built()
+        with uploader_of(facility) as one:
+            one.once()
+        eventually(lambda: shown(facility).get("destination fickle") == "it is down")
+        return fickle
+
+    def test_one_that_recovered(self, facility: Facility, told: Fickle) -> None:
+        """It is asked, though nothing is due."""
+        told.problems = []
+        facility.config["Services.Uploader.strategy"] = "any"
+        with uploader_of(facility) as one:
+            one.once()
+            assert status_of(one, "destination fickle") == "ok"
+        assert shown(facility)["destination fickle"] == "ok"
+
+    def test_one_that_was_removed(self, facility: Facility) -> None:
+        facility.config["Services.Uploader.destinations"] = "directory"
+        with uploader_of(facility) as one:
+            assert one.once() == Pass()
+        found = shown(facility)
+        assert (found["destination fickle"], found["waiting fickle"]) == ("not in use", "0")
+        assert found["destination directory"] == "ok"
+
+    def test_one_that_is_still_down(self, facility: Facility) -> None:
+        """It is not said once more."""
+        with uploader_of(facility) as one:
+            one.once()
+        said = [text for text, _ in facility.said() if text.startswith("The destination fickle")]
+        assert said == ["The destination fickle cannot be used: it is down"]
+
+    def test_counts_go_on(self, facility: Facility) -> None:
+        facility.built("Quanta")
+        with uploader_of(facility) as one:
+            one.once()
+        assert (shown(facility)["records_sent"], shown(facility)["records_sent directory"]) == ("2", "2")
+
+
+class TestWhatAPassSays:
+    """`--once` fails where a record is not where it is to be, also if nothing could be tried."""
+
+    def test_what_was_refused_or_is_put_off(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
+        fickle = Fickle()
+        give(monkeypatch, fickle)
+        facility.config["Services.Uploader.destinations"] = "fickle"
+        with uploader_of(facility) as one:
+            assert one.once() == Pass(), "nothing to do is no failure"
+            record = facility.built()
+            fickle.failure = RuntimeError("not now")
+            assert one.once() == Pass(failed=1)
+            assert one.once() == Pass(failed=1), "put off"
+            facility.clock.move(60)
+            fickle.failure = Refused(destination="fickle", title="x", session=record.session, reason="salty")
+            assert one.once() == Pass(failed=1)
+            assert one.once() == Pass(failed=1), "refused"
+            assert len(fickle.put_so_far) == 2
+            facility.config["Services.Uploader.destinations"] = "directory"
+            eventually(lambda: one.once() == Pass(done=1), "what is wanted no more is no failure")
