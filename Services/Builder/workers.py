@@ -302,9 +302,10 @@ def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]],
 
 def _swollen(memory_mb: int) -> bool:
     """Tell whether so much memory was used that the next file had better get a new process."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0.7 * memory_mb * 1024
+    # Not getrusage's: that counts what the parent had when this process was begun, too (proc(5), VmHWM).
+    status = Path("/proc/self/status").read_text("ascii", "replace")
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) > 0.7 * memory_mb * 1024
 
 
 def _function(name: str) -> Callable[[Job], Iterable[Extraction]]:

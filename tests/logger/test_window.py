@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -173,6 +174,7 @@ class TestALogoff:
 
     def test_the_end_is_written_before_the_answer(self, small_facility: Facility, screen: Screen) -> None:
         root = tkinter.Tk(screenName=screen.display)
+        window: Window | None = None
         try:
             window = Window(root, Logic(DirectBook(small_facility.host)), DebugLog())
             root.after_idle(window.system_ends)
@@ -180,6 +182,8 @@ class TestALogoff:
             assert small_facility.events() == ["START", "END"]
         finally:
             root.destroy()
+            window = None
+            gc.collect()  # here and now: Tk's images and fonts must not go in whatever thread comes by later
 
 
 class TestErrors:

@@ -181,6 +181,12 @@ class TestProcessesAreKept:
         grown, after = said(workers.extract_all(jobs("grow", "good")))
         assert grown.split(",")[0] != after
 
+    def test_although_the_program_itself_is_large(self, pool):
+        large = bytearray(b"x") * 2**28
+        workers = pool(memory=256)
+        first, second = said([*workers.extract_all(jobs("good")), *workers.extract_all(jobs("good"))])
+        assert (first, len(large)) == (second, 2**28)
+
     def test_one_that_was_ended_meanwhile_is_replaced(self, pool):
         workers = pool()
         (before,) = said(workers.extract_all(jobs("good")))

@@ -20,6 +20,7 @@ from NexusCore.facility.records import Records
 from NexusCore.facility.sessions import Client, Sessions, State
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Database
+from NexusCore.storage.engine import SCHEMA_REVISION
 from tests.journals import leave, log_payload
 from tests.mariadb import MariaDB
 from tests.processes import app_on, execute
@@ -163,7 +164,7 @@ class TestDatabases:
     def test_its_kind_and_tables(self, database: Database) -> None:
         found = told("Databases")
         kind = "MariaDB 1" if database.url.kind == "mysql" else "SQLite 3."
-        assert only(found, f"({kind}")[0] == only(found, "of revision 0001, the one")[0] == WELL
+        assert only(found, f"({kind}")[0] == only(found, f"of revision {SCHEMA_REVISION}, the one")[0] == WELL
         assert found[0][1].endswith(": configuration, status, log and sessions.")
 
     def test_two_of_them(self, embedded: Database, mariadb_url: str) -> None:
@@ -178,7 +179,7 @@ class TestDatabases:
         execute(os.environ["NEXUSCORE_DATABASE"], "UPDATE alembic_version SET version_num = :one", one=revision)
         done = tool()
         assert done.code == 1
-        assert f"are of revision {revision}; this program knows 0001.\n      {remedy}" in done.out
+        assert f"are of revision {revision}; this program knows {SCHEMA_REVISION}.\n      {remedy}" in done.out
         assert "does not have the tables that this program knows" in done.out
 
     def test_no_tables(self, mariadb: MariaDB) -> None:
