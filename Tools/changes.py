@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from NexusCore.config.parameter import FOLDER, cast, datatype_of, guess
 from NexusCore.config.past import State, state_at, state_now, way_back
-from NexusCore.config.store import REMOVE, Change, Edit
+from NexusCore.config.store import REMOVE, SET, Change, Edit
 from NexusCore.errors import EXIT_OK, ConfigException, NoSuchParameterException
 from Tools import completion, undoing
-from Tools.configuration import Configuration, is_below, open_configuration
+from Tools.configuration import NAMES_VERSION, Configuration, is_below, open_configuration
 from Tools.mistyped import near_name
 from Tools.parameters import on_a_line, plain_value
 from Tools.terminal import Screen
@@ -138,6 +138,13 @@ class Changer:
             self._screen.say(f"{path} is a new parameter.{close}")
 
     def _guarded(self, edits: Sequence[Edit]) -> Sequence[Edit]:
+        sets = [edit for edit in edits if edit.path == NAMES_VERSION and edit.action == SET and not edit.keep_value]
+        there = self.configuration.store.versions() if sets else []
+        for name in (str(edit.value) for edit in sets):
+            if name not in there:
+                # Programs would make it, empty, and the whole facility would go on without its configuration.
+                reason = f"there is no version '{name}' that {NAMES_VERSION} could name (there are: {', '.join(there)})"
+                raise ConfigException(reason=f"{reason}; to add it: ConfigTool add-version {name}")
         revision = getattr(self._arguments, "if_revision", None)
         if revision is None:
             return edits

@@ -377,6 +377,14 @@ class TestVersions:
         tool("default_version=night")
         assert tool("get", "Camera.gain").out == "8\n"
 
+    def test_the_default_one_must_be_there(self, desk: Database) -> None:
+        """003-18: programs would make one of a mistyped name, and the facility would be without its configuration."""
+        done = tool("default_version=nihgt")
+        assert (done.code, done.out) == (4, "")
+        assert "there is no version 'nihgt' that default_version could name (there are: default)" in done.err
+        assert done.err.endswith("to add it: ConfigTool add-version nihgt.\n")
+        assert tool("get", "default_version").out == "default\n"
+
     def test_an_unknown_version(self, desk: Database) -> None:
         done = tool("-v", "nihgt", "list")
         assert done.code == 1
