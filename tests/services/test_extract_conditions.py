@@ -16,6 +16,7 @@ from Services.Builder.extractors.fei_tiff.read import _special
 from Services.Builder.extractors.kinds import kind_of
 from Services.Builder.extractors.plausibility import marked
 from Services.Builder.extractors.rosettasciio.declared import READERS
+from Services.Builder.extractors.rosettasciio.nexus import signals_only
 from Services.Builder.extractors.rosettasciio.prismatic import corrected
 from Services.Builder.extractors.rosettasciio.read import described
 from Services.Builder.extractors.signal import Reading
@@ -351,3 +352,15 @@ class TestInstrumentsOwnFiles:
     )
     def test_types(self, name, expected):
         assert extract(DATA / name, None, None).data_type == expected
+
+
+class TestAxesAreNoSignals:
+    """001-36: a NeXus file keeps the positions along its axes as datasets, which nobody wants to see drawn."""
+
+    def test_they_are_left_out(self) -> None:
+        axis = {"size": 4, "name": "x", "units": "nm", "scale": 10.0, "offset": 5.0}
+        image = {"data": np.zeros((4, 4)), "axes": [axis, axis]}
+        positions = {"data": np.array([5.0, 15.0, 25.0, 35.0]), "axes": [axis]}
+        profile = {"data": np.array([5.0, 15.0, 26.0, 35.0]), "axes": [axis]}
+        assert signals_only(Path("a.nxs"), [image, positions, profile]) == [image, profile]
+        assert signals_only(Path("a.nxs"), [positions]) == [positions], "a file holds something"

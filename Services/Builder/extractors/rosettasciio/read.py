@@ -23,6 +23,7 @@ from Services.Builder.extractors.registry import HEAD
 from Services.Builder.extractors.rosettasciio.declared import READERS, Declared, readers_for
 from Services.Builder.extractors.rosettasciio.fei_mrc import extended
 from Services.Builder.extractors.rosettasciio.mapping import completed
+from Services.Builder.extractors.rosettasciio.nexus import signals_only
 from Services.Builder.extractors.rosettasciio.prismatic import corrected
 from Services.Builder.extractors.rosettasciio.samples import arranged
 from Services.Builder.extractors.rosettasciio.vendors import vendors_for
@@ -36,6 +37,7 @@ _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[st
     "TIFF": arranged,
     "MRC": extended,
     "EMD": corrected,
+    "NeXus": signals_only,
 }
 """What is to be done to the dictionaries that some readers return."""
 _ONLY_STEM = r"(?<![A-Z])STEM(?![A-Z])|(?i:haadf)"
