@@ -29,6 +29,7 @@ from NexusCore.clock import Clock
 from NexusCore.config.parameter import ConfigParameter
 from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, DatabaseUnreachable, NexusError
 from NexusCore.facility.sessions import Client
+from NexusCore.status.element import fitting
 
 INTERVAL = 10.0
 """Seconds between two passes, where the configuration says nothing else."""
@@ -169,7 +170,7 @@ class Service(ABC):
     def _pass_failed(self, trouble: str, level: int, *, fault: bool = False) -> None:
         """Count a pass that failed, show why, and log it once, not at every pass for as long as it lasts."""
         self._passes_failed.inc()
-        self._state.set_value(f"{FAILED}{trouble}")
+        self._state.set_value(fitting(f"{FAILED}{trouble}"))
         if trouble != self._trouble:
             self.log.log(level, "%s", trouble, exc_info=fault)
         self._trouble = trouble

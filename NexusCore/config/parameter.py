@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -228,9 +228,6 @@ def _exists(path: str) -> bool:
         return bool(path) and Path(path).exists()  # an empty path would be the folder that one happens to be in
     except OSError:  # longer than any name, or in a folder that this user may not look into
         return False
-
-
-Setter = Callable[..., None]
 
 
 class ConfigParameter:

@@ -71,11 +71,6 @@ _DUE = f"""
      ORDER BY r.id
 """  # noqa: S608  names from our schema
 
-_NOT_YET = """
-    -- destinations to which an attempt was made that must not be repeated yet
-    SELECT destination FROM upload WHERE record_id = :record AND state <> 'DONE' AND next_attempt_ts > :now
-"""
-
 _AWAY = f"""
     -- all that was due at a destination that cannot be used: it is due again at once, to be asked for in one go
     UPDATE upload
@@ -169,11 +164,6 @@ class Records:
         with self._database.reading() as reading:
             rows = reading.all(f"{_UPLOADS} WHERE record_id = :record ORDER BY destination", record=record.id)
         return [_upload(row) for row in rows]
-
-    def put_off(self, record: Record) -> set[str]:
-        """Return the destinations that failed and are not to be tried again yet."""
-        with self._database.reading() as reading:
-            return {name for (name,) in reading.all(_NOT_YET, record=record.id, now=self._clock.now())}
 
     def standing(self) -> dict[int, dict[str, UploadState]]:
         """Return how far each of the records `to_upload` is, by its id and by destination."""

@@ -31,6 +31,12 @@ callbacks = Dispatcher("status-callbacks")
 """Calls the callbacks of all elements."""
 
 
+def fitting(sentence: str) -> str:
+    """Return a sentence of any length as a value that can be stored, its end left out if need be."""
+    most = LONGEST // 4 - 1  # a character takes four bytes at the most, and the mark three
+    return sentence if len(sentence) <= most else f"{sentence[: most - 1]}…"
+
+
 def nobody(name: str, value: str | None, ts: int, expires: int | None) -> None:
     """Store nothing: the element belongs to no holder."""
 

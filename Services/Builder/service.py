@@ -17,6 +17,7 @@ from NexusCore.facility import Records, Session, Sessions, State
 from NexusCore.facility.sessions import Selection
 from NexusCore.log import in_session
 from NexusCore.service import Example, Pass, Service
+from NexusCore.status.element import fitting
 from NexusCore.storage import Transaction
 from Services.Builder import request
 from Services.Builder.build import store
@@ -29,8 +30,6 @@ from Services.Builder.progress import BarProgress, StatusProgress
 from Services.Builder.searching import Searches
 from Services.Builder.settings import BuilderSettings, set_defaults
 
-_SENTENCE = 250
-"""Characters of a sentence that a status element shows: four bytes each at the most."""
 _TAKEN_OVER = "Another Builder has taken the session over and makes its record."
 
 
@@ -235,7 +234,7 @@ class Builder(Service):
         line = ("Session %s: %s", session.identifier, outcome.sentence)
         if outcome.failed:
             self._failures.inc()
-            self._last_error.set_value(f"{session.identifier}: {outcome.sentence}"[:_SENTENCE])
+            self._last_error.set_value(fitting(f"{session.identifier}: {outcome.sentence}"))
             (self.log.error if news else self.log.info)(*line)
             return
         kept = outcome.state is State.BUILT and outcome.write is None

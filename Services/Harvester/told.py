@@ -13,13 +13,12 @@ from NexusCore.API import App
 from NexusCore.errors import NexusError
 from NexusCore.log import Log
 from NexusCore.status import StatusHolder
+from NexusCore.status.element import fitting
 from NexusCore.status.store import latest
 
 OK = "ok"
 GONE = "not asked any more"
 _SOURCE = "source "
-_SENTENCE = 250
-"""Characters of a sentence that a status element shows: four bytes each at the most."""
 _NAME = 128
 """Characters that the name of a status element may have."""
 
@@ -76,8 +75,7 @@ class Told:
             else:
                 self._log.warning("%s: %s", pid, outcome.sentence)
         self._outcomes[pid] = outcome
-        sentence = outcome.sentence
-        self._show(_element(pid), sentence if len(sentence) <= _SENTENCE else f"{sentence[: _SENTENCE - 1]}…")
+        self._show(_element(pid), fitting(outcome.sentence))
 
     def is_news(self, pid: str, sentence: str) -> bool:
         """Tell whether this was not the last that was told of a calendar."""

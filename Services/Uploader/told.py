@@ -8,6 +8,7 @@ from threading import Lock
 from NexusCore.facility.record import Tally
 from NexusCore.log import Log
 from NexusCore.status import StatusHolder
+from NexusCore.status.element import fitting
 
 OK = "ok"
 GONE = "not in use"
@@ -16,8 +17,6 @@ NONE = "none"
 """Stands for the destination where none is named."""
 _COUNTERS = ("records_sent", "attempts_failed", "sessions_completed")
 _DESTINATION = "destination "
-_SENTENCE = 250
-"""Characters of a sentence that a status element shows: four bytes each at the most."""
 _NAME = 128
 """Characters that the name of a status element may have."""
 
@@ -99,5 +98,4 @@ class Told:
                 self._status[name] = self._counted[name]
 
     def _show(self, name: str, sentence: str) -> None:
-        text = sentence if len(sentence) <= _SENTENCE else f"{sentence[: _SENTENCE - 1]}…"
-        self._status[f"{_DESTINATION}{name}"[:_NAME]] = text
+        self._status[f"{_DESTINATION}{name}"[:_NAME]] = fitting(sentence)

@@ -149,13 +149,13 @@ class TestRecords:
         assert not records.complete(record, ["folder", "cdcs"])
         assert records.uploaded(record, "folder", "é.xml", "file:///é.xml")
         assert records.failed(record, "cdcs", "it does not answer", 60)
-        assert records.put_off(record) == {"cdcs"}
+        assert records.due("me") == {}, "not yet"
         assert not records.complete(record, ["folder", "cdcs"])
         clock.move(61)
-        assert records.put_off(record) == set()
+        assert records.due("me") == {"cdcs": [record]}
         assert records.failed(record, "cdcs", "refused", None)
         clock.move(1e6)
-        assert records.put_off(record) == {"cdcs"}
+        assert records.due("me") == {}, "never by itself"
         assert records.uploaded(record, "cdcs", "id-1", "https://cdcs/1")
         assert records.complete(record, ["folder", "cdcs"])
         assert sessions.newest()[0].state is State.COMPLETED

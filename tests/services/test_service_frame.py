@@ -42,7 +42,10 @@ class Moody(Service):
 class TestAPassThatFails:
     """003-21: it is logged once, counted and shown until one succeeds; it never ends the service."""
 
-    @pytest.mark.parametrize("trouble", [ZeroDivisionError("a fault"), ConfigException(reason="a mistake")])
+    @pytest.mark.parametrize(
+        "trouble",
+        [ZeroDivisionError("a fault"), ConfigException(reason="a mistake"), ValueError("a long one " + "é" * 5000)],
+    )
     def test_told_once_counted_and_shown(self, database_url: str, tmp_path: Path, trouble: Exception) -> None:
         app = app_on(database_url, tmp_path)
         service = Moody(app)
@@ -55,7 +58,7 @@ class TestAPassThatFails:
             service.goes_on()
             state = str(service.status["state"].get_value())
             assert state.startswith(FAILED)
-            assert str(trouble) in state
+            assert str(trouble)[:40] in state
             eventually(lambda: messages(database_url, "Builder")[1:])
             case = Case({"NEXUSCORE_DATABASE": database_url, "NEXUSCORE_HOME": str(tmp_path)})
             outcome = eventually(lambda: [one for one in services(case) if FAILED in one.sentence])[0]
@@ -68,7 +71,7 @@ class TestAPassThatFails:
             running.join(LIMIT)
             app.shutdown(LIMIT)
         said = messages(database_url, "Builder")
-        assert len([one for one in said if str(trouble) in one]) == 1
+        assert len([one for one in said if str(trouble)[:40] in one]) == 1
         assert "Builder goes on." in said
 
 
