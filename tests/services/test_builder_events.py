@@ -10,6 +10,7 @@ import pytest
 from NexusCore.facility import Session, State
 from NexusCore.facility.sessions import EventType
 from NexusCore.settings import DatabaseURL
+from NexusCore.status.element import fitting
 from Services.Builder.lease import Lease
 from tests.core.mail import mail_server
 from tests.processes import eventually, rows
@@ -56,7 +57,7 @@ class TestASessionThatFails:
         found = stage.sessions.get(session.identifier)
         assert (found.state, found.attempts) == (State.ERROR, 3)
         assert remarks(stage, session) == [f"ERROR: {found.last_error}"]
-        assert stage.builder.status["last_error"].get_value() == f"{session.identifier}: {found.last_error}"[:250]
+        assert stage.builder.status["last_error"].get_value() == fitting(f"{session.identifier}: {found.last_error}")
         assert lines(stage, session, 40) == [f"Session {session.identifier}: {found.last_error}"]
 
     def test_again_for_another(self, stage: Stage) -> None:

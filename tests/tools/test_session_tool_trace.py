@@ -135,7 +135,7 @@ class TestSendingAgain:
         ]
         assert sessions.get(session.identifier).state is State.BUILT
         assert records.to_upload() == [record]
-        assert records.put_off(record) == set()
+        assert records.due("me") == {"cdcs": [record], "directory": [record]}
         assert {(one.state, one.attempts) for one in records.uploads(record)} == {(UploadState.WAITING, 0)}
         note = sessions.events(session)[-1]
         assert (note.type, note.detail) == (EventType.NOTE, "record queued to be sent again, was COMPLETED")
