@@ -25,6 +25,10 @@ Sets NexusCore up on this machine. Safe to run again: what is already done is le
   ./install.sh test [ARGUMENT...] every check and test of the project; arguments go to pytest
   ./install.sh bench [ARGUMENT...]
                                   the benchmarks; arguments go to pytest
+  ./install.sh constraints        renews Install/constraints.txt, the versions that all of the above install: for who
+                                  works on NexusCore, before ./install.sh test
+  ./install.sh requirements       writes into docs/requirements.md which tests show each requirement, as the
+                                  docstrings of the tests have it
   ./install.sh --help             this text
 
 Environment: PYTHON names the Python to use (3.11 or newer). What each step needs of root it does with sudo.
@@ -79,7 +83,15 @@ run_demo() {
 
 set_up_tests() {
     # The bare programs of the server, where they can be had: a server of the system's own is not wanted here.
-    need_programs mariadbd=server-programs my_print_defaults=server-programs Xvfb=xvfb xdotool=xdotool shellcheck=shellcheck
+    need_programs mariadbd=server-programs my_print_defaults=server-programs Xvfb=xvfb xdotool=xdotool shellcheck=shellcheck \
+        faketime=faketime
+    # A library, for a cluster of the tests' own. Where no package brings it, those tests are skipped.
+    if [[ -z $(compgen -G '/usr/lib*/galera*/libgalera_smm.so') && ! -e /usr/lib/libgalera_smm.so ]]; then
+        (need_package galera "the library of Galera, for the tests of a cluster") || true
+    fi
+    # A file system that a program serves, for the tests of journals there; skipped likewise.
+    command -v bindfs >/dev/null ||
+        (need_package bindfs "bindfs, for the tests of file systems like a network's") || true
     make_environment setup services logger test
     need_tkinter
 }
@@ -109,6 +121,22 @@ run_benchmarks() {
     exec .venv/bin/python -m pytest --override-ini=addopts=--import-mode=importlib tests/benchmarks -q -s "$@"
 }
 
+renew_tested_set() {
+    (($# == 0)) || refuse "constraints takes no argument, and got '$1'"
+    renew_constraints
+    say "Now run ./install.sh test, and commit $CONSTRAINTS if it succeeds."
+}
+
+write_requirements() {
+    (($# == 0)) || refuse "requirements takes no argument, and got '$1'"
+    local python=.venv/bin/python
+    is_new_enough "$python" || python=$(find_python) ||
+        fail "There is no Python ${OLDEST_PYTHON/, /.} or newer." \
+            "Name one with: PYTHON=/path/to/python3 ./install.sh requirements"
+    step "Writing the tests of each requirement into docs/requirements.md"
+    "$python" tests/requirements.py || fail "docs/requirements.md is as it was, for the reason above."
+}
+
 main() {
     local what=${1:-here}
     if (($#)); then shift; fi
@@ -127,6 +155,8 @@ main() {
         demo) run_demo "$@" ;;
         test) run_tests "$@" ;;
         bench) run_benchmarks "$@" ;;
+        constraints) renew_tested_set "$@" ;;
+        requirements) write_requirements "$@" ;;
         -h | --help) usage ;;
         *) refuse "there is nothing called '$what' to set up" ;;
     esac

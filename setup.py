@@ -15,50 +15,57 @@ if VERSION is None:
 # The later releases (26.x) carry a C extension that does not load beside Debian 12's OpenSSL and fall back,
 # without a word, to a pure Python one a fifth as fast.
 CONNECTOR = "mysql-connector-python>=9.4,<10"
+# Several major releases a year; what makes a certificate has not changed in any.
+CERTIFICATES = "cryptography>=42,<60"
 
+# Lower bounds: what is known to be needed. Upper bounds: the next release that may change what is used here; packages
+# numbered by date have none. What install.sh installs is the tested set between them, Install/constraints.txt.
 EXTRAS = {
-    "setup": ["SQLAlchemy>=2.0.40", "alembic>=1.13"],
+    # alembic: its own operations can be replaced since 1.17.2.
+    "setup": ["SQLAlchemy>=2.0.40,<3", "alembic>=1.17.2,<2", CERTIFICATES],
     "builder": [
-        "rosettasciio[blockfile,hdf5,image,mrcz,tiff,zspy]>=0.9",
-        "sparse>=0.15",
+        "rosettasciio[blockfile,hdf5,image,mrcz,tiff,zspy]>=0.9,<1",
+        "sparse>=0.15,<1",
         "imagecodecs>=2024.1.1",
-        "hdf5plugin>=4.4",
+        "hdf5plugin>=4.4,<8",
         "dask[array]>=2024.1",
-        "h5py>=3.10",
-        "numcodecs>=0.12",
-        "numpy>=1.26",
-        "pint>=0.23",
+        "h5py>=3.10,<4",
+        "numcodecs>=0.15.2",  # older ones run the code in a file's `pickle` codec
+        "numpy>=1.26,<3",
+        "pint>=0.23,<1",
         "tifffile>=2024.1",
-        "matplotlib>=3.8",
-        "Pillow>=10.2",
-        "lxml>=5.1",
+        "matplotlib>=3.8,<4",
+        "Pillow>=10.2,<14",  # each October's release takes away what was deprecated
+        "lxml>=5.1,<7",
     ],
     "harvester": [
-        "icalendar>=6.0",
-        "lxml>=5.1",
-        "recurring-ical-events>=3.3",
-        "requests>=2.31",
-        "requests-ntlm>=1.3",
-        "tenacity>=8.2",
+        "icalendar>=6.0,<8",
+        "lxml>=5.1,<7",
+        "recurring-ical-events>=3.3,<4",
+        "requests>=2.31,<3",
+        "requests-ntlm>=1.3,<2",
+        "tenacity>=8.2,<10",
     ],
-    "uploader": ["lxml>=5.1", "requests>=2.31", "tenacity>=8.2"],
+    "uploader": ["lxml>=5.1,<7", "requests>=2.31,<3", "tenacity>=8.2,<10"],
     "dask": ["distributed>=2024.1"],
     "logger": [],
 }
 EXTRAS["services"] = sorted({one for name in ("builder", "dask", "harvester", "uploader") for one in EXTRAS[name]})
 EXTRAS["test"] = [
-    "aiosmtpd>=1.4",
-    "hypothesis>=6.100",
-    "lxml-stubs>=0.5",
-    "mypy>=1.10",
-    "pytest>=8.2",
-    "pyte>=0.8",
-    "pytest-timeout>=2.3",
-    "pytest-xdist>=3.5",
-    "rocrate>=0.13",
-    "ruff>=0.5",
+    "aiosmtpd>=1.4,<2",
+    CERTIFICATES,
+    "hypothesis>=6.100,<7",
+    "lxml-stubs>=0.5,<1",
+    "mypy>=1.10,<3",
+    "pytest>=8.2,<10",
+    "pyte>=0.8,<0.9",
+    "pytest-timeout>=2.3,<3",
+    "pytest-xdist>=3.5,<4",
+    "rocrate>=0.13,<1",
+    "ruff>=0.5,<0.18",  # a minor release may format and complain differently
     "types-requests",
 ]
+EXTRAS["all"] = sorted({one for requirements in EXTRAS.values() for one in requirements})
 
 TOOLS = ("ConfigTool", "ConfigUI", "Doctor", "SessionTool", "TailLog", "TailStatus")
 
@@ -69,18 +76,20 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["NexusCore*", "Services*", "Tools*", "Logger*"]),
     package_data={
+        "NexusCore": ["py.typed"],
         # Alembic reads these as files: they are no modules of the package.
         "NexusCore.storage": ["migrations/*", "migrations/versions/*.py"],
-        "Services.Builder": ["schema/*.xsd"],
+        "Services.Builder.record": ["schema/*.xsd"],
         "Services.Harvester.sources.sharepoint": ["*.xslt"],
     },
     install_requires=[
         CONNECTOR,
-        "argcomplete>=3.2",
-        "curses-menu>=0.9",
-        "msgspec>=0.18.6",
-        "platformdirs>=4.0",
-        "rich>=13.7",
+        "argcomplete>=3.2,<4",
+        "curses-menu>=0.9,<0.10",  # ConfigUI's menus are subclasses of its own
+        "filelock>=3.16,<5",
+        "msgspec>=0.18.6,<1",
+        "platformdirs>=4.0,<5",
+        "rich>=13.7,<16",
     ],
     extras_require=EXTRAS,
     entry_points={

@@ -16,16 +16,18 @@ from set_defaults import set_defaults
 
 from NexusCore.API import App
 from NexusCore.clock import to_ts
-from NexusCore.config.named import NamedConfiguration
+from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, NexusError
 from NexusCore.facility import Records, Sessions
 from NexusCore.facility.sessions import Client, Session, State
+from NexusCore.resources import reported, sentence_of
+from NexusCore.text import one_line
 
 INSTRUMENT = "Demo-TEM"
 PROJECT = Path(__file__).resolve().parent.parent
 SERVICE_SECONDS = 300
 
-CALENDAR = """\
+DEMO_CALENDAR = """\
 BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//NexusCore//Demonstration//EN
@@ -59,7 +61,7 @@ def main() -> int:
     try:
         return run(app)
     except NexusError as error:
-        print(error, file=sys.stderr)
+        print(sentence_of(error), file=sys.stderr)
         return error.exit_code
     finally:
         app.shutdown()
@@ -115,7 +117,7 @@ def make_session(app: App, folder: Path, now: datetime) -> Session:
 
 def book(calendar: Path, event: str) -> None:
     """Put an event into the calendar, beside those of earlier runs: one that were missing would count as cancelled."""
-    before = calendar.read_text("utf-8").removesuffix(END) if calendar.exists() else CALENDAR
+    before = calendar.read_text("utf-8").removesuffix(END) if calendar.exists() else DEMO_CALENDAR
     calendar.write_text(before + event + END, encoding="utf-8", newline="\r\n")
 
 
@@ -128,7 +130,7 @@ def configure(config: NamedConfiguration, files: Path, calendar: Path) -> None:
         "harvester": "ical",
         "api_url": str(calendar),
     }.items():
-        config.set(f"{instrument}.{name}", value, why="demonstration")
+        config.set(f"{instrument}.{name}", value, why="demonstration", create=True)
 
 
 def serve(service: str) -> bool:
@@ -152,7 +154,9 @@ def tell(app: App, session: Session) -> int:
     records = Records(app.database(), app.clock)
     record = records.of_session(session.id)
     if record is None or session.state is not State.COMPLETED:
-        print(f"The session is {session.state}: {session.last_error or 'no record was made'}", file=sys.stderr)
+        print(
+            one_line(f"The session is {session.state}: {session.last_error or 'no record was made'}"), file=sys.stderr
+        )
         return EXIT_FAILURE
     copies = [upload.url or upload.remote_id or upload.destination for upload in records.uploads(record)]
     print(f"""
@@ -181,4 +185,4 @@ def _shown(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported(main))

@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 OLDEST_PYTHON='3, 11'
+CONSTRAINTS=Install/constraints.txt
 TOOLS=(ConfigTool ConfigUI Doctor SessionTool TailLog TailStatus)
 
 is_new_enough() { "$1" -c "import sys; sys.exit(sys.version_info < ($OLDEST_PYTHON))" >/dev/null 2>&1; }
@@ -21,9 +22,16 @@ find_python() {
     return 1
 }
 
+# Refuses a PYTHON that is none, before anything is installed for its sake.
+check_named_python() {
+    [[ -z ${PYTHON:-} ]] || is_new_enough "$PYTHON" ||
+        fail "PYTHON names $PYTHON, which is no Python of version ${OLDEST_PYTHON/, /.} or newer."
+}
+
 # Sets `python` to a Python that can make an environment; installs what it takes.
 choose_python() {
     local oldest=${OLDEST_PYTHON/, /.}
+    check_named_python
     python=$(find_python can_make_environments) && return
     if python=$(find_python); then
         need_package venv "Python's module venv" "$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
@@ -38,13 +46,10 @@ choose_python() {
 # make_environment EXTRA...: makes .venv and installs the project with these extras, unless that is done already.
 make_environment() {
     local python extra missing=() state
-    if [[ -n ${PYTHON:-} ]]; then
-        is_new_enough "$PYTHON" ||
-            fail "PYTHON names $PYTHON, which is no Python of version ${OLDEST_PYTHON/, /.} or newer."
-        if is_new_enough .venv/bin/python && ! is_made_from "$PYTHON"; then
-            step "Removing .venv, which was made from another Python than $PYTHON"
-            rm -rf .venv
-        fi
+    check_named_python
+    if [[ -n ${PYTHON:-} ]] && is_new_enough .venv/bin/python && ! is_made_from "$PYTHON"; then
+        step "Removing .venv, which was made from another Python than $PYTHON"
+        rm -rf .venv
     fi
     if ! is_new_enough .venv/bin/python; then
         choose_python
@@ -52,16 +57,39 @@ make_environment() {
         "$python" -m venv --clear .venv
     fi
     # Copied elsewhere, an environment must be installed again: its programs name its old place.
-    state=$({ pwd -P && cat setup.py pyproject.toml; } | sha256sum | cut -d ' ' -f 1)
+    state=$({ pwd -P && cat setup.py pyproject.toml "$CONSTRAINTS"; } | sha256sum | cut -d ' ' -f 1)
     for extra in "$@"; do
         [[ $(cat ".venv/installed/$extra" 2>/dev/null) == "$state" ]] || missing+=("$extra")
     done
     ((${#missing[@]})) || return 0
     step "Installing NexusCore and its libraries for: ${missing[*]} (a few minutes the first time)"
-    PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip install --quiet --editable ".[$(IFS=, && echo "${missing[*]}")]" ||
+    # Also for what pip builds with: up to pip 25.2 it goes by the first variable, later by the second.
+    PIP_CONSTRAINT=$CONSTRAINTS PIP_BUILD_CONSTRAINT=$CONSTRAINTS PIP_DISABLE_PIP_VERSION_CHECK=1 \
+        .venv/bin/python -m pip install --quiet --editable ".[$(IFS=, && echo "${missing[*]}")]" ||
         fail "The libraries could not be installed; pip's last words are above."
     mkdir -p .venv/installed
     for extra in "${missing[@]}"; do echo "$state" >".venv/installed/$extra"; done
+}
+
+# renew_constraints: writes down the versions of a fresh environment with all extras, each the newest that setup.py admits.
+renew_constraints() {
+    local python fresh
+    choose_python
+    fresh=$(mktemp -d "${TMPDIR:-/tmp}/nexuscore-XXXXXX")
+    # shellcheck disable=SC2064 # this folder, not whatever the variable will hold then
+    trap "rm -rf '$fresh'" EXIT
+    step "Installing the newest versions into an environment of their own (some minutes)"
+    "$python" -m venv "$fresh"
+    PIP_CONSTRAINT='' PIP_DISABLE_PIP_VERSION_CHECK=1 \
+        "$fresh/bin/python" -m pip install --quiet --upgrade setuptools --editable '.[all]' ||
+        fail "The libraries could not be installed; pip's last words are above. $CONSTRAINTS is as it was."
+    step "Writing $CONSTRAINTS"
+    {
+        echo "# The versions that this release was tested with; install.sh installs these and no others."
+        echo "# Made by ./install.sh constraints from the extras in setup.py, with $("$fresh/bin/python" --version)."
+        "$fresh/bin/python" -m pip freeze --all --exclude-editable --exclude pip | LC_ALL=C sort --ignore-case
+    } >"$fresh/constraints.txt"
+    cat "$fresh/constraints.txt" >"$CONSTRAINTS"
 }
 
 is_made_from() {

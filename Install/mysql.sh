@@ -14,7 +14,7 @@ set_up_mysql() {
             "Please ask the administrator of this machine to run ./install.sh mysql in $PROJECT."
     fi
     make_environment setup services logger
-    local folder owner run=()
+    local folder owner run=() server=()
     owner=$(id -un)
     if ((EUID == 0)); then
         folder=${NEXUSCORE_ETC:-/etc/nexuscore}
@@ -28,9 +28,26 @@ set_up_mysql() {
         NEXUSCORE_MYSQL_SOCKET=$(server_socket)
         # The server knows root by the process that connects, without a password.
         run=(as_root)
+        read -ra server <<<"$(server_options)"
     fi
     "${run[@]}" env NEXUSCORE_MYSQL_SOCKET="${NEXUSCORE_MYSQL_SOCKET:-}" NEXUSCORE_MYSQL_ADMIN="${NEXUSCORE_MYSQL_ADMIN:-}" \
-        .venv/bin/python Install/set_up_mysql.py --folder "$folder" --owner "$owner" ${new:+"$new"}
+        .venv/bin/python Install/set_up_mysql.py --folder "$folder" --owner "$owner" "${server[@]}" ${new:+"$new"}
+}
+
+# Prints how the configuration of the system's own server can be added to, for a certificate that it may need.
+server_options() {
+    local one folder='' service restart
+    for one in /etc/mysql/mariadb.conf.d /etc/mysql/mysql.conf.d /etc/mysql/conf.d /etc/my.cnf.d; do
+        if [[ -d $one ]]; then
+            folder=$one
+            break
+        fi
+    done
+    service=$(server_service) || return 0
+    [[ -n $folder ]] || return 0
+    restart="service $service restart"
+    [[ -d /run/systemd/system ]] && restart="systemctl restart $service"
+    echo "--server-folder $folder --server-restart=${restart// /,}"
 }
 
 # Prints the socket at which the system's own server listens.

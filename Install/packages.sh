@@ -32,6 +32,8 @@ packages_for() {
         server:apt-get | server:dnf | server-programs:dnf) echo mariadb-server ;;
         server:* | server-programs:zypper | server-programs:pacman) echo mariadb ;;
         server-programs:apt-get) server_program_packages ;;
+        galera:pacman) echo galera ;;
+        galera:*) echo galera-4 ;;
         venv:apt-get) echo "python${2:-3}-venv" ;;
         venv:zypper) echo python311 ;;
         venv:pacman) echo python ;;
@@ -44,6 +46,8 @@ packages_for() {
         xvfb:apt-get | xvfb:none) echo xvfb ;;
         xvfb:pacman) echo xorg-server-xvfb ;;
         xvfb:*) echo xorg-x11-server-Xvfb ;;
+        faketime:apt-get | faketime:none) echo faketime ;;
+        faketime:*) echo libfaketime ;;
         *) echo "$1" ;;
     esac
 }

@@ -3,6 +3,7 @@
 
 SERVICE_USER=nexuscore
 SERVICE_HOME=/var/lib/nexuscore
+SERVICE_OUTPUT=/var/log/nexuscore
 declare -A SERVICE_MODULES=([builder]=Services.Builder [harvester]=Services.Harvester [uploader]=Services.Uploader)
 
 # With DESTDIR, as for making a package, files are written below that folder and nothing else is done.
@@ -28,6 +29,7 @@ set_up_services() {
     make_environment setup services logger
     create_service_user
     check_service_user_can_run
+    create_output_folder
     for one in "${names[@]}"; do
         install_start_scripts "$one"
         enable_service "$one"
@@ -50,6 +52,13 @@ create_service_user() {
     useradd --system --user-group --home-dir "$SERVICE_HOME" --create-home --shell "$nologin" \
         --comment "NexusCore services" "$SERVICE_USER"
     chmod 0750 "$SERVICE_HOME"
+}
+
+# The supervisors of the init scripts create and rotate files there, as the services' user.
+create_output_folder() {
+    mkdir -p "$SERVICE_OUTPUT"
+    chown -hR "$SERVICE_USER:" "$SERVICE_OUTPUT"
+    chmod 0750 "$SERVICE_OUTPUT"
 }
 
 as_service_user() { runuser -u "$SERVICE_USER" -- "$@"; }

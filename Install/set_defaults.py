@@ -9,9 +9,10 @@ from pathlib import Path
 from NexusCore import settings
 from NexusCore.API import App
 from NexusCore.errors import NexusError
+from NexusCore.resources import reported, sentence_of
 from NexusCore.settings import DatabaseURL, Settings
 
-DEFAULTS = Path(__file__).with_name("default-configuration.json")
+DEFAULTS_FILE = Path(__file__).with_name("default-configuration.json")
 
 
 def set_defaults(url: DatabaseURL) -> int:
@@ -19,7 +20,7 @@ def set_defaults(url: DatabaseURL) -> int:
     with tempfile.TemporaryDirectory() as home:  # whoever sets up leaves no journals behind
         app = App(Settings(url, url, url, url, Path(home)), tool="install")
         try:
-            return app.get_config().deserialize(DEFAULTS.read_text("utf-8"), overwrite=False, why="set-up")
+            return app.get_config().deserialize(DEFAULTS_FILE.read_text("utf-8"), overwrite=False, why="set-up")
         finally:
             app.shutdown()
 
@@ -29,10 +30,10 @@ def main() -> int:
     try:
         set_defaults(settings.load().config)
     except NexusError as error:
-        print(error, file=sys.stderr)
+        print(sentence_of(error), file=sys.stderr)
         return error.exit_code
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported(main))

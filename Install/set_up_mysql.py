@@ -2,7 +2,8 @@
 
 Creates the database, its tables and two users with generated passwords, and writes a settings file for each user. Run
 again, it brings the tables up to date and keeps every password that works. A password stands in the settings files and
-nowhere else: not on a command line, and not in the server's logs.
+nowhere else: not on a command line, and not in the server's logs. Users who come from other machines must use TLS; a
+server on this machine that has no certificate gets one.
 """
 
 from __future__ import annotations
@@ -27,29 +28,40 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import server_tls
 from set_defaults import set_defaults
 
 from NexusCore import settings
 from NexusCore.errors import DatabaseUnreachable, NexusError, SettingsRefused, SettingsUnreadable
+from NexusCore.resources import reported, sentence_of
 from NexusCore.settings import DatabaseURL
+from NexusCore.storage.driver import open_connection
 from NexusCore.storage.migrate import migrate
 
 DATABASE = "nexuscore"
-SERVICES = "nexuscore"
+SERVICES_ACCOUNT = "nexuscore"
 LOGGERS = "nexuslogger"
 GRANTS = Path(__file__).with_name("grants.sql")
 SOCKET = "NEXUSCORE_MYSQL_SOCKET"
 ADMINISTRATOR = "NEXUSCORE_MYSQL_ADMIN"
-CONNECT_SECONDS = 10
+SERVER_CONNECT_SECONDS = 10
 ACCESS_DENIED = (1044, 1045, 1698)
 """Numbers of the server's errors: no right to a database, wrong password, no login without the right process."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+ANYWHERE = "%"
+"""What the server calls all hosts."""
 
 
 class AdministratorRefused(NexusError):
     """The database server at {where} does not accept its administrator ({reason}). Write a file that only you can read,
     with the lines [client], user=..., password=... and host=... or socket=..., and name it in NEXUSCORE_MYSQL_ADMIN.
     """  # noqa: D205  an error's docstring is one sentence or two, as the user reads them
+
+
+class NoTLS(NexusError):
+    """The database server at {where} offers no TLS, which users who come from other machines need. Set it up on the
+    server, as docs/databases.md says, and run this again.
+    """  # noqa: D205
 
 
 class SettingsTaken(NexusError):
@@ -66,6 +78,10 @@ class Account:
     file: Path
     changed: bool
     """The password is new."""
+
+    def demands_tls(self, host: str) -> bool:
+        """Return whether the user must use TLS when it comes from a host: it does from any but this machine."""
+        return host == ANYWHERE
 
     @property
     def names(self) -> str:
@@ -92,6 +108,8 @@ def administrator(environment: Mapping[str, str]) -> DatabaseURL:
         if mode & 0o077:
             raise SettingsRefused(path=path, mode=f"{mode:04o}")
     place = environment.get(SOCKET) or found.get("socket")
+    options = {name: found.get(name.replace("_", "-"), found.get(name, "")) for name in settings.FILE_OPTIONS}
+    options["unix_socket"] = place or ""
     return DatabaseURL(
         kind="mysql",
         name=DATABASE,
@@ -99,26 +117,15 @@ def administrator(environment: Mapping[str, str]) -> DatabaseURL:
         port=int(found.get("port", 3306)),
         user=found.get("user", "root"),
         password=found.get("password", ""),
-        options=(("unix_socket", place),) if place else (),
+        options=tuple(sorted((name, value) for name, value in options.items() if value)),
     )
 
 
 @contextmanager
 def connected(url: DatabaseURL, *, database: bool = True) -> Iterator[Any]:
     """Open a connection and lend its cursor; every statement commits by itself."""
-    import mysql.connector
-
-    options: dict[str, Any] = dict(url.options) or {"host": url.host, "port": url.port}
-    connection = mysql.connector.connect(
-        user=url.user,
-        password=url.password,
-        database=url.name if database else None,
-        autocommit=True,
-        connection_timeout=CONNECT_SECONDS,
-        charset="utf8mb4",
-        collation="utf8mb4_bin",
-        **options,
-    )
+    name = {"database": url.name} if database else {}
+    connection = open_connection(url, seconds=SERVER_CONNECT_SECONDS, **name)
     with closing(connection), connection.cursor() as cursor:
         yield cursor
 
@@ -130,13 +137,13 @@ def works(url: DatabaseURL) -> bool:
     try:
         with connected(url, database=False):
             return True
-    except mysql.connector.Error:
+    except (mysql.connector.Error, NexusError):
         return False
 
 
 def exists(cursor: Any, user: str) -> bool:
     """Tell whether the server has a user of a name."""
-    cursor.execute("SELECT count(*) FROM mysql.user WHERE user = %s", (user,))
+    cursor.execute("SELECT COUNT(*) FROM `mysql`.`user` WHERE `user` = %s", (user,))
     return bool(cursor.fetchone()[0])
 
 
@@ -153,6 +160,8 @@ def create_account(cursor: Any, account: Account) -> None:
         # Both, since CREATE leaves the password of a user that exists as it was.
         for verb in ("CREATE USER IF NOT EXISTS", "ALTER USER"):
             cursor.execute(f"{verb} %s@%s {how} %s", (account.url.user, host, secret))
+        need = "SSL" if account.demands_tls(host) else "NONE"
+        cursor.execute(f"ALTER USER %s@%s REQUIRE {need}", (account.url.user, host))
 
 
 def grants(services: Account, loggers: Account) -> list[str]:
@@ -164,7 +173,7 @@ def grants(services: Account, loggers: Account) -> list[str]:
 
 def listens_here_only(cursor: Any) -> bool:
     """Tell whether the server hears this machine alone."""
-    cursor.execute("SHOW GLOBAL VARIABLES WHERE variable_name IN ('bind_address', 'skip_networking')")
+    cursor.execute("SHOW GLOBAL VARIABLES WHERE `variable_name` IN ('bind_address', 'skip_networking')")
     values = dict(cursor.fetchall())
     return values.get("bind_address") in LOOPBACK or values.get("skip_networking") == "ON"
 
@@ -195,16 +204,21 @@ def account(
     return Account(url=url, hosts=hosts, file=file, changed=changed)
 
 
-def address(url: DatabaseURL) -> str:
-    """Return a URL as a settings file holds it, with the password."""
-    options = "&".join(f"{key}={quote(value)}" for key, value in url.options)
+def address(url: DatabaseURL, folder: Path) -> str:
+    """Return a URL as a settings file in a folder holds it, with the password; files beside it without their folder."""
+    options = "&".join(f"{key}={quote(_beside(key, value, folder), safe='/')}" for key, value in url.options)
     account = f"{quote(url.user, safe='')}:{quote(url.password, safe='')}"
-    return f"mysql://{account}@{url.host}:{url.port}/{url.name}" + (f"?{options}" if options else "")
+    return f"mysql://{account}@{','.join(url.addresses)}/{url.name}" + (f"?{options}" if options else "")
+
+
+def _beside(name: str, value: str, folder: Path) -> str:
+    path = Path(value)
+    return path.name if name in settings.FILE_OPTIONS and path.parent == folder.absolute() else value
 
 
 def write_settings(path: Path, url: DatabaseURL, owner: str) -> bool:
     """Write a database's address into a settings file that only `owner` can read; return whether it changed."""
-    line = f'NEXUSCORE_DATABASE = "{address(url)}"\n'
+    line = f'NEXUSCORE_DATABASE = "{address(url, path.parent)}"\n'
     old = path.read_text("utf-8") if path.exists() else ""
     pattern = re.compile(r"^NEXUSCORE_DATABASE\s*=.*\n?", re.MULTILINE)
     new = pattern.sub(lambda _: line, old, count=1) if pattern.search(old) else line + old
@@ -223,12 +237,32 @@ def write_settings(path: Path, url: DatabaseURL, owner: str) -> bool:
 # -- the whole -----------------------------------------------------------------------------------------------------
 
 
-def set_up(admin: DatabaseURL, folder: Path, owner: str, *, new_passwords: bool = False) -> None:
+@dataclass(frozen=True, slots=True)
+class ServerConfiguration:
+    """How the server's own configuration can be added to; known of the system's own server alone."""
+
+    folder: Path
+    """Of files that the server reads."""
+    restart: tuple[str, ...]
+    """Command that restarts it."""
+    user: str
+    """Whom it runs as."""
+
+
+def set_up(
+    admin: DatabaseURL,
+    folder: Path,
+    owner: str,
+    *,
+    new_passwords: bool = False,
+    configuration: ServerConfiguration | None = None,
+) -> None:
     """Bring database, tables, users and settings files about, saying each step."""
-    local = bool(admin.options)
+    local = bool(admin.unix_socket)
+    own_hosts = _own_hosts(admin)
     services = account(
-        replace(admin, user=SERVICES, password=""),
-        ("localhost",) if local else ("%",),
+        replace(admin, user=SERVICES_ACCOUNT, password=""),
+        own_hosts,
         folder / "nexuscore.toml",
         new_password=new_passwords,
         door=admin,
@@ -239,14 +273,15 @@ def set_up(admin: DatabaseURL, folder: Path, owner: str, *, new_passwords: bool 
     # A user at '%' does not count for connections from the server's own machine where an anonymous user exists.
     loggers = account(
         replace(admin, user=LOGGERS, password="", host=here if local else admin.host, options=()),
-        ("%", "localhost"),
+        tuple(dict.fromkeys((ANYWHERE, "localhost", *own_hosts))),
         folder / "nexuscore-logger.toml",
         new_password=new_passwords,
         door=admin,
     )
-    step(f"Creating the database {DATABASE} and its users {SERVICES} and {LOGGERS}, where they are missing")
+    loggers = replace(loggers, url=_with_tls(admin, loggers.url, folder, configuration))
+    step(f"Creating the database {DATABASE} and its users {SERVICES_ACCOUNT} and {LOGGERS}, where they are missing")
     with connected(admin, database=False) as cursor:
-        cursor.execute(f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+        cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{DATABASE}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
         replaced = [one.url.user for one in (services, loggers) if one.changed and exists(cursor, one.url.user)]
         for one in (services, loggers):
             create_account(cursor, one)
@@ -262,15 +297,67 @@ def set_up(admin: DatabaseURL, folder: Path, owner: str, *, new_passwords: bool 
         changed = write_settings(one.file, one.url, owner)
         step(f"{'Writing' if changed else 'Keeping'} {one.file}: the address and password of the user {one.url.user}")
         with connected(replace(admin, user=one.url.user, password=one.url.password)) as cursor:
-            cursor.execute("SELECT version_num FROM alembic_version")
+            cursor.execute("SELECT `version_num` FROM `alembic_version`")
             cursor.fetchall()
     say(f"\nThe tools and services on this machine now use this database, for users who can read {services.file}.")
     say(f"For each microscope PC, copy {loggers.file} to it as nexuscore.toml; it may only write sessions.")
+    authority = loggers.url.tls.ca
+    if authority is not None and Path(authority).parent == folder.absolute():
+        say(f"Copy {authority} beside it: that is what it knows this server by.")
     for user in replaced:
         say(f"The password of {user} is new: what has the old one (running services, files copied elsewhere) needs it.")
     if local and closed:
         say("The server hears this machine only. To let the microscope PCs in, set bind-address in its configuration")
         say("(on Debian: /etc/mysql/mariadb.conf.d/50-server.cnf) and restart it.")
+
+
+def _own_hosts(admin: DatabaseURL) -> tuple[str, ...]:
+    """Return what the server calls this machine, if it can be reached without leaving it; any host otherwise."""
+    if admin.unix_socket:
+        return ("localhost",)
+    if admin.host not in LOOPBACK:
+        return (ANYWHERE,)
+    with connected(admin, database=False) as cursor:
+        # 127.0.0.1, unless the server is in a container or at the end of a tunnel.
+        cursor.execute("SELECT SUBSTRING_INDEX(USER(), '@', -1)")
+        return tuple(dict.fromkeys(("localhost", str(cursor.fetchone()[0]))))
+
+
+def _with_tls(
+    admin: DatabaseURL, loggers: DatabaseURL, folder: Path, configuration: ServerConfiguration | None
+) -> DatabaseURL:
+    """See to it that the server offers TLS; return the microscope PCs' address with what they need to insist on it."""
+    with connected(admin, database=False) as cursor:
+        offered = server_tls.offers_tls(cursor)
+    authority = folder.absolute() / server_tls.CA
+    if not offered and not admin.unix_socket:
+        if admin.host not in LOOPBACK:
+            raise NoTLS(where=admin)
+        say("The server offers no TLS, so only this machine can log in: docs/databases.md says how it is set up.")
+        return loggers
+    if not offered:
+        names = [loggers.host, socket.getfqdn(), socket.gethostname(), *LOOPBACK[::-1]]
+        files = server_tls.ServerFiles(folder.absolute() / "tls" if configuration is None else configuration.folder)
+        if not files.complete or not authority.exists():
+            step(
+                f"Making a certificate for the server, in {files.folder}: it has none, and other machines must use TLS"
+            )
+            server_tls.make_certificate(files.folder, names)
+            shutil.copy(files.folder / server_tls.CA, authority)
+        if configuration is None:
+            say("The server does not use its certificate yet, and other machines cannot log in before it does. Let the")
+            say(f"server's user read {files.folder / server_tls.KEY}, add this to its configuration, and restart it:")
+            say(f"\n{files.configuration}")
+        else:
+            written = server_tls.configure(files, configuration.folder, configuration.user)
+            step(f"Restarting the server, which reads {written}")
+            server_tls.restart(configuration.restart, files, written, lambda: works(admin))
+    known = dict(loggers.options)
+    if authority.exists() and "ssl_ca" not in known:
+        known["ssl_ca"] = str(authority)
+    elif not known:
+        known["ssl_mode"] = "required"
+    return replace(loggers, options=tuple(sorted(known.items())))
 
 
 def say(text: str) -> None:
@@ -291,6 +378,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, required=True, help="where the settings files are written")
     parser.add_argument("--owner", required=True, help="the user who shall own them")
     parser.add_argument("--new-passwords", action="store_true", help="replace passwords that work, too")
+    parser.add_argument("--server-folder", type=Path, help="a folder of files that the server reads its settings from")
+    parser.add_argument("--server-restart", default="", help="command that restarts it, with commas for spaces")
+    parser.add_argument("--server-user", default="mysql", help="the user that the server runs as")
     arguments = parser.parse_args(argv)
     try:
         admin = administrator(os.environ)
@@ -301,14 +391,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         except mysql.connector.Error as error:
             refused = AdministratorRefused if error.errno in ACCESS_DENIED else DatabaseUnreachable
             raise refused(where=admin, reason=error) from None
-        if admin.options:
+        if admin.unix_socket:
             admin = replace(admin, port=port)
-        set_up(admin, arguments.folder, arguments.owner, new_passwords=arguments.new_passwords)
+        configuration = None
+        if arguments.server_folder and arguments.server_restart:
+            restart = tuple(arguments.server_restart.split(","))
+            configuration = ServerConfiguration(arguments.server_folder, restart, arguments.server_user)
+        set_up(
+            admin,
+            arguments.folder,
+            arguments.owner,
+            new_passwords=arguments.new_passwords,
+            configuration=configuration,
+        )
     except (NexusError, mysql.connector.Error, OSError) as error:
-        print(f"install.sh: {error}", file=sys.stderr)
+        print(f"install.sh: {sentence_of(error)}", file=sys.stderr)
         return getattr(error, "exit_code", 1)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported(main))

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Sequence
 if TYPE_CHECKING:
     import tkinter
 
-    from Logger.book import SessionBook
+    from Logger.session_backend import SessionBook
 
 EXIT_FAILURE = 1
 EXIT_REFUSED = 4
 REPORT = "NEXUSCORE_LOGGER_GEOMETRY"
 """Variable naming a file that the window writes the places of its buttons into."""
 
-_EXAMPLES = """\
+_LOGGER_EXAMPLES = """\
 examples:
   SessionLogger                                  start a session on this computer's instrument
   SessionLogger --support microscopy@example.org the same, and say where the debug log is to be sent
@@ -29,11 +29,11 @@ examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line; no argument is needed (000-04)."""
+    """Return the parser of the command line; no argument is needed."""
     found = argparse.ArgumentParser(
         prog="SessionLogger",
         description="Record when a session at the microscope begins and ends.",
-        epilog=_EXAMPLES,
+        epilog=_LOGGER_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     found.add_argument("--host", metavar="NAME", help="look up the instrument of this computer instead of one's own")
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         import tkinter
 
-        from Logger.look import sharp_on_windows
+        from Logger.theme import sharp_on_windows
 
         sharp_on_windows()
         root = tkinter.Tk(className="SessionLogger")
@@ -68,11 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(root: tkinter.Tk, host: str, support: str) -> int:
+    from Logger.controller import Logic
     from Logger.debuglog import collect
-    from Logger.logic import Logic
     from Logger.notice import tell
     from Logger.single import only_copy
-    from Logger.window import Window
+    from Logger.window import MainWindow
 
     try:
         alone = only_copy(host)
@@ -83,15 +83,16 @@ def _run(root: tkinter.Tk, host: str, support: str) -> int:
         return EXIT_REFUSED
     log = collect()
     report = os.environ.get(REPORT)
-    window = Window(root, Logic(_book(host)), log, support, Path(report) if report else None)
+    window = MainWindow(root, Logic(_book(host)), log, support, Path(report) if report else None)
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda _number, _frame: window.leave())
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda _number, _frame: window.leave())
     return window.run()
 
 
 def _book(host: str) -> SessionBook:
-    from Logger.direct import DirectBook
+    from Logger.database_backend import DirectBook
 
     return DirectBook(host)
 

@@ -1,4 +1,4 @@
-"""What the logger did, line by line, kept in memory for the window that shows it (000-10..13)."""
+"""What the logger did, line by line, kept in memory for the window that shows it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections import deque
 from importlib import metadata
 
-LINES = 5000
+LINES_KEPT = 5000
 """A session's log has some twenty lines; more is a fault that repeats itself, of which the newest lines tell most."""
 
 
@@ -19,7 +19,7 @@ class DebugLog(logging.Handler):
         super().__init__(logging.DEBUG)
         self.setFormatter(logging.Formatter("%(asctime)s  %(levelname)-7s  %(message)s"))
         first = f"Session logger {_version()}, Python {platform.python_version()}, {platform.platform()}"
-        self._lines = deque([first], LINES)
+        self._lines = deque([first], LINES_KEPT)
         self.count = 0
         """How many messages there have been."""
 

@@ -1,4 +1,4 @@
-"""The window that shows the debug log and copies it to the clipboard (000-10..13)."""
+"""The window that shows the debug log and copies it to the clipboard."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tkinter
 from tkinter import ttk
 
 from Logger.debuglog import DebugLog
-from Logger.look import CARD, INK, LINE, PAPER, Look
+from Logger.theme import BORDER, CARD, INK, PAPER, Theme
 
 
 class LogWindow(tkinter.Toplevel):
@@ -24,7 +24,7 @@ class LogWindow(tkinter.Toplevel):
         Address that the text is to be sent to; empty if the facility names none.
     """
 
-    def __init__(self, root: tkinter.Tk, look: Look, log: DebugLog, support: str) -> None:
+    def __init__(self, root: tkinter.Tk, look: Theme, log: DebugLog, support: str) -> None:
         super().__init__(root, background=PAPER)
         self.title("Debug log")
         self._log = log
@@ -44,7 +44,7 @@ class LogWindow(tkinter.Toplevel):
         bar.pack(side="right", fill="y", pady=(look.px(8), 0))
         self._text = tkinter.Text(
             body, width=1, height=1, wrap="word", font=look.font(9.5, fixed=True), background=CARD, foreground=INK,
-            relief="flat", highlightthickness=1, highlightbackground=LINE, highlightcolor=LINE, state="disabled",
+            relief="flat", highlightthickness=1, highlightbackground=BORDER, highlightcolor=BORDER, state="disabled",
             padx=look.px(6), pady=look.px(4), yscrollcommand=bar.set,
         )  # fmt: skip
         self._text.pack(fill="both", expand=True, pady=(look.px(8), 0))
@@ -72,7 +72,7 @@ class LogWindow(tkinter.Toplevel):
         self.clipboard_append(self._log.text())
         self.copied.configure(text="Copied")
 
-    def _place(self, root: tkinter.Tk, look: Look) -> int:
+    def _place(self, root: tkinter.Tk, look: Theme) -> int:
         """Stand beside the main window where there is room, else below its headline; return the width."""
         gap = look.px(12)
         beside = root.winfo_rootx() + root.winfo_width() + gap

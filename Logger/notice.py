@@ -5,16 +5,16 @@ from __future__ import annotations
 import tkinter
 from tkinter import ttk
 
-from Logger.look import WIDTH, Look, centre
-from Logger.pages import MARGIN, ROOM
+from Logger.pages import PAGE_MARGIN, ROOM
+from Logger.theme import WIDTH, Theme, centre
 
 
 def tell(root: tkinter.Tk, sentence: str) -> None:
     """Show a sentence in Tk's main window, and return when its reader closes it."""
-    look = Look(root)
+    look = Theme(root)
     root.title("Session logger")
     root.resizable(False, False)
-    body = ttk.Frame(root, padding=look.px(MARGIN))
+    body = ttk.Frame(root, padding=look.px(PAGE_MARGIN))
     body.pack(fill="both", expand=True)
     ttk.Label(body, text=sentence, font=look.font(16), wraplength=look.px(ROOM), justify="left").pack(anchor="w")
     button = ttk.Button(body, text="Close", style="Accent.TButton", command=root.quit)

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from tkinter import ttk
 from typing import Callable
 
-from Logger.book import OpenSession
-from Logger.logic import Ended, Failed, Question, Running, Working
-from Logger.look import WIDTH, Look
+from Logger.controller import Ended, Failed, OpenSessionQuestion, Running, Working
+from Logger.session_backend import OpenSession
+from Logger.theme import WIDTH, Theme
 
-MARGIN = 28
+PAGE_MARGIN = 28
 """Points around a page."""
-ROOM = WIDTH - 2 * MARGIN - 4
+ROOM = WIDTH - 2 * PAGE_MARGIN - 4
 """Points that a line of text may take; a little is left for the rounding of fonts."""
 Command = Callable[[], object]
 
@@ -28,7 +28,7 @@ class Page(ttk.Frame):
         Sizes and fonts.
     """
 
-    def __init__(self, parent: ttk.Frame, look: Look) -> None:
+    def __init__(self, parent: ttk.Frame, look: Theme) -> None:
         super().__init__(parent)
         self.look = look
         self.buttons: dict[str, ttk.Button] = {}
@@ -58,9 +58,9 @@ class Page(ttk.Frame):
 
 
 class WorkingPage(Page):
-    """What the logger is doing, and how far it is (000-22)."""
+    """What the logger is doing, and how far it is."""
 
-    def __init__(self, parent: ttk.Frame, look: Look) -> None:
+    def __init__(self, parent: ttk.Frame, look: Theme) -> None:
         super().__init__(parent, look)
         self._step = self.text("", "Plain.TLabel", 66)
         self._bar = ttk.Progressbar(self, maximum=1.0)
@@ -79,7 +79,7 @@ class RunningPage(Page):
     """The session runs; also what it looks like when its end has failed."""
 
     def __init__(
-        self, parent: ttk.Frame, look: Look, state: Running | Failed, session: OpenSession, end: Command
+        self, parent: ttk.Frame, look: Theme, state: Running | Failed, session: OpenSession, end: Command
     ) -> None:
         super().__init__(parent, look)
         self._since = session.since
@@ -102,9 +102,11 @@ class RunningPage(Page):
 
 
 class QuestionPage(Page):
-    """Asks whether the session that is still open goes on or a new one begins (000-18)."""
+    """Asks whether the session that is still open goes on or a new one begins."""
 
-    def __init__(self, parent: ttk.Frame, look: Look, state: Question, go_on: Command, start_anew: Command) -> None:
+    def __init__(
+        self, parent: ttk.Frame, look: Theme, state: OpenSessionQuestion, go_on: Command, start_anew: Command
+    ) -> None:
         super().__init__(parent, look)
         self.text("An earlier session is still open", "Warn.TLabel")
         self.name(state.station.name, 10)
@@ -120,9 +122,9 @@ class QuestionPage(Page):
 
 
 class ClosePage(Page):
-    """Asks whether to end the session, to pause it, or to go back, as the window is to be closed (000-15)."""
+    """Asks whether to end the session, to pause it, or to go back, as the window is to be closed."""
 
-    def __init__(self, parent: ttk.Frame, look: Look, end: Command, pause: Command, cancel: Command) -> None:
+    def __init__(self, parent: ttk.Frame, look: Theme, end: Command, pause: Command, cancel: Command) -> None:
         super().__init__(parent, look)
         self.text("End the session before closing?", "Plain.TLabel")
         self.text(
@@ -137,9 +139,9 @@ class ClosePage(Page):
 
 
 class FailedPage(Page):
-    """No session could be started (000-10)."""
+    """No session could be started."""
 
-    def __init__(self, parent: ttk.Frame, look: Look, state: Failed, again: Command, close: Command) -> None:
+    def __init__(self, parent: ttk.Frame, look: Theme, state: Failed, again: Command, close: Command) -> None:
         super().__init__(parent, look)
         self.text(state.sentence, "Bad.TLabel")
         self.text(state.detail, gap=10)
@@ -150,7 +152,7 @@ class FailedPage(Page):
 class EndedPage(Page):
     """The session has ended."""
 
-    def __init__(self, parent: ttk.Frame, look: Look, state: Ended, now: datetime, close: Command) -> None:
+    def __init__(self, parent: ttk.Frame, look: Theme, state: Ended, now: datetime, close: Command) -> None:
         super().__init__(parent, look)
         self.text("✓  Session ended", "Good.TLabel")
         self.name(state.station.name, 14)

@@ -17,11 +17,21 @@ from tkinter import ttk
 from types import TracebackType
 from typing import Iterator
 
+from Logger.controller import Closed, ControllerState, Ended, Failed, Logic, OpenSessionQuestion, Running, Working
 from Logger.debuglog import DebugLog
-from Logger.logic import Closed, Ended, Failed, Logic, Question, Running, State, Working
 from Logger.logwindow import LogWindow
-from Logger.look import HEIGHT, WIDTH, Look, centre
-from Logger.pages import MARGIN, ClosePage, Command, EndedPage, FailedPage, Page, QuestionPage, RunningPage, WorkingPage
+from Logger.pages import (
+    PAGE_MARGIN,
+    ClosePage,
+    Command,
+    EndedPage,
+    FailedPage,
+    Page,
+    QuestionPage,
+    RunningPage,
+    WorkingPage,
+)
+from Logger.theme import HEIGHT, WIDTH, Theme, centre
 
 POLL = 50
 """Milliseconds between two looks into the queue."""
@@ -32,7 +42,7 @@ EXIT_OK, EXIT_FAILURE = 0, 1
 _LOG = logging.getLogger(__name__)
 
 
-class Window:
+class MainWindow:
     """The main window.
 
     Parameters
@@ -59,7 +69,7 @@ class Window:
         self._support = support
         self._report = report
         self._reported = ""
-        self._state: State = Closed()
+        self._state: ControllerState = Closed()
         self._busy = False
         self._close_asked = False
         self._leaving = False
@@ -68,8 +78,8 @@ class Window:
         self._log_window: LogWindow | None = None
         root.title("Session logger")
         root.resizable(False, False)
-        self._look = Look(root)
-        margin = self._look.px(MARGIN)
+        self._look = Theme(root)
+        margin = self._look.px(PAGE_MARGIN)
         self._body = ttk.Frame(root, padding=(margin, margin, margin, margin // 2))
         self._body.pack(fill="both", expand=True)
         self._note = self._footer()
@@ -92,7 +102,7 @@ class Window:
 
     # -- what the logic says -------------------------------------------------------------------------------------------
 
-    def show(self, state: State) -> None:
+    def show(self, state: ControllerState) -> None:
         """Show a state."""
         self._state = state
         if isinstance(state, Closed):
@@ -101,12 +111,12 @@ class Window:
         if isinstance(state, Working):
             page = self._page if isinstance(self._page, WorkingPage) else WorkingPage(self._body, self._look)
             page.show(state, self._close_asked)
-            self._turn(page)
+            self._show_page(page)
             return
         self._busy = False
         if state.station is not None and state.station.support_address:
             self._support = state.station.support_address
-        self._turn(self._page_of(state))
+        self._show_page(self._page_of(state))
         if isinstance(state, Failed):
             self.show_log()
         if self._close_asked:
@@ -114,9 +124,9 @@ class Window:
             if not (isinstance(state, Failed) and state.session is not None):  # that has to be read first
                 self.close()
 
-    def _page_of(self, state: Question | Running | Failed | Ended) -> Page:
+    def _page_of(self, state: OpenSessionQuestion | Running | Failed | Ended) -> Page:
         body, look, logic = self._body, self._look, self._logic
-        if isinstance(state, Question):
+        if isinstance(state, OpenSessionQuestion):
             return QuestionPage(body, look, state, self._giving(logic.go_on), self._giving(logic.start_anew))
         if isinstance(state, Ended):
             return EndedPage(body, look, state, _now(), self._quit)
@@ -124,7 +134,7 @@ class Window:
             return RunningPage(body, look, state, state.session, self._giving(logic.end))
         return FailedPage(body, look, state, self._giving(logic.begin), self._quit)
 
-    def _turn(self, page: Page) -> None:
+    def _show_page(self, page: Page) -> None:
         """Show a page in place of the one before."""
         if page is not self._page:
             self._page.destroy()
@@ -144,7 +154,7 @@ class Window:
     # -- what the user wants -------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the window, if the session allows: one that runs is to be ended or paused first (000-15)."""
+        """Close the window, if the session allows: one that runs is to be ended or paused first."""
         if self._busy:
             self._close_asked = True
             if isinstance(self._page, WorkingPage) and isinstance(self._state, Working):
@@ -153,10 +163,10 @@ class Window:
             self._quit()
         elif not isinstance(self._page, ClosePage):
             self._root.deiconify()
-            self._turn(ClosePage(self._body, self._look, self._giving(self._logic.end), self._pause, self._back))
+            self._show_page(ClosePage(self._body, self._look, self._giving(self._logic.end), self._pause, self._back))
 
     def leave(self) -> None:
-        """End the session and close, without asking: the system demands it (000-14). May be called by a signal."""
+        """End the session and close, without asking: the system demands it. May be called by a signal."""
         self._leaving = True
 
     def system_ends(self) -> None:
@@ -171,7 +181,7 @@ class Window:
                 continue
 
     def show_log(self) -> None:
-        """Show the debug log (000-11)."""
+        """Show the debug log."""
         if self._log_window is None or not self._log_window.winfo_exists():
             self._root.update_idletasks()
             self._log_window = LogWindow(self._root, self._look, self._log, self._support)

@@ -10,7 +10,8 @@
     finally:
         API.shutdown()
 
-The functions of this module act on one `App` for the process, made from the settings at first use.
+The functions of this module act on one `App` for the process, made from the settings at first use. What only the
+configuration, the status or the logs need is imported when a program first asks for them.
 """
 
 from __future__ import annotations
@@ -26,29 +27,26 @@ from typing import TYPE_CHECKING, cast
 from NexusCore import identity
 from NexusCore import settings as _settings
 from NexusCore.clock import SYSTEM_CLOCK, Clock
-from NexusCore.config.store import ConfigStore, Origin
-from NexusCore.config.watch import LiveConfiguration
-from NexusCore.delivery import Journal, Report, Shipper
-from NexusCore.delivery.journal import has_journals
 from NexusCore.forks import renew_in_children
-from NexusCore.log.handler import Log, Logs, Prefix, PrefixedLog
-from NexusCore.log.store import LogSink
-from NexusCore.settings import DatabaseURL, Settings
-from NexusCore.status.element import callbacks
-from NexusCore.status.holder import StatusHolder
-from NexusCore.status.store import StatusSink
-from NexusCore.storage import Database
+from NexusCore.signals import HandlerEvent
 
 if TYPE_CHECKING:
-    from NexusCore.config.named import NamedConfiguration
+    from NexusCore.config.view import NamedConfiguration
+    from NexusCore.config.watch import LiveConfiguration
+    from NexusCore.delivery import Folders, Journal, Report
     from NexusCore.log.destinations import Destinations
+    from NexusCore.log.handler import Logs
+    from NexusCore.log.logger import Log, Prefix, PrefixedLog
+    from NexusCore.settings import DatabaseURL, Settings
+    from NexusCore.status.holder import StatusHolder
+    from NexusCore.storage import Database
 
 SHUTDOWN_SECONDS = 3.0
 """How long `shutdown` tries to deliver before it leaves the rest to the journal."""
 
 
-class StopEvent(threading.Event):
-    """An event that also answers to the name its method had in older programs."""
+class StopEvent(HandlerEvent):
+    """An event that a signal's handler may set; it also answers to the name its method had in older programs."""
 
     def isSet(self) -> bool:  # noqa: N802  that name
         """Tell whether it is set."""
@@ -69,12 +67,16 @@ class App:
     """
 
     def __init__(self, settings: Settings | None = None, clock: Clock = SYSTEM_CLOCK, tool: str | None = None) -> None:
+        from NexusCore.delivery import Shipper
+        from NexusCore.wakeup import Wakeups
+
         self.settings = settings if settings is not None else _settings.load()
         self.clock = clock
         self.stop_event = StopEvent()
         self._tool = tool or _program()
         self._lock = threading.RLock()
         self._databases: dict[DatabaseURL, Database] = {}
+        self._wakeups = Wakeups(self.settings.home)
         self._shipper = Shipper(clock, self.settings.journal_size)
         self._live: LiveConfiguration | None = None
         self._logs: Logs | None = None
@@ -90,33 +92,39 @@ class App:
 
     def database(self, url: DatabaseURL | None = None) -> Database:
         """Return a database of the settings, the facility's own if none is given; one object for each."""
+        from NexusCore.storage import Database
+
         with self._lock:
             url = url if url is not None else self.settings.main
             if url not in self._databases:
-                self._databases[url] = Database(url)
+                self._databases[url] = Database(url, wakeups=self._wakeups)
             return self._databases[url]
 
     @property
     def live(self) -> LiveConfiguration:
         """The configuration that this process watches."""
+        from NexusCore.config import snapshot
+        from NexusCore.config.store import ConfigStore, Origin
+        from NexusCore.config.watch import LiveConfiguration
+
         with self._lock:
             if self._live is None:
                 self.logs  # noqa: B018  made now, so that what the configuration has to say is in the log
                 origin = Origin(identity.user(), identity.host(), self._tool)
                 store = ConfigStore(self.database(self.settings.config), self.clock)
-                kept = self.settings.home / "snapshot" / f"config-{self.settings.config.fingerprint}"
-                self._live = LiveConfiguration(store, origin, self.clock, kept, told=self._tell_source)
+                kept = snapshot.file_of(self.settings.home, self.settings.config, take_over=True)
+                self._live = LiveConfiguration(store, origin, self.clock, kept, source_reported=self._tell_source)
             return self._live
 
     def get_config(self, root: str | None = None, version: str | None = None) -> NamedConfiguration:
-        """Return the configuration from the folder `root` down (003-20); see `NamedConfiguration`.
+        """Return the configuration from the folder `root` down; see `NamedConfiguration`.
 
         Raises
         ------
         DatabaseUnreachable, SchemaMissing, DatabaseDenied
             If the configuration cannot be read.
         """
-        from NexusCore.config.named import NamedConfiguration
+        from NexusCore.config.view import NamedConfiguration
 
         found = NamedConfiguration(self.live, root or "", version)
         if not self._follows_log_settings:
@@ -139,8 +147,15 @@ class App:
             destinations = self._destinations
         destinations.configure()
 
+    def reopen_log_file(self) -> bool:
+        """Open the log file again with its next line; return whether there is one. May be called by a signal."""
+        destinations = self._destinations
+        return destinations is not None and destinations.reopen()
+
     def get_status(self, channel: str) -> StatusHolder:
         """Return the status channel of a name; the same object each time."""
+        from NexusCore.status.holder import StatusHolder
+
         with self._lock:
             if channel not in self._channels:
                 self._channels[channel] = StatusHolder(
@@ -159,13 +174,19 @@ class App:
     @property
     def logs(self) -> Logs:
         """All loggers of this process."""
+        from NexusCore.log.handler import Logs
+
         with self._lock:
             if self._logs is None:
-                self._logs = Logs(self._journal("log").append)
+                opened = self._open("log")
+                self._logs = Logs(self._journals["log"].append)
+                if opened:
+                    self._deliver("log")  # not before: what delivery has to say is in the log, too
+                _let_loggers_travel()
             return self._logs
 
     def get_log(self, name: str, prefix: Prefix | None = None) -> Log:
-        """Return the logger of a name (003-03); `prefix`, a text or a function, goes before each message."""
+        """Return the logger of a name; `prefix`, a text or a function, goes before each message."""
         return self.logs.get(name, prefix)
 
     def shutdown(self, seconds: float = SHUTDOWN_SECONDS) -> Report:
@@ -186,7 +207,10 @@ class App:
             live.close(seconds / 4)
         if destinations is not None:
             destinations.close(seconds / 4)
-        callbacks.close(seconds / 4)
+        if self._channels:
+            from NexusCore.status.element import callbacks
+
+            callbacks.close(seconds / 4)
         if self._journals:
             self._open_left_behind()  # by children of this process, for one
         report = self._shipper.stop(max(0.0, deadline - self.clock.monotonic()))
@@ -198,25 +222,45 @@ class App:
 
     def _journal(self, role: str) -> Journal:
         """Return the journal for what goes to one destination."""
-        if role not in self._journals:
-            self._open(role)
-            self._open_left_behind()
+        if self._open(role):
+            self._deliver(role)
         return self._journals[role]
 
     def _open_left_behind(self) -> None:
         """Have delivered, too, what dead processes left for destinations that this one has nothing for."""
-        for role in _SINKS:
-            if role not in self._journals and has_journals(self._folder(role)):
+        from NexusCore.delivery.adoption import has_journals
+
+        for role in ("log", "status"):
+            if role not in self._journals and any(map(has_journals, self._folders(role).adoptable())):
                 self._open(role)
+                self._ship(role)
 
-    def _open(self, role: str) -> None:
-        self._journals[role] = Journal(self._folder(role), self.clock, self._shipper.wake)
-        self._shipper.add(self._journals[role], self.database(getattr(self.settings, role)), _SINKS[role]())
+    def _open(self, role: str) -> bool:
+        """Open the journal for what goes to one destination, unless it is; return whether it was opened."""
+        from NexusCore.delivery import Journal
 
-    def _folder(self, role: str) -> Path:
-        # One for each destination: a journal that is adopted must not end up in another database.
-        url: DatabaseURL = getattr(self.settings, role)
-        return self.settings.home / "journal" / f"{role}-{url.fingerprint}"
+        if role in self._journals:
+            return False
+        folder, size, sync = self._folders(role).own(), self.settings.journal_size, self.settings.journal_sync
+        self._journals[role] = Journal(folder, self.clock, self._shipper.wake, limit=size, sync=sync)
+        return True
+
+    def _deliver(self, role: str) -> None:
+        self._ship(role)
+        self._open_left_behind()
+
+    def _ship(self, role: str) -> None:
+        from NexusCore.log.store import LogSink
+        from NexusCore.status.store import StatusSink
+
+        sink = LogSink() if role == "log" else StatusSink()
+        database = self.database(getattr(self.settings, role))
+        self._shipper.add(self._journals[role], database, sink, self._folders(role))
+
+    def _folders(self, role: str) -> Folders:
+        from NexusCore.delivery import Folders
+
+        return Folders(self.settings.home, role, getattr(self.settings, role))
 
 
 def _program() -> str:
@@ -225,9 +269,6 @@ def _program() -> str:
     name = spec.name.removesuffix(".__main__") if spec is not None else Path(sys.argv[0] or "python").stem
     return str(name).removeprefix("Tools.") or "python"
 
-
-_SINKS: dict[str, type[LogSink | StatusSink]] = {"log": LogSink, "status": StatusSink}
-"""What has a journal, and how it gets into the tables."""
 
 _app: App | None = None
 _app_lock = threading.Lock()
@@ -261,12 +302,15 @@ def get_log(name: str, prefix: Prefix | None = None) -> Log:
 
 
 def _get_prefixed(name: str, prefix: Prefix) -> PrefixedLog:
-    return cast(PrefixedLog, get_log(name, prefix))
+    return cast("PrefixedLog", get_log(name, prefix))
 
 
-# A logger goes to another process as its name, as those of the standard library do.
-copyreg.pickle(Log, lambda log: (get_log, (log.name,)))
-copyreg.pickle(PrefixedLog, lambda log: (_get_prefixed, (log.name, log.prefix)))
+def _let_loggers_travel() -> None:
+    """Have a logger go to another process as its name, as those of the standard library do."""
+    from NexusCore.log.logger import Log, PrefixedLog
+
+    copyreg.pickle(Log, lambda log: (get_log, (log.name,)))
+    copyreg.pickle(PrefixedLog, lambda log: (_get_prefixed, (log.name, log.prefix)))
 
 
 def route_log(name: str, level: int = 0) -> None:
@@ -276,6 +320,8 @@ def route_log(name: str, level: int = 0) -> None:
 
 def shutdown(seconds: float = SHUTDOWN_SECONDS) -> Report:
     """Stop all services of the API and deliver what was accepted; see `App.shutdown`. Sets `api_stop_event`."""
+    from NexusCore.delivery import Report
+
     api_stop_event.set()
     return _app.shutdown(seconds) if _app is not None else Report(0, 0, 0)
 
@@ -291,8 +337,18 @@ def reset() -> None:
 
 def _at_exit(end: Callable[[], object]) -> None:
     """Deliver what a program without `shutdown` leaves behind; briefly, since it wants to end."""
-    if not api_stop_event.is_set():
+    if _app is not None and not api_stop_event.is_set():
         end()
 
 
+def _after_the_end() -> None:
+    """Deliver what functions at the exit have logged after `shutdown`."""
+    shipper = sys.modules.get("NexusCore.delivery.shipper")
+    if shipper is not None:
+        shipper.deliver_at_exit()
+
+
+# They are called in the reverse order. What delivery registers by itself is called too early for this: it is imported
+# when it is first used, and so after what the program has registered by then.
+atexit.register(_after_the_end)
 atexit.register(_at_exit, lambda: shutdown(2.0))

@@ -13,6 +13,10 @@ from typing import Protocol
 
 SECOND = 1_000_000
 """Microseconds in a second."""
+EARLIEST, LATEST = -62_135_424_000 * SECOND, 253_402_128_000 * SECOND
+"""The times that can be shown in every time zone: the second day of the year 1, and the last but one of 9999."""
+UNREADABLE_TS = (1 << 63) - 1
+"""Stands for a time that cannot be read at all; as a text in a column of numbers does, it comes after all others."""
 
 
 class Clock(Protocol):
@@ -51,9 +55,24 @@ SYSTEM_CLOCK: Clock = SystemClock()
 
 
 def to_datetime(ts: int) -> datetime:
-    """Return the aware UTC datetime of microseconds since the epoch, exactly."""
+    """Return the aware UTC datetime of microseconds since the epoch, exactly.
+
+    Raises
+    ------
+    ValueError
+        If it is no time that a calendar has; `readable_time` returns None then.
+    """
+    if not -62_135_596_800 * SECOND <= ts < 253_402_300_800 * SECOND:  # the years 1 to 9999
+        raise ValueError(f"{ts} microseconds since the epoch is no time that a calendar has")
     seconds, micros = divmod(ts, SECOND)
     return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=micros)
+
+
+def readable_time(ts: object) -> datetime | None:
+    """Return the aware UTC datetime of what a column of times holds; None if that is no time, whatever it is."""
+    if not isinstance(ts, int) or not EARLIEST <= ts < LATEST:
+        return None
+    return to_datetime(ts)
 
 
 def to_ts(moment: datetime) -> int:

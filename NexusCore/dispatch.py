@@ -1,59 +1,273 @@
-"""Callbacks on a thread of their own, one after the other: a slow or faulty one never holds up who calls it."""
+"""Callbacks on threads of their own: a slow, hanging or faulty one never holds up who calls it, nor the others.
+
+Promises
+--------
+* The calls of one callback are made one after the other, in the order they were handed in.
+* As long as every callback returns in time, one thread makes all calls, in the order they were handed in.
+* A callback that runs for longer than `STUCK_SECONDS` keeps that thread; another one goes on with the other callbacks.
+  The log says so once. Its further calls wait for it to return, up to `MOST_WAITING`; then the oldest are dropped and
+  counted.
+* There are never more than `MOST_STUCK` threads that wait for such callbacks.
+"""
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 
+from NexusCore.clock import SYSTEM_CLOCK, Clock
 from NexusCore.forks import renew_in_children
+
+STUCK_SECONDS = 1.0
+"""A callback that has run for longer than this no longer holds up the others."""
+MOST_STUCK = 16
+"""Callbacks that may hang at the same time, each on a thread of its own; one more holds up all others."""
+MOST_WAITING = 1000
+"""Calls that are kept for a callback that hangs."""
 
 _LOG = logging.getLogger("NexusCore.callbacks")
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call to be made."""
+
+    function: Callable[..., object]
+    arguments: tuple[Any, ...]
+
+    def make(self) -> None:
+        try:
+            self.function(*self.arguments)
+        except BaseException:  # noqa: BLE001  a stranger's code, which may say it is cancelled: the next must not suffer
+            _LOG.exception("The callback %r failed", self.function)
+
+
+@dataclass(eq=False, slots=True)
+class _Current:
+    """The call that the leading thread makes now."""
+
+    key: Hashable
+    call: _Call
+    since: float
+    dropped: int = 0
+    """Calls of the same callback that found no room since then."""
+
+
 class Dispatcher:
-    """Calls functions in the order they were handed in. The thread starts with the first.
+    """Calls functions in the order they were handed in. The threads start with the first call.
 
     Parameters
     ----------
     name
-        Name of the thread.
+        Name of the threads.
+    clock
+        Measures how long a callback runs.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self._name = name
+        self._clock = clock
         self.forked()
         renew_in_children(self)
 
     def forked(self) -> None:
-        """Begin: a forked child has neither the thread nor what waited for it."""
-        self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        """Begin: a forked child has neither the threads nor what waited for them."""
+        self._lock = threading.RLock()  # the handler of a signal may come in where its thread is already
+        self._crew: _Crew | None = None
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have a function called; returns at once."""
         with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
-        self._queue.put((function, arguments))
+            if self._crew is None:
+                self._crew = _Crew(self._name, self._clock)
+            self._crew.add(_Call(function, arguments))
 
     def close(self, seconds: float) -> None:
-        """Call what was handed in so far, for at most `seconds`, and end the thread."""
+        """Call what was handed in so far, for at most `seconds`, and end the threads."""
         with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            self._queue.put(None)
-            if thread is not threading.current_thread():
-                thread.join(seconds)
+            crew, self._crew = self._crew, None
+        if crew is not None:
+            crew.close(seconds)
 
-    def _run(self) -> None:
-        while (entry := self._queue.get()) is not None:
-            function, arguments = entry
-            try:
-                function(*arguments)
-            except BaseException:  # noqa: BLE001  a stranger's code, which may say it is cancelled: the next must not suffer
-                _LOG.exception("The callback %r failed", function)
+
+class _Crew:
+    """The threads of a dispatcher from its first call to its end.
+
+    One of them leads: it makes the calls in order. A watcher, which exists only while calls wait behind the one being
+    made, takes the lead from a thread whose call does not return, and gives it to a new one.
+    """
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self._name = name
+        self._clock = clock
+        self._changed = threading.Condition()
+        """Guards what follows; notified when there is something to do for the leader or for `close`."""
+        self._waiting: dict[Hashable, deque[_Call]] = {}
+        self._order: deque[Hashable] = deque()
+        """Whose call is next: each callback as often as calls of it wait, but not those that hang."""
+        self._current: _Current | None = None
+        self._stuck: dict[Hashable, _Current] = {}
+        self._slow: set[Hashable] = set()
+        """Callbacks that the log has named and that have not returned in time since."""
+        self._threads: set[threading.Thread] = set()
+        self._watched = False
+        self._alarm = threading.Event()
+        self._patience = STUCK_SECONDS
+        self._closing = self._ended = False
+        self._start(self._lead)
+
+    def add(self, call: _Call) -> None:
+        """Take in a call."""
+        key = _key(call.function)
+        with self._changed:
+            waiting = self._waiting.setdefault(key, deque())
+            hanging = self._stuck.get(key)
+            in_the_way = hanging or (self._current if self._all_stuck() else None)
+            if in_the_way is not None and len(waiting) >= MOST_WAITING:
+                waiting.popleft()
+                in_the_way.dropped += 1
+            elif hanging is None:
+                self._order.append(key)
+            waiting.append(call)
+            self._watch_if_needed()
+            self._changed.notify_all()
+
+    def close(self, seconds: float) -> None:
+        """Make the calls that wait, for at most `seconds`, and end."""
+        with self._changed:
+            self._closing = True
+            # There is less time for all of them now than one may usually take.
+            self._patience = min(self._patience, seconds / 4)
+            self._alarm.set()
+            self._watch_if_needed()
+            self._changed.notify_all()
+            if threading.current_thread() in self._threads:
+                return  # a callback ends the program; what waits is called after it
+            self._changed.wait_for(lambda: not (self._order or self._current or self._stuck), seconds)
+            self._ended = True
+            self._changed.notify_all()
+            self._alarm.set()
+
+    def _start(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name=self._name, daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    # -- the leading thread ----------------------------------------------------------------------------------------
+
+    def _lead(self) -> None:
+        while (current := self._next()) is not None:
+            current.call.make()
+            with self._changed:
+                leads = self._current is current
+                if leads:
+                    self._current = None
+                    self._slow.discard(current.key)
+                    self._changed.notify_all()
+            if not leads:
+                self._catch_up(current)
+            if not leads or current.dropped:
+                self._tell_that_it_returned(current)
+            if not leads:
+                return
+
+    def _next(self) -> _Current | None:
+        """Wait for a call and return it; None at the end."""
+        with self._changed:
+            while not self._ended:
+                if self._order:
+                    key = self._order.popleft()
+                    self._current = _Current(key, self._take(key), self._clock.monotonic())
+                    self._watch_if_needed()
+                    return self._current
+                if self._closing:
+                    break
+                self._changed.wait()
+            return None
+
+    def _take(self, key: Hashable) -> _Call:
+        """Return the next call of a callback."""
+        waiting = self._waiting[key]
+        call = waiting.popleft()
+        if not waiting:
+            del self._waiting[key]
+        return call
+
+    # -- callbacks that hang ---------------------------------------------------------------------------------------
+
+    def _all_stuck(self) -> bool:
+        return len(self._stuck) >= MOST_STUCK
+
+    def _watch_if_needed(self) -> None:
+        if self._current is not None and self._order and not self._watched and not self._all_stuck():
+            self._watched = True
+            self._start(self._watch)
+
+    def _watch(self) -> None:
+        """Take the lead from a call that does not return; ends when nothing waits behind one."""
+        while True:
+            with self._changed:
+                current = self._current
+                if current is None or not self._order or self._ended or self._all_stuck():
+                    self._watched = False
+                    self._threads.discard(threading.current_thread())
+                    return
+                self._alarm.clear()
+                ran = self._clock.monotonic() - current.since
+                left = self._patience - ran
+                if left <= 0:
+                    self._take_lead(current)
+            if left > 0:
+                self._clock.wait(self._alarm, left)
+            else:
+                self._complain(current, ran)
+
+    def _take_lead(self, current: _Current) -> None:
+        self._current, self._stuck[current.key] = None, current
+        self._order = deque(key for key in self._order if key != current.key)
+        self._start(self._lead)
+
+    def _complain(self, current: _Current, ran: float) -> None:
+        if current.key not in self._slow:
+            self._slow.add(current.key)
+            text = "The callback %s has been running for %.1f seconds. Its further calls wait until it returns%s."
+            limit = f"; {MOST_STUCK} callbacks hang, and one more holds up all others" if self._all_stuck() else ""
+            _LOG.warning(text, _name(current.call.function), ran, limit)
+
+    def _catch_up(self, current: _Current) -> None:
+        """Make the calls of a callback that came while it was hanging."""
+        while True:
+            with self._changed:
+                if self._ended or current.key not in self._waiting:
+                    del self._stuck[current.key]
+                    self._threads.discard(threading.current_thread())
+                    self._watch_if_needed()
+                    self._changed.notify_all()
+                    return
+                call = self._take(current.key)
+            call.make()
+
+    def _tell_that_it_returned(self, current: _Current) -> None:
+        _LOG.log(
+            logging.WARNING if current.dropped else logging.INFO,
+            "The callback %s has returned, after %.1f seconds; %d calls were dropped meanwhile.",
+            _name(current.call.function), self._clock.monotonic() - current.since, current.dropped,
+        )  # fmt: skip
+
+
+def _key(function: Callable[..., object]) -> Hashable:
+    """Return what tells callbacks apart; methods of one object are different ones."""
+    try:
+        hash(function)
+    except TypeError:
+        return id(function)
+    return function
+
+
+def _name(function: Callable[..., object]) -> str:
+    name = getattr(function, "__qualname__", None)
+    return f"{getattr(function, '__module__', None)}.{name}" if name else repr(function)

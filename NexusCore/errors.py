@@ -18,6 +18,9 @@ EXIT_UNREACHABLE = 3
 EXIT_REFUSED = 4
 EXIT_INTERRUPTED = 130
 
+LONGEST_VALUE_SHOWN = 200
+"""Characters of a value that a sentence about it shows."""
+
 
 class NexusError(Exception):
     """Something went wrong."""
@@ -25,12 +28,44 @@ class NexusError(Exception):
     exit_code: ClassVar[int] = EXIT_FAILURE
 
     def __init__(self, **facts: object) -> None:
+        sentence = inspect.cleandoc(type(self).__doc__ or "")
+        if "{reason}." in sentence or "{reason})" in sentence:
+            facts = _with_one_stop(facts)
         self.facts = facts
-        super().__init__(" ".join(inspect.cleandoc(type(self).__doc__ or "").format(**facts).split()))
+        super().__init__(" ".join(sentence.format(**facts).split()))
 
     def __reduce__(self) -> tuple[Callable[[], NexusError], tuple[()]]:
         # From a worker to its pool; facts that would not survive the journey travel as the texts they are shown as.
         return partial(type(self), **{name: str(fact) for name, fact in self.facts.items()}), ()
+
+
+def _with_one_stop(facts: dict[str, object]) -> dict[str, object]:
+    """Take the full stop from the end of the reason: the words of drivers and systems have one, or have none."""
+    reason = str(facts.get("reason", "")).rstrip()
+    if not reason.endswith(".") or reason.endswith(".."):  # dots that mean "and so on" stay
+        return facts
+    return {**facts, "reason": reason[:-1]}
+
+
+class TooLong(NexusError):
+    """{what} has {size}; at most {most} can be stored."""
+
+    exit_code = EXIT_REFUSED
+
+
+# -- the machine --------------------------------------------------------------------------------------------------
+
+
+class DiskFull(NexusError):
+    """The disk is full: {place}. {what}Make room there, and try again."""
+
+
+class TooManyOpenFiles(NexusError):
+    """Too many files are open ({limit}). {what}Raise the limit with ulimit -n, or for a service with LimitNOFILE=."""
+
+
+class OutOfMemory(NexusError):
+    """There is not enough memory for this. {what}Close other programs, or raise the limit that this one has."""
 
 
 # -- settings and databases --------------------------------------------------------------------------------------
@@ -64,16 +99,45 @@ class DatabaseUnreachable(NexusError):
     exit_code = EXIT_UNREACHABLE
 
 
+class ConnectionLost(DatabaseUnreachable):
+    """The database at {where} does not answer ({reason}). Is the server running, and is the host right?"""
+
+    # Raised while a connection was in use: what was not committed has not taken effect, and may be done again.
+
+
+class CommitUnknown(DatabaseUnreachable):
+    """The database at {where} does not answer ({reason}). Whether the last change took effect is not known. Is the
+    server running, and is the host right?
+    """
+
+
 class DatabaseUnusable(DatabaseUnreachable):
     """The database at {where} cannot be used now ({reason})."""
 
 
+class DatabaseFull(DatabaseUnusable):
+    """The disk is full: {place}. The database at {where} stores nothing, and perhaps cannot be read, until there is
+    room again ({reason}).
+    """
+
+
+class DatabaseNotSecure(DatabaseUnreachable):
+    """The connection to the database at {where} cannot be secured: {reason}."""
+
+
 class DatabaseDenied(NexusError):
-    """The database at {where} does not let this user in or does not allow this ({reason}). Check the user, the password
-    and the grants.
+    """The database at {where} does not let this user in or does not allow this ({reason}). Check the user, the
+    password, the grants and, where the account demands TLS or a certificate, ssl_mode and ssl_cert in the URL.
     """
 
     exit_code = EXIT_REFUSED
+
+
+class LoginNeedsTLS(DatabaseDenied):
+    """The database at {where} accepts the first login of this account over TLS only ({reason}). Use TLS: put
+    ssl_mode=required into the database's URL, in place of any other ssl_mode and of ssl_disabled. Or log in once over
+    TLS or through the server's socket: the server then knows the account until it is restarted.
+    """
 
 
 class NoSuchDatabase(DatabaseDenied):
@@ -107,8 +171,22 @@ class SchemaMissing(NexusError):
 
 
 class SchemaMismatch(NexusError):
-    """The tables in the database at {where} are of revision {found}, this program needs {needed}. If they are the older
-    ones, bring them up to date with: python -m NexusCore.storage.migrate
+    """The tables in the database at {where} are of revision {found}, older than this program, which needs {needed}.
+    Bring them up to date with: python -m NexusCore.storage.migrate
+    """
+
+    exit_code = EXIT_REFUSED
+
+
+class SchemaNewer(SchemaMismatch):
+    """The tables in the database at {where} are of revision {found}, newer than this program, which knows {needed}.
+    Update NexusCore on this machine.
+    """
+
+
+class SchemaUnfinished(NexusError):
+    """The tables in the database at {where} are not complete: their creation was interrupted. Finish it with:
+    python -m NexusCore.storage.migrate
     """
 
     exit_code = EXIT_REFUSED
@@ -137,6 +215,25 @@ class NoSuchVersionException(ConfigException):
 
 class ValueRefused(ConfigException):
     """'{path}' cannot be set to {value}: {reason}."""
+
+    def __init__(self, **facts: object) -> None:
+        value = str(facts.get("value"))
+        shown = value if len(value) <= LONGEST_VALUE_SHOWN else f"{value[:LONGEST_VALUE_SHOWN]}…"
+        super().__init__(**{**facts, "value": shown})
+
+
+class NotANumber(ValueRefused):
+    """'{path}' is {value}, but must be a number. Set it with: ConfigTool set {path} <number> --type double"""
+
+
+class ValueMissing(ConfigException):
+    """'{path}' has no value, but must be {kind}. Set it with: ConfigTool {path}=<value>"""
+
+
+class SecretWithheld(ConfigException):
+    """The value of '{path}' is a secret, and the database account of this program may not read secrets (the table
+    config_secret); the services' account may.
+    """
 
 
 class VersionAlreadyExistsException(ConfigException):
@@ -192,4 +289,4 @@ class SessionElsewhere(NexusError):
 
 
 class NoOpenSession(NexusError):
-    """{instrument} has no open session to end."""
+    """{instrument} has no open session."""

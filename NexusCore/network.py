@@ -28,7 +28,7 @@ class Login:
 
 
 def login_of(kind: str, environment: Mapping[str, str] = os.environ) -> Login | None:
-    """Return the user and password for a kind of source or destination from the environment, or None (001-07).
+    """Return the user and password for a kind of source or destination from the environment, or None.
 
     ``NEXUSCORE_<KIND>_USER`` and ``_PASSWORD`` go before ``nexusLIMS_user`` and ``nexusLIMS_pass``.
     """

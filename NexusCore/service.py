@@ -2,8 +2,9 @@
 
 Promises
 --------
-* SIGTERM and SIGINT end it within two seconds, its last log lines delivered (or in the journal, when the database is
-  away).
+* SIGTERM, SIGINT and SIGHUP end it within two seconds, its last log lines delivered (or in the journal, when the
+  database is away). A second Ctrl-C ends the pass that is under way, a third one the process.
+* SIGHUP has a service that writes a log file (``Log.file``) open it again instead; under ``nohup`` it does nothing.
 * A pass that fails is logged, and the next one comes: only a mistake in the settings ends a service.
 * ``--once`` makes one pass and returns 0 if all went well or there was nothing to do, else what the error says.
 """
@@ -23,12 +24,14 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import ClassVar
 
-from NexusCore import identity
+from NexusCore import identity, signals
 from NexusCore.API import App
 from NexusCore.clock import Clock
 from NexusCore.config.parameter import ConfigParameter
-from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, DatabaseUnreachable, NexusError
+from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, DatabaseFull, DatabaseUnreachable, NexusError
 from NexusCore.facility.sessions import Client
+from NexusCore.log.record import LineFormatter
+from NexusCore.resources import complain, exit_code_of, explained, reported, sentence_of
 from NexusCore.status.element import fitting
 
 INTERVAL = 10.0
@@ -38,7 +41,7 @@ EXPIRE_SECONDS = 30.0
 """After this long without a heartbeat a service's state counts as stale."""
 FAILED = "failed: "
 """What the state of a service begins with whose last pass did not come to its end."""
-STOP_SECONDS = 1.2
+LAST_DELIVERY_SECONDS = 1.2
 """How long the end of a service may spend on delivery."""
 
 
@@ -85,6 +88,8 @@ class Service(ABC):
         self._passes_failed = self.status.new("passes_failed", 0)
         self._trouble = ""
         self._interval = INTERVAL
+        self.tidying: threading.Event = signals.HandlerEvent()
+        """Set when the service puts everything in order before it ends: what hurries a pass is not to disturb that."""
 
     @abstractmethod
     def once(self) -> Pass:
@@ -96,7 +101,7 @@ class Service(ABC):
 
     @classmethod
     def instead(cls, arguments: argparse.Namespace) -> Callable[[], int] | None:
-        """Return what the arguments ask for in the place of the service, such as a rehearsal; None for the service."""
+        """Return what the arguments ask for in the place of the service, such as a dry run; None for the service."""
         return None
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:  # noqa: B027  most have none
@@ -141,6 +146,7 @@ class Service(ABC):
                     break
                 self.clock.wait(self.app.stop_event, self._interval)
         finally:
+            self.tidying.set()
             with contextlib.suppress(NexusError):
                 self.close()
             self.status.new("state", "stopped")  # this one does not go stale
@@ -149,16 +155,22 @@ class Service(ABC):
 
     def _pass(self, once: bool) -> int:
         try:
-            self._interval = self.config.number("interval") if "interval" in self.config else INTERVAL
+            self._interval = INTERVAL if self.config["interval"] is None else self.config.number("interval")
             result = self.once()
         except NexusError as error:
             if once:
                 raise
             # The database being away is no fault of the pass; anything else is for the operators.
-            self._pass_failed(str(error), logging.WARNING if isinstance(error, DatabaseUnreachable) else logging.ERROR)
+            away = isinstance(error, DatabaseUnreachable) and not isinstance(error, DatabaseFull)
+            self._pass_failed(sentence_of(error), logging.WARNING if away else logging.ERROR)
             return error.exit_code
-        except Exception as error:  # noqa: BLE001  logged with its traceback
+        except Exception as error:
             # The edge of the service: a fault of ours must not end what keeps a facility's records.
+            if (shortage := explained(error, [self.app.settings.home])) is not None:
+                if once:
+                    raise shortage from error
+                self._pass_failed(str(shortage), logging.ERROR)
+                return shortage.exit_code
             self._pass_failed(f"A pass of {self.name} failed: {error!r}", logging.ERROR, fault=True)
             return EXIT_FAILURE
         if self._trouble:
@@ -197,28 +209,40 @@ def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
     arguments = _parser(service).parse_args(argv)
     other = service.instead(arguments)
     if other is not None:
-        return other()
+        return reported(other, f"{service.name}: ")
     app: App | None = None
-    interrupted = threading.Event()
+    interruptions = _Interruptions()
     console = _console()
     try:
-        app = App(tool=f"Services.{service.name}")
-        _on_signals(app, interrupted)
-        app.logs.root.addHandler(console)
-        running = service(app)
-        running.take_arguments(arguments)
-        code = running.run(once=arguments.once)
-    except NexusError as error:
-        if app is not None:
-            with contextlib.suppress(NexusError):
-                app.logs.root.removeHandler(console)  # the terminal gets the bare sentence, once
-                app.get_log(service.name).error("%s", error)
-        print(f"{service.name}: {error}", file=sys.stderr)  # noqa: T201  the operator's terminal
-        code = error.exit_code
+        try:
+            app = App(tool=f"Services.{service.name}")
+            _on_signals(app, interruptions, once=arguments.once)
+            app.logs.root.addHandler(console)
+            running = service(app)
+            running.tidying = interruptions.tidying
+            running.take_arguments(arguments)
+            app.get_config()  # without it nothing runs
+            console.open()
+            code = running.run(once=arguments.once)
+        except (NexusError, OSError, MemoryError) as error:
+            interruptions.tidying.set()
+            sentence = sentence_of(error, [] if app is None else [app.settings.home])
+            if app is not None:
+                with contextlib.suppress(NexusError):
+                    app.logs.root.removeHandler(console)  # the terminal gets the bare sentence, once
+                    app.get_log(service.name).error("%s", sentence)
+            complain(f"{service.name}: {sentence}")
+            code = exit_code_of(error)
+        finally:
+            interruptions.tidying.set()
+    except KeyboardInterrupt:  # the second Ctrl-C; there is no other one, since the third ends the process
+        code = EXIT_INTERRUPTED
     finally:
         if app is not None:
-            app.shutdown(STOP_SECONDS)
-    return EXIT_INTERRUPTED if interrupted.is_set() and arguments.once else code
+            app.shutdown(LAST_DELIVERY_SECONDS)
+    if interruptions.repeated.is_set() or (interruptions.interrupted.is_set() and arguments.once):
+        return EXIT_INTERRUPTED
+    return code
 
 
 class _Parser(argparse.ArgumentParser):
@@ -246,29 +270,63 @@ def _parser(service: type[Service]) -> argparse.ArgumentParser:
     return parser
 
 
-def _on_signals(app: App, interrupted: threading.Event) -> None:
-    def end(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            interrupted.set()
-        app.stop_event.set()
+class _Interruptions:
+    """What Ctrl-C has asked for, and whether it may still raise an exception."""
 
-    handler: Callable[[int, FrameType | None], None] = end
-    signal.signal(signal.SIGTERM, handler)
-    signal.signal(signal.SIGINT, handler)
+    def __init__(self) -> None:
+        self.interrupted, self.repeated, self.tidying = (signals.HandlerEvent() for _ in range(3))
+
+
+def _on_signals(app: App, interruptions: _Interruptions, *, once: bool) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
+        app.stop_event.set()
+        if number != signal.SIGINT:
+            return
+        if interruptions.repeated.is_set():
+            os._exit(EXIT_INTERRUPTED)  # what was accepted is in the journals
+        if interruptions.interrupted.is_set():
+            interruptions.repeated.set()
+            if not interruptions.tidying.is_set() and signals.may_raise(frame):
+                raise KeyboardInterrupt
+        interruptions.interrupted.set()
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        if once or not app.reopen_log_file():
+            end(number, frame)
+
+    signals.take(("SIGTERM", "SIGINT"), end)
+    signals.take(("SIGHUP",), hang_up)
 
 
 class _Terminal(logging.StreamHandler):  # type: ignore[type-arg]  # generic for the checker only
-    """Writes to whatever standard error is at the moment: a progress bar puts itself before it, and lines above."""
+    """Writes to whatever standard error is at the moment: a progress bar puts itself before it, and lines above.
+
+    What delivery says is held back until `open`: a service that cannot start says the same in its own sentence.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self._held: list[logging.LogRecord] | None = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
+        if self._held is not None and record.name == "NexusCore.delivery":
+            self._held.append(record)
+            return
         self.stream = sys.stderr
         super().emit(record)
 
+    def open(self) -> None:
+        """Write what was held back, and from now on everything at once."""
+        with self.lock or contextlib.nullcontext():
+            held, self._held = self._held, None
+        for record in held or ():
+            self.handle(record)
 
-def _console() -> logging.Handler:
+
+def _console() -> _Terminal:
     """Return a handler for the terminal, or for the system's journal of whoever started the service."""
-    handler = _Terminal(sys.stderr)
+    handler = _Terminal()
     handler.setLevel(logging.INFO)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return handler

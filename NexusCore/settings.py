@@ -13,9 +13,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
 
+from NexusCore.database_url import FILE_OPTIONS, DatabaseURL
 from NexusCore.errors import BadDatabaseURL, SettingsRefused, SettingsUnreadable
+
+__all__ = ["FILE_OPTIONS", "BadDatabaseURL", "DatabaseURL", "Settings", "default_home", "load", "usual_files"]
 
 KEYS = (
     "NEXUSCORE_DATABASE",
@@ -24,106 +26,11 @@ KEYS = (
     "NEXUSCORE_DATABASE_LOG",
     "NEXUSCORE_HOME",
     "NEXUSCORE_JOURNAL_SIZE",
+    "NEXUSCORE_JOURNAL_SYNC",
 )
 JOURNAL_SIZE = 512
 """Mebibytes that the journal for one database may take while that is away, where nothing else is said."""
 SETTINGS_FILE = "NEXUSCORE_SETTINGS"
-MYSQL_OPTIONS = frozenset({"unix_socket", "ssl_ca", "ssl_disabled"})
-"""Options of the driver that may stand behind the ``?`` of a MySQL URL."""
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseURL:
-    """A database address, taken apart. Its text never shows the password."""
-
-    kind: str
-    """``mysql`` or ``sqlite``."""
-    name: str
-    """Name of the MySQL database, or path of the SQLite file."""
-    host: str = ""
-    port: int = 3306
-    user: str = ""
-    password: str = ""
-    options: tuple[tuple[str, str], ...] = ()
-    embedded: bool = False
-    """The default that nobody chose: it may be created on first use."""
-
-    def __str__(self) -> str:
-        if self.kind == "sqlite":
-            return f"sqlite:///{self.name}"
-        socket = dict(self.options).get("unix_socket")
-        return f"mysql://{self.user}@{socket or f'{self.host}:{self.port}'}/{self.name}"
-
-    def __repr__(self) -> str:
-        return f"<DatabaseURL {self}>"
-
-    @property
-    def place(self) -> str:
-        """The database without user and password: two URLs of one place hold the same rows."""
-        if self.kind == "sqlite":
-            return f"sqlite:{self.name}"
-        return f"mysql:{dict(self.options).get('unix_socket') or f'{self.host}:{self.port}'}/{self.name}"
-
-    @property
-    def fingerprint(self) -> str:
-        """A short name of the place, for files that belong to that database alone."""
-        import hashlib
-
-        return hashlib.sha256(self.place.encode()).hexdigest()[:12]
-
-    @classmethod
-    def parse(cls, text: str, where: str = "the argument") -> DatabaseURL:
-        """Take a URL apart.
-
-        Parameters
-        ----------
-        text
-            ``mysql://user:password@host:3306/database`` (parts percent-encoded where they need it; options
-            ``?unix_socket=``, ``ssl_ca=``, ``ssl_disabled=``) or ``sqlite:////absolute/path``.
-        where
-            Where the URL stands, for the error's sentence.
-
-        Raises
-        ------
-        BadDatabaseURL
-            If it is anything else; the sentence never repeats the password.
-        """
-        scheme, _, _ = text.partition("://")
-        if scheme == "sqlite":
-            path = unquote(text.removeprefix("sqlite:///"))
-            if not text.startswith("sqlite:///") or not path:
-                raise BadDatabaseURL(where=where, reason="after sqlite: come three slashes and the path of a file")
-            return cls(kind="sqlite", name=str(Path(path).expanduser().absolute()))
-        if scheme not in ("mysql", "mariadb"):
-            shown = scheme if "://" in text and "@" not in scheme else "something else"
-            raise BadDatabaseURL(where=where, reason=f"it starts with {shown!r}, not with mysql:// or sqlite:///")
-        try:
-            parts = urlsplit(text)
-            port = parts.port or 3306
-        except ValueError:
-            raise BadDatabaseURL(
-                where=where, reason="host or port cannot be read (are special characters of the password %-encoded?)"
-            ) from None
-        options = tuple(sorted(parse_qsl(parts.query)))
-        unknown = {key for key, _ in options} - MYSQL_OPTIONS
-        if unknown:
-            raise BadDatabaseURL(where=where, reason=f"it has an unknown option {sorted(unknown)[0]!r}")
-        path = parts.path.strip("/")
-        if not path:
-            raise BadDatabaseURL(where=where, reason="it names no database after the host")
-        if "/" in path or "@" in path:  # the end of a password, which would then be shown as the database's name
-            raise BadDatabaseURL(
-                where=where, reason="after the host comes one name (are special characters of the password %-encoded?)"
-            )
-        return cls(
-            kind="mysql",
-            name=unquote(path),
-            host=parts.hostname or "localhost",
-            port=port,
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            options=options,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +46,8 @@ class Settings:
     """Folder for the embedded database, journals and snapshots."""
     journal_size: int = JOURNAL_SIZE * 1024 * 1024
     """Bytes that the journal for one database may take while that is away."""
+    journal_sync: bool = False
+    """Journals are written through to the disk itself before they are delivered."""
 
     @property
     def databases(self) -> tuple[DatabaseURL, ...]:
@@ -182,14 +91,21 @@ def load(environment: Mapping[str, str] | None = None, files: tuple[Path, ...] |
     # Absolute, because the process may go to another folder while its journals stay where they are.
     home = Path(found["NEXUSCORE_HOME"][0]).expanduser().absolute() if "NEXUSCORE_HOME" in found else default_home()
     if "NEXUSCORE_DATABASE" in found:
-        main = DatabaseURL.parse(*found["NEXUSCORE_DATABASE"])
+        main = _url(*found["NEXUSCORE_DATABASE"])
     else:
         main = DatabaseURL(kind="sqlite", name=str(home / "nexus.db"), embedded=True)
     config, status, log = (
-        DatabaseURL.parse(*found[key]) if (key := f"NEXUSCORE_DATABASE_{role}") in found else main
+        _url(*found[key]) if (key := f"NEXUSCORE_DATABASE_{role}") in found else main
         for role in ("CONFIG", "STATUS", "LOG")
     )
-    return Settings(config, status, log, main, home, _journal_size(*found.get("NEXUSCORE_JOURNAL_SIZE", ("", ""))))
+    size = _journal_size(*found.get("NEXUSCORE_JOURNAL_SIZE", ("", "")))
+    sync = _journal_sync(*found.get("NEXUSCORE_JOURNAL_SYNC", ("", "")))
+    return Settings(config, status, log, main, home, size, sync)
+
+
+def _url(text: str, where: str) -> DatabaseURL:
+    # Of what stands in a file, paths are relative to that file; of a variable, to nothing.
+    return DatabaseURL.parse(text, where, Path(where).parent if not where.startswith("the variable ") else None)
 
 
 def _journal_size(text: str, where: str) -> int:
@@ -203,6 +119,12 @@ def _journal_size(text: str, where: str) -> int:
         reason = f"NEXUSCORE_JOURNAL_SIZE is '{text}'; it takes a whole number of mebibytes, at least 1"
         raise SettingsUnreadable(path=where, reason=reason)
     return size * 1024 * 1024
+
+
+def _journal_sync(text: str, where: str) -> bool:
+    if text.lower() not in ("", "yes", "no"):
+        raise SettingsUnreadable(path=where, reason=f"NEXUSCORE_JOURNAL_SYNC is '{text}'; it takes yes or no")
+    return text.lower() == "yes"
 
 
 def default_home() -> Path:

@@ -17,6 +17,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -24,9 +25,16 @@ from NexusCore.clock import Clock
 from NexusCore.errors import ConfigException, DatabaseBusy, DatabaseUnreachable
 from NexusCore.storage import Database
 from NexusCore.storage.dialect import STATEMENT_SECONDS
-from NexusCore.storage.engine import Row, Transaction
+from NexusCore.storage.polling import LONGEST_WAIT, Follower
+from NexusCore.storage.transaction import Row, Transaction
 
 POLL_SECONDS = 0.025
+"""Seconds between two looks while rows come in."""
+IDLE_POLL_SECONDS = 0.07
+"""The same while none do: many processes that wait must not cost a server much. Then it is only asked for the newest id
+(see `NexusCore.storage.polling`)."""
+LIVELY_SECONDS = 1.0
+"""Rows are coming in if the last one did so long ago at most."""
 AWAY_SECONDS = 1.0
 HOLE_SECONDS = 3.0 * STATEMENT_SECONDS
 """A hole asked for longer is the trace of a transaction that was rolled back: on a server at its limits an insertion
@@ -41,18 +49,21 @@ under way, some hundred thousand, while a jump to a number out of all proportion
 YOUNG_SECONDS = 1.0
 """A hole open for longer is asked for only this often: of old ones there may be very many, where rows were deleted."""
 _RUNS_PER_QUERY = 500
-_APART = 16
+_HOLE_DISTANCE = 16
 """Holes that are no further apart are asked for together; where ids count up in steps, there are many."""
 
 _WRITTEN = 4000
 """Runs of holes, the newest, that a cursor is written with: where lines were deleted there are very many, and a text
 has to fit on a command line. Each transaction under way is one."""
 
+EVERY_ROW = "1 = 1"
+"""The condition that every row meets."""
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Source(Generic[T]):
+class TailSource(Generic[T]):
     """A table to follow.
 
     Parameters
@@ -71,12 +82,12 @@ class Source(Generic[T]):
     columns: str
     make: Callable[[Row], T]
     join: str = ""
-    condition: str = "1 = 1"
+    condition: str = EVERY_ROW
     values: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class TailCursor:
     """Where a follower stands."""
 
     last: int
@@ -87,7 +98,7 @@ class Cursor:
         return json.dumps([self.last, *runs[-_WRITTEN:]], separators=(",", ":"))
 
     @classmethod
-    def parse(cls, text: str) -> Cursor:
+    def parse(cls, text: str) -> TailCursor:
         """Return the cursor that was written as `text`."""
         try:
             last, *holes = json.loads(text)
@@ -124,13 +135,17 @@ class Tail(Generic[T]):
         Where to go on; None begins behind the newest row that is there now.
     """
 
-    def __init__(self, database: Database, source: Source[T], clock: Clock, cursor: Cursor | None = None) -> None:
+    def __init__(
+        self, database: Database, source: TailSource[T], clock: Clock, cursor: TailCursor | None = None
+    ) -> None:
         self._database = database
         self._source = source
         self._clock = clock
         self._last = cursor.last if cursor else -1
         self._asked = clock.monotonic()
         """When the database was last asked and answered."""
+        self._moved = float("-inf")
+        """When a row last came in, whether or not it was one to hand out."""
         self._young: dict[int, float] = {}
         """Ids that were passed over, with the time since when."""
         self._old: dict[int, float] = dict.fromkeys(cursor.holes, self._asked) if cursor else {}
@@ -139,9 +154,9 @@ class Tail(Generic[T]):
         """Ids of rows that were read, but not handed out yet."""
 
     @property
-    def cursor(self) -> Cursor:
+    def cursor(self) -> TailCursor:
         """Where the follower stands: after all that was handed out."""
-        return Cursor(self._last, tuple(sorted([*self._young, *self._old, *self._waiting])))
+        return TailCursor(self._last, tuple(sorted([*self._young, *self._old, *self._waiting])))
 
     def begin(self) -> None:
         """Stand behind the newest row, minding the transactions that are under way."""
@@ -182,35 +197,72 @@ class Tail(Generic[T]):
             self._old = {one: since for one, since in left.items() if YOUNG_SECONDS <= now - since < HOLE_SECONDS}
             left = {one: since for one, since in left.items() if now - since < YOUNG_SECONDS}
         newest = max(ids, default=self._last)
-        first = max(self._last + 1, newest - WIDEST)
-        self._young = left | {one: now for one in range(first, newest) if one not in ids}
+        if len(ids) < newest - self._last:
+            first = max(self._last + 1, newest - WIDEST)
+            left |= {one: now for one in range(first, newest) if one not in ids}
+        self._young = left
+        if filled or newest > self._last:
+            self._moved = now
         self._last, self._asked = newest, now
-        return sorted(filled + new, key=lambda row: int(row[-1]))
+        return sorted(filled + new, key=lambda row: int(row[-1])) if filled else new
 
     def follow(self, stop: threading.Event) -> Iterator[T | Away | Back]:
         """Yield rows as they appear, and `Away` and `Back`, until `stop` is set."""
+        for found in self.batches(stop):
+            if isinstance(found, list):
+                for row in found:
+                    self._waiting.popleft()
+                    yield row
+            else:
+                yield found
+
+    def batches(self, stop: threading.Event) -> Iterator[list[T] | Away | Back]:
+        """Yield the rows of each look together; they count as handed out when the next ones are asked for."""
         away = False
-        while not stop.is_set():
-            try:
-                rows = self._read()
-            except (DatabaseUnreachable, DatabaseBusy) as error:
-                if not away:
-                    yield Away(error)
-                away = True
-                self._clock.wait(stop, AWAY_SECONDS)
-                continue
-            if away:
-                away = False
-                yield Back()
-            self._waiting.extend(int(row[-1]) for row in rows)
-            for row in rows:
-                self._waiting.popleft()
-                yield self._source.make(row)
-            if len(rows) < BATCH:
-                self._clock.wait(stop, POLL_SECONDS)
+        with closing(self._database.follow(self._source.table, self._clock)) as follower:
+            while not stop.is_set():
+                try:
+                    rows = self._read()
+                except (DatabaseUnreachable, DatabaseBusy) as error:
+                    if not away:
+                        yield Away(error)
+                    away = True
+                    self._clock.wait(stop, AWAY_SECONDS)
+                    continue
+                if away:
+                    away = False
+                    yield Back()
+                if rows:
+                    self._waiting.extend([int(row[-1]) for row in rows])
+                    yield list(map(self._source.make, rows))
+                    self._waiting.clear()
+                if len(rows) < BATCH:
+                    self._wait(follower, stop, seen=bool(rows))
+
+    def _wait(self, follower: Follower, stop: threading.Event, *, seen: bool) -> None:
+        """Wait until it is time to read; `seen`, there has just been something to read."""
+        if seen or self._young:
+            follower.wait(stop, self._pause())
+            return
+        # Without holes, and with old ones until they are due, there is nothing new unless there is a newer id.
+        longest = LIVELY_SECONDS if self._is_lively() else LONGEST_WAIT
+        if self._old:
+            longest = min(longest, self._asked_old + YOUNG_SECONDS - self._clock.monotonic())
+        follower.wait_for_news(stop, self._pause(), self._last, longest)
+        self._asked = max(self._asked, follower.asked)
+
+    def _pause(self) -> float:
+        """Return how long to wait before the next look."""
+        return POLL_SECONDS if self._is_lively() else IDLE_POLL_SECONDS
+
+    def _is_lively(self) -> bool:
+        return self._asked - self._moved < LIVELY_SECONDS
 
     def _new(self, reading: Transaction) -> tuple[list[Row], set[int]]:
         """Return what is behind the last id seen, and the ids that are visible there."""
+        if self._source.condition == EVERY_ROW and not self._source.join:
+            rows = self._rows(reading, f"t.id > {self._last}", f"LIMIT {BATCH}")
+            return rows, {row[-1] for row in rows}
         ids = self._ids(reading, f"t.id > {self._last} ORDER BY t.id LIMIT {BATCH}")
         if not ids:
             return [], ids
@@ -223,7 +275,7 @@ class Tail(Generic[T]):
         """Return the rows that fill holes, and the holes that are none any more."""
         found: list[Row] = []
         visible: set[int] = set()
-        runs = _runs(holes, _APART)
+        runs = _runs(holes, _HOLE_DISTANCE)
         for start in range(0, len(runs), _RUNS_PER_QUERY):
             place = " OR ".join(f"t.id BETWEEN {a} AND {b}" for a, b in runs[start : start + _RUNS_PER_QUERY])
             ids = self._ids(reading, place) & holes.keys()
@@ -236,11 +288,11 @@ class Tail(Generic[T]):
     def _ids(self, reading: Transaction, place: str) -> set[int]:
         return {int(one) for (one,) in reading.all(f"SELECT t.id FROM {self._source.table} t WHERE {place}")}  # noqa: S608
 
-    def _rows(self, reading: Transaction, place: str) -> list[Row]:
+    def _rows(self, reading: Transaction, place: str, limit: str = "") -> list[Row]:
         source = self._source
         return reading.all(
             f"SELECT {source.columns} FROM {source.table} t {source.join} "  # noqa: S608
-            f"WHERE ({place}) AND ({source.condition}) ORDER BY t.id",
+            f"WHERE ({place}) AND ({source.condition}) ORDER BY t.id {limit}",
             **source.values,
         )
 

@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING
 if not __package__:
     # Run as ./Tools/ConfigUI.py: Python looks beside the script, but the packages are in the folder above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from Tools import checkout
+    from Tools.common import checkout
 
     checkout.use_its_python()
 
 from NexusCore.errors import EXIT_OK, EXIT_USAGE, DatabaseUnreachable, NexusError, NoSuchVersionException
-from Tools import completion
-from Tools.arguments import Arguments
-from Tools.terminal import Screen, run_tool
+from Tools.common import completion
+from Tools.common.arguments import Arguments
+from Tools.common.terminal import Screen, run_tool
 
 if TYPE_CHECKING:
     from NexusCore.API import App
-    from NexusCore.config.named import NamedConfiguration
+    from NexusCore.config.view import NamedConfiguration
     from Tools.configui.canvas import Canvas
 
 NAME = "ConfigUI"
-PATIENCE = 1.0
+CONNECT_NOTICE_SECONDS = 1.0
 """Seconds after which the user is told that the database takes its time."""
-SHUTDOWN_SECONDS = 1.0
+SCREEN_SHUTDOWN_SECONDS = 1.0
 
 
 class NoTerminal(NexusError):
@@ -72,7 +72,7 @@ def run(arguments: Namespace, screen: Screen) -> int:
 
     with ExitStack() as at_the_end, full_screen(screen.colour) as canvas:
         app, config = _read(canvas, arguments.version)
-        at_the_end.callback(app.shutdown, SHUTDOWN_SECONDS)  # when the terminal has been given back
+        at_the_end.callback(app.shutdown, SCREEN_SHUTDOWN_SECONDS)  # when the terminal has been given back
         _show(canvas, app, config, arguments.path.rstrip("."))
     return EXIT_OK
 
@@ -88,7 +88,7 @@ def opened(version: str | None) -> tuple[App, NamedConfiguration]:
     import logging
 
     from NexusCore.API import App
-    from NexusCore.config.named import NamedConfiguration
+    from NexusCore.config.view import NamedConfiguration
 
     # What the core says of the database is shown on the screen; without a handler, it would be written across it.
     logging.getLogger("NexusCore").addHandler(logging.NullHandler())
@@ -109,17 +109,17 @@ def _read(canvas: Canvas, version: str | None) -> tuple[App, NamedConfiguration]
     """Read the configuration aside, so that there is a picture at once, and Ctrl-C works whatever the database does."""
     from concurrent.futures import wait
 
-    from Tools.configui.errand import sent
+    from Tools.configui.background import sent
 
     canvas.sentence("Reading the configuration ...")
     reading = sent(lambda: opened(version))
-    if not wait([reading], PATIENCE).done:
+    if not wait([reading], CONNECT_NOTICE_SECONDS).done:
         canvas.sentence("Reading the configuration ... The database has not answered yet; Ctrl-C gives up.")
     return reading.result()
 
 
 def _show(canvas: Canvas, app: App, config: NamedConfiguration, path: str) -> None:
-    from Tools.configui.news import News
+    from Tools.configui.recent_changes import News
     from Tools.configui.tree_menu import TreeMenu
 
     def warning() -> str:

@@ -13,25 +13,26 @@ from typing import TYPE_CHECKING
 if not __package__:
     # Run as ./Tools/Doctor.py: Python looks beside the script, but the packages are in the folder above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from Tools import checkout
+    from Tools.common import checkout
 
     checkout.use_its_python()
 
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_UNREACHABLE
-from Tools import completion
-from Tools.arguments import Arguments, WrongUse, count
-from Tools.terminal import Screen, one_line, run_tool
+from NexusCore.text import one_line
+from Tools.common import completion
+from Tools.common.arguments import Arguments, WrongUse, count
+from Tools.common.terminal import Screen, run_tool
 
 if TYPE_CHECKING:
-    from Tools.checks.outcome import Outcome
+    from Tools.doctor.checks.outcome import CheckResult
 
 NAME = "Doctor"
-LINES = 50
-MARKS = {"ok": "✓", "note": "!", "problem": "✗"}
+RECORDS_SHOWN = 50
+RESULT_MARKS = {"ok": "✓", "note": "!", "problem": "✗"}
 PLAIN_MARKS = {"ok": "ok", "note": "!", "problem": "X"}
 """For terminals that know only ASCII."""
-STYLES = {"ok": ("green",), "note": ("bold", "yellow"), "problem": ("bold", "red")}
-NARROWEST = 60
+RESULT_STYLES = {"ok": ("green",), "note": ("bold", "yellow"), "problem": ("bold", "red")}
+NARROWEST_TERMINAL = 60
 """Columns below which sentences are left to the terminal to break."""
 
 
@@ -41,14 +42,15 @@ def parser() -> Arguments:
         prog=NAME,
         description=__doc__,
         usage=f"{NAME} [--json]\n       {NAME} --journals [NAME] [--json] [--show [-n N] | --repair]\n"
-        f"       {NAME} --bundle [FILE.zip] [--force]",
+        f"       {NAME} --rows [--json | --repair]\n       {NAME} --bundle [FILE.zip] [--force]",
         examples=(
             (NAME, "databases, journals, instruments, services, sessions, disks: all is looked at"),
             (f"{NAME} --journals", "what waits on this machine to be delivered; --repair puts it in order"),
+            (f"{NAME} --rows", "values in the tables that cannot be read; --repair puts them right"),
             (f"{NAME} --bundle", "an archive for whoever helps you, without passwords"),
         ),
-        epilog="Nothing is changed, but by --repair. Exit codes: 0 no problem, 1 a problem, 2 usage, 3 a database does "
-        "not answer, 4 refused.",
+        epilog="Nothing is changed, except by --repair. Exit codes: 0 no problem, 1 a problem, 2 usage, 3 a database "
+        "does not answer, 4 refused.",
     )
     made.add_argument("--json", action="store_true", help="one JSON object per line, for programs")
     journals = made.add_argument(
@@ -60,9 +62,16 @@ def parser() -> Arguments:
     )
     completion.attach(journals, _journals)
     made.add_argument("--show", action="store_true", help="with --journals NAME: the records that wait in it")
-    made.add_argument("-n", "--lines", type=count, default=LINES, metavar="N", help=f"with --show: how many ({LINES})")
     made.add_argument(
-        "--repair", action="store_true", help="with --journals: take out damage, and deliver refused records once more"
+        "-n", "--lines", type=count, default=RECORDS_SHOWN, metavar="N", help=f"with --show: how many ({RECORDS_SHOWN})"
+    )
+    made.add_argument(
+        "--repair",
+        action="store_true",
+        help="with --journals: take out damage, and deliver refused records once more; with --rows: put rows right",
+    )
+    made.add_argument(
+        "--rows", action="store_true", help="look at every row of every table for values that cannot be read"
     )
     made.add_argument(
         "--bundle", nargs="?", const="", metavar="FILE.zip", help="write an archive for support, without secrets"
@@ -75,11 +84,15 @@ def run(arguments: Namespace, screen: Screen) -> int:
     """Do what was asked for."""
     _check(arguments)
     if arguments.journals is not None:
-        from Tools import journal_desk
+        from Tools.doctor import journal_commands
 
-        return journal_desk.run(arguments, screen)
+        return journal_commands.run(arguments, screen)
+    if arguments.rows:
+        from Tools.doctor import row_commands
+
+        return row_commands.run(arguments, screen)
     if arguments.bundle is not None:
-        from Tools import bundle
+        from Tools.doctor import bundle
 
         return bundle.write(arguments.bundle, screen, force=arguments.force)
     return _examine(arguments, screen)
@@ -87,10 +100,18 @@ def run(arguments: Namespace, screen: Screen) -> int:
 
 def _check(arguments: Namespace) -> None:
     mistake = ""
-    if arguments.journals is not None and arguments.bundle is not None:
-        mistake = "--journals and --bundle do not go together."
-    elif arguments.journals is None and (arguments.show or arguments.repair):
-        mistake = f"{'--show' if arguments.show else '--repair'} goes with --journals."
+    modes = {
+        "--journals": arguments.journals is not None, "--rows": arguments.rows, "--bundle": arguments.bundle is not None
+    }  # fmt: skip
+    given = [option for option, is_given in modes.items() if is_given]
+    if len(given) > 1:
+        mistake = f"{given[0]} and {given[1]} do not go together."
+    elif arguments.show and arguments.journals is None:
+        mistake = "--show goes with --journals."
+    elif arguments.repair and not given:
+        mistake = "--repair goes with --journals or --rows."
+    elif arguments.repair and arguments.bundle is not None:
+        mistake = "--repair and --bundle do not go together."
     elif arguments.repair and (arguments.show or arguments.json):
         mistake = f"{'--show' if arguments.show else '--json'} and --repair do not go together."
     elif arguments.show and not arguments.journals:
@@ -102,13 +123,13 @@ def _check(arguments: Namespace) -> None:
 
 
 def _examine(arguments: Namespace, screen: Screen) -> int:
-    from Tools.checks.case import Case
-    from Tools.checks.examination import examine
-    from Tools.checks.listing import checks
-    from Tools.checks.outcome import described
+    from Tools.doctor.checks.context import Case
+    from Tools.doctor.checks.examination import examine
+    from Tools.doctor.checks.listing import checks
+    from Tools.doctor.checks.outcome import described
 
     screen.live()
-    found: list[Outcome] = []
+    found: list[CheckResult] = []
     heading = ""
     with Case() as case:
         for group, outcome in examine(case, checks()):
@@ -127,20 +148,20 @@ def _examine(arguments: Namespace, screen: Screen) -> int:
     return exit_code(found)
 
 
-def exit_code(found: Sequence[Outcome]) -> int:
+def exit_code(found: Sequence[CheckResult]) -> int:
     """Return what the outcomes mean for the shell."""
     if any(one.unreachable for one in found):
         return EXIT_UNREACHABLE
     return EXIT_FAILURE if any(one.grade == "problem" for one in found) else EXIT_OK
 
 
-def _show(outcome: Outcome, screen: Screen) -> None:
+def _show(outcome: CheckResult, screen: Screen) -> None:
     unicode = screen.out is None or (screen.out.encoding or "").lower().replace("-", "") == "utf8"
-    mark = (MARKS if unicode else PLAIN_MARKS)[outcome.grade]
+    mark = (RESULT_MARKS if unicode else PLAIN_MARKS)[outcome.grade]
     width = 1 if unicode else 2
     indent = " " * (width + 3)
     lines = _broken(one_line(outcome.sentence), len(indent), screen)
-    screen.show(f"  {screen.paint(mark, *STYLES[outcome.grade])}{' ' * (width - len(mark))} {lines[0]}")
+    screen.show(f"  {screen.paint(mark, *RESULT_STYLES[outcome.grade])}{' ' * (width - len(mark))} {lines[0]}")
     for line in lines[1:]:
         screen.show(indent + line)
     if outcome.remedy:
@@ -156,13 +177,13 @@ def _broken(sentence: str, indent: int, screen: Screen) -> list[str]:
     import textwrap
 
     width = shutil.get_terminal_size().columns - indent
-    if width < NARROWEST - indent:
+    if width < NARROWEST_TERMINAL - indent:
         return [sentence]
     return textwrap.wrap(sentence, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
-def _summary(found: Sequence[Outcome]) -> str:
-    from Tools.checks.quantities import counted
+def _summary(found: Sequence[CheckResult]) -> str:
+    from Tools.common.quantities import counted
 
     problems, notes = (sum(one.grade == grade for one in found) for grade in ("problem", "note"))
     rest = counted(len(found) - problems - notes, "thing is as it should be", "things are as they should be")

@@ -14,13 +14,13 @@ from typing import NamedTuple
 if not __package__:
     # Run as ./Tools/SessionTool.py: Python looks beside the script, but the packages are in the folder above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from Tools import checkout
+    from Tools.common import checkout
 
     checkout.use_its_python()
 
-from Tools import completion
-from Tools.arguments import Arguments, count, moment
-from Tools.terminal import Screen, run_tool
+from Tools.common import completion
+from Tools.common.arguments import Arguments, count, moment
+from Tools.common.terminal import Screen, run_tool
 
 NAME = "SessionTool"
 STATES = (
@@ -28,7 +28,7 @@ STATES = (
 )  # fmt: skip
 
 
-class Command(NamedTuple):
+class SessionCommand(NamedTuple):
     """What the tool can do."""
 
     run: str
@@ -52,7 +52,7 @@ def parser() -> Arguments:
         "more of a command.",
     )
     commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name, command in COMMANDS.items():
+    for name, command in SESSION_COMMANDS.items():
         description = f"{command.help[:1].upper()}{command.help[1:]}."
         one = commands.add_parser(name, description=description, help=command.help)
         command.fill(one)
@@ -62,7 +62,7 @@ def parser() -> Arguments:
 
 def run(arguments: Namespace, screen: Screen) -> int:
     """Do what was asked for."""
-    room, _, name = COMMANDS[arguments.command].run.partition(".")
+    room, _, name = SESSION_COMMANDS[arguments.command].run.partition(".")
     command: Callable[[Namespace, Screen], int] = getattr(import_module(f"Tools.sessiontool.{room}"), name)
     return command(arguments, screen)
 
@@ -121,15 +121,19 @@ def _close_arguments(made: Arguments) -> None:
     made.add_argument("--dry-run", action="store_true", help="show when it would have ended, and change nothing")
 
 
-COMMANDS = {
-    "start": Command("acting.start", "begin a session at an instrument", _start_arguments),
-    "end": Command("acting.end", "end a session; its record is built next", _end_arguments),
-    "close": Command("acting.close", "end a session that was forgotten, when its last file came", _close_arguments),
-    "note": Command("acting.note", "write a remark into a session's log", _note_arguments),
-    "list": Command("listing.list_", "show the newest sessions", _list_arguments),
-    "show": Command("showing.show", "show all that is known of a session: events, files, log", _show_arguments),
-    "trace": Command("showing.trace", "show everything about a session, in the order of time", _identifier),
-    "requeue": Command("acting.requeue", "have a session's record built anew, or sent again", _requeue_arguments),
+SESSION_COMMANDS = {
+    "start": SessionCommand("acting.start", "begin a session at an instrument", _start_arguments),
+    "end": SessionCommand("acting.end", "end a session; its record is built next", _end_arguments),
+    "close": SessionCommand(
+        "acting.close", "end a session that was forgotten, when its last file came", _close_arguments
+    ),
+    "note": SessionCommand("acting.note", "write a remark into a session's log", _note_arguments),
+    "list": SessionCommand("listing.list_", "show the newest sessions", _list_arguments),
+    "show": SessionCommand("showing.show", "show all that is known of a session: events, files, log", _show_arguments),
+    "trace": SessionCommand("showing.trace", "show everything about a session, in the order of time", _identifier),
+    "requeue": SessionCommand(
+        "acting.requeue", "have a session's record built anew, or sent again", _requeue_arguments
+    ),
 }
 """Everything the tool can do, by the word that is typed; each command adds itself here."""
 

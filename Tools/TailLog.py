@@ -12,14 +12,14 @@ from pathlib import Path
 if not __package__:
     # Run as ./Tools/TailLog.py: Python looks beside the script, but the packages are in the folder above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from Tools import checkout
+    from Tools.common import checkout
 
     checkout.use_its_python()
 
-from Tools import completion
-from Tools.arguments import Arguments, count, levels, moment
-from Tools.taillog.asked import LINES, check, cursor, fields, regex
-from Tools.terminal import Screen, run_tool
+from Tools.common import completion
+from Tools.common.arguments import Arguments, count, levels, moment
+from Tools.common.terminal import Screen, run_tool
+from Tools.taillog.query import DEFAULT_LINES, check, cursor, fields, regex
 
 NAME = "TailLog"
 
@@ -48,7 +48,7 @@ def parser() -> Arguments:
 def _which(made: Arguments) -> None:
     made.add_argument("keywords", nargs="*", metavar="WORD", help="a text that must be in the message or its traceback")
     which = made.add_argument_group("which lines")
-    lines = f"how many, the newest (default: {LINES}, or all that -S, -U or --after-cursor leave)"
+    lines = f"how many, the newest (default: {DEFAULT_LINES}, or all that -S, -U or --after-cursor leave)"
     which.add_argument("-n", "--lines", type=count, metavar="N", help=lines)
     which.add_argument("-S", "--since", type=moment, metavar="TIME", help="not before this time")
     which.add_argument("-U", "--until", type=moment, metavar="TIME", help="not after this time")
@@ -81,7 +81,8 @@ def _how(made: Arguments) -> None:
     order.add_argument("-r", "--reverse", action="store_true", help="the newest line first")
     how.add_argument(
         "-o", "--output", choices=("short", "iso", "verbose", "cat", "json"), default="short",
-        help="short is a line each, iso one whose time sorts and says its zone, verbose all fields, cat the message",
+        help="short is a line each, iso one whose time sorts and says its zone, verbose all fields, cat the message; "
+        "short and iso cut a message or traceback of more than 16 KiB",
     )  # fmt: skip
     how.add_argument("--json", action="store_const", const="json", dest="output", help="one JSON object per line")
     how.add_argument(
@@ -112,13 +113,15 @@ def run(arguments: Namespace, screen: Screen) -> int:
         return show_fields(arguments, screen)
     from NexusCore import settings
     from NexusCore.storage import Database
+    from NexusCore.wakeup import Wakeups
 
-    database = Database(settings.load().log)
+    found = settings.load()
+    database = Database(found.log, wakeups=Wakeups(found.home))
     if arguments.values or arguments.disk_usage or arguments.vacuum_time is not None:
-        from Tools.taillog import keeping
+        from Tools.taillog import maintenance
 
-        work = keeping.show_values if arguments.values else keeping.vacuum
-        return (keeping.show_disk_usage if arguments.disk_usage else work)(database, arguments, screen)
+        work = maintenance.show_values if arguments.values else maintenance.vacuum
+        return (maintenance.show_disk_usage if arguments.disk_usage else work)(database, arguments, screen)
     from Tools.taillog.reading import show, show_and_follow
 
     return (show_and_follow if arguments.follow else show)(database, arguments, screen)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 if not __package__:
     # Run as ./Tools/TailStatus.py: Python looks beside the script, but the packages are in the folder above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from Tools import checkout
+    from Tools.common import checkout
 
     checkout.use_its_python()
 
-from Tools import completion
-from Tools.arguments import Arguments, WrongUse, moment, seconds
-from Tools.terminal import Screen, run_tool
+from Tools.common import completion
+from Tools.common.arguments import Arguments, WrongUse, moment, seconds
+from Tools.common.terminal import Screen, run_tool
 
 if TYPE_CHECKING:
     from Tools.tailstatus.waiting import Condition
@@ -75,8 +75,10 @@ def run(arguments: Namespace, screen: Screen) -> int:
     _check(arguments, screen)
     from NexusCore import settings
     from NexusCore.storage import Database
+    from NexusCore.wakeup import Wakeups
 
-    database = Database(settings.load().status)
+    found = settings.load()
+    database = Database(found.status, wakeups=Wakeups(found.home))
     if arguments.exit_on is not None:
         from Tools.tailstatus.waiting import wait
 

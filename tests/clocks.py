@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
 
-from NexusCore.clock import SECOND
+from NexusCore.clock import SECOND, Clock
+from NexusCore.storage.transaction import Transaction
 
 START = 1_700_000_000 * SECOND
 """Microseconds since the epoch, UTC, of a moment in November 2023."""
@@ -34,3 +38,10 @@ class SetClock:
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         return event.wait(min(seconds, 0.01))
+
+
+@contextmanager
+def databases_follow(clock: Clock) -> Iterator[None]:
+    """Have the databases' own clocks show, in this process, what a test's does."""
+    with patch.object(Transaction, "now", lambda _: clock.now()):
+        yield

@@ -1,4 +1,4 @@
-"""What every test stands on: a world of its own, and both kinds of database, fresh and with all tables."""
+"""What every test stands on: a world of its own, and each kind of database, fresh and with all tables."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from tests.mariadb import MariaDB
+from tests.mysql import MySQL, MySQLMissing, programs
+from tests.server import Server
 
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     # A run in the background, or under nohup, ignores these, and so would every program that a test starts and ends.
@@ -26,6 +28,8 @@ KEPT = "NEXUSCORE_TEST_"
 """Variables of the project that speak to the tests themselves begin like this."""
 PROJECT = Path(__file__).resolve().parents[1]
 TEMPLATE = "template"
+SERVERS = ["mariadb", "mysql"]
+"""The kinds of server; fixtures are named after them."""
 _numbers = itertools.count(1)
 
 
@@ -57,7 +61,8 @@ def project_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (project / ".venv/installed").mkdir(parents=True)
     for name in ("bin", "lib", "pyvenv.cfg"):
         (project / ".venv" / name).symlink_to(Path(sys.prefix, name))
-    state = f"{project}\n{(project / 'setup.py').read_text()}{(project / 'pyproject.toml').read_text()}"
+    parts = ("setup.py", "pyproject.toml", "Install/constraints.txt")
+    state = f"{project}\n" + "".join((project / name).read_text() for name in parts)
     for extra in ("setup", "services", "logger"):
         (project / ".venv/installed" / extra).write_text(sha256(state.encode()).hexdigest())
     # Both would change what install.sh does.
@@ -66,7 +71,7 @@ def project_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return project
 
 
-def _server() -> MariaDB:
+def _mariadb() -> MariaDB:
     try:
         return MariaDB()
     except FileNotFoundError as error:
@@ -78,15 +83,52 @@ def _server() -> MariaDB:
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
     """Lend the MariaDB server that all tests share: it must be running when a test ends."""
-    with _server() as server:
+    with _mariadb() as server:
         yield server
 
 
 @pytest.fixture
 def private_mariadb() -> Iterator[MariaDB]:
     """Lend a MariaDB server that the test may kill, pause and restart as it likes."""
-    with _server() as server:
+    with _mariadb() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mysql_programs() -> None:
+    """Have the programs of MySQL ready; skip what needs them, with the reason, where they cannot be had."""
+    try:
+        programs()
+    except MySQLMissing as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def mysql(mysql_programs: None) -> Iterator[MySQL]:
+    """Lend the MySQL server that all tests share: it must be running when a test ends."""
+    with MySQL() as server:
+        yield server
+
+
+@pytest.fixture
+def private_mysql(mysql_programs: None) -> Iterator[MySQL]:
+    """Lend a MySQL server that the test may kill, pause and restart as it likes."""
+    with MySQL() as server:
+        yield server
+
+
+@pytest.fixture(params=SERVERS)
+def database_server(request: pytest.FixtureRequest) -> Server:
+    """Lend a server that all tests share; a test that asks for it runs once on each kind."""
+    server: Server = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture(params=SERVERS)
+def private_server(request: pytest.FixtureRequest) -> Server:
+    """Lend a server that the test may kill, pause and restart; a test that asks for it runs once on each kind."""
+    server: Server = request.getfixturevalue(f"private_{request.param}")
+    return server
 
 
 @pytest.fixture(scope="session")
@@ -102,13 +144,31 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def _template(server: Server) -> str:
+    from NexusCore.storage.migrate import migrate
+
+    migrate(server.create_database(TEMPLATE))
+    return TEMPLATE
+
+
 @pytest.fixture(scope="session")
 def mariadb_template(mariadb: MariaDB) -> str:
     """Migrate one MariaDB database, to be copied for each test, and return its name."""
-    from NexusCore.storage.migrate import migrate
+    return _template(mariadb)
 
-    migrate(mariadb.create_database(TEMPLATE))
-    return TEMPLATE
+
+@pytest.fixture(scope="session")
+def mysql_template(mysql: MySQL) -> str:
+    """Migrate one MySQL database, to be copied for each test, and return its name."""
+    return _template(mysql)
+
+
+@contextmanager
+def _copy(server: Server, template: str) -> Iterator[str]:
+    # A new database each time: a thread that an earlier test left running writes into its own, not into this one.
+    name = f"nexus_{next(_numbers)}"
+    yield server.copy_database(template, name)
+    server.drop_database(name)
 
 
 @pytest.fixture
@@ -122,14 +182,24 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def mariadb_url(mariadb: MariaDB, mariadb_template: str) -> Iterator[str]:
     """Return the URL of a fresh MariaDB database with all tables."""
-    # A new database each time: a thread that an earlier test left running writes into its own, not into this one.
-    name = f"nexus_{next(_numbers)}"
-    url = mariadb.copy_database(mariadb_template, name)
-    yield url
-    mariadb.drop_database(name)
+    with _copy(mariadb, mariadb_template) as url:
+        yield url
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture
+def mysql_url(mysql: MySQL, mysql_template: str) -> Iterator[str]:
+    """Return the URL of a fresh MySQL database with all tables."""
+    with _copy(mysql, mysql_template) as url:
+        yield url
+
+
+@pytest.fixture
+def server_database_url(database_server: Server, request: pytest.FixtureRequest) -> str:
+    """Return the URL of a fresh database on `database_server`; a test that asks for it runs once on each kind."""
+    return str(request.getfixturevalue(f"{database_server.name.lower()}_url"))
+
+
+@pytest.fixture(params=["sqlite", *SERVERS])
 def database_url(request: pytest.FixtureRequest) -> str:
     """Return the URL of a fresh database with all tables; a test that asks for it runs once on each kind."""
     return str(request.getfixturevalue(f"{request.param}_url"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+import pytest
 
 from NexusCore.API import App
 from NexusCore.delivery.frames import encode
@@ -42,6 +44,17 @@ def leave(folder: Path, payloads: Sequence[bytes], name: str = "dead-1-1") -> st
     return name
 
 
+def small_segments(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Have journals begin a segment after so many bytes."""
+    monkeypatch.setattr("NexusCore.delivery.segments.SMALLEST_SEGMENT", size)
+    monkeypatch.setattr("NexusCore.delivery.segments.LARGEST_SEGMENT", size)
+
+
+def written_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have journals written to by system calls, as where no file system can be mapped."""
+    monkeypatch.setattr("NexusCore.delivery.segments.MAPPABLE", frozenset())
+
+
 def refuse(url: str, table: str, condition: str) -> None:
     """Make a table refuse the rows that fulfil a condition on ``NEW``."""
     if url.startswith("sqlite"):
@@ -49,3 +62,15 @@ def refuse(url: str, table: str, condition: str) -> None:
     else:
         action = f"FOR EACH ROW IF {condition} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT='refused'; END IF"
     execute(url, f"CREATE TRIGGER poison BEFORE INSERT ON {table} {action}")
+
+
+def become(url: str, identity: str = "") -> str:
+    """Give a database an identity, a new one if none is given; return it. Copies of the template share theirs."""
+    identity = identity or str(uuid.uuid4())
+    execute(url, "UPDATE facility_identity SET uuid = :identity", identity=identity)
+    return identity
+
+
+def folder_for(app: App, role: Literal["log", "status"], identity: str) -> Path:
+    """Return the folder of the journals that belong to a database by its identity."""
+    return app.settings.home / "journal" / f"{role}-{identity}"

@@ -1,39 +1,18 @@
-"""A real MariaDB server of the tests' own: private folder, private socket, a free port on the loopback interface."""
+"""A real MariaDB server of the tests' own."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from types import TracebackType
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Sequence
 
-import mysql.connector
+from tests.server import Server, as_root
 
-START_LIMIT = 60.0
-"""Seconds a server may take to answer or to stop; a healthy one needs less than one."""
-LOOK_EVERY = 0.02
-"""Seconds between two looks at a starting server."""
 PROGRAMS = ("mariadbd", "mariadb-install-db")
-USER = PASSWORD = "tester"
-"""The account in `MariaDB.url`; it may do everything on the private server."""
 
 
-class MariaDB:
-    """One private server. `start` it, and `close` it at the end; as a context manager it does both.
-
-    Parameters
-    ----------
-    options
-        More options for the server, such as ``("--max-connections=5",)``.
+class MariaDB(Server):
+    """One private MariaDB server; see `Server`.
 
     Raises
     ------
@@ -41,176 +20,31 @@ class MariaDB:
         If this machine has no MariaDB server's programs.
     """
 
+    name = "MariaDB"
+
     def __init__(self, options: Sequence[str] = ()) -> None:
         self._programs = {name: _find(name) for name in PROGRAMS}
-        # A socket's path may have 107 bytes at most, and a test's own temporary folder can be longer than that.
-        self.folder = Path(tempfile.mkdtemp(prefix="nx", dir="/tmp"))
-        self.socket = self.folder / "m.sock"
-        self.port = _free_port()
-        self.options = tuple(options)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._paused = False
+        super().__init__(options)
 
-    # -- life ------------------------------------------------------------------------------------------------------
+    def install_command(self) -> list[str]:
+        """Return the command that makes an empty data folder."""
+        return [
+            self._programs["mariadb-install-db"],
+            "--no-defaults",
+            f"--datadir={self.data}",
+            # A server that starts removes what looks like its leftovers, also those of one that runs.
+            f"--tmpdir={self.folder}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            *as_root(),
+        ]
 
-    def start(self) -> None:
-        """Start the server, on the same port as before, and wait until it answers."""
-        if self.running:
-            return
-        first = not self._data.exists()
-        if first:
-            self._install()
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*_dies_with_us(), *self._command()], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        self._wait_until_it_answers()
-        if first:
-            for host in ("127.0.0.1", "localhost"):
-                self.execute(f"CREATE USER '{USER}'@'{host}' IDENTIFIED BY '{PASSWORD}'")
-                self.execute(f"GRANT ALL ON *.* TO '{USER}'@'{host}' WITH GRANT OPTION")
-
-    def stop(self) -> None:
-        """Stop the server in an orderly way; its data stay."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End the server as a power cut would: no farewell to its clients, no clean-up. Its data stay."""
-        self._end(signal.SIGKILL)
-
-    def pause(self) -> None:
-        """Freeze the server: connections stay open, nothing answers, until `resume`."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-        self._paused = True
-
-    def resume(self) -> None:
-        """Let a frozen server go on."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-        self._paused = False
-
-    def close(self) -> None:
-        """End the server and remove its folder."""
-        self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    @property
-    def running(self) -> bool:
-        """Whether the server's process lives (a paused one does)."""
-        return self._process is not None and self._process.poll() is None
-
-    def __enter__(self) -> MariaDB:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    # -- databases -------------------------------------------------------------------------------------------------
-
-    def url(self, database: str, *, user: str = USER, password: str = PASSWORD, through_socket: bool = False) -> str:
-        """Return the URL of a database on this server, over TCP unless told otherwise."""
-        account = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
-        option = f"?unix_socket={quote(str(self.socket))}" if through_socket else ""
-        return f"mysql://{account}@127.0.0.1:{self.port}/{database}{option}"
-
-    def create_database(self, name: str) -> str:
-        """Create an empty database and return its URL."""
-        self.execute(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-        return self.url(name)
-
-    def drop_database(self, name: str) -> None:
-        """Remove a database; a connection that a test left open on it does not stand in the way."""
-        for (thread,) in self.execute("SELECT id FROM information_schema.processlist WHERE db = %s", name):
-            # KILL is refused for a connection that has just gone by itself; that is what it was meant for.
-            self.execute(f"KILL {thread}", may_fail=True)
-        self.execute(f"DROP DATABASE IF EXISTS `{name}`")
-
-    def copy_database(self, source: str, target: str) -> str:
-        """Create `target` with the tables, views and rows of `source`, and return its URL."""
-        url = self.create_database(target)
-        with self.connection() as connection, connection.cursor() as cursor:
-            for name, statement in self._definitions(cursor, source):
-                cursor.execute(f"USE `{target}`")
-                cursor.execute("SET foreign_key_checks = 0")
-                cursor.execute(statement)
-                if " VIEW " not in statement.partition("(")[0]:
-                    cursor.execute(f"INSERT INTO `{target}`.`{name}` SELECT * FROM `{source}`.`{name}`")
-        return url
-
-    def execute(self, statement: str, *values: object, may_fail: bool = False) -> list[tuple[Any, ...]]:
-        """Run one statement as root and return its rows."""
-        with self.connection() as connection, connection.cursor() as cursor:
-            try:
-                cursor.execute(statement, values)
-            except mysql.connector.Error:
-                if not may_fail:
-                    raise
-                return []
-            return list(cursor.fetchall()) if cursor.with_rows else []
-
-    @contextmanager
-    def connection(self) -> Iterator[Any]:
-        """Connect as root through the socket, for as long as the block lasts; every statement commits by itself."""
-        connection = mysql.connector.connect(
-            unix_socket=str(self.socket), user="root", autocommit=True, charset="utf8mb4", collation="utf8mb4_bin"
-        )
-        try:
-            yield connection
-        finally:
-            connection.close()
-
-    @staticmethod
-    def _definitions(cursor: Any, database: str) -> list[tuple[str, str]]:
-        """Return names and CREATE statements of a database's tables, then of its views."""
-        cursor.execute(f"SHOW FULL TABLES FROM `{database}`")
-        kinds = sorted(cursor.fetchall(), key=lambda row: (row[1] == "VIEW", row[0]))
-        cursor.execute(f"USE `{database}`")
-        found = []
-        for name, _ in kinds:
-            cursor.execute(f"SHOW CREATE TABLE `{database}`.`{name}`")
-            found.append((str(name), str(cursor.fetchall()[0][1]).replace(f"`{database}`.", "")))
-        return found
-
-    # -- the process -----------------------------------------------------------------------------------------------
-
-    @property
-    def _data(self) -> Path:
-        return self.folder / "data"
-
-    @property
-    def _log(self) -> Path:
-        return self.folder / "server.log"
-
-    def _install(self) -> None:
-        self._data.mkdir()
-        done = subprocess.run(
-            [
-                self._programs["mariadb-install-db"],
-                "--no-defaults",
-                f"--datadir={self._data}",
-                # A server that starts removes what looks like its leftovers, also those of one that runs.
-                f"--tmpdir={self.folder}",
-                "--auth-root-authentication-method=normal",
-                "--skip-test-db",
-                *_as_root(),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=START_LIMIT,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"mariadb-install-db ended with {done.returncode}: {done.stderr or done.stdout}")
-
-    def _command(self) -> list[str]:
+    def start_command(self) -> list[str]:
+        """Return the command that runs the server."""
         return [
             self._programs["mariadbd"],
             "--no-defaults",
-            f"--datadir={self._data}",
+            f"--datadir={self.data}",
             f"--tmpdir={self.folder}",
             f"--socket={self.socket}",
             f"--pid-file={self.folder / 'm.pid'}",
@@ -225,35 +59,8 @@ class MariaDB:
             # A commit reaches the operating system, so it survives `kill`; only a power cut of the machine loses it.
             "--innodb-flush-log-at-trx-commit=2",
             "--debug-no-sync",
-            *_as_root(),
-            *self.options,
+            *as_root(),
         ]
-
-    def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + START_LIMIT
-        while True:
-            try:
-                self.execute("SELECT 1")
-            except mysql.connector.Error as error:
-                if not self.running or time.monotonic() > deadline:
-                    tail = "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-20:])
-                    raise RuntimeError(f"the tests' MariaDB server did not start ({error}):\n{tail}") from error
-                time.sleep(LOOK_EVERY)
-            else:
-                return
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is None:
-            return
-        if self._paused:
-            self.resume()
-        self._process.send_signal(how)
-        try:
-            self._process.wait(START_LIMIT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(START_LIMIT)
-        self._process = None
 
 
 def _find(program: str) -> str:
@@ -262,20 +69,3 @@ def _find(program: str) -> str:
     if found is None:
         raise FileNotFoundError(f"the program {program} is not installed; ./install.sh test installs it")
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def _as_root() -> list[str]:
-    """Say so when root runs the server: it refuses to, otherwise."""
-    return ["--user=root"] if os.geteuid() == 0 else []
-
-
-def _dies_with_us() -> list[str]:
-    """Return a prefix that ends the server when the thread that started it is gone, as when the tests are killed."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []

@@ -180,20 +180,20 @@ def killed_after(lines: int, main: str, home: Path) -> tuple[int, int]:
         line_of(process)
     process.kill()
     assert process.stdout is not None
-    told = lines + process.stdout.read().count(b"\n")
+    reported = lines + process.stdout.read().count(b"\n")
     process.communicate(timeout=LIMIT)
-    return process.pid, told
+    return process.pid, reported
 
 
-def assert_accepted_is_stored(url: str, told: dict[int, int]) -> None:
+def assert_accepted_is_stored(url: str, reported: dict[int, int]) -> None:
     """Assert that what killed processes told of is in the database, once and in order."""
-    stored: dict[int, list[int]] = {pid: [] for pid in told}
+    stored: dict[int, list[int]] = {pid: [] for pid in reported}
     for pid, message in rows(url, "SELECT pid, message FROM log_record WHERE logger = 'doomed' ORDER BY id"):
         stored[pid].append(int(message))
     for pid, numbers in stored.items():
         assert numbers == list(range(len(numbers))), "once and in order"
         # One call may have been accepted that the process had no time to tell of.
-        assert 0 <= len(numbers) - told[pid] <= 1
+        assert 0 <= len(numbers) - reported[pid] <= 1
     values = [int(value) for _, value in samples(url, "doomed")]
     logged = sum(map(len, stored.values()))
-    assert logged - len(told) <= len(values) <= logged
+    assert logged - len(reported) <= len(values) <= logged

@@ -1,4 +1,4 @@
-"""The configuration as JSON, to be kept in files and carried between facilities (003-33, 003-34).
+"""The configuration as JSON, to be kept in files and carried between facilities.
 
 A folder is an object of its children; a parameter is an object with the text ``datatype``:
 
@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+from NexusCore.config.changes import check_text
 from NexusCore.config.parameter import DATATYPES, FOLDER, ConfigParameter, Limits, cast, discreet
 from NexusCore.config.store import Edit
 from NexusCore.errors import ConfigException
+from NexusCore.text import json_text
 
 _LIMITS = frozenset(field.name for field in fields(Limits))
 
@@ -25,7 +27,7 @@ def serialize(node: ConfigParameter) -> str:
     A secret's value is left out: the file is for other eyes.
     """
     content = _object(node)
-    return json.dumps({node.name: content} if node.name else content, indent=2, ensure_ascii=False)
+    return json_text({node.name: content} if node.name else content, indent=2)
 
 
 def _object(node: ConfigParameter) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def deserialize(text: str, root: str = "") -> list[Edit]:
     ConfigException
         If it is not JSON of that form; the sentence says where.
     """
+    check_text("the JSON", text)
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
@@ -94,4 +97,5 @@ def _parameter(path: str, found: dict[str, Any]) -> Edit:
         comment=found.get("comment"),
         limits=limits,
         only_new=without_value,
+        reveal=found.get("secret") is False,
     )

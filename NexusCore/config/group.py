@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
+from NexusCore.config.changes import not_a_name
 from NexusCore.config.parameter import Value
 from NexusCore.config.store import REMOVE, Edit
 
@@ -35,12 +36,27 @@ class Group:
             self._apply(self._edits)
 
     def __setitem__(self, name: str, value: Value) -> None:
-        self.set(name, value)
+        self.set(name, value, create=True)
 
-    def set(self, name: str, value: Value, datatype: str | None = None, *, if_revision: int | None = None) -> None:
-        """Change a parameter, or create it; arguments as for `NamedConfiguration.set`."""
-        self._edits.append(Edit(self._prefix + name, value=value, datatype=datatype, if_revision=if_revision))
+    def set(
+        self,
+        name: str,
+        value: Value,
+        datatype: str | None = None,
+        *,
+        if_revision: int | None = None,
+        create: bool = False,
+    ) -> None:
+        """Change a parameter; arguments as for `NamedConfiguration.set`."""
+        path, only_there = self._path(name), not create and if_revision != 0
+        self._edits.append(Edit(path, value=value, datatype=datatype, if_revision=if_revision, only_there=only_there))
 
     def remove(self, name: str, *, if_revision: int | None = None) -> None:
         """Remove a parameter."""
-        self._edits.append(Edit(self._prefix + name, REMOVE, if_revision=if_revision))
+        self._edits.append(Edit(self._path(name), REMOVE, if_revision=if_revision))
+
+    def _path(self, name: str) -> str:
+        try:
+            return self._prefix + name
+        except TypeError:
+            raise not_a_name(name) from None

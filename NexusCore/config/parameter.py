@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from NexusCore.clock import to_datetime
-from NexusCore.errors import ConfigException, ValueRefused
+from NexusCore.errors import ConfigException, SecretWithheld, ValueRefused
+from NexusCore.text import readable
 
 if TYPE_CHECKING:
     from NexusCore.config.tree import Tree
@@ -24,6 +25,8 @@ STRING, INTEGER, DOUBLE, BOOLEAN, FOLDER = "string", "integer", "double", "boole
 MASK = "*****"
 """What is shown instead of a secret."""
 DATATYPES = (STRING, INTEGER, DOUBLE, BOOLEAN, FOLDER)
+NEED_A_VALUE = frozenset({INTEGER, DOUBLE, BOOLEAN})
+"""Those of which a parameter must have a value; a text may be missing, and a folder has none."""
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _CANONICAL_INTEGER = re.compile(r"-?(0|[1-9]\d*)")
@@ -43,7 +46,8 @@ def datatype_of(path: str, value: object) -> str:
     try:
         return _OF_PYTHON[type(value)]
     except KeyError:
-        reason = f"a parameter holds text, whole and real numbers or true and false, not a {type(value).__name__}"
+        kind = type(value).__name__
+        reason = f"a parameter holds text, whole and real numbers or true and false, not one of the type {kind}"
         raise ValueRefused(path=path, value=repr(value), reason=reason) from None
 
 
@@ -95,7 +99,10 @@ def cast(path: str, value: Value, datatype: str) -> Value:
             BOOLEAN: "true or false",
             FOLDER: "a folder, without a value",
         }
-        raise ValueRefused(path=path, value=repr(value), reason=f"it is {kinds.get(datatype, datatype)}")
+        reason = f"it is {kinds.get(datatype, datatype)}"
+        if datatype == DOUBLE and isinstance(value, float):
+            reason = "a number must be finite"
+        raise ValueRefused(path=path, value=repr(value), reason=reason)
     return result
 
 
@@ -116,14 +123,37 @@ def encode(value: Value) -> str | None:
 
 
 def decode(text: str | None, datatype: str) -> Value:
-    """Return the value that a stored text stands for."""
+    """Return the value that a stored text stands for.
+
+    Raises
+    ------
+    ValueError
+        If it stands for none, or there is no such datatype; `readable_value` returns the text then.
+    """
+    if datatype not in DATATYPES:
+        raise ValueError(f"there is no datatype '{datatype}'")
     if text is None or datatype == STRING:
         return text
     if datatype == INTEGER:
         return int(text)
     if datatype == DOUBLE:
-        return float(text)
-    return text == "True" if datatype == BOOLEAN else None
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError(f"'{text}' is no finite number")
+        return number
+    if datatype == BOOLEAN:
+        if text not in ("True", "False"):
+            raise ValueError(f"'{text}' is neither True nor False")
+        return text == "True"
+    return None
+
+
+def readable_value(text: str | None, datatype: str | None) -> Value:
+    """Return the value that a stored text stands for; the text itself where it stands for none."""
+    try:
+        return decode(text, datatype or STRING)
+    except ValueError:  # written into the tables by hand
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +209,30 @@ class Limits:
 
     @classmethod
     def from_json(cls, text: str | None) -> Limits:
-        """Return the limits from their stored form."""
-        return cls.of(json.loads(text)) if text else NO_LIMITS
+        """Return the limits from their stored form.
+
+        Raises
+        ------
+        ConfigException
+            If they cannot be read.
+        """
+        if not text:
+            return NO_LIMITS
+        try:
+            found = json.loads(text)
+        except (ValueError, TypeError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise ConfigException(reason="the limits of a parameter cannot be read, since they are not a JSON object")
+        return cls.of(found)
+
+    @classmethod
+    def readable(cls, text: object) -> Limits:
+        """Return the limits from their stored form; where they cannot be read, the value is taken for a secret."""
+        try:
+            return cls.from_json(text if text is None or isinstance(text, str) else readable(text))
+        except ConfigException:
+            return cls(secret=True)
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Limits:
@@ -192,7 +244,7 @@ class Limits:
             If one of them is no limit, or not of its kind.
         """
         for key, value in values.items():
-            if value is not None and not isinstance(value, _KINDS.get(key, ())):
+            if value is not None and not isinstance(value, _LIMIT_TYPES.get(key, ())):
                 raise ConfigException(reason=f"a parameter cannot have the limit {key}={value!r}")
         choices = values.get("choices")
         if choices is not None and not choices:
@@ -201,7 +253,7 @@ class Limits:
         return cls(**{**given, "choices": tuple(choices or ())})
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
+_LIMIT_TYPES: dict[str, tuple[type, ...]] = {
     "minimum": (int, float),
     "maximum": (int, float),
     "choices": (list, tuple),
@@ -234,7 +286,7 @@ class ConfigParameter:
     """A parameter or folder of one version of the configuration.
 
     The object stays the same while the process lives and is updated in place when anyone changes the parameter, so a
-    loop that reads `value` again sees the new one (003-08).
+    loop that reads `value` again sees the new one.
 
     Attributes
     ----------
@@ -250,9 +302,13 @@ class ConfigParameter:
         Revision of the configuration at which it was last changed; 0 for a folder that only its contents make.
     modified_ts
         When that was, in microseconds since the epoch, UTC.
+    withheld
+        It is a secret whose value this program's database account may not read; `value` is None.
     """
 
-    __slots__ = ("_tree", "comment", "datatype", "limits", "modified_ts", "name", "path", "revision", "value")
+    __slots__ = (
+        "_tree", "comment", "datatype", "limits", "modified_ts", "name", "path", "revision", "value", "withheld",
+    )  # fmt: skip
 
     def __init__(self, tree: Tree, path: str) -> None:
         self._tree = tree
@@ -264,6 +320,7 @@ class ConfigParameter:
         self.limits = NO_LIMITS
         self.revision = 0
         self.modified_ts = 0
+        self.withheld = False
 
     def __repr__(self) -> str:
         return f"<ConfigParameter {self.path}={self.shown} ({self.datatype}, version {self.version})>"
@@ -271,7 +328,8 @@ class ConfigParameter:
     @property
     def shown(self) -> str:
         """The value as a person may see it: a secret is masked."""
-        return MASK if self.limits.secret and self.value is not None else encode(self.value) or ""
+        hidden = self.withheld or (self.limits.secret and self.value is not None)
+        return MASK if hidden else encode(self.value) or ""
 
     @property
     def version(self) -> str:
@@ -289,15 +347,23 @@ class ConfigParameter:
         return self._tree.children(self.path)
 
     def get_full_path(self) -> str:
-        """Return the path from the absolute root (003-26)."""
+        """Return the path from the absolute root."""
         return self.path
 
     def get_value(self) -> Value:
-        """Return the value, in its type."""
+        """Return the value, in its type.
+
+        Raises
+        ------
+        SecretWithheld
+            If it is a secret that this program's database account may not read.
+        """
+        if self.withheld and self.value is None:
+            raise SecretWithheld(path=self.path)
         return self.value
 
     def set_value(self, value: Value, datatype: str | None = None, check: bool = True, commit: bool = True) -> None:
-        """Change the value (003-27).
+        """Change the value.
 
         Parameters
         ----------
@@ -324,7 +390,7 @@ class ConfigParameter:
     def snapshot(self) -> ConfigParameter:
         """Return a copy that later changes leave alone."""
         copy = ConfigParameter(self._tree, self.path)
-        copy.update(**{field: getattr(self, field) for field in _FIELDS})
+        copy.update(**{field: getattr(self, field) for field in CONTENT})
         return copy
 
     def update(self, **fields: Any) -> None:
@@ -333,4 +399,5 @@ class ConfigParameter:
             setattr(self, name, value)
 
 
-_FIELDS = ("datatype", "value", "comment", "limits", "revision", "modified_ts")
+CONTENT = ("datatype", "value", "comment", "limits", "revision", "modified_ts", "withheld")
+"""The attributes that are stored."""

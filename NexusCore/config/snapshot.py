@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from NexusCore.config.store import Change
+from NexusCore.files import replace_file
+from NexusCore.settings import DatabaseURL
+from NexusCore.storage.places import Places
 
-_FORM = 2
+_SNAPSHOT_FORMAT = 3
 """Number of the file's form; a file of another is ignored."""
-_row = attrgetter(*(field.name for field in fields(Change)))
+_IN_PARTS = msgspec.msgpack.Decoder(tuple[int, dict[str, msgspec.Raw], dict[str, int]]).decode
+"""Decodes a file, but leaves its versions as they stand there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +33,95 @@ class Snapshot:
         return max(self.revisions.values(), default=0)
 
 
-def load(path: Path, besides: Collection[str] = ()) -> Snapshot | None:
-    """Return what a file holds, besides some versions; None if there is no file, or it is damaged."""
+def file_of(home: Path, url: DatabaseURL, *, take_over: bool = False) -> Path:
+    """Return the file for the configuration in the database at a URL.
+
+    It is named after the identity of the database, so that who reaches it at another host has it, too; after the place
+    as long as the identity is not known.
+
+    Parameters
+    ----------
+    home, url
+        The folder `NEXUSCORE_HOME`, and where the database is reached.
+    take_over
+        Rename the file of the place when the identity has become known.
+    """
+    by_place = home / "snapshot" / f"config-{url.fingerprint}"
+    identity = Places(home).identity(url.fingerprint)
+    if identity is None:
+        return by_place
+    path = home / "snapshot" / f"config-{identity}"
+    if not path.exists() and by_place.exists():
+        if not take_over:
+            return by_place
+        with suppress(OSError):  # another process has done it
+            by_place.replace(path)
+    return path
+
+
+def load(path: Path) -> Snapshot | None:
+    """Return what a file holds; None if there is no file, or it is damaged."""
     try:
         form, versions, revisions = msgspec.msgpack.decode(path.read_bytes())
-        if form != _FORM:
+        if form != _SNAPSHOT_FORMAT:
             return None
-        wanted = {name: kept for name, kept in versions.items() if name not in besides}
         return Snapshot(
-            {name: (one, [Change(*row) for row in rows]) for name, (one, rows) in wanted.items()}, dict(revisions)
+            {name: (one, [Change(*row) for row in rows]) for name, (one, rows) in versions.items()}, dict(revisions)
         )
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
-def save(path: Path, snapshot: Snapshot) -> None:
-    """Replace the file, whole or not at all, but keep the versions in it that only other processes use.
+class SnapshotContent:
+    """What is going to be in a file: the versions that are put into it, and those of the file that are not.
 
-    It can hold secrets, so only its owner can read it.
+    They are written as they will stand there, one after the other, since a version may be large.
+
+    Parameters
+    ----------
+    path
+        The file.
+    mine
+        Names of the versions that will be put.
     """
-    kept = load(path, besides=snapshot.versions) or Snapshot({}, {})
-    versions, revisions = kept.versions | snapshot.versions, kept.revisions | snapshot.revisions
-    content = msgspec.msgpack.encode(
-        (_FORM, {name: (one, list(map(_row, changes))) for name, (one, changes) in versions.items()}, revisions)
-    )
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    # A folder that cannot be written to costs only the snapshot.
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-        unfinished.replace(path)
+
+    def __init__(self, path: Path, mine: Collection[str]) -> None:
+        self._path = path
+        self._encode_into = msgspec.msgpack.Encoder().encode_into
+        self._versions: dict[str, bytes | bytearray] = {}
+        self._revisions: dict[str, int] = {}
+        with suppress(OSError, ValueError):
+            form, versions, revisions = _IN_PARTS(path.read_bytes())
+            if form == _SNAPSHOT_FORMAT:
+                self._revisions.update(revisions)
+                self._versions.update({name: bytes(raw) for name, raw in versions.items() if name not in mine})
+
+    def put(self, name: str, revision: int, version_id: int, count: int, changes: Iterable[Change]) -> None:
+        """Put a version, as it is at a revision, with so many parameters."""
+        made = bytearray(b"\x92")  # a list of two
+        self._encode_into(version_id, made, -1)
+        made += b"\xdd" + count.to_bytes(4, "big")  # a list of so many
+        for change in changes:
+            self._encode_into(change, made, -1)
+        self._versions[name], self._revisions[name] = made, revision
+
+    def save(self) -> None:
+        """Replace the file, whole or not at all.
+
+        It holds the values of secrets, without which a service could not start while the database is away: only its
+        owner can read it (mode 0600, in a folder of mode 0700).
+        """
+        encode = msgspec.msgpack.encode
+        parts: list[bytes | bytearray] = [
+            b"\x93",
+            encode(_SNAPSHOT_FORMAT),
+            b"\xdf",
+            len(self._versions).to_bytes(4, "big"),
+        ]
+        for name, made in self._versions.items():
+            parts += encode(name), made
+        parts.append(encode({name: self._revisions[name] for name in self._versions}))
+        # A folder that cannot be written to costs only the snapshot.
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            replace_file(self._path, *parts)

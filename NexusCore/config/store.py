@@ -7,12 +7,33 @@ knows revision *n* gets everything after it with one query.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from NexusCore import sizes
 from NexusCore.clock import Clock
-from NexusCore.config.ground import Ground, Stored
-from NexusCore.config.parameter import FOLDER, MASK, Limits, Value, cast, datatype_of, decode, discreet, encode
+from NexusCore.config import secrets
+from NexusCore.config.changes import (
+    CHANGE_CONTENTS,
+    CLEAR,
+    DEFAULT,
+    NAME_LENGTH,
+    PATH_LENGTH,
+    REMOVE,
+    SET,
+    Change,
+    Edit,
+    HistoryEntry,
+    Origin,
+    check_path,
+    check_text,
+    checked,
+    entry_of,
+    is_secret,
+)
+from NexusCore.config.once import changes_are_there, lock_revision, newest_revision, version_is_there, write_once
+from NexusCore.config.parameter import FOLDER, MASK, Limits, cast, datatype_of, decode, discreet, encode
+from NexusCore.config.working_set import Stored, WorkingSet
 from NexusCore.errors import (
     ConfigException,
     NoSuchParameterException,
@@ -21,22 +42,43 @@ from NexusCore.errors import (
     VersionAlreadyExistsException,
 )
 from NexusCore.storage import Database, Transaction
+from NexusCore.storage.transaction import portions
+from NexusCore.text import odd_character, one_line, readable, suggest
 
-SET, REMOVE, CLEAR = "set", "remove", "clear"
-"""What an edit does: set a parameter, remove it, or remove all that is below a path."""
-DEFAULT = "default"
-PATH_LENGTH = 512
-NAME_LENGTH = 128
+__all__ = [
+    "CLEAR",
+    "DEFAULT",
+    "NAME_LENGTH",
+    "PATH_LENGTH",
+    "REMOVE",
+    "SET",
+    "Change",
+    "ConfigStore",
+    "Edit",
+    "HistoryEntry",
+    "Origin",
+    "changes_since",
+    "check_path",
+    "lock_revision",
+    "near_miss",
+    "parameters",
+]
 
-_REVISION = "SELECT revision FROM config_revision WHERE id = 1"
 
 _VERSION_ID = "SELECT id FROM config_version WHERE name = :name"
 
-_PARAMETERS = """
+_PARAMETERS_OF_VERSION = """
     -- every parameter of a version, shaped like the change that made it
     SELECT revision, version_id, path, 'set', value, datatype, comment, limits, last_modified
       FROM config_parameter
      WHERE version_id = :version
+"""
+
+_CONTENTS = """
+    -- what is stored of each parameter that is not, or may not be, a secret
+    SELECT path, value, datatype, comment, limits, revision, last_modified
+      FROM config_parameter
+     WHERE version_id = :version AND (value <> :mask OR value IS NULL)
 """
 
 _IN_USE = """
@@ -85,140 +127,62 @@ _CHANGE_COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change as a follower sees it."""
-
-    revision: int
-    version_id: int
-    path: str
-    action: str
-    """``set`` or ``remove``."""
-    value: str | None
-    datatype: str
-    comment: str | None
-    limits: str | None
-    ts: int
-
-    def again(self) -> Edit:
-        """Return the wish to have the parameter just so, wherever it is."""
-        value = decode(self.value, self.datatype)
-        limits = Limits.from_json(self.limits)
-        return Edit(self.path, SET, value, self.datatype, self.comment or "", limits, check=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """A wish to change one parameter; whether and how it is granted is decided inside the transaction."""
-
-    path: str
-    action: str = SET
-    value: Value = None
-    datatype: str | None = None
-    """None keeps the type there is, or takes the value's own."""
-    comment: str | None = None
-    """None keeps the comment there is; an empty text removes it."""
-    limits: Limits | None = None
-    keep_value: bool = False
-    """Change comment and limits only; the parameter must exist."""
-    only_new: bool = False
-    """Leave a parameter that exists as it is."""
-    check: bool = True
-    if_revision: int | None = None
-    """Only if the parameter was last changed at this revision (0: does not exist)."""
-    if_there: bool = False
-    """Leave it at that if there is no such parameter; without, that is an error."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Who changes something, where, with what and why."""
-
-    who: str
-    host: str
-    tool: str
-    why: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the configuration's history; a secret's values are masked."""
-
-    revision: int
-    version: str
-    path: str
-    action: str
-    old_value: str | None
-    new_value: str | None
-    datatype: str
-    comment: str | None
-    who: str
-    host: str
-    tool: str
-    why: str | None
-    ts: int
-
-
-def check_path(path: str) -> str:
-    """Return `path` if a parameter can have it.
-
-    Raises
-    ------
-    ConfigException
-        If a part is empty, or it is too long to be stored whole.
-    """
-    if not isinstance(path, str) or not path or any(not part or part != part.strip() for part in path.split(".")):
-        raise ConfigException(reason=f"'{path}' is no path of a parameter; it looks like Module.parameter")
-    if len(path) > PATH_LENGTH or max(map(len, path.split("."))) > NAME_LENGTH:
-        reason = f"the path of {len(path)} characters that begins with '{path[:40]}' is too long"
-        raise ConfigException(reason=f"{reason} (a path has at most {PATH_LENGTH}, a name {NAME_LENGTH})")
-    return path
-
-
 class ConfigStore:
-    """Reads and writes the tables `config_*`."""
+    """Reads and writes the tables `config_*`; secrets come with their values where the account may read them."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self._clock = clock
 
-    def revision(self) -> int:
-        """Return the newest revision."""
-        with self.database.reading() as reading:
-            return _revision(reading, "")
+    def revision(self, *, current: bool = False) -> int:
+        """Return the newest revision; with `current`, of all hosts of a cluster."""
+        return self.database.read(newest_revision, current=current)
 
     def load(self, version_id: int) -> list[Change]:
         """Return all parameters of a version, each as the change that made it."""
         with self.database.reading() as reading:
             return parameters(reading, version_id)
 
+    def load_into(self, version_id: int, take: Callable[[Iterable[Sequence[Any]]], None]) -> list[Change]:
+        """Have all parameters of a version but the secrets taken over while they are read; return the secrets.
+
+        So they are never in memory twice. `take` gets rows of path, value, datatype, comment, limits, revision and
+        time, and may be called again, from the first.
+        """
+        with self.database.reading() as reading:
+            reading.through(
+                _CONTENTS, lambda rows: take(CHANGE_CONTENTS.all_typed(rows)), version=version_id, mask=MASK
+            )
+            return secrets.revealed(
+                reading, reading.all(f"{_PARAMETERS_OF_VERSION} AND value = :mask", version=version_id, mask=MASK)
+            )
+
     def find(self, version_id: int, path: str) -> Change | None:
         """Return one parameter as the change that made it, or None."""
         with self.database.reading() as reading:
-            row = reading.one(f"{_PARAMETERS} AND path = :path", version=version_id, path=path)
-        return None if row is None else Change(*row)
+            rows = reading.all(f"{_PARAMETERS_OF_VERSION} AND path = :path", version=version_id, path=path)
+            return next(iter(secrets.revealed(reading, rows)), None)
 
-    def changes_since(self, revision: int) -> list[Change]:
-        """Return what changed after a revision, in all versions, oldest first."""
-        with self.database.reading() as reading:
-            return changes_since(reading, revision)
+    def changes_since(self, revision: int, *, current: bool = False) -> list[Change]:
+        """Return what changed after a revision, in all versions, oldest first; see `revision` for `current`."""
+        return self.database.read(lambda reading: changes_since(reading, revision), current=current)
 
-    def history(self, version_id: int, path: str) -> list[Entry]:
+    def history(self, version_id: int, path: str) -> list[HistoryEntry]:
         """Return all that ever happened to a parameter, newest first; masked if it ever was a secret."""
         with self.database.reading() as reading:
             rows = reading.all(_HISTORY, version=version_id, path=path)
-        secret = any(map(_is_secret, rows))
-        return [_entry(row, secret) for row in rows]
+        secret = any(map(is_secret, rows))
+        return [entry_of(row, secret=secret) for row in rows]
 
-    def entries_since(self, revision: int) -> list[Entry]:
+    def entries_since(self, revision: int) -> list[HistoryEntry]:
         """Return what happened after a revision, in all versions, oldest first."""
         with self.database.reading() as reading:
-            return [_entry(row, _is_secret(row)) for row in reading.all(_NEWEST_ENTRIES, revision=revision)]
+            return [entry_of(row, secret=is_secret(row)) for row in reading.all(_NEWEST_ENTRIES, revision=revision)]
 
     def versions(self) -> list[str]:
         """Return the names of all versions."""
         with self.database.reading() as reading:
-            return [name for (name,) in reading.all("SELECT name FROM config_version ORDER BY id")]
+            return [readable(name) for (name,) in reading.all("SELECT name FROM config_version ORDER BY id")]
 
     def version_id(self, name: str) -> int:
         """Return the id of a version.
@@ -237,13 +201,13 @@ class ConfigStore:
     def add_version(self, name: str) -> int:
         """Add an empty version; return its id."""
 
-        def add(transaction: Transaction) -> int:
+        def add(transaction: Transaction, now: int) -> int:
             lock_revision(transaction)
             if transaction.one(_VERSION_ID, name=name):
                 raise VersionAlreadyExistsException(version=name)
-            return self._add_version(transaction, name)
+            return self._add_version(transaction, name, now)
 
-        return self.database.write(add)
+        return write_once(self.database, self._clock, add, version_is_there(name))
 
     def delete_version(self, name: str, origin: Origin) -> list[int]:
         """Delete a version with all its parameters; each removal is a change, whose revision is returned.
@@ -257,16 +221,16 @@ class ConfigStore:
             raise ConfigException(reason="the version 'default' cannot be deleted")
         version_id = self.version_id(name)
 
-        def delete(transaction: Transaction) -> list[int]:
+        def delete(transaction: Transaction, now: int) -> list[Change]:
             lock_revision(transaction)
             if transaction.one(_IN_USE, name=name):
                 raise ConfigException(reason=f"the version '{name}' is in use: default_version names it")
             edits = [Edit(one.path, REMOVE) for one in parameters(transaction, version_id)]
-            revisions = self._apply(transaction, version_id, name, edits, origin)
+            changes = self._apply(transaction, version_id, name, edits, origin, now)
             transaction.run("DELETE FROM config_version WHERE id = :id", id=version_id)
-            return revisions
+            return changes
 
-        return self.database.write(delete)
+        return _revisions(write_once(self.database, self._clock, delete, changes_are_there(origin)))
 
     def copy(self, source: str, target: str, overwrite: bool, origin: Origin) -> list[int]:
         """Copy all parameters of a version into another; see `fill`."""
@@ -299,13 +263,13 @@ class ConfigStore:
         Raises
         ------
         ConfigException
-            If `target` has one of the parameters and `overwrite` is false; nothing is copied then (003-25).
+            If `target` has one of the parameters and `overwrite` is false; nothing is copied then.
         """
 
-        def fill(transaction: Transaction) -> list[int]:
+        def fill(transaction: Transaction, now: int) -> list[Change]:
             lock_revision(transaction)
             row = transaction.one(_VERSION_ID, name=target)
-            target_id = int(row[0]) if row else self._add_version(transaction, target)
+            target_id = int(row[0]) if row else self._add_version(transaction, target, now)
             found = read(transaction)
             both = sorted({one.path for one in found} & {one.path for one in parameters(transaction, target_id)})
             if both and not overwrite:
@@ -313,100 +277,120 @@ class ConfigStore:
                     f"version '{target}' already has {len(both)} of the parameters of '{source}', '{both[0]}' first"
                 )
                 raise ConfigException(reason=f"{reason}; say overwrite to replace them")
-            return self._apply(transaction, target_id, target, [one.again() for one in found], origin)
+            return self._apply(transaction, target_id, target, [one.again() for one in found], origin, now)
 
-        return self.database.write(fill)
+        return _revisions(write_once(self.database, self._clock, fill, changes_are_there(origin)))
 
     def apply(self, version_id: int, version: str, edits: Sequence[Edit], origin: Origin) -> list[int]:
-        """Make several changes, all or none; return their revisions (none for what was so already).
+        """Make several changes, all or none; return their revisions. See `changed` for the errors."""
+        return _revisions(self.changed(version_id, version, edits, origin))
+
+    def changed(self, version_id: int, version: str, edits: Sequence[Edit], origin: Origin) -> list[Change]:
+        """Make several changes, all or none; return them (none for what was so already).
 
         Raises
         ------
         ValueRefused, NoSuchParameterException, ConfigException
             If one of them cannot be made.
         """
-        return self.database.write(lambda transaction: self._apply(transaction, version_id, version, edits, origin))
 
-    def _add_version(self, transaction: Transaction, name: str) -> int:
+        def change(transaction: Transaction, now: int) -> list[Change]:
+            return self._apply(transaction, version_id, version, edits, origin, now)
+
+        return write_once(self.database, self._clock, change, changes_are_there(origin))
+
+    def _add_version(self, transaction: Transaction, name: str, now: int) -> int:
+        check_text("the name of a version", name)
         if not name or name != name.strip() or len(name) > NAME_LENGTH:
-            raise ConfigException(reason=f"'{name}' is no name for a version")
-        return transaction.insert("config_version", name=name, created_ts=self._clock.now())
+            shown = one_line(name) if len(name) <= NAME_LENGTH else f"{one_line(name[:40])}… ({len(name)} characters)"
+            reason = f"a version cannot be named '{shown}'; a name has 1 to {NAME_LENGTH} characters, no spaces around"
+            raise ConfigException(reason=reason)
+        odd = odd_character(name)
+        if odd is not None:
+            raise ConfigException(
+                reason=f"the version name '{one_line(name)}' contains {odd}, which no name may contain"
+            )
+        return transaction.insert("config_version", name=name, created_ts=now)
 
     def _apply(
-        self, transaction: Transaction, version_id: int, version: str, edits: Iterable[Edit], origin: Origin
-    ) -> list[int]:
-        first = revision = lock_revision(transaction)
+        self, transaction: Transaction, version_id: int, version: str, edits: Iterable[Edit], origin: Origin, now: int
+    ) -> list[Change]:
+        revision = lock_revision(transaction)
         if transaction.one("SELECT id FROM config_version WHERE id = :id", id=version_id) is None:
             raise NoSuchVersionException(version=version)  # it was deleted, by whomever
-        now = self._clock.now()
         whence = (origin.who[:NAME_LENGTH], origin.host[:NAME_LENGTH], origin.tool[:NAME_LENGTH], origin.why)
         wanted = list(edits)
         if not wanted:
             return []
-        paths = (edit.path if edit.action == CLEAR else check_path(edit.path) for edit in wanted)
-        ground = Ground(transaction, version_id, paths)
-        changes = []
-        for edit in _one_by_one(wanted, ground):
-            before, old = ground.at(edit.path) or (0, None)
+        if origin.why is not None:
+            check_text("the reason for the change", origin.why)
+        sizes.check_size("The reason for the change", origin.why, sizes.CONFIG_WHY)
+        paths = (checked(edit) for edit in wanted)
+        working_set = WorkingSet(transaction, version_id, paths)
+        rows: list[tuple[Any, ...]] = []
+        changes: list[Change] = []
+        hiding = secrets.Hiding(transaction, version_id)
+        for edit in _one_by_one(wanted, working_set):
+            before, old = working_set.at(edit.path) or (0, None)
             _compare_revision(edit, before, old)
+            if old is None and edit.only_there and not working_set.is_folder(edit.path):
+                raise NoSuchParameterException(path=edit.path, version=version, hint="")
             if edit.action == REMOVE:
                 new = None
                 if old is None:
                     raise NoSuchParameterException(path=edit.path, version=version, hint="")
-                ground.remove(edit.path)
+                working_set.remove(edit.path)
             else:
-                with discreet(edit.limits or Limits.from_json(old[3] if old else None)):
+                with discreet(edit.limits or Limits.readable(old[3] if old else None)):
                     new = _granted(edit, version, old)
                     if new is not None:
-                        ground.check(edit.path, edit.value, new[1])
+                        working_set.check(edit.path, edit.value, new[1])
                 if new is None:
                     continue
-                ground.put(edit.path, revision + 1, new)
+                working_set.put(edit.path, revision + 1, new)
             revision += 1
-            old_value, old_datatype, _, _ = old or (None,) * 4
+            old_value, old_datatype, _, old_limits = old or (None,) * 4
             value, datatype, comment, limits = new or (None, old_datatype, None, None)
-            changes.append(
+            shown = hiding.shown(revision, edit.path, (old_value, old_limits), (value, limits))
+            rows.append(
                 (
-                    revision, version_id, version, edit.path, edit.action, old_value, value, old_datatype, datatype,
-                    comment, limits, *whence, now,
+                    revision, version_id, version, edit.path, edit.action, *shown, old_datatype, datatype, comment,
+                    limits, *whence, now,
                 )
             )  # fmt: skip
+            changes.append(
+                Change(revision, version_id, edit.path, edit.action, value, str(datatype), comment, limits, now)
+            )
         if changes:
-            ground.write(now)
-            transaction.insert_many("config_change", _CHANGE_COLUMNS, changes)
+            working_set.write(now)
+            for some in portions(rows):
+                transaction.insert_many("config_change", _CHANGE_COLUMNS, some)
+            hiding.write(revision)
             transaction.run("UPDATE config_revision SET revision = :revision WHERE id = 1", revision=revision)
-        return list(range(first + 1, revision + 1))
+        return changes
 
 
-def lock_revision(transaction: Transaction) -> int:
-    """Return the newest revision, and see to it that nobody else changes anything until the transaction ends."""
-    return _revision(transaction, transaction.dialect.for_update)
+def _revisions(changes: list[Change]) -> list[int]:
+    return [change.revision for change in changes]
 
 
 def parameters(transaction: Transaction, version_id: int) -> list[Change]:
     """Return all parameters of a version, each as the change that made it."""
-    return [Change(*row) for row in transaction.all(_PARAMETERS, version=version_id)]
+    return secrets.revealed(transaction, transaction.all(_PARAMETERS_OF_VERSION, version=version_id))
 
 
 def changes_since(transaction: Transaction, revision: int) -> list[Change]:
     """Return what changed after a revision, in all versions, oldest first."""
-    return [Change(*row) for row in transaction.all(_NEWEST_CHANGES, revision=revision)]
+    return secrets.revealed(transaction, transaction.all(_NEWEST_CHANGES, revision=revision))
 
 
-def _revision(transaction: Transaction, lock: str) -> int:
-    row = transaction.one(f"{_REVISION} {lock}")
-    if row is None:
-        raise ConfigException(reason="the row of config_revision is missing; run python -m NexusCore.storage.migrate")
-    return int(row[0])
-
-
-def _one_by_one(edits: Iterable[Edit], ground: Ground) -> Iterator[Edit]:
+def _one_by_one(edits: Iterable[Edit], working_set: WorkingSet) -> Iterator[Edit]:
     """Yield the changes of single parameters that edits come to, where things are as they are now."""
     for edit in edits:
-        there = ground.at(edit.path) is not None
+        there = working_set.at(edit.path) is not None
         if edit.action == CLEAR:
-            yield from [Edit(path, REMOVE) for path in ground.below(edit.path)]
-        elif edit.keep_value and not there and ground.is_folder(edit.path):
+            yield from [Edit(path, REMOVE) for path in working_set.below(edit.path)]
+        elif edit.keep_value and not there and working_set.is_folder(edit.path):
             if edit.comment:  # which needs a place to stand, where so far only its contents made the folder
                 yield replace(edit, keep_value=False, datatype=FOLDER)
         elif there or not edit.if_there:
@@ -419,7 +403,7 @@ def _compare_revision(edit: Edit, found: int, old: Stored | None) -> None:
     reason = f"it was changed meanwhile: its revision is {found}, not {edit.if_revision}"
     if edit.action == REMOVE:
         raise ConfigException(reason=f"'{edit.path}' cannot be removed, {reason}")
-    secret = old is not None and Limits.from_json(old[3]).secret
+    secret = old is not None and Limits.readable(old[3]).secret
     raise ValueRefused(path=edit.path, value=MASK if secret else repr(edit.value), reason=reason)
 
 
@@ -435,31 +419,35 @@ def _granted(edit: Edit, version: str, old: Stored | None) -> Stored | None:
     else:
         datatype = edit.datatype or (str(old_datatype) if old and edit.check else datatype_of(edit.path, edit.value))
         value = None if datatype == FOLDER and edit.value is None else encode(cast(edit.path, edit.value, datatype))
-    limits = edit.limits.to_json() if edit.limits is not None else old_limits
+    limits = _limits(edit, old_limits)
     if edit.check and not edit.keep_value:
         Limits.from_json(limits).check(edit.path, decode(value, datatype))
     comment = old_comment if edit.comment is None else edit.comment or None
     new = (value, datatype, comment, limits)
-    return None if new == old else new
+    if new == old:
+        return None
+    _check_sizes(edit.path, new, old)
+    return new
 
 
-def _is_secret(row: Sequence[Any]) -> bool:
-    try:
-        return any(Limits.from_json(limits).secret for limits in row[-2:])
-    except (ValueError, TypeError, ConfigException):
-        return True  # written into the tables by hand, and nobody knows what it was to hide
+def _check_sizes(path: str, new: Stored, old: Stored | None) -> None:
+    """Refuse what is longer than can be stored; what was there before stays."""
+    value, comment = new[0], new[2]
+    if value is not None and (old is None or value != old[0]) and not sizes.fits(value, sizes.CONFIG_VALUE):
+        reason = f"it has {sizes.size(value):,} bytes, and a value has at most {sizes.CONFIG_VALUE:,}"
+        raise ValueRefused(path=path, value=repr(value), reason=reason)
+    if old is None or comment != old[2]:
+        sizes.check_size(f"The comment of '{one_line(path)}'", comment, sizes.CONFIG_COMMENT)
 
 
-def _entry(row: Sequence[Any], secret: bool) -> Entry:
-    entry = Entry(*row[:-2])
-    if not secret:
-        return entry
-    return replace(entry, old_value=entry.old_value and MASK, new_value=entry.new_value and MASK)
+def _limits(edit: Edit, old: str | None) -> str | None:
+    """Return the limits to store; who does not say that a secret is none any more leaves it one."""
+    if edit.limits is None:
+        return old
+    stays = not edit.reveal and secrets.is_secret(old)
+    return (replace(edit.limits, secret=True) if stays else edit.limits).to_json()
 
 
 def near_miss(path: str, known: Iterable[str]) -> str:
     """Return " Did you mean ...?" for the known path most like `path`, or an empty text."""
-    import difflib  # only who mistyped pays for it
-
-    close = difflib.get_close_matches(path, list(known), n=1, cutoff=0.7)
-    return f" Did you mean '{close[0]}'?" if close else ""
+    return suggest(path, known, 0.7)

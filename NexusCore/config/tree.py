@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+import threading
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain, starmap
+from sys import intern
+from typing import Any, Protocol
 
 from NexusCore.config.parameter import (
+    CONTENT,
     FOLDER,
     NO_LIMITS,
+    STRING,
     ConfigParameter,
     Limits,
     Value,
@@ -20,6 +27,12 @@ from NexusCore.config.parameter import (
 )
 from NexusCore.config.store import REMOVE, SET, Change
 from NexusCore.errors import ConfigException
+from NexusCore.forks import renew_in_children
+from NexusCore.text import one_line
+
+Content = tuple[str, Value, str | None, Limits, int, int, bool]
+"""What is stored of a parameter, in the order of `CONTENT`."""
+NOTHING: Content = (FOLDER, None, None, NO_LIMITS, 0, 0, False)
 
 _LOG = logging.getLogger("NexusCore.config")
 
@@ -60,7 +73,8 @@ class Leaves(list[ConfigParameter]):
 class Tree:
     """The parameters of a version. Readers need no lock: `nodes` is one dict that is changed in place.
 
-    A folder exists as long as it holds something, or was added by itself.
+    A folder exists as long as it holds something, or was added by itself. Of what nobody has asked for yet there is
+    only the content, since most programs ask for few of many thousand parameters; who asks first takes the lock.
     """
 
     def __init__(self, owner: Owner, version: str, version_id: int, revision: int = 0) -> None:
@@ -70,18 +84,50 @@ class Tree:
         self.revision = revision
         """Up to which changes have been taken over."""
         self.nodes: dict[str, ConfigParameter] = {"": ConfigParameter(self, "")}
+        """What somebody has asked for; `node` has the rest."""
+        self._unread: dict[str, Content] = {}
         self._removed: dict[str, ConfigParameter] = {}
         """Programs may hold on to these; they come to life again when the path does."""
-        self._names: dict[str, set[str]] = {"": set()}
-        """Names of what each folder holds."""
+        self._order: list[str] | None = None
+        """The paths of all that is stored, sorted; made when somebody first asks what a folder holds."""
         self._stored: dict[str, tuple[Value, str]] = {}
         """Values and types in the database of what was changed in this process only."""
+        self._lock = threading.RLock()
+        """Held while nodes come into being, or what is stored changes."""
+        renew_in_children(self)
+
+    def forked(self) -> None:
+        """Make the lock new."""
+        self._lock = threading.RLock()
+
+    def parameter(self, path: str) -> ConfigParameter | None:
+        """Return what is stored at a path, or None; quickly, since programs ask again and again for what is not set."""
+        return self.node(path) if path in self._unread else self.nodes.get(path)
+
+    def node(self, path: str) -> ConfigParameter | None:
+        """Return the parameter or folder at a path, or None."""
+        known = self.nodes.get(path)
+        if known is not None:
+            return known
+        with self._lock:
+            if path in self._unread or self._holds(path):
+                return self._node(path)
+            return self.nodes.get(path)
+
+    def paths(self) -> set[str]:
+        """Return the paths of all parameters and folders."""
+        with self._lock:
+            found = set(self._sorted())
+        for path in list(found):
+            while (path := path.rpartition(".")[0]) and path not in found:
+                found.add(path)
+        return found
 
     def children(self, path: str) -> list[ConfigParameter]:
         """Return what a folder holds, in order of name."""
         prefix = f"{path}." if path else ""
-        found = (self.nodes.get(prefix + name) for name in sorted(self._names.get(path, ())))
-        return [node for node in found if node is not None]
+        with self._lock:
+            return [self._node(prefix + name) for name in sorted(self._names(prefix))]
 
     def below(self, path: str) -> Iterator[ConfigParameter]:
         """Yield everything below a folder, depth first, in order of name."""
@@ -90,67 +136,63 @@ class Tree:
             yield from self.below(child.path)
 
     def load(self, changes: Iterable[Change]) -> None:
-        """Take over all parameters of the version, each as the change that made it."""
-        for change in changes:
-            self.apply(change)
+        """Take over parameters of the version, each as the change that made it, before anybody has asked for them."""
+        with self._lock:
+            self._put((change.path, content) for change in changes if (content := _content(change)) is not None)
 
-    def dump(self) -> list[Change]:
-        """Return the parameters as `load` takes them."""
-        return [
-            Change(
-                node.revision,
-                self.version_id,
-                path,
-                SET,
-                encode(self._stored.get(path, (node.value, ""))[0]),
-                self._stored.get(path, (None, node.datatype))[1],
-                node.comment,
-                node.limits.to_json(),
-                node.modified_ts,
-            )
-            for path, node in self.nodes.items()
-            if node.revision
-        ]
+    def load_rows(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Do the same with all that `ConfigStore.load_into` reads, in the place of what was loaded before."""
+        with self._lock:
+            self._unread.clear()
+            self._put(_contents(rows))
+
+    def dump(self, take: Callable[[int, Iterator[Change]], object]) -> None:
+        """Call `take` with the number of parameters, and with each as `load` takes it; nothing changes meanwhile."""
+        with self._lock:
+            read = [node for node in self.nodes.values() if node.revision]
+            unread = starmap(self._unread_change, self._unread.items())
+            take(len(read) + len(self._unread), chain(map(self._change, read), unread))
+
+    def _change(self, node: ConfigParameter) -> Change:
+        value, datatype = self._stored.get(node.path, (node.value, node.datatype))
+        content = (datatype, value, node.comment, node.limits, node.revision, node.modified_ts, node.withheld)
+        return self._unread_change(node.path, content)
+
+    def _unread_change(self, path: str, content: Content) -> Change:
+        datatype, value, comment, limits, revision, ts, withheld = content
+        text = value if value is None or type(value) is str else encode(value)
+        stored = None if limits is NO_LIMITS else limits.to_json()
+        return Change(revision, self.version_id, path, SET, text, datatype, comment, stored, ts, withheld)
 
     def replace(self, changes: Iterable[Change]) -> list[ConfigParameter]:
         """Make the tree hold these parameters and no others, whatever their revisions; return what changed."""
-        wanted = {change.path: change for change in changes}
-        gone = [node for path, node in self.nodes.items() if node.revision and path not in wanted]
-        changed = [self._remove(node) for node in gone]
-        for path, change in wanted.items():
-            content = _content(change)
-            if content is None:
-                continue
-            node = self.nodes.get(path)
-            if node is None or node.value != content[0] or node.comment != change.comment:
-                changed.append(self._add(path) if node is None else node)
-            if node is not None:
-                node.update(revision=0)
-            self.apply(change)
-        return changed
+        with self._lock:
+            wanted = {change.path: change for change in changes}
+            changed = [self._remove(self._node(path)) for path in list(self._sorted()) if path not in wanted]
+            for path, change in wanted.items():
+                content = _content(change)
+                if content is None:
+                    continue
+                there = self.nodes.get(path)
+                known = _content_of(there) if there is not None else self._unread.get(path)
+                if known is None or known[1:3] != content[1:3]:
+                    changed.append(self._take(path, content))
+                elif there is not None:
+                    self._take(path, content)
+                else:
+                    self._unread[path] = content
+            return changed
 
     def apply(self, change: Change) -> ConfigParameter | None:
         """Take over one change; return the parameter it concerns, or None where it is older than what is known."""
-        node = self.nodes.get(change.path)
-        if node is not None and node.revision >= change.revision:
-            return None
-        if change.action == REMOVE:
-            return self._remove(node) if node is not None else None
-        content = _content(change)
-        if content is None:
-            return None
-        if node is None:
-            node = self._add(change.path)
-        self._stored.pop(change.path, None)
-        node.update(
-            datatype=change.datatype,
-            value=content[0],
-            comment=change.comment,
-            limits=content[1],
-            revision=change.revision,
-            modified_ts=change.ts,
-        )
-        return node
+        with self._lock:
+            node = self.node(change.path)
+            if node is not None and node.revision >= change.revision:
+                return None
+            if change.action == REMOVE:
+                return self._remove(node) if node is not None else None
+            content = _content(change)
+            return self._take(change.path, content) if content is not None else None
 
     def set_value(
         self, parameter: ConfigParameter, value: Value, datatype: str | None, check: bool, commit: bool
@@ -178,32 +220,103 @@ class Tree:
         """Store a comment."""
         self._owner.set_comment(parameter, comment)
 
-    def _add(self, path: str) -> ConfigParameter:
-        folder, _, name = path.rpartition(".")
-        if folder not in self.nodes:
-            self._add(folder)
-        self._names.setdefault(folder, set()).add(name)
-        known = self._removed.pop(path) if path in self._removed else None
-        node = self.nodes[path] = known or ConfigParameter(self, path)
+    def _put(self, contents: Iterable[tuple[str, Content]]) -> None:
+        self._unread.update(contents)
+        self._order = None
+        odd = self._unread.pop("", None)
+        if odd is not None:  # somebody wrote into the tables what no parameter is called
+            self._take("", odd)
+
+    def _take(self, path: str, content: Content) -> ConfigParameter:
+        """Have a parameter stored."""
+        node = self._node(path)
+        if not node.revision and self._order is not None:
+            insort(self._order, path)
+        self._stored.pop(path, None)
+        node.update(**dict(zip(CONTENT, content, strict=True)))
         return node
 
     def _remove(self, node: ConfigParameter) -> ConfigParameter:
         self._stored.pop(node.path, None)
-        node.update(datatype=FOLDER, value=None, comment=None, limits=NO_LIMITS, revision=0, modified_ts=0)
+        if node.revision:
+            order = self._sorted()
+            del order[bisect_left(order, node.path)]
+        node.update(**dict(zip(CONTENT, NOTHING, strict=True)))
         path = node.path
-        while path and not self._names.get(path) and self.nodes[path].revision == 0:
-            folder, _, name = path.rpartition(".")
-            self._removed[path] = self.nodes.pop(path)
-            self._names.pop(path, None)
-            self._names[folder].discard(name)
-            path = folder
+        while path and path not in self._unread and not self._holds(path):
+            there = self.nodes.get(path)
+            if there is not None:
+                if there.revision:
+                    break
+                self._removed[path] = self.nodes.pop(path)
+            path = path.rpartition(".")[0]
         return node
 
+    def _node(self, path: str) -> ConfigParameter:
+        """Return the node of a path, which is one; made now, if nobody has asked for it yet."""
+        node = self.nodes.get(path)
+        if node is None:
+            node = self._removed.pop(path, None) or ConfigParameter(self, path)
+            content = self._unread.get(path)
+            if content is not None:
+                node.update(**dict(zip(CONTENT, content, strict=True)))
+            self.nodes[path] = node
+            self._unread.pop(path, None)  # now, so that a reader finds it in one of the two at any time
+        return node
 
-def _content(change: Change) -> tuple[Value, Limits] | None:
-    """Return value and limits; None, and a warning, where someone wrote what cannot be read into the tables."""
-    try:
-        return decode(change.value, change.datatype), Limits.from_json(change.limits) if change.limits else NO_LIMITS
-    except (ValueError, TypeError, ConfigException) as error:
-        _LOG.warning("'%s' of revision %d cannot be read and is passed over: %s", change.path, change.revision, error)
-        return None
+    def _sorted(self) -> list[str]:
+        if self._order is None:
+            self._order = sorted([*self._unread, *(path for path, node in self.nodes.items() if node.revision)])
+        return self._order
+
+    def _holds(self, path: str) -> bool:
+        """Return whether something is below a path."""
+        order, prefix = self._sorted(), f"{path}." if path else ""
+        place = bisect_left(order, prefix)
+        return place < len(order) and order[place].startswith(prefix)
+
+    def _names(self, prefix: str) -> set[str]:
+        """Return the names of what a folder holds."""
+        order, names = self._sorted(), set()
+        place = bisect_left(order, prefix)
+        while place < len(order) and order[place].startswith(prefix):
+            name, dot, _ = order[place][len(prefix) :].partition(".")
+            names.add(name)
+            # What is below "a" begins with "a.", and the character behind the dot is the slash.
+            place = bisect_left(order, f"{prefix}{name}/", place) if dot else place + 1
+        if not prefix:
+            names.discard("")  # as of ".a": the root does not hold itself
+        return names
+
+
+def _content(change: Change) -> Content | None:
+    """Return the content; None, and a warning, where someone wrote what cannot be read into the tables."""
+    row = (change.path, change.value, change.datatype, change.comment, change.limits, change.revision, change.ts)
+    for _, content in _contents([row]):
+        return (*content[:-1], change.withheld)
+    return None
+
+
+def _contents(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, Content]]:
+    """Yield paths and contents; a warning for each that cannot be read.
+
+    Of limits, comments and times that many parameters have, there is then one object each.
+    """
+    all_limits: dict[str | None, Limits] = {None: NO_LIMITS, "": NO_LIMITS}
+    same = lru_cache(maxsize=1024)(str)
+    last = 0
+    for path, text, datatype, comment, written, revision, ts in rows:
+        try:
+            value = text if datatype == STRING else decode(text, datatype)
+            limits = all_limits.get(written)
+            if limits is None:
+                limits = all_limits[written] = Limits.from_json(written)
+        except (ValueError, TypeError, ConfigException) as error:
+            _LOG.warning("'%s' of revision %d cannot be read and is passed over: %s", one_line(path), revision, error)
+            continue
+        last = last if last == ts else ts
+        yield path, (intern(datatype), value, comment and same(comment), limits, revision, last, False)
+
+
+def _content_of(node: ConfigParameter) -> Content:
+    return node.datatype, node.value, node.comment, node.limits, node.revision, node.modified_ts, node.withheld

@@ -2,10 +2,13 @@
 
 Promises
 --------
-* A change made anywhere is seen within about one `watch_interval`, each once, in the order of revisions, none missed: a
-  watcher that was away gets all changes since the revision it knows.
-* A change made by this process is seen by it when `set` returns.
-* Callbacks run one after the other on their own thread; an exception in one is logged and stops no other.
+* A change made anywhere is seen within about one interval, one made on this machine at once (see `NexusCore.wakeup`);
+  each once, in the order of revisions, none missed: a watcher that was away gets all changes since the revision it
+  knows.
+* A change made by this process is seen by it when `set` returns; if the database stops answering after it has stored
+  it, as soon as it answers again.
+* Callbacks run one after the other on their own thread, in the order of revisions; one that raises or hangs is
+  logged and stops no other.
 * While the database is away the known values stay readable; a process that starts then begins with the last ones that
   any process of this user saw on this machine, and says so.
 """
@@ -17,12 +20,15 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from NexusCore.clock import Clock
 from NexusCore.config import snapshot
+from NexusCore.config.changes import Change
 from NexusCore.config.parameter import ConfigParameter, Value
-from NexusCore.config.store import DEFAULT, Change, ConfigStore, Edit, Origin
+from NexusCore.config.store import DEFAULT, ConfigStore, Edit, Origin
 from NexusCore.config.tree import Tree
 from NexusCore.dispatch import Dispatcher
 from NexusCore.errors import (
@@ -33,9 +39,14 @@ from NexusCore.errors import (
     NoDatabaseFile,
     NoSuchVersionException,
 )
+from NexusCore.storage.polling import LONGEST_WAIT, Follower
 
 WATCH_INTERVAL = 0.05
-"""Seconds between two looks at the revision counter."""
+"""Seconds between two looks at the revision counter, while the configuration changes."""
+IDLE_INTERVAL = 0.07
+"""The same while it does not: many processes that wait must not cost a server much."""
+LIVELY_SECONDS = 1.0
+"""The configuration is changing if it last did so long ago at most."""
 AWAY_INTERVAL = 1.0
 """Seconds between two attempts while the database is away."""
 
@@ -63,8 +74,8 @@ class LiveConfiguration:
     kept
         File for the last configuration seen; None to keep none.
     interval
-        Seconds between two looks for changes.
-    told
+        Seconds between two looks for changes, while there are any.
+    source_reported
         Called with `source` when it is the snapshot, and when it is the database again.
     """
 
@@ -75,14 +86,14 @@ class LiveConfiguration:
         clock: Clock,
         kept: Path | None = None,
         interval: float = WATCH_INTERVAL,
-        told: Callable[[str], object] = lambda source: None,
+        source_reported: Callable[[str], object] = lambda source: None,
     ) -> None:
         self.store = store
         self.origin = origin
         self._clock = clock
         self._kept = kept
         self._interval = interval
-        self._told = told
+        self._source_reported = source_reported
         self.source = "database"
         """Where the values are from: ``database``, or ``snapshot`` until it answers."""
         self.trouble: Exception | None = None
@@ -93,9 +104,10 @@ class LiveConfiguration:
         self._revision = 0
         self._lock = threading.RLock()
         self._callbacks: dict[int, list[tuple[str, Callback]]] = {}
-        self._dispatcher = Dispatcher("config-callbacks")
+        self._dispatcher = Dispatcher("config-callbacks", self._clock)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._follower: Follower | None = None
         _living.add(self)
 
     def tree(self, version: str | None = None) -> Tree:
@@ -109,7 +121,7 @@ class LiveConfiguration:
         """
         with self._lock:
             if version is None:
-                node = self.tree(DEFAULT).nodes.get("default_version")
+                node = self.tree(DEFAULT).parameter("default_version")
                 version = str(node.value) if node is not None and node.value else DEFAULT
             if not isinstance(version, str):
                 raise ConfigException(reason=f"{version!r} is no name of a version")
@@ -118,26 +130,36 @@ class LiveConfiguration:
                 tree = self._load(version)
             return tree
 
-    def catch_up(self) -> None:
-        """Take over all changes that are in the database by now, and have the callbacks told."""
+    def catch_up(self, *, current: bool = False) -> bool:
+        """Take over all changes that are in the database by now, and have the callbacks told; return whether any were.
+
+        With `current`, also those that were made on another host of its cluster than the one that is asked.
+        """
         with self._lock:
-            for change in self.store.changes_since(self._revision):
+            changes = self.store.changes_since(self._revision, current=current)
+            for change in changes:
                 tree = self._by_id.get(change.version_id)
                 self._revision = change.revision
                 if tree is None or change.revision <= tree.revision:
                     continue
-                parameter = tree.apply(change)
-                tree.revision, self._unsaved = change.revision, True
-                if parameter is not None:
-                    self._tell(change.version_id, parameter)
+                self._take_over(tree, change)
+                tree.revision = change.revision
+            return bool(changes)
 
     def apply(self, tree: Tree, edits: Sequence[Edit], why: str | None = None) -> list[int]:
         """Store changes, all or none, and take them over; return their revisions."""
         origin = Origin(self.origin.who, self.origin.host, self.origin.tool, why) if why else self.origin
-        revisions = self.store.apply(tree.version_id, tree.version, edits, origin)
+        changes = self.store.changed(tree.version_id, tree.version, edits, origin)
         tree.take_back(edit.path for edit in edits)
-        self.catch_up()
-        return revisions
+        try:
+            self.catch_up(current=True)
+        except (DatabaseUnreachable, DatabaseBusy) as error:
+            # It is stored: an error would have the caller set it again.
+            with self._lock:
+                for change in changes:
+                    self._take_over(tree, change)
+            _LOG.warning("A change is stored, but what others changed before it cannot be read yet. %s", error)
+        return [change.revision for change in changes]
 
     def set_value(self, parameter: ConfigParameter, value: Value, datatype: str | None, check: bool) -> None:
         """Store a parameter's value."""
@@ -175,9 +197,17 @@ class LiveConfiguration:
     def close(self, seconds: float = 2.0) -> None:
         """Stop watching; callbacks that are due are still called. Takes at most `seconds`."""
         self._stop.set()
+        if self._follower is not None:
+            self._follower.wake()
         if self._thread is not None:
             self._thread.join(seconds / 2)
         self._dispatcher.close(seconds / 2)
+
+    def _take_over(self, tree: Tree, change: Change) -> None:
+        parameter = tree.apply(change)
+        self._unsaved = True
+        if parameter is not None:
+            self._tell(change.version_id, parameter)
 
     def _known(self, version: str) -> Tree:
         tree = self._trees.get(version)
@@ -187,20 +217,22 @@ class LiveConfiguration:
 
     def _load(self, version: str) -> Tree:
         try:
-            version_id, revision, changes = self._from_database(version)
+            version_id, revision = self._find(version)
+            tree = Tree(self, version, version_id, revision)
+            tree.load(self.store.load_into(version_id, tree.load_rows))
         except (DatabaseUnreachable, DatabaseBusy, NoDatabaseFile) as error:
             kept = snapshot.load(self._kept) if self._kept is not None else None
             if kept is None or version not in kept.versions:
                 raise
             revision, (version_id, changes) = kept.revisions[version], kept.versions[version]
+            tree = Tree(self, version, version_id, revision)
+            tree.load(changes)
             self._revision = min(self._revision, revision)  # what was missed since then is to be caught up
             self.trouble = error
             _LOG.warning("Starting with the configuration last seen here, of revision %d. %s", revision, error)
             self._is_from("snapshot")
         if not self._trees:
             self._revision = revision
-        tree = Tree(self, version, version_id, revision)
-        tree.load(changes)
         self._trees[version] = self._by_id[version_id] = tree
         self._unsaved = True
         self._start()
@@ -209,22 +241,23 @@ class LiveConfiguration:
     def _is_from(self, source: str) -> None:
         if source != self.source:
             self.source = source
-            self._told(source)
+            self._source_reported(source)
 
-    def _from_database(self, version: str) -> tuple[int, int, list[Change]]:
+    def _find(self, version: str) -> tuple[int, int]:
+        """Return the id of a version, and the revision up to which what is read of it from now on is known."""
         # The revision comes first: what changes in between is then seen twice, never missed, and applied once.
         revision = self.store.revision()
         try:
             version_id = self.store.version_id(version)
         except NoSuchVersionException:
             version_id = self.store.add_version(version)
-        return version_id, revision, self.store.load(version_id)
+        return version_id, revision
 
     def _reload(self, revision: int) -> None:
         """Take over a database whose past is not the one we know: it was restored, or set up anew."""
         with self._lock:
             for tree in self._trees.values():
-                version_id = self._from_database(tree.version)[0]
+                version_id, _ = self._find(tree.version)
                 self._by_id = {one: kept for one, kept in self._by_id.items() if kept is not tree}
                 callbacks = self._callbacks.pop(tree.version_id, [])
                 tree.version_id, self._by_id[version_id], self._callbacks[version_id] = version_id, tree, callbacks
@@ -235,11 +268,12 @@ class LiveConfiguration:
 
     def _save(self) -> None:
         if self._kept is not None:
+            content = snapshot.SnapshotContent(self._kept, set(self._trees))
             with self._lock:
-                versions = {name: (tree.version_id, tree.dump()) for name, tree in self._trees.items()}
-                revisions = {name: tree.revision for name, tree in self._trees.items()}
+                for name, tree in self._trees.items():
+                    tree.dump(partial(content.put, name, tree.revision, tree.version_id))
                 self._unsaved = False
-            snapshot.save(self._kept, snapshot.Snapshot(versions, revisions))
+            content.save()
 
     def _start(self) -> None:
         if self._thread is None and not self._stop.is_set():
@@ -249,16 +283,31 @@ class LiveConfiguration:
     def _forked(self) -> None:
         """Go on in a forked child, which has none of the threads, and may have a lock that nobody gives back."""
         self._lock, self._thread = threading.RLock(), None
-        self._dispatcher = Dispatcher("config-callbacks")
+        self._dispatcher = Dispatcher("config-callbacks", self._clock)
         if self._trees:
             self._start()
 
     def _watch(self) -> None:
+        with closing(self.store.database.follow("config_revision", self._clock)) as self._follower:
+            self._watch_with(self._follower)
+        if self._unsaved:
+            self._save()
+
+    def _watch_with(self, follower: Follower) -> None:
         away = self.source == "snapshot"
         due = self._clock.monotonic()
-        while not self._clock.wait(self._stop, AWAY_INTERVAL if away else self._interval):
+        known, changed = self._revision, float("-inf")
+        while not self._stop.is_set():
             try:
-                self._look()
+                news = False
+                if away:
+                    follower.wait(self._stop, AWAY_INTERVAL)
+                else:
+                    news = self._wait(follower, changed, due)
+                if self._stop.is_set():
+                    return
+                if not (news and self.catch_up()):
+                    self._look()
                 if away:
                     _LOG.info("The configuration is being watched again, at revision %d.", self._revision)
                 away, self.trouble = False, None
@@ -271,13 +320,26 @@ class LiveConfiguration:
                 if not away:
                     _LOG.exception("Looking for changes of the configuration failed")
                 away = True
+            if self._revision != known:
+                known, changed = self._revision, self._clock.monotonic()
             if self._unsaved and self._clock.monotonic() >= due:
                 begin = self._clock.monotonic()
                 self._save()
                 end = self._clock.monotonic()
                 due = end + max(SAVE_INTERVAL, SAVE_PAUSE * (end - begin))
-        if self._unsaved:
-            self._save()
+
+    def _wait(self, follower: Follower, changed: float, due: float) -> bool:
+        """Wait until it is time to look: the last change was seen at one time, the snapshot may be saved at another.
+
+        Returns whether it seems that something has changed.
+        """
+        now = self._clock.monotonic()
+        pause, longest = max(self._interval, IDLE_INTERVAL), LONGEST_WAIT
+        if now - changed < LIVELY_SECONDS:
+            pause, longest = self._interval, LIVELY_SECONDS
+        if self._unsaved and self._kept is not None:
+            longest = max(pause, min(longest, due - now))
+        return follower.wait_for_news(self._stop, pause, self._revision, longest)
 
     def _look(self) -> None:
         revision = self.store.revision()
@@ -285,7 +347,8 @@ class LiveConfiguration:
             self.catch_up()
         elif revision < self._revision:
             with self._lock:
-                newest = self.store.revision()
+                # Another host of a cluster may only be behind the one that was asked before.
+                newest = self.store.revision(current=True)
                 if newest < self._revision:
                     self._reload(newest)
 

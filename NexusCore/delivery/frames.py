@@ -2,7 +2,7 @@
 
 A frame is ``marker (4 bytes) | CRC-32 of the rest (4) | payload length (4) | sequence number (8) | payload``, numbers
 little-endian. Whatever is cut or flipped, reading goes on at the next marker with a matching checksum, so damage costs
-only the frames it touches.
+only the frames it touches. Zeros behind the last frame are room that was allocated and not used.
 """
 
 from __future__ import annotations
@@ -12,27 +12,31 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from zlib import crc32
 
 MARKER = b"\xf5NXJ"
 """No UTF-8 text contains the byte 0xF5, so no message can look like a frame."""
 _CHECKSUM = struct.Struct("<I")
-_NUMBERS = struct.Struct("<IQ")
-HEADER = len(MARKER) + _CHECKSUM.size + _NUMBERS.size
+_NUMBERS_LAYOUT = struct.Struct("<IQ")
+_NO_MARKER = bytes(len(MARKER))
+_CHECKED = len(MARKER) + _CHECKSUM.size
+"""Where that of a frame begins which the checksum is of."""
+HEADER = _CHECKED + _NUMBERS_LAYOUT.size
 MAX_PAYLOAD = 16 * 1024 * 1024
 
-_pack_checksum = _CHECKSUM.pack
-_pack_numbers = _NUMBERS.pack
+_unpack_header = struct.Struct("<4sIIQ").unpack_from
+pack_checksum = _CHECKSUM.pack
+pack_numbers = _NUMBERS_LAYOUT.pack
 
 
 def encode(sequence: int, payload: bytes) -> bytes:
     """Return a frame."""
-    body = _pack_numbers(len(payload), sequence) + payload
-    return MARKER + _pack_checksum(crc32(body)) + body
+    body = pack_numbers(len(payload), sequence) + payload
+    return MARKER + pack_checksum(crc32(body)) + body
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):  # no dataclass: a million of them are made
     """A record as read back."""
 
     sequence: int
@@ -64,24 +68,25 @@ def decode(data: bytes, *, complete: bool) -> Iterator[tuple[Frame | Damage, int
             yield frame, at
             continue
         following = _next_frame(data, at + 1)
-        if following is None and not complete:
-            return
+        if following is None and (not complete or data.startswith(_NO_MARKER, at)):
+            return  # it is being written, or its writer was killed before it had accepted it
         end = len(data) if following is None else following
-        yield Damage(data[at:end]), end
+        if spoiled := data[at:end] if following is not None else data[at:].rstrip(b"\0"):
+            yield Damage(spoiled), end
         at = end
 
 
 def _frame_at(data: bytes, at: int) -> Frame | None:
-    if not data.startswith(MARKER, at) or len(data) < at + HEADER:
+    start = at + HEADER
+    if len(data) < start:
         return None
-    start = at + len(MARKER) + _CHECKSUM.size
-    length, sequence = _NUMBERS.unpack_from(data, start)
-    end = at + HEADER + length
-    if length > MAX_PAYLOAD or end > len(data):
+    marker, checksum, length, sequence = _unpack_header(data, at)
+    end = start + length
+    if marker != MARKER or length > MAX_PAYLOAD or end > len(data):
         return None
-    if crc32(memoryview(data)[start:end]) != _CHECKSUM.unpack_from(data, at + len(MARKER))[0]:
+    if crc32(data[at + _CHECKED : end]) != checksum:
         return None
-    return Frame(sequence, data[at + HEADER : end])
+    return Frame(sequence, data[start:end])
 
 
 def _next_frame(data: bytes, start: int) -> int | None:
@@ -92,7 +97,12 @@ def _next_frame(data: bytes, start: int) -> int | None:
     return at if at >= 0 else None
 
 
-class Reader:
+def number_of(segment: Path) -> int:
+    """Return the number of a segment, which its name ends with."""
+    return int(segment.stem.rpartition("-")[2])
+
+
+class FrameReader:
     """Reads the segments of one journal in order, remembering where it stands."""
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -105,29 +115,42 @@ class Reader:
         """Return the journal's files, oldest first."""
         return sorted(self._folder.glob(f"{self._name}-*.nxj"))
 
-    def read(self, size: int, *, complete: bool) -> list[Frame | Damage]:
+    def read(self, size: int, *, complete: bool, written: tuple[int, int] | None = None) -> list[Frame | Damage]:
         """Return what follows, about `size` bytes of it; nothing at the end.
 
         Parameters
         ----------
+        size
+            Bytes to read, more where a frame is larger.
         complete
             Nobody writes to the journal any more.
+        written
+            Number of the segment that is written to, and how many bytes of it hold records, where that is known.
         """
         found: list[Frame | Damage] = []
         while not found:
             segments = self.segments()
             if self._segment not in segments:
-                self._segment, self._offset = (segments[0] if segments else None), 0
-            if self._segment is None:
-                break
+                # One that was removed has been read, as those before it, or nothing was in it.
+                later = [one for one in segments if self._segment is None or one > self._segment]
+                if not later:
+                    break
+                self._segment, self._offset = later[0], 0
             last = self._segment == segments[-1]
-            with self._segment.open("rb") as file:
+            try:
+                file = self._segment.open("rb")
+            except FileNotFoundError:  # it was empty, and has been removed since
+                continue
+            with file:
+                end = os.fstat(file.fileno()).st_size
+                if written is not None and number_of(self._segment) == written[0]:
+                    end = min(end, written[1])  # what is behind it is not used yet
                 file.seek(self._offset)
-                data = file.read(size)
-                rest = os.fstat(file.fileno()).st_size - self._offset - len(data)
-            for piece, end in decode(data, complete=rest == 0 and (complete or not last)):
+                data = file.read(max(0, min(size, end - self._offset)))
+                rest = end - self._offset - len(data)
+            for piece, behind in decode(data, complete=rest == 0 and (complete or not last)):
                 found.append(piece)
-                consumed = end
+                consumed = behind
             if found:
                 self._offset += consumed
             elif rest:

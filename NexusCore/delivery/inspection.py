@@ -5,29 +5,30 @@ Looking changes nothing in a journal, and holds up no process that writes or del
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from NexusCore.delivery.frames import Damage, Frame, Reader, decode
-from NexusCore.delivery.journal import abandoned
+from NexusCore.delivery import refused
+from NexusCore.delivery.adoption import abandoned, could_be
+from NexusCore.delivery.frames import Damage, Frame, FrameReader
 
 MOST_BYTES = 64 * 1024 * 1024
 """How far `look` counts in a journal, where nothing else is said."""
-_CHUNK = 1024 * 1024
+_READ_CHUNK = 1024 * 1024
 _ATTEMPTS = 1000
 """How often a segment may vanish while a journal is read; its process deletes those that were delivered."""
-_FILE = re.compile(r"(?P<name>.+?)(-\d{8}\.nxj|\.lock|\.refused|\.damaged)")
-_NAME = re.compile(r"(?P<host>.+)-(?P<pid>\d+)-(?P<began>[0-9a-f]+)-r?\d+")
+_JOURNAL_FILE = re.compile(r"(?P<name>.+?)(-\d{8}\.nxj|\.lock|\.refused|\.damaged)")
+_JOURNAL_FOLDER_NAME = re.compile(r"(?P<host>.+)-(?P<pid>\d+)-(?P<began>[0-9a-f]+)-r?\d+")
 
 
-class Origin(NamedTuple):
+class JournalOrigin(NamedTuple):
     """Who began a journal, as its name says."""
 
     host: str
@@ -52,19 +53,19 @@ class LocalJournal:
 
     @property
     def place(self) -> str:
-        """Fingerprint of the database it is for (`DatabaseURL.fingerprint`)."""
+        """Identity of the database it is for, or fingerprint of its place: see `NexusCore.delivery.folders`."""
         return self.folder.name.partition("-")[2]
 
     @property
-    def origin(self) -> Origin | None:
+    def origin(self) -> JournalOrigin | None:
         """Who began it; None where the name is another's make."""
-        found = _NAME.fullmatch(self.name)
-        return Origin(found["host"], int(found["pid"]), int(found["began"], 16)) if found else None
+        found = _JOURNAL_FOLDER_NAME.fullmatch(self.name)
+        return JournalOrigin(found["host"], int(found["pid"]), int(found["began"], 16)) if found else None
 
     @property
     def segments(self) -> list[Path]:
         """The files that hold its records, oldest first."""
-        return Reader(self.folder, self.name).segments()
+        return FrameReader(self.folder, self.name).segments()
 
     def beside(self, kind: str) -> Path:
         """Return the path of its ``lock``, or of a side file: ``refused``, ``damaged``."""
@@ -107,7 +108,7 @@ def journals(home: Path) -> list[LocalJournal]:
     root = home / "journal"
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.exists() else []
     for folder in folders:
-        files = [match for path in folder.iterdir() if (match := _FILE.fullmatch(path.name))]
+        files = [match for path in folder.iterdir() if (match := _JOURNAL_FILE.fullmatch(path.name))]
         locked, filled = ({match["name"] for match in files if match[2].endswith(kind)} for kind in (".lock", ".nxj"))
         free = _free(folder)
         for name in sorted({match["name"] for match in files}):
@@ -127,7 +128,7 @@ def _free(folder: Path) -> set[str]:
 
 def _lives(name: str) -> bool:
     """Tell whether the process that began a journal may still be there, though its lock is not."""
-    found = _NAME.fullmatch(name)
+    found = _JOURNAL_FOLDER_NAME.fullmatch(name)
     return found is not None and found["host"] == socket.gethostname()[:60] and Path("/proc", found["pid"]).exists()
 
 
@@ -161,9 +162,9 @@ def look(journal: LocalJournal, delivered: int = 0, most: int = MOST_BYTES) -> C
             if passed > most:
                 counted = False
                 break
-        refused = len(refusals(journal))
+        side = len(refusals(journal))
     except OSError as error:
-        refused, fault = 0, error.strerror or str(error)
+        side, fault = 0, error.strerror or str(error)
     return Contents(
         records=records,
         counted=counted,
@@ -172,7 +173,7 @@ def look(journal: LocalJournal, delivered: int = 0, most: int = MOST_BYTES) -> C
         size=sum(_size(path) for path in journal.segments),
         damaged=damaged,
         kept_damage=_size(journal.beside("damaged")),
-        refused=refused,
+        refused=side,
         fault=fault,
     )
 
@@ -186,7 +187,25 @@ def waiting(journal: LocalJournal, delivered: int = 0) -> Iterator[Frame]:
 
 def refusals(journal: LocalJournal) -> list[Frame]:
     """Return the records that the database refused, in order and each once."""
-    return refusals_and_damage(journal)[0]
+    return refused.read(journal.folder, journal.name)[0]
+
+
+def behind(journal: LocalJournal, cursor: int) -> int:
+    """Return after which record a journal is still to be delivered: the cursor's, unless it is one that cannot be.
+
+    See `NexusCore.delivery.adoption.could_be`; the process that holds a journal knows by itself.
+    """
+    if journal.held or cursor <= 0:
+        return cursor
+    try:
+        fd = os.open(journal.beside("lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        fd = -1
+    try:
+        return cursor if could_be(journal.folder, journal.name, cursor, fd) else 0
+    finally:
+        if fd >= 0:
+            os.close(fd)
 
 
 def program(pid: int) -> str | None:
@@ -211,25 +230,14 @@ def time_of(payload: bytes) -> int | None:
 
 
 def _pieces(journal: LocalJournal) -> Iterator[Frame | Damage]:
-    reader = Reader(journal.folder, journal.name)
+    reader = FrameReader(journal.folder, journal.name)
     for _ in range(_ATTEMPTS):
         try:
-            while pieces := reader.read(_CHUNK, complete=not journal.held):
+            while pieces := reader.read(_READ_CHUNK, complete=not journal.held):
                 yield from pieces
         except FileNotFoundError:
             continue  # delivered and deleted meanwhile: the reader goes on with the next one
         return
-
-
-def refusals_and_damage(journal: LocalJournal) -> tuple[list[Frame], bytes]:
-    """Return the refused records, and what in their file is none."""
-    with suppress(FileNotFoundError):
-        pieces = [piece for piece, _ in decode(journal.beside("refused").read_bytes(), complete=True)]
-        # One is there twice where the database went away between the refusal and the step over the record.
-        frames = {piece.sequence: piece for piece in pieces if isinstance(piece, Frame)}
-        damage = b"".join(piece.data for piece in pieces if isinstance(piece, Damage))
-        return [frames[sequence] for sequence in sorted(frames)], damage
-    return [], b""
 
 
 def _size(path: Path) -> int:

@@ -8,78 +8,36 @@ from __future__ import annotations
 
 import errno
 import itertools
-import logging
 import os
 import socket
-import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from NexusCore import resources
 from NexusCore.clock import Clock
-from NexusCore.delivery.frames import Damage, Frame, Reader, encode
-from NexusCore.delivery.thinning import thin
+from NexusCore.delivery import segments
+from NexusCore.delivery.eviction import thin
+from NexusCore.delivery.frames import HEADER, Frame, number_of
+from NexusCore.delivery.lock import OWN, file_of, lock_file, unlock_file, write_mark
+from NexusCore.delivery.readable import ReadableJournal, relocate_files, remove
 
-SEGMENT_SIZE = 4 * 1024 * 1024
-"""Bytes after which a new segment is begun."""
 MEMORY_RECORDS = 50_000
 """Records kept in memory while no folder can be written to."""
 
-_LOG = logging.getLogger("NexusCore.delivery")
-
-_own: dict[str, object] = {}
-"""Journals that this process writes or delivers: locks don't tell, since a process can always take its own."""
 _complained_of: set[Path] = set()
 """Places that could not be written to; once said, children do not say it again."""
 _numbers = itertools.count(1)
+_SEGMENTS = 8
+"""Into how many segments a journal is divided at least, so that the oldest records can go first when it is full."""
 _CLAIMS = 10
 """Attempts to make a lock before another process takes it."""
 
 
-class Readable:
-    """What the shipper knows of a journal."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder = folder
-        self.name = name
-        self.delivered = 0
-        """Number of the last record known to be in the database."""
-        self._reader = Reader(folder, name)
-
-    def read(self, size: int) -> list[Frame]:
-        """Return undelivered records in order, about `size` bytes of them; [] when there are no more.
-
-        Goes on where it stopped: after a failed delivery call `rewind` first.
-        """
-        while pieces := self._reader.read(size, complete=self._complete()):
-            frames = keep_frames(pieces, self.folder, self.name)
-            frames = [frame for frame in frames if frame.sequence > self.delivered]
-            if frames:
-                return frames
-        return []
-
-    def rewind(self) -> None:
-        """Read again from the oldest segment; what was delivered is passed over."""
-        self._reader = Reader(self.folder, self.name)
-
-    def resume(self, cursor: int) -> None:
-        """Take the database's word for how far delivery has come."""
-        self.delivered = cursor
-
-    def acknowledge(self, sequence: int) -> None:
-        """Note that records up to `sequence` are in the database, and give their room back."""
-        self.delivered = max(self.delivered, sequence)
-        self._reader.drop_read_segments()
-
-    def _complete(self) -> bool:
-        """Tell whether nobody writes to the journal any more."""
-        return True
-
-
-class Journal(Readable):
+class Journal(ReadableJournal):
     """The journal that this process writes.
 
     Parameters
@@ -91,17 +49,38 @@ class Journal(Readable):
     wake
         Called when there is something to deliver after there was nothing; from the thread that appends, so it must be
         quick.
+    limit
+        Bytes that it may take while it cannot be delivered: see `thin`. Segments are a fraction of that at most.
+    sync
+        Have records on the disk itself, safe from a power failure, before they are delivered; at least once a second
+        while the database is away.
     """
 
-    def __init__(self, folder: Path, clock: Clock, wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        wake: Callable[[], None] = lambda: None,
+        *,
+        limit: int = segments.LARGEST_SEGMENT * 128,
+        sync: bool = False,
+    ) -> None:
         self._clock = clock
         self._wake = wake
+        self._limit = limit
+        self._sync = sync
         self._begin(folder)
         _journals.add(self)
 
     def _begin(self, folder: Path) -> None:
         super().__init__(folder, self._new_name())
         self._lock = threading.RLock()  # the handler of a signal may come in where its thread is already
+        self.handed = 0
+        """Number of the last record that was sent to the database."""
+        self.behind = 0
+        """Records that are left in those of its journals that it does not hold any more."""
+        self._settled = 0
+        """Number of the last record of which it is known that nothing is left to be delivered up to it."""
         self._appending = False
         self._nested: deque[bytes] = deque()
         self._sequence = 0
@@ -113,10 +92,16 @@ class Journal(Readable):
         """Nothing waits to be delivered: the next record must wake the shipper."""
         self.lost = 0
         """Records accepted that will never arrive: no room on disk and in memory, or damaged on disk."""
-        self._fd = -1
+        self.unreadable = 0
+        """Those of them that could not be read back: damaged on disk, or their files are gone."""
         self._lock_fd = -1
-        self._size = 0
-        self._segment = 0
+        self._lock_file: tuple[int, int] | None = None
+        """Which file that is."""
+        self._segment: segments.Segment | None = None
+        self._number = 0
+        """Of the segment."""
+        self._synced = (0, 0)
+        """Number of the segment that is on the disk itself, as those before it, and how many bytes of it."""
         self._overflow: deque[Frame] = deque()
 
     def _new_name(self) -> str:
@@ -144,32 +129,27 @@ class Journal(Readable):
 
     def _accept(self, payload: bytes) -> None:
         sequence = self._sequence = self._sequence + 1
-        if self._fd < 0 or self._overflow or self._size > SEGMENT_SIZE:
-            self._append_slowly(sequence, payload)
-        elif not self._write(encode(sequence, payload)):
+        # Where earlier records wait in memory, they must go first.
+        if self._overflow or not (self._write(sequence, payload) or self._write_to_next(sequence, payload)):
             self._remember(Frame(sequence, payload))
 
-    def _write(self, frame: bytes) -> bool:
+    def _write(self, sequence: int, payload: bytes) -> bool:
+        """Append to the segment; return whether that succeeded."""
+        if self._segment is None:
+            return False
         try:
-            written = os.write(self._fd, frame)
+            return self._segment.append(sequence, payload)
         except OSError as error:
             self._complain(error)
             return False
-        if written == len(frame):
-            self._size += written
-            return True
-        with suppress(OSError):  # the disk is full: no half frame may stay
-            os.ftruncate(self._fd, self._size)
-        self._complain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        return False
+        except ValueError:  # a fork came in here, from the handler of a signal, and this is the child
+            self._segment = None
+            return False
 
-    def _append_slowly(self, sequence: int, payload: bytes) -> None:
-        """Append where a segment must be begun first, or where earlier records wait in memory and must go first."""
-        if not self._overflow:
-            self._next_segment()
-            if self._fd >= 0 and self._write(encode(sequence, payload)):
-                return
-        self._remember(Frame(sequence, payload))
+    def _write_to_next(self, sequence: int, payload: bytes) -> bool:
+        """Begin a segment and append to it; return whether that succeeded."""
+        self._next_segment(HEADER + len(payload))
+        return self._write(sequence, payload)
 
     def _remember(self, frame: Frame) -> None:
         if len(self._overflow) >= MEMORY_RECORDS:
@@ -177,33 +157,46 @@ class Journal(Readable):
             self.lost += 1
         self._overflow.append(frame)
 
-    def _next_segment(self) -> None:
-        """Begin a segment; where that fails, the one there is goes on, or memory serves."""
+    def _next_segment(self, needed: int = 0) -> None:
+        """Begin a segment with room for a frame; where that fails, the one there is goes on, or memory serves."""
+        before = self._segment
+        # Larger where the last one was full before it was delivered.
+        room = segments.SMALLEST_SEGMENT if before is None or not needed else before.capacity * segments.GROWTH
+        room = min(room, max(self._limit // _SEGMENTS, segments.SMALLEST_SEGMENT))
         try:
             if self._lock_fd < 0:
                 self._lock_fd = self._claim()
-            path = self.folder / f"{self.name}-{self._segment + 1:08d}.nxj"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_BINARY", 0)
-            fd = os.open(path, flags, 0o600)
+                self._lock_file = file_of(self._lock_fd)
+            path = self.folder / f"{self.name}-{self._number + 1:08d}.nxj"
+            self._segment = segments.begin_segment(path, min(room, segments.LARGEST_SEGMENT), needed)
         except OSError as error:
             self._complain(error)
+            if before is not None:
+                before.stretch()
             return
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd, self._size, self._segment = fd, 0, self._segment + 1
+        if before is not None:
+            self._finish(before)
+        self._number += 1
+
+    def _finish(self, segment: segments.Segment) -> None:
+        """Finish the segment of the current number; remove its file if nothing is in it, as where there was no room."""
+        segment.finish()
+        if not segment.size and self._holds_lock():
+            with suppress(OSError):
+                (self.folder / f"{self.name}-{self._number:08d}.nxj").unlink()
 
     def _claim(self) -> int:
         """Make the journal's lock and return it, locked."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for _ in range(_CLAIMS):
             path = self.folder / f"{self.name}.lock"
-            _own[self.name] = self
+            OWN[self.name] = self
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if lock_file(fd) and path.exists():
                 return fd
             # Another process saw it before it was locked, and may remove whatever has this name.
             os.close(fd)
-            del _own[self.name]
+            del OWN[self.name]
             super().__init__(self.folder, self._new_name())
         raise BlockingIOError(errno.EAGAIN, "its lock is taken by others again and again")
 
@@ -212,10 +205,10 @@ class Journal(Readable):
         if place not in _complained_of:
             _complained_of.add(place)
             # Straight to standard error: a log line would end up here again.
-            print(  # noqa: T201
-                f"NexusCore: the journals in {place} cannot be written ({error.strerror}); "
-                f"up to {MEMORY_RECORDS} records of each are kept in memory until they are delivered.",
-                file=sys.stderr,
+            full = f"The disk is full: {resources.place_text(place)}. " if resources.is_disk_full(error) else ""
+            resources.complain(
+                f"NexusCore: {full}The journals in {place} cannot be written ({error.strerror}); "
+                f"up to {MEMORY_RECORDS} records of each are kept in memory until they are delivered."
             )
 
     # -- delivering (the shipper's thread only) ----------------------------------------------------------------------
@@ -227,29 +220,116 @@ class Journal(Readable):
 
     def read(self, size: int) -> list[Frame]:
         """Return undelivered records in order: those on disk, then those in memory."""
+        if self._sync:
+            self._sync_segments()
         frames = super().read(size)
         if not frames:
             with self._lock:
                 frames = [frame for frame in self._overflow if frame.sequence > self.delivered]
         return frames
 
+    def _sync_segments(self) -> None:
+        """Have what was written so far on the disk itself."""
+        with self._lock:
+            written = self._number, self._segment.size if self._segment is not None else 0
+        if written != self._synced:
+            segments.sync(path for path in self._reader.segments() if number_of(path) >= self._synced[0])
+            self._synced = written
+
     def acknowledge(self, sequence: int) -> None:
         """Note that records up to `sequence` are in the database, and give their room back."""
+        self._give_back(sequence)
+        super().acknowledge(sequence)
+
+    def _give_back(self, sequence: int) -> None:
+        """Give back the room of records up to `sequence`, which are in the database or lost."""
         with self._lock:
             while self._overflow and self._overflow[0].sequence <= sequence:
                 self._overflow.popleft()
-            if sequence == self._sequence and self._size > SEGMENT_SIZE // 4:
+            if sequence == self._sequence and self._segment is not None and self._segment.outgrown:
                 self._next_segment()
-        super().acknowledge(sequence)
+
+    def _can_be(self, cursor: int) -> bool:
+        return cursor <= self.handed
+
+    def hand_over(self, sequence: int) -> None:
+        """Note that records up to `sequence` are about to be sent; whether they arrive may never be known."""
+        with self._lock:
+            if self._lock_fd >= 0:
+                if not self._holds_lock():
+                    self.close()
+                    raise OSError(errno.EBADF, "the program has closed the journal's lock; another journal is begun")
+                write_mark(self._lock_fd, max(self.handed, sequence))
+            self.handed = max(self.handed, sequence)
+
+    def _holds_lock(self) -> bool:
+        """Return whether the lock is still open: a program may close whatever it finds, as when it becomes a daemon.
+
+        The number may be of another file then, and the journal in other hands.
+        """
+        return file_of(self._lock_fd) == self._lock_file
+
+    def save(self) -> int:
+        """Write what waits in memory to disk, if there is room again; return how many records still wait there."""
+        with self._lock:
+            while self._overflow and self._overflow[0].sequence <= self.delivered:
+                self._overflow.popleft()
+            while self._overflow:
+                one = self._overflow[0]
+                if not (self._write(one.sequence, one.payload) or self._write_to_next(one.sequence, one.payload)):
+                    break
+                self._overflow.popleft()
+            return len(self._overflow)
+
+    def relocate(self, folder: Path) -> None:
+        """Have the journal, with all that is in it, in another folder."""
+        with self._lock:
+            if self._lock_fd >= 0:
+                relocate_files(self.folder, self.name, folder)
+            self.folder = folder
+            self.rewind()
+
+    def move_to(self, folder: Path, leaving_it_in: Path | None = None) -> None:
+        """Go on in another folder, under another name; what is left in this one waits to be adopted.
+
+        What waits in memory, for want of a disk, cannot be left behind and is lost, except before anything was written.
+
+        Parameters
+        ----------
+        folder
+            Where to go on.
+        leaving_it_in
+            Where what is left is to be found; where it is if not given.
+        """
+        with self._lock:
+            if self._lock_fd >= 0:
+                self.lost += len(self._overflow)
+                self._overflow.clear()
+                if leaving_it_in is not None and leaving_it_in != self.folder:
+                    relocate_files(self.folder, self.name, leaving_it_in)
+                    self.folder = leaving_it_in
+                self.close()
+            super().__init__(folder, self._new_name())
 
     def settle(self, sequence: int) -> None:
-        """Give up on records up to `sequence` that could not be read back: they are counted as lost."""
-        self.lost += max(0, sequence - self.arrived - self.refused - self.lost)
-        if sequence > self.delivered:
-            self.acknowledge(sequence)
+        """Give up on records up to `sequence` that could not be read back: they are counted as lost.
+
+        `delivered` stays as it is: the database's cursor does, too, and must be found where it was left.
+        """
+        unread = max(0, sequence - self.arrived - self.refused - self.lost - self.behind)
+        self.unreadable += unread
+        self.lost += unread
+        if sequence > max(self.delivered, self._settled):
+            self._settled = sequence
+            self._give_back(sequence)
+            self._reader.drop_read_segments()
 
     def _complete(self) -> bool:
         return False
+
+    def _written(self) -> tuple[int, int] | None:
+        with self._lock:
+            return None if self._segment is None else (self._number, self._segment.size)
 
     def thin(self, limit: int, expendable: Callable[[bytes], bool]) -> int:
         """Drop the least important of the oldest records while the journal is larger than `limit` bytes.
@@ -257,8 +337,8 @@ class Journal(Readable):
         Returns how many were dropped; they are counted as lost.
         """
         with self._lock:
-            current = self._segment
-        finished = [path for path in self._reader.segments() if int(path.stem.rpartition("-")[2]) < current]
+            current = self._number
+        finished = [path for path in self._reader.segments() if number_of(path) < current]
         dropped = thin(finished, limit, expendable, self.delivered)
         if dropped:
             self.lost += dropped
@@ -271,23 +351,33 @@ class Journal(Readable):
         return max(0, self._sequence - self.arrived - self.refused - self.lost)
 
     def close(self) -> None:
-        """Release the journal; its files go if all was delivered, else they wait to be adopted."""
+        """Release the journal; its files go if all was delivered, else they wait to be adopted.
+
+        What is appended later begins another one: this one may be in other hands by then.
+        """
         with self._lock:
-            if self._fd >= 0:
-                os.close(self._fd)
-            self._fd = -1
+            if self._segment is not None:
+                self._finish(self._segment)
+            self._segment = None
             if self._lock_fd >= 0:
-                if self.delivered >= self._sequence:
-                    remove(self.folder, self.name)
-                os.close(self._lock_fd)
+                if self._holds_lock():
+                    if max(self.delivered, self._settled) >= self._sequence:
+                        remove(self.folder, self.name)
+                    unlock_file(self._lock_fd)
+                    os.close(self._lock_fd)
                 self._lock_fd = -1
-                _own.pop(self.name, None)
+                OWN.pop(self.name, None)
+                self.behind = self.left - len(self._overflow)
+                super().__init__(self.folder, self._new_name())
+                self.handed = self._number = self._settled = 0
+                self._synced = (0, 0)
 
     def _forked(self) -> None:
         """Give a forked child a journal of its own; what the parent accepted stays the parent's."""
-        for fd in (self._fd, self._lock_fd):
-            if fd >= 0:
-                os.close(fd)
+        if self._segment is not None:
+            self._segment.abandon()
+        if self._lock_fd >= 0 and self._holds_lock():
+            os.close(self._lock_fd)
         self._begin(self.folder)
 
 
@@ -295,87 +385,10 @@ _journals: weakref.WeakSet[Journal] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    _own.clear()
+    OWN.clear()
     for journal in _journals:
         journal._forked()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-class Abandoned(Readable):
-    """A journal whose process is gone, held by this process while it delivers it."""
-
-    def __init__(self, folder: Path, name: str, lock_fd: int) -> None:
-        super().__init__(folder, name)
-        self._lock_fd = lock_fd
-
-    def close(self, *, delivered: bool) -> None:
-        """Give the lock back; with `delivered`, the files go."""
-        if delivered:
-            remove(self.folder, self.name)
-        with suppress(OSError):
-            os.close(self._lock_fd)
-        _own.pop(self.name, None)
-
-
-def has_journals(folder: Path) -> bool:
-    """Tell whether any process, living or dead, has a journal in `folder`."""
-    return any(folder.glob("*.lock"))
-
-
-def abandoned(folder: Path) -> Iterator[Abandoned]:
-    """Yield the journals in `folder` whose process is gone, each locked for this process."""
-    for path in sorted(folder.glob("*.lock")):
-        mine = object()
-        if _own.setdefault(path.stem, mine) is not mine:
-            continue
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            _own.pop(path.stem, None)
-            continue
-        if lock_file(fd) and path.exists():
-            yield Abandoned(folder, path.stem, fd)
-        else:
-            os.close(fd)
-            _own.pop(path.stem, None)
-
-
-def keep_frames(pieces: list[Frame | Damage], folder: Path, name: str) -> list[Frame]:
-    """Return the frames; damaged bytes go to a side file, and the loss is logged."""
-    damaged = [piece for piece in pieces if isinstance(piece, Damage)]
-    if damaged:
-        side = folder / f"{name}.damaged"
-        with suppress(OSError), side.open("ab") as file:
-            file.writelines(piece.data for piece in damaged)
-        count = sum(len(piece.data) for piece in damaged)
-        _LOG.warning("%d damaged bytes in journal %s were skipped; they are kept in %s", count, name, side)
-    return [piece for piece in pieces if isinstance(piece, Frame)]
-
-
-def remove(folder: Path, name: str) -> None:
-    """Delete a journal's segments, then its lock: in this order, a crash in between leaves nothing undeliverable."""
-    for path in (*sorted(folder.glob(f"{name}-*.nxj")), folder / f"{name}.lock"):
-        with suppress(OSError):
-            path.unlink()
-
-
-def lock_file(fd: int) -> bool:
-    """Take the lock on an open file, without waiting; return whether it is ours.
-
-    A POSIX record lock, which a forked child does not inherit; it is free when its process is gone, however it ended.
-    """
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""The facility's instruments; the configuration, `Instruments.<pid>.*`, is their one authoritative place (001-23)."""
+"""The facility's instruments; the configuration, `Instruments.<pid>.*`, is their one authoritative place."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from datetime import tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from NexusCore.config.named import NamedConfiguration
 from NexusCore.config.store import near_miss
+from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import ConfigException, NoInstrumentForHost, NoSuchInstrument
 
-ROOT = "Instruments"
+INSTRUMENTS_FOLDER = "Instruments"
 
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A microscope, as the configuration describes it now (001-24)."""
+    """A microscope, as the configuration describes it now."""
 
     pid: str
     """Persistent identifier; the folder's name in the configuration. It has no dots."""
@@ -27,7 +27,7 @@ class Instrument:
     location: str = ""
     property_tag: str = ""
     filestore_path: str = ""
-    """Folder below which it leaves its files; relative to `Facility.data_root` (001-22)."""
+    """Folder below which it leaves its files; relative to `Facility.data_root`."""
     computer_name: str = ""
     """Host name of the PC that its users sit at."""
     computer_ip: str = ""
@@ -57,13 +57,13 @@ class Instrument:
         try:
             return ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError):
-            path = f"{ROOT}.{self.pid}.timezone"
+            path = f"{INSTRUMENTS_FOLDER}.{self.pid}.timezone"
             raise ConfigException(
                 reason=f"{path} is '{self.timezone}', which is no time zone; it looks like Europe/Oslo"
             ) from None
 
 
-_FIELDS = tuple(field.name for field in fields(Instrument) if field.name != "pid")
+_INSTRUMENT_FIELDS = tuple(field.name for field in fields(Instrument) if field.name != "pid")
 
 
 class Instruments:
@@ -80,7 +80,7 @@ class Instruments:
 
     def all(self) -> list[Instrument]:
         """Return every instrument, in order of pid."""
-        return [self._read(pid) for pid in self._config.keys(ROOT)]
+        return [self._read(pid) for pid in self._config.keys(INSTRUMENTS_FOLDER)]
 
     def get(self, pid: str) -> Instrument:
         """Return one instrument.
@@ -90,13 +90,13 @@ class Instruments:
         NoSuchInstrument
             If the configuration has none of that pid.
         """
-        known = self._config.keys(ROOT)
+        known = self._config.keys(INSTRUMENTS_FOLDER)
         if pid not in known:
             raise NoSuchInstrument(pid=pid, hint=near_miss(pid, known))
         return self._read(pid)
 
     def of_host(self, host: str) -> Instrument:
-        """Return the instrument whose PC has a host name (000-27); a domain behind it and its case don't matter.
+        """Return the instrument whose PC has a host name; a domain behind it and its case don't matter.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class Instruments:
             If `filestore_path` isn't set.
         """
         if not instrument.filestore_path:
-            path = f"{ROOT}.{instrument.pid}.filestore_path"
+            path = f"{INSTRUMENTS_FOLDER}.{instrument.pid}.filestore_path"
             raise ConfigException(reason=f"{path} is not set, so nobody knows where the instrument leaves its files")
         return self.data_root() / Path(instrument.filestore_path).expanduser()
 
@@ -127,7 +127,7 @@ class Instruments:
         return Path(str(self._config["Facility.data_root"] or ".")).expanduser().absolute()
 
     def _read(self, pid: str) -> Instrument:
-        found = {name: self._config[f"{ROOT}.{pid}.{name}"] for name in _FIELDS}
+        found = {name: self._config[f"{INSTRUMENTS_FOLDER}.{pid}.{name}"] for name in _INSTRUMENT_FIELDS}
         values = {name: str(value) for name, value in found.items() if value is not None}
         name = values.get("name", pid)
         return Instrument(pid=pid, **{"name": name, "schema_name": name, **values})

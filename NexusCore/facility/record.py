@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from NexusCore.storage.rows import DUE, TEXT, TIME, WHOLE, Columns, Odd, choice, optional
+
 
 class UploadState(StrEnum):
     """How far a record is on its way to one destination."""
@@ -12,6 +14,44 @@ class UploadState(StrEnum):
     WAITING = "WAITING"
     DONE = "DONE"
     ERROR = "ERROR"
+    UNKNOWN = "UNKNOWN"
+    """Read where none of these is stored; never stored itself."""
+
+
+RECORD = Columns(
+    "record",
+    {
+        "id": WHOLE,
+        "session_id": WHOLE,
+        "path": TEXT,
+        "title": TEXT,
+        "sha256": TEXT,
+        "config_revision": WHOLE,
+        "software": TEXT,
+        "files": WHOLE,
+        "activities": WHOLE,
+        "built_ts": TIME,
+    },
+)
+
+UPLOAD = Columns(
+    "upload",
+    {
+        "id": WHOLE,
+        "record_id": WHOLE,
+        "destination": TEXT,
+        "state": choice(UploadState, "a state of an upload"),
+        "attempts": WHOLE,
+        "next_attempt_ts": optional(DUE),
+        "remote_id": optional(TEXT),
+        "url": optional(TEXT),
+        "last_error": optional(TEXT),
+        "updated_ts": TIME,
+        "lease_owner": optional(TEXT),
+        "lease_until": optional(DUE),
+        "unanswered_ts": optional(TIME),
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +72,8 @@ class Record:
     built_ts: int
     session: str
     """Identifier of its session."""
+    odd: Odd = ()
+    """Sentences about what of it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +89,13 @@ class Upload:
     url: str | None
     last_error: str | None
     updated_ts: int = 0
-    """When its state last changed."""
+    """When its state last changed; this and the following by the database's clock."""
     next_attempt_ts: int | None = None
     """When it is due: to be tried, or, once it is there, to be looked at again; `NEVER` for not by itself."""
     unanswered_ts: int | None = None
     """When an attempt was last broken off that may be carried out all the same, or later; None if that is settled."""
+    odd: Odd = ()
+    """Sentences about what of it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

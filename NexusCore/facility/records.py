@@ -4,6 +4,7 @@ Promises
 --------
 * From the first look at a record on, there is a row for each destination that is to have it.
 * Who sends a record holds a lease on its row: of several Uploaders, on whatever machines, one is at it at a time.
+* Leases, and when what is due, go by the database's clock: a machine whose own is wrong takes nothing from others.
 * What arrived is not forgotten over an attempt that is said later to have failed.
 """
 
@@ -11,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
+from NexusCore import sizes
 from NexusCore.clock import SECOND, Clock
 from NexusCore.errors import EXIT_REFUSED, NexusError
-from NexusCore.facility.record import NEVER, Record, Tally, Upload, UploadState
+from NexusCore.facility.record import NEVER, RECORD, UPLOAD, Record, Tally, Upload, UploadState
 from NexusCore.storage import Database, Transaction
+from NexusCore.storage.rows import TEXT, Columns
+from NexusCore.text import readable
 
 __all__ = ["NotToBeSent", "Record", "Records", "Tally", "Upload", "UploadState"]
 
@@ -27,22 +30,32 @@ class NotToBeSent(NexusError):
     exit_code = EXIT_REFUSED
 
 
+_RECORD_COLUMNS = Columns("record", {**RECORD.columns, "identifier": TEXT})
+_UPLOAD_COLUMNS = UPLOAD.only(
+    "record_id", "destination", "state", "attempts", "remote_id", "url", "last_error", "updated_ts", "next_attempt_ts",
+    "unanswered_ts",
+)  # fmt: skip
+_LEASE = UPLOAD.only("lease_owner", "lease_until")
+_UPLOAD_STATE = UPLOAD.only("state")
+
 _RECORD = """
     r.id, r.session_id, r.path, r.title, r.sha256, r.config_revision, r.software, r.files, r.activities, r.built_ts,
     s.identifier
 """
 
-_SELECT = f"SELECT {_RECORD} FROM record r JOIN session s ON s.id = r.session_id"  # noqa: S608  names from our schema
+_SELECT_RECORDS = f"SELECT {_RECORD} FROM record r JOIN session s ON s.id = r.session_id"  # noqa: S608  names from our schema
 
-_UPLOADS = """
+_SELECT_UPLOADS = """
     SELECT record_id, destination, state, attempts, remote_id, url, last_error, updated_ts, next_attempt_ts,
-           unanswered_ts, lease_owner, lease_until
+           unanswered_ts
       FROM upload
 """
 
+_HELD = _SELECT_UPLOADS.replace("unanswered_ts", "unanswered_ts, lease_owner, lease_until")
+
 _BUILT = f"""
     -- records whose sessions are built but not at all their destinations, oldest first
-    {_SELECT}
+    {_SELECT_RECORDS}
      WHERE s.state = 'BUILT'
      ORDER BY r.id
 """
@@ -79,7 +92,7 @@ _AWAY = f"""
        AND record_id IN (SELECT r.id FROM record r JOIN session s ON s.id = r.session_id WHERE {_OF_THE_SENT})
 """  # noqa: S608  names from our schema
 
-_DROPPED = """
+_DESTINATION_DROPPED = """
     -- a destination that the configuration names no more; what it refused, or may still do, is kept
     DELETE FROM upload
      WHERE record_id = :record AND destination = :destination AND state <> 'DONE' AND next_attempt_ts < :never
@@ -107,7 +120,7 @@ class Records:
     Parameters
     ----------
     database, clock
-        The facility's own database; the clock stamps what is written.
+        The facility's own database; the clock stamps records with the time they were built.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -143,7 +156,7 @@ class Records:
                     """UPDATE upload SET state = 'WAITING', attempts = 0, next_attempt_ts = :now
                         WHERE record_id = :record""",
                     record=old[0],
-                    now=self._clock.now(),
+                    now=transaction.now(),
                 )
 
         return write
@@ -151,26 +164,27 @@ class Records:
     def of_session(self, session_id: int) -> Record | None:
         """Return a session's record, or None."""
         with self._database.reading() as reading:
-            row = reading.one(f"{_SELECT} WHERE r.session_id = :session", session=session_id)
-        return None if row is None else Record(*row)
+            row = reading.one(f"{_SELECT_RECORDS} WHERE r.session_id = :session", session=session_id)
+        return None if row is None else _RECORD_COLUMNS.make(Record, row)
 
     def to_upload(self) -> list[Record]:
         """Return the records that not all destinations have yet, oldest first."""
         with self._database.reading() as reading:
-            return [Record(*row) for row in reading.all(_BUILT)]
+            return [_RECORD_COLUMNS.make(Record, row) for row in reading.all(_BUILT)]
 
     def uploads(self, record: Record) -> list[Upload]:
         """Return how far a record is on its way to each destination that is to have it."""
         with self._database.reading() as reading:
-            rows = reading.all(f"{_UPLOADS} WHERE record_id = :record ORDER BY destination", record=record.id)
-        return [_upload(row) for row in rows]
+            rows = reading.all(f"{_SELECT_UPLOADS} WHERE record_id = :record ORDER BY destination", record=record.id)
+        return [_UPLOAD_COLUMNS.make(Upload, row) for row in rows]
 
     def standing(self) -> dict[int, dict[str, UploadState]]:
         """Return how far each of the records `to_upload` is, by its id and by destination."""
         found: dict[int, dict[str, UploadState]] = {}
         with self._database.reading() as reading:
             for record, destination, state in reading.all(_STANDING):
-                found.setdefault(record, {})[destination] = UploadState(state)
+                (read,), _ = _UPLOAD_STATE.read((state,))
+                found.setdefault(record, {})[readable(destination)] = read
         return found
 
     def tallies(self) -> dict[str, Tally]:
@@ -178,22 +192,31 @@ class Records:
         with self._database.reading() as reading:
             return {row[0]: Tally(int(row[1]), int(row[2])) for row in reading.all(_TALLIES, never=NEVER)}
 
+    def now(self) -> int:
+        """Return the time that the stamps of uploads go by: the database's."""
+        with self._database.reading() as reading:
+            return reading.now()
+
     # -- what is to be sent --------------------------------------------------------------------------------------------
 
     def expect(self, missing: Iterable[tuple[Record, str]]) -> None:
         """Have rows for records and the destinations that are to have them; those that are there stay as they are."""
-        now = self._clock.now()
-        rows = [(record.id, name, UploadState.WAITING.value, 0, record.built_ts, now) for record, name in missing]
         columns = ("record_id", "destination", "state", "attempts", "next_attempt_ts", "updated_ts")
-        if rows:
-            self._database.write(lambda transaction: transaction.insert_new("upload", columns, rows))
+        places = [(record.id, name, UploadState.WAITING.value, 0) for record, name in missing]
+
+        def write(transaction: Transaction) -> None:
+            now = transaction.now()
+            transaction.insert_new("upload", columns, [(*place, now, now) for place in places])
+
+        if places:
+            self._database.write(write)
 
     def drop(self, surplus: Collection[tuple[int, str]]) -> None:
         """Expect records, by their ids, at destinations no more; what was refused or is unsettled stays to be seen."""
 
         def write(transaction: Transaction) -> None:
             for record, destination in surplus:
-                transaction.run(_DROPPED, record=record, destination=destination, never=NEVER)
+                transaction.run(_DESTINATION_DROPPED, record=record, destination=destination, never=NEVER)
 
         if surplus:
             self._database.write(write)
@@ -202,8 +225,8 @@ class Records:
         """Return by destination what this Uploader may send now, or look at once more where it is; oldest first."""
         found: dict[str, list[Record]] = {}
         with self._database.reading() as reading:
-            for destination, *row in reading.all(_DUE, now=self._clock.now(), owner=owner, there=int(there)):
-                found.setdefault(destination, []).append(Record(*row))
+            for destination, *row in reading.all(_DUE, now=reading.now(), owner=owner, there=int(there)):
+                found.setdefault(destination, []).append(_RECORD_COLUMNS.make(Record, row))
         return found
 
     def claim(self, record: Record, destination: str, owner: str, lease_seconds: float) -> Upload | None:
@@ -218,12 +241,12 @@ class Records:
         lease_seconds
             How long it is nobody else's; `renew` extends it.
         """
-        now = self._clock.now()
 
         def claim(transaction: Transaction) -> Upload | None:
             if not _may_leave(transaction, record):
                 return None
             found, holder, until = _row(transaction, record, destination)
+            now = transaction.now()
             if found is None or found.next_attempt_ts is None or found.next_attempt_ts > now:
                 return None
             if holder not in (None, owner) and until >= now:
@@ -238,12 +261,16 @@ class Records:
 
     def renew(self, destination: str, owner: str, lease_seconds: float) -> None:
         """Extend what an Uploader still holds at a destination."""
-        now = self._clock.now()
         sql = """UPDATE upload SET lease_until = :until
                   WHERE lease_owner = :owner AND destination = :destination AND lease_until >= :now
                     AND next_attempt_ts IS NOT NULL"""
-        values = {"until": now + int(lease_seconds * SECOND), "owner": owner, "destination": destination, "now": now}
-        self._database.write(lambda transaction: transaction.run(sql, **values))
+
+        def renew(transaction: Transaction) -> None:
+            now = transaction.now()
+            until = now + int(lease_seconds * SECOND)
+            transaction.run(sql, until=until, owner=owner, destination=destination, now=now)
+
+        self._database.write(renew)
 
     def abandon(self, owner: str) -> None:
         """End the leases of an Uploader that is known to be at work no more."""
@@ -283,9 +310,8 @@ class Records:
         bool
             False if it was built anew meanwhile, or taken over by another: nothing is noted then.
         """
-        now = self._clock.now()
 
-        def done(old: Upload) -> dict[str, object]:
+        def done(old: Upload, now: int) -> dict[str, object]:
             there = old.state is UploadState.DONE
             values: dict[str, object] = {
                 "state": UploadState.DONE.value,
@@ -331,9 +357,9 @@ class Records:
         bool
             False as for `uploaded`; also where the record is there: that stays so, it is only looked at again.
         """
-        due = self._clock.now() + int(retry_seconds * SECOND) if retry_seconds is not None else None
 
-        def failed(old: Upload) -> dict[str, object]:
+        def failed(old: Upload, now: int) -> dict[str, object]:
+            due = now + int(retry_seconds * SECOND) if retry_seconds is not None else None
             if old.state is UploadState.DONE:
                 return {"next_attempt_ts": due} if old.next_attempt_ts is not None or unanswered else {}
             return {
@@ -342,16 +368,16 @@ class Records:
                 "next_attempt_ts": NEVER if due is None else due,
                 "remote_id": None,
                 "url": None,
-                "last_error": error,
-                "updated_ts": self._clock.now(),
+                "last_error": sizes.truncate(error, sizes.LAST_ERROR),
+                "updated_ts": now,
             }
 
         return self._write(record, destination, owner, failed, unanswered=unanswered, at_work=at_work)
 
     def away(self, destination: str, error: str, owner: str) -> None:
         """Note for all that is due at a destination that it cannot be used now; all of it stays due."""
-        values = {"destination": destination, "error": error, "owner": owner, "now": self._clock.now()}
-        self._database.write(lambda transaction: transaction.run(_AWAY, **values))
+        values = {"destination": destination, "error": sizes.truncate(error, sizes.LAST_ERROR), "owner": owner}
+        self._database.write(lambda transaction: transaction.run(_AWAY, now=transaction.now(), **values))
 
     def anew(self, record: Record) -> Callable[[Transaction], None]:
         """Return what has a record sent to all destinations again, for `Sessions.note`: both or neither.
@@ -375,18 +401,18 @@ class Records:
                           updated_ts = :now
                     WHERE record_id = :record""",
                 record=record.id,
-                now=self._clock.now(),
+                now=transaction.now(),
             )
 
         return write
 
     def complete(self, record: Record, destinations: Sequence[str]) -> bool:
-        """Mark the record's session COMPLETED if every destination has it; return whether this did so (001-54)."""
+        """Mark the record's session COMPLETED if every destination has it; return whether this did so."""
 
         def complete(transaction: Transaction) -> bool:
             if not _is_current(transaction, record):
                 return False
-            rows = transaction.all(f"{_UPLOADS} WHERE record_id = :record AND state = 'DONE'", record=record.id)
+            rows = transaction.all(f"{_SELECT_UPLOADS} WHERE record_id = :record AND state = 'DONE'", record=record.id)
             if set(destinations) - {row[1] for row in rows}:
                 return False
             sql = "UPDATE session SET state = 'COMPLETED' WHERE id = :id AND state = 'BUILT'"
@@ -399,17 +425,17 @@ class Records:
         record: Record,
         destination: str,
         owner: str | None,
-        change: Callable[[Upload], dict[str, object]],
+        change: Callable[[Upload, int], dict[str, object]],
         *,
         unanswered: bool = False,
         at_work: bool = False,
     ) -> bool:
         """Write what an attempt came to, and give back its lease; return whether its state was told."""
-        now = self._clock.now()
 
         def write(transaction: Transaction) -> bool:
             current = _is_current(transaction, record)
             found, holder, _ = _row(transaction, record, destination)
+            now = transaction.now()
             if found is None:
                 if not current:
                     return False
@@ -417,7 +443,7 @@ class Records:
                 columns = ("record_id", "destination", "state", "attempts", "next_attempt_ts", "updated_ts")
                 transaction.insert_new("upload", columns, [(record.id, destination, found.state.value, 0, now, now)])
             mine = owner is None or holder in (None, owner)
-            values = change(found) if current and mine else {}
+            values = change(found, now) if current and mine else {}
             if unanswered:
                 values["unanswered_ts"] = now
             if owner is not None and holder == owner and not at_work:
@@ -429,15 +455,14 @@ class Records:
         return self._database.write(write)
 
 
-def _upload(row: Sequence[Any]) -> Upload:
-    return Upload(row[0], row[1], UploadState(row[2]), *row[3:10])
-
-
 def _row(transaction: Transaction, record: Record, destination: str) -> tuple[Upload | None, str | None, int]:
     """Return how far a record is, who holds the lease on it and until when; the row is locked."""
     condition = f"WHERE record_id = :record AND destination = :destination {transaction.dialect.for_update}"
-    row = transaction.one(f"{_UPLOADS} {condition}", record=record.id, destination=destination)
-    return (None, None, 0) if row is None else (_upload(row), row[10], row[11] or 0)
+    row = transaction.one(f"{_HELD} {condition}", record=record.id, destination=destination)
+    if row is None:
+        return None, None, 0
+    (holder, until), _ = _LEASE.read(row[-2:])
+    return _UPLOAD_COLUMNS.make(Upload, row[:-2]), holder, until or 0
 
 
 def _change(transaction: Transaction, record: Record, destination: str, values: Mapping[str, object]) -> None:

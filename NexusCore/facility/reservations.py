@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from NexusCore.clock import Clock
+from NexusCore.clock import Clock, readable_time
 from NexusCore.storage import Database, Transaction
+from NexusCore.storage.rows import FLAG, OBJECT, TEXT, TIME, WHOLE, Columns, Odd, optional, shown
+from NexusCore.storage.transaction import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +55,37 @@ class Reservation:
     """Whether it is a use that took place, as the facility's system noted it, rather than a booking."""
     ongoing: bool = False
     """Whether that use has not ended yet; `end_ts` is then as far ahead as was asked."""
+    odd: Odd = ()
+    """Sentences about what of it cannot be read; what its user agreed to, for one, is not known then."""
+
+
+RESERVATION = Columns(
+    "reservation",
+    {
+        "id": WHOLE,
+        "source": TEXT,
+        "uid": TEXT,
+        "instrument": TEXT,
+        "start_ts": TIME,
+        "end_ts": TIME,
+        "cancelled": FLAG,
+        "title": optional(TEXT),
+        "data": OBJECT,
+        "fetched_ts": TIME,
+    },
+)
 
 
 _KEY = ("source", "uid")
-_COLUMNS = ("source", "uid", "instrument", "start_ts", "end_ts", "cancelled", "title", "data", "fetched_ts")
-_OWN = {"source", "uid", "instrument", "start_ts", "end_ts", "cancelled", "title"}
+_RESERVATION_COLUMNS = ("source", "uid", "instrument", "start_ts", "end_ts", "cancelled", "title", "data", "fetched_ts")
+_OWN_COLUMNS = {"source", "uid", "instrument", "start_ts", "end_ts", "cancelled", "title", "odd"}
+_SELECTED = RESERVATION.only("source", "uid", "instrument", "start_ts", "end_ts", "cancelled", "title", "data")
 
-_SELECT = "SELECT source, uid, instrument, start_ts, end_ts, cancelled, title, data FROM reservation"
+_SELECT_RESERVATIONS = "SELECT source, uid, instrument, start_ts, end_ts, cancelled, title, data FROM reservation"
 
 _OVERLAPPING = f"""
     -- live reservations of an instrument that share time with a span; bounds are half open
-    {_SELECT}
+    {_SELECT_RESERVATIONS}
      WHERE instrument = :instrument AND start_ts < :end AND end_ts > :start AND cancelled = 0
      ORDER BY start_ts, uid
 """
@@ -118,7 +140,8 @@ class Reservations:
             How many reservations are there, and how many of the known ones have gone.
         """
         now = self._clock.now()
-        rows = [_row(reservation, now) for reservation in found]
+        # Of one that cannot be read, what is stored says more than what was read of it.
+        rows = [_row(reservation, now) for reservation in found if not reservation.odd]
 
         def store(transaction: Transaction) -> tuple[int, int]:
             known = {uid for (uid,) in transaction.all(_KNOWN, source=source, start=start_ts, end=end_ts)}
@@ -135,8 +158,8 @@ class Reservations:
                 replaced = transaction.run(
                     _REPLACED, now=now, instrument=only_for, source=source, start=start_ts, end=end_ts
                 )
-            transaction.upsert("reservation", _COLUMNS, _KEY, rows)
-            return len(rows), len(gone) + replaced
+            transaction.upsert("reservation", _RESERVATION_COLUMNS, _KEY, rows)
+            return len(found), len(gone) + replaced
 
         return self._database.write(store)
 
@@ -144,7 +167,7 @@ class Reservations:
         """Return the live reservations of an instrument that share time with a span, in order of start."""
         with self._database.reading() as reading:
             rows = reading.all(_OVERLAPPING, instrument=instrument, start=start_ts, end=end_ts)
-        return [_reservation(*row) for row in rows]
+        return [_reservation(row) for row in rows]
 
     def has(self, source: str, uid: str) -> bool:
         """Return whether a source ever had a reservation, cancelled or not."""
@@ -152,14 +175,16 @@ class Reservations:
             return reading.one(_HAS, source=source, uid=uid) is not None
 
     def for_session(self, instrument: str, start_ts: int, end_ts: int, user: str | None = None) -> Reservation | None:
-        """Return the reservation a session belongs to: the one that shares most time with it (001-19).
+        """Return the reservation a session belongs to: the one that shares most time with it.
 
         An account at an instrument is often shared, so the session's own user decides only among those that share
         about as much: at least half of what the longest does. A use that took place goes before bookings, and says
         best who was there; the booking is then the one that fits that person. What both know is put together by
         `of_use`.
         """
-        found = self.overlapping(instrument, start_ts, end_ts)
+        among = self.overlapping(instrument, start_ts, end_ts)
+        # Of one whose times cannot be read it is not known whether it has anything to do with the session.
+        found = [one for one in among if None not in (readable_time(one.start_ts), readable_time(one.end_ts))]
 
         def shared(one: Reservation) -> int:
             return min(one.end_ts, end_ts) - max(one.start_ts, start_ts)
@@ -211,6 +236,7 @@ def of_use(use: Reservation, booking: Reservation) -> Reservation:
         samples=use.samples or booking.samples,
         project=booking.project or use.project,
         consent=False if False in said else True if True in said else None,
+        odd=(*booking.odd, *use.odd),
     )
 
 
@@ -229,7 +255,7 @@ def _names(*names: str | None) -> set[str]:
 
 
 def _row(reservation: Reservation, now: int) -> tuple[Any, ...]:
-    rest = {key: value for key, value in asdict(reservation).items() if key not in _OWN}
+    rest = {key: value for key, value in asdict(reservation).items() if key not in _OWN_COLUMNS}
     return (
         reservation.source,
         reservation.uid,
@@ -243,12 +269,46 @@ def _row(reservation: Reservation, now: int) -> tuple[Any, ...]:
     )
 
 
-def _reservation(
-    source: str, uid: str, instrument: str, start: int, end: int, cancelled: int, title: str | None, data: str
-) -> Reservation:
-    rest = json.loads(data)
-    rest["collaborators"] = tuple(rest["collaborators"])
-    rest["samples"] = tuple(
-        BookedSample(**{**sample, "elements": tuple(sample["elements"])}) for sample in rest["samples"]
-    )
-    return Reservation(source, uid, instrument, start, end, bool(cancelled), title, **rest)
+def _reservation(row: Row) -> Reservation:
+    return _SELECTED.make(_made, row)
+
+
+def _made(*values: Any, odd: Odd) -> Reservation:
+    *own, data = values
+    make: Callable[..., Reservation] = Reservation
+    try:
+        return make(*own, **_rest(data), odd=odd)
+    except (TypeError, ValueError, LookupError, AttributeError):
+        return make(*own, odd=(*odd, f"data is {shown(json.dumps(data))}, which does not describe a reservation"))
+
+
+def describes_a_reservation(data: str) -> bool:
+    """Return whether a text is what `Reservations` stores in the column `data`."""
+    try:
+        _rest(OBJECT(data))
+    except (TypeError, ValueError, LookupError, AttributeError):
+        return False
+    return True
+
+
+def _rest(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that are stored as JSON, each of its kind."""
+    kinds = {field.name: field for field in fields(Reservation) if field.name not in _OWN_COLUMNS}
+    rest = {name: value for name, value in data.items() if name in kinds}
+    for name, value in rest.items():
+        if name in ("usage", "ongoing", "consent"):
+            if not (isinstance(value, bool) or (value is None and name == "consent")):
+                raise ValueError(value)
+        elif name == "collaborators":
+            rest[name] = _texts(value)
+        elif name == "samples":
+            rest[name] = tuple(BookedSample(**{**one, "elements": _texts(one["elements"])}) for one in value)
+        elif not isinstance(value, str | None):
+            raise ValueError(value)
+    return rest
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+        raise ValueError(values)
+    return tuple(values)

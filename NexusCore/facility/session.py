@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from NexusCore import sizes
 from NexusCore.clock import to_datetime
+from NexusCore.storage.rows import DUE, TEXT, TIME, WHOLE, Columns, Odd, choice, optional
 
 
 class State(StrEnum):
@@ -20,6 +22,8 @@ class State(StrEnum):
     NO_FILES_FOUND = "NO_FILES_FOUND"
     NO_CONSENT = "NO_CONSENT"
     ERROR = "ERROR"
+    UNKNOWN = "UNKNOWN"
+    """Read where none of these is stored; never stored itself."""
 
 
 class EventType(StrEnum):
@@ -31,6 +35,43 @@ class EventType(StrEnum):
     RESUME = "RESUME"
     RECORD_GENERATION = "RECORD_GENERATION"
     NOTE = "NOTE"
+    UNKNOWN = "UNKNOWN"
+    """Read where none of these is stored; never stored itself."""
+
+
+SESSION_TABLE = Columns(
+    "session",
+    {
+        "id": WHOLE,
+        "identifier": TEXT,
+        "instrument": TEXT,
+        "user": TEXT,
+        "state": choice(State, "a state of a session"),
+        "start_ts": TIME,
+        "end_ts": optional(TIME),
+        "open_on": optional(TEXT),
+        "lease_owner": optional(TEXT),
+        "lease_until": optional(DUE),
+        "attempts": WHOLE,
+        "next_attempt_ts": optional(DUE),
+        "last_error": optional(TEXT),
+    },
+)
+
+SESSION_EVENT = Columns(
+    "session_event",
+    {
+        "id": WHOLE,
+        "session_id": WHOLE,
+        "event_type": choice(EventType, "a type of event"),
+        "ts": TIME,
+        "user": TEXT,
+        "host": TEXT,
+        "zone": TEXT,
+        "clock_offset": optional(WHOLE),
+        "detail": optional(TEXT),
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +92,12 @@ class Session:
     attempts: int
     """How often a Builder has tried to make the record."""
     last_error: str | None
+    odd: Odd = ()
+    """Sentences about what of it cannot be read."""
 
     @property
     def start(self) -> datetime:
-        """Start, aware, UTC."""
+        """Start, aware, UTC; raises ValueError where `odd` says that it is no time."""
         return to_datetime(self.start_ts)
 
     @property
@@ -73,11 +116,13 @@ class Event:
     user: str
     host: str
     detail: str | None
+    odd: Odd = ()
+    """Sentences about what of it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who reports an event, from where; the clock of that machine is not trusted, only measured (000-46)."""
+    """Who reports an event, from where; the clock of that machine is not trusted, only measured."""
 
     user: str
     host: str
@@ -85,3 +130,30 @@ class Client:
     """IANA name or offset of the client's time zone."""
     clock_offset: int | None = None
     """Microseconds that its clock is ahead of ours, where it was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of the waiting sessions a Builder cares for."""
+
+    identifier: str | None = None
+    """The only one; None for any."""
+    from_ts: int = -(1 << 62)
+    """Started at this time or later; microseconds since the epoch, UTC."""
+    to_ts: int = 1 << 62
+    """Started before this time."""
+
+    def includes(self, session: Session) -> bool:
+        """Tell whether a session is meant."""
+        return self.identifier in (None, session.identifier) and self.from_ts <= session.start_ts < self.to_ts
+
+
+ALL = Selection()
+"""All sessions."""
+
+
+def check_names(identifier: str, instrument: str, client: Client) -> None:
+    """Raise `TooLong` if a name of a new session cannot be stored whole."""
+    sizes.check_length("The identifier of the session", identifier, sizes.IDENTIFIER)
+    sizes.check_length("The name of the instrument", instrument, sizes.NAME)
+    sizes.check_length("The name of the user", client.user, sizes.NAME)

@@ -4,7 +4,7 @@ Promises
 --------
 * An instrument has at most one open session; of two simultaneous starts, one is refused.
 * END and the change of state happen together or not at all; ending twice is the same as ending once.
-* A session is claimed by one Builder at a time, for as long as its lease runs.
+* A session is claimed by one Builder at a time, for as long as its lease runs by the database's clock.
 * Events are ordered by their number; a clock set back cannot disturb them.
 """
 
@@ -13,9 +13,10 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
-from NexusCore.clock import SECOND, Clock
+from NexusCore import sizes
+from NexusCore.clock import SECOND, Clock, readable_time
 from NexusCore.config.store import near_miss
 from NexusCore.errors import (
     EXIT_REFUSED,
@@ -25,8 +26,20 @@ from NexusCore.errors import (
     SessionElsewhere,
     SessionOpen,
 )
-from NexusCore.facility.session import Client, Event, EventType, Session, State
+from NexusCore.facility.session import (
+    ALL,
+    SESSION_EVENT,
+    SESSION_TABLE,
+    Client,
+    Event,
+    EventType,
+    Selection,
+    Session,
+    State,
+    check_names,
+)
 from NexusCore.storage import Database, Transaction
+from NexusCore.storage.transaction import Row
 
 __all__ = ["ALL", "Client", "Event", "EventType", "NotToBeBuilt", "Selection", "Session", "Sessions", "State"]
 
@@ -37,26 +50,12 @@ class NotToBeBuilt(NexusError):
     exit_code = EXIT_REFUSED
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which of the waiting sessions a Builder cares for."""
+_SESSION_COLUMNS = SESSION_TABLE.only(
+    "id", "identifier", "instrument", "user", "state", "start_ts", "end_ts", "attempts", "last_error"
+)
+_EVENT_COLUMNS = SESSION_EVENT.only("id", "event_type", "ts", "user", "host", "detail")
 
-    identifier: str | None = None
-    """The only one; None for any."""
-    from_ts: int = -(1 << 62)
-    """Started at this time or later; microseconds since the epoch, UTC."""
-    to_ts: int = 1 << 62
-    """Started before this time."""
-
-    def includes(self, session: Session) -> bool:
-        """Tell whether a session is meant."""
-        return self.identifier in (None, session.identifier) and self.from_ts <= session.start_ts < self.to_ts
-
-
-ALL = Selection()
-"""All sessions."""
-
-_SELECT = "SELECT id, identifier, instrument, user, state, start_ts, end_ts, attempts, last_error FROM session"
+_SELECT_SESSIONS = "SELECT id, identifier, instrument, user, state, start_ts, end_ts, attempts, last_error FROM session"
 
 _IS_WAITING = """
            (   (state = 'TO_BE_BUILT' AND (next_attempt_ts IS NULL OR next_attempt_ts <= :now))
@@ -68,9 +67,9 @@ _IS_SELECTED = """
            (:identifier IS NULL OR identifier = :identifier) AND start_ts >= :from_ts AND start_ts < :to_ts
 """
 
-_WAITING = f"""
+_SESSIONS_TO_BUILD = f"""
     -- sessions that a Builder may take: ended, due, and not held by a living one; oldest first
-    {_SELECT}
+    {_SELECT_SESSIONS}
      WHERE {_IS_WAITING} AND {_IS_SELECTED}
      ORDER BY end_ts, id
      LIMIT :count
@@ -78,7 +77,7 @@ _WAITING = f"""
 
 _STILL_WAITING = f"""
     -- one of them, if that is still so; to be locked alone, since a sorted query locks all that it looks at
-    {_SELECT}
+    {_SELECT_SESSIONS}
      WHERE id = :id AND {_IS_WAITING}
 """
 QUEUED_AGAIN = "queued again, was"
@@ -101,7 +100,7 @@ class Sessions:
     clock
         Gives the time of START and END: that of the machine this runs on.
     new_identifier
-        Makes identifiers; UUID4 (000-44).
+        Makes identifiers; UUID4.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class Sessions:
     # -- at the instrument -------------------------------------------------------------------------------------------
 
     def start(self, instrument: str, client: Client, identifier: str | None = None, ts: int | None = None) -> Session:
-        """Open a session (000-32).
+        """Open a session.
 
         Parameters
         ----------
@@ -136,12 +135,15 @@ class Sessions:
             If another session is open on the instrument.
         SessionElsewhere
             If a session of that name was started on another instrument.
+        TooLong
+            If a name cannot be stored whole.
         """
         name = identifier or self._new_identifier()
+        check_names(name, instrument, client)
         return self._open(instrument, name, lambda transaction: self._start(transaction, instrument, client, name, ts))
 
     def end(self, identifier: str, client: Client, ts: int | None = None) -> Session:
-        """Close a session: END, and the state TO_BE_BUILT, together (000-39). One that has ended stays as it is.
+        """Close a session: END, and the state TO_BE_BUILT, together. One that has ended stays as it is.
 
         Raises
         ------
@@ -151,7 +153,7 @@ class Sessions:
         return self._database.write(lambda transaction: self._end(transaction, identifier, client, ts))
 
     def restart(self, identifier: str, client: Client) -> Session:
-        """End a session that was left open and start a new one on its instrument, in one transaction (000-21).
+        """End a session that was left open and start a new one on its instrument, in one transaction.
 
         It names the session it ends: of two people who answer the same question at once, the second must not end what
         the first has just begun.
@@ -180,7 +182,16 @@ class Sessions:
         event: EventType = EventType.NOTE,
         also: Callable[[Transaction], None] | None = None,
     ) -> None:
-        """Write an event with a text into the session's log, in one transaction with what `also` writes."""
+        """Write an event with a text into the session's log, in one transaction with what `also` writes.
+
+        Raises
+        ------
+        TooLong
+            If the text cannot be stored whole.
+        NoSuchSession
+            If there is no such session.
+        """
+        sizes.check_size("The note", text, sizes.EVENT_DETAIL)
 
         def note(transaction: Transaction) -> None:
             if also is not None:
@@ -191,7 +202,7 @@ class Sessions:
         self._database.write(note)
 
     def open_on(self, instrument: str) -> Session | None:
-        """Return the session that is open on an instrument, or None (000-28)."""
+        """Return the session that is open on an instrument, or None."""
         with self._database.reading() as reading:
             return self._open_on(reading, instrument)
 
@@ -211,14 +222,14 @@ class Sessions:
     def newest(self, instrument: str | None = None, state: State | None = None, count: int = 20) -> list[Session]:
         """Return the newest sessions, newest first; of one instrument, or in one state, if given."""
         condition = "(:instrument IS NULL OR instrument = :instrument) AND (:state IS NULL OR state = :state)"
-        sql = f"{_SELECT} WHERE {condition} ORDER BY id DESC LIMIT :count"
+        sql = f"{_SELECT_SESSIONS} WHERE {condition} ORDER BY id DESC LIMIT :count"
         with self._database.reading() as reading:
             return [_session(row) for row in reading.all(sql, instrument=instrument, state=state, count=count)]
 
     def beginning(self, text: str, count: int) -> list[Session]:
         """Return sessions whose identifiers begin with a text, `count` at most."""
         condition = "identifier >= :first AND identifier <= :last"
-        sql = f"{_SELECT} WHERE {condition} ORDER BY identifier LIMIT :count"
+        sql = f"{_SELECT_SESSIONS} WHERE {condition} ORDER BY identifier LIMIT :count"
         with self._database.reading() as reading:
             rows = reading.all(sql, first=text, last=f"{text}{chr(sys.maxunicode)}", count=count)
         return [_session(row) for row in rows]
@@ -227,20 +238,20 @@ class Sessions:
         """Return what happened in a session, in order."""
         with self._database.reading() as reading:
             rows = reading.all(_EVENTS, session=session.id)
-        return [Event(int(row[0]), EventType(row[1]), *row[2:]) for row in rows]
+        return [_EVENT_COLUMNS.make(Event, row) for row in rows]
 
     # -- building ----------------------------------------------------------------------------------------------------
 
     def waiting(self, among: Selection = ALL) -> list[Session]:
         """Return the sessions that a Builder may take now, the one that has waited longest first; `LISTED` at most."""
         with self._database.reading() as reading:
-            rows = reading.all(_WAITING, now=self._clock.now(), count=LISTED, **asdict(among))
+            rows = reading.all(_SESSIONS_TO_BUILD, now=reading.now(), count=LISTED, **asdict(among))
         return [_session(row) for row in rows]
 
     def claim(self, client: Client, owner: str, lease_seconds: float, among: Selection = ALL) -> Session | None:
         """Take the session that has waited longest, for building; None if none waits.
 
-        Writes its RECORD_GENERATION event in the same transaction (001-16): one for each attempt.
+        Writes its RECORD_GENERATION event in the same transaction: one for each attempt.
 
         Parameters
         ----------
@@ -255,7 +266,7 @@ class Sessions:
         """
 
         def claim(transaction: Transaction) -> Session | None:
-            now = self._clock.now()
+            now = transaction.now()
             session = self._first_waiting(transaction, now, among)
             if session is None:
                 return None
@@ -267,18 +278,18 @@ class Sessions:
                 until=now + int(lease_seconds * SECOND),
                 id=session.id,
             )
-            self._event(transaction, session.id, EventType.RECORD_GENERATION, client, now, None)
+            self._event(transaction, session.id, EventType.RECORD_GENERATION, client, self._clock.now(), None)
             return self._find(transaction, session.identifier)
 
         return self._database.write(claim)
 
     def renew(self, session: Session, owner: str, lease_seconds: float) -> bool:
         """Extend the lease; return whether the session is still this Builder's."""
-        until = self._clock.now() + int(lease_seconds * SECOND)
 
         def renew(transaction: Transaction) -> bool:
             held = self._held(transaction, session, owner)
             if held:
+                until = transaction.now() + int(lease_seconds * SECOND)
                 transaction.run("UPDATE session SET lease_until = :until WHERE id = :id", until=until, id=session.id)
             return held
 
@@ -293,7 +304,8 @@ class Sessions:
         """Return what writes a NOTE event, for `finish`: both or neither."""
 
         def write(transaction: Transaction) -> None:
-            self._event(transaction, session.id, EventType.NOTE, client, self._clock.now(), text)
+            detail = sizes.truncate(text, sizes.EVENT_DETAIL)
+            self._event(transaction, session.id, EventType.NOTE, client, self._clock.now(), detail)
 
         return write
 
@@ -324,17 +336,17 @@ class Sessions:
         bool
             False if the lease had run out and another has taken over; nothing is written then.
         """
-        due = None if retry_seconds is None else self._clock.now() + int(retry_seconds * SECOND)
 
         def finish(transaction: Transaction) -> bool:
             if not self._held(transaction, session, owner):
                 return False
+            due = None if retry_seconds is None else transaction.now() + int(retry_seconds * SECOND)
             transaction.run(
                 """UPDATE session SET state = :state, last_error = :error, next_attempt_ts = :due,
                           lease_owner = NULL, lease_until = NULL
                     WHERE id = :id""",
                 state=state,
-                error=error,
+                error=None if error is None else sizes.truncate(error, sizes.LAST_ERROR),
                 due=due,
                 id=session.id,
             )
@@ -364,7 +376,6 @@ class Sessions:
 
         def requeue(transaction: Transaction) -> Session:
             session = self._find(transaction, identifier, lock=True)
-            now = self._clock.now()
             if session.state is State.WAITING_FOR_END:
                 raise NotToBeBuilt(identifier=identifier, reason="it has not ended yet")
             if only not in (None, session.state):
@@ -374,11 +385,12 @@ class Sessions:
                           lease_owner = NULL, lease_until = NULL
                     WHERE id = :id AND (state <> 'BUILDING' OR lease_until < :now)""",
                 id=session.id,
-                now=now,
+                now=transaction.now(),
             )
             if not changed and session.state is State.BUILDING:
                 raise NotToBeBuilt(identifier=identifier, reason="a Builder is at work on it")
-            self._event(transaction, session.id, EventType.NOTE, client, now, f"{QUEUED_AGAIN} {session.state}")
+            text = f"{QUEUED_AGAIN} {session.state}"
+            self._event(transaction, session.id, EventType.NOTE, client, self._clock.now(), text)
             return self._find(transaction, identifier)
 
         return self._database.write(requeue)
@@ -398,7 +410,7 @@ class Sessions:
     # -- inside a transaction ------------------------------------------------------------------------------------------
 
     def _first_waiting(self, transaction: Transaction, now: int, among: Selection) -> Session | None:
-        for one in transaction.all(_WAITING, now=now, count=CANDIDATES, **asdict(among)):
+        for one in transaction.all(_SESSIONS_TO_BUILD, now=now, count=CANDIDATES, **asdict(among)):
             row = transaction.one(f"{_STILL_WAITING} {transaction.dialect.skip_locked}", id=one[0], now=now)
             if row is not None:
                 return _session(row)
@@ -407,7 +419,7 @@ class Sessions:
     def _start(
         self, transaction: Transaction, instrument: str, client: Client, identifier: str, ts: int | None
     ) -> Session:
-        row = transaction.one(f"{_SELECT} WHERE identifier = :identifier", identifier=identifier)
+        row = transaction.one(f"{_SELECT_SESSIONS} WHERE identifier = :identifier", identifier=identifier)
         if row is not None:
             if _session(row).instrument != instrument:
                 raise SessionElsewhere(identifier=identifier, instrument=_session(row).instrument)
@@ -459,7 +471,7 @@ class Sessions:
 
     def _find(self, transaction: Transaction, identifier: str, *, lock: bool = False) -> Session:
         suffix = transaction.dialect.for_update if lock else ""
-        row = transaction.one(f"{_SELECT} WHERE identifier = :identifier {suffix}", identifier=identifier)
+        row = transaction.one(f"{_SELECT_SESSIONS} WHERE identifier = :identifier {suffix}", identifier=identifier)
         if row is None:
             known = [one for (one,) in transaction.all("SELECT identifier FROM session ORDER BY id DESC LIMIT 200")]
             raise NoSuchSession(identifier=identifier, hint=near_miss(identifier, known))
@@ -467,7 +479,7 @@ class Sessions:
 
     def _open_on(self, transaction: Transaction, instrument: str, *, lock: bool = False) -> Session | None:
         suffix = transaction.dialect.for_update if lock else ""
-        row = transaction.one(f"{_SELECT} WHERE open_on = :instrument {suffix}", instrument=instrument)
+        row = transaction.one(f"{_SELECT_SESSIONS} WHERE open_on = :instrument {suffix}", instrument=instrument)
         return None if row is None else _session(row)
 
     def _held(self, transaction: Transaction, session: Session, owner: str) -> bool:
@@ -478,13 +490,11 @@ class Sessions:
         return row is not None and row[0] == owner
 
 
-def _session(row: tuple[object, ...]) -> Session:
-    id_, identifier, instrument, user, state, start_ts, end_ts, attempts, last_error = row
-    return Session(
-        id_, identifier, instrument, user, State(state), start_ts, end_ts, attempts, last_error  # type: ignore[arg-type]
-    )  # fmt: skip
+def _session(row: Row) -> Session:
+    return _SESSION_COLUMNS.make(Session, row)
 
 
 def _still_open(session: Session) -> SessionOpen:
-    since = session.start.astimezone().strftime("%Y-%m-%d %H:%M")
+    start = readable_time(session.start_ts)
+    since = "at a time that cannot be read" if start is None else start.astimezone().strftime("%Y-%m-%d %H:%M")
     return SessionOpen(instrument=session.instrument, since=since, user=session.user, identifier=session.identifier)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from NexusCore.log.record import LogRecord, in_session
 
 if TYPE_CHECKING:
-    from NexusCore.log.handler import Log, Logs
+    from NexusCore.log.handler import Logs
+    from NexusCore.log.logger import Log
 
 __all__ = ["Log", "LogRecord", "Logs", "in_session"]
 
@@ -17,6 +18,6 @@ if not TYPE_CHECKING:
         """Import what logs when it is first asked for: who only reads the log does without it."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from NexusCore.log import handler
+        from NexusCore.log import handler, logger
 
-        return getattr(handler, name)
+        return getattr(handler if name == "Logs" else logger, name)

@@ -1,4 +1,4 @@
-"""Where log records go besides the database, by configuration (003-57, 004-14..21): standard output, a file, e-mail.
+"""Where log records go besides the database, by configuration: standard output, a file, e-mail.
 
 The parameters are in the folder ``Log`` and take effect while the program runs. None of them can hold up or break a log
 call: mail has a queue and a thread of its own, and a limit to how many are sent.
@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING
 
 from NexusCore.clock import Clock
 from NexusCore.forks import renew_in_children
+from NexusCore.log.file import LogFile
+from NexusCore.log.record import LineFormatter
+from NexusCore.resources import complain
+from NexusCore.text import escape, one_line
 
 if TYPE_CHECKING:
-    from NexusCore.config.named import NamedConfiguration
+    from NexusCore.config.view import NamedConfiguration
 
-ROOT = "Log"
-LINE = "%(asctime)s %(levelname)s: %(message)s [in %(module)s:%(lineno)d]"
+LOG_SETTINGS = "Log"
+LINE_FORMAT = "%(asctime)s %(levelname)s: %(message)s [in %(module)s:%(lineno)d]"
 MAIL = """\
 Message type: %(levelname)s
 Location: %(pathname)s:%(lineno)d
@@ -34,7 +38,7 @@ Time: %(asctime)s
 """
 SMTP_SECONDS = 20.0
 WAITING_MAILS = 200
-HOUR = 3600.0
+HOUR_SECONDS = 3600.0
 
 _LOG = logging.getLogger("NexusCore.log")
 
@@ -55,7 +59,7 @@ class LimitedMail(logging.handlers.SMTPHandler):
     def __init__(self, host: str, sender: str, receivers: list[str], subject: str, per_hour: int, clock: Clock) -> None:
         name, _, port = host.partition(":")
         super().__init__((name, int(port)) if port else name, sender, receivers, subject, timeout=SMTP_SECONDS)
-        self.setFormatter(logging.Formatter(MAIL))
+        self.setFormatter(_MailFormatter(MAIL))
         self._per_hour = per_hour
         self._clock = clock
         self._sent: deque[float] = deque()
@@ -75,12 +79,12 @@ class LimitedMail(logging.handlers.SMTPHandler):
         """Return the subject, with what was held back before."""
         more = f" (and {self._held_back} messages that were held back)" if self._held_back else ""
         self._held_back = 0
-        return super().getSubject(record) + more
+        return one_line(super().getSubject(record)) + more  # a line end would end the header
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record, or count it."""
         now = self._clock.monotonic()
-        while self._sent and now - self._sent[0] > HOUR:
+        while self._sent and now - self._sent[0] > HOUR_SECONDS:
             self._sent.popleft()
         if len(self._sent) >= self._per_hour:
             self._held_back += 1
@@ -92,7 +96,15 @@ class LimitedMail(logging.handlers.SMTPHandler):
         """Say once on standard error that mail cannot be sent; the record itself is in the database."""
         if not self._complained:
             self._complained = True
-            print(f"NexusCore: no mail can be sent by {self.mailhost}: {sys.exc_info()[1]}", file=sys.stderr)  # noqa: T201
+            complain(f"NexusCore: no mail can be sent by {self.mailhost}: {sys.exc_info()[1]}")
+
+
+class _MailFormatter(logging.Formatter):
+    """Makes of a record the text of a mail, as odd as its characters may be."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text."""
+        return escape(super().format(record))
 
 
 class Destinations:
@@ -134,6 +146,13 @@ class Destinations:
             if self._sender is not None:
                 self._sender.end(seconds)
 
+    def reopen(self) -> bool:
+        """Open the log file again with its next line; return whether there is one. May be called by a signal."""
+        files = [one for one in self._handlers if isinstance(one, LogFile)]
+        for file in files:
+            file.reopen()
+        return bool(files)
+
     def configure(self) -> None:
         """Make the handlers what the configuration says now."""
         with self._lock:
@@ -156,7 +175,7 @@ class Destinations:
             handler.close()
 
     def _stdout(self) -> logging.Handler | None:
-        if not self._config[f"{ROOT}.stdout"]:
+        if not self._config[f"{LOG_SETTINGS}.stdout"]:
             return None
         level = self._level("stdout_level", "INFO")
         return _formatted(logging.StreamHandler(sys.stdout), level)
@@ -166,12 +185,14 @@ class Destinations:
         if not path:
             return None
         level = self._level("file_level", "DEBUG")
-        # Programs that shared a file would put it aside under each other's feet.
-        file = Path(path.replace("{program}", self._program)).expanduser()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        size, count = self._whole("file_size", 5_000_000), self._whole("file_count", 10)
-        rotating = _File(file, maxBytes=size, backupCount=count, encoding="utf-8")
-        return _formatted(rotating, level)
+        file = LogFile(
+            Path(path.replace("{program}", self._program)).expanduser(),
+            self._whole("file_size", 5_000_000),
+            self._whole("file_count", 10),
+        )
+        if (trouble := file.begin()) is not None:
+            _LOG.warning("A destination of the log cannot be used: %s", trouble)
+        return _formatted(file, level)
 
     def _by_mail(self) -> logging.Handler | None:
         host, receivers = self._text("mail_host"), self._text("mail_to").replace(",", " ").split()
@@ -193,38 +214,21 @@ class Destinations:
         text = self._text(name) or default
         level = logging.getLevelNamesMapping().get(text.upper())
         if level is None:
-            raise ValueError(f"{ROOT}.{name} is '{text}', which is no level")
+            raise ValueError(f"{LOG_SETTINGS}.{name} is '{text}', which is no level")
         return level
 
     def _text(self, name: str) -> str:
-        return str(self._config[f"{ROOT}.{name}"] or "")
+        return str(self._config[f"{LOG_SETTINGS}.{name}"] or "")
 
     def _whole(self, name: str, default: int) -> int:
-        value = self._config[f"{ROOT}.{name}"]
+        value = self._config[f"{LOG_SETTINGS}.{name}"]
         return int(value) if isinstance(value, (int, float)) else default
 
 
 def _formatted(handler: logging.Handler, level: int) -> logging.Handler:
-    handler.setFormatter(logging.Formatter(LINE))
+    handler.setFormatter(LineFormatter(LINE_FORMAT))
     handler.setLevel(level)
     return handler
-
-
-class _File(logging.handlers.RotatingFileHandler):
-    """A rotating file that stays closed behind a line that was under way when it was closed."""
-
-    ended = False
-
-    def close(self) -> None:
-        """Close the file."""
-        self.ended = True
-        super().close()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line; after the end this opens the file again."""
-        super().emit(record)
-        if self.ended:
-            super().close()
 
 
 class _Sender(logging.handlers.QueueListener):

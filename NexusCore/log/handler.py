@@ -6,60 +6,20 @@ Nothing of the application's own logging is touched: no global logger class, no 
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
 from NexusCore import identity
-from NexusCore.log.record import SESSION, message_of, traceback_of
+from NexusCore.log.direct import DirectWay
+from NexusCore.log.logger import Log, Manager, Prefix, PrefixedLog
+from NexusCore.log.record import CURRENT_SESSION, message_of, traceback_of
+from NexusCore.sizes import LOG_TEXT, truncate
 
-Prefix = str | Callable[[], str]
-
-_LARGEST = 2**31 - 1
+_LARGEST_LEVEL = 2**31 - 1
 
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class Log(logging.Logger):
-    """A logger as `get_log` returns it; see `logging.Logger` for its methods.
-
-    `logging.Logger.exception` also stores the stack trace (003-55).
-    """
-
-
-class PrefixedLog(Log):
-    """A logger that puts a text before each message.
-
-    Parameters
-    ----------
-    log
-        The logger of that name: its level, filters and handlers hold here too.
-    prefix
-        The text, or a function that returns it.
-    """
-
-    def __init__(self, log: Log, prefix: Prefix) -> None:
-        super().__init__(log.name)
-        self.prefix = prefix
-        self.parent, self.manager = log, log.manager
-        self._log_of_name = log
-
-    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  the standard library's name
-        """Tell whether a level is logged; asked anew each time, since the manager does not know this logger."""
-        return super().isEnabledFor(level) if self.level else self._log_of_name.isEnabledFor(level)
-
-    def makeRecord(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: N802  the standard library's name
-        """Make the record, with the logger's prefix before the message."""
-        record = super().makeRecord(*args, **kwargs)
-        try:
-            prefix = self.prefix() if callable(self.prefix) else self.prefix
-            # With arguments the message is a format, in which a % of the prefix would be read as a placeholder.
-            record.msg = (prefix.replace("%", "%%") if record.args else prefix) + str(record.msg)
-        except Exception:  # noqa: BLE001  prefix and message are a stranger's code, and a log call must not raise
-            record.exc_info = record.exc_info or sys.exc_info()  # the record tells, in the place of a traceback
-        return record
 
 
 class JournalHandler(logging.Handler):
@@ -93,16 +53,17 @@ class JournalHandler(logging.Handler):
         fields = (
             int(record.created * 1_000_000),
             record.levelno,
-            record.name,
-            record.module,
-            record.lineno,
-            record.funcName,
+            # Records that somebody made by hand, and settings of logging, may leave any of these out.
+            str(record.name or ""),
+            record.module or "",
+            record.lineno or 0,
+            record.funcName or "",
             self._host,
-            record.process,
-            record.threadName,
+            record.process or 0,
+            record.threadName or "",
             message_of(record),
             tb,
-            SESSION.get(),
+            CURRENT_SESSION.get(),
         )
         try:
             payload = _encode(fields)
@@ -116,23 +77,24 @@ def _plain(field: object) -> object:
     if field is None:
         return None
     if isinstance(field, int):
-        return max(-_LARGEST, min(field, _LARGEST))
-    return str(field).encode("utf-8", "backslashreplace").decode("utf-8")
+        return max(-_LARGEST_LEVEL, min(field, _LARGEST_LEVEL))
+    return truncate(str(field).encode("utf-8", "backslashreplace").decode("utf-8"), LOG_TEXT)
 
 
 class _Onward(logging.Handler):
     """Hands the records of a library's logger to the handlers of ours."""
 
-    def __init__(self, root: logging.Logger) -> None:
+    def __init__(self, onward: logging.Logger) -> None:
         super().__init__()
-        self._root = root
+        self.onward = onward
+        """Whose handlers get the records."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand on a record, once, though it may come by several loggers that are routed."""
         seen = record.__dict__.setdefault("nexuscore_seen", [])
         if self not in seen:
             seen.append(self)
-            self._root.callHandlers(record)
+            self.onward.callHandlers(record)
 
 
 class Logs:
@@ -148,8 +110,8 @@ class Logs:
         self.root = Log("root", logging.DEBUG)
         self.handler = JournalHandler(append)
         self.root.addHandler(self.handler)
-        self._manager = logging.Manager(cast(logging.RootLogger, self.root))  # any logger can be a root
-        self._manager.setLoggerClass(Log)
+        direct = DirectWay(self.handler, self.root, append, frozenset({Log, PrefixedLog}))
+        self._manager = self.root.manager = Manager(self.root, direct)
         self._onward = _Onward(self.root)
         self._routed: list[logging.Logger] = []
         # Otherwise the level of whatever program this is would hold, and that the database is back would go unsaid.

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
-from NexusCore.clock import SECOND
+from NexusCore.clock import EARLIEST, LATEST, SECOND
+from NexusCore.sizes import LOG_TEXT, truncate
+from NexusCore.storage.rows import Odd
+from NexusCore.text import escape, one_line
 
-LONGEST = 1_000_000
-"""Characters of a message or traceback that are kept; the rest is cut, and the text says so."""
-
-SESSION: ContextVar[str | None] = ContextVar("session", default=None)
+CURRENT_SESSION: ContextVar[str | None] = ContextVar("session", default=None)
 """Identifier of the session that is being worked on."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
-    """One line of log, as stored and as handed to a reader."""
+class LogRecord(NamedTuple):
+    """One line of log, as stored and as handed to a reader; a tuple, since readers make thousands a second of rows."""
 
     ts: int
     """Microseconds since the epoch, UTC, by the clock of the machine that logged."""
@@ -43,16 +42,18 @@ class LogRecord:
     """Session that was being worked on, where one was."""
     id: int = 0
     """Number in the database; 0 before it is there."""
+    odd: Odd = ()
+    """Sentences about what of it cannot be read."""
 
 
 @contextmanager
 def in_session(identifier: str) -> Iterator[None]:
     """Attach a session's identifier to all that is logged inside the block, in this thread or task."""
-    token = SESSION.set(identifier)
+    token = CURRENT_SESSION.set(identifier)
     try:
         yield
     finally:
-        SESSION.reset(token)
+        CURRENT_SESSION.reset(token)
 
 
 def message_of(record: logging.LogRecord) -> str:
@@ -64,7 +65,7 @@ def message_of(record: logging.LogRecord) -> str:
             message = f"{record.msg} (arguments {record.args!r} do not fit: {error})"
         except Exception:  # noqa: BLE001  nor may their repr
             message = _shown(record.msg)
-    return message if len(message) <= LONGEST else cut(message)
+    return truncate(message, LOG_TEXT)
 
 
 def _shown(message: object) -> str:
@@ -86,27 +87,39 @@ def traceback_of(record: logging.LogRecord) -> str | None:
         parts.append(record.exc_text)
     if record.stack_info:
         parts.append(record.stack_info)
-    return cut("\n".join(parts)) if parts else None
+    return truncate("\n".join(parts), LOG_TEXT) if parts else None
 
 
 def short_line(record: LogRecord) -> str:
-    """Return a record as one line, in local time (003-58), control characters escaped.
+    """Return a record as one line, in local time, odd characters escaped; only its message has line ends.
 
     ``Tue Aug  2 11:42:16 2016 [DEBUG][InternalDB( 294)][MySQLStatusReporter]Initializing tables``
     """
-    when = time.ctime(record.ts // SECOND)
-    level = logging.getLevelName(record.level)
-    return f"{when} [{level:>5}][{record.module:>7}({record.line:4d})][{record.logger}]{printable(record.message)}"
+    return f"{second_text(record.ts // SECOND)} {untimed(record)}"
 
 
-def printable(text: str) -> str:
-    """Return `text` so that it cannot command a terminal; line ends and tabs stay."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+def second_text(second: int) -> str:
+    """Return a time, in seconds since the epoch, as the line of a record begins."""
+    return time.ctime(second) if EARLIEST <= second * SECOND < LATEST else "unreadable time"
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+def untimed(record: LogRecord) -> str:
+    """Return what a record's line says behind the time."""
+    return _place(record.level, record.module, record.line, record.logger) + escape(record.message)
 
 
-def cut(text: str) -> str:
-    """Return `text`, shortened if it is longer than `LONGEST`."""
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... [{len(text) - LONGEST} characters cut]"
+@lru_cache(maxsize=1024)
+def _place(level: int, module: str, line: int, logger: str) -> str:
+    """Return where a record is from: a few statements make a million lines."""
+    return f"[{logging.getLevelName(level):>5}][{one_line(module):>7}({line:4d})][{one_line(logger)}]"
+
+
+class LineFormatter(logging.Formatter):
+    """Makes of a record text that cannot command a terminal; only its first line is at the margin.
+
+    So no message can forge a line of log.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text."""
+        return escape(super().format(record)).replace("\n", "\n    ")

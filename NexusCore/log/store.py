@@ -7,57 +7,73 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any
 
+from NexusCore import sizes
 from NexusCore.log.record import LogRecord
 from NexusCore.storage import Database, Transaction
-from NexusCore.storage.engine import Row
-from NexusCore.storage.history import FIRST, Place, Search, Strand, names, read, size
-from NexusCore.tail import Source
+from NexusCore.storage.pagination import FIRST, PagePosition, Search, Strand, names, read, size
+from NexusCore.storage.patterns import LIKE_ESCAPE, escape_like
+from NexusCore.storage.payloads import Payloads
+from NexusCore.storage.rows import TEXT, TIME, WHOLE, Columns, optional
+from NexusCore.storage.transaction import Row
+from NexusCore.tail import EVERY_ROW, TailSource
+from NexusCore.text import readable
 
-COLUMNS = (
+LOG_COLUMNS = (
     "ts", "level", "logger", "module", "line", "function", "host", "pid", "thread", "message", "traceback", "session",
 )  # fmt: skip
-NAME_LENGTH = 128
-SESSION_LENGTH = 255
+NAME_LENGTH = sizes.NAME
+SESSION_LENGTH = sizes.IDENTIFIER
 REMOVED_AT_ONCE = 1000
 MANY = 5000
 """Where records could be looked up by one column or by another, those that have this many count as equal."""
 
 
+LOG_RECORD = Columns(
+    "log_record",
+    {
+        "id": WHOLE,
+        "ts": TIME,
+        "level": WHOLE,
+        "logger": TEXT,
+        "module": TEXT,
+        "line": WHOLE,
+        "function": TEXT,
+        "host": TEXT,
+        "pid": WHOLE,
+        "thread": TEXT,
+        "message": TEXT,
+        "traceback": optional(TEXT),
+        "session": optional(TEXT),
+    },
+)
+_LOG_READ = LOG_RECORD.only(*LOG_COLUMNS, "id")
+
+
 class LogSink:
     """Puts records from a journal into `log_record`."""
+
+    table = "log_record"
 
     def __init__(self) -> None:
         import msgspec  # here, since who only reads the log does without it
 
-        self._decode = msgspec.msgpack.Decoder(tuple).decode
+        name = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH)]
+        session = Annotated[str, msgspec.Meta(max_length=SESSION_LENGTH)] | None
+        self._payloads: Payloads[Row] = Payloads(
+            tuple[int, int, name, name, int, name, name, int, name, str, str | None, session]
+        )
 
     def prepare(self, database: Database, payloads: Sequence[bytes]) -> None:
         """Do nothing: a log record refers to no other table."""
 
     def write(self, transaction: Transaction, payloads: Sequence[bytes], *, left_behind: bool = False) -> None:
         """Insert the records."""
-        rows = []
-        for record in map(self._decode, payloads):
-            ts, level, logger, module, line, function, host, pid, thread, message, traceback, session = record
-            rows.append(
-                (
-                    ts,
-                    level,
-                    logger[:NAME_LENGTH],
-                    module[:NAME_LENGTH],
-                    line,
-                    (function or "")[:NAME_LENGTH],
-                    host[:NAME_LENGTH],
-                    pid or 0,
-                    (thread or "")[:NAME_LENGTH],
-                    message,
-                    traceback,
-                    session and session[:SESSION_LENGTH],
-                )
-            )
-        transaction.insert_many("log_record", COLUMNS, rows)
+        rows = self._payloads.rows(payloads)
+        if rows is None:
+            rows = [_fitted(record) for record in map(self._payloads.decode, payloads)]
+        transaction.insert_many("log_record", LOG_COLUMNS, rows)
 
     def forget(self) -> None:
         """Do nothing, likewise."""
@@ -65,9 +81,28 @@ class LogSink:
     def expendable(self, payload: bytes) -> bool:
         """Let DEBUG and INFO go before what is worse, and what cannot be read with them."""
         try:
-            return bool(self._decode(payload)[1] < logging.WARNING)
+            return bool(self._payloads.decode(payload)[1] < logging.WARNING)
         except (ValueError, LookupError, TypeError):
             return True
+
+
+def _fitted(record: Sequence[Any]) -> Row:
+    """Return the row of a record that may be of an odd kind; its names are cut to their lengths."""
+    ts, level, logger, module, line, function, host, pid, thread, message, traceback, session = record
+    return (
+        ts,
+        level,
+        logger[:NAME_LENGTH],
+        module[:NAME_LENGTH],
+        line,
+        (function or "")[:NAME_LENGTH],
+        host[:NAME_LENGTH],
+        pid or 0,
+        (thread or "")[:NAME_LENGTH],
+        message,
+        traceback,
+        session and session[:SESSION_LENGTH],
+    )
 
 
 Part = tuple[str, dict[str, object]]
@@ -110,7 +145,7 @@ class LogFilter:
             highest = 2**31 - 1 if self.highest is None else self.highest
             found["level"] = ("t.level BETWEEN :lowest AND :highest", {"lowest": self.level, "highest": highest})
         for number, word in enumerate(self.keywords):
-            like = f"LIKE :word_{number} ESCAPE '!'"
+            like = f"LIKE :word_{number} {LIKE_ESCAPE}"
             found[f"word {number}"] = (
                 f"(LOWER(t.message) {like} OR LOWER(t.traceback) {like})",
                 {f"word_{number}": f"%{escape_like(word.lower())}%"},
@@ -118,17 +153,13 @@ class LogFilter:
         return found
 
 
-def escape_like(text: str) -> str:
-    """Return `text` so that LIKE ... ESCAPE '!' finds it as it stands."""
-    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-
-
-FIELDS = f"t.{', t.'.join(COLUMNS)}, t.id"
+LOG_FIELDS = f"t.{', t.'.join(LOG_COLUMNS)}, t.id"
 
 
 def record_of(row: Sequence[object]) -> LogRecord:
-    """Return the record of a row with the columns of `FIELDS`."""
-    return LogRecord(*row)  # type: ignore[arg-type]
+    """Return the record of a row with the columns of `LOG_FIELDS`."""
+    values, odd = _LOG_READ.typed(row)
+    return tuple.__new__(LogRecord, (*values, odd))
 
 
 def _all_of(parts: Iterable[Part]) -> Part:
@@ -140,7 +171,7 @@ def _all_of(parts: Iterable[Part]) -> Part:
     return " AND ".join(conditions), values
 
 
-def arriving(wanted: LogFilter) -> Source[LogRecord]:
+def arriving(wanted: LogFilter) -> TailSource[LogRecord]:
     """Return what a `NexusCore.tail.Tail` needs to hand out the records that match."""
     parts = wanted.parts()
     if wanted.since is not None:
@@ -148,20 +179,20 @@ def arriving(wanted: LogFilter) -> Source[LogRecord]:
     if wanted.until is not None:
         parts["until"] = ("t.ts <= :until", {"until": wanted.until})
     condition, values = _all_of(parts.values())
-    return Source("log_record", FIELDS, record_of, condition=condition or "1 = 1", values=values)
+    return TailSource("log_record", LOG_FIELDS, record_of, condition=condition or EVERY_ROW, values=values)
 
 
 # -- looking through the log by time -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How to read the records that match: see `NexusCore.storage.history.read`."""
+class LogQuery:
+    """How to read the records that match: see `NexusCore.storage.pagination.read`."""
 
     wanted: LogFilter
     backwards: bool = False
     """The newest first."""
-    behind: Place | None = None
+    behind: PagePosition | None = None
     """Go on behind the record of this time and id."""
     first: int = FIRST
     """How many are probably taken."""
@@ -169,20 +200,20 @@ class Reading:
     """Told, every now and then, the time up to which all has been looked through."""
 
 
-def records(database: Database, how: Reading) -> Iterator[LogRecord]:
+def records(database: Database, how: LogQuery) -> Iterator[LogRecord]:
     """Yield the records that match, in the order of their times."""
-    for row in _rows(database, how, FIELDS):
+    for row in _rows(database, how, LOG_FIELDS):
         yield record_of(row[2:])
 
 
 def newest(database: Database, wanted: LogFilter, count: int) -> list[LogRecord]:
     """Return the newest records that match, oldest first. The filter comes before the count."""
-    found = list(islice(records(database, Reading(wanted, backwards=True, first=count)), count))
+    found = list(islice(records(database, LogQuery(wanted, backwards=True, first=count)), count))
     found.reverse()
     return found
 
 
-def values(database: Database, column: str, how: Reading) -> Iterator[Any]:
+def values(database: Database, column: str, how: LogQuery) -> Iterator[Any]:
     """Yield each value that a column has in the records that match, once.
 
     Parameters
@@ -193,7 +224,7 @@ def values(database: Database, column: str, how: Reading) -> Iterator[Any]:
         One of those that an index begins with: level, logger, module, host, session.
     """
     if how.wanted == LogFilter():
-        with database.reading() as reading:
+        with database.reading(patient=True) as reading:
             yield from names(reading, "log_record", column)
         return
     seen = {None}
@@ -205,7 +236,7 @@ def values(database: Database, column: str, how: Reading) -> Iterator[Any]:
 
 def last_id(database: Database) -> int:
     """Return the highest number of a record, 0 if there is none."""
-    with database.reading() as reading:
+    with database.reading(patient=True) as reading:
         row = reading.one("SELECT MAX(id) FROM log_record")
     return int(row[0] or 0) if row is not None else 0
 
@@ -227,7 +258,7 @@ class Extent:
 
 def extent(database: Database) -> Extent:
     """Return how much log there is, without reading it."""
-    with database.reading() as reading:
+    with database.reading(patient=True) as reading:
         lines = reading.one("SELECT MAX(id) - MIN(id) + 1 FROM log_record")
         times = reading.one("SELECT MIN(ts), MAX(ts) FROM log_record")
         room = reading.one(reading.dialect.size, name="log_record")
@@ -238,7 +269,7 @@ def extent(database: Database) -> Extent:
 
 def count(database: Database, wanted: LogFilter, most: int) -> int:
     """Return how many records match, or `most` if there are more."""
-    return sum(1 for _ in islice(_rows(database, Reading(wanted, first=most), "t.id"), most))
+    return sum(1 for _ in islice(_rows(database, LogQuery(wanted, first=most), "t.id"), most))
 
 
 def remove(database: Database, wanted: LogFilter) -> Iterator[int]:
@@ -247,7 +278,7 @@ def remove(database: Database, wanted: LogFilter) -> Iterator[int]:
     The transactions are short: those who want to write are not held up.
     """
     gone = 0
-    found = _rows(database, Reading(wanted, first=REMOVED_AT_ONCE), "t.id")
+    found = _rows(database, LogQuery(wanted, first=REMOVED_AT_ONCE), "t.id")
     while ids := [int(row[1]) for row in islice(found, REMOVED_AT_ONCE)]:
         gone += database.write(partial(_delete, ids))
         yield gone
@@ -257,9 +288,9 @@ def _delete(ids: Sequence[int], transaction: Transaction) -> int:
     return transaction.run(f"DELETE FROM log_record WHERE id IN ({', '.join(map(str, ids))})")  # noqa: S608  numbers
 
 
-def _rows(database: Database, how: Reading, columns: str) -> Iterator[Row]:
+def _rows(database: Database, how: LogQuery, columns: str) -> Iterator[Row]:
     wanted = how.wanted
-    with database.reading() as reading:
+    with database.reading(patient=True) as reading:
         strands, kept = _strands(reading, wanted)
     condition, values = _all_of(part for column, part in wanted.parts().items() if column not in kept)
     return read(
@@ -278,7 +309,8 @@ def _strands(reading: Transaction, wanted: LogFilter) -> tuple[tuple[Strand, ...
     if not columns and not wanted.level and wanted.highest is None:
         return (Strand("ix_log_record_ts"),), set()
     there = names(reading, "log_record", "level")
-    levels = [one for one in there if wanted.level <= one and (wanted.highest is None or one <= wanted.highest)]
+    numbers = [one for one in there if isinstance(one, int)]  # SQLite takes a text for a number, too
+    levels = [one for one in numbers if wanted.level <= one and (wanted.highest is None or one <= wanted.highest)]
     if columns:
         found = {column: _of_names(column, getattr(wanted, NAMES[column]), levels) for column in columns}
         column = min(columns, key=lambda one: _size(reading, found[one], wanted)) if len(columns) > 1 else columns[0]
@@ -304,24 +336,24 @@ def _size(reading: Transaction, strands: tuple[Strand, ...], wanted: LogFilter) 
 
 def loggers(database: Database) -> list[str]:
     """Return the names of all loggers."""
-    with database.reading() as reading:
-        return names(reading, "log_record", "logger")
+    with database.reading(patient=True) as reading:
+        return list(map(readable, names(reading, "log_record", "logger")))
 
 
 def modules(database: Database) -> list[str]:
     """Return the names of all modules that logged."""
-    with database.reading() as reading:
-        return names(reading, "log_record", "module")
+    with database.reading(patient=True) as reading:
+        return list(map(readable, names(reading, "log_record", "module")))
 
 
 def hosts(database: Database) -> list[str]:
     """Return the names of all machines that logged."""
-    with database.reading() as reading:
-        return names(reading, "log_record", "host")
+    with database.reading(patient=True) as reading:
+        return list(map(readable, names(reading, "log_record", "host")))
 
 
 def session_at(database: Database, text: str) -> str | None:
     """Return the first session, in the order of the alphabet, that is `text` or comes after it."""
-    with database.reading() as reading:
+    with database.reading(patient=True) as reading:
         row = reading.one("SELECT MIN(session) FROM log_record WHERE session >= :text", text=text)
-    return row[0] if row is not None else None
+    return readable(row[0]) if row is not None and row[0] is not None else None

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from NexusCore import sizes
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.dispatch import Dispatcher
 from NexusCore.errors import StatusException
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("NexusCore.status")
 
-LONGEST = 1024
-"""Bytes of UTF-8 that a stored value may have (003-45)."""
+LONGEST_STORED_VALUE = sizes.STATUS_VALUE
+"""Bytes of UTF-8 that a stored value may have."""
 
-LATEST = 1e12
+LATEST_TIME = 1e12
 """Seconds before and after the epoch, beyond which a time is taken for a mistake."""
 
 Report = Callable[[str, str | None, int, int | None], None]
@@ -33,7 +34,7 @@ callbacks = Dispatcher("status-callbacks")
 
 def fitting(sentence: str) -> str:
     """Return a sentence of any length as a value that can be stored, its end left out if need be."""
-    most = LONGEST // 4 - 1  # a character takes four bytes at the most, and the mark three
+    most = LONGEST_STORED_VALUE // 4 - 1  # a character takes four bytes at the most, and the mark three
     return sentence if len(sentence) <= most else f"{sentence[: most - 1]}…"
 
 
@@ -47,7 +48,7 @@ def system_now() -> int:
 
 
 class StatusElement:
-    """A named value; compare it with a value or another element: ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=`` (003-47).
+    """A named value; compare it with a value or another element: ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ class StatusElement:
     initial_value
         The value that it begins with.
     expire_time
-        Seconds after which the stored value counts as stale; the element itself keeps it (003-44).
+        Seconds after which the stored value counts as stale; the element itself keeps it.
     report
         Takes each change to be stored.
     now
@@ -105,7 +106,7 @@ class StatusElement:
         return self.name
 
     def get_value(self) -> Any:
-        """Return the value, in the type it was set (003-42)."""
+        """Return the value, in the type it was set."""
         return self._value
 
     def get_timestamp(self) -> float:
@@ -113,29 +114,35 @@ class StatusElement:
         return self._ts / SECOND
 
     def set_expire_time(self, expire_time: float | None) -> None:
-        """Have what is stored from now on count as stale after so many seconds, or never (003-44)."""
+        """Have what is stored from now on count as stale after so many seconds, or never."""
         self._expires = None if expire_time is None else self._micros("expire time", expire_time, 0)
 
     def set_value(self, value: Any, force_update: bool = False, timestamp: float | None = None) -> None:
-        """Change the value; it is stored if it differs from the one before (003-39).
+        """Change the value; it is stored if it differs from the one before.
 
         Parameters
         ----------
         value
             Anything whose text has at most 1024 bytes.
         force_update
-            Store it although it is the same (003-40).
+            Store it although it is the same.
         timestamp
-            Time of the change in seconds since the epoch; now, if not given (003-41).
+            Time of the change in seconds since the epoch; now, if not given.
 
         Raises
         ------
         StatusException
             If the value is too long; the element keeps the one it had.
         """
+        if not (force_update or self._watched):
+            # Without the lock, since a value is there only when it has been stored.
+            old = self._value
+            if type(old) is type(value) and old == value:
+                return
         with self._lock:
             changed = self._set(value, force_update, timestamp)
-        self._tell(changed)
+        if changed and self._watched:
+            self._tell()
 
     def _set(self, value: Any, force_update: bool = False, timestamp: float | None = None) -> bool:
         """Take over a value and set the events that wait for it; return whether it is another. The lock is held."""
@@ -143,9 +150,10 @@ class StatusElement:
         changed = type(old) is not type(value) or old != value
         if changed or force_update:
             text = None if value is None else self._text(value)
-            ts = self._now() if timestamp is None else self._micros("time", timestamp, -LATEST)
+            ts = self._now() if timestamp is None else self._micros("time", timestamp, -LATEST_TIME)
+            expires = self._expires
+            self._report(self.name, text, ts, None if expires is None else ts + expires)
             self._value, self._ts = value, ts
-            self._report(self.name, text, ts, None if self._expires is None else ts + self._expires)
         if self._watched:
             self._fire(value, changed)
         return changed
@@ -164,20 +172,21 @@ class StatusElement:
             except TypeError:
                 raise StatusException(reason=f"'{self.name}' is {self._value!r}, which cannot be counted") from None
             changed = self._set(value)
-        self._tell(changed)
+        if changed and self._watched:
+            self._tell()
 
     def dec(self, by: float = 1) -> None:
         """Count down."""
         self.inc(-by)
 
     def add_event_on_change(self, event: threading.Event, once: bool = False) -> None:
-        """Set `event` each time the value changes, or with ``once=True`` the first time only (003-48)."""
+        """Set `event` each time the value changes, or with ``once=True`` the first time only."""
         with self._lock:
             self._changed.append((event, once))
             self._watched = True
 
     def add_event_on_value(self, value: Any, event: threading.Event, once: bool = False) -> None:
-        """Set `event` each time `value` is set, changed or not, and at once if it is the value now (003-49).
+        """Set `event` each time `value` is set, changed or not, and at once if it is the value now.
 
         With ``once=True`` it is set one time only, which may be at once.
         """
@@ -248,14 +257,12 @@ class StatusElement:
 
     def _as_it_is(self) -> StatusElement:
         """Return what callbacks are given of the element."""
-        then = object.__new__(_PastElement)
+        then = object.__new__(_ElementAtChange)
         then.live, then.name, then._value, then._ts = self, self.name, self._value, self._ts
         return then
 
-    def _tell(self, changed: bool) -> None:
-        """Tell the reporters; without the lock, since one may set elements that others hold."""
-        if not (changed and self._watched):
-            return
+    def _tell(self) -> None:
+        """Tell the reporters of a change; without the lock, since one may set elements that others hold."""
         for reporter in self._reporters:
             try:
                 reporter.report(self)
@@ -266,7 +273,7 @@ class StatusElement:
         """Return a time as it is stored."""
         try:
             # False for NaN; and nanoseconds instead of seconds would not fit any column.
-            fits = least <= seconds < LATEST
+            fits = least <= seconds < LATEST_TIME
         except TypeError:
             fits = False
         if not fits:
@@ -276,10 +283,10 @@ class StatusElement:
     def _text(self, value: Any) -> str:
         """Return the text that is stored."""
         text = str(value)
-        if len(text) * 4 > LONGEST:
+        if len(text) * 4 > LONGEST_STORED_VALUE:
             length = len(text.encode("utf-8", "surrogatepass"))
-            if length > LONGEST:
-                reason = f"the value of '{self.name}' has {length} bytes, at most {LONGEST} can be stored"
+            if length > LONGEST_STORED_VALUE:
+                reason = f"the value of '{self.name}' has {length} bytes, at most {LONGEST_STORED_VALUE} can be stored"
                 raise StatusException(reason=reason)
         return text
 
@@ -311,13 +318,13 @@ class StatusElement:
 
 
 def _on_the_element(name: str) -> Callable[..., Any]:
-    def method(past: Past, *arguments: Any, **options: Any) -> Any:
-        return getattr(past.live, name)(*arguments, **options)
+    def method(element: ElementAtChange, *arguments: Any, **options: Any) -> Any:
+        return getattr(element.live, name)(*arguments, **options)
 
     return method
 
 
-class Past:
+class ElementAtChange:
     """What an element was at a change, as callbacks are given it; what is done to it is done to the element."""
 
     __slots__ = ()
@@ -337,7 +344,7 @@ class Past:
     remove_callback = _on_the_element("remove_callback")
 
 
-class _PastElement(Past, StatusElement):
+class _ElementAtChange(ElementAtChange, StatusElement):
     __slots__ = ("live",)
 
 

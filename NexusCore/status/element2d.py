@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from NexusCore.errors import StatusException
-from NexusCore.status.element import Past, StatusElement
+from NexusCore.status.element import ElementAtChange, StatusElement
 
 if TYPE_CHECKING:
     from NexusCore.status.holder import StatusHolder
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 Grid = list[list[int]]
 Cell = tuple[int, int]
 
-LARGEST = 1_000_000
+LARGEST_GRID = 1_000_000
 """Cells that a grid may have: each change is stored whole."""
 
 
 class Status2DElement(StatusElement):
-    """Whole numbers from 0 to 255 in a grid (003-46).
+    """Whole numbers from 0 to 255 in a grid.
 
     The whole value is a list of `size[0]` columns, each a list of `size[1]` numbers: ``value[x][y]`` is the cell
     ``(x, y)``. Stored as JSON.
@@ -32,7 +32,7 @@ class Status2DElement(StatusElement):
     holder
         As for `StatusElement`.
     size
-        Columns and rows, both above 0 (003-38); at most a million cells.
+        Columns and rows, both above 0; at most a million cells.
     initial_value
         One number for all cells, or a whole value; 0 if not given.
     expire_time
@@ -58,8 +58,8 @@ class Status2DElement(StatusElement):
         ):
             raise StatusException(reason=f"the size of '{name}' is {size!r}; it takes two whole numbers above 0")
         columns, rows = size
-        if columns * rows > LARGEST:
-            raise StatusException(reason=f"'{name}' would have {columns * rows} cells; {LARGEST} can be stored")
+        if columns * rows > LARGEST_GRID:
+            raise StatusException(reason=f"'{name}' would have {columns * rows} cells; {LARGEST_GRID} can be stored")
         self.size = (columns, rows)
         if initial_value is None or isinstance(initial_value, int):
             initial_value = [[initial_value or 0] * rows for _ in range(columns)]
@@ -92,7 +92,8 @@ class Status2DElement(StatusElement):
             else:
                 grid = value
             changed = self._set(self._checked(grid), *rest, **options)
-        self._tell(changed)
+        if changed:
+            self._tell()
 
     def inc(self, cell: Cell | None = None, by: float = 1) -> None:  # type: ignore[override]  # which cell comes first
         """Count one cell up: ``inc((x, y))``."""
@@ -111,7 +112,8 @@ class Status2DElement(StatusElement):
             self._expires = other._expires
             resized, self.size = self.size != other.size, other.size
             changed = self._set(other.get_value(), force_update=True) if set_anew or resized else False
-        self._tell(changed)
+        if changed:
+            self._tell()
 
     def __getitem__(self, cell: Cell) -> int:
         return int(self.get_value(cell))
@@ -148,5 +150,5 @@ class Status2DElement(StatusElement):
         return [list(column) for column in grid]
 
 
-class _PastGrid(Past, Status2DElement):
+class _PastGrid(ElementAtChange, Status2DElement):
     __slots__ = ("live",)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
 
+from NexusCore import sizes
 from NexusCore.errors import NoSuchElementException, StatusException
 from NexusCore.forks import renew_in_children
 from NexusCore.status.element import StatusElement, system_now
 from NexusCore.status.element2d import Cell, Status2DElement
 from NexusCore.status.reporters import OnChangeStatusReporter, PeriodicStatusReporter
+from NexusCore.text import odd_character, one_line
 
-NAME_LENGTH = 128
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+NAME_LENGTH = sizes.NAME
 
 _Kind = TypeVar("_Kind", bound=StatusElement)
 
@@ -28,9 +28,9 @@ def _nowhere(payload: bytes) -> None:
 
 
 class StatusHolder:
-    """The elements of a channel, by name; ``status["state"] = "idle"`` makes one if need be (003-36).
+    """The elements of a channel, by name; ``status["state"] = "idle"`` makes one if need be.
 
-    Values go to the database, but never come back from it (003-43).
+    Values go to the database, but never come back from it.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class StatusHolder:
             return list(self._elements)
 
     def new(self, name: str, initial_value: Any = None, expire_time: float | None = None) -> StatusElement:
-        """Return an element (003-37), made if it isn't there; one that is takes over expiry and value.
+        """Return an element, made if it isn't there; one that is takes over expiry and value.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class StatusHolder:
         initial_value: int | Sequence[Sequence[int]] | None = None,
         expire_time: float | None = None,
     ) -> Status2DElement:
-        """Return an element with two dimensions (003-38), as `new` does; see `Status2DElement`.
+        """Return an element with two dimensions, as `new` does; see `Status2DElement`.
 
         Raises
         ------
@@ -246,7 +246,13 @@ class StatusHolder:
 
 
 def _name(name: str) -> str:
-    # A database may take names that differ in outer spaces only for one; and it takes no halves of characters.
-    if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH or name != name.strip() or _SURROGATE.search(name):
-        raise StatusException(reason=f"{name!r} is no name; it takes 1 to {NAME_LENGTH} characters, no spaces around")
+    # A database may take names that differ in outer spaces only for one; nor does it take halves of characters.
+    if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH or name != name.strip():
+        text = str(name)
+        shown = one_line(text) if len(text) <= NAME_LENGTH else f"{one_line(text[:40])}… ({len(text)} characters)"
+        reason = f"'{shown}' is not a valid name; it takes 1 to {NAME_LENGTH} characters, no spaces around"
+        raise StatusException(reason=reason)
+    odd = odd_character(name)
+    if odd is not None:
+        raise StatusException(reason=f"the name '{one_line(name)}' contains {odd}, which no name may contain")
     return str.__str__(name)  # plain text, also of a member of an Enum

@@ -6,34 +6,35 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from NexusCore.clock import SECOND
+from NexusCore.clock import EARLIEST, LATEST, SECOND
+from NexusCore.status.names import Channels, learn
 from NexusCore.storage import Database, Transaction
-from NexusCore.storage.history import Place, Search, Strand, read
-from NexusCore.tail import Source
+from NexusCore.storage.pagination import PagePosition, Search, Strand, read
+from NexusCore.storage.payloads import Payloads
+from NexusCore.storage.rows import DUE, TEXT, TIME, WHOLE, Columns, optional
+from NexusCore.tail import TailSource
 
 _ITEMS = """
-    -- the items of a channel
-    SELECT i.name, i.id FROM status_item i JOIN status_channel c ON c.id = i.channel_id WHERE c.name = :channel
+    SELECT c.`name`, i.`name`, i.`id` FROM `status_item` i JOIN `status_channel` c ON c.`id` = i.`channel_id`
+     WHERE {}
 """
 
-_ALL_ITEMS = """
-    SELECT c.name, i.name, i.id FROM status_item i JOIN status_channel c ON c.id = i.channel_id
-"""
-
-_CHANGE = """
+_CHANGE_SOURCE = """
     (SELECT c.name FROM status_item i JOIN status_channel c ON c.id = i.channel_id WHERE i.id = t.item_id),
     (SELECT i.name FROM status_item i WHERE i.id = t.item_id),
     t.value, t.expires
 """
-FEW = 30
+EVERY = Channels(prefixes=("",))
+FEW_ITEMS = 30
 """Items whose changes are looked up one by one; those of more are picked out of all."""
 
 _LATEST = """
     -- what is now, without reading history
-    SELECT c.name, i.name, l.value, l.ts, l.expires
+    SELECT c.name, i.name, l.value, l.ts, l.expires, 0
       FROM status_latest l
       JOIN status_item i ON i.id = l.item_id
       JOIN status_channel c ON c.id = i.channel_id
+     WHERE {}
      ORDER BY c.name, i.name
 """
 
@@ -54,49 +55,60 @@ class StatusSample:
 
 
 def short_line(sample: StatusSample) -> str:
-    """Return a sample as one line, in local time: ``Tue Aug 2 11:44:23 2016 [UnitTest] runner4 = 98`` (003-52)."""
-    when = time.localtime(sample.ts // SECOND)
-    date = f"{time.strftime('%a %b', when)} {when.tm_mday} {time.strftime('%H:%M:%S %Y', when)}"
+    """Return a sample as one line, in local time: ``Tue Aug 2 11:44:23 2016 [UnitTest] runner4 = 98``."""
+    date = "unreadable time"
+    if EARLIEST <= sample.ts < LATEST:
+        when = time.localtime(sample.ts // SECOND)
+        date = f"{time.strftime('%a %b', when)} {when.tm_mday} {time.strftime('%H:%M:%S %Y', when)}"
     return f"{date} [{sample.channel}] {sample.name} = {sample.value}"
+
+
+STATUS_CHANNEL = Columns("status_channel", {"id": WHOLE, "name": TEXT})
+STATUS_ITEM = Columns("status_item", {"id": WHOLE, "channel_id": WHOLE, "name": TEXT})
+STATUS_SAMPLE = Columns(
+    "status_sample", {"id": WHOLE, "item_id": WHOLE, "ts": TIME, "value": optional(TEXT), "expires": optional(DUE)}
+)
+STATUS_LATEST = Columns("status_latest", STATUS_SAMPLE.only("item_id", "ts", "value", "expires").columns)
+
+_SAMPLE_COLUMNS = Columns(
+    "status_sample",
+    {"channel": TEXT, "name": TEXT, "value": optional(TEXT), "ts": TIME, "expires": optional(DUE), "id": WHOLE},
+)
+
+
+def _sample(row: Sequence[object]) -> StatusSample:
+    values, _ = _SAMPLE_COLUMNS.typed(row)
+    return StatusSample(*values)
+
+
+_Change = tuple[int, str, str, str | None, int | None]
+"""Time, channel, item, value and expiry, as they stand in the journal."""
 
 
 class StatusSink:
     """Puts changes from a journal into `status_sample` and `status_latest`."""
 
-    def __init__(self) -> None:
-        import msgspec  # here, since who only reads status does without it
+    table = "status_sample"
 
-        self._decode = msgspec.msgpack.Decoder(tuple).decode
+    def __init__(self) -> None:
+        self._payloads: Payloads[_Change] = Payloads(_Change)
         self._items: dict[tuple[str, str], int] = {}
 
     def prepare(self, database: Database, payloads: Sequence[bytes]) -> None:
         """Make the channels and items that are new, and learn their ids."""
-        unknown = {(channel, name) for _, channel, name, _, _ in map(self._decode, payloads)} - self._items.keys()
-        for channel in sorted({channel for channel, _ in unknown}):
-            names = sorted(name for one, name in unknown if one == channel)
-            self._learn(database, channel, names)
+        unknown = {(channel, name) for _, channel, name, _, _ in self._changes(payloads)} - self._items.keys()
+        if unknown:
+            self._items |= learn(database, unknown)
 
-    def _learn(self, database: Database, channel: str, names: Sequence[str]) -> None:
-        def learn(transaction: Transaction) -> list[tuple[str, int]]:
-            known: dict[str, int] = dict(transaction.all(_ITEMS, channel=channel))
-            missing = [name for name in names if name not in known]
-            if missing:
-                transaction.insert_new("status_channel", ("name",), [(channel,)])
-                row = transaction.one("SELECT id FROM status_channel WHERE name = :channel", channel=channel)
-                assert row is not None, "the channel was made just now"  # noqa: S101
-                rows = [(row[0], name) for name in missing]
-                transaction.insert_new("status_item", ("channel_id", "name"), rows)
-                known = dict(transaction.all(_ITEMS, channel=channel))
-            return [(name, known[name]) for name in names]
-
-        # Only after the commit: an id of a transaction that was rolled back must not be remembered.
-        self._items.update({(channel, name): item for name, item in database.write(learn)})
+    def _changes(self, payloads: Sequence[bytes]) -> Sequence[_Change]:
+        changes = self._payloads.rows(payloads)
+        return changes if changes is not None else [self._payloads.decode(payload) for payload in payloads]
 
     def write(self, transaction: Transaction, payloads: Sequence[bytes], *, left_behind: bool = False) -> None:
         """Insert the changes; the last of each item becomes what is now."""
+        items = self._items
         rows = [
-            (self._items[channel, name], ts, value, expires)
-            for ts, channel, name, value, expires in map(self._decode, payloads)
+            (items[channel, name], ts, value, expires) for ts, channel, name, value, expires in self._changes(payloads)
         ]
         columns = ("item_id", "ts", "value", "expires")
         transaction.insert_many("status_sample", columns, rows)
@@ -115,19 +127,21 @@ class StatusSink:
         return True
 
 
-def latest(database: Database) -> list[StatusSample]:
-    """Return the newest value of every item."""
+def latest(database: Database, channels: Channels = EVERY) -> list[StatusSample]:
+    """Return the newest value of every item, or of those of some channels."""
+    condition, values = channels.condition("c.`name`")
     with database.reading() as reading:
-        return [StatusSample(*row) for row in reading.all(_LATEST)]
+        return [_sample(row) for row in reading.all(_LATEST.format(condition), **values)]
 
 
 def changes(
     database: Database,
     *,
+    channels: Channels = EVERY,
     wanted: Callable[[str, str], bool] | None = None,
     since: int | None = None,
     until: int | None = None,
-    behind: Place | None = None,
+    behind: PagePosition | None = None,
 ) -> Iterator[StatusSample]:
     """Yield the changes there were, in the order of their times.
 
@@ -135,8 +149,10 @@ def changes(
     ----------
     database
         Where to look.
+    channels
+        Of which channels.
     wanted
-        Tells by channel and name which items are; all if not given.
+        Returns by channel and name whether an item of these is wanted; all are if not given.
     since, until
         First and last time, in microseconds since the epoch.
     behind
@@ -144,24 +160,33 @@ def changes(
     """
     strands: tuple[Strand, ...] = (Strand("ix_status_sample_ts"),)
     condition = ""
-    if wanted is not None:
-        with database.reading() as reading:
-            items = [item for channel, name, item in reading.all(_ALL_ITEMS) if wanted(channel, name)]
-        if len(items) <= FEW:
+    if wanted is not None or channels != EVERY:
+        items = _items(database, channels, wanted)
+        if len(items) <= FEW_ITEMS:
             index, place = "ix_status_sample_item_id_ts", "t.item_id = :of_item"
             strands = tuple(Strand(index, place, {"of_item": item}) for item in items)
         else:
             condition = f"t.item_id IN ({', '.join(map(str, items))})"
-    search = Search("status_sample", _CHANGE, strands, condition, since=since, until=until)
+    search = Search("status_sample", _CHANGE_SOURCE, strands, condition, since=since, until=until)
     for ts, number, channel, name, value, expires in read(database, search, behind=behind):
-        yield StatusSample(channel, name, value, ts, expires, number)
+        yield _sample((channel, name, value, ts, expires, number))
 
 
-def arriving() -> Source[StatusSample]:
-    """Return what a `NexusCore.tail.Tail` needs to hand out every change."""
-    return Source(
+def _items(database: Database, channels: Channels, wanted: Callable[[str, str], bool] | None) -> list[int]:
+    condition, values = channels.condition("c.`name`")
+    with database.reading() as reading:
+        known = reading.all(_ITEMS.format(condition), **values)
+    return [item for channel, name, item in known if wanted is None or wanted(channel, name)]
+
+
+def arriving(channels: Channels = EVERY) -> TailSource[StatusSample]:
+    """Return what a `NexusCore.tail.Tail` needs to hand out every change, or those of some channels."""
+    condition, values = channels.condition("c.`name`")
+    return TailSource(
         table="status_sample",
         columns="c.name, i.name, t.value, t.ts, t.expires, t.id",
         join="JOIN status_item i ON i.id = t.item_id JOIN status_channel c ON c.id = i.channel_id",
-        make=lambda row: StatusSample(*row),
+        make=_sample,
+        condition=condition,
+        values=values,
     )

@@ -1,30 +1,35 @@
 """What differs between the databases, and nothing else: connecting, placeholders, upserts, row locks, errors.
 
-Statements are written once, with ``:name`` placeholders and SQL that MySQL 8 and 9, MariaDB 10.11 and SQLite share. The
-drivers are imported when the first connection is opened.
+Statements are written once, with ``:name`` placeholders and SQL that MySQL 8 and 9, MariaDB 10.11 and SQLite share, its
+keywords in capitals. Every name in them (of a table, column, index or alias) is quoted here before a database sees it:
+what is a plain name to one of them is a reserved word to another, or to its next release.
+
+The drivers are imported when the first connection is opened.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
 from functools import lru_cache
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from NexusCore import resources
 from NexusCore.errors import (
     DatabaseBusy,
     DatabaseDenied,
+    DatabaseFull,
     DatabaseRefused,
-    DatabaseUnreachable,
     DatabaseUnusable,
     NexusError,
-    NoSuchDatabase,
     SchemaMissing,
 )
 from NexusCore.settings import DatabaseURL
+from NexusCore.storage import driver, server_errors
+from NexusCore.text import readable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,18 +38,27 @@ CONNECT_SECONDS = 5
 """Time limit for opening a connection."""
 STATEMENT_SECONDS = 60
 """Time limit for the answer to one statement."""
-BUSY_SECONDS = 10
-"""How long a statement waits for a lock that another writer holds."""
+BUSY_SECONDS = 5
+"""How long a statement waits for a lock that another writer holds; `Database.write` then tries again."""
 
 STATEMENTS = 256
 """Statements whose translation is remembered."""
 
-HALF_A_CHARACTER = "a text holds half a character, as file names of unknown encoding do"
+_ROWS_PER_INSERT = 512
+"""Rows in one INSERT of SQLite, at the most: it takes 32,766 values."""
 
-_TOGETHER = 200
-"""Rows in one INSERT of SQLite."""
-
-_COMMENT = re.compile(r"--[^\n]*")
+_COLUMN_LOWERED = re.compile(r"\bLOWER\(([\w.`\"]+)\)")
+_TOKEN = re.compile(
+    r"""
+    (?= [a-z_'"`:@-] ) (?:                    # looked at first, since most characters begin none of these
+      \b[a-z_][a-z0-9_]*\b (?![('])           # names; what is called, or stands before a text, is none
+    | '(?:[^']|'')*' | "[^"]*" | `[^`]*`      # texts, and names that are quoted already
+    | [:@][\w.:@]*                            # placeholders, variables of the server
+    | --[^\n]*                                # comments
+    )
+    """,
+    re.VERBOSE,
+)
 _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 
@@ -57,6 +71,8 @@ class Dialect(Protocol):
     """Clause that locks the rows of a SELECT until the transaction ends."""
     skip_locked: str
     """The same, passing over rows that another transaction holds."""
+    now: str
+    """Expression for the database's time, one for all who share it: microseconds since the epoch, UTC."""
     server_time: str
     """SELECT of the server's clock in microseconds since the epoch; empty where it is this machine's own."""
     by_index: str
@@ -64,12 +80,54 @@ class Dialect(Protocol):
     size: str
     """SELECT of the bytes that the table ``:name`` takes, and of those of them that are free to be used again."""
 
-    def connect(self, url: DatabaseURL) -> Any:
-        """Open a connection in autocommit mode."""
+    def connect(
+        self,
+        url: DatabaseURL,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        statement_seconds: float = STATEMENT_SECONDS,
+    ) -> Any:
+        """Open a connection in autocommit mode, to the first host of a URL.
+
+        Raises
+        ------
+        DatabaseNotSecure
+            If the URL demands what this connection would not have; any other error is one of the driver's.
+        """
+        ...
+
+    def synchronize(self, raw: Any, *, writable: bool) -> bool:
+        """Make a new connection see all that any host of its cluster has committed; return whether there is a cluster.
+
+        Raises
+        ------
+        DatabaseUnusable
+            If its host does not take part in the cluster now, or, with `writable`, lets only read.
+        """
+        ...
+
+    def cursor(self, raw: Any) -> Any:
+        """Return a cursor, without asking the server whether it is there."""
+        ...
+
+    def fetch_all(self, cursor: Any) -> list[tuple[Any, ...]]:
+        """Return all rows that a cursor's SELECT found."""
+        ...
+
+    def rows(self, cursor: Any) -> Generator[tuple[Any, ...], None, None]:
+        """Yield them one by one; to be closed."""
+        ...
+
+    def first_row(self, raw: Any, sql: str) -> tuple[Any, ...]:
+        """Return the first row of a translated SELECT without values that has one, at as little cost as can be."""
+        ...
+
+    def wait_for_cluster(self, raw: Any, begin: bool) -> None:
+        """Begin, or end, to wait before each SELECT until what the cluster has committed is visible."""
         ...
 
     def statement(self, sql: str) -> str:
-        """Return `sql` with ``:name`` placeholders in the driver's own style."""
+        """Return `sql` with its names quoted and its ``:name`` placeholders in the driver's own style."""
         ...
 
     def begin(self, raw: Any, write: bool) -> None:
@@ -84,8 +142,8 @@ class Dialect(Protocol):
         """Return an INSERT for positional rows."""
         ...
 
-    def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Insert positional rows, in few statements."""
+    def insert_rows(self, cursor: Any, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run an INSERT for positional rows, at least one, in few statements."""
         ...
 
     def insert_new(self, table: str, columns: Sequence[str]) -> str:
@@ -99,23 +157,81 @@ class Dialect(Protocol):
         """
         ...
 
+    def bear(self, raw: Any, error: Exception) -> bool:
+        """Have a connection read what a SELECT failed at; return whether it is worth another try."""
+        ...
+
     def translate(self, error: Exception, where: str) -> NexusError:
         """Return our error for one of the driver's."""
+        ...
+
+    def may_have_committed(self, error: Exception) -> bool:
+        """Return whether the transaction may have taken effect although its COMMIT raised this error."""
         ...
 
 
 # Followers write numbers into their statements, so there is no end to how many different ones there are.
 @lru_cache(maxsize=STATEMENTS)
 def _bare(sql: str) -> str:
-    return " ".join(_COMMENT.sub("", sql).split())
+    return " ".join(with_names_quoted(sql).split())
+
+
+def with_names_quoted(sql: str) -> str:
+    """Return a statement without its comments and with every name in backticks, which all the databases understand.
+
+    A name is a word in small letters that is not called like a function, since keywords are written in capitals.
+    """
+    return _TOKEN.sub(_with_name_quoted, sql)
+
+
+def _with_name_quoted(match: re.Match[str]) -> str:
+    token = match[0]
+    if token[0].isalpha() or token[0] == "_":
+        return f"`{token}`"
+    return "" if token[0] == "-" else token
+
+
+def quoted(*names: str) -> str:
+    """Return names in backticks, with commas between them."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+class NoText(bytes):
+    """What SQLite stores as a text and is not UTF-8."""
+
+
+def compared(mark: str, value: object) -> str:
+    """Return the placeholder of a value that a column is compared with, so that it is found in its place again."""
+    return f"CAST(:{mark} AS TEXT)" if isinstance(value, NoText) else f":{mark}"
+
+
+def _decoded(text: bytes) -> str | NoText:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return NoText(text)
+
+
+def _lowered(text: bytes | str | None) -> str | None:
+    return None if text is None else readable(text).lower()
+
+
+@lru_cache(maxsize=STATEMENTS)
+def _with_bytes(sql: str) -> str:
+    # Of a text that is no UTF-8, a function of ours would not even be called.
+    return _COLUMN_LOWERED.sub(lambda found: f"LOWER(CAST({found[1]} AS BLOB))", _bare(sql))
 
 
 class SQLite:
     """The embedded database, in WAL mode; one writer at a time, so rows need no locks of their own."""
 
     errors: tuple[type[Exception], ...] = ()
+    _driver: Any = None
+    """Kept, since nothing can be imported any more when the last records of a process come, from its finalizers."""
     for_update = ""
     skip_locked = ""
+    # To the millisecond; both parts are of the same moment, since 'now' does not change while a statement runs.
+    now = "CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000"
     server_time = ""
     by_index = "INDEXED BY {}"
     # The whole file: to ask how much of it is one table's reads all of it, if this SQLite was built to tell at all.
@@ -125,12 +241,17 @@ class SQLite:
          WHERE :name <> ''
     """
 
-    def connect(self, url: DatabaseURL) -> sqlite3.Connection:
+    def connect(
+        self,
+        url: DatabaseURL,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        statement_seconds: float = STATEMENT_SECONDS,
+    ) -> sqlite3.Connection:
         """Open the file, which must exist: a mistyped path is an error, not a new database."""
-        import sqlite3
-
-        self.errors = (sqlite3.Error,)
-        raw = sqlite3.connect(
+        library = self._driver = self._driver or import_module("sqlite3")
+        self.errors = (library.Error,)
+        raw: sqlite3.Connection = library.connect(
             f"{Path(url.name).as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None,
             check_same_thread=False,
         )  # fmt: skip
@@ -139,15 +260,39 @@ class SQLite:
             raw.execute("PRAGMA synchronous=NORMAL")
             raw.execute("PRAGMA foreign_keys=ON")
             # Its own knows the letters of ASCII only: who looks for "Ärger" would not find it.
-            raw.create_function("LOWER", 1, lambda text: text and text.lower(), deterministic=True)
-        except sqlite3.Error:
+            raw.create_function("LOWER", 1, _lowered, deterministic=True)
+        except library.Error:
             raw.close()
             raise
         return raw
 
+    def synchronize(self, raw: sqlite3.Connection, *, writable: bool) -> bool:
+        """Say no: a file has no hosts."""
+        return False
+
+    def cursor(self, raw: sqlite3.Connection) -> sqlite3.Cursor:
+        """Return a cursor."""
+        return raw.cursor()
+
+    def fetch_all(self, cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+        """Return all rows."""
+        return cursor.fetchall()
+
+    def rows(self, cursor: sqlite3.Cursor) -> Generator[tuple[Any, ...], None, None]:
+        """Yield them."""
+        yield from cursor
+
+    def first_row(self, raw: sqlite3.Connection, sql: str) -> tuple[Any, ...]:
+        """Return the row; the cursor ends with this."""
+        row: tuple[Any, ...] = raw.execute(sql).fetchone()
+        return row
+
+    def wait_for_cluster(self, raw: sqlite3.Connection, begin: bool) -> None:
+        """Do nothing: there is none."""
+
     def statement(self, sql: str) -> str:
-        """Return `sql` without its comments: ``:name`` is SQLite's own style."""
-        return _bare(sql)
+        """Return `sql` with its names quoted: ``:name`` is SQLite's own style."""
+        return _with_bytes(sql)
 
     def begin(self, raw: sqlite3.Connection, write: bool) -> None:
         """Begin; a writer takes its turn at once, since one that began by reading cannot wait for it later."""
@@ -159,16 +304,21 @@ class SQLite:
 
     def insert(self, table: str, columns: Sequence[str]) -> str:
         """Return an INSERT for positional rows."""
-        return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608  names from our schema
+        return f"INSERT INTO {quoted(table)} ({quoted(*columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608  names from our schema
 
-    def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Insert rows, many in one statement: before and after each, other threads may have to wait for this one."""
-        one = self.insert(table, columns)
-        together = one + f", ({', '.join('?' * len(columns))})" * (_TOGETHER - 1)
-        whole = len(rows) - len(rows) % _TOGETHER
-        for first in range(0, whole, _TOGETHER):
-            cursor.execute(together, tuple(chain.from_iterable(rows[first : first + _TOGETHER])))
-        cursor.executemany(one, rows[whole:])
+    def insert_rows(self, cursor: Any, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows, many in one statement: before and after each, other threads may have to wait for this one.
+
+        Their numbers are powers of two, so that there are few different statements, which the driver keeps prepared.
+        """
+        row = f"({', '.join('?' * len(rows[0]))})"
+        begin, _, end = sql.partition(row)
+        first = 0
+        while first < len(rows):
+            count = min(_ROWS_PER_INSERT, 1 << (len(rows) - first).bit_length() - 1)
+            some = rows[first : first + count]
+            cursor.execute(f"{begin}{', '.join([row] * count)}{end}", tuple(chain.from_iterable(some)))
+            first += count
 
     def insert_new(self, table: str, columns: Sequence[str]) -> str:
         """Return an INSERT that passes over existing keys."""
@@ -176,28 +326,44 @@ class SQLite:
 
     def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], newer: str | None = None) -> str:
         """Return an INSERT that replaces the row of the same key."""
-        changes = ", ".join(f"{column}=excluded.{column}" for column in columns if column not in key)
-        condition = f" WHERE excluded.{newer} >= {table}.{newer}" if newer else ""
-        return f"{self.insert(table, columns)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}{condition}"
+        changes = ", ".join(f"`{column}`=excluded.`{column}`" for column in columns if column not in key)
+        condition = f" WHERE excluded.`{newer}` >= `{table}`.`{newer}`" if newer else ""
+        return f"{self.insert(table, columns)} ON CONFLICT ({quoted(*key)}) DO UPDATE SET {changes}{condition}"
+
+    def bear(self, raw: sqlite3.Connection, error: Exception) -> bool:
+        """Have texts that are no UTF-8 read all the same: SQLite stores any bytes as a text, if told to.
+
+        Not from the beginning: a function of ours for each text would cost all readers a third of their speed.
+        """
+        if "Could not decode to UTF-8" not in str(error) or raw.text_factory is _decoded:
+            return False
+        raw.text_factory = _decoded
+        return True
 
     def translate(self, error: Exception, where: str) -> NexusError:
         """Sort SQLite's errors by what a person can do about them."""
-        import sqlite3
-
+        sqlite3 = self._driver or import_module("sqlite3")
         text = str(error)
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if "no such table" in text:
             return SchemaMissing(where=where)
+        file = Path(where.removeprefix("sqlite:///")) if where else None
+        if resources.is_full_database(error, file):
+            return DatabaseFull(place=resources.place_text(file), where=where, reason=text)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
             return DatabaseBusy(where=where, reason=text)
         if code in (
-            sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOTADB,
+            sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOTADB,
             sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOMEM,
         ):  # fmt: skip
             return DatabaseUnusable(where=where, reason=text)
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
             return DatabaseDenied(where=where, reason=text)
         return DatabaseRefused(where=where, reason=text)
+
+    def may_have_committed(self, error: Exception) -> bool:
+        """Say no: what SQLite reports, it has not done."""
+        return False
 
 
 class MySQL:
@@ -206,7 +372,8 @@ class MySQL:
     errors: tuple[type[Exception], ...] = ()
     for_update = "FOR UPDATE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
-    server_time = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
+    now = "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
+    server_time = f"SELECT {now}"
     by_index = "FORCE INDEX ({})"
     # As the server last counted them, some seconds ago.
     size = """
@@ -215,52 +382,56 @@ class MySQL:
          WHERE table_schema = DATABASE() AND table_name = :name
     """
 
-    # Numbers of the server's and the client library's errors: dev.mysql.com/doc/mysql-errors, mariadb.com/kb (1927).
-    _GONE: ClassVar = frozenset({1053, 1077, 1078, 1079, 1152, 1156, 1158, 1159, 1160, 1161, 1927, 2000, 2002, 2003,
-                                 2005, 2006, 2012, 2013, 2024, 2026, 2055, 4031})  # fmt: skip
-    # It has no room, no connection left, or only lets read: it runs, and the statement is not at fault.
-    _UNUSABLE: ClassVar = frozenset({1021, 1030, 1037, 1038, 1040, 1041, 1114, 1180, 1203, 1226, 1290, 1836})
-    _DENIED: ClassVar = frozenset({1044, 1045, 1129, 1130, 1142, 1143, 1227, 1698, 1820, 1862, 2059, 3118, 4151})
-    # 1317, 1969, 3024: someone interrupted the statement, or it took longer than the server allows.
-    _BUSY: ClassVar = frozenset({1205, 1213, 1317, 1637, 1969, 3024})
-
-    def connect(self, url: DatabaseURL) -> Any:
+    def connect(
+        self,
+        url: DatabaseURL,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        statement_seconds: float = STATEMENT_SECONDS,
+    ) -> Any:
         """Open a connection: autocommit, UTC, strict, READ COMMITTED, every wait limited."""
-        import mysql.connector
-
-        self.errors = (mysql.connector.Error,)
-        with suppress(ImportError):
-            from _mysql_connector import MySQLError
-
-            # What goes wrong at COMMIT and ROLLBACK comes out of the C extension as it is.
-            self.errors = (mysql.connector.Error, MySQLError)
-        options: dict[str, Any] = dict(url.options)
-        if "ssl_disabled" in options:
-            options["ssl_disabled"] = options["ssl_disabled"].lower() in ("1", "true", "yes", "on")
-        if "unix_socket" not in options:
-            options.update(host=url.host, port=url.port)
-        raw = mysql.connector.connect(
-            user=url.user,
-            password=url.password,
+        self.errors = driver.errors()
+        raw = driver.open_connection(
+            url,
             database=url.name,
-            charset="utf8mb4",
-            collation="utf8mb4_bin",  # one that both MySQL and MariaDB know
-            autocommit=True,
-            connection_timeout=CONNECT_SECONDS,
-            read_timeout=STATEMENT_SECONDS,
-            write_timeout=STATEMENT_SECONDS,
+            seconds=connect_seconds,
+            read_timeout=statement_seconds,
+            write_timeout=statement_seconds,
             init_command=(
                 "SET SESSION time_zone='+00:00', sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', "
                 f"innodb_lock_wait_timeout={BUSY_SECONDS}"
             ),
-            **options,
         )
         # Not in init_command: MySQL and MariaDB name the variable differently, but share this statement.
         raw.cmd_query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         return raw
 
+    def synchronize(self, raw: Any, *, writable: bool) -> bool:
+        """See all that a Galera cluster has committed; a host that is not ready, or read-only, is refused."""
+        return driver.synchronize(raw, writable=writable)
+
+    def cursor(self, raw: Any) -> Any:
+        """Return a cursor."""
+        return driver.cursor(raw)
+
+    def fetch_all(self, cursor: Any) -> list[tuple[Any, ...]]:
+        """Return all rows."""
+        return driver.fetch_all(cursor)
+
+    def rows(self, cursor: Any) -> Generator[tuple[Any, ...], None, None]:
+        """Yield them."""
+        return driver.rows(cursor)
+
+    def first_row(self, raw: Any, sql: str) -> tuple[Any, ...]:
+        """Return the row."""
+        return driver.first_row(raw, sql)
+
+    def wait_for_cluster(self, raw: Any, begin: bool) -> None:
+        """Begin or end to wait, on Galera."""
+        driver.wait_for_cluster(raw, begin)
+
     def statement(self, sql: str) -> str:
-        """Return `sql` with ``%(name)s`` placeholders."""
+        """Return `sql` with its names quoted and ``%(name)s`` placeholders."""
         return _pyformat(sql)
 
     def begin(self, raw: Any, write: bool) -> None:
@@ -277,15 +448,15 @@ class MySQL:
 
     def insert(self, table: str, columns: Sequence[str]) -> str:
         """Return an INSERT for positional rows."""
-        return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"  # noqa: S608  names from our schema
+        return f"INSERT INTO {quoted(table)} ({quoted(*columns)}) VALUES ({', '.join(['%s'] * len(columns))})"  # noqa: S608  names from our schema
 
-    def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Insert rows, of which the driver makes one statement."""
-        cursor.executemany(self.insert(table, columns), rows)
+    def insert_rows(self, cursor: Any, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows in one statement."""
+        cursor.executemany(sql, rows)
 
     def insert_new(self, table: str, columns: Sequence[str]) -> str:
         """Return an INSERT that passes over existing keys (INSERT IGNORE would also hide real errors)."""
-        return f"{self.insert(table, columns)} ON DUPLICATE KEY UPDATE {columns[0]}={columns[0]}"
+        return f"{self.insert(table, columns)} ON DUPLICATE KEY UPDATE {quoted(columns[0])}={quoted(columns[0])}"
 
     def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], newer: str | None = None) -> str:
         """Return an INSERT that replaces the row of the same key.
@@ -295,35 +466,28 @@ class MySQL:
         changed = [column for column in columns if column not in key]
         changed.sort(key=lambda column: column == newer)
         changes = ", ".join(
-            f"{c}=IF(VALUES({newer})>={newer}, VALUES({c}), {c})" if newer else f"{c}=VALUES({c})" for c in changed
+            f"`{c}`=IF(VALUES(`{newer}`)>=`{newer}`, VALUES(`{c}`), `{c}`)" if newer else f"`{c}`=VALUES(`{c}`)"
+            for c in changed
         )
         return f"{self.insert(table, columns)} ON DUPLICATE KEY UPDATE {changes}"
 
+    def bear(self, raw: Any, error: Exception) -> bool:
+        """Say no: a server lets nothing into a column that is not of its kind."""
+        return False
+
     def translate(self, error: Exception, where: str) -> NexusError:
         """Sort the server's errors by what a person can do about them."""
-        number = getattr(error, "errno", None) or 0
-        text = str(getattr(error, "msg", None) or error).strip()
-        if "Failed converting Python 'str'" in text:
-            return DatabaseRefused(where=where, reason=HALF_A_CHARACTER)
-        # The driver gives no number to what it finds out before it sends anything.
-        if number in self._GONE or "Connection not available" in text:
-            return DatabaseUnreachable(where=where, reason=text)
-        if number in self._UNUSABLE:
-            return DatabaseUnusable(where=where, reason=text)
-        if number in self._DENIED:
-            return DatabaseDenied(where=where, reason=text)
-        if number in self._BUSY:
-            return DatabaseBusy(where=where, reason=text)
-        if number == 1146:
-            return SchemaMissing(where=where)
-        if number == 1049:
-            return NoSuchDatabase(where=where, reason=text)
-        return DatabaseRefused(where=where, reason=text)
+        return server_errors.translate(error, where)
+
+    def may_have_committed(self, error: Exception) -> bool:
+        """Return whether the answer to COMMIT was lost, or the server itself does not know."""
+        return server_errors.may_have_committed(error)
 
 
 @lru_cache(maxsize=STATEMENTS)
 def _pyformat(sql: str) -> str:
-    return _PLACEHOLDER.sub(r"%(\1)s", _bare(sql).replace("%", "%%"))
+    # A template in the place of the function has `re` import something at each call.
+    return _PLACEHOLDER.sub(lambda found: f"%({found[1]})s", _bare(sql).replace("%", "%%"))
 
 
 def dialect_of(url: DatabaseURL) -> Dialect:

@@ -4,115 +4,63 @@ Promises
 --------
 * A transaction is committed when its block ends and rolled back when the block raises: there is no half.
 * Errors of the drivers come out as `NexusCore.errors`, whatever the database.
-* Connections are kept for the next transaction, checked after an idle time, and never shared with a forked child.
+* Connections are kept for the next transaction, whoever's it is, checked after an idle time, and never shared with a
+  forked child (see `NexusCore.storage.pool`).
+* Where there are several hosts, all connections go to the same one as long as it works (see `NexusCore.storage.hosts`).
 * Every wait has a limit (see `NexusCore.storage.dialect`).
 """
 
 from __future__ import annotations
 
-import os
+import random
+import re
 import threading
-import time
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from NexusCore.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable, NoDatabaseFile, SchemaMismatch
+from NexusCore.clock import SYSTEM_CLOCK, Clock
+from NexusCore.errors import (
+    CommitUnknown,
+    ConnectionLost,
+    DatabaseBusy,
+    DatabaseDenied,
+    DatabaseRefused,
+    DatabaseUnreachable,
+    DatabaseUnusable,
+    NexusError,
+    NoDatabaseFile,
+    SchemaMismatch,
+    SchemaMissing,
+    SchemaNewer,
+    SchemaUnfinished,
+)
 from NexusCore.settings import DatabaseURL
-from NexusCore.storage.dialect import BUSY_SECONDS, HALF_A_CHARACTER, Dialect, dialect_of
+from NexusCore.storage import fork_gate
+from NexusCore.storage.dialect import Dialect
+from NexusCore.storage.polling import Follower
+from NexusCore.storage.pool import IDLE_SECONDS, SLOW_HOST_SECONDS, Connection, Pool, pool_of
+from NexusCore.storage.server_errors import HALF_A_CHARACTER
+from NexusCore.storage.transaction import Row, Transaction
+from NexusCore.wakeup import Wakeups
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0004"
 """The revision of the tables that this code reads and writes; the newest file in `migrations/versions`."""
 
-ROWS_PER_STATEMENT = 1000
-"""Rows that are handed to the driver at once."""
-BUSY_ATTEMPTS = 6
-IDLE_SECONDS = 30.0
-"""A connection idle for longer is checked before it is used again."""
+RETRY_SECONDS = 40.0
+"""How long `Database.write` goes on trying where others are in the way, where nothing else is said."""
+READ_SECONDS = 10.0
+"""How long `Database.read` begins again."""
+FIRST_PAUSE, LONGEST_RETRY_PAUSE = 0.01, 0.1
+"""Seconds, at most, between two attempts: twice as long each time, and random, so that two do not meet again."""
+CONFLICTS_PER_HOST = 5
+"""So many conflicts of one transaction in a row have it tried on another host of a cluster."""
+IDENTITY = "SELECT `uuid` FROM `facility_identity` WHERE `id` = 1"
+"""The identity of the database; see `Database.identity`."""
 
-Row = tuple[Any, ...]
+_IDENTITY = re.compile(r"[0-9a-fA-F-]{8,36}")
 T = TypeVar("T")
-
-
-class Transaction:
-    """Statements inside one transaction; handed out by `Database.transaction` and `Database.reading`."""
-
-    def __init__(self, raw: Any, dialect: Dialect) -> None:
-        self._raw = raw
-        self.dialect = dialect
-
-    def one(self, sql: str, **values: object) -> Row | None:
-        """Return the first row, or None."""
-        cursor = self._execute(sql, values)
-        try:
-            row = cursor.fetchone()
-            if row is not None:
-                cursor.fetchall()  # the driver wants the rest read before the next statement
-            return row  # type: ignore[no-any-return]
-        finally:
-            cursor.close()
-
-    def all(self, sql: str, **values: object) -> list[Row]:
-        """Return all rows."""
-        cursor = self._execute(sql, values)
-        try:
-            return cursor.fetchall()  # type: ignore[no-any-return]
-        finally:
-            cursor.close()
-
-    def run(self, sql: str, **values: object) -> int:
-        """Run a statement that changes rows; return how many it matched."""
-        cursor = self._execute(sql, values)
-        try:
-            return int(cursor.rowcount)
-        finally:
-            cursor.close()
-
-    def insert(self, table: str, **values: object) -> int:
-        """Insert one row; return its id."""
-        cursor = self._raw.cursor()
-        try:
-            cursor.execute(self.dialect.insert(table, tuple(values)), tuple(values.values()))
-            return int(cursor.lastrowid or 0)
-        finally:
-            cursor.close()
-
-    def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Insert rows in few statements."""
-        self._many(rows, lambda cursor, some: self.dialect.insert_rows(cursor, table, columns, some))
-
-    def insert_new(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Insert rows, passing over those whose key exists."""
-        self._each(self.dialect.insert_new(table, columns), rows)
-
-    def upsert(
-        self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Row], newer: str | None = None
-    ) -> None:
-        """Insert rows, replacing those of the same key (only older ones, by column `newer`, if given)."""
-        self._each(self.dialect.upsert(table, columns, key, newer), rows)
-
-    def _each(self, statement: str, rows: Sequence[Row]) -> None:
-        self._many(rows, lambda cursor, some: cursor.executemany(statement, some))
-
-    def _many(self, rows: Sequence[Row], send: Callable[[Any, Sequence[Row]], object]) -> None:
-        cursor = self._raw.cursor()
-        try:
-            for first in range(0, len(rows), ROWS_PER_STATEMENT):
-                send(cursor, rows[first : first + ROWS_PER_STATEMENT])
-        finally:
-            cursor.close()
-
-    def _execute(self, sql: str, values: dict[str, object]) -> Any:
-        cursor = self._raw.cursor()
-        try:
-            cursor.execute(self.dialect.statement(sql), values)
-        except BaseException:
-            with suppress(*self.dialect.errors):
-                cursor.close()
-            raise
-        return cursor
 
 
 class Database:
@@ -124,15 +72,31 @@ class Database:
         Where it is.
     check_schema
         Compare the revision of its tables with this code's at the first connection; migrations alone do without.
+    clock
+        Measures waits.
+    chance
+        Returns random numbers from 0 to 1, for the pauses between attempts.
+    wakeups
+        Between those on this machine who write to it and those who follow it; they only poll if not given.
     """
 
-    def __init__(self, url: DatabaseURL, *, check_schema: bool = True) -> None:
+    def __init__(
+        self,
+        url: DatabaseURL,
+        *,
+        check_schema: bool = True,
+        clock: Clock = SYSTEM_CLOCK,
+        chance: Callable[[], float] = random.random,
+        wakeups: Wakeups | None = None,
+    ) -> None:
         self.url = url
-        self.dialect = dialect_of(url)
+        self.wakeups = wakeups
+        self.pool: Pool = pool_of(url, clock)
+        self.dialect: Dialect = self.pool.dialect
+        self.hosts = self.pool.hosts
         self._check_schema = check_schema
-        self._idle: list[tuple[Any, float]] = []
-        self._lock = threading.Lock()
-        _databases.add(self)
+        self._clock = clock
+        self._chance = chance
 
     def __repr__(self) -> str:
         return f"<Database {self.url}>"
@@ -145,140 +109,261 @@ class Database:
         ------
         DatabaseUnreachable, DatabaseBusy, DatabaseDenied, DatabaseRefused
         NoDatabaseFile, SchemaMissing, SchemaMismatch
-            After DatabaseUnreachable it is not known whether a commit under way took effect.
+            After CommitUnknown it is not known whether the transaction took effect; after any other error it did not.
         """
-        with self._connection(begin=True) as raw:
-            yield Transaction(raw, self.dialect)
-            raw.commit()
+        with self._connection(begin=True) as connection:
+            yield Transaction(connection.raw, self.dialect)
+            connection.committing = True
+            connection.raw.commit()
 
     @contextmanager
-    def reading(self) -> Iterator[Transaction]:
-        """Run SELECTs, each of which sees what is committed at that moment."""
-        with self._connection(begin=False) as raw:
-            yield Transaction(raw, self.dialect)
+    def reading(self, *, current: bool = False, patient: bool = False) -> Iterator[Transaction]:
+        """Run SELECTs, each of which sees what is committed at that moment.
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in a transaction, again if others were in the way (deadlock, lock time-out); return its result.
-
-        `work` must do nothing outside the database, since it may run several times.
+        Parameters
+        ----------
+        current
+            Also what was committed on another host of a cluster, which this one may not have got yet.
+        patient
+            They may take long: where there are other hosts, do not give this one up any earlier than a single one.
         """
-        for attempt in range(1, BUSY_ATTEMPTS + 1):
+        with self._connection(begin=False, patient=patient) as connection:
+            if not (current and connection.cluster):
+                yield Transaction(connection.raw, self.dialect)
+                return
+            self.dialect.wait_for_cluster(connection.raw, True)
+            yield Transaction(connection.raw, self.dialect)
+            self.dialect.wait_for_cluster(connection.raw, False)
+
+    def read(self, work: Callable[[Transaction], T], *, current: bool = False) -> T:
+        """Run `work`, which only reads, and return its result.
+
+        Once more if the connection was lost meanwhile, and again for a while if others were in the way: a node of a
+        cluster may be late with what another one has committed.
+        """
+        until, pause, lost = self._clock.monotonic() + READ_SECONDS, FIRST_PAUSE, False
+        while True:
+            try:
+                with self.reading(current=current) as reading:
+                    return work(reading)
+            except ConnectionLost:
+                if lost:
+                    raise
+                lost = True
+            except DatabaseBusy:
+                if self._clock.monotonic() + pause > until:
+                    raise
+                self._clock.wait(threading.Event(), pause * self._chance())
+                pause = min(2 * pause, LONGEST_RETRY_PAUSE)
+
+    def write(self, work: Callable[[Transaction], T], *, seconds: float | None = None) -> T:
+        """Run `work` in a transaction; return its result. Again if others were in the way or the connection was lost.
+
+        `work` must do nothing outside the database, since it may run several times. What is never done again is a
+        transaction of which it is not known whether it took effect (`CommitUnknown`).
+
+        Parameters
+        ----------
+        work
+            What to do in the transaction.
+        seconds
+            How long to begin with it again; `RETRY_SECONDS` if not given.
+        """
+        seconds = RETRY_SECONDS if seconds is None else seconds
+        until = self._clock.monotonic() + seconds
+        pause, stood_still, conflicts = FIRST_PAUSE, False, 0
+        while True:
+            begin = self._clock.monotonic()
             try:
                 with self.transaction() as transaction:
                     return work(transaction)
-            except DatabaseBusy:
-                if attempt == BUSY_ATTEMPTS:
+            except (DatabaseBusy, ConnectionLost) as error:
+                conflicts += isinstance(error, DatabaseBusy)
+                if conflicts and conflicts % CONFLICTS_PER_HOST == 0:
+                    self.hosts.move_on()
+                now = self._clock.monotonic()
+                if now - begin > SLOW_HOST_SECONDS and not stood_still:
+                    # A cluster stands still for seconds when a node dies. That is not held against an attempt which
+                    # then meets a conflict: those are soon over.
+                    until, stood_still = max(until, now + seconds / 2), True
+                if now + pause > until:
                     raise
-                time.sleep(0.01 * 2**attempt)
-        raise AssertionError("unreachable")
+            self._clock.wait(threading.Event(), pause * self._chance())
+            pause = min(2 * pause, LONGEST_RETRY_PAUSE)
+
+    def follow(self, table: str, clock: Clock) -> Follower:
+        """Return what waits for news of a table; to be closed."""
+        return Follower(self, table, clock)
+
+    def notify(self, table: str) -> None:
+        """Wake those on this machine who follow a table, after rows of it were committed; never fails."""
+        if self.wakeups is not None:
+            self.wakeups.notify(table)
+
+    def glance(self, sql: str) -> Row:
+        """Return the only row of a small SELECT without values, at a fraction of the cost of `reading`.
+
+        Raises
+        ------
+        DatabaseUnreachable, DatabaseBusy, NoDatabaseFile, SchemaMissing, SchemaMismatch
+            Also for a connection that was lost while idle.
+        """
+        statement = self.dialect.statement(sql)
+        with fork_gate.while_in_use(self.pool):
+            connection = None if self._check_schema else self.pool.borrow()
+            if connection is not None:
+                try:
+                    row: Row = self.dialect.first_row(connection.raw, statement)
+                except BaseException as error:
+                    self._failed(error, connection, begun=False)
+                    raise
+                self.pool.give_back(connection)
+                return row
+        with self._connection(begin=False) as connection:
+            return self.dialect.first_row(connection.raw, statement)
+
+    def identity(self) -> str | None:
+        """Return the UUID that stays with the rows, wherever they are reached; None where it may not be read.
+
+        Raises
+        ------
+        DatabaseUnreachable, DatabaseBusy, NoDatabaseFile, SchemaMissing, SchemaMismatch
+        """
+        try:
+            with self.reading() as reading:
+                row = reading.one(IDENTITY)
+        except DatabaseDenied:  # the grants are those of an older release
+            return None
+        return as_identity(row[0]) if row else None
 
     def close(self) -> None:
-        """Close the idle connections; the next transaction opens a new one."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for raw, _ in idle:
-            self._discard(raw)
+        """Close the idle connections, unless others of this process use them; the next transaction opens a new one."""
+        self.pool.users.discard(self)
+        if not self.pool.users:
+            self.pool.close_idle()
+
+    def close_unused(self) -> None:
+        """Close the connections that nobody has used for a while."""
+        self.pool.close_idle(IDLE_SECONDS)
 
     @contextmanager
-    def _connection(self, *, begin: bool) -> Iterator[Any]:
-        with _gate if self.url.kind == "sqlite" else nullcontext(), self._used(begin=begin) as raw:
-            yield raw
+    def _connection(self, *, begin: bool, patient: bool = False) -> Iterator[Connection]:
+        with fork_gate.while_in_use(self.pool), self._used(begin, patient) as connection:
+            yield connection
 
     @contextmanager
-    def _used(self, *, begin: bool) -> Iterator[Any]:
-        raw = None
+    def _used(self, begin: bool, patient: bool) -> Iterator[Connection]:
+        connection = None
         try:
-            raw = self._begun() if begin else self._take()
-            yield raw
+            connection = self._begun() if begin else self._take(patient)
+            yield connection
         except BaseException as error:
-            self._give_back(raw, error, begin)
-            if isinstance(error, self.dialect.errors):
-                raise self.dialect.translate(error, str(self.url)) from error
-            if isinstance(error, UnicodeEncodeError):
-                raise DatabaseRefused(where=self.url, reason=HALF_A_CHARACTER) from error
+            self._failed(error, connection, begun=begin)
             raise
         else:
-            self._give_back(raw, None, begin)
+            self._give_back(connection, None, begin)
 
-    def _begun(self) -> Any:
+    def _failed(self, error: BaseException, connection: Connection | None, *, begun: bool) -> None:
+        """Take a connection back after an error, and raise ours in the place of the driver's."""
+        ours = self._ours(error, connection)
+        self._give_back(connection, ours or error, begun)
+        if ours is not None:
+            raise ours from error
+
+    def _ours(self, error: BaseException, connection: Connection | None) -> NexusError | None:
+        """Return our error for one of the driver's."""
+        if isinstance(error, UnicodeEncodeError):
+            return DatabaseRefused(where=self.url, reason=HALF_A_CHARACTER)
+        if not isinstance(error, self.dialect.errors):
+            return None
+        ours = self.dialect.translate(error, str(self.url))
+        if connection is None:
+            return ours
+        reason = ours.facts.get("reason")
+        if connection.committing and self.dialect.may_have_committed(error):
+            return CommitUnknown(where=self.url, reason=reason)
+        # Where there are other hosts, one that cannot be used is as good as one that died: the next one is asked.
+        if type(ours) is DatabaseUnreachable or (isinstance(ours, DatabaseUnusable) and self.hosts.several):
+            return ConnectionLost(where=self.url, reason=reason)
+        return ours
+
+    def _begun(self) -> Connection:
         """Return a connection in a transaction; one that was lost while idle is replaced."""
-        raw = self._take()
+        connection = self._take(False)
+        begin = self._clock.monotonic()
         try:
-            self.dialect.begin(raw, write=True)
+            return self._begin(connection)
         except self.dialect.errors as error:
-            self._discard(raw)
             if not isinstance(self.dialect.translate(error, str(self.url)), DatabaseUnreachable):
                 raise
-            self.close()
-            raw = self._take()
-            self.dialect.begin(raw, write=True)
-        return raw
+        self.pool.lost_idle(connection, begin)
+        return self._begin(self._take(False))
 
-    def _take(self) -> Any:
-        while True:
-            with self._lock:
-                raw, since = self._idle.pop() if self._idle else (None, 0.0)
-            if raw is None:
-                return self._open()
-            if time.monotonic() - since < IDLE_SECONDS or self.dialect.alive(raw):
-                return raw
-            self._discard(raw)
+    def _begin(self, connection: Connection) -> Connection:
+        try:
+            self.dialect.begin(connection.raw, write=True)
+        except BaseException:
+            self.pool.drop(connection)
+            raise
+        return connection
 
-    def _give_back(self, raw: Any, error: BaseException | None, begun: bool) -> None:
-        if raw is None:
+    def _take(self, patient: bool) -> Connection:
+        self.pool.users.add(self)
+        if not self._check_schema:
+            return self.pool.take(self._open, patient=patient)
+        idle = bool(self.pool.idle)
+        try:
+            connection = self._checked(patient)
+        except DatabaseUnreachable:
+            if not idle:
+                raise
+            self.pool.close_idle()  # it was lost while it was idle
+            connection = self._checked(patient)
+        except (SchemaMissing, SchemaUnfinished):
+            if not self.url.embedded:
+                raise
+            # Another thread or process has just made the file, or was killed before it had made the tables.
+            self._set_up()
+            connection = self._checked(patient)
+        self._check_schema = False
+        return connection
+
+    def _checked(self, patient: bool) -> Connection:
+        """Return a connection to tables that this code knows."""
+        connection = self.pool.take(self._open, patient=patient)
+        try:
+            self._compare(connection.raw)
+        except BaseException:
+            self.pool.drop(connection)
+            raise
+        return connection
+
+    def _give_back(self, connection: Connection | None, error: BaseException | None, begun: bool) -> None:
+        if connection is None:
             return
         if error is not None:
-            ours = self.dialect.translate(error, "") if isinstance(error, self.dialect.errors) else None
-            if isinstance(ours, DatabaseUnreachable) or not isinstance(error, Exception):
-                self._discard(raw)
+            if isinstance(error, DatabaseUnreachable) or not isinstance(error, Exception):
+                self.pool.drop(connection)
+                if isinstance(error, ConnectionLost | CommitUnknown):
+                    self.pool.lost(connection)
                 return
             if begun:
                 try:
-                    raw.rollback()
+                    connection.raw.rollback()
                 except self.dialect.errors:
-                    self._discard(raw)
+                    self.pool.drop(connection)
                     return
-        with self._lock:
-            self._idle.append((raw, time.monotonic()))
+        self.pool.give_back(connection)
 
-    def _forked(self) -> None:
-        """Begin without connections in a forked child: those there are belong to its parent."""
-        import ctypes
-
-        for raw, _ in self._idle:
-            # Closing one, even by the collector at the end of the process, would end the parent's session.
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(raw))
-        self._idle, self._lock = [], threading.Lock()
-
-    def _discard(self, raw: Any) -> None:
-        with suppress(*self.dialect.errors, OSError):
-            raw.close()
-
-    def _open(self) -> Any:
+    def _open(self, patient: bool) -> Connection:
         if self.url.kind == "sqlite" and not Path(self.url.name).exists():
-            self._create()
-        try:
-            raw = self.dialect.connect(self.url)
-        except self.dialect.errors as error:
-            ours = self.dialect.translate(error, str(self.url))
-            if isinstance(ours, DatabaseRefused):  # no statement was sent yet, so it is not that one's fault
-                raise DatabaseUnreachable(where=self.url, reason=ours.facts["reason"]) from error
-            raise ours from error
-        except OSError as error:
-            raise DatabaseUnreachable(where=self.url, reason=error) from error
-        if self._check_schema:
-            try:
-                self._compare(raw)
-            except BaseException:
-                self._discard(raw)
-                raise
-            self._check_schema = False
-        return raw
+            if not self.url.embedded:  # a mistyped path, most likely
+                raise NoDatabaseFile(where=self.url)
+            self._set_up()
+        return Connection(*self.pool.hosts.connect(patient=patient), patient)
 
-    def _create(self) -> None:
-        """Make the embedded default on first use; any other path that isn't there is a mistake to be told."""
-        if not self.url.embedded:
-            raise NoDatabaseFile(where=self.url)
+    def _set_up(self) -> None:
+        """Make the embedded default on first use."""
         from NexusCore.storage.migrate import migrate
 
         migrate(self.url)
@@ -288,60 +373,20 @@ class Database:
             row = Transaction(raw, self.dialect).one("SELECT version_num FROM alembic_version")
         except self.dialect.errors as error:
             raise self.dialect.translate(error, str(self.url)) from error
-        found = row[0] if row else "none"
-        if found != SCHEMA_REVISION:
-            raise SchemaMismatch(where=self.url, found=found, needed=SCHEMA_REVISION)
+        if row is None:
+            raise SchemaUnfinished(where=self.url)
+        if row[0] != SCHEMA_REVISION:
+            # Revisions are numbers of four digits.
+            raise (SchemaNewer if str(row[0]) > SCHEMA_REVISION else SchemaMismatch)(
+                where=self.url, found=row[0], needed=SCHEMA_REVISION
+            )
 
 
-class _Gate:
-    """Counts the SQLite connections in use, so that a fork can wait for a moment without any.
-
-    What SQLite itself knows of the locks on a file is copied into the child. Those of a transaction under way would be
-    held there for ever, and no write would succeed.
-    """
-
-    def __init__(self) -> None:
-        self._free = threading.Condition()
-        self._users = 0
-
-    def __enter__(self) -> None:
-        with self._free:
-            self._users += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self._free:
-            self._users -= 1
-            self._free.notify_all()
-
-    def shut(self) -> None:
-        """Close all SQLite connections and keep others from being opened; one that is long in use is not waited for."""
-        self._free.acquire()
-        self._free.wait_for(lambda: not self._users, BUSY_SECONDS)
-        for database in list(_databases):
-            # Without the lock, which another thread may hold: nothing is in use now, and `pop` is one step.
-            while database.url.kind == "sqlite" and database._idle:
-                database._discard(database._idle.pop()[0])
-
-    def open(self) -> None:
-        """Let them be opened again."""
-        self._free.release()
+def as_identity(text: object) -> str | None:
+    """Return the identity that a database gives itself; None if it is none, since files are named after it."""
+    return text.lower() if isinstance(text, str) and _IDENTITY.fullmatch(text) else None
 
 
-_databases: weakref.WeakSet[Database] = weakref.WeakSet()
-_gate = _Gate()
-
-
-def _after_fork() -> None:
-    global _gate
-    _gate = _Gate()
-    for database in list(_databases):
-        database._forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=lambda: _gate.shut(), after_in_parent=lambda: _gate.open(), after_in_child=_after_fork)
-
-
-def open_database(url: DatabaseURL | str) -> Database:
+def open_database(url: DatabaseURL | str, wakeups: Wakeups | None = None) -> Database:
     """Return the database of a URL. Nothing is connected until the first transaction."""
-    return Database(DatabaseURL.parse(url) if isinstance(url, str) else url)
+    return Database(DatabaseURL.parse(url) if isinstance(url, str) else url, wakeups=wakeups)

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from NexusCore import settings
-from NexusCore.errors import DatabaseUnreachable, NexusError
+from NexusCore.errors import DatabaseUnreachable, NexusError, SchemaNewer
+from NexusCore.resources import complain, reported, sentence_of
 from NexusCore.settings import DatabaseURL
-from NexusCore.storage.dialect import dialect_of
+from NexusCore.storage.dialect import Dialect, dialect_of, with_names_quoted
+from NexusCore.storage.engine import SCHEMA_REVISION
+from NexusCore.storage.hosts import Hosts
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -27,12 +30,19 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 class SetupMissing(NexusError):
     """The tables cannot be created: the package {package} is not installed. ./install.sh installs it, or in the
-    project's folder: pip install '.[setup]'
+    project's folder: pip install -c Install/constraints.txt '.[setup]'
     """  # noqa: D205, D400  the docstring is the message
+
+
+class MigrationFailed(NexusError):
+    """The tables in the database at {where} could not be brought up to date: {reason}."""
 
 
 def migrate(url: DatabaseURL | str, revision: str = "head") -> None:
     """Bring the tables of a database to a revision; a SQLite file is made if it isn't there.
+
+    On SQLite all of it happens or nothing. On a server a migration that was killed is finished by the next one (see
+    `NexusCore.storage.repeatable`). Threads and processes that come at the same time wait for each other.
 
     Parameters
     ----------
@@ -43,32 +53,65 @@ def migrate(url: DatabaseURL | str, revision: str = "head") -> None:
 
     Raises
     ------
-    SetupMissing, DatabaseUnreachable, DatabaseDenied, DatabaseRefused
+    SetupMissing, SchemaNewer, DatabaseUnreachable, DatabaseBusy, DatabaseDenied, DatabaseRefused, MigrationFailed
         With a sentence that says what to do.
     """
     url = DatabaseURL.parse(url) if isinstance(url, str) else url
     try:
+        import alembic.util
         import sqlalchemy
-        from alembic import command
     except ImportError as error:
-        raise SetupMissing(package=error.name) from None
+        raise SetupMissing(package=str(error.name).partition(".")[0]) from None
+    from NexusCore.storage import migration_lock
+
     dialect = dialect_of(url)
-    if url.kind == "sqlite":
-        _create_file(url)
+    try:
+        with migration_lock.among_threads(url):
+            if url.kind == "sqlite":
+                _make_folder(url)
+                with migration_lock.on_file(url):
+                    _create_file(url)
+                    _upgrade(url, dialect, revision)
+            else:
+                _upgrade(url, dialect, revision)
+    except sqlalchemy.exc.DBAPIError as error:
+        raise dialect.translate(error.orig or error, str(url)) from error
+    except dialect.errors as error:
+        raise dialect.translate(error, str(url)) from error
+    except alembic.util.CommandError as error:
+        raise MigrationFailed(where=url, reason=error) from error
+
+
+def _upgrade(url: DatabaseURL, dialect: Dialect, revision: str) -> None:
+    import sqlalchemy
+    from alembic import command
+
     engine = sqlalchemy.create_engine(
         "sqlite://" if url.kind == "sqlite" else "mysql+mysqlconnector://",
         creator=lambda: _connect(dialect, url),
         poolclass=sqlalchemy.pool.NullPool,
     )
+    if url.kind == "sqlite":
+        # Its changes of tables belong to a transaction like all others, if somebody begins one: the driver does not.
+        sqlalchemy.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     try:
-        with engine.connect() as connection:
+        # Alembic leaves a transaction that it finds under way to whoever began it.
+        with engine.begin() as connection:
+            _refuse_newer(connection, url)
             command.upgrade(config(connection), revision)
             _make_views(connection, url.kind)
-            connection.commit()
-    except sqlalchemy.exc.DBAPIError as error:
-        raise dialect.translate(error.orig or error, str(url)) from error
     finally:
         engine.dispose()
+
+
+def _refuse_newer(connection: sqlalchemy.Connection, url: DatabaseURL) -> None:
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    known = {script.revision for script in ScriptDirectory.from_config(config(connection)).walk_revisions()}
+    for found in MigrationContext.configure(connection).get_current_heads():
+        if found not in known:
+            raise SchemaNewer(where=url, found=found, needed=SCHEMA_REVISION)
 
 
 def config(connection: object) -> Config:
@@ -82,24 +125,39 @@ def config(connection: object) -> Config:
 
 
 def _make_views(connection: sqlalchemy.Connection, kind: str) -> None:
-    """Make the views anew: they hold nothing, so they need no migrations."""
-    from sqlalchemy import text
-
+    """Make the views again: they hold nothing, so they need no migrations."""
     from NexusCore.storage.schema import views
 
-    for name, select in views(kind).items():
-        connection.execute(text(f"DROP VIEW IF EXISTS {name}"))
-        connection.exec_driver_sql(f"CREATE VIEW {name} AS {select}".replace("%", "%%" if kind == "mysql" else "%"))
+    for name, written in views(kind).items():
+        select = with_names_quoted(written)
+        if kind == "sqlite":
+            connection.exec_driver_sql(f"DROP VIEW IF EXISTS `{name}`")
+            connection.exec_driver_sql(f"CREATE VIEW `{name}` AS {select}")
+        else:
+            # In one statement, so that there is no moment without the view.
+            connection.exec_driver_sql(f"CREATE OR REPLACE VIEW `{name}` AS {select}".replace("%", "%%"))
 
 
-def _connect(dialect: Any, url: DatabaseURL) -> Any:
+def _connect(dialect: Dialect, url: DatabaseURL) -> Any:
+    raw, _, _ = Hosts(url, dialect).connect(patient=True)
+    if url.kind == "sqlite":
+        return raw
+    from NexusCore.storage import migration_lock
+
     try:
-        raw = dialect.connect(url)
-    except dialect.errors as error:
-        raise dialect.translate(error, str(url)) from error
-    if url.kind == "mysql":
+        migration_lock.on_server(raw, url)
         raw.autocommit = False
+    except BaseException:
+        raw.close()
+        raise
     return raw
+
+
+def _make_folder(url: DatabaseURL) -> None:
+    try:
+        Path(url.name).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnreachable(where=url, reason=error) from error
 
 
 def _create_file(url: DatabaseURL) -> None:
@@ -107,7 +165,6 @@ def _create_file(url: DatabaseURL) -> None:
 
     path = Path(url.name)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with sqlite3.connect(path, timeout=10) as raw:
             raw.execute("PRAGMA journal_mode=WAL")
         raw.close()
@@ -129,10 +186,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             migrate(url)
             print(f"The tables in {url} are up to date.")  # noqa: T201  this is a command
     except NexusError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        complain(sentence_of(error))
         return error.exit_code
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported(main))

@@ -103,6 +103,14 @@ _table(
 )
 
 _table(
+    "config_secret",  # values of secret parameters, where the other tables hold a mask; for the services' account only
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),  # of the change that set it
+    Column("version_id", Id, nullable=False),
+    _text("path", PATH),
+    _text("value"),
+)
+
+_table(
     "config_revision",
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("revision", BigInteger, nullable=False),
@@ -175,6 +183,15 @@ _table(
 )
 
 # -- facility ----------------------------------------------------------------------------------------------------
+
+_table(
+    "facility_identity",
+    Column("id", Integer, primary_key=True, autoincrement=False),  # one row
+    # Made with the tables: it stays with the rows when the database moves or fails over to another host.
+    _text("uuid", 36),
+    _text("name", NAME),
+    _ts("created_ts"),
+)
 
 _table(
     "session",

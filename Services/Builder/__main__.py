@@ -2,8 +2,11 @@
 
 import sys
 
-from NexusCore.service import main
-from Services.Builder.service import Builder
+from NexusCore import signals
 
 if __name__ == "__main__":
+    signals.quiet_interrupts()  # before all else is imported, which takes a while
+    from NexusCore.service import main
+    from Services.Builder.service import Builder
+
     sys.exit(main(Builder))

@@ -9,7 +9,7 @@ from types import TracebackType
 from NexusCore.clock import Clock
 from NexusCore.errors import NexusError
 
-END_SECONDS = 2.0
+RENEWAL_END_SECONDS = 2.0
 """A renewal that is under way at the end is waited for at most this long."""
 
 
@@ -47,7 +47,7 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end.set()
-        self._thread.join(END_SECONDS)
+        self._thread.join(RENEWAL_END_SECONDS)
 
     def _keep(self) -> None:
         while not self._clock.wait(self._end, self._seconds / 3):

@@ -16,6 +16,9 @@ DATASET_TYPES = ("Image", "Spectrum", "SpectrumImage", "Diffraction", "Notes", "
 
 Scalar = str | int | float | bool
 
+Identity = tuple[int, int]
+"""What tells a file from any other while it exists: the numbers of its device and its inode."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
@@ -39,6 +42,8 @@ class FoundFile:
     """Bytes, of all files of the dataset."""
     companions: tuple[Path, ...] = ()
     """Other files of the same dataset (the .ser of an .emi, the .raw of an .rpl): no datasets of their own."""
+    identities: tuple[Identity | None, ...] = field(default=(), compare=False)
+    """Of the file and its companions; None for a folder. With another one, it is another file under the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Extraction:
     """Bytes of all files of the dataset; None where its main file could not be looked at."""
     whole: bool = True
     """False where the process that read the file was lost over it: another attempt may yield more."""
+    disk_full: bool = False
+    """Its preview or metadata found no room on the disk: another attempt may yield them."""
     companion_sha256: tuple[str, ...] = ()
     """SHA-256 of each of the dataset's other files, in their order; "" as above."""
     acquired_doubtful: bool = False

@@ -16,18 +16,19 @@ from NexusCore.errors import EXIT_REFUSED, DatabaseUnreachable, NexusError
 from NexusCore.facility import Records, Session, Sessions, State
 from NexusCore.facility.sessions import Selection
 from NexusCore.log import in_session
+from NexusCore.resources import explained, sentence_of
 from NexusCore.service import Example, Pass, Service
 from NexusCore.status.element import fitting
 from NexusCore.storage import Transaction
-from Services.Builder import request
-from Services.Builder.build import store
-from Services.Builder.cache import DAY, ExtractionCache
+from Services.Builder.commands import cli_options
+from Services.Builder.extraction.cache import DAY, ExtractionCache
+from Services.Builder.extraction.pools import Pools
+from Services.Builder.finding.searching import Searches
 from Services.Builder.lease import Lease
-from Services.Builder.making import BUILDER, SOFTWARE, Facility, Made, NoRecord, RecordMaker, Stopped
-from Services.Builder.pools import Pools
-from Services.Builder.presence import Presence
+from Services.Builder.liveness import Presence
 from Services.Builder.progress import BarProgress, StatusProgress
-from Services.Builder.searching import Searches
+from Services.Builder.record.build import store
+from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, Facility, Made, NoRecord, RecordMaker
 from Services.Builder.settings import BuilderSettings, set_defaults
 
 _TAKEN_OVER = "Another Builder has taken the session over and makes its record."
@@ -40,7 +41,7 @@ class SessionTaken(NexusError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _SessionResult:
     """What became of a session, and what to say of it."""
 
     state: State
@@ -63,7 +64,7 @@ class Builder(Service):
     """
 
     name: ClassVar[str] = BUILDER
-    examples: ClassVar[tuple[Example, ...]] = request.EXAMPLES
+    examples: ClassVar[tuple[Example, ...]] = cli_options.BUILDER_EXAMPLES
 
     def __init__(self, app: App, pools: Pools | None = None) -> None:
         super().__init__(app)
@@ -73,12 +74,13 @@ class Builder(Service):
         self._records = Records(database, self.clock)
         self._owner = f"{identity.host()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._presence = Presence(app.settings.home / "builders", self._owner)
-        self._request = request.Request()
+        self._request = cli_options.Request()
         self._patient = False
         self._progress: StatusProgress | BarProgress = StatusProgress(self.status)
         self._pools = pools or Pools(self.log)
         self._searches = Searches(self._sessions.waiting, self.clock, self.log)
-        self._cache = ExtractionCache(app.settings.home / "cache" / "extractions", self.log)
+        home = app.settings.home
+        self._cache = ExtractionCache(home / "cache" / "extractions", self.log, root=home)
         self._cache_tidied: int | None = None
         set_defaults(self.config)
         self._built = self.status.new("records_built", 0)
@@ -88,21 +90,21 @@ class Builder(Service):
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Add the Builder's own."""
-        request.add_arguments(parser)
+        cli_options.add_arguments(parser)
 
     @classmethod
     def instead(cls, arguments: argparse.Namespace) -> Callable[[], int] | None:
         """Return the dry run, if that is asked for."""
-        asked = request.request_of(arguments)
+        asked = cli_options.request_of(arguments)
         if not asked.dry_run:
             return None
-        from Services.Builder import rehearsal
+        from Services.Builder.commands import dry_run
 
-        return lambda: rehearsal.main(asked.selection)
+        return lambda: dry_run.main(asked.selection)
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:
         """Take over which sessions are meant; naming some means one pass."""
-        self._request = request.request_of(arguments)
+        self._request = cli_options.request_of(arguments)
         self._patient = arguments.once = arguments.once or self._request.ends
         if arguments.once and sys.stderr.isatty():
             self._progress = BarProgress(StatusProgress(self.status))
@@ -154,45 +156,49 @@ class Builder(Service):
 
     # -- one session -------------------------------------------------------------------------------------------------
 
-    def _attempt(self, session: Session, settings: BuilderSettings) -> _Outcome:
+    def _attempt(self, session: Session, settings: BuilderSettings) -> _SessionResult:
         """Build one record; whatever goes wrong becomes the session's state and a sentence in the log."""
         self.log.info("Building the record of session %s on %s", session.identifier, session.instrument)
         try:
             outcome = self._build(session, settings)
-        except Stopped:
-            outcome = _Outcome(State.TO_BE_BUILT, "The Builder was told to end; the session waits for the next one.")
+        except BuildStopped:
+            outcome = _SessionResult(
+                State.TO_BE_BUILT, "The Builder was told to end; the session waits for the next one."
+            )
         except NoRecord as answer:
-            outcome = _Outcome(answer.state, answer.sentence, answer.retry_seconds)
+            outcome = _SessionResult(answer.state, answer.sentence, answer.retry_seconds)
         except DatabaseUnreachable:
             raise  # the lease runs out, and the session is taken up again
         except NexusError as error:
-            outcome = _failure(session, str(error), settings)
+            outcome = _failure(session, sentence_of(error), settings)
         except Exception as error:
             # The edge of a session: a fault of ours must not stop the others.
-            self.log.exception("Building the record of session %s failed", session.identifier)
-            outcome = _failure(session, f"{type(error).__name__}: {error}", settings)
+            shortage = explained(error)
+            if shortage is None:
+                self.log.exception("Building the record of session %s failed", session.identifier)
+            outcome = _failure(session, str(shortage or f"{type(error).__name__}: {error}"), settings)
         finally:
             self._progress.close()
         if not self._conclude(session, outcome):
             self.log.warning("Session %s: %s", session.identifier, _TAKEN_OVER)
-            return _Outcome(session.state, _TAKEN_OVER)
+            return _SessionResult(session.state, _TAKEN_OVER)
         return outcome
 
-    def _build(self, session: Session, settings: BuilderSettings) -> _Outcome:
+    def _build(self, session: Session, settings: BuilderSettings) -> _SessionResult:
         def renew() -> bool:
             return self._sessions.renew(session, self._owner, settings.lease)
 
         with Lease(renew, settings.lease, self.clock) as lease:
             facility = Facility.of(self.app.database(), self._config, self.app.live.store.revision, self.clock)
-            maker = RecordMaker(facility, self._searches, self._pools, self._progress, self.clock, self.log)
+            maker = RecordMaker(facility, self._searches, self._pools, self._progress, self.log)
             cache = self._cache.of_session(session.identifier)
             # There is no next pass to wait for where this one is the only one.
             wait = (lambda seconds: self.clock.wait(self.app.stop_event, seconds)) if self._patient else None
             made = maker.make(session, settings, cache, lambda: self.stopping or lease.lost, wait)
             if not renew():  # whoever has it now may have written its record already, which is not to be replaced
-                raise Stopped
+                raise BuildStopped
             write = self._row(session, made, store(made.document, made.places))
-            return _Outcome(State.BUILT, f"{made.sentence}: {made.places.xml}", write=write)
+            return _SessionResult(State.BUILT, f"{made.sentence}: {made.places.xml}", write=write)
 
     def _row(self, session: Session, made: Made, sha256: str) -> Callable[[Transaction], None]:
         return self._records.writer(
@@ -206,7 +212,7 @@ class Builder(Service):
             activities=made.activities,
         )
 
-    def _conclude(self, session: Session, outcome: _Outcome) -> bool:
+    def _conclude(self, session: Session, outcome: _SessionResult) -> bool:
         """Give a session back and tell the operators what is new; return False if it was not ours any more.
 
         What fails again for the same reason is no news, nor is what waits after it failed.
@@ -230,7 +236,7 @@ class Builder(Service):
         self._tell(session, outcome, news=remark is not None)
         return True
 
-    def _tell(self, session: Session, outcome: _Outcome, *, news: bool) -> None:
+    def _tell(self, session: Session, outcome: _SessionResult, *, news: bool) -> None:
         line = ("Session %s: %s", session.identifier, outcome.sentence)
         if outcome.failed:
             self._failures.inc()
@@ -260,5 +266,5 @@ class Builder(Service):
             self._cache_tidied = now
 
 
-def _failure(session: Session, reason: str, settings: BuilderSettings) -> _Outcome:
-    return _Outcome(State.ERROR, reason, settings.backoff(session.attempts), failed=True)
+def _failure(session: Session, reason: str, settings: BuilderSettings) -> _SessionResult:
+    return _SessionResult(State.ERROR, reason, settings.backoff(session.attempts), failed=True)

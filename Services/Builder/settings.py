@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from NexusCore.config.parameter import Limits, Value, cast, datatype_of
 from NexusCore.errors import EXIT_USAGE, NexusError
-from Services.Builder.files import DEFAULT_IGNORE
+from Services.Builder.finding.files import DEFAULT_IGNORE
 
 EXCLUSIVE, INCLUSIVE = "exclusive", "inclusive"
 STRATEGIES = (EXCLUSIVE, INCLUSIVE)
@@ -24,7 +24,7 @@ class NoSuchStrategy(NexusError):
     exit_code: ClassVar[int] = EXIT_USAGE
 
 
-class Readable(Protocol):
+class ReadableConfiguration(Protocol):
     """A configuration from its absolute root."""
 
     def __getitem__(self, name: str) -> Value:
@@ -130,7 +130,7 @@ class BuilderSettings:
     cache_days: float
 
     @classmethod
-    def read(cls, config: Readable, home: Path) -> BuilderSettings:
+    def read(cls, config: ReadableConfiguration, home: Path) -> BuilderSettings:
         """Return them from a configuration's absolute root.
 
         Parameters
@@ -176,7 +176,7 @@ class BuilderSettings:
         return float(min(self.retry_first * 2.0 ** min(max(attempts, 1) - 1, 60), self.retry_longest))
 
 
-def strategy_of(config: Readable, pid: str, settings: BuilderSettings) -> str:
+def strategy_of(config: ReadableConfiguration, pid: str, settings: BuilderSettings) -> str:
     """Return the strategy of finding an instrument's files: its own, else the Builder's.
 
     Raises
@@ -191,7 +191,7 @@ def strategy_of(config: Readable, pid: str, settings: BuilderSettings) -> str:
     return own or settings.strategy
 
 
-def _value(config: Readable, name: str) -> Value:
+def _value(config: ReadableConfiguration, name: str) -> Value:
     """Return a parameter's value: it may have been set before anybody told what it is for."""
     path, one = f"Services.Builder.{name}", PARAMETERS[name]
     value = config[path]

@@ -9,12 +9,12 @@ from NexusCore.facility import Records, Reservation, Reservations, Session, Sess
 from NexusCore.facility.records import UploadState
 from NexusCore.facility.reservations import agreed
 
-LOOKED_AT = 100
+CONSENT_SESSIONS = 100
 """Newest sessions of an instrument, in each of the two states, that are looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ConsentChange:
     """A session that the Builder would decide on differently now."""
 
     session: Session
@@ -46,7 +46,7 @@ class Consents:
         self._reservations = reservations
         self._records = records
 
-    def changes(self, pid: str, since: int, *, required: bool) -> Iterator[Change]:
+    def changes(self, pid: str, since: int, *, required: bool) -> Iterator[ConsentChange]:
         """Yield what has changed for the sessions of an instrument.
 
         One without consent needs a yes: where a no was only taken back, nobody has agreed. One whose record is not yet
@@ -63,15 +63,17 @@ class Consents:
         """
         for session, booking in self._young(pid, State.NO_CONSENT, since):
             if agreed(booking, required=True):
-                yield Change(session, agrees=True)
+                yield ConsentChange(session, agrees=True)
         for session, booking in self._young(pid, State.BUILT, since):
             if not agreed(booking, required=required):
-                yield Change(session, agrees=False, have=self._have(session))
+                yield ConsentChange(session, agrees=False, have=self._have(session))
 
     def _young(self, pid: str, state: State, since: int) -> Iterator[tuple[Session, Reservation | None]]:
-        for one in self._sessions.newest(pid, state, LOOKED_AT):
-            if one.end_ts is not None and one.end_ts >= since:
-                yield one, self._reservations.for_session(pid, one.start_ts, one.end_ts, one.user)
+        for one in self._sessions.newest(pid, state, CONSENT_SESSIONS):
+            if one.end_ts is not None and one.end_ts >= since and not one.odd:
+                booking = self._reservations.for_session(pid, one.start_ts, one.end_ts, one.user)
+                if booking is None or not booking.odd:  # what cannot be read is no answer
+                    yield one, booking
 
     def _have(self, session: Session) -> tuple[str, ...]:
         record = self._records.of_session(session.id)

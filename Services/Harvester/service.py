@@ -13,23 +13,24 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import ClassVar
 
 from NexusCore.API import App
 from NexusCore.clock import SECOND, to_datetime, to_ts
-from NexusCore.errors import DatabaseUnreachable, NexusError
+from NexusCore.errors import ConfigException, DatabaseUnreachable, NexusError
 from NexusCore.facility import Instrument, Instruments, Records, Reservation, Reservations, Sessions
 from NexusCore.facility.sessions import NotToBeBuilt
 from NexusCore.service import Example, Pass, Service
-from Services.Harvester.asking import Answer, Asking, Bounds, Question, Window
-from Services.Harvester.askings import Askings, Places, Server
 from Services.Harvester.consent import Consents
+from Services.Harvester.fetch_process import Bounds, FetchProcess, FetchRequest, FetchResult, FetchWindow
+from Services.Harvester.fetch_scheduler import FetchScheduler, FetchSlots, Server
 from Services.Harvester.sources import SharedSource, Source, kinds, make_of, source_of
-from Services.Harvester.told import Outcome, Told
+from Services.Harvester.status_reporter import CalendarReporter, CalendarStatus
 from Services.Harvester.usage import UsageSessions
 
-_DAY = 86_400 * SECOND
+_DAY_MICROSECONDS = 86_400 * SECOND
 _LOOK = 0.1
 """Seconds between two looks at whether to stop."""
 
@@ -61,8 +62,8 @@ class Harvester(Service):
         self._sessions = Sessions(app.database(), self.clock)
         self._usage = UsageSessions(self._sessions, self._reservations, self.client.host)
         self._consents = Consents(self._sessions, self._reservations, Records(app.database(), self.clock))
-        self._told = Told(app, self.status, self.log)
-        self._askings = Askings(self.clock)
+        self._reporter = CalendarReporter(app, self.status, self.log)
+        self._fetches = FetchScheduler(self.clock)
         self._dry_run = False
         self._goes_on = False
         """Whether there are further rounds."""
@@ -99,7 +100,8 @@ class Harvester(Service):
         default("time_limit", 60.0, comment="Seconds after which a calendar is given up.", minimum=0.5, maximum=3600)
         default("memory_limit", 1024, comment="MB of memory that reading one calendar may take.", minimum=128)
         for kind, make in kinds().items():
-            make(self.app.get_config(f"Services.{self.name}.{kind}"))
+            with suppress(ConfigException):  # reported for the calendars of that kind; the others go on
+                make(self.app.get_config(f"Services.{self.name}.{kind}"))
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -110,7 +112,7 @@ class Harvester(Service):
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:
         """Take over ``--dry-run``, which means one pass."""
-        self._dry_run = self._told.rehearses = arguments.dry_run
+        self._dry_run = self._reporter.dry_run = arguments.dry_run
         arguments.once = arguments.once or arguments.dry_run
         self._goes_on = not arguments.once
 
@@ -121,35 +123,35 @@ class Harvester(Service):
         """
         try:
             result = self._round()
-            while self._goes_on and len(self._askings) and not self.stopping:
+            while self._goes_on and len(self._fetches) and not self.stopping:
                 result = self._round()
         finally:
-            self._askings.end()
+            self._fetches.end()
         return result
 
     def _round(self) -> Pass:
         """Ask all that are not being asked; return when all have answered, or the next round is due."""
         until = self.clock.monotonic() + self.config.number("interval") if self._goes_on else math.inf
         now = to_datetime(self.clock.now())
-        window = Window(
+        window = FetchWindow(
             now - timedelta(days=self.config.number("days_back")),
             now + timedelta(days=self.config.number("days_ahead")),
         )
         instruments = [instrument for instrument in self._instruments.all() if instrument.harvester]
-        self._told.recall()
-        self._told.only({instrument.pid for instrument in instruments})
+        self._reporter.recall()
+        self._reporter.only({instrument.pid for instrument in instruments})
         with self.state(f"asking {len(instruments)} calendars" if instruments else "idle"):
             self._ask_all(self._questions(instruments, window), window, until)
         self._sizes = {one.pid: self._sizes[one.pid] for one in instruments if one.pid in self._sizes}
         if not self.stopping:
-            self._told.totals(sum(self._sizes.values()))
-        return Pass(*self._told.tally())
+            self._reporter.totals(sum(self._sizes.values()))
+        return Pass(*self._reporter.tally())
 
-    # -- asking --------------------------------------------------------------------------------------------------------
+    # -- fetching ------------------------------------------------------------------------------------------------------
 
-    def _questions(self, instruments: list[Instrument], window: Window) -> dict[Server, Question]:
+    def _questions(self, instruments: list[Instrument], window: FetchWindow) -> dict[Server, FetchRequest]:
         """Return what is to be asked of whom; tell of instruments whose settings do not allow it."""
-        questions: dict[Server, Question] = {}
+        questions: dict[Server, FetchRequest] = {}
         sources: dict[str, Source | SharedSource] = {}
         for instrument in instruments:
             kind = instrument.harvester
@@ -163,67 +165,67 @@ class Harvester(Service):
             except DatabaseUnreachable:
                 raise
             except NexusError as error:
-                self._told.outcome(instrument.pid, Outcome(str(error), readable=False))
+                self._reporter.outcome(instrument.pid, CalendarStatus(str(error), readable=False))
                 continue
-            question = questions.setdefault((kind, server), Question(source, [], set()))
+            question = questions.setdefault((kind, server), FetchRequest(source, [], set()))
             question.instruments.append(instrument)
             question.unfinished |= unfinished
         return questions
 
-    def _ask_all(self, questions: Mapping[Server, Question], window: Window, until: float) -> None:
+    def _ask_all(self, questions: Mapping[Server, FetchRequest], window: FetchWindow, until: float) -> None:
         """Ask all, a few at a time, and hear those that answer, until that time of the monotonic clock."""
         failed = {
             server
             for server, question in questions.items()
-            if any(self._told.failed(instrument.pid) for instrument in question.instruments)
+            if any(self._reporter.failed(instrument.pid) for instrument in question.instruments)
         }
         bounds = Bounds(self.config.number("time_limit"), int(self.config.number("memory_limit")))
-        places = Places(
+        places = FetchSlots(
             int(self.config.number("parallel")),
             int(self.config.number("parallel_slow")),
             self.config.number("slow_after"),
         )
-        waiting = self._askings.due(questions, failed)
-        while (waiting or len(self._askings)) and not self.stopping and self.clock.monotonic() < until:
-            while waiting and self._askings.start(waiting[0], questions[waiting[0]], window, bounds, places):
+        waiting = self._fetches.due(questions, failed)
+        while (waiting or len(self._fetches)) and not self.stopping and self.clock.monotonic() < until:
+            while waiting and self._fetches.start(waiting[0], questions[waiting[0]], window, bounds, places):
                 del waiting[0]
-            for asking, answers in self._askings.answered(_LOOK):
-                for instrument in asking.question.instruments:
-                    self._told.outcome(instrument.pid, self._hear(asking, instrument, answers[instrument.pid]))
+            for fetch, answers in self._fetches.answered(_LOOK):
+                for instrument in fetch.question.instruments:
+                    self._reporter.outcome(instrument.pid, self._hear(fetch, instrument, answers[instrument.pid]))
 
-    def _hear(self, asking: Asking, instrument: Instrument, answer: Answer) -> Outcome:
+    def _hear(self, fetch: FetchProcess, instrument: Instrument, answer: FetchResult) -> CalendarStatus:
         """Take over an answer; return how the calendar is doing."""
         pid = instrument.pid
         if answer.failure is not None:
-            if answer.traceback is not None and self._told.is_news(pid, answer.failure):
+            if answer.traceback is not None and self._reporter.is_news(pid, answer.failure):
                 self.log.error("%s: reading its calendar failed\n%s", pid, answer.traceback)
-            return Outcome(answer.failure, readable=False)
+            return CalendarStatus(answer.failure, readable=False)
         try:
-            self._take_over(source_of(asking.question.source.name, instrument), pid, answer, asking.window)
+            self._take_over(source_of(fetch.question.source.name, instrument), pid, answer, fetch.window)
         except DatabaseUnreachable:
             raise
         except NexusError as error:
-            return Outcome(str(error), readable=False)
+            return CalendarStatus(str(error), readable=False)
         if not answer.complaints:
-            return Outcome()
+            return CalendarStatus()
         more = f" ({len(answer.complaints) - 1} more like this)" if len(answer.complaints) > 1 else ""
-        return Outcome(f"Read, but {answer.complaints[0].sentence}{more}")
+        return CalendarStatus(f"Read, but {answer.complaints[0].sentence}{more}")
 
     # -- taking over ---------------------------------------------------------------------------------------------------
 
-    def _take_over(self, source: str, pid: str, answer: Answer, window: Window) -> None:
+    def _take_over(self, source: str, pid: str, answer: FetchResult, window: FetchWindow) -> None:
         start, end = to_ts(window.start), to_ts(window.end)
         live = self._reservations.overlapping(pid, start, end)
         known = [one for one in live if one.source == source]
         found = [*answer.reservations, *_kept(known, answer)]
         if self._dry_run:
-            self._rehearse(pid, live, found)
+            self._log_dry_run(pid, live, found)
         else:
             stored, gone = self._reservations.take_over(source, start, end, found, pid)
             if gone or self._sizes.get(pid) != stored:
                 self.log.info("%s: %d reservations, %d of the known ones have gone", pid, stored, gone)
             self._sizes[pid] = stored
-            self._told.count("reservations_gone", gone)
+            self._reporter.count("reservations_gone", gone)
         if self._follows_usage(pid):
             self._follow_usage(source, pid, found)
         self._reconsider(pid)
@@ -237,12 +239,12 @@ class Harvester(Service):
         if plan.blocked and self._blocked.get(pid) != plan.blocked:
             self.log.warning("%s: %s", pid, plan.blocked)
         self._blocked[pid] = plan.blocked
-        self._told.count("sessions_started", sum(step.start for step in done))
-        self._told.count("sessions_ended", sum(not step.start for step in done))
+        self._reporter.count("sessions_started", sum(step.start for step in done))
+        self._reporter.count("sessions_ended", sum(not step.start for step in done))
 
     def _reconsider(self, pid: str) -> None:
         """Have young sessions decided on anew whose users have changed their minds on consent."""
-        since = self.clock.now() - int(self.config.number("consent_days") * _DAY)
+        since = self.clock.now() - int(self.config.number("consent_days") * _DAY_MICROSECONDS)
         required = self.app.get_config()["Services.Builder.require_consent"] is True
         for change in list(self._consents.changes(pid, since, required=required)):
             if not self._dry_run:
@@ -251,9 +253,9 @@ class Harvester(Service):
                 except NotToBeBuilt:
                     continue  # somebody was faster
             self.log.info("%s: %s", pid, change.in_words(would=self._dry_run))
-            self._told.count("consents_given" if change.agrees else "consents_withdrawn")
+            self._reporter.count("consents_given" if change.agrees else "consents_withdrawn")
 
-    def _unfinished(self, instrument: Instrument, window: Window) -> set[str]:
+    def _unfinished(self, instrument: Instrument, window: FetchWindow) -> set[str]:
         pid, source = instrument.pid, source_of(instrument.harvester, instrument)
         known = self._reservations.overlapping(pid, to_ts(window.start), to_ts(window.end))
         uses = {one.uid for one in known if one.ongoing and one.source == source}
@@ -262,7 +264,7 @@ class Harvester(Service):
     def _follows_usage(self, pid: str) -> bool:
         return self.app.get_config()[f"Instruments.{pid}.sessions_from_usage"] is True
 
-    def _rehearse(self, pid: str, known: list[Reservation], found: list[Reservation]) -> None:
+    def _log_dry_run(self, pid: str, known: list[Reservation], found: list[Reservation]) -> None:
         """Say what would be stored."""
         before = {one.uid: one for one in known}
         for one in found:
@@ -273,7 +275,7 @@ class Harvester(Service):
             self.log.info("%s: would mark as cancelled '%s', which has gone", pid, before[uid].title)
 
 
-def _kept(known: list[Reservation], answer: Answer) -> list[Reservation]:
+def _kept(known: list[Reservation], answer: FetchResult) -> list[Reservation]:
     """Return what is known and was not found, perhaps only because it could not be read."""
     doubtful = {complaint.uid for complaint in answer.complaints}
     found = {one.uid for one in answer.reservations}

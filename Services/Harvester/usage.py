@@ -18,14 +18,14 @@ from NexusCore.errors import NoSuchSession, SessionOpen
 from NexusCore.facility import Reservation, Reservations, Session, Sessions
 from NexusCore.facility.session import Client
 
-LOOKED_AT = 1000
+USAGE_SESSIONS = 1000
 """Newest sessions of an instrument that are compared with its events."""
 ANYBODY = "unknown"
 """User of a session whose event names none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SessionStep:
     """One thing to be done."""
 
     identifier: str
@@ -44,7 +44,7 @@ class Step:
 class Plan:
     """What the events of an instrument come to."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[SessionStep, ...]
     blocked: str | None
     """Why an event that is going on begins no session."""
 
@@ -82,10 +82,10 @@ class UsageSessions:
         """
         events = sorted((one for one in found if one.usage and not one.cancelled), key=lambda one: one.start_ts)
         named = {event.uid for event in events}
-        sessions = {session.identifier: session for session in self._sessions.newest(pid, count=LOOKED_AT)}
+        sessions = {session.identifier: session for session in self._sessions.newest(pid, count=USAGE_SESSIONS)}
         others = [one for one in sessions.values() if one.identifier not in named]
         gone = [one for one in others if one.end_ts is None and self._reservations.has(source, one.identifier)]
-        steps = [Step(one.identifier, one.user, start=False, ts=None) for one in gone]
+        steps = [SessionStep(one.identifier, one.user, start=False, ts=None) for one in gone]
         others = [one for one in others if one not in gone]
         is_open = next((uid for uid, one in sessions.items() if one.end_ts is None and one not in gone), None)
         blocked = None
@@ -97,14 +97,14 @@ class UsageSessions:
                     blocked = _blocked(event, other)
                 if other is not None or is_open is not None:  # what only has to wait begins at a later pass
                     continue
-                steps.append(Step(event.uid, user, start=True, ts=event.start_ts))
+                steps.append(SessionStep(event.uid, user, start=True, ts=event.start_ts))
                 is_open = event.uid
             if not event.ongoing and is_open == event.uid:
-                steps.append(Step(event.uid, user, start=False, ts=event.end_ts))
+                steps.append(SessionStep(event.uid, user, start=False, ts=event.end_ts))
                 is_open = None
         return Plan(tuple(steps), blocked)
 
-    def carry_out(self, pid: str, plan: Plan) -> list[Step]:
+    def carry_out(self, pid: str, plan: Plan) -> list[SessionStep]:
         """Do what was planned; return what was done of it."""
         done = []
         for step in plan.steps:

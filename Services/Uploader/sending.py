@@ -1,4 +1,4 @@
-"""One destination's turn: what is due there is sent, one record after the other, and looked at once it is there."""
+"""One destination's upload round: what is due is sent, one record after the other, and looked at once it is there."""
 
 from __future__ import annotations
 
@@ -10,21 +10,32 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
-from NexusCore.clock import SECOND, Clock
+from NexusCore.clock import SECOND
 from NexusCore.config import NamedConfiguration
 from NexusCore.errors import NexusError
 from NexusCore.facility import Record, Records, Upload
 from NexusCore.facility.record import UploadState
+from NexusCore.files import InTheWay
 from NexusCore.log import Log, in_session
-from Services.Uploader.destinations import Destination, DestinationAway, NotTaken, Receipt, Refused, obstacle
-from Services.Uploader.errands import DestinationSilent, Errands, Stopped
-from Services.Uploader.told import OK, Told
+from NexusCore.resources import explained
+from Services.Uploader.destinations import (
+    Destination,
+    DestinationAway,
+    NotTaken,
+    Receipt,
+    RecordRefused,
+    digest_of,
+    obstacle,
+)
+from Services.Uploader.destinations.record_files import RecordFiles, look_beside
+from Services.Uploader.status_reporter import OK, DestinationReporter
+from Services.Uploader.timed_calls import DestinationSilent, TimedCalls, UploadStopped
 
 LEASE_SECONDS = 60.0
 """How long a record is kept for an Uploader that falls silent."""
-SLOW_SECONDS = 10.0
+STATUS_DELAY_SECONDS = 10.0
 """After this long, the status shows that a destination is still at work."""
-LOOK_SECONDS = 10.0
+CHECK_SECONDS = 10.0
 """The shortest time before a record is looked at again after an answer that got lost."""
 
 T = TypeVar("T")
@@ -35,7 +46,7 @@ class RecordUnusable(NexusError):
 
 
 @dataclass(slots=True)
-class Turn:
+class UploadRound:
     """What one destination is to do now, and what became of it."""
 
     name: str
@@ -60,9 +71,9 @@ class Sending:
 
     Parameters
     ----------
-    records, errands, told
+    records, timed_calls, reporter
         The tables; who lets destinations work; who tells of it.
-    config, log, clock, stop
+    config, log, stop
         Those of the service; the last one says that it is to end.
     at_work
         Shows that a destination is at work while a block runs.
@@ -71,134 +82,148 @@ class Sending:
     """
 
     records: Records
-    errands: Errands
-    told: Told
+    timed_calls: TimedCalls
+    reporter: DestinationReporter
     config: NamedConfiguration
     log: Log
-    clock: Clock
     stop: Event
     at_work: Callable[[str], AbstractContextManager[None]]
     arrived: Callable[[Record], None]
 
-    def serve(self, turn: Turn) -> dict[int, UploadState]:
+    def serve(self, upload_round: UploadRound) -> dict[int, UploadState]:
         """Do what is due at a destination; return what became of it."""
         # One that was told to be away is asked although nothing is due: it may be back.
-        if turn.records or turn.looks or self.told.bad(turn.name):
+        if upload_round.records or upload_round.looks or self.reporter.bad(upload_round.name):
             try:
-                with self.at_work(turn.name):
-                    self._serve(turn)
-            except Stopped:
-                self.log.info("Told to end; what is still to be sent to %s waits for the next Uploader", turn.name)
-        return turn.outcomes
+                with self.at_work(upload_round.name):
+                    self._serve(upload_round)
+            except UploadStopped:
+                self.log.info(
+                    "Told to end; what is still to be sent to %s waits for the next Uploader", upload_round.name
+                )
+        return upload_round.outcomes
 
-    def _serve(self, turn: Turn) -> None:
-        problem = self._check(turn)
-        self.told.destination(turn.name, problem, show=not turn.dry)
-        for number, record in enumerate((*turn.records, *turn.looks)):
+    def _serve(self, upload_round: UploadRound) -> None:
+        problem = self._check(upload_round)
+        self.reporter.destination(upload_round.name, problem, show=not upload_round.dry)
+        for number, record in enumerate((*upload_round.records, *upload_round.looks)):
             if problem != OK:
-                self._away(turn, turn.records[number:], problem)
+                self._away(upload_round, upload_round.records[number:], problem)
                 return
             if self.stop.is_set():
-                raise Stopped
+                raise UploadStopped
             with in_session(record.session):
-                problem = self._rehearse(turn, record) if turn.dry else self._send(turn, record)
-            self.told.destination(turn.name, problem, show=not turn.dry)
+                problem = (
+                    self._log_dry_run(upload_round, record) if upload_round.dry else self._send(upload_round, record)
+                )
+            self.reporter.destination(upload_round.name, problem, show=not upload_round.dry)
 
-    def _check(self, turn: Turn) -> str:
+    def _check(self, upload_round: UploadRound) -> str:
         """Return what stands in the way of every record, or "ok"."""
-        if turn.destination is None:
-            return turn.fault
+        if upload_round.destination is None:
+            return upload_round.fault
         try:
-            return "; ".join(self._run(turn, turn.destination.check)) or OK
-        except Stopped:
+            return "; ".join(self._run(upload_round, upload_round.destination.check)) or OK
+        except UploadStopped:
             raise
         except NexusError as error:
             return obstacle(error)
         except Exception as error:  # the edge of a destination's code: it is down, and the others go on
-            self.log.exception("Checking the destination %s failed", turn.name)
+            self.log.exception("Checking the destination %s failed", upload_round.name)
             return f"checking it failed ({type(error).__name__}: {error})"
 
-    def _away(self, turn: Turn, rest: Sequence[Record], problem: str) -> None:
+    def _away(self, upload_round: UploadRound, rest: Sequence[Record], problem: str) -> None:
         """Note that no record can be sent there now; each would cost another wait."""
-        turn.outcomes.update((record.id, UploadState.ERROR) for record in rest)
-        if rest and not turn.dry:
-            sentence = turn.fault or str(DestinationAway(destination=turn.name, reason=problem.rstrip(".")))
-            self.records.away(turn.name, sentence, turn.owner)
+        upload_round.outcomes.update((record.id, UploadState.ERROR) for record in rest)
+        if rest and not upload_round.dry:
+            sentence = upload_round.fault or str(
+                DestinationAway(destination=upload_round.name, reason=problem.rstrip("."))
+            )
+            self.records.away(upload_round.name, sentence, upload_round.owner)
 
     # -- one record ----------------------------------------------------------------------------------------------------
 
-    def _send(self, turn: Turn, record: Record) -> str:
+    def _send(self, upload_round: UploadRound, record: Record) -> str:
         """Send a record, and look whether it arrived; return what now stands in the way of others, or "ok"."""
-        upload = self.records.claim(record, turn.name, turn.owner, LEASE_SECONDS)
-        if upload is None or turn.destination is None:
+        upload = self.records.claim(record, upload_round.name, upload_round.owner, LEASE_SECONDS)
+        if upload is None or upload_round.destination is None:
             return OK  # another Uploader was first, or somebody has it built anew
         try:
-            receipt = self._put(turn, record, turn.destination)
-        except Stopped:
+            receipt = self._put(upload_round, record, upload_round.destination)
+        except UploadStopped:
             raise
-        except Refused as error:
-            self._failed(turn, record, upload, error, None)
+        except RecordRefused as error:
+            self._failed(upload_round, record, upload, error, None)
         except NexusError as error:
             away = isinstance(error, DestinationAway)
-            self._failed(turn, record, upload, error, self._wait(upload, away=away))
+            self._failed(upload_round, record, upload, error, self._wait(upload, away=away))
             return obstacle(error) if away else OK
         except Exception as error:  # the edge of a destination's code: one record must not stop the others
-            self.log.exception("Sending the record '%s' to %s failed", record.title, turn.name)
-            self._failed(turn, record, upload, error, self._wait(upload, away=False))
+            self.log.exception("Sending the record '%s' to %s failed", record.title, upload_round.name)
+            self._failed(upload_round, record, upload, error, self._wait(upload, away=False))
         else:
-            self._noted(turn, record, upload, receipt)
+            self._noted(upload_round, record, upload, receipt)
         return OK
 
-    def _put(self, turn: Turn, record: Record, destination: Destination) -> Receipt:
-        _examine(record)
-        receipt = self._run(turn, lambda: destination.put(record))
-        content = self._run(turn, lambda: destination.fetch(receipt))
+    def _put(self, upload_round: UploadRound, record: Record, destination: Destination) -> Receipt:
+        self.reporter.record(record.id, _examine(record).warnings(record.title))
+        receipt = self._run(upload_round, lambda: destination.put(record))
+        content = self._run(upload_round, lambda: destination.fetch(receipt))
         if hashlib.sha256(content).hexdigest() != (receipt.sha256 or record.sha256):
             reason = "what it gives back is not what was sent"
             raise NotTaken(destination=destination.name, title=record.title, reason=reason)
         return receipt
 
-    def _noted(self, turn: Turn, record: Record, upload: Upload, receipt: Receipt) -> None:
+    def _noted(self, upload_round: UploadRound, record: Record, upload: Upload, receipt: Receipt) -> None:
         there = upload.state is UploadState.DONE
         noted = self.records.uploaded(
-            record, turn.name, receipt.remote_id, receipt.url, owner=turn.owner, look_seconds=self._look(upload)
+            record,
+            upload_round.name,
+            receipt.remote_id,
+            receipt.url,
+            owner=upload_round.owner,
+            look_seconds=self._look(upload),
         )
         if not noted:
             text = "The record '%s' was built anew while %s took it, or another Uploader took over; it is due again"
-            self.log.info(text, record.title, turn.name)
+            self.log.info(text, record.title, upload_round.name)
         elif not there:
-            turn.outcomes[record.id] = UploadState.DONE
+            upload_round.outcomes[record.id] = UploadState.DONE
             remark = f"; {receipt.remark}" if receipt.remark else ""
             where = f" as {receipt.url or receipt.remote_id}"
-            self.log.info("%s has the record '%s'%s%s", turn.name, record.title, where, remark)
-            self.told.count("records_sent", turn.name)
+            self.log.info("%s has the record '%s'%s%s", upload_round.name, record.title, where, remark)
+            self.reporter.count("records_sent", upload_round.name)
             self.arrived(record)
 
-    def _failed(self, turn: Turn, record: Record, upload: Upload, error: Exception, seconds: float | None) -> None:
+    def _failed(
+        self, upload_round: UploadRound, record: Record, upload: Upload, error: Exception, seconds: float | None
+    ) -> None:
         """Note that an attempt failed, to be repeated after a time, or not by itself."""
         ours = isinstance(error, NexusError)
-        sentence = str(error) if ours else f"{type(error).__name__}: {error}"
+        sentence = str(explained(error) or (error if ours else f"{type(error).__name__}: {error}"))
         unanswered = not ours or isinstance(error, DestinationAway)
         there = upload.state is UploadState.DONE
         if there and not unanswered and self._look(upload) is None:
             seconds = None  # it has been looked at for long enough
         noted = self.records.failed(
             record,
-            turn.name,
+            upload_round.name,
             sentence,
             seconds,
-            owner=turn.owner,
+            owner=upload_round.owner,
             unanswered=unanswered,
             at_work=isinstance(error, DestinationSilent),
         )
         if there:
-            self.log.warning("Looking again at the record '%s' at %s failed: %s", record.title, turn.name, sentence)
+            self.log.warning(
+                "Looking again at the record '%s' at %s failed: %s", record.title, upload_round.name, sentence
+            )
             return
-        turn.outcomes[record.id] = UploadState.ERROR
+        upload_round.outcomes[record.id] = UploadState.ERROR
         if noted:
-            attempt = f"Attempt {upload.attempts + 1} at {turn.name}"
+            attempt = f"Attempt {upload.attempts + 1} at {upload_round.name}"
             self.log.error("%s", sentence if seconds is None else f"{sentence} {attempt}; the next in {seconds:g} s")
-            self.told.count("attempts_failed", turn.name)
+            self.reporter.count("attempts_failed", upload_round.name)
 
     def _wait(self, upload: Upload, *, away: bool) -> float:
         """Return how long to wait before the next attempt: twice as long as before this one, up to a limit.
@@ -219,43 +244,54 @@ class Sending:
         """
         if upload.unanswered_ts is None:
             return None
-        since = (self.clock.now() - upload.unanswered_ts) / SECOND
-        return max(LOOK_SECONDS, since) if since < self.config.number("look_again") else None
+        since = (self.records.now() - upload.unanswered_ts) / SECOND
+        return max(CHECK_SECONDS, since) if since < self.config.number("look_again") else None
 
-    def _rehearse(self, turn: Turn, record: Record) -> str:
+    def _log_dry_run(self, upload_round: UploadRound, record: Record) -> str:
         """Say what would be done."""
         try:
-            _examine(record)
+            self.reporter.record(record.id, _examine(record).warnings(record.title))
         except RecordUnusable as error:
             self.log.warning("%s", error)
-            turn.outcomes[record.id] = UploadState.ERROR
+            upload_round.outcomes[record.id] = UploadState.ERROR
         else:
-            self.log.info("Would send the record '%s' (%s) to %s", record.title, record.path, turn.name)
+            self.log.info("Would send the record '%s' (%s) to %s", record.title, record.path, upload_round.name)
         return OK
 
-    def _run(self, turn: Turn, work: Callable[[], T]) -> T:
+    def _run(self, upload_round: UploadRound, work: Callable[[], T]) -> T:
         """Let a destination work, and keep what is held there meanwhile."""
         limit = self.config.number("time_limit")
         renewed = 0.0
 
         def beat(seconds: float) -> None:
             nonlocal renewed
-            if seconds >= SLOW_SECONDS and not turn.dry:
-                self.told.slow(turn.name, SLOW_SECONDS)
-            if seconds - renewed >= LEASE_SECONDS / 3 and not turn.dry:
+            if seconds >= STATUS_DELAY_SECONDS and not upload_round.dry:
+                self.reporter.slow(upload_round.name, STATUS_DELAY_SECONDS)
+            if seconds - renewed >= LEASE_SECONDS / 3 and not upload_round.dry:
                 renewed = seconds
                 with suppress(NexusError):  # the database may be back before the lease runs out
-                    self.records.renew(turn.name, turn.owner, LEASE_SECONDS)
+                    self.records.renew(upload_round.name, upload_round.owner, LEASE_SECONDS)
 
-        return self.errands.run(turn.name, work, limit, beat)
+        return self.timed_calls.run(upload_round.name, work, limit, beat)
 
 
-def _examine(record: Record) -> None:
-    """Raise `RecordUnusable` unless the record's file is what the Builder wrote."""
+def _examine(record: Record) -> RecordFiles:
+    """Return what lies beside a record.
+
+    Raises
+    ------
+    RecordUnusable
+        If the record's file is not what the Builder wrote, or something is in the way where its files are to be.
+    """
+    if record.odd:
+        reason = f"{'; '.join(record.odd)}; put it right with: Doctor --rows --repair"
+        raise RecordUnusable(title=record.title, reason=reason)
+    xml = Path(record.path)
     try:
-        with Path(record.path).open("rb") as file:
-            same = hashlib.file_digest(file, "sha256").hexdigest() == record.sha256
+        if digest_of(xml, xml) != record.sha256:
+            raise RecordUnusable(title=record.title, reason=f"{xml} is not the file that the Builder wrote")
+        return look_beside(xml)
+    except InTheWay as error:
+        raise RecordUnusable(title=record.title, reason=str(error).rstrip(".")) from None
     except OSError as error:
-        raise RecordUnusable(title=record.title, reason=f"{record.path}: {error.strerror}") from None
-    if not same:
-        raise RecordUnusable(title=record.title, reason=f"{record.path} is not the file that the Builder wrote")
+        raise RecordUnusable(title=record.title, reason=f"{error.filename or xml}: {error.strerror}") from None

@@ -27,14 +27,15 @@ from NexusCore.facility import Record, Records
 from NexusCore.facility.record import UploadState
 from NexusCore.log import in_session
 from NexusCore.service import FAILED, Example, Pass, Service
+from NexusCore.status.names import Channels
 from NexusCore.status.store import latest
-from Services.Uploader.alone import Alone
 from Services.Uploader.destinations import Destination, kinds, make_of
-from Services.Uploader.errands import LOOK, Errands, begun
-from Services.Uploader.sending import LEASE_SECONDS, Sending, Turn
-from Services.Uploader.told import NONE, Told
+from Services.Uploader.instance_lock import Alone
+from Services.Uploader.sending import LEASE_SECONDS, Sending, UploadRound
+from Services.Uploader.status_reporter import NONE, DestinationReporter
+from Services.Uploader.timed_calls import STOP_CHECK_SECONDS, TimedCalls, begun
 
-END_SECONDS = 1.0
+THREADS_END_SECONDS = 1.0
 """How long the end of the service waits for its threads, which look at whether to stop much more often."""
 
 
@@ -57,11 +58,11 @@ class Uploader(Service):
     def __init__(self, app: App) -> None:
         super().__init__(app)
         self._records = Records(app.database(), self.clock)
-        self._errands = Errands(self.clock, app.stop_event)
+        self._timed_calls = TimedCalls(self.clock, app.stop_event)
         self._alone = Alone(app.settings.home, identity.host())
-        self._told = Told(self.status, self.log)
+        self._reporter = DestinationReporter(self.status, self.log)
         self._recalled = False
-        self._turns: dict[str, Future[dict[int, UploadState]]] = {}
+        self._rounds: dict[str, Future[dict[int, UploadState]]] = {}
         """Those under way, by destination."""
         self._busy: set[str] = set()
         self._lock = Lock()
@@ -73,11 +74,10 @@ class Uploader(Service):
         self._set_defaults()
         self._sending = Sending(
             records=self._records,
-            errands=self._errands,
-            told=self._told,
+            timed_calls=self._timed_calls,
+            reporter=self._reporter,
             config=self.config,
             log=self.log,
-            clock=self.clock,
             stop=app.stop_event,
             at_work=self._at_work,
             arrived=self._complete,
@@ -132,12 +132,12 @@ class Uploader(Service):
         try:
             return self._send_all()
         finally:
-            if not self._turns and not self._errands.overdue():
+            if not self._rounds and not self._timed_calls.overdue():
                 self._alone.leave()
 
     def close(self) -> None:
         """Give the threads the moment that they take to end."""
-        wait(self._turns.values(), timeout=END_SECONDS)
+        wait(self._rounds.values(), timeout=THREADS_END_SECONDS)
 
     def _send_all(self) -> Pass:
         """Send what is due, to all destinations at once."""
@@ -147,13 +147,13 @@ class Uploader(Service):
             self._keep()
         if not names:
             sentence = "Services.Uploader.destinations names no destination"
-            self._told.destination(NONE, sentence, show=not self._dry_run)
+            self._reporter.destination(NONE, sentence, show=not self._dry_run)
         outcomes, failure = self._ended()
         records = self._records.to_upload()
-        for turn in self._due(names, records):
-            if turn.name not in self._turns:
-                self._turns[turn.name] = begun(f"for {turn.name}", partial(self._serve, turn))
-        while self._whole and wait(self._turns.values(), timeout=LOOK).not_done:
+        for upload_round in self._due(names, records):
+            if upload_round.name not in self._rounds:
+                self._rounds[upload_round.name] = begun(f"for {upload_round.name}", partial(self._serve, upload_round))
+        while self._whole and wait(self._rounds.values(), timeout=STOP_CHECK_SECONDS).not_done:
             pass
         further, failed = self._ended()
         outcomes.update(further)
@@ -161,33 +161,33 @@ class Uploader(Service):
         if not self._dry_run:
             for record in records:  # what was enough may have changed
                 self._complete(record, standing.get(record.id, {}))
-            self._told.forget(names or {NONE})
+            self._reporter.forget(names or {NONE})
             self._count(names)
         failure = failure or failed
         if failure is not None:
             raise failure
         return self._result(names, outcomes, standing)
 
-    def _serve(self, turn: Turn) -> dict[int, UploadState]:
+    def _serve(self, upload_round: UploadRound) -> dict[int, UploadState]:
         """Do what is due at a destination, and show at once what became of it."""
-        outcomes = self._sending.serve(turn)
-        if outcomes and not turn.dry:
-            self._count([turn.name])
+        outcomes = self._sending.serve(upload_round)
+        if outcomes and not upload_round.dry:
+            self._count([upload_round.name])
         return outcomes
 
     def _count(self, names: Sequence[str]) -> None:
-        self._told.counts(names, len(self._records.to_upload()), self._records.tallies())
+        self._reporter.counts(names, len(self._records.to_upload()), self._records.tallies())
 
     def _ended(self) -> tuple[dict[tuple[str, int], UploadState], BaseException | None]:
         """Take in the turns that have ended: what became of their records, and what one of them failed with."""
         outcomes: dict[tuple[str, int], UploadState] = {}
         failure: BaseException | None = None
-        for name, turn in list(self._turns.items()):
-            if turn.done():
-                del self._turns[name]
-                failure = failure or turn.exception()
-                if turn.exception() is None:
-                    outcomes.update(((name, record), state) for record, state in turn.result().items())
+        for name, upload_round in list(self._rounds.items()):
+            if upload_round.done():
+                del self._rounds[name]
+                failure = failure or upload_round.exception()
+                if upload_round.exception() is None:
+                    outcomes.update(((name, record), state) for record, state in upload_round.result().items())
         return outcomes, failure
 
     def _result(
@@ -214,7 +214,7 @@ class Uploader(Service):
         wanted = (name.strip() for name in str(self.config["destinations"] or "").split(","))
         return list(dict.fromkeys(name for name in wanted if name))
 
-    def _due(self, names: Sequence[str], records: Sequence[Record]) -> Iterator[Turn]:
+    def _due(self, names: Sequence[str], records: Sequence[Record]) -> Iterator[UploadRound]:
         """Yield what each destination is to do."""
         standing = self._records.standing()
         missing = [(record, name) for record in records for name in names if name not in standing.get(record.id, {})]
@@ -234,7 +234,9 @@ class Uploader(Service):
                 destination = self._make(name)
             except NexusError as error:
                 fault = str(error)
-            yield Turn(name, owner, fault, destination, due.get(name, []), looks.get(name, []), dry=self._dry_run)
+            yield UploadRound(
+                name, owner, fault, destination, due.get(name, []), looks.get(name, []), dry=self._dry_run
+            )
 
     def _make(self, name: str) -> Destination:
         return make_of(name)(self.app.get_config(f"Services.{self.name}.{name}"), self.app.settings.home)
@@ -245,15 +247,15 @@ class Uploader(Service):
             return
         database = self.app.database(self.app.settings.status)
         with suppress(NexusError):  # status may have a database of its own; it is asked again at the next pass
-            self._told.recall({one.name: one.value for one in latest(database) if one.channel == self.name})
+            self._reporter.recall({one.name: one.value for one in latest(database, Channels((self.name,)))})
             self._recalled = True
 
     def _keep(self) -> None:
         """Keep leases on what is under way, and give up those of Uploaders of this home that are no more."""
-        overdue = self._errands.overdue()
+        overdue = self._timed_calls.overdue()
         for name in overdue:
             self._records.renew(name, self._alone.owner, LEASE_SECONDS)
-        if not overdue and not self._turns:
+        if not overdue and not self._rounds:
             self._records.abandon(self._alone.owner)
 
     # -- what came of it -----------------------------------------------------------------------------------------------
@@ -269,7 +271,7 @@ class Uploader(Service):
         if self._records.complete(record, wanted):
             with in_session(record.session):
                 self.log.info("The session is complete: %s %s its record", " and ".join(wanted), _have(wanted))
-            self._told.count("sessions_completed")
+            self._reporter.count("sessions_completed")
 
     @contextmanager
     def _at_work(self, name: str) -> Iterator[None]:

@@ -6,20 +6,25 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from NexusCore.errors import EXIT_FAILURE
-from Tools import undoing
-from Tools.arguments import WrongUse
-from Tools.changes import NAMED, Changer, added, assigned, removed, rolled_back, typed
-from Tools.terminal import Screen
+from Tools.common import undoing
+from Tools.common.arguments import WrongUse
+from Tools.common.changes import NAMED, Changer, added, assigned, removed, rolled_back, typed
+from Tools.common.terminal import Screen
+from Tools.configtool import secret_value
 
 
 def assign(arguments: Namespace, screen: Screen) -> int:
-    """Set parameters, keeping to their types and limits (003-31); a new one takes the type its value looks like."""
+    """Set parameters, keeping to their types and limits; a new one takes the type its value looks like."""
     words = arguments.assignments
     stray = next((place for place, word in enumerate(words) if word.find("=") < 1), None)
     if stray is not None:
         raise WrongUse(mistake=_stray(words, stray), tool=screen.name)
     changer = Changer(arguments, screen, [word.partition("=")[0] for word in words])
-    return changer.make([assigned(word, changer.before) for word in words], hint=True)
+    edits = [assigned(word, changer.before) for word in words]
+    for edit in edits:
+        if secret_value.is_one(changer.before.get(edit.path)):
+            secret_value.warn(edit.path, screen)
+    return changer.make(edits, hint=True)
 
 
 def _stray(words: Sequence[str], place: int) -> str:
@@ -30,20 +35,28 @@ def _stray(words: Sequence[str], place: int) -> str:
     import shlex  # only who mistyped pays for it
 
     whole = shlex.quote(" ".join(words[place - 1 : end]))
-    return f"'{words[place]}' is no PATH=VALUE; a value with blanks needs quotes: {undoing.TOOL} {whole}."
+    return f"'{words[place]}' is no PATH=VALUE; a value with blanks needs quotes: {undoing.CONFIG_TOOL} {whole}."
 
 
 def set_(arguments: Namespace, screen: Screen) -> int:
-    """Set a parameter, its type too (003-32)."""
-    edit = typed(arguments.path, arguments.value, arguments.type, arguments.comment)
-    return Changer(arguments, screen, [edit.path]).make([edit], hint=True)
+    """Set a parameter, its type too."""
+    changer = Changer(arguments, screen, [arguments.path])
+    before = changer.before.get(arguments.path)
+    text = secret_value.given(arguments, before, screen)
+    if text is None:
+        raise WrongUse(mistake="VALUE is missing.", tool=f"{screen.name} set")
+    with secret_value.unseen(arguments, before):
+        edit = typed(arguments.path, text, secret_value.datatype(arguments, before), arguments.comment)
+    return changer.make([secret_value.marked(edit, arguments.secret, before)], hint=True)
 
 
 def add(arguments: Namespace, screen: Screen) -> int:
     """Add a parameter or a folder that isn't there."""
     changer = Changer(arguments, screen, [arguments.path])
-    edit = added(arguments.path, arguments.value, arguments.type, arguments.comment, changer.before)
-    return changer.make([edit])
+    text = secret_value.given(arguments, None, screen)
+    with secret_value.unseen(arguments, None):
+        edit = added(arguments.path, text, secret_value.datatype(arguments, None), arguments.comment, changer.before)
+    return changer.make([secret_value.marked(edit, arguments.secret, None)])
 
 
 def remove(arguments: Namespace, screen: Screen) -> int:

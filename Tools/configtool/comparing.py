@@ -5,11 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 
+from NexusCore.config.history import ConfigState, Difference, differences, ever_secret, state_of
 from NexusCore.config.parameter import (
-    BOOLEAN,
     DATATYPES,
     FOLDER,
     MASK,
+    NEED_A_VALUE,
     NO_LIMITS,
     STRING,
     Limits,
@@ -17,13 +18,13 @@ from NexusCore.config.parameter import (
     decode,
     encode,
 )
-from NexusCore.config.past import Difference, State, differences, ever_secret, state_of
 from NexusCore.config.store import Change, Edit
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, ConfigException, ValueRefused
+from NexusCore.text import one_line
+from Tools.common.configuration import StoredConfiguration, is_below, open_configuration
+from Tools.common.suggestions import near_name
+from Tools.common.terminal import Screen, brief_value
 from Tools.configtool.exchanging import edits_of
-from Tools.configuration import Configuration, is_below, open_configuration
-from Tools.mistyped import near_name
-from Tools.terminal import Screen, one_line
 
 Problem = tuple[str, str]
 """A path, and what is wrong there."""
@@ -51,7 +52,7 @@ def diff(arguments: Namespace, screen: Screen) -> int:
     return EXIT_OK
 
 
-def _state(what: str | None, configuration: Configuration, folder: str) -> tuple[int, State]:
+def _state(what: str | None, configuration: StoredConfiguration, folder: str) -> tuple[int, ConfigState]:
     """Return a version's id, and the state that a revision's number or a version's name stands for; now for neither."""
     store = configuration.store
     which: int | str = configuration.version if what is None else what
@@ -61,15 +62,16 @@ def _state(what: str | None, configuration: Configuration, folder: str) -> tuple
 
 
 def _line(one: Difference, screen: Screen) -> str:
-    path = screen.paint(one.path, "bold")
-    old, new = (one_line(str(value)) or "''" for value in (one.old, one.new))
+    path = screen.paint(one_line(one.path), "bold")
+    old, new = (brief_value(str(value)) or "''" for value in (one.old, one.new))
+    before, after = (one_line(kind or "") for kind in (one.old_datatype, one.new_datatype))
     if one.old_datatype is None:
         value = "" if one.new_datatype == FOLDER else f" = {new}"
-        return f"{screen.paint('+', 'green')} {path}{value}  ({one.new_datatype})"
+        return f"{screen.paint('+', 'green')} {path}{value}  ({after})"
     if one.new_datatype is None:
         value = "" if one.old_datatype == FOLDER else f" = {old}"
-        return f"{screen.paint('-', 'red')} {path}{value}  ({one.old_datatype})"
-    kinds = "" if one.old_datatype == one.new_datatype else f"  ({one.old_datatype} -> {one.new_datatype})"
+        return f"{screen.paint('-', 'red')} {path}{value}  ({before})"
+    kinds = "" if one.old_datatype == one.new_datatype else f"  ({before} -> {after})"
     if one.old == one.new and not kinds and not one.secret:
         return f"{screen.paint('~', 'yellow')} {path} = {new}  (comment or limits)"
     return f"{screen.paint('~', 'yellow')} {path} = {old} -> {new}{kinds}"
@@ -95,7 +97,7 @@ def validate(arguments: Namespace, screen: Screen) -> int:
         if arguments.json:
             screen.show_json(path=path, problem=text)
         else:
-            screen.show(f"{screen.paint(path, 'bold')}: {text}")
+            screen.show(f"{screen.paint(one_line(path), 'bold')}: {one_line(text)}")
     if arguments.json:
         screen.show_json(version=configuration.version, checked=count, problems=len(problems))
     if problems:
@@ -105,7 +107,7 @@ def validate(arguments: Namespace, screen: Screen) -> int:
     return EXIT_OK
 
 
-def _problems(configuration: Configuration, everything: Mapping[str, Change]) -> Iterator[Problem]:
+def _problems(configuration: StoredConfiguration, everything: Mapping[str, Change]) -> Iterator[Problem]:
     """Yield what is wrong with the parameters that are there; only who writes into the tables by hand can do it."""
     for path, one in everything.items():
         reason = _fault(one)
@@ -127,9 +129,9 @@ def _fault(one: Change) -> str | None:
         return "its limits cannot be read"
     if one.datatype not in DATATYPES:
         return f"there is no datatype '{one.datatype}'"
+    if one.value is None and not one.withheld and one.datatype in NEED_A_VALUE:
+        return f"it has no value, but is of the type {one.datatype}"
     try:
-        if one.datatype == BOOLEAN and one.value not in (None, "True", "False"):
-            raise ValueError
         limits.check(one.path, decode(one.value, one.datatype))
     except ValueRefused as error:
         return f"{_hidden(one.value, limits.secret)}: {error.facts['reason']}"
@@ -153,9 +155,12 @@ def _objections(edit: Edit, everything: Mapping[str, Change]) -> Iterator[Proble
     elif edit.datatype not in (None, there.datatype):
         yield edit.path, f"its type is {edit.datatype} in the file, {there.datatype} here"
     if edit.value is None:
+        datatype = edit.datatype or (there.datatype if there is not None else STRING)
+        if datatype in NEED_A_VALUE and not edit.only_new:  # files leave the values of secrets out
+            yield edit.path, f"it has no value, but is of the type {datatype}"
         return
     own = edit.limits or NO_LIMITS
-    for limits in (own, Limits.from_json(there.limits)) if there is not None else (own,):
+    for limits in (own, Limits.readable(there.limits)) if there is not None else (own,):
         try:
             limits.check(edit.path, cast(edit.path, edit.value, there.datatype if there else edit.datatype or STRING))
         except ValueRefused as error:
@@ -171,4 +176,4 @@ def _parameter_above(path: str, everything: Mapping[str, Change]) -> str | None:
 
 
 def _hidden(value: str | None, secret: bool) -> str:
-    return MASK if secret else one_line(value or "") or "''"
+    return MASK if secret else brief_value(value or "") or "''"

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from NexusCore.config.parameter import FOLDER
 from NexusCore.config.store import Change
-from Tools.parameters import on_a_line, remark
-from Tools.terminal import Screen, cut, one_line
+from NexusCore.text import one_line
+from Tools.common.parameters import on_a_line, remark
+from Tools.common.terminal import Screen, cut
 
-LINES = ("├── ", "└── ", "│   ", "    ")
+TREE_LINES = ("├── ", "└── ", "│   ", "    ")
 PLAIN_LINES = ("|-- ", "`-- ", "|   ", "    ")
 """For an output that has no other letters than those of ASCII."""
 
@@ -92,7 +93,7 @@ def _is_folder(node: Node) -> bool:
 
 def _strokes(screen: Screen) -> Sequence[str]:
     try:
-        "".join(LINES).encode(getattr(screen.out, "encoding", None) or "ascii")
+        "".join(TREE_LINES).encode(getattr(screen.out, "encoding", None) or "ascii")
     except UnicodeEncodeError:
         return PLAIN_LINES
-    return LINES
+    return TREE_LINES

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from NexusCore.config import exchange
 from NexusCore.config.store import Edit
 from NexusCore.errors import EXIT_OK, ConfigException
-from Tools import files
-from Tools.changes import Changer
+from Tools.common import files
+from Tools.common.changes import Changer
+from Tools.common.configuration import open_configuration, view
+from Tools.common.terminal import Screen
 from Tools.configtool import xml_shape
-from Tools.configuration import open_configuration, view
-from Tools.terminal import Screen
 
 
 def serialize(arguments: Namespace, screen: Screen) -> int:
-    """Write a folder, or everything, as JSON (003-33)."""
+    """Write a folder, or everything, as JSON."""
     path = (arguments.path or "").rstrip(".")
     configuration = open_configuration(arguments.version)
     if path and not configuration.below(path):
@@ -26,7 +26,7 @@ def serialize(arguments: Namespace, screen: Screen) -> int:
 
 
 def deserialize(arguments: Namespace, screen: Screen) -> int:
-    """Take over what `serialize` wrote, below a folder, all or nothing (003-34)."""
+    """Take over what `serialize` wrote, below a folder, all or nothing."""
     return _take_over(edits_of(arguments.file, arguments.root), Changer(arguments, screen), arguments)
 
 

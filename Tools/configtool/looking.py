@@ -5,13 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from NexusCore.config.store import REMOVE, Change, Entry
+from NexusCore.config.store import REMOVE, Change, HistoryEntry
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
-from Tools.arguments import WrongUse, did_you_mean
-from Tools.configuration import Configuration, open_configuration
-from Tools.moments import local, rfc3339
-from Tools.parameters import by_type, described, lines, shown
-from Tools.terminal import Screen
+from NexusCore.text import one_line, suggest
+from Tools.common.arguments import WrongUse
+from Tools.common.configuration import StoredConfiguration, open_configuration
+from Tools.common.parameters import by_type, described, lines, shown
+from Tools.common.terminal import Screen, brief, brief_value
+from Tools.common.time_parser import local, rfc3339
 
 _OLD_DATATYPES = """
     -- the types that a parameter had before each of its changes
@@ -52,10 +53,10 @@ def tree(arguments: Namespace, screen: Screen) -> int:
 
 
 def look(arguments: Namespace, screen: Screen) -> int:
-    """Show the parameter or folder of a name, or else every parameter with the word in its path (003-30)."""
+    """Show the parameter or folder of a name, or else every parameter with the word in its path."""
     word = arguments.words[0].rstrip(".")
     if len(arguments.words) > 1:
-        mistake = f"There is no command '{word}'.{did_you_mean(word, arguments.commands)}"
+        mistake = f"There is no command '{word}'.{suggest(word, arguments.commands)}"
         if arguments.words[1].startswith("="):
             mistake = f"Write it without blanks: {word}=VALUE."
         raise WrongUse(mistake=mistake, tool=screen.name)
@@ -66,7 +67,7 @@ def look(arguments: Namespace, screen: Screen) -> int:
     everything = configuration.everything()
     found = [one for path, one in everything.items() if word.lower() in path.lower()]
     if not found:
-        hint = did_you_mean(word, [*arguments.commands, *everything])
+        hint = suggest(word, [*arguments.commands, *everything])
         screen.fail(f"'{word}' is no command, and no parameter's path contains it.{hint}")
         return EXIT_FAILURE
     return _show_all(found, configuration, arguments, screen)
@@ -95,7 +96,7 @@ def versions(arguments: Namespace, screen: Screen) -> int:
         if arguments.json:
             screen.show_json(version=name, used=used)
         else:
-            screen.show(name + screen.note("   used where none is named" if used else ""))
+            screen.show(one_line(name) + screen.note("   used where none is named" if used else ""))
     return EXIT_OK
 
 
@@ -116,8 +117,8 @@ def history(arguments: Namespace, screen: Screen) -> int:
             local(one.ts),
             f"{one.who}@{one.host}" if one.host else one.who,
             one.tool,
-            "removed" if one.action == "remove" else one.new_value or "",
-            one.why or "",
+            "removed" if one.action == "remove" else brief_value(one.new_value or ""),
+            brief(one.why or ""),
         )
         for one in entries
     ]
@@ -125,7 +126,7 @@ def history(arguments: Namespace, screen: Screen) -> int:
     return EXIT_OK
 
 
-def old_datatypes(entries: Sequence[Entry], configuration: Configuration) -> list[str | None]:
+def old_datatypes(entries: Sequence[HistoryEntry], configuration: StoredConfiguration) -> list[str | None]:
     """Return the type that a parameter had before each change of it; None where it did not exist."""
     if not entries:
         return []
@@ -139,7 +140,7 @@ def old_datatypes(entries: Sequence[Entry], configuration: Configuration) -> lis
     return [found.get(revision) for revision in revisions]
 
 
-def of_entry(one: Entry, old_datatype: str | None) -> dict[str, object]:
+def of_entry(one: HistoryEntry, old_datatype: str | None) -> dict[str, object]:
     """Return a line of the history as the fields of a JSON object.
 
     Parameters
@@ -158,7 +159,7 @@ def of_entry(one: Entry, old_datatype: str | None) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _below(arguments: Namespace, configuration: Configuration) -> list[Change]:
+def _below(arguments: Namespace, configuration: StoredConfiguration) -> list[Change]:
     path = (arguments.path or "").rstrip(".")
     found = configuration.below(path)
     if not found and path:
@@ -166,7 +167,7 @@ def _below(arguments: Namespace, configuration: Configuration) -> list[Change]:
     return found
 
 
-def _show_all(found: Sequence[Change], configuration: Configuration, arguments: Namespace, screen: Screen) -> int:
+def _show_all(found: Sequence[Change], configuration: StoredConfiguration, arguments: Namespace, screen: Screen) -> int:
     if arguments.json:
         for one in found:
             screen.show_json(**described(one, configuration.version))

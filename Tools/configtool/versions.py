@@ -5,29 +5,29 @@ from __future__ import annotations
 import re
 from argparse import Namespace
 
-from NexusCore.config.past import state_at, version_at
+from NexusCore.config.history import state_at, version_at
 from NexusCore.errors import EXIT_OK
-from Tools import undoing
-from Tools.changes import Telling
-from Tools.configuration import open_configuration, origin
-from Tools.terminal import Screen
+from Tools.common import undoing
+from Tools.common.changes import Telling
+from Tools.common.configuration import open_configuration, origin
+from Tools.common.terminal import Screen
 
 _THEN = re.compile(r"(.+)@(\d+)")
 
 
 def add_version(arguments: Namespace, screen: Screen) -> int:
     """Add a version without parameters."""
-    configuration = open_configuration(rehearse=arguments.dry_run)
+    configuration = open_configuration(dry_run=arguments.dry_run)
     configuration.store.add_version(arguments.name)
-    telling = Telling(arguments.name, {}, arguments, screen, [undoing.TOOL, "delete", "version", arguments.name])
+    telling = Telling(arguments.name, {}, arguments, screen, [undoing.CONFIG_TOOL, "delete", "version", arguments.name])
     telling.version(f"Version '{arguments.name}' added, empty.")
     telling.end([])
     return EXIT_OK
 
 
 def copy(arguments: Namespace, screen: Screen) -> int:
-    """Copy all parameters of a version into another, which is added if it isn't there (003-25)."""
-    configuration = open_configuration(rehearse=arguments.dry_run)
+    """Copy all parameters of a version into another, which is added if it isn't there."""
+    configuration = open_configuration(dry_run=arguments.dry_run)
     store, target, why = configuration.store, arguments.target, origin(arguments.reason)
     there = target in store.versions()
     before = {one.path: one for one in store.load(store.version_id(target))} if there else {}
@@ -39,12 +39,12 @@ def copy(arguments: Namespace, screen: Screen) -> int:
         found = list(state_at(store, version_at(store, then[1], revision), revision).values())
         revisions = store.fill(target, lambda _: found, arguments.source, arguments.overwrite, why)
     made = configuration.made(revisions)
-    undo = [undoing.TOOL, "delete", "version", target]
+    undo = [undoing.CONFIG_TOOL, "delete", "version", target]
     if there:
         undo = undoing.words(made, target, named=True) if made else []
     telling = Telling(target, before, arguments, screen, undo)
     for one in made:
-        # What is new is what the source has, and there may be thousands: a rehearsal tells each, the rest are counted.
+        # What is new is what the source has, and there may be thousands: a dry run tells each, the rest are counted.
         if one.path in before or arguments.dry_run or arguments.json:
             telling.change(one)
     new = sum(one.path not in before for one in made)
@@ -56,12 +56,12 @@ def copy(arguments: Namespace, screen: Screen) -> int:
 
 def delete(arguments: Namespace, screen: Screen) -> int:
     """Delete a version with all its parameters; its past is kept, so that it can come back."""
-    configuration = open_configuration(rehearse=arguments.dry_run)
+    configuration = open_configuration(dry_run=arguments.dry_run)
     store, name = configuration.store, arguments.name
     before = {one.path: one for one in store.load(store.version_id(name))}
     made = configuration.made(store.delete_version(name, origin(arguments.reason)))
     undo = ["copy", f"{name}@{made[0].revision - 1}", name] if made else ["add-version", name]
-    telling = Telling(name, before, arguments, screen, [undoing.TOOL, *undo])
+    telling = Telling(name, before, arguments, screen, [undoing.CONFIG_TOOL, *undo])
     for one in made if arguments.json or arguments.dry_run else ():
         telling.change(one)
     telling.version(f"Version '{name}' deleted, with {len(made)} parameters.")

@@ -5,28 +5,32 @@ from __future__ import annotations
 import threading
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 
 from NexusCore.clock import SYSTEM_CLOCK, Clock
-from NexusCore.config.store import REMOVE, ConfigStore, Entry
+from NexusCore.config.store import REMOVE, ConfigStore, HistoryEntry
 from NexusCore.config.watch import AWAY_INTERVAL, WATCH_INTERVAL
 from NexusCore.errors import EXIT_OK, DatabaseBusy, DatabaseUnreachable
 from NexusCore.tail import Away, Back
+from NexusCore.text import one_line
+from Tools.common.configuration import StoredConfiguration, is_below, open_configuration
+from Tools.common.following import ReaderLeft, patiently
+from Tools.common.terminal import Screen, brief, brief_value
+from Tools.common.time_parser import local
 from Tools.configtool.looking import of_entry, old_datatypes
-from Tools.configuration import Configuration, is_below, open_configuration
-from Tools.following import ReaderLeft, patiently
-from Tools.moments import local
-from Tools.terminal import Screen, one_line
 
 
 def watch(arguments: Namespace, screen: Screen) -> int:
     """Show changes as they come, until Ctrl-C."""
     configuration = open_configuration(arguments.version)
+    # Before anything is shown: who reads it may change something at once.
+    after = configuration.store.revision() if arguments.after is None else arguments.after
     screen.live()
     for path in arguments.paths:
         if not configuration.below(path.strip(".")):
             screen.fail(configuration.missing(path.strip(".")))
-    for one in changes(configuration.store, arguments.after, SYSTEM_CLOCK, ReaderLeft(screen)):
+    for one in changes(configuration.store, after, SYSTEM_CLOCK, ReaderLeft(screen)):
         if isinstance(one, Away):
             screen.fail(f"{one.error} Going on when it is back.")
         elif isinstance(one, Back):
@@ -41,8 +45,8 @@ def watch(arguments: Namespace, screen: Screen) -> int:
 
 
 def changes(
-    store: ConfigStore, after: int | None, clock: Clock, stop: threading.Event
-) -> Iterator[Entry | Away | Back]:
+    store: ConfigStore, after: int, clock: Clock, stop: threading.Event
+) -> Iterator[HistoryEntry | Away | Back]:
     """Yield each change of the configuration once, in the order of their revisions, and `Away` and `Back`.
 
     Parameters
@@ -50,47 +54,49 @@ def changes(
     store
         The configuration.
     after
-        Begin behind this revision; None for the newest there is.
+        Begin behind this revision.
     clock
         Waits.
     stop
         Ends it.
     """
-    known = store.revision() if after is None else after
-    away = False
-    while not stop.is_set():
-        try:
-            newest = store.revision()
-            entries = store.entries_since(known) if newest > known else []
-        except (DatabaseUnreachable, DatabaseBusy) as error:
-            if not away:
-                yield Away(error)
-            away = True
-            clock.wait(stop, AWAY_INTERVAL)
-            continue
-        if away:
-            away = False
-            yield Back()
-        yield from entries
-        # Less than before: the database was set up anew, or restored. What it will count up to is news again.
-        known = entries[-1].revision if entries else newest
-        clock.wait(stop, WATCH_INTERVAL)
+    known, away = after, False
+    with closing(store.database.follow("config_revision", clock)) as follower:
+        while not stop.is_set():
+            try:
+                newest = store.revision()
+                entries = store.entries_since(known) if newest > known else []
+            except (DatabaseUnreachable, DatabaseBusy) as error:
+                if not away:
+                    yield Away(error)
+                away = True
+                clock.wait(stop, AWAY_INTERVAL)
+                continue
+            if away:
+                away = False
+                yield Back()
+            yield from entries
+            # Less than before: the database was set up anew, or restored. What it will count up to is news again.
+            known = entries[-1].revision if entries else newest
+            follower.wait_for_news(stop, WATCH_INTERVAL, known)
 
 
-def line(one: Entry, screen: Screen) -> str:
+def line(one: HistoryEntry, screen: Screen) -> str:
     """Return a change as one line: when, what, by whom, where, with what and why."""
-    path = screen.paint(one.path, "bold")
-    old = one_line(one.old_value) or "''" if one.old_value is not None else ""
+    path = screen.paint(one_line(one.path), "bold")
+    old = brief_value(one.old_value) or "''" if one.old_value is not None else ""
     if one.action == REMOVE:
         what = f"{path} {screen.paint('removed', 'red')}" + (f"  (was {old})" if old else "")
     else:
-        new = f" = {screen.paint(one_line(one.new_value) or chr(39) * 2, 'cyan')}" if one.new_value is not None else ""
+        new = (
+            f" = {screen.paint(brief_value(one.new_value) or chr(39) * 2, 'cyan')}" if one.new_value is not None else ""
+        )
         what = f"{path}{new}" + (f"  (was {old})" if one.old_value not in (None, one.new_value) else "")
-    why = f": {one_line(one.why)}" if one.why else ""
+    why = f": {brief(one.why)}" if one.why else ""
     origin = screen.paint(f"{one_line(one.who)}@{one_line(one.host)}, {one_line(one.tool)}{why}", "dim")
     return f"{screen.paint(local(one.ts), 'dim')}  {what}  {origin}"
 
 
-def _is_wanted(one: Entry, configuration: Configuration, arguments: Namespace) -> bool:
+def _is_wanted(one: HistoryEntry, configuration: StoredConfiguration, arguments: Namespace) -> bool:
     paths = [path.strip(".") for path in arguments.paths]
     return one.version == configuration.version and (not paths or any(is_below(one.path, path) for path in paths))

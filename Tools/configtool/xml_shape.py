@@ -26,8 +26,8 @@ from NexusCore.config.parameter import BOOLEAN, DOUBLE, FOLDER, INTEGER, STRING,
 from NexusCore.config.store import Change, Edit
 from NexusCore.errors import ConfigException
 
-ROOT = "configuration"
-TYPES = {
+XML_ROOT = "configuration"
+XML_TYPES = {
     **dict.fromkeys(("string", "str", "text"), STRING),
     **dict.fromkeys(("integer", "int", "long"), INTEGER),
     **dict.fromkeys(("double", "float", "real", "number"), DOUBLE),
@@ -37,7 +37,7 @@ TYPES = {
 PARTS = frozenset({"name", "type", "value", "comment"})
 
 
-class Found(NamedTuple):
+class XmlEntry(NamedTuple):
     """A parameter or folder in the file."""
 
     path: str
@@ -65,7 +65,7 @@ def edits(root: Element, before: Mapping[str, Change]) -> list[Edit]:
     return [_edit(one, before) for one in _found(root)]
 
 
-def _edit(one: Found, before: Mapping[str, Change]) -> Edit:
+def _edit(one: XmlEntry, before: Mapping[str, Change]) -> Edit:
     if one.datatype == FOLDER:
         return Edit(one.path, datatype=FOLDER, comment=one.comment)
     if one.datatype is not None:
@@ -74,10 +74,10 @@ def _edit(one: Found, before: Mapping[str, Change]) -> Edit:
     return Edit(one.path, value=one.text if one.path in before else guess(one.text), comment=one.comment)
 
 
-def _found(root: Element) -> Iterator[Found]:
-    top = next((one for one in root.iter() if _tag(one) == ROOT), None)
+def _found(root: Element) -> Iterator[XmlEntry]:
+    top = next((one for one in root.iter() if _tag(one) == XML_ROOT), None)
     if top is None:
-        raise ConfigException(reason=f"the XML has no element <{ROOT}>")
+        raise ConfigException(reason=f"the XML has no element <{XML_ROOT}>")
     waiting = [(child, "") for child in reversed(top)]
     while waiting:  # not by recursion: a file may be nested deeper than Python likes
         element, folder = waiting.pop()
@@ -91,7 +91,7 @@ def _found(root: Element) -> Iterator[Found]:
         if below:
             waiting += [(child, f"{path}.") for child in reversed(below)]
         if text or datatype is not None:
-            yield Found(path, text, datatype, parts.get("comment"))
+            yield XmlEntry(path, text, datatype, parts.get("comment"))
 
 
 def _parts(element: Element) -> dict[str, str]:
@@ -110,9 +110,9 @@ def _is_written_out(element: Element) -> bool:
 def _datatype(path: str, name: str | None) -> str | None:
     if name is None:
         return None
-    if name.lower() not in TYPES:
-        raise ConfigException(reason=f"'{path}' has the type '{name}' in the XML; known are {', '.join(TYPES)}")
-    return TYPES[name.lower()]
+    if name.lower() not in XML_TYPES:
+        raise ConfigException(reason=f"'{path}' has the type '{name}' in the XML; known are {', '.join(XML_TYPES)}")
+    return XML_TYPES[name.lower()]
 
 
 def _tag(element: Element) -> str:

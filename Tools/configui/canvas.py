@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
 from io import StringIO
-from types import FrameType
 
 from NexusCore.errors import EXIT_USAGE, NexusError
+from Tools.common.interruption import Interrupted
 from Tools.configui import cells
 from Tools.configui.text_line import Key
 
@@ -58,7 +58,7 @@ class UnfitTerminal(NexusError):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ScreenAttributes:
     """How the parts of the picture look: attributes of curses."""
 
     plain: int = curses.A_NORMAL
@@ -83,7 +83,7 @@ class Canvas:
         How the parts of the picture look.
     """
 
-    def __init__(self, window: curses.window, look: Look) -> None:
+    def __init__(self, window: curses.window, look: ScreenAttributes) -> None:
         self.window = window
         self.look = look
         self._encoding = window.encoding
@@ -144,7 +144,7 @@ class Canvas:
             key = self.window.get_wch()
         except curses.error:
             if self._poll.poll(0):  # nobody is there any more; curses would say "no key" for ever, and at once
-                raise SystemExit(128 + signal.SIGHUP) from None
+                raise Interrupted(signal.SIGHUP) from None
             return None
         if key == ESCAPE:
             return self._sequence()
@@ -204,7 +204,7 @@ def full_screen(colour: bool) -> Iterator[Canvas]:
         os.environ.pop(name, None)
     said = StringIO()
     try:
-        with _ended_in_order(), redirect_stderr(said):
+        with redirect_stderr(said):
             try:
                 yield _begun(colour)
             finally:
@@ -222,13 +222,13 @@ def _begun(colour: bool) -> Canvas:
     window.keypad(True)
     if "ESCDELAY" not in os.environ:
         curses.set_escdelay(ESCAPE_MILLISECONDS)
-    return Canvas(window, _coloured() if colour else Look())
+    return Canvas(window, _coloured() if colour else ScreenAttributes())
 
 
-def _coloured() -> Look:
+def _coloured() -> ScreenAttributes:
     curses.start_color()
     if not curses.has_colors():
-        return Look()
+        return ScreenAttributes()
     background = -1
     try:
         curses.use_default_colors()
@@ -239,7 +239,7 @@ def _coloured() -> Look:
         curses.init_pair(number, colour, background)
     blue, cyan, yellow, red = (curses.color_pair(number) for number in range(1, len(colours) + 1))
     bold = curses.A_BOLD
-    return Look(folder=bold | blue, value=cyan, fresh=bold | yellow, match=bold | yellow, fault=bold | red)
+    return ScreenAttributes(folder=bold | blue, value=cyan, fresh=bold | yellow, match=bold | yellow, fault=bold | red)
 
 
 def _check_terminal() -> None:
@@ -252,22 +252,6 @@ def _check_terminal() -> None:
         raise UnfitTerminal(reason=f"{reason}; TERM=xterm is understood by most") from None
     if not curses.tigetstr("cup"):
         raise UnfitTerminal(reason=f"one of its kind, TERM={name}, has no cursor that could be placed")
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Make signals that would end the process at once end it by an exception, so that it can tidy up."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)  # once is enough
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _give_back(key: Key) -> None:

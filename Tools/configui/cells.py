@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from rich.cells import get_character_cell_size
+
+from NexusCore.text import is_odd, one_line
 
 ELLIPSIS = "…"
 _PICTURES = 0x2400
@@ -12,18 +12,19 @@ _PICTURES = 0x2400
 
 
 def plain(text: str) -> str:
-    """Return `text` with each character that cannot be seen, or could command the terminal, replaced by one that can.
+    """Return `text` on one line, with each character that cannot be seen, or could command the terminal, escaped."""
+    shown = one_line(text)
+    return shown if shown.isprintable() else "".join(one if one.isprintable() else " " for one in shown)
 
-    The length stays the same, so that places in the text do.
-    """
-    return text if text.isprintable() else "".join(map(_visible, text))
+
+def in_place(text: str) -> str:
+    """Return `text` with each character that is not plain replaced by one that is: places in the text stay the same."""
+    return text if plain(text) == text else "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:
-    if character.isprintable():
-        return character
-    if unicodedata.category(character) == "Zs":
-        return " "
+    if not is_odd(character):
+        return character if character.isprintable() else " "
     if ord(character) < 0x20:
         return chr(_PICTURES + ord(character))
     return "␡" if character == "\x7f" else "�"

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 from NexusCore.config.parameter import BOOLEAN, MASK, ConfigParameter, Limits, Value, cast, encode
 from NexusCore.errors import NexusError, ValueRefused
+from Tools.common.terminal import brief
+from Tools.common.time_parser import local
 from Tools.configui.cells import plain
-from Tools.moments import local
 
 
 def shown(node: ConfigParameter) -> str:
     """Return a parameter's value as it stands on a line: a secret masked, an empty text in quotes."""
-    if node.value is None:
+    if node.value is None and not node.withheld:
         return ""
-    return plain(node.shown) or "''"
+    return plain(brief(node.shown)) or "''"
 
 
 def kind(node: ConfigParameter) -> str:

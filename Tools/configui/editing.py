@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from NexusCore.config.named import NamedConfiguration
 from NexusCore.config.parameter import ConfigParameter, encode
+from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import NexusError
 from Tools.configui import describing
 from Tools.configui.cells import plain

@@ -15,15 +15,15 @@ from cursesmenu import CursesMenu, ItemGroup  # type: ignore[import-untyped]  # 
 from cursesmenu.items import MenuItem  # type: ignore[import-untyped]
 
 from Tools.configui import cells
+from Tools.configui.background import OutcomeUnknown, sent
 from Tools.configui.canvas import ENTER, ESCAPE, Canvas, Line
-from Tools.configui.errand import Abandoned, sent
 from Tools.configui.text_line import Key, TextLine
 
 T = TypeVar("T")
 
 LEAST_ROWS, LEAST_COLUMNS = 10, 40
 """Lines and columns below which there is no picture, only a sentence."""
-PATIENCE = 0.5
+NOTICE_SECONDS = 0.5
 """Seconds after which the user is told that the database takes its time."""
 _CHARACTERS = 256
 """From here on, numbers of keys and of characters overlap."""
@@ -213,13 +213,13 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
             If the user waits no longer.
         """
         outcome = sent(work)
-        if not wait([outcome], PATIENCE).done:
+        if not wait([outcome], NOTICE_SECONDS).done:
             self.say("The database has not answered yet. Esc waits no longer.")
             while not outcome.done():
                 self.draw()
                 key = self.canvas.key()
                 if key == ESCAPE:
-                    raise Abandoned
+                    raise OutcomeUnknown
             self._message = None
         return outcome.result()
 

@@ -10,12 +10,12 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from NexusCore.config.named import NamedConfiguration
 from NexusCore.config.parameter import FOLDER, ConfigParameter
+from NexusCore.config.view import NamedConfiguration
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class OutlineRow:
     """A line of the outline."""
 
     node: ConfigParameter
@@ -26,7 +26,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SearchPosition:
     """Where a search has come to."""
 
     path: str
@@ -49,7 +49,7 @@ class Outline:
         self.opened: set[str] = set()
         """Paths of the folders whose contents are shown, where they themselves are."""
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[OutlineRow]:
         """Return the lines that there are while some folders are open."""
         return list(self._rows("", 0))
 
@@ -58,7 +58,7 @@ class Outline:
         words = text.lower().split()
         return [node for node in self._below("") if words and all(word in _searched(node) for word in words)]
 
-    def match(self, text: str, path: str, step: int) -> Place | None:
+    def match(self, text: str, path: str, step: int) -> SearchPosition | None:
         """Return the match that is at a path, with step 1 the next after it, with -1 the one before it.
 
         Behind the last comes the first again. None if nothing matches.
@@ -70,7 +70,7 @@ class Outline:
         here = path.split(".")
         after = bisect_right(order, here)
         number = after if step > 0 else after - 1 + (step if here in order else 0)
-        return Place(found[number % len(found)], number % len(found) + 1, len(found))
+        return SearchPosition(found[number % len(found)], number % len(found) + 1, len(found))
 
     def open_to(self, path: str) -> None:
         """Open the folders that a path is in, so that it can be seen."""
@@ -81,11 +81,11 @@ class Outline:
         """Tell whether there can be something below: a folder, or a parameter that a program put others under."""
         return node.datatype == FOLDER or bool(self.config.keys(node.path))
 
-    def _rows(self, folder: str, depth: int) -> Iterator[Row]:
+    def _rows(self, folder: str, depth: int) -> Iterator[OutlineRow]:
         children = self.config.get_children(folder)
         widest = max((len(node.name) for node in children if node.datatype != FOLDER), default=0)
         for node in children:
-            yield Row(node, depth, widest)
+            yield OutlineRow(node, depth, widest)
             if node.path in self.opened:
                 yield from self._rows(node.path, depth + 1)
 

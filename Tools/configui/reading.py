@@ -5,15 +5,15 @@ from __future__ import annotations
 import curses
 from collections.abc import Sequence
 
-from NexusCore.config.named import NamedConfiguration
 from NexusCore.config.parameter import ConfigParameter
-from NexusCore.config.store import REMOVE, Entry
+from NexusCore.config.store import REMOVE, HistoryEntry
+from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import NexusError
+from Tools.common.time_parser import local
 from Tools.configui import cells
 from Tools.configui.canvas import ESCAPE, Line
 from Tools.configui.cells import plain
 from Tools.configui.live_menu import LiveItem, LiveMenu
-from Tools.moments import local
 
 KEY_COLUMNS = 8
 
@@ -68,7 +68,7 @@ class EntryItem(LiveItem):
         What the history says of it.
     """
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: HistoryEntry) -> None:
         super().__init__(str(entry.revision))
         self.entry = entry
         self.value = "" if entry.new_value is None else plain(entry.new_value) or "''"
@@ -113,7 +113,7 @@ class HistoryMenu(ReadingMenu):
     """
 
     def __init__(
-        self, parent: LiveMenu, config: NamedConfiguration, node: ConfigParameter, entries: Sequence[Entry]
+        self, parent: LiveMenu, config: NamedConfiguration, node: ConfigParameter, entries: Sequence[HistoryEntry]
     ) -> None:
         super().__init__(f"History of {node.path}", parent)
         self._config = config
@@ -129,7 +129,7 @@ class HistoryMenu(ReadingMenu):
         except NexusError as error:
             self.refuse(error)
 
-    def _fill(self, entries: Sequence[Entry]) -> None:
+    def _fill(self, entries: Sequence[HistoryEntry]) -> None:
         self._revision = entries[0].revision if entries else 0
         further = len(entries) - len(self.items) if self.current_option else 0
         self.fill([EntryItem(entry) for entry in entries], self.current_option + further)

@@ -10,7 +10,7 @@ from Tools.configui import cells
 Key = str | int
 """A character, or the number that curses gives to a key without one."""
 
-HIDDEN = "*"
+MASK_CHARACTER = "*"
 """Stands for each character of a secret."""
 
 
@@ -40,7 +40,7 @@ class TextLine:
         if isinstance(key, str) and key.isprintable():
             self._replace(self.place, self.place, key)
             return True
-        known = _KEYS.get(key)
+        known = _KEY_ACTIONS.get(key)
         if known is not None:
             known(self)
             return True
@@ -51,7 +51,7 @@ class TextLine:
 
     def view(self, columns: int) -> tuple[str, int]:
         """Return the part of the text that fits `columns` cells, and the cell in it where the cursor stands."""
-        shown = HIDDEN * len(self.text) if self._hidden else cells.plain(self.text)
+        shown = MASK_CHARACTER * len(self.text) if self._hidden else cells.in_place(self.text)
         room = columns - 2  # a cell before the text says that there is more, one behind it is the cursor's
         first = self.place - cells.fitting(shown[max(0, self.place - room) : self.place][::-1], room)
         self._first = max(first, min(self._first, self.place))
@@ -107,7 +107,7 @@ class TextLine:
         self._replace(self.place, len(self.text))
 
 
-_KEYS = {
+_KEY_ACTIONS = {
     curses.KEY_LEFT: TextLine._left,
     curses.KEY_RIGHT: TextLine._right,
     curses.KEY_HOME: TextLine._home,

@@ -5,19 +5,19 @@ from __future__ import annotations
 import curses
 from collections.abc import Callable
 
-from NexusCore.config.named import NamedConfiguration
 from NexusCore.config.parameter import FOLDER, ConfigParameter
+from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import NexusError
+from Tools.common.time_parser import local
 from Tools.configui import cells, describing
 from Tools.configui.canvas import ESCAPE, Canvas, Line
 from Tools.configui.cells import plain
 from Tools.configui.editing import edit
 from Tools.configui.live_menu import LiveItem, LiveMenu
-from Tools.configui.news import News
-from Tools.configui.outline import Outline, Row, split_at
+from Tools.configui.outline import Outline, OutlineRow, split_at
 from Tools.configui.reading import HelpMenu, HistoryMenu
+from Tools.configui.recent_changes import News
 from Tools.configui.text_line import TextLine
-from Tools.moments import local
 
 WIDEST_NAME = 28
 """Characters up to which the names of a folder's parameters are aligned."""
@@ -34,7 +34,7 @@ class TreeItem(LiveItem):
         The menu that it is in.
     """
 
-    def __init__(self, row: Row, tree: TreeMenu) -> None:
+    def __init__(self, row: OutlineRow, tree: TreeMenu) -> None:
         super().__init__(row.node.name, tree)
         self.row = row
         self.tree = tree
@@ -161,7 +161,7 @@ class TreeMenu(LiveMenu):
     def refill(self, path: str) -> None:
         """Show the lines that there are now, the cursor on a path, or where it was if there is none of that path."""
         if self._filtering:
-            rows = [Row(node, -1, 0) for node in self.outline.matches(self.sought)]
+            rows = [OutlineRow(node, -1, 0) for node in self.outline.matches(self.sought)]
         else:
             rows = self.outline.rows()
         found = (number for number, row in enumerate(rows) if row.node.path == path)

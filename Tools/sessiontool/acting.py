@@ -10,13 +10,14 @@ from NexusCore.errors import EXIT_OK, NexusError
 from NexusCore.facility.instruments import Instruments
 from NexusCore.facility.records import NotToBeSent
 from NexusCore.facility.sessions import Session
-from Tools import completion
-from Tools.configuration import open_configuration, view
-from Tools.moments import local, rfc3339
-from Tools.sessions import described, next_step
+from NexusCore.text import one_line, shell_quote
+from Tools.common import completion
+from Tools.common.configuration import open_configuration, view
+from Tools.common.sessions import described, next_step
+from Tools.common.terminal import Screen
+from Tools.common.time_parser import local, rfc3339
 from Tools.sessiontool.finding import Desk
 from Tools.sessiontool.last_file import last_file
-from Tools.terminal import Screen
 
 SEARCH_LIMIT = 600.0
 """Seconds that the search for an instrument's last file may take, where the configuration says nothing."""
@@ -53,10 +54,10 @@ def close(arguments: Namespace, screen: Screen) -> int:
     if found.end_ts is not None:
         return _ended_already(found, arguments, screen)
     ts, remark = _end_of(found, arguments)
-    told = f"Session {found.identifier} at {found.instrument} closed; it ended {local(ts)}, {remark}."
+    message = f"Session {found.identifier} at {found.instrument} closed; it ended {local(ts)}, {remark}."
     if arguments.dry_run:
         if not arguments.json:
-            screen.show(told)
+            screen.show(one_line(message))
         else:
             screen.show_json(**{**described(found), "end": rfc3339(ts)}, dry_run=True)
         screen.say("Nothing was changed: this was a dry run.")
@@ -64,7 +65,7 @@ def close(arguments: Namespace, screen: Screen) -> int:
     client = desk.client()
     session = desk.sessions.end(found.identifier, client, ts)
     desk.sessions.note(found.identifier, client, f"closed afterwards; it ended {local(ts)}, {remark}")
-    return _done(told, session, arguments, screen)
+    return _done(message, session, arguments, screen)
 
 
 def note(arguments: Namespace, screen: Screen) -> int:
@@ -74,7 +75,7 @@ def note(arguments: Namespace, screen: Screen) -> int:
     desk.sessions.note(session.identifier, desk.client(), " ".join(arguments.text))
     if arguments.json:
         screen.show_json(**described(session))
-    screen.say(f"Noted. SessionTool show {session.identifier} shows it among the session's events.")
+    screen.say(f"Noted. SessionTool show {shell_quote(session.identifier)} shows it among the session's events.")
     return EXIT_OK
 
 
@@ -131,6 +132,6 @@ def _done(text: str, session: Session, arguments: Namespace, screen: Screen) -> 
     if arguments.json:
         screen.show_json(**described(session))
     else:
-        screen.show(text)
+        screen.show(one_line(text))
         screen.show(next_step(session))
     return EXIT_OK

@@ -11,7 +11,7 @@ from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.errors import NexusError, NoOpenSession, NoSuchSession
 from NexusCore.facility.sessions import Client, Session, Sessions
 from NexusCore.storage import Database
-from Tools.arguments import did_you_mean
+from NexusCore.text import suggest
 
 if TYPE_CHECKING:
     from NexusCore.facility.records import Records
@@ -80,9 +80,9 @@ class Desk:
         try:
             return self.session(which)
         except NoSuchSession as error:
-            from Tools.configuration import open_configuration
+            from Tools.common.configuration import open_configuration
 
             known = open_configuration().instruments()
             if which in known:
                 raise NoOpenSession(instrument=which) from None
-            raise NoSuchSession(identifier=which, hint=error.facts["hint"] or did_you_mean(which, known)) from None
+            raise NoSuchSession(identifier=which, hint=error.facts["hint"] or suggest(which, known)) from None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from NexusCore.errors import NexusError
 from NexusCore.facility.sessions import Session
-from Tools.moments import local
+from Tools.common.time_parser import local
 
 
 class NoFileSince(NexusError):

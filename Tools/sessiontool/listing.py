@@ -6,11 +6,12 @@ from argparse import Namespace
 
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from NexusCore.facility.sessions import State
-from Tools.sessions import described, rows
+from Tools.common.quantities import counted
+from Tools.common.sessions import described, rows
+from Tools.common.terminal import Screen
 from Tools.sessiontool.finding import Desk
-from Tools.terminal import Screen
 
-MARKS: dict[str, str] = {State.ERROR: "bold red", State.WAITING_FOR_END: "green"}
+STATE_STYLES: dict[str, str] = {State.ERROR: "bold red", State.UNKNOWN: "bold red", State.WAITING_FOR_END: "green"}
 
 
 def list_(arguments: Namespace, screen: Screen) -> int:
@@ -19,7 +20,7 @@ def list_(arguments: Namespace, screen: Screen) -> int:
     found = Desk().sessions.newest(arguments.instrument, state, arguments.lines)
     if not found and arguments.lines:
         if arguments.instrument:
-            from Tools.configuration import open_configuration
+            from Tools.common.configuration import open_configuration
 
             open_configuration().instrument(arguments.instrument)
         screen.fail("There is no such session." if arguments.instrument or state else "There is no session yet.")
@@ -29,5 +30,9 @@ def list_(arguments: Namespace, screen: Screen) -> int:
             screen.show_json(**described(one))
     elif found:
         headers = ("session", "instrument", "user", "state", "start", "length")
-        screen.table(headers, rows(found, screen.columns), MARKS)
+        screen.table(headers, rows(found, screen.columns), STATE_STYLES)
+    odd = sum(bool(one.odd) for one in found)
+    if odd:
+        verb = "holds a value" if odd == 1 else "hold values"
+        screen.fail(f"{counted(odd, 'session')} {verb} that cannot be read. To see which: Doctor --rows")
     return EXIT_OK

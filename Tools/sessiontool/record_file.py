@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from Tools.files import read_xml
+from Tools.common.files import read_xml
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class RecordedDataset:
     """A file in a record."""
 
     name: str
@@ -25,16 +25,16 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class RecordedActivity:
     """Files that were acquired together."""
 
     number: str
     start: str
     """As in the record: RFC 3339."""
-    datasets: tuple[Dataset, ...]
+    datasets: tuple[RecordedDataset, ...]
 
 
-def activities(path: str) -> list[Activity]:
+def activities(path: str) -> list[RecordedActivity]:
     """Return the activities of a record.
 
     Raises
@@ -43,7 +43,7 @@ def activities(path: str) -> list[Activity]:
         If the file cannot be read here.
     """
     return [
-        Activity(
+        RecordedActivity(
             number=one.get("seqno", ""),
             start=_text(one, "startTime"),
             datasets=tuple(_dataset(child) for child in _children(one, "dataset")),
@@ -52,8 +52,8 @@ def activities(path: str) -> list[Activity]:
     ]
 
 
-def _dataset(element: Element) -> Dataset:
-    return Dataset(
+def _dataset(element: Element) -> RecordedDataset:
+    return RecordedDataset(
         name=_text(element, "name"),
         location=_text(element, "location"),
         type=element.get("type", ""),

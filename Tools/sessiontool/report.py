@@ -8,16 +8,18 @@ from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from Tools.moments import local, rfc3339, span
-from Tools.sessions import described
-from Tools.terminal import Screen, one_line
+from NexusCore.clock import readable_time
+from NexusCore.text import one_line
+from Tools.common.sessions import described
+from Tools.common.terminal import Screen, brief
+from Tools.common.time_parser import local, rfc3339, span
 
 if TYPE_CHECKING:
     from NexusCore.facility.records import Record, Upload
     from NexusCore.facility.sessions import Event, Session
     from NexusCore.log.record import LogRecord
-    from Tools.sessiontool.record_file import Activity
-    from Tools.sessiontool.steps import Step
+    from Tools.sessiontool.record_file import RecordedActivity
+    from Tools.sessiontool.steps import TraceStep
 
 
 def in_full(
@@ -25,7 +27,7 @@ def in_full(
     events: Sequence[Event],
     record: Record | None,
     uploads: Sequence[Upload],
-    activities: Sequence[Activity],
+    activities: Sequence[RecordedActivity],
     log: Sequence[LogRecord],
 ) -> dict[str, object]:
     """Return all that is known of a session as the fields of a JSON object."""
@@ -78,11 +80,11 @@ def about(
 ) -> Iterator[str]:
     """Yield the lines that tell a person what a session is, and what happened in it."""
     for name, text in _facts(session, record, uploads):
-        yield f"{screen.paint(name.ljust(11), 'dim')}{one_line(text)}"
+        yield f"{screen.paint(name.ljust(11), 'dim')}{brief(text)}"
     yield from _section("events", _events(events), screen)
 
 
-def files(activities: Sequence[Activity], count: int, screen: Screen) -> Iterator[str]:
+def files(activities: Sequence[RecordedActivity], count: int, screen: Screen) -> Iterator[str]:
     """Yield the lines that tell of the files in its record, activity by activity; of `count` files at most."""
     if activities:
         yield from _section("files", _files(activities, count, screen), screen)
@@ -94,10 +96,10 @@ def log(lines: Sequence[LogRecord], screen: Screen) -> Iterator[str]:
         yield from _section("log", (_log_line(one, screen) for one in lines), screen)
 
 
-def step_line(step: Step, screen: Screen) -> str:
+def step_line(step: TraceStep, screen: Screen) -> str:
     """Return a step of a session's way as a line: when, from where it is known, and what."""
-    when = f"{local(step.ts)}.{step.ts // 1000 % 1000:03}"
-    text = screen.paint(one_line(step.text), *_weight(step.level))
+    when = local(step.ts) + (f".{step.ts // 1000 % 1000:03}" if readable_time(step.ts) is not None else "")
+    text = screen.paint(brief(step.text), *_weight(step.level))
     return f"{screen.paint(when, 'dim')}  {screen.paint(step.source.ljust(7), 'cyan')}  {text}"
 
 
@@ -120,35 +122,40 @@ def _facts(session: Session, record: Record | None, uploads: Sequence[Upload]) -
         yield "attempts", str(session.attempts)
     if session.last_error:
         yield "error", session.last_error
+    for sentence in session.odd:
+        yield "unreadable", sentence
     if record is None:
         yield "record", "none"
         return
     yield "record", record.path
     yield "", record.title
     yield "", f"{_number(record.files, 'file')} in {_number(record.activities, 'activity', 'activities')}"
+    for sentence in record.odd:
+        yield "", f"unreadable: {sentence}"
     yield "", f"built {local(record.built_ts)} by {record.software}, configuration {record.config_revision}"
     for upload in uploads:
-        place = upload.url or upload.remote_id or ""
+        place = "; ".join(upload.odd) or upload.url or upload.remote_id or ""
         yield "upload", f"{upload.destination}: {upload.state}  {upload.last_error or place}".rstrip()
 
 
 def _events(events: Sequence[Event]) -> Iterator[str]:
     width = max((len(one.type) for one in events), default=0)
     for one in events:
-        detail = f"   {one_line(one.detail)}" if one.detail else ""
-        yield f"{local(one.ts)}  {one.type.ljust(width)}  {one_line(one.user)}@{one_line(one.host)}{detail}"
+        detail = f"   {brief(one.detail)}" if one.detail else ""
+        odd = f"   (unreadable: {'; '.join(one.odd)})" if one.odd else ""
+        yield f"{local(one.ts)}  {one.type.ljust(width)}  {one_line(one.user)}@{one_line(one.host)}{detail}{odd}"
 
 
-def _files(activities: Sequence[Activity], count: int, screen: Screen) -> Iterator[str]:
+def _files(activities: Sequence[RecordedActivity], count: int, screen: Screen) -> Iterator[str]:
     files = [(activity, dataset) for activity in activities for dataset in activity.datasets]
     width = max((len(one.location) for _, one in files[:count] if len(one.location) <= 50), default=0)
-    before: Activity | None = None
+    before: RecordedActivity | None = None
     for activity, one in islice(files, count):
         if activity is not before:
-            when = screen.paint(activity.start[:19].replace("T", " "), "dim")
-            yield f"activity {activity.number}   {when}   {_number(len(activity.datasets), 'file')}"
+            when = screen.paint(one_line(activity.start[:19].replace("T", " ")), "dim")
+            yield f"activity {one_line(activity.number)}   {when}   {_number(len(activity.datasets), 'file')}"
             before = activity
-        yield f"  {one_line(one.location).ljust(width)}  {one.type}"
+        yield f"  {one_line(one.location).ljust(width)}  {one_line(one.type)}"
         for remark in one.remarks:
             yield f"    {screen.paint(one_line(remark), 'yellow')}"
     if len(files) > count:
@@ -157,7 +164,7 @@ def _files(activities: Sequence[Activity], count: int, screen: Screen) -> Iterat
 
 def _log_line(one: LogRecord, screen: Screen) -> str:
     level = logging.getLevelName(one.level)
-    text = f"{level} {one_line(one.logger)}: {one_line(one.message)}"
+    text = f"{level} {one_line(one.logger)}: {brief(one.message)}"
     return f"{local(one.ts)}  {screen.paint(text, *_weight(one.level))}"
 
 

@@ -7,17 +7,17 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from NexusCore.errors import EXIT_OK, NexusError
-from Tools.moments import rfc3339
-from Tools.sessions import next_step
+from Tools.common.sessions import next_step
+from Tools.common.terminal import Screen
+from Tools.common.time_parser import rfc3339
 from Tools.sessiontool import report
 from Tools.sessiontool.finding import Desk
-from Tools.terminal import Screen
 
 if TYPE_CHECKING:
     from NexusCore.facility.records import Record
     from NexusCore.facility.sessions import Session
     from NexusCore.log.record import LogRecord
-    from Tools.sessiontool.record_file import Activity
+    from Tools.sessiontool.record_file import RecordedActivity
 
 
 def show(arguments: Namespace, screen: Screen) -> int:
@@ -42,8 +42,8 @@ def show(arguments: Namespace, screen: Screen) -> int:
     return code
 
 
-def _activities(record: Record, screen: Screen) -> list[Activity]:
-    from Tools.files import FileUnusable
+def _activities(record: Record, screen: Screen) -> list[RecordedActivity]:
+    from Tools.common.files import FileUnusable
     from Tools.sessiontool.record_file import activities
 
     try:
@@ -70,7 +70,7 @@ def trace(arguments: Namespace, screen: Screen) -> int:
     """Show everything that the facility knows about one session, in the order of time."""
     desk = Desk()
     session = desk.session(arguments.identifier)
-    from Tools.files import FileUnusable
+    from Tools.common.files import FileUnusable
     from Tools.sessiontool.steps import trace as steps_of
 
     steps, errors = steps_of(session, desk)

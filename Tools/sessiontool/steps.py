@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from NexusCore.clock import SYSTEM_CLOCK, to_ts
+from NexusCore.clock import SYSTEM_CLOCK, UNREADABLE_TS, to_ts
 from NexusCore.errors import NexusError
 from NexusCore.facility.reservations import Reservations
 from NexusCore.facility.sessions import Session
 from NexusCore.log import store as log_store
 from NexusCore.storage import Database
+from NexusCore.storage.patterns import escape_like
+from NexusCore.text import readable
 from Tools.sessiontool.finding import Desk
 
-SERVICES = ("Builder", "Uploader")
+SESSION_CHANNELS = ("Builder", "Uploader")
 """Channels whose status may name a session."""
 
-_NAMED = """
+_NAMED_IN_STATUS = """
     -- what services said of a session while they were at it
     SELECT t.ts, c.name, i.name, t.value
       FROM status_channel c
@@ -30,7 +32,7 @@ _NAMED = """
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TraceStep:
     """Something that happened."""
 
     ts: int
@@ -44,9 +46,9 @@ class Step:
     """Of a line of log."""
 
 
-def trace(session: Session, desk: Desk) -> tuple[list[Step], list[NexusError]]:
+def trace(session: Session, desk: Desk) -> tuple[list[TraceStep], list[NexusError]]:
     """Return all steps, and the errors of what could not be asked: a database, or the record's file."""
-    parts: tuple[Callable[[], Iterator[Step]], ...] = (
+    parts: tuple[Callable[[], Iterator[TraceStep]], ...] = (
         lambda: _bookings(session, desk),
         lambda: _events(session, desk),
         lambda: _log(session, desk.log),
@@ -54,7 +56,7 @@ def trace(session: Session, desk: Desk) -> tuple[list[Step], list[NexusError]]:
         lambda: _record(session, desk),
         lambda: _activities(session, desk),
     )
-    steps: list[Step] = []
+    steps: list[TraceStep] = []
     errors: list[NexusError] = []
     for part in parts:
         try:
@@ -66,13 +68,14 @@ def trace(session: Session, desk: Desk) -> tuple[list[Step], list[NexusError]]:
     return sorted(steps, key=lambda step: step.ts), errors
 
 
-def _events(session: Session, desk: Desk) -> Iterator[Step]:
+def _events(session: Session, desk: Desk) -> Iterator[TraceStep]:
     for one in desk.sessions.events(session):
         detail = f": {one.detail}" if one.detail else ""
-        yield Step(one.ts, "event", f"{one.type} by {one.user}@{one.host}{detail}")
+        odd = f" (unreadable: {'; '.join(one.odd)})" if one.odd else ""
+        yield TraceStep(one.ts, "event", f"{one.type} by {one.user}@{one.host}{detail}{odd}")
 
 
-def _bookings(session: Session, desk: Desk) -> Iterator[Step]:
+def _bookings(session: Session, desk: Desk) -> Iterator[TraceStep]:
     until = session.end_ts if session.end_ts is not None else SYSTEM_CLOCK.now()
     found = Reservations(desk.database, SYSTEM_CLOCK).for_session(
         session.instrument, session.start_ts, until, session.user
@@ -81,31 +84,32 @@ def _bookings(session: Session, desk: Desk) -> Iterator[Step]:
         return
     title = f" '{found.title}'" if found.title else ""
     whose = f" of {found.user}" if found.user else ""
-    yield Step(found.start_ts, "booking", f"reservation{title}{whose} begins ({found.source})")
-    yield Step(found.end_ts, "booking", f"reservation{title} ends")
+    yield TraceStep(found.start_ts, "booking", f"reservation{title}{whose} begins ({found.source})")
+    yield TraceStep(found.end_ts, "booking", f"reservation{title} ends")
 
 
-def _log(session: Session, database: Database) -> Iterator[Step]:
+def _log(session: Session, database: Database) -> Iterator[TraceStep]:
     wanted = log_store.LogFilter(session=session.identifier[: log_store.SESSION_LENGTH])
-    for one in log_store.records(database, log_store.Reading(wanted)):
+    for one in log_store.records(database, log_store.LogQuery(wanted)):
         text = f"{logging.getLevelName(one.level)} {one.logger}: {one.message}"
-        yield Step(one.ts, "log", text, one.traceback, one.level)
+        yield TraceStep(one.ts, "log", text, one.traceback, one.level)
 
 
-def _status(session: Session, database: Database) -> Iterator[Step]:
+def _status(session: Session, database: Database) -> Iterator[TraceStep]:
     with database.reading() as reading:
         rows = reading.all(
-            _NAMED,
-            first=SERVICES[0],
-            second=SERVICES[1],
+            _NAMED_IN_STATUS,
+            first=SESSION_CHANNELS[0],
+            second=SESSION_CHANNELS[1],
             since=session.start_ts,
-            wanted=f"%{log_store.escape_like(session.identifier)}%",
+            wanted=f"%{escape_like(session.identifier)}%",
         )
     for ts, channel, name, value in rows:
-        yield Step(int(ts), "status", f"{channel}:{name} = {value}")
+        when = ts if isinstance(ts, int) else UNREADABLE_TS
+        yield TraceStep(when, "status", f"{readable(channel)}:{readable(name)} = {readable(value)}")
 
 
-def _activities(session: Session, desk: Desk) -> Iterator[Step]:
+def _activities(session: Session, desk: Desk) -> Iterator[TraceStep]:
     """Yield when each activity began that the record groups the session's files into."""
     record = desk.records.of_session(session.id)
     if record is None:
@@ -116,7 +120,7 @@ def _activities(session: Session, desk: Desk) -> Iterator[Step]:
         number = len(one.datasets)
         files = "\n".join(dataset.location or dataset.name for dataset in one.datasets)
         text = f"activity {one.number} begins, {number} {'file' if number == 1 else 'files'}"
-        yield Step(_began(one.start, session), "files", text, files or None)
+        yield TraceStep(_began(one.start, session), "files", text, files or None)
 
 
 def _began(start: str, session: Session) -> int:
@@ -127,14 +131,14 @@ def _began(start: str, session: Session) -> int:
         return session.start_ts
 
 
-def _record(session: Session, desk: Desk) -> Iterator[Step]:
+def _record(session: Session, desk: Desk) -> Iterator[TraceStep]:
     record = desk.records.of_session(session.id)
     if record is None:
         return
-    yield Step(record.built_ts, "record", f"{record.path}, {record.files} files, by {record.software}")
+    yield TraceStep(record.built_ts, "record", f"{record.path}, {record.files} files, by {record.software}")
     for one in desk.records.uploads(record):
         place = one.url or one.remote_id or ""
         attempts = f", attempt {one.attempts}" if one.attempts > 1 else ""
-        yield Step(
+        yield TraceStep(
             one.updated_ts, "upload", f"{one.destination}: {one.state}{attempts}  {one.last_error or place}".rstrip()
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from NexusCore.log.store import LogFilter, hosts, loggers, modules, session_at
 from NexusCore.storage import Database
-from Tools.arguments import did_you_mean
+from NexusCore.text import suggest
 
 
 def never_logged(database: Database, condition: LogFilter, *, something_matched: bool = False) -> Iterator[str]:
@@ -29,7 +29,7 @@ def never_logged(database: Database, condition: LogFilter, *, something_matched:
         known = read(database) if len(names) > something_matched else []
         for name in names if len(names) > something_matched else ():
             if name not in known:
-                yield f"Nothing was logged by the {kind} '{name}'.{did_you_mean(name, known)}"
+                yield f"Nothing was logged by the {kind} '{name}'.{suggest(name, known)}"
     if condition.session is None or something_matched:
         return
     there = session_at(database, condition.session)

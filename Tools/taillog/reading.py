@@ -8,23 +8,25 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from NexusCore.clock import SECOND, SYSTEM_CLOCK
+from NexusCore.clock import LATEST, SECOND, SYSTEM_CLOCK
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from NexusCore.log.record import LogRecord
-from NexusCore.log.store import LogFilter, Reading, arriving, last_id, records
+from NexusCore.log.store import LogFilter, LogQuery, arriving, last_id, records
 from NexusCore.storage import Database
-from NexusCore.storage.history import FIRST
+from NexusCore.storage.pagination import FIRST
 from NexusCore.tail import Tail
-from Tools.following import follow, patiently, read_on, up_to
-from Tools.moments import local, span
-from Tools.taillog.asked import LINES, lines, matcher, wanted
-from Tools.taillog.lines import shower
+from Tools.common.following import batches, follow, patiently, read_on, up_to
+from Tools.common.progress import ProgressLine
+from Tools.common.terminal import Screen
+from Tools.common.time_parser import local, span
+from Tools.taillog.lines import form_of
 from Tools.taillog.names import never_logged
-from Tools.taillog.progress import Progress
-from Tools.terminal import Screen
+from Tools.taillog.query import DEFAULT_LINES, lines, matcher, wanted
 
 HELD = 20_000
 """Records that are kept in memory to be turned round; more are looked up once to find the first, and then read."""
+LINES_PER_WRITE = 500
+"""Lines that are written at once: they may be long."""
 AHEAD = 3600 * SECOND
 """How much later than now a record may be without a remark."""
 
@@ -41,9 +43,10 @@ class Display:
     """
 
     def __init__(self, arguments: Namespace, screen: Screen) -> None:
-        self._show = shower(arguments, screen)
+        self._screen = screen
+        self._form = form_of(arguments, screen)
         self._matches = matcher(arguments)
-        self._progress = Progress(screen, SYSTEM_CLOCK)
+        self._progress = ProgressLine(screen, SYSTEM_CLOCK)
         self.count = 0
         self.latest: LogRecord | None = None
         """The one that is dated last."""
@@ -56,10 +59,16 @@ class Display:
         """Show records."""
         for one in found:
             self._progress.clear()
-            self._show(one)
+            self._screen.show_escaped(self._form(one))
             self.count += 1
             if self.latest is None or one.ts > self.latest.ts:
                 self.latest = one
+
+    def show_together(self, found: list[LogRecord]) -> None:
+        """Show those of some records that match; many are written at once."""
+        wanted = list(self.matching(found))
+        for first in range(0, len(wanted), LINES_PER_WRITE):
+            self._screen.show_escaped("\n".join(map(self._form, wanted[first : first + LINES_PER_WRITE])))
 
     def passed(self, ts: int) -> None:
         """Tell that all has been looked through up to a time, if that takes long."""
@@ -109,7 +118,7 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
         if arguments.after_cursor is None:
             visible = patiently(screen, lambda: up_to(tail))
             if count is None:
-                how = Reading(condition)
+                how = LogQuery(condition)
                 old = read_on(
                     screen, lambda at: records(database, replace(how, behind=at)), lambda one: (one.ts, one.id)
                 )
@@ -118,7 +127,11 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
                 display.show(patiently(screen, lambda: list(_chosen(database, display, condition, count, visible))))
         for sentence in patiently(screen, lambda: list(never_logged(database, condition))):
             screen.fail(sentence)
-        display.show(display.matching(follow(tail, screen)))
+        if arguments.cursor:  # it has to tell what was written, also when that was broken off
+            display.show(display.matching(follow(tail, screen)))
+        else:
+            for found in batches(tail, screen):
+                display.show_together(found)
     finally:
         if arguments.cursor:
             _show_cursor(tail, arguments, screen)
@@ -146,15 +159,15 @@ def _chosen(
     """Yield the newest records, or all: the oldest first, or backwards."""
     first = FIRST if count is None else min(count, HELD)
 
-    def read(how: Reading) -> Iterator[LogRecord]:
+    def read(how: LogQuery) -> Iterator[LogRecord]:
         found = records(database, replace(how, first=first, passed=display.passed))
         return display.matching(one for one in found if visible is None or visible(one.id))
 
     if backwards:
-        return islice(read(Reading(condition, backwards=True)), count)
+        return islice(read(LogQuery(condition, backwards=True)), count)
     if count is None:
-        return read(Reading(condition))
-    newest = islice(read(Reading(condition, backwards=True)), count)
+        return read(LogQuery(condition))
+    newest = islice(read(LogQuery(condition, backwards=True)), count)
     if count <= HELD:
         return reversed(list(newest))
     last = next(newest, None)
@@ -162,7 +175,7 @@ def _chosen(
         return iter(())
     (oldest,) = deque(newest, maxlen=1) or (last,)
     begin, end = (oldest.ts, oldest.id), (last.ts, last.id)
-    again = read(Reading(replace(condition, since=oldest.ts, until=last.ts)))
+    again = read(LogQuery(replace(condition, since=oldest.ts, until=last.ts)))
     return (one for one in again if begin <= (one.ts, one.id) <= end)
 
 
@@ -176,8 +189,8 @@ def _show_cursor(tail: Tail[LogRecord], arguments: Namespace, screen: Screen) ->
 def _warn_of_a_clock(latest: LogRecord, screen: Screen) -> None:
     """Say so if lines stand at the end, in the place of newer ones, because a clock is wrong."""
     ahead = latest.ts - SYSTEM_CLOCK.now()
-    if ahead > AHEAD:
+    if ahead > AHEAD and latest.ts < LATEST:
         screen.fail(
             f"The last lines are dated {span(ahead)} ahead: is the clock of {latest.host} right? "
-            f"Leave them out with: {screen.name} -n {LINES} -U now"
+            f"Leave them out with: {screen.name} -n {DEFAULT_LINES} -U now"
         )

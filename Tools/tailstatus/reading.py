@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
-from NexusCore.status.store import StatusSample, arriving, changes, latest
+from NexusCore.status.store import StatusSample, arriving, changes
 from NexusCore.storage import Database
+from NexusCore.storage.pagination import PagePosition
 from NexusCore.tail import Tail
-from Tools.following import follow, patiently, read_on, up_to
-from Tools.tailstatus.showing import is_wanted, no_match, shower, table, tell_missing
-from Tools.terminal import Screen
+from Tools.common.following import follow, patiently, read_on, up_to
+from Tools.common.terminal import Screen
+from Tools.tailstatus.showing import channels_of, is_wanted, no_match, present, shower, table, tell_missing
 
 
 def show_now(database: Database, arguments: Namespace, screen: Screen) -> int:
     """Show what is now."""
-    samples = latest(database)
+    samples = present(database, arguments.wanted)
     chosen = list(_chosen(samples, arguments.wanted))
     if not chosen:
         screen.fail(no_match(samples, arguments.wanted))
@@ -36,12 +37,12 @@ def show_changes(database: Database, arguments: Namespace, screen: Screen) -> in
     """Show what has changed since a time."""
     show = shower(arguments, screen, SYSTEM_CLOCK.now)
     shown = False
-    for one in changes(database, wanted=_wanted(arguments.wanted), since=arguments.since):
+    for one in _changes(database, arguments):
         show(one)
         shown = True
     if shown and len(arguments.wanted) < 2:
         return EXIT_OK
-    samples = latest(database)
+    samples = present(database, arguments.wanted)
     if shown:
         tell_missing(samples, arguments.wanted, screen)
         return EXIT_OK
@@ -53,36 +54,31 @@ def show_changes(database: Database, arguments: Namespace, screen: Screen) -> in
 def show_and_follow(database: Database, arguments: Namespace, screen: Screen) -> int:
     """Show what is now, or has changed since a time, and go on with each change as it comes; none is left out."""
     screen.live()
-    tail = Tail(database, arriving(), SYSTEM_CLOCK)
+    tail = Tail(database, arriving(channels_of(arguments.wanted)), SYSTEM_CLOCK)
     show = shower(arguments, screen, SYSTEM_CLOCK.now)
     new: list[StatusSample] = []
     if arguments.since is None:
 
         def begin() -> tuple[list[StatusSample], list[StatusSample]]:
             tail.begin()
-            return latest(database), tail.poll()
+            return present(database, arguments.wanted), tail.poll()
 
         now, new = patiently(screen, begin)
         # Of what changed meanwhile, the changes are shown; the value that is now is among them.
         changed = {(one.channel, one.name) for one in new}
-        present = [one for one in now if (one.channel, one.name) not in changed]
-        for one in sorted(_chosen(present, arguments.wanted), key=lambda one: one.ts):
+        unchanged = [one for one in now if (one.channel, one.name) not in changed]
+        for one in sorted(_chosen(unchanged, arguments.wanted), key=lambda one: one.ts):
             show(one, "dim")
         tell_missing(now, arguments.wanted, screen)
         if screen.terminal:
             screen.say("Waiting for changes; Ctrl-C ends.")
     else:
         visible = patiently(screen, lambda: up_to(tail))
-        wanted = _wanted(arguments.wanted)
-        for one in read_on(
-            screen,
-            lambda at: changes(database, wanted=wanted, since=arguments.since, behind=at),
-            lambda one: (one.ts, one.id),
-        ):
+        for one in read_on(screen, lambda at: _changes(database, arguments, at), lambda one: (one.ts, one.id)):
             if visible(one.id):
                 show(one)
         if arguments.wanted:
-            tell_missing(patiently(screen, lambda: latest(database)), arguments.wanted, screen)
+            tell_missing(patiently(screen, lambda: present(database, arguments.wanted)), arguments.wanted, screen)
     for one in _chosen(new, arguments.wanted):
         show(one)
     for one in _chosen(follow(tail, screen), arguments.wanted):
@@ -94,5 +90,7 @@ def _chosen(samples: Iterable[StatusSample], wanted: Sequence[str]) -> Iterator[
     return (one for one in samples if is_wanted(one.channel, one.name, wanted))
 
 
-def _wanted(words: Sequence[str]) -> Callable[[str, str], bool] | None:
-    return (lambda channel, name: is_wanted(channel, name, words)) if words else None
+def _changes(database: Database, arguments: Namespace, behind: PagePosition | None = None) -> Iterator[StatusSample]:
+    words: Sequence[str] = arguments.wanted
+    wanted = (lambda channel, name: is_wanted(channel, name, words)) if words else None
+    return changes(database, channels=channels_of(words), wanted=wanted, since=arguments.since, behind=behind)

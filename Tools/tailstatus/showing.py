@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from NexusCore.status.store import StatusSample, short_line
-from Tools.arguments import did_you_mean
-from Tools.moments import rfc3339, span
-from Tools.terminal import Screen, one_line
+from NexusCore.status.names import Channels
+from NexusCore.status.store import StatusSample, latest, short_line
+from NexusCore.storage import Database
+from NexusCore.text import escape, one_line, suggest
+from Tools.common.terminal import Screen
+from Tools.common.time_parser import rfc3339, span
 
 STALE = "STALE"
 CSV_HEADER = ("time", "channel", "name", "value", "expires", "stale")
@@ -20,6 +23,24 @@ def is_wanted(channel: str, name: str, wanted: Sequence[str]) -> bool:
     """Tell whether a value is one of those asked for: by channel, or by ``channel:name``, with wildcards."""
     names = (f"{channel}:{name}", channel)
     return not wanted or any(word in names or any(fnmatchcase(one, word) for one in names) for word in wanted)
+
+
+def channels_of(wanted: Sequence[str]) -> Channels:
+    """Return the channels that may hold a value asked for: no others need be read."""
+    names: dict[str, None] = {}
+    prefixes: dict[str, None] = {} if wanted else {"": None}
+    for word in wanted:
+        fixed = re.split(r"[*?[]", word, maxsplit=1)[0]
+        (names if fixed == word else prefixes)[fixed] = None
+        names |= {fixed[:place]: None for place, character in enumerate(fixed) if character == ":"}
+        names[word] = None  # it may be meant as it stands
+    return Channels(tuple(names), tuple(prefixes))
+
+
+def present(database: Database, wanted: Sequence[str]) -> list[StatusSample]:
+    """Return what is now of the channels asked for; of all where a word names none, so that similar ones are known."""
+    samples = latest(database, channels_of(wanted))
+    return latest(database) if wanted and no_match(samples, wanted) else samples
 
 
 def is_stale(sample: StatusSample, now: int) -> bool:
@@ -52,7 +73,7 @@ def _csv(screen: Screen, now: Callable[[], int]) -> Show:
 
     def show(*cells: object) -> None:
         line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow(cells)
+        csv.writer(line, lineterminator="").writerow(escape(cell) if isinstance(cell, str) else cell for cell in cells)
         screen.show(line.getvalue())
 
     show(*CSV_HEADER)
@@ -78,12 +99,12 @@ def no_match(samples: Sequence[StatusSample], wanted: Sequence[str]) -> str:
     if not missing:
         return ""
     known = {name for one in samples for name in (one.channel, f"{one.channel}:{one.name}")}
-    hints = "".join(did_you_mean(word, sorted(known)) for word in missing)
+    hints = "".join(suggest(word, sorted(known)) for word in missing)
     return f"There is no status {' or '.join(repr(word) for word in missing)}.{hints}"
 
 
 def tell_missing(samples: Sequence[StatusSample], wanted: Sequence[str], screen: Screen) -> None:
     """Say what is asked for and not there, beside what is."""
-    told = no_match(samples, wanted) if wanted else ""
-    if told:
-        screen.fail(told)
+    message = no_match(samples, wanted) if wanted else ""
+    if message:
+        screen.fail(message)

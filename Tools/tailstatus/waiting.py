@@ -15,9 +15,9 @@ from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from NexusCore.status.store import StatusSample, arriving, latest
 from NexusCore.storage import Database
 from NexusCore.tail import Tail
-from Tools.following import ReaderLeft, follow, patiently
-from Tools.tailstatus.showing import is_stale, is_wanted, no_match, shower, tell_missing
-from Tools.terminal import Screen
+from Tools.common.following import ReaderLeft, follow, patiently
+from Tools.common.terminal import Screen
+from Tools.tailstatus.showing import channels_of, is_stale, is_wanted, no_match, shower, tell_missing
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge,
@@ -97,14 +97,26 @@ class Limit(ReaderLeft):
         self._clock = clock
         self._end = None if seconds is None else clock.monotonic() + seconds
 
+    def is_set(self) -> bool:
+        """Return whether nobody reads any more; whoever waits for something else asks this now and then."""
+        self._left()
+        return super().is_set()
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for it, at most `timeout` seconds."""
-        if self._end is None:
+        left = self._left()
+        if left is None:
             return super().wait(timeout)
+        return super().wait(left if timeout is None else min(timeout, left))
+
+    def _left(self) -> float | None:
+        """Return for how many seconds one may still wait, None for ever."""
+        if self._end is None:
+            return None
         left = self._end - self._clock.monotonic()
         if left <= 0:
             raise TimeIsUp
-        return super().wait(left if timeout is None else min(timeout, left))
+        return left
 
 
 class Watched:
@@ -150,7 +162,10 @@ class Watched:
 def wait(database: Database, arguments: Namespace, screen: Screen) -> int:
     """Wait until all conditions hold at once; not at all if they do."""
     limit = Limit(screen, SYSTEM_CLOCK, arguments.timeout)
-    tail = Tail(database, arriving(), SYSTEM_CLOCK)
+    names = [one.name for one in arguments.exit_on]
+    # All that is wanted with -f, else only what the conditions are about.
+    words = [*names, *arguments.wanted] if arguments.wanted or not arguments.follow else []
+    tail = Tail(database, arriving(channels_of(words)), SYSTEM_CLOCK)
     show = shower(arguments, screen, SYSTEM_CLOCK.now)
     watched = Watched(arguments.exit_on)
     shown: dict[tuple[str, str], StatusSample] = {}
@@ -176,7 +191,7 @@ def wait(database: Database, arguments: Namespace, screen: Screen) -> int:
         if any(map(is_over, present)):
             return EXIT_OK
         if arguments.timeout is None:  # else it is told when the time is up
-            tell_missing(present, [one.name for one in arguments.exit_on], screen)
+            tell_missing(present, names, screen)
         if any(map(is_over, follow(tail, screen, limit))):
             return EXIT_OK
     except TimeIsUp:
@@ -192,5 +207,5 @@ def _too_late(watched: Watched, seconds: float) -> Iterator[str]:
         values = ", ".join(
             f"{one.channel}:{one.name} is '{one.value}'{' and STALE' if is_stale(one, now) else ''}" for one in found
         )
-        told = f": {values}." if found else f". {no_match(list(watched.known.values()), [condition.name])}"
-        yield f"{condition} did not come true within {seconds:g} s{told}"
+        message = f": {values}." if found else f". {no_match(list(watched.known.values()), [condition.name])}"
+        yield f"{condition} did not come true within {seconds:g} s{message}"

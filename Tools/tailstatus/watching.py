@@ -10,16 +10,16 @@ from itertools import zip_longest
 
 from NexusCore.clock import SECOND, SYSTEM_CLOCK, Clock
 from NexusCore.errors import EXIT_OK, DatabaseBusy, DatabaseUnreachable
-from NexusCore.status.store import StatusSample, latest
+from NexusCore.status.store import StatusSample
 from NexusCore.storage import Database
-from Tools.checks.quantities import counted
+from Tools.common.following import ReaderLeft
+from Tools.common.quantities import counted
+from Tools.common.terminal import Screen
+from Tools.common.time_parser import local, span
 from Tools.configui.cells import cut, plain, width, wrapped
-from Tools.following import ReaderLeft
-from Tools.moments import local, span
-from Tools.tailstatus.showing import STALE, is_stale, is_wanted, no_match
-from Tools.terminal import Screen
+from Tools.tailstatus.showing import STALE, is_stale, is_wanted, no_match, present
 
-LOOK_SECONDS = 0.2
+REDRAW_SECONDS = 0.2
 SILENT_SECONDS = 3.0
 """A server that takes longer than this to answer is away."""
 RECENT = 2 * SECOND
@@ -31,15 +31,15 @@ NARROW = 60
 AWAY_LINES = 3
 """Lines that tell why the database cannot be asked."""
 
-_BEGIN = "\033[?1049h\033[?25l"
+_ENTER_SCREEN = "\033[?1049h\033[?25l"
 _END = "\033[?25h\033[?1049l"
 _CLEAR = "\033[2J"
-_LINE = "\033[{};1H{}\033[K"
+_DRAW_LINE = "\033[{};1H{}\033[K"
 # A terminal that knows how shows all that is in between in one go.
-_TOGETHER = "\033[?2026h{}\033[?2026l"
+_ONE_UPDATE = "\033[?2026h{}\033[?2026l"
 
 
-class Reader:
+class StatusPoller:
     """Asks for what is now, again and again, in a thread of its own.
 
     So the table is drawn, and Ctrl-C is heard, while a server does not answer.
@@ -48,12 +48,15 @@ class Reader:
     ----------
     database
         What to ask.
+    wanted
+        What is to be shown.
     clock
         Tells the time and waits.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, wanted: Sequence[str], clock: Clock) -> None:
         self._database = database
+        self._wanted = wanted
         self._clock = clock
         self._stop = threading.Event()
         self.first = threading.Event()
@@ -80,7 +83,7 @@ class Reader:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self.samples, self._away = latest(self._database), ""
+                self.samples, self._away = present(self._database, self._wanted), ""
             except (DatabaseUnreachable, DatabaseBusy) as error:
                 self._away = str(error)
             except Exception as error:  # noqa: BLE001  the edge of the thread: raised where the table is drawn
@@ -89,23 +92,23 @@ class Reader:
             finally:
                 self._answered = self._clock.monotonic()
                 self.first.set()
-            self._clock.wait(self._stop, LOOK_SECONDS)
+            self._clock.wait(self._stop, REDRAW_SECONDS)
 
 
 def watch(database: Database, arguments: Namespace, screen: Screen) -> int:
     """Draw the table until Ctrl-C."""
-    reader, left = Reader(database, SYSTEM_CLOCK), ReaderLeft(screen)
+    reader, left = StatusPoller(database, arguments.wanted, SYSTEM_CLOCK), ReaderLeft(screen)
     drawn: tuple[tuple[int, int], list[str]] = ((0, 0), [])
     reader.first.wait(SILENT_SECONDS)
-    _write(_BEGIN, screen)
+    _write(_ENTER_SCREEN, screen)
     try:
         while reader.fault is None:
             columns, height = shutil.get_terminal_size()
             lines = frame(reader.samples, arguments.wanted, SYSTEM_CLOCK.now(), (columns, height), screen, reader.away)
             if difference := _difference(drawn, ((columns, height), lines)):
-                _write(_TOGETHER.format(difference), screen)
+                _write(_ONE_UPDATE.format(difference), screen)
                 drawn = (columns, height), lines
-            if left.wait(LOOK_SECONDS / 2):
+            if left.wait(REDRAW_SECONDS / 2):
                 return EXIT_OK
         raise reader.fault
     finally:
@@ -117,9 +120,9 @@ def _difference(before: tuple[tuple[int, int], list[str]], after: tuple[tuple[in
     """Return what draws one picture over another: only the lines that differ, so that nothing flickers."""
     (old_size, old), (size, new) = before, after
     if size != old_size:
-        return _CLEAR + "".join(_LINE.format(number, line) for number, line in enumerate(new, 1))
+        return _CLEAR + "".join(_DRAW_LINE.format(number, line) for number, line in enumerate(new, 1))
     pairs = enumerate(zip_longest(old, new, fillvalue=""), 1)
-    return "".join(_LINE.format(number, line) for number, (gone, line) in pairs if gone != line)
+    return "".join(_DRAW_LINE.format(number, line) for number, (gone, line) in pairs if gone != line)
 
 
 def _write(text: str, screen: Screen) -> None:

@@ -34,6 +34,10 @@ class Figures:
     def at_least(self, what: str, measured: float, limit: float, unit: str) -> None:
         self._rows.append(Row(what, f"{measured:.3g} {unit}", f">= {limit:g} {unit}", measured >= limit))
 
+    def compare(self, what: str, measured: float, unit: str) -> None:
+        """Show a figure that is held against nothing: what another one can be compared with."""
+        self._rows.append(Row(what, f"{measured:.3g} {unit}", "for comparison", True))
+
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Figures:

@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterator
 
 from NexusCore.clock import SECOND
-from NexusCore.log.store import COLUMNS
+from NexusCore.log.store import LOG_COLUMNS
 from NexusCore.storage import Database
-from NexusCore.storage.engine import Row
+from NexusCore.storage.transaction import Row
 
 HOUR = 3600 * SECOND
 LOGGERS = ("Builder", "Harvester", "Uploader", "Camera", "Titan", "JEM", "Vacuum", "Stage", "Gateway", "Intake")
@@ -42,7 +42,7 @@ def session(number: int) -> str:
 
 def _put(database: Database, batch: list[Row]) -> None:
     with database.transaction() as transaction:
-        transaction.insert_many("log_record", COLUMNS, batch)
+        transaction.insert_many("log_record", LOG_COLUMNS, batch)
 
 
 def _rows(count: int, now: int) -> Iterator[Row]:

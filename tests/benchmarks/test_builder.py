@@ -17,9 +17,10 @@ from NexusCore.clock import SYSTEM_CLOCK, to_ts
 from NexusCore.facility import Records, Session, Sessions, State
 from NexusCore.facility.sessions import Client
 from NexusCore.storage import open_database
-from Services.Builder.files import Window, find_files
+from Services.Builder.finding.files import TimeRange, find_files
 from Services.Builder.sample import SampleSession, make_session
 from tests.benchmarks.conftest import Figures
+from tests.benchmarks.measuring import kind
 from tests.processes import app_on, environment_of
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -68,10 +69,6 @@ class Facility:
 @pytest.fixture
 def facility(database_url: str, tmp_path: Path) -> Facility:
     return Facility(database_url, tmp_path)
-
-
-def kind(url: str) -> str:
-    return url.partition("://")[0]
 
 
 def processes(root: int) -> Iterator[int]:
@@ -171,7 +168,9 @@ class TestALargeFileStore:
             moment = (begin + timedelta(seconds=number)).timestamp()
             os.utime(path, (moment, moment))
         windows = [
-            Window(f"{number}", begin + timedelta(seconds=200 * number), begin + timedelta(seconds=200 * number + 199))
+            TimeRange(
+                f"{number}", begin + timedelta(seconds=200 * number), begin + timedelta(seconds=200 * number + 199)
+            )
             for number in range(100)
         ]
         spans = []

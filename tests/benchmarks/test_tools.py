@@ -8,21 +8,25 @@ import select
 import statistics
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from NexusCore.API import App
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.facility.sessions import Client, Sessions
+from NexusCore.log.store import LOG_COLUMNS
 from NexusCore.settings import load
-from NexusCore.storage import open_database
+from NexusCore.storage import Database, open_database
 from NexusCore.storage.migrate import migrate
 from tests.benchmarks import filling
 from tests.benchmarks.conftest import Figures
+from tests.benchmarks.measuring import kind
 from tests.mariadb import MariaDB
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -39,10 +43,6 @@ def environment(url: str, home: Path) -> dict[str, str]:
 
 def tool(name: str, *words: str) -> list[str]:
     return [sys.executable, "-m", f"Tools.{name}", *words]
-
-
-def kind(url: str) -> str:
-    return url.partition("://")[0]
 
 
 class TestFirstOutput:
@@ -183,6 +183,52 @@ API.shutdown()
 
 class TestFollowing:
     """From a log call in one process to the line that ``TailLog -f`` of another writes."""
+
+    @pytest.mark.parametrize("output", ["short", "json"])
+    def test_what_a_line_costs(self, database_url: str, tmp_path: Path, figures: Figures, output: str) -> None:
+        """At 4,000 lines a second, in small transactions, as many writers make them."""
+        seconds, rate, together = 5, 4000, 100
+        database, lines = open_database(database_url), seconds * rate
+        self.log_many(database, "begin", [0])
+        with subprocess.Popen(
+            tool("TailLog", "-f", "-o", output), cwd=PROJECT, env=environment(database_url, tmp_path),
+            stdout=subprocess.PIPE,
+        ) as reader:  # fmt: skip
+            try:
+                reader.stdout.readline()
+                drained = threading.Thread(target=self.drain, args=(reader.stdout, lines), daemon=True)
+                drained.start()
+                before = self.used(reader.pid)
+                begin = time.monotonic()
+                for first in range(0, lines, together):
+                    self.log_many(database, "frame %d of the tilt series", range(first, first + together))
+                    time.sleep(max(0.0, begin + (first + together) / rate - time.monotonic()))
+                drained.join(60)
+                cost = (self.used(reader.pid) - before) / lines * 1e6
+                assert not drained.is_alive()
+            finally:
+                reader.terminate()
+        database.close()
+        figures.at_most(f"TailLog -f -o {output}, processor time of a line ({kind(database_url)})", cost, 12, "µs")
+
+    @staticmethod
+    def log_many(database: Database, message: str, numbers: Iterable[int]) -> None:
+        with database.transaction() as transaction:
+            transaction.insert_many("log_record", LOG_COLUMNS, [
+                (time.time_ns() // 1000, 20, "Camera", "acquire", 40 + number % 30, "run", "titan-pc", 4711, "Main",
+                 message.replace("%d", str(number)), None, "5e55104-1")
+                for number in numbers
+            ])  # fmt: skip
+
+    @staticmethod
+    def drain(stream: IO[bytes], lines: int) -> None:
+        while lines > 0 and (read := os.read(stream.fileno(), 1 << 20)):
+            lines -= read.count(b"\n")
+
+    @staticmethod
+    def used(process: int) -> float:
+        """Return the processor time of a process's first thread, in seconds."""
+        return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1e9
 
     @pytest.mark.parametrize("rate", [5, 100])
     def test_a_line(self, database_url: str, tmp_path: Path, figures: Figures, rate: int) -> None:

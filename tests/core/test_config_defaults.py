@@ -7,7 +7,7 @@ import pytest
 from NexusCore.API import App
 from NexusCore.config import NamedConfiguration
 from NexusCore.config.parameter import Value
-from NexusCore.errors import ValueRefused
+from NexusCore.errors import ValueMissing, ValueRefused
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ class TestDefaults:
     def test_set_default_tells_what_a_parameter_is_for(self, cfg: NamedConfiguration, database_url: str) -> None:
         """003-15: also one that somebody set before the program that needs it ran; what does not fit stays as it is."""
         cfg["interval"] = 5
-        cfg.set("mode", "TEM", comment="as the operator says")
+        cfg.set("mode", "TEM", comment="as the operator says", create=True)
         cfg["threads"] = "many"
         for _ in range(2):
             cfg.set_default("interval", 10.0, comment="Seconds.", minimum=0.1)
@@ -46,13 +46,28 @@ class TestDefaults:
                 cfg[name] = value
         assert [len(cfg.history(name)) for name in ("interval", "mode", "threads")] == [2, 2, 1]
 
-    @pytest.mark.parametrize("value", ["many", True, None])
+    @pytest.mark.parametrize("value", ["many", True])
     def test_what_is_to_be_a_number(self, cfg: NamedConfiguration, value: Value) -> None:
         cfg["threads"] = 2
         assert cfg.number("threads") == 2
         cfg.set("threads", value, check=False)
-        with pytest.raises(ValueRefused, match=r"'threads' cannot be set to .*: it is a number"):
+        with pytest.raises(ValueRefused, match=r"'threads' is .*, but must be a number"):
             cfg.number("threads")
+
+    def test_a_secret_that_is_to_be_a_number(self, cfg: NamedConfiguration) -> None:
+        """The sentence gets into logs and onto terminals, the value does not."""
+        cfg.set_default("threads", "hunter2Xq", secret=True)
+        with pytest.raises(ValueRefused, match=r"'threads' is [*]+, but must be a number") as refused:
+            cfg.number("threads")
+        assert "hunter2Xq" not in repr(refused.value.facts)
+
+    def test_a_number_without_a_value(self, cfg: NamedConfiguration) -> None:
+        cfg["threads"] = 2
+        cfg["threads"] = None
+        for name in ("threads", "missing"):
+            sentence = f"'{name}' has no value, but must be a number. Set it with: ConfigTool {name}=<value>"
+            with pytest.raises(ValueMissing, match=sentence):
+                cfg.number(name)
 
     def test_set_default_of_two_processes_at_once(self, cfg: NamedConfiguration, other: App) -> None:
         """003-15: the one that comes second finds it there, also if it didn't know of it yet."""

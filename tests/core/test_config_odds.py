@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -100,7 +100,7 @@ class TestLimits:
         assert other.get_config("View").get("gain").limits == Limits(minimum=0, maximum=20)
         cfg.set("gain", 50, maximum=None)
         assert (cfg["gain"], cfg.get("gain").limits, cfg.get("gain").comment) == (50, Limits(minimum=0), "In dB.")
-        cfg.set("mode", "TEM", choices=["TEM", "STEM"])
+        cfg.set("mode", "TEM", choices=["TEM", "STEM"], create=True)
         with pytest.raises(ValueRefused, match="one of TEM, STEM"):
             cfg["mode"] = "SEM"
         cfg["mode"] = "STEM"
@@ -140,10 +140,10 @@ class TestOddValues:
         assert cfg["folder"] == str(tmp_path)
 
     @pytest.mark.parametrize(
-        "value", ["a\0b", "\U0001f52c" * 1000, "line\nbreak\r\n", "it's 100 % \\ \"", " spaces ", "x" * 300_000]
+        "value", ["a\0b", "\U0001f52c" * 1000, "line\nbreak\r\n", "it's 100 % \\ \"", " spaces ", "x" * 65_536]
     )
     def test_text_of_any_kind(self, cfg: NamedConfiguration, other: App, value: str) -> None:
-        cfg.set("x", value, comment=value[:50])
+        cfg.set("x", value, comment=value[:50], create=True)
         view = other.get_config("View")
         assert (view["x"], view.get("x").comment) == (value, value[:50])
         assert cfg.history("x")[0].new_value == value
@@ -245,14 +245,14 @@ class TestSubtrees:
     def test_the_way_back_where_others_removed_something(self, grown: NamedConfiguration, app: App, other: App) -> None:
         then = grown.get("f").revision
         grown["a.later"], grown["g"] = 1, 2
-        store, real = app.live.store, app.live.store.apply
+        store, real = app.live.store, app.live.store.changed
 
         def slow(*arguments: Any) -> Any:
-            store.apply = real  # type: ignore[method-assign]
+            store.changed = real  # type: ignore[method-assign]
             other.get_config("View").remove("g")
             return real(*arguments)
 
-        store.apply = slow  # type: ignore[method-assign,assignment]
+        store.changed = slow  # type: ignore[method-assign,assignment]
         assert grown.rollback(then) == 1
         assert grown.keys() == ["a", "f"]
 
@@ -359,7 +359,7 @@ class TestSentences:
     )
     def test_a_view_of_no_place(self, app: App, place: tuple[Any, ...]) -> None:
         versions = app.get_config().list_versions()
-        with pytest.raises(ConfigException, match=r"is no (path|name)"):
+        with pytest.raises(ConfigException, match=r"is no (path|name)|cannot be named"):
             app.get_config(*place)
         assert app.get_config().list_versions() == versions
 
@@ -387,6 +387,65 @@ class TestSentences:
         with pytest.raises(error) as caught:
             wrong(cfg)
         assert "\n" not in str(caught.value)
+
+
+class TestWhatIsNoText:
+    """A name, a comment or a reason that is not text gets a sentence, too."""
+
+    USES: ClassVar[list[Callable[[NamedConfiguration, Any], object]]] = [
+        lambda cfg, name: cfg[name],
+        lambda cfg, name: cfg.__setitem__(name, 1),
+        lambda cfg, name: name in cfg,
+        lambda cfg, name: cfg.get(name),
+        lambda cfg, name: cfg.set(name, 1),
+        lambda cfg, name: cfg.add(name, 1),
+        lambda cfg, name: cfg.set_default(name, 1),
+        lambda cfg, name: cfg.remove(name),
+        lambda cfg, name: cfg.require(name),
+        lambda cfg, name: cfg.require([name]),
+        lambda cfg, name: cfg.keys(name),
+        lambda cfg, name: cfg.number(name),
+        lambda cfg, name: cfg.add_callback(name, print),
+        lambda cfg, name: cfg.together().__setitem__(name, 1),
+        lambda cfg, name: cfg.together().remove(name),
+    ]
+
+    def test_a_name(self, app: App) -> None:
+        for place in ("", "M"):
+            for name in (10, 0, b"x", 1.5):
+                for use in self.USES:
+                    with pytest.raises(ConfigException, match="is not the name of a parameter; a name is text such as"):
+                        use(app.get_config(place), name)
+
+    def test_a_comment(self, cfg: NamedConfiguration) -> None:
+        cfg.set_default("there", 1)
+        changes: list[Callable[[Any], object]] = [
+            lambda comment: cfg.set("there", 2, comment=comment),
+            lambda comment: cfg.set_default("there", 2, comment=comment),
+            lambda comment: cfg.get("there").set_comment(comment),
+            lambda comment: cfg.set_default("new", 2, comment=comment),
+            lambda comment: cfg.add("new", 2, comment=comment),
+        ]
+        for comment in (5, 0, b"", b"text", ["text"], object()):
+            for change in changes:
+                with pytest.raises(ConfigException, match=r"the comment of '.*' must be text, but is of the type "):
+                    change(comment)
+        assert (cfg["there"], cfg.get("there").comment, "new" in cfg) == (1, None, False)
+
+    def test_other_texts(self, cfg: NamedConfiguration) -> None:
+        cfg["x"] = 0
+        other: Any = 5
+        nothing: Any = None
+        uses: list[Callable[[], object]] = [
+            lambda: cfg.set("x", 1, why=other),
+            lambda: cfg.add_version(other),
+            lambda: cfg.add_version(nothing),
+            lambda: cfg.search(other),
+            lambda: cfg.deserialize(nothing),
+        ]
+        for use in uses:
+            with pytest.raises(ConfigException, match=r"must be text, but is of the type (int|NoneType)"):
+                use()
 
 
 class TestThreads:
@@ -429,5 +488,5 @@ def test_reading_asks_the_database_nothing(app: App, database_url: str) -> None:
     app.live.close()
     app.database(app.settings.config).close()
     assert (cfg["x"], cfg["missing"], "x" in cfg, cfg.keys(), cfg.search("X")[0].value) == (1, None, True, ["x"], 1)
-    assert app.database(app.settings.config)._idle == []
+    assert app.database(app.settings.config).pool.idle == []
     assert rows(database_url, "SELECT COUNT(*) FROM config_parameter") == [(2,)]

@@ -9,12 +9,18 @@ import pytest
 
 from NexusCore.API import App
 from NexusCore.config import NamedConfiguration
-from tests.processes import LIMIT, app_on, eventually, execute
+from NexusCore.errors import DatabaseBusy
+from tests.processes import LIMIT, app_on, eventually, execute, rows
 
 
 @pytest.fixture
 def cfg(app: App) -> NamedConfiguration:
     return app.get_config()
+
+
+def other_value(url: str) -> object:
+    ((value,),) = rows(url, "SELECT value FROM config_parameter WHERE path = 'x'")
+    return value
 
 
 class TestTheWatcherSurvives:
@@ -42,6 +48,33 @@ class TestTheWatcherSurvives:
         theirs["x"] = 2
         eventually(lambda: seen[-1:] == [2])
 
+    def test_a_change_that_is_stored_but_cannot_be_read_back(
+        self, cfg: NamedConfiguration, app: App, other: App, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The call does not fail: who set the value would set it again. What was set is seen when it returns."""
+        cfg["x"] = 1
+        store = app.live.store
+        real = store.changes_since
+
+        away, seen = threading.Event(), []
+
+        def refuse(revision: int, *, current: bool = False) -> object:
+            if current or away.is_set():
+                raise DatabaseBusy(where=database_url, reason="Lock wait timeout exceeded")
+            return real(revision)
+
+        cfg.add_callback("x", lambda parameter: seen.append(parameter.value))
+        monkeypatch.setattr(store, "changes_since", refuse)
+        away.set()
+        cfg["x"] = 2
+        assert (cfg["x"], other_value(database_url)) == (2, "2")
+        eventually(lambda: seen == [2], "who watches it is called")
+        other.get_config()["y"] = 1
+        away.clear()
+        eventually(lambda: "y" in cfg, "the watcher takes over what others changed")
+        other.get_config()["x"] = 3
+        eventually(lambda: seen == [2, 3], "nobody is called twice")
+
     def test_an_unexpected_error(self, cfg: NamedConfiguration, app: App, other: App) -> None:
         real, broken = app.live.store.revision, threading.Event()
 
@@ -52,9 +85,11 @@ class TestTheWatcherSurvives:
             return real()
 
         app.live.store.revision = once_broken  # type: ignore[method-assign]
-        assert broken.wait(LIMIT)
         other.get_config()["x"] = 1
+        assert broken.wait(LIMIT)
         eventually(lambda: cfg["x"] == 1)
+        other.get_config()["x"] = 2
+        eventually(lambda: cfg["x"] == 2)
 
     def test_parameters_that_cannot_be_read_at_the_start(self, database_url: str, tmp_path: Path) -> None:
         """The others are there."""

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from NexusCore.delivery import inspection
-from NexusCore.delivery.frames import Reader, encode
-from NexusCore.delivery.inspection import LocalJournal, Origin, journals, look, refusals, waiting
+from NexusCore.delivery.frames import FrameReader, encode
+from NexusCore.delivery.inspection import JournalOrigin, LocalJournal, journals, look, refusals, waiting
 from tests.clocks import START
 from tests.journals import folder_of, leave, log_payload, refuse, status_payload
 from tests.processes import adopt, app_on, eventually, line_of, messages, run, start, tell
@@ -43,7 +43,7 @@ class TestWhoseItIs:
         found = only(tmp_path)
         assert (found.name, found.role, found.held) == (name, "status", False)
         assert found.place == app.settings.status.fingerprint
-        assert found.origin == Origin("pc-5.lab.example.org", 4711, 0x60A1B2C3D4E5F)
+        assert found.origin == JournalOrigin("pc-5.lab.example.org", 4711, 0x60A1B2C3D4E5F)
         app.shutdown(0.1)
 
     def test_one_of_this_process(self, tmp_path: Path) -> None:
@@ -157,10 +157,11 @@ class TestCounting:
     def test_a_record_that_is_still_being_written_is_no_damage(self, folder: Path, tmp_path: Path) -> None:
         leave(folder, [log_payload("a")])
         segment = folder / "dead-1-1-00000001.nxj"
-        segment.write_bytes(segment.read_bytes() + encode(2, log_payload("b"))[:20])
+        half = encode(2, log_payload("b"))[:-5]
+        segment.write_bytes(segment.read_bytes() + half)
         alive = LocalJournal(folder, "dead-1-1", held=True)
         assert (look(alive).records, look(alive).damaged) == (1, 0)
-        assert look(only(tmp_path)).damaged == 20
+        assert look(only(tmp_path)).damaged == len(half)
 
     def test_records_that_cannot_be_read_have_no_time(self, folder: Path, tmp_path: Path) -> None:
         leave(folder, [b"\xc1", b"", b"\x93\xa1x\x02\x03"])
@@ -179,14 +180,14 @@ class TestCounting:
         """Its process deletes it between two reads: counting goes on with the next."""
         leave(folder, [log_payload("a"), log_payload("b")])
         (folder / "dead-1-1-00000002.nxj").write_bytes(encode(3, log_payload("c")))
-        real = Reader.read
+        real = FrameReader.read
 
-        def deleted(self: Reader, size: int, *, complete: bool) -> list[object]:
-            monkeypatch.setattr(Reader, "read", real)
+        def deleted(self: FrameReader, size: int, *, complete: bool) -> list[object]:
+            monkeypatch.setattr(FrameReader, "read", real)
             (folder / "dead-1-1-00000001.nxj").unlink()
             raise FileNotFoundError
 
-        monkeypatch.setattr(Reader, "read", deleted)
+        monkeypatch.setattr(FrameReader, "read", deleted)
         assert look(only(tmp_path)).records == 1
 
     def test_one_that_cannot_be_read(self, folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where the log goes besides the database, by configuration (003-57, 004-14..21)."""
+"""Where the log goes besides the database, by configuration (003-57, 004-14..19)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def follow(app: App) -> None:
     called = threading.Event()
     cfg = app.get_config()
     cfg.add_callback("barrier", lambda parameter: called.set())
-    cfg.set("barrier", (cfg["barrier"] or 0) + 1)  # type: ignore[operator]
+    cfg["barrier"] = (cfg["barrier"] or 0) + 1  # type: ignore[operator]
     assert called.wait(LIMIT)
 
 
@@ -73,7 +73,7 @@ class TestStandardOutput:
     ) -> None:
         for _ in range(3):
             cfg["stdout"] = True
-            cfg.set("stdout_level", "INFO", comment="again")
+            cfg.set("stdout_level", "INFO", comment="again", create=True)
             cfg.get("stdout_level").set_comment("changed")
             app.get_config("Log")
         follow(app)
@@ -159,7 +159,7 @@ class TestAFile:
     def test_settings_that_cannot_be_used_stop_no_other(
         self, app: App, cfg: NamedConfiguration, tmp_path: Path, database_url: str, name: str, value: str
     ) -> None:
-        """No choices stand in the way of someone who sets them by hand."""
+        """004-21: each goes by settings of its own. No choices stand in the way of someone who sets them by hand."""
         with app.get_config().together() as group:
             group["Log.stdout"] = True
             group["Log.file"] = str(tmp_path / "n.log")
@@ -167,7 +167,7 @@ class TestAFile:
             group["Log.mail_to"] = WHO
             group[f"Log.{name}"] = value
         follow(app)
-        kinds = {"file": "_File", "stdo": "StreamHandler", "mail": "_Waiting"}
+        kinds = {"file": "LogFile", "stdo": "StreamHandler", "mail": "_Waiting"}
         assert set(handlers(app)) == {"JournalHandler", *kinds.values()} - {kinds[name[:4]]}
         app.shutdown(LIMIT)
         assert any("cannot be used" in one for one in messages(database_url, "NexusCore.log"))

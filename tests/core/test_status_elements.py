@@ -17,10 +17,11 @@ from NexusCore.status import (
     StatusException,
     StatusHolder,
 )
+from NexusCore.text import one_line
 from tests.processes import LIMIT
 
 
-class Told(OnChangeStatusReporter):
+class Reported(OnChangeStatusReporter):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
@@ -108,9 +109,24 @@ class TestMakingElements:
             lambda: status.add_status_element(StatusElement(name)),
             lambda: StatusHolder(name),
         ):
-            with pytest.raises(StatusException, match="is no name"):
+            with pytest.raises(StatusException, match=r"is not a valid name|which no name may contain"):
                 refused()
         assert status.get_elements() == []
+
+    @pytest.mark.parametrize(
+        ("name", "which"),
+        [
+            ("new\nline", "U+000A at position 4"),
+            ("\x1b[2J", "U+001B at position 1"),
+            ("a\u202eb", "U+202E at position 2"),
+        ],
+    )
+    def test_a_name_that_could_command_a_terminal(self, status: StatusHolder, name: str, which: str) -> None:
+        for refused in (lambda: status.new(name, 1), lambda: StatusHolder(name)):
+            with pytest.raises(StatusException) as raised:
+                refused()
+            assert f"contains {which}, which no name may contain" in str(raised.value)
+            assert one_line(str(raised.value)) == str(raised.value)
 
     def test_one_element_however_many_threads_make_it(self, status: StatusHolder) -> None:
         """No change gets lost because two threads began with it at once."""
@@ -134,16 +150,16 @@ class TestMadeAgain:
     """An element is one object however often it is made: who holds or watches it goes on doing so (003-37, 38)."""
 
     def test_by_new(self, status: StatusHolder) -> None:
-        element, event, told = status.new("n", 1, expire_time=5), threading.Event(), Told()
-        status.add_reporter(told)
+        element, event, reported = status.new("n", 1, expire_time=5), threading.Event(), Reported()
+        status.add_reporter(reported)
         element.add_event_on_change(event)
         assert status.new("n") is element
         assert status["n"] == 1
         status["n"] = 2
-        assert (event.is_set(), element.get_value(), told.seen) == (True, 2, [("n", 2)])
+        assert (event.is_set(), element.get_value(), reported.seen) == (True, 2, [("n", 2)])
         event.clear()
         assert status.new("n", 3) is element
-        assert (event.is_set(), element.get_value(), told.seen[1:]) == (True, 3, [("n", 3)])
+        assert (event.is_set(), element.get_value(), reported.seen[1:]) == (True, 3, [("n", 3)])
 
     def test_what_is_asked_for_last_holds(self) -> None:
         """The last word of a program, which does not go stale."""
@@ -192,7 +208,7 @@ class TestMadeAgain:
 
 
 class TestValues:
-    """An element holds its value in the type it was set; it compares like the value (003-42, 44, 45, 47)."""
+    """An element holds its value in the type it was set; it compares like the value (003-09, 42, 44, 45, 47)."""
 
     @pytest.mark.parametrize("value", ["text", "", 0, -5, 2**70, 0.1, True, None, b"bytes", [1, 2], {"a": 1}, (1,)])
     def test_the_type_stays(self, status: StatusHolder, value: Any) -> None:
@@ -257,6 +273,32 @@ class TestValues:
         assert element.get_timestamp() == 2
         element.set_value(6, timestamp=100.5)
         assert element.get_timestamp() == 100.5
+
+    def test_what_is_being_stored_is_not_taken_for_stored(self) -> None:
+        """Who sets the same value as another thread may be killed as soon as the call returns."""
+        stored, begun, go = [], threading.Event(), threading.Event()
+
+        def slowly(payload: bytes) -> None:
+            begun.set()
+            go.wait(LIMIT)
+            stored.append(payload)
+
+        status = StatusHolder("Module", append=slowly)
+        seen: list[int] = []
+
+        def set_it() -> None:
+            status["n"] = 1
+            seen.append(len(stored))
+
+        first, second = threading.Thread(target=set_it), threading.Thread(target=set_it)
+        first.start()
+        begun.wait(LIMIT)
+        second.start()
+        second.join(0.1)
+        go.set()
+        for thread in (first, second):
+            thread.join(LIMIT)
+        assert seen == [1, 1]
 
     def test_counting_by_several_threads(self, status: StatusHolder) -> None:
         status["n"] = 0
@@ -401,14 +443,16 @@ class TestUsedDirectly:
     """The module can be used without the façade: what is set is told to whoever wants it."""
 
     def test_what_is_reported(self) -> None:
-        told: list[Any] = []
-        element = StatusElement("x", expire_time=2.5, report=lambda *given: told.append(given), now=lambda: 1_000_000)
+        reported: list[Any] = []
+        element = StatusElement(
+            "x", expire_time=2.5, report=lambda *given: reported.append(given), now=lambda: 1_000_000
+        )
         element.set_value("a")
         element.set_value("a")
         element.set_value("a", force_update=True)
         element.set_value("b", timestamp=5.25)
         element.set_value(None)
-        assert told == [
+        assert reported == [
             ("x", "a", 1_000_000, 3_500_000),
             ("x", "a", 1_000_000, 3_500_000),
             ("x", "b", 5_250_000, 7_750_000),

@@ -15,7 +15,7 @@ from NexusCore.status import Status2DElement, StatusElement, StatusException
 from NexusCore.status.store import StatusSample, latest, short_line
 from tests.core.clocks import START, HandClock
 from tests.journals import folder_of, leave, status_payload
-from tests.processes import LIMIT, app_on, ended, eventually, messages, rows, run, samples, start
+from tests.processes import LIMIT, adopt, app_on, ended, eventually, messages, rows, run, samples, start
 
 _SAMPLES = """SELECT i.name, s.value, s.ts, s.expires FROM status_sample s JOIN status_item i ON i.id = s.item_id
                ORDER BY s.id"""
@@ -49,7 +49,7 @@ class TestWhatIsStored:
             ("percent", "50", START + SECOND, START + 3 * SECOND),
             ("percent", "51", START + SECOND, START + 3 * SECOND),
         ]
-        assert status["percent"] == 51, "003-44: the element keeps its value, stale or not"
+        assert status["percent"] == 51, "the element keeps its value, stale or not"
 
     @pytest.mark.parametrize(
         ("value", "text"),
@@ -101,9 +101,7 @@ class TestWhatIsStored:
         ((_, value, _, _),) = rows(database_url, _SAMPLES)
         assert json.loads(value) == [[255] * 1000] * 1000
 
-    @pytest.mark.parametrize(
-        "name", ["it's", 'quo"te', "50 %", "a:b", "Größe \U0001f52c", "new\nline", "n" * 128, "N", "n"]
-    )
+    @pytest.mark.parametrize("name", ["it's", 'quo"te', "50 %", "a:b", "Größe \U0001f52c", "n" * 128, "N", "n"])
     def test_names(self, app: App, database_url: str, name: str) -> None:
         app.get_status(name)[name] = 1
         app.get_status(name)[name] = 2
@@ -224,14 +222,14 @@ class TestWhatIsNow:
         self, database_url: str, tmp_path: Path, clock: HandClock
     ) -> None:
         """It is delivered after what its successor has said by then, and must not hide it."""
-        dead = app_on(database_url, tmp_path / "home", clock)
-        leave(folder_of(dead, "status"), [status_payload("state", "dying", ts=START - SECOND)])
         app = app_on(database_url, tmp_path / "home", clock)
         app.get_status("dead")["state"] = "risen"
-        eventually(lambda: len(samples(database_url, "dead")) == 2)
+        assert app.shutdown(LIMIT).left == 0
+        leave(folder_of(app, "status"), [status_payload("state", "dying", ts=START - SECOND)])
+        adopt(database_url, tmp_path / "home")
         assert samples(database_url, "dead") == [("state", "risen"), ("state", "dying")]
-        assert now(app) == {"state": "risen"}
-        app.shutdown(LIMIT)
+        found = {one.channel: one.value for one in latest(app.database(app.settings.status))}
+        assert found["dead"] == "risen"
 
     def test_both_sides_of_the_step_in_one_batch(self, database_url: str, tmp_path: Path, clock: HandClock) -> None:
         app = app_on(database_url, tmp_path / "home", clock)

@@ -200,7 +200,7 @@ log.info("interrupted")
 class TestStartingAnew:
     """`reset` forgets everything, so that the next call reads the settings anew."""
 
-    def test_another_database(self, sqlite_url: str, mariadb_url: str, tmp_path: Path) -> None:
+    def test_another_database(self, sqlite_url: str, server_database_url: str, tmp_path: Path) -> None:
         program = """
 import os, sys
 from NexusCore import API
@@ -211,10 +211,10 @@ os.environ["NEXUSCORE_DATABASE"] = sys.argv[1]
 API.get_log("M").info("second")
 print(API.shutdown(30))
 """
-        printed = run(program, mariadb_url, main=sqlite_url, home=tmp_path)
+        printed = run(program, server_database_url, main=sqlite_url, home=tmp_path)
         assert printed == "Report(delivered=1, left=0, dropped=0)\n"
         assert messages(sqlite_url, "M") == ["first"]
-        assert messages(mariadb_url, "M") == ["second"]
+        assert messages(server_database_url, "M") == ["second"]
 
     def test_held_loggers_go_on(self, sqlite_url: str, tmp_path: Path) -> None:
         """What they are told is kept, for a later process to deliver."""

@@ -12,8 +12,8 @@ import pytest
 
 from NexusCore.API import App
 from NexusCore.config import NamedConfiguration
+from NexusCore.config.history import Difference
 from NexusCore.config.parameter import ConfigParameter
-from NexusCore.config.past import Difference
 from NexusCore.errors import (
     ConfigException,
     NexusError,
@@ -167,12 +167,12 @@ class TestChanging:
         self, cfg: NamedConfiguration, name: str, value: object
     ) -> None:
         """As in a file name of unknown encoding; no database takes it."""
-        with pytest.raises(NexusError, match="half a character"):
+        with pytest.raises(NexusError, match=r"half a character|contains U\+DC80"):
             cfg[name] = value  # type: ignore[assignment]
 
     def test_a_long_value(self, cfg: NamedConfiguration, other: App) -> None:
-        cfg["long"] = "ä" * 500_000
-        assert other.get_config()["long"] == "ä" * 500_000
+        cfg["long"] = "ä" * 32_768
+        assert other.get_config()["long"] == "ä" * 32_768
 
     def test_values_that_no_parameter_holds(self, cfg: NamedConfiguration) -> None:
         for value in ([1], {"a": 1}, b"bytes", object(), float("nan"), float("inf")):
@@ -311,11 +311,11 @@ class TestVersions:
 
     def test_copying_over(self, cfg: NamedConfiguration, app: App) -> None:
         """003-25: values, types, comments and limits become those of the source."""
-        cfg.set("a", 1, comment="the source's")
+        cfg.set("a", 1, comment="the source's", create=True)
         cfg["b"] = 2.5
         cfg.set_default("c", 3, minimum=0)
         night = app.get_config("", "night")
-        night.set("b", "text", comment="the target's")
+        night.set("b", "text", comment="the target's", create=True)
         night["own"] = True
         cfg.copy_configuration("default", "night", overwrite=True)
         assert (night["a"], night["b"], night["c"], night["own"]) == (1, 2.5, 3, True)
@@ -332,16 +332,21 @@ class TestVersions:
         night, view = app.get_config("", "night"), app.get_config("sub", "night")
         night["a"], night["same"], night["sub.x"] = 2, 1, 3
 
-        def told(found: list[Difference]) -> list[tuple[str, object, object]]:
+        def reported(found: list[Difference]) -> list[tuple[str, object, object]]:
             return [(one.path, one.old, one.new) for one in found if one.path != "default_version"]
 
         there = [("a", 1, 2), ("own", 1, None), ("sub.x", None, 3)]
-        assert told(cfg.diff("night")) == told(cfg.compare("night")) == told(cfg.diff("default", "night")) == there
+        assert (
+            reported(cfg.diff("night"))
+            == reported(cfg.compare("night"))
+            == reported(cfg.diff("default", "night"))
+            == there
+        )
         back = [(path, new, old) for path, old, new in there]
-        assert told(night.diff("default")) == told(cfg.diff("night", "default")) == back
-        assert told(view.diff("default")) == [("sub.x", 3, None)]
+        assert reported(night.diff("default")) == reported(cfg.diff("night", "default")) == back
+        assert reported(view.diff("default")) == [("sub.x", 3, None)]
         cfg["a"] = 5
-        assert told(cfg.diff(then, "night")) == there
+        assert reported(cfg.diff(then, "night")) == there
         for wrong in (("nowhere",), ("default", "nowhere"), ("3",)):
             with pytest.raises(NoSuchVersionException):
                 cfg.diff(*wrong)
@@ -410,7 +415,7 @@ class TestCallbacks:
         release.set()
 
     def test_one_may_change_the_configuration(self, cfg: NamedConfiguration) -> None:
-        cfg.add_callback("x", lambda parameter: cfg.set("y", parameter.value))
+        cfg.add_callback("x", lambda parameter: cfg.set("y", parameter.value, create=True))
         cfg["x"] = 5
         eventually(lambda: cfg["y"] == 5)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from NexusCore.storage.migrate import migrate
-from tests.mariadb import MariaDB
 from tests.processes import LIMIT, app_on, ended, eventually, line_of, rows, run, start, tell
+from tests.server import Server
 
 SETTER = """
 import sys
@@ -74,7 +74,7 @@ class TestCallbacksBetweenProcesses:
         cfg = app.get_config("Camera")
         values = [*range(99), "last"]
         for value in values:
-            cfg.set("speed", value, check=False)
+            cfg.set("speed", value, check=False, create=True)
         for process in called:
             assert ended(process).strip() == str([("Camera.speed", value) for value in values])
         app.shutdown()
@@ -118,8 +118,8 @@ API.shutdown()
 class TestTheDatabaseIsAway:
     """Known values stay readable; a process that starts then has the last ones seen; all changes come after."""
 
-    def test_a_watcher_that_was_away_gets_all(self, private_mariadb: MariaDB, tmp_path: Path) -> None:
-        url = private_mariadb.create_database("nexus")
+    def test_a_watcher_that_was_away_gets_all(self, private_server: Server, tmp_path: Path) -> None:
+        url = private_server.create_database("nexus")
         migrate(url)
         seen: list[object] = []
         watching, setting = app_on(url, tmp_path / "watching"), app_on(url, tmp_path / "setting")
@@ -129,16 +129,16 @@ class TestTheDatabaseIsAway:
         for number in range(30):
             theirs["n"] = number
             if number in (10, 20):
-                private_mariadb.kill()
+                private_server.kill()
                 assert cfg["n"] is not None
-                private_mariadb.start()
+                private_server.start()
         eventually(lambda: seen[-1:] == [29])
         assert seen == list(range(30))
         watching.shutdown(LIMIT)
         setting.shutdown(LIMIT)
 
-    def test_a_start_without_it(self, private_mariadb: MariaDB, tmp_path: Path) -> None:
-        url = private_mariadb.create_database("nexus")
+    def test_a_start_without_it(self, private_server: Server, tmp_path: Path) -> None:
+        url = private_server.create_database("nexus")
         migrate(url)
         program = """
 from NexusCore import API
@@ -149,7 +149,7 @@ API.shutdown(1)
         app = app_on(url, tmp_path / "home")
         app.get_config("Instruments")["speed"] = 5
         app.shutdown(LIMIT)
-        private_mariadb.stop()
+        private_server.stop()
         assert run(program, main=url, home=tmp_path / "home").strip() == "5 snapshot"
-        private_mariadb.start()
+        private_server.start()
         assert run(program, main=url, home=tmp_path / "home").strip() == "5 database"

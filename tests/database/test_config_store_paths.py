@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.ground import FEW
+from NexusCore.config.dry_run import DryRunDatabase
+from NexusCore.config.history import state_at, state_now, version_at, way_back
 from NexusCore.config.parameter import Limits
-from NexusCore.config.past import state_at, state_now, version_at, way_back
-from NexusCore.config.rehearsal import Rehearsal
 from NexusCore.config.store import REMOVE, ConfigStore, Edit, Origin
+from NexusCore.config.working_set import FEW_CHANGES
 from NexusCore.errors import ConfigException, NoSuchVersionException, ValueRefused
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Database, Transaction, open_database
@@ -28,7 +28,7 @@ class Counting(Database):
 
     statements = 0
 
-    def write(self, work):  # type: ignore[no-untyped-def]
+    def write(self, work, **limits):  # type: ignore[no-untyped-def]
         def counted(transaction: Transaction) -> object:
             execute = transaction._execute
 
@@ -39,7 +39,7 @@ class Counting(Database):
             transaction._execute = count  # type: ignore[method-assign]
             return work(transaction)
 
-        return super().write(counted)
+        return super().write(counted, **limits)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ class TestAPathIsAParameterOrAFolder:
 class TestWithinAGroup:
     """Changes are made in their order, and each sees what those before it left."""
 
-    @pytest.mark.parametrize("many", [0, FEW])
+    @pytest.mark.parametrize("many", [0, FEW_CHANGES])
     def test_a_group_cannot_contradict_itself(self, store: ConfigStore, many: int) -> None:
         others = [Edit(f"Other.p{number}", value=number) for number in range(many)]
         for edits in (
@@ -136,7 +136,7 @@ class TestWithinAGroup:
                 apply(store, *others, *edits)
         assert paths(store) == set()
 
-    @pytest.mark.parametrize("many", [0, FEW])
+    @pytest.mark.parametrize("many", [0, FEW_CHANGES])
     def test_what_is_removed_makes_room(self, store: ConfigStore, many: int) -> None:
         others = [Edit(f"Other.p{number}", value=number) for number in range(many)]
         apply(store, Edit("A", value=1))
@@ -214,7 +214,7 @@ class TestManyAtOnce:
 
     def test_the_history_is_as_of_single_changes(self, store: ConfigStore) -> None:
         version = store.version_id("default")
-        edits = [Edit(f"Tree.p{n}", value=n, comment="c", limits=Limits(minimum=0)) for n in range(FEW + 1)]
+        edits = [Edit(f"Tree.p{n}", value=n, comment="c", limits=Limits(minimum=0)) for n in range(FEW_CHANGES + 1)]
         revisions = apply(store, *edits)
         assert revisions == list(range(revisions[0], revisions[0] + len(edits)))
         (entry,) = store.history(version, "Tree.p7")
@@ -222,35 +222,35 @@ class TestManyAtOnce:
         assert (entry.old_value, entry.new_value, entry.comment) == (None, "7", "c")
         assert (entry.who, entry.host, entry.tool, entry.why) == ("jane", "desk", "test", "for the test")
         with pytest.raises(ValueRefused, match="at least 0"):
-            apply(store, *(Edit(f"Tree.p{n}", value=n - 5) for n in range(FEW + 1)))
+            apply(store, *(Edit(f"Tree.p{n}", value=n - 5) for n in range(FEW_CHANGES + 1)))
         assert store.revision() == revisions[-1]
 
 
-class TestRehearsal:
+class TestDryRun:
     """What a change would come to can be seen, with all its checks, and nothing stays of it."""
 
     def test_of_changes(self, store: ConfigStore, database_url: str) -> None:
         apply(store, Edit("A.b", value=1))
         before = store.revision()
-        rehearsal = Rehearsal(DatabaseURL.parse(database_url))
-        rehearsed = ConfigStore(rehearsal, SYSTEM_CLOCK)
-        apply(rehearsed, Edit("A.b", value=2), Edit("A.c", value=3))
-        assert [(one.path, one.value) for one in rehearsal.changes] == [("A.b", "2"), ("A.c", "3")]
+        dry_run = DryRunDatabase(DatabaseURL.parse(database_url))
+        changed = ConfigStore(dry_run, SYSTEM_CLOCK)
+        apply(changed, Edit("A.b", value=2), Edit("A.c", value=3))
+        assert [(one.path, one.value) for one in dry_run.changes] == [("A.b", "2"), ("A.c", "3")]
         with pytest.raises(ValueRefused):
-            apply(rehearsed, Edit("A", value=2))
+            apply(changed, Edit("A", value=2))
         assert (values(store), store.revision()) == ({"A.b": "1"}, before)
-        rehearsal.close()
+        dry_run.close()
 
     def test_of_versions(self, store: ConfigStore, database_url: str) -> None:
         store.add_version("night")
-        rehearsal = Rehearsal(DatabaseURL.parse(database_url))
-        rehearsed = ConfigStore(rehearsal, SYSTEM_CLOCK)
-        rehearsed.copy("default", "day", False, JANE)
-        rehearsed.delete_version("night", JANE)
-        assert [one.path for one in rehearsal.changes] == ["default_version"]
+        dry_run = DryRunDatabase(DatabaseURL.parse(database_url))
+        changed = ConfigStore(dry_run, SYSTEM_CLOCK)
+        changed.copy("default", "day", False, JANE)
+        changed.delete_version("night", JANE)
+        assert [one.path for one in dry_run.changes] == ["default_version"]
         assert store.versions() == ["default", "night"]
         apply(store, Edit("still", value="writable"))
-        rehearsal.close()
+        dry_run.close()
 
 
 class TestVersionsComeBack:

@@ -13,6 +13,8 @@ import pytest
 from NexusCore.errors import (
     DatabaseBusy,
     DatabaseDenied,
+    DatabaseFull,
+    DatabaseNotSecure,
     DatabaseRefused,
     DatabaseUnreachable,
     DatabaseUnusable,
@@ -22,11 +24,12 @@ from NexusCore.errors import (
     SchemaMismatch,
     SchemaMissing,
 )
+from NexusCore.log.store import LOG_COLUMNS, LOG_FIELDS
 from NexusCore.settings import DatabaseURL
-from NexusCore.storage import Database, Transaction, dialect, open_database
+from NexusCore.storage import Database, Transaction, dialect, open_database, server_errors
 from NexusCore.storage.migrate import migrate
-from tests.mariadb import MariaDB
 from tests.processes import LIMIT, execute, rows, run
+from tests.server import Server
 
 
 @pytest.fixture
@@ -36,6 +39,38 @@ def database(database_url: str) -> Database:
 
 def channels(url: str) -> list[str]:
     return [name for (name,) in rows(url, "SELECT name FROM status_channel ORDER BY name")]
+
+
+class TestReading:
+    """What is read is what the driver says it is; an error in the middle of many rows is an error."""
+
+    def test_values(self, database: Database) -> None:
+        texts = ["", "plain", "Größe 20 µm", "電子顯微鏡 👩🔬", "x" * 100_000, "a\0b\nc"]
+        written = [
+            (number - 3, 2**31 - 1 - number, "log", "module", -number, "f", "h", 1, "t", text, text or None, None)
+            for number, text in enumerate(texts)
+        ]
+        with database.transaction() as transaction:
+            transaction.insert_many("log_record", LOG_COLUMNS, written)
+        with database.reading() as reading:
+            found = reading.all(f"SELECT {LOG_FIELDS}, 1.5E0 FROM log_record t ORDER BY t.id")
+            assert reading.all("SELECT id FROM log_record WHERE id < 0") == []
+        assert found == [(*row, number, 1.5) for number, row in enumerate(written, 1)]
+        assert [type(value) for value in found[0]] == [int] * 2 + [str] * 2 + [int] + [str] * 2 + [int] + [str] * 2 + [
+            type(None), type(None), int, float,
+        ]  # fmt: skip
+
+    def test_an_error_behind_the_first_rows(self, server_database_url: str) -> None:
+        """The rows come while the server still looks for the next ones."""
+        database = open_database(server_database_url)
+        row = (1, 20, "log", "module", 1, "f", "h", 1, "t", "x" * 1000, None, None)
+        with database.transaction() as transaction:
+            transaction.insert_many("log_record", LOG_COLUMNS, [row] * 1000)
+        fails_at = "(SELECT s.id FROM log_record s WHERE s.id = 1 OR (t.id = 900 AND s.id = 2))"
+        with pytest.raises(DatabaseRefused), database.reading() as reading:
+            reading.all(f"SELECT t.id, t.message, {fails_at} FROM log_record t ORDER BY t.id")
+        with database.reading() as reading:
+            assert reading.all("SELECT COUNT(*) FROM log_record") == [(1000,)]
 
 
 class TestTransactionsHaveNoHalf:
@@ -108,8 +143,8 @@ class TestRowsOfTheSameKey:
 class TestOthersInTheWay:
     """`write` runs again when a deadlock or a lock was in the way, and gives up with a sentence."""
 
-    def test_a_deadlock_is_retried(self, mariadb_url: str) -> None:
-        database = open_database(mariadb_url)
+    def test_a_deadlock_is_retried(self, server_database_url: str) -> None:
+        database = open_database(server_database_url)
         with database.transaction() as transaction:
             transaction.insert_many("status_latest", ("item_id", "ts"), [(1, 0), (2, 0)])
         meet = threading.Barrier(2)
@@ -130,12 +165,12 @@ class TestOthersInTheWay:
             thread.start()
         for thread in threads:
             thread.join(LIMIT)
-        assert rows(mariadb_url, "SELECT ts FROM status_latest ORDER BY item_id") == [(2,), (2,)]
+        assert rows(server_database_url, "SELECT ts FROM status_latest ORDER BY item_id") == [(2,), (2,)]
         assert len(attempts) == 3
 
     def test_it_gives_up_with_a_sentence(self, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(dialect, "BUSY_SECONDS", 0 if database_url.startswith("sqlite") else 1)
-        monkeypatch.setattr("NexusCore.storage.engine.BUSY_ATTEMPTS", 2)
+        monkeypatch.setattr("NexusCore.storage.engine.RETRY_SECONDS", 2.0)
         database = open_database(database_url)
         with database.transaction() as transaction:
             transaction.insert("status_latest", item_id=1, ts=0)
@@ -146,6 +181,27 @@ class TestOthersInTheWay:
                 open_database(database_url).write(lambda other: other.run(update))
         assert rows(database_url, "SELECT ts FROM status_latest") == [(1,)]
 
+    def test_reading_waits_for_them(self, database: Database) -> None:
+        """As for a node of a cluster that is late; a real one is in tests/faults/test_galera.py."""
+        attempts: list[int] = []
+
+        def look(reading: Transaction) -> object:
+            attempts.append(1)
+            if len(attempts) < 3:
+                raise DatabaseBusy(where="somewhere", reason="Lock wait timeout exceeded")
+            return reading.one("SELECT 7")
+
+        assert database.read(look) == (7,)
+
+    def test_reading_gives_up_in_the_end(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("NexusCore.storage.engine.READ_SECONDS", 0.1)
+
+        def look(reading: Transaction) -> object:
+            raise DatabaseBusy(where="somewhere", reason="Lock wait timeout exceeded")
+
+        with pytest.raises(DatabaseBusy):
+            database.read(look)
+
 
 class TestErrorsAreSorted:
     """By what a person can do about them, and whether it is the row's own fault: only then is it not tried again."""
@@ -154,7 +210,7 @@ class TestErrorsAreSorted:
         ("code", "kind"),
         [
             (sqlite3.SQLITE_BUSY, DatabaseBusy), (sqlite3.SQLITE_BUSY_SNAPSHOT, DatabaseBusy),
-            (sqlite3.SQLITE_PROTOCOL, DatabaseBusy), (sqlite3.SQLITE_FULL, DatabaseUnusable),
+            (sqlite3.SQLITE_PROTOCOL, DatabaseBusy), (sqlite3.SQLITE_FULL, DatabaseFull),
             (sqlite3.SQLITE_IOERR_WRITE, DatabaseUnusable), (sqlite3.SQLITE_CORRUPT, DatabaseUnusable),
             (sqlite3.SQLITE_READONLY, DatabaseDenied), (sqlite3.SQLITE_CONSTRAINT_UNIQUE, DatabaseRefused),
             (sqlite3.SQLITE_TOOBIG, DatabaseRefused), (sqlite3.SQLITE_MISMATCH, DatabaseRefused),
@@ -168,27 +224,54 @@ class TestErrorsAreSorted:
     @pytest.mark.parametrize(
         ("number", "kind"),
         [
-            (1205, DatabaseBusy), (1213, DatabaseBusy), (1114, DatabaseUnusable), (1021, DatabaseUnusable),
+            (1205, DatabaseBusy), (1213, DatabaseBusy), (1114, DatabaseFull), (1021, DatabaseFull),
             (2006, DatabaseUnreachable), (2013, DatabaseUnreachable), (1290, DatabaseUnusable),
             (1040, DatabaseUnusable), (1142, DatabaseDenied), (1045, DatabaseDenied), (1146, SchemaMissing),
             (1062, DatabaseRefused), (1264, DatabaseRefused), (1366, DatabaseRefused), (1406, DatabaseRefused),
-            (1644, DatabaseRefused), (1153, DatabaseRefused),
+            (1644, DatabaseRefused), (1153, DatabaseRefused), (1047, DatabaseUnusable), (1180, DatabaseUnusable),
+            (1836, DatabaseUnusable), (1792, DatabaseUnusable), (1129, DatabaseUnusable), (3100, DatabaseUnusable),
+            (1203, DatabaseUnusable), (1226, DatabaseUnusable), (1026, DatabaseUnusable), (1135, DatabaseUnusable),
+            (3101, DatabaseBusy), (3572, DatabaseBusy), (1969, DatabaseBusy), (3024, DatabaseBusy),
+            (1206, DatabaseBusy), (1020, DatabaseBusy), (1412, DatabaseBusy),
+            (2055, DatabaseUnreachable), (1053, DatabaseUnreachable),
+            (1927, DatabaseUnreachable), (3032, DatabaseUnreachable), (3169, DatabaseUnreachable),
+            (3159, DatabaseNotSecure), (3098, DatabaseRefused), (4025, DatabaseRefused), (1105, DatabaseRefused),
         ],
     )  # fmt: skip
     def test_of_mysql(self, number: int, kind: type[NexusError]) -> None:
         """Galera tells of its conflicts at COMMIT, where the driver's C extension raises an error of its own."""
         assert type(dialect.MySQL().translate(mysql.connector.Error("reason", number), "here")) is kind
 
+    @pytest.mark.parametrize(
+        ("error", "kind"),
+        [
+            (mysql.connector.Error("Got error 149 'Lock deadlock' during COMMIT", 1180), DatabaseBusy),
+            (mysql.connector.Error("Got error 5 'Input/output error' during COMMIT", 1180), DatabaseUnusable),
+            (mysql.connector.Error("new", 9999, sqlstate="40001"), DatabaseBusy),
+            (mysql.connector.Error("new", 9999, sqlstate="08S01"), DatabaseUnreachable),
+            (mysql.connector.Error("new", 9999, sqlstate="HY000"), DatabaseRefused),
+            (mysql.connector.Error("Got a packet bigger than ...", 1153, sqlstate="08S01"), DatabaseRefused),
+            (mysql.connector.errors.OperationalError("MySQL Connection not available."), DatabaseUnreachable),
+        ],
+    )  # fmt: skip
+    def test_by_more_than_their_number(self, error: mysql.connector.Error, kind: type[NexusError]) -> None:
+        """Group Replication tells of a conflict in the text; a number of a newer server has at least its SQLSTATE."""
+        assert type(dialect.MySQL().translate(error, "here")) is kind
+
+    def test_no_number_has_two_meanings(self) -> None:
+        sets = [server_errors.CONNECTION_LOST, server_errors.UNUSABLE, server_errors.BUSY, server_errors.DENIED]
+        assert sum(map(len, sets)) == len(frozenset().union(*sets))
+
 
 class TestErrorsSayWhatToDo:
     """Errors of the drivers come out as those of the project, whatever the database."""
 
-    def test_no_tables(self, tmp_path: Path, mariadb: MariaDB) -> None:
+    def test_no_tables(self, tmp_path: Path, database_server: Server) -> None:
         (tmp_path / "no.db").touch()
-        for url in (f"sqlite:///{tmp_path}/no.db", mariadb.create_database("no_tables")):
+        for url in (f"sqlite:///{tmp_path}/no.db", database_server.create_database("no_tables")):
             with pytest.raises(SchemaMissing, match=r"NexusCore\.storage\.migrate"):
                 rows(url, "SELECT 1")
-        mariadb.drop_database("no_tables")
+        database_server.drop_database("no_tables")
 
     def test_other_tables(self, database_url: str) -> None:
         execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
@@ -212,23 +295,23 @@ class TestErrorsSayWhatToDo:
             rows("mysql://u:secret@127.0.0.1:1/x", "SELECT 1")
         assert "secret" not in str(caught.value)
 
-    def test_a_wrong_password(self, mariadb: MariaDB) -> None:
+    def test_a_wrong_password(self, database_server: Server) -> None:
         with pytest.raises(DatabaseDenied, match="password") as caught:
-            rows(mariadb.url("nexus", password="hunter2"), "SELECT 1")
+            rows(database_server.url("nexus", password="hunter2"), "SELECT 1")
         assert "hunter2" not in str(caught.value)
 
-    def test_no_such_database(self, mariadb: MariaDB) -> None:
+    def test_no_such_database(self, database_server: Server) -> None:
         for ask in (migrate, lambda url: rows(url, "SELECT 1")):
             with pytest.raises(NoSuchDatabase, match=r"no such database at .*nowhere.* Is its name right\?"):
-                ask(mariadb.url("nowhere"))
+                ask(database_server.url("nowhere"))
 
 
 class TestAServerThatGoesAway:
     """Whenever it goes, the error says so; a later transaction connects anew."""
 
     @pytest.mark.parametrize("moment", ["before a query", "within a transaction", "at the commit", "at the rollback"])
-    def test_is_called_unreachable(self, private_mariadb: MariaDB, moment: str) -> None:
-        url = private_mariadb.create_database("nexus")
+    def test_is_called_unreachable(self, private_server: Server, moment: str) -> None:
+        url = private_server.create_database("nexus")
         migrate(url)
         database = open_database(url)
         with database.transaction() as transaction:
@@ -236,12 +319,12 @@ class TestAServerThatGoesAway:
 
         def use() -> None:
             if moment == "before a query":
-                private_mariadb.kill()
+                private_server.kill()
                 with database.reading() as reading:
                     reading.one("SELECT 1")
             with database.transaction() as transaction:
                 transaction.insert("status_channel", name="second")
-                private_mariadb.kill()
+                private_server.kill()
                 if moment == "within a transaction":
                     transaction.insert("status_channel", name="third")
                 if moment == "at the rollback":
@@ -249,20 +332,20 @@ class TestAServerThatGoesAway:
 
         with pytest.raises(LookupError if moment == "at the rollback" else DatabaseUnreachable):
             use()
-        private_mariadb.start()
+        private_server.start()
         with database.transaction() as transaction:
             transaction.insert("status_channel", name="fourth")
         assert channels(url) == ["first", "fourth"]
 
-    def test_a_connection_lost_while_idle_is_replaced(self, private_mariadb: MariaDB) -> None:
-        url = private_mariadb.create_database("nexus")
+    def test_a_connection_lost_while_idle_is_replaced(self, private_server: Server) -> None:
+        url = private_server.create_database("nexus")
         migrate(url)
         database = open_database(url)
         for name in ("first", "second"):
             with database.transaction() as transaction:
                 transaction.insert("status_channel", name=name)
-            private_mariadb.stop()
-            private_mariadb.start()
+            private_server.stop()
+            private_server.start()
         assert channels(url) == ["first", "second"]
 
 
@@ -305,7 +388,7 @@ from NexusCore.storage import open_database
 database = open_database(os.environ["NEXUSCORE_DATABASE"])
 held, forked = threading.Event(), threading.Event()
 def hold():
-    with database._lock:
+    with database.pool._changed:
         held.set()
         forked.wait(60)
 threading.Thread(target=hold).start()

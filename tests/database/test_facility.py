@@ -16,7 +16,7 @@ from NexusCore.facility.records import Tally, UploadState
 from NexusCore.facility.reservations import BookedSample
 from NexusCore.facility.sessions import Client
 from NexusCore.storage import Database, open_database
-from tests.clocks import START, SetClock
+from tests.clocks import START, SetClock, databases_follow
 from tests.processes import LIMIT, app_on
 
 HOUR = 3600 * SECOND
@@ -24,8 +24,10 @@ BUILDER = Client("Builder", "server")
 
 
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
+def clock() -> Iterator[SetClock]:
+    clock = SetClock()
+    with databases_follow(clock):
+        yield clock
 
 
 @pytest.fixture

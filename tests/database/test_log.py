@@ -13,8 +13,8 @@ import pytest
 
 from NexusCore.API import App
 from NexusCore.log import LogRecord, in_session
-from NexusCore.log.record import LONGEST
 from NexusCore.log.store import LogFilter, loggers, modules, newest
+from NexusCore.sizes import LOG_TEXT, truncate
 from NexusCore.storage import open_database
 from tests.processes import LIMIT, app_on, rows
 
@@ -44,9 +44,10 @@ Stored = Callable[..., list[LogRecord]]
 
 
 class TestWhatIsCollected:
-    """Time, level, logger, file, line, function, host, process, thread, session (003-56, 003-59)."""
+    """Time, level, logger, file, line, function, host, process, thread, session (003-10, 56, 59)."""
 
     def test_all_of_it(self, app: App, stored: Stored) -> None:
+        """003-12: the time is that of this machine's clock."""
         log = app.get_log("MyModule")
         before = app.clock.now()
         log.warning("low on %s: %d %%", "helium", 5)
@@ -210,8 +211,8 @@ class TestNothingRaisesOutOfALogCall:
             ('it\'s "quoted" \\ %s %(x)s :name ? -- ;', 'it\'s "quoted" \\ %s %(x)s :name ? -- ;'),
             ("ends in spaces  \n", "ends in spaces  \n"),
             ("", ""),
-            ("long " * 400_000, ("long " * 400_000)[:LONGEST] + "... [1000000 characters cut]"),
-            ("\U0001f52c" * LONGEST, "\U0001f52c" * LONGEST),
+            ("long " * 400_000, truncate("long " * 400_000, LOG_TEXT)),
+            ("\U0001f52c" * (LOG_TEXT // 4), "\U0001f52c" * (LOG_TEXT // 4)),
         ],
         ids=["surrogate", "nul", "4 bytes", "quotes", "spaces", "empty", "2 MB", "4 MB"],
     )

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import sqlalchemy
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from NexusCore.errors import SchemaMismatch
+from NexusCore.errors import EXIT_REFUSED, SchemaMismatch, SchemaNewer
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import engine, migrate
-from NexusCore.storage.dialect import dialect_of
-from NexusCore.storage.schema import METADATA, views
-from tests.mariadb import MariaDB
-from tests.processes import rows, run
-
-
-def connect(url: str) -> sqlalchemy.Engine:
-    parsed = DatabaseURL.parse(url)
-    dialect = dialect_of(parsed)
-    name = "sqlite://" if parsed.kind == "sqlite" else "mysql+mysqlconnector://"
-    return sqlalchemy.create_engine(
-        name, creator=lambda: dialect.connect(parsed), poolclass=sqlalchemy.pool.NullPool
-    )  # fmt: skip
-
-
-def differences(url: str) -> list[Any]:
-    """Return what Alembic would change to make the tables what the schema says, types included."""
-    with connect(url).connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, METADATA))
+from NexusCore.storage.schema import views
+from tests.database.tables import connect, differences
+from tests.processes import LIMIT, PROJECT, environment_of, execute, rows, run
+from tests.server import Server
 
 
 class TestTheTablesAreThoseOfTheSchema:
@@ -47,17 +29,17 @@ class TestTheTablesAreThoseOfTheSchema:
         scripts = ScriptDirectory.from_config(migrate.config(None))
         assert scripts.get_heads() == [engine.SCHEMA_REVISION]
 
-    def test_text_is_told_apart_by_case_and_accent(self, mariadb_url: str) -> None:
+    def test_text_is_told_apart_by_case_and_accent(self, server_database_url: str) -> None:
         """As on SQLite: what MariaDB calls utf8mb4_bin."""
         columns = rows(
-            mariadb_url,
+            server_database_url,
             """SELECT DISTINCT collation_name FROM information_schema.columns
                 WHERE table_schema = DATABASE() AND collation_name IS NOT NULL
                   AND table_name NOT IN ('alembic_version', 'log_view', 'status_view', 'session_log')""",
         )
         assert columns == [("utf8mb4_bin",)]
         engines = "SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = DATABASE()"
-        assert rows(mariadb_url, f"{engines} AND engine IS NOT NULL") == [("InnoDB",)]
+        assert rows(server_database_url, f"{engines} AND engine IS NOT NULL") == [("InnoDB",)]
 
 
 class TestSettingUpAgain:
@@ -71,9 +53,9 @@ class TestSettingUpAgain:
         assert rows(database_url, "SELECT * FROM config_parameter") == before
         assert differences(database_url) == []
 
-    def test_older_tables_are_brought_up_to_date(self, tmp_path: Path, mariadb: MariaDB) -> None:
+    def test_older_tables_are_brought_up_to_date(self, tmp_path: Path, database_server: Server) -> None:
         """What is in them stays; a program that meets them before says what to do."""
-        for url in (f"sqlite:///{tmp_path}/old.db", mariadb.create_database("old")):
+        for url in (f"sqlite:///{tmp_path}/old.db", database_server.create_database("old")):
             migrate.migrate(url, "0001")
             with pytest.raises(SchemaMismatch, match=r"revision 0001.*NexusCore\.storage\.migrate"):
                 rows(url, "SELECT 1")
@@ -83,7 +65,7 @@ class TestSettingUpAgain:
             migrate.migrate(url)
             assert differences(url) == []
             assert rows(url, "SELECT name FROM status_channel") == [("kept",)]
-        mariadb.drop_database("old")
+        database_server.drop_database("old")
 
     def test_as_a_command(self, database_url: str, tmp_path: Path) -> None:
         program = "import sys; from NexusCore.storage.migrate import main; sys.exit(main([]))"
@@ -96,6 +78,37 @@ class TestSettingUpAgain:
         parameters = "SELECT path, value, datatype FROM config_parameter"
         assert ("default_version", "default", "string") in rows(database_url, parameters)
         assert rows(database_url, "SELECT name FROM config_version") == [("default",)]
+
+
+class TestNewerTables:
+    """Tables that a newer program made: update this one. Nothing here can migrate them, and nothing says so."""
+
+    @pytest.fixture
+    def newer_url(self, database_url: str) -> str:
+        execute(database_url, "UPDATE `alembic_version` SET `version_num` = '9999'")
+        return database_url
+
+    def test_the_command(self, newer_url: str, tmp_path: Path) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "NexusCore.storage.migrate"],
+            cwd=PROJECT,
+            env=environment_of(newer_url, tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (EXIT_REFUSED, "")
+        assert done.stderr == (
+            f"The tables in the database at {DatabaseURL.parse(newer_url)} are of revision 9999, newer than this "
+            f"program, which knows {engine.SCHEMA_REVISION}. Update NexusCore on this machine.\n"
+        )
+
+    def test_a_program(self, newer_url: str) -> None:
+        with pytest.raises(SchemaNewer, match=r"revision 9999, newer than this program.* Update NexusCore") as raised:
+            rows(newer_url, "SELECT 1")
+        assert "migrate" not in str(raised.value)
+        assert raised.value.exit_code == EXIT_REFUSED
 
 
 class TestViews:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from NexusCore.errors import NexusError, NoSuchSession, SessionElsewhere, Sessio
 from NexusCore.facility import Session, Sessions, State
 from NexusCore.facility.sessions import Client, EventType, NotToBeBuilt
 from NexusCore.storage import Transaction, open_database
-from tests.clocks import START, SetClock
+from tests.clocks import START, SetClock, databases_follow
 from tests.processes import LIMIT, ended, eventually, line_of, rows, start, tell
 
 ADA = Client("ada", "pc1", "Europe/Oslo", 1500)
@@ -24,8 +24,10 @@ _WAITING = "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'"
 
 
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
+def clock() -> Iterator[SetClock]:
+    clock = SetClock()
+    with databases_follow(clock):
+        yield clock
 
 
 @pytest.fixture
@@ -38,10 +40,10 @@ def finished(sessions: Sessions, instrument: str) -> Session:
 
 
 class TestStartAndEnd:
-    """START and END frame a session; each is one transaction, and may be repeated (000-01, 000-32, 000-37..39)."""
+    """000-01, 32, 37..39, 001-13, 002-07: START and END frame a session; each is one transaction, and repeatable."""
 
     def test_a_session(self, sessions: Sessions, clock: SetClock, database_url: str) -> None:
-        """000-44..49."""
+        """000-28, 000-44..49, 001-12."""
         opened = sessions.start("FEI-Titan-TEM", ADA)
         assert uuid.UUID(opened.identifier).version == 4
         assert (opened.state, opened.start_ts, opened.end_ts) == (State.WAITING_FOR_END, START, None)
@@ -177,9 +179,9 @@ for round in range(20):
             ended(process)
 
     @pytest.mark.parametrize("how", ["start", "same start"])
-    def test_the_other_commits_in_between(self, mariadb_url: str, clock: SetClock, how: str) -> None:
+    def test_the_other_commits_in_between(self, server_database_url: str, clock: SetClock, how: str) -> None:
         """The one that comes second has seen no open session when the first commits."""
-        database = open_database(mariadb_url)
+        database = open_database(server_database_url)
         sessions = Sessions(database, clock, lambda: "mine")
         outcome: list[object] = []
 
@@ -197,7 +199,9 @@ for round in range(20):
             )  # fmt: skip
             thread = threading.Thread(target=second)
             thread.start()
-            eventually(lambda: rows(mariadb_url, _WAITING)[0][1] != "0", "the second waits for the first's lock")
+            eventually(
+                lambda: rows(server_database_url, _WAITING)[0][1] != "0", "the second waits for the first's lock"
+            )
         thread.join(LIMIT)
         if how == "start":
             assert isinstance(outcome[0], SessionOpen)
@@ -206,7 +210,7 @@ for round in range(20):
 
 
 class TestClaiming:
-    """A session is claimed by one Builder at a time, for as long as its lease runs (001-11, 001-15, 001-16)."""
+    """A session is claimed by one Builder at a time, for as long as its lease runs (001-11, 14, 16)."""
 
     def test_the_one_that_waited_longest(self, sessions: Sessions, clock: SetClock) -> None:
         first = finished(sessions, "A")
@@ -312,13 +316,13 @@ while (session := sessions.claim(Client("b", "s"), sys.argv[1], 600)) is not Non
         assert sorted([*claimed[0], *claimed[1]]) == sorted(names)
 
     def test_one_that_is_being_claimed_hides_no_other(
-        self, mariadb_url: str, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+        self, server_database_url: str, clock: SetClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """While a Builder's claim is under way, another gets the next session at once."""
-        database = open_database(mariadb_url)
+        database = open_database(server_database_url)
         sessions = Sessions(database, clock)
         first, second = finished(sessions, "A"), finished(sessions, "B")
-        other = Sessions(open_database(mariadb_url), clock)
+        other = Sessions(open_database(server_database_url), clock)
         claimed: list[Session | None] = []
         real: Callable[..., None] = sessions._event
 

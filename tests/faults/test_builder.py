@@ -18,8 +18,8 @@ from NexusCore.delivery.frames import Frame, decode
 from NexusCore.errors import DatabaseBusy
 from NexusCore.facility import Session, State
 from NexusCore.facility.sessions import EventType
+from Services.Builder.record.validation import validate
 from Services.Builder.sample import SampleSession, make_session
-from Services.Builder.validation import validate
 from tests.faults.load import LONG
 from tests.processes import eventually, execute, rows
 from tests.services.builder_facility import Facility
@@ -87,7 +87,7 @@ def end(*processes: subprocess.Popen[str]) -> None:
 
 
 class TestKilledAtAnyMoment:
-    """001-15, 001-50: after ``kill -9`` and a restart there is one record, and what was read is not read again."""
+    """001-50: after ``kill -9`` and a restart there is one record, and what was read is not read again."""
 
     def test_at_random(self, facility: Facility) -> None:
         chance = random.Random(os.urandom(8))
@@ -134,7 +134,7 @@ def kept(facility: Facility) -> int:
 
 
 class TestTwoBuilders:
-    """001-15: on one database they share the work; each session is built once."""
+    """001-14: on one database they share the work; each session is built once."""
 
     def test_many_sessions(self, facility: Facility) -> None:
         sessions = [small_session(facility, number, files=1) for number in range(100 if LONG else 20)]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from NexusCore.storage import open_database
+from tests.disks import mounted
 from tests.journals import folder_of
 from tests.processes import LIMIT, adopt, app_on, ended, eventually, line_of, messages, run, samples, start, tell
 
@@ -41,18 +41,8 @@ print(API.shutdown(float(sys.argv[3])))
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Lend a disk of 256 kB, where this user may make one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    if os.geteuid() or mount is None or umount is None:
-        pytest.skip("only root can mount a small disk")
-    done = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=256k", "none", place], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run([umount, "-l", place], check=True)
+    with mounted(tmp_path / "disk", "256k") as place:
+        yield place
 
 
 class TestNoRoomForTheJournal:
@@ -73,9 +63,28 @@ class TestNoRoomForTheJournal:
             assert [text.split()[0] for text in messages(url, "full")] == [*map(str, range(3000)), "last"]
             assert [value for _, value in samples(url, "full")] == [*map(str, range(3000)), "last"]
         else:
-            told = [line for line in err.decode().splitlines() if "cannot be written" in line]
-            assert 1 <= len(told) <= 2, "once for each journal that found no room"
-            assert all("No space left on device" in line for line in told)
+            reported = [line for line in err.decode().splitlines() if "cannot be written" in line]
+            assert 1 <= len(reported) <= 2, "once for each journal that found no room"
+            assert all("The disk is full: 0 bytes of 256 KiB are free on" in line for line in reported)
+            (lost,) = [line for line in err.decode().splitlines() if "are lost" in line]
+            assert re.fullmatch(r"NexusCore: (\d+) records of this program are lost: neither the disk nor .*", lost)
+            dropped = int(lost.split()[1])
+            assert dropped > 0
+            assert f"dropped={dropped})" in out.decode()
+            left = int(re.search(r"left=(\d+)", out.decode())[1])
+            assert left + dropped >= 2 * 3001, "delivery has logged, too, that the database is away"
+            assert left * 100 < 256 * 1024, "what is on disk, and nothing else"
+
+    def test_room_that_comes_back_at_the_end(self, small_disk: Path, tmp_path: Path, sqlite_url: str) -> None:
+        """What waits in memory, while the database is away, is on disk when the program ends."""
+        (small_disk / "other").write_bytes(b"x" * 200_000)
+        process = start(FILL, 700, 0, 0.5, main=NOBODY, home=small_disk / "home")
+        assert line_of(process) == "full"
+        (small_disk / "other").unlink()
+        tell(process)
+        out, err = process.communicate(timeout=LIMIT)
+        assert re.search(rb"left=140[2-9], dropped=0", out), "delivery has logged, too, that the database is away"
+        assert b"are lost" not in err
 
     def test_what_was_written_before_it_was_full_survives(
         self, database_url: str, small_disk: Path, tmp_path: Path

@@ -12,7 +12,7 @@ from NexusCore.log.record import LogRecord
 from NexusCore.log.store import LogFilter, arriving
 from NexusCore.storage import open_database
 from NexusCore.storage.migrate import migrate
-from NexusCore.tail import Away, Back, Cursor, Tail
+from NexusCore.tail import Away, Back, Tail, TailCursor
 from tests.mariadb import MariaDB
 from tests.processes import LIMIT, ended, eventually, line_of, start, tell
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.faults
 
 WRITER = """
 import os, random, sys
-from NexusCore.log.store import COLUMNS
+from NexusCore.log.store import LOG_COLUMNS
 from NexusCore.storage import open_database
 own, rounds, chance = sys.argv[1], int(sys.argv[2]), random.Random(sys.argv[1])
 database = open_database(os.environ["NEXUSCORE_DATABASE"])
@@ -33,7 +33,7 @@ for number in range(rounds):
         with database.transaction() as transaction:
             rows = [row(f"{own} {number} {part}") for part in range(size)]
             for first in range(0, size, 100):  # other writers' ids come in between
-                transaction.insert_many("log_record", COLUMNS, rows[first : first + 100])
+                transaction.insert_many("log_record", LOG_COLUMNS, rows[first : first + 100])
             if chance.random() < 0.2:
                 raise LookupError
         print(f"{number} {size}")
@@ -73,14 +73,14 @@ class Following:
     def count(self, kind: type[Away | Back]) -> int:
         return sum(isinstance(one, kind) for one in self.seen)
 
-    def _tail(self, cursor: Cursor) -> Tail[LogRecord]:
+    def _tail(self, cursor: TailCursor) -> Tail[LogRecord]:
         return Tail(open_database(self._url), arriving(LogFilter(loggers=("writer",))), SYSTEM_CLOCK, cursor)
 
     def _stay(self) -> None:
-        self.seen.extend(self._tail(Cursor(0)).follow(self._stop))
+        self.seen.extend(self._tail(TailCursor(0)).follow(self._stop))
 
     def _take_turns(self) -> None:
-        cursor = Cursor(0)
+        cursor = TailCursor(0)
         while not self._stop.is_set():
             follower = self._tail(cursor)
             for one in follower.follow(self._stop):
@@ -88,7 +88,7 @@ class Following:
                     self.seen_in_turns.append(one.message)
                     if len(self.seen_in_turns) % 500 == 0:
                         break
-            cursor = Cursor.parse(str(follower.cursor))
+            cursor = TailCursor.parse(str(follower.cursor))
 
 
 def written(url: str, home: Path, owners: range, rounds: int) -> set[str]:

@@ -12,9 +12,9 @@ from random import Random
 
 import pytest
 
-from Services.Builder.files import Window, find_files
+from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.finding.files import TimeRange, find_files
 from Services.Builder.model import DATASET_TYPES, Extraction, FoundFile
-from Services.Builder.workers import Job, Workers
 
 PROJECT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
@@ -64,7 +64,7 @@ class Mutants:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.made: dict[Path, str] = {}
-        found = find_files(DATA, [Window("all", *_ALWAYS)]).files["all"]
+        found = find_files(DATA, [TimeRange("all", *_ALWAYS)]).files["all"]
         self.originals = sorted(found, key=lambda one: one.path)
         self.extensions = sorted({one.path.suffix for one in self.originals})
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.faults
 
 
 class TestUnderLoad:
-    """100 log records and 100 changes of status a second, and the server is not there."""
+    """003-11: 100 log records and 100 changes of status a second, and the server is not there."""
 
     @pytest.mark.parametrize("how", ["stop", "pause"])
     def test_for_a_while(

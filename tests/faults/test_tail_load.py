@@ -16,12 +16,12 @@ import pytest
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.errors import NexusError
 from NexusCore.log.record import LogRecord
-from NexusCore.log.store import COLUMNS, LogFilter
+from NexusCore.log.store import LOG_COLUMNS, LogFilter
 from NexusCore.log.store import arriving as logs
 from NexusCore.status.store import StatusSample
 from NexusCore.status.store import arriving as values
 from NexusCore.storage import open_database
-from NexusCore.tail import Away, Back, Cursor, Source, Tail
+from NexusCore.tail import Away, Back, Tail, TailCursor, TailSource
 from tests.faults.load import LONG
 from tests.faults.servers import server, server_url
 from tests.mariadb import MariaDB
@@ -56,7 +56,7 @@ print(API.shutdown(600).left)
 class Follower(threading.Thread):
     """Keeps what it is handed out; begins anew from its cursor after every so many rows."""
 
-    def __init__(self, url: str, source: Source[Any], key: Callable[[Any], str | None], anew_after: int) -> None:
+    def __init__(self, url: str, source: TailSource[Any], key: Callable[[Any], str | None], anew_after: int) -> None:
         super().__init__(daemon=True)
         self.seen: list[str] = []
         self.away = self.back = 0
@@ -65,12 +65,12 @@ class Follower(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        cursor = Cursor(0)
+        cursor = TailCursor(0)
         while not self.stop.is_set():
             with closing(open_database(self._url)) as database:
                 tail = Tail(database, self._source, SYSTEM_CLOCK, cursor)
                 self._follow(tail)
-                cursor = Cursor.parse(str(tail.cursor))
+                cursor = TailCursor.parse(str(tail.cursor))
 
     def _follow(self, tail: Tail[Any]) -> None:
         count = 0
@@ -99,7 +99,7 @@ def roll_back(url: str, stop: threading.Event) -> None:
     with closing(open_database(url)) as database:
         while not stop.is_set():
             with suppress(NexusError, LookupError), database.transaction() as transaction:
-                transaction.insert_many("log_record", COLUMNS, rows)
+                transaction.insert_many("log_record", LOG_COLUMNS, rows)
                 stop.wait(0.02)
                 raise LookupError
             stop.wait(0.05)

@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Callable
 from typing import TypeVar
 
-from Logger.book import SessionBook, Station
-from Logger.logic import Closed, Logic, State, Working
+from Logger.controller import Closed, ControllerState, Logic, Working
+from Logger.session_backend import SessionBook, Station
 from NexusCore import settings
 from NexusCore.API import App
 from NexusCore.clock import SYSTEM_CLOCK
@@ -20,7 +20,7 @@ PID = "FEI-Titan-TEM"
 LIMIT = 60.0
 """Seconds after which a test gives up waiting: far more than a slow machine needs."""
 LOOK_EVERY = 0.02
-S = TypeVar("S", bound=State)
+S = TypeVar("S", bound=ControllerState)
 
 
 class Facility:

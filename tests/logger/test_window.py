@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from Logger.controller import Logic
+from Logger.database_backend import DirectBook
 from Logger.debuglog import DebugLog
-from Logger.direct import DirectBook
-from Logger.logic import Logic
-from Logger.window import Window
+from Logger.window import MainWindow
 from NexusCore.facility.sessions import Client, State
 from tests.conftest import PROJECT
 from tests.logger.facility import LIMIT, PID, Facility, until
@@ -37,7 +37,7 @@ def sockets_and_files(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
 
 
 class TestASession:
-    """000-04..09, 41: a double click, a window to leave alone, one click, and it is gone."""
+    """000-02, 04, 05, 07..09, 41, 002-01, 04, 14: a double click, a window left alone, one click, and it is gone."""
 
     def test_from_the_double_click_until_it_closes_by_itself(
         self, screen: Screen, facility: Facility, tmp_path: Path
@@ -47,7 +47,7 @@ class TestASession:
             desk.see("RunningPage", "End session")
             assert (facility.events(), facility.session().state) == (["START"], State.WAITING_FOR_END)
             assert facility.session().user == "o'brien"
-            assert sockets_and_files(logger) == (0, []), "000-07: neither network nor disk"
+            assert sockets_and_files(logger) == (0, []), "neither network nor disk"
             desk.click("RunningPage", "End session")
             assert code_of(logger) == 0
             assert (facility.events(), facility.session().state) == (["START", "END"], State.TO_BE_BUILT)
@@ -72,7 +72,7 @@ class TestASession:
         assert code_of(logger, signal.SIGTERM) == 0
 
     def test_it_opens_in_the_middle_of_the_screen_and_fits(self, desk: Desk, screen: Screen) -> None:
-        """000-60: centred from side to side, a little above the middle; the smallest screen is large enough."""
+        """000-08, 60: centred from side to side, a little above the middle; the smallest screen is large enough."""
         desk.double_click()
         buttons = desk.see("RunningPage", "End session")
         found = screen.xdotool("getwindowgeometry", "--shell", screen.window("Session logger"))
@@ -82,7 +82,7 @@ class TestASession:
         for left, top, width, height in buttons.values():
             assert left >= 0 and left + width <= screen.width
             assert top >= 0 and top + height <= screen.height
-        assert buttons["End session"][2] > 0.8 * place["WIDTH"], "000-08: a large button"
+        assert buttons["End session"][2] > 0.8 * place["WIDTH"], "a large button"
 
 
 class TestAnInterruptedSession:
@@ -174,9 +174,9 @@ class TestALogoff:
 
     def test_the_end_is_written_before_the_answer(self, small_facility: Facility, screen: Screen) -> None:
         root = tkinter.Tk(screenName=screen.display)
-        window: Window | None = None
+        window: MainWindow | None = None
         try:
-            window = Window(root, Logic(DirectBook(small_facility.host)), DebugLog())
+            window = MainWindow(root, Logic(DirectBook(small_facility.host)), DebugLog())
             root.after_idle(window.system_ends)
             assert window.run() == 0
             assert small_facility.events() == ["START", "END"]
@@ -190,7 +190,7 @@ class TestErrors:
     """000-10..13: told in words, with the log that the support needs."""
 
     def test_a_database_that_is_not_there(self, desk: Desk, screen: Screen) -> None:
-        """The log opens by itself; Copy puts all of it on the clipboard; the window can be closed."""
+        """000-10, 12, 68: the log opens by itself; Copy puts all of it on the clipboard; the window can be closed."""
         logger = desk.double_click(NEXUSCORE_DATABASE="mysql://nobody:secret@127.0.0.1:1/none")
         desk.see("FailedPage", "Copy")
         desk.click("FailedPage", "Copy")

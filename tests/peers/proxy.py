@@ -67,10 +67,10 @@ class Proxy:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             content = answer.read()
-            told = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
+            reported = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
         finally:
             connection.close()
-        return answer.status, told, content
+        return answer.status, reported, content
 
 
 class _Server(ThreadingHTTPServer):

@@ -27,7 +27,7 @@ import pytest
 from tests.processes import PROJECT
 
 PEERS = Path(os.environ.get("NEXUSCORE_TEST_PEERS") or PROJECT.parent / "shared/peers")
-SCHEMA = PROJECT / "Services/Builder/schema/nexus-experiment.xsd"
+SCHEMA = PROJECT / "Services/Builder/record/schema/nexus-experiment.xsd"
 MISSING = f"no peer servers at {PEERS} (set NEXUSCORE_TEST_PEERS)"
 HOME = Path(os.environ.get("NEXUSCORE_TEST_PEERS_HOME") or platformdirs.user_cache_path("nexuscore-peers"))
 # Taken here: a test's own world has another home, and no cache of pip's.

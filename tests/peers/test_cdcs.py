@@ -1,4 +1,4 @@
-"""001-51 to 001-54: records in a real CDCS, once each, and readable without login."""
+"""001-51..54: records in a real CDCS, once each, and readable without login."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class TestOnce:
         assert reader.one(record)["xml_content"] == other
 
     def test_titles_that_look_alike(self, facility: Facility, reader: Reader) -> None:
-        """001-52: a name is a name, whatever characters it is of."""
+        """A name is a name, whatever characters it is of."""
         first = facility.ended()
         one = facility.build(first, experiment_xml(first, "x"), "a+b & (c)")
         second = facility.ended("Quanta")

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from NexusCore.clock import SYSTEM_CLOCK, to_datetime
 from NexusCore.facility import Record, State
 from NexusCore.facility.records import UploadState
+from NexusCore.files import UNFINISHED
 from NexusCore.service import Pass
-from Services.Uploader.destinations.whole import PART
 from Services.Uploader.service import Uploader
 from tests.peers.proxy import DRIP, DROP_AFTER, DROP_BEFORE, HTML, JSON, SILENCE, TARDY, Fault, Proxy, proxy_before
 from tests.peers.servers import PeerServer
@@ -330,13 +331,14 @@ class TestKilled:
                 record = facility.experiment("newer", record.session)
                 preview_of(record).write_text("newer picture")
             died.append(self._killed(facility, proxy, chance.randint(1, most), chance.uniform(0, 0.03)))
+            facility.clock.time = to_datetime(SYSTEM_CLOCK.now())  # the killed one went by the database's own
             uploader.once()
             assert facility.state(record) is State.COMPLETED
             assert_one_copy(reader, record)
             for copy in (f"uploaded/{record.session}.xml", f"eln/{record.session}.eln"):
                 assert (facility.home / copy).exists()
         for folder in ("uploaded", "eln"):
-            assert not list((facility.home / folder).glob(f"{PART}*")), "nothing is left half done"
+            assert not list((facility.home / folder).glob(f"{UNFINISHED}*")), "nothing is left half done"
         print(f"killed after request {died} of about {most}")
         assert_one_copy(reader, whole)
         assert died.count(None) < KILLS / 2, "most were killed while they worked"

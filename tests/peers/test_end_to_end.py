@@ -9,8 +9,8 @@ import pytest
 from lxml import etree
 
 from NexusCore.facility import Session, State
+from Services.Builder.record.validation import validate
 from Services.Builder.sample import make_session
-from Services.Builder.validation import validate
 from tests.peers.servers import PeerServer
 from tests.peers.uploads import Reader
 from tests.services.builder_facility import Facility
@@ -56,7 +56,7 @@ def session(facility: Facility) -> Session:
 
 
 class TestFromStartToRecord:
-    """001-01 to 001-05, 001-18 to 001-21, 001-51 to 001-54."""
+    """001-02..05, 001-18..21, 001-51..54: the whole way of a record, with real servers for reservations and records."""
 
     def test_a_record_that_anybody_can_read(self, facility: Facility, session: Session, reader: Reader) -> None:
         for service in ("Harvester", "Builder", "Uploader"):

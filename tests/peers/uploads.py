@@ -49,8 +49,8 @@ class Reader:
 def send_to(facility: Facility, server: PeerServer, url: str | None = None, **settings: object) -> None:
     """Have the Uploader send to a CDCS, without waits between attempts."""
     facility.config["Services.Uploader.destinations"] = "cdcs"
-    told = {"url": url or server.url, "token": server.tokens["nexus"], "first_wait": 0.0, **settings}
-    for name, value in told.items():
+    reported = {"url": url or server.url, "token": server.tokens["nexus"], "first_wait": 0.0, **settings}
+    for name, value in reported.items():
         facility.config[f"Services.Uploader.cdcs.{name}"] = value  # type: ignore[assignment]  # what a test gives
 
 

@@ -21,13 +21,13 @@ from NexusCore.clock import SYSTEM_CLOCK, to_datetime, to_ts
 from NexusCore.facility import Record, Records, Session, Sessions
 from NexusCore.facility.sessions import ALL, Client, Selection
 from NexusCore.storage import open_database
-from Services.Builder import rehearsal
+from Services.Builder.commands import dry_run
+from Services.Builder.extraction.pools import Pools
+from Services.Builder.extraction.workers import Job
 from Services.Builder.model import Extraction, Quantity
-from Services.Builder.pools import Pools
 from Services.Builder.service import Builder
 from Services.Builder.settings import BuilderSettings
-from Services.Builder.workers import Job
-from tests.clocks import SetClock
+from tests.clocks import SetClock, databases_follow
 from tests.processes import app_on
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -84,8 +84,12 @@ class Facility:
         one = self.sessions.start("FEI-Titan-TEM", USER, ts=to_ts(start))
         return self.sessions.end(one.identifier, USER, ts=to_ts(end))
 
+    @property
+    def records(self) -> Records:
+        return Records(open_database(self.url), SYSTEM_CLOCK)
+
     def record(self, session: Session) -> Record:
-        record = Records(open_database(self.url), SYSTEM_CLOCK).of_session(session.id)
+        record = self.records.of_session(session.id)
         assert record is not None
         return record
 
@@ -163,6 +167,8 @@ class Stage:
         self.files = folder / "Titan"
         self.files.mkdir()
         self.clock = PatientClock()
+        self._following = databases_follow(self.clock)
+        self._following.__enter__()
         self.app: App = app_on(url, folder / "home", self.clock)
         self.config = self.app.get_config()
         self.config["Instruments.Titan.filestore_path"] = str(self.files)
@@ -174,6 +180,7 @@ class Stage:
     def close(self) -> None:
         self.builder.close()
         self.app.shutdown(5)
+        self._following.__exit__(None, None, None)
 
     @property
     def now(self) -> datetime:
@@ -208,18 +215,18 @@ class Stage:
 
 
 TABLES = (
-    "config_parameter", "config_change", "config_revision", "session", "session_event", "reservation", "record",
-    "upload", "status_sample", "log_record",
+    "config_parameter", "config_change", "config_secret", "config_revision", "session", "session_event",
+    "reservation", "record", "upload", "status_sample", "log_record",
 )  # fmt: skip
 
 
-def rehearsed(stage: Stage, monkeypatch: pytest.MonkeyPatch, selection: Selection = ALL) -> tuple[int, bytes, str]:
+def dry_run_output(stage: Stage, monkeypatch: pytest.MonkeyPatch, selection: Selection = ALL) -> tuple[int, bytes, str]:
     """Make a dry run in this process; return its code, and what it printed."""
     monkeypatch.setenv("NEXUSCORE_DATABASE", stage.url)
     monkeypatch.setenv("NEXUSCORE_HOME", str(stage.folder / "home"))
-    monkeypatch.setattr(rehearsal, "Pools", lambda log: stage.readers)
+    monkeypatch.setattr(dry_run, "Pools", lambda log: stage.readers)
     out, err = io.BytesIO(), io.StringIO()
-    code = rehearsal.rehearse(selection, out, err, stage.clock)
+    code = dry_run.print_records(selection, out, err, stage.clock)
     return code, out.getvalue(), err.getvalue()
 
 

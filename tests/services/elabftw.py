@@ -204,10 +204,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _json(body: bytes) -> dict[str, Any]:
     try:
-        told: dict[str, Any] = json.loads(body)
+        reported: dict[str, Any] = json.loads(body)
     except ValueError as error:
         raise Refuse(400, f"Error decoding json payload: {error}") from None
-    return told
+    return reported
 
 
 def _form(content_type: str, body: bytes) -> dict[str, tuple[str, bytes]]:

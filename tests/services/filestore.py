@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from Services.Builder.files import FileSearch, Window
+from Services.Builder.finding.files import FileSearch, TimeRange
 
 START = datetime(2026, 11, 20, 9, tzinfo=UTC)
 END = START + timedelta(hours=2)
-SESSION = Window("session", START, END)
+SESSION = TimeRange("session", START, END)
 SECOND = 10**9
 T0 = int(START.timestamp()) * SECOND
 """Start of the session in nanoseconds since the epoch."""

@@ -16,6 +16,7 @@ from NexusCore.facility import Records, Reservation, Reservations, Session, Sess
 from NexusCore.facility.session import Client, State
 from Services.Harvester.service import Harvester
 from Services.Harvester.sources import kinds
+from tests.clocks import databases_follow
 from tests.processes import app_on, eventually, messages, rows
 from tests.services.test_harvester_ical import ics
 
@@ -112,7 +113,8 @@ def facility(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for kind in kinds():
         config[f"Services.Harvester.{kind}.first_wait"] = 0.0
         config[f"Services.Harvester.{kind}.attempts"] = 1
-    yield Facility(database_url, home, app, clock, config)
+    with databases_follow(clock):
+        yield Facility(database_url, home, app, clock, config)
     app.shutdown()
 
 

@@ -17,8 +17,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
-from Services.Builder import activities
-from Services.Builder.activities import SensitivityRefused, TimesRefused, analyse, group, group_files, main
+from Services.Builder.grouping import activities
+from Services.Builder.grouping.activities import SensitivityRefused, TimesRefused, analyse, group, group_files, main
 from Services.Builder.model import FoundFile
 
 HOUR = 3600.0
@@ -54,7 +54,7 @@ def found(times: list[float]) -> list[FoundFile]:
 
 UNHURRIED = settings(deadline=None, database=None)
 # Binary fractions, so that moving them by a whole number is exact.
-moments = st.lists(st.integers(0, 2**22).map(lambda number: number / 64), min_size=1, max_size=60)
+file_times = st.lists(st.integers(0, 2**22).map(lambda number: number / 64), min_size=1, max_size=60)
 
 
 class TestActivitiesOfKnownSessions:
@@ -121,14 +121,14 @@ class TestActivitiesOfKnownSessions:
 class TestEveryFileIsInOneActivity:
     """001-30: grouping neither loses nor doubles a file, and activities follow each other in time."""
 
-    @given(moments, st.floats(0, 1e6))
+    @given(file_times, st.floats(0, 1e6))
     @example([0.0, 1 / 64], 5e-324)
     @settings(UNHURRIED, max_examples=50)
     def test_every_index_once(self, times: list[float], sensitivity: float) -> None:
         members = [index for activity in group(times, sensitivity=sensitivity) for index in activity]
         assert sorted(members) == list(range(len(times)))
 
-    @given(moments)
+    @given(file_times)
     @UNHURRIED
     def test_activities_are_contiguous_in_time(self, times: list[float]) -> None:
         grouping = analyse(times)
@@ -138,20 +138,20 @@ class TestEveryFileIsInOneActivity:
         for boundary, before, after in zip(grouping.boundaries, grouping.groups[:-1], grouping.groups[1:], strict=True):
             assert times[before[-1]] - min(times) <= boundary <= times[after[0]] - min(times)
 
-    @given(moments)
+    @given(file_times)
     @UNHURRIED
     def test_files_of_one_time_stay_together(self, times: list[float]) -> None:
         for activity in group(times + times):
             assert len(activity) == 2 * len({index % len(times) for index in activity})
 
-    @given(moments, st.randoms(use_true_random=False))
+    @given(file_times, st.randoms(use_true_random=False))
     @UNHURRIED
     def test_the_order_in_which_they_come_does_not_matter(self, times: list[float], chance: random.Random) -> None:
         shuffled = chance.sample(times, len(times))
         grouped = [[times[index] for index in activity] for activity in group(times)]
         assert [[shuffled[index] for index in activity] for activity in group(shuffled)] == grouped
 
-    @given(moments, st.integers(-(2**31), 2**31))
+    @given(file_times, st.integers(-(2**31), 2**31))
     @UNHURRIED
     def test_the_origin_of_time_does_not_matter(self, times: list[float], origin: int) -> None:
         assert group([time + origin for time in times]) == group(times)
@@ -162,7 +162,7 @@ class TestEveryFileIsInOneActivity:
         times = np.array(groups_of(THIRTEEN, seed, within=(2, 10), pause=(300, 900)))
         assert sizes(times * pace) == list(THIRTEEN)
 
-    @given(moments)
+    @given(file_times)
     @UNHURRIED
     def test_what_happens_within_seconds_is_one(self, times: list[float]) -> None:
         longest = max(times) - min(times) or 1.0
@@ -226,7 +226,7 @@ class TestLeaveOneOutWithoutRefitting:
     @pytest.mark.parametrize("seed", range(10))
     def test_the_width_is_that_of_refitting(self, seed: int) -> None:
         times = np.array(groups_of((1, 4, 2, 9, 3, 12), seed, within=(1, 60)))
-        widths = np.geomspace(activities.NARROWEST, times[-1], 100)
+        widths = np.geomspace(activities.NARROWEST_KERNEL, times[-1], 100)
         best = max(widths, key=lambda width: refitted(times, width))
         assert analyse(times).bandwidth == pytest.approx(best, rel=0.2)
 
@@ -274,7 +274,7 @@ class TestCommandLine:
     """001-30: whoever wonders about the activities of a record can look at how they came about."""
 
     def test_it_prints_the_groups(self, session: list[Path]) -> None:
-        done = run("-m", "Services.Builder.activities", *session)
+        done = run("-m", "Services.Builder.grouping.activities", *session)
         assert (done.returncode, done.stderr) == (EXIT_OK, "")
         assert done.stdout.splitlines()[0].startswith("Files: 3, activities: 2, kernel width: ")
         assert "Activity 1, 2020-02-23 11:00:00 to 11:00:08, files: 2" in done.stdout
@@ -289,12 +289,30 @@ class TestCommandLine:
         assert main([*map(str, session[:count]), "--plot", str(tmp_path / "out.png")]) == EXIT_OK
         assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
+    @pytest.mark.parametrize("name", ["the source", "another.dm3"])
+    def test_a_figure_replaces_no_instrument_file(self, session: list[Path], tmp_path: Path, name: str) -> None:
+        """Neither one that is read, whatever its name, nor one that is no picture by its name."""
+        picture = tmp_path / "b.png"
+        picture.write_bytes(b"an instrument's")
+        target = picture if name == "the source" else tmp_path / name
+        target.write_bytes(b"an instrument's")
+        assert main([*map(str, session), str(picture), "--plot", str(target)]) == EXIT_USAGE
+        assert target.read_bytes() == b"an instrument's"
+
+    def test_several_days(self, session: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+        """A time without its date would be taken for one of the first day."""
+        os.utime(session[2], (0, session[2].stat().st_mtime + 3 * 86_400))
+        assert main(["--sensitivity", "0", *map(str, session)]) == EXIT_OK
+        out = capsys.readouterr().out
+        assert "Activity 1, 2020-02-23 11:00:00 to 2020-02-26 13:00:00, files: 3" in out
+        assert f"  2020-02-26 13:00:00  {session[2]}\n" in out
+
     def test_the_figure_has_four_panels_and_the_boundaries(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from matplotlib.figure import Figure
 
-        from Services.Builder.activity_plot import draw
+        from Services.Builder.grouping.activity_plot import draw
 
         drawn: list[Figure] = []
         monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
@@ -322,7 +340,7 @@ class TestCommandLine:
         assert output.out == ""
 
     def test_matplotlib_is_imported_for_a_plot_only(self) -> None:
-        done = run("-c", "import Services.Builder.activities, sys; print('matplotlib' in sys.modules)")
+        done = run("-c", "import Services.Builder.grouping.activities, sys; print('matplotlib' in sys.modules)")
         assert done.stdout == "False\n"
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from NexusCore.clock import SECOND
 from NexusCore.facility import Session
-from Services.Builder.cache import DAY, ExtractionCache, software_version, stamps
+from Services.Builder.extraction.cache import DAY, ExtractionCache, software_version, stamps
+from Services.Builder.extraction.workers import Job, unknown
 from Services.Builder.model import Extraction, Quantity
-from Services.Builder.workers import Job, unknown
 from tests.services.builder_facility import USER, Stage
 
 NAMES = ("a.dm3", "b.dm3", "c.emi", "c_1.ser")

@@ -1,4 +1,4 @@
-"""What an operator types: one pass, some sessions of many, and a rehearsal that changes nothing."""
+"""What an operator types: one pass, some sessions of many, and a dry run that changes nothing."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from NexusCore.errors import NoSuchSession
 from NexusCore.facility import Session, State
 from NexusCore.facility.sessions import ALL, NotToBeBuilt, Selection
 from NexusCore.service import _parser
-from Services.Builder.request import Request, request_of
+from Services.Builder.commands.cli_options import Request, request_of
 from Services.Builder.service import Builder, SessionTaken
 from tests.processes import rows
-from tests.services.builder_facility import PROJECT, TABLES, USER, Facility, Stage, rehearsed
+from tests.services.builder_facility import PROJECT, TABLES, USER, Facility, Stage, dry_run_output
 
 START = datetime(2026, 3, 4, 9, tzinfo=UTC)
 
@@ -156,7 +156,12 @@ class TestSessionsOfATime:
 
 def everything(folder: Path) -> dict[str, tuple[int, int]]:
     """Return all files below a folder with size and time; the database itself is looked at by its rows."""
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("nexus.db"))
+    # A library's cache, such as the list of this machine's fonts, is nothing of the facility's.
+    files = (
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith("nexus.db") and ".cache" not in path.parts
+    )
     return {str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
 
@@ -166,38 +171,38 @@ class TestDryRun:
     def test_it_prints_what_would_be_written(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         session = stage.session("a.dm3", "folder/b & c.dm3")
         stage.sessions.note(session.identifier, USER, "grid 3, <left>")
-        code, printed, said = rehearsed(stage, monkeypatch)
+        code, printed, said = dry_run_output(stage, monkeypatch)
         assert (code, states(stage, session)) == (0, [State.TO_BE_BUILT])
         assert f"Session {session.identifier}: 2 files in 1 activity, for " in said
         stage.builder.once()
         assert stage.document(session).encode() == printed
-        again = rehearsed(stage, monkeypatch, Selection(session.identifier))
+        again = dry_run_output(stage, monkeypatch, Selection(session.identifier))
         assert again[1] == printed, "any session, also one that was built"
 
     def test_several(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("a.dm3", "b.dm3"):
             stage.session(name)
-        _, printed, _ = rehearsed(stage, monkeypatch)
+        _, printed, _ = dry_run_output(stage, monkeypatch)
         first, second = printed.split(b"<?xml")[1:]
         assert b"a.dm3" in etree.tostring(etree.fromstring(b"<?xml" + first))
         assert b"b.dm3" in etree.tostring(etree.fromstring(b"<?xml" + second))
 
     def test_what_would_come_to_nothing(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         session = stage.session()
-        code, printed, said = rehearsed(stage, monkeypatch)
+        code, printed, said = dry_run_output(stage, monkeypatch)
         assert (code, printed) == (0, b"")
         assert said.startswith(f"Session {session.identifier} would become NO_FILES_FOUND: No files in ")
-        assert rehearsed(stage, monkeypatch, Selection(to_ts=0)) == (0, b"", "No session waits to be built.\n")
+        assert dry_run_output(stage, monkeypatch, Selection(to_ts=0)) == (0, b"", "No session waits to be built.\n")
 
     def test_what_would_fail(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         stage.session("a.dm3")
         stage.config["Services.Builder.schema_path"] = "/nowhere/own.xsd"
-        code, printed, said = rehearsed(stage, monkeypatch)
+        code, printed, said = dry_run_output(stage, monkeypatch)
         assert (code, printed) == (1, b"")
         assert "schema_path" in said
         opened = stage.sessions.start("Titan", USER)
         with pytest.raises(NotToBeBuilt, match="it has not ended yet"):
-            rehearsed(stage, monkeypatch, Selection(opened.identifier))
+            dry_run_output(stage, monkeypatch, Selection(opened.identifier))
 
     def test_it_changes_nothing(self, facility: Facility) -> None:
         """Neither a row of the database nor a file, and the temporary ones are gone."""

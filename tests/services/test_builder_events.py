@@ -157,7 +157,7 @@ class TestAFaultOfOurs:
 
 
 class TestASessionThatIsTakenOver:
-    """001-15: a Builder that was suspended for longer than its lease changes nothing when it goes on."""
+    """A Builder that was suspended for longer than its lease changes nothing when it goes on."""
 
     def test_its_record_is_the_others(self, stage: Stage) -> None:
         session = stage.session("a.dm3")
@@ -176,7 +176,7 @@ class TestASessionThatIsTakenOver:
 
 
 class TestTheLease:
-    """001-15: it is held for as long as the work takes, and is known to be lost when it is."""
+    """It is held for as long as the work takes, and is known to be lost when it is."""
 
     def test_it_is_renewed(self, stage: Stage) -> None:
         session = stage.session("a.dm3")

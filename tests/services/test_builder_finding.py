@@ -12,10 +12,10 @@ import pytest
 from NexusCore.facility import Session, State
 from NexusCore.facility.sessions import EventType
 from NexusCore.service import _parser
-from Services.Builder import files
-from Services.Builder.searching import FRESH
+from Services.Builder.finding import files
+from Services.Builder.finding.searching import WALK_VALID_SECONDS
 from Services.Builder.service import Builder
-from tests.services.builder_facility import USER, Stage, rehearsed
+from tests.services.builder_facility import USER, Stage, dry_run_output
 
 FILE_DELAY = 600.0
 
@@ -92,8 +92,8 @@ class TestOneWalkForAll:
     def test_an_old_walk_does_not_answer(self, stage: Stage, walks: list[str]) -> None:
         stage.session("1.dm3")
         stage.session("2.dm3")
-        stage.readers.before = lambda _: stage.clock.move(FRESH + 1)
-        stage.config["Services.Builder.lease"] = 10 * FRESH
+        stage.readers.before = lambda _: stage.clock.move(WALK_VALID_SECONDS + 1)
+        stage.config["Services.Builder.lease"] = 10 * WALK_VALID_SECONDS
         assert stage.builder.once().done == 2
         assert walks == ["Titan", "Titan"]
 
@@ -174,7 +174,7 @@ class TestFilesThatComeLate:
 
 
 class TestFilesThatMayStillGrow:
-    """002-16: what was changed within the last moments is not read yet; one second of it is the default."""
+    """What was changed within the last moments is not read yet; one second of it is the default."""
 
     @pytest.mark.parametrize(("settle", "ago"), [(30.0, 10.0), (None, 0.5)])
     def test_the_session_waits(self, stage: Stage, settle: float | None, ago: float) -> None:
@@ -252,7 +252,7 @@ class TestFilesThatAreGone:
 
     def test_a_dry_run_says_so_too(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         session = self.gone(stage)
-        code, printed, said = rehearsed(stage, monkeypatch)
+        code, printed, said = dry_run_output(stage, monkeypatch)
         assert (code, printed) == (0, b"")
         assert said.startswith(f"Session {session.identifier} would become BUILT: The files of ")
 
@@ -286,4 +286,5 @@ class TestAFolderForRecordsThatCannotBeUsed:
         day = f"{session.start:%Y-%m-%d}"
         (stage.folder / f"home/records/{day}_Titan_{session.identifier[:8]}.xml").mkdir(parents=True)
         assert stage.builder.once().failed == 1
-        assert "/home/records (Is a directory)." in str(stage.sessions.get(session.identifier).last_error)
+        assert "_Titan_" in (sentence := str(stage.sessions.get(session.identifier).last_error))
+        assert ".xml is in the way: it is a folder. Remove it" in sentence

@@ -13,9 +13,9 @@ import pytest
 from lxml import etree
 
 from NexusCore.facility import Session, State
-from Services.Builder import activities
-from Services.Builder.names import LONGEST, beside
-from Services.Builder.record import NAMESPACE
+from Services.Builder.grouping import activities
+from Services.Builder.record.document import NAMESPACE
+from Services.Builder.record.names import LONGEST_FILE_NAME, beside
 from Services.Builder.service import Builder
 from tests.services.builder_facility import USER, Stage
 from tests.services.signal_files import date, image, several
@@ -150,8 +150,8 @@ class TestALongName:
 
     def test_others_stay_as_they_are(self) -> None:
         assert beside("0001.dm3", ".png") == "0001.dm3.png"
-        assert beside("a" * LONGEST, ".png") == "a" * LONGEST + ".png"
-        cut = beside("a" * (LONGEST + 1), ".png")
-        digest = hashlib.sha256(b"a" * (LONGEST + 1)).hexdigest()[:8]
-        assert cut == f"{'a' * (LONGEST - 9)}-{digest}.png"
-        assert len(os.fsencode(beside("\udce9" + "µ" * 120, ".json"))) <= LONGEST + 5
+        assert beside("a" * LONGEST_FILE_NAME, ".png") == "a" * LONGEST_FILE_NAME + ".png"
+        cut = beside("a" * (LONGEST_FILE_NAME + 1), ".png")
+        digest = hashlib.sha256(b"a" * (LONGEST_FILE_NAME + 1)).hexdigest()[:8]
+        assert cut == f"{'a' * (LONGEST_FILE_NAME - 9)}-{digest}.png"
+        assert len(os.fsencode(beside("\udce9" + "µ" * 120, ".json"))) <= LONGEST_FILE_NAME + 5

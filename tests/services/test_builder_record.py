@@ -15,8 +15,8 @@ from lxml import etree
 from NexusCore.clock import SECOND
 from NexusCore.facility import Reservation, Reservations, Session, State
 from NexusCore.facility.reservations import BookedSample
-from Services.Builder.record import NAMESPACE
-from Services.Builder.validation import SCHEMA
+from Services.Builder.record.document import NAMESPACE
+from Services.Builder.record.validation import SCHEMA
 from tests.services.builder_facility import USER, Stage
 
 NX = {"nx": NAMESPACE, "xs": "http://www.w3.org/2001/XMLSchema"}
@@ -92,7 +92,7 @@ class TestTheReservation:
         assert texts(record, "nx:acquisitionActivity/nx:sampleID") == ["sample-1"]
 
     def test_without_one(self, stage: Stage) -> None:
-        """001-21: instrument, date and time, and the account at the instrument."""
+        """001-17, 001-21: instrument, date and time, and the account at the instrument."""
         session = stage.session("a.dm3")
         record = built(stage, session)
         assert times(record) == (session.start, session.end)
@@ -120,7 +120,7 @@ class TestTheReservation:
 
 
 class TestADataset:
-    """001-32..46: each file with its place, format, role, and what tells it from any other."""
+    """001-32, 33, 36..40, 44..46: each file with its place, format, role, and what tells it from any other."""
 
     def test_its_file_can_be_known_again(self, stage: Stage) -> None:
         """SHA-256, size, and what read it; of each dataset, and never part of the setup that they share."""

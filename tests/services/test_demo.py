@@ -13,9 +13,9 @@ from tests.tools.programs import run
 SECONDS = 300
 
 
-def demo(home: Path) -> subprocess.CompletedProcess[str]:
+def demo(home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "Install/demo.py"], cwd=PROJECT, env={**os.environ, "NEXUSCORE_HOME": str(home)},
+        [sys.executable, "Install/demo.py"], cwd=PROJECT, env={**os.environ, "NEXUSCORE_HOME": str(home), **variables},
         capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
 
@@ -38,3 +38,11 @@ class TestTheDemonstration:
         assert third.returncode == 4
         assert "serves a facility already (Titan)" in third.stderr
         assert len(rows(url, "SELECT state FROM session")) == 2
+
+    def test_on_a_server(self, server_database_url: str, tmp_path: Path) -> None:
+        """The same steps on MariaDB and on MySQL."""
+        done = demo(tmp_path / "home", NEXUSCORE_DATABASE=server_database_url)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "40 files in 5 activities became one record, valid under the schema" in done.stdout
+        assert rows(server_database_url, "SELECT state FROM session") == [("COMPLETED",)]
+        assert rows(server_database_url, "SELECT level, message FROM log_record WHERE level >= 30") == []

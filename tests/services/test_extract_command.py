@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,11 @@ def started(here: Path, *arguments: object, **options: object) -> subprocess.Com
     return subprocess.run(command, cwd=here, env=environment, text=True, timeout=SECONDS, **pipes)  # type: ignore[call-overload,no-any-return]
 
 
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
 class TestStandardOutput:
     """It is JSON and nothing else; remarks go to standard error."""
 
@@ -58,6 +65,15 @@ class TestStandardOutput:
         assert json.loads(done.stdout)["nx_meta"]["DatasetType"] == "Unknown"
         assert "the file ends too early" in done.stderr and "Traceback" not in done.stderr
         assert "Preview" not in done.stderr
+
+    @pytest.mark.parametrize("make", [os.mkfifo, a_socket])
+    def test_a_pipe_or_a_socket_is_no_file(
+        self, tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)  # the name of a socket may not be long
+        make(Path("a.dm3"))
+        done = started(here, tmp_path / "a.dm3")
+        assert done.stderr == "The file is not read: a.dm3 is no regular file.\n"
 
     def test_a_reader_that_has_seen_enough(self, tmp_path: Path, here: Path) -> None:
         (tmp_path / "notes.txt").write_text("grid 3\n")
@@ -102,6 +118,14 @@ class TestThePreview:
             0, "a.txt.png exists and is not replaced; --preview says where else the preview may go.\n"
         )  # fmt: skip
         assert (here / "a.txt.png").read_bytes() == b"an image of the instrument's"
+
+    def test_nor_is_another_instrument_file(self, here: Path) -> None:
+        Image.new("RGB", (40, 20), "red").save(here / "a.png")
+        (here / "other.dm3").write_bytes(b"an instrument's")
+        done = started(here, "a.png", "--json", "other.dm3")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.endswith("does not end in .png or .json: it is not replaced. Give another name.\n")
+        assert (here / "other.dm3").read_bytes() == b"an instrument's"
 
     @pytest.mark.parametrize("option", ["--preview", "--json"])
     def test_the_file_itself_is_no_target(self, here: Path, option: str) -> None:

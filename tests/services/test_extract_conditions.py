@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from Services.Builder.extract import extract
-from Services.Builder.extractors import Axis, Signal
-from Services.Builder.extractors.fei_tiff.read import _special
-from Services.Builder.extractors.kinds import kind_of
-from Services.Builder.extractors.plausibility import marked
-from Services.Builder.extractors.rosettasciio.declared import READERS
-from Services.Builder.extractors.rosettasciio.nexus import signals_only
-from Services.Builder.extractors.rosettasciio.prismatic import corrected
-from Services.Builder.extractors.rosettasciio.read import described
-from Services.Builder.extractors.signal import Reading
+from Services.Builder.extraction.extract import extract
+from Services.Builder.extraction.extractors import Axis, Signal
+from Services.Builder.extraction.extractors.fei_tiff.read import _special
+from Services.Builder.extraction.extractors.kinds import kind_of
+from Services.Builder.extraction.extractors.plausibility import marked
+from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS
+from Services.Builder.extraction.extractors.rosettasciio.nexus import signals_only
+from Services.Builder.extraction.extractors.rosettasciio.prismatic import corrected
+from Services.Builder.extraction.extractors.rosettasciio.read import described
+from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.model import Extraction, Quantity
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -51,7 +51,7 @@ def read(
         "data": np.zeros([axis["size"] for axis in axes]), "axes": axes, "metadata": metadata or {},
         "original_metadata": original, "mapping": {},
     }  # fmt: skip
-    return described(next(one for one in READERS if one.plugin == plugin), Path(name), [found])
+    return described(next(one for one in DECLARED_READERS if one.plugin == plugin), Path(name), [found])
 
 
 def shown(reading: Reading, expected: dict[str, Any]) -> dict[str, Any]:

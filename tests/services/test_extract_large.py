@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from rsciio.blockfile._api import get_header_dtype_list
 
-from Services.Builder.workers import Job, Workers
+from Services.Builder.extraction.workers import Job, Workers
 
 SIZE = 4 << 30
 MEMORY_MB = 512

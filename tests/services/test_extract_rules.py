@@ -18,27 +18,27 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from Services.Builder.extractors import Axis, Reading, Signal, declared, extensions, formats, terms
-from Services.Builder.extractors.cleaning import json_safe, one_line, rfc3339
-from Services.Builder.extractors.dimensions import measures
-from Services.Builder.extractors.faults import reason
-from Services.Builder.extractors.kinds import kind_of
-from Services.Builder.extractors.listening import listening
-from Services.Builder.extractors.profile import (
+from Services.Builder.extraction.extractors import Axis, Reading, Signal, declared, extensions, formats, terms
+from Services.Builder.extraction.extractors.captured_output import listening
+from Services.Builder.extraction.extractors.cleaning import json_safe, one_line, rfc3339
+from Services.Builder.extraction.extractors.dimensions import measures
+from Services.Builder.extraction.extractors.faults import reason
+from Services.Builder.extraction.extractors.kinds import kind_of
+from Services.Builder.extraction.extractors.profile import (
     NOTHING_KNOWN,
     Profile,
     ProfileNotUnderstood,
     profile,
     profile_file,
 )
-from Services.Builder.extractors.quantities import KNOWN, factor, quantity, symbol
-from Services.Builder.extractors.rosettasciio.declared import readers_for
-from Services.Builder.extractors.rosettasciio.mapping import completed
-from Services.Builder.extractors.rosettasciio.read import moment, section
-from Services.Builder.extractors.rosettasciio.vendors import vendors_for
-from Services.Builder.extractors.settings import either_order, ini
-from Services.Builder.extractors.signal import main_signal
-from Services.Builder.extractors.tree import Tags, lookup, put
+from Services.Builder.extraction.extractors.quantities import KNOWN, factor, quantity, symbol
+from Services.Builder.extraction.extractors.rosettasciio.declared import readers_for
+from Services.Builder.extraction.extractors.rosettasciio.mapping import completed
+from Services.Builder.extraction.extractors.rosettasciio.read import moment, section
+from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
+from Services.Builder.extraction.extractors.settings import either_order, ini
+from Services.Builder.extraction.extractors.signal import main_signal
+from Services.Builder.extraction.extractors.tree import Tags, lookup, put
 from Services.Builder.model import DATASET_TYPES, Quantity
 
 NM_Y, NM_X = Axis(8, "y", "nm", 0.5), Axis(6, "x", "nm", 0.5)
@@ -288,8 +288,10 @@ class TestReadersMetadataAreCompleted:
         assert tree == {"a": 1, "b": {"c": {"d": 2}}}
 
     def test_the_microscope_a_file_says_more_of(self):
-        column, told = section({"Acquisition_instrument": {"SEM": {"x": {"y": 1}}, "TEM": {"a": 1, "b": 2}, "k": 3}})
-        assert (column, told) == ("TEM", {"a": 1, "b": 2, "k": 3})
+        column, reported = section(
+            {"Acquisition_instrument": {"SEM": {"x": {"y": 1}}, "TEM": {"a": 1, "b": 2}, "k": 3}}
+        )
+        assert (column, reported) == ("TEM", {"a": 1, "b": 2, "k": 3})
         assert section({}) == (None, {})
 
     def test_settings_as_ini_keep_their_spelling(self):
@@ -488,4 +490,4 @@ class TestFormats:
         assert [one.plugin for one in readers_for(head, path)] == expected
 
     def test_importing_the_registry_is_light(self):
-        assert "Services.Builder.extractors.registry" in sys.modules
+        assert "Services.Builder.extraction.extractors.registry" in sys.modules

@@ -14,9 +14,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from Services.Builder.extract import extract
-from Services.Builder.extractors.profile import Profile
-from Services.Builder.extractors.tescan_tiff.read import clock
+from Services.Builder.extraction.extract import extract
+from Services.Builder.extraction.extractors.profile import Profile
+from Services.Builder.extraction.extractors.tescan_tiff.read import clock
 from Services.Builder.model import Quantity
 
 DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared/data")
@@ -113,8 +113,8 @@ class TestTescansClock:
         at = Profile(zone=ZoneInfo("Asia/Tokyo"))
         found = extract(tmp_path / "a.tif", None, tmp_path / "a.json", profile=at)
         assert (found.format, found.acquired) == ("Tescan TIFF", datetime.fromisoformat(expected))
-        told = json.loads((tmp_path / "a.json").read_text())["nx_meta"]
-        assert (told["Creation Time"], told["warnings"]) == (expected, marks)
+        reported = json.loads((tmp_path / "a.json").read_text())["nx_meta"]
+        assert (reported["Creation Time"], reported["warnings"]) == (expected, marks)
 
     @real
     def test_in_the_file_it_is_inferred_from(self):

@@ -1,4 +1,4 @@
-"""A session's files are those modified during it, whatever their names, by find or without (001-25 to 001-28)."""
+"""A session's files are those modified during it, whatever their names, by find or without (001-25..28)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from Services.Builder import files as files_module
-from Services.Builder.files import (
-    FileSearch,
-    FileStoreUnreadable,
-    Window,
-    WindowRefused,
-    find_files,
-)
+from Services.Builder.finding import files as files_module
+from Services.Builder.finding.files import FileSearch, FileStoreUnreadable, TimeRange, WindowRefused, find_files
 from tests.services.filestore import BOTH, END, PROJECT, SECOND, SESSION, START, T0, names, put, store
 
 __all__ = ["store"]
@@ -44,7 +38,7 @@ class TestFilesOfTheSession:
 
     def test_microseconds_decide(self, store: Path, find: str | None) -> None:
         # 1795165200.000003 is no binary fraction: as floats these would not be told apart reliably
-        window = Window("w", START + timedelta(microseconds=3), START + timedelta(microseconds=5))
+        window = TimeRange("w", START + timedelta(microseconds=3), START + timedelta(microseconds=5))
         for microsecond in range(2, 7):
             put(store / str(microsecond), nanoseconds=1000 * microsecond - 60 * SECOND)
         put(store / "late", nanoseconds=5001 - 60 * SECOND)
@@ -52,19 +46,19 @@ class TestFilesOfTheSession:
 
     def test_an_instant_is_a_session(self, store: Path, find: str | None) -> None:
         put(store / "a", 60)
-        window = Window("w", START + timedelta(seconds=60), START + timedelta(seconds=60))
+        window = TimeRange("w", START + timedelta(seconds=60), START + timedelta(seconds=60))
         assert names(find_files(store, [window], find=find), "w") == ["a"]
 
     def test_times_before_the_epoch(self, store: Path, find: str | None) -> None:
         path = put(store / "a")
         os.utime(path, ns=(-1_250_000_000, -1_250_000_000))
         moment = datetime(1970, 1, 1, tzinfo=UTC) - timedelta(seconds=1.25)
-        assert names(find_files(store, [Window("w", moment, moment)], find=find), "w") == ["a"]
+        assert names(find_files(store, [TimeRange("w", moment, moment)], find=find), "w") == ["a"]
 
     def test_the_time_zone_of_the_window_does_not_matter(self, store: Path, find: str | None) -> None:
         put(store / "a")
         zone = timezone(timedelta(hours=-7))
-        window = Window("session", START.astimezone(zone), END.astimezone(zone))
+        window = TimeRange("session", START.astimezone(zone), END.astimezone(zone))
         assert names(find_files(store, [window], find=find)) == ["a"]
 
     def test_files_are_in_order_of_time_then_path(self, store: Path, find: str | None) -> None:
@@ -95,9 +89,9 @@ class TestFilesOfTheSession:
         for minute in range(0, 300, 10):
             put(store / f"{minute:03}.dm3", 60 * minute)
         windows = [
-            Window(f"w{hour}", START + timedelta(hours=hour), START + timedelta(hours=hour + 1)) for hour in range(4)
+            TimeRange(f"w{hour}", START + timedelta(hours=hour), START + timedelta(hours=hour + 1)) for hour in range(4)
         ]
-        search = find_files(store, [*windows, Window("all", START, START + timedelta(days=1))], find=find)
+        search = find_files(store, [*windows, TimeRange("all", START, START + timedelta(days=1))], find=find)
         assert walks == ["_run" if find else "_scan"]
         assert names(search, "w1") == [f"{minute:03}.dm3" for minute in range(60, 130, 10)]
         assert len(search.files["all"]) == 30
@@ -158,7 +152,7 @@ class TestWhatCounts:
         (store / "folder/0-circle").symlink_to(store)
         (store / "0-again.dm3").symlink_to(store / "a.dm3")
         (store / "0-broken.dm3").symlink_to(store / "missing")
-        search = find_files(store, [Window("session", START, datetime(2100, 1, 1, tzinfo=UTC))], find=find)
+        search = find_files(store, [TimeRange("session", START, datetime(2100, 1, 1, tzinfo=UTC))], find=find)
         assert names(search) == ["a.dm3", "b.dm3"]
         assert search.unreadable == ()
 
@@ -244,7 +238,7 @@ class TestDatasetsOfSeveralFiles:
     def test_a_dataset_is_dated_by_its_main_file(self, store: Path, find: str | None) -> None:
         put(store / "a.emi", 7199)
         put(store / "a_1.ser", 7201)
-        before, after = SESSION, Window("next", END + timedelta(microseconds=1), END + timedelta(hours=1))
+        before, after = SESSION, TimeRange("next", END + timedelta(microseconds=1), END + timedelta(hours=1))
         search = find_files(store, [before, after], find=find)
         (file,) = search.files["session"]
         assert (file.path.name, [path.name for path in file.companions]) == ("a.emi", ["a_1.ser"])
@@ -261,7 +255,7 @@ class TestDatasetsOfSeveralFiles:
         data = Path(os.environ.get("NEXUSCORE_TEST_DATA", PROJECT.parent / "shared/data"))
         if not data.is_dir():
             pytest.skip("no real instrument files: NEXUSCORE_TEST_DATA names no folder")
-        everything = Window("all", datetime(1980, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+        everything = TimeRange("all", datetime(1980, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
         found = find_files(data, [everything], find=find).files["all"]
         together = {file.path.name: len(file.companions) for file in found if file.companions}
         assert together == {
@@ -273,6 +267,7 @@ class TestDatasetsOfSeveralFiles:
             "Quad_1_Frame_CounterDepth_12_Rows_256.mib": 1,
             "test_ripple_sdim-2_ndim-1_uint16_meta.rpl": 1,
             "tescan-pfib_dataZeroed.tif": 1,
+            "test_00_master.h5": 1,
         }
 
 
@@ -280,13 +275,13 @@ class TestDatasetsOfSeveralFiles:
 class TestFoldersThatAreOneDataset:
     """001-25, 001-28: a format that keeps an array as a folder of chunks yields one dataset, not one for each chunk."""
 
-    EVERYTHING = Window("all", START - timedelta(days=9), END + timedelta(days=9))
+    EVERYTHING = TimeRange("all", START - timedelta(days=9), END + timedelta(days=9))
 
     def test_as_old_as_its_newest_file_and_as_large_as_all(self, store: Path, find: str | None) -> None:
         put(store / "map.zspy/.zattrs", -100, size=10)  # written before the session
         put(store / "map.zspy/Experiments/1/data/0.0", 50, size=20)
         put(store / "map.zspy/Experiments/1/data/0.1", 60, size=30)
-        before = Window("before", START - timedelta(hours=1), START)
+        before = TimeRange("before", START - timedelta(hours=1), START)
         search = find_files(store, [SESSION, before], find=find)
         (file,) = search.files["session"]
         assert (file.path, file.size, file.companions) == (store / "map.zspy", 60, ())
@@ -326,7 +321,7 @@ class TestFoldersThatAreOneDataset:
 
 @pytest.mark.parametrize("find", BOTH)
 class TestFilesStillBeingWritten:
-    """002-16: a file that was changed a moment ago is not taken for finished."""
+    """A file that was changed a moment ago is not taken for finished."""
 
     NOW = START + timedelta(seconds=100)
 
@@ -356,7 +351,7 @@ class TestFilesStillBeingWritten:
 
     def test_the_clock_of_the_system_is_the_default(self, store: Path, find: str | None) -> None:
         (store / "a").touch()
-        window = Window("w", START - timedelta(days=9999), START + timedelta(days=9999))
+        window = TimeRange("w", START - timedelta(days=9999), START + timedelta(days=9999))
         search = find_files(store, [window], settle=timedelta(days=1), find=find)
         assert (len(search.files["w"]), len(search.unsettled["w"])) == (0, 1)
 
@@ -366,11 +361,11 @@ class TestWindow:
 
     def test_without_a_time_zone(self) -> None:
         with pytest.raises(WindowRefused, match="'x' cannot be searched for: its times have no time zone"):
-            Window("x", START.replace(tzinfo=None), END)
+            TimeRange("x", START.replace(tzinfo=None), END)
 
     def test_the_wrong_way_round(self) -> None:
         with pytest.raises(WindowRefused, match="ends before it starts"):
-            Window("x", END, START)
+            TimeRange("x", END, START)
 
     def test_one_identifier_twice(self, store: Path) -> None:
         with pytest.raises(WindowRefused, match="asked for twice"):

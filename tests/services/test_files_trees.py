@@ -20,16 +20,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from Services.Builder import files as files_module
-from Services.Builder.files import (
+from Services.Builder.finding import files as files_module
+from Services.Builder.finding.files import (
     COMPANIONS,
     DEFAULT_IGNORE,
     FileStoreUnreadable,
     SearchTimedOut,
-    Window,
+    TimeRange,
     find_files,
 )
-from Services.Builder.folders import FOLDER_FORMATS
+from Services.Builder.finding.folders import FOLDER_FORMATS
 from tests.services.filestore import BOTH, END, PROJECT, SECOND, SESSION, START, T0, names, needs_find, put, store
 
 __all__ = ["store"]
@@ -54,8 +54,8 @@ SEARCH = """
 import json, sys
 from datetime import datetime, UTC
 from pathlib import Path
-from Services.Builder.files import Window, find_files
-window = Window("w", datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+from Services.Builder.finding.files import TimeRange, find_files
+window = TimeRange("w", datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 search = find_files(Path(sys.argv[1]), [window], find=sys.argv[2] or None)
 print(json.dumps([[ascii(str(f.path)) for f in search.files["w"]], search.unreadable, search.fallback]))
 """
@@ -245,11 +245,11 @@ _names = (
     .filter(lambda name: name not in (b".", b".."))
 )  # fmt: skip
 _kinds = st.sampled_from(["file", "file", "file", "link to file", "link to folder", "empty folder"])
-_moments = st.integers(-3, 3).flatmap(
+_times = st.integers(-3, 3).flatmap(
     lambda around: st.sampled_from([around, around * SECOND, around * 1000, 7200 * SECOND + around])
 )
 _trees = st.dictionaries(
-    st.lists(_names, min_size=1, max_size=3).map(b"/".join), st.tuples(_kinds, _moments), max_size=14
+    st.lists(_names, min_size=1, max_size=3).map(b"/".join), st.tuples(_kinds, _times), max_size=14
 )
 
 
@@ -272,7 +272,7 @@ def grow(root: Path, tree: dict[bytes, tuple[str, int]]) -> None:
             pass  # another one of the tree has the name
 
 
-def expected(root: Path, window: Window) -> set[Path]:
+def expected(root: Path, window: TimeRange) -> set[Path]:
     """List the files of a window by other means: `os.walk`, and time relative to the start of the session."""
     start, end = ((moment - START) // timedelta(microseconds=1) * 1000 for moment in (window.start, window.end))
     newest: dict[Path, int] = {}
@@ -296,9 +296,9 @@ class TestFindAndPythonAgree:
 
     WINDOWS = (
         SESSION,
-        Window("microsecond", START, START + timedelta(microseconds=1)),
-        Window("before", START - timedelta(seconds=2), START - timedelta(seconds=1)),
-        Window("all", START - timedelta(days=1), END + timedelta(days=1)),
+        TimeRange("microsecond", START, START + timedelta(microseconds=1)),
+        TimeRange("before", START - timedelta(seconds=2), START - timedelta(seconds=1)),
+        TimeRange("all", START - timedelta(days=1), END + timedelta(days=1)),
     )
 
     @needs_find

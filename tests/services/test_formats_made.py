@@ -14,8 +14,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from Services.Builder.extract import extract
-from Services.Builder.extractors.profile import Profile
+from Services.Builder.extraction.extract import extract
+from Services.Builder.extraction.extractors.profile import Profile
 from Services.Builder.model import Extraction, Quantity
 
 # readers leave files open; that is theirs, and ends with the worker

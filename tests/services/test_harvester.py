@@ -180,6 +180,21 @@ class TestACalendarThatFails:
         assert says in str(status_of(harvester, "source Titan"))
         assert sorted(facility.found("Quanta")) == ["1"]
 
+    @pytest.mark.parametrize(
+        ("value", "says"), [(None, "has no value, but must be a number"), ("x", "but must be a number")]
+    )
+    def test_a_mistake_in_the_settings_of_a_kind(self, facility: Facility, value: str | None, says: str) -> None:
+        """The calendars of that kind say so; the others are read."""
+        facility.instrument("Titan", event("1", ":20260311T090000Z", ":20260311T100000Z"))
+        facility.config["Instruments.Quanta.harvester"] = "nemo"
+        facility.config["Instruments.Quanta.api_url"] = "https://nemo.example.org/api/tools/?id=1"
+        facility.config.set("Services.Harvester.nemo.redirects", value, check=False, create=True)
+        harvester = Harvester(facility.app)
+        assert harvester.once() == Pass(done=1, failed=1)
+        assert "'Services.Harvester.nemo.redirects' " in str(status_of(harvester, "source Quanta"))
+        assert says in str(status_of(harvester, "source Quanta"))
+        assert sorted(facility.found("Titan")) == ["1"]
+
     def test_an_instrument_that_has_lost_its_calendar(self, facility: Facility) -> None:
         facility.instrument("Titan", event("1", ":20260311T090000Z", ":20260311T100000Z"))
         harvester = Harvester(facility.app)

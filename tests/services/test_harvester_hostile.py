@@ -31,9 +31,9 @@ from Services.Harvester.sources.caldav import CalDAV
 from Services.Harvester.sources.ical import ICal
 from Services.Harvester.sources.nemo import Instance, Nemo, Questions
 from Services.Harvester.sources.sharepoint import SharePoint
-from Services.Harvester.sources.web import MEGABYTE, Patience, Token
+from Services.Harvester.sources.web import MEGABYTE, FetchLimits, Token
 
-patience = Patience(5, 10, 16 * MEGABYTE, 3, 1, 0)
+patience = FetchLimits(5, 10, 16 * MEGABYTE, 3, 1, 0)
 march = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
 
 def ask(kind, url):

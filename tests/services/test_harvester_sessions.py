@@ -18,7 +18,7 @@ from NexusCore.facility.session import Client
 from NexusCore.facility.sessions import NotToBeBuilt
 from NexusCore.service import Pass
 from Services.Harvester.service import Harvester
-from Services.Harvester.usage import Step, UsageSessions
+from Services.Harvester.usage import SessionStep, UsageSessions
 from tests.processes import LIMIT, PROJECT, environment_of, rows
 from tests.services import harvesting
 from tests.services.harvesting import NOW, Facility, status_of
@@ -211,7 +211,7 @@ class TestSessionsFromUsage:
         assert usage.unfinished("Titan", SOURCE) == set()
 
     def test_in_words(self) -> None:
-        assert str(Step("u", "bob", start=False, ts=None)) == "end the session u of bob at now"
+        assert str(SessionStep("u", "bob", start=False, ts=None)) == "end the session u of bob at now"
 
 
 class TestConsentThatComesLater:
@@ -374,7 +374,7 @@ class TestAPrivateAddress:
         assert str(status_of(harvester, "source Titan")).startswith("The calendar at 127.0.0.1 does not answer: ")
 
 
-class TestARehearsal:
+class TestADryRun:
     """``--dry-run`` says what would become of sessions, and changes none."""
 
     def test_consent(self, facility: Facility) -> None:

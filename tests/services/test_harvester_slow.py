@@ -15,9 +15,9 @@ import pytest
 from NexusCore.clock import SystemClock
 from NexusCore.facility import Instrument
 from NexusCore.service import Pass
-from Services.Harvester import askings as module
-from Services.Harvester.asking import Answer, Bounds, Question, Window
-from Services.Harvester.askings import Askings, Places, Server
+from Services.Harvester import fetch_scheduler as module
+from Services.Harvester.fetch_process import Bounds, FetchRequest, FetchResult, FetchWindow
+from Services.Harvester.fetch_scheduler import FetchScheduler, FetchSlots, Server
 from Services.Harvester.service import Harvester
 from Services.Harvester.sources.ical import ICal
 from tests.processes import PROJECT, environment_of, eventually, samples
@@ -30,7 +30,7 @@ from tests.services.test_harvester_web import Server as WebServer
 facility = harvesting.facility
 END_LIMIT = 20.0
 """Seconds that a service told to end may take where much else is done."""
-WINDOW = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+WINDOW = FetchWindow(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
 BOUNDS = Bounds(60.0, 512)
 
 
@@ -141,12 +141,12 @@ class SteadyClock(SystemClock):
 
 
 class NeverAnswered:
-    """An asking without a process."""
+    """A fetch without a process."""
 
-    def __init__(self, question: Question, window: Window, bounds: Bounds, now: float) -> None:
+    def __init__(self, question: FetchRequest, window: FetchWindow, bounds: Bounds, now: float) -> None:
         self.question, self.window, self.begun, self.ended = question, window, now, False
 
-    def answers(self, now: float) -> Mapping[str, Answer] | None:
+    def answers(self, now: float) -> Mapping[str, FetchResult] | None:
         return None
 
     def end(self) -> None:
@@ -158,25 +158,25 @@ class Desk:
 
     def __init__(self) -> None:
         self.clock = SteadyClock()
-        self.askings = Askings(self.clock)
-        self.places = Places(quick=2, slow=3, slow_after=5.0)
+        self.fetches = FetchScheduler(self.clock)
+        self.places = FetchSlots(quick=2, slow=3, slow_after=5.0)
 
-    def question(self, pid: str, address: str = "x") -> Question:
-        return Question(ICal(PATIENCE, 10), [Instrument(pid, api_url=address)], set())
+    def question(self, pid: str, address: str = "x") -> FetchRequest:
+        return FetchRequest(ICal(PATIENCE, 10), [Instrument(pid, api_url=address)], set())
 
     def round(self, pids: str, failed: str = "") -> str:
         """Begin a round; return whom it has asked, a letter each."""
-        questions: dict[Server, Question] = {("ical", pid): self.question(pid) for pid in pids}
-        waiting = self.askings.due(questions, {("ical", pid) for pid in failed})
+        questions: dict[Server, FetchRequest] = {("ical", pid): self.question(pid) for pid in pids}
+        waiting = self.fetches.due(questions, {("ical", pid) for pid in failed})
         asked = []
-        while waiting and self.askings.start(waiting[0], questions[waiting[0]], WINDOW, BOUNDS, self.places):
+        while waiting and self.fetches.start(waiting[0], questions[waiting[0]], WINDOW, BOUNDS, self.places):
             asked.append(waiting.pop(0)[1])
         return "".join(asked)
 
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(module, "Asking", NeverAnswered)
+    monkeypatch.setattr(module, "FetchProcess", NeverAnswered)
     return Desk()
 
 
@@ -204,13 +204,13 @@ class TestPlaces:
     def test_who_waited_longest_is_first(self, desk: Desk) -> None:
         """Those that no place was left for are not left out the next time, too."""
         assert desk.round("ABC") == "AB"
-        desk.askings.end()
+        desk.fetches.end()
         desk.clock.seconds += 1
         assert desk.round("ABC") == "CA"
 
     def test_what_would_not_be_asked_any_more_is_ended(self, desk: Desk) -> None:
         desk.round("AB")
         desk.round("B")
-        assert len(desk.askings) == 1
-        other: dict[Server, Question] = {("ical", "B"): desk.question("B", "y")}
-        assert desk.askings.due(other, set()) == [("ical", "B")]
+        assert len(desk.fetches) == 1
+        other: dict[Server, FetchRequest] = {("ical", "B"): desk.question("B", "y")}
+        assert desk.fetches.due(other, set()) == [("ical", "B")]

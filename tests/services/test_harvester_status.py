@@ -88,7 +88,7 @@ class TestAfterARestart:
         facility.instrument("Quanta", ONE)
         with restarted(facility) as harvester:
             with monkeypatch.context() as patch:
-                patch.setattr("Services.Harvester.told.latest", away)
+                patch.setattr("Services.Harvester.status_reporter.latest", away)
                 assert harvester.once() == Pass(done=1)
             harvester.once()
         assert shown(facility)["source Titan"] == "not asked any more"

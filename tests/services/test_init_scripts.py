@@ -17,21 +17,24 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import eventually
+
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT = 60.0
 """Seconds that one command of a script, or the end of a process, may take."""
 SERVICES = ("builder", "harvester", "uploader")
 
 WELL_BEHAVED = """
-import signal, sys, time
+import os, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-print("ready", flush=True)
+print("ready", os.getpid(), flush=True)
 while True:
     time.sleep(0.05)
 """
 STUBBORN = """
-import signal, time
+import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", os.getpid(), flush=True)
 while True:
     time.sleep(0.05)
 """
@@ -59,7 +62,19 @@ class Script:
 
     @property
     def pid(self) -> int:
+        """The supervisor's."""
         return int(self.pid_file.read_text())
+
+    @property
+    def output(self) -> Path:
+        return Path(self.environment["NEXUSCORE_LOG_DIR"]) / f"{self.name}.out"
+
+    @property
+    def service(self) -> int:
+        """Wait for the service to run, and for it to say that it is ready; return its process's number."""
+        (number,) = eventually(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text).split()
+        eventually(lambda: f"ready {number}\n" in self.output.read_text())
+        return int(number)
 
     def __call__(self, command: str) -> subprocess.CompletedProcess[str]:
         # A file, not a pipe: the service would inherit a pipe, and reading it would wait for the service's end.
@@ -94,6 +109,7 @@ def install(project: Path, name: str) -> Script:
         "NEXUSCORE_DEFAULTS": str(root / "etc/default/nexuscore"),
         "NEXUSCORE_USER": pwd.getpwuid(os.geteuid()).pw_name,
         "NEXUSCORE_STOP_SECONDS": "5",
+        "NEXUSCORE_RESTART_SECONDS": "0.1",
         # The host may run systemd, to which the script would hand over where it stands in /etc/init.d.
         "SYSTEMCTL_SKIP_REDIRECT": "1",
     }
@@ -273,6 +289,103 @@ class TestStalePidFile:
         assert script("status").returncode == 1
         assert script("stop").returncode == 0
         assert script("status").returncode == 3
+
+
+class TestSupervision:
+    """A service that crashes is started again; one that is stopped stays so, and nothing of it is left."""
+
+    def test_after_a_crash(self, script: Script) -> None:
+        script("start")
+        supervisor, first = script.pid, script.service
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: "SIGKILL); it is started again" in script.output.read_text())
+        second = script.service
+        assert (second != first, script.pid) == (True, supervisor)
+        assert script("status").stdout == f"nexuscore-builder is running (process {supervisor}).\n"
+        script("stop")
+        assert gone(second)
+
+    def test_stopping_between_a_crash_and_the_next_start(self, script: Script) -> None:
+        script.environment["NEXUSCORE_RESTART_SECONDS"] = "3600"
+        script("start")
+        os.kill(script.service, signal.SIGKILL)
+        eventually(lambda: "started again in 3600 s" in script.output.read_text())
+        status = script("status")
+        assert status.returncode == 1
+        assert "nexuscore-builder is not running; it is started again." in status.stdout
+        assert "(SIGKILL); it is started again in 3600 s." in status.stdout
+        supervisor = script.pid
+        assert script("stop").returncode == 0
+        assert gone(supervisor)
+        assert script.output.read_text().count("ready") == 1
+
+    def test_a_database_that_is_away_is_waited_for(self, project: Path) -> None:
+        """As when a machine starts before the one that has the database."""
+        script = stand_in(project, "import os\nprint('ready', os.getpid())\nraise SystemExit(3)")
+        assert script("start").returncode == 0
+        eventually(lambda: script.output.read_text().count("(exit code 3); it is started again") >= 2)
+        assert script("stop").returncode == 0
+
+    def test_one_that_ends_by_itself(self, script: Script) -> None:
+        """As by `kill`: nobody has a service started again that was told to end."""
+        script("start")
+        supervisor = script.pid
+        os.kill(script.service, signal.SIGTERM)
+        assert gone(supervisor)
+        assert script("status").returncode == 1
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+    def test_a_supervisor_that_is_killed_leaves_no_service_behind(self, script: Script, number: int) -> None:
+        script("start")
+        service = script.service
+        os.kill(script.pid, number)
+        assert gone(service)
+
+    def test_a_stubborn_service_is_killed_by_it(self, project: Path) -> None:
+        script = stand_in(project, STUBBORN)
+        script.environment["NEXUSCORE_STOP_SECONDS"] = "1"
+        script("start")
+        service = script.service
+        assert script("stop").returncode == 0
+        assert gone(service)
+
+    def test_no_other_user_reads_what_it_writes(self, script: Script) -> None:
+        """The umask is that of the systemd unit."""
+        script("start")
+        for pid in (script.pid, script.service):
+            assert "Umask:\t0027\n" in Path(f"/proc/{pid}/status").read_text()
+        assert script.output.stat().st_mode & 0o777 == 0o640
+        script("stop")
+
+    def test_the_output_is_rotated(self, project: Path) -> None:
+        """What is printed is kept, in files of limited size; one that somebody renamed is made again."""
+        script = stand_in(
+            project,
+            "import os, sys, time\n"
+            "for number in range(11):\n    print(number, 'x' * 999_990, flush=True)\n"
+            "print('ready', os.getpid(), flush=True)\n"
+            "while not os.path.exists('go'):\n    time.sleep(0.02)\n"
+            "print('again', flush=True)\n"
+            "time.sleep(3600)\n",
+        )
+        script("start")
+        eventually(lambda: script.output.exists() and "ready" in script.output.read_text())
+        files = sorted(script.output.parent.iterdir())
+        assert [file.name for file in files] == ["builder.out", "builder.out.1", "builder.out.2"]
+        assert max(file.stat().st_size for file in files) <= 5_000_000
+        script.output.rename(script.output.with_name("renamed"))
+        (project / "go").touch()
+        eventually(lambda: script.output.exists() and script.output.read_text() == "again\n")
+        script("stop")
+
+    def test_a_folder_for_output_that_belongs_to_another(self, script: Script) -> None:
+        """The supervisor rotates files in it as the services' user; root opens none of them."""
+        folder = script.output.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        script.environment["NEXUSCORE_USER"] = "nobody"
+        started = script("start")
+        assert started.returncode == 4
+        assert f"{folder} belongs to {folder.owner()}. Run: chown -hR nobody: {folder}" in started.stdout
 
 
 class TestStatusAndUsage:

@@ -15,8 +15,8 @@ from lxml import etree
 from NexusCore.facility import Session, State
 from NexusCore.facility.sessions import EventType
 from NexusCore.storage import open_database
+from Services.Builder.record.validation import validate
 from Services.Builder.sample import SampleSession, make_session
-from Services.Builder.validation import validate
 from tests.services.builder_facility import PROJECT, Facility, wait_for
 
 DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
@@ -54,10 +54,10 @@ def published_faults(document: bytes) -> list[str]:
 
 
 class TestTheFirstRecord:
-    """001-01..05, 001-54: from START and END to a valid record that its destination has."""
+    """001-02..05, 001-54: from START and END to a valid record that its destination has."""
 
     def test_a_session_with_one_corrupt_file(self, facility: Facility, sample: Session) -> None:
-        """A bad file is a dataset with a warning; it costs no other file and no session."""
+        """001-16, 42, 49: a bad file is a dataset with a warning; it costs no other file and no session."""
         facility.run("Services.Builder", "--once")
         assert facility.sessions.get(sample.identifier).state is State.BUILT
         record = facility.record(sample)
@@ -77,10 +77,10 @@ class TestTheFirstRecord:
                 preview = Path(record.path).parent / one.findtext("nx:preview", namespaces=NX)
                 assert preview.read_bytes().startswith(b"\x89PNG")
                 linked = one.findtext("nx:meta[@name='Metadata']", namespaces=NX)
-                assert Path(record.path).parent / linked == preview.with_suffix(".json"), "001-42"
+                assert Path(record.path).parent / linked == preview.with_suffix(".json")
                 assert preview.with_suffix(".json").exists()
         kinds = [event.type for event in facility.sessions.events(sample)]
-        assert kinds == [EventType.START, EventType.END, EventType.RECORD_GENERATION], "001-16: one for each attempt"
+        assert kinds == [EventType.START, EventType.END, EventType.RECORD_GENERATION], "one for each attempt"
         with open_database(facility.url).reading() as reading:
             found = reading.all("SELECT message FROM log_record WHERE session = :one", one=sample.identifier)
         assert any("5 activities" in message for (message,) in found), "all lines of a session carry its identifier"

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from Services.Builder.extractors import Axis, Reading, Signal
-from Services.Builder.extractors.kinds import kind_of
+from Services.Builder.extraction.extractors import Axis, Reading, Signal
+from Services.Builder.extraction.extractors.kinds import kind_of
 from Services.Builder.preview import SIZE, greys, pages, png
-from Services.Builder.preview.sampling import MOST, Mean, fetched, means, plane
+from Services.Builder.preview.sampling import MOST_VALUES, Mean, fetched, means, plane
 from Services.Builder.preview.scale_bar import bar_for, with_scale_bar
 
 RGB = [("R", "u1"), ("G", "u1"), ("B", "u1")]
@@ -198,7 +198,7 @@ class TestLargeDataAreSampled:
         data = da.zeros((300, 300, 4096), chunks=(100, 100, 4096), dtype="u2")
         spectrum, overview = means(data, Mean((2,)), Mean((0, 1), 500))
         assert (spectrum.shape, overview.shape) == ((4096,), (300, 300))
-        assert data.size > 20 * MOST
+        assert data.size > 20 * MOST_VALUES
 
     def test_means_are_means_in_the_order_asked_for(self):
         data = rising(2, 3, 4)

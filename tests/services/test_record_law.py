@@ -25,8 +25,8 @@ from Services.Builder.model import (
     Quantity,
     Sample,
 )
-from Services.Builder.record import ELEMENTS, NAMESPACE, XSI, to_xml
-from Services.Builder.validation import SCHEMA, validate
+from Services.Builder.record.document import ELEMENTS, NAMESPACE, XSI, to_xml
+from Services.Builder.record.validation import SCHEMA, validate
 
 XS = "http://www.w3.org/2001/XMLSchema"
 REFERENCE = (

@@ -12,8 +12,8 @@ import pytest
 
 from NexusCore.errors import NexusError
 from Services.Builder.model import Activity, Dataset, Experiment, Notes, Quantity, Sample
-from Services.Builder.record import NAMESPACE, to_xml
-from Services.Builder.validation import SCHEMA, SchemaUnusable, validate
+from Services.Builder.record.document import NAMESPACE, to_xml
+from Services.Builder.record.validation import SCHEMA, SchemaUnusable, validate
 
 REFERENCE = (
     Path(os.environ.get("NEXUSCORE_TEST_REFERENCE") or Path(__file__).parents[3] / "shared" / "reference")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from Services.Builder.model import Activity, Dataset, Experiment, Notes, Project, Quantity, Sample
-from Services.Builder.record import NAMESPACE, split_setup, to_xml, written
-from Services.Builder.validation import validate
+from Services.Builder.record.document import NAMESPACE, split_setup, to_xml, written
+from Services.Builder.record.validation import validate
 
 UNHURRIED = settings(deadline=None, database=None)
 

@@ -19,7 +19,7 @@ from PIL import Image
 from Services.Builder.sample import NaiveStart, NegativeSeed, SampleExists, SampleSession, make_session
 from Services.Builder.sample.__main__ import main
 from Services.Builder.sample.crystal import reflections, spacing, wavelength
-from Services.Builder.sample.spectra import LINES, OXYGEN_EDGE, PLASMON, WHITE_LINES
+from Services.Builder.sample.spectra import EMISSION_LINES, OXYGEN_EDGE, PLASMON, WHITE_LINES
 
 ZONE = timezone(timedelta(hours=1))
 START = datetime(2026, 11, 20, 9, 0, tzinfo=ZONE)
@@ -332,7 +332,7 @@ class TestTheSampleIsReal:
     @pytest.mark.parametrize("element", ["O", "Mn", "Co", "Ni"])
     def test_xray_lines(self, find: Callable[[str], Path], end: str, element: str) -> None:
         dataset = read(find(end))
-        energy, line = axis(dataset, 0), LINES[element][0][0]
+        energy, line = axis(dataset, 0), EMISSION_LINES[element][0][0]
         near = np.abs(energy - line) < 0.15
         centre = np.average(energy[near], weights=dataset["data"][near])
         assert centre == pytest.approx(line, abs=0.02)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import ClassVar
@@ -11,10 +13,10 @@ import pytest
 from NexusCore.API import App
 from NexusCore.errors import ConfigException
 from NexusCore.service import FAILED, Pass, Service
-from tests.processes import LIMIT, app_on, eventually, messages
-from Tools.checks.case import Case
-from Tools.checks.outcome import Grade
-from Tools.checks.services import services
+from tests.processes import LIMIT, PROJECT, app_on, environment_of, eventually, messages
+from Tools.doctor.checks.context import Case
+from Tools.doctor.checks.outcome import Grade
+from Tools.doctor.checks.services import services
 
 
 class Moody(Service):
@@ -40,7 +42,7 @@ class Moody(Service):
 
 
 class TestAPassThatFails:
-    """003-21: it is logged once, counted and shown until one succeeds; it never ends the service."""
+    """It is logged once, counted and shown until one succeeds; it never ends the service."""
 
     @pytest.mark.parametrize(
         "trouble",
@@ -76,7 +78,7 @@ class TestAPassThatFails:
 
 
 class TestSettingsMadeBefore:
-    """003-15: what was set before the service first ran is checked then, and refused in a sentence."""
+    """What was set before the service first ran is checked then, and refused in a sentence."""
 
     def test_an_interval_that_is_none(self, database_url: str, tmp_path: Path) -> None:
         app = app_on(database_url, tmp_path)
@@ -85,10 +87,22 @@ class TestSettingsMadeBefore:
         running = threading.Thread(target=service.run, kwargs={"once": False})
         running.start()
         try:
-            sentence = "'Services.Builder.interval' cannot be set to 'soon': it is a number"
+            sentence = "'Services.Builder.interval' is 'soon', but must be a number"
             eventually(lambda: sentence in str(service.status["state"].get_value()))
             assert running.is_alive()
         finally:
             app.stop_event.set()
             running.join(LIMIT)
             app.shutdown(LIMIT)
+
+    @pytest.mark.parametrize("name", ["Builder", "Harvester", "Uploader"])
+    def test_an_interval_without_a_value(self, sqlite_url: str, tmp_path: Path, name: str) -> None:
+        """It counts as one that is not set."""
+        app = app_on(sqlite_url, tmp_path)
+        app.get_config().add(f"Services.{name}.interval", None, "double")
+        app.shutdown(LIMIT)
+        done = subprocess.run(
+            [sys.executable, "-m", f"Services.{name}", "--once"], cwd=PROJECT,
+            env=environment_of(sqlite_url, tmp_path), capture_output=True, timeout=LIMIT, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()

@@ -27,11 +27,11 @@ class TestARecordArrives:
     """001-51, 001-54: at its destination, bit by bit; then its session is COMPLETED."""
 
     def test_in_the_default_folder(self, facility: Facility) -> None:
-        record = facility.built()
+        record = facility.experiment()
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(done=1)
         copy = facility.uploaded / f"{record.session}.xml"
-        assert copy.read_text() == "<Experiment/>"
+        assert copy.read_bytes() == Path(record.path).read_bytes()
         assert (facility.uploaded / f"{record.session}.files/a.png").read_text() == "picture"
         assert facility.state(record) is State.COMPLETED
         upload = facility.upload(record)

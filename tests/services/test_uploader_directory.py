@@ -6,31 +6,47 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 import pytest
 
 from NexusCore.facility import Record
-from Services.Uploader.destinations import Destination, NotTaken, Nowhere, Receipt, digest, whole
+from NexusCore.files import UNFINISHED
+from Services.Uploader.destinations import Destination, NotTaken, Nowhere, Receipt, atomic_files
+from Services.Uploader.destinations.atomic_files import UPLOADERS_FOLDER
 from Services.Uploader.destinations.directory import destination as module
 from Services.Uploader.destinations.directory.destination import Directory
-from Services.Uploader.destinations.whole import HIDDEN, PART
 
 SESSION = "0f8fad5b-d9cb-469f-a165-70867728950e"
 OTHER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 NAME = "2026-03-04_Titan_0f8fad5b"
 
 
+def naming(content: str, *paths: str) -> str:
+    """Return an XML document that names files, as the Builder does: bytes that are not UTF-8 are U+FFFD in it."""
+    if not paths:
+        return content
+    in_xml = (re.sub("[\ud800-\udfff]", "\ufffd", path) for path in paths)
+    names = "".join(f"<preview>{path}</preview>" for path in in_xml)
+    if content.endswith("/>"):
+        return f"{content[:-2]}>{names}</{content[1:-2]}>"
+    start, _, end = content.rpartition("</")
+    return f"{start}{names}</{end}"
+
+
 def write(folder: Path, content: str = "<Experiment/>", session: str = SESSION, **files: str) -> Record:
-    """Write a record as the Builder does, and what belongs to it; `files` maps a path with ``__`` for ``/``."""
+    """Write a record as the Builder does, which names its files; `files` maps a path with ``__`` for ``/``."""
     folder.mkdir(exist_ok=True)
     xml = folder / f"{NAME}.xml"
-    xml.write_text(content)
+    paths = []
     for name, text in files.items():
         path = folder / f"{NAME}.files" / name.replace("__", "/").replace("_png", ".png").replace("_json", ".json")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        paths.append(path.relative_to(folder).as_posix())
+    content = naming(content, *paths)
+    xml.write_text(content)
     return Record(
         id=1,
         session_id=1,
@@ -48,7 +64,7 @@ def write(folder: Path, content: str = "<Experiment/>", session: str = SESSION, 
 
 def tree(folder: Path) -> dict[str, str]:
     """Return every file of a folder with its text, without the destination's own notes."""
-    found = (path for path in folder.rglob("*") if path.is_file() and HIDDEN not in path.parts)
+    found = (path for path in folder.rglob("*") if path.is_file() and UPLOADERS_FOLDER not in path.parts)
     return {str(path.relative_to(folder)): path.read_text() for path in found}
 
 
@@ -99,7 +115,8 @@ class TestPutting:
             path.rmdir() if path.is_dir() else path.unlink()
         receipt = target.put(write(records, "<New/>", both_png="new"))
         assert receipt.remark == f"it replaces the older version of the record of session {SESSION}"
-        assert tree(target.path) == tree(records) == {f"{NAME}.xml": "<New/>", f"{NAME}.files/both.png": "new"}
+        assert tree(target.path) == tree(records)
+        assert tree(records).keys() == {f"{NAME}.xml", f"{NAME}.files/both.png"}
         assert not (target.path / f"{NAME}.files/sub").exists()
 
     def test_links_are_not_followed(self, records: Path, target: Directory, tmp_path: Path) -> None:
@@ -111,11 +128,9 @@ class TestPutting:
         assert sorted(tree(target.path)) == [f"{NAME}.files/a.png", f"{NAME}.xml"]
 
     def test_names_of_unknown_encoding(self, records: Path, target: Directory) -> None:
-        record = write(records, a_png="x")
-        name = os.fsdecode(b"gr\xf6\xdfe \xff.png")
-        (records / f"{NAME}.files" / name).write_text("y")
-        target.put(record)
-        assert (target.path / f"{NAME}.files" / name).read_text() == "y"
+        name = os.fsdecode(b"gr\xf6\xdfe \xff")
+        target.put(write(records, a_png="x", **{f"{name}_png": "y"}))
+        assert (target.path / f"{NAME}.files" / f"{name}.png").read_text() == "y"
 
     def test_into_the_builders_own_folder(self, records: Path) -> None:
         record = write(records, a_png="x")
@@ -145,6 +160,20 @@ class TestWhoseItIs:
             target.put(write(records, a_png="ours"))
         assert tree(target.path) == {name: "theirs"}
 
+    def test_a_folder_of_files_alone(self, records: Path, target: Directory) -> None:
+        """It is the folder that is reported; an empty one is no obstacle."""
+        record = write(records, a_png="ours")
+        folder = target.path / f"{NAME}.files"
+        folder.mkdir()
+        (folder / "b.png").write_text("theirs")
+        with pytest.raises(NotTaken) as caught:
+            target.put(record)
+        reason = f"the folder {folder.name} in {target.path} was not put there by NexusCore, and it is not empty."
+        assert str(caught.value).endswith(reason)
+        (folder / "b.png").unlink()
+        target.put(record)
+        assert tree(target.path) == tree(records)
+
     def test_the_same_record_copied_by_hand_is_adopted(self, records: Path, target: Directory) -> None:
         record = write(records)
         (target.path / f"{NAME}.xml").write_bytes(Path(record.path).read_bytes())
@@ -154,10 +183,10 @@ class TestWhoseItIs:
 
     def test_two_uploaders_at_once(self, records: Path, target: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
         """One waits for the other, but not for ever."""
-        monkeypatch.setattr(whole, "WAIT_SECONDS", 0.1)
+        monkeypatch.setattr(atomic_files, "FOLDER_WAIT_SECONDS", 0.1)
         record = write(records)
         target.put(record)
-        with (target.path / HIDDEN / "lock").open("w") as lock:
+        with (target.path / UPLOADERS_FOLDER / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with pytest.raises(NotTaken, match="another Uploader is writing into"):
                 target.put(record)
@@ -185,8 +214,9 @@ class TestWholeOrNotAtAll:
         monkeypatch.setattr(os, "fsync", fsync)
         with pytest.raises(NotTaken, match="No space left on device"):
             target.put(new)
-        assert set(tree(target.path).values()) <= {"<Old/>", "<New/>", "old", "new"}
-        assert tree(target.path)[f"{NAME}.xml"] == "<Old/>", "the XML comes last"
+        there = tree(target.path)
+        assert there.pop(f"{NAME}.xml").startswith("<Old>"), "the XML comes last"
+        assert set(there.values()) <= {"old", "new"}
         monkeypatch.undo()
         target.put(new)
         assert tree(target.path) == tree(records)
@@ -195,7 +225,7 @@ class TestWholeOrNotAtAll:
         record = write(records, a_png="x")
         target.put(record)
         for place in (target.path, target.path / f"{NAME}.files"):
-            (place / f"{PART}0123").write_text("half")
+            (place / f"{UNFINISHED}0123").write_text("half")
         target.put(record)
         assert tree(target.path) == tree(records)
 
@@ -203,8 +233,7 @@ class TestWholeOrNotAtAll:
         self, records: Path, target: Directory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         record = write(records)
-        real: Callable[[Path], str] = digest
-        monkeypatch.setattr(module, "digest", lambda path: "0" * 64 if PART in path.name else real(path))
+        monkeypatch.setattr(module, "digest", lambda file: "0" * 64)  # of what is read back
         with pytest.raises(NotTaken, match="What was written is not what is read back"):
             target.put(record)
         assert tree(target.path) == {}

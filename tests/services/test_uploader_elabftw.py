@@ -61,8 +61,9 @@ class TestARecordArrives:
 
     def test_files_of_the_same_name(self, facility: Facility, lab: ELabServer) -> None:
         """In two folders, and with characters that a server may change: each is there."""
-        record = facility.experiment()
-        for name in ("a/x y.png", "b/x y.png", "a_x y.png", "a/x_y.png"):
+        names = ("a/x y.png", "b/x y.png", "a_x y.png", "a/x_y.png")
+        record = facility.experiment("To see", None, *names)
+        for name in names:
             path = Path(record.path).with_suffix(".files") / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(name)
@@ -95,7 +96,7 @@ class TestOnce:
 
     def test_built_anew(self, facility: Facility, lab: ELabServer) -> None:
         """Files follow; title and text are people's."""
-        record = facility.experiment("first")
+        record = facility.experiment("first", None, "b.png")
         (Path(record.path).with_suffix(".files") / "b.png").write_text("gone later")
         uploader = Uploader(facility.app)
         uploader.once()

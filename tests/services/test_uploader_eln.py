@@ -15,10 +15,11 @@ import pytest
 from rocrate.rocrate import ROCrate  # type: ignore[import-untyped]  # it has no types
 
 from NexusCore.facility import Record, State
+from NexusCore.files import UNFINISHED
 from NexusCore.service import Pass
-from Services.Uploader.destinations import Destination, NotTaken, whole
+from Services.Uploader.destinations import Destination, NotTaken, atomic_files
+from Services.Uploader.destinations.atomic_files import UPLOADERS_FOLDER, writing_into
 from Services.Uploader.destinations.eln.destination import ELN
-from Services.Uploader.destinations.whole import HIDDEN, PART, writing_into
 from Services.Uploader.service import Uploader
 from tests.services.uploading import Facility, facility_on
 
@@ -40,9 +41,9 @@ def target(tmp_path: Path) -> ELN:
 def graph_of(archive: Path) -> dict[str, dict[str, Any]]:
     """Return the entities that an archive describes, by their ids."""
     with zipfile.ZipFile(archive) as opened:
-        told = json.loads(opened.read(f"{archive.stem}/ro-crate-metadata.json"))
-    assert told["@context"] == CONTEXT
-    return {entity["@id"]: entity for entity in told["@graph"]}
+        reported = json.loads(opened.read(f"{archive.stem}/ro-crate-metadata.json"))
+    assert reported["@context"] == CONTEXT
+    return {entity["@id"]: entity for entity in reported["@graph"]}
 
 
 class TestTheFormat:
@@ -62,7 +63,7 @@ class TestTheFormat:
             ], "the record names its preview relative to itself"
 
     def test_it_describes_all_that_is_in_it(self, facility: Facility, target: ELN) -> None:
-        record = facility.experiment("To see <em>all</em>")
+        record = facility.experiment("To see <em>all</em>", None, "größe 1.png")
         (Path(record.path).with_suffix(".files") / "größe 1.png").write_bytes(b"x" * 100)
         archive = target.path / target.put(record).remote_id
         graph = graph_of(archive)
@@ -179,12 +180,12 @@ class TestPutting:
             assert opened.read(f"{archive.stem}/experiment/{archive.stem}.xml") == before
 
     def test_what_a_killed_uploader_left(self, facility: Facility, target: ELN) -> None:
-        (target.path / f"{PART}0123").write_text("half")
+        (target.path / f"{UNFINISHED}0123").write_text("half")
         receipt = target.put(facility.experiment())
-        assert sorted(one.name for one in target.path.iterdir()) == sorted([HIDDEN, receipt.remote_id])
+        assert sorted(one.name for one in target.path.iterdir()) == sorted([UPLOADERS_FOLDER, receipt.remote_id])
 
     def test_two_uploaders_at_once(self, facility: Facility, target: ELN, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(whole, "WAIT_SECONDS", 0.1)
+        monkeypatch.setattr(atomic_files, "FOLDER_WAIT_SECONDS", 0.1)
         record = facility.experiment()
         with writing_into(target.path) as first:
             assert first

@@ -21,7 +21,7 @@ from tests.services.uploading import Facility, Fickle, facility_on, give
 
 HOLD = """
 import pathlib, sys
-from Services.Uploader.alone import Alone
+from Services.Uploader.instance_lock import Alone
 one = Alone(pathlib.Path(sys.argv[1]), "here")
 print(one.take(), flush=True)
 sys.stdin.readline()

@@ -12,7 +12,7 @@ from NexusCore.clock import SECOND, to_ts
 from NexusCore.facility import Record, State
 from NexusCore.facility.records import UploadState
 from NexusCore.service import Pass
-from Services.Uploader.destinations import DestinationAway, NotTaken, Receipt, Refused
+from Services.Uploader.destinations import DestinationAway, NotTaken, Receipt, RecordRefused
 from Services.Uploader.service import Uploader
 from tests.processes import LIMIT, eventually, rows
 from tests.services.uploading import NOW, Facility, Fickle, facility_on, give, status_of
@@ -197,7 +197,9 @@ class TestGivingUp:
         give(monkeypatch, fickle)
         facility.config["Services.Uploader.destinations"] = "fickle, directory"
         record = facility.built()
-        fickle.failure = Refused(destination="fickle", title="Rock salt", session=record.session, reason="it is salty")
+        fickle.failure = RecordRefused(
+            destination="fickle", title="Rock salt", session=record.session, reason="it is salty"
+        )
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(done=1, failed=1)
         sentence = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from NexusCore.service import Pass
-from Services.Uploader.destinations import Refused
+from Services.Uploader.destinations import RecordRefused
 from Services.Uploader.service import Uploader
 from tests.processes import LIMIT, app_on, eventually, rows
 from tests.services.uploading import Facility, Fickle, facility_on, give, status_of
@@ -42,7 +42,7 @@ class TestAfterARestart:
     """No word of an earlier Uploader's stays that is not true any more."""
 
     @pytest.fixture(autouse=True)
-    def told(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> Fickle:
+    def reported(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> Fickle:
         """Have an Uploader end while a destination is down."""
         fickle = Fickle()
         fickle.problems = ["it is down"]
@@ -54,9 +54,9 @@ class TestAfterARestart:
         eventually(lambda: shown(facility).get("destination fickle") == "it is down")
         return fickle
 
-    def test_one_that_recovered(self, facility: Facility, told: Fickle) -> None:
+    def test_one_that_recovered(self, facility: Facility, reported: Fickle) -> None:
         """It is asked, though nothing is due."""
-        told.problems = []
+        reported.problems = []
         facility.config["Services.Uploader.strategy"] = "any"
         with uploader_of(facility) as one:
             one.once()
@@ -99,7 +99,7 @@ class TestWhatAPassSays:
             assert one.once() == Pass(failed=1)
             assert one.once() == Pass(failed=1), "put off"
             facility.clock.move(60)
-            fickle.failure = Refused(destination="fickle", title="x", session=record.session, reason="salty")
+            fickle.failure = RecordRefused(destination="fickle", title="x", session=record.session, reason="salty")
             assert one.once() == Pass(failed=1)
             assert one.once() == Pass(failed=1), "refused"
             assert len(fickle.put_so_far) == 2

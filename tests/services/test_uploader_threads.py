@@ -15,9 +15,9 @@ from NexusCore.facility import Record, State
 from NexusCore.facility.records import UploadState
 from NexusCore.service import Pass
 from Services.Uploader import sending
-from Services.Uploader.alone import Alone
 from Services.Uploader.destinations import Receipt
-from Services.Uploader.destinations.whole import writing_into
+from Services.Uploader.destinations.atomic_files import writing_into
+from Services.Uploader.instance_lock import Alone
 from Services.Uploader.service import Uploader
 from tests.processes import LIMIT, app_on, eventually, rows
 from tests.services.uploading import Facility, Fickle, facility_on, give, status_of
@@ -93,7 +93,7 @@ class TestAHungDestination:
 
     def test_it_shows(self, facility: Facility, hung: Hung, monkeypatch: pytest.MonkeyPatch) -> None:
         """Long before it counts as silent."""
-        monkeypatch.setattr(sending, "SLOW_SECONDS", 0.2)
+        monkeypatch.setattr(sending, "STATUS_DELAY_SECONDS", 0.2)
         facility.config["Services.Uploader.destinations"] = "hung"
         facility.built()
         uploader = running(facility)
@@ -126,7 +126,9 @@ class TestAHungDestination:
         uploader = Uploader(facility.app)
         serve = sending.Sending._check
         monkeypatch.setattr(
-            sending.Sending, "_check", lambda self, turn: broken() if turn.name == "fickle" else serve(self, turn)
+            sending.Sending,
+            "_check",
+            lambda self, upload_round: broken() if upload_round.name == "fickle" else serve(self, upload_round),
         )
         with pytest.raises(RuntimeError, match="a fault of ours"):
             uploader.once()

@@ -15,13 +15,13 @@ from NexusCore.network import Login, login_of
 from NexusCore.service import Pass
 from Services.Uploader.destinations import DestinationAway
 from Services.Uploader.destinations.credentials import Authorise, Key, TokenUnusable, key_of
-from Services.Uploader.destinations.web import Answer, FellSilent, Patience, Site, Unexpected, fault_of
+from Services.Uploader.destinations.web import FellSilent, ServerResponse, Site, Unexpected, UploadLimits, fault_of
 from Services.Uploader.service import Uploader
 from tests.peers.proxy import DROP_BEFORE, JSON, SILENCE, Fault, Proxy, proxy_before
 from tests.processes import app_on, rows
 from tests.services.uploading import facility_on, status_of
 
-PATIENCE = Patience(connect_seconds=30, read_seconds=30, most_bytes=1000, attempts=3, first_wait=0)
+PATIENCE = UploadLimits(connect_seconds=30, read_seconds=30, most_bytes=1000, attempts=3, first_wait=0)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def server() -> Iterator[Proxy]:
         yield one
 
 
-def site(server: Proxy, patience: Patience = PATIENCE, authorise: Authorise | None = None) -> Site:
+def site(server: Proxy, patience: UploadLimits = PATIENCE, authorise: Authorise | None = None) -> Site:
     return Site("there", server.url, patience, authorise)
 
 
@@ -52,7 +52,7 @@ class TestRepeating:
     def test_not_when_it_was_silent(self, server: Proxy) -> None:
         """That has cost much time already."""
         server.fault = Fault(SILENCE)
-        short = Patience(connect_seconds=30, read_seconds=0.2, most_bytes=1000, attempts=3, first_wait=0)
+        short = UploadLimits(connect_seconds=30, read_seconds=0.2, most_bytes=1000, attempts=3, first_wait=0)
         with pytest.raises(FellSilent, match=r"it fell silent for 0\.2 s"):
             site(server, short).get("x", "the list")
         assert len(server.seen) == 1
@@ -94,7 +94,7 @@ class TestAnswers:
         ],
     )
     def test_what_they_say(self, content: bytes, says: str) -> None:
-        assert Answer(400, "Bad Request", content).said == says
+        assert ServerResponse(400, "Bad Request", content).said == says
 
     def test_a_failure_with_a_sentence_is_an_answer(self, server: Proxy) -> None:
         server.fault = Fault(status=500, content=b'{"message": "not valid"}', content_type=JSON)
@@ -152,8 +152,8 @@ class TestCredentials:
             assert "The token" in str(status_of(uploader, f"destination {kind}"))
             assert "The token" in (facility.upload(record, kind).last_error or "")
             facility.said()
-            told = repr(rows(facility.url, "SELECT message, traceback FROM log_record"))
-            assert "SECRET" not in told + repr(facility.upload(record, kind)) + repr(
+            reported = repr(rows(facility.url, "SELECT message, traceback FROM log_record"))
+            assert "SECRET" not in reported + repr(facility.upload(record, kind)) + repr(
                 list(uploader.status.get_elements())
             )
 

@@ -7,15 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from Services.Builder.pools import Pools
+from Services.Builder.extraction.pools import Pools
+from Services.Builder.extraction.workers import Job, Workers, WorkersUnavailable, unknown
 from Services.Builder.settings import BuilderSettings
-from Services.Builder.workers import Job, Workers, WorkersUnavailable, unknown
 
 PROJECT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
@@ -24,7 +25,7 @@ SECONDS = 60.0
 FUNCTIONS = '''
 """What the children of these tests do with a job: what its path says."""
 import os, re, signal, time
-from Services.Builder.workers import unknown
+from Services.Builder.extraction.workers import unknown
 
 def work(job):
     name = job.path.name
@@ -124,6 +125,11 @@ def wait_for(condition, what: str):
     raise AssertionError(f"{what} did not happen within {SECONDS} s")
 
 
+def written(folder: Path) -> list[str]:
+    """Return what the children have written into their scratch folders, below a folder, under the name 'mark'."""
+    return [text for one in folder.rglob("mark") if (text := one.read_text())]
+
+
 class TestABadFileCostsOnlyItself:
     """001-48, 001-50: a crash, a hang and a flood of memory each end one process and one dataset."""
 
@@ -218,10 +224,10 @@ class TestProcessesAreKept:
 class TestStoppingIsPrompt:
     """A service that is told to stop does not wait for a file."""
 
-    def test_stop_ends_the_processes(self, pool, tmp_path):
-        marks = [tmp_path / "one", tmp_path / "two"]
-        work = [Job(Path("/files/hang"), preview=mark) for mark in marks]
-        done = list(pool(count=2).extract_all(work, lambda: all(mark.exists() and mark.read_text() for mark in marks)))
+    def test_stop_ends_the_processes(self, pool, tmp_path, monkeypatch):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # what the children write stays in a folder there
+        work = [Job(Path("/files/hang"), preview=tmp_path / "mark") for _ in range(2)]
+        done = list(pool(count=2).extract_all(work, lambda: len(written(tmp_path)) == 2))
         assert done == []
         assert children() == set()
 
@@ -240,15 +246,18 @@ class TestStoppingIsPrompt:
         assert said(pool().extract_all(jobs("interrupted")))[0].startswith("pid ")
 
     def test_children_die_with_a_parent_that_is_killed(self, jobs_module, tmp_path):
-        mark = tmp_path / "hanging"
         code = (
-            "from pathlib import Path; from Services.Builder.workers import Job, Workers\n"
-            f"list(Workers(1, 300, 1024, {jobs_module!r}).extract_all([Job(Path('/files/hang'), Path({str(mark)!r}))]))"
+            "from pathlib import Path; from Services.Builder.extraction.workers import Job, Workers\n"
+            f"list(Workers(1, 300, 1024, {jobs_module!r}).extract_all([Job(Path('/files/hang'), Path('/mark'))]))"
         )
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(PROJECT)])}
+        environment = {
+            **os.environ,
+            "TMPDIR": str(tmp_path),
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), str(PROJECT)]),
+        }
         parent = subprocess.Popen([sys.executable, "-c", code], env=environment)
         try:
-            pid = int(wait_for(lambda: mark.exists() and mark.read_text(), "the start of the job"))
+            pid = int(*wait_for(lambda: written(tmp_path), "the start of the job"))
         finally:
             parent.kill()
             parent.wait(SECONDS)
@@ -293,7 +302,7 @@ class TestWhatCannotStartSaysSo:
 
     def test_importing_the_pool_is_light(self):
         code = (
-            "import sys, Services.Builder.workers\n"
+            "import sys, Services.Builder.extraction.workers\n"
             "print(sorted({'numpy', 'rsciio', 'matplotlib', 'PIL', 'dask', 'h5py'} & set(sys.modules)))"
         )
         done = subprocess.run(

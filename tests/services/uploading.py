@@ -17,9 +17,10 @@ from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Record, Records, Session, Sessions, State, Upload
 from NexusCore.facility.sessions import Client
 from Services.Builder.model import Activity, Dataset, Experiment
-from Services.Builder.record import to_xml
-from Services.Uploader.destinations import Destination, Make, Nowhere, Receipt, kinds
+from Services.Builder.record.document import to_xml
+from Services.Uploader.destinations import Destination, MakeDestination, Nowhere, Receipt, kinds
 from Services.Uploader.service import Uploader
+from tests.clocks import databases_follow
 from tests.processes import app_on, eventually, messages, rows
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -56,7 +57,7 @@ class Facility:
         return self.home / "uploaded"
 
     def built(self, instrument: str = "Titan", content: str = "<Experiment/>") -> Record:
-        """Have a session with its record, a preview beside it."""
+        """Have a session with its record, which names no files."""
         return self.build(self.ended(instrument), content)
 
     def ended(self, instrument: str = "Titan") -> str:
@@ -71,8 +72,10 @@ class Facility:
         assert session is not None
         assert session.identifier == identifier
         xml = self.home / "records" / f"{identifier}.xml"
-        (xml.parent / f"{identifier}.files").mkdir(parents=True, exist_ok=True)
-        (xml.parent / f"{identifier}.files/a.png").write_text("picture")
+        files = xml.with_suffix(".files")
+        files.mkdir(parents=True, exist_ok=True)
+        if f"{files.name}/a.png" in content:
+            (files / "a.png").write_text("picture")
         xml.write_text(content)
         write = self.records.writer(
             session.id,
@@ -87,10 +90,10 @@ class Facility:
         assert self.sessions.finish(session, "the Builder", State.BUILT, also=write)
         return self.record(session)
 
-    def experiment(self, motivation: str = "To see", identifier: str | None = None) -> Record:
-        """Build a record that the schema allows, which names its preview."""
+    def experiment(self, motivation: str = "To see", identifier: str | None = None, *further: str) -> Record:
+        """Build a record that the schema allows, which names its preview, and further ones that the caller writes."""
         name = identifier or self.ended()
-        return self.build(name, experiment_xml(name, motivation), f"2026-03-10_Titan_{name[:8]}")
+        return self.build(name, experiment_xml(name, motivation, *further), f"2026-03-10_Titan_{name[:8]}")
 
     def again(self, record: Record, content: str) -> Record:
         """Build a session's record anew."""
@@ -129,7 +132,8 @@ def facility_on(url: str, tmp_path: Path) -> Iterator[Facility]:
     app = app_on(url, home, clock)
     database = app.database()
     try:
-        yield Facility(url, home, app, clock, app.get_config(), Sessions(database, clock), Records(database, clock))
+        with databases_follow(clock):
+            yield Facility(url, home, app, clock, app.get_config(), Sessions(database, clock), Records(database, clock))
     finally:
         app.shutdown()
 
@@ -164,7 +168,7 @@ class Fickle(Nowhere):
 def give(monkeypatch: pytest.MonkeyPatch, *destinations: Destination) -> None:
     """Have these kinds of destination besides those that there are."""
 
-    def making(one: Destination) -> Make:
+    def making(one: Destination) -> MakeDestination:
         return lambda config, home: one
 
     known = {**kinds(), **{one.name: making(one) for one in destinations}}
@@ -175,9 +179,10 @@ def status_of(uploader: Uploader, name: str) -> object:
     return uploader.status[name].get_value()
 
 
-def experiment_xml(session: str, motivation: str) -> str:
-    """Return a record with one dataset, whose preview lies beside it."""
-    dataset = Dataset("a.dm3", "Titan/a.dm3", "dm3", "Image", preview=f"{session}.files/a.png")
+def experiment_xml(session: str, motivation: str, *further: str) -> str:
+    """Return a record with one dataset, whose preview lies beside it, and further ones of these names."""
+    previews = tuple(f"{session}.files/{name}" for name in ("a.png", *further))
+    dataset = Dataset("a.dm3", "Titan/a.dm3", "dm3", "Image", preview=previews[0], further_previews=previews[1:])
     return to_xml(
         Experiment(
             title="Größe & <Form>",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config.parameter import Limits
-from NexusCore.config.store import ConfigStore, Edit, Entry
+from NexusCore.config.store import ConfigStore, Edit, HistoryEntry
 from NexusCore.storage import Database
 from tests.tools.emulated import Emulated
 from tests.tools.programs import command
@@ -29,7 +29,7 @@ def ui(*words: str, rows: int = 24, columns: int = 80, **variables: str) -> Emul
     return Emulated(command("ConfigUI", *words), rows, columns, **variables)
 
 
-def history(database: Database, path: str) -> list[Entry]:
+def history(database: Database, path: str) -> list[HistoryEntry]:
     return ConfigStore(database, SYSTEM_CLOCK).history(1, path)
 
 

@@ -6,8 +6,8 @@ import re
 import shlex
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.past import state_now
-from NexusCore.config.store import ConfigStore, Entry
+from NexusCore.config.history import state_now
+from NexusCore.config.store import ConfigStore, HistoryEntry
 from NexusCore.storage import Database
 from tests.tools.programs import Done, run
 
@@ -22,7 +22,7 @@ def state(database: Database) -> dict[str, tuple[object, ...]]:
     return {path: (one.value, one.datatype, one.comment or None, one.limits) for path, one in found.items()}
 
 
-def history(database: Database, path: str) -> list[Entry]:
+def history(database: Database, path: str) -> list[HistoryEntry]:
     return ConfigStore(database, SYSTEM_CLOCK).history(1, path)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config.store import ConfigStore, Edit, Origin
-from NexusCore.log.store import COLUMNS
+from NexusCore.log.store import LOG_COLUMNS
 from NexusCore.status.store import StatusSink
 from NexusCore.storage import Database, open_database
 
@@ -59,7 +59,7 @@ def log(
         traceback, session,
     )  # fmt: skip
     with database.transaction() as transaction:
-        transaction.insert_many("log_record", COLUMNS, [row])
+        transaction.insert_many("log_record", LOG_COLUMNS, [row])
 
 
 def report(database: Database, *changes: tuple[int, str, str, str | None, int | None]) -> None:

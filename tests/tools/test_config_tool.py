@@ -52,7 +52,7 @@ class TestReading:
         """003-28: for use in scripts."""
         assert tool("get", "Camera.gain") == Done(0, "3\n", "")
         assert tool("get", "Camera.serial") == Done(0, "0123\n", "")
-        assert tool("get", "Stage.note").out == "two\nlines\x1b[31m\n"
+        assert tool("get", "Stage.note").out == "two\nlines\\x1b[31m\n"
 
     def test_a_missing_parameter_has_a_hint(self, desk: Database) -> None:
         done = tool("get", "Camera.gian")

@@ -246,6 +246,32 @@ class TestValidate:
         assert {one["path"] for one in problems} == {line.partition(":")[0] for line in done.lines}
         assert end == {"version": "default", "checked": 8, "problems": 7}
 
+    def test_parameters_without_a_value(self, control: Database, database_url: str, file: Path) -> None:
+        """A text may have none; a number, or true or false, must have one. A secret may only be out of sight."""
+        configure(
+            control, Edit("A", value=1), Edit("B", value=True), Edit("C", value=1.5), Edit("D", value="d"),
+            Edit("S", value="5", datatype="integer", limits=Limits(secret=True)),
+        )  # fmt: skip
+        for path in "ABD":
+            execute(database_url, "UPDATE config_parameter SET value = NULL WHERE path = :path", path=path)
+        done = tool("validate")
+        assert done.code == 1
+        assert sorted(done.lines) == [
+            "A: it has no value, but is of the type integer",
+            "B: it has no value, but is of the type boolean",
+        ]
+        content = {
+            "A": {"datatype": "integer", "value": None}, "B": True, "C": None, "D": None,
+            "S": {"datatype": "integer", "secret": True},
+        }  # fmt: skip
+        file.write_text(json.dumps(content))
+        done = tool("validate", str(file))
+        assert done.code == 1
+        assert done.lines == [
+            "A: it has no value, but is of the type integer",
+            "C: it has no value, but is of the type double",
+        ]
+
     def test_a_file(self, desk: Database, file: Path) -> None:
         file.write_text(tool("serialize", "System").out)
         assert tool("validate", str(file)).code == 0
@@ -276,7 +302,7 @@ class TestValidate:
         assert tool("validate", str(file), "--root", "New").lines == ["New.p: 5: it must be at most 3"]
 
 
-def test_the_store_is_left_as_it_was_by_a_rehearsal(control: Database, file: Path) -> None:
+def test_the_store_is_left_as_it_was_by_a_dry_run(control: Database, file: Path) -> None:
     """--dry-run of a file makes the very checks of the change itself, and the revision stays."""
     revision = ConfigStore(control, SYSTEM_CLOCK).revision()
     file.write_text(json.dumps({"p": 1}))

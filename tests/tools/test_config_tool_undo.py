@@ -14,7 +14,7 @@ from NexusCore.storage import Database
 from tests.tools.configured import state, tool, undo
 from tests.tools.conftest import configure
 from tests.tools.programs import Done
-from Tools.undoing import LONGEST
+from Tools.common.undoing import LONGEST
 
 CAMERA = (
     *(Edit(f"Camera.p{number}", value=number) for number in range(9)),
@@ -126,7 +126,7 @@ class TestByRevision:
         assert done.err == "What revision 13 changed is as it was before: nothing to change.\n"
         assert state(desk) == before
 
-    def test_as_a_rehearsal(self, desk: Database) -> None:
+    def test_as_a_dry_run(self, desk: Database) -> None:
         tool("Camera.p1=50")
         done = tool("rollback", "--only", "13..13", "--dry-run")
         assert done.lines == ["Camera.p1 = 1  (integer, was 50)"]

@@ -211,7 +211,7 @@ class TestEditing:
     def test_texts_of_any_kind(self, one: Database) -> None:
         """Editing keeps what a line cannot show; wide letters are typed and erased like others."""
         with ui("Services.Uploader.text") as screen:
-            screen.until_chosen("text  = one␊two␛")
+            screen.until_chosen("text  = one\\\\ntwo\\\\x1b")
             screen.type(ENTER + "!" + ENTER + ENTER)
             screen.until("Stored")
             screen.type(UP + ENTER)

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from NexusCore.config.named import NamedConfiguration
 from NexusCore.config.parameter import ConfigParameter, Limits
 from NexusCore.config.store import REMOVE, SET, Change
 from NexusCore.config.tree import Tree
+from NexusCore.config.view import NamedConfiguration
 from NexusCore.config.watch import LiveConfiguration
 from Tools.configui import cells, describing
-from Tools.configui.canvas import Canvas, Line, Look
-from Tools.configui.news import FRESH_SECONDS, News
-from Tools.configui.outline import Outline, Place, split_at
+from Tools.configui.canvas import Canvas, Line, ScreenAttributes
+from Tools.configui.outline import Outline, SearchPosition, split_at
+from Tools.configui.recent_changes import FRESH_SECONDS, News
 from Tools.configui.text_line import TextLine
 from Tools.configui.tree_menu import TreeItem, TreeMenu
 
@@ -80,7 +80,7 @@ class Paper:
 
     def __init__(self, rows: int, columns: int) -> None:
         self.size = (rows, columns)
-        self.look = Look()
+        self.look = ScreenAttributes()
 
     def put(self, row: int, line: object, over: int = 0) -> None:
         assert 0 <= row < self.size[0]
@@ -120,12 +120,14 @@ class TestCells:
     @given(TEXTS)
     def test_what_is_shown_can_be_seen(self, text: str) -> None:
         assert cells.plain(text).isprintable()
-        assert len(cells.plain(text)) == len(text)
+        assert cells.in_place(text).isprintable()
+        assert len(cells.in_place(text)) == len(text)
 
     def test_examples(self) -> None:
         assert cells.width("電子é") == 5
         assert cells.cut("電子顯微鏡", 6) == "電子…"
-        assert cells.plain("a\nb\x1b\x7f\u202e\xa0c") == "a␊b␛␡� c"
+        assert cells.plain("a\nb\x1b\x7f\u202e\xa0c") == "a\\nb\\x1b\\x7f\\u202e c"
+        assert cells.in_place("a\nb\x1b\x7f\u202e\xa0c") == "a␊b␛␡� c"
         assert cells.wrapped("one two three", 8, 2) == ["one two", "three"]
         assert cells.wrapped("one two three", 8, 1) == ["one two…"]
 
@@ -212,16 +214,16 @@ class TestOutline:
     @pytest.mark.parametrize(
         ("path", "step", "place"),
         [
-            ("A", 1, Place("B.c.titan", 1, 2)),
-            ("B.c.titan", 1, Place("B.titan", 2, 2)),
-            ("B.titan", 1, Place("B.c.titan", 1, 2)),
-            ("C", -1, Place("B.titan", 2, 2)),
-            ("B.c.titan", -1, Place("B.titan", 2, 2)),
-            ("B.c.y", -1, Place("B.c.titan", 1, 2)),
-            ("B.titan", 0, Place("B.titan", 2, 2)),
+            ("A", 1, SearchPosition("B.c.titan", 1, 2)),
+            ("B.c.titan", 1, SearchPosition("B.titan", 2, 2)),
+            ("B.titan", 1, SearchPosition("B.c.titan", 1, 2)),
+            ("C", -1, SearchPosition("B.titan", 2, 2)),
+            ("B.c.titan", -1, SearchPosition("B.titan", 2, 2)),
+            ("B.c.y", -1, SearchPosition("B.c.titan", 1, 2)),
+            ("B.titan", 0, SearchPosition("B.titan", 2, 2)),
         ],
     )
-    def test_from_match_to_match(self, still: Still, path: str, step: int, place: Place) -> None:
+    def test_from_match_to_match(self, still: Still, path: str, step: int, place: SearchPosition) -> None:
         assert Outline(still.config).match("titan", path, step) == place
         assert Outline(still.config).match("nowhere", path, step) is None
 

@@ -21,9 +21,10 @@ from NexusCore.facility.sessions import Client, Sessions, State
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Database
 from NexusCore.storage.engine import SCHEMA_REVISION
+from Services.Uploader.status_reporter import DESTINATION_UNUSED
 from tests.journals import leave, log_payload
 from tests.mariadb import MariaDB
-from tests.processes import app_on, execute
+from tests.processes import LIMIT, app_on, execute
 from tests.tools.conftest import configure, report
 from tests.tools.programs import Done, Follower, on_terminal, run
 
@@ -32,11 +33,15 @@ WELL = "ok"
 NOBODY = "mysql://u:p@127.0.0.1:1/nothing"
 
 
+KINDS = {"sqlite": "SQLite 3.", "mariadb": "MariaDB 1", "mysql": "MySQL "}
+"""What Doctor calls each kind of database, and how its version begins."""
+
+
 def tool(*words: str, **variables: str) -> Done:
     return run("Doctor", *words, **variables)
 
 
-def told(group: str, code: int | None = None, **variables: str) -> list[tuple[str, str, str | None]]:
+def reported(group: str, code: int | None = None, **variables: str) -> list[tuple[str, str, str | None]]:
     """Return grade, sentence and remedy of all that Doctor says in a group."""
     done = tool("--json", **variables)
     assert code in (None, done.code)
@@ -74,7 +79,7 @@ class TestAllIsWell:
         headings = [line for line in done.lines if line and not line.startswith(" ")]
         assert headings[:-1] == [
             "This machine", "Settings", "Databases", "Journals", "Configuration", "Instruments", "Credentials",
-            "Services", "Sessions", "Disks",
+            "Services", "Sessions", "Rows", "Disks",
         ]  # fmt: skip
         assert headings[-1].startswith("No problem, 0 notes; ")
         assert {line[2] for line in done.lines if line.startswith("  ") and line[2] != " "} == {"✓"}
@@ -102,11 +107,11 @@ class TestAHomeThatIsNone:
 
     def test_a_file(self, embedded: Database) -> None:
         home().touch()
-        found = told("Disks", code=1)
+        found = reported("Disks", code=1)
         assert (
             only(found, f"{home()} (NEXUSCORE_HOME: journals) cannot be a folder: {home()} is a file.")[0] == "problem"
         )
-        assert not any("Looking failed" in sentence for _, sentence, _ in told("Configuration"))
+        assert not any("Looking failed" in sentence for _, sentence, _ in reported("Configuration"))
 
 
 class TestOnATerminal:
@@ -139,7 +144,7 @@ class TestSettings:
         file = tmp_path / "etc/nexuscore.toml"
         file.write_text(f'NEXUSCORE_HOME = "{home()}"\n')
         file.chmod(0o640)
-        found = told("Settings")
+        found = reported("Settings")
         assert only(found, f"The settings file {file} is read (owner {file.owner()}, mode 0640).")[0] == WELL
         assert only(found, "NEXUSCORE_DATABASE and NEXUSCORE_HOME and NEXUSCORE_ETC are set as variables")[0] == WELL
 
@@ -154,21 +159,25 @@ class TestSettings:
         assert "Until then nothing else can be looked at." in done.out
 
     def test_a_slip_of_the_keyboard(self, embedded: Database) -> None:
-        grade, remedy = only(told("Settings", NEXUSCORE_DATABSE="x"), "NEXUSCORE_DATABSE is set, but nothing reads it")
+        grade, remedy = only(
+            reported("Settings", NEXUSCORE_DATABSE="x"), "NEXUSCORE_DATABSE is set, but nothing reads it"
+        )
         assert (grade, remedy) == ("note", "Was NEXUSCORE_DATABASE meant?")
 
 
 class TestDatabases:
     """Each database: whether it answers, and is set up as programs need it."""
 
-    def test_its_kind_and_tables(self, database: Database) -> None:
-        found = told("Databases")
-        kind = "MariaDB 1" if database.url.kind == "mysql" else "SQLite 3."
+    def test_its_kind_and_tables(self, database: Database, request: pytest.FixtureRequest) -> None:
+        found = reported("Databases")
+        kind = KINDS[request.node.callspec.params["database_url"]]
         assert only(found, f"({kind}")[0] == only(found, f"of revision {SCHEMA_REVISION}, the one")[0] == WELL
         assert found[0][1].endswith(": configuration, status, log and sessions.")
 
     def test_two_of_them(self, embedded: Database, mariadb_url: str) -> None:
-        found = [one[1] for one in told("Databases", NEXUSCORE_DATABASE_LOG=mariadb_url) if " answers in " in one[1]]
+        found = [
+            one[1] for one in reported("Databases", NEXUSCORE_DATABASE_LOG=mariadb_url) if " answers in " in one[1]
+        ]
         assert [one.rpartition(": ")[2] for one in found] == ["configuration, status and sessions.", "log."]
 
     @pytest.mark.parametrize(
@@ -207,7 +216,7 @@ class TestDatabases:
         mariadb.execute("SET GLOBAL max_allowed_packet = 1048576")
         mariadb.execute("SET GLOBAL read_only = 1")
         try:
-            found = told("Databases", NEXUSCORE_DATABASE=mariadb_url)
+            found = reported("Databases", NEXUSCORE_DATABASE=mariadb_url)
         finally:
             mariadb.execute("SET GLOBAL read_only = 0")
             mariadb.execute("SET GLOBAL max_allowed_packet = 16777216")
@@ -219,7 +228,7 @@ class TestDatabases:
         embedded.close()
         with closing(sqlite3.connect(embedded.url.name)) as raw:
             raw.execute("PRAGMA journal_mode = DELETE")
-        assert only(told("Databases"), "is not in WAL mode but in 'delete'")[0] == "note"
+        assert only(reported("Databases"), "is not in WAL mode but in 'delete'")[0] == "note"
 
 
 class TestADatabaseThatIsAway:
@@ -240,13 +249,13 @@ class TestADatabaseThatIsAway:
         assert "No program that runs now keeps a journal" in text
         assert "NEXUSCORE_HOME: journals) has " in text
         # Each group that would need it says so once.
-        assert text.count("! Not looked at, since mysql://") == 5
+        assert text.count("! Not looked at, since mysql://") == 6
 
     def test_it_is_judged_by_what_was_last_seen(self, database: Database, tmp_path: Path) -> None:
         configure(database, Edit("Instruments.Titan.filestore_path", value=str(tmp_path / "gone")))
         app = app_on(os.environ["NEXUSCORE_DATABASE"], home())
         app.get_config()
-        app.shutdown()
+        app.shutdown(LIMIT)  # it is kept before the end, as far as there is time
         kept = home() / f"snapshot/config-{DatabaseURL.parse(str(database.url)).fingerprint}"
         kept.rename(kept.with_name(f"config-{DatabaseURL.parse(NOBODY).fingerprint}"))
         done = tool("--json", NEXUSCORE_DATABASE=NOBODY)
@@ -262,7 +271,7 @@ class TestJournals:
 
     def test_what_a_dead_program_left(self, embedded: Database) -> None:
         leave(self.folder(embedded), [log_payload(text) for text in "abc"])
-        grade, remedy = only(told("Journals"), "3 log records wait since 2023-11-14 22:13:20")
+        grade, remedy = only(reported("Journals"), "3 log records wait since 2023-11-14 22:13:20")
         assert (grade, "Doctor --journals --repair" in remedy) == ("note", True)
 
     def test_refused_and_damaged(self, embedded: Database) -> None:
@@ -271,29 +280,51 @@ class TestJournals:
         (folder / "dead-1-1.refused").write_bytes(encode(7, log_payload("b")))
         with (folder / "dead-1-1-00000001.nxj").open("ab") as segment:
             segment.write(b"damage")
-        found = told("Journals", code=1)
+        found = reported("Journals", code=1)
         assert "Doctor --journals dead-1-1 --show" in only(found, "The database refused 1 record of log")[1]
         assert "Doctor --journals dead-1-1 --repair" in only(found, "6 bytes of journal dead-1-1 are damaged")[1]
 
     def test_nearly_full(self, embedded: Database) -> None:
         leave(self.folder(embedded), [log_payload("x" * 900_000)])
-        grade, remedy = only(told("Journals", NEXUSCORE_JOURNAL_SIZE="1"), "of the 1.0 MiB that it may take")
+        grade, remedy = only(reported("Journals", NEXUSCORE_JOURNAL_SIZE="1"), "of the 1.0 MiB that it may take")
         assert (grade, "raise NEXUSCORE_JOURNAL_SIZE" in remedy) == ("problem", True)
 
     def test_for_another_database(self, embedded: Database) -> None:
         leave(home() / "journal/log-0123456789ab", [log_payload("a")])
-        assert only(told("Journals"), "for a database that the settings do not name")[0] == "note"
+        assert only(reported("Journals"), "for a database that the settings do not name")[0] == "note"
+
+    def test_how_they_are_written(self, tmp_path: Path) -> None:
+        said = only(reported("Journals"), "Journals are mapped into memory; the end of a program costs nothing")
+        assert said[0] == "ok"
+        assert only(reported("Journals", NEXUSCORE_JOURNAL_SYNC="yes"), "synced to the disk before they are delivered")
 
     def test_many(self, embedded: Database) -> None:
         for number in range(9):
             leave(self.folder(embedded), [log_payload("a")], f"dead-1-{number}")
-        found = told("Journals")
-        assert len(found) == 5 + 1 + 1
+        found = reported("Journals")
+        assert len(found) == 5 + 1 + 1 + 1
         assert "4 more journals" in found[5][1]
 
     @staticmethod
     def folder(database: Database) -> Path:
         return home() / f"journal/log-{DatabaseURL.parse(str(database.url)).fingerprint}"
+
+
+class TestParameters:
+    """Those of which programs need a value, and that have none, are named."""
+
+    def test_without_a_value(self, embedded: Database) -> None:
+        configure(
+            embedded,
+            Edit("Text", datatype="string"),
+            Edit("Secret", value=5, limits=Limits(secret=True)),
+            *(Edit(f"Number {count}", datatype="double") for count in range(7)),
+        )
+        found = reported("Configuration")
+        sentence, remedy = only(found, "The parameter 'Number 0' has no value, but is of the type double.")
+        assert (sentence, remedy) == ("problem", "Set it: ConfigTool 'Number 0'=<value>")
+        assert only(found, "The same is true of 2 more parameters.") == ("problem", "ConfigTool validate")
+        assert not [text for _, text, _ in found if "Text" in text or "Secret" in text]
 
 
 class TestInstruments:
@@ -311,7 +342,7 @@ class TestInstruments:
             Edit("Instruments.D.filestore_path", value=str(tmp_path / "full/file")),
             Edit("Instruments.E.name", value="no folder"),
         )
-        found = told("Instruments", code=1)
+        found = reported("Instruments", code=1)
         assert only(found, f"A: {tmp_path / 'full'} can be read, ")[0] == WELL
         assert only(found, f"B: {tmp_path / 'empty'} is empty")[0] == "note"
         assert only(found, f"C: there is no folder {tmp_path / 'gone'}")[0] == "problem"
@@ -326,20 +357,20 @@ class TestInstruments:
             Edit("Instruments.A.timezone", value="Europe/Olso"),
             Edit("Instruments.A.filestore_path", value="./a"),
         )
-        found = told("Instruments")
+        found = reported("Instruments")
         assert only(found, "PC5 is assigned to A and B: its sessions all go to A.")[0] == "problem"
         assert "timezone=Europe/Oslo" in only(found, "'Europe/Olso', which is no time zone")[1]
         assert "Facility.data_root=" in only(found, "The filestore_path of A is relative")[1]
 
     def test_none_yet(self, embedded: Database) -> None:
-        assert only(told("Instruments"), "There is no instrument")[0] == "note"
+        assert only(reported("Instruments"), "There is no instrument")[0] == "note"
 
 
 class TestCredentials:
     """001-07: what calendars and destinations ask for is named, never shown."""
 
     @pytest.fixture
-    def asking(self, embedded: Database) -> Database:
+    def configured(self, embedded: Database) -> Database:
         configure(
             embedded,
             Edit("Instruments.A.harvester", value="ical"),
@@ -352,16 +383,16 @@ class TestCredentials:
         )
         return embedded
 
-    def test_missing(self, asking: Database) -> None:
-        found = told("Credentials")
+    def test_missing(self, configured: Database) -> None:
+        found = reported("Credentials")
         assert only(found, "For the calendars (ical) of A, there are no credentials; that is right if")[0] == "note"
         grade, remedy = only(found, "For the calendars (nemo) of B, there are no credentials.")
         assert (grade, "NEXUSCORE_NEMO_TOKEN" in remedy) == ("problem", True)
         assert only(found, "For the destination cdcs, there are no credentials.")[0] == "problem"
         assert len(found) == 3
 
-    def test_there(self, asking: Database, tmp_path: Path) -> None:
-        configure(asking, Edit("Services.Uploader.cdcs.token", value="hunter2", limits=Limits(secret=True)))
+    def test_there(self, configured: Database, tmp_path: Path) -> None:
+        configure(configured, Edit("Services.Uploader.cdcs.token", value="hunter2", limits=Limits(secret=True)))
         defaults = tmp_path / "defaults"
         defaults.write_text('NEXUSCORE_NEMO_TOKEN="hunter4"\nNEXUSCORE_CDCS_TOKEN=\n')
         done = tool("--json", nexusLIMS_user="jane", nexusLIMS_pass="hunter3", NEXUSCORE_DEFAULTS=str(defaults))
@@ -373,13 +404,13 @@ class TestCredentials:
         ]
         assert "hunter" not in done.out
 
-    def test_of_one_of_several_servers(self, asking: Database) -> None:
+    def test_of_one_of_several_servers(self, configured: Database) -> None:
         done = tool("--json", NEXUSCORE_NEMO_EAST_TOKEN="hunter5")
         assert "NEXUSCORE_NEMO_EAST_TOKEN would be used" in done.out
         assert "hunter" not in done.out
 
     def test_half(self, embedded: Database) -> None:
-        found = told("Credentials", NEXUSCORE_ICAL_USER="jane")
+        found = reported("Credentials", NEXUSCORE_ICAL_USER="jane")
         assert only(found, "but NEXUSCORE_ICAL_PASSWORD is not: it is not used.")[0] == "problem"
 
 
@@ -394,8 +425,9 @@ class TestServices:
             (now - 2 * HOUR, "Harvester", "state", "stopped", None),
             (now, "Harvester", "source Titan", "The calendar at x does not answer.", None),
             (now, "Harvester", "source JEOL", "ok", None),
+            (now, "Uploader", "destination directory", DESTINATION_UNUSED, None),
         )
-        found = told("Services", code=1)
+        found = reported("Services", code=1)
         grade, remedy = only(found, "The Builder gave its last sign of life 1 min 3")
         assert (grade, "TailLog --logger Builder" in remedy) == ("problem", True)
         assert only(found, "The Harvester was stopped 2 h ago: reservations are not kept fresh.")[0] == "note"
@@ -429,7 +461,7 @@ class TestSessions:
         begun("dropped", 19, 1)
         sessions.claim(client, "pc:7", -60)
         begun("waiting", 5, 1)
-        found = told("Sessions")
+        found = reported("Sessions")
         assert only(found, "2 WAITING_FOR_END")[0] == WELL
         assert "SessionTool end forgotten" in only(found, "forgotten of jane at forgotten has been open for 2 d 2 h")[1]
         error = only(found, "Session failed at failed is in ERROR after 1 attempt: The schema says no.")
@@ -458,12 +490,12 @@ class TestSessions:
         record = records.of_session(session.id)
         assert record is not None
         records.failed(record, "cdcs", "It says 403", None)
-        found = only(told("Sessions"), "The record of session s is not at 'cdcs' after 1 attempt: It says 403.")
+        found = only(reported("Sessions"), "The record of session s is not at 'cdcs' after 1 attempt: It says 403.")
         assert found == ("problem", "It is not tried again by itself. TailLog --session s tells more.")
 
     def test_many(self, embedded: Database) -> None:
         sessions, client = Sessions(embedded, SYSTEM_CLOCK), Client("jane", "pc")
         for number in range(8):
             sessions.start(f"i{number}", client, ts=SYSTEM_CLOCK.now() - 50 * HOUR)
-        found = told("Sessions")
+        found = reported("Sessions")
         assert only(found, "There are 3 more open sessions.") == ("problem", "SessionTool list --state WAITING_FOR_END")

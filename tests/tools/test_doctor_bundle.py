@@ -17,13 +17,13 @@ from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config.parameter import Limits
 from NexusCore.config.store import Edit
 from NexusCore.facility.sessions import Client, Sessions, State
-from NexusCore.log.store import COLUMNS
+from NexusCore.log.store import LOG_COLUMNS
 from NexusCore.storage import Database
 from tests.mariadb import MariaDB
 from tests.processes import app_on
 from tests.tools.conftest import configure, log, report
 from tests.tools.programs import Done, run
-from Tools.redaction import Redactor
+from Tools.doctor.redaction import Redactor
 
 FILES = {
     "README.txt", "doctor.json", "settings.json", "configuration.json", "log.jsonl", "status.json", "sessions.json",
@@ -83,7 +83,7 @@ class TestContents:
     def test_the_newest_lines_of_log(self, embedded: Database, tmp_path: Path) -> None:
         rows = [(n, 20, "x", "m", 1, "f", "h", 1, "t", f"line {n}", None, None) for n in range(2100)]
         with embedded.transaction() as transaction:
-            transaction.insert_many("log_record", COLUMNS, rows)
+            transaction.insert_many("log_record", LOG_COLUMNS, rows)
         bundle(tmp_path / "out.zip")
         lines = [json.loads(line)["message"] for line in content(tmp_path / "out.zip")["log.jsonl"].splitlines()]
         assert lines == [f"line {n}" for n in range(100, 2100)]

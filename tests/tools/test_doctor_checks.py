@@ -10,19 +10,28 @@ from pathlib import Path
 import mysql.connector
 import pytest
 
+from NexusCore import resources
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
+from NexusCore.errors import (
+    DatabaseDenied,
+    DatabaseNotSecure,
+    DatabaseUnreachable,
+    DatabaseUnusable,
+    NexusError,
+    NoSuchDatabase,
+)
+from NexusCore.resources import Room, filesystem_of
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Database
 from tests.mariadb import MariaDB
-from tests.processes import eventually
-from Tools.checks import databases, disks, instruments
-from Tools.checks.case import Case, NotLookedAt
-from Tools.checks.disks import Room, filesystem_of
-from Tools.checks.examination import examine
-from Tools.checks.outcome import Check, Grade, Outcome, note, ok, problem
-from Tools.checks.patience import all_within
-from Tools.checks.quantities import bytes_text, counted
+from tests.processes import eventually, rows
+from Tools.common.quantities import bytes_text, counted
 from Tools.Doctor import exit_code
+from Tools.doctor.checks import databases, disks, instruments, machine
+from Tools.doctor.checks.context import Case, NotLookedAt
+from Tools.doctor.checks.examination import examine
+from Tools.doctor.checks.outcome import Check, CheckResult, Grade, note, ok, problem
+from Tools.doctor.checks.timeouts import all_within
 
 
 class Ahead:
@@ -45,6 +54,19 @@ def case_on(url: str, home: Path, limit: float = 30.0, ahead: float = 0.0) -> Ca
     return Case({"NEXUSCORE_DATABASE": url, "NEXUSCORE_HOME": str(home)}, Ahead(ahead), limit)
 
 
+class TestSentences:
+    """What others say of themselves is part of a sentence of ours."""
+
+    @pytest.mark.parametrize(
+        "kind", [DatabaseDenied, DatabaseNotSecure, DatabaseUnreachable, DatabaseUnusable, NoSuchDatabase]
+    )
+    def test_a_reason_with_a_full_stop(self, kind: type[NexusError]) -> None:
+        url = DatabaseURL.parse("mysql://u@h/n")
+        outcome = databases._out_of_reach(url, kind(where=url, reason="The door is shut."))
+        assert outcome.sentence.endswith("The door is shut.")
+        assert ".." not in outcome.sentence
+
+
 class TestExamination:
     """One check that fails or hangs costs only itself."""
 
@@ -53,7 +75,7 @@ class TestExamination:
         """Lend a check that finds one thing and then never ends."""
         event = threading.Event()
 
-        def look(case: Case) -> Iterator[Outcome]:
+        def look(case: Case) -> Iterator[CheckResult]:
             yield ok("This much is known.")
             event.wait()
             yield ok("This was too late.")
@@ -71,7 +93,7 @@ class TestExamination:
         assert found[1][1].sentence == "This did not come to an end within 0.2 s."
 
     def test_a_fault_of_a_check(self, sqlite_url: str, tmp_path: Path) -> None:
-        def look(case: Case) -> Iterator[Outcome]:
+        def look(case: Case) -> Iterator[CheckResult]:
             yield ok("This much is known.")
             raise ZeroDivisionError("by zero")
 
@@ -82,7 +104,7 @@ class TestExamination:
         ]  # fmt: skip
 
     def test_a_disk_whose_calls_time_out_is_no_check_that_hangs(self, sqlite_url: str, tmp_path: Path) -> None:
-        def look(case: Case) -> Iterator[Outcome]:
+        def look(case: Case) -> Iterator[CheckResult]:
             raise TimeoutError("Connection timed out")
 
         with case_on(sqlite_url, tmp_path) as case:
@@ -96,7 +118,7 @@ class TestExamination:
             assert [group for group, _ in examine(case, [first, second])] == ["First"]
 
     def test_the_same_reason_is_told_once_in_a_group(self, sqlite_url: str, tmp_path: Path) -> None:
-        def away(case: Case) -> Iterator[Outcome]:
+        def away(case: Case) -> Iterator[CheckResult]:
             raise NotLookedAt(reason="nobody is there")
 
         with case_on(sqlite_url, tmp_path) as case:
@@ -108,10 +130,10 @@ class TestExamination:
         [
             ([ok("x"), note("x")], 0),
             ([ok("x"), problem("x")], 1),
-            ([problem("x"), Outcome(Grade.PROBLEM, "x", unreachable=True)], 3),
+            ([problem("x"), CheckResult(Grade.PROBLEM, "x", unreachable=True)], 3),
         ],
     )
-    def test_exit_codes(self, found: list[Outcome], code: int) -> None:
+    def test_exit_codes(self, found: list[CheckResult], code: int) -> None:
         assert exit_code(found) == code
 
 
@@ -130,7 +152,7 @@ class TestPatience:
         empty.mkdir()
         real = instruments._folder
 
-        def hang(pid: str, path: Path) -> Outcome:
+        def hang(pid: str, path: Path) -> CheckResult:
             if pid == "Titan":
                 event.wait()
             return real(pid, path)
@@ -170,6 +192,22 @@ class TestServer:
         assert (found.grade, says in found.sentence) == (Grade.PROBLEM, True)
         assert "timedatectl" in (found.remedy or "")
 
+    def test_an_account_that_may_only_read(self, mariadb: MariaDB, mariadb_url: str, tmp_path: Path) -> None:
+        """What programs log waits for ever then; that it can be read is not the question."""
+        name = mariadb_url.rpartition("/")[2]
+        with case_on(mariadb_url, tmp_path) as case:
+            assert "It takes changes from this account." in [one.sentence for one in databases.databases(case)]
+        mariadb.execute("CREATE USER 'reader'@'%' IDENTIFIED BY 'reader'")
+        mariadb.execute(f"GRANT SELECT ON {name}.* TO 'reader'@'%'")
+        try:
+            with case_on(mariadb.url(name, user="reader", password="reader"), tmp_path) as case:
+                (found,) = [one for one in databases.databases(case) if one.grade is Grade.PROBLEM]
+        finally:
+            mariadb.execute("DROP USER 'reader'@'%'")
+        assert "does not let this account store anything: INSERT command denied" in found.sentence
+        assert "Install/grants.sql" in (found.remedy or "")
+        assert rows(mariadb_url, "SELECT * FROM delivery_cursor") == []
+
     def test_the_slow_driver(self, mariadb_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(mysql.connector, "HAVE_CEXT", False)
         with case_on(mariadb_url, tmp_path) as case:
@@ -187,7 +225,7 @@ class TestServer:
     ) -> None:
         mounts = tmp_path / "mountinfo"
         mounts.write_text(f"36 35 98:0 / {tmp_path} rw - nfs4 server:/home rw\n")
-        monkeypatch.setattr(disks, "MOUNTS", mounts)
+        monkeypatch.setattr(resources, "MOUNTS", mounts)
         with case_on(os.environ["NEXUSCORE_DATABASE"], tmp_path) as case:
             found = [one.sentence for one in databases.databases(case) if one.grade is Grade.PROBLEM]
         assert found == [f"{tmp_path}/nexus.db lies on a network file system (nfs4), where SQLite's locks do not hold."]
@@ -217,9 +255,28 @@ class TestDisks:
             "23 22 0:5 / /data rw shared:1 - nfs4 server:/data rw\n"
             "24 23 0:6 / /data/the\\040titan rw - cifs //pc/titan rw\n"
         )
-        monkeypatch.setattr(disks, "MOUNTS", mounts)
+        monkeypatch.setattr(resources, "MOUNTS", mounts)
         found = [filesystem_of(Path(path)) for path in ("/data/the titan/x", "/data/other", "/database")]
         assert [one and one.source for one in found] == ["//pc/titan", "server:/data", "/dev/sda1"]
+
+
+class TestReaders:
+    """Whether the kernel confines the processes that read instrument files."""
+
+    @pytest.mark.parametrize(
+        ("version", "grade", "says"),
+        [
+            (7, Grade.OK, "without network"),
+            (1, Grade.OK, "Landlock 1 confines"),
+            (0, Grade.NOTE, "The kernel has no Landlock"),
+        ],
+    )
+    def test_landlock(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, grade: Grade, says: str
+    ) -> None:
+        monkeypatch.setattr(machine, "landlock_version", lambda: version)
+        (found,) = machine.readers(Case({}))
+        assert (found.grade, says in found.sentence) == (grade, True)
 
 
 class TestQuantities:

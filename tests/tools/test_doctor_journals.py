@@ -307,6 +307,42 @@ class TestRepair:
         assert (done.code, done.err) == (1, f"Doctor: The journal {PC} cannot be repaired: Is a directory.\n")
 
 
+class TestRepairAsksTheCursor:
+    """What the journal itself still delivers, or has delivered since it was set aside, is not sent a second time."""
+
+    def test_what_was_not_refused_after_all(self, database: Database) -> None:
+        """The server went away while it refused: the record is in the side file, and is delivered from the journal."""
+        url = os.environ["NEXUSCORE_DATABASE"]
+        payloads = [log_payload(text) for text in "abcd"]
+        leave(folder(), payloads, PC)
+        (folder() / f"{PC}.refused").write_bytes(encode(2, payloads[1]) + encode(3, payloads[2]))
+        execute(url, "INSERT INTO delivery_cursor (journal, delivered, ts) VALUES (:name, 2, 0)", name=PC)
+        done = tool("--repair")
+        assert done.code == 0, done.err
+        assert sorted(messages(url, "dead")) == ["b", "c", "d"], "b was refused, c and d were not delivered yet"
+        assert left() == []
+
+    def test_nobody_says(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        url = os.environ.get("NEXUSCORE_DATABASE", "")
+        monkeypatch.setenv("NEXUSCORE_DATABASE", "mysql://u:p@127.0.0.1:1/nothing")
+        leave(folder(), [log_payload("a")], PC)
+        (folder() / f"{PC}.refused").write_bytes(encode(1, log_payload("a")))
+        done = tool("--repair")
+        assert done.code == 3
+        assert "1 refused record kept aside until the database says" in done.err
+        assert (folder() / f"{PC}.refused").read_bytes() == encode(1, log_payload("a"))
+        assert url != os.environ["NEXUSCORE_DATABASE"]
+
+    def test_a_cursor_that_cannot_be(self, database: Database) -> None:
+        url = os.environ["NEXUSCORE_DATABASE"]
+        leave(folder(), [log_payload(text) for text in "abc"], PC)
+        execute(url, "INSERT INTO delivery_cursor (journal, delivered, ts) VALUES (:name, 1000, 0)", name=PC)
+        assert tool("--json").objects[0]["waiting"] == 3
+        done = tool("--repair")
+        assert "not believed" in done.err
+        assert messages(url, "dead") == ["a", "b", "c"]
+
+
 class TestRepairLeavesTheLivingAlone:
     """A journal whose program runs is never touched, and whoever asks for it is told so: exit code 4."""
 
@@ -330,7 +366,7 @@ class TestRepairLeavesTheLivingAlone:
 
     def test_another_users(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         """Root would leave files that the journal's user cannot read."""
-        from Tools import repair
+        from Tools.doctor import repair
 
         leave(folder(), [log_payload("a")], PC)
         monkeypatch.setattr(os, "geteuid", lambda: folder().stat().st_uid + 1)
@@ -346,7 +382,7 @@ import os, sys
 from pathlib import Path
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.delivery.inspection import journals
-from Tools.repair import repair
+from Tools.doctor.repair import repair
 found, steps = journals(Path(sys.argv[1])), int(sys.argv[2])
 def step(event, arguments):
     global steps
@@ -410,7 +446,7 @@ class TestAdoptionAfterRepair:
     """A repair that could not deliver leaves journals that any program adopts."""
 
     def test_by_the_next_program(self, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        from Tools.repair import repair
+        from Tools.doctor.repair import repair
 
         monkeypatch.setenv("NEXUSCORE_DATABASE", sqlite_url)
         leave(folder(), [log_payload(text) for text in "abc"], PC)
@@ -431,7 +467,7 @@ class TestUsage:
         ("words", "sentence"),
         [
             (("--show",), "--show goes with --journals."),
-            (("--repair",), "--repair goes with --journals."),
+            (("--repair",), "--repair goes with --journals or --rows."),
             (("--journals", "--show"), "--show needs to know of which journal: --journals NAME --show."),
             (("--journals", "x", "--show", "--repair"), "--show and --repair do not go together."),
             (("--journals", "--bundle"), "--journals and --bundle do not go together."),

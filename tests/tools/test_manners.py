@@ -135,7 +135,7 @@ class TestExitCodes:
     def test_ctrl_c_counts_whatever_a_driver_makes_of_it(self) -> None:
         """Interrupted between a question and its answer, a driver raises an error of its own."""
         script = (
-            "import os, signal, sys; from Tools import TailLog, terminal\n"
+            "import os, signal, sys; from Tools import TailLog; from Tools.common import terminal\n"
             "def run(*_):\n"
             "    try:\n"
             "        os.kill(os.getpid(), signal.SIGINT)\n"
@@ -164,7 +164,10 @@ class TestPipes:
     @pytest.mark.parametrize("words", ["list", "--help"])
     def test_a_full_disk_is_told(self, filled: Database, words: str) -> None:
         done = bash(f"ConfigTool {words} >/dev/full")
-        assert (done.code, done.err) == (1, "ConfigTool: No space left on device\n")
+        assert (done.code, done.err) == (
+            1,
+            "ConfigTool: The disk is full: it has no room left. Make room there, and try again.\n",
+        )
 
     def test_closed_streams_do_no_harm(self, filled: Database) -> None:
         assert bash("ConfigTool get Many.p0001 >&-").code == 0
@@ -211,7 +214,7 @@ class TestFaults:
 
     def test_it_is_logged(self, embedded: Database) -> None:
         script = (
-            "import sys; from Tools import TailLog, terminal\n"
+            "import sys; from Tools import TailLog; from Tools.common import terminal\n"
             "def run(*_): raise RuntimeError('a fault')\n"
             "sys.exit(terminal.run_tool('TailLog', TailLog.parser, run, []))"
         )

@@ -78,7 +78,7 @@ class TestStartAndEnd:
 
     def test_nothing_to_end(self, sessions: Sessions) -> None:
         done = tool("end", "FEI-Titan-TEM")
-        assert (done.code, done.err) == (1, "SessionTool: FEI-Titan-TEM has no open session to end.\n")
+        assert (done.code, done.err) == (1, "SessionTool: FEI-Titan-TEM has no open session.\n")
         done = tool("end", "FEI-Titan")
         assert done.code == 1
         assert "There is no session 'FEI-Titan'. Did you mean 'FEI-Titan-TEM'?" in done.err

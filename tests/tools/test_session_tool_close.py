@@ -68,13 +68,13 @@ class TestFromTheLastFile:
         leave(store, "half.TMP", forgotten, 100)
         leave(store, "of a PC whose clock is ahead.dm4", forgotten, 5 * 24 * 60)
         (store / "FEI-Titan-TEM/link.dm4").symlink_to(store / "FEI-Titan-TEM/day/a.dm4")
-        rehearsed = tool("close", "FEI-Titan-TEM", "--dry-run")
-        assert (rehearsed.code, "day/b.dm4" in rehearsed.out) == (0, True)
-        assert rehearsed.err == "Nothing was changed: this was a dry run.\n"
+        dry_run = tool("close", "FEI-Titan-TEM", "--dry-run")
+        assert (dry_run.code, "day/b.dm4" in dry_run.out) == (0, True)
+        assert dry_run.err == "Nothing was changed: this was a dry run.\n"
         assert sessions.get(forgotten.identifier).state is State.WAITING_FOR_END
         done = tool("close", forgotten.identifier[:8])
         assert done.code == 0
-        assert done.lines[0] == rehearsed.lines[0]
+        assert done.lines[0] == dry_run.lines[0]
         assert done.lines[0].endswith("with its last file, FEI-Titan-TEM/day/b.dm4.")
         closed = sessions.get(forgotten.identifier)
         # Rounded up, so that the file is in the session's time for whoever compares whole nanoseconds.

@@ -7,18 +7,27 @@ import re
 import subprocess
 import sys
 import threading
+from argparse import Namespace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from NexusCore.clock import SECOND, SYSTEM_CLOCK, to_ts
-from NexusCore.log.store import COLUMNS
+from NexusCore.clock import EARLIEST, SECOND, SYSTEM_CLOCK, UNREADABLE_TS, to_ts
+from NexusCore.log.record import LogRecord, short_line, untimed
+from NexusCore.log.store import LOG_COLUMNS
 from NexusCore.storage import Database, open_database
 from NexusCore.storage.migrate import migrate
+from NexusCore.text import escape, json_text, one_line
 from tests.mariadb import MariaDB
 from tests.tools.conftest import log
 from tests.tools.programs import LIMIT, PROJECT, Done, Follower, Terminal, command, run
+from Tools.common.terminal import Screen
+from Tools.common.time_parser import local, rfc3339
+from Tools.taillog.lines import RECORD_FIELDS, form_of, odd_of
 
 SEED = [
     "Tue Aug  2 11:42:16 2016 [DEBUG][InternalDB( 294)][MySQLStatusReporter]Initializing tables",
@@ -141,6 +150,35 @@ class TestOtherFormats:
         assert "'levl' is no field; there are time, level" in tail("--fields", "levl").err
 
 
+class TestOneByOne:
+    """Each record is shown as it is, whichever were shown before it, and however quick that is to be."""
+
+    FORMS: ClassVar = {name: form_of(Namespace(output=name, fields=None), Screen("TailLog", None, None))
+                       for name in ("json", "short", "iso")}  # fmt: skip
+    NAMES = st.sampled_from(["Builder", "Ärger", 'a"b\\', "a\x1b[2J\n", "\u202eb", ""])
+    TEXTS = st.text(st.characters() | st.sampled_from('a"\\\n\x1b\u202e\ud800'))
+    RECORDS = st.builds(
+        LogRecord, ts=st.integers(EARLIEST - 2, EARLIEST + 2) | st.integers(0, 2**52) | st.just(UNREADABLE_TS),
+        level=st.sampled_from([10, 20, 25, 30]), logger=NAMES, module=NAMES, line=st.integers(-1, 12_345),
+        function=NAMES, host=NAMES, pid=st.integers(0, 3), thread=NAMES, message=TEXTS, traceback=st.none() | TEXTS,
+        session=st.none() | NAMES, id=st.integers(0, 2**40), odd=st.just(()) | st.just(("line is 'x\x1b'",)),
+    )  # fmt: skip
+
+    @given(st.lists(RECORDS, max_size=5))
+    def test_json(self, records: list[LogRecord]) -> None:
+        for one in records:
+            fields = {name: read(one) for name, (read, _) in RECORD_FIELDS.items()}
+            odd = odd_of(one)
+            assert self.FORMS["json"](one) == json_text(fields | ({"unreadable": odd} if odd else {}))
+
+    @given(RECORDS)
+    def test_lines(self, one: LogRecord) -> None:
+        sentences = f" (unreadable: {one_line('; '.join(one.odd))})" if one.odd else ""
+        below = f"\n{escape(one.traceback)}" if one.traceback else ""
+        for form, line in (("short", short_line(one)), ("iso", f"{rfc3339(one.ts) or local(one.ts)} {untimed(one)}")):
+            assert self.FORMS[form](one) == f"{line}{sentences}{below}".replace("\n", "\n    ")
+
+
 class TestFilters:
     """003-60: by logger, module and words; the filter comes before the count."""
 
@@ -237,7 +275,7 @@ class TestFilters:
             for number in range(30_000)
         ]
         with embedded.transaction() as transaction:
-            transaction.insert_many("log_record", COLUMNS, rows)
+            transaction.insert_many("log_record", LOG_COLUMNS, rows)
         assert messages(tail("-n", "25000")) == [str(number) for number in range(5000, 30_000)]
         assert len(tail("-n", "40000").lines) == 30_000
 
@@ -311,7 +349,7 @@ class TestFollowing:
         log(database, "first")
         row = (1, 20, "Builder", "build", 1, "work", "desk", 1, "main", "late", None, None)
         with database.transaction() as under_way:
-            under_way.insert_many("log_record", COLUMNS, [row])
+            under_way.insert_many("log_record", LOG_COLUMNS, [row])
             log(database, "early")
             follower = Follower("TailLog", "-f")
             follower.until("]early$")
@@ -414,7 +452,7 @@ class TestCursors:
         log(database, "first")
         row = (1, 20, "Builder", "build", 1, "work", "desk", 1, "main", "late", None, None)
         with database.transaction() as under_way:
-            under_way.insert_many("log_record", COLUMNS, [row])
+            under_way.insert_many("log_record", LOG_COLUMNS, [row])
             log(database, "early")
             *shown, last = tail("--cursor", "-o", "cat").lines
             assert (shown, last) == (["first", "early"], "-- cursor: [3,2]")

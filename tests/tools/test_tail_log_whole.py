@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
-from NexusCore.log.store import COLUMNS
+from NexusCore.log.store import LOG_COLUMNS
 from NexusCore.storage import Database
 from tests.tools.conftest import log
 from tests.tools.programs import Done, Terminal, command, run
@@ -31,7 +31,7 @@ def months(database: Database) -> Database:
         for day in range(100)
     ]  # fmt: skip
     with database.transaction() as transaction:
-        transaction.insert_many("log_record", COLUMNS, rows)
+        transaction.insert_many("log_record", LOG_COLUMNS, rows)
     return database
 
 
@@ -125,7 +125,7 @@ class TestLongSearches:
     def test_it(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         row = (1_470_138_136_000_000, 20, "Builder", "build", 1, "work", "desk", 1, "main", "a" * 60, None, None)
         with embedded.transaction() as transaction:
-            transaction.insert_many("log_record", COLUMNS, [row] * 3000)
+            transaction.insert_many("log_record", LOG_COLUMNS, [row] * 3000)
         # Such an expression has very many ways to fail: milliseconds for each line.
         with Terminal(command("TailLog", "-g", "(a|aa){14}b")) as terminal:
             terminal.until("\r\x1b\\[KTailLog: looked through as far as 2016-08-02 11:42:16 [.]{3}")

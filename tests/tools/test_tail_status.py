@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +15,11 @@ from NexusCore.clock import SECOND, SYSTEM_CLOCK, to_ts
 from NexusCore.storage import Database, open_database
 from NexusCore.storage.migrate import migrate
 from tests.mariadb import MariaDB
+from tests.processes import eventually
 from tests.tools.conftest import report
 from tests.tools.emulated import Emulated
 from tests.tools.programs import LIMIT, PROJECT, Done, Follower, Terminal, command, run
+from Tools.tailstatus.showing import channels_of
 
 MINUTE = 60 * SECOND
 
@@ -254,6 +258,15 @@ class TestWaiting:
             assert done.err.startswith(f"TailStatus: {condition} did not come true within 0.1 s")
             assert done.err.endswith(f"{what}\n")
 
+    def test_the_limit_where_wake_ups_can_be_had(self, running: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A socket needs a home with a short path; then nothing but a wake-up ends the waiting for the database."""
+        with tempfile.TemporaryDirectory(prefix="nx") as home:
+            monkeypatch.setenv("NEXUSCORE_HOME", home)
+            with Follower("TailStatus", "--exit-on", "Builder:done>12", "--timeout", "1.5") as script:
+                eventually(lambda: list(Path(home).glob("run/wake/status_sample.*")))
+                script.until_message("did not come true within 1.5 s")
+                assert script.wait() == 1
+
     def test_when_it_becomes_so(self, running: Database) -> None:
         """However short: a change is not missed because the next one follows at once."""
         with Follower("TailStatus", "-f", "Builder:done", "--exit-on", "Builder:state=ended") as script:
@@ -374,3 +387,23 @@ class TestWatching:
     def test_without_a_terminal_it_is_refused(self) -> None:
         assert tail("--watch").err.startswith("TailStatus: The option --watch draws on a terminal, and this is none")
         assert tail("--watch", "-f").code == 2
+
+
+class TestWhichChannelsAreRead:
+    """Of the database, only the channels are read that may hold what is asked for."""
+
+    @pytest.mark.parametrize(
+        ("words", "names", "prefixes"),
+        [
+            ([], (), ("",)),
+            (["Builder"], ("Builder",), ()),
+            (["Builder:state"], ("Builder", "Builder:state"), ()),
+            (["a:b:c"], ("a", "a:b", "a:b:c"), ()),
+            (["Camera*:temp*", "x"], ("Camera*:temp*", "x"), ("Camera",)),
+            (["Camera:temp*"], ("Camera", "Camera:temp*"), ("Camera:temp",)),
+            (["[ab]c"], ("[ab]c",), ("",)),
+        ],
+    )
+    def test_of_words(self, words: list[str], names: tuple[str, ...], prefixes: tuple[str, ...]) -> None:
+        found = channels_of(words)
+        assert (sorted(found.names), found.prefixes) == (sorted(names), prefixes)

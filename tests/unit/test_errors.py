@@ -81,10 +81,25 @@ class TestExamples:
             "The settings file /etc/n.toml holds a password and other users can read it (mode 0644). "
             "Close it with: chmod 600 /etc/n.toml"
         )
-        assert str(errors.NoOpenSession(instrument="JEOL")) == "JEOL has no open session to end."
+        assert str(errors.NoOpenSession(instrument="JEOL")) == "JEOL has no open session."
         assert str(errors.ValueRefused(path="a.b", value="'x'", reason="it is an integer")) == (
             "'a.b' cannot be set to 'x': it is an integer."
         )
+
+    def test_a_reason_that_brings_its_full_stop(self) -> None:
+        """The words of a driver or a system may end with one; the sentence has one all the same, whoever makes it."""
+        full = errors.ConfigException(reason="it is closed.")
+        assert str(full) == "The configuration refused this: it is closed."
+        assert full.facts["reason"] == "it is closed"
+        away = errors.DatabaseUnreachable(where="x", reason=OSError("No route."))
+        assert str(away).startswith("The database at x does not answer (No route). Is ")
+        assert str(errors.ConfigException(reason="wait...")).endswith("wait....")
+
+    def test_a_reason_that_ends_the_sentence_keeps_its_full_stop(self) -> None:
+        class Bare(NexusError):
+            """This cannot be used: {reason}"""
+
+        assert str(Bare(reason="It is closed.")) == "This cannot be used: It is closed."
 
     def test_the_codes_mean_what_the_module_says(self) -> None:
         """1 failure or no match, 2 usage, 3 database unreachable, 4 refused."""

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from NexusCore.delivery import Journal
-from NexusCore.delivery.frames import HEADER, MARKER, Damage, Frame, Reader, decode, encode
-from NexusCore.delivery.journal import abandoned
+from NexusCore.delivery.adoption import abandoned
+from NexusCore.delivery.frames import HEADER, MARKER, Damage, Frame, FrameReader, decode, encode
 from tests.clocks import SetClock
-from tests.journals import leave
+from tests.journals import leave, small_segments, written_segments
 
 PAYLOADS = [b"first", b"", b"x" * 50, "ünïcödé \U0001f52c".encode(), b"\x00" * 7, b"last one"]
 WHOLE = b"".join(encode(number, payload) for number, payload in enumerate(PAYLOADS, 1))
@@ -70,7 +70,7 @@ class TestDamage:
         for offset in range(len(WHOLE) + 1):
             whole = sum(end <= offset for end in ENDS) - 1
             assert len(frames(WHOLE[:offset])) == whole
-            assert damage(WHOLE[:offset]) == WHOLE[ENDS[whole] : offset]
+            assert damage(WHOLE[:offset]) == WHOLE[ENDS[whole] : offset].rstrip(b"\0")
             assert len(frames(WHOLE[:offset], complete=False)) == whole
             beginning_lost = frames(WHOLE[offset:])
             assert beginning_lost == frames(WHOLE)[len(PAYLOADS) - len(beginning_lost) :]
@@ -111,7 +111,7 @@ class TestReading:
         (tmp_path / "a-00000001.nxj").write_bytes(WHOLE)
         (tmp_path / "a-00000002.nxj").write_bytes(encode(7, b"y" * 5000))
         (tmp_path / "b-00000001.nxj").write_bytes(encode(1, b"another journal"))
-        reader, found = Reader(tmp_path, "a"), []
+        reader, found = FrameReader(tmp_path, "a"), []
         while pieces := reader.read(size, complete=True):
             found += pieces
         assert [piece.sequence for piece in found if isinstance(piece, Frame)] == list(range(1, 8))
@@ -119,7 +119,7 @@ class TestReading:
     def test_a_frame_that_is_being_written(self, tmp_path: Path) -> None:
         """It is not taken for damage while its writer lives."""
         path = tmp_path / "a-00000001.nxj"
-        reader = Reader(tmp_path, "a")
+        reader = FrameReader(tmp_path, "a")
         for end in range(ENDS[1] + 1):
             path.write_bytes(WHOLE[:end])
             assert reader.read(1000, complete=False) == ([Frame(1, b"first")] if end == ENDS[1] else [])
@@ -153,7 +153,10 @@ class TestAJournalOnDisk:
             assert found == expected
             damaged = folder / f"{name}.damaged"
             if fault == "flipped" or offset not in ENDS:
-                assert damaged.stat().st_size == len(data) - sum(HEADER + len(one.payload) for one in expected)
+                spoiled = len(data) - sum(HEADER + len(one.payload) for one in expected)
+                assert damaged.stat().st_size == (
+                    spoiled if fault == "flipped" else len(bytes(data[-spoiled:]).rstrip(b"\0"))
+                )
                 assert f"{damaged.stat().st_size} damaged bytes" in caplog.text
             else:
                 assert not damaged.exists()
@@ -172,6 +175,15 @@ class TestAJournalOnDisk:
         assert [path for path in tmp_path.iterdir() if path.is_file()] == []
 
 
+@pytest.fixture(params=["mapped", "written"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Do as where segments can be mapped, and as where they cannot."""
+    if request.param == "written":
+        written_segments(monkeypatch)
+    return request.param
+
+
+@pytest.mark.usefixtures("way")
 class TestWriting:
     """`append` returns when the record is on disk; segments follow each other, and go as they are delivered."""
 
@@ -180,10 +192,12 @@ class TestWriting:
         for number, payload in enumerate(PAYLOADS, 1):
             journal.append(payload)
             (path,) = (tmp_path / "journal").glob("*.nxj")
-            assert path.read_bytes() == WHOLE[: ENDS[number]]
+            data = path.read_bytes()
+            assert data[: ENDS[number]] == WHOLE[: ENDS[number]]
+            assert not any(data[ENDS[number] :])
 
     def test_segments(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("NexusCore.delivery.journal.SEGMENT_SIZE", 200)
+        small_segments(monkeypatch, 200)
         journal = Journal(tmp_path / "journal", SetClock())
         for number in range(100):
             journal.append(b"%03d" % number)
@@ -208,6 +222,7 @@ class TestWriting:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """A write that stops half-way leaves no half; memory serves until there is room; the order stays."""
+        written_segments(monkeypatch)
         journal = Journal(tmp_path / "journal", SetClock())
         journal.append(b"1")
         real, room = os.write, [30]

@@ -19,22 +19,31 @@ LAYERS: dict[str, set[str]] = {
     # Each room of the core, and the rooms it may use, besides those that are for all.
     "errors": set(),
     "clock": set(),
+    "text": set(),
+    "sizes": set(),
     "forks": set(),
+    "files": set(),
     "identity": set(),
-    "settings": set(),
+    "signals": set(),
+    "resources": set(),
+    "database_url": set(),
+    "settings": {"database_url"},
     "dispatch": set(),
-    "storage": {"settings"},
+    "call_filter": set(),
+    "confinement": {"call_filter"},
+    "wakeup": set(),
+    "storage": {"settings", "database_url", "wakeup"},
     "tail": {"storage", "settings"},
     "delivery": {"storage", "settings"},
     "config": {"storage", "settings", "dispatch", "tail", "delivery"},
     "status": {"storage", "settings", "dispatch", "tail", "delivery"},
     "log": {"storage", "settings", "dispatch", "tail", "delivery"},
     "network": set(),
-    "API": {"config", "status", "log", "tail", "delivery", "storage", "settings", "dispatch"},
+    "API": {"config", "status", "log", "tail", "delivery", "storage", "settings", "dispatch", "wakeup", "signals"},
     "facility": {"API", "config", "status", "log", "storage", "settings", "tail"},
-    "service": {"API", "facility", "config", "status", "log", "storage", "settings", "tail"},
+    "service": {"signals", "API", "facility", "config", "status", "log", "storage", "settings", "tail"},
 }
-FOR_ALL = {"errors", "clock", "forks", "identity"}
+FOR_ALL = {"errors", "clock", "forks", "files", "identity", "text", "sizes", "resources"}
 FOR_TYPES_ONLY = {
     # The destinations of the log are configured: API hands them the configuration, they import it for its type alone.
     ("log", "config"),
@@ -42,7 +51,11 @@ FOR_TYPES_ONLY = {
 
 
 def modules(folder: str) -> list[Path]:
-    found = [path for path in sorted((PROJECT / folder).rglob("*.py")) if not {"migrations", ".venv"} & set(path.parts)]
+    found = [
+        path
+        for path in sorted((PROJECT / folder).rglob("*.py"))
+        if not {"migrations", ".venv"} & set(path.relative_to(PROJECT).parts)
+    ]
     assert found, folder
     return found
 
@@ -143,6 +156,15 @@ class TestWhatIsNotImported:
     )
     def test_of_the_core(self, program: str, tmp_path: Path) -> None:
         assert imported_by(program, f"sqlite:///{tmp_path}/n.db", tmp_path) == set()
+
+    def test_the_facade_imports_no_room(self, tmp_path: Path) -> None:
+        """A program that only imports it waits for none of what it may never use."""
+        program = "import sys; import NexusCore.API; print(*sys.modules)"
+        found = run(program, main=f"sqlite:///{tmp_path}/n.db", home=tmp_path).split()
+        rooms = ("config", "delivery", "log", "status", "storage", "tail")
+        assert "NexusCore.API" in found
+        assert [one for one in found if one.startswith(tuple(f"NexusCore.{room}" for room in rooms))] == []
+        assert not {"msgspec", "logging", "socket"} & set(found)
 
     def test_a_log_call_needs_a_driver_only_to_deliver(self, sqlite_url: str, tmp_path: Path) -> None:
         program = "from NexusCore import API; API.get_log('x').info('x'); API.get_status('x')['a'] = 1; API.shutdown()"

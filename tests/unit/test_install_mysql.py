@@ -19,6 +19,7 @@ from NexusCore.facility.instruments import Instruments
 from NexusCore.facility.reservations import Reservations
 from NexusCore.facility.sessions import Client, Sessions, State
 from NexusCore.settings import DatabaseURL, Settings
+from tests.certificates import Authority
 from tests.mariadb import MariaDB
 
 LIMIT = 60.0
@@ -31,9 +32,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def talkative_server() -> Iterator[MariaDB]:
-    """Lend a server that keeps every log it has."""
-    with MariaDB(LOGS) as server:
+def talkative_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """Lend a server that keeps every log it has, and has a certificate."""
+    authority = Authority(tmp_path_factory.mktemp("certificates"))
+    certificate = authority.issue("server", addresses=["127.0.0.1"])
+    with MariaDB((*LOGS, f"--ssl-cert={certificate.cert}", f"--ssl-key={certificate.key}")) as server:
         yield server
 
 
@@ -85,7 +88,7 @@ def connect(server: MariaDB, file: Path) -> Any:
 @contextmanager
 def app(server: MariaDB, file: Path, home: Path) -> Iterator[App]:
     """Lend the API as a program on a PC has it: over TCP, and with a journal of its own."""
-    found = replace(url(file), host="127.0.0.1", port=server.port, options=())
+    found = replace(url(file), host="127.0.0.1", port=server.port, options=(("ssl_mode", "required"),))
     if found.user == "nexuscore":  # who may log in through the socket only
         found = url(file)
     one = App(Settings(config=found, status=found, log=found, main=found, home=home))
@@ -119,22 +122,22 @@ class TestSetUp:
         run()
         services, loggers = url(folder / "nexuscore.toml"), url(folder / "nexuscore-logger.toml")
         assert services.options == (("unix_socket", str(server.socket)),)
-        assert loggers.options == ()
+        assert loggers.options == (("ssl_mode", "required"),)
         assert loggers.port == server.port
 
     def test_a_second_run_keeps_passwords(self, run: Run, folder: Path) -> None:
         first_said = run().stdout
-        first = {path: path.read_text() for path in folder.iterdir()}
+        first = {path: path.read_text() for path in folder.glob("*.toml")}
         again = run()
         assert again.returncode == 0
-        assert {path: path.read_text() for path in folder.iterdir()} == first
+        assert {path: path.read_text() for path in folder.glob("*.toml")} == first
         assert "Keeping" in again.stdout
         assert "Writing" not in again.stdout
         assert "is new" not in first_said + again.stdout
 
     def test_new_passwords_when_asked_for(self, run: Run, server: MariaDB, folder: Path) -> None:
         run()
-        first = {path: url(path).password for path in folder.iterdir()}
+        first = {path: url(path).password for path in folder.glob("*.toml")}
         assert run("--new-passwords").returncode == 0
         for path, password in first.items():
             assert url(path).password != password
@@ -165,7 +168,7 @@ class TestPasswordsStayPrivate:
 
     def test_files_are_closed_to_others(self, run: Run, folder: Path) -> None:
         run()
-        assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
+        assert {path.name: path.stat().st_mode & 0o777 for path in folder.glob("*.toml")} == {
             "nexuscore.toml": 0o600,
             "nexuscore-logger.toml": 0o600,
         }
@@ -175,7 +178,7 @@ class TestPasswordsStayPrivate:
         server.execute("FLUSH LOGS")
         written = b"".join(path.read_bytes() for path in server.folder.rglob("*") if path.is_file())
         assert b"CREATE USER IF NOT EXISTS 'nexuslogger'" in written
-        for path in folder.iterdir():
+        for path in folder.glob("*.toml"):
             password = url(path).password
             assert len(password) > 30
             assert password not in done.stdout + done.stderr
@@ -194,7 +197,7 @@ class TestPasswordsStayPrivate:
         python.chmod(0o755)
         assert run().returncode == 0
         assert "set_up_mysql.py" in seen.read_text()
-        assert not any(url(path).password in seen.read_text() for path in folder.iterdir())
+        assert not any(url(path).password in seen.read_text() for path in folder.glob("*.toml"))
 
     def test_a_file_that_others_can_read_is_refused(self, run: Run, folder: Path) -> None:
         run()
@@ -287,6 +290,7 @@ class TestLeastPrivilege:
         "SELECT * FROM record",
         "SELECT * FROM upload",
         "SELECT * FROM config_change",
+        "SELECT * FROM config_secret",
         "UPDATE config_parameter SET value = '1'",
         "INSERT INTO config_change (revision) VALUES (1)",
         "UPDATE session_event SET ts = 0",
@@ -327,6 +331,7 @@ class TestLeastPrivilege:
         with app(server, accounts["services"], tmp_path / "services") as services:
             services.get_config(folder).set_default("computer_name", "titan-pc")
             services.get_config(folder).set_default("filestore_path", "./Titan")
+            services.get_config("Services.Harvester.nemo").set_default("token", "opensesame", secret=True)
         for turn in ("first", "second"):  # the second finds its status channel and items there
             with app(server, accounts["loggers"], tmp_path / turn) as logger:
                 instrument = Instruments(logger.get_config()).of_host("titan-pc")

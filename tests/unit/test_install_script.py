@@ -95,11 +95,21 @@ class TestUsage:
     def test_help(self, machine: Machine, argument: str) -> None:
         done = machine.run(argument)
         assert done.returncode == 0
-        for word in ("mysql", "service", "demo", "test", "bench"):
+        for word in ("mysql", "service", "demo", "test", "bench", "constraints", "requirements"):
             assert f"./install.sh {word}" in done.stdout
 
     @pytest.mark.parametrize(
-        "arguments", [["sql"], ["--mysql"], ["mysql", "now"], ["service"], ["service", "--start"], ["demo", "x"]]
+        "arguments",
+        [
+            ["sql"],
+            ["--mysql"],
+            ["mysql", "now"],
+            ["service"],
+            ["service", "--start"],
+            ["demo", "x"],
+            ["constraints", "x"],
+            ["requirements", "x"],
+        ],
     )
     def test_a_wrong_argument(self, machine: Machine, arguments: list[str]) -> None:
         machine.python()
@@ -127,7 +137,7 @@ class TestEnvironment:
         machine.run()
         assert len(machine.installed()) == 1
 
-    @pytest.mark.parametrize("name", ["setup.py", "pyproject.toml"])
+    @pytest.mark.parametrize("name", ["setup.py", "pyproject.toml", "Install/constraints.txt"])
     def test_changed_metadata_are_installed(self, machine: Machine, name: str) -> None:
         machine.python()
         machine.run()
@@ -154,8 +164,72 @@ class TestEnvironment:
         assert len(machine.installed()) == 2
 
 
+class TestTestedSet:
+    """003-14: what is installed is the set of versions that was tested, until somebody renews it on purpose."""
+
+    def test_pip_is_held_to_it(self, machine: Machine) -> None:
+        """Also where it builds the project itself, which takes setuptools."""
+        text = machine.python().read_text()
+        machine.program("python3", text.replace('"python $*"', '"$PIP_CONSTRAINT $PIP_BUILD_CONSTRAINT python $*"'))
+        machine.run()
+        (line,) = (line for line in machine.seen.read_text().splitlines() if "pip install" in line)
+        assert line.split()[:2] == ["Install/constraints.txt"] * 2
+
+    def test_renewing_it(self, machine: Machine) -> None:
+        """It is what a fresh environment with all extras gets while nothing holds it back."""
+        text = machine.python().read_text()
+        text = text.replace("esac", '    *"pip freeze"*) printf "zict==3\\nAlembic==1\\nattrs==2\\n" ;;\nesac')
+        text = text.replace("mkdir -p .venv/bin", 'for p in "$@"; do :; done; mkdir -p "$p/bin"').replace(
+            ".venv/bin/", "$p/bin/"
+        )
+        machine.program("python3", text)
+        done = machine.run("constraints", PIP_CONSTRAINT="mine.txt")
+        assert done.returncode == 0, done.stderr
+        lines = (machine.project / "Install/constraints.txt").read_text().splitlines()
+        assert [line for line in lines if not line.startswith("#")] == ["Alembic==1", "attrs==2", "zict==3"]
+        assert machine.installed() == [".[all]"]
+        assert not (machine.project / ".venv").exists()
+
+    @pytest.mark.parametrize("word", ["constraints", "demo"])
+    def test_a_python_that_is_none(self, machine: Machine, word: str) -> None:
+        """Nothing is installed for the sake of a name that was mistyped."""
+        machine.python()
+        done = machine.run(word, PYTHON="/nosuch")
+        assert (done.returncode, done.stderr) == (
+            1, "install.sh: PYTHON names /nosuch, which is no Python of version 3.11 or newer.\n"
+        )  # fmt: skip
+        assert machine.installed() == []
+
+    def test_one_that_cannot_be_renewed_stays(self, machine: Machine) -> None:
+        before = (machine.project / "Install/constraints.txt").read_text()
+        text = machine.python().read_text()
+        machine.program("python3", text.replace("esac", '    *"pip install"*) exit 1 ;;\nesac'))
+        done = machine.run("constraints")
+        assert done.returncode == 1
+        assert (machine.project / "Install/constraints.txt").read_text() == before
+
+
+class TestRequirements:
+    """The page of requirements is written by any Python that is new enough; nothing is installed for it."""
+
+    def test_they_are_written(self, machine: Machine) -> None:
+        machine.python()
+        done = machine.run("requirements")
+        assert done.returncode == 0, done.stderr
+        assert "python tests/requirements.py" in machine.seen.read_text().splitlines()
+        assert machine.installed() == []
+        assert not (machine.project / ".venv").exists()
+
+    def test_a_mistake_in_a_marker(self, machine: Machine) -> None:
+        text = machine.python().read_text()
+        machine.program("python3", text.replace("esac", "    tests/requirements.py) exit 1 ;;\nesac"))
+        done = machine.run("requirements")
+        assert done.returncode == 1
+        assert "docs/requirements.md is as it was" in done.stderr
+
+
 class TestPythonIsChosen:
-    """001-01: any Python of version 3.11 or newer serves; an older one does not stand in the way."""
+    """003-13: any Python of version 3.11 or newer serves; an older one does not stand in the way."""
 
     def test_a_newer_one_beside_an_old_one(self, machine: Machine) -> None:
         machine.python("python3", too_old=True)
@@ -228,8 +302,15 @@ class TestWithoutRights:
         subprocess.run(command, cwd=machine.project, check=True, timeout=LIMIT)
         done = machine.run("test", as_nobody=True)
         assert done.returncode == 1
-        told = done.stderr.rpartition("to run: ")[2].split()
-        assert set(told[4:]) == {"mariadb-server-core", "mariadb-client-core", "xvfb", "xdotool", "shellcheck"}
+        reported = done.stderr.rpartition("to run: ")[2].split()
+        assert set(reported[4:]) == {
+            "mariadb-server-core",
+            "mariadb-client-core",
+            "xvfb",
+            "xdotool",
+            "shellcheck",
+            "faketime",
+        }
 
     def test_services_are_set_up_by_root(self, machine: Machine) -> None:
         machine.python()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterator
 
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from NexusCore.log.record import LONGEST, LogRecord, cut, message_of, printable, short_line
-from NexusCore.log.store import escape_like
+from NexusCore.log.record import LogRecord, message_of, short_line, traceback_of
+from NexusCore.sizes import LOG_TEXT
+from NexusCore.storage.patterns import escape_like
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +54,15 @@ class TestALine:
 
     @given(st.text())
     def test_whatever_the_message(self, text: str) -> None:
-        assert not set(printable(text)) & set(map(chr, [*range(9), *range(11, 32), *range(127, 160)]))
+        assert not set(short_line(record(message=text))) & set(map(chr, [*range(9), *range(11, 32), *range(127, 160)]))
+
+    def test_no_name_does_either(self) -> None:
+        odd = LogRecord(0, 20, "a\x1b[2J\nb", "m\u202ex", 1, "f", "h", 1, "t", "x")
+        assert "[m\\u202ex(   1)][a\\x1b[2J\\nb]x" in short_line(odd)
+
+    @pytest.mark.parametrize("ts", [10**18, -(10**18), 2**63 - 1, -(2**63)])
+    def test_a_time_that_no_calendar_has(self, ts: int) -> None:
+        assert short_line(LogRecord(ts, 20, "a", "m", 1, "f", "h", 1, "t", "x")).startswith("unreadable time [ INFO]")
 
 
 class TestMessages:
@@ -72,8 +82,16 @@ class TestMessages:
         assert message_of(logging.LogRecord("n", 20, "p", 1, message, arguments, None)) == expected
 
     def test_cutting(self) -> None:
-        assert cut("x" * LONGEST) == "x" * LONGEST
-        assert cut("x" * (LONGEST + 7)) == "x" * LONGEST + "... [7 characters cut]"
+        """Of a message and of a traceback, 1 MiB is kept, and how much is missing is said."""
+        whole, longer = "é" * (LOG_TEXT // 2), "é" * (LOG_TEXT // 2 + 7)
+        for text in (whole, longer):
+            one = logging.LogRecord("n", 20, "p", 1, text, None, None)
+            one.exc_text = text
+            for kept in (message_of(one), traceback_of(one)):
+                assert kept is not None
+                assert len(kept.encode()) <= LOG_TEXT
+                assert (kept == text) is (text is whole)
+                assert re.search(r"é… \[\d\d bytes cut\]$", kept) or text is whole
 
 
 class TestSearching:

@@ -26,6 +26,7 @@ class TestPrecedence:
     """Each file overrides the one before, a variable overrides them all, key by key."""
 
     def test_files_then_variables(self, tmp_path: Path) -> None:
+        """001-10: one variable says where the database is."""
         first = file(tmp_path / "1", 'NEXUSCORE_DATABASE = "sqlite:////1"\nNEXUSCORE_DATABASE_LOG = "sqlite:////1log"')
         second = file(tmp_path / "2", 'NEXUSCORE_DATABASE = "sqlite:////2"\nNEXUSCORE_HOME = "/2home"')
         found = load({"NEXUSCORE_HOME": "/variable"}, (first, second))
@@ -86,6 +87,14 @@ class TestPrecedence:
     def test_a_size_that_is_none(self, text: str) -> None:
         with pytest.raises(SettingsUnreadable, match="variable NEXUSCORE_JOURNAL_SIZE"):
             load({"NEXUSCORE_JOURNAL_SIZE": text}, ())
+
+    @pytest.mark.parametrize(("text", "sync"), [("", False), ("no", False), ("yes", True), ("YES", True)])
+    def test_whether_a_journal_is_synced(self, text: str, sync: bool) -> None:
+        assert load({"NEXUSCORE_JOURNAL_SYNC": text}, ()).journal_sync is sync
+
+    def test_neither_yes_nor_no(self) -> None:
+        with pytest.raises(SettingsUnreadable, match="NEXUSCORE_JOURNAL_SYNC is 'maybe'; it takes yes or no"):
+            load({"NEXUSCORE_JOURNAL_SYNC": "maybe"}, ())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
@@ -217,6 +226,51 @@ class TestURLs:
         one, two = DatabaseURL.parse("mysql://a:x@h/n"), DatabaseURL.parse("mysql://b@h:3306/n")
         assert one.place == two.place
         assert one.place != DatabaseURL.parse("mysql://a:x@h/other").place
+
+
+class TestSeveralHosts:
+    """A URL may name several doors to the same rows."""
+
+    @pytest.mark.parametrize(
+        ("text", "hosts"),
+        [
+            ("mysql://u:p@h1:3306,h2:3307,h3/n", (("h1", 3306), ("h2", 3307), ("h3", 3306))),
+            ("mysql://u:p@[::1],[2001:db8::2]:3307,h/n", (("::1", 3306), ("2001:db8::2", 3307), ("h", 3306))),
+            ("mysql://u:a%2Cb@h1,h2/n?ssl_mode=required", (("h1", 3306), ("h2", 3306))),
+            ("mysql://u@h1,h1:3306,h2/n", (("h1", 3306), ("h2", 3306))),
+            ("mysql://h/n", (("h", 3306),)),
+        ],
+    )
+    def test_are_taken_apart(self, text: str, hosts: tuple[tuple[str, int], ...]) -> None:
+        url = DatabaseURL.parse(text)
+        assert url.hosts == hosts
+        assert tuple((one.host, one.port) for one in url.each) == hosts
+        assert all(one.others == () and one.name == "n" and one.password == url.password for one in url.each)
+
+    def test_are_shown(self) -> None:
+        url = DatabaseURL.parse(f"mysql://u:{SECRET}@h1,[::1]:3307/n?ssl_mode=required")
+        assert str(url) == "mysql://u@h1:3306,[::1]:3307/n"
+
+    def test_their_order_makes_no_difference(self) -> None:
+        one, two = DatabaseURL.parse("mysql://a:x@h1,h2:3307/n"), DatabaseURL.parse("mysql://b@h2:3307,h1/n")
+        assert (one.place, one.fingerprint) == (two.place, two.fingerprint)
+        assert one.place != DatabaseURL.parse("mysql://a:x@h1/n").place
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (f"mysql://u:{SECRET}@h1,,h2/n", "names no host"),
+            (f"mysql://u:{SECRET}@,h2/n", "names no host"),
+            (f"mysql://u:{SECRET}@h1,h2:port/n", "host or port cannot be read"),
+            (f"mysql://u:{SECRET}@h1,h2:99999999/n", "host or port cannot be read"),
+            (f"mysql://u:{SECRET}@h1,h2", "names no database"),
+            (f"mysql://u:{SECRET}@h1,h2/n?unix_socket=/s", "unix_socket leads to one server"),
+        ],
+    )
+    def test_what_cannot_be_read(self, text: str, reason: str) -> None:
+        with pytest.raises(BadDatabaseURL, match=reason) as caught:
+            DatabaseURL.parse(text)
+        assert SECRET not in str(caught.value)
 
 
 class TestThePasswordIsNeverShown:

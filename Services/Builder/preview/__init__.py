@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from Services.Builder.extractors.kinds import Kind
-from Services.Builder.extractors.signal import Reading
+from Services.Builder.extraction.extractors.kinds import Kind
+from Services.Builder.extraction.extractors.signal import Reading
 
 if TYPE_CHECKING:
     from PIL.Image import Image

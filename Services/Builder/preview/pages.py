@@ -11,7 +11,7 @@ from Services.Builder.preview.fonts import font
 _MARGIN = 16
 _LETTERS = 13
 _LEADING = 18
-_INK, _PALE = (40, 40, 40), (150, 150, 150)
+_TEXT_COLOUR, _PALE = (40, 40, 40), (150, 150, 150)
 
 
 def page(text: str, size: int) -> Image.Image:
@@ -31,7 +31,7 @@ def page(text: str, size: int) -> Image.Image:
     canvas = Image.new("RGB", (size, max(4, len(lines) + cut) * _LEADING + 2 * _MARGIN), "white")
     pen = ImageDraw.Draw(canvas)
     for place, line in enumerate(lines or ["(empty)"]):
-        pen.text((_MARGIN, _MARGIN + place * _LEADING), line, font=letters, fill=_INK if lines else _PALE)
+        pen.text((_MARGIN, _MARGIN + place * _LEADING), line, font=letters, fill=_TEXT_COLOUR if lines else _PALE)
     if cut:
         pen.text((_MARGIN, _MARGIN + len(lines) * _LEADING), "…", font=letters, fill=_PALE)
     pen.rectangle((0, 0, canvas.width - 1, canvas.height - 1), outline=(205, 205, 205))

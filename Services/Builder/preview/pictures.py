@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from Services.Builder.extractors.kinds import Kind
-from Services.Builder.extractors.signal import Axis, Signal
+from Services.Builder.extraction.extractors.kinds import Kind
+from Services.Builder.extraction.extractors.signal import Axis, Signal
 from Services.Builder.preview import greys
 from Services.Builder.preview.fonts import font
 from Services.Builder.preview.sampling import Mean, means, plane
@@ -19,7 +19,7 @@ from Services.Builder.preview.scale_bar import with_scale_bar
 
 FRAMES = 9
 """Frames of a stack that its tableau shows."""
-_GAP = 6
+_PANEL_GAP = 6
 _CAPTION = 20
 _STRETCH = 8.0
 """Ratio of the sides beyond which a picture is not shown true to scale: a line must stay visible."""
@@ -42,15 +42,17 @@ def tableau(signal: Signal, kind: Kind, size: int) -> Image.Image:
     axes, chosen = (signal.axes[rows], signal.axes[columns]), _frames(signal, kind)
     across = _columns(len(chosen), axes, size)
     down = ceil(len(chosen) / across)
-    box = (size - (across - 1) * _GAP) // across, (size - (down - 1) * _GAP) // down
+    box = (size - (across - 1) * _PANEL_GAP) // across, (size - (down - 1) * _PANEL_GAP) // down
     tone = greys.logarithmic if kind.dataset_type == "Diffraction" else greys.linear
     planes = [plane(signal.data, (rows, columns), position, 2 * max(box)) for position in chosen]
     tiles = [_picture(one, axes, box, tone) for one in planes]
     width, height = tiles[0].size
-    canvas = Image.new("RGB", (across * width + (across - 1) * _GAP, down * height + (down - 1) * _GAP), "white")
+    canvas = Image.new(
+        "RGB", (across * width + (across - 1) * _PANEL_GAP, down * height + (down - 1) * _PANEL_GAP), "white"
+    )
     total = int(np.prod([signal.axes[at].size for at in kind.scanned]))
     for place, (tile, position) in enumerate(zip(tiles, chosen, strict=True)):
-        corner = (place % across * (width + _GAP), place // across * (height + _GAP))
+        corner = (place % across * (width + _PANEL_GAP), place // across * (height + _PANEL_GAP))
         tile = with_scale_bar(tile, axes[1], 11) if place == len(tiles) - 1 else tile.convert("RGB")
         canvas.paste(tile, corner)
         number = int(np.ravel_multi_index(tuple(position.values()), [signal.axes[at].size for at in position])) + 1
@@ -60,7 +62,7 @@ def tableau(signal: Signal, kind: Kind, size: int) -> Image.Image:
 
 def scanned_patterns(signal: Signal, kind: Kind, size: int) -> Image.Image:
     """Return the specimen as its patterns' mean intensities show it, beside the mean pattern."""
-    side = (size - _GAP) // 2
+    side = (size - _PANEL_GAP) // 2
     across = kind.scanned[-2:]
     overview, pattern = means(signal.data, Mean(across, side), Mean(kind.measured, 2 * side))
     left = _picture(overview, _axes(signal, across), (side, side), greys.linear)
@@ -74,9 +76,9 @@ def beside(panels: Sequence[tuple[str, Image.Image]], size: int) -> Image.Image:
     """Return pictures side by side on white, each under its caption."""
     height = max(picture.height for _caption, picture in panels)
     canvas = Image.new("RGB", (size, height + _CAPTION), "white")
-    pen, room = ImageDraw.Draw(canvas), (size - _GAP * (len(panels) - 1)) // len(panels)
+    pen, room = ImageDraw.Draw(canvas), (size - _PANEL_GAP * (len(panels) - 1)) // len(panels)
     for place, (caption, picture) in enumerate(panels):
-        left = place * (room + _GAP)
+        left = place * (room + _PANEL_GAP)
         pen.text((left + room / 2, _CAPTION / 2), caption, font=font(12), fill=(60, 60, 60), anchor="mm")
         canvas.paste(picture, (left + (room - picture.width) // 2, _CAPTION + (height - picture.height) // 2))
     return canvas

@@ -12,20 +12,20 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 
-from Services.Builder.extractors.dimensions import readable
-from Services.Builder.extractors.kinds import Kind
-from Services.Builder.extractors.signal import Axis, Signal
+from Services.Builder.extraction.extractors.dimensions import readable
+from Services.Builder.extraction.extractors.kinds import Kind
+from Services.Builder.extraction.extractors.signal import Axis, Signal
 from Services.Builder.preview.pictures import picture_of
 from Services.Builder.preview.sampling import Mean, fetched, means, numbers, strided
 
 _DOTS = 100
-_INK, _LINE, _FILL = "#333333", "#1f4e79", "#c6d7e8"
+_AXES_COLOUR, _CURVE_COLOUR, _FILL = "#333333", "#1f4e79", "#c6d7e8"
 _MOST_POINTS = 20_000
 _NOISE = 0.15
 """keV below which the counts of an X-ray detector are its electronics' own."""
 _NAMELESS = ("", "x", "y", "z", "0", "1", "2", "3", "i")
 _CALLED = {"energy": "Energy", "wavelength": "Wavelength", "wavenumber": "Raman shift", "mass": "m/z", "time": "Time"}
-_UNITS = {"1/cm": "cm⁻¹", "1/nm": "nm⁻¹"}
+_UNIT_SYMBOLS = {"1/cm": "cm⁻¹", "1/nm": "nm⁻¹"}
 
 
 def curve(signal: Signal, kind: Kind, size: int) -> Image.Image:
@@ -85,9 +85,9 @@ def _plot(
     axes: Axes, positions: NDArray[Any], values: NDArray[Any], signal: Signal, axis: Axis, note: str = ""
 ) -> None:
     if values.size <= 3:
-        axes.plot(positions, values, "o-", color=_LINE, markersize=4, linewidth=1)
+        axes.plot(positions, values, "o-", color=_CURVE_COLOUR, markersize=4, linewidth=1)
     else:
-        axes.plot(positions, values, color=_LINE, linewidth=0.9)
+        axes.plot(positions, values, color=_CURVE_COLOUR, linewidth=0.9)
     known = values[np.isfinite(values)]
     if axis.dimension == "energy" and known.size and known.min() >= 0:
         axes.fill_between(positions, values, color=_FILL, linewidth=0)
@@ -114,14 +114,14 @@ def _dressed(axes: Axes, grid: bool = True) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#999999")
-    axes.tick_params(labelsize=8, colors=_INK, width=0.6)
+    axes.tick_params(labelsize=8, colors=_AXES_COLOUR, width=0.6)
     axes.xaxis.set_major_locator(MaxNLocator(7))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.ticklabel_format(axis="x", useOffset=False)
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
     axes.yaxis.get_offset_text().set_fontsize(8)
     for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set(fontsize=9, color=_INK, parse_math=False)  # a lone $ in a file's text is no formula
+        label.set(fontsize=9, color=_AXES_COLOUR, parse_math=False)  # a lone $ in a file's text is no formula
 
 
 def _positions(axis: Axis) -> NDArray[Any]:
@@ -133,7 +133,7 @@ def _positions(axis: Axis) -> NDArray[Any]:
 def _titled(axis: Axis, otherwise: str) -> str:
     name = _CALLED.get(axis.dimension, otherwise) if axis.name.lower() in _NAMELESS else axis.name
     name = name if "/" in name else name[0].upper() + name[1:]  # m/z
-    return f"{name} ({_UNITS.get(axis.unit, axis.unit)})" if axis.unit else name
+    return f"{name} ({_UNIT_SYMBOLS.get(axis.unit, axis.unit)})" if axis.unit else name
 
 
 def _rendered(figure: Figure) -> Image.Image:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 16_000_000
+MOST_VALUES = 16_000_000
 """Values that are fetched at most for one picture."""
 
-Values = NDArray[Any]
+SampledValues = NDArray[Any]
 
 
-def fetched(data: Any, *indexes: Sequence[slice | int]) -> list[Values]:
+def fetched(data: Any, *indexes: Sequence[slice | int]) -> list[SampledValues]:
     """Return parts of a numpy or dask array as numpy arrays; what several of them need from disk is read once."""
     parts = [data[tuple(index)] for index in indexes]
     if hasattr(data, "dask"):
@@ -32,7 +32,7 @@ def strided(shape: Sequence[int], most: Mapping[int, int]) -> list[slice]:
     return [slice(None, None, max(1, ceil(length / most.get(at, length)))) for at, length in enumerate(shape)]
 
 
-def plane(data: Any, dimensions: tuple[int, int], fixed: Mapping[int, int], most: int) -> Values:
+def plane(data: Any, dimensions: tuple[int, int], fixed: Mapping[int, int], most: int) -> SampledValues:
     """Return two dimensions of an array as rows and columns, thinned to about `most` each.
 
     Parameters
@@ -64,8 +64,8 @@ class Mean:
     """Elements of each of them that are wanted at most."""
 
 
-def means(data: Any, *wanted: Mean) -> list[Values]:
-    """Return means of an array, each from an evenly spaced sample of at most about `MOST` values."""
+def means(data: Any, *wanted: Mean) -> list[SampledValues]:
+    """Return means of an array, each from an evenly spaced sample of at most about `MOST_VALUES` values."""
     samples = fetched(data, *(_sample(data.shape, one) for one in wanted))
     return [_mean(numbers(sample), one.keep) for sample, one in zip(samples, wanted, strict=True)]
 
@@ -73,23 +73,23 @@ def means(data: Any, *wanted: Mean) -> list[Values]:
 def _sample(shape: Sequence[int], wanted: Mean) -> list[slice]:
     limits = {at: min(shape[at], wanted.most or shape[at]) for at in wanted.keep}
     averaged = [at for at in range(len(shape)) if at not in wanted.keep]
-    room = MOST / max(1, prod(limits.values()))
+    room = MOST_VALUES / max(1, prod(limits.values()))
     excess = prod(shape[at] for at in averaged) / max(1.0, room)
     if averaged and excess > 1:
         limits.update({at: max(1, int(shape[at] / excess ** (1 / len(averaged)))) for at in averaged})
     return strided(shape, limits)
 
 
-def _mean(values: NDArray[np.float32], keep: tuple[int, ...]) -> Values:
+def _mean(values: NDArray[np.float32], keep: tuple[int, ...]) -> SampledValues:
     gone = tuple(at for at in range(values.ndim) if at not in keep)
     with np.errstate(all="ignore"):
         known = np.isfinite(values)
         total = np.where(known, values, 0).sum(axis=gone, dtype=np.float64)
-        result: Values = total / np.maximum(known.sum(axis=gone), 1)
+        result: SampledValues = total / np.maximum(known.sum(axis=gone), 1)
     return result.transpose([sorted(keep).index(at) for at in keep])
 
 
-def numbers(values: Values) -> NDArray[np.float32]:
+def numbers(values: SampledValues) -> NDArray[np.float32]:
     """Return values as real numbers: the modulus of complex ones, what is not finite as NaN."""
     real = np.abs(values) if values.dtype.kind == "c" else values
     real = real.astype(np.float32)

@@ -6,8 +6,8 @@ from math import floor, log10
 
 from PIL import Image, ImageDraw
 
-from Services.Builder.extractors.quantities import factor
-from Services.Builder.extractors.signal import Axis
+from Services.Builder.extraction.extractors.quantities import factor
+from Services.Builder.extraction.extractors.signal import Axis
 from Services.Builder.preview.fonts import font
 
 _LADDERS = {

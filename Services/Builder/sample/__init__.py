@@ -88,9 +88,9 @@ def make_session(folder: Path, start: datetime, *, seed: int = 1, corrupt: bool 
     times = schedule([sum(not file.corrupt for file in burst) for burst in BURSTS], start, seed)
     bursts: list[tuple[Path, ...]] = []
     damaged: list[Path] = []
-    for planned, moments in zip(BURSTS, times, strict=True):
+    for planned, file_times in zip(BURSTS, times, strict=True):
         burst: list[Path] = []
-        clock, when = iter(moments), moments[0]
+        clock, when = iter(file_times), file_times[0]
         for file in planned:
             if file.corrupt and not corrupt:
                 continue

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, NexusError
+from NexusCore.resources import explained, reported, sentence_of
 from Services.Builder.sample import SampleSession, make_session
 
-_EXAMPLES = """examples:
+_SAMPLE_EXAMPLES = """examples:
   python -m Services.Builder.sample ./filestore/Titan
   python -m Services.Builder.sample ./filestore/Titan --start 2026-11-20T09:00+01:00 --seed 2 --corrupt
 """
@@ -23,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m Services.Builder.sample",
         description="Write the files of a believable session at a transmission electron microscope.",
-        epilog=_EXAMPLES,
+        epilog=_SAMPLE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("folder", type=Path, metavar="FOLDER", help="the instrument's folder; made if missing")
@@ -64,14 +65,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         session = make_session(arguments.folder, start, seed=arguments.seed, corrupt=arguments.corrupt)
     except NexusError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{sentence_of(error)}\n")
         return error.exit_code
     except OSError as error:
-        sys.stderr.write(f"The session cannot be written to {arguments.folder}: {error.strerror or error}.\n")
+        full = explained(error)
+        sys.stderr.write(
+            f"{full or f'The session cannot be written to {arguments.folder}: {error.strerror or error}.'}\n"
+        )
         return EXIT_FAILURE
     sys.stdout.write(summary(session) + "\n")
     return EXIT_OK
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported(main))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class UniformAxis:
     """A uniform axis: the value at index i is ``offset + i * scale``."""
 
     name: str
@@ -28,13 +28,16 @@ class Axis:
         return np.arange(self.size, dtype=np.float64) * self.scale + self.offset
 
 
-def plane(shape: tuple[int, int], pixel: float, units: str = "nm") -> tuple[Axis, Axis]:
+def plane(shape: tuple[int, int], pixel: float, units: str = "nm") -> tuple[UniformAxis, UniformAxis]:
     """Axes y and x of an image whose first pixel lies at zero."""
-    return Axis("y", shape[0], pixel, units), Axis("x", shape[1], pixel, units)
+    return UniformAxis("y", shape[0], pixel, units), UniformAxis("x", shape[1], pixel, units)
 
 
 def signal(
-    data: npt.NDArray[Any], axes: Sequence[Axis], metadata: dict[str, Any], original: dict[str, Any] | None = None
+    data: npt.NDArray[Any],
+    axes: Sequence[UniformAxis],
+    metadata: dict[str, Any],
+    original: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Put together the dictionary that RosettaSciIO's writers take.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.float64]
 
 A = 0.2872
 """Edge a of the hexagonal cell, as of pristine NMC811 (compare Kondrakov et al., J. Phys. Chem. C 121 (2017) 3286)."""
@@ -46,13 +46,13 @@ class Reflections:
 
     indices: npt.NDArray[np.int64]
     """Miller indices, shape (n, 3)."""
-    vectors: Floats
+    vectors: FloatArray
     """Reciprocal lattice vectors in 1/nm: shape (n, 2) in a zone, (n, 3) else."""
-    factors: Floats
+    factors: FloatArray
     """Structure factors relative to the strongest; real, since the structure has a centre of symmetry."""
 
     @property
-    def lengths(self) -> Floats:
+    def lengths(self) -> FloatArray:
         """Length of each vector, 1/d, in 1/nm."""
         return np.asarray(np.linalg.norm(self.vectors, axis=1))
 
@@ -92,12 +92,12 @@ def zone(axis: tuple[int, int, int], limit: float) -> Reflections:
     return Reflections(everything.indices[keep], vectors @ frame, everything.factors[keep])
 
 
-def _cell() -> Floats:
+def _cell() -> FloatArray:
     """Cartesian vectors of the hexagonal cell as columns, in nm."""
     return np.array([[A, -A / 2, 0], [0, A * math.sqrt(3) / 2, 0], [0, 0, C]])
 
 
-def _atom(kind: tuple[float, float], length: Floats) -> Floats:
+def _atom(kind: tuple[float, float], length: FloatArray) -> FloatArray:
     """Scattering amplitude of a screened atom in 0.1 nm, with the screening radius that gives the right f(0).
 
     Wentzel's model (Lenz, Z. Naturforsch. 9a (1954) 185): f = f(0) / (1 + (2 pi R g)²) with f(0) = 2 Z R² / a_Bohr.

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from Services.Builder.sample.crystal import Floats, reflections, wavelength, zone
+from Services.Builder.sample.crystal import FloatArray, reflections, wavelength, zone
 from Services.Builder.sample.images import HIGH_TENSION, ZONE
 
 _LIMIT = 11.0
@@ -17,7 +17,7 @@ _LIMIT = 11.0
 
 def spots(
     rng: np.random.Generator, size: int, pixel: float, centre: tuple[float, float], angle: float, tilt: float = 0.0
-) -> Floats:
+) -> FloatArray:
     """Selected-area pattern of a single crystal in its zone axis, behind a beam stop.
 
     Parameters
@@ -47,7 +47,7 @@ def spots(
     return _recorded(rng, pattern, np.hypot(x[None, :], y[:, None]), x, y)
 
 
-def rings(rng: np.random.Generator, size: int, pixel: float, centre: tuple[float, float]) -> Floats:
+def rings(rng: np.random.Generator, size: int, pixel: float, centre: tuple[float, float]) -> FloatArray:
     """Selected-area pattern of many small crystals: rings at 1/d of the lattice, grainy, behind a beam stop."""
     powder = reflections(_LIMIT)
     x, y = _offsets(size, pixel, centre)
@@ -67,7 +67,7 @@ def rings(rng: np.random.Generator, size: int, pixel: float, centre: tuple[float
     return _recorded(rng, pattern, distance, x, y)
 
 
-def scan(rng: np.random.Generator, weight: Floats, size: int, pixel: float, disc: float, dose: float) -> Floats:
+def scan(rng: np.random.Generator, weight: FloatArray, size: int, pixel: float, disc: float, dose: float) -> FloatArray:
     """Patterns of a focused beam at each position of a scan over two crystals and the vacuum beside them.
 
     Parameters
@@ -103,25 +103,27 @@ def scan(rng: np.random.Generator, weight: Floats, size: int, pixel: float, disc
     return np.asarray(rng.poisson(dose * mean / beam.sum()), dtype=np.float64)
 
 
-def _offsets(size: int, pixel: float, centre: tuple[float, float]) -> tuple[Floats, Floats]:
+def _offsets(size: int, pixel: float, centre: tuple[float, float]) -> tuple[FloatArray, FloatArray]:
     """Coordinates x and y of the pixels, from the direct beam, in 1/nm."""
     index = np.arange(size, dtype=np.float64)
     return (index - centre[0]) * pixel, (index - centre[1]) * pixel
 
 
-def _turned(vectors: Floats, angle: float) -> Floats:
+def _turned(vectors: FloatArray, angle: float) -> FloatArray:
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     return np.asarray(vectors @ turn.T)
 
 
-def _peaks(x: Floats, y: Floats, places: Floats, heights: Floats, width: float) -> Floats:
+def _peaks(x: FloatArray, y: FloatArray, places: FloatArray, heights: FloatArray, width: float) -> FloatArray:
     """Sum of round Gaussians."""
     columns = np.exp(-(((x[None, :] - places[:, :1]) / width) ** 2) / 2)
     rows = np.exp(-(((y[None, :] - places[:, 1:]) / width) ** 2) / 2)
     return np.asarray((rows * heights[:, None]).T @ columns)
 
 
-def _discs(x: Floats, y: Floats, places: Floats, heights: Floats, radius: float, pixel: float) -> Floats:
+def _discs(
+    x: FloatArray, y: FloatArray, places: FloatArray, heights: FloatArray, radius: float, pixel: float
+) -> FloatArray:
     """Sum of discs with an edge half a pixel soft."""
     pattern = np.zeros((y.size, x.size))
     for (across, down), height in zip(places, heights, strict=True):
@@ -130,7 +132,9 @@ def _discs(x: Floats, y: Floats, places: Floats, heights: Floats, radius: float,
     return pattern
 
 
-def _recorded(rng: np.random.Generator, pattern: Floats, distance: Floats, x: Floats, y: Floats) -> Floats:
+def _recorded(
+    rng: np.random.Generator, pattern: FloatArray, distance: FloatArray, x: FloatArray, y: FloatArray
+) -> FloatArray:
     """Add diffuse scattering, put the beam stop in, count electrons, and clip where the camera saturates."""
     diffuse = 9e3 * np.exp(-distance / 0.7) + 140 * np.exp(-distance / 3.5)
     stop = 1 / (1 + np.exp((distance - 0.75) / 0.04))

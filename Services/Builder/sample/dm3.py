@@ -18,18 +18,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from Services.Builder.sample.axes import Axis
+from Services.Builder.sample.axes import UniformAxis
 
 _GROUP, _DATA = 20, 21
-_STRUCT, _ARRAY = 15, 20
+_STRUCT, _ARRAY_CODE = 15, 20
 _UNSIGNED_SHORT = 4  # also the element of texts, which are arrays of UTF-16 units
-_TYPES = {"int16": 2, "int32": 3, "uint16": 4, "uint32": 5, "float32": 6, "float64": 7, "bool": 8, "uint8": 10}
+_TYPE_CODES = {"int16": 2, "int32": 3, "uint16": 4, "uint32": 5, "float32": 6, "float64": 7, "bool": 8, "uint8": 10}
 """Code of a value's type in a tag, by the name of its NumPy type."""
 _PIXELS = {"int16": 1, "float32": 2, "uint8": 6, "int32": 7, "uint16": 10, "uint32": 11, "float64": 12}
 """Code of an image's type (``ImageData.DataType``), by the name of its NumPy type."""
 
 
-def write_dm3(path: Path, data: npt.NDArray[Any], axes: Sequence[Axis], name: str, tags: Mapping[str, Any]) -> None:
+def write_dm3(
+    path: Path, data: npt.NDArray[Any], axes: Sequence[UniformAxis], name: str, tags: Mapping[str, Any]
+) -> None:
     """Write one dataset.
 
     Parameters
@@ -92,15 +94,15 @@ def _value(value: object) -> bytes:
     """Encode a value: ``%%%%``, the number of longs that describe its type, these, and the value itself."""
     if isinstance(value, str):
         units = np.frombuffer(value.encode("utf-16-le"), dtype="<u2")
-        return _described([_ARRAY, _UNSIGNED_SHORT, units.size], units)
+        return _described([_ARRAY_CODE, _UNSIGNED_SHORT, units.size], units)
     if isinstance(value, tuple):
         fields = [np.asarray(_plain(field)) for field in value]
-        types = [code for field in fields for code in (0, _TYPES[field.dtype.name])]
+        types = [code for field in fields for code in (0, _TYPE_CODES[field.dtype.name])]
         return _described([_STRUCT, 0, len(fields), *types], *fields)
     array = np.asarray(_plain(value))
     if array.ndim:
-        return _described([_ARRAY, _TYPES[array.dtype.name], array.size], array)
-    return _described([_TYPES[array.dtype.name]], array)
+        return _described([_ARRAY_CODE, _TYPE_CODES[array.dtype.name], array.size], array)
+    return _described([_TYPE_CODES[array.dtype.name]], array)
 
 
 def _plain(value: object) -> Any:

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from rsciio import blockfile, emd, mrcz, tiff, tvips, zspy
 
 from Services.Builder.sample import diffraction, images, microscope
-from Services.Builder.sample.axes import Axis, plane, signal
-from Services.Builder.sample.crystal import Floats, wavelength
+from Services.Builder.sample.axes import UniformAxis, plane, signal
+from Services.Builder.sample.crystal import FloatArray, wavelength
 from Services.Builder.sample.dm3 import write_dm3
 from Services.Builder.sample.plan import Shot
 
@@ -99,7 +99,7 @@ def movie(shot: Shot) -> None:
     rng, view = chance(shot), images.scene(shot.seed, 2)
     frames = [images.bright_field(rng, view, (200, 200), 1.0, drift=1.5 * number) for number in range(12)]
     # The writer takes the first axis's scale, the frame time, for the size of a pixel: both are 1 here.
-    axes = (Axis("time", 12, 1.0, "s", navigate=True), *plane((200, 200), 1.0))
+    axes = (UniformAxis("time", 12, 1.0, "s", navigate=True), *plane((200, 200), 1.0))
     tree = microscope.metadata(shot, shot.path.stem, area=2, magnification=microscope.camera_magnification(1.0, 8))
     tvips.file_writer(str(shot.path), signal(counts(np.stack(frames)), axes, tree))
 
@@ -135,7 +135,7 @@ def focal_series(shot: Shot) -> None:
     """Five images of one edge at rising underfocus, as an .mrc stack whose third axis is the defocus in nm."""
     step, pixel = 12.0, 0.05
     stack = [lattice_image(shot, shot.path.stem, 320, pixel, SCHERZER - step * number) for number in range(5)]
-    axes = (Axis("z", 5, step, "nm", navigate=True), *plane((320, 320), pixel))
+    axes = (UniformAxis("z", 5, step, "nm", navigate=True), *plane((320, 320), pixel))
     tree = microscope.metadata(shot, shot.path.stem, area=2)
     mrcz.file_writer(str(shot.path), signal(np.stack(stack), axes, tree))
     # mrcz leaves the sampling MX, MY at zero; other readers divide the cell's edges by it (MRC2014, words 8 and 9).
@@ -153,14 +153,14 @@ def selected_area(shot: Shot, tilt: float | None) -> None:
         angle = chance(shot, "the crystal in area 2").uniform(0.3, 1.2)  # the same before and after tilting
         pattern = diffraction.spots(rng, 512, pixel, centre, angle, tilt)
     axes = (
-        Axis("y", 512, pixel, "1/nm", offset=-centre[1] * pixel),
-        Axis("x", 512, pixel, "1/nm", offset=-centre[0] * pixel),
+        UniformAxis("y", 512, pixel, "1/nm", offset=-centre[1] * pixel),
+        UniformAxis("x", 512, pixel, "1/nm", offset=-centre[0] * pixel),
     )
     tags = microscope.camera_tags(shot, 2, diffraction=True, magnification=CAMERA_LENGTH, exposure=0.2, binning=4)
     write_dm3(shot.path, counts(pattern), axes, shot.path.stem, tags)
 
 
-def _two_crystals(steps: int) -> Floats:
+def _two_crystals(steps: int) -> FloatArray:
     """Scan across two crystals that meet at a slanted boundary, vacuum on the left: how much of each, (2, y, x)."""
     y, x = np.mgrid[0:steps, 0:steps] / (steps - 1)
     inside = 1 / (1 + np.exp(-(x - 0.22 - 0.1 * y) * 25))
@@ -175,10 +175,10 @@ def precession(shot: Shot) -> None:
     reciprocal = pixel / (camera_length * wavelength(images.HIGH_TENSION))
     patterns = diffraction.scan(chance(shot), _two_crystals(steps), size, reciprocal, 0.25, 2e4)
     axes = (
-        Axis("y", steps, step, "nm", navigate=True),
-        Axis("x", steps, step, "nm", navigate=True),
-        Axis("dy", size, pixel, "cm"),
-        Axis("dx", size, pixel, "cm"),
+        UniformAxis("y", steps, step, "nm", navigate=True),
+        UniformAxis("x", steps, step, "nm", navigate=True),
+        UniformAxis("dy", size, pixel, "cm"),
+        UniformAxis("dx", size, pixel, "cm"),
     )
     days = (shot.when - datetime(1899, 12, 30, tzinfo=UTC)) / timedelta(days=1)
     header = {
@@ -198,10 +198,10 @@ def scanned_diffraction(shot: Shot) -> None:
     disc = DISC_CONVERGENCE * 1e-3 / wavelength(images.HIGH_TENSION)
     patterns = diffraction.scan(chance(shot), _two_crystals(steps), size, pixel, disc, 5e4)
     axes = (
-        Axis("y", steps, step, "nm", navigate=True),
-        Axis("x", steps, step, "nm", navigate=True),
-        Axis("ky", size, pixel, "1/nm", offset=-size / 2 * pixel),
-        Axis("kx", size, pixel, "1/nm", offset=-size / 2 * pixel),
+        UniformAxis("y", steps, step, "nm", navigate=True),
+        UniformAxis("x", steps, step, "nm", navigate=True),
+        UniformAxis("ky", size, pixel, "1/nm", offset=-size / 2 * pixel),
+        UniformAxis("kx", size, pixel, "1/nm", offset=-size / 2 * pixel),
     )
     tree = microscope.metadata(
         shot,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from Services.Builder.sample.crystal import Floats, wavelength, zone
+from Services.Builder.sample.crystal import FloatArray, wavelength, zone
 
 HIGH_TENSION = 200.0
 """Of the microscope, in kV."""
@@ -28,9 +28,9 @@ class Particle:
     """A faceted crystal: its thickness rises from each facet's edge and levels off."""
 
     centre: tuple[float, float]
-    normals: Floats
+    normals: FloatArray
     """Unit vectors across the edges, shape (facets, 2)."""
-    distances: Floats
+    distances: FloatArray
     """Distance of each edge from the centre."""
     height: float
     """Greatest thickness."""
@@ -43,9 +43,9 @@ class Scene:
     """An area of the grid."""
 
     particles: tuple[Particle, ...]
-    waves: Floats
+    waves: FloatArray
     """Wave vectors of the field whose zeros are the carbon strands, shape (n, 2)."""
-    phases: Floats
+    phases: FloatArray
 
 
 def scene(seed: int, area: int) -> Scene:
@@ -73,7 +73,9 @@ def scene(seed: int, area: int) -> Scene:
     return Scene(tuple(particles), waves, rng.uniform(0, 2 * math.pi, _CARBON_STRANDS))
 
 
-def thickness(view: Scene, shape: tuple[int, int], pixel: float, drift: float = 0.0) -> tuple[Floats, Floats, Floats]:
+def thickness(
+    view: Scene, shape: tuple[int, int], pixel: float, drift: float = 0.0
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Thickness of crystal, of crystal weighted with its diffraction contrast, and of carbon, in nm.
 
     `drift` moves the specimen to the right by so many nm.
@@ -99,7 +101,7 @@ def thickness(view: Scene, shape: tuple[int, int], pixel: float, drift: float = 
     return crystal, contrast, 25 * np.exp(-((field / 0.12) ** 2))
 
 
-def haadf(rng: np.random.Generator, view: Scene, shape: tuple[int, int], pixel: float) -> Floats:
+def haadf(rng: np.random.Generator, view: Scene, shape: tuple[int, int], pixel: float) -> FloatArray:
     """Annular dark-field scan: brighter with thickness and atomic number, dark where there is nothing."""
     crystal, _, carbon = thickness(view, shape, pixel)
     flicker = 1 + 0.01 * rng.standard_normal((shape[0], 1))  # emission differs from line to line
@@ -108,14 +110,14 @@ def haadf(rng: np.random.Generator, view: Scene, shape: tuple[int, int], pixel: 
 
 def bright_field(
     rng: np.random.Generator, view: Scene, shape: tuple[int, int], pixel: float, drift: float = 0.0
-) -> Floats:
+) -> FloatArray:
     """Bright-field image: dark with thickness and orientation, thickness fringes along the edges."""
     crystal, contrast, carbon = thickness(view, shape, pixel, drift)
     fringes = 1 - 0.35 * np.sin(math.pi * crystal / 45) ** 2 * np.exp(-crystal / 120)  # extinction distance 45 nm
     return rng.poisson(4000 * np.exp(-contrast / 110 - carbon / 180) * fringes).astype(float)
 
 
-def transfer(frequency: Floats, defocus: float) -> Floats:
+def transfer(frequency: FloatArray, defocus: float) -> FloatArray:
     """Phase contrast transfer function at frequencies in 1/nm; `defocus` in nm, negative for underfocus."""
     short = wavelength(HIGH_TENSION)
     phase = math.pi * short * defocus * frequency**2 + math.pi / 2 * _SPHERICAL_ABERRATION * short**3 * frequency**4
@@ -123,7 +125,9 @@ def transfer(frequency: Floats, defocus: float) -> Floats:
     return np.asarray(-np.sin(phase) * damping)
 
 
-def lattice(specimen: np.random.Generator, rng: np.random.Generator, size: int, pixel: float, defocus: float) -> Floats:
+def lattice(
+    specimen: np.random.Generator, rng: np.random.Generator, size: int, pixel: float, defocus: float
+) -> FloatArray:
     """High-resolution image: crystal lattice in the upper left, thinning out towards amorphous carbon.
 
     Linear imaging of a weak phase object: each reflection of the zone is a plane wave of the lattice's spacing and

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from Services.Builder.sample.crystal import Floats
+from Services.Builder.sample.crystal import FloatArray
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -46,7 +46,7 @@ def powder(rng: np.random.Generator, shape: tuple[int, int], pixel: float) -> By
     return _bytes(image + rng.normal(0, 7, shape))
 
 
-def _grains(rng: np.random.Generator, points: Floats) -> tuple[Floats, Floats]:
+def _grains(rng: np.random.Generator, points: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Cut a ball's surface into grains: the grain's shade and the depth of the groove, at points on the unit ball."""
     seeds = rng.standard_normal((260, 3))
     seeds = seeds[seeds[:, 2] > 0]  # those on the far side are not seen
@@ -93,7 +93,7 @@ def grid_photo(rng: np.random.Generator, size: int = 640) -> Bytes:
     return _bytes(colour * vignette + rng.normal(0, 4, colour.shape))
 
 
-def power_spectrum(image: Floats) -> Bytes:
+def power_spectrum(image: FloatArray) -> Bytes:
     """Logarithm of the Fourier transform's square, zero frequency in the middle, as saved from the screen."""
     rows, columns = (np.hanning(size) for size in image.shape)
     window = (image - image.mean()) * rows[:, None] * columns
@@ -102,12 +102,12 @@ def power_spectrum(image: Floats) -> Bytes:
     return _bytes(255 * (power - low) / (high - low))
 
 
-def _cloud(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _cloud(rng: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
     """Smooth noise of unit variance, structures some 15 pixels wide."""
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(shape[1]), np.fft.fftfreq(shape[0])))
     field = np.fft.ifft2(np.fft.fft2(rng.standard_normal(shape)) * np.exp(-((frequency * 30) ** 2))).real
     return np.asarray(field / field.std())
 
 
-def _bytes(values: Floats) -> Bytes:
+def _bytes(values: FloatArray) -> Bytes:
     return np.clip(values, 0, 255).astype(np.uint8)

@@ -9,10 +9,10 @@ import math
 
 import numpy as np
 
-from Services.Builder.sample.crystal import Floats
+from Services.Builder.sample.crystal import FloatArray
 from Services.Builder.sample.images import HIGH_TENSION
 
-LINES: dict[str, tuple[tuple[float, float], ...]] = {
+EMISSION_LINES: dict[str, tuple[tuple[float, float], ...]] = {
     "C": ((0.277, 1.0),),
     "O": ((0.525, 1.0),),
     "Mn": ((5.899, 1.0), (6.490, 0.13), (0.637, 0.5)),
@@ -36,7 +36,7 @@ FILM = {"C": 0.30, "O": 0.02, "Cu": 0.12}
 """The same beside the particles."""
 
 
-def xray(energy: Floats, elements: dict[str, float]) -> Floats:
+def xray(energy: FloatArray, elements: dict[str, float]) -> FloatArray:
     """Mean X-ray spectrum of unit area, over `energy` in keV (uniform, rising).
 
     Each line is a Gaussian whose width grows with energy as FWHM² = 2.5 (E - E_ref) + FWHM_ref², in eV (Fiori and
@@ -44,7 +44,7 @@ def xray(energy: Floats, elements: dict[str, float]) -> Floats:
     """
     spectrum = np.zeros(energy.size)
     for element, amount in elements.items():
-        for line, strength in LINES[element]:
+        for line, strength in EMISSION_LINES[element]:
             width = math.sqrt(RESOLUTION**2 + 0.0025 * (line - 5.895)) / 2.3548
             area = amount * strength / width
             spectrum += area * np.exp(-(((energy - line) / width) ** 2) / 2)
@@ -53,7 +53,7 @@ def xray(energy: Floats, elements: dict[str, float]) -> Floats:
     return np.asarray(spectrum / spectrum.sum())
 
 
-def xray_map(rng: np.random.Generator, thickness: Floats, energy: Floats, counts: float) -> Floats:
+def xray_map(rng: np.random.Generator, thickness: FloatArray, energy: FloatArray, counts: float) -> FloatArray:
     """Spectrum at each position of a scan: Ni-rich in the particles' core, Mn-rich in their rim.
 
     Parameters
@@ -76,7 +76,7 @@ def xray_map(rng: np.random.Generator, thickness: Floats, energy: Floats, counts
     return rng.poisson(mean).astype(float)
 
 
-def low_loss(energy: Floats, thickness: float, counts: float) -> Floats:
+def low_loss(energy: FloatArray, thickness: float, counts: float) -> FloatArray:
     """Mean spectrum of the zero-loss peak, the plasmon and its multiples, over `energy` in eV.
 
     Parameters
@@ -102,7 +102,7 @@ def low_loss(energy: Floats, thickness: float, counts: float) -> Floats:
     return np.asarray(counts * spectrum)
 
 
-def core_loss(energy: Floats, thickness: float, rim: float = 0.0) -> Floats:
+def core_loss(energy: FloatArray, thickness: float, rim: float = 0.0) -> FloatArray:
     """Mean spectrum of O K and the L edges of Mn, Co and Ni on a power-law background, in electrons per channel.
 
     Parameters
@@ -125,12 +125,12 @@ def core_loss(energy: Floats, thickness: float, rim: float = 0.0) -> Floats:
     return np.asarray(spectrum + 550 * amount * ionised * (energy / 600.0) ** -1.2)
 
 
-def _peak(energy: Floats, centre: float, width: float) -> Floats:
+def _peak(energy: FloatArray, centre: float, width: float) -> FloatArray:
     """Lorentzian of unit height; `width` at half height."""
     return np.asarray(1 / (1 + ((energy - centre) / (width / 2)) ** 2))
 
 
-def _edge(energy: Floats, onset: float, softness: float) -> Floats:
+def _edge(energy: FloatArray, onset: float, softness: float) -> FloatArray:
     """Step of unit height that decays slowly above."""
     step = 0.5 + np.arctan((energy - onset) / softness) / math.pi
     return np.asarray(step * np.exp(-np.clip(energy - onset, 0, None) / 400))

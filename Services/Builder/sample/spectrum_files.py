@@ -12,15 +12,15 @@ import numpy.typing as npt
 from rsciio import hspy, msa, nexus, ripple
 
 from Services.Builder.sample import images, microscope, spectra
-from Services.Builder.sample.axes import Axis, plane, signal
+from Services.Builder.sample.axes import UniformAxis, plane, signal
 from Services.Builder.sample.dm3 import write_dm3
 from Services.Builder.sample.image_files import chance
 from Services.Builder.sample.plan import Shot
 
-_XRAY = Axis("Energy", 2048, 0.01, "keV")
-_XRAY_MAP = Axis("Energy", 1024, 0.01, "keV")
-_LOW_LOSS = Axis("Energy loss", 2048, microscope.DISPERSIONS["low loss"], "eV", offset=-20.0)
-_CORE_LOSS = Axis("Energy loss", 1024, microscope.DISPERSIONS["core loss"], "eV", offset=440.0)
+_XRAY = UniformAxis("Energy", 2048, 0.01, "keV")
+_XRAY_MAP = UniformAxis("Energy", 1024, 0.01, "keV")
+_LOW_LOSS = UniformAxis("Energy loss", 2048, microscope.DISPERSIONS["low loss"], "eV", offset=-20.0)
+_CORE_LOSS = UniformAxis("Energy loss", 1024, microscope.DISPERSIONS["core loss"], "eV", offset=440.0)
 
 
 def _msa_header(shot: Shot) -> dict[str, str]:
@@ -77,7 +77,11 @@ def _xray_map(shot: Shot, dwell: float) -> dict[str, Any]:
     size, step = 30, 27.0
     crystal, _, _ = images.thickness(images.scene(shot.seed, 1), (size, size), step)
     data = spectra.xray_map(chance(shot), crystal, _XRAY_MAP.values, 1500 * dwell)
-    axes = (Axis("y", size, step, "nm", navigate=True), Axis("x", size, step, "nm", navigate=True), _XRAY_MAP)
+    axes = (
+        UniformAxis("y", size, step, "nm", navigate=True),
+        UniformAxis("x", size, step, "nm", navigate=True),
+        _XRAY_MAP,
+    )
     return signal(data.astype(np.uint16), axes, _xray_tree(shot, size * size * dwell))
 
 

@@ -89,17 +89,17 @@ class SharedSource(Protocol):
         ...
 
 
-Make = Callable[[NamedConfiguration], Source | SharedSource]
+MakeSource = Callable[[NamedConfiguration], Source | SharedSource]
 
 
 @cache
-def kinds() -> Mapping[str, Make]:
+def kinds() -> Mapping[str, MakeSource]:
     """Return what makes each kind of source."""
     found = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
     return {name: importlib.import_module(f"{__name__}.{name}").make for name in found}
 
 
-def make_of(instrument: Instrument) -> Make:
+def make_of(instrument: Instrument) -> MakeSource:
     """Return what makes the source of an instrument's calendar.
 
     Raises

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     """What adds the proof of who asks to a request."""
 
 MEGABYTE = 1024 * 1024
-_CHUNK = 64 * 1024
-_PASSING = (502, 503, 504)
+_DOWNLOAD_CHUNK = 64 * 1024
+_RETRIED_GATEWAY_STATUSES = (502, 503, 504)
 """Answers of a gateway whose server is restarting or overloaded."""
 _UNUSABLE = "its address, or one it redirects to, cannot be used"
 _UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -40,7 +40,7 @@ class SourceAway(SourceFailed):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class FetchLimits:
     """How long, how much and how often."""
 
     connect_seconds: float
@@ -53,7 +53,7 @@ class Patience:
     """Seconds before the second attempt; doubled before each further one."""
 
 
-def patience_of(config: NamedConfiguration) -> Patience:
+def patience_of(config: NamedConfiguration) -> FetchLimits:
     """Return the patience that the settings of a kind of source ask for; those that are missing get their defaults."""
     default = config.set_default
     default("connect_timeout", 10.0, comment="Seconds that a connection may take.", minimum=0.05, maximum=600)
@@ -62,7 +62,7 @@ def patience_of(config: NamedConfiguration) -> Patience:
     default("redirects", 5, comment="How often a server may redirect.", minimum=0, maximum=30)
     default("attempts", 3, comment="How often a server that is away is asked in one pass.", minimum=1, maximum=20)
     default("first_wait", 1.0, comment="Seconds before the second attempt, doubled each time.", minimum=0, maximum=60)
-    return Patience(
+    return FetchLimits(
         connect_seconds=config.number("connect_timeout"),
         read_seconds=config.number("read_timeout"),
         most_bytes=int(config.number("size_limit") * MEGABYTE),
@@ -96,7 +96,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class HttpRequest:
     """One request; asking it again is safe."""
 
     method: str
@@ -138,7 +138,7 @@ class Visit:
         Who visits. A token is shown at once, a password only to who asks for it.
     """
 
-    def __init__(self, patience: Patience, login: Login | Token | None = None) -> None:
+    def __init__(self, patience: FetchLimits, login: Login | Token | None = None) -> None:
         import requests
 
         self._patience = patience
@@ -163,14 +163,14 @@ class Visit:
         SourceFailed
             With a sentence that names the host.
         """
-        return self._until_it_answers(Question("GET", url, params or {}, {"Accept": accept}))
+        return self._until_it_answers(HttpRequest("GET", url, params or {}, {"Accept": accept}))
 
     def dav(self, method: str, url: str, body: bytes, depth: int) -> bytes:
         """Return what a WebDAV server answers to a method that changes nothing there; raise as `get` does."""
         headers = {"Content-Type": "application/xml; charset=utf-8", "Depth": str(depth)}
-        return self._until_it_answers(Question(method, url, {}, headers, body, wanted=207))
+        return self._until_it_answers(HttpRequest(method, url, {}, headers, body, wanted=207))
 
-    def _until_it_answers(self, question: Question) -> bytes:
+    def _until_it_answers(self, question: HttpRequest) -> bytes:
         import tenacity
 
         attempts = tenacity.Retrying(
@@ -183,7 +183,7 @@ class Visit:
         self._left -= len(content)
         return content
 
-    def _ask(self, question: Question) -> bytes:
+    def _ask(self, question: HttpRequest) -> bytes:
         import requests
 
         where = host_of(question.url)
@@ -209,7 +209,7 @@ class Visit:
             raise SourceFailed(where=where, reason=_UNUSABLE) from None
         return content
 
-    def _let_in(self, question: Question, auth: Proof) -> requests.Response:
+    def _let_in(self, question: HttpRequest, auth: Proof) -> requests.Response:
         import requests
 
         try:
@@ -220,7 +220,7 @@ class Visit:
             reason = f"its way to ask for a password cannot be understood ({type(error).__name__})"
             raise SourceFailed(where=host_of(question.url), reason=reason) from None
 
-    def _asked(self, question: Question, auth: Proof | None) -> requests.Response:
+    def _asked(self, question: HttpRequest, auth: Proof | None) -> requests.Response:
         from requests.auth import HTTPBasicAuth
 
         return self._session.request(
@@ -236,10 +236,10 @@ class Visit:
             auth=auth,
         )
 
-    def _content(self, response: requests.Response, question: Question, asked_again: bool = False) -> bytes:
+    def _content(self, response: requests.Response, question: HttpRequest, asked_again: bool = False) -> bytes:
         where, status = host_of(question.url), response.status_code
         said = f"it says {status} {response.reason}".rstrip()
-        if status in _PASSING:
+        if status in _RETRIED_GATEWAY_STATUSES:
             raise SourceAway(where=where, reason=said)
         if status == 401:
             raise SourceFailed(where=where, reason=self._not_let_in(asked_again))
@@ -250,7 +250,7 @@ class Visit:
         content = bytearray()
         announced = response.headers.get("Content-Length", "")
         if not announced.isdecimal() or int(announced) <= self._left:
-            for chunk in response.iter_content(_CHUNK):
+            for chunk in response.iter_content(_DOWNLOAD_CHUNK):
                 content += chunk
                 if len(content) > self._left:
                     break
@@ -295,7 +295,7 @@ def web_address(instrument: Instrument) -> str:
     return address
 
 
-def download(url: str, patience: Patience, login: Login | None = None) -> bytes:
+def download(url: str, patience: FetchLimits, login: Login | None = None) -> bytes:
     """Return what is at a URL; raise as `Visit.get` does."""
     with Visit(patience, login) as visit:
         return visit.get(url)
@@ -324,7 +324,7 @@ def too_big(where: str, most: int) -> SourceFailed:
     return SourceFailed(where=where, reason=f"it has more than {most / MEGABYTE:g} MB, the limit in the settings")
 
 
-def _translated(error: requests.RequestException, where: str, patience: Patience) -> SourceFailed:
+def _translated(error: requests.RequestException, where: str, patience: FetchLimits) -> SourceFailed:
     from requests import exceptions
     from urllib3.exceptions import ReadTimeoutError
 

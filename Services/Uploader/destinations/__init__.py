@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import os
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
 from typing import Protocol
 
@@ -21,13 +21,14 @@ from NexusCore.config import NamedConfiguration
 from NexusCore.config.store import near_miss
 from NexusCore.errors import EXIT_REFUSED, NexusError
 from NexusCore.facility import Record
+from NexusCore.files import open_file_below
 
 
 class NotTaken(NexusError):
     """{destination} did not take the record '{title}': {reason}."""
 
 
-class Refused(NexusError):
+class RecordRefused(NexusError):
     """{destination} refuses the record '{title}': {reason}. It is sent again when it is built anew, or with:
     SessionTool requeue {session} --upload
     """  # noqa: D205, D400  the message
@@ -108,7 +109,7 @@ class Nowhere:
 
     def put(self, record: Record) -> Receipt:
         """Pretend to store a record."""
-        self._content = Path(record.path).read_bytes()
+        self._content = content_of(Path(record.path))
         return Receipt(destination=self.name, remote_id=record.sha256)
 
     def fetch(self, receipt: Receipt) -> bytes:
@@ -116,17 +117,17 @@ class Nowhere:
         return self._content
 
 
-Make = Callable[[NamedConfiguration, Path], Destination]
+MakeDestination = Callable[[NamedConfiguration, Path], Destination]
 
 
 @cache
-def kinds() -> Mapping[str, Make]:
+def kinds() -> Mapping[str, MakeDestination]:
     """Return what makes each kind of destination."""
     found = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
     return {name: importlib.import_module(f"{__name__}.{name}").make for name in found}
 
 
-def make_of(name: str) -> Make:
+def make_of(name: str) -> MakeDestination:
     """Return what makes the destination of a name.
 
     Raises
@@ -153,25 +154,23 @@ def files_of(xml: Path) -> Path:
     return xml.with_suffix(".files")
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the regular files below a folder, each folder's in order of name.
-
-    Links are not followed, they could lead anywhere.
-    """
-    if not folder.is_dir():
-        return
-    for place, _folders, names in os.walk(folder, onerror=_raise):
-        for name in sorted(names):
-            path = Path(place, name)
-            if path.is_file() and not path.is_symlink():
-                yield path
+def open_of(xml: Path, file: Path) -> BufferedReader:
+    """Open a record, or a file that belongs to it, for reading: it must not have become a link, hard or symbolic."""
+    return open_file_below(xml.parent, file)
 
 
-def _raise(error: OSError) -> None:
-    raise error
+def content_of(xml: Path) -> bytes:
+    """Return a record's XML."""
+    with open_of(xml, xml) as file:
+        return file.read()
 
 
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def digest(file: BufferedReader) -> str:
+    """Return the SHA-256 of the rest of an open file."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of(xml: Path, file: Path) -> str:
+    """Return the SHA-256 of a record, or of a file that belongs to it."""
+    with open_of(xml, file) as opened:
+        return digest(opened)

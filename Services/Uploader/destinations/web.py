@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     import requests
 
 MEGABYTE = 1024 * 1024
-_CHUNK = 64 * 1024
+_UPLOAD_CHUNK = 64 * 1024
 _SENTENCE = 400
 """Characters of what a server says that go into a sentence."""
-_PASSING = (408, 425, 429, 502, 503, 504)
+_RETRIED_STATUSES = (408, 425, 429, 502, 503, 504)
 """Answers of a server, or a gateway before it, that is restarting or overloaded."""
 
 
@@ -45,7 +45,7 @@ class FellSilent(DestinationAway):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class UploadLimits:
     """How long, how much and how often."""
 
     connect_seconds: float
@@ -58,7 +58,7 @@ class Patience:
     """Seconds before the second attempt; doubled before each further one."""
 
     @classmethod
-    def of(cls, config: NamedConfiguration) -> Patience:
+    def of(cls, config: NamedConfiguration) -> UploadLimits:
         """Return what the settings say; those that are missing get their defaults."""
         default = config.set_default
         default("connect_timeout", 10.0, comment="Seconds that a connection may take.", minimum=0.05, maximum=600)
@@ -90,7 +90,7 @@ def fault_of(url: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerResponse:
     """What a server answered."""
 
     status: int
@@ -109,12 +109,12 @@ class Answer:
     @property
     def said(self) -> str:
         """What the server says, for a sentence."""
-        told = self.json()
-        if isinstance(told, dict):
-            parts = [told[name] for name in ("detail", "message", "description") if told.get(name)]
+        response = self.json()
+        if isinstance(response, dict):
+            parts = [response[name] for name in ("detail", "message", "description") if response.get(name)]
             text = "; ".join(one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in parts)
         else:
-            text = told if isinstance(told, str) else ""
+            text = response if isinstance(response, str) else ""
         if not text and 300 <= self.status < 400:
             text = f"it sends us to {self.location or 'somewhere else'}, so the address in the settings is not right"
         text = re.sub(r"\s+", " ", text or self.reason or "no reason given").strip().rstrip(".")
@@ -139,10 +139,10 @@ class Site:
 
     destination: str
     url: str
-    patience: Patience
+    patience: UploadLimits
     authorise: Authorise | None
 
-    def get(self, path: str, what: str, **more: Any) -> Answer:
+    def get(self, path: str, what: str, **more: Any) -> ServerResponse:
         """Read something, several times if need be; `what` stands in sentences (``the list of templates``)."""
         import tenacity
 
@@ -155,7 +155,7 @@ class Site:
         )
         return attempts(self.ask, "GET", path, what, (200,), **more)
 
-    def ask(self, method: str, path: str, what: str, expected: tuple[int, ...], **more: Any) -> Answer:
+    def ask(self, method: str, path: str, what: str, expected: tuple[int, ...], **more: Any) -> ServerResponse:
         """Make one request, once.
 
         Raises
@@ -167,13 +167,13 @@ class Site:
         """
         answer = self._answer(method, path, **more)
         # A server that fails has no JSON to give; one that refuses what it was sent has (CDCS says 500 to both).
-        if answer.status in _PASSING or (answer.status >= 500 and answer.json() is None):
+        if answer.status in _RETRIED_STATUSES or (answer.status >= 500 and answer.json() is None):
             raise DestinationAway(destination=self.destination, reason=f"it says {answer.status} {answer.reason}")
         if answer.status not in expected:
             raise Unexpected(destination=self.destination, status=answer.status, what=what, said=answer.said)
         return answer
 
-    def _answer(self, method: str, path: str, **more: Any) -> Answer:
+    def _answer(self, method: str, path: str, **more: Any) -> ServerResponse:
         import requests
 
         limits = (self.patience.connect_seconds, self.patience.read_seconds)
@@ -186,7 +186,7 @@ class Site:
                 ) as response:
                     content = self._content(response)
                     location = response.headers.get("Location", "")
-                    return Answer(response.status_code, response.reason or "", content, location)
+                    return ServerResponse(response.status_code, response.reason or "", content, location)
         except requests.RequestException as error:
             raise self._translated(error) from None
         except (ValueError, HTTPException) as error:
@@ -196,7 +196,7 @@ class Site:
 
     def _content(self, response: requests.Response) -> bytes:
         content = bytearray()
-        for chunk in response.iter_content(_CHUNK):
+        for chunk in response.iter_content(_UPLOAD_CHUNK):
             content += chunk
             if len(content) > self.patience.most_bytes:
                 most = f"{self.patience.most_bytes / MEGABYTE:g} MB, the limit in the settings"

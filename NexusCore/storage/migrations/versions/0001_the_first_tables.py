@@ -267,9 +267,8 @@ def upgrade() -> None:
 
 
 def _first_rows() -> None:
-    """Version "default" exists from the start, and says itself that it is the default (003-18)."""
+    """Version "default" exists from the start, and says itself that it is the default."""
     now = time.time_ns() // 1000
-    connection = op.get_bind()
     first: dict[str, dict[str, Any]] = {
         "config_revision": {"id": 1, "revision": 1},
         "config_version": {"id": 1, "name": "default", "created_ts": now},
@@ -300,7 +299,7 @@ def _first_rows() -> None:
         },
     }
     for table, values in first.items():
-        connection.execute(sa.table(table, *map(sa.column, values)).insert(), values)
+        op.bulk_insert(sa.table(table, *map(sa.column, values)), [values])
 
 
 def downgrade() -> None:

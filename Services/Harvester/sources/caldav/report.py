@@ -19,7 +19,7 @@ from lxml import etree
 
 from NexusCore.facility import Instrument, Reservation
 from Services.Harvester.sources import SourceFailed, complain
-from Services.Harvester.sources.ical.events import MARGIN, booked, events_of
+from Services.Harvester.sources.ical.events import ZONE_MARGIN, booked, events_of
 from Services.Harvester.sources.markup import parsed
 from Services.Harvester.sources.text import line, short
 from Services.Harvester.sources.web import Visit, host_of
@@ -52,7 +52,7 @@ def bookings(source: CalDAV, url: str, instrument: Instrument, start: datetime, 
     """
     where = host_of(url)
     # Servers take times without a zone for UTC; in the instrument's they may lie in the span all the same.
-    query = _QUERY.format(start=_moment(start - MARGIN), end=_moment(end + MARGIN)).encode()
+    query = _QUERY.format(start=_moment(start - ZONE_MARGIN), end=_moment(end + ZONE_MARGIN)).encode()
     with Visit(source.patience, source.login) as visit:
         texts = list(_texts(_responses(visit.dav("REPORT", url, query, depth=1), where)))
         if not texts:

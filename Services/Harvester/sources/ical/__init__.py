@@ -15,7 +15,7 @@ from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
 from Services.Harvester.sources import SourceFailed
 from Services.Harvester.sources.web import (
-    Patience,
+    FetchLimits,
     address_of,
     download,
     host_of,
@@ -31,7 +31,7 @@ class ICal:
 
     name: ClassVar[str] = "ical"
 
-    patience: Patience
+    patience: FetchLimits
     most_bookings: int
     login: Login | None = None
 

@@ -23,11 +23,11 @@ from Services.Harvester.sources import SourceFailed, complain, source_of
 from Services.Harvester.sources.text import LINE_LENGTH, MOST_PEOPLE, consent, line, link, short, text
 from Services.Harvester.sources.web import too_many
 
-MARGIN = timedelta(days=2)
+ZONE_MARGIN = timedelta(days=2)
 """Times without a zone, and whole days, lie up to this far from where they seem to."""
 UID_LENGTH = 200
 _DURATION = "X-NEXUSCORE-DURATION"
-_BEGIN = re.compile(rb"^BEGIN:VCALENDAR\s*$", re.IGNORECASE | re.MULTILINE)
+_CALENDAR_BEGIN = re.compile(rb"^BEGIN:VCALENDAR\s*$", re.IGNORECASE | re.MULTILINE)
 
 
 def bookings(
@@ -83,7 +83,7 @@ def booked(
 def events_of(content: bytes, where: str) -> list[icalendar.Event]:
     """Return the events of one or several VCALENDAR objects; raise as `bookings` does."""
     content = content.removeprefix(codecs.BOM_UTF8)
-    begun = len(_BEGIN.findall(content))
+    begun = len(_CALENDAR_BEGIN.findall(content))
     if not begun:
         raise SourceFailed(where=where, reason="what is there is no iCalendar")
     try:
@@ -123,7 +123,7 @@ def _expanded(
         calendar.add_component(event)
     moved = {_instant(_when(event, "RECURRENCE-ID"), zone): event for event in events if "RECURRENCE-ID" in event}
     in_series = any(name in event for event in events for name in ("RRULE", "RDATE", "RECURRENCE-ID"))
-    span = (start.astimezone(UTC) - MARGIN, end.astimezone(UTC) + MARGIN)
+    span = (start.astimezone(UTC) - ZONE_MARGIN, end.astimezone(UTC) + ZONE_MARGIN)
     for event in recurring_ical_events.of(calendar).between(*span):
         first, last = _instant(_when(event, "DTSTART"), zone), _end(event, zone)
         if first < to_ts(end) and (last > to_ts(start) or first == last >= to_ts(start)):

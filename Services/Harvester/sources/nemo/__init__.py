@@ -20,7 +20,7 @@ from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument
 from NexusCore.network import Login, login_of
 from Services.Harvester.sources import Source, SourceFailed
-from Services.Harvester.sources.web import Patience, Token, address_of, host_of, patience_of
+from Services.Harvester.sources.web import FetchLimits, Token, address_of, host_of, patience_of
 
 _HERE = "Services.Harvester.nemo.instances"
 _TOOL = re.compile(r"/tools/(?:\?(?:.*&)?id=)?(\d+)\b")
@@ -63,7 +63,7 @@ class Nemo:
 
     name: ClassVar[str] = "nemo"
 
-    patience: Patience
+    patience: FetchLimits
     page_size: int
     most_rows: int
     instances: tuple[Instance, ...]

@@ -16,7 +16,7 @@ from NexusCore.clock import to_ts
 from NexusCore.facility import Instrument, Reservation
 from Services.Harvester.sources import Source, SourceFailed, complain
 from Services.Harvester.sources.nemo import Instance, tool_of
-from Services.Harvester.sources.nemo.rows import READERS, Row, numbers_in, uid_of
+from Services.Harvester.sources.nemo.rows import ROW_READERS, NemoRow, numbers_in, uid_of
 from Services.Harvester.sources.text import short
 from Services.Harvester.sources.web import Visit, host_of
 
@@ -31,7 +31,7 @@ _WITH = {
     "project": "application_identifier,name",
 }
 """Fields of these. Whole, each would cost the instance several queries a row: 6 s instead of 0.4 s for 1,000 rows."""
-_FIELDS = {
+_REQUESTED_FIELDS = {
     "tools": "id,name",
     "reservations": "id,start,end,tool,cancelled,missed,shortened,descendant,title,question_data",
     "usage_events": "id,start,end,tool,pre_run_data,run_data",
@@ -46,7 +46,7 @@ class Said:
     instance: Instance
     tools: Mapping[int, str]
     """All its tools, by number."""
-    rows: Mapping[str, Sequence[Row]]
+    rows: Mapping[str, Sequence[NemoRow]]
     """Its reservations and usage events, under the names that its API has for them."""
     unfinished: Collection[str] = ()
     """UIDs of usage events that are wanted whenever they took place."""
@@ -74,7 +74,7 @@ class Said:
                 continue
             uid = uid_of(self.instance.url, what, row["id"])
             try:
-                found = READERS[what](row, uid, self.instance, instrument, span[1])
+                found = ROW_READERS[what](row, uid, self.instance, instrument, span[1])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 reason = short(f"{type(error).__name__}: {error}", 150)
                 complain(f"number {row['id']} of its {what} cannot be read ({reason})", uid)
@@ -112,7 +112,7 @@ def asked(
 
 def _columns(what: str) -> dict[str, str]:
     inside = _EXPAND.get(what, ())
-    fields = [_FIELDS[what], *(f"{name}.{field}" for name in inside for field in _WITH[name].split(","))]
+    fields = [_REQUESTED_FIELDS[what], *(f"{name}.{field}" for name in inside for field in _WITH[name].split(","))]
     return {"fields": ",".join(fields), **({"expand": ",".join(inside)} if inside else {})}
 
 
@@ -143,12 +143,12 @@ class _Api:
     page_size: int
     most_rows: int
 
-    def rows(self, what: str, params: Mapping[str, str]) -> list[Row]:
+    def rows(self, what: str, params: Mapping[str, str]) -> list[NemoRow]:
         """Return all rows of a list, page by page.
 
         The addresses of further pages that it gives are not followed: behind a proxy they name another host.
         """
-        found: dict[Any, Row] = {}
+        found: dict[Any, NemoRow] = {}
         params = {**params, **_columns(what)}
         for page in range(1, 2 + self.most_rows // self.page_size):
             answer = self._page(what, {**params, "page_size": str(self.page_size), "page": str(page)})

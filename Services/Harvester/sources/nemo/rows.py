@@ -18,7 +18,7 @@ from Services.Harvester.sources import source_of
 from Services.Harvester.sources.nemo import Instance, Questions
 from Services.Harvester.sources.text import MOST_SAMPLES, line, text
 
-Row = dict[str, Any]
+NemoRow = dict[str, Any]
 _LONGEST_ELEMENT = 40
 
 
@@ -33,7 +33,7 @@ def numbers_in(uids: Iterable[str], url: str, what: str) -> set[int]:
     return {int(uid.removeprefix(begin)) for uid in uids if uid.startswith(begin)}
 
 
-def _of_reservation(row: Row, uid: str, instance: Instance, instrument: Instrument, _horizon: int) -> Reservation:
+def _of_reservation(row: NemoRow, uid: str, instance: Instance, instrument: Instrument, _horizon: int) -> Reservation:
     answers, names = row.get("question_data") or {}, instance.questions
     gone = row.get("cancelled") or row.get("missed") or row.get("shortened") or row.get("descendant") is not None
     user, account = _person(row.get("user"))
@@ -55,7 +55,7 @@ def _of_reservation(row: Row, uid: str, instance: Instance, instrument: Instrume
     )
 
 
-def _of_usage_event(row: Row, uid: str, instance: Instance, instrument: Instrument, horizon: int) -> Reservation:
+def _of_usage_event(row: NemoRow, uid: str, instance: Instance, instrument: Instrument, horizon: int) -> Reservation:
     answers, names = {**_answers(row.get("pre_run_data")), **_answers(row.get("run_data"))}, instance.questions
     user, account = _person(row.get("user"))
     operator, _ = _person(row.get("operator"))
@@ -80,7 +80,7 @@ def _of_usage_event(row: Row, uid: str, instance: Instance, instrument: Instrume
     )
 
 
-READERS: Mapping[str, Callable[[Row, str, Instance, Instrument, int], Reservation]] = {
+ROW_READERS: Mapping[str, Callable[[NemoRow, str, Instance, Instrument, int], Reservation]] = {
     "reservations": _of_reservation,
     "usage_events": _of_usage_event,
 }

@@ -9,7 +9,7 @@ from typing import ClassVar
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
-from Services.Harvester.sources.web import Patience, most_bookings_of, patience_of, web_address
+from Services.Harvester.sources.web import FetchLimits, most_bookings_of, patience_of, web_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class SharePoint:
 
     name: ClassVar[str] = "sharepoint"
 
-    patience: Patience
+    patience: FetchLimits
     most_bookings: int
     expand: str
     """Columns that hold people, whose names are asked for."""

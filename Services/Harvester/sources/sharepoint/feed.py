@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 _ATOM = "{http://www.w3.org/2005/Atom}"
 _NEXUS = "{https://data.nist.gov/od/dm/nexus/experiment/v1.0}"
-_DAY = timedelta(days=1)
+_ONE_DAY = timedelta(days=1)
 _UID_LENGTH = 200
-_OWN = Path(__file__).parent / "reservations.xslt"
+_OWN_STYLESHEET = Path(__file__).parent / "reservations.xslt"
 
 
 def bookings(source: SharePoint, url: str, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
@@ -41,7 +41,7 @@ def bookings(source: SharePoint, url: str, instrument: Instrument, start: dateti
         If the list, or the stylesheet, cannot be read.
     """
     where = host_of(url)
-    translate = _stylesheet(Path(source.stylesheet).expanduser() if source.stylesheet else _OWN, where)
+    translate = _stylesheet(Path(source.stylesheet).expanduser() if source.stylesheet else _OWN_STYLESHEET, where)
     found: list[Reservation] = []
     for feed in _pages(source, url, instrument.zone, start, end):
         for node in _translated(translate, feed, where):
@@ -58,7 +58,7 @@ def _pages(
 ) -> Iterator[etree._Element]:
     where = host_of(url)
     address = urlunsplit(urlsplit(url)._replace(query="", fragment=""))
-    first, last = (start.astimezone(zone) - _DAY).date(), (end.astimezone(zone) + 2 * _DAY).date()
+    first, last = (start.astimezone(zone) - _ONE_DAY).date(), (end.astimezone(zone) + 2 * _ONE_DAY).date()
     params = {"$filter": f"StartTime lt datetime'{last}' and EndTime ge datetime'{first}'"}
     if source.expand:
         params["$expand"] = source.expand
@@ -108,9 +108,9 @@ def _read(node: etree._Element, instrument: Instrument) -> Reservation | None:
     if node.get("recurring") == "yes":
         complain(f"{what} recurs, and the feed does not tell when; it was left out", uid)
         return None
-    moments = [_line(node, f"summary/{name}") for name in ("reservationStart", "reservationEnd")]
+    times = [_line(node, f"summary/{name}") for name in ("reservationStart", "reservationEnd")]
     try:
-        start, end = (_ts(moment or "", instrument.zone) for moment in moments)
+        start, end = (_ts(moment or "", instrument.zone) for moment in times)
     except ValueError:
         complain(f"{what} has no start and end that can be read", uid)
         return None

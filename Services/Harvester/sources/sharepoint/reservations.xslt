@@ -1,6 +1,6 @@
 <?xml version="1.0" encoding="UTF-8"?>
 <!--
-  From the Atom feed of a SharePoint calendar list to reservations in the form that records have (001-20).
+  From the Atom feed of a SharePoint calendar list to reservations in the form that records have.
 
   Columns are named by each site: copy this file, change it, and name the copy in
   Services.Harvester.sharepoint.stylesheet. What it makes is a <reservations> of

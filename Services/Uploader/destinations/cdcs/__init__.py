@@ -6,11 +6,11 @@ from pathlib import Path
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.network import login_of
-from Services.Uploader.destinations.cdcs.api import Api
+from Services.Uploader.destinations.cdcs.api import CdcsApi
 from Services.Uploader.destinations.cdcs.destination import CDCS, Choice
 from Services.Uploader.destinations.cdcs.files import Blobs, Share
 from Services.Uploader.destinations.credentials import Key, key_of
-from Services.Uploader.destinations.web import Patience, Site
+from Services.Uploader.destinations.web import Site, UploadLimits
 
 
 def make(config: NamedConfiguration, home: Path) -> CDCS:
@@ -33,8 +33,8 @@ def make(config: NamedConfiguration, home: Path) -> CDCS:
     default("files_url", "", comment="Address under which that folder is shown.")
     url = str(config["url"] or "").rstrip("/")
     key = key_of(CDCS.name, config)
-    site = Site(CDCS.name, url, Patience.of(config), Key(f"Token {key}") if key else login_of(CDCS.name))
-    api = Api(site, str(config["content_key"]))
+    site = Site(CDCS.name, url, UploadLimits.of(config), Key(f"Token {key}") if key else login_of(CDCS.name))
+    api = CdcsApi(site, str(config["content_key"]))
     public = str(config["public_url"] or "").rstrip("/") or url
     share = str(config["files_path"] or "")
     files = Share(Path(share).expanduser(), str(config["files_url"] or "")) if share else Blobs(api, public)

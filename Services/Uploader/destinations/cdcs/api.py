@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from NexusCore.config.store import near_miss
 from NexusCore.errors import NexusError
-from Services.Uploader.destinations.web import Answer, Site
+from Services.Uploader.destinations.web import ServerResponse, Site
 
 _PAGES = 1000
 """Pages of a list after which it is given up."""
@@ -24,7 +23,7 @@ class NotOne(NexusError):
     """{destination} has {count} of the {what} '{title}', so it is not clear which is meant."""
 
 
-class NotUnderstood(NexusError):
+class CdcsNotUnderstood(NexusError):
     """What {destination} answers to {what} cannot be understood. Is it a CDCS, and is the address right?"""  # noqa: D400
 
 
@@ -48,7 +47,7 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
+class CdcsApi:
     """A CDCS.
 
     Parameters
@@ -119,12 +118,12 @@ class Api:
     def _pages(self, title: str) -> Iterator[Mapping[str, Any]]:
         what = "the list of records"
         for page in range(1, _PAGES):
-            told = self.site.get("rest/data/", what, params={"title": title, "page": page}).json()
-            if not isinstance(told, dict) or not isinstance(told.get("results"), list):
-                raise NotUnderstood(destination=self.site.destination, what=what)
+            response = self.site.get("rest/data/", what, params={"title": title, "page": page}).json()
+            if not isinstance(response, dict) or not isinstance(response.get("results"), list):
+                raise CdcsNotUnderstood(destination=self.site.destination, what=what)
             # A filter that the server does not know is ignored, and everything comes.
-            yield from (row for row in told["results"] if row.get("title") == title)
-            if told.get("next") is None:
+            yield from (row for row in response["results"] if row.get("title") == title)
+            if response.get("next") is None:
                 return
 
     def create(self, title: str, template: int, workspace: int, content: str) -> None:
@@ -163,14 +162,13 @@ class Api:
         found = [Blob(int(row["id"]), str(row["filename"]), _id_of(row)) for row in rows]
         return sorted((one for one in found if one.name.startswith(prefix)), key=lambda one: one.id)
 
-    def add_blob(self, name: str, path: Path) -> Blob:
+    def add_blob(self, name: str, file: BinaryIO) -> Blob:
         """Store a file."""
-        with path.open("rb") as file:
-            files = {"blob": (name, file, "application/octet-stream")}
-            answer = self.site.ask("POST", "rest/blob/", "a file", (201,), data={"filename": name}, files=files)
+        files = {"blob": (name, file, "application/octet-stream")}
+        answer = self.site.ask("POST", "rest/blob/", "a file", (201,), data={"filename": name}, files=files)
         row = answer.json()
         if not isinstance(row, dict) or row.get("filename") != name:
-            raise NotUnderstood(destination=self.site.destination, what="a file")
+            raise CdcsNotUnderstood(destination=self.site.destination, what="a file")
         return Blob(int(row["id"]), name, _id_of(row))
 
     def assign_blob(self, blob: int, workspace: int) -> None:
@@ -183,10 +181,10 @@ class Api:
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
-    def _rows(self, answer: Answer, what: str) -> list[Mapping[str, Any]]:
+    def _rows(self, answer: ServerResponse, what: str) -> list[Mapping[str, Any]]:
         rows = answer.json()
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise NotUnderstood(destination=self.site.destination, what=what)
+            raise CdcsNotUnderstood(destination=self.site.destination, what=what)
         return rows
 
 

@@ -20,14 +20,14 @@ from typing import ClassVar
 from xml.sax.saxutils import escape
 
 from NexusCore.facility import Record
-from Services.Uploader.destinations import DestinationAway, NotTaken, Receipt, Refused, obstacle
-from Services.Uploader.destinations.cdcs.api import Api, NotOne, NotThere, NotUnderstood, Remote
+from Services.Uploader.destinations import DestinationAway, NotTaken, Receipt, RecordRefused, content_of, obstacle
+from Services.Uploader.destinations.cdcs.api import CdcsApi, CdcsNotUnderstood, NotOne, NotThere, Remote
 from Services.Uploader.destinations.cdcs.files import Files, beside, led, linked
 from Services.Uploader.destinations.web import Unexpected, fault_of
 
-_INVALID = (400, 413)
+_RECORD_REFUSED_STATUSES = (400, 413)
 """Answers to a record that say something of the record itself."""
-_PASSING = re.compile(
+_PASSING_MESSAGE = re.compile(
     r"\brights?\b|\bpermissions?\b|\bnot authenticated\b|\bAuthentication credentials\b|\bdatabase is locked\b",
     re.IGNORECASE,
 )
@@ -71,7 +71,7 @@ class CDCS:
 
     name: ClassVar[str] = "cdcs"
 
-    api: Api
+    api: CdcsApi
     choice: Choice
     files: Files
     public: str
@@ -85,7 +85,7 @@ class CDCS:
             return ["it wants a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment"]
         try:
             self._place()
-        except (DestinationAway, NotOne, NotThere, NotUnderstood, Unexpected) as error:
+        except (DestinationAway, NotOne, NotThere, CdcsNotUnderstood, Unexpected) as error:
             return [obstacle(error)]
         return self.files.check()
 
@@ -93,13 +93,13 @@ class CDCS:
         """Have a record and its files there, once."""
         place = self._place()
         older = self._copies(record)
-        document = Path(record.path).read_bytes()
+        document = content_of(Path(record.path))
         links = self.files.place(record, linked(document, beside(record)), place.workspace)
         document = led(document, links)
         content = document.decode()
         try:
             self._store(record, place, older, content)
-        except Refused:
+        except RecordRefused:
             self.files.clear(record, "".join(one.content for one in older))
             raise
         kept = self._settled(record, place, content)
@@ -146,10 +146,10 @@ class CDCS:
             request()
         except Unexpected as error:
             said = str(error.facts["said"])
-            if error.status not in _INVALID and (error.status != 500 or _PASSING.search(said)):
+            if error.status not in _RECORD_REFUSED_STATUSES and (error.status != 500 or _PASSING_MESSAGE.search(said)):
                 raise
             facts = {"destination": self.name, "title": record.title, "session": record.session}
-            raise Refused(**facts, reason=said) from None
+            raise RecordRefused(**facts, reason=said) from None
 
     def _settled(self, record: Record, place: _Place, content: str) -> int:
         """See to it that one copy is there, in its workspace; return its id."""

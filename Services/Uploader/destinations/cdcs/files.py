@@ -12,16 +12,17 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import quote
 
 from NexusCore.facility import Record
-from Services.Uploader.destinations import DestinationAway, NotTaken, digest, files_below, files_of
-from Services.Uploader.destinations.cdcs.api import Api, Blob
+from Services.Uploader.destinations import DestinationAway, NotTaken, digest_of, open_of
+from Services.Uploader.destinations.cdcs.api import Blob, CdcsApi
 from Services.Uploader.destinations.directory.destination import Directory
+from Services.Uploader.destinations.record_files import files_beside, parsed
 from Services.Uploader.destinations.web import fault_of
 
-_LONGEST = 200
+_LONGEST_BLOB_NAME = 200
 """Characters that the name of a blob may have."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -54,7 +55,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A folder that a web server shows; all files go there, in their folders.
+    """A folder that a web server shows; the files that the record names go there, in their folders.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ class Blobs:
         Address under which readers reach it.
     """
 
-    api: Api
+    api: CdcsApi
     public: str
 
     def check(self) -> list[str]:
@@ -128,7 +129,8 @@ class Blobs:
 
     def _add(self, record: Record, name: str, file: Path) -> Blob:
         try:
-            return self.api.add_blob(name, file)
+            with open_of(Path(record.path), file) as opened:
+                return self.api.add_blob(name, opened)
         except DestinationAway:
             found = [blob for blob in self.api.blobs(_prefix(record)) if blob.name == name]
             if not found:
@@ -145,16 +147,14 @@ class Blobs:
 def beside(record: Record) -> set[str]:
     """Return the paths, as a record names them, of the files that belong to it."""
     xml = Path(record.path)
-    return {file.relative_to(xml.parent).as_posix() for file in files_below(files_of(xml))}
+    return {file.relative_to(xml.parent).as_posix() for file in files_beside(xml)}
 
 
 def linked(document: bytes, paths: Collection[str]) -> list[str]:
     """Return those of the paths that stand in a record, in order."""
     if not paths:
         return []
-    from lxml import etree
-
-    found = {element.text for element in etree.fromstring(document, _parser()).iter("{*}*") if element.text in paths}
+    found = {element.text for element in parsed(document).iter("{*}*") if element.text in paths}
     return sorted(path for path in found if path is not None)
 
 
@@ -164,18 +164,11 @@ def led(document: bytes, links: Mapping[str, str]) -> bytes:
 
     if not links:
         return document
-    root = etree.fromstring(document, _parser())
+    root = parsed(document)
     for element in root.iter("{*}*"):
         if element.text in links:
             element.text = links[element.text]
     return etree.tostring(root.getroottree(), encoding="UTF-8", xml_declaration=True)
-
-
-def _parser() -> Any:
-    """Return a parser that looks nothing up."""
-    from lxml import etree
-
-    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
 
 
 def _path(blob: Blob) -> str:
@@ -189,5 +182,5 @@ def _prefix(record: Record) -> str:
 
 def _name(record: Record, file: Path) -> str:
     """Return the name of a blob: whose it is, what is in it, and what a person calls it."""
-    start = f"{_prefix(record)}{digest(file)[:16]}."
-    return start + _UNSAFE.sub("_", file.name)[len(start) - _LONGEST :]
+    start = f"{_prefix(record)}{digest_of(Path(record.path), file)[:16]}."
+    return start + _UNSAFE.sub("_", file.name)[len(start) - _LONGEST_BLOB_NAME :]

@@ -6,24 +6,34 @@ Promises
   and then renamed. The XML comes last, so it never names what isn't there.
 * A record's name belongs to its session; what another session or somebody else put there is left alone.
 * The same record twice leaves one copy; a newer version replaces the older one, and what only that had goes.
+* Nothing is written or removed through a link below the folder: what is in the way stays, and is named.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import ClassVar
 
 from NexusCore.facility import Record
-from Services.Uploader.destinations import NotTaken, Receipt, digest, files_below, files_of
-from Services.Uploader.destinations.whole import HIDDEN, replacing, writing_into
+from NexusCore.files import Folder, InTheWay
+from Services.Uploader.destinations import (
+    NotTaken,
+    Receipt,
+    digest,
+    digest_of,
+    files_of,
+    open_of,
+)
+from Services.Uploader.destinations.atomic_files import UPLOADERS_FOLDER, writing_into
+from Services.Uploader.destinations.record_files import files_beside
 
-_CHUNK = 1024 * 1024
+_COPY_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,94 +69,120 @@ class Directory:
 
     def put(self, record: Record) -> Receipt:
         """Copy a record and what belongs to it."""
-        target = self.path / Path(record.path).name
+        xml = Path(record.path)
+        url = (self.path / xml.name).as_uri()
         try:
-            if target.exists() and target.samefile(record.path):
-                return Receipt(self.name, target.name, target.as_uri(), "it lies in the Builder's own folder")
             if self.may_create:
                 self.path.mkdir(parents=True, exist_ok=True)
-            with writing_into(self.path) as first:
-                if not first:
+            with Folder.open(self.path) as folder:
+                if folder.same_as(xml.parent):
+                    return Receipt(self.name, xml.name, url, "it lies in the Builder's own folder")
+            with writing_into(self.path) as folder:
+                if folder is None:
                     raise self._not_taken(record, f"another Uploader is writing into {self.path}")
-                older = self._claim(record, target)
-                self._place_all(record, target)
+                older = self._claim(record, folder)
+                _place_all(record, folder)
+        except InTheWay as error:
+            raise self._not_taken(record, str(error).rstrip(".")) from error
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             raise self._not_taken(record, f"{error.strerror or error}{where}") from error
         remark = f"it replaces the older version of the record of session {record.session}" if older else None
-        return Receipt(self.name, target.name, target.as_uri(), remark)
+        return Receipt(self.name, xml.name, url, remark)
 
     def fetch(self, receipt: Receipt) -> bytes:
         """Return the record as it lies in the folder."""
-        return (self.path / receipt.remote_id).read_bytes()
+        with Folder.open(self.path) as folder, folder.open_file(receipt.remote_id) as file:
+            return file.read()
 
-    # -- whose name it is ----------------------------------------------------------------------------------------------
-
-    def _claim(self, record: Record, target: Path) -> bool:
+    def _claim(self, record: Record, folder: Folder) -> bool:
         """Make the record's name its session's; return whether an older version is to be replaced."""
-        claim = self.path / HIDDEN / f"{target.name}.session"
-        owner = claim.read_text("utf-8").strip() if claim.exists() else ""
-        there = target.exists()
-        same = there and digest(target) == record.sha256
-        if owner and owner != record.session:
-            raise self._not_taken(record, f"{target} is the record of another session, {owner}")
-        if not owner:
-            if not same and (there or files_of(target).exists()):
-                raise self._not_taken(record, f"{target.name} in {self.path} was not put there by NexusCore")
-            name = f"{record.session}\n".encode()
-            _write(claim, [name], hashlib.sha256(name).hexdigest())
+        name = Path(record.path).name
+        with folder.folder(UPLOADERS_FOLDER) as hidden:
+            claim = f"{name}.session"
+            owner = _text(hidden, claim)
+            there = folder.status(name) is not None
+            same = there and _digest(folder, name) == record.sha256
+            if owner and owner != record.session:
+                raise self._not_taken(record, f"{folder.path / name} is the record of another session, {owner}")
+            if not owner:
+                if there and not same:
+                    raise self._not_taken(record, f"{name} in {self.path} was not put there by NexusCore")
+                files = files_of(Path(name)).name
+                if not there and folder.status(files) is not None and not _is_empty(folder, files):
+                    reason = f"the folder {files} in {self.path} was not put there by NexusCore, and it is not empty"
+                    raise self._not_taken(record, reason)
+                line = f"{record.session}\n".encode()
+                _write(hidden, claim, [line], hashlib.sha256(line).hexdigest())
         return there and not same
-
-    # -- copying -------------------------------------------------------------------------------------------------------
-
-    def _place_all(self, record: Record, target: Path) -> None:
-        xml = Path(record.path)
-        source, copies = files_of(xml), files_of(target)
-        wanted = {copies / file.relative_to(source): file for file in files_below(source)}
-        for copy, file in wanted.items():
-            _copy(file, copy, digest(file))
-        _copy(xml, target, record.sha256)
-        _remove_others(copies, wanted.keys())
 
     def _not_taken(self, record: Record, reason: str) -> NotTaken:
         return NotTaken(destination=self.name, title=record.title, reason=reason)
 
 
-def _copy(source: Path, target: Path, sha256: str) -> None:
-    """Put a copy in place, unless it is there already."""
-    if target.is_file() and not target.is_symlink() and digest(target) == sha256:
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _write(target, _chunks(source), sha256)
+def _is_empty(folder: Folder, name: str) -> bool:
+    with folder.folder(name) as inner:
+        return not inner.names()
 
 
-def _write(target: Path, content: Iterable[bytes], sha256: str) -> None:
+def _text(folder: Folder, name: str) -> str:
+    """Return what a file says; an empty text where there is none."""
+    try:
+        with folder.open_file(name) as file:
+            return file.read().decode("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _place_all(record: Record, folder: Folder) -> None:
+    xml = Path(record.path)
+    files, beside = files_beside(xml), files_of(xml)
+    for file in files:
+        with folder.below(file.relative_to(xml.parent).parent, create=True) as place:
+            _copy(xml, file, digest_of(xml, file), place)
+    _copy(xml, xml, record.sha256, folder)
+    _remove_others(folder, beside.name, {folder.path / file.relative_to(xml.parent) for file in files})
+
+
+def _copy(xml: Path, file: Path, sha256: str, folder: Folder) -> None:
+    """Put a copy of a file in place, unless it is there already."""
+    if folder.status(file.name) is None or _digest(folder, file.name) != sha256:
+        with open_of(xml, file) as opened:
+            _write(folder, file.name, _chunks(opened), sha256)
+
+
+def _write(folder: Folder, name: str, content: Iterable[bytes], sha256: str) -> None:
     """Write a file whole or not at all."""
-    seen = hashlib.sha256()
-    with replacing(target) as unfinished:
-        with unfinished.open("xb") as file:
-            for chunk in content:
-                seen.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        if seen.hexdigest() != sha256:
-            raise OSError(errno.EBUSY, "It was changed while it was copied", str(target))
-        if digest(unfinished) != sha256:
+    target = folder.path / name
+
+    def check(written: BufferedReader) -> None:
+        if digest(written) != sha256:
             raise OSError(errno.EIO, "What was written is not what is read back", str(target))
 
+    seen = hashlib.sha256()
+    with folder.replacing(name, check) as file:
+        for chunk in content:
+            seen.update(chunk)
+            file.write(chunk)
+        if seen.hexdigest() != sha256:
+            raise OSError(errno.EBUSY, "It was changed while it was copied", str(target))
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+
+def _digest(folder: Folder, name: str) -> str:
+    with folder.open_file(name) as file:
+        return digest(file)
 
 
-def _remove_others(folder: Path, wanted: Collection[Path]) -> None:
+def _chunks(file: BufferedReader) -> Iterator[bytes]:
+    while chunk := file.read(_COPY_CHUNK):
+        yield chunk
+
+
+def _remove_others(folder: Folder, name: str, wanted: set[Path]) -> None:
     """Remove what only an older version had."""
-    for place, _folders, names in os.walk(folder, topdown=False):
-        for name in names:
-            if Path(place, name) not in wanted:
-                Path(place, name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty
-            Path(place).rmdir()
+    if folder.status(name) is None:
+        return
+    with folder.folder(name) as copies:
+        copies.remove_others(wanted)
+    if not wanted:
+        folder.remove_empty(name)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from NexusCore.errors import NexusError
-from Services.Uploader.destinations.web import Answer, Site
+from Services.Uploader.destinations.web import ServerResponse, Site
 
-MARK = "NexusCore session"
+SESSION_FIELD = "NexusCore session"
 """Name of the extra field that says which session an experiment is of."""
 _PAGE = 100
 _NORMAL = 1
 """State of what is neither archived nor deleted."""
 
 
-class NotUnderstood(NexusError):
+class ElabftwNotUnderstood(NexusError):
     """What {destination} answers to {what} cannot be understood. Is it an eLabFTW, and is the address right?"""  # noqa: D400
 
 
@@ -34,7 +33,7 @@ class Attached:
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
+class ElabftwApi:
     """An eLabFTW.
 
     Parameters
@@ -53,7 +52,7 @@ class Api:
     def experiments(self, session: str) -> list[int]:
         """Return the experiments of a session, oldest first, whoever has changed title or text meanwhile."""
         what = "the list of experiments"
-        asked = {"extended": f'extrafield:"{MARK}":"{session}"', "full": 1, "limit": _PAGE}
+        asked = {"extended": f'extrafield:"{SESSION_FIELD}":"{session}"', "full": 1, "limit": _PAGE}
         rows = self._rows(self._get("experiments", what, params=asked), what)
         # A filter that the server does not know is ignored, and everything comes.
         return sorted(int(row["id"]) for row in rows if _session_of(row) == session)
@@ -79,13 +78,12 @@ class Api:
         ]
         return sorted(found, key=lambda one: one.id)
 
-    def attach(self, experiment: int, name: str, path: Path, instead_of: int | None = None) -> int:
+    def attach(self, experiment: int, name: str, file: BinaryIO, instead_of: int | None = None) -> int:
         """Attach a file, instead of another one if that is given, which is archived; return its id."""
         place = f"experiments/{experiment}/uploads" + (f"/{instead_of}" if instead_of is not None else "")
         form = {"action": "replace"} if instead_of is not None else {"comment": "Added by NexusCore"}
-        with path.open("rb") as file:
-            files = {"file": (name, file, "application/octet-stream")}
-            return self._made(self._ask("POST", place, "a file", 201, data=form, files=files))
+        files = {"file": (name, file, "application/octet-stream")}
+        return self._made(self._ask("POST", place, "a file", 201, data=form, files=files))
 
     def detach(self, experiment: int, attached: int) -> None:
         """Delete a file; one that is gone already is as good."""
@@ -98,35 +96,35 @@ class Api:
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
-    def _get(self, place: str, what: str, **more: Any) -> Answer:
+    def _get(self, place: str, what: str, **more: Any) -> ServerResponse:
         return self.site.get(f"api/v2/{place}", what, **more)
 
-    def _ask(self, method: str, place: str, what: str, *expected: int, **more: Any) -> Answer:
+    def _ask(self, method: str, place: str, what: str, *expected: int, **more: Any) -> ServerResponse:
         return self.site.ask(method, f"api/v2/{place}", what, expected, **more)
 
-    def _made(self, answer: Answer) -> int:
+    def _made(self, answer: ServerResponse) -> int:
         """Return the id of what was made, which only its address tells."""
         number = answer.location.rstrip("/").rpartition("/")[2]
         if not number.isdecimal():
-            raise NotUnderstood(destination=self.site.destination, what="something new")
+            raise ElabftwNotUnderstood(destination=self.site.destination, what="something new")
         return int(number)
 
-    def _rows(self, answer: Answer, what: str) -> list[Mapping[str, Any]]:
+    def _rows(self, answer: ServerResponse, what: str) -> list[Mapping[str, Any]]:
         rows = answer.json()
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise NotUnderstood(destination=self.site.destination, what=what)
+            raise ElabftwNotUnderstood(destination=self.site.destination, what=what)
         return rows
 
 
 def _marked(session: str) -> dict[str, Any]:
-    return {"extra_fields": {MARK: {"type": "text", "value": session, "readonly": True}}}
+    return {"extra_fields": {SESSION_FIELD: {"type": "text", "value": session, "readonly": True}}}
 
 
 def _session_of(row: Mapping[str, Any]) -> str | None:
     """Return the session that an experiment is marked with; the server hands its metadata out as a text."""
     metadata = row.get("metadata")
     try:
-        told: Any = json.loads(metadata) if isinstance(metadata, str) else metadata
-        return str(told["extra_fields"][MARK]["value"])
+        response: Any = json.loads(metadata) if isinstance(metadata, str) else metadata
+        return str(response["extra_fields"][SESSION_FIELD]["value"])
     except (ValueError, KeyError, TypeError):
         return None

@@ -22,19 +22,20 @@ from Services.Uploader.destinations import (
     DestinationAway,
     NotTaken,
     Receipt,
-    Refused,
-    digest,
-    files_below,
-    files_of,
+    RecordRefused,
+    content_of,
+    digest_of,
     obstacle,
+    open_of,
 )
-from Services.Uploader.destinations.about import about
-from Services.Uploader.destinations.elabftw.api import Api, Attached, NotUnderstood
+from Services.Uploader.destinations.elabftw.api import Attached, ElabftwApi, ElabftwNotUnderstood
+from Services.Uploader.destinations.record_files import files_beside
+from Services.Uploader.destinations.record_summary import about
 from Services.Uploader.destinations.web import Unexpected, fault_of
 
-_INVALID = (400, 413, 422)
+_REFUSED_STATUSES = (400, 413, 422)
 """Answers that say something of what was sent."""
-_LONGEST = 200
+_LONGEST_FILE_NAME = 200
 """Characters of the name of a file."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -53,7 +54,7 @@ class ELabFTW:
 
     name: ClassVar[str] = "elabftw"
 
-    api: Api
+    api: ElabftwApi
     tags: tuple[str, ...] = ()
 
     def check(self) -> list[str]:
@@ -65,7 +66,7 @@ class ELabFTW:
             return ["it wants an API key: set Services.Uploader.elabftw.token, or NEXUSCORE_ELABFTW_TOKEN"]
         try:
             self.api.look()
-        except (DestinationAway, NotUnderstood, Unexpected) as error:
+        except (DestinationAway, ElabftwNotUnderstood, Unexpected) as error:
             return [obstacle(error)]
         return []
 
@@ -76,9 +77,9 @@ class ELabFTW:
             experiment = found[0] if found else self._create(record)
             xml = self._attach_all(record, experiment)
         except Unexpected as error:
-            if error.status in _INVALID:
+            if error.status in _REFUSED_STATUSES:
                 facts = {"destination": self.name, "title": record.title, "session": record.session}
-                raise Refused(**facts, reason=f"{error.facts['said']} ({error.facts['what']})") from None
+                raise RecordRefused(**facts, reason=f"{error.facts['said']} ({error.facts['what']})") from None
             raise
         except OSError as error:
             reason = f"{error.strerror} ({error.filename})"
@@ -93,7 +94,7 @@ class ELabFTW:
         return self.api.content(int(experiment), int(xml))
 
     def _create(self, record: Record) -> int:
-        gist = about(Path(record.path).read_bytes())
+        gist = about(content_of(Path(record.path)))
         try:
             return self.api.create(record.session, gist.title or record.title, gist.html(record.session), self.tags)
         except DestinationAway:
@@ -106,14 +107,14 @@ class ELabFTW:
         """Attach the record and its files, and detach what only an older version had; return the id of the record."""
         xml = Path(record.path)
         # The record comes last: one that is there has its files.
-        wanted = {_name(xml, file): file for file in (*files_below(files_of(xml)), xml)}
+        wanted = {_name(xml, file): file for file in (*files_beside(xml), xml)}
         there: dict[str, Attached] = {}
         surplus = []
         for one in self.api.attached(experiment):
             if one.name in there:
                 surplus.append(there[one.name])  # sent twice, its first answer lost
             there[one.name] = one
-        ids = {name: self._attach(experiment, name, file, there) for name, file in wanted.items()}
+        ids = {name: self._attach(experiment, name, xml, file, there) for name, file in wanted.items()}
         # What people have attached is theirs: only names that are given here are taken away.
         gone = [one for name, one in there.items() if name not in wanted]
         for one in (*surplus, *gone):
@@ -121,15 +122,18 @@ class ELabFTW:
                 self.api.detach(experiment, one.id)
         return ids[_name(xml, xml)]
 
-    def _attach(self, experiment: int, name: str, file: Path, there: Mapping[str, Attached]) -> int:
+    def _attach(self, experiment: int, name: str, xml: Path, file: Path, there: Mapping[str, Attached]) -> int:
         old = there.get(name)
-        if old is not None and _same(old, file):
+        if old is not None and _same(old, xml, file):
             return old.id
-        return self.api.attach(experiment, name, file, instead_of=old.id if old is not None else None)
+        with open_of(xml, file) as opened:
+            return self.api.attach(experiment, name, opened, instead_of=old.id if old is not None else None)
 
 
-def _same(old: Attached, file: Path) -> bool:
-    return digest(file) == old.sha256 if old.sha256 is not None else file.stat().st_size == old.size
+def _same(old: Attached, xml: Path, file: Path) -> bool:
+    if old.sha256 is not None:
+        return digest_of(xml, file) == old.sha256
+    return file.stat(follow_symlinks=False).st_size == old.size
 
 
 def _name(record: Path, file: Path) -> str:
@@ -138,7 +142,7 @@ def _name(record: Path, file: Path) -> str:
         return f"{_prefix(record)}xml"
     path = file.relative_to(record.parent).as_posix().encode("utf-8", "surrogateescape")
     start = f"{_prefix(record)}{hashlib.sha256(path).hexdigest()[:8]}."
-    return start + _UNSAFE.sub("_", file.name)[len(start) - _LONGEST :]
+    return start + _UNSAFE.sub("_", file.name)[len(start) - _LONGEST_FILE_NAME :]
 
 
 def _prefix(record: Path) -> str:

@@ -16,13 +16,13 @@ from urllib.parse import quote
 
 from NexusCore.clock import to_datetime
 from NexusCore.facility import Record
-from Services.Uploader.destinations.about import About
+from Services.Uploader.destinations.record_summary import About
 
-METADATA = "ro-crate-metadata.json"
-FOLDER = "experiment"
+METADATA_FILE = "ro-crate-metadata.json"
+EXPERIMENT_FOLDER = "experiment"
 """Folder of the record and its files in the archive's own."""
-_VERSION = "https://w3id.org/ro/crate/1.1"
-_TYPES = {".xml": "application/xml", ".json": "application/json", ".png": "image/png"}
+_CRATE_VERSION = "https://w3id.org/ro/crate/1.1"
+_MEDIA_TYPES = {".xml": "application/xml", ".json": "application/json", ".png": "image/png"}
 """Types of the Builder's files; those of others are guessed."""
 
 
@@ -54,7 +54,7 @@ def metadata(record: Record, gist: About, parts: Sequence[Part], publisher: str,
     people = [{"@id": f"#person-{n}", "@type": "Person", "name": name} for n, name in enumerate(gist.experimenters, 1)]
     files = [_file(part) for part in parts]
     experiment: dict[str, Any] = {
-        "@id": f"./{FOLDER}/",
+        "@id": f"./{EXPERIMENT_FOLDER}/",
         "@type": "Dataset",
         "name": gist.title or record.title,
         "identifier": record.session,
@@ -80,27 +80,27 @@ def metadata(record: Record, gist: About, parts: Sequence[Part], publisher: str,
         root["license"] = {"@id": licence}
         rights = [{"@id": licence, "@type": "CreativeWork", "name": licence}]
     descriptor = {
-        "@id": METADATA,
+        "@id": METADATA_FILE,
         "@type": "CreativeWork",
         "about": {"@id": "./"},
-        "conformsTo": {"@id": _VERSION},
+        "conformsTo": {"@id": _CRATE_VERSION},
         "dateCreated": built,
         "version": "1.0",
         "sdPublisher": {"@id": "#publisher"},
     }
     organisation = {"@id": "#publisher", "@type": "Organization", "name": publisher}
     graph = [descriptor, root, experiment, *files, *people, organisation, *rights]
-    return json.dumps({"@context": f"{_VERSION}/context", "@graph": graph}, ensure_ascii=False, indent=1).encode()
+    return json.dumps({"@context": f"{_CRATE_VERSION}/context", "@graph": graph}, ensure_ascii=False, indent=1).encode()
 
 
 def _file(part: Part) -> dict[str, str]:
     name = part.path.rpartition("/")[2]
     suffix = Path(name).suffix.lower()
     return {
-        "@id": f"./{FOLDER}/{quote(part.path)}",
+        "@id": f"./{EXPERIMENT_FOLDER}/{quote(part.path)}",
         "@type": "File",
         "name": name,
-        "encodingFormat": _TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream",
+        "encodingFormat": _MEDIA_TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream",
         "contentSize": str(part.size),
         "sha256": part.sha256,
     }

@@ -5,6 +5,7 @@ Promises
 * An archive is there whole or not at all: it is written under another name, read back, compared and then renamed.
 * The same record yields the same bytes, on any machine; a newer version replaces the older one.
 * The name of an archive belongs to its session; a file of that name that is somebody else's is left alone.
+* Nothing is written through a link below the folder: what is in the way stays, and is named.
 """
 
 from __future__ import annotations
@@ -16,22 +17,25 @@ import shutil
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import ClassVar
+from typing import BinaryIO, ClassVar
 
 from NexusCore.facility import Record
-from Services.Uploader.destinations import NotTaken, Receipt, digest, files_below, files_of
-from Services.Uploader.destinations.about import about
+from NexusCore.files import Folder, InTheWay
+from Services.Uploader.destinations import NotTaken, Receipt, content_of, digest, open_of
+from Services.Uploader.destinations.atomic_files import writing_into
 from Services.Uploader.destinations.directory.destination import Directory
-from Services.Uploader.destinations.eln.crate import FOLDER, METADATA, Part, metadata
-from Services.Uploader.destinations.whole import replacing, writing_into
+from Services.Uploader.destinations.eln.crate import EXPERIMENT_FOLDER, METADATA_FILE, Part, metadata
+from Services.Uploader.destinations.record_files import files_beside
+from Services.Uploader.destinations.record_summary import about
 
 SUFFIX = ".eln"
-_EPOCH = (1980, 1, 1, 0, 0, 0)
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file: the oldest that the format knows."""
 _READABLE = 0o100644 << 16
 _UNIX = 3
-_CHUNK = 1024 * 1024
+_ARCHIVE_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,13 @@ class ELN:
         try:
             if self.may_create:
                 self.path.mkdir(parents=True, exist_ok=True)
-            with writing_into(self.path) as first:
-                if not first:
+            with writing_into(self.path) as folder:
+                if folder is None:
                     raise self._not_taken(record, f"another Uploader is writing into {self.path}")
-                older = target.exists()
-                self._place(record, target)
+                older = folder.status(target.name) is not None
+                self._place(record, folder, target)
+        except InTheWay as error:
+            raise self._not_taken(record, str(error).rstrip(".")) from error
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             raise self._not_taken(record, f"{error.strerror or error}{where}") from error
@@ -78,19 +84,29 @@ class ELN:
 
     def fetch(self, receipt: Receipt) -> bytes:
         """Return the record as it is in its archive."""
-        target = self.path / receipt.remote_id
-        with zipfile.ZipFile(target) as archive:
-            return archive.read(f"{target.stem}/{FOLDER}/{target.stem}.xml")
+        root = Path(receipt.remote_id).stem
+        with (
+            Folder.open(self.path) as folder,
+            folder.open_file(receipt.remote_id) as file,
+            zipfile.ZipFile(file) as archive,
+        ):
+            return archive.read(f"{root}/{EXPERIMENT_FOLDER}/{root}.xml")
 
-    def _place(self, record: Record, target: Path) -> None:
-        if target.exists() and _session_of(target) != record.session:
-            raise self._not_taken(record, f"{target} is not an archive of its session")
+    def _place(self, record: Record, folder: Folder, target: Path) -> None:
+        if folder.status(target.name) is not None:
+            with folder.open_file(target.name) as there:
+                if _session_of(there, target.stem) != record.session:
+                    raise self._not_taken(record, f"{target} is not an archive of its session")
         parts = _parts(record)
-        gist = about(Path(record.path).read_bytes())
-        with replacing(target) as unfinished:
-            _write(unfinished, target.stem, metadata(record, gist, parts, self.publisher, self.licence), parts)
-            if not _holds(unfinished, target.stem, parts):
+        xml = Path(record.path)
+        description = metadata(record, about(content_of(xml)), parts, self.publisher, self.licence)
+
+        def check(written: BufferedReader) -> None:
+            if not _holds(written, target.stem, parts):
                 raise self._not_taken(record, f"a file was changed while {target.name} was written")
+
+        with folder.replacing(target.name, check) as file:
+            _write(file, target.stem, description, xml, parts)
 
     def _not_taken(self, record: Record, reason: str) -> NotTaken:
         return NotTaken(destination=self.name, title=record.title, reason=reason)
@@ -99,9 +115,13 @@ class ELN:
 def _parts(record: Record) -> list[Part]:
     """Return the record's file and those that belong to it, which keep their places beside it."""
     xml = Path(record.path)
-    files = [xml, *files_below(files_of(xml))]
-    parts = [Part(_shown(file.relative_to(xml.parent)), file, file.stat().st_size, digest(file)) for file in files]
+    parts = [_part(xml, file) for file in (xml, *files_beside(xml))]
     return [parts[0], *sorted(parts[1:], key=lambda part: part.path)]
+
+
+def _part(xml: Path, file: Path) -> Part:
+    with open_of(xml, file) as opened:
+        return Part(_shown(file.relative_to(xml.parent)), file, os.fstat(opened.fileno()).st_size, digest(opened))
 
 
 def _shown(path: Path) -> str:
@@ -109,46 +129,43 @@ def _shown(path: Path) -> str:
     return os.fsencode(path.as_posix()).decode("utf-8", "replace")
 
 
-def _write(target: Path, root: str, description: bytes, parts: Sequence[Part]) -> None:
-    with target.open("xb") as file:
-        # Not compressed: previews are already, and what a compressor makes of the rest is not the same everywhere.
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(_entry(f"{root}/{METADATA}"), description)
-            for part in parts:
-                entry = _entry(f"{root}/{FOLDER}/{part.path}")
-                entry.file_size = part.size
-                with part.file.open("rb") as source, archive.open(entry, "w") as copy:
-                    shutil.copyfileobj(source, copy)
-        file.flush()
-        os.fsync(file.fileno())
+def _write(file: BinaryIO, root: str, description: bytes, xml: Path, parts: Sequence[Part]) -> None:
+    # Not compressed: previews are already, and what a compressor makes of the rest is not the same everywhere.
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(_entry(f"{root}/{METADATA_FILE}"), description)
+        for part in parts:
+            entry = _entry(f"{root}/{EXPERIMENT_FOLDER}/{part.path}")
+            entry.file_size = part.size
+            with open_of(xml, part.file) as source, archive.open(entry, "w") as copy:
+                shutil.copyfileobj(source, copy)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
     entry.external_attr = _READABLE
     entry.create_system = _UNIX
     return entry
 
 
-def _holds(target: Path, root: str, parts: Sequence[Part]) -> bool:
-    """Tell whether an archive gives back what was to go into it."""
-    with zipfile.ZipFile(target) as archive:
+def _holds(written: BufferedReader, root: str, parts: Sequence[Part]) -> bool:
+    """Return whether an archive gives back what was to go into it."""
+    with zipfile.ZipFile(written) as archive:
         for part in parts:
             seen = hashlib.sha256()
-            with archive.open(f"{root}/{FOLDER}/{part.path}") as file:
-                while chunk := file.read(_CHUNK):
+            with archive.open(f"{root}/{EXPERIMENT_FOLDER}/{part.path}") as file:
+                while chunk := file.read(_ARCHIVE_CHUNK):
                     seen.update(chunk)
             if seen.hexdigest() != part.sha256:
                 return False
     return True
 
 
-def _session_of(target: Path) -> str | None:
+def _session_of(file: BufferedReader, root: str) -> str | None:
     """Return the session whose archive a file is; None if it is none that was written here."""
     try:
-        with zipfile.ZipFile(target) as archive:
-            graph = json.loads(archive.read(f"{target.stem}/{METADATA}"))["@graph"]
-        found = next(entity for entity in graph if entity["@id"] == f"./{FOLDER}/")
+        with zipfile.ZipFile(file) as archive:
+            graph = json.loads(archive.read(f"{root}/{METADATA_FILE}"))["@graph"]
+        found = next(entity for entity in graph if entity["@id"] == f"./{EXPERIMENT_FOLDER}/")
     except (zipfile.BadZipFile, ValueError, LookupError, TypeError, StopIteration):
         return None
     return str(found.get("identifier"))

@@ -1,0 +1,139 @@
+"""What the configuration was at an earlier revision, how two states differ, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from NexusCore.config import secrets
+from NexusCore.config.parameter import MASK, Limits, Value, readable_value
+from NexusCore.config.store import REMOVE, Change, ConfigStore, Edit
+from NexusCore.errors import ConfigException, NoSuchVersionException
+from NexusCore.text import readable
+
+_AT_REVISION = """
+    -- the last change of each parameter up to a revision; those whose last change was a removal are left out
+    SELECT c.revision, c.version_id, c.path, c.action, c.new_value, c.datatype, c.comment, c.limits, c.ts
+      FROM config_change c
+      JOIN (SELECT path, MAX(revision) AS newest
+              FROM config_change
+             WHERE version_id = :version AND revision <= :revision
+             GROUP BY path) last
+        ON last.newest = c.revision
+     WHERE c.action = 'set'
+     ORDER BY c.path
+"""
+
+_NAMED_THEN = """
+    -- the version that last had a name, up to a revision
+    SELECT version_id FROM config_change WHERE version = :name AND revision <= :revision ORDER BY revision DESC LIMIT 1
+"""
+
+_EVER_HIDDEN = """
+    -- what was a secret at any time
+    SELECT DISTINCT path FROM config_change WHERE version_id = :version AND limits LIKE :hidden
+"""
+
+ConfigState = dict[str, Change]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A parameter that is not the same in two states; a secret's values are masked."""
+
+    path: str
+    old: Value
+    """None where it did not exist, too."""
+    new: Value
+    old_datatype: str | None
+    """None where it did not exist."""
+    new_datatype: str | None
+    secret: bool = False
+
+
+def known_revision(store: ConfigStore, revision: object, first: int) -> int:
+    """Return a revision, if there was one of that number since `first`.
+
+    Raises
+    ------
+    ConfigException
+        If not.
+    """
+    newest = store.revision()
+    if type(revision) is not int or not first <= revision <= newest:
+        raise ConfigException(reason=f"there is no revision {revision!r}; they go from {first} to {newest}")
+    return revision
+
+
+def state_of(store: ConfigStore, version_id: int, which: int | str, below: str = "") -> tuple[int, ConfigState]:
+    """Return id and parameters of a version: as they are, by its name, or those of `version_id` at a revision."""
+    if isinstance(which, str):
+        version_id = store.version_id(which)
+        return version_id, state_now(store, version_id, below)
+    return version_id, state_at(store, version_id, known_revision(store, which, 0), below)
+
+
+def ever_secret(store: ConfigStore, version_ids: Collection[int]) -> set[str]:
+    """Return the paths of what was a secret in one of some versions at any time, as `ConfigStore.history` masks it."""
+    with store.database.reading() as reading:
+        rows = [row for one in version_ids for row in reading.all(_EVER_HIDDEN, version=one, hidden='%"secret": true%')]
+    return {readable(path) for (path,) in rows}
+
+
+def state_at(store: ConfigStore, version_id: int, revision: int, below: str = "") -> ConfigState:
+    """Return a version's parameters as they were when a revision was the newest."""
+    with store.database.reading() as reading:
+        rows = reading.all(_AT_REVISION, version=version_id, revision=revision)
+        found = secrets.revealed(reading, rows)
+    return {change.path: change for change in found if _is_below(change.path, below)}
+
+
+def state_now(store: ConfigStore, version_id: int, below: str = "") -> ConfigState:
+    """Return a version's parameters as they are."""
+    return {change.path: change for change in store.load(version_id) if _is_below(change.path, below)}
+
+
+def version_at(store: ConfigStore, name: str, revision: int) -> int:
+    """Return the id that a version had when a revision was the newest; it may be deleted since.
+
+    Raises
+    ------
+    NoSuchVersionException
+        If nothing is known of a version of that name then.
+    """
+    with store.database.reading() as reading:
+        row = reading.one(_NAMED_THEN, name=name, revision=revision)
+    if row is None:
+        raise NoSuchVersionException(version=f"{name}@{revision}")
+    return int(row[0])
+
+
+def differences(old: ConfigState, new: ConfigState, secrets: Collection[str] = ()) -> list[Difference]:
+    """Return what differs between two states, in order of path; `secrets` are masked, besides what says it is one."""
+    found = []
+    for path in sorted(old.keys() | new.keys()):
+        both = old.get(path), new.get(path)
+        if _content(both[0]) == _content(both[1]):
+            continue
+        secret = path in secrets or any(Limits.readable(one.limits).secret for one in both if one)
+        values = [readable_value(one.value, one.datatype) if one else None for one in both]
+        before, after = (MASK if secret and value is not None else value for value in values)
+        kinds = [one.datatype if one else None for one in both]
+        found.append(Difference(path, before, after, kinds[0], kinds[1], secret))
+    return found
+
+
+def way_back(now: ConfigState, then: ConfigState) -> list[Edit]:
+    """Return the changes that lead from a state back to an earlier one."""
+    edits = [Edit(path, REMOVE, if_there=True) for path in now.keys() - then.keys()]
+    edits += [change.again() for path, change in then.items() if _content(change) != _content(now.get(path))]
+    # What goes makes room first: where a parameter was there may be a folder then, and the other way round.
+    return sorted(edits, key=lambda edit: (edit.action != REMOVE, edit.path))
+
+
+def _content(change: Change | None) -> tuple[object, ...] | None:
+    return None if change is None else (change.value, change.datatype, change.comment or None, change.limits)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return not folder or path == folder or path.startswith(f"{folder}.")

@@ -1,0 +1,63 @@
+"""The side file of records that a database refused: kept beside their journal, to be looked at and tried again.
+
+A record is written there before the cursor steps over it, so that nothing is lost in between. Until the cursor has done
+so it is not refused yet: the database may have gone away, and may take the record at the next attempt. `settle` takes
+out what was written too early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from NexusCore.delivery.frames import Damage, Frame, decode, encode
+from NexusCore.files import replace_file
+
+
+def side_file(folder: Path, name: str) -> Path:
+    """Return the path of a journal's file of refused records."""
+    return folder / f"{name}.refused"
+
+
+def keep(folder: Path, name: str, frame: Frame) -> None:
+    """Add a record."""
+    # Frames, since a payload may hold any byte: so they can be told apart and delivered once more.
+    with suppress(OSError), side_file(folder, name).open("ab") as file:
+        file.write(encode(frame.sequence, frame.payload))
+
+
+def read(folder: Path, name: str) -> tuple[list[Frame], bytes]:
+    """Return the refused records, in order and each once, and what in their file is none."""
+    with suppress(FileNotFoundError):
+        pieces = [piece for piece, _ in decode(side_file(folder, name).read_bytes(), complete=True)]
+        frames = {piece.sequence: piece for piece in pieces if isinstance(piece, Frame)}
+        damage = b"".join(piece.data for piece in pieces if isinstance(piece, Damage))
+        return [frames[sequence] for sequence in sorted(frames)], damage
+    return [], b""
+
+
+def settle(folder: Path, name: str, delivered: int, still_there: Collection[Frame]) -> None:
+    """Take out the records that are still to be delivered from the journal itself.
+
+    Parameters
+    ----------
+    folder, name
+        The journal.
+    delivered
+        Number of the last record that the cursor has passed.
+    still_there
+        Those of them that are in the journal, too.
+    """
+    frames, damage = read(folder, name)
+    kept = [frame for frame in frames if frame.sequence <= delivered or frame not in still_there]
+    if len(kept) < len(frames):
+        if kept or damage:
+            replace(side_file(folder, name), kept, damage)
+        else:
+            side_file(folder, name).unlink(missing_ok=True)
+
+
+def replace(path: Path, frames: Iterable[Frame], damage: bytes = b"") -> None:
+    """Replace a file of frames, whole or not at all."""
+    replace_file(path, damage + b"".join(encode(frame.sequence, frame.payload) for frame in frames), sync=True)

@@ -1,0 +1,369 @@
+"""Files that are there whole or not at all, also in folders that others may write to.
+
+Promises
+--------
+* Below a `Folder`, no link is followed. Each folder is opened from the one above it, by descriptor, and what is done in
+  it happens there, whatever its path leads to a moment later. Its own path is the operator's, and may lead over links.
+* A file takes the place of a file of one name, or of nothing. A link, a hard link, a pipe, a socket, a device or a
+  folder stays where it is, and `InTheWay` says so.
+* `open_file_below` reads no file that has a second name: a hard link shows any file of the same file system.
+* A file that is being written has a name that cannot be predicted, and is opened only if nothing bears it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import BufferedReader
+from pathlib import Path, PurePath
+from types import TracebackType
+from typing import BinaryIO
+
+from NexusCore.errors import NexusError
+
+UNFINISHED = ".nexuscore-"
+"""How the names of files that are being written begin by default."""
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | _CLOEXEC
+_BINARY = getattr(os, "O_BINARY", 0)
+_FILE_KINDS = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, "a device"),
+)
+
+
+class InTheWay(NexusError):
+    """{path} is in the way: it is {kind}. Remove it, and check who may write to {folder}."""
+
+
+def replace_file(path: Path, *content: bytes | bytearray, sync: bool = False) -> None:
+    """Replace a file that only its owner can read, in a folder that only he can write to, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file, in a folder that is there.
+    *content
+        What is in it, in parts.
+    sync
+        Have it survive a power cut.
+    """
+    unfinished = path.with_name(f"{path.name}.{os.urandom(8).hex()}.part")
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY, 0o600)
+        with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor
+            file.writelines(content)
+            if sync:
+                file.flush()
+                os.fsync(descriptor)
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def write_below(root: Path, path: Path, content: bytes) -> None:
+    """Replace a file, whole or not at all, and make the folders between it and `root`, which lead over no link.
+
+    Raises
+    ------
+    InTheWay
+        If something else than folders is on the way, or than a file at its end.
+    OSError
+        With the system's reason.
+    """
+    place = path.relative_to(root)
+    with (
+        Folder.open(root, create=True) as top,
+        top.below(place.parent, create=True) as folder,
+        folder.replacing(place.name, sync=False) as file,
+    ):
+        file.write(content)
+
+
+def status_below(root: Path, path: Path) -> os.stat_result | None:
+    """Return what a path stands for, itself and not what it links to; None if nothing is there, or only over a link."""
+    place = path.relative_to(root)
+    try:
+        with Folder.open(root) as top, top.below(place.parent) as folder:
+            return folder.status(place.name)
+    except (FileNotFoundError, InTheWay):
+        return None
+
+
+def open_file_below(root: Path, path: Path) -> BufferedReader:
+    """Open a file for reading that is reached from `root` over no link, a hard link included.
+
+    Errors as for `write_below`.
+    """
+    place = path.relative_to(root)
+    with Folder.open(root) as top, top.below(place.parent) as folder:
+        return folder.open_file(place.name, one_name=True)
+
+
+def remove_below(root: Path, path: Path) -> None:
+    """Remove a file that is reached from `root` over no link, if it is there; errors as for `write_below`."""
+    place = path.relative_to(root)
+    with suppress(FileNotFoundError), Folder.open(root) as top, top.below(place.parent) as folder:
+        folder.remove(place.name)
+
+
+def open_below(folder: int, parts: Sequence[str], flags: int = os.O_RDONLY) -> int:
+    """Open a file or folder below an open folder; no link is followed on the way, nor at its end.
+
+    Each component is opened from the folder before it, so none can be exchanged for a link meanwhile. A pipe or a
+    device is opened without waiting for its other end: look at what was opened before reading it.
+
+    Parameters
+    ----------
+    folder
+        Descriptor of the folder to begin in (`os.O_PATH` will do).
+    parts
+        Names below it, outermost first.
+    flags
+        As for `os.open`, to which those against following links are added.
+
+    Returns
+    -------
+    int
+        A descriptor that is the caller's to close.
+
+    Raises
+    ------
+    OSError
+        As of `os.open`: ELOOP where the last component is a link, ENOTDIR where one before it is a link or no folder.
+    ValueError
+        A part is empty, ``.`` or ``..``, or holds a slash.
+    """
+    if not parts or any(part in ("", os.curdir, os.pardir) or os.sep in part for part in parts):
+        raise ValueError(f"{list(parts)} does not name a file below a folder")
+    *folders, name = parts
+    inner = folder
+    try:
+        for part in folders:
+            # O_DIRECTORY makes a link an error, which O_PATH alone would open as such
+            step = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=inner)
+            if inner != folder:
+                os.close(inner)
+            inner = step
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=inner)
+    finally:
+        if inner != folder:
+            os.close(inner)
+
+
+class Folder:
+    """An open folder. Names are those of things directly in it; errors as for `write_below`.
+
+    Parameters
+    ----------
+    descriptor
+        Of the folder; closed with this object.
+    path
+        Where it was found, for messages.
+    """
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._descriptor = descriptor
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool = False) -> Folder:
+        """Open a folder that the operator has named, over links too; with `create`, make it if it isn't there."""
+        if create:
+            path.mkdir(parents=True, exist_ok=True)
+        return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | _CLOEXEC), path)
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+    def same_as(self, path: Path) -> bool:
+        """Return whether a path leads to this folder."""
+        return os.path.samestat(os.fstat(self._descriptor), path.stat())
+
+    # -- folders in it -------------------------------------------------------------------------------------------------
+
+    def folder(self, name: str, *, create: bool = False) -> Folder:
+        """Open a folder in this one; with `create`, make it if it isn't there."""
+        _check(name)
+        with self._naming(name):
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=self._descriptor)
+            try:
+                descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK, dir_fd=self._descriptor)
+            except OSError as error:
+                if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                    raise
+                raise self._in_the_way(name, expected=stat.S_ISDIR) from None
+        return Folder(descriptor, self.path / name)
+
+    def below(self, place: PurePath, *, create: bool = False) -> Folder:
+        """Open a folder at a relative path, and with `create` make those on the way."""
+        folder = Folder(os.dup(self._descriptor), self.path)
+        for name in place.parts:
+            with folder:
+                folder = folder.folder(name, create=create)
+        return folder
+
+    # -- files in it ---------------------------------------------------------------------------------------------------
+
+    def status(self, name: str) -> os.stat_result | None:
+        """Return what a name stands for, itself and not what it links to; None if it is free."""
+        _check(name)
+        with self._naming(name):
+            try:
+                return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
+
+    def check_free(self, name: str) -> None:
+        """Raise `InTheWay` unless a name is free, or that of a file without a second one."""
+        status = self.status(name)
+        if status is not None and (not stat.S_ISREG(status.st_mode) or status.st_nlink > 1):
+            raise self._in_the_way(name)
+
+    def open_file(self, name: str, *, one_name: bool = False) -> BufferedReader:
+        """Open a file for reading; with `one_name`, none that has a second name: that may be anybody's file."""
+        status = self.status(name)
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            raise self._in_the_way(name)  # before it is opened: a device may do something when it is
+        return open(self._opened(name, os.O_RDONLY, one_name=one_name), "rb")  # noqa: PTH123  a descriptor
+
+    def open_for_appending(self, name: str) -> BinaryIO:
+        """Open a file to write at its end, also as a lock; it is made if it isn't there."""
+        descriptor = self._opened(name, os.O_RDWR | os.O_CREAT | os.O_APPEND, one_name=True)
+        return open(descriptor, "ab", buffering=0)  # noqa: PTH123  a descriptor
+
+    @contextmanager
+    def replacing(
+        self,
+        name: str,
+        check: Callable[[BufferedReader], None] = lambda file: None,
+        *,
+        prefix: str = UNFINISHED,
+        sync: bool = True,
+    ) -> Iterator[BinaryIO]:
+        """Lend a file to write to; after the block it takes the name.
+
+        Parameters
+        ----------
+        name
+            What it is to be called.
+        check
+            Is given the file as it can be read back, and raises if it must not take the name.
+        prefix
+            How its name begins until then.
+        sync
+            Have it survive a power cut.
+        """
+        self.check_free(name)
+        unfinished = f"{prefix}{os.urandom(16).hex()}"
+        try:
+            with open(self._opened(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:  # noqa: PTH123
+                yield file
+                file.flush()
+                if sync:
+                    os.fsync(file.fileno())
+            with self.open_file(unfinished) as written:
+                check(written)
+            self.check_free(name)
+            # A link that takes the name only now is replaced itself.
+            with self._naming(name):
+                os.replace(unfinished, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        finally:
+            self.remove(unfinished)
+        if sync:
+            with suppress(OSError):  # not every file system can
+                os.fsync(self._descriptor)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, a link or the like, if it is there."""
+        _check(name)
+        try:
+            with self._naming(name), suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=self._descriptor)
+        except IsADirectoryError:  # only now: whoever looked before saw something else
+            raise InTheWay(path=self.path / name, kind="a folder", folder=self.path) from None
+
+    def remove_empty(self, name: str) -> None:
+        """Remove a folder if nothing is in it."""
+        with suppress(OSError):
+            os.rmdir(name, dir_fd=self._descriptor)
+
+    # -- all that is in it ---------------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """Return all names in order."""
+        return sorted(os.listdir(self._descriptor))  # noqa: PTH208  a descriptor
+
+    def remove_others(self, wanted: Collection[Path]) -> None:
+        """Remove all in it and below but these paths, and folders that are empty then; of a link, the link itself."""
+        for name in self.names():
+            status = self.status(name)
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                with self.folder(name) as inner:
+                    inner.remove_others(wanted)
+                self.remove_empty(name)
+            elif self.path / name not in wanted:
+                self.remove(name)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _opened(self, name: str, flags: int, *, one_name: bool = False) -> int:
+        """Return the descriptor of a regular file; with `one_name`, of one without a second name."""
+        _check(name)
+        with self._naming(name):
+            try:
+                # Without waiting: opening a pipe waits until its other end is opened, too.
+                flags |= os.O_NONBLOCK | _NO_LINK
+                descriptor = os.open(name, flags, 0o666, dir_fd=self._descriptor)
+            except OSError as error:
+                # ENXIO: a socket, or a pipe that is not read from; ENODEV: a device without a driver.
+                if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV):
+                    raise
+                raise self._in_the_way(name, expected=stat.S_ISREG) from None
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise self._in_the_way(name, expected=stat.S_ISREG)
+        if one_name and status.st_nlink > 1:
+            os.close(descriptor)
+            raise self._in_the_way(name)
+        return descriptor
+
+    def _in_the_way(self, name: str, expected: Callable[[int], bool] = lambda mode: False) -> InTheWay:
+        """Return the error for what has a name; where that is `expected` by now, it was something else just before."""
+        status = self.status(name)
+        if status is None or expected(status.st_mode):
+            kind = "being swapped for something else at this moment"
+        else:
+            kind = next((kind for test, kind in _FILE_KINDS if test(status.st_mode)), "")
+            kind = kind or ("a file" if status.st_nlink == 1 else f"a file with {status.st_nlink} names (hard links)")
+        return InTheWay(path=self.path / name, kind=kind, folder=self.path)
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """Have errors name the whole path."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = str(self.path / name)
+            raise
+
+
+def _check(name: str) -> None:
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ValueError(f"'{name}' is not a name in a folder")

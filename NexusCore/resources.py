@@ -1,0 +1,259 @@
+"""What a machine can run out of: room on a disk, open files, memory; each named first in what a person reads.
+
+A full disk shows itself as many different errors: the system's, a database's, or a sentence of ours that was made of
+one of them. `explained` finds it behind all of these, so that not every place that writes needs to ask.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from NexusCore.errors import (
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    DatabaseFull,
+    DiskFull,
+    NexusError,
+    OutOfMemory,
+    TooManyOpenFiles,
+)
+from NexusCore.text import one_line
+
+NO_ROOM = 64 * 1024
+"""A disk with fewer bytes left than this cannot take the next file."""
+MYSQL_FULL = frozenset({1021, 1114})
+"""Errors of MySQL and MariaDB: ER_DISK_FULL, ER_RECORD_FILE_FULL. Others name the system's error in their text."""
+MOUNTS = Path("/proc/self/mountinfo")
+
+_DISK = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+_TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
+_SQLITE_URL = "sqlite:///"
+_SQLITE_FULL, _SQLITE_IOERR, _SQLITE_CANTOPEN = 13, 10, 14
+_BYTE_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A file system where it is mounted."""
+
+    point: str
+    kind: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is left on a disk."""
+
+    free: int
+    """Bytes that this user may still write."""
+    total: int
+    inodes: int | None
+    """Files that may still be created; None where the file system does not count them."""
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing more can be written."""
+        return self.free < NO_ROOM or self.inodes == 0
+
+
+def filesystem_of(path: Path) -> Mount | None:
+    """Return the file system that a path is on; None where that cannot be told."""
+    try:
+        lines = MOUNTS.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    found: Mount | None = None
+    real = os.path.realpath(path)
+    for line in lines:
+        fields, _, rest = line.partition(" - ")
+        point = fields.split()[4].encode().decode("unicode_escape")  # blanks are written as \040
+        inside = real == point or real.startswith(point.rstrip("/") + "/")
+        if inside and (found is None or len(point) >= len(found.point)):
+            kind, source = rest.split()[:2]
+            found = Mount(point, kind, source)
+    return found
+
+
+def room_of(path: Path) -> Room:
+    """Return what is left on the disk of a path that exists."""
+    stat = os.statvfs(path)
+    return Room(stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize, stat.f_favail if stat.f_files else None)
+
+
+def bytes_text(count: float) -> str:
+    """Return a number of bytes: ``1.3 GiB``."""
+    if count == 1:
+        return "1 byte"
+    unit = 0
+    while count >= 1024 and unit < len(_BYTE_UNITS) - 1:
+        count /= 1024
+        unit += 1
+    return f"{count:.0f} {_BYTE_UNITS[unit]}" if unit == 0 or count >= 100 else f"{count:.1f} {_BYTE_UNITS[unit]}"
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether an error of the system says that a disk, or this user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in _DISK
+
+
+def has_no_room(path: Path) -> bool:
+    """Return whether nothing more can be written where `path` is, or is to be; False where that cannot be told."""
+    try:
+        return room_of(_existing(path)).none
+    except (OSError, AttributeError):  # Windows has no statvfs
+        return False
+
+
+def place_text(path: Path | None, places: Iterable[Path] = ()) -> str:
+    """Return what is left on the disk of a path, for a sentence; without a path, of a place that has nothing left."""
+    path = path or next(filter(has_no_room, (*places, temporary_folder(), Path.cwd())), None)
+    if path is None:
+        return "it has no room left"
+    try:
+        path = _existing(path)
+        room, mount = room_of(path), filesystem_of(path)
+    except (OSError, AttributeError):
+        return f"nothing more can be written to {path}"
+    left = f"{bytes_text(room.free)} of {bytes_text(room.total)} are free"
+    if room.inodes == 0:
+        left = "no more files can be created"
+    if mount is None:
+        return f"{left} where {path} is"
+    return f"{left} on {mount.point} ({mount.source if '/' in mount.source else mount.kind})"
+
+
+def explained(error: BaseException, places: Iterable[Path] = ()) -> NexusError | None:
+    """Return the error for a person when the machine has run out of something; None if that is not what happened.
+
+    Parameters
+    ----------
+    error
+        What was raised; what caused it counts as well.
+    places
+        Where it may have happened, if the error does not say.
+    """
+    what = f"{error} " if isinstance(error, NexusError) else ""
+    path = _path_of(error)
+    for one in _chain(error):
+        if isinstance(one, (DatabaseFull, DiskFull)):
+            return one
+        if is_disk_full(one) or is_full_database(one, path) or _has_no_temporary_folder(one):
+            return DiskFull(place=place_text(path, places), what=what)
+        if isinstance(one, OSError) and one.errno in _TOO_MANY_FILES:
+            return TooManyOpenFiles(limit=_open_files(), what=what)
+        if isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno == errno.ENOMEM):
+            return OutOfMemory(what=what)
+    return None
+
+
+def sentence_of(error: BaseException, places: Iterable[Path] = ()) -> str:
+    """Return what a person reads of an error: first what the machine has run out of, if that is behind it."""
+    return str(explained(error, places) or error)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Return what the shell is to get when an error ends a program."""
+    return error.exit_code if isinstance(error, NexusError) else EXIT_FAILURE
+
+
+def temporary_folder() -> Path:
+    """Return where temporary files go, or would go if there were room."""
+    import tempfile  # only who asks for it pays for what comes with it
+
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:  # it tries to write there
+        return Path(os.environ.get("TMPDIR", f"{os.sep}tmp"))
+
+
+def _has_no_temporary_folder(error: BaseException) -> bool:
+    """Return whether Python has found no folder for temporary files because there is no room in it."""
+    text = "No usable temporary directory"
+    return isinstance(error, FileNotFoundError) and text in str(error) and has_no_room(temporary_folder())
+
+
+def complain(sentence: str) -> None:
+    """Write a sentence on standard error, if there is one, as one line and in one piece: other threads write, too."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"{one_line(sentence)}\n")
+        sys.stderr.flush()
+
+
+def reported(work: Callable[[], int], prefix: str = "") -> int:
+    """Do the work of a program and return its exit code; what ends it is told in a sentence on standard error."""
+    try:
+        return work()
+    except (NexusError, OSError, MemoryError) as error:
+        complain(f"{prefix}{sentence_of(error)}")
+        return exit_code_of(error)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def is_full_database(error: BaseException, path: Path | None) -> bool:
+    """Return whether a database driver's own error says that a disk is full.
+
+    Parameters
+    ----------
+    error
+        What it raised.
+    path
+        A database file, or its folder; None for a server.
+    """
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return bool(
+        code == _SQLITE_FULL
+        # Where a file beside the database's cannot be created or grow, SQLite does not say why.
+        or (code in (_SQLITE_IOERR, _SQLITE_CANTOPEN) and path is not None and has_no_room(path))
+        or (type(error).__module__.startswith(("mysql.", "_mysql")) and getattr(error, "errno", 0) in MYSQL_FULL)
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what led to it."""
+    seen: set[int] = set()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        yield following
+        following = following.__cause__ or following.__context__
+
+
+def _path_of(error: BaseException) -> Path | None:
+    """Return what was to be written, as far as an error or what led to it says."""
+    for one in _chain(error):
+        facts = one.facts if isinstance(one, NexusError) else {}
+        names: list[object] = [facts.get(name) for name in ("path", "folder", "target")]
+        if (where := str(facts.get("where"))).startswith(_SQLITE_URL):
+            names.append(where.removeprefix(_SQLITE_URL))
+        if isinstance(one, OSError):
+            names = [one.filename]
+        for name in names:
+            if isinstance(name, bytes):
+                name = os.fsdecode(name)
+            if isinstance(name, (str, Path)) and name:
+                return Path(name)
+    return None
+
+
+def _existing(path: Path) -> Path:
+    """Return the path, or the innermost of its folders that exists."""
+    path = path.absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _open_files() -> str:
+    try:
+        import resource
+    except ImportError:
+        return "the system's limit"
+    return f"the limit is {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}"

@@ -1,0 +1,222 @@
+"""Followers of growing tables: they wait for news together, and one of them asks for all.
+
+What a process waits for is the newest number of a few tables: the revision of the configuration, the id of the last
+record. To ask for those is cheap if it is one small query for all of them, past the layers that other queries need.
+The answer only says whether a follower should look now; what there is, it finds out by itself.
+
+Promises
+--------
+* Of the threads that wait for news from one database, one (the leader) polls; the others sleep until it sees news for
+  them. When the leader has something to do, another one takes over.
+* A commit of this machine wakes those who follow its table (see `NexusCore.wakeup`).
+* After `LONGEST_WAIT` at most, and after any error, a follower looks by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from NexusCore.clock import Clock
+from NexusCore.errors import NexusError
+
+if TYPE_CHECKING:
+    from NexusCore.settings import DatabaseURL
+    from NexusCore.storage.engine import Database
+    from NexusCore.storage.transaction import Row
+
+LONGEST_WAIT = 5.0
+"""Seconds after which a follower looks by itself, whatever the leader has seen."""
+
+SETTLED_MICROSECONDS = 100_000
+"""Age at which a file's time differs from that of the next change: it is as coarse as a tick of the system."""
+
+_NEWEST = {"config_revision": "SELECT revision FROM config_revision WHERE id = 1"}
+"""Where the newest number of a table is found; by default it is its highest id."""
+
+
+class Poll:
+    """Those who wait for news from one database; belongs to its pool."""
+
+    def __init__(self) -> None:
+        self.forked()
+
+    def forked(self) -> None:
+        """Begin without followers: their threads stayed with the parent."""
+        self._lock = threading.Lock()
+        self._leader: Follower | None = None
+        self._waiting: tuple[Follower, ...] = ()
+        self._statement = ""
+        self._seen: tuple[object, str, Row] = (None, "", ())
+        """What was last asked and answered, and the mark that the database had before."""
+        self.pause = LONGEST_WAIT
+        """The shortest that any of the followers wants."""
+
+    def join(self, follower: Follower) -> None:
+        """Begin to wait."""
+        with self._lock:
+            self._are_waiting((*self._waiting, follower))
+
+    def leave(self, follower: Follower) -> None:
+        """Wait no more; if it was the leader, another one has to take over."""
+        with self._lock:
+            self._are_waiting(tuple(one for one in self._waiting if one is not follower))
+            if self._leader is follower:
+                self._leader = None
+            if self._leader is None and self._waiting:
+                self._waiting[0].stir()
+
+    def led_by(self, follower: Follower) -> bool:
+        """Return whether a follower is the leader; it is from now on, if there is none."""
+        if self._leader is None:
+            with self._lock:
+                self._leader = self._leader or follower
+        return self._leader is follower
+
+    def look(self, database: Database, clock: Clock) -> None:
+        """Ask for the newest numbers, and wake those for whom there is news, or who are to stop."""
+        now = clock.monotonic()
+        with self._lock:  # both are of one moment
+            waiting, statement = self._waiting, self._statement
+        mark = file_mark(database.url, clock.now())
+        if mark is None or (mark, statement) != self._seen[:2]:
+            self._seen = (mark, statement, database.glance(statement))
+        for one, newest in zip(waiting, self._seen[2], strict=True):
+            one.heard(newest, now)
+
+    def _are_waiting(self, followers: tuple[Follower, ...]) -> None:
+        self._waiting = followers
+        self._statement = _query(tuple(one.table for one in followers))
+        self.pause = min((one.pause for one in followers), default=LONGEST_WAIT)
+
+
+class Follower:
+    """One who follows a table.
+
+    Parameters
+    ----------
+    database, table
+        What is followed.
+    clock
+        Tells the time and waits.
+    """
+
+    def __init__(self, database: Database, table: str, clock: Clock) -> None:
+        self.table = table
+        self.pause = LONGEST_WAIT
+        self.asked = float("-inf")
+        """When the database last said that there is no news."""
+        self._database = database
+        self._clock = clock
+        self._stop = threading.Event()
+        self._known: object = None
+        self._heard: object = None
+        self._due = False
+        self._stirred = threading.Event()
+        wakeups = database.wakeups
+        self._subscription = wakeups.subscribe(table, self.wake) if wakeups is not None else None
+
+    def close(self) -> None:
+        """Get no more wake-ups."""
+        if self._subscription is not None:
+            self._subscription.close()
+
+    def wake(self) -> None:
+        """End the waiting."""
+        self._due = True
+        self._stirred.set()
+
+    def stir(self) -> None:
+        """Have it see whether it is to lead."""
+        self._stirred.set()
+
+    def heard(self, newest: object, now: float) -> None:
+        """Take note of the newest number of the table."""
+        news = newest not in (self._known, self._heard)
+        self._heard, self.asked = newest, now
+        if news or self._stop.is_set():
+            self.wake()
+
+    def wait(self, stop: threading.Event, seconds: float) -> None:
+        """Wait for a wake-up, or until `stop` is set; at most `seconds`."""
+        if not self._due:
+            self._sleep(stop, seconds)
+        self._due = False
+
+    def wait_for_news(self, stop: threading.Event, pause: float, known: object, seconds: float = LONGEST_WAIT) -> bool:
+        """Wait until the newest number of the table is neither `known` nor the one before, or as `wait` does.
+
+        Returns whether it seems that there is news.
+
+        Parameters
+        ----------
+        stop
+            Ends the waiting.
+        pause
+            Seconds between two polls.
+        known
+            The number up to which there is no news.
+        seconds
+            How long to wait at most.
+        """
+        poll, clock = self._database.pool.poll, self._clock
+        until = clock.monotonic() + seconds
+        self._stop, self.pause, self._known = stop, pause, known
+        poll.join(self)
+        try:
+            while not self._due and not stop.is_set() and (left := until - clock.monotonic()) > 0:
+                if not poll.led_by(self):
+                    clock.wait(self._stirred, left)
+                    self._stirred.clear()
+                    continue
+                self._sleep(stop, min(poll.pause, left))
+                if not self._due and not stop.is_set():
+                    poll.look(self._database, clock)
+            return self._due
+        except NexusError:
+            self._heard = None  # it looks by itself, and deals with what is wrong
+            return False
+        finally:
+            poll.leave(self)
+            self._due = False
+
+    def _sleep(self, stop: threading.Event, seconds: float) -> None:
+        """Wait where nobody but `stop` and wake-ups end it."""
+        if self._subscription is None:
+            self._clock.wait(stop, seconds)
+        elif self._clock.wait(self._stirred, seconds):
+            self._stirred.clear()
+
+
+def file_mark(url: DatabaseURL, now: int) -> object:
+    """Return what is different after each commit to a database that is a file, without opening it.
+
+    Parameters
+    ----------
+    url
+        Where the database is.
+    now
+        Microseconds since the epoch, by the clock of this machine.
+
+    Returns
+    -------
+    object
+        Times and sizes of the file and its log; None if the log was written so recently that the next commit may leave
+        the same time, if there is no log, or on a server.
+    """
+    if url.kind != "sqlite":
+        return None
+    try:
+        log, file = os.stat(f"{url.name}-wal"), os.stat(url.name)  # noqa: PTH116  called many times a second
+    except OSError:
+        return None
+    if not 0 <= log.st_mtime_ns // 1000 <= now - SETTLED_MICROSECONDS:
+        return None
+    return log.st_ino, log.st_size, log.st_mtime_ns, file.st_ino, file.st_size, file.st_mtime_ns
+
+
+@lru_cache
+def _query(tables: tuple[str, ...]) -> str:
+    return "SELECT " + ", ".join(f"({_NEWEST.get(table, f'SELECT MAX(id) FROM {table}')})" for table in tables)  # noqa: S608  our tables

@@ -1,0 +1,240 @@
+"""The connections of this process to one database, shared by all who use it.
+
+Promises
+--------
+* A thread that needs a connection for a moment takes the one that another thread has just given back: a process whose
+  threads only look now and then holds one connection, not one for each of them.
+* A thread that cannot have it within `SHARE_SECONDS` gets another; that one is closed when it has been spare for a
+  while.
+* All go to the same host as long as it works (see `NexusCore.storage.hosts`).
+* None is ever shared with a forked child.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from NexusCore.clock import SYSTEM_CLOCK, Clock
+from NexusCore.settings import DatabaseURL
+from NexusCore.storage import fork_gate
+from NexusCore.storage.dialect import Dialect, dialect_of
+from NexusCore.storage.hosts import Hosts
+from NexusCore.storage.polling import Poll
+
+IDLE_SECONDS = 30.0
+"""A connection idle for longer is checked before it is used again, or closed where nobody is going to use it."""
+SPARE_SECONDS = 2.0
+"""A connection besides the one that suffices is closed when it has been idle for so long."""
+SHARE_SECONDS = 0.1
+"""How long a thread waits for the connection that another uses before it opens one more."""
+SLOW_HOST_SECONDS = 1.0
+"""A host that takes longer to say that an idle connection is lost is taken for dead."""
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """An open connection."""
+
+    raw: Any
+    host: DatabaseURL
+    cluster: bool
+    """Its host is part of a cluster whose hosts may lag behind each other."""
+    patient: bool
+    """Its statements may take long, although there are other hosts."""
+    since: float = 0.0
+    """When it was last given back."""
+    committing: bool = field(default=False)
+
+
+class Pool:
+    """The connections to one database.
+
+    Parameters
+    ----------
+    url
+        Where it is.
+    clock
+        Measures how long connections are idle, and hosts kept out.
+    """
+
+    def __init__(self, url: DatabaseURL, clock: Clock) -> None:
+        self.url = url
+        self.dialect: Dialect = dialect_of(url)
+        self.hosts = Hosts(url, self.dialect, clock)
+        self._clock = clock
+        self._embedded = url.kind == "sqlite"
+        self.idle: list[Connection] = []
+        self.users: weakref.WeakSet[Any] = weakref.WeakSet()
+        """Who has used it and not closed it since."""
+        self._busy: list[int] = []
+        """The thread of each connection that is in use or being opened."""
+        self._begin_lock()
+        self.poll = Poll()
+        """What its followers have in common."""
+        fork_gate.watch(self)
+
+    def take(self, connect: Callable[[bool], Connection], *, patient: bool = False) -> Connection:
+        """Return a connection that nobody else uses; `give_back` or `drop` it afterwards.
+
+        Parameters
+        ----------
+        connect
+            Opens a new one, a patient one if told so.
+        patient
+            Its statements may take long: where there are other hosts, do not give this one up any earlier than a
+            single one.
+        """
+        patient = patient and self.hosts.several
+        thread = threading.get_ident()
+        while True:
+            with self._changed:
+                # A file costs no server anything; and a thread that has one already would wait for itself.
+                if not self._fits(patient) and self._busy and not self._embedded and thread not in self._busy:
+                    self._wanting += 1
+                    self._changed.wait_for(lambda: self._fits(patient), SHARE_SECONDS)
+                    self._wanting -= 1
+                connection = self._fits(patient)
+                if connection is not None:
+                    self.idle.remove(connection)
+                self._busy.append(thread)
+            try:
+                if connection is None:
+                    return connect(patient)
+                now = self._clock.monotonic()
+                if self._is_current(connection):
+                    if now - connection.since < IDLE_SECONDS or self.dialect.alive(connection.raw):
+                        return connection
+                    self.lost_idle(connection, now)
+            except BaseException:
+                with self._lock:
+                    self._release(thread)
+                raise
+            self.drop(connection)
+
+    def borrow(self) -> Connection | None:
+        """Return the connection that `take` would return at once, for a moment; None where there is more to it."""
+        now = self._clock.monotonic()
+        with self._lock:
+            if not self.idle or (connection := self.idle[-1]).patient or now - connection.since >= IDLE_SECONDS:
+                return None
+            if self.hosts.several and connection.host != self.hosts.current:
+                return None
+            self._busy.append(threading.get_ident())
+            return self.idle.pop()
+
+    def give_back(self, connection: Connection) -> None:
+        """Let others use a connection; close those that have not been needed for a while."""
+        now = self._clock.monotonic()
+        connection.committing, connection.since = False, now
+        spare: list[Connection] = []
+        with self._lock:
+            if self.idle:
+                spare = [one for one in self.idle if now - one.since >= SPARE_SECONDS]
+                self.idle = [one for one in self.idle if now - one.since < SPARE_SECONDS]
+            self.idle.append(connection)
+            self._release(threading.get_ident())
+        for one in spare:
+            self._close(one)
+
+    def drop(self, connection: Connection) -> None:
+        """Close a connection that was taken."""
+        with self._lock:
+            self._release(threading.get_ident())
+        self._close(connection)
+
+    def lost(self, connection: Connection) -> None:
+        """Give up the other connections to a host, and the host itself if there are more."""
+        if self.hosts.several:
+            self.hosts.failed(connection.host)
+        self.close_idle()
+
+    def lost_idle(self, connection: Connection, since: float) -> None:
+        """Do the same for a connection that was lost while idle, if its host took time to say so.
+
+        Where it says so at once, it may only have closed a connection that was idle for too long.
+        """
+        if self._clock.monotonic() - since > SLOW_HOST_SECONDS:
+            self.lost(connection)
+        else:
+            self.close_idle()
+
+    def close_idle(self, longer_than: float = -1.0) -> None:
+        """Close the connections that nobody uses, or those that nobody has used for so many seconds."""
+        now = self._clock.monotonic()
+        with self._changed:
+            gone = [one for one in self.idle if now - one.since > longer_than]
+            self.idle = [one for one in self.idle if now - one.since <= longer_than]
+        for one in gone:
+            self._close(one)
+
+    def close_for_fork(self) -> None:
+        """Close the idle connections without the lock, which another thread may hold: `pop` is one step."""
+        while self.idle:
+            self._close(self.idle.pop())
+
+    def forked(self) -> None:
+        """Begin without connections in a forked child: those there are belong to its parent."""
+        import ctypes
+
+        for connection in self.idle:
+            # Closing one, even by the collector at the end of the process, would end the parent's session.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection.raw))
+        self.idle, self._busy = [], []
+        self._begin_lock()
+        self.poll.forked()
+
+    def _begin_lock(self) -> None:
+        self._lock = threading.Lock()
+        """That of `_changed`, for those who wait for nothing: the condition's own methods take three times as long."""
+        self._changed = threading.Condition(self._lock)
+        self._wanting = 0
+        """Threads that wait for a connection."""
+
+    def _fits(self, patient: bool) -> Connection | None:
+        """Return the idle connection that was given back last."""
+        return next((one for one in reversed(self.idle) if one.patient == patient), None)
+
+    def _is_current(self, connection: Connection) -> bool:
+        """Return whether new connections would go to the same host: a second one may be a little behind the first."""
+        return not self.hosts.several or connection.host == self.hosts.current
+
+    def _close(self, connection: Connection) -> None:
+        with suppress(*self.dialect.errors, OSError):
+            connection.raw.close()
+
+    def _release(self, thread: int) -> None:
+        """Note, under the lock, that a thread needs its connection no more."""
+        if thread in self._busy:
+            self._busy.remove(thread)
+        elif self._busy:  # begun in one thread and ended in another, as a generator may be
+            self._busy.pop()
+        if self._wanting:
+            self._changed.notify()
+
+
+_pools: weakref.WeakValueDictionary[tuple[DatabaseURL, Clock], Pool] = weakref.WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def pool_of(url: DatabaseURL, clock: Clock = SYSTEM_CLOCK) -> Pool:
+    """Return the connections of this process to a database; those who measure by different clocks share none."""
+    with _lock:
+        pool = _pools.get((url, clock))
+        if pool is None:
+            pool = _pools[url, clock] = Pool(url, clock)
+        return pool
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

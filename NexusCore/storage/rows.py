@@ -1,0 +1,183 @@
+"""What the columns of a table hold, and what stands in the place of a value that cannot be read.
+
+SQLite takes any value in any column, and with an SQL client anybody can write what no program would. One odd value
+must hide neither its row nor the others: rows are turned into objects here, and nowhere else, so that each odd value is
+replaced by one that all programs can go on with, and named in a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from NexusCore.clock import UNREADABLE_TS, readable_time
+from NexusCore.text import one_line, readable
+
+LONGEST_ODD_VALUE = 60
+"""Characters of an odd value that a sentence about it shows."""
+
+T = TypeVar("T")
+
+Odd = tuple[str, ...]
+"""Sentences about the values of a row that cannot be read: ``state is 'BULIT', which is no state``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a column holds."""
+
+    what: str
+    """With its article: "a whole number"."""
+    read: Callable[[Any], Any]
+    """Returns a value as programs use it; raises ValueError for one that cannot be read."""
+    instead: Callable[[object], Any]
+    """Returns what stands in the place of one that cannot be read."""
+    nullable: bool = False
+
+    def __call__(self, value: object) -> Any:
+        """Return a value as programs use it.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be read.
+        """
+        return None if value is None and self.nullable else self.read(value)
+
+
+def _exactly(kind: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if type(value) is not kind:
+            raise ValueError(value)
+        return value
+
+    return read
+
+
+def _time(value: Any) -> int:
+    if type(value) is not int or readable_time(value) is None:
+        raise ValueError(value)
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if value not in (0, 1):
+        raise ValueError(value)
+    return bool(value)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(value)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(value) from error
+    if not isinstance(found, dict):
+        raise ValueError(value)
+    return found
+
+
+TEXT = Column("a text", _exactly(str), lambda value: "" if value is None else readable(value))
+WHOLE = Column("a whole number", _exactly(int), lambda value: 0)
+TIME = Column("a time on the calendar", _time, lambda value: value if type(value) is int else UNREADABLE_TS)
+DUE = Column("a time", _exactly(int), lambda value: UNREADABLE_TS)
+"""When something is due or expires; far beyond the calendar for never."""
+FLAG = Column("yes (1) or no (0)", _flag, lambda value: True)
+OBJECT = Column("a JSON object", _object, lambda value: {})
+
+
+def choice(kind: type[StrEnum], what: str) -> Column:
+    """Return a column with one of the values of an enumeration; its member ``UNKNOWN``, which is stored nowhere, else.
+
+    Parameters
+    ----------
+    kind
+        The enumeration.
+    what
+        What its values are, with the article.
+    """
+    unknown = kind("UNKNOWN")
+    known = {one.value: one for one in kind if one is not unknown}
+
+    def read(value: Any) -> StrEnum:
+        if type(value) is not str or value not in known:
+            raise ValueError(value)
+        return known[value]
+
+    return Column(what, read, lambda value: unknown)
+
+
+def optional(column: Column) -> Column:
+    """Return a column that may also hold nothing."""
+    return replace(column, nullable=True)
+
+
+class Columns:
+    """The columns of a table, or those of a query.
+
+    Parameters
+    ----------
+    table
+        Its name.
+    columns
+        What each column holds, by its name, in order.
+    """
+
+    def __init__(self, table: str, columns: dict[str, Column]) -> None:
+        self.table = table
+        self.columns = columns
+        self._readers = list(columns.items())
+        self._types: set[tuple[type, ...]] = set()
+        """Types that the values of rows had in which there was nothing odd."""
+
+    def only(self, *names: str) -> Columns:
+        """Return some of the columns, in this order."""
+        return Columns(self.table, {name: self.columns[name] for name in names})
+
+    def read(self, row: Sequence[object]) -> tuple[list[Any], Odd]:
+        """Return the values of a row, those that cannot be read replaced, and a sentence about each of these."""
+        values: list[Any] = []
+        odd: list[str] = []
+        for (name, column), value in zip(self._readers, row, strict=True):
+            try:
+                values.append(column(value))
+            except ValueError:
+                values.append(column.instead(value))
+                odd.append(f"{name} is {shown(value)}, which is not {column.what}")
+        return values, tuple(odd)
+
+    def make(self, kind: Callable[..., T], row: Sequence[object]) -> T:
+        """Return an object of a row: `kind` takes its values in order, and the sentences as `odd`."""
+        values, odd = self.read(row)
+        return kind(*values, odd=odd)
+
+    def typed(self, row: Sequence[object]) -> tuple[Sequence[Any], Odd]:
+        """Do the same for columns whose values are used as they are stored, of which there may be millions.
+
+        A number that is no time passes: who shows it must see to that.
+        """
+        if (types := tuple(map(type, row))) in self._types:
+            return row, ()
+        values, odd = self.read(row)
+        if not odd:
+            self._types.add(types)
+        return values, odd
+
+    def all_typed(self, rows: Iterable[Sequence[object]]) -> Iterator[Sequence[Any]]:
+        """Yield the values of rows as `typed` returns them, without the sentences."""
+        known = self._types
+        for row in rows:
+            yield row if tuple(map(type, row)) in known else self.typed(row)[0]
+
+
+def shown(value: object) -> str:
+    """Return an odd value as a sentence shows it."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    text = one_line(readable(value))
+    text = text if len(text) <= LONGEST_ODD_VALUE else f"{text[:LONGEST_ODD_VALUE]}…"
+    return f"'{text}'"

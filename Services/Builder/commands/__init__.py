@@ -1,0 +1,1 @@
+"""What the Builder offers on the command line besides its service."""

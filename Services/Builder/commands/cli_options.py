@@ -1,0 +1,65 @@
+"""What the command line asks of the Builder: which sessions, and whether for a dry run only."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from datetime import datetime
+
+from NexusCore.clock import to_ts
+from NexusCore.facility.sessions import ALL, Selection
+
+BUILDER_EXAMPLES = (
+    ("--once", "make the records of all sessions that wait, and end"),
+    ("--once --session 5f0c2a9e-...", "make one session's record anew, whatever became of it before"),
+    ("--dry-run --from 2026-11-20 > records.xml", "show the records of these sessions, and change nothing"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which sessions are to be built, and how."""
+
+    selection: Selection = ALL
+    dry_run: bool = False
+
+    @property
+    def ends(self) -> bool:
+        """Whether it is done after one pass, as with ``--once``."""
+        return self.dry_run or self.selection != ALL
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the Builder's own arguments; each of them means one pass."""
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the records to standard output as they would be written; change neither database nor files",
+    )
+    parser.add_argument(
+        "--session",
+        metavar="ID",
+        help="only this session; one that was built before or failed is queued again (with --dry-run: as it is)",
+    )
+    when = "ISO 8601, local unless it names a zone"
+    parser.add_argument(
+        "--from", dest="from_ts", type=_moment, metavar="T", help=f"only sessions started at this time or later; {when}"
+    )
+    parser.add_argument(
+        "--to", dest="to_ts", type=_moment, metavar="T", help="only sessions started before this time, likewise"
+    )
+
+
+def request_of(arguments: argparse.Namespace) -> Request:
+    """Return what was asked for."""
+    first = ALL.from_ts if arguments.from_ts is None else arguments.from_ts
+    last = ALL.to_ts if arguments.to_ts is None else arguments.to_ts
+    return Request(Selection(arguments.session, first, last), arguments.dry_run)
+
+
+def _moment(text: str) -> int:
+    try:
+        found = datetime.fromisoformat(text)
+        return to_ts(found if found.tzinfo is not None else found.astimezone())
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"'{text}' is no time; it looks like 2026-11-20 or 2026-11-20T09:30") from None

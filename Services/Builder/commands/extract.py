@@ -1,0 +1,129 @@
+"""Extracts the metadata and the preview of one instrument file.
+
+Examples
+--------
+Show what the Builder makes of a file, without any database::
+
+    python -m Services.Builder.extract 0001.dm3
+    python -m Services.Builder.extract 0001.dm3 --preview 0001.png --json 0001.json
+
+The metadata go to standard output as JSON, remarks to standard error, the previews into the current folder
+(``0001.dm3.png``), where they replace nothing. Times that a file gives without a time zone are
+taken to be in the time zone of the machine that extracts (set TZ to extract for another one); the Builder takes them
+to be in the instrument's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from NexusCore import signals
+from NexusCore.errors import EXIT_OK, NexusError
+from NexusCore.resources import sentence_of
+from NexusCore.text import escape, json_text
+from Services.Builder.commands.targets import check_targets
+from Services.Builder.extraction.extractors.cleaning import one_line
+from Services.Builder.extraction.extractors.document import MetadataContent, document
+from Services.Builder.extraction.extractors.faults import NoSuchFile, reason
+from Services.Builder.extraction.scratch_folder import ScratchFolder
+from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.model import Extraction
+from Services.Builder.record.names import beside
+
+FILE_SECONDS = 600.0
+"""Time for one file; a person who waits can also end the program."""
+MEMORY_MB = 4096
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    made = argparse.ArgumentParser(
+        prog="python -m Services.Builder.extract",
+        description="Show the metadata of an instrument file as JSON, and draw its previews.",
+        epilog="examples:\n  %(prog)s 0001.dm3\n  %(prog)s 0001.dm3 --preview 0001.png --json 0001.json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("file", type=Path, metavar="FILE", help="the instrument file")
+    made.add_argument(
+        "--preview",
+        type=Path,
+        metavar="PNG",
+        help="draw the preview into this file (default: FILE's name with .png, in the current folder)",
+    )
+    made.add_argument("--json", type=Path, metavar="JSON", help="write all metadata into this file")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    arguments = parser().parse_args(argv)
+    with signals.taken(signals.ENDING, _end):
+        return _run(arguments)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """End the program as the shell expects of the signal; on the way out, temporary folders are removed."""
+    for one in signals.ENDING:  # another one must not interrupt that
+        signal.signal(getattr(signal, one), signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    path: Path = arguments.file
+    remarks: list[str] = []
+    try:
+        _check(path, arguments.preview, arguments.json)
+        if arguments.preview is not None:
+            found = _extracted(path, arguments.preview, arguments.json)
+        else:
+            with ScratchFolder() as folder:
+                found = _extracted(path, folder / beside(path.name, ".png"), arguments.json)
+                remarks += [_kept(one) for one in (found.preview, *found.further_previews) if one is not None]
+    except NexusError as error:
+        sys.stderr.write(f"{escape(sentence_of(error))}\n")
+        return error.exit_code
+    files = [{"name": path.name, "size": found.size, "sha256": found.sha256 or None}]
+    shown = document(found, MetadataContent(files=files))
+    sys.stderr.writelines(f"{escape(sentence)}\n" for sentence in (*found.warnings, *remarks))
+    filled = {key: value for key, value in shown.items() if value}
+    try:
+        sys.stdout.write(json_text(filled, indent=1) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough; nor may the flush at exit complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_OK
+
+
+def _extracted(path: Path, preview: Path, metadata: Path | None) -> Extraction:
+    """Read the file as the Builder does: in a process of its own, which may read the file's folder and no other."""
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay links
+    with Workers(1, FILE_SECONDS, MEMORY_MB) as workers:
+        (found,) = workers.extract_all([Job(path, preview, metadata, root=path.parent)])
+    return found
+
+
+def _check(path: Path, *targets: Path | None) -> None:
+    if not path.exists():
+        raise NoSuchFile(path=one_line(path))
+    check_targets([path], *targets)
+
+
+def _kept(drawn: Path) -> str:
+    """Put a preview into the current folder and say so; whatever lies there already, an image of the user's, stays."""
+    place = Path(drawn.name)
+    content = drawn.read_bytes()
+    try:
+        with place.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        if not place.is_file() or place.read_bytes() != content:
+            return f"{one_line(place)} exists and is not replaced; --preview says where else the preview may go."
+    except OSError as error:
+        return f"The preview could not be written here: {reason(error)}."
+    return f"Preview: {one_line(place)}"

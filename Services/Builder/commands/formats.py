@@ -1,0 +1,210 @@
+"""Shows what the Builder gets out of each format of instrument files, as the Markdown of ``docs/formats.md``.
+
+Examples
+--------
+Over a folder of instrument files, and over the sample session besides::
+
+    python -m Services.Builder.commands.formats ../shared/data --sample > docs/formats.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from NexusCore.errors import EXIT_FAILURE, EXIT_OK, NexusError
+from NexusCore.resources import reported, sentence_of
+from NexusCore.text import escape, one_line
+from Services.Builder.extraction.extractors import declared
+from Services.Builder.extraction.extractors.dimensions import DERIVED
+from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.finding.files import TimeRange, find_files
+from Services.Builder.model import Extraction, FoundFile, Quantity
+
+SECONDS_PER_FILE = 100.0
+_SAMPLE_START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+_NONE = "–"
+_HEAD = """\
+# What each format yields
+
+Made by `python -m Services.Builder.commands.formats` from instruments' own files and the sample session; the Builder
+reads more than that: the second table lists the formats it knows of which no file was at hand.
+
+*Conditions* counts the quantities about microscope and measurement that the files held, without those that follow from
+the axes; the last section names them. *Time* tells whether the file itself knows when it was acquired.
+"""
+
+
+class NoFiles(NexusError):
+    """There is no file in {folder}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """What one file gave."""
+
+    found: Extraction
+    axes: tuple[tuple[Mapping[str, Any], ...], ...]
+    """Of each of its signals."""
+
+    @property
+    def conditions(self) -> Mapping[str, Quantity]:
+        """Quantities about microscope and measurement: all but those that follow from the axes."""
+        return {name: one for name, one in self.found.meta.items() if name not in DERIVED}
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units of the axes of all signals, each once."""
+        return tuple(sorted({str(axis["unit"]) for axes in self.axes for axis in axes if axis.get("unit")}))
+
+
+def survey(folders: Iterable[Path]) -> Iterator[Yield]:
+    """Extract every file of some folders with the Builder's own processes; yield what each gave.
+
+    A companion (the .raw of an .rpl) is read with its main file and gives nothing of its own.
+    """
+    jobs: list[Job] = []
+    with tempfile.TemporaryDirectory() as kept, Workers(2, SECONDS_PER_FILE) as workers:
+        for folder in folders:
+            for file in _files(folder):
+                target = Path(kept) / str(len(jobs))
+                png, metadata = target.with_suffix(".png"), target.with_suffix(".json")
+                jobs.append(
+                    Job(file.path, png, metadata, file.companions, None, None, folder.absolute(), file.identities)
+                )
+        for found in workers.extract_all(jobs):
+            signals = json.loads(found.metadata_json.read_bytes())["signals"] if found.metadata_json else []
+            yield Yield(found, tuple(tuple(one["axes"]) for one in signals))
+
+
+def _files(folder: Path) -> tuple[FoundFile, ...]:
+    if not folder.is_dir():
+        raise NoFiles(folder=folder)
+    found = find_files(folder, [TimeRange("all", *_ALWAYS)]).files["all"]
+    if not found:
+        raise NoFiles(folder=folder)
+    return found
+
+
+def report(yields: Iterable[Yield]) -> str:
+    """Return the Markdown: a table of what was read, one of what was not at hand, and the quantities by format."""
+    groups: dict[str, list[Yield]] = defaultdict(list)
+    for one in yields:
+        groups[one.found.format].append(one)
+    unread = groups.pop("unknown", [])
+    seen = {name: sorted(groups[name], key=lambda one: one.found.path.name) for name in sorted(groups, key=str.lower)}
+    return "\n".join([_HEAD, *_read(seen), *_known(seen), *_unread(unread), *_quantities(seen)])
+
+
+def _read(seen: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
+    yield "## Read\n"
+    yield from _row(
+        "Format", "Extensions", "Reader", "Files", "Dataset types", "Units", "Conditions", "Time", "Preview"
+    )
+    for name, yields in seen.items():
+        first = yields[0].found.extractor
+        yield _cells(
+            name,
+            _listed(f"`{one.found.path.suffix.lower()}`" for one in yields),
+            " ".join(part for part in first.partition(", ")[2].split() if not part[0].isdigit()),  # without versions
+            str(len(yields)),
+            _listed(f"{one.found.dataset_type}/{one.found.data_type}" for one in yields),
+            _listed(unit for one in yields for unit in one.units),
+            str(len({quantity for one in yields for quantity in one.conditions})),
+            _share([one.found.acquired is not None for one in yields]),
+            _share([one.found.preview is not None for one in yields]),
+        )
+    yield ""
+
+
+def _known(seen: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
+    rest = [one for one in declared() if not any(name.startswith(one.name) for name in seen)]
+    yield "## Known, no file at hand\n"
+    yield from _row("Format", "Extensions", "Reader")
+    for one in sorted(rest, key=lambda one: one.name.lower()):
+        yield _cells(one.name, _listed(f"`{extension}`" for extension in one.extensions), one.reader)
+    yield ""
+
+
+def _unread(unread: Sequence[Yield]) -> Iterator[str]:
+    yield "## Not read\n"
+    yield "A dataset all the same, by name, size and time.\n"
+    yield from _row("File", "Why")
+    for one in sorted(unread, key=lambda one: one.found.path.name.lower()):
+        yield _cells(f"`{one.found.path.name}`", " ".join(one.found.warnings))
+    yield ""
+
+
+def _quantities(seen: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
+    yield "## Quantities by format\n"
+    for name, yields in seen.items():
+        held: dict[str, str | None] = {}
+        for one in yields:
+            held.update({key: value.unit for key, value in one.conditions.items()})
+        if held:
+            said = ", ".join(f"{key} ({unit})" if unit else key for key, unit in sorted(held.items()))
+            yield f"- **{name}**: {said}"
+
+
+def _row(*titles: str) -> Iterator[str]:
+    yield _cells(*titles)
+    yield "|" + "---|" * len(titles)
+
+
+def _cells(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") or _NONE for cell in cells) + " |"
+
+
+def _listed(items: Iterable[str]) -> str:
+    return ", ".join(sorted(set(items)))
+
+
+def _share(answers: Sequence[bool]) -> str:
+    if all(answers):
+        return "yes"
+    return f"{sum(answers)} of {len(answers)}" if any(answers) else "no"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    made = argparse.ArgumentParser(
+        prog="python -m Services.Builder.commands.formats",
+        description="Read every instrument file of some folders and print, as Markdown, what each format yields.",
+        epilog="example: %(prog)s ../shared/data --sample > docs/formats.md",
+    )
+    made.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="a folder of instrument files")
+    made.add_argument("--sample", action="store_true", help="make the sample session and read its files, too")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    arguments = parser().parse_args(argv)
+    with ExitStack() as stack:
+        folders: list[Path] = list(arguments.folders)
+        if arguments.sample:
+            from Services.Builder.sample import make_session
+
+            made = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            make_session(made, _SAMPLE_START)
+            folders.append(made)
+        try:
+            sys.stdout.write(escape(report(survey(folders))) + "\n")
+        except NexusError as error:
+            sys.stderr.write(f"{one_line(sentence_of(error))}\n")
+            return EXIT_FAILURE
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(reported(main))

@@ -1,0 +1,223 @@
+"""What was read from a session's files, kept so that a file that has not changed is not read again.
+
+One file for each session, to which each extraction is appended as soon as it is there: it survives the end of the
+process at any moment. An entry holds as long as the dataset's files are as they were (path, size, time of modification
+in nanoseconds; of a folder that is one dataset, the sum and the newest), the software that read them is the same, and
+the previews and the metadata that were written then lie untouched where they are wanted now. Whatever is damaged in a
+cache is passed over, and the file is read anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from stat import S_ISREG
+
+import msgspec
+
+import NexusCore
+from NexusCore.clock import SECOND
+from NexusCore.delivery.frames import Frame, decode, encode
+from NexusCore.files import Folder, InTheWay, open_file_below, status_below
+from NexusCore.resources import sentence_of
+from Services.Builder.extraction import wire
+from Services.Builder.extraction.workers import Job
+from Services.Builder.finding.folders import is_dataset, size_and_time
+from Services.Builder.model import Extraction
+
+DAY = 86_400 * SECOND
+_READER_PACKAGES = ("rosettasciio",)
+"""Packages whose version decides what a file yields."""
+_OURS = (
+    *("extraction/dataset_view.py", "extraction/extract.py", "extraction/fingerprints.py", "finding/folders.py"),
+    *("extraction/extractors", "preview"),
+)
+
+Stamp = tuple[int, int]
+"""Size in bytes and time of modification in nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """One extraction, and what it holds under."""
+
+    software: str
+    asked: bytes
+    """The job: paths, and the corrections that apply to the instrument's files."""
+    inputs: tuple[Stamp, ...]
+    """Of the file and its companions."""
+    outputs: tuple[Stamp | None, ...]
+    """Of the preview, the metadata and further previews; None for one that was not written."""
+    extraction: Extraction
+
+
+class ExtractionCache:
+    """The caches of all sessions.
+
+    Parameters
+    ----------
+    folder
+        Where they are kept; made when first needed.
+    log
+        Hears of a cache that cannot be written.
+    software
+        What reads the files, with its version; by default that of this installation.
+    root
+        Folder from which `folder` is reached over no links; by default itself.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        log: logging.Logger,
+        software: Callable[[], str] | None = None,
+        root: Path | None = None,
+    ) -> None:
+        self._folder = folder
+        self._root = root or folder
+        self._log = log
+        self._software = software or software_version
+
+    def of_session(self, identifier: str) -> SessionCache:
+        """Return what is kept of a session."""
+        name = hashlib.sha256(identifier.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        return SessionCache(self._folder / f"{name}.nxc", self._software(), self._log, self._root)
+
+    def forget_before(self, ts: int) -> None:
+        """Delete the caches of sessions that were last built before a time, in microseconds since the epoch, UTC."""
+        with suppress(OSError, InTheWay), _opened(self._root, self._folder) as folder:
+            for name in folder.names():
+                status = folder.status(name)
+                if name.endswith(".nxc") and status is not None and status.st_mtime_ns // 1000 < ts:
+                    with suppress(OSError):
+                        folder.remove(name)
+
+
+class SessionCache:
+    """What is kept of one session."""
+
+    def __init__(self, path: Path, software: str, log: logging.Logger, root: Path) -> None:
+        self._path = path
+        self._root = root
+        self._software = software
+        self._log = log
+        found = list(self._read())
+        self._entries = {entry.extraction.path: entry for entry in found if entry.software == software}
+        if found and not self._entries:  # all by older software: it would only grow
+            with suppress(OSError, InTheWay), _opened(root, path.parent) as folder:
+                folder.remove(path.name)
+
+    def get(self, job: Job) -> Extraction | None:
+        """Return what the file yielded, if that still holds."""
+        entry = self._entries.get(job.path)
+        if entry is None or entry.asked != _asked(job):
+            return None
+        unchanged = entry.inputs == stamps(job) and entry.outputs == _outputs(job, entry.extraction)
+        return entry.extraction if unchanged else None
+
+    def put(self, job: Job, inputs: tuple[Stamp, ...] | None, found: Extraction) -> None:
+        """Keep what a file yielded.
+
+        Parameters
+        ----------
+        job
+            What was asked for.
+        inputs
+            The `stamps` of the job before it was read; None where a file was missing.
+        found
+            The answer. One that another attempt may better is not kept.
+        """
+        if inputs is None or not found.whole or (job.metadata is not None and found.metadata_json is None):
+            return
+        entry = CacheEntry(self._software, _asked(job), inputs, _outputs(job, found), found)
+        try:
+            frame = encode(0, msgspec.msgpack.encode(entry, enc_hook=wire.encoded))
+        except (ValueError, OverflowError, TypeError):
+            return  # such as an integer of more than 64 bits: rare, and read anew
+        try:
+            with (
+                _opened(self._root, self._path.parent, create=True) as folder,
+                folder.open_for_appending(self._path.name) as file,
+            ):
+                file.write(frame)
+        except (OSError, InTheWay) as error:
+            self._log.warning("What was read from %s cannot be kept: %s", job.path.name, sentence_of(error))
+        self._entries[job.path] = entry
+
+    def _read(self) -> Iterator[CacheEntry]:
+        try:
+            with open_file_below(self._root, self._path) as file:
+                os.utime(file.fileno())  # in use: it is not to be forgotten yet
+                data = file.read()
+        except (OSError, InTheWay):
+            return
+        for piece, _ in decode(data, complete=True):
+            if isinstance(piece, Frame):
+                with suppress(msgspec.MsgspecError, ValueError, TypeError):  # written by another version, or by nobody
+                    yield msgspec.msgpack.decode(piece.payload, type=CacheEntry, dec_hook=wire.decoded)
+
+
+def _opened(root: Path, folder: Path, *, create: bool = False) -> Folder:
+    with Folder.open(root, create=create) as top:
+        return top.below(folder.relative_to(root), create=create)
+
+
+def stamps(job: Job) -> tuple[Stamp, ...] | None:
+    """Return what the files of a dataset are like now; None if one of them is missing."""
+    found = [size_and_time(path) if is_dataset(path) else _stamp(path) for path in (job.path, *job.companions)]
+    return tuple(one for one in found if one is not None) if all(found) else None
+
+
+def _asked(job: Job) -> bytes:
+    # a file's identity is that of one search: a device's number changes when the machine starts again
+    job = replace(job, root=None, identities=())
+    return msgspec.msgpack.encode(job, enc_hook=wire.encoded, order="deterministic")
+
+
+def _outputs(job: Job, found: Extraction) -> tuple[Stamp | None, ...]:
+    return tuple(_written(job, path) for path in (found.preview, found.metadata_json, *found.further_previews))
+
+
+def _written(job: Job, path: Path | None) -> Stamp | None:
+    """Return the stamp of what was written for a job; None also where only a link leads to it."""
+    try:
+        state = status_below(job.records or path.parent, path) if path is not None else None
+    except (OSError, ValueError):
+        return None
+    return None if state is None or not S_ISREG(state.st_mode) else (state.st_size, state.st_mtime_ns)
+
+
+def _stamp(path: Path | None) -> Stamp | None:
+    try:
+        state = path.lstat() if path is not None else None
+    except (OSError, ValueError):
+        return None
+    return None if state is None else (state.st_size, state.st_mtime_ns)
+
+
+@cache
+def software_version() -> str:
+    """Return what reads files here: versions, and when our own modules for it were changed."""
+    here = Path(__file__).parents[1]
+    roots = (here / name for name in _OURS)
+    modules = sorted(one for root in roots for one in (root.rglob("*") if root.is_dir() else [root]) if one.is_file())
+    ours = hashlib.sha256()
+    for module in modules:
+        if module.suffix != ".pyc":
+            ours.update(f"{module.relative_to(here)} {_stamp(module)}\n".encode())
+    versions = " ".join(f"{name} {_version(name)}" for name in _READER_PACKAGES)
+    return f"NexusCore {NexusCore.__version__} {versions} {ours.hexdigest()[:16]}"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,309 @@
+"""Extracts the metadata and the previews of one instrument file."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import NexusCore
+from NexusCore.errors import NexusError
+from NexusCore.files import InTheWay, remove_below, write_below
+from NexusCore.resources import is_disk_full
+from Services.Builder.extraction.dataset_view import DatasetFiles, DatasetView
+from Services.Builder.extraction.extractors import Reading, beside, candidates
+from Services.Builder.extraction.extractors.captured_output import listening
+from Services.Builder.extraction.extractors.cleaning import one_line
+from Services.Builder.extraction.extractors.dimensions import measures
+from Services.Builder.extraction.extractors.document import MetadataContent, document, identified
+from Services.Builder.extraction.extractors.faults import FileRefused, NoSuchFile, Unreadable, not_made, reason
+from Services.Builder.extraction.extractors.hostile import refuse, take_away_what_runs_code
+from Services.Builder.extraction.extractors.kinds import UNKNOWN, Kind, kind_of
+from Services.Builder.extraction.extractors.profile import NOTHING_KNOWN, Profile
+from Services.Builder.extraction.fingerprints import fingerprints, lacking, size
+from Services.Builder.extraction.open_guard import only_below
+from Services.Builder.extraction.reader_sandbox import ANYONES, own_scratch, readable
+from Services.Builder.model import Extraction, Identity, Quantity
+
+HASHED_AT_ONCE = 64 * 1024 * 1024
+"""Bytes of a dataset up to which its SHA-256 is taken before the preview is drawn; of a larger one after it."""
+MOST_PREVIEWS = 12
+"""Signals of one file that get a preview."""
+_FIRST_YEAR = 1980
+"""Earlier times are those of clocks that nobody has set."""
+
+
+class Unopened(NexusError):
+    """The file could not be opened: {reason}."""
+
+
+def extract(
+    path: Path,
+    preview: Path | None,
+    metadata: Path | None,
+    companions: Sequence[Path] = (),
+    profile: Profile = NOTHING_KNOWN,
+    records: Path | None = None,
+) -> Extraction:
+    """Return what a file yields; a bad file yields a warning, never an exception.
+
+    Parameters
+    ----------
+    path
+        The file.
+    preview
+        Where to write the preview as PNG; None for no preview. Those of a file's other signals get a number before
+        the extension.
+    metadata
+        Where to write the metadata as JSON; None not to.
+    companions
+        Other files of the same dataset.
+    profile
+        Corrections for the files of the instrument, and its time zone.
+    records
+        Folder that preview and metadata go below, over no links; None for those that they are in.
+    """
+    *_, last = stages(path, preview, metadata, companions, profile, records)
+    return last
+
+
+def stages(
+    path: Path,
+    preview: Path | None,
+    metadata: Path | None,
+    companions: Sequence[Path] = (),
+    profile: Profile = NOTHING_KNOWN,
+    records: Path | None = None,
+    *,
+    root: Path | None = None,
+    identities: Sequence[Identity | None] = (),
+    scratch: Path | None = None,
+) -> Iterator[Extraction]:
+    """Yield the extraction as it grows: first with the metadata, then with the previews, last with large files' hash.
+
+    A caller that cannot wait for a preview, or loses the process that draws it, still has the metadata. Parameters as
+    for `extract`, `DatasetFiles` and `DatasetView`.
+    """
+    take_away_what_runs_code()
+    files = DatasetFiles(path, tuple(companions), root, tuple(identities))
+    view = DatasetView(files, scratch)
+    try:
+        view.open()
+    except FileNotFoundError:
+        yield _unopened(files, profile, metadata, records, NoSuchFile(path=one_line(path)))
+    except FileRefused as refused:
+        yield _unopened(files, profile, metadata, records, refused)
+    except OSError as error:
+        yield _unopened(files, profile, metadata, records, Unopened(reason=reason(error, path)))
+    else:
+        with closing(view):
+            yield from _stages(view, preview, metadata, profile, records)
+
+
+def _unopened(
+    files: DatasetFiles, profile: Profile, metadata: Path | None, records: Path | None, why: NexusError
+) -> Extraction:
+    """Return the extraction of a dataset of which nothing was opened."""
+    found = _extraction(files.path, None, UNKNOWN, profile, (str(why),))
+    content = MetadataContent(None, None, profile, [_not_looked_at(one) for one in (files.path, *files.companions)])
+    found = _identified(found, content, False)
+    return replace(found if metadata is None else _written(found, content, metadata, records, str), whole=False)
+
+
+def _stages(
+    view: DatasetView, preview: Path | None, metadata: Path | None, profile: Profile, records: Path | None
+) -> Iterator[Extraction]:
+    path = view.files.path
+    with listening() as heard, _own_files(view) as elsewhere:
+        reading, warnings, checked = _read(view, elsewhere)
+    heard.remarks[:] = map(view.without_place, heard.remarks)
+    heard.messages[:] = map(view.without_place, heard.messages)
+    kind = kind_of(reading, path.stem) if reading else UNKNOWN
+    remarks = (*map(view.without_place, warnings), *(f"The reader remarks: {one}" for one in heard.remarks))
+    found = _extraction(path, reading, kind, profile, remarks)
+    files = [view.path, *view.companions]
+    at_once = sum(size(one) or 0 for one in files) <= HASHED_AT_ONCE
+    content = MetadataContent(reading, heard, profile, fingerprints(files, at_once))
+    found = _identified(found, content, at_once)
+    if metadata is not None:
+        found = _written(found, content, metadata, records, view.without_place)
+    if not (checked and view.changed()):
+        yield found
+    if preview is not None and reading is not None and kind.layout != "none":
+        with listening():
+            found = _drawn(found, content, kind, preview, records, view)
+        if not (checked and view.changed()):
+            yield found
+    if not at_once:
+        content = replace(content, files=fingerprints(files, True))
+        found = _identified(found, content, True)
+    if metadata is not None and not (at_once and len(content.previews) < 2):
+        found = _written(found, content, metadata, records, view.without_place)
+    if checked and view.changed():  # what was looked into is not what was read
+        for one in (found.preview, *found.further_previews):
+            if one is not None:
+                with suppress(OSError, InTheWay):  # what is at its place by now is not the preview
+                    remove_below(records or one.parent, one)
+        found = _unopened(
+            view.files, profile, metadata, records, FileRefused(reason="it was changed while it was read")
+        )
+    yield found
+
+
+def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, list[str], bool]:
+    """Read with the best format that can; say why the best one could not, and whether the file was looked into before.
+
+    Parameters
+    ----------
+    view
+        Shows the dataset.
+    elsewhere
+        The files that were refused by `open_guard`, as they are named.
+    """
+    path, checked = view.path, False
+    try:
+        if not path.is_dir() and path.stat().st_size == 0:
+            return None, ["The file is empty."], False
+        view.show_beside(beside(path, view.listing))
+        checked = refuse(path, view.others())
+        able = candidates(path)
+    except FileRefused as refused:
+        return None, [str(refused), *view.remarks], checked
+    except Exception as error:  # noqa: BLE001 - an edge: whatever is wrong with one file must not end the session
+        return None, [*_named(elsewhere), *view.remarks, str(Unopened(reason=reason(error, path)))], checked
+    failures: list[str] = []
+    if view.names_others:
+        return None, view.remarks, checked
+    for one in able:
+        try:
+            reading = one.read(path, view.companions)
+        except FileRefused as refused:
+            return None, [str(refused)], checked
+        except Unreadable as error:
+            failures.append(str(error))
+        except Exception as error:  # noqa: BLE001 - an edge: a foreign reader raises what it likes; it is recorded
+            failures.append(str(Unreadable(format=one.spec.name, reason=reason(error, path))))
+        else:
+            if not elsewhere:
+                return reading, [*view.remarks, *failures[:1], *reading.warnings], checked
+        if elsewhere:  # what was read may be of that file, in part or whole
+            return None, [*_named(elsewhere), *view.remarks], checked
+    unknown = f"No reader is known for files of the kind '{path.suffix or path.name}'."
+    return None, [*view.remarks, *(failures[:1] or [unknown])], checked
+
+
+def _own_files(view: DatasetView) -> AbstractContextManager[list[str]]:
+    """Let readers open the files of the view, and no other of the file store, as long as the block lasts."""
+    return only_below((f"{view.scratch}{os.sep}", *ANYONES), readable(), everywhere=own_scratch() is not None)
+
+
+def _named(elsewhere: Sequence[str]) -> list[str]:
+    return [f"The file names another one, {one}, that is not its own: neither is read." for one in elsewhere]
+
+
+def _not_looked_at(path: Path) -> dict[str, Any]:
+    return {"name": path.name, "size": None, "sha256": None}
+
+
+def _extraction(
+    path: Path, reading: Reading | None, kind: Kind, profile: Profile, warnings: tuple[str, ...]
+) -> Extraction:
+    if reading is None:
+        return Extraction(path, "unknown", kind.dataset_type, kind.data_type, warnings=warnings)
+    meta = dict(reading.meta)
+    if reading.main is not None:
+        meta.update(measures(reading.main, kind))
+        if len(reading.signals) > 1:
+            meta["Signals"] = Quantity(len(reading.signals))
+    meta = profile.corrected(meta)
+    return Extraction(
+        path=path,
+        format=reading.format,
+        dataset_type=kind.dataset_type,
+        data_type=kind.data_type,
+        meta={name: meta[name] for name in sorted(meta)},
+        acquired=_acquired(reading.acquired, profile),
+        acquired_doubtful=reading.clock_doubtful or "Creation Time" in profile.warn,
+        warnings=warnings,
+        extractor=f"NexusCore {NexusCore.__version__}, {reading.reader}",
+    )
+
+
+def _identified(found: Extraction, content: MetadataContent, hashed: bool) -> Extraction:
+    """Return the extraction with the size of all files of the dataset, and the SHA-256 of each."""
+    sizes = [one["size"] for one in content.files]
+    return replace(
+        identified(found, content),
+        size=None if sizes[0] is None else sum(filter(None, sizes)),
+        companion_sha256=tuple(one["sha256"] or "" for one in content.files[1:]),
+        warnings=(*found.warnings, *(lacking(content.files) if hashed else ())),
+    )
+
+
+def _acquired(moment: datetime | None, profile: Profile) -> datetime | None:
+    """Return the time of acquisition with its zone; None where it is that of a clock nobody has set."""
+    if moment is None or moment.year < _FIRST_YEAR:
+        return None
+    try:
+        return profile.aware(moment)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _written(
+    found: Extraction, content: MetadataContent, target: Path, records: Path | None, shown: Callable[[str], str]
+) -> Extraction:
+    try:
+        text = json.dumps(document(found, content), ensure_ascii=False, indent=1, allow_nan=False)
+        write_below(records or target.parent, target, shown(text).encode())
+    except Exception as error:  # noqa: BLE001 - an edge: the record is worth more than its JSON; it is recorded
+        return _warned(found, not_made("The metadata could not be", "written as JSON", error), error)
+    return replace(found, metadata_json=target)
+
+
+def _drawn(
+    found: Extraction, content: MetadataContent, kind: Kind, target: Path, records: Path | None, view: DatasetView
+) -> Extraction:
+    """Draw the main signal into `target` and the others beside it; a text has no signals."""
+    reading = content.reading
+    assert reading is not None  # noqa: S101 - what could not be read is not drawn
+    for at, one in enumerate(reading.signals or (None,)):
+        main = one is reading.main
+        if not main and len(content.previews) >= MOST_PREVIEWS:
+            continue
+        single = reading if one is None else replace(reading, signals=(one,))
+        place = target if main else target.with_name(f"{target.stem}.{at + 1}{target.suffix}")
+        try:
+            from Services.Builder.preview import png
+
+            with _own_files(view) as elsewhere:
+                picture = png(single, kind if main else kind_of(single, found.path.stem))
+            if elsewhere:  # the data may be in another file until they are drawn
+                raise PermissionError(errno.EACCES, "it is none of the dataset's own files", elsewhere[0])
+            write_below(records or place.parent, place, picture)
+        except Exception as error:  # noqa: BLE001 - an edge: numbers of every sort come from files; it is recorded
+            subject = "No preview could be" if main else f"No preview of signal {at + 1} could be"
+            found = _warned(found, view.without_place(not_made(subject, "drawn", error)), error)
+            continue
+        content.previews[at] = place.name
+        if main:
+            found = replace(found, preview=target)
+        else:
+            found = replace(found, further_previews=(*found.further_previews, place))
+    return found
+
+
+def _warned(found: Extraction, sentence: str, error: Exception) -> Extraction:
+    full = is_disk_full(error)
+    return replace(
+        found,
+        warnings=(*found.warnings, sentence),
+        whole=found.whole and not full,
+        disk_full=found.disk_full or full,
+    )

@@ -1,0 +1,118 @@
+"""What the JSON beside a preview holds: the metadata of a file, what the file is, and what read it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from Services.Builder.extraction.extractors.captured_output import Heard
+from Services.Builder.extraction.extractors.cleaning import json_safe, rfc3339
+from Services.Builder.extraction.extractors.profile import NOTHING_KNOWN, Profile
+from Services.Builder.extraction.extractors.signal import Reading, Signal
+from Services.Builder.model import Extraction
+
+HASHING_SECONDS = 20.0
+"""Time for the SHA-256 of a file; a huge one goes without, rather than be given up for lack of time."""
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataContent:
+    """What the JSON tells beyond an extraction."""
+
+    reading: Reading | None = None
+    heard: Heard | None = None
+    profile: Profile = NOTHING_KNOWN
+    files: Sequence[Mapping[str, Any]] = ()
+    """Of each file of the dataset its fingerprint, the main one first."""
+    previews: dict[int, str] = field(default_factory=dict)
+    """Names of the previews by the number of the signal in the reading."""
+
+
+def document(found: Extraction, content: MetadataContent) -> dict[str, Any]:
+    """Return an extraction as JSON values.
+
+    ``nx_meta`` is flat; the units of its numbers stand in ``units``. Its ``Creation Time`` is the file's own, else the
+    time of last modification; ``warnings`` marks the latter as unreliable, and the former where it is known to be.
+    """
+    unreliable = [name for name, one in found.meta.items() if one.warning]
+    created = found.acquired or _modified(found.path)
+    if found.acquired is None or found.acquired_doubtful or "Creation Time" in content.profile.warn:
+        unreliable.append("Creation Time")
+    nx_meta: dict[str, Any] = {
+        "DatasetType": found.dataset_type,
+        "Data Type": found.data_type,
+        "Creation Time": rfc3339(created) if created else None,
+        **{name: one.value for name, one in found.meta.items()},
+        "warnings": unreliable,
+    }
+    reading = content.reading
+    signals = reading.signals if reading else ()
+    main = reading.main if reading else None
+    return json_safe(  # type: ignore[no-any-return]
+        {
+            "file": found.path.name,
+            "files": content.files,
+            "format": found.format,
+            "extractor": found.extractor,
+            "nx_meta": nx_meta,
+            "units": {name: one.unit for name, one in found.meta.items() if one.unit},
+            "remarks": list(found.warnings),
+            "messages": content.heard.messages if content.heard else [],
+            "signals": [{**_signal(one), "preview": content.previews.get(at)} for at, one in enumerate(signals)],
+            "metadata": main.metadata if main else {},
+            "original_metadata": main.original_metadata if main else {},
+        }
+    )
+
+
+def size(path: Path) -> int | None:
+    """Return a file's size in bytes; None for a folder and for what cannot be looked at."""
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None
+
+
+def fingerprint(path: Path, hashed: bool) -> dict[str, Any]:
+    """Return name, size and, where it is asked for and can be had in time, SHA-256 of a file."""
+    return {"name": path.name, "size": size(path), "sha256": _sha256(path) if hashed and path.is_file() else None}
+
+
+def _sha256(path: Path) -> str | None:
+    digest, until = hashlib.sha256(), time.monotonic() + HASHING_SECONDS
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                if time.monotonic() > until:
+                    return None
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def identified(found: Extraction, content: MetadataContent) -> Extraction:
+    """Return the extraction with the size and the SHA-256 of its main file."""
+    main = content.files[0]
+    return replace(found, size=main["size"], sha256=main["sha256"] or "")
+
+
+def _signal(one: Signal) -> dict[str, Any]:
+    axes = [
+        {"name": axis.name, "size": axis.size, "unit": axis.unit, "scale": axis.scale, "offset": axis.offset}
+        for axis in one.axes
+    ]
+    return {"title": one.title, "shape": one.shape, "signal_type": one.signal_type, "axes": axes}
+
+
+def _modified(path: Path) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(path.lstat().st_mtime, UTC).replace(microsecond=0)
+    except OSError:
+        return None

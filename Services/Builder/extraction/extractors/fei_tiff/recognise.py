@@ -1,0 +1,14 @@
+"""Recognises a TIFF by FEI's private tags 34680 (SFEG, settings as INI) and 34682 (Helios)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from Services.Builder.extraction.extractors.settings import tiff_tags
+
+FEI_TAGS = (34680, 34682)
+
+
+def recognise(head: bytes, path: Path) -> bool:
+    """Tell whether the first page carries the settings."""
+    return bool(tiff_tags(head, path, *FEI_TAGS))

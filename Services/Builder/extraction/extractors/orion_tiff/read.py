@@ -1,0 +1,48 @@
+"""Reads Orion's settings: XML whose elements each hold a Value and its Units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lxml import etree
+
+from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors.orion_tiff.recognise import xml
+from Services.Builder.extraction.extractors.registry import HEAD
+from Services.Builder.extraction.extractors.rosettasciio.read import read_by
+from Services.Builder.extraction.extractors.settings import MicroscopeSettings, either_order, enriched, number
+from Services.Builder.extraction.extractors.signal import Reading
+
+Entry = tuple[str, str, str]
+"""Name, value and unit."""
+
+
+def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
+    """Read the image with RosettaSciIO and its settings from the private tag."""
+    with path.open("rb") as file:
+        tree = _settings(xml(file.read(HEAD), path))
+    known = MicroscopeSettings(
+        format="Zeiss Orion TIFF",
+        tree=tree,
+        rules=terms.ORION,
+        column="HIM",
+        pixel=(number(_value(tree, "ScalingY")), number(_value(tree, "ScalingX"))),
+        acquired=either_order(_value(tree, "TimeStamp")),
+    )
+    return enriched(read_by("TIFF", path), known)
+
+
+def _settings(content: bytes) -> dict[str, Entry]:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
+    root = etree.fromstring(content.rstrip(b"\0 \r\n"), parser)
+    found = {}
+    for one in root if root is not None else ():
+        value = (one.findtext("Value") or "").strip()
+        if value:
+            found[str(one.tag)] = (str(one.tag), value, (one.findtext("Units") or "").strip())
+    return found
+
+
+def _value(tree: Mapping[str, Entry], key: str) -> str:
+    return tree[key][1] if key in tree else ""

@@ -1,0 +1,246 @@
+"""The quantities a record speaks of: one name and one unit each, whatever a vendor calls them or writes them in."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from Services.Builder.extraction.extractors.cleaning import one_line
+from Services.Builder.model import Quantity
+
+DIGITS = 7
+"""Significant digits that are kept: what a 32-bit float holds, so that 32.400001525878906 µs is 32.4 µs again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How a quantity is shown."""
+
+    unit: str | None = None
+    """Unit symbol; None for a text or a number without unit."""
+    numeric: bool = True
+    """False where even a value of digits is a text (an operator named 007)."""
+    zero: bool = True
+    """False where zero is what programs write when the instrument did not tell (a probe current of 0 nA)."""
+    decimals: int | None = None
+    """Places after the point that mean something; None for as many as `DIGITS` leaves."""
+    between: str = ", "
+    """Stands between the items of a list."""
+
+
+_TEXT = Known(numeric=False)
+KNOWN: Mapping[str, Known] = {
+    "Acceleration Voltage": Known("kV", zero=False),
+    "Magnification": Known(zero=False),
+    "Camera Length": Known("mm", zero=False),
+    "Working Distance": Known("mm", zero=False),
+    "Convergence Angle": Known("mrad", zero=False),
+    "Collection Angle": Known("mrad", zero=False),
+    "Collection Angle Inner": Known("mrad"),
+    "Collection Angle Outer": Known("mrad", zero=False),
+    "Beam Current": Known("nA", zero=False),
+    "Screen Current": Known("nA", zero=False),
+    "Specimen Current": Known("nA", zero=False),
+    "Emission Current": Known("µA", zero=False),
+    "Extraction Voltage": Known("kV", zero=False),
+    "Gun Lens": Known(),
+    "Landing Energy": Known("keV", zero=False),
+    "Beam Diameter": Known("nm", zero=False),
+    "Spot Size": Known(),
+    "Defocus": Known("nm"),
+    "Spherical Aberration": Known("mm", zero=False),
+    "Aperture Diameter": Known("µm", zero=False),
+    "C1 Aperture": Known("µm", zero=False),
+    "C2 Aperture": Known("µm", zero=False),
+    "Objective Aperture": Known("µm", zero=False),
+    "Selected-Area Aperture": Known("µm", zero=False),
+    "Dwell Time": Known("µs", zero=False),
+    "Exposure Time": Known("s", zero=False),
+    "Integration Time": Known("s", zero=False),
+    "Frame Time": Known("s", zero=False),
+    "Live Time": Known("s", zero=False),
+    "Real Time": Known("s", zero=False),
+    "Dead Time": Known("%", zero=False),
+    "Frames": Known(zero=False),
+    "Binning": Known(numeric=False, between=" × "),
+    "Pixel Size": Known("nm", zero=False),
+    "Pixel Size Y": Known("nm", zero=False),
+    "Detector Pixel Size": Known("µm", zero=False),
+    "Detector Pixel Size Y": Known("µm", zero=False),
+    "Step Size": Known("nm", zero=False),
+    "Step Size Y": Known("nm", zero=False),
+    "Reciprocal Pixel Size": Known("1/nm", zero=False),
+    "Reciprocal Pixel Size Y": Known("1/nm", zero=False),
+    "Angular Pixel Size": Known("mrad", zero=False),
+    "Angular Pixel Size Y": Known("mrad", zero=False),
+    "Horizontal Field Width": Known("µm", zero=False),
+    "Vertical Field Width": Known("µm", zero=False),
+    "Dispersion": Known("eV", zero=False),
+    "Energy Resolution": Known("eV", zero=False),
+    "Energy Shift": Known("eV"),
+    "Stage X": Known("µm", decimals=3),
+    "Stage Y": Known("µm", decimals=3),
+    "Stage Z": Known("µm", decimals=3),
+    "Stage Alpha": Known("°", decimals=3),
+    "Stage Beta": Known("°", decimals=3),
+    "Stage Tilt": Known("°", decimals=3),
+    "Stage Rotation": Known("°", decimals=3),
+    "Scan Rotation": Known("°", decimals=3),
+    "Detector Elevation": Known("°", decimals=3),
+    "Detector Azimuth": Known("°", decimals=3),
+    "Detector Temperature": Known("°C"),
+    "Solid Angle": Known("sr", zero=False),
+    "Spectrometer Aperture": Known("mm", zero=False),
+    "Specimen Thickness": Known("nm", zero=False),
+    "Chamber Pressure": Known("Pa", zero=False),
+    "Laser Wavelength": Known("nm", zero=False),
+    "Central Wavelength": Known("nm", zero=False),
+    "Grating Density": Known("1/mm", zero=False),
+    "Entrance Slit Width": Known("mm", zero=False),
+    "Bandpass": Known("nm", zero=False),
+    "Photomultiplier Voltage": Known("V", zero=False),
+    "Objective Magnification": Known(zero=False),
+    "Signals": Known(),
+    "Bit Depth": Known(zero=False),
+    "Sensor Bias": Known("V"),
+    "Lines": Known(),
+    **dict.fromkeys(("Instrument", "Operator", "Specimen", "Specimen Holder", "Elements", "Comment"), _TEXT),
+    **dict.fromkeys(("Detector", "Spectrometer", "Electron Source", "Vacuum Mode", "Lens Mode", "Software"), _TEXT),
+    **dict.fromkeys(("Acquisition Mode", "Illumination Mode", "Imaging Mode", "Signal Name"), _TEXT),
+    **dict.fromkeys(("Data Shape", "Energy Range", "Wavelength Range", "Raman Shift Range", "Mass Range"), _TEXT),
+    **dict.fromkeys(("Acquisition Date", "Chamber Gas", "Ion Mode", "Ion Species", "Serial Number"), _TEXT),
+}
+
+_ALIASES = {
+    **dict.fromkeys(("", "[]", "px", "pix", "pixel", "pixels", "point", "points", "arb", "arb.", "a.u.", "none")),
+    **dict.fromkeys(("micron", "microns", "micrometer", "um"), "µm"),
+    **dict.fromkeys(("angstrom", "angstroms", "å"), "Å"),
+    **dict.fromkeys(("degree", "degrees", "deg", "dg"), "°"),
+    **dict.fromkeys(("sec", "seconds", "second"), "s"),
+    "us": "µs",
+    "ua": "µA",
+    "mr": "mrad",
+    "millimeter": "mm",
+    "meter": "m",
+    "ev": "eV",
+    "kev": "keV",
+    "kv": "kV",
+    **dict.fromkeys(("volt", "volts"), "V"),
+    "picoamps": "pA",
+    "torr": "torr",
+    "usec": "µs",
+    "unitless": None,
+    **dict.fromkeys(("celsius", "degc", "degrees c", "deg c"), "°C"),
+}
+_DIMENSIONS = {
+    "length": ("m", "cm", "mm", "µm", "nm", "pm", "fm", "Å"),
+    "reciprocal": ("1/m", "1/cm", "1/mm", "1/µm", "1/nm", "1/pm", "1/Å"),
+    "angle": ("rad", "mrad", "µrad", "°"),
+    "energy": ("eV", "keV", "meV", "MeV"),
+    "time": ("s", "ms", "µs", "ns", "min", "h"),
+}
+_DIMENSION_OF = {unit: dimension for dimension, units in _DIMENSIONS.items() for unit in units}
+_MEASURED = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\W\d]\S*|°C?)")
+_NUMBER = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([kKM]?)\s*[xX×]?\s*$")
+
+
+def symbol(text: object) -> str | None:
+    """Return the unit symbol of what a reader calls a unit, or None for no unit.
+
+    Knows ``um``, ``μm`` with a Greek mu, ``1 / nm``, ``nm^-1``, ``Energy Loss (eV)``, ``[n_m]``, ``[]`` and the like.
+    """
+    unit = one_line("" if text is None else text, 40).replace("μ", "µ")
+    bracketed = re.fullmatch(r".*\((.+)\)", unit)
+    unit = bracketed[1].strip() if bracketed else unit
+    if re.fullmatch(r"\[\w+\]", unit):  # the EMD format's way: [n_m], [k_V]
+        unit = unit.strip("[]").replace("_", "")
+    inverse = re.fullmatch(r"1\s*/\s*(\S+)|(\S+?)\s*(?:\^|\*\*)?\s*(?:-1|⁻¹)", unit)
+    if inverse:
+        base = symbol(inverse[1] or inverse[2])
+        return f"1/{base}" if base else None
+    return _ALIASES.get(unit.lower(), unit) or None
+
+
+def dimension(unit: str | None) -> str:
+    """Return what a unit measures: length, reciprocal, angle, energy, time, or nothing the project tells apart ("")."""
+    return _DIMENSION_OF.get(unit or "", "")
+
+
+@cache
+def factor(unit: str, wanted: str) -> float | None:
+    """Return what a value in `unit` is multiplied by to be in `wanted`; None where they do not measure the same."""
+    from pint import UnitRegistry  # imported late: it takes as long as reading a hundred files
+
+    try:
+        return float(_registry(UnitRegistry).convert(1.0, unit, wanted))
+    except Exception:  # noqa: BLE001 - pint raises errors of many kinds for what is no unit
+        return None
+
+
+@cache
+def _registry(kind: Any) -> Any:
+    return kind()
+
+
+def quantity(name: str, value: Any, unit: str | None = None) -> Quantity | None:
+    """Return a value as the record shows it, or None where it says nothing.
+
+    Parameters
+    ----------
+    name
+        Display name; those of `KNOWN` get their unit and lose a meaningless zero.
+    value
+        Number, text, or a list of either, as a reader returned it.
+    unit
+        What the value is in; None where it is already in the display unit, or has none.
+    """
+    known = KNOWN.get(name, Known())
+    plain = _plain(value, known)
+    if plain is None or plain == "":
+        return None
+    measured = _MEASURED.fullmatch(plain) if known.unit and isinstance(plain, str) else None
+    if measured and factor(symbol(measured[2]) or "", known.unit or ""):  # the text has a unit of its own (300kV)
+        plain, unit = float(measured[1]), symbol(measured[2])
+    if isinstance(plain, str | bool):
+        return Quantity(plain)
+    if not known.zero and plain == 0:
+        return None
+    shown = known.unit or unit
+    if known.unit and unit and unit != known.unit:
+        multiplier = factor(unit, known.unit)
+        if multiplier is None:
+            shown = unit
+        else:
+            plain *= multiplier
+    return Quantity(rounded(plain if known.decimals is None else round(plain, known.decimals)), shown)
+
+
+def _plain(value: Any, known: Known) -> str | float | bool | None:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple | set | frozenset):
+        parts = [one_line(part) for part in value]
+        value = known.between.join(part for part in parts if part)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int | float):
+        return (value if math.isfinite(value) else None) if known.numeric else one_line(value)
+    if isinstance(value, Mapping):
+        return None
+    text = one_line(value)
+    number = _NUMBER.match(text) if known.numeric else None
+    if number:
+        return float(number[1]) * {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6}[number[2]]
+    return text
+
+
+def rounded(value: float) -> float | int:
+    """Round to `DIGITS` significant digits; a whole number comes back as an int (200 kV, not 200.0)."""
+    if not value or not math.isfinite(value):
+        return 0
+    kept = round(value, DIGITS - 1 - math.floor(math.log10(abs(value))))
+    return int(kept) if float(kept).is_integer() and abs(kept) < 1e15 else kept

@@ -1,0 +1,274 @@
+"""Reads a file with one of RosettaSciIO's readers and says what it holds in the project's terms."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, time, tzinfo
+from pathlib import Path
+from time import tzname
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rsciio import __version__
+
+from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors.cleaning import one_line
+from Services.Builder.extraction.extractors.faults import FileRefused, Unreadable, reason
+from Services.Builder.extraction.extractors.plausibility import marked
+from Services.Builder.extraction.extractors.quantities import quantity, symbol
+from Services.Builder.extraction.extractors.registry import HEAD
+from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
+from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import extended
+from Services.Builder.extraction.extractors.rosettasciio.mapping import completed
+from Services.Builder.extraction.extractors.rosettasciio.nexus import signals_only
+from Services.Builder.extraction.extractors.rosettasciio.prismatic import corrected
+from Services.Builder.extraction.extractors.rosettasciio.samples import arranged
+from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
+from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal, main_signal
+from Services.Builder.extraction.extractors.terms import applied
+from Services.Builder.extraction.extractors.tree import leaves
+from Services.Builder.model import Quantity
+
+_COLUMN_TYPES = ("TEM", "SEM")
+_COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[str, Any]]]] = {
+    "TIFF": arranged,
+    "MRC": extended,
+    "EMD": corrected,
+    "NeXus": signals_only,
+}
+"""What is to be done to the dictionaries that some readers return."""
+_ONLY_STEM = r"(?<![A-Z])STEM(?![A-Z])|(?i:haadf)"
+_STEM = re.compile(rf"(?i:(?<![a-z])stem(?![a-z]))|{_ONLY_STEM}")
+_SURELY_STEM = re.compile(_ONLY_STEM)
+"""For a name that is all there is: in small letters, a stem is also a plant's."""
+
+
+def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
+    """Read the file with the reader its extension and content ask for; `Unreadable` when none succeeds.
+
+    The companions are not opened here: the readers find them by their names.
+    """
+    head = b""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    first: tuple[Declared, Exception] | None = None
+    for one in readers_for(head, path):
+        try:
+            return described(one, path, loaded(one, path))
+        except FileRefused:
+            raise  # what is hostile to one reader is shown to no other
+        except Exception as error:  # noqa: BLE001 - a foreign reader raises what it likes; the next one may do better
+            first = first or (one, error)
+    if first is None:
+        raise Unreadable(format=f"'{path.suffix}'", reason="no reader knows its content")
+    raise Unreadable(format=format_name(first[0], path), reason=reason(first[1], path)) from first[1]
+
+
+def read_by(plugin: str, path: Path) -> Reading:
+    """Read the file with a certain reader, for a format that is based on it."""
+    by = next(one for one in DECLARED_READERS if one.plugin == plugin)
+    return described(by, path, loaded(by, path))
+
+
+def format_name(by: Declared, path: Path) -> str:
+    """Return the name of the format for a person."""
+    # the version of DigitalMicrograph's is in the extension only
+    return f"{by.name} {path.suffix[-1]}" if by.plugin == "DigitalMicrograph" else by.name
+
+
+def loaded(by: Declared, path: Path) -> list[dict[str, Any]]:
+    """Return a reader's dictionaries, with the data left on disk where the reader can do that."""
+    reader = importlib.import_module(by.api).file_reader
+    options = {"lazy": True, **by.options(path)}
+    try:
+        found = reader(str(path), **options)
+    except (MemoryError, FileRefused):
+        raise
+    except Exception:  # noqa: BLE001 - not lazy at all, or not this file (RGBA images of DigitalMicrograph)
+        del options["lazy"]
+        found = reader(str(path), **options)
+    if not found:
+        raise ValueError("it holds no data")
+    completed_by = _COMPLETED.get(by.plugin)
+    return completed_by(path, found) if completed_by else list(found)
+
+
+def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """Return the kind of microscope a file was written by and what the metadata say of it.
+
+    A file that knows of both (some programs leave empty shells) belongs to the one it says more of.
+    """
+    below = metadata.get("Acquisition_instrument")
+    if not isinstance(below, Mapping):
+        return None, {}
+    stated = {
+        name: below[name] for name in _COLUMN_TYPES if isinstance(below.get(name), Mapping) and leaves(below[name])
+    }
+    column = max(stated, key=lambda name: leaves(stated[name]), default=None)
+    common = {name: value for name, value in below.items() if name not in _COLUMN_TYPES}
+    return column, {**common, **(stated[column] if column else {})}
+
+
+def described(by: Declared, path: Path, found: Iterable[Mapping[str, Any]]) -> Reading:
+    """Return the reading of what a reader returned."""
+    signals = tuple(_signal(one) for one in found)
+    main = main_signal(signals)
+    assert main is not None, "a reader that finds nothing has raised"  # noqa: S101
+    column, stated = section(main.metadata)
+    if main.signal_type == "EDS_SEM":  # the readers of spectra file every microscope under TEM
+        column = "SEM"
+    meta: dict[str, Quantity | None] = {}
+    units: dict[str, str | None] = {}
+    unreliable: frozenset[str] = frozenset()
+    acquired, beyond = moment(main.metadata, trusted=not by.local_clock), _Collected()
+    name = format_name(by, path)
+    for vendor, tree in vendors_for(by.plugin, main.original_metadata):
+        beyond.add(applied(vendor.rules, tree), vendor.special(tree) if vendor.special else {})
+        units.update(vendor.units)
+        unreliable |= vendor.unreliable
+        column, name = column or vendor.column, vendor.format or name
+        acquired = (vendor.acquired(tree) if vendor.acquired else None) or acquired
+    meta.update(applied(terms.HYPERSPY_INSTRUMENT, stated, units))
+    meta.update(applied(terms.HYPERSPY_GENERAL, main.metadata))
+    meta.update(beyond.found)
+    if column == "SEM":
+        _on_a_scanning_microscope(meta)
+    if by.plugin == "TVIPS" and main.signal_type == "diffraction":  # its entry is the camera length then, in some unit
+        meta.pop("Magnification", None)
+    if (specimen := meta.get("Specimen")) and str(specimen.value) in (path.name, path.stem):
+        del meta["Specimen"]  # a program's way of filling the field
+    if main.title and main.title != path.stem:
+        meta["Signal Name"] = quantity("Signal Name", main.title)
+    if acquired is None and (day := _first(main.metadata, "date")):
+        meta["Acquisition Date"] = quantity("Acquisition Date", day)
+    return Reading(
+        format=name,
+        reader=f"rosettasciio {__version__} ({by.plugin})",
+        signals=signals,
+        meta=marked(
+            {key: replace(one, warning=key in unreliable) for key, one in meta.items() if one is not None}, main
+        ),
+        acquired=acquired,
+        column=_scanning(column, meta, "dwell_time" in stated, f"{path.stem} {main.title}"),
+    )
+
+
+def _on_a_scanning_microscope(meta: dict[str, Quantity | None]) -> None:
+    """Name the stage's angles as an SEM's, and drop the camera length: it has no projector.
+
+    DigitalMicrograph has the fields of a transmission microscope only. That the second angle is then the stage's
+    rotation, and the camera length a mere 1, is inferred from a file of an SEM whose Stage Beta is 341°.
+    """
+    for stated, meant in (("Stage Alpha", "Stage Tilt"), ("Stage Beta", "Stage Rotation")):
+        one = meta.pop(stated, None)
+        if one is not None:
+            meta.setdefault(meant, one)
+    meta.pop("Camera Length", None)
+
+
+class _Collected:
+    """Quantities of several sources, the first that knows one wins."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Quantity] = {}
+
+    def add(self, *sources: Mapping[str, Quantity | None]) -> None:
+        for source in sources:
+            for name, value in source.items():
+                if value is not None:
+                    self.found.setdefault(name, value)
+
+
+def _scanning(column: str | None, meta: Mapping[str, Quantity | None], dwelling: bool, hints: str) -> str | None:
+    """Tell a STEM from a TEM: by the mode it reports, else by the beam's dwell time, else by the file's name.
+
+    Where the file does not even tell that it is one of the two, the name may tell of the STEM, never of the TEM.
+    """
+    if column is None:
+        return "STEM" if _SURELY_STEM.search(hints) else None
+    if column != "TEM":
+        return column
+    modes = " ".join(str(one.value) for key in ("Acquisition Mode", "Illumination Mode") if (one := meta.get(key)))
+    if modes:
+        return "STEM" if "STEM" in modes else "TEM"
+    return "STEM" if dwelling or _STEM.search(hints) else "TEM"
+
+
+def _signal(one: Mapping[str, Any]) -> Signal:
+    data, metadata = one["data"], completed(one)
+    about = metadata.get("Signal")
+    about = about if isinstance(about, Mapping) else {}
+    axes = [_axis(axis) for axis in one.get("axes") or ()]
+    lengths = [int(length) for length in data.shape]
+    if [axis.size for axis in axes] != lengths:  # some readers leave the axes of auxiliary arrays out
+        axes = [Axis(length) for length in lengths]
+    return Signal(
+        data=data,
+        axes=tuple(axes),
+        title=one_line(_first(metadata, "title") or ""),
+        signal_type=one_line(about.get("signal_type") or ""),
+        quantity=one_line(about.get("quantity") or "").removesuffix(" (Intensity)"),  # EMSA's stopgap for a unit
+        metadata=metadata,
+        original_metadata=one.get("original_metadata") or {},
+    )
+
+
+def _axis(axis: Mapping[str, Any]) -> Axis:
+    positions = axis.get("axis")
+    values = tuple(float(one) for one in positions) if positions is not None else None
+    return replace(
+        Axis(
+            size=len(values) if values else int(axis.get("size", 0)),
+            name=one_line(axis.get("name") or "", 60),
+            unit=symbol(axis.get("units")),
+            navigate=None if axis.get("navigate") is None else bool(axis["navigate"]),
+            values=values,
+        ),
+        scale=float(axis.get("scale") or 1.0),
+        offset=float(axis.get("offset") or 0.0),
+    )
+
+
+def _first(metadata: Mapping[str, Any], key: str) -> Any:
+    general = metadata.get("General")
+    return general.get(key) if isinstance(general, Mapping) else None
+
+
+def moment(metadata: Mapping[str, Any], trusted: bool = True) -> datetime | None:
+    """Return the time in ``General``, with its zone where the file has one; None unless it has date and time.
+
+    Without a zone it is that of the instrument's clock. One with the abbreviation of the zone of the machine that reads
+    the file is in that zone: some readers convert to it and name it so.
+
+    Parameters
+    ----------
+    metadata
+        Metadata in RosettaSciIO's layout.
+    trusted
+        False for a reader that converts to the machine's zone, whatever it calls it.
+    """
+    day, clock, zone = (_first(metadata, key) for key in ("date", "time", "time_zone"))
+    try:
+        found = datetime.combine(date.fromisoformat(str(day)), time.fromisoformat(str(clock)))
+    except ValueError:
+        return None
+    if found.tzinfo or not zone:
+        return found
+    if not trusted or (zone in tzname and zone != "UTC"):
+        return found.astimezone()
+    return found.replace(tzinfo=_zone(str(zone)))
+
+
+def _zone(name: str) -> tzinfo | None:
+    try:
+        return datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo
+    except ValueError:
+        pass
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError):
+        return None

@@ -1,0 +1,120 @@
+"""Adds to an image what a microscope wrote about it elsewhere: in a private tag of the file, or in a file beside it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from configparser import Error, RawConfigParser
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from Services.Builder.extraction.extractors.cleaning import decoded
+from Services.Builder.extraction.extractors.plausibility import marked
+from Services.Builder.extraction.extractors.signal import Reading, Signal, main_signal
+from Services.Builder.extraction.extractors.terms import Rule, applied
+from Services.Builder.model import Quantity
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How TIFF and BigTIFF begin."""
+LARGEST_SETTINGS_FILE = 1_000_000
+"""Bytes of a file beside an image that are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class MicroscopeSettings:
+    """What a microscope wrote about an image."""
+
+    format: str
+    """Name of the format, as a person says it."""
+    tree: Mapping[str, Any]
+    rules: Sequence[Rule]
+    column: str | None = None
+    """Kind of microscope; None where the image itself tells."""
+    pixel: tuple[float, float] | None = None
+    """Height and width of a pixel in metres."""
+    acquired: datetime | None = None
+    clock_doubtful: bool = False
+    """Whether the time of acquisition may be off."""
+    special: Mapping[str, Quantity | None] = field(default_factory=dict)
+    """What takes more than a rule."""
+
+
+def enriched(reading: Reading, known: MicroscopeSettings) -> Reading:
+    """Return a reading with what the settings tell; they are believed before what a general reader understood."""
+    signals = tuple(_described(one, known) for one in reading.signals)
+    special = {name: one for name, one in known.special.items() if one is not None}
+    return replace(
+        reading,
+        format=known.format,
+        signals=signals,
+        meta=marked({**reading.meta, **applied(known.rules, known.tree), **special}, main_signal(signals)),
+        acquired=known.acquired or reading.acquired,
+        clock_doubtful=known.clock_doubtful,
+        column=known.column or reading.column,
+    )
+
+
+def _described(signal: Signal, known: MicroscopeSettings) -> Signal:
+    original = {**signal.original_metadata, "settings": known.tree}
+    if known.pixel is None or min(known.pixel) <= 0 or len(signal.axes) < 2:
+        return replace(signal, original_metadata=original)
+    *others, rows, columns = signal.axes
+    height, width = known.pixel
+    axes = (*others, replace(rows, unit="m", scale=height), replace(columns, unit="m", scale=width))
+    return replace(signal, original_metadata=original, axes=axes)
+
+
+def number(value: object) -> float:
+    """Return a setting as a number; 0 where it is none."""
+    try:
+        return float(str(value))
+    except ValueError:
+        return 0.0
+
+
+def moment(text: object, *forms: str) -> datetime | None:
+    """Return a time on the instrument's clock, written in the first of the forms that fits; None where none does."""
+    for form in forms:
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(str(text).strip(), form)  # noqa: DTZ007 - the zone is the instrument's
+    return None
+
+
+def either_order(text: object) -> datetime | None:
+    """Return a time whose day and month stand in the order of the PC's language; None where that leaves it open."""
+    american, european = (moment(text, f"{day} %I:%M:%S %p", f"{day} %H:%M:%S") for day in ("%m/%d/%Y", "%d/%m/%Y"))
+    return (american or european) if american == european or not (american and european) else None
+
+
+def beside(path: Path, *suffixes: str) -> str | None:
+    """Return the text of the file of the same name with the first of the extensions there is; None without one."""
+    for suffix in suffixes:
+        for spelled in (suffix, suffix.upper()):
+            with contextlib.suppress(OSError), path.with_name(path.stem + spelled).open("rb") as file:
+                return decoded(file.read(LARGEST_SETTINGS_FILE))
+    return None
+
+
+def ini(text: str) -> dict[str, dict[str, str]]:
+    """Return the sections of an INI file; of one that breaks its rules those up to there."""
+    parser = RawConfigParser(strict=False, allow_no_value=True, empty_lines_in_values=False)
+    parser.optionxform = str  # type: ignore[assignment, method-assign] # keys keep their capitals
+    with contextlib.suppress(Error):
+        parser.read_string(text)
+    return {name: {key: value or "" for key, value in parser[name].items()} for name in parser.sections()}
+
+
+def tiff_tags(head: bytes, path: Path, *codes: int) -> dict[int, Any]:
+    """Return some tags of a TIFF's first page; none of what is no TIFF, or a damaged one."""
+    if not head.startswith(TIFF):
+        return {}
+    from tifffile import TiffFile, TiffFileError
+
+    try:
+        with TiffFile(path) as file:
+            tags = file.pages.first.tags
+            return {code: tags[code].value for code in codes if code in tags}
+    except (TiffFileError, ValueError, IndexError, KeyError, OSError):
+        return {}

@@ -1,0 +1,104 @@
+"""Who reads the files: a cluster where the configuration names one that answers, else processes of this machine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+
+from NexusCore.confinement import landlock_version
+from Services.Builder.extraction.cluster import Cluster, ClusterAway
+from Services.Builder.extraction.scratch_folder import remove_abandoned
+from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.model import Extraction
+from Services.Builder.settings import BuilderSettings
+
+UNCONFINED = (
+    "The kernel has no Landlock: the processes that read instrument files can read what the Builder's user can. "
+    "They still look into files before they read them. Linux 5.13 and later have it (boot option lsm=landlock,...)."
+)
+
+
+class Pools:
+    """Keeps the processes and the connection to a cluster from one session to the next.
+
+    Parameters
+    ----------
+    log
+        Hears when the cluster cannot be used, and when it can be again.
+    cluster
+        Makes the connection to a cluster.
+    """
+
+    def __init__(self, log: logging.Logger, cluster: Callable[[str, float, int], Cluster] = Cluster) -> None:
+        self._log = log
+        self._connect = cluster
+        self._workers: Workers | None = None
+        self._workers_as: tuple[int, float, int] | None = None
+        self._trouble = ""
+        self._looked = False
+        remove_abandoned()  # not only with the first session: that may be a long time off
+
+    def start(self, files: int, settings: BuilderSettings) -> None:
+        """Start processes for so many files, while it is still being found out which."""
+        if not settings.dask_scheduler:
+            self._local(settings).start(files)
+
+    def close(self) -> None:
+        """End all processes."""
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+
+    def extract_all(
+        self, jobs: Sequence[Job], settings: BuilderSettings, stop: Callable[[], bool]
+    ) -> Generator[Extraction, None, None]:
+        """Yield what the files yield, in any order; fewer than there are jobs when `stop` returned true.
+
+        What a cluster leaves undone because it is away, or goes, is read here: a record of today is worth more than
+        the time it takes. The cluster is asked again for the next session.
+        """
+        left = {job.path: job for job in jobs}
+        if settings.dask_scheduler and jobs:
+            try:
+                with closing(self._on_cluster(jobs, settings, stop)) as news:
+                    for found in news:
+                        del left[found.path]
+                        yield found
+            except ClusterAway as error:
+                self._note(f"{error} {len(left)} of {len(jobs)} files are read on this machine.")
+            else:
+                self._note("")
+        if not stop():
+            yield from self._local(settings).extract_all(left.values(), stop)
+
+    def _on_cluster(
+        self, jobs: Sequence[Job], settings: BuilderSettings, stop: Callable[[], bool]
+    ) -> Generator[Extraction, None, None]:
+        with self._connect(settings.dask_scheduler, settings.seconds_per_file, settings.memory_mb) as cluster:
+            yield from cluster.extract_all(jobs, stop)
+
+    def _note(self, trouble: str) -> None:
+        """Log that the cluster is away, and that it is back; once each."""
+        if trouble and not self._trouble:
+            self._log.warning("%s", trouble)
+        elif trouble:
+            self._log.info("%s", trouble)
+        elif self._trouble:
+            self._log.info("The Dask cluster reads files again.")
+        self._trouble = trouble
+
+    def _say_if_unconfined(self) -> None:
+        """Log, once, that the kernel cannot hold the readers back."""
+        if not self._looked and not landlock_version():
+            self._log.warning("%s", UNCONFINED)
+        self._looked = True
+
+    def _local(self, settings: BuilderSettings) -> Workers:
+        wanted = (settings.workers, settings.seconds_per_file, settings.memory_mb)
+        if wanted != self._workers_as:
+            self.close()
+        if self._workers is None:
+            self._say_if_unconfined()
+            self._workers, self._workers_as = Workers(*wanted), wanted
+        return self._workers

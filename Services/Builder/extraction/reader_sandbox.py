@@ -1,0 +1,160 @@
+"""What a process that reads instrument files may see and do: little, since any of the files may be hostile.
+
+It reads the instrument's folder in the file store, Python, its packages, and what every program reads of the system; it
+writes into a scratch folder of its own; it has neither network nor programs to start, and an environment without the
+service's passwords and tokens. Files and network are the kernel's business (`NexusCore.confinement`,
+`NexusCore.call_filter`).
+"""
+
+from __future__ import annotations
+
+import compileall
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from importlib.util import cache_from_source
+from pathlib import Path
+
+from NexusCore import call_filter, confinement
+from Services.Builder.extraction.dataset_view import view_folder
+
+KEPT = (
+    *("PATH", "LANG", "LANGUAGE", "TZ", "TZDIR", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONUTF8", "PYTHONDEVMODE"),
+    *("PYTHONWARNINGS", "HDF5_USE_FILE_LOCKING"),
+)
+"""Variables that a reader keeps, besides those of the language (``LC_*``); all others are taken away."""
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
+_FOLDERS = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "NUMBA_CACHE_DIR")
+_HDF5 = ("HDF5_EXT_PREFIX", "HDF5_VDS_PREFIX", "HDF5_EXTFILE_PREFIX")
+"""Where HDF5 looks first for files that others name."""
+_SYSTEM = (
+    *("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64", "/usr/local/lib", "/usr/local/lib64"),
+    *("/usr/share", "/usr/local/share/fonts", "/etc/fonts", "/etc/ld.so.cache", "/etc/localtime", "/etc/timezone"),
+    *("/etc/mime.types", "/etc/locale.alias", "/dev/urandom", "/dev/random", "/dev/zero"),
+    *("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/filesystems"),
+    *("/sys/devices/system", "/sys/fs/cgroup"),
+)
+ANYONES = ("/usr/share/zoneinfo/", "/etc/localtime", os.devnull)
+"""Beginnings of the names of files that any code may open: `zoneinfo` opens them in the name of who asks it."""
+_OWN_STATE = ("status", "stat", "statm", "maps", "mountinfo", "cgroup")
+_MODULES = (".py", ".so", ".dist-info", ".egg-info")
+
+_entered: list[Path] = []
+
+
+def environment(given: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    """Return the environment of a reader: what is known to be harmless, and folders in its scratch folder.
+
+    Parameters
+    ----------
+    given
+        The environment of the process that starts it.
+    scratch
+        The reader's own folder.
+    """
+    kept = {name: value for name, value in given.items() if name in KEPT or name.startswith("LC_")}
+    paths = os.pathsep.join(os.path.abspath(path or os.curdir) for path in sys.path)  # noqa: PTH100 - "" is this folder
+    return {
+        **kept,
+        **dict.fromkeys(_ONE_THREAD, "1"),
+        **dict.fromkeys(_FOLDERS, str(scratch)),
+        **dict.fromkeys(_HDF5, str(view_folder(scratch))),
+        "MPLCONFIGDIR": str(_font_lists(given)),
+        "PYTHONPATH": paths,
+    }
+
+
+def prepare() -> None:
+    """Do what cannot be done once the process is confined: matplotlib's list of fonts, and our modules' bytecode.
+
+    Each is made where there is none yet; otherwise every process would make its own, in a second.
+    """
+    here = Path(__file__).parents[1]
+    if not Path(cache_from_source(str(here / "preview" / "plots.py"))).exists():
+        compileall.compile_dir(here, quiet=2)
+    if any(_font_lists(os.environ).glob("fontlist-*.json")):
+        return
+    with suppress(Exception):  # no matplotlib, or a broken one: previews say so where they are drawn
+        import_module("matplotlib.font_manager")
+
+
+def own_scratch() -> Path | None:
+    """Return the scratch folder of this process; None where it is not a confined one."""
+    return _entered[0] if _entered else None
+
+
+def enter(root: Path | None, scratch: Path) -> None:
+    """Confine this process for good.
+
+    Parameters
+    ----------
+    root
+        Folder of the file store that may be read; None for none.
+    scratch
+        Folder that may be written.
+
+    Raises
+    ------
+    OSError
+        The kernel can confine and refuses to.
+    """
+    _entered.append(scratch)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # a folder that is one dataset may have thousands of files
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    folders, modules = _libraries()
+    store, nothing = () if root is None else (root,), Path(os.devnull)
+    confinement.confine(
+        read=[*folders, *modules, *map(Path, _SYSTEM), Path("/proc/self"), _font_lists(os.environ), *store],
+        look={module.parent for module in modules},
+        # what the name leads to may be written, so it has to be the device
+        write=[scratch, *([nothing] if nothing.is_char_device() else [])],
+    )
+    call_filter.refuse_calls()
+
+
+@cache
+def readable() -> tuple[str, ...]:
+    """Return the beginnings of the names of files that libraries may open for themselves."""
+    folders, modules = _libraries()
+    places = (*folders, *modules, *map(Path, _SYSTEM), _font_lists(os.environ))
+    state = (f"/proc/{process}/{name}" for process in ("self", os.getpid()) for name in _OWN_STATE)
+    return (*(f"{one}{os.sep}" if one.is_dir() else str(one) for one in places), *state)
+
+
+def _libraries() -> tuple[list[Path], list[Path]]:
+    """Return Python's own folders, and the packages and modules that are found elsewhere.
+
+    Of another folder that Python searches, only what can be imported: it may be the one a service was started in, and
+    hold its settings, or be the root of the file system.
+    """
+    prefixes = [Path(one) for one in dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix)) if one != os.sep]
+    # a package that was installed to be edited is found by its name, and not in a folder of `sys.path`
+    loaded = {Path(one.__path__[0]) for name, one in list(sys.modules.items()) if "." not in name and _is_package(one)}
+    modules = [one for one in loaded if not any(one.is_relative_to(prefix) for prefix in prefixes)]
+    for entry in map(Path, dict.fromkeys(os.path.abspath(one or os.curdir) for one in sys.path)):  # noqa: PTH100
+        if not any(entry.is_relative_to(prefix) for prefix in prefixes):
+            with suppress(OSError):
+                modules += [one for one in entry.iterdir() if _is_of_a_package(one)]
+    return prefixes, modules
+
+
+def _is_of_a_package(path: Path) -> bool:
+    """Return whether it is a module, a package, or the folder of shared libraries that a wheel puts beside its own."""
+    return path.suffix in _MODULES or (path / "__init__.py").is_file() or (path.suffix == ".libs" and path.is_dir())
+
+
+def _is_package(module: object) -> bool:
+    return bool(getattr(module, "__path__", None)) and getattr(module, "__file__", None) is not None
+
+
+def _font_lists(given: Mapping[str, str]) -> Path:
+    """Return where matplotlib keeps its list of the fonts of this machine."""
+    if given.get("MPLCONFIGDIR"):
+        return Path(given["MPLCONFIGDIR"])
+    home = given.get("XDG_CACHE_HOME") or os.path.join(given.get("HOME") or os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118
+    return Path(home, "matplotlib")

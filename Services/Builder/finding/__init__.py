@@ -1,0 +1,1 @@
+"""Finding the files of sessions in the file store."""

@@ -1,0 +1,58 @@
+"""Folders that are one dataset: formats that keep an array as many small files, as Zarr does.
+
+Such a folder is dated by its newest file and as large as all of them together. What is in it belongs to it, whatever
+its name: Zarr's own begin with a dot.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+FOLDER_FORMATS = (".zspy", ".zarr")
+"""Extensions of folders that are one dataset, in lower case: HyperSpy's Zarr, and Zarr as others write it."""
+
+_THROUGH = re.compile(
+    b"(.*?[^/](?:" + b"|".join(re.escape(one.encode()) for one in FOLDER_FORMATS) + b"))/", re.IGNORECASE | re.DOTALL
+)
+
+
+def dataset_folder(path: bytes) -> bytes | None:
+    """Return the outermost folder on a relative path that is one dataset; None where it leads through none."""
+    found = _THROUGH.match(path)
+    return found[1] if found else None
+
+
+def is_dataset(folder: Path) -> bool:
+    """Tell whether a path is that of a folder which is one dataset."""
+    return folder.suffix.lower() in FOLDER_FORMATS and not folder.is_symlink() and folder.is_dir()
+
+
+def members(folder: Path, links: bool = False) -> list[tuple[str, os.stat_result]]:
+    """Return the regular files of such a folder: relative path with forward slashes, and state; in order of path.
+
+    As in the search for files, links are not followed, and what cannot be looked at is left out. In a `DatasetView`,
+    where all files are links of our own, they are asked for.
+    """
+    return sorted(_members(folder, links), key=lambda one: os.fsencode(one[0]))
+
+
+def size_and_time(folder: Path, links: bool = False) -> tuple[int, int]:
+    """Return the bytes of all files of such a folder, and the newest one's time in nanoseconds since the epoch."""
+    states = [state for _, state in members(folder, links)]
+    return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
+
+
+def _members(folder: Path, links: bool) -> Iterator[tuple[str, os.stat_result]]:
+    for where, _folders, names in os.walk(folder):
+        for name in names:
+            path = Path(where, name)
+            try:
+                state = path.stat(follow_symlinks=links)
+            except OSError:
+                continue
+            if stat.S_ISREG(state.st_mode):
+                yield path.relative_to(folder).as_posix(), state

@@ -1,0 +1,118 @@
+"""One walk through an instrument's folder for all its sessions that wait, however many a pass builds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from NexusCore.clock import Clock, readable_time, to_datetime
+from NexusCore.facility.session import Session
+from Services.Builder.finding.files import FileSearch, TimeRange, find_files
+from Services.Builder.model import FoundFile
+from Services.Builder.settings import EXCLUSIVE, BuilderSettings
+
+WALK_VALID_SECONDS = 300.0
+"""Seconds for which a walk answers: a session built later may have got files since, and is searched for anew."""
+_COARSE = timedelta(milliseconds=20)
+"""File systems stamp files with a clock that ticks every few milliseconds, and so lags behind the session's."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFiles:
+    """The files of one session."""
+
+    settled: tuple[FoundFile, ...]
+    unsettled: tuple[FoundFile, ...]
+    """What may still be growing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SharedWalk:
+    search: FileSearch
+    made: float
+    """By the monotonic clock."""
+    asked: tuple[object, ...]
+    """How it was made: another folder or other settings need another walk."""
+
+
+class Searches:
+    """Answers for the sessions of a pass.
+
+    Parameters
+    ----------
+    waiting
+        Returns the sessions that wait, of all instruments.
+    clock
+        Tells how old an answer is, and when a file has settled.
+    log
+        Hears what could not be looked at.
+    walk
+        Makes the walk, as `find_files`.
+    """
+
+    def __init__(
+        self,
+        waiting: Callable[[], Sequence[Session]],
+        clock: Clock,
+        log: logging.Logger,
+        walk: Callable[..., FileSearch] = find_files,
+    ) -> None:
+        self._waiting = waiting
+        self._clock = clock
+        self._log = log
+        self._find = walk
+        self._walks: dict[str, _SharedWalk] = {}
+        self._given: set[tuple[str, str]] = set()
+
+    def forget(self) -> None:
+        """Begin a new pass."""
+        self._walks.clear()
+        self._given.clear()
+
+    def files_of(self, session: Session, root: Path, strategy: str, settings: BuilderSettings) -> SessionFiles:
+        """Return a session's files; a walk that an earlier one of the pass needed answers for this one, too."""
+        asked = (root, strategy, settings.ignore, settings.settle)
+        walk = self._walks.get(session.instrument)
+        if (
+            walk is None
+            or walk.asked != asked
+            or session.identifier not in walk.search.files
+            or (session.instrument, session.identifier) in self._given  # built a second time: for new files, perhaps
+            or self._clock.monotonic() - walk.made > WALK_VALID_SECONDS
+        ):
+            walk = _SharedWalk(self._search(session, root, strategy, settings), self._clock.monotonic(), asked)
+            self._walks[session.instrument] = walk
+            self._given = {one for one in self._given if one[0] != session.instrument}
+        self._given.add((session.instrument, session.identifier))
+        return SessionFiles(walk.search.files[session.identifier], walk.search.unsettled[session.identifier])
+
+    def _search(self, session: Session, root: Path, strategy: str, settings: BuilderSettings) -> FileSearch:
+        others = [one for one in self._waiting() if one.instrument == session.instrument and one.id != session.id]
+        search = self._find(
+            root,
+            [window for window in map(_window, [session, *others]) if window is not None],
+            ignore=settings.ignore,
+            known=_known() if strategy == EXCLUSIVE else None,
+            settle=settings.settle,
+            now=to_datetime(self._clock.now()),
+            limit=settings.search_limit,
+        )
+        if search.fallback:
+            self._log.info("The files were searched without GNU find: %s", search.fallback)
+        for sentence in search.unreadable:
+            self._log.warning("%s", sentence)
+        return search
+
+
+def _window(session: Session) -> TimeRange | None:
+    start, end = readable_time(session.start_ts), readable_time(session.end_ts)
+    return None if start is None or end is None else TimeRange(session.identifier, start - _COARSE, end)
+
+
+def _known() -> frozenset[str]:
+    from Services.Builder.extraction.extractors import extensions  # imports the readers' list of formats
+
+    return extensions()

@@ -1,0 +1,1 @@
+"""Grouping a session's files into acquisition activities."""

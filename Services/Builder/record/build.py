@@ -1,0 +1,301 @@
+"""From a session's files to its record: what stands where in the experiment, and where the record lies on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+from NexusCore.clock import readable_time, to_datetime
+from NexusCore.errors import NexusError
+from NexusCore.facility import Event, Instrument, Reservation, Session
+from NexusCore.facility.sessions import EventType
+from NexusCore.files import Folder
+from Services.Builder.model import (
+    Activity,
+    Dataset,
+    Experiment,
+    Extraction,
+    FoundFile,
+    Notes,
+    Project,
+    Quantity,
+    Sample,
+)
+from Services.Builder.record.document import split_setup
+from Services.Builder.record.names import beside
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class RecordNotWritten(NexusError):
+    """No record can be written into the folder {folder} ({reason}).
+
+    Another one is set with ConfigTool Services.Builder.records_path=FOLDER
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPaths:
+    """Where one record and what belongs to it lie."""
+
+    xml: Path
+    files: Path
+    """Folder of previews and metadata, beside the XML; it mirrors the folders of the raw files."""
+
+    @classmethod
+    def of(cls, folder: Path, session: Session, zone: tzinfo | None) -> RecordPaths:
+        """Return the places of a session's record: named by day, instrument and identifier."""
+        day = session.start.astimezone(zone).strftime("%Y-%m-%d")
+        stem = _UNSAFE.sub("_", f"{day}_{session.instrument}_{session.identifier[:8]}")
+        if len(session.identifier) > 36:  # a URL's first characters tell little
+            stem = f"{stem}-{hashlib.sha256(session.identifier.encode()).hexdigest()[:8]}"
+        return cls(folder / f"{stem}.xml", folder / f"{stem}.files")
+
+    def beside(self, file: Path, root: Path, suffix: str) -> Path:
+        """Return where a preview (``.png``) or metadata (``.json``) of a raw file go."""
+        relative = _relative(file, root)
+        return self.files / relative.with_name(beside(relative.name, suffix))
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises
+        ------
+        RecordNotWritten
+            With the system's reason.
+        InTheWay
+            If the folder of previews is a link, or not a folder.
+        """
+        try:
+            with Folder.open(self.xml.parent, create=True) as folder, folder.folder(self.files.name, create=True):
+                pass
+        except OSError as error:
+            raise RecordNotWritten(folder=self.xml.parent, reason=error.strerror or error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known about a session besides its files."""
+
+    session: Session
+    instrument: Instrument
+    zone: tzinfo | None
+    """The zone that the record's times are written in; None for this machine's."""
+    reservation: Reservation | None
+    events: Sequence[Event]
+    config_revision: int
+    software: str
+
+
+def experiment(
+    facts: Facts,
+    activities: Sequence[Sequence[FoundFile]],
+    extractions: Mapping[Path, Extraction],
+    data_root: Path,
+    places: RecordPaths,
+) -> Experiment:
+    """Return the record's content.
+
+    Parameters
+    ----------
+    facts
+        The session and what belongs to it.
+    activities
+        Its files, grouped, in order of time.
+    extractions
+        What each file yielded.
+    data_root
+        What the datasets' locations are relative to.
+    places
+        Where the record will lie; the previews' locations are relative to its folder.
+
+    Notes
+    -----
+    The schema's reservationStart and reservationEnd are the times of the experiment: those of the session,
+    where nobody had booked it.
+    """
+    session, instrument, booking = facts.session, facts.instrument, facts.reservation
+    booked = None if booking is None or booking.usage else booking  # a use that nobody booked was not reserved
+    start, end = (to_datetime(booked.start_ts), to_datetime(booked.end_ts)) if booked else (session.start, session.end)
+    samples = _samples(booking)
+    only_sample = samples[0].id if len(samples) == 1 else None
+    day = session.start.astimezone(facts.zone).strftime("%Y-%m-%d")
+    return Experiment(
+        title=(booking.title if booking else None) or f"Experiment on the {instrument.name} on {day}",
+        identifier=session.identifier,
+        instrument_pid=instrument.pid,
+        instrument_name=instrument.schema_name,
+        instrument_ref=instrument.calendar_url or None,
+        activities=tuple(
+            replace(_activity(number, files, extractions, data_root, places, facts.zone), sample_id=only_sample)
+            for number, files in enumerate(activities)
+        ),
+        experimenters=((booking.user if booking else None) or session.user,),
+        collaborators=booking.collaborators if booking else (),
+        reservation_start=start.astimezone(facts.zone),
+        reservation_end=end.astimezone(facts.zone) if end else None,
+        reservation_ref=booking.url if booking else None,
+        motivation=booking.purpose if booking else None,
+        samples=samples,
+        projects=(Project(name=booking.project),) if booking and booking.project else (),
+        notes=_notes(facts),
+    )
+
+
+def store(document: bytes, places: RecordPaths) -> str:
+    """Write a record, whole or not at all; return its SHA-256.
+
+    Raises
+    ------
+    RecordNotWritten
+        With the system's reason.
+    InTheWay
+        If something else than a file has the record's name.
+    """
+    places.prepare()
+    try:
+        _write(document, places)
+    except OSError as error:
+        raise RecordNotWritten(folder=places.xml.parent, reason=error.strerror or error) from error
+    return hashlib.sha256(document).hexdigest()
+
+
+def _write(document: bytes, places: RecordPaths) -> None:
+    prefix = f".{places.xml.name}."
+    with Folder.open(places.xml.parent) as folder:
+        try:
+            with folder.replacing(places.xml.name, prefix=prefix) as file:
+                file.write(document)
+        finally:
+            # Those of Builders that were killed over it, too: whoever holds the session is the only one that writes.
+            for name in folder.names():
+                if name.startswith(prefix):
+                    folder.remove(name)
+
+
+def _activity(
+    number: int,
+    files: Sequence[FoundFile],
+    extractions: Mapping[Path, Extraction],
+    data_root: Path,
+    places: RecordPaths,
+    zone: tzinfo | None,
+) -> Activity:
+    found = [extractions[file.path] for file in files]
+    # A file that nothing could be read from has nothing in common with others, and must not hide what they share.
+    readable = [number for number, one in enumerate(found) if one.dataset_type != "Unknown"]
+    setup, rests = split_setup([found[number].meta for number in readable])
+    own = dict(zip(readable, rests, strict=True))
+    datasets = tuple(
+        _dataset(file, replace(one, meta=own.get(place, one.meta)), data_root, places, zone)
+        for place, (file, one) in enumerate(zip(files, found, strict=True))
+    )
+    return Activity(number=number, start=files[0].modified.astimezone(zone), datasets=datasets, setup=setup)
+
+
+def _dataset(file: FoundFile, found: Extraction, data_root: Path, places: RecordPaths, zone: tzinfo | None) -> Dataset:
+    def shown(preview: Path) -> str:
+        return preview.relative_to(places.xml.parent).as_posix()
+
+    return Dataset(
+        name=file.path.name,
+        location=_location(file.path, data_root),
+        format=found.format,
+        type=found.dataset_type,
+        role=_role(file, found),
+        descriptions=tuple(_descriptions(file, found)),
+        preview=shown(found.preview) if found.preview is not None else None,
+        further_previews=tuple(map(shown, found.further_previews)),
+        meta={**found.meta, **_nature(file, found, zone), **_provenance(file, found, shown)},
+    )
+
+
+def _nature(file: FoundFile, found: Extraction, zone: tzinfo | None) -> dict[str, Quantity]:
+    """Return what a dataset is and when it was made: its own, and no setup, whatever others have in common with it.
+
+    A file that does not know when it was acquired has the time of its last modification instead, marked as unreliable.
+    """
+    created = found.acquired or file.modified.replace(microsecond=0)
+    doubtful = found.acquired is None or found.acquired_doubtful
+    return {
+        "Data Type": Quantity(found.data_type),
+        "Creation Time": Quantity(created.astimezone(zone).isoformat(), warning=doubtful),
+    }
+
+
+def _role(file: FoundFile, found: Extraction) -> str:
+    """Return what part a dataset plays, as far as that can be known.
+
+    A power spectrum is computed from an image, whoever saved it; what its name or its folder's calls a calibration was
+    taken for one, by the session's user. Nothing tells a master calibration.
+    """
+    if found.data_type.endswith("FFT"):
+        return "Derived"
+    if any(name.lower().startswith("calib") for name in (file.path.name, file.path.parent.name)):
+        return "UserCalibration"
+    return "Experimental"
+
+
+def _descriptions(file: FoundFile, found: Extraction) -> Iterator[str]:
+    if file.companions:
+        yield f"With {', '.join(path.name for path in file.companions)}"
+    for warning in found.warnings:
+        yield f"Warning: {warning}"
+
+
+def _provenance(file: FoundFile, found: Extraction, shown: Callable[[Path], str]) -> dict[str, Quantity]:
+    """Return what tells the files from any others, what read them, and where all they said lies: no setup either."""
+    size = found.size if found.size is not None else file.size
+    everything = shown(found.metadata_json) if found.metadata_json is not None else ""
+    texts = {"SHA-256": found.sha256, "Extractor": found.extractor, "Metadata": everything}
+    for companion, digest in zip(file.companions, found.companion_sha256, strict=False):  # none of an unreadable file
+        texts[f"SHA-256 ({companion.name})"] = digest
+    return {"File Size": Quantity(size, "B"), **{name: Quantity(text) for name, text in texts.items() if text}}
+
+
+def _location(path: Path, data_root: Path) -> str:
+    """Return where a file is: relative to the file store where it lies in it."""
+    return (path.relative_to(data_root) if path.is_relative_to(data_root) else path).as_posix()
+
+
+def _relative(path: Path, root: Path) -> Path:
+    """Return `path` below `root`; without its anchor where it lies elsewhere."""
+    return path.relative_to(root) if path.is_relative_to(root) else path.relative_to(path.anchor)
+
+
+def _samples(booking: Reservation | None) -> tuple[Sample, ...]:
+    return tuple(
+        Sample(
+            name=sample.name,
+            id=f"sample-{number}",
+            ref=sample.pid,
+            descriptions=(sample.description,) if sample.description else (),
+            elements=sample.elements,
+        )
+        for number, sample in enumerate(booking.samples if booking else (), start=1)
+    )
+
+
+def _notes(facts: Facts) -> tuple[Notes, ...]:
+    written = tuple(
+        f"{_when(readable_time(event.ts), facts.zone)} {event.user}: {event.detail}"
+        for event in facts.events
+        if event.type is EventType.NOTE and event.detail
+    )
+    session = facts.session
+    end = _when(session.end, facts.zone) if session.end else "not yet"
+    provenance = (
+        f"Session of {session.user} from {_when(session.start, facts.zone)} to {end}.",
+        f"Made by {facts.software} under configuration revision {facts.config_revision}.",
+    )
+    return (*((Notes("Session log", written),) if written else ()), Notes("NexusCore", provenance))
+
+
+def _when(moment: datetime | None, zone: tzinfo | None) -> str:
+    if moment is None:
+        return "(at a time that cannot be read)"
+    return moment.astimezone(zone).isoformat(sep=" ", timespec="seconds")

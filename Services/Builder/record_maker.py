@@ -1,0 +1,330 @@
+"""Makes the record of one session: finds its files, groups them, reads them, writes the document and checks it.
+
+Nothing here changes the database or the record on disk; whoever asks decides what becomes of the document.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+import NexusCore
+from NexusCore.clock import SECOND, Clock
+from NexusCore.config.view import NamedConfiguration
+from NexusCore.errors import DiskFull, NexusError
+from NexusCore.facility import Event, Instruments, Records, Reservation, Reservations, Session, Sessions, State
+from NexusCore.facility.reservations import agreed
+from NexusCore.facility.sessions import QUEUED_AGAIN
+from NexusCore.resources import place_text
+from NexusCore.storage import Database
+from Services.Builder.extraction.cache import SessionCache, stamps
+from Services.Builder.extraction.extractors.profile import Profile
+from Services.Builder.extraction.profiles import profile_of
+from Services.Builder.extraction.workers import Job
+from Services.Builder.finding.searching import Searches, SessionFiles
+from Services.Builder.model import Extraction, FoundFile
+from Services.Builder.record.build import Facts, RecordPaths, experiment
+from Services.Builder.record.document import to_xml
+from Services.Builder.record.validation import validate
+from Services.Builder.settings import BuilderSettings, strategy_of
+
+BUILDER = "Builder"
+"""The user in the events that a Builder writes."""
+SOFTWARE = f"NexusCore {NexusCore.__version__}"
+LONGEST_SETTLE_WAIT = timedelta(seconds=10)
+"""`settle` up to which whoever can wait does so until a young file has settled."""
+
+
+class RecordNotValid(NexusError):
+    """The record of session {identifier} is not valid under {schema}: {reason}"""  # noqa: D400  the reason ends it
+
+
+class SessionUnreadable(NexusError):
+    """The session {identifier} cannot be built, since {odd}. Put it right with: Doctor --rows --repair"""  # noqa: D400
+
+
+class ReservationUnreadable(NexusError):
+    """The reservation of session {identifier} cannot be read, nor whether its user agrees to a record: {odd}."""
+
+
+class BuildStopped(Exception):
+    """Whoever asked for the record does not want it any more."""
+
+
+class NoRecord(Exception):
+    """There is nothing to make a record of, or not yet.
+
+    Parameters
+    ----------
+    state
+        What the session becomes.
+    sentence
+        Why.
+    retry_seconds
+        When it is worth another look; None for never.
+    """
+
+    def __init__(self, state: State, sentence: str, retry_seconds: float | None = None) -> None:
+        super().__init__(sentence)
+        self.state = state
+        self.sentence = sentence
+        self.retry_seconds = retry_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A valid record, and what there is to say of it."""
+
+    document: bytes
+    places: RecordPaths
+    config_revision: int
+    files: int
+    doubtful: int
+    """Of these, those with warnings."""
+    activities: int
+
+    @property
+    def sentence(self) -> str:
+        """What the log says of it."""
+        remark = f", {self.doubtful} of them with warnings" if self.doubtful else ""
+        files, activities = counted(self.files, "file", "files"), counted(self.activities, "activity", "activities")
+        return f"{files}{remark} in {activities}"
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {one if number == 1 else many}"
+
+
+class Readers(Protocol):
+    """What reads files: processes here, or a cluster."""
+
+    def extract_all(
+        self, jobs: Sequence[Job], settings: BuilderSettings, stop: Callable[[], bool]
+    ) -> Generator[Extraction, None, None]:
+        """Yield what the files yield, in any order; fewer than there are jobs when `stop` returned true."""
+        ...
+
+
+class ProgressDisplay(Protocol):
+    """Where it is shown how far the reading of a session's files has come."""
+
+    def show(self, done: int, total: int) -> None:
+        """Show that so many of all files are done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Facility:
+    """What is known about the facility, to be asked."""
+
+    config: NamedConfiguration
+    """From its absolute root."""
+    revision: Callable[[], int]
+    """Newest revision of the configuration."""
+    now: Callable[[], int]
+    """Microseconds since the epoch, UTC, by the database's clock."""
+    booking: Callable[[Session], Reservation | None]
+    events: Callable[[Session], Sequence[Event]]
+    recorded: Callable[[Session], Path | None]
+    """Where the record lies that was made of a session before; None where there is none any more."""
+
+    @classmethod
+    def of(cls, database: Database, config: NamedConfiguration, revision: Callable[[], int], clock: Clock) -> Facility:
+        """Return what the tables of a database answer."""
+        reservations, sessions, records = (
+            Reservations(database, clock), Sessions(database, clock), Records(database, clock)
+        )  # fmt: skip
+
+        def now() -> int:
+            with database.reading() as reading:
+                return reading.now()
+
+        def booking(session: Session) -> Reservation | None:
+            end = session.end_ts if session.end_ts is not None else session.start_ts
+            return reservations.for_session(session.instrument, session.start_ts, end, session.user)
+
+        def events(session: Session) -> list[Event]:
+            # Remarks on the building are no remarks on the experiment; and a record built anew is to be the same.
+            return [event for event in sessions.events(session) if not _about_the_building(event)]
+
+        def recorded(session: Session) -> Path | None:
+            record = records.of_session(session.id)
+            return Path(record.path) if record is not None and Path(record.path).is_file() else None
+
+        return cls(config, revision, now, booking, events, recorded)
+
+
+class RecordMaker:
+    """Makes records.
+
+    Parameters
+    ----------
+    facility
+        Answers what is known about sessions besides their files.
+    searches
+        Finds the files.
+    readers
+        Reads them.
+    progress
+        Is told how far the reading has come.
+    log
+        Hears what was doubtful.
+    """
+
+    def __init__(
+        self,
+        facility: Facility,
+        searches: Searches,
+        readers: Readers,
+        progress: ProgressDisplay,
+        log: logging.Logger,
+    ) -> None:
+        self._facility = facility
+        self._instruments = Instruments(facility.config)
+        self._searches = searches
+        self._readers = readers
+        self._progress = progress
+        self._log = log
+
+    def make(
+        self,
+        session: Session,
+        settings: BuilderSettings,
+        cache: SessionCache | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        wait: Callable[[float], object] | None = None,
+    ) -> Made:
+        """Make a session's record.
+
+        Parameters
+        ----------
+        session
+            It has ended.
+        settings
+            As they are now.
+        cache
+            What was read of it before; None to read everything.
+        stop
+            Whether to give up.
+        wait
+            Lets so many seconds pass: files that were changed only just now are then waited for once, up to
+            `LONGEST_SETTLE_WAIT`, where otherwise the session waits. None not to.
+
+        Raises
+        ------
+        NoRecord
+            There are no files, or their user does not agree, or they are not all there yet; a record made before stays.
+        Stopped
+            `stop` returned true.
+        NexusError
+            With a sentence for the operators.
+        """
+        if session.odd:
+            raise SessionUnreadable(identifier=session.identifier, odd="; ".join(session.odd))
+        revision = self._facility.revision()
+        instrument = self._instruments.get(session.instrument)
+        places = RecordPaths.of(settings.records, session, instrument.zone)
+        booking = self._facility.booking(session)
+        if booking is not None and booking.odd:
+            raise ReservationUnreadable(identifier=session.identifier, odd="; ".join(booking.odd))
+        if not agreed(booking, required=settings.require_consent):
+            raise NoRecord(State.NO_CONSENT, "Its user did not agree to have a record made.")
+        root = self._instruments.folder(instrument).absolute()
+        strategy = strategy_of(self._facility.config, instrument.pid, settings)
+        found = self._searches.files_of(session, root, strategy, settings)
+        if found.unsettled and wait is not None and settings.settle <= LONGEST_SETTLE_WAIT:
+            wait(settings.settle.total_seconds())
+            found = self._searches.files_of(session, root, strategy, settings)
+        files = self._files(session, found, root, settings)
+        places.prepare()
+        profile = profile_of(self._facility.config, instrument, settings)
+        jobs = [_job(one, root, places, profile) for one in _longest_first(files)]
+        from Services.Builder.grouping.activities import group_files  # with NumPy, while the readers still get ready
+
+        activities = group_files(files, settings.sensitivity)
+        extracted = self._extract(jobs, settings, cache, stop)
+        facts = Facts(session, instrument, instrument.zone, booking, self._facility.events(session), revision, SOFTWARE)
+        document = self._document(facts, activities, extracted, places, settings)
+        doubtful = sum(bool(one.warnings) for one in extracted.values())
+        return Made(document, places, revision, len(files), doubtful, len(activities))
+
+    def _files(
+        self, session: Session, found: SessionFiles, root: Path, settings: BuilderSettings
+    ) -> Sequence[FoundFile]:
+        if found.unsettled:
+            files = counted(len(found.unsettled), "file was", "files were")
+            sentence = f"{files} changed only just now; the session waits."
+            raise NoRecord(State.TO_BE_BUILT, sentence, max(1.0, settings.settle.total_seconds()))
+        if not found.settled:
+            ended = session.end_ts if session.end_ts is not None else session.start_ts
+            left = settings.file_delay - (self._facility.now() - ended) / SECOND
+            if left > 0:
+                sentence = f"No files in {root} were modified during the session so far; it waits for them."
+                raise NoRecord(State.TO_BE_BUILT, sentence, min(left, settings.backoff(session.attempts)))
+            kept = self._facility.recorded(session)
+            if kept is not None:
+                sentence = f"The files of the session are no longer in {root}; its record {kept} stays."
+                raise NoRecord(State.BUILT, sentence)
+            raise NoRecord(State.NO_FILES_FOUND, f"No files in {root} were modified during the session.")
+        return found.settled
+
+    def _extract(
+        self, jobs: Sequence[Job], settings: BuilderSettings, cache: SessionCache | None, stop: Callable[[], bool]
+    ) -> dict[Path, Extraction]:
+        """Read all files, but those that have not changed since they were read."""
+        done = {job.path: kept for job in jobs if cache is not None and (kept := cache.get(job)) is not None}
+        if done:
+            self._log.info("%d of %d files have not changed since they were read", len(done), len(jobs))
+        self._progress.show(len(done), len(jobs))
+        left = {job.path: (job, stamps(job)) for job in jobs if job.path not in done}
+        with closing(self._readers.extract_all([job for job, _ in left.values()], settings, stop)) as news:
+            for one in news:
+                done[one.path] = one
+                if cache is not None:
+                    cache.put(*left[one.path], one)
+                self._progress.show(len(done), len(jobs))
+        if len(done) < len(jobs):
+            raise BuildStopped
+        if without := sum(one.disk_full for one in done.values()):
+            what = f"What was read of {counted(without, 'file', 'files')} could not be written to {settings.records}. "
+            raise DiskFull(place=place_text(settings.records), what=what)
+        for one in (done[job.path] for job in jobs):
+            for warning in one.warnings:
+                self._log.warning("%s: %s", one.path.name, warning)
+        return done
+
+    def _document(
+        self,
+        facts: Facts,
+        activities: Sequence[Sequence[FoundFile]],
+        found: dict[Path, Extraction],
+        places: RecordPaths,
+        settings: BuilderSettings,
+    ) -> bytes:
+        document = to_xml(experiment(facts, activities, found, self._instruments.data_root(), places))
+        faults = validate(document, settings.schema)
+        if faults:
+            more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
+            schema = settings.schema or "the built-in schema"
+            raise RecordNotValid(identifier=facts.session.identifier, schema=schema, reason=faults[0] + more)
+        return document
+
+
+def _about_the_building(event: Event) -> bool:
+    return event.user == BUILDER or (event.detail or "").startswith(QUEUED_AGAIN)
+
+
+def _job(file: FoundFile, root: Path, places: RecordPaths, profile: Profile) -> Job:
+    preview, metadata = (places.beside(file.path, root, suffix) for suffix in (".png", ".json"))
+    return Job(file.path, preview, metadata, file.companions, profile, places.xml.parent, root, file.identities)
+
+
+def _longest_first(files: Sequence[FoundFile]) -> list[FoundFile]:
+    """Order files so that no process is left alone with a large one in the end."""
+    return sorted(files, key=lambda file: (-file.size, file.path))

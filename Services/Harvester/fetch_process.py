@@ -1,0 +1,200 @@
+"""Fetches from a source in a process of its own.
+
+A calendar is strangers' text in a foreign reader. Whatever it makes of the memory and the time, it costs one process,
+which can be ended at any moment; and what one calendar defines (time zones) stays unknown to the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import signal
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing.connection import Connection
+
+from NexusCore.errors import NexusError
+from NexusCore.facility import Instrument, Reservation
+from Services.Harvester.sources import Complaint, SharedSource, Source, listening
+
+KILL_SECONDS = 1.0
+"""How long a process that was killed may take to be gone."""
+
+
+class TooSlow(NexusError):
+    """The calendar of {instrument} was not read within {seconds:g} s."""
+
+
+class TooLarge(NexusError):
+    """The calendar of {instrument} needs more than {megabytes} MB of memory to be read."""
+
+
+class ReaderCrashed(NexusError):
+    """Reading the calendar of {instrument} ended the process that does it ({how})."""
+
+
+class ReaderFailed(NexusError):
+    """Reading the calendar of {instrument} failed ({error})."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one question may cost."""
+
+    seconds: float
+    megabytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchWindow:
+    """The span of time that is asked about."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(slots=True)
+class FetchRequest:
+    """What is to be asked of one server."""
+
+    source: Source | SharedSource
+    """Who is asked; see `Source.fetch`, `SharedSource.ask`."""
+    instruments: list[Instrument]
+    """Whose calendars it is asked for: several only where they share a server."""
+    unfinished: set[str]
+    """UIDs of uses that were going on when it was last asked; see `SharedSource.ask`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """What a source said."""
+
+    reservations: tuple[Reservation, ...] = ()
+    complaints: tuple[Complaint, ...] = ()
+    failure: str | None = None
+    """A sentence, if there is nothing else."""
+    traceback: str | None = None
+    """Of a failure that nobody foresaw."""
+
+
+class FetchProcess:
+    """One fetch from a source, under way.
+
+    Parameters
+    ----------
+    question
+        What is asked, of whom.
+    window
+        The span it is asked about.
+    bounds
+        What it may cost.
+    now
+        Seconds of a monotonic clock.
+    """
+
+    def __init__(self, question: FetchRequest, window: FetchWindow, bounds: Bounds, now: float) -> None:
+        self.question = question
+        self.window = window
+        self.begun = now
+        self._bounds = bounds
+        # A fork would take over the threads' locks and the connections to the database.
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe(duplex=False)
+        self._process = context.Process(
+            target=_ask,
+            args=(theirs, question, window, bounds),
+            name=f"ask {question.instruments[0].pid}",
+            daemon=True,
+        )
+        self._process.start()
+        theirs.close()
+
+    def answers(self, now: float) -> Mapping[str, FetchResult] | None:
+        """Return the answers by pid, None while there are none yet; never waits for them."""
+        if self.connection.poll():
+            try:
+                answers: Mapping[str, FetchResult] = self.connection.recv()
+            except (EOFError, OSError):
+                answers = self._all_failed(self._crashed())
+            return answers
+        if now < self.begun + self._bounds.seconds:
+            return None
+        return self._all_failed(self._too_slow)
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.join(KILL_SECONDS)
+        self.connection.close()
+        with contextlib.suppress(ValueError):  # in the kernel's hands; reaped later
+            self._process.close()
+
+    def _all_failed(self, error: Callable[[str], NexusError]) -> Mapping[str, FetchResult]:
+        return {one.pid: FetchResult(failure=str(error(one.pid))) for one in self.question.instruments}
+
+    def _too_slow(self, pid: str) -> NexusError:
+        return TooSlow(instrument=pid, seconds=self._bounds.seconds)
+
+    def _crashed(self) -> Callable[[str], NexusError]:
+        self._process.join(KILL_SECONDS)
+        code = self._process.exitcode or 0
+        if code == -signal.SIGALRM:
+            return self._too_slow
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return lambda pid: ReaderCrashed(instrument=pid, how=how)
+
+
+# -- in the child ---------------------------------------------------------------------------------------------------
+
+
+def _ask(connection: Connection, question: FetchRequest, window: FetchWindow, bounds: Bounds) -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):  # what the terminal sends is the parent's business
+        signal.signal(number, signal.SIG_IGN)
+    signal.alarm(math.ceil(bounds.seconds) + 1)  # ends the process even when the parent is gone
+    source, instruments = question.source, question.instruments
+    # Made now: there may be no memory for it later.
+    too_large = {
+        one.pid: FetchResult(failure=str(TooLarge(instrument=one.pid, megabytes=bounds.megabytes)))
+        for one in instruments
+    }
+    _limit_memory(bounds.megabytes)
+    try:
+        if isinstance(source, SharedSource):
+            source = source.ask(instruments, window.start, window.end, question.unfinished)
+    except MemoryError:
+        answers = too_large
+    except Exception as error:  # noqa: BLE001  a process's edge; the parent records it
+        answers = {one.pid: _failure(error, one) for one in instruments}
+    else:
+        answers = {one.pid: _answer(source, one, window) or too_large[one.pid] for one in instruments}
+    connection.send(answers)
+
+
+def _answer(source: Source, instrument: Instrument, window: FetchWindow) -> FetchResult | None:
+    """Return what a source says of an instrument; None if there is not memory enough."""
+    try:
+        with listening() as complaints:
+            found = source.fetch(instrument, window.start, window.end)
+        return FetchResult(tuple(found), tuple(complaints))
+    except MemoryError:
+        return None
+    except Exception as error:  # noqa: BLE001  a process's edge; the parent records it
+        return _failure(error, instrument)
+
+
+def _failure(error: Exception, instrument: Instrument) -> FetchResult:
+    if isinstance(error, NexusError):
+        return FetchResult(failure=str(error))
+    failure = ReaderFailed(instrument=instrument.pid, error=f"{type(error).__name__}: {error}"[:300])
+    return FetchResult(failure=str(failure), traceback="".join(traceback.format_exception(error)))
+
+
+def _limit_memory(megabytes: int) -> None:
+    import resource
+
+    _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = megabytes * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

@@ -1,0 +1,102 @@
+"""The fetches that are under way: a few at a time, and those that take long beside them.
+
+A server that accepts and never answers must not take the place of one that does. Whoever failed when last asked, and
+whoever has not answered for a while, is slow: the slow have places of their own, and there is a limit on these, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+
+from NexusCore.clock import Clock
+from Services.Harvester.fetch_process import Bounds, FetchProcess, FetchRequest, FetchResult, FetchWindow
+
+Server = tuple[str, str]
+"""Kind of calendar, and address of a server that has those of several instruments, or pid of the only one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSlots:
+    """How many fetches may be under way."""
+
+    quick: int
+    slow: int
+    slow_after: float
+    """Seconds that a fetch may take and not count as slow."""
+
+
+class FetchScheduler:
+    """Fetches under way, one from each server.
+
+    Parameters
+    ----------
+    clock
+        Tells how long they take.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._under_way: dict[Server, FetchProcess] = {}
+        self._slow: set[Server] = set()
+        self._begun: dict[Server, float] = {}
+        """When each server was last asked."""
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    def due(self, questions: Mapping[Server, FetchRequest], failed: set[Server]) -> list[Server]:
+        """Return the servers that are to be asked now, those that failed last; of these, who waited longest first.
+
+        What is under way and would not be asked like this any more is ended.
+
+        Parameters
+        ----------
+        questions
+            All that there is to ask.
+        failed
+            Servers that failed when they were last asked.
+        """
+        for server, fetch in list(self._under_way.items()):
+            now, then = questions.get(server), fetch.question
+            if now is None or (now.source, now.instruments) != (then.source, then.instruments):
+                self._end(server)
+        waiting = [server for server in questions if server not in self._under_way]
+        self._slow = (self._slow & self._under_way.keys()) | (failed & set(waiting))
+        self._begun = {server: begun for server, begun in self._begun.items() if server in questions}
+        return sorted(waiting, key=lambda server: (server in failed, self._begun.get(server, 0.0)))
+
+    def start(
+        self, server: Server, question: FetchRequest, window: FetchWindow, bounds: Bounds, places: FetchSlots
+    ) -> bool:
+        """Ask, if there is a place for it; return whether there was."""
+        now = self._clock.monotonic()
+        self._slow |= {one for one, fetch in self._under_way.items() if now - fetch.begun >= places.slow_after}
+        slow = len(self._slow & self._under_way.keys())
+        quick = len(self._under_way) - slow
+        if server in self._slow:
+            free = slow < places.slow
+        else:
+            free = quick < places.quick and quick + slow < places.quick + places.slow
+        if free:
+            self._begun[server] = now
+            self._under_way[server] = FetchProcess(question, window, bounds, now)
+        return free
+
+    def answered(self, seconds: float) -> Iterator[tuple[FetchProcess, Mapping[str, FetchResult]]]:
+        """Wait for an answer, so long at the most; yield those that are there, each as a question that has ended."""
+        wait([fetch.connection for fetch in self._under_way.values()], timeout=seconds)
+        for server, fetch in list(self._under_way.items()):
+            answers = fetch.answers(self._clock.monotonic())
+            if answers is not None:
+                self._end(server)
+                yield fetch, answers
+
+    def end(self) -> None:
+        """End all."""
+        for server in list(self._under_way):
+            self._end(server)
+
+    def _end(self, server: Server) -> None:
+        self._under_way.pop(server).end()

@@ -1,0 +1,121 @@
+"""What the Uploader tells of its destinations, on its status channel and in its log: each change once, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from threading import Lock
+
+from NexusCore.facility.record import Tally
+from NexusCore.log import Log
+from NexusCore.status import StatusHolder
+from NexusCore.status.element import fitting
+from NexusCore.text import one_line
+
+OK = "ok"
+DESTINATION_UNUSED = "not in use"
+"""What is shown of a destination that the configuration names no more."""
+NONE = "none"
+"""Stands for the destination where none is named."""
+_COUNTERS = ("records_sent", "attempts_failed", "sessions_completed")
+_DESTINATION = "destination "
+_MOST_RECORDS = 1000
+"""Records whose warnings are remembered; of an older one they may be logged again."""
+_ELEMENT_NAME_LIMIT = 128
+"""Characters that the name of a status element may have."""
+
+
+class DestinationReporter:
+    """Tells of destinations, and remembers what it told; safe to use from several threads.
+
+    Parameters
+    ----------
+    status, log
+        Where to.
+    """
+
+    def __init__(self, status: StatusHolder, log: Log) -> None:
+        self._status = status
+        self._log = log
+        self._lock = Lock()
+        self._said: dict[str, str] = {}
+        self._counted: dict[str, int] = {}
+        self._warned: dict[int, list[str]] = {}
+
+    def recall(self, shown: Mapping[str, str | None]) -> None:
+        """Go on from what an earlier Uploader told.
+
+        Parameters
+        ----------
+        shown
+            The elements of the channel.
+        """
+        with self._lock:
+            for element, value in shown.items():
+                if element.startswith(_DESTINATION) and value not in (None, "", DESTINATION_UNUSED):
+                    self._said.setdefault(element.removeprefix(_DESTINATION), str(value))
+                if element.startswith(_COUNTERS) and (value or "").isdecimal():
+                    self._counted.setdefault(element, int(value or 0))
+
+    def bad(self, name: str) -> bool:
+        """Tell whether the last that was told of a destination was not good."""
+        with self._lock:
+            return self._said.get(name, OK) != OK
+
+    def destination(self, name: str, sentence: str, *, show: bool = True) -> None:
+        """Tell how a destination is doing: a sentence, or "ok"; with `show`, on the status channel as well."""
+        with self._lock:
+            before, self._said[name] = self._said.get(name, OK), sentence
+            if before != sentence and sentence == OK:
+                self._log.info("The destination %s can be used again", name)
+            elif before != sentence:
+                self._log.warning("The destination %s cannot be used: %s", name, sentence)
+            if show:
+                self._show(name, sentence)
+
+    def record(self, record: int, warnings: Iterable[str]) -> None:
+        """Log warnings about a record, given by its id; not those that were logged when it was last looked at."""
+        with self._lock:
+            before, now = self._warned.pop(record, []), list(warnings)
+            for warning in now:
+                if warning not in before:
+                    self._log.warning("%s", warning)
+            if now:
+                self._warned[record] = now
+            if len(self._warned) > _MOST_RECORDS:
+                del self._warned[next(iter(self._warned))]
+
+    def slow(self, name: str, seconds: float) -> None:
+        """Show that a destination takes its time; it may be at work, so nothing is wrong yet."""
+        with self._lock:
+            self._show(name, f"has been at work on something for more than {seconds:g} s")
+
+    def forget(self, names: Collection[str]) -> None:
+        """Show of destinations that were told of, and are not among those in use, that they are not."""
+        with self._lock:
+            for name in self._said.keys() - names:
+                del self._said[name]
+                self._show(name, DESTINATION_UNUSED)
+                for what in ("waiting", "refused") if name != NONE else ():
+                    self._status[_element(f"{what} {name}")] = 0
+
+    def counts(self, names: Sequence[str], waiting: int, tallies: Mapping[str, Tally]) -> None:
+        """Show how many records wait, in all and for each destination, and how many each has refused for good."""
+        self._status["records_waiting"] = waiting
+        for name in names:
+            tally = tallies.get(name, Tally())
+            self._status[_element(f"waiting {name}")] = tally.waiting
+            self._status[_element(f"refused {name}")] = tally.refused
+
+    def count(self, what: str, destination: str | None = None) -> None:
+        """Count one more, in all and, if one is given, for a destination (``records_sent cdcs``)."""
+        with self._lock:
+            for name in (what, _element(f"{what} {destination}")) if destination else (what,):
+                self._counted[name] = self._counted.get(name, 0) + 1
+                self._status[name] = self._counted[name]
+
+    def _show(self, name: str, sentence: str) -> None:
+        self._status[_element(f"{_DESTINATION}{name}")] = fitting(sentence)
+
+
+def _element(name: str) -> str:
+    return one_line(name)[:_ELEMENT_NAME_LIMIT]

@@ -1,0 +1,97 @@
+"""Work for destinations, on threads: it may take only so long, and never holds up the end of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextvars import copy_context
+from threading import Event, Thread
+from typing import Any, TypeVar
+
+from NexusCore.clock import Clock
+from Services.Uploader.destinations import DestinationAway
+
+STOP_CHECK_SECONDS = 0.1
+"""Seconds between two looks at whether to stop."""
+
+T = TypeVar("T")
+
+
+class DestinationSilent(DestinationAway):
+    """{destination} did not answer within {seconds:g} s."""
+
+
+class DestinationBusy(DestinationAway):
+    """{destination} is still at work on what took it too long."""
+
+
+class UploadStopped(Exception):
+    """The service was told to end while a destination was at work."""
+
+
+def begun(name: str, work: Callable[[], T]) -> Future[T]:
+    """Have something done on a thread of its own."""
+    result: Future[T] = Future()
+
+    def go() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
+            result.set_exception(error)
+
+    # A thread that is no daemon would hold up the end of the service for as long as a server is silent.
+    Thread(target=copy_context().run, args=(go,), name=name, daemon=True).start()
+    return result
+
+
+class TimedCalls:
+    """Lets destinations work, one thing at a time each.
+
+    Parameters
+    ----------
+    clock, stop
+        Measures their time; says that the service is to end.
+    """
+
+    def __init__(self, clock: Clock, stop: Event) -> None:
+        self._clock = clock
+        self._stop = stop
+        self._overdue: dict[str, Future[Any]] = {}
+
+    def overdue(self) -> list[str]:
+        """Return the destinations that are still at work on what took them too long."""
+        return [name for name, result in list(self._overdue.items()) if not result.done()]
+
+    def run(self, name: str, work: Callable[[], T], limit: float, beat: Callable[[float], None]) -> T:
+        """Return what a destination's work returns, or raise what it raises.
+
+        Parameters
+        ----------
+        name, work, limit
+            Of which destination, what, and for how many seconds at most.
+        beat
+            Called again and again meanwhile, with the seconds that it takes so far.
+
+        Raises
+        ------
+        DestinationSilent
+            If it takes more than `limit` seconds. It goes on all the same; until it has ended, nothing else is done
+            there, since two at once might store a record twice.
+        DestinationBusy
+            If that is so.
+        Stopped
+            If the service is told to end meanwhile.
+        """
+        if name in self.overdue():
+            raise DestinationBusy(destination=name)
+        result = begun(f"to {name}", work)
+        first = self._clock.monotonic()
+        while not wait([result], timeout=STOP_CHECK_SECONDS).done:
+            seconds = self._clock.monotonic() - first
+            if self._stop.is_set() or seconds > limit:
+                self._overdue[name] = result
+                if self._stop.is_set():
+                    raise UploadStopped
+                raise DestinationSilent(destination=name, seconds=limit)
+            beat(seconds)
+        return result.result()

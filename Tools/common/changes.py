@@ -1,0 +1,251 @@
+"""Changes of the configuration from the shell: what is wished, and what is told of it, with the way back."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from NexusCore.config.history import ConfigState, state_at, state_now, way_back
+from NexusCore.config.parameter import FOLDER, cast, datatype_of, guess
+from NexusCore.config.store import REMOVE, SET, Change, Edit
+from NexusCore.errors import EXIT_OK, ConfigException, NoSuchParameterException
+from NexusCore.text import one_line, shell_quote
+from Tools.common import completion, undoing
+from Tools.common.configuration import NAMES_VERSION, StoredConfiguration, is_below, open_configuration
+from Tools.common.parameters import is_secret, on_a_line, plain_value
+from Tools.common.suggestions import near_name
+from Tools.common.terminal import Screen
+
+NAMED = 4
+"""Parameters up to which each is told where one sentence would do."""
+
+
+def assigned(word: str, before: Mapping[str, Change]) -> Edit:
+    """Return the change that ``PATH=VALUE`` asks for; a new parameter takes the type that its value looks like."""
+    path, _, text = word.partition("=")
+    return Edit(path, value=text if path in before else guess(text))
+
+
+def typed(path: str, text: str, datatype: str | None, comment: str | None) -> Edit:
+    """Return the change that sets a parameter to a value and a type; without one, to what the value looks like."""
+    value = cast(path, text, datatype) if datatype else guess(text)
+    return Edit(path, value=value, datatype=datatype or datatype_of(path, value), comment=comment)
+
+
+def added(path: str, text: str | None, datatype: str | None, comment: str | None, before: Mapping[str, Change]) -> Edit:
+    """Return the change that adds a parameter or folder."""
+    if any(is_below(one, path) for one in before):
+        raise ConfigException(reason=f"'{path}' already exists; PATH=VALUE changes a parameter")
+    if datatype == FOLDER and text is None:
+        return Edit(path, datatype=FOLDER, comment=comment, if_revision=0)
+    if text is None:
+        raise ConfigException(reason=f"'{path}' needs a value, or --type folder")
+    return replace(typed(path, text, datatype, comment), if_revision=0)
+
+
+def removed(path: str, configuration: StoredConfiguration) -> list[Edit]:
+    """Return the changes that remove a parameter, or a folder with all in it."""
+    found = configuration.below(path)
+    if not found:
+        raise configuration.missing(path)
+    return [Edit(one.path, REMOVE) for one in found]
+
+
+def rolled_back(revision: int, paths: Sequence[str], configuration: StoredConfiguration) -> list[Edit]:
+    """Return the changes that make parameters and folders, or the whole version, what they were at a revision."""
+    newest = configuration.store.revision()
+    if revision > newest:
+        raise ConfigException(reason=f"there is no revision {revision} yet; the newest is {newest}")
+    now: ConfigState = {}
+    then: ConfigState = {}
+    for path in paths or [""]:
+        now |= state_now(configuration.store, configuration.version_id, path)
+        then |= state_at(configuration.store, configuration.version_id, revision, path)
+    if not now and not then:
+        raise NoSuchParameterException(path=paths[0] if paths else "", version=configuration.version, hint="")
+    return way_back(now, then)
+
+
+class Changer:
+    """Makes changes, or only shows them, and tells what came of them.
+
+    Parameters
+    ----------
+    arguments
+        The tool's: ``version``, ``reason``, ``if_revision``, ``dry_run`` and ``json`` are used.
+    screen
+        Where to tell it.
+    paths
+        What is going to be changed, if that is known: then no more than its surroundings are read.
+    """
+
+    def __init__(self, arguments: Namespace, screen: Screen, paths: Iterable[str] | None = None) -> None:
+        self.configuration = open_configuration(arguments.version, dry_run=arguments.dry_run)
+        self.before = self.configuration.everything() if paths is None else self.configuration.around(paths)
+        self._arguments = arguments
+        self._screen = screen
+
+    def make(self, edits: Sequence[Edit], why: str | None = None, *, hint: bool = False) -> int:
+        """Make changes, all or none, and tell: old and new, the revision, and the command that undoes it.
+
+        Parameters
+        ----------
+        edits
+            What to change.
+        why
+            Reason for the history, where the user gives none.
+        hint
+            Point at a parameter that may have been meant instead of a new one.
+        """
+        arguments = self._arguments
+        made = self.configuration.apply(self._guarded(edits), arguments.reason or why)
+        version = self.configuration.version
+        undo = undoing.words(made, version, named=arguments.version is not None) if made else []
+        telling = Telling(version, self.before, arguments, self._screen, undo)
+        changed = {one.path for one in made}
+        telling.unchanged(list(dict.fromkeys(edit.path for edit in edits if edit.path not in changed)))
+        for one in made:
+            telling.change(one)
+            if hint and one.path not in self.before and len(made) <= NAMED:
+                self._hint(one.path)
+        if made:
+            telling.end(made)
+        return EXIT_OK
+
+    def only_new(self, edits: Sequence[Edit]) -> list[Edit]:
+        """Return the changes so that none replaces anything, not even what somebody else adds meanwhile.
+
+        Raises
+        ------
+        ConfigException
+            If one of them would.
+        """
+        would = open_configuration(self.configuration.version, dry_run=True).apply(edits, None)
+        replaced = sorted({one.path for one in would if one.path in self.before})
+        if replaced:
+            those = f"'{replaced[0]}' is there, and different"
+            if len(replaced) > 1:
+                those = f"{len(replaced)} of them are there, and different, '{replaced[0]}' first"
+            raise ConfigException(reason=f"{those}; --overwrite replaces what is there")
+        return [
+            replace(edit, only_new=True) if edit.path in self.before else replace(edit, if_revision=0) for edit in edits
+        ]
+
+    def _hint(self, path: str) -> None:
+        close = near_name(path, self.before)
+        if close:
+            self._screen.say(one_line(f"{path} is a new parameter.{close}"))
+
+    def _guarded(self, edits: Sequence[Edit]) -> Sequence[Edit]:
+        sets = [edit for edit in edits if edit.path == NAMES_VERSION and edit.action == SET and not edit.keep_value]
+        there = self.configuration.store.versions() if sets else []
+        for name in (str(edit.value) for edit in sets):
+            if name not in there:
+                # Programs would make it, empty, and the whole facility would go on without its configuration.
+                reason = f"there is no version '{name}' that {NAMES_VERSION} could name (there are: {', '.join(there)})"
+                raise ConfigException(reason=f"{reason}; to add it: ConfigTool add-version {name}")
+        revision = getattr(self._arguments, "if_revision", None)
+        if revision is None:
+            return edits
+        if len(edits) != 1:
+            reason = f"--if-revision goes with one parameter, and these are {len(edits)}"
+            raise ConfigException(reason=reason)
+        return [replace(edits[0], if_revision=revision)]
+
+
+class Telling:
+    """Tells of changes of a version.
+
+    Parameters
+    ----------
+    version
+        Its name.
+    before
+        Its parameters as they were.
+    arguments
+        The tool's: ``dry_run`` and ``json`` are used.
+    screen
+        Where to tell it.
+    undo
+        The command that undoes them, word by word.
+    """
+
+    def __init__(
+        self, version: str, before: Mapping[str, Change], arguments: Namespace, screen: Screen, undo: Sequence[str]
+    ) -> None:
+        self._version = version
+        self._before = before
+        self._dry_run = arguments.dry_run
+        self._json = arguments.json
+        self._screen = screen
+        self._undo = list(undo) if undo and not arguments.dry_run else None
+
+    def unchanged(self, paths: Sequence[str]) -> None:
+        """Tell of changes that were none."""
+        if len(paths) > NAMED:
+            self._screen.say(f"{len(paths)} parameters are so already.")
+            return
+        for path in paths:
+            self._screen.say(f"{one_line(path)} is {on_a_line(self._before.get(path))} already: nothing to change.")
+
+    def change(self, made: Change) -> None:
+        """Tell what a parameter was and what it is."""
+        old, screen = self._before.get(made.path), self._screen
+        new = None if made.action == REMOVE else made
+        if self._json:
+            screen.show_json(
+                path=made.path, version=self._version, old=plain_value(_hidden(old, new)), new=plain_value(new),
+                old_datatype=old and old.datatype, datatype=new and new.datatype,
+                revision=None if self._dry_run else made.revision, dry_run=self._dry_run, undo=self._undo,
+            )  # fmt: skip
+            return
+        name = screen.paint(one_line(made.path), "bold")
+        if new is None:
+            screen.show(f"{name} removed  ({_was(old) or 'was a folder'})")
+            return
+        value = "" if new.datatype == FOLDER else f" = {screen.paint(on_a_line(new), 'cyan')}"
+        screen.show(f"{name}{value}  ({one_line(new.datatype)}, {_difference(old, new)})")
+
+    def version(self, text: str) -> None:
+        """Tell what became of the version itself."""
+        if self._json:
+            self._screen.show_json(version=self._version, done=text, dry_run=self._dry_run, undo=self._undo)
+        else:
+            self._screen.show(one_line(text))
+
+    def end(self, made: Sequence[Change]) -> None:
+        """Tell the revisions, and the way back."""
+        completion.forget()
+        if self._dry_run:
+            self._screen.say("Nothing was changed: this was a dry run.")
+        elif not self._json:
+            sentences = []
+            if made:
+                first, last = made[0].revision, made[-1].revision
+                sentences.append(f"Revision {first}." if first == last else f"Revisions {first} to {last}.")
+            if self._undo:
+                sentences.append(f"Undo with: {' '.join(map(shell_quote, self._undo))}")
+            if sentences:
+                self._screen.show(" ".join(sentences))
+
+
+def _difference(old: Change | None, new: Change) -> str:
+    if old is None:
+        return "new"
+    was = _was(_hidden(old, new))
+    if old.datatype != new.datatype:
+        kind = one_line(old.datatype)
+        return f"{was} ({kind})" if was else f"was a {kind}"
+    if old.value != new.value:
+        return was
+    return "its comment is new" if old.comment != new.comment else "its limits are new"
+
+
+def _hidden(old: Change | None, new: Change | None) -> Change | None:
+    """Return what was there before, masked where it is a secret from now on."""
+    return old._replace(limits=new.limits) if old is not None and new is not None and is_secret(new) else old
+
+
+def _was(old: Change | None) -> str:
+    return f"was {on_a_line(old)}" if old is not None and old.datatype != FOLDER else ""

@@ -1,0 +1,139 @@
+"""Following a table on a terminal or through a pipe, until Ctrl-C or until nobody reads on."""
+
+from __future__ import annotations
+
+import select
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from NexusCore.errors import DatabaseBusy, DatabaseUnreachable
+from NexusCore.storage.pagination import PagePosition
+from NexusCore.tail import AWAY_SECONDS, Away, Back, Tail
+from Tools.common.terminal import Screen
+
+T = TypeVar("T")
+
+
+class ReaderLeft(threading.Event):
+    """Is set when nobody reads the output any more, as behind ``TailLog -f | head -1``.
+
+    Without it, a follower would learn of that only when it next has something to write.
+
+    Parameters
+    ----------
+    screen
+        Whose output it is.
+    """
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__()
+        self._poll = None
+        if screen.out is not None and hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(screen.out.fileno(), 0)  # errors and hang-ups are told without asking
+
+    def is_set(self) -> bool:
+        """Return whether nobody reads any more."""
+        if self._poll is not None and not super().is_set() and self._poll.poll(0):
+            self.set()
+        return super().is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for it, at most `timeout` seconds."""
+        if self._poll is None or timeout is None:
+            return super().wait(timeout)
+        if self._poll.poll(timeout * 1000):
+            self.set()
+        return self.is_set()
+
+
+def follow(tail: Tail[T], screen: Screen, stop: threading.Event | None = None) -> Iterator[T]:
+    """Yield what appears in a table; say when the database is away, and go on when it is back.
+
+    Ends when `stop` is set, or when nobody reads the output any more.
+    """
+    screen.live()
+    return _rows(tail.follow(stop or ReaderLeft(screen)), screen)
+
+
+def batches(tail: Tail[T], screen: Screen) -> Iterator[list[T]]:
+    """Do the same, but yield together what was seen together: that costs less where thousands appear a second."""
+    screen.live()
+    return _rows(tail.batches(ReaderLeft(screen)), screen)
+
+
+def _rows(found: Iterator[T | Away | Back], screen: Screen) -> Iterator[T]:
+    for one in found:
+        if isinstance(one, Away):
+            _away(one.error, screen)
+        elif isinstance(one, Back):
+            _back(screen)
+        else:
+            yield one
+
+
+def read_on(
+    screen: Screen,
+    read: Callable[[PagePosition | None], Iterator[T]],
+    place: Callable[[T], PagePosition],
+    stop: threading.Event | None = None,
+) -> Iterator[T]:
+    """Yield what `read` yields; while the database is away, say so, wait, and go on with what comes next.
+
+    Parameters
+    ----------
+    screen
+        Where to say so.
+    read
+        Reads behind a place, or from the beginning.
+    place
+        Returns the place of what was read.
+    stop
+        Ends the waiting, with BrokenPipeError; set when nobody reads the output any more, if not given.
+    """
+    left = stop or ReaderLeft(screen)
+    behind: PagePosition | None = None
+    away = False
+    while True:
+        try:
+            for one in read(behind):
+                if away:
+                    away = _back(screen)
+                yield one
+                behind = place(one)
+        except (DatabaseUnreachable, DatabaseBusy) as error:
+            if not away:
+                away = _away(error, screen)
+            if left.wait(AWAY_SECONDS):
+                raise BrokenPipeError from None
+        else:
+            if away:
+                _back(screen)
+            return
+
+
+def patiently(screen: Screen, work: Callable[[], T], stop: threading.Event | None = None) -> T:
+    """Return what `work` returns; while the database is away, say so, wait, and let it begin anew."""
+    return next(read_on(screen, lambda _: iter((work(),)), lambda _: (0, 0), stop))
+
+
+def up_to(tail: Tail[T]) -> Callable[[int], bool]:
+    """Have a follower begin; return what tells by its id whether a row is from before that, and not handed out by it.
+
+    What is up to the cursor is shown from the table, what is behind it and in its holes by the follower: nothing is
+    missed or shown twice, whatever is written meanwhile.
+    """
+    tail.begin()
+    last, holes = tail.cursor.last, frozenset(tail.cursor.holes)
+    return lambda number: number <= last and number not in holes
+
+
+def _away(error: Exception, screen: Screen) -> bool:
+    screen.fail(f"{error} Going on when it is back.")
+    return True
+
+
+def _back(screen: Screen) -> bool:
+    screen.fail("The database is back.")
+    return False

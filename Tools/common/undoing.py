@@ -1,0 +1,75 @@
+"""The way back from changes of the configuration: the command that undoes them and nothing else, and what it does."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+from NexusCore.config.history import state_at, state_now, way_back
+from NexusCore.config.parameter import FOLDER
+from NexusCore.config.store import DEFAULT, Change, Edit
+from NexusCore.errors import ConfigException
+from Tools.common.configuration import NAMES_VERSION, StoredConfiguration
+
+CONFIG_TOOL = "ConfigTool"
+LONGEST = 2000
+"""Characters up to which the command names each parameter; a longer one names the revisions."""
+
+
+def words(made: Sequence[Change], version: str, *, named: bool) -> list[str]:
+    """Return the command, word by word, that undoes changes made together and leaves all else as it is.
+
+    Parameters
+    ----------
+    made
+        The changes, in order of revision.
+    version
+        The version of the configuration that they were made in.
+    named
+        Whether the user named it.
+    """
+    paths = sorted({one.path for one in made})
+    # Where none is named, the version is that of `default_version`: now it may be another than then.
+    chosen = ["-v", version] if named or version != DEFAULT or NAMES_VERSION in paths else []
+    command = [CONFIG_TOOL, *chosen, "rollback"]
+    first, last = made[0].revision, made[-1].revision
+    by_name = [*command, str(first - 1), *paths]
+    # The name of a folder would stand for all that is in it, whoever put it there.
+    ambiguous = any(one.datatype == FOLDER or one.path.startswith("-") for one in made)
+    if ambiguous or len(shlex.join(by_name)) > LONGEST:
+        return [*command, "--only", str(first) if first == last else f"{first}..{last}"]
+    return by_name
+
+
+def undone(first: int, last: int, configuration: StoredConfiguration) -> tuple[list[Edit], list[Change]]:
+    """Return the changes that undo those of some revisions, and the later changes in whose way they would be.
+
+    What was changed again since stays as it is.
+
+    Raises
+    ------
+    ConfigException
+        If these revisions changed nothing in this version.
+    """
+    store, version_id = configuration.store, configuration.version_id
+    newest = store.revision()
+    if last > newest:
+        raise ConfigException(reason=f"there is no revision {last} yet; the newest is {newest}")
+    changes = [one for one in store.changes_since(first - 1) if one.version_id == version_id]
+    paths = {one.path for one in changes if one.revision <= last}
+    if not paths:
+        which = f"revision {first} changed" if first == last else f"revisions {first} to {last} changed"
+        raise ConfigException(reason=f"{which} nothing in version '{configuration.version}'; -v names another")
+    latest = {one.path: one for one in changes}
+    now = {path: one for path, one in state_now(store, version_id).items() if path in paths}
+    then = {path: one for path, one in state_at(store, version_id, first - 1).items() if path in paths}
+    wanted = way_back(now, then)
+    left = [latest[edit.path] for edit in wanted if latest[edit.path].revision > last]
+    # Only if nobody else is quicker: what he changes is not to be undone either.
+    edits = [
+        replace(edit, if_revision=now[edit.path].revision if edit.path in now else 0)
+        for edit in wanted
+        if latest[edit.path].revision <= last
+    ]
+    return edits, left

@@ -1,0 +1,295 @@
+"""``Doctor --bundle``: what somebody needs who helps from afar, in one archive, without secrets.
+
+Promises
+--------
+* Passwords, tokens, secret parameters and the addresses of private calendars are masked wherever they stand.
+* What cannot be gathered is named; all else is there.
+* The archive is there whole or not at all, and closed to other users.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import socket
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from NexusCore import __version__
+from NexusCore.config.parameter import MASK
+from NexusCore.delivery.segments import mapping_refused
+from NexusCore.errors import EXIT_OK, EXIT_REFUSED, EXIT_UNREACHABLE, NexusError
+from NexusCore.files import replace_file
+from NexusCore.settings import KEYS, usual_files
+from NexusCore.text import escape, json_text, one_line
+from Tools.common.quantities import bytes_text, counted
+from Tools.common.terminal import Screen
+from Tools.common.time_parser import rfc3339
+from Tools.doctor.checks.context import Case
+from Tools.doctor.checks.examination import examine
+from Tools.doctor.checks.listing import checks
+from Tools.doctor.checks.outcome import CheckResult, described
+from Tools.doctor.checks.timeouts import all_within
+from Tools.doctor.confidential import known_secrets
+from Tools.doctor.redaction import Redactor
+from Tools.doctor.secret_shapes import SECRET_NAME
+
+LOG_LINES = 2000
+SESSIONS_DESCRIBED = 200
+"""Sessions, and uploads, that are described."""
+GATHERING_SECONDS = 20.0
+"""How long gathering may take when the databases answer."""
+
+BUNDLE_CONTENTS = {
+    "doctor.json": "what Doctor found: all checks, with their sentences",
+    "settings.json": "which settings are in force, and where they are looked for",
+    "configuration.json": "the version of the configuration that is in force",
+    "log.jsonl": f"the newest {LOG_LINES:,} lines of log, one JSON object per line",
+    "status.json": "what every program reported last",
+    "sessions.json": "sessions in ERROR or still open, and uploads that failed",
+    "journals.json": "the journals of this machine; not what is in them",
+    "packages.txt": "the installed Python packages and their versions",
+    "system.txt": "the machine: system, Python, time",
+}
+
+SPOKEN = ("log.jsonl", "status.json", "sessions.json")
+"""What programs said in their own words, which may be anything."""
+
+_SESSIONS = """
+    -- the sessions that somebody may ask about, newest first
+    SELECT identifier, instrument, state, start_ts, end_ts, attempts, next_attempt_ts, lease_owner, lease_until,
+           last_error
+      FROM session
+     WHERE state IN ('ERROR', 'BUILDING', 'WAITING_FOR_END')
+     ORDER BY id DESC
+     LIMIT :count
+"""
+
+_REFUSED_UPLOADS = """
+    -- what destinations did not take, newest first
+    SELECT s.identifier, u.destination, u.state, u.attempts, u.next_attempt_ts, u.updated_ts, u.last_error
+      FROM upload u
+      JOIN record r ON r.id = u.record_id
+      JOIN session s ON s.id = r.session_id
+     WHERE u.state <> 'DONE'
+     ORDER BY u.id DESC
+     LIMIT :count
+"""
+
+
+class FileThere(NexusError):
+    """There is a file {path} already; --force replaces it."""
+
+    exit_code = EXIT_REFUSED
+
+
+class SecretsUnknown(NexusError):
+    """Left out, since the configuration could not be asked which secrets to mask in it."""
+
+
+class CannotWrite(NexusError):
+    """The archive {path} cannot be written: {reason}."""
+
+    exit_code = EXIT_REFUSED
+
+
+def write(name: str, screen: Screen, *, force: bool) -> int:
+    """Write the archive; return the exit code."""
+    path = Path(name or f"nexuscore-{socket.gethostname()}-{datetime.now().astimezone():%Y%m%d-%H%M%S}.zip")
+    if path.exists() and not force:
+        raise FileThere(path=path)
+    screen.say("Gathering what is needed to help ...")
+    with Case() as case:
+        found = list(examine(case, checks()))
+        parts, missing = _gather(case, found)
+    _write(path, {"README.txt": _readme(parts, missing), **parts})
+    screen.show(str(path))
+    screen.say(
+        f"{counted(len(parts) + 1, 'file')}, {bytes_text(path.stat().st_size)}. Passwords, tokens and other secrets "
+        f"are masked. See for yourself before you send it: unzip -p {path} | less"
+    )
+    for reason in dict.fromkeys(missing.values()):
+        screen.say(f"Not in it: {', '.join(file for file in missing if missing[file] == reason)}. {reason}")
+    return EXIT_UNREACHABLE if any(outcome.unreachable for _, outcome in found) else EXIT_OK
+
+
+def _gather(case: Case, found: Iterable[tuple[str, CheckResult]]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the files by name, redacted, and why others are missing."""
+    makers: dict[str, Callable[[], object]] = {
+        "doctor.json": lambda: [described(group, outcome) for group, outcome in found],
+        "settings.json": partial(_settings, case),
+        "configuration.json": partial(_configuration, case),
+        "log.jsonl": partial(_log, case),
+        "status.json": partial(_status, case),
+        "sessions.json": partial(_sessions, case),
+        "journals.json": partial(_journals, case),
+        "packages.txt": _packages,
+        "system.txt": _system,
+    }
+    secrets = known_secrets(case)
+    redactor = Redactor(secrets.known)
+    if not secrets.complete:
+        makers.update(dict.fromkeys(SPOKEN, _left_out))
+    done = all_within(GATHERING_SECONDS, makers)
+    parts, missing = {}, {}
+    for file in makers:
+        try:
+            if file not in done:
+                raise TimeoutError(f"It was not gathered within {GATHERING_SECONDS:g} s.")
+            parts[file] = redactor.joined(_text(file, redactor.value(done[file].result())))
+        except Exception as error:  # noqa: BLE001  the edge of a part: it is named as missing, the others are there
+            reason = str(error) if isinstance(error, NexusError) else f"{type(error).__name__}: {error}"
+            missing[file] = redactor.text(reason)
+    return parts, missing
+
+
+def _left_out() -> object:
+    raise SecretsUnknown
+
+
+def _text(file: str, content: object) -> str:
+    if isinstance(content, str):
+        return escape(content)
+    if file.endswith(".jsonl"):
+        assert isinstance(content, list), "one object per line"  # noqa: S101
+        return "".join(json_text(one) + "\n" for one in content)
+    return json_text(content, indent=2) + "\n"
+
+
+def _readme(parts: Mapping[str, str], missing: Mapping[str, str]) -> str:
+    lines = [
+        f"NexusCore {__version__} on {socket.gethostname()}, gathered by Doctor --bundle.",
+        f"{datetime.now().astimezone().isoformat(timespec='seconds')}",
+        "",
+        "Passwords, tokens, secret parameters, the queries of web addresses and the addresses of calendars are masked",
+        "as *****. Names of people, sessions, folders and machines are not: whoever helps needs them.",
+        "",
+        *(f"{file.ljust(20)}{BUNDLE_CONTENTS[file]}" for file in parts),
+    ]
+    if missing:
+        lines += ["", "Not in it:", *(f"{file.ljust(20)}{one_line(reason)}" for file, reason in missing.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _write(path: Path, files: Mapping[str, str]) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(f"{path.stem}/{name}", text.encode("utf-8", "backslashreplace"))
+    try:
+        replace_file(path, content.getvalue())
+    except OSError as error:
+        raise CannotWrite(path=path, reason=error.strerror or error) from error
+
+
+# -- the parts ---------------------------------------------------------------------------------------------------------
+
+
+def _settings(case: Case) -> dict[str, object]:
+    found = case.settings
+    return {
+        "configuration": str(found.config),
+        "status": str(found.status),
+        "log": str(found.log),
+        "main": str(found.main),
+        "embedded": found.main.embedded,
+        "home": str(found.home),
+        "journal_size": found.journal_size,
+        "journal_sync": found.journal_sync,
+        "journal_not_mapped": mapping_refused(found.home),
+        "files": [{"path": str(path), "there": path.exists()} for path in usual_files(case.environment)],
+        "variables_set": sorted(name for name in case.environment if name in KEYS or name.upper().startswith("NEXUS")),
+    }
+
+
+def _configuration(case: Case) -> dict[str, object]:
+    found = case.configuration()
+    return {
+        "version": found.version,
+        "revision": found.revision,
+        "from": "the copy on this machine" if found.kept else "the database",
+        "parameters": json.loads(found.serialize()),
+    }
+
+
+def _log(case: Case) -> list[dict[str, object]]:
+    from NexusCore.log.store import LogFilter, newest
+
+    records = newest(case.database(case.settings.log), LogFilter(), LOG_LINES)
+    return [{"time": rfc3339(one.ts), **one._asdict()} for one in records]
+
+
+def _status(case: Case) -> list[dict[str, object]]:
+    from NexusCore.status.store import latest
+
+    return [
+        {
+            "channel": one.channel,
+            "name": one.name,
+            "value": MASK if SECRET_NAME.search(one.name) else one.value,
+            "time": rfc3339(one.ts),
+            "expires": rfc3339(one.expires),
+        }
+        for one in latest(case.database(case.settings.status))
+    ]
+
+
+def _sessions(case: Case) -> dict[str, object]:
+    sessions = (
+        "identifier",
+        "instrument",
+        "state",
+        "start",
+        "end",
+        "attempts",
+        "next",
+        "lease",
+        "lease_until",
+        "error",
+    )
+    uploads = ("session", "destination", "state", "attempts", "next", "updated", "error")
+    with case.database(case.settings.main).reading() as reading:
+        found = (
+            reading.all(_SESSIONS, count=SESSIONS_DESCRIBED),
+            reading.all(_REFUSED_UPLOADS, count=SESSIONS_DESCRIBED),
+        )
+    return {
+        "sessions": [dict(zip(sessions, row, strict=True)) for row in found[0]],
+        "uploads": [dict(zip(uploads, row, strict=True)) for row in found[1]],
+    }
+
+
+def _journals(case: Case) -> list[dict[str, object]]:
+    from Tools.doctor import journal_commands
+    from Tools.doctor.checks.journals import cursors, identities
+    from Tools.doctor.journals import entries
+
+    return [journal_commands.described(one) for one in entries(case.settings, cursors(case), identities(case))]
+
+
+def _packages() -> str:
+    found = {f"{one.metadata['Name']} {one.version}" for one in metadata.distributions()}
+    return "".join(f"{one}\n" for one in sorted(found, key=str.lower))
+
+
+def _system() -> str:
+    facts: list[tuple[str, Any]] = [
+        ("system", " ".join(platform.uname())),
+        ("python", sys.version.replace("\n", " ")),
+        ("executable", sys.executable),
+        ("encodings", f"{sys.getfilesystemencoding()}, {sys.stdout.encoding if sys.stdout else None}"),
+        ("processors", os.cpu_count()),
+        ("load", ", ".join(f"{one:.2f}" for one in os.getloadavg())),
+        ("time", datetime.now().astimezone().isoformat()),
+        ("zone", time.tzname),
+    ]
+    return "".join(f"{name.ljust(12)}{value}\n" for name, value in facts)

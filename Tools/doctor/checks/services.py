@@ -1,0 +1,75 @@
+"""The services: whether they give a sign of life, and what they say of calendars and destinations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from NexusCore.service import FAILED
+from NexusCore.status.names import Channels
+from NexusCore.status.store import StatusSample, latest
+from NexusCore.text import one_line
+from Tools.common.time_parser import span
+from Tools.doctor.checks.context import Case
+from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
+
+SERVICE_EFFECTS = {
+    "Builder": "no records are made",
+    "Harvester": "reservations are not kept fresh",
+    "Uploader": "records do not get to their destinations",
+}
+"""What it means that a service does not run."""
+STOPPED = "stopped"
+PARTNERS = (("Harvester", "source ", "The calendar of"), ("Uploader", "destination ", "The destination"))
+"""Channels whose elements of such names hold a sentence about somebody else's server."""
+WELL = ("ok", "not asked any more", "not in use", "")
+"""Sentences that nobody has to care about."""
+
+
+def services(case: Case) -> Iterator[CheckResult]:
+    """Look at each service."""
+    samples = latest(case.database(case.settings.status), Channels(tuple(SERVICE_EFFECTS)))
+    now = case.clock.now()
+    states = {one.channel: one for one in samples if one.name == "state"}
+    for name, effect in SERVICE_EFFECTS.items():
+        yield _service(name, effect, states, now)
+    yield from _partners(samples, now)
+
+
+def _service(name: str, effect: str, states: Mapping[str, StatusSample], now: int) -> CheckResult:
+    state = states.get(name)
+    if state is None:
+        return note(f"The {name} was never seen: {effect}.", _start(name))
+    age = span(now - state.ts)
+    if state.value == STOPPED:
+        return note(f"The {name} was stopped {age} ago: {effect}.", _start(name))
+    if state.expires is not None and state.expires < now:
+        return problem(
+            f"The {name} gave its last sign of life {age} ago ('{one_line(state.value or '')}'): {effect}.",
+            f"See what it said last: TailLog --logger {name} -n 20. {_start(name)}",
+        )
+    if (state.value or "").startswith(FAILED):
+        return problem(
+            f"The {name} runs, but its last pass {one_line(state.value or '').rstrip('.')} ({age} ago).",
+            f"To know more: TailLog --logger {name} -p warning -n 20",
+        )
+    return ok(f"The {name} is alive: '{one_line(state.value or '')}', {age} ago.")
+
+
+def _start(name: str) -> str:
+    service = f"nexuscore-{name.lower()}"
+    if Path(f"/etc/init.d/{service}").exists() or Path(f"/etc/systemd/system/{service}.service").exists():
+        return f"Start it: service {service} start"
+    return f"Start it: python -m Services.{name}, or with the system: sudo ./install.sh service {name.lower()}"
+
+
+def _partners(samples: Sequence[StatusSample], now: int) -> Iterator[CheckResult]:
+    """Yield what the services say of the calendars and destinations that they cannot use."""
+    for channel, beginning, what in PARTNERS:
+        for one in samples:
+            value = one_line(one.value or "")
+            if one.channel == channel and one.name.startswith(beginning) and value not in WELL:
+                yield problem(
+                    f"{what} {one.name.removeprefix(beginning)}: {value.rstrip('.')} ({span(now - one.ts)} ago).",
+                    f"To know more: TailLog --logger {channel} -p warning",
+                )

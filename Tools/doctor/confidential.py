@@ -1,0 +1,105 @@
+"""What is secret in a facility, as far as this machine knows: for masking it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from NexusCore.config import snapshot
+from NexusCore.config.parameter import MASK, Limits
+from NexusCore.errors import NexusError
+from NexusCore.text import readable
+from Tools.doctor.checks.config_view import snapshot_file
+from Tools.doctor.checks.context import Case
+from Tools.doctor.checks.credentials import SERVICE_ENVIRONMENT
+from Tools.doctor.secret_shapes import SECRET_NAME, passwords_in
+
+SecretRow = tuple[str, str | None, str | None]
+"""Path, value and limits of a parameter."""
+SHORTEST = 4
+"""Letters that the value of a variable must have to be masked everywhere: others are switches rather than secrets."""
+LONG_ENOUGH = 8
+"""Letters that the part of a calendar's address behind the host must have to be masked by itself."""
+CALENDAR_PATH_END = ".api_url"
+"""End of the paths of calendars' addresses: who has such an address can read the calendar."""
+
+_SECRET_NAMES = ("pass", "pwd", "token", "secret", "key", "credential", "api_url")
+_PLACES = " OR ".join(["limits LIKE '%secret%'", *(f"LOWER(path) LIKE '%{part}%'" for part in _SECRET_NAMES)])
+_POSSIBLE_SECRETS = f"""
+    -- whatever may be, or once was, a secret, in any version of the configuration
+    SELECT path, value, limits FROM config_parameter WHERE {_PLACES}
+    UNION SELECT path, old_value, limits FROM config_change WHERE {_PLACES}
+    UNION SELECT path, new_value, limits FROM config_change WHERE {_PLACES}
+"""  # noqa: S608  nothing from outside
+_SEPARATE_VALUES = "SELECT DISTINCT `path`, `value`, :limits FROM `config_secret`"
+
+
+class Secrets(NamedTuple):
+    """Secrets, as far as they were found."""
+
+    known: set[str]
+    complete: bool
+    """The configuration could be asked."""
+
+
+def known_secrets(case: Case) -> Secrets:
+    """Return every secret that can be found: in settings, variables and the configuration, its past included."""
+    found = {url.password for url in case.settings.databases}
+    found |= set(_of_variables(case.environment.items())) | set(_of_variables(_defaults(case)))
+    complete = False
+    for rows in (_kept(case), _stored(case)):
+        found |= set(_of_parameters(rows or ()))
+        complete = complete or rows is not None
+    return Secrets({one for one in found if one}, complete)
+
+
+def _of_variables(variables: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, value in variables:
+        yield from passwords_in(value)
+        if SECRET_NAME.search(name) and name != "PWD" and len(value) >= SHORTEST:  # PWD is the folder
+            yield value
+
+
+def _defaults(case: Case) -> Iterator[tuple[str, str]]:
+    """Yield the variables of the system's services."""
+    path = Path(case.environment.get("NEXUSCORE_DEFAULTS") or SERVICE_ENVIRONMENT)
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        name, sign, value = line.strip().removeprefix("export ").partition("=")
+        if sign:
+            yield name.strip(), value.strip().strip("\"'")
+
+
+def _kept(case: Case) -> list[SecretRow] | None:
+    """Return the parameters that are kept on this machine; None if there are none."""
+    kept = snapshot.load(snapshot_file(case.settings))
+    if kept is None:
+        return None
+    return [(one.path, one.value, one.limits) for _, changes in kept.versions.values() for one in changes]
+
+
+def _stored(case: Case) -> list[SecretRow] | None:
+    """Return the parameters in the database that may be secrets; None if it does not answer, or does not tell all."""
+    try:
+        with case.database(case.settings.config).reading() as reading:
+            rows = reading.all(_POSSIBLE_SECRETS)
+            rows += reading.all(_SEPARATE_VALUES, limits=Limits(secret=True).to_json())
+        return [(readable(path), None if value is None else readable(value), limits) for path, value, limits in rows]
+    except NexusError:
+        return None
+
+
+def _of_parameters(rows: Iterable[SecretRow]) -> Iterator[str]:
+    for path, value, limits in rows:
+        if value == MASK:  # which stands where a value was that is read from elsewhere
+            continue
+        if value and (Limits.readable(limits).secret or SECRET_NAME.search(path.rpartition(".")[2])):
+            yield value
+        elif value and path.endswith(CALENDAR_PATH_END) and "://" in value:
+            address = value.partition("?")[0]
+            place = address.partition("://")[2].partition("/")[2]
+            yield from (value, address, *((place,) if len(place) >= LONG_ENOUGH else ()))

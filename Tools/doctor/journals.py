@@ -1,0 +1,136 @@
+"""The journals of this machine beside what the databases say of them: how much really waits, and what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from NexusCore.delivery import Folders, inspection
+from NexusCore.delivery.inspection import Contents, LocalJournal
+from NexusCore.log.record import LogRecord
+from NexusCore.settings import DatabaseURL, Settings
+from NexusCore.status.store import StatusSample
+from NexusCore.storage import Database
+from NexusCore.storage.places import Places
+from NexusCore.text import readable
+
+Cursors = Mapping[DatabaseURL, Mapping[str, int]]
+"""How far each journal is delivered, for the databases that answered."""
+
+LEFT = "left behind"
+"""What a journal is called whose program is gone."""
+
+_CURSORS = "SELECT journal, delivered FROM delivery_cursor"
+
+_decode_log = msgspec.msgpack.Decoder(
+    tuple[int, int, str, str, int, str | None, str, int | None, str | None, str, str | None, str | None]
+).decode
+_decode_status = msgspec.msgpack.Decoder(tuple[int, str, str, str | None, int | None]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSummary:
+    """A journal, and what is known of it."""
+
+    journal: LocalJournal
+    contents: Contents
+    url: DatabaseURL | None
+    """The database that it is for; None if the settings name it no more."""
+    exact: bool
+    """The database said how much of it is delivered; else some of what is counted may be."""
+    delivered: int
+    """Number of the last record known to be in the database."""
+
+    @property
+    def needs_repair(self) -> bool:
+        """Whether there is something that nobody does by himself."""
+        return bool(self.contents.damaged or self.contents.refused)
+
+    @property
+    def state(self) -> str:
+        """Whose it is, in a few words: ``Services.Builder, process 12``, ``left behind``."""
+        origin = self.journal.origin
+        if not self.journal.held:
+            # Only side files stay of one that was delivered.
+            return LEFT if self.contents.size or self.journal.beside("lock").exists() else "delivered"
+        running = inspection.program(origin.pid) if origin is not None else None
+        if origin is None or running is None:
+            return "being delivered"
+        return f"{running}, process {origin.pid}"
+
+
+def entries(settings: Settings, cursors: Cursors, identities: Mapping[DatabaseURL, str]) -> list[JournalSummary]:
+    """Return all journals of this user on this machine.
+
+    Parameters
+    ----------
+    settings
+        Where they are, and the databases that they may be for.
+    cursors, identities
+        How far the databases that answered have got, and which these are.
+
+    Raises
+    ------
+    OSError
+        If the folders cannot be read.
+    """
+    owners = {
+        folder: url
+        for role, url in _urls(settings).items()
+        for folder in Folders(settings.home, role, url).adoptable(identities.get(url))
+    }
+    return [_entry(journal, owners.get(journal.folder), cursors) for journal in inspection.journals(settings.home)]
+
+
+def seen_at(journal: LocalJournal, settings: Settings) -> str:
+    """Return where the database of a journal was last seen, as the end of a sentence; nothing if that is not known."""
+    places = Places(settings.home).all()
+    found = next((place.text for place in places if place.identities[:1] == (journal.place,)), None)
+    return f", last seen at {found}" if found else ""
+
+
+def _urls(settings: Settings) -> dict[str, DatabaseURL]:
+    return {"log": settings.log, "status": settings.status}
+
+
+def _entry(journal: LocalJournal, url: DatabaseURL | None, cursors: Cursors) -> JournalSummary:
+    known = cursors.get(url) if url is not None else None
+    delivered = inspection.behind(journal, known.get(journal.name, 0)) if known is not None else 0
+    return JournalSummary(journal, inspection.look(journal, delivered), url, known is not None, delivered)
+
+
+def cursors_of(database: Database) -> dict[str, int]:
+    """Return how far the journals for a database are delivered."""
+    with database.reading() as reading:
+        rows = reading.all(_CURSORS)
+    # A cursor that cannot be read counts as none, as it does for those who deliver.
+    return {readable(name): delivered if type(delivered) is int else 0 for name, delivered in rows}
+
+
+def record_of(role: str, payload: bytes) -> LogRecord | StatusSample | None:
+    """Return what a journal's record says; None if it is no record of that kind."""
+    try:
+        if role == "log":
+            ts, level, logger, module, line, function, host, pid, thread, message, traceback, session = _decode_log(
+                payload
+            )
+            return LogRecord(
+                ts,
+                level,
+                logger,
+                module,
+                line,
+                function or "",
+                host,
+                pid or 0,
+                thread or "",
+                message,
+                traceback,
+                session,
+            )
+        ts, channel, name, value, expires = _decode_status(payload)
+    except ValueError:
+        return None
+    return StatusSample(channel, name, value, ts, expires)

@@ -1,0 +1,101 @@
+"""What stands in a row when a value of it that could not be read has been put right.
+
+A state becomes ERROR, a type of event NOTE, text what can be read of it, a time that must be there the first of 1970,
+which nobody takes for one that was meant; whatever may be missing is missing then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from NexusCore.clock import readable_time
+from NexusCore.facility.record import NEVER
+from NexusCore.storage import Transaction
+from NexusCore.storage.rows import TEXT, Column
+from NexusCore.text import readable
+from Tools.doctor.checks.rows import TABLES, OddRow
+
+NewValues = dict[str, Any]
+"""New values, by column."""
+
+_TABLE_COLUMNS: dict[str, dict[str, Column]] = {
+    columns.table: columns.columns for tables in TABLES.values() for columns in tables
+}
+
+
+def mended(one: OddRow, reading: Transaction) -> NewValues:
+    """Return what puts a row right.
+
+    Parameters
+    ----------
+    one
+        The row.
+    reading
+        Answers what else is known.
+    """
+    values = {name: _plain(_TABLE_COLUMNS[one.table][name], one.values[name]) for name in one.odd}
+    special = _SPECIAL.get(one.table)
+    return special(one, values, reading) if special is not None else values
+
+
+def _plain(column: Column, value: object) -> Any:
+    if column.read is TEXT.read:
+        return None if value is None and column.nullable else readable(value) if value is not None else ""
+    return None if column.nullable else 0
+
+
+def _session(one: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    # Whose state or times cannot be read is in ERROR; SessionTool requeue has it go on.
+    if not {"state", "start_ts", "end_ts"} & one.odd.keys():
+        return values
+    times = [one.values[name] for name in ("start_ts", "end_ts") if readable_time(one.values[name]) is not None]
+    known = times[0] if times else 0
+    for name in ("start_ts", "end_ts"):
+        if name in one.odd or (name == "end_ts" and one.values[name] is None):
+            values[name] = known
+    error = f"This could not be read: {'; '.join(one.odd.values())}."
+    return {**values, "state": "ERROR", "last_error": error, "open_on": None, "lease_owner": None,
+            "lease_until": None, "next_attempt_ts": None}  # fmt: skip
+
+
+def _event(one: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    if "event_type" in one.odd:
+        values["event_type"] = "NOTE"
+        detail = "" if one.values["detail"] is None else f" {readable(one.values['detail'])}"
+        values["detail"] = f"({one.odd['event_type']}){detail}"
+    return values
+
+
+def _upload(one: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    # Whose state cannot be read has failed for good; SessionTool requeue --upload sends it again.
+    if "state" in one.odd:
+        error = f"This could not be read: {one.odd['state']}."
+        values |= {"state": "ERROR", "last_error": error, "next_attempt_ts": NEVER}
+    return values
+
+
+def _reservation(one: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    # Whether its user agrees is not known, so nobody may take it for a yes; the Harvester stores the answer again.
+    if "data" in one.odd:
+        values["data"] = json.dumps({"consent": False, "unreadable": readable(one.values["data"])})
+    if {"start_ts", "end_ts", "cancelled"} & one.odd.keys():
+        values["cancelled"] = 1
+    return values
+
+
+def _revision(one: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    if "revision" in one.odd:
+        row = reading.one("SELECT MAX(revision) FROM config_change")
+        values["revision"] = row[0] if row is not None and type(row[0]) is int else 0
+    return values
+
+
+_SPECIAL: dict[str, Callable[[OddRow, NewValues, Transaction], NewValues]] = {
+    "session": _session,
+    "session_event": _event,
+    "upload": _upload,
+    "reservation": _reservation,
+    "config_revision": _revision,
+}

@@ -1,0 +1,127 @@
+"""Taking secrets out of text that other people will read.
+
+What is known to be a secret is masked wherever it stands and however it is written, encoded or in pieces; what looks
+like one, too: private keys, passwords in URLs, values of ``password=`` and the like and of options such as ``curl -u``,
+what "the password is", ``name / password`` pairs, headers that let somebody in, the query of a web address.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from NexusCore.config.parameter import MASK
+from NexusCore.text import readable
+from Tools.doctor import secret_forms
+from Tools.doctor.secret_shapes import SECRET_NAME, SHAPES
+
+WORD, WORDS = 64, 4096
+"""Letters of a text whose redaction is remembered, and how many of them are."""
+_STAYS = frozenset("\"'\\,\r\n")
+"""What stays between two pieces that are masked: without, lines would be joined, and JSON would be none any more."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/_=-]*")
+
+
+class Redactor:
+    """Masks secrets.
+
+    Parameters
+    ----------
+    secrets
+        What is known to be secret.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = [one for one in secrets if one.strip()]
+        self._plain = {form for one in known for form in secret_forms.plain(one)}
+        self._encoded = {form for one in known for form in secret_forms.base64(one)}
+        self._pieces = secret_forms.in_pieces(self._plain | self._encoded)
+
+        self._word = lru_cache(maxsize=WORDS)(self._redacted)
+
+    def text(self, text: str) -> str:
+        """Return `text` without secrets."""
+        # Names of fields, loggers and machines come again and again.
+        return self._word(text) if len(text) <= WORD else self._redacted(text)
+
+    def _redacted(self, text: str) -> str:
+        plain = secret_forms.any_of(self._plain, text)
+        if plain is not None:
+            text = plain.sub(MASK, text)
+        encoded = secret_forms.any_of(self._encoded, text)
+        if encoded is not None:
+            text = _without_encoded(text, encoded)
+        for pattern, instead in SHAPES:
+            text = pattern.sub(instead, text)
+        return self.joined(text)
+
+    def joined(self, text: str) -> str:
+        """Return `text` without the secrets that stand in it in pieces: over several lines, or items of a JSON list."""
+        bare = secret_forms.bare(text)
+        forms = secret_forms.any_of(self._pieces, bare)
+        if forms is None:
+            return text
+        return _without(text, secret_forms.pieces(text), [match.span() for match in forms.finditer(bare)])
+
+    def value(self, value: object) -> object:
+        """Return what can be written as JSON without secrets: each text in it is redacted before it is escaped."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, (bytes, bytearray)):
+            return self.text(readable(value))
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self._named(str(key), one) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.value(one) for one in value]
+        return value
+
+    def _named(self, name: str, value: object) -> object:
+        """Return the value of a name; what is called a password is masked, whatever it is."""
+        if SECRET_NAME.search(name):
+            if isinstance(value, str) and value:
+                return MASK
+            if isinstance(value, Mapping) and "datatype" in value and "value" in value:  # a parameter
+                value = {**value, "value": MASK}
+        return self.value(value)
+
+
+def _without_encoded(text: str, forms: re.Pattern[str]) -> str:
+    """Return `text` without the whole encoded words in which a form stands."""
+    parts, end = [], 0
+    for match in forms.finditer(text):
+        if match.start() < end:  # in the same word as the one before
+            continue
+        start = match.start()
+        while start > end and _is_base64(text[start - 1]):
+            start -= 1
+        parts += [text[end:start], MASK]
+        after = _BASE64.match(text, match.end())
+        end = after.end() if after else match.end()
+    return "".join([*parts, text[end:]])
+
+
+def _is_base64(letter: str) -> bool:
+    return letter.isascii() and (letter.isalnum() or letter in "+/_-")
+
+
+def _without(text: str, pieces: list[tuple[int, int]], found: list[tuple[int, int]]) -> str:
+    """Return `text` with each part of its pieces masked that belongs to one of the places found in them joined."""
+    starts, length = [], 0
+    for start, stop in pieces:
+        starts.append(length)
+        length += stop - start
+    parts, end = [], 0
+    for first, last in found:
+        number = first_piece = bisect_right(starts, first) - 1
+        while number < len(pieces) and starts[number] < last:
+            begin, stop = pieces[number]
+            begin, stop = begin + max(first - starts[number], 0), min(begin + last - starts[number], stop)
+            while begin > end and text[begin - 1] == "\\":  # a backslash alone would escape the mask
+                begin -= 1
+            if number == first_piece or not _STAYS.isdisjoint(text[end:begin]):
+                parts += [text[end:begin], MASK]
+            end = stop
+            number += 1
+    return "".join([*parts, text[end:]])

@@ -1,0 +1,156 @@
+"""`Doctor --rows` names each value that cannot be read, and puts it right on demand without losing what was there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from NexusCore.clock import SYSTEM_CLOCK
+from NexusCore.config.parameter import Limits
+from NexusCore.config.store import ConfigStore, Edit
+from NexusCore.facility.session import EventType, State
+from NexusCore.facility.sessions import Sessions
+from NexusCore.storage import Database
+from tests.tools.configured import history
+from tests.tools.conftest import configure
+from tests.tools.facility import JANE, built, furnished
+from tests.tools.odd_rows import OddFacility, in_process
+
+
+def change(database: Database, sql: str, **values: object) -> None:
+    with database.transaction() as transaction:
+        transaction.run(sql, **values)
+
+
+class TestLooking:
+    """Doctor says which row, which value, and what to do; without --repair nothing is changed."""
+
+    def test_a_row_that_is_odd(self, database: Database) -> None:
+        session = built(Sessions(furnished(database), SYSTEM_CLOCK), database, State.BUILT)
+        change(database, "UPDATE session SET state = 'BULIT', start_ts = 1000000000000000000")
+        for words in (("Doctor",), ("Doctor", "--rows")):
+            done = in_process(*words)
+            assert done.code == 1
+            assert "state is 'BULIT', which is not a state of a session" in done.out
+            assert "start_ts is 1000000000000000000, which is not a time on the calendar" in done.out
+        assert "would be changed: state becomes 'ERROR'" in done.out
+        assert in_process("Doctor", "--rows") == done
+        assert Sessions(database, SYSTEM_CLOCK).get(session.identifier).state is State.UNKNOWN
+
+    def test_all_is_well(self, database: Database) -> None:
+        built(Sessions(furnished(database), SYSTEM_CLOCK), database, State.BUILT)
+        assert in_process("Doctor", "--rows").out == "All rows of all tables can be read.\n"
+        assert re.search("What was stored last in each of 1. tables can be read.", in_process("Doctor").out)
+
+    def test_a_secret(self, embedded: Database) -> None:
+        """Its mask is of no type, and is well; what stands in its place where its value should be is not shown."""
+        configure(embedded, Edit("Mail.pin", value=4711, limits=Limits(secret=True)))
+        assert in_process("Doctor", "--rows").out == "All rows of all tables can be read.\n"
+        change(embedded, "UPDATE config_secret SET value = :value", value=b"hunter2\xff")
+        found = [in_process("Doctor"), in_process("Doctor", "--rows"), in_process("Doctor", "--rows", "--repair")]
+        assert "value cannot be read; it is a secret" in found[0].out
+        assert not [done for done in found if "hunter2" in done.out + done.err]
+        with embedded.reading() as reading:
+            assert not reading.one("SELECT 1 FROM log_record WHERE message LIKE '%hunter2%'")
+            assert reading.one("SELECT value FROM config_secret") == ("hunter2\\xff",)
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (("--repair",), "--repair goes with --journals or --rows."),
+            (("--rows", "--bundle"), "--rows and --bundle do not go together."),
+            (("--rows", "--repair", "--json"), "--json and --repair do not go together."),
+        ],
+    )
+    def test_what_does_not_go_together(self, words: tuple[str, ...], sentence: str) -> None:
+        done = in_process("Doctor", *words)
+        assert (done.code, sentence in done.err) == (2, True), done
+
+
+class TestRepairing:
+    """What cannot be read becomes a documented state; what was there is kept in a note and in the log."""
+
+    def test_a_secret_keeps_its_value(self, embedded: Database) -> None:
+        """Its row holds no more than a mask."""
+        configure(embedded, Edit("Mail.pin", value=4711, limits=Limits(secret=True)))
+        change(embedded, "UPDATE config_parameter SET datatype = 'pin' WHERE path = 'Mail.pin'")
+        done = in_process("Doctor", "--rows", "--repair")
+        assert (done.code, "4711" in done.out) == (0, False), done
+        found = ConfigStore(embedded, SYSTEM_CLOCK).find(1, "Mail.pin")
+        assert found is not None
+        assert (found.value, found.datatype, Limits.from_json(found.limits).secret) == ("4711", "string", True)
+
+    def test_a_session(self, database: Database) -> None:
+        sessions = Sessions(furnished(database), SYSTEM_CLOCK)
+        session = sessions.start("FEI-Titan-TEM", JANE)
+        change(database, "UPDATE session SET state = 'BULIT'")
+        assert sessions.open_on("FEI-Titan-TEM") is not None
+        done = in_process("Doctor", "--rows", "--repair")
+        assert (done.code, "1 row of 1 put right" in done.out) == (0, True), done
+        found = sessions.get(session.identifier)
+        assert (found.state, found.start_ts, found.odd) == (State.ERROR, session.start_ts, ())
+        assert found.last_error == "This could not be read: state is 'BULIT', which is not a state of a session."
+        assert sessions.events(found)[-1].type is EventType.NOTE
+        assert "'BULIT'" in (sessions.events(found)[-1].detail or "")
+        assert "'BULIT'" in in_process("TailLog", "--logger", "Doctor").out
+        sessions.start("FEI-Titan-TEM", JANE)  # the instrument is free again
+        assert sessions.requeue(session.identifier, JANE).state is State.TO_BE_BUILT
+
+    def test_an_event(self, database: Database) -> None:
+        sessions = Sessions(furnished(database), SYSTEM_CLOCK)
+        session = sessions.start("FEI-Titan-TEM", JANE)
+        sessions.note(session.identifier, JANE, "gold")
+        change(database, "UPDATE session_event SET event_type = 'NOET' WHERE event_type = 'NOTE'")
+        assert sessions.events(session)[-1].type is EventType.UNKNOWN
+        assert in_process("Doctor", "--rows", "--repair").code == 0
+        event = sessions.events(session)[-1]
+        assert (event.type, event.odd) == (EventType.NOTE, ())
+        assert event.detail == "(event_type is 'NOET', which is not a type of event) gold"
+
+    def test_a_parameter(self, database: Database) -> None:
+        """Programs that run see the change, and the history has what was there."""
+        configure(database, Edit("A.number", value=5), Edit("A.kind", value=5), Edit("A.limits", value="geheim"))
+        change(database, "UPDATE config_parameter SET value = 'many' WHERE path = 'A.number'")
+        change(database, "UPDATE config_parameter SET datatype = 'colour' WHERE path = 'A.kind'")
+        change(database, "UPDATE config_parameter SET limits = '{' WHERE path = 'A.limits'")
+        listed = in_process("ConfigTool", "list", "A").out
+        assert "A.number = many   (integer, unreadable)" in listed
+        assert "geheim" not in listed  # nobody knows whether it is a secret
+        done = in_process("Doctor", "--rows", "--repair")
+        assert (done.code, "geheim" in done.out + done.err) == (0, False), done
+        assert in_process("ConfigTool", "list", "A").lines == [
+            "A.kind   = 5      (string)",
+            "A.limits = *****  (string)",
+            "A.number = many   (string)",
+        ]
+        assert [entry.tool for entry in history(database, "A.number")] == ["Doctor", "test"]
+        assert in_process("ConfigTool", "validate").code == 0
+
+    @pytest.mark.parametrize("kind", ["sqlite", "mariadb", "mysql"])
+    def test_everything(
+        self, kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Afterwards no column of any table has a value that cannot be read, and no row is gone."""
+        from NexusCore.storage import open_database
+        from NexusCore.storage.schema import METADATA
+
+        url = request.getfixturevalue(f"{kind}_url")
+        monkeypatch.setenv("NEXUSCORE_DATABASE", url)
+        database = open_database(url)
+        OddFacility(database, tmp_path)
+
+        def sizes() -> dict[str, int]:
+            with database.reading() as reading:
+                rows = {name: reading.one(f"SELECT COUNT(*) FROM {name}") for name in METADATA.tables}
+            return {name: row[0] for name, row in rows.items() if row is not None}
+
+        before = sizes()
+        done = in_process("Doctor", "--rows", "--repair")
+        assert done.code == 0, [line for line in done.lines if "could not" in line][:6]
+        after = sizes()
+        assert {name for name in before if after[name] < before[name]} == set()
+        done = in_process("Doctor", "--rows")
+        assert (done.code, done.out) == (0, "All rows of all tables can be read.\n"), done.out[-2000:] + done.err
+        database.close()
