@@ -102,7 +102,8 @@ run_tests() {
     check ruff check .
     check ruff format --check .
     check mypy
-    check python -m pytest -n 2 --dist loadfile "$@"
+    # A test process that crashed is a failure: with another in its place xdist would wait for ever for the rest of a file.
+    check python -m pytest -n 2 --dist loadfile --max-worker-restart 0 "$@"
     exit "$worst"
 }
 

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tkinter
 from pathlib import Path
 from types import TracebackType
 
@@ -85,11 +84,9 @@ class Screen:
 
     def clipboard(self) -> str:
         """Return what another program would paste."""
-        root = tkinter.Tk(screenName=self.display)
-        try:
-            return root.clipboard_get()
-        finally:
-            root.destroy()
+        program = "import sys, tkinter; sys.stdout.write(tkinter.Tk(screenName=sys.argv[1]).clipboard_get())"
+        command = [sys.executable, "-c", program, self.display]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT).stdout
 
 
 class _ClientMessage(ctypes.Structure):
@@ -106,6 +103,19 @@ class _ClientMessage(ctypes.Structure):
         ("data", ctypes.c_long * 5),
         ("rest", ctypes.c_long * 12),
     )
+
+
+_LOG_OFF = """
+import sys, tkinter
+from Logger.controller import Logic
+from Logger.database_backend import DirectBook
+from Logger.debuglog import DebugLog
+from Logger.window import MainWindow
+root = tkinter.Tk()
+window = MainWindow(root, Logic(DirectBook(sys.argv[1])), DebugLog())
+root.after_idle(window.system_ends)
+sys.exit(window.run())
+"""
 
 
 class Desk:
@@ -130,10 +140,17 @@ class Desk:
 
     def double_click(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start the logger as its shortcut does."""
+        return self._start("-m", "Logger", "--host", self._host, *arguments, **environment)
+
+    def log_off(self) -> subprocess.Popen[str]:
+        """Start the logger, and have the system end at once, as Windows says it to a window."""
+        return self._start("-c", _LOG_OFF, self._host)
+
+    def _start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         self._report.unlink(missing_ok=True)
         more = {"DISPLAY": self.screen.display, "NEXUSCORE_LOGGER_GEOMETRY": str(self._report), **environment}
         process = subprocess.Popen(
-            [sys.executable, "-m", "Logger", "--host", self._host, *arguments],
+            [sys.executable, *arguments],
             cwd=PROJECT,
             env={**os.environ, **more},
             stdout=subprocess.PIPE,

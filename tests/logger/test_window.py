@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import signal
 import subprocess
 import sys
-import tkinter
 from pathlib import Path
 
 import pytest
 
-from Logger.controller import Logic
-from Logger.database_backend import DirectBook
-from Logger.debuglog import DebugLog
-from Logger.window import MainWindow
 from NexusCore.facility.sessions import Client, State
 from tests.conftest import PROJECT
 from tests.logger.facility import LIMIT, PID, Facility, until
@@ -172,18 +166,9 @@ class TestClosingTheWindow:
 class TestALogoff:
     """000-14: on Windows the system waits only while a window's answer is being computed."""
 
-    def test_the_end_is_written_before_the_answer(self, small_facility: Facility, screen: Screen) -> None:
-        root = tkinter.Tk(screenName=screen.display)
-        window: MainWindow | None = None
-        try:
-            window = MainWindow(root, Logic(DirectBook(small_facility.host)), DebugLog())
-            root.after_idle(window.system_ends)
-            assert window.run() == 0
-            assert small_facility.events() == ["START", "END"]
-        finally:
-            root.destroy()
-            window = None
-            gc.collect()  # here and now: Tk's images and fonts must not go in whatever thread comes by later
+    def test_the_end_is_written_before_the_answer(self, desk: Desk, small_facility: Facility) -> None:
+        assert code_of(desk.log_off()) == 0
+        assert small_facility.events() == ["START", "END"]
 
 
 class TestErrors:

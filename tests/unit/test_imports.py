@@ -140,6 +140,16 @@ class TestTheHouse:
                 assert other[1] == own[1], f"{'.'.join(own)} imports {name}"
 
 
+def test_no_test_opens_a_window_in_its_own_process() -> None:
+    """Python collects what is left of a window in any thread, and Tk ends the process where it is not its own."""
+    drawing = {
+        name_of(path)
+        for path in modules("tests")
+        if "tkinter" in {name.split(".")[0] for name in imports(path, for_types=False)}
+    }
+    assert drawing == set()
+
+
 class TestWhatIsNotImported:
     """What a program does not use it does not wait for: drivers and heavy packages come when they are needed."""
 
