@@ -55,6 +55,7 @@ EXTRAS["test"] = [
     "aiosmtpd>=1.4,<2",
     CERTIFICATES,
     "hypothesis>=6.100,<7",
+    "import-linter>=2.6,<3",
     "lxml-stubs>=0.5,<1",
     "mypy>=1.10,<3",
     "pytest>=8.2,<10",

@@ -17,6 +17,7 @@ import pytest
 
 from tests.mariadb import MariaDB
 from tests.mysql import MySQL, MySQLMissing, programs
+from tests.processes import no_process_stays
 from tests.server import Server
 
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
@@ -24,6 +25,7 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
 
+__all__ = ["no_process_stays"]
 KEPT = "NEXUSCORE_TEST_"
 """Variables of the project that speak to the tests themselves begin like this."""
 PROJECT = Path(__file__).resolve().parents[1]

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from NexusCore.clock import Clock
 from NexusCore.forks import renew_in_children
@@ -21,9 +21,6 @@ from NexusCore.log.file import LogFile
 from NexusCore.log.record import LineFormatter
 from NexusCore.resources import complain
 from NexusCore.text import escape, one_line
-
-if TYPE_CHECKING:
-    from NexusCore.config.view import NamedConfiguration
 
 LOG_SETTINGS = "Log"
 LINE_FORMAT = "%(asctime)s %(levelname)s: %(message)s [in %(module)s:%(lineno)d]"
@@ -41,6 +38,13 @@ WAITING_MAILS = 200
 HOUR_SECONDS = 3600.0
 
 _LOG = logging.getLogger("NexusCore.log")
+
+
+class LogSettings(Protocol):
+    """What the destinations need of the configuration."""
+
+    def __getitem__(self, path: str, /) -> Any:
+        """Return the value of a parameter."""
 
 
 class LimitedMail(logging.handlers.SMTPHandler):
@@ -122,7 +126,7 @@ class Destinations:
         This program's name, for ``{program}`` in the file's.
     """
 
-    def __init__(self, logger: logging.Logger, config: NamedConfiguration, clock: Clock, program: str) -> None:
+    def __init__(self, logger: logging.Logger, config: LogSettings, clock: Clock, program: str) -> None:
         self._logger = logger
         self._program = program
         self._config = config

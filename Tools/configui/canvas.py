@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from io import StringIO
 
 from NexusCore.errors import EXIT_USAGE, NexusError
+from Tools.common import cells
 from Tools.common.interruption import Interrupted
-from Tools.configui import cells
 from Tools.configui.text_line import Key
 
 TICK = 0.03

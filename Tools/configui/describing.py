@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from NexusCore.config.parameter import BOOLEAN, MASK, ConfigParameter, Limits, Value, cast, encode
 from NexusCore.errors import NexusError, ValueRefused
+from Tools.common.cells import plain
 from Tools.common.terminal import brief
 from Tools.common.time_parser import local
-from Tools.configui.cells import plain
 
 
 def shown(node: ConfigParameter) -> str:

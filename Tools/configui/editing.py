@@ -5,8 +5,8 @@ from __future__ import annotations
 from NexusCore.config.parameter import ConfigParameter, encode
 from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import NexusError
+from Tools.common.cells import plain
 from Tools.configui import describing
-from Tools.configui.cells import plain
 from Tools.configui.live_menu import LiveMenu
 from Tools.configui.text_line import TextLine
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from cursesmenu import CursesMenu, ItemGroup  # type: ignore[import-untyped]  # it has annotations, but no py.typed
 from cursesmenu.items import MenuItem  # type: ignore[import-untyped]
 
-from Tools.configui import cells
+from Tools.common import cells
 from Tools.configui.background import OutcomeUnknown, sent
 from Tools.configui.canvas import ENTER, ESCAPE, Canvas, Line
 from Tools.configui.text_line import Key, TextLine

@@ -9,10 +9,10 @@ from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.store import REMOVE, HistoryEntry
 from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import NexusError
+from Tools.common import cells
+from Tools.common.cells import plain
 from Tools.common.time_parser import local
-from Tools.configui import cells
 from Tools.configui.canvas import ESCAPE, Line
-from Tools.configui.cells import plain
 from Tools.configui.live_menu import LiveItem, LiveMenu
 
 KEY_COLUMNS = 8

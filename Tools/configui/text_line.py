@@ -5,7 +5,7 @@ from __future__ import annotations
 import curses
 from collections.abc import Sequence
 
-from Tools.configui import cells
+from Tools.common import cells
 
 Key = str | int
 """A character, or the number that curses gives to a key without one."""

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from NexusCore.config.parameter import FOLDER, ConfigParameter
 from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import NexusError
+from Tools.common import cells
+from Tools.common.cells import plain
 from Tools.common.time_parser import local
-from Tools.configui import cells, describing
+from Tools.configui import describing
 from Tools.configui.canvas import ESCAPE, Canvas, Line
-from Tools.configui.cells import plain
 from Tools.configui.editing import edit
 from Tools.configui.live_menu import LiveItem, LiveMenu
 from Tools.configui.outline import Outline, OutlineRow, split_at

@@ -12,11 +12,11 @@ from NexusCore.clock import SECOND, SYSTEM_CLOCK, Clock
 from NexusCore.errors import EXIT_OK, DatabaseBusy, DatabaseUnreachable
 from NexusCore.status.store import StatusSample
 from NexusCore.storage import Database
+from Tools.common.cells import cut, plain, width, wrapped
 from Tools.common.following import ReaderLeft
 from Tools.common.quantities import counted
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import local, span
-from Tools.configui.cells import cut, plain, width, wrapped
 from Tools.tailstatus.showing import STALE, is_stale, is_wanted, no_match, present
 
 REDRAW_SECONDS = 0.2

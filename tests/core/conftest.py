@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from NexusCore.API import App
-from tests.core.clocks import HandClock
+from tests.clocks import HandClock
 from tests.processes import LIMIT, app_on
 
 

@@ -13,7 +13,7 @@ from NexusCore.API import App
 from NexusCore.config import snapshot
 from NexusCore.config.store import ConfigStore
 from NexusCore.errors import DatabaseUnreachable, NoDatabaseFile
-from tests.core.clocks import HandClock
+from tests.clocks import HandClock
 from tests.processes import LIMIT, app_on, eventually, execute, line_of, messages, rows, run, samples, start
 
 

@@ -12,7 +12,7 @@ from NexusCore import dispatch
 from NexusCore.API import App
 from NexusCore.config.parameter import ConfigParameter
 from NexusCore.dispatch import Dispatcher
-from tests.core.clocks import HandClock
+from tests.clocks import HandClock
 from tests.processes import LIMIT, eventually
 
 

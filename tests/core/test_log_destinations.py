@@ -13,8 +13,8 @@ import pytest
 from NexusCore.API import App
 from NexusCore.config import NamedConfiguration
 from NexusCore.log import destinations as destinations_module
-from tests.core.clocks import HandClock
-from tests.core.mail import Mailbox, mail_server, silent_server
+from tests.clocks import HandClock
+from tests.mail import Mailbox, mail_server, silent_server
 from tests.processes import LIMIT, app_on, ended, eventually, messages, rows, start
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (\w+): (.*) \[in test_log_destinations:\d+\]")

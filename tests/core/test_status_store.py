@@ -13,7 +13,7 @@ from NexusCore.API import App
 from NexusCore.clock import SECOND
 from NexusCore.status import Status2DElement, StatusElement, StatusException
 from NexusCore.status.store import StatusSample, latest, short_line
-from tests.core.clocks import START, HandClock
+from tests.clocks import START, HandClock
 from tests.journals import folder_of, leave, status_payload
 from tests.processes import LIMIT, adopt, app_on, ended, eventually, messages, rows, run, samples, start
 

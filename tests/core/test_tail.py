@@ -15,7 +15,7 @@ from NexusCore.log.record import LogRecord
 from NexusCore.log.store import LOG_COLUMNS, LogFilter, arriving
 from NexusCore.storage import Database, Transaction, open_database
 from NexusCore.tail import Away, Back, Tail, TailCursor
-from tests.core.clocks import HandClock
+from tests.clocks import HandClock
 from tests.processes import execute
 
 

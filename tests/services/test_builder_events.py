@@ -12,7 +12,7 @@ from NexusCore.facility.sessions import EventType
 from NexusCore.settings import DatabaseURL
 from NexusCore.status.element import fitting
 from Services.Builder.lease import Lease
-from tests.core.mail import mail_server
+from tests.mail import mail_server
 from tests.processes import eventually, rows
 from tests.services.builder_facility import USER, PatientClock, Stage
 

@@ -16,7 +16,8 @@ from NexusCore.config.store import REMOVE, SET, Change
 from NexusCore.config.tree import Tree
 from NexusCore.config.view import NamedConfiguration
 from NexusCore.config.watch import LiveConfiguration
-from Tools.configui import cells, describing
+from Tools.common import cells
+from Tools.configui import describing
 from Tools.configui.canvas import Canvas, Line, ScreenAttributes
 from Tools.configui.outline import Outline, SearchPosition, split_at
 from Tools.configui.recent_changes import FRESH_SECONDS, News

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from importlinter.cli import lint_imports
 
 from tests.processes import PROJECT, run
 
@@ -14,40 +17,6 @@ HEAVY = {
     "mysql", "_mysql_connector", "sqlite3", "sqlalchemy", "alembic", "numpy", "lxml", "rich", "hyperspy", "rsciio",
     "sklearn", "matplotlib", "dask", "tkinter", "fastapi", "uvicorn", "requests", "PIL", "icalendar", "cursesmenu",
 }  # fmt: skip
-
-LAYERS: dict[str, set[str]] = {
-    # Each room of the core, and the rooms it may use, besides those that are for all.
-    "errors": set(),
-    "clock": set(),
-    "text": set(),
-    "sizes": set(),
-    "forks": set(),
-    "files": set(),
-    "identity": set(),
-    "signals": set(),
-    "resources": set(),
-    "database_url": set(),
-    "settings": {"database_url"},
-    "dispatch": set(),
-    "call_filter": set(),
-    "confinement": {"call_filter"},
-    "wakeup": set(),
-    "storage": {"settings", "database_url", "wakeup"},
-    "tail": {"storage", "settings"},
-    "delivery": {"storage", "settings"},
-    "config": {"storage", "settings", "dispatch", "tail", "delivery"},
-    "status": {"storage", "settings", "dispatch", "tail", "delivery"},
-    "log": {"storage", "settings", "dispatch", "tail", "delivery"},
-    "network": set(),
-    "API": {"config", "status", "log", "tail", "delivery", "storage", "settings", "dispatch", "wakeup", "signals"},
-    "facility": {"API", "config", "status", "log", "storage", "settings", "tail"},
-    "service": {"signals", "API", "facility", "config", "status", "log", "storage", "settings", "tail"},
-}
-FOR_ALL = {"errors", "clock", "forks", "files", "identity", "text", "sizes", "resources"}
-FOR_TYPES_ONLY = {
-    # The destinations of the log are configured: API hands them the configuration, they import it for its type alone.
-    ("log", "config"),
-}
 
 
 def modules(folder: str) -> list[Path]:
@@ -64,19 +33,10 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imports(path: Path, *, for_types: bool) -> Iterator[str]:
-    """Yield the full names of what a module imports, anywhere in it; those for type checkers alone if told."""
+def imports(path: Path) -> Iterator[str]:
+    """Yield the full names of what a module imports, anywhere in it."""
     tree = ast.parse(path.read_text("utf-8"))
-    aside = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
     for node in ast.walk(tree):
-        if (node in aside) != for_types:
-            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -85,67 +45,18 @@ def imports(path: Path, *, for_types: bool) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def room(name: str) -> str | None:
-    """Return which room of the core a full name is in."""
-    parts = name.split(".")
-    return parts[1] if parts[0] == "NexusCore" and len(parts) > 1 and parts[1] in LAYERS else None
-
-
-class TestTheCore:
-    """Inside it the arrows run API -> config, status, log -> delivery, tail -> storage -> settings -> errors."""
-
-    @pytest.mark.parametrize("path", modules("NexusCore"), ids=name_of)
-    def test_arrows(self, path: Path) -> None:
-        own = room(name_of(path))
-        if own is None:
-            assert name_of(path) == "NexusCore"
-            return
-        allowed = LAYERS[own] | FOR_ALL | {own}
-        used = {room(name) for name in imports(path, for_types=False)} - {None}
-        assert used <= allowed
-        for_types = {room(name) for name in imports(path, for_types=True)} - {None}
-        assert {one for one in for_types - allowed if (own, one) not in FOR_TYPES_ONLY} == set()
-
-    def test_the_table_has_no_circle(self) -> None:
-        ranked: list[str] = []
-        while len(ranked) < len(LAYERS):
-            free = [one for one, uses in LAYERS.items() if one not in ranked and uses <= set(ranked)]
-            assert free, "a circle"
-            ranked += free
-
-    def test_every_room_is_in_the_table(self) -> None:
-        folders = {path.name for path in (PROJECT / "NexusCore").iterdir() if path.is_dir() and path.name[0] != "_"}
-        files = {path.stem for path in (PROJECT / "NexusCore").glob("*.py")} - {"__init__"}
-        assert folders | files == set(LAYERS)
-
-    @pytest.mark.parametrize("path", modules("NexusCore"), ids=name_of)
-    def test_nothing_from_outside(self, path: Path) -> None:
-        roots = {name.split(".")[0] for kind in (False, True) for name in imports(path, for_types=kind)}
-        assert not roots & {"Services", "Tools", "Logger", "tests"}
-
-
-class TestTheHouse:
-    """Services, tools and the logger stand on the core; one service never imports another."""
-
-    @pytest.mark.parametrize("path", [*modules("Services"), *modules("Tools"), *modules("Logger")], ids=name_of)
-    def test_each(self, path: Path) -> None:
-        own = name_of(path).split(".")
-        house = {"Services", "Tools", "Logger", "tests"}
-        for name in (name for kind in (False, True) for name in imports(path, for_types=kind)):
-            other = name.split(".")
-            if other[0] not in house:
-                continue
-            assert other[0] == own[0], f"{'.'.join(own)} imports {name}"
-            if own[0] == "Services" and len(other) > 1:
-                assert other[1] == own[1], f"{'.'.join(own)} imports {name}"
+def test_the_arrows_of_the_house_are_kept() -> None:
+    """The contracts in pyproject.toml say which room may use which; imports for types and inside functions count."""
+    output = StringIO()
+    with redirect_stdout(output):
+        code = lint_imports(config_filename=str(PROJECT / "pyproject.toml"), no_cache=True)
+    assert code == 0, output.getvalue()
 
 
 def test_no_test_opens_a_window_in_its_own_process() -> None:
     """Python collects what is left of a window in any thread, and Tk ends the process where it is not its own."""
     drawing = {
-        name_of(path)
-        for path in modules("tests")
-        if "tkinter" in {name.split(".")[0] for name in imports(path, for_types=False)}
+        name_of(path) for path in modules("tests") if "tkinter" in {name.split(".")[0] for name in imports(path)}
     }
     assert drawing == set()
 

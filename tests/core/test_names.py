@@ -13,7 +13,7 @@ import pytest
 from NexusCore.storage import open_database
 from NexusCore.storage.dialect import with_names_quoted
 from NexusCore.storage.schema import METADATA
-from tests.database.tables import connect
+from tests.core.tables import connect
 from tests.mysql import MySQL
 from tests.processes import PROJECT, execute
 

@@ -13,7 +13,7 @@ from NexusCore.errors import EXIT_REFUSED, SchemaMismatch, SchemaNewer
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import engine, migrate
 from NexusCore.storage.schema import views
-from tests.database.tables import connect, differences
+from tests.core.tables import connect, differences
 from tests.processes import LIMIT, PROJECT, environment_of, execute, rows, run
 from tests.server import Server
 

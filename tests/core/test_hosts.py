@@ -233,11 +233,11 @@ class TestRealServers:
         transaction.one("SELECT 1")
 
     def test_one_that_stands_still(self, pair: tuple[MariaDB, MariaDB], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("NexusCore.storage.hosts.ANSWER_SECONDS", 2)
-        monkeypatch.setattr("NexusCore.storage.hosts.FIRST_ANSWER_SECONDS", 1)
         one, other = pair
         database = database_of(pair, SetClock())
         assert name_of(database) == one.port
+        monkeypatch.setattr("NexusCore.storage.hosts.ANSWER_SECONDS", 2)
+        monkeypatch.setattr("NexusCore.storage.hosts.FIRST_ANSWER_SECONDS", 1)
         one.pause()
         try:
             assert database.write(lambda transaction: transaction.one("SELECT @@port")) == (other.port,)

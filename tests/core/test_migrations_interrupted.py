@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from NexusCore.storage.migrate import migrate
-from tests.database.tables import assert_complete
+from tests.core.tables import assert_complete
 from tests.processes import LIMIT, PROJECT, environment_of, start
 from tests.server import Server
 
