@@ -109,7 +109,7 @@ run_tests() {
     check ruff format --check .
     check mypy
     # A test process that crashed is a failure: with another in its place xdist would wait for ever for the rest of a file.
-    check python -m pytest -n 2 --dist loadfile --max-worker-restart 0 "$@"
+    check python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 "$@"
     exit "$worst"
 }
 

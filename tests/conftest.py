@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests.mariadb import MariaDB
 from tests.mysql import MySQL, MySQLMissing, programs
@@ -33,6 +34,19 @@ TEMPLATE = "template"
 SERVERS = ["mariadb", "mysql"]
 """The kinds of server; fixtures are named after them."""
 _numbers = itertools.count(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling:
+    """Give each process whole files; the peers' files to one, since each process makes servers of its own."""
+    return FilesAndPeers(config, log)
+
+
+class FilesAndPeers(LoadFileScheduling):
+    """Hands out files in the order in which they stand: a few that take long at the end would keep one process busy."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/peers" if nodeid.startswith("tests/peers/") else str(super()._split_scope(nodeid))
 
 
 @pytest.fixture(autouse=True)
