@@ -12,7 +12,8 @@ import pytest
 
 from NexusCore.API import App
 from NexusCore.config import ConfigException, NamedConfiguration, NoSuchParameterException, ValueRefused
-from NexusCore.config.parameter import ConfigParameter, Limits
+from NexusCore.config.parameter import ConfigParameter
+from NexusCore.config.values import Limits
 from tests.core.clocks import START, HandClock
 from tests.processes import LIMIT, app_on, eventually, rows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,18 @@ def imports(path: Path, *, for_types: bool) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def imported_files(path: Path, known: set[str]) -> set[str]:
+    """Return which of the known modules a file imports, anywhere in it: for types and inside functions too."""
+    files: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            files |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            files |= full if full <= known else full | {str(node.module)}
+    return files & known - {name_of(path)}
+
+
 def room(name: str) -> str | None:
     """Return which room of the core a full name is in."""
     parts = name.split(".")
@@ -138,6 +151,16 @@ class TestTheHouse:
             assert other[0] == own[0], f"{'.'.join(own)} imports {name}"
             if own[0] == "Services" and len(other) > 1:
                 assert other[1] == own[1], f"{'.'.join(own)} imports {name}"
+
+
+@pytest.mark.parametrize("folder", ["NexusCore", "Logger"])
+def test_no_circle_of_files(folder: str) -> None:
+    """Each file can be read after those that it imports."""
+    files = {name_of(path): path for path in modules(folder)}
+    try:
+        TopologicalSorter({name: imported_files(path, set(files)) for name, path in files.items()}).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
 
 
 def test_no_test_opens_a_window_in_its_own_process() -> None:
