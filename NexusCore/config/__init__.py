@@ -17,7 +17,8 @@ from NexusCore.errors import (
 )
 
 if TYPE_CHECKING:
-    from NexusCore.config.parameter import ConfigParameter, Limits
+    from NexusCore.config.parameter import ConfigParameter
+    from NexusCore.config.values import Limits
     from NexusCore.config.view import NamedConfiguration
 
 __all__ = [
@@ -37,5 +38,5 @@ if not TYPE_CHECKING:
         """Import the live configuration when it is first asked for: a tool that reads one parameter does without it."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        room = "view" if name == "NamedConfiguration" else "parameter"
+        room = {"NamedConfiguration": "view", "Limits": "values"}.get(name, "parameter")
         return getattr(import_module(f"NexusCore.config.{room}"), name)

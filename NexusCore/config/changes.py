@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from NexusCore import sizes
-from NexusCore.config.parameter import MASK, Limits, Value, decode
+from NexusCore.config.values import MASK, Limits, Value, decode
 from NexusCore.errors import ConfigException, SecretWithheld
 from NexusCore.storage.rows import TEXT, TIME, WHOLE, Columns, optional
 from NexusCore.text import odd_character, one_line

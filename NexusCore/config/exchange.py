@@ -13,8 +13,9 @@ from dataclasses import fields
 from typing import Any
 
 from NexusCore.config.changes import check_text
-from NexusCore.config.parameter import DATATYPES, FOLDER, ConfigParameter, Limits, cast, discreet
+from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.store import Edit
+from NexusCore.config.values import DATATYPES, FOLDER, Limits, cast, discreet
 from NexusCore.errors import ConfigException
 from NexusCore.text import json_text
 

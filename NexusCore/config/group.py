@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from NexusCore.config.changes import not_a_name
-from NexusCore.config.parameter import Value
 from NexusCore.config.store import REMOVE, Edit
+from NexusCore.config.values import Value
 
 
 class Group:

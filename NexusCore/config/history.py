@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from NexusCore.config import secrets
-from NexusCore.config.parameter import MASK, Limits, Value, readable_value
 from NexusCore.config.store import REMOVE, Change, ConfigStore, Edit
+from NexusCore.config.values import MASK, Limits, Value, readable_value
 from NexusCore.errors import ConfigException, NoSuchVersionException
 from NexusCore.text import readable
 

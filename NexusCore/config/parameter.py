@@ -1,285 +1,36 @@
-"""One parameter of the configuration: its types, its limits and the object that programs hold."""
+"""A parameter of the configuration: the object that programs hold."""
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from NexusCore.clock import to_datetime
-from NexusCore.errors import ConfigException, SecretWithheld, ValueRefused
-from NexusCore.text import readable
+from NexusCore.config.values import FOLDER, MASK, NO_LIMITS, Value, encode
+from NexusCore.errors import SecretWithheld
 
-if TYPE_CHECKING:
-    from NexusCore.config.tree import Tree
-
-Value = str | int | float | bool | None
-
-STRING, INTEGER, DOUBLE, BOOLEAN, FOLDER = "string", "integer", "double", "boolean", "folder"
-MASK = "*****"
-"""What is shown instead of a secret."""
-DATATYPES = (STRING, INTEGER, DOUBLE, BOOLEAN, FOLDER)
-NEED_A_VALUE = frozenset({INTEGER, DOUBLE, BOOLEAN})
-"""Those of which a parameter must have a value; a text may be missing, and a folder has none."""
-
-_INTEGER = re.compile(r"[+-]?\d+")
-_CANONICAL_INTEGER = re.compile(r"-?(0|[1-9]\d*)")
-_CANONICAL_DOUBLE = re.compile(r"-?(0|[1-9]\d*)(\.\d+([eE][+-]?\d+)?|[eE][+-]?\d+)")
-_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-_OF_PYTHON: dict[type, str] = {bool: BOOLEAN, int: INTEGER, float: DOUBLE, str: STRING, type(None): STRING}
+CONTENT = ("datatype", "value", "comment", "limits", "revision", "modified_ts", "withheld")
+"""The attributes that are stored."""
 
 
-def datatype_of(path: str, value: object) -> str:
-    """Return the datatype that a Python value has by itself.
+class ParameterTree(Protocol):
+    """The version that a parameter is part of: `NexusCore.config.tree.Tree`."""
 
-    Raises
-    ------
-    ValueRefused
-        If no parameter can hold a value of that type.
-    """
-    try:
-        return _OF_PYTHON[type(value)]
-    except KeyError:
-        kind = type(value).__name__
-        reason = f"a parameter holds text, whole and real numbers or true and false, not one of the type {kind}"
-        raise ValueRefused(path=path, value=repr(value), reason=reason) from None
+    version: str
 
+    def children(self, path: str) -> list[ConfigParameter]:
+        """Return what a folder holds, in order of name."""
+        ...
 
-def guess(text: str) -> Value:
-    """Return what a text typed in a shell means for a parameter that has no type yet.
+    def set_value(
+        self, parameter: ConfigParameter, value: Value, datatype: str | None, check: bool, commit: bool
+    ) -> None:
+        """Store a value, or without `commit` keep it in this process."""
+        ...
 
-    Only what is written as a number is written back becomes one: ``-5`` is an integer, but ``0123`` stays a text.
-    """
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if _CANONICAL_INTEGER.fullmatch(text):
-        return int(text)
-    if _CANONICAL_DOUBLE.fullmatch(text) and math.isfinite(float(text)):
-        return float(text)
-    return text
-
-
-def cast(path: str, value: Value, datatype: str) -> Value:
-    """Return `value` as a value of `datatype`, if it is one without loss.
-
-    Raises
-    ------
-    ValueRefused
-        With a sentence saying why not: ``'a.b' cannot be set to True: it is an integer``.
-    """
-    result: Value = None
-    if value is None:
-        return None
-    given: object = value
-    if not isinstance(given, (str, int, float)):
-        datatype_of(path, given)
-    if datatype == STRING:
-        result = value if isinstance(value, str) else encode(value)
-    elif datatype == BOOLEAN:
-        result = value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower())
-    elif isinstance(value, bool):
-        result = None
-    elif datatype == INTEGER:
-        if isinstance(value, str):
-            result = int(value) if _INTEGER.fullmatch(value.strip()) else None
-        else:
-            result = int(value) if isinstance(value, int) or value.is_integer() else None
-    elif datatype == DOUBLE:
-        result = _finite(value)
-    if result is None:
-        kinds = {
-            INTEGER: "an integer",
-            DOUBLE: "a number",
-            BOOLEAN: "true or false",
-            FOLDER: "a folder, without a value",
-        }
-        reason = f"it is {kinds.get(datatype, datatype)}"
-        if datatype == DOUBLE and isinstance(value, float):
-            reason = "a number must be finite"
-        raise ValueRefused(path=path, value=repr(value), reason=reason)
-    return result
-
-
-def _finite(value: str | float) -> float | None:
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    exact = number == value if isinstance(value, int) else "_" not in str(value)
-    return number if exact and math.isfinite(number) else None
-
-
-def encode(value: Value) -> str | None:
-    """Return the text under which a value is stored."""
-    if value is None or isinstance(value, str):
-        return value
-    return repr(value) if isinstance(value, float) else str(value)
-
-
-def decode(text: str | None, datatype: str) -> Value:
-    """Return the value that a stored text stands for.
-
-    Raises
-    ------
-    ValueError
-        If it stands for none, or there is no such datatype; `readable_value` returns the text then.
-    """
-    if datatype not in DATATYPES:
-        raise ValueError(f"there is no datatype '{datatype}'")
-    if text is None or datatype == STRING:
-        return text
-    if datatype == INTEGER:
-        return int(text)
-    if datatype == DOUBLE:
-        number = float(text)
-        if not math.isfinite(number):
-            raise ValueError(f"'{text}' is no finite number")
-        return number
-    if datatype == BOOLEAN:
-        if text not in ("True", "False"):
-            raise ValueError(f"'{text}' is neither True nor False")
-        return text == "True"
-    return None
-
-
-def readable_value(text: str | None, datatype: str | None) -> Value:
-    """Return the value that a stored text stands for; the text itself where it stands for none."""
-    try:
-        return decode(text, datatype or STRING)
-    except ValueError:  # written into the tables by hand
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a parameter's value must keep to; a bad one is refused with a sentence saying why."""
-
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str | int | float | bool, ...] = ()
-    pattern: str | None = None
-    """Regular expression that the whole text must match."""
-    path_exists: bool = False
-    """The value names a file or folder that must be there, on the machine that sets it."""
-    secret: bool = False
-    """The value is shown to nobody: not by tools, in history, in files or in logs."""
-
-    def check(self, path: str, value: Value) -> None:
-        """Raise `ValueRefused` if `value` breaks a limit."""
-        reason = self._objection(value)
-        if reason:
-            raise ValueRefused(path=path, value=MASK if self.secret else repr(value), reason=reason)
-
-    def _objection(self, value: Value) -> str | None:
-        if value is None:
-            return None
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if self.minimum is not None and value < self.minimum:
-                return f"it must be at least {self.minimum:g}"
-            if self.maximum is not None and value > self.maximum:
-                return f"it must be at most {self.maximum:g}"
-        if self.choices and value not in self.choices:
-            return f"it must be one of {', '.join(map(str, self.choices))}"
-        if self.pattern is not None:
-            try:
-                if not re.fullmatch(self.pattern, str(value)):
-                    return f"it must match the pattern {self.pattern}"
-            except re.error as error:
-                return f"its pattern {self.pattern} is no regular expression: {error}"
-        if self.path_exists and not _exists(str(value)):
-            return "there is no such file or folder on this machine"
-        return None
-
-    def to_json(self) -> str | None:
-        """Return the limits as stored; None when there are none."""
-        given = self.given()
-        return json.dumps(given, sort_keys=True) if given else None
-
-    def given(self) -> dict[str, Any]:
-        """Return the limits that there are; a minimum of 0 is one."""
-        return {
-            key: value for key, value in asdict(self).items() if not (value is None or value is False or value == ())
-        }
-
-    @classmethod
-    def from_json(cls, text: str | None) -> Limits:
-        """Return the limits from their stored form.
-
-        Raises
-        ------
-        ConfigException
-            If they cannot be read.
-        """
-        if not text:
-            return NO_LIMITS
-        try:
-            found = json.loads(text)
-        except (ValueError, TypeError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise ConfigException(reason="the limits of a parameter cannot be read, since they are not a JSON object")
-        return cls.of(found)
-
-    @classmethod
-    def readable(cls, text: object) -> Limits:
-        """Return the limits from their stored form; where they cannot be read, the value is taken for a secret."""
-        try:
-            return cls.from_json(text if text is None or isinstance(text, str) else readable(text))
-        except ConfigException:
-            return cls(secret=True)
-
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> Limits:
-        """Return the limits from their fields.
-
-        Raises
-        ------
-        ConfigException
-            If one of them is no limit, or not of its kind.
-        """
-        for key, value in values.items():
-            if value is not None and not isinstance(value, _LIMIT_TYPES.get(key, ())):
-                raise ConfigException(reason=f"a parameter cannot have the limit {key}={value!r}")
-        choices = values.get("choices")
-        if choices is not None and not choices:
-            raise ConfigException(reason="a parameter cannot have the limit choices, and none to choose from")
-        given = {key: value for key, value in values.items() if value is not None}
-        return cls(**{**given, "choices": tuple(choices or ())})
-
-
-_LIMIT_TYPES: dict[str, tuple[type, ...]] = {
-    "minimum": (int, float),
-    "maximum": (int, float),
-    "choices": (list, tuple),
-    "pattern": (str,),
-    "path_exists": (bool,),
-    "secret": (bool,),
-}
-NO_LIMITS = Limits()
-
-
-@contextmanager
-def discreet(limits: Limits) -> Iterator[None]:
-    """Keep a secret out of the sentence that refuses it."""
-    try:
-        yield
-    except ValueRefused as refused:
-        if limits.secret:
-            raise ValueRefused(**{**refused.facts, "value": MASK}) from None
-        raise
-
-
-def _exists(path: str) -> bool:
-    try:
-        return bool(path) and Path(path).exists()  # an empty path would be the folder that one happens to be in
-    except OSError:  # longer than any name, or in a folder that this user may not look into
-        return False
+    def set_comment(self, parameter: ConfigParameter, comment: str) -> None:
+        """Store a comment."""
+        ...
 
 
 class ConfigParameter:
@@ -310,7 +61,7 @@ class ConfigParameter:
         "_tree", "comment", "datatype", "limits", "modified_ts", "name", "path", "revision", "value", "withheld",
     )  # fmt: skip
 
-    def __init__(self, tree: Tree, path: str) -> None:
+    def __init__(self, tree: ParameterTree, path: str) -> None:
         self._tree = tree
         self.path = path
         self.name = path.rpartition(".")[2]
@@ -397,7 +148,3 @@ class ConfigParameter:
         """Take over what the database says; only the tree calls it."""
         for name, value in fields.items():
             setattr(self, name, value)
-
-
-CONTENT = ("datatype", "value", "comment", "limits", "revision", "modified_ts", "withheld")
-"""The attributes that are stored."""

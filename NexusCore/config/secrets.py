@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from NexusCore.config.changes import Change, change_of
-from NexusCore.config.parameter import MASK, Limits
+from NexusCore.config.values import MASK, Limits
 from NexusCore.errors import DatabaseDenied
 from NexusCore.storage import Transaction
 from NexusCore.storage.transaction import portions

@@ -32,7 +32,7 @@ from NexusCore.config.changes import (
     is_secret,
 )
 from NexusCore.config.once import changes_are_there, lock_revision, newest_revision, version_is_there, write_once
-from NexusCore.config.parameter import FOLDER, MASK, Limits, cast, datatype_of, decode, discreet, encode
+from NexusCore.config.values import FOLDER, MASK, Limits, cast, datatype_of, decode, discreet, encode
 from NexusCore.config.working_set import Stored, WorkingSet
 from NexusCore.errors import (
     ConfigException,

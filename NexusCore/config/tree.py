@@ -11,12 +11,12 @@ from itertools import chain, starmap
 from sys import intern
 from typing import Any, Protocol
 
-from NexusCore.config.parameter import (
-    CONTENT,
+from NexusCore.config.parameter import CONTENT, ConfigParameter
+from NexusCore.config.store import REMOVE, SET, Change
+from NexusCore.config.values import (
     FOLDER,
     NO_LIMITS,
     STRING,
-    ConfigParameter,
     Limits,
     Value,
     cast,
@@ -25,7 +25,6 @@ from NexusCore.config.parameter import (
     discreet,
     encode,
 )
-from NexusCore.config.store import REMOVE, SET, Change
 from NexusCore.errors import ConfigException
 from NexusCore.forks import renew_in_children
 from NexusCore.text import one_line

@@ -12,9 +12,10 @@ from NexusCore.config import exchange, history
 from NexusCore.config.changes import check_comment, check_text, not_a_name
 from NexusCore.config.group import Group
 from NexusCore.config.history import Difference
-from NexusCore.config.parameter import FOLDER, MASK, NO_LIMITS, ConfigParameter, Limits, Value, datatype_of
+from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.store import CLEAR, REMOVE, Edit, HistoryEntry, check_path, near_miss
 from NexusCore.config.tree import Leaves
+from NexusCore.config.values import FOLDER, MASK, NO_LIMITS, Limits, Value, datatype_of
 from NexusCore.config.watch import Callback, LiveConfiguration
 from NexusCore.errors import ConfigException, NexusError, NoSuchParameterException, NotANumber, ValueMissing
 

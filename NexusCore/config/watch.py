@@ -27,9 +27,10 @@ from pathlib import Path
 from NexusCore.clock import Clock
 from NexusCore.config import snapshot
 from NexusCore.config.changes import Change
-from NexusCore.config.parameter import ConfigParameter, Value
+from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.store import DEFAULT, ConfigStore, Edit, Origin
 from NexusCore.config.tree import Tree
+from NexusCore.config.values import Value
 from NexusCore.dispatch import Dispatcher
 from NexusCore.errors import (
     ConfigException,

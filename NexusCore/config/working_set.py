@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from NexusCore.config import secrets
 from NexusCore.config.changes import CONFIG_PARAMETER
-from NexusCore.config.parameter import FOLDER, MASK, Value
+from NexusCore.config.values import FOLDER, MASK, Value
 from NexusCore.errors import SecretWithheld, ValueRefused
 from NexusCore.storage import Transaction
 from NexusCore.storage.transaction import portions

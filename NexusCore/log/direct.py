@@ -15,16 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from NexusCore import identity
+from NexusCore.log.logger import Log
 from NexusCore.log.record import CURRENT_SESSION
 from NexusCore.sizes import LOG_TEXT
-
-if TYPE_CHECKING:
-    from NexusCore.log.logger import Log
 
 _FILES_REMEMBERED = 4096
 """Names of source files whose modules are remembered; programs that make code at run time have ever new ones."""

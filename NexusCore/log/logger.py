@@ -7,11 +7,17 @@ import sys
 import weakref
 from collections.abc import Callable
 from logging import CRITICAL, DEBUG, ERROR, INFO, WARNING
-from typing import Any, cast
-
-from NexusCore.log.direct import DirectWay
+from typing import Any, Protocol, cast
 
 Prefix = str | Callable[[], str]
+
+
+class ShortWay(Protocol):
+    """A way into the journal past the standard library's records: `NexusCore.log.direct.DirectWay`."""
+
+    def write(self, log: Log, level: int, message: object, args: tuple[object, ...]) -> bool:
+        """Write what the caller's caller logs; return whether that was done."""
+        ...
 
 
 class Manager(logging.Manager):
@@ -25,7 +31,7 @@ class Manager(logging.Manager):
         The short way into the journal.
     """
 
-    def __init__(self, root: logging.Logger, way: DirectWay) -> None:
+    def __init__(self, root: logging.Logger, way: ShortWay) -> None:
         super().__init__(cast(logging.RootLogger, root))  # any logger can be a root
         self.way = way
         self.setLoggerClass(Log)
@@ -74,7 +80,7 @@ class Log(logging.Logger):
 
     prefix: Prefix = ""
     """Stands before each message."""
-    way: DirectWay | None = None
+    way: ShortWay | None = None
     """The short way into the journal; none for a logger that was made by hand."""
 
     # Each method by itself: one that they share would be another call, and the caller's frame is counted from here.

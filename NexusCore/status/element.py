@@ -5,16 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from NexusCore import sizes
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.dispatch import Dispatcher
 from NexusCore.errors import StatusException
-from NexusCore.status.reporters import OnChangeStatusReporter
-
-if TYPE_CHECKING:
-    from NexusCore.status.holder import StatusHolder
 
 _LOG = logging.getLogger("NexusCore.status")
 
@@ -26,7 +22,6 @@ LATEST_TIME = 1e12
 
 Report = Callable[[str, str | None, int, int | None], None]
 """Takes name, value as text, time and expiry in microseconds since the epoch."""
-
 
 callbacks = Dispatcher("status-callbacks")
 """Calls the callbacks of all elements."""
@@ -45,6 +40,24 @@ def nobody(name: str, value: str | None, ts: int, expires: int | None) -> None:
 def system_now() -> int:
     """Return the system's time in UTC microseconds since the epoch."""
     return SYSTEM_CLOCK.now()
+
+
+class Channel(Protocol):
+    """What holds elements: `NexusCore.status.holder.StatusHolder`."""
+
+    def get_elements(self) -> list[StatusElement]:
+        """Return all elements."""
+        ...
+
+
+class Reporter(Protocol):
+    """Gets every change of an element: `NexusCore.status.reporters.OnChangeStatusReporter`."""
+
+    name: str
+
+    def report(self, element: StatusElement) -> None:
+        """Take note of an element's new value."""
+        ...
 
 
 class StatusElement:
@@ -76,13 +89,13 @@ class StatusElement:
     def __init__(
         self,
         name: str,
-        holder: StatusHolder | None = None,
+        holder: Channel | None = None,
         initial_value: Any = None,
         *,
         expire_time: float | None = None,
         report: Report = nobody,
         now: Callable[[], int] = system_now,
-        reporters: Sequence[OnChangeStatusReporter] = (),
+        reporters: Sequence[Reporter] = (),
     ) -> None:
         self.name = name
         self._report = report
@@ -228,7 +241,7 @@ class StatusElement:
         with self._lock:
             self._called = [one for one in self._called if one[0] != function or arguments not in ((), one[1])]
 
-    def attach(self, report: Report, now: Callable[[], int], reporters: Sequence[OnChangeStatusReporter]) -> None:
+    def attach(self, report: Report, now: Callable[[], int], reporters: Sequence[Reporter]) -> None:
         """Belong to a holder from now on; it calls this."""
         with self._lock:
             self._report, self._now, self._reporters = report, now, reporters

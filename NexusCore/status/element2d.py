@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from NexusCore.errors import StatusException
-from NexusCore.status.element import ElementAtChange, StatusElement
-
-if TYPE_CHECKING:
-    from NexusCore.status.holder import StatusHolder
+from NexusCore.status.element import Channel, ElementAtChange, StatusElement
 
 Grid = list[list[int]]
 Cell = tuple[int, int]
@@ -44,7 +41,7 @@ class Status2DElement(StatusElement):
     def __init__(
         self,
         name: str,
-        holder: StatusHolder | None,
+        holder: Channel | None,
         size: Cell,
         initial_value: int | Sequence[Sequence[int]] | None = None,
         *,

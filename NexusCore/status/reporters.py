@@ -5,11 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from NexusCore.status.element import StatusElement
-    from NexusCore.status.holder import StatusHolder
+from NexusCore.status.element import Channel, StatusElement
 
 _LOG = logging.getLogger("NexusCore.status")
 
@@ -48,7 +45,7 @@ class PeriodicStatusReporter(ABC):
         self.name = name
         self.period = period
         self.stop_event = stop_event if stop_event is not None else threading.Event()
-        self._holders: list[StatusHolder] = []
+        self._holders: list[Channel] = []
         self._thread: threading.Thread | None = None
 
     @abstractmethod
@@ -59,7 +56,7 @@ class PeriodicStatusReporter(ABC):
         """Return the elements of all holders it is attached to."""
         return [element for holder in self._holders for element in holder.get_elements()]
 
-    def attach(self, holder: StatusHolder) -> None:
+    def attach(self, holder: Channel) -> None:
         """Begin with a holder; the thread starts with the first."""
         if holder not in self._holders:
             self._holders.append(holder)

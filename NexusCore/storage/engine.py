@@ -41,12 +41,10 @@ from NexusCore.storage import fork_gate
 from NexusCore.storage.dialect import Dialect
 from NexusCore.storage.polling import Follower
 from NexusCore.storage.pool import IDLE_SECONDS, SLOW_HOST_SECONDS, Connection, Pool, pool_of
+from NexusCore.storage.revision import SCHEMA_REVISION
 from NexusCore.storage.server_errors import HALF_A_CHARACTER
 from NexusCore.storage.transaction import Row, Transaction
 from NexusCore.wakeup import Wakeups
-
-SCHEMA_REVISION = "0004"
-"""The revision of the tables that this code reads and writes; the newest file in `migrations/versions`."""
 
 RETRY_SECONDS = 40.0
 """How long `Database.write` goes on trying where others are in the way, where nothing else is said."""
@@ -193,7 +191,7 @@ class Database:
 
     def follow(self, table: str, clock: Clock) -> Follower:
         """Return what waits for news of a table; to be closed."""
-        return Follower(self, table, clock)
+        return Follower(self, self.pool.poll, table, clock)
 
     def notify(self, table: str) -> None:
         """Wake those on this machine who follow a table, after rows of it were committed; never fails."""

@@ -18,14 +18,12 @@ from NexusCore.errors import DatabaseUnreachable, NexusError, SchemaNewer
 from NexusCore.resources import complain, reported, sentence_of
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage.dialect import Dialect, dialect_of, with_names_quoted
-from NexusCore.storage.engine import SCHEMA_REVISION
 from NexusCore.storage.hosts import Hosts
+from NexusCore.storage.revision import MIGRATIONS, SCHEMA_REVISION
 
 if TYPE_CHECKING:
     import sqlalchemy
     from alembic.config import Config
-
-MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 class SetupMissing(NexusError):

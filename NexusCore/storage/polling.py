@@ -17,15 +17,13 @@ from __future__ import annotations
 import os
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from NexusCore.clock import Clock
 from NexusCore.errors import NexusError
-
-if TYPE_CHECKING:
-    from NexusCore.settings import DatabaseURL
-    from NexusCore.storage.engine import Database
-    from NexusCore.storage.transaction import Row
+from NexusCore.settings import DatabaseURL
+from NexusCore.storage.transaction import Row
+from NexusCore.wakeup import Wakeups
 
 LONGEST_WAIT = 5.0
 """Seconds after which a follower looks by itself, whatever the leader has seen."""
@@ -35,6 +33,17 @@ SETTLED_MICROSECONDS = 100_000
 
 _NEWEST = {"config_revision": "SELECT revision FROM config_revision WHERE id = 1"}
 """Where the newest number of a table is found; by default it is its highest id."""
+
+
+class FollowedDatabase(Protocol):
+    """What a follower needs of a database: `NexusCore.storage.engine.Database`."""
+
+    url: DatabaseURL
+    wakeups: Wakeups | None
+
+    def glance(self, sql: str) -> Row:
+        """Return the only row of a small SELECT without values."""
+        ...
 
 
 class Poll:
@@ -75,7 +84,7 @@ class Poll:
                 self._leader = self._leader or follower
         return self._leader is follower
 
-    def look(self, database: Database, clock: Clock) -> None:
+    def look(self, database: FollowedDatabase, clock: Clock) -> None:
         """Ask for the newest numbers, and wake those for whom there is news, or who are to stop."""
         now = clock.monotonic()
         with self._lock:  # both are of one moment
@@ -99,16 +108,19 @@ class Follower:
     ----------
     database, table
         What is followed.
+    poll
+        Those who wait for news from the database.
     clock
         Tells the time and waits.
     """
 
-    def __init__(self, database: Database, table: str, clock: Clock) -> None:
+    def __init__(self, database: FollowedDatabase, poll: Poll, table: str, clock: Clock) -> None:
         self.table = table
         self.pause = LONGEST_WAIT
         self.asked = float("-inf")
         """When the database last said that there is no news."""
         self._database = database
+        self._poll = poll
         self._clock = clock
         self._stop = threading.Event()
         self._known: object = None
@@ -161,7 +173,7 @@ class Follower:
         seconds
             How long to wait at most.
         """
-        poll, clock = self._database.pool.poll, self._clock
+        poll, clock = self._poll, self._clock
         until = clock.monotonic() + seconds
         self._stop, self.pause, self._known = stop, pause, known
         poll.join(self)

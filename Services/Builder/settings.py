@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from NexusCore.config.parameter import Limits, Value, cast, datatype_of
+from NexusCore.config.values import Limits, Value, cast, datatype_of
 from NexusCore.errors import EXIT_USAGE, NexusError
 from Services.Builder.finding.files import DEFAULT_IGNORE
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from NexusCore.config.history import ConfigState, state_at, state_now, way_back
-from NexusCore.config.parameter import FOLDER, cast, datatype_of, guess
 from NexusCore.config.store import REMOVE, SET, Change, Edit
+from NexusCore.config.values import FOLDER, cast, datatype_of, guess
 from NexusCore.errors import EXIT_OK, ConfigException, NoSuchParameterException
 from NexusCore.text import one_line, shell_quote
 from Tools.common import completion, undoing

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from NexusCore import settings
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config import secrets
-from NexusCore.config.parameter import BOOLEAN, FOLDER, Limits
 from NexusCore.config.store import DEFAULT, Change, ConfigStore, Edit, Origin, near_miss
+from NexusCore.config.values import BOOLEAN, FOLDER, Limits
 from NexusCore.errors import NexusError, NoSuchInstrument, NoSuchParameterException
 from NexusCore.identity import host, user
 from NexusCore.storage import Database

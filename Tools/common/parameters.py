@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from NexusCore.config.parameter import FOLDER, MASK, Limits, Value, decode, readable_value
 from NexusCore.config.store import Change
+from NexusCore.config.values import FOLDER, MASK, Limits, Value, decode, readable_value
 from NexusCore.errors import ConfigException
 from NexusCore.text import one_line
 from Tools.common.terminal import Screen, brief_value, cut

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from NexusCore.config.history import state_at, state_now, way_back
-from NexusCore.config.parameter import FOLDER
 from NexusCore.config.store import DEFAULT, Change, Edit
+from NexusCore.config.values import FOLDER
 from NexusCore.errors import ConfigException
 from Tools.common.configuration import NAMES_VERSION, StoredConfiguration
 

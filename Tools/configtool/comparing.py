@@ -6,7 +6,8 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 
 from NexusCore.config.history import ConfigState, Difference, differences, ever_secret, state_of
-from NexusCore.config.parameter import (
+from NexusCore.config.store import Change, Edit
+from NexusCore.config.values import (
     DATATYPES,
     FOLDER,
     MASK,
@@ -18,7 +19,6 @@ from NexusCore.config.parameter import (
     decode,
     encode,
 )
-from NexusCore.config.store import Change, Edit
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, ConfigException, ValueRefused
 from NexusCore.text import one_line
 from Tools.common.configuration import StoredConfiguration, is_below, open_configuration

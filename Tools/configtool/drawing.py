@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from NexusCore.config.parameter import FOLDER
 from NexusCore.config.store import Change
+from NexusCore.config.values import FOLDER
 from NexusCore.text import one_line
 from Tools.common.parameters import on_a_line, remark
 from Tools.common.terminal import Screen, cut

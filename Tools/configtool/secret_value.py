@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from NexusCore.config.changes import Change, Edit
-from NexusCore.config.parameter import STRING, Limits, discreet
+from NexusCore.config.values import STRING, Limits, discreet
 from NexusCore.errors import EXIT_REFUSED, NexusError
 from Tools.common import files
 from Tools.common.arguments import WrongUse

@@ -22,8 +22,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from NexusCore.config.parameter import BOOLEAN, DOUBLE, FOLDER, INTEGER, STRING, cast, guess
 from NexusCore.config.store import Change, Edit
+from NexusCore.config.values import BOOLEAN, DOUBLE, FOLDER, INTEGER, STRING, cast, guess
 from NexusCore.errors import ConfigException
 
 XML_ROOT = "configuration"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from NexusCore.config.parameter import BOOLEAN, MASK, ConfigParameter, Limits, Value, cast, encode
+from NexusCore.config.parameter import ConfigParameter
+from NexusCore.config.values import BOOLEAN, MASK, Limits, Value, cast, encode
 from NexusCore.errors import NexusError, ValueRefused
 from Tools.common.cells import plain
 from Tools.common.terminal import brief

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from NexusCore.config.parameter import ConfigParameter, encode
+from NexusCore.config.parameter import ConfigParameter
+from NexusCore.config.values import encode
 from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import NexusError
 from Tools.common.cells import plain

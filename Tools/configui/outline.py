@@ -10,7 +10,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from NexusCore.config.parameter import FOLDER, ConfigParameter
+from NexusCore.config.parameter import ConfigParameter
+from NexusCore.config.values import FOLDER
 from NexusCore.config.view import NamedConfiguration
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import curses
 from collections.abc import Callable
 
-from NexusCore.config.parameter import FOLDER, ConfigParameter
+from NexusCore.config.parameter import ConfigParameter
+from NexusCore.config.values import FOLDER
 from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import NexusError
 from Tools.common import cells

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from NexusCore import __version__
-from NexusCore.config.parameter import MASK
+from NexusCore.config.values import MASK
 from NexusCore.delivery.segments import mapping_refused
 from NexusCore.errors import EXIT_OK, EXIT_REFUSED, EXIT_UNREACHABLE, NexusError
 from NexusCore.files import replace_file

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from NexusCore.config import snapshot
-from NexusCore.config.parameter import MASK, Limits
+from NexusCore.config.values import MASK, Limits
 from NexusCore.errors import NexusError
 from NexusCore.text import readable
 from Tools.doctor.checks.config_view import snapshot_file

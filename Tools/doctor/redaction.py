@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from NexusCore.config.parameter import MASK
+from NexusCore.config.values import MASK
 from NexusCore.text import readable
 from Tools.doctor import secret_forms
 from Tools.doctor.secret_shapes import SECRET_NAME, SHAPES

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from NexusCore import identity, settings
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.parameter import STRING, Limits
 from NexusCore.config.store import ConfigStore, Edit, Origin
+from NexusCore.config.values import STRING, Limits
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, NexusError, SecretWithheld
 from NexusCore.storage import Database, Transaction
 from NexusCore.storage.dialect import compared

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from NexusCore.config.parameter import MASK
+from NexusCore.config.values import MASK
 
 SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?($|_)|(^|_)pwd|token|secret|credential|(api|access|private|auth)_?key|cookie|authorization",

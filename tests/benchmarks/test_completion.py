@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import ConfigStore, Edit, Origin
+from NexusCore.config.values import Limits
 from NexusCore.storage import open_database
 from tests.benchmarks.conftest import Figures
 

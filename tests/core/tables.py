@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage.dialect import dialect_of
-from NexusCore.storage.engine import SCHEMA_REVISION
+from NexusCore.storage.revision import SCHEMA_REVISION
 from NexusCore.storage.schema import METADATA, views
 from tests.processes import rows
 

@@ -6,7 +6,7 @@ import pytest
 
 from NexusCore.API import App
 from NexusCore.config import NamedConfiguration
-from NexusCore.config.parameter import Value
+from NexusCore.config.values import Value
 from NexusCore.errors import ValueMissing, ValueRefused
 
 

@@ -11,8 +11,8 @@ import pytest
 from NexusCore.API import App
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config import NamedConfiguration, snapshot
-from NexusCore.config.parameter import MASK
 from NexusCore.config.store import ConfigStore
+from NexusCore.config.values import MASK
 from NexusCore.errors import SecretWithheld
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Database, open_database

@@ -11,7 +11,7 @@ import pytest
 
 from NexusCore.API import App
 from NexusCore.config import ConfigException, ConfigParameter, NamedConfiguration
-from NexusCore.config.parameter import MASK
+from NexusCore.config.values import MASK
 from tests.processes import LIMIT, eventually
 
 SECRETS = ("opensesame", "hunter2", "4711")

@@ -11,8 +11,8 @@ import pytest
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config.dry_run import DryRunDatabase
 from NexusCore.config.history import state_at, state_now, version_at, way_back
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import REMOVE, ConfigStore, Edit, Origin
+from NexusCore.config.values import Limits
 from NexusCore.config.working_set import FEW_CHANGES
 from NexusCore.errors import ConfigException, NoSuchVersionException, ValueRefused
 from NexusCore.settings import DatabaseURL

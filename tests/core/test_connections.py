@@ -144,7 +144,8 @@ class TestStatements:
         assert file_mark(database.url, now + 20_000_000) == mark
         os.utime(log, (1, 1))  # as if all this had been long ago
         assert file_mark(database.url, now) not in (None, mark)
-        poll, follower = database.pool.poll, Follower(database, "config_revision", SYSTEM_CLOCK)
+        poll = database.pool.poll
+        follower = Follower(database, poll, "config_revision", SYSTEM_CLOCK)
         poll.join(follower)
         with counted(monkeypatch) as sent:
             poll.look(database, SYSTEM_CLOCK)

@@ -11,7 +11,8 @@ from alembic.script import ScriptDirectory
 
 from NexusCore.errors import EXIT_REFUSED, SchemaMismatch, SchemaNewer
 from NexusCore.settings import DatabaseURL
-from NexusCore.storage import engine, migrate
+from NexusCore.storage import migrate
+from NexusCore.storage.revision import SCHEMA_REVISION
 from NexusCore.storage.schema import views
 from tests.core.tables import connect, differences
 from tests.processes import LIMIT, PROJECT, environment_of, execute, rows, run
@@ -27,7 +28,7 @@ class TestTheTablesAreThoseOfTheSchema:
     def test_the_revision_is_the_newest(self) -> None:
         """The code, the migrations and the schema speak of the same tables."""
         scripts = ScriptDirectory.from_config(migrate.config(None))
-        assert scripts.get_heads() == [engine.SCHEMA_REVISION]
+        assert scripts.get_heads() == [SCHEMA_REVISION]
 
     def test_text_is_told_apart_by_case_and_accent(self, server_database_url: str) -> None:
         """As on SQLite: what MariaDB calls utf8mb4_bin."""
@@ -101,7 +102,7 @@ class TestNewerTables:
         assert (done.returncode, done.stdout) == (EXIT_REFUSED, "")
         assert done.stderr == (
             f"The tables in the database at {DatabaseURL.parse(newer_url)} are of revision 9999, newer than this "
-            f"program, which knows {engine.SCHEMA_REVISION}. Update NexusCore on this machine.\n"
+            f"program, which knows {SCHEMA_REVISION}. Update NexusCore on this machine.\n"
         )
 
     def test_a_program(self, newer_url: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from NexusCore.config import NamedConfiguration
-from NexusCore.config.parameter import MASK
+from NexusCore.config.values import MASK
 from NexusCore.network import Login, login_of
 from NexusCore.service import Pass
 from Services.Uploader.destinations import DestinationAway

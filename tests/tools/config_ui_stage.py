@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import ConfigStore, Edit, HistoryEntry
+from NexusCore.config.values import Limits
 from NexusCore.storage import Database
 from tests.tools.emulated import Emulated
 from tests.tools.programs import command

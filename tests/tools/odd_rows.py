@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Table
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import Edit
+from NexusCore.config.values import Limits
 from NexusCore.errors import NexusError
 from NexusCore.facility.records import Records
 from NexusCore.facility.reservations import Reservation, Reservations

@@ -13,8 +13,8 @@ import pytest
 from argcomplete.shell_integration import shellcode
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import Edit
+from NexusCore.config.values import Limits
 from NexusCore.facility.sessions import Client, Sessions
 from NexusCore.storage import Database
 from tests.tools.conftest import configure, log, report

@@ -11,8 +11,8 @@ from typing import NoReturn
 import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import ConfigStore, Edit
+from NexusCore.config.values import Limits
 from NexusCore.storage import Database
 from tests.tools.configured import history, state, tool, undo
 from tests.tools.conftest import configure

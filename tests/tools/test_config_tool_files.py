@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import ConfigStore, Edit
+from NexusCore.config.values import Limits
 from NexusCore.storage import Database
 from tests.processes import execute
 from tests.tools.configured import state, tool, undo

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import ConfigStore, Edit, Origin
+from NexusCore.config.values import Limits
 from NexusCore.storage import Database
 from tests.tools.configured import tool, undo
 from tests.tools.conftest import configure

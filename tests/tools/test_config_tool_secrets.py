@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import Edit
+from NexusCore.config.values import Limits
 from NexusCore.storage import Database
 from tests.processes import rows
 from tests.tools.configured import state, tool, undo

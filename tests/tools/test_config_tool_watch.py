@@ -8,8 +8,8 @@ import re
 import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import REMOVE, ConfigStore, Edit
+from NexusCore.config.values import Limits
 from NexusCore.storage import Database, open_database
 from tests.mariadb import MariaDB
 from tests.tools.configured import tool

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from NexusCore.config.parameter import ConfigParameter, Limits
+from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.store import REMOVE, SET, Change
 from NexusCore.config.tree import Tree
+from NexusCore.config.values import Limits
 from NexusCore.config.view import NamedConfiguration
 from NexusCore.config.watch import LiveConfiguration
 from Tools.common import cells

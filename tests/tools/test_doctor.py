@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import Edit
+from NexusCore.config.values import Limits
 from NexusCore.delivery.frames import encode
 from NexusCore.facility.records import Records
 from NexusCore.facility.sessions import Client, Sessions, State
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Database
-from NexusCore.storage.engine import SCHEMA_REVISION
+from NexusCore.storage.revision import SCHEMA_REVISION
 from Services.Uploader.status_reporter import DESTINATION_UNUSED
 from tests.journals import leave, log_payload
 from tests.mariadb import MariaDB

@@ -14,8 +14,8 @@ from urllib.parse import quote
 import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import Edit
+from NexusCore.config.values import Limits
 from NexusCore.facility.sessions import Client, Sessions, State
 from NexusCore.log.store import LOG_COLUMNS
 from NexusCore.storage import Database

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import ConfigStore, Edit
+from NexusCore.config.values import Limits
 from NexusCore.facility.session import EventType, State
 from NexusCore.facility.sessions import Sessions
 from NexusCore.storage import Database

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from NexusCore.config.parameter import MASK, Limits
 from NexusCore.config.store import Edit
+from NexusCore.config.values import MASK, Limits
 from NexusCore.storage import Database
 from tests.tools.conftest import configure, log
 from tests.tools.programs import run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from graphlib import CycleError, TopologicalSorter
 from io import StringIO
 from pathlib import Path
 
@@ -51,6 +52,28 @@ def test_the_arrows_of_the_house_are_kept() -> None:
     with redirect_stdout(output):
         code = lint_imports(config_filename=str(PROJECT / "pyproject.toml"), no_cache=True)
     assert code == 0, output.getvalue()
+
+
+def imported_files(path: Path, known: set[str]) -> set[str]:
+    """Return which of the known modules a file imports, anywhere in it: for types and inside functions too."""
+    files: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            files |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            files |= full if full <= known else full | {str(node.module)}
+    return files & known - {name_of(path)}
+
+
+def test_no_circle_of_files() -> None:
+    """Each file can be read after those that it imports."""
+    folders = ("NexusCore", "Services", "Tools", "Logger")
+    files = {name_of(path): path for folder in folders for path in modules(folder)}
+    try:
+        TopologicalSorter({name: imported_files(path, set(files)) for name, path in files.items()}).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
 
 
 def test_no_test_opens_a_window_in_its_own_process() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from NexusCore.config.exchange import deserialize
-from NexusCore.config.parameter import BOOLEAN, DOUBLE, INTEGER, STRING, Limits, Value, cast, decode, encode, guess
 from NexusCore.config.store import Edit, check_path
+from NexusCore.config.values import BOOLEAN, DOUBLE, INTEGER, STRING, Limits, Value, cast, decode, encode, guess
 from NexusCore.errors import ConfigException, ValueRefused
 
 VALUES = st.one_of(

@@ -8,9 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from NexusCore.config.parameter import FOLDER, INTEGER, ConfigParameter, Limits
+from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.store import REMOVE, SET, Change
 from NexusCore.config.tree import Tree
+from NexusCore.config.values import FOLDER, INTEGER, Limits
 
 PATHS = st.lists(st.sampled_from(["a", "b", "a-b", "a/", "a0", "ä", ""]), min_size=1, max_size=3).map(".".join)
 """Some characters come before the dot, some behind it; with an SQL client, somebody may leave out a name."""

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from NexusCore.config import snapshot
-from NexusCore.config.parameter import ConfigParameter, Value
+from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.store import DEFAULT, Change, ConfigStore
 from NexusCore.config.tree import Tree
+from NexusCore.config.values import Value
 from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import ConfigException
 from NexusCore.settings import Settings

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from NexusCore.clock import SECOND
 from NexusCore.config import snapshot
-from NexusCore.config.parameter import NEED_A_VALUE
+from NexusCore.config.values import NEED_A_VALUE
 from NexusCore.text import shell_quote
 from Tools.common.quantities import counted
 from Tools.common.time_parser import local, span

@@ -132,7 +132,7 @@ class Case:
         NotLookedAt
             If it does not answer, or has other tables; the check of the databases says why.
         """
-        from NexusCore.storage.engine import SCHEMA_REVISION
+        from NexusCore.storage.revision import SCHEMA_REVISION
 
         try:
             found = self.contact(url)

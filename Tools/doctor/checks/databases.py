@@ -27,7 +27,7 @@ from NexusCore.errors import (
 from NexusCore.resources import explained, filesystem_of
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Transaction
-from NexusCore.storage.engine import SCHEMA_REVISION
+from NexusCore.storage.revision import SCHEMA_REVISION
 from Tools.common.quantities import bytes_text, counted
 from Tools.doctor.checks.context import Case, Contact, NoDatabaseYet
 from Tools.doctor.checks.outcome import CheckResult, Grade, note, ok, problem

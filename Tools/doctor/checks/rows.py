@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from NexusCore.config import changes
-from NexusCore.config.parameter import DATATYPES, MASK, Limits, decode
+from NexusCore.config.values import DATATYPES, MASK, Limits, decode
 from NexusCore.errors import ConfigException, DatabaseDenied, NexusError
 from NexusCore.facility.record import RECORD, UPLOAD
 from NexusCore.facility.reservations import RESERVATION, describes_a_reservation
