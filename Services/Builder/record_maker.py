@@ -22,10 +22,11 @@ from NexusCore.facility.reservations import agreed
 from NexusCore.facility.sessions import QUEUED_AGAIN
 from NexusCore.resources import place_text
 from NexusCore.storage import Database
+from NexusCore.text import counted
 from Services.Builder.extraction.cache import SessionCache, stamps
 from Services.Builder.extraction.extractors.profile import Profile
+from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.profiles import profile_of
-from Services.Builder.extraction.workers import Job
 from Services.Builder.finding.searching import Searches, SessionFiles
 from Services.Builder.model import Extraction, FoundFile
 from Services.Builder.record.build import Facts, RecordPaths, experiment
@@ -92,13 +93,8 @@ class Made:
     def sentence(self) -> str:
         """What the log says of it."""
         remark = f", {self.doubtful} of them with warnings" if self.doubtful else ""
-        files, activities = counted(self.files, "file", "files"), counted(self.activities, "activity", "activities")
+        files, activities = counted(self.files, "file"), counted(self.activities, "activity", "activities")
         return f"{files}{remark} in {activities}"
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {one if number == 1 else many}"
 
 
 class Readers(Protocol):
@@ -280,7 +276,7 @@ class RecordMaker:
         """Read all files, but those that have not changed since they were read."""
         done = {job.path: kept for job in jobs if cache is not None and (kept := cache.get(job)) is not None}
         if done:
-            self._log.info("%d of %d files have not changed since they were read", len(done), len(jobs))
+            self._log.info("%d of %s taken from the cache", len(done), counted(len(jobs), "file"))
         self._progress.show(len(done), len(jobs))
         left = {job.path: (job, stamps(job)) for job in jobs if job.path not in done}
         with closing(self._readers.extract_all([job for job, _ in left.values()], settings, stop)) as news:
@@ -292,7 +288,7 @@ class RecordMaker:
         if len(done) < len(jobs):
             raise BuildStopped
         if without := sum(one.disk_full for one in done.values()):
-            what = f"What was read of {counted(without, 'file', 'files')} could not be written to {settings.records}. "
+            what = f"What was read of {counted(without, 'file')} could not be written to {settings.records}. "
             raise DiskFull(place=place_text(settings.records), what=what)
         for one in (done[job.path] for job in jobs):
             for warning in one.warnings:

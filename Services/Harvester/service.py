@@ -23,6 +23,7 @@ from NexusCore.errors import ConfigException, DatabaseUnreachable, NexusError
 from NexusCore.facility import Instrument, Instruments, Records, Reservation, Reservations, Sessions
 from NexusCore.facility.sessions import NotToBeBuilt
 from NexusCore.service import Example, Pass, Service
+from NexusCore.text import counted
 from Services.Harvester.consent import Consents
 from Services.Harvester.fetch_process import Bounds, FetchProcess, FetchRequest, FetchResult, FetchWindow
 from Services.Harvester.fetch_scheduler import FetchScheduler, FetchSlots, Server
@@ -140,7 +141,7 @@ class Harvester(Service):
         instruments = [instrument for instrument in self._instruments.all() if instrument.harvester]
         self._reporter.recall()
         self._reporter.only({instrument.pid for instrument in instruments})
-        with self.state(f"asking {len(instruments)} calendars" if instruments else "idle"):
+        with self.state(f"asking {counted(len(instruments), 'calendar')}" if instruments else "idle"):
             self._ask_all(self._questions(instruments, window), window, until)
         self._sizes = {one.pid: self._sizes[one.pid] for one in instruments if one.pid in self._sizes}
         if not self.stopping:
@@ -223,7 +224,7 @@ class Harvester(Service):
         else:
             stored, gone = self._reservations.take_over(source, start, end, found, pid)
             if gone or self._sizes.get(pid) != stored:
-                self.log.info("%s: %d reservations, %d of the known ones have gone", pid, stored, gone)
+                self.log.info("%s: %s, %d no longer in the calendar", pid, counted(stored, "reservation"), gone)
             self._sizes[pid] = stored
             self._reporter.count("reservations_gone", gone)
         if self._follows_usage(pid):

@@ -12,7 +12,8 @@ from PIL import Image
 
 from NexusCore.facility import Session, State
 from NexusCore.service import Pass
-from Services.Builder.extraction.workers import Job, extract_job
+from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.workers import extract_job
 from Services.Builder.model import Extraction
 from Services.Builder.settings import BuilderSettings
 from tests.processes import messages

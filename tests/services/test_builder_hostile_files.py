@@ -18,7 +18,8 @@ from PIL import Image
 
 from NexusCore.facility import State
 from Services.Builder.extraction.extract import extract
-from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.workers import Workers
 from Services.Builder.finding.files import TimeRange, find_files
 from Services.Builder.model import Extraction, FoundFile
 from tests.services.builder_facility import Facility

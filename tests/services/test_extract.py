@@ -17,7 +17,8 @@ from PIL import Image
 
 from Services.Builder.extraction.extract import extract, stages
 from Services.Builder.extraction.extractors.profile import profile
-from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.workers import Workers
 from Services.Builder.model import DATASET_TYPES, Quantity
 from tests.services.signal_files import axis, image, saved, several
 

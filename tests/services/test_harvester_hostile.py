@@ -29,7 +29,8 @@ from NexusCore.facility import Instrument
 from Services.Harvester.sources import SourceFailed
 from Services.Harvester.sources.caldav import CalDAV
 from Services.Harvester.sources.ical import ICal
-from Services.Harvester.sources.nemo import Instance, Nemo, Questions
+from Services.Harvester.sources.nemo import Nemo
+from Services.Harvester.sources.nemo.instances import Instance, Questions
 from Services.Harvester.sources.sharepoint import SharePoint
 from Services.Harvester.sources.web import MEGABYTE, FetchLimits, Token
 

@@ -31,8 +31,9 @@ from Services.Builder.commands.targets import check_targets
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.document import MetadataContent, document
 from Services.Builder.extraction.extractors.faults import NoSuchFile, reason
+from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.scratch_folder import ScratchFolder
-from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.extraction.workers import Workers
 from Services.Builder.model import Extraction
 from Services.Builder.record.names import beside
 

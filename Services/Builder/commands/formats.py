@@ -26,7 +26,8 @@ from NexusCore.resources import reported, sentence_of
 from NexusCore.text import escape, one_line
 from Services.Builder.extraction.extractors import declared
 from Services.Builder.extraction.extractors.dimensions import DERIVED
-from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.workers import Workers
 from Services.Builder.finding.files import TimeRange, find_files
 from Services.Builder.model import Extraction, FoundFile, Quantity
 

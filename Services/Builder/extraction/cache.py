@@ -28,7 +28,7 @@ from NexusCore.delivery.frames import Frame, decode, encode
 from NexusCore.files import Folder, InTheWay, open_file_below, status_below
 from NexusCore.resources import sentence_of
 from Services.Builder.extraction import wire
-from Services.Builder.extraction.workers import Job
+from Services.Builder.extraction.jobs import Job
 from Services.Builder.finding.folders import is_dataset, size_and_time
 from Services.Builder.model import Extraction
 

@@ -19,7 +19,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from NexusCore.errors import NexusError
-from Services.Builder.extraction.workers import EXTRACT, START_SECONDS, Job, Workers
+from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.workers import EXTRACT, START_SECONDS, Workers
 from Services.Builder.model import Extraction
 
 SCHEDULER_SECONDS = 5.0

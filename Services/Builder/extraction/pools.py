@@ -7,9 +7,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
 from NexusCore.confinement import landlock_version
+from NexusCore.text import counted
 from Services.Builder.extraction.cluster import Cluster, ClusterAway
+from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.scratch_folder import remove_abandoned
-from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.extraction.workers import Workers
 from Services.Builder.model import Extraction
 from Services.Builder.settings import BuilderSettings
 
@@ -66,7 +68,7 @@ class Pools:
                         del left[found.path]
                         yield found
             except ClusterAway as error:
-                self._note(f"{error} {len(left)} of {len(jobs)} files are read on this machine.")
+                self._note(f"{error} This machine reads {len(left)} of {counted(len(jobs), 'file')}.")
             else:
                 self._note("")
         if not stop():

@@ -12,8 +12,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from Services.Builder.extraction import wire
+from Services.Builder.extraction.jobs import Job, unknown
 from Services.Builder.extraction.reader_sandbox import enter, prepare
-from Services.Builder.extraction.workers import EXTRACT, Job, unknown
+from Services.Builder.extraction.workers import EXTRACT
 from Services.Builder.model import Extraction
 
 

@@ -11,16 +11,13 @@ import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from NexusCore.files import InTheWay, open_below, write_below
 from NexusCore.resources import is_disk_full
 from Services.Builder.extraction.extractors.faults import not_made
+from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.scratch_folder import ScratchFolder
 from Services.Builder.model import Extraction
-
-if TYPE_CHECKING:
-    from Services.Builder.extraction.workers import Job
 
 LARGEST_RESULT = 64 * 1024 * 1024
 """Bytes of a preview or of a file's metadata."""

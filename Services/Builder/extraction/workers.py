@@ -19,23 +19,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Pipe, wait
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from msgspec import MsgspecError
 
 from NexusCore.errors import NexusError
 from Services.Builder.extraction import wire
+from Services.Builder.extraction.jobs import Job, in_common_root, unknown
 from Services.Builder.extraction.reader_sandbox import environment, own_scratch
 from Services.Builder.extraction.scratch import Scratch
 from Services.Builder.extraction.scratch_folder import remove_abandoned
-from Services.Builder.model import Extraction, Identity
-
-if TYPE_CHECKING:
-    from Services.Builder.extraction.extractors.profile import Profile
+from Services.Builder.model import Extraction
 
 EXTRACT = "Services.Builder.extraction.workers:extract_job"
 START_SECONDS = 60.0
@@ -45,29 +43,6 @@ _LOOK = 0.1
 _CHILD = (
     "from Services.Builder.extraction.reading_process import serve; serve({conn}, {lifeline}, {memory}, {function!r})"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A file to extract, and where its preview and metadata go."""
-
-    path: Path
-    preview: Path | None = None
-    metadata: Path | None = None
-    companions: tuple[Path, ...] = ()
-    profile: Profile | None = None
-    """Corrections for the files of the instrument; None for none."""
-    records: Path | None = None
-    """Folder that preview and metadata go below, over no links; None for those that they are in."""
-    root: Path | None = None
-    """Folder of the file store that the process may read; None for the file's own."""
-    identities: tuple[Identity | None, ...] = ()
-    """Of the file and its companions, as the search saw them; empty where they cannot be compared."""
-
-    @property
-    def store(self) -> Path:
-        """The folder that the process may read."""
-        return self.path.parent if self.root is None else self.root
 
 
 class WorkersUnavailable(NexusError):
@@ -141,7 +116,7 @@ class Workers:
         When `stop` returns true, the processes are ended within `_LOOK` seconds and nothing more comes. Raises
         `WorkersUnavailable` when processes cannot be started at all.
         """
-        waiting, exhausted = iter(_placed(jobs)), False
+        waiting, exhausted = iter(in_common_root(jobs)), False
         try:
             while not stop():
                 while not exhausted and sum(child.job is not None for child in self._children) < self._count:
@@ -312,18 +287,3 @@ class _Child:
         os.close(self._lifeline)
         self._errors.close()
         self._scratch.remove()
-
-
-def _placed(jobs: Iterable[Job]) -> list[Job]:
-    """Give jobs that name no folder of the file store the one that all of these lie in: a process is for one folder."""
-    jobs = list(jobs)
-    lost = [job for job in jobs if job.root is None]
-    common = Path(os.path.commonpath([job.path.absolute().parent for job in lost])) if lost else Path()
-    if common == Path(common.anchor):
-        return jobs
-    return [replace(job, root=common) if job.root is None else job for job in jobs]
-
-
-def unknown(job: Job, warning: str) -> Extraction:
-    """Return the extraction of a file of which nothing is known but that reading it failed."""
-    return Extraction(job.path, "unknown", "Unknown", "Unknown", warnings=(warning,), whole=False)

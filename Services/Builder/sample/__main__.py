@@ -11,6 +11,7 @@ from pathlib import Path
 
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, NexusError
 from NexusCore.resources import explained, reported, sentence_of
+from NexusCore.text import counted
 from Services.Builder.sample import SampleSession, make_session
 
 _SAMPLE_EXAMPLES = """examples:
@@ -52,7 +53,7 @@ def summary(session: SampleSession) -> str:
         first, last = (
             datetime.fromtimestamp(path.stat().st_mtime, session.start.tzinfo) for path in (burst[0], burst[-1])
         )
-        lines.append(f"  burst {number}: {first:%H:%M:%S} to {last:%H:%M:%S}, {len(burst)} files in {burst[0].parent}")
+        lines.append(f"  burst {number}: {first:%H:%M:%S} to {last:%H:%M:%S}, {counted(len(burst), 'file')} in {burst[0].parent}")
     return "\n".join(lines + [f"  damaged: {path}" for path in session.corrupt])
 
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument
 from NexusCore.network import Login, cause_of
+from NexusCore.text import counted
 from Services.Harvester.sources import SourceFailed
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def most_bookings_of(config: NamedConfiguration) -> int:
 
 def too_many(where: str, most: int) -> SourceFailed:
     """Return the error for a calendar with more than `most` bookings."""
-    return SourceFailed(where=where, reason=f"it has more than {most} bookings in the time asked for")
+    return SourceFailed(where=where, reason=f"it has more than {counted(most, 'booking')} in the time asked for")
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +331,7 @@ def _translated(error: requests.RequestException, where: str, patience: FetchLim
 
     passing = False
     if isinstance(error, exceptions.TooManyRedirects):
-        reason = f"it redirects more than {patience.redirects} times"
+        reason = f"it redirects more than {counted(patience.redirects, 'time')}"
     elif isinstance(error, exceptions.SSLError):
         reason = f"its certificate is not accepted ({cause_of(error)})"
     elif isinstance(error, exceptions.ConnectTimeout):

@@ -27,8 +27,6 @@ from Services.Harvester.sources.web import Visit, host_of
 if TYPE_CHECKING:
     from icalendar import Event
 
-    from Services.Harvester.sources.caldav import CalDAV
-
 _DAV = "{DAV:}"
 _CALDAV = "{urn:ietf:params:xml:ns:caldav}"
 _QUERY = """<?xml version="1.0" encoding="utf-8"?>
@@ -42,7 +40,9 @@ _WHAT_IS_IT = b"""<?xml version="1.0" encoding="utf-8"?>
 <D:propfind xmlns:D="DAV:"><D:prop><D:resourcetype/><D:displayname/></D:prop></D:propfind>"""
 
 
-def bookings(source: CalDAV, url: str, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
+def bookings(
+    visit: Visit, url: str, instrument: Instrument, start: datetime, end: datetime, most: int
+) -> list[Reservation]:
     """Return the reservations of a calendar that share time with a span.
 
     Raises
@@ -53,12 +53,11 @@ def bookings(source: CalDAV, url: str, instrument: Instrument, start: datetime, 
     where = host_of(url)
     # Servers take times without a zone for UTC; in the instrument's they may lie in the span all the same.
     query = _QUERY.format(start=_moment(start - ZONE_MARGIN), end=_moment(end + ZONE_MARGIN)).encode()
-    with Visit(source.patience, source.login) as visit:
-        texts = list(_texts(_responses(visit.dav("REPORT", url, query, depth=1), where)))
-        if not texts:
-            _check_is_calendar(visit, url, where)
+    texts = list(_texts(_responses(visit.dav("REPORT", url, query, depth=1), where)))
+    if not texts:
+        _check_is_calendar(visit, url, where)
     events = [event for href, text in texts for event in _events(href, text, where)]
-    return booked(events, source.name, where, instrument, start, end, source.most_bookings)
+    return booked(events, "caldav", where, instrument, start, end, most)
 
 
 def _moment(moment: datetime) -> str:

@@ -20,41 +20,11 @@ from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument
 from NexusCore.network import Login, login_of
 from Services.Harvester.sources import Source, SourceFailed
-from Services.Harvester.sources.web import FetchLimits, Token, address_of, host_of, patience_of
+from Services.Harvester.sources.nemo.instances import Instance, Questions
+from Services.Harvester.sources.web import FetchLimits, Token, Visit, address_of, host_of, patience_of
 
 _HERE = "Services.Harvester.nemo.instances"
-_TOOL = re.compile(r"/tools/(?:\?(?:.*&)?id=)?(\d+)\b")
 _API = re.compile(r"/api(/.*)?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Questions:
-    """What a facility calls the questions that its reservations ask, and the answers that mean something."""
-
-    title: str = "experiment_title"
-    purpose: str = "experiment_purpose"
-    project: str = "project_id"
-    consent: str = "data_consent"
-    consent_yes: str = "Agree"
-    """The answer that agrees; any other answer does not."""
-    samples: str = "sample_group"
-    sample_name: str = "sample_name"
-    sample_kind: str = "sample_or_pid"
-    sample_kind_pid: str = "PID"
-    """The answer that says that a sample's name is a persistent identifier."""
-    sample_details: str = "sample_details"
-    sample_elements: str = "periodic_table"
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """A NEMO."""
-
-    name: str
-    url: str
-    """Its address, without ``/api`` and the last slash."""
-    token: Token | None
-    questions: Questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +48,12 @@ class Nemo:
         self, instruments: Sequence[Instrument], start: datetime, end: datetime, unfinished: Collection[str]
     ) -> Source:
         """Ask an instance about all its instruments in a handful of requests."""
-        from Services.Harvester.sources.nemo.api import asked
+        from Services.Harvester.sources.nemo.api import Api, query
 
         instance = self._instance(instruments[0])
-        return asked(self, instance, instruments, (start, end), unfinished)
+        with Visit(self.patience, instance.token or self.login) as visit:
+            api = Api(visit, instance.url, self.page_size, self.most_rows)
+            return query(api, instance, instruments, (start, end), unfinished)
 
     def _instance(self, instrument: Instrument) -> Instance:
         address = address_of(instrument)
@@ -92,12 +64,6 @@ class Nemo:
         if instance.token is None and self.login is None:
             raise SourceFailed(where=host_of(address), reason=f"{_HERE}.{instance.name}.token is not set")
         return instance
-
-
-def tool_of(instrument: Instrument) -> int | None:
-    """Return the number of the tool in an instrument's address."""
-    found = _TOOL.search(instrument.api_url)
-    return int(found[1]) if found else None
 
 
 def make(config: NamedConfiguration) -> Nemo:

@@ -10,18 +10,15 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from NexusCore.clock import to_ts
 from NexusCore.facility import Instrument, Reservation
 from Services.Harvester.sources import Source, SourceFailed, complain
-from Services.Harvester.sources.nemo import Instance, tool_of
+from Services.Harvester.sources.nemo.instances import Instance, tool_of
 from Services.Harvester.sources.nemo.rows import ROW_READERS, NemoRow, numbers_in, uid_of
 from Services.Harvester.sources.text import short
 from Services.Harvester.sources.web import Visit, host_of
-
-if TYPE_CHECKING:
-    from Services.Harvester.sources.nemo import Nemo
 
 _EXPAND = {"reservations": ("user", "project"), "usage_events": ("user", "operator", "project")}
 """What rows hold the numbers of, and are asked to hold themselves."""
@@ -39,8 +36,8 @@ _REQUESTED_FIELDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What an instance said; a source that answers from it."""
+class Answer:
+    """What an instance answered; a source of reservations."""
 
     name: str
     instance: Instance
@@ -83,31 +80,29 @@ class Said:
                 yield found
 
 
-def asked(
-    source: Nemo,
+def query(
+    api: Api,
     instance: Instance,
     instruments: Sequence[Instrument],
     span: tuple[datetime, datetime],
     unfinished: Collection[str],
 ) -> Source:
     """Ask an instance about some instruments and a span; see `SharedSource.ask`."""
-    with Visit(source.patience, instance.token or source.login) as visit:
-        api = _Api(visit, instance.url, source.page_size, source.most_rows)
-        tools = {int(row["id"]): str(row["name"]) for row in api.rows("tools", {})}
-        numbers = sorted({tool_in(tools, instrument) or 0 for instrument in instruments} - {0})
-        if not numbers:  # an empty filter means everything
-            return Said(source.name, instance, tools, {})
-        begun = {"tool_id__in": ",".join(map(str, numbers)), "start__lt": _moment(span[1])}
-        ended = {**begun, "end__gt": _moment(span[0])}
-        reservations = api.rows("reservations", ended)
-        # One that ends between these questions is in several answers; the later one knows more.
-        used = {row["id"]: row for row in api.rows("usage_events", ended)}
-        used |= {row["id"]: row for row in api.rows("usage_events", {**begun, "end__isnull": "true"})}
-        lost = sorted(numbers_in(unfinished, instance.url, "usage_events") - used.keys())
-        if lost:
-            used |= {row["id"]: row for row in api.rows("usage_events", {"id__in": ",".join(map(str, lost))})}
+    tools = {int(row["id"]): str(row["name"]) for row in api.rows("tools", {})}
+    numbers = sorted({tool_in(tools, instrument) or 0 for instrument in instruments} - {0})
+    if not numbers:  # an empty filter means everything
+        return Answer("nemo", instance, tools, {})
+    begun = {"tool_id__in": ",".join(map(str, numbers)), "start__lt": _moment(span[1])}
+    ended = {**begun, "end__gt": _moment(span[0])}
+    reservations = api.rows("reservations", ended)
+    # One that ends between these questions is in several answers; the later one knows more.
+    used = {row["id"]: row for row in api.rows("usage_events", ended)}
+    used |= {row["id"]: row for row in api.rows("usage_events", {**begun, "end__isnull": "true"})}
+    lost = sorted(numbers_in(unfinished, instance.url, "usage_events") - used.keys())
+    if lost:
+        used |= {row["id"]: row for row in api.rows("usage_events", {"id__in": ",".join(map(str, lost))})}
     rows = {"reservations": reservations, "usage_events": list(used.values())}
-    return Said(source.name, instance, tools, rows, unfinished)
+    return Answer("nemo", instance, tools, rows, unfinished)
 
 
 def _columns(what: str) -> dict[str, str]:
@@ -137,7 +132,9 @@ def no_tool(tools: Mapping[int, str], instrument: Instrument) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Api:
+class Api:
+    """The lists of an instance's API, as a user who visits it sees them."""
+
     visit: Visit
     url: str
     page_size: int

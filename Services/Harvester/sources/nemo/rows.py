@@ -15,7 +15,7 @@ from NexusCore.clock import to_ts
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.facility.reservations import BookedSample
 from Services.Harvester.sources import source_of
-from Services.Harvester.sources.nemo import Instance, Questions
+from Services.Harvester.sources.nemo.instances import Instance, Questions
 from Services.Harvester.sources.text import MOST_SAMPLES, line, text
 
 NemoRow = dict[str, Any]

@@ -6,10 +6,9 @@ lists come in pages, and of a recurring event there is one row, which ends when 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from lxml import etree
@@ -22,9 +21,6 @@ from Services.Harvester.sources.markup import parsed
 from Services.Harvester.sources.text import MOST_PEOPLE, MOST_SAMPLES, consent, line, link, short, text
 from Services.Harvester.sources.web import Visit, host_of, too_many
 
-if TYPE_CHECKING:
-    from Services.Harvester.sources.sharepoint import SharePoint
-
 _ATOM = "{http://www.w3.org/2005/Atom}"
 _NEXUS = "{https://data.nist.gov/od/dm/nexus/experiment/v1.0}"
 _ONE_DAY = timedelta(days=1)
@@ -32,50 +28,72 @@ _UID_LENGTH = 200
 _OWN_STYLESHEET = Path(__file__).parent / "reservations.xslt"
 
 
-def bookings(source: SharePoint, url: str, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
-    """Return the reservations of a list that share time with a span.
+def pages(
+    visit: Visit, url: str, expand: str, zone: tzinfo | None, span: tuple[datetime, datetime]
+) -> Iterator[etree._Element]:
+    """Yield the pages of a list's feed.
+
+    Parameters
+    ----------
+    visit
+        Of the server.
+    url
+        Address of the list.
+    expand
+        Columns that hold people, with commas.
+    zone
+        The instrument's, in which the list's times are; None for this machine's.
+    span
+        Start and end of the time asked for.
+    """
+    where = host_of(url)
+    address = urlunsplit(urlsplit(url)._replace(query="", fragment=""))
+    start, end = (moment.astimezone(zone) for moment in span)
+    first, last = (start - _ONE_DAY).date(), (end + 2 * _ONE_DAY).date()
+    params = {"$filter": f"StartTime lt datetime'{last}' and EndTime ge datetime'{first}'"}
+    if expand:
+        params["$expand"] = expand
+    fetched = []
+    while params not in fetched:
+        fetched.append(params)
+        feed = parsed(visit.get(address, params, accept="application/atom+xml"), where)
+        if feed.tag != f"{_ATOM}feed":
+            raise SourceFailed(where=where, reason="what it sends is not an Atom feed")
+        yield feed
+        further = next((link for link in feed.findall(f"{_ATOM}link") if link.get("rel") == "next"), None)
+        if further is None:
+            return
+        # Only where to go on is taken from the answer, not where to ask.
+        params = dict(parse_qsl(urlsplit(further.get("href") or "").query, keep_blank_values=True))
+    raise SourceFailed(where=where, reason="its pages lead back to one another")
+
+
+def bookings(
+    feeds: Iterable[etree._Element],
+    where: str,
+    instrument: Instrument,
+    span: tuple[datetime, datetime],
+    stylesheet: str,
+    most: int,
+) -> list[Reservation]:
+    """Return the reservations in the pages of a list that share time with a span.
 
     Raises
     ------
     SourceFailed
-        If the list, or the stylesheet, cannot be read.
+        If the list, or the stylesheet, cannot be read, or if there are more than `most`.
     """
-    where = host_of(url)
-    translate = _stylesheet(Path(source.stylesheet).expanduser() if source.stylesheet else _OWN_STYLESHEET, where)
-    found: list[Reservation] = []
-    for feed in _pages(source, url, instrument.zone, start, end):
+    translate = _stylesheet(Path(stylesheet).expanduser() if stylesheet else _OWN_STYLESHEET, where)
+    start, end = map(to_ts, span)
+    reservations: list[Reservation] = []
+    for feed in feeds:
         for node in _translated(translate, feed, where):
-            one = _read(node, instrument)
-            if one is not None and one.start_ts < to_ts(end) and one.end_ts > to_ts(start):
-                found.append(one)
-            if len(found) > source.most_bookings:
-                raise too_many(where, source.most_bookings)
-    return found
-
-
-def _pages(
-    source: SharePoint, url: str, zone: tzinfo | None, start: datetime, end: datetime
-) -> Iterator[etree._Element]:
-    where = host_of(url)
-    address = urlunsplit(urlsplit(url)._replace(query="", fragment=""))
-    first, last = (start.astimezone(zone) - _ONE_DAY).date(), (end.astimezone(zone) + 2 * _ONE_DAY).date()
-    params = {"$filter": f"StartTime lt datetime'{last}' and EndTime ge datetime'{first}'"}
-    if source.expand:
-        params["$expand"] = source.expand
-    seen = []
-    with Visit(source.patience, source.login) as visit:
-        while params not in seen:
-            seen.append(params)
-            feed = parsed(visit.get(address, params, accept="application/atom+xml"), where)
-            if feed.tag != f"{_ATOM}feed":
-                raise SourceFailed(where=where, reason="what it sends is no Atom feed")
-            yield feed
-            further = next((one for one in feed.findall(f"{_ATOM}link") if one.get("rel") == "next"), None)
-            if further is None:
-                return
-            # Only where to go on is taken from the answer, not where to ask.
-            params = dict(parse_qsl(urlsplit(further.get("href") or "").query, keep_blank_values=True))
-    raise SourceFailed(where=where, reason="its pages lead back to one another")
+            reservation = _read(node, instrument)
+            if reservation is not None and reservation.start_ts < end and reservation.end_ts > start:
+                reservations.append(reservation)
+            if len(reservations) > most:
+                raise too_many(where, most)
+    return reservations
 
 
 def _stylesheet(path: Path, where: str) -> etree.XSLT:
