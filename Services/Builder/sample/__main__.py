@@ -53,7 +53,8 @@ def summary(session: SampleSession) -> str:
         first, last = (
             datetime.fromtimestamp(path.stat().st_mtime, session.start.tzinfo) for path in (burst[0], burst[-1])
         )
-        lines.append(f"  burst {number}: {first:%H:%M:%S} to {last:%H:%M:%S}, {counted(len(burst), 'file')} in {burst[0].parent}")
+        files = f"{counted(len(burst), 'file')} in {burst[0].parent}"
+        lines.append(f"  burst {number}: {first:%H:%M:%S} to {last:%H:%M:%S}, {files}")
     return "\n".join(lines + [f"  damaged: {path}" for path in session.corrupt])
 
 
