@@ -240,14 +240,14 @@ class RecordMaker:
         files = self._files(session, found, root, settings)
         places.prepare()
         profile = profile_of(self._facility.config, instrument, settings)
-        jobs = [_job(one, root, places, profile) for one in _longest_first(files)]
+        jobs = [_job(file, root, places, profile) for file in _longest_first(files)]
         from Services.Builder.grouping.activities import group_files  # with NumPy, while the readers still get ready
 
         activities = group_files(files, settings.sensitivity)
         extracted = self._extract(jobs, settings, cache, stop)
         facts = Facts(session, instrument, instrument.zone, booking, self._facility.events(session), revision, SOFTWARE)
         document = self._document(facts, activities, extracted, places, settings)
-        doubtful = sum(bool(one.warnings) for one in extracted.values())
+        doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
         return Made(document, places, revision, len(files), doubtful, len(activities))
 
     def _files(
@@ -280,19 +280,19 @@ class RecordMaker:
         self._progress.show(len(done), len(jobs))
         left = {job.path: (job, stamps(job)) for job in jobs if job.path not in done}
         with closing(self._readers.extract_all([job for job, _ in left.values()], settings, stop)) as news:
-            for one in news:
-                done[one.path] = one
+            for extraction in news:
+                done[extraction.path] = extraction
                 if cache is not None:
-                    cache.put(*left[one.path], one)
+                    cache.put(*left[extraction.path], extraction)
                 self._progress.show(len(done), len(jobs))
         if len(done) < len(jobs):
             raise BuildStopped
-        if without := sum(one.disk_full for one in done.values()):
+        if without := sum(extraction.disk_full for extraction in done.values()):
             what = f"What was read of {counted(without, 'file')} could not be written to {settings.records}. "
             raise DiskFull(place=place_text(settings.records), what=what)
-        for one in (done[job.path] for job in jobs):
-            for warning in one.warnings:
-                self._log.warning("%s: %s", one.path.name, warning)
+        for extraction in (done[job.path] for job in jobs):
+            for warning in extraction.warnings:
+                self._log.warning("%s: %s", extraction.path.name, warning)
         return done
 
     def _document(

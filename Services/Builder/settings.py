@@ -94,8 +94,8 @@ PARAMETERS: Mapping[str, Parameter] = {
 
 def set_defaults(config: Settable) -> None:
     """Show all parameters in the configuration."""
-    for name, one in PARAMETERS.items():
-        config.set_default(name, one.default, comment=one.comment, **one.limits)
+    for name, parameter in PARAMETERS.items():
+        config.set_default(name, parameter.default, comment=parameter.comment, **parameter.limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class BuilderSettings:
             settle=timedelta(seconds=number("settle")),
             file_delay=number("file_delay"),
             search_limit=timedelta(seconds=number("search_limit")),
-            ignore=[one.strip() for one in text("ignore").split(",") if one.strip()],
+            ignore=[pattern.strip() for pattern in text("ignore").split(",") if pattern.strip()],
             sensitivity=number("sensitivity"),
             require_consent=bool(_value(config, "require_consent")),
             lease=number("lease"),
@@ -193,10 +193,10 @@ def strategy_of(config: ReadableConfiguration, pid: str, settings: BuilderSettin
 
 def _value(config: ReadableConfiguration, name: str) -> Value:
     """Return a parameter's value: it may have been set before anybody told what it is for."""
-    path, one = f"Services.Builder.{name}", PARAMETERS[name]
+    path, parameter = f"Services.Builder.{name}", PARAMETERS[name]
     value = config[path]
     if value is None:
-        return one.default
-    value = cast(path, value, datatype_of(path, one.default))
-    Limits.of(dict(one.limits)).check(path, value)
+        return parameter.default
+    value = cast(path, value, datatype_of(path, parameter.default))
+    Limits.of(dict(parameter.limits)).check(path, value)
     return value

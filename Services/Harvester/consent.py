@@ -69,11 +69,11 @@ class Consents:
                 yield ConsentChange(session, agrees=False, have=self._have(session))
 
     def _young(self, pid: str, state: State, since: int) -> Iterator[tuple[Session, Reservation | None]]:
-        for one in self._sessions.newest(pid, state, CONSENT_SESSIONS):
-            if one.end_ts is not None and one.end_ts >= since and not one.odd:
-                booking = self._reservations.for_session(pid, one.start_ts, one.end_ts, one.user)
+        for session in self._sessions.newest(pid, state, CONSENT_SESSIONS):
+            if session.end_ts is not None and session.end_ts >= since and not session.odd:
+                booking = self._reservations.for_session(pid, session.start_ts, session.end_ts, session.user)
                 if booking is None or not booking.odd:  # what cannot be read is no answer
-                    yield one, booking
+                    yield session, booking
 
     def _have(self, session: Session) -> tuple[str, ...]:
         record = self._records.of_session(session.id)

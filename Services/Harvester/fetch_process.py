@@ -133,7 +133,9 @@ class FetchProcess:
             self._process.close()
 
     def _all_failed(self, error: Callable[[str], NexusError]) -> Mapping[str, FetchResult]:
-        return {one.pid: FetchResult(failure=str(error(one.pid))) for one in self.question.instruments}
+        return {
+            instrument.pid: FetchResult(failure=str(error(instrument.pid))) for instrument in self.question.instruments
+        }
 
     def _too_slow(self, pid: str) -> NexusError:
         return TooSlow(instrument=pid, seconds=self._bounds.seconds)
@@ -157,8 +159,8 @@ def _ask(connection: Connection, question: FetchRequest, window: FetchWindow, bo
     source, instruments = question.source, question.instruments
     # Made now: there may be no memory for it later.
     too_large = {
-        one.pid: FetchResult(failure=str(TooLarge(instrument=one.pid, megabytes=bounds.megabytes)))
-        for one in instruments
+        instrument.pid: FetchResult(failure=str(TooLarge(instrument=instrument.pid, megabytes=bounds.megabytes)))
+        for instrument in instruments
     }
     _limit_memory(bounds.megabytes)
     try:
@@ -167,9 +169,12 @@ def _ask(connection: Connection, question: FetchRequest, window: FetchWindow, bo
     except MemoryError:
         answers = too_large
     except Exception as error:  # noqa: BLE001  a process's edge; the parent records it
-        answers = {one.pid: _failure(error, one) for one in instruments}
+        answers = {instrument.pid: _failure(error, instrument) for instrument in instruments}
     else:
-        answers = {one.pid: _answer(source, one, window) or too_large[one.pid] for one in instruments}
+        answers = {
+            instrument.pid: _answer(source, instrument, window) or too_large[instrument.pid]
+            for instrument in instruments
+        }
     connection.send(answers)
 
 

@@ -72,7 +72,7 @@ class FetchScheduler:
     ) -> bool:
         """Ask, if there is a place for it; return whether there was."""
         now = self._clock.monotonic()
-        self._slow |= {one for one, fetch in self._under_way.items() if now - fetch.begun >= places.slow_after}
+        self._slow |= {server for server, fetch in self._under_way.items() if now - fetch.begun >= places.slow_after}
         slow = len(self._slow & self._under_way.keys())
         quick = len(self._under_way) - slow
         if server in self._slow:

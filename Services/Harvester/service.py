@@ -143,7 +143,9 @@ class Harvester(Service):
         self._reporter.only({instrument.pid for instrument in instruments})
         with self.state(f"asking {counted(len(instruments), 'calendar')}" if instruments else "idle"):
             self._ask_all(self._questions(instruments, window), window, until)
-        self._sizes = {one.pid: self._sizes[one.pid] for one in instruments if one.pid in self._sizes}
+        self._sizes = {
+            instrument.pid: self._sizes[instrument.pid] for instrument in instruments if instrument.pid in self._sizes
+        }
         if not self.stopping:
             self._reporter.totals(sum(self._sizes.values()))
         return Pass(*self._reporter.tally())
@@ -217,7 +219,7 @@ class Harvester(Service):
     def _take_over(self, source: str, pid: str, answer: FetchResult, window: FetchWindow) -> None:
         start, end = to_ts(window.start), to_ts(window.end)
         live = self._reservations.overlapping(pid, start, end)
-        known = [one for one in live if one.source == source]
+        known = [reservation for reservation in live if reservation.source == source]
         found = [*answer.reservations, *_kept(known, answer)]
         if self._dry_run:
             self._log_dry_run(pid, live, found)
@@ -259,7 +261,7 @@ class Harvester(Service):
     def _unfinished(self, instrument: Instrument, window: FetchWindow) -> set[str]:
         pid, source = instrument.pid, source_of(instrument.harvester, instrument)
         known = self._reservations.overlapping(pid, to_ts(window.start), to_ts(window.end))
-        uses = {one.uid for one in known if one.ongoing and one.source == source}
+        uses = {reservation.uid for reservation in known if reservation.ongoing and reservation.source == source}
         return uses | (self._usage.unfinished(pid, source) if self._follows_usage(pid) else set())
 
     def _follows_usage(self, pid: str) -> bool:
@@ -267,21 +269,32 @@ class Harvester(Service):
 
     def _log_dry_run(self, pid: str, known: list[Reservation], found: list[Reservation]) -> None:
         """Say what would be stored."""
-        before = {one.uid: one for one in known}
-        for one in found:
-            what = "cancelled" if one.cancelled else "as it is" if before.get(one.uid) == one else "new or changed"
-            start, end = (to_datetime(ts).astimezone().strftime("%Y-%m-%d %H:%M") for ts in (one.start_ts, one.end_ts))
-            self.log.info("%s: would store (%s) '%s', %s to %s, %s", pid, what, one.title, start, end, one.user)
-        for uid in before.keys() - {one.uid for one in found}:
+        before = {reservation.uid: reservation for reservation in known}
+        for reservation in found:
+            what = (
+                "cancelled"
+                if reservation.cancelled
+                else "as it is"
+                if before.get(reservation.uid) == reservation
+                else "new or changed"
+            )
+            start, end = (
+                to_datetime(ts).astimezone().strftime("%Y-%m-%d %H:%M")
+                for ts in (reservation.start_ts, reservation.end_ts)
+            )
+            self.log.info(
+                "%s: would store (%s) '%s', %s to %s, %s", pid, what, reservation.title, start, end, reservation.user
+            )
+        for uid in before.keys() - {reservation.uid for reservation in found}:
             self.log.info("%s: would mark as cancelled '%s', which has gone", pid, before[uid].title)
 
 
 def _kept(known: list[Reservation], answer: FetchResult) -> list[Reservation]:
     """Return what is known and was not found, perhaps only because it could not be read."""
     doubtful = {complaint.uid for complaint in answer.complaints}
-    found = {one.uid for one in answer.reservations}
+    found = {reservation.uid for reservation in answer.reservations}
 
     def in_doubt(uid: str) -> bool:
         return None in doubtful or uid in doubtful or any(uid.startswith(f"{name}#") for name in doubtful)
 
-    return [one for one in known if one.uid not in found and in_doubt(one.uid)]
+    return [reservation for reservation in known if reservation.uid not in found and in_doubt(reservation.uid)]

@@ -64,7 +64,7 @@ class CalendarReporter:
             samples = latest(self._app.database(self._app.settings.status), Channels((self._status.channel,)))
         except NexusError:
             return
-        own = {one.name: one.value or "" for one in samples}
+        own = {sample.name: sample.value or "" for sample in samples}
         self._shown = {name: value for name, value in own.items() if name.startswith(_SOURCE)} | self._shown
         self._counted = {name: int(value) for name, value in own.items() if value.isdecimal()}
         self._recalled = True

@@ -80,19 +80,27 @@ class UsageSessions:
         found
             All that the calendar has, and what became of `unfinished`.
         """
-        events = sorted((one for one in found if one.usage and not one.cancelled), key=lambda one: one.start_ts)
+        events = sorted(
+            (event for event in found if event.usage and not event.cancelled), key=lambda event: event.start_ts
+        )
         named = {event.uid for event in events}
         sessions = {session.identifier: session for session in self._sessions.newest(pid, count=USAGE_SESSIONS)}
-        others = [one for one in sessions.values() if one.identifier not in named]
-        gone = [one for one in others if one.end_ts is None and self._reservations.has(source, one.identifier)]
-        steps = [SessionStep(one.identifier, one.user, start=False, ts=None) for one in gone]
-        others = [one for one in others if one not in gone]
-        is_open = next((uid for uid, one in sessions.items() if one.end_ts is None and one not in gone), None)
+        others = [session for session in sessions.values() if session.identifier not in named]
+        gone = [
+            session
+            for session in others
+            if session.end_ts is None and self._reservations.has(source, session.identifier)
+        ]
+        steps = [SessionStep(session.identifier, session.user, start=False, ts=None) for session in gone]
+        others = [session for session in others if session not in gone]
+        is_open = next(
+            (uid for uid, session in sessions.items() if session.end_ts is None and session not in gone), None
+        )
         blocked = None
         for event in events:
             session, user = sessions.get(event.uid), event.user_id or event.user or ANYBODY
             if session is None:
-                other = next((one for one in others if _meet(one, event)), None)
+                other = next((candidate for candidate in others if _meet(candidate, event)), None)
                 if other is not None and event.ongoing:
                     blocked = _blocked(event, other)
                 if other is not None or is_open is not None:  # what only has to wait begins at a later pass

@@ -247,7 +247,7 @@ class Uploader(Service):
             return
         database = self.app.database(self.app.settings.status)
         with suppress(NexusError):  # status may have a database of its own; it is asked again at the next pass
-            self._reporter.recall({one.name: one.value for one in latest(database, Channels((self.name,)))})
+            self._reporter.recall({sample.name: sample.value for sample in latest(database, Channels((self.name,)))})
             self._recalled = True
 
     def _keep(self) -> None:
@@ -263,7 +263,7 @@ class Uploader(Service):
     def _complete(self, record: Record, states: Mapping[str, UploadState] | None = None) -> None:
         """Complete the record's session if all destinations have it, or one where that is enough."""
         if states is None:
-            states = {one.destination: one.state for one in self._records.uploads(record)}
+            states = {upload.destination: upload.state for upload in self._records.uploads(record)}
         names = self._names()
         wanted = [name for name in names if states.get(name) is UploadState.DONE]
         if not wanted or (len(wanted) < len(names) and self.config["strategy"] != "any"):

@@ -77,7 +77,7 @@ def print_records(selection: Selection, out: BinaryIO, err: TextIO, clock: Clock
         facility = Facility.of(database, config, lambda: revision, clock)
         searches = Searches(lambda: chosen, clock, log)
         maker = RecordMaker(facility, searches, pools, progress, log)
-        codes = [_show(one, maker, found, out, log, stop, clock) for one in chosen if not stop.is_set()]
+        codes = [_show(session, maker, found, out, log, stop, clock) for session in chosen if not stop.is_set()]
     return EXIT_INTERRUPTED if stop.is_set() else max(codes, default=EXIT_OK)
 
 
@@ -107,7 +107,9 @@ def _show(
 def _for_a_terminal(document: bytes) -> bytes:
     """Return a record with odd characters as references, which say the same in XML and command nothing."""
     text = document.decode("utf-8")
-    return "".join(f"&#x{ord(one):x};" if one not in "\n\t" and is_odd(one) else one for one in text).encode()
+    return "".join(
+        f"&#x{ord(character):x};" if character not in "\n\t" and is_odd(character) else character for character in text
+    ).encode()
 
 
 def _chosen(sessions: Sessions, selection: Selection) -> list[Session]:

@@ -70,8 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _end(number: int, _frame: FrameType | None) -> None:
     """End the program as the shell expects of the signal; on the way out, temporary folders are removed."""
-    for one in signals.ENDING:  # another one must not interrupt that
-        signal.signal(getattr(signal, one), signal.SIG_IGN)
+    for name in signals.ENDING:  # another one must not interrupt that
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
@@ -85,7 +85,7 @@ def _run(arguments: argparse.Namespace) -> int:
         else:
             with ScratchFolder() as folder:
                 found = _extracted(path, folder / beside(path.name, ".png"), arguments.json)
-                remarks += [_kept(one) for one in (found.preview, *found.further_previews) if one is not None]
+                remarks += [_kept(target) for target in (found.preview, *found.further_previews) if target is not None]
     except NexusError as error:
         sys.stderr.write(f"{escape(sentence_of(error))}\n")
         return error.exit_code

@@ -61,7 +61,7 @@ class Yield:
     @property
     def conditions(self) -> Mapping[str, Quantity]:
         """Quantities about microscope and measurement: all but those that follow from the axes."""
-        return {name: one for name, one in self.found.meta.items() if name not in DERIVED}
+        return {name: value for name, value in self.found.meta.items() if name not in DERIVED}
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def survey(folders: Iterable[Path]) -> Iterator[Yield]:
                 )
         for found in workers.extract_all(jobs):
             signals = json.loads(found.metadata_json.read_bytes())["signals"] if found.metadata_json else []
-            yield Yield(found, tuple(tuple(one["axes"]) for one in signals))
+            yield Yield(found, tuple(tuple(signal["axes"]) for signal in signals))
 
 
 def _files(folder: Path) -> tuple[FoundFile, ...]:
@@ -100,10 +100,10 @@ def _files(folder: Path) -> tuple[FoundFile, ...]:
 def report(yields: Iterable[Yield]) -> str:
     """Return the Markdown: a table of what was read, one of what was not at hand, and the quantities by format."""
     groups: dict[str, list[Yield]] = defaultdict(list)
-    for one in yields:
-        groups[one.found.format].append(one)
+    for file in yields:
+        groups[file.found.format].append(file)
     unread = groups.pop("unknown", [])
-    seen = {name: sorted(groups[name], key=lambda one: one.found.path.name) for name in sorted(groups, key=str.lower)}
+    seen = {name: sorted(groups[name], key=lambda file: file.found.path.name) for name in sorted(groups, key=str.lower)}
     return "\n".join([_HEAD, *_read(seen), *_known(seen), *_unread(unread), *_quantities(seen)])
 
 
@@ -116,24 +116,24 @@ def _read(seen: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
         first = yields[0].found.extractor
         yield _cells(
             name,
-            _listed(f"`{one.found.path.suffix.lower()}`" for one in yields),
+            _listed(f"`{file.found.path.suffix.lower()}`" for file in yields),
             " ".join(part for part in first.partition(", ")[2].split() if not part[0].isdigit()),  # without versions
             str(len(yields)),
-            _listed(f"{one.found.dataset_type}/{one.found.data_type}" for one in yields),
-            _listed(unit for one in yields for unit in one.units),
-            str(len({quantity for one in yields for quantity in one.conditions})),
-            _share([one.found.acquired is not None for one in yields]),
-            _share([one.found.preview is not None for one in yields]),
+            _listed(f"{file.found.dataset_type}/{file.found.data_type}" for file in yields),
+            _listed(unit for file in yields for unit in file.units),
+            str(len({quantity for file in yields for quantity in file.conditions})),
+            _share([file.found.acquired is not None for file in yields]),
+            _share([file.found.preview is not None for file in yields]),
         )
     yield ""
 
 
 def _known(seen: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
-    rest = [one for one in declared() if not any(name.startswith(one.name) for name in seen)]
+    rest = [reader for reader in declared() if not any(name.startswith(reader.name) for name in seen)]
     yield "## Known, no file at hand\n"
     yield from _row("Format", "Extensions", "Reader")
-    for one in sorted(rest, key=lambda one: one.name.lower()):
-        yield _cells(one.name, _listed(f"`{extension}`" for extension in one.extensions), one.reader)
+    for reader in sorted(rest, key=lambda reader: reader.name.lower()):
+        yield _cells(reader.name, _listed(f"`{extension}`" for extension in reader.extensions), reader.reader)
     yield ""
 
 
@@ -141,8 +141,8 @@ def _unread(unread: Sequence[Yield]) -> Iterator[str]:
     yield "## Not read\n"
     yield "A dataset all the same, by name, size and time.\n"
     yield from _row("File", "Why")
-    for one in sorted(unread, key=lambda one: one.found.path.name.lower()):
-        yield _cells(f"`{one.found.path.name}`", " ".join(one.found.warnings))
+    for file in sorted(unread, key=lambda file: file.found.path.name.lower()):
+        yield _cells(f"`{file.found.path.name}`", " ".join(file.found.warnings))
     yield ""
 
 
@@ -150,8 +150,8 @@ def _quantities(seen: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
     yield "## Quantities by format\n"
     for name, yields in seen.items():
         held: dict[str, str | None] = {}
-        for one in yields:
-            held.update({key: value.unit for key, value in one.conditions.items()})
+        for file in yields:
+            held.update({key: value.unit for key, value in file.conditions.items()})
         if held:
             said = ", ".join(f"{key} ({unit})" if unit else key for key, unit in sorted(held.items()))
             yield f"- **{name}**: {said}"

@@ -36,11 +36,11 @@ def check_targets(sources: Iterable[Path], *targets: Path | None) -> None:
     WouldReplaceTheFile, WouldReplaceAnother
         If a target is one of the sources, or another file whose name does not end in .png or .json.
     """
-    read = [one for one in sources if one.exists()]
+    read = [source for source in sources if source.exists()]
     for target in targets:
         if target is None or not target.exists():
             continue
-        if any(target.samefile(one) for one in read):
+        if any(target.samefile(source) for source in read):
             raise WouldReplaceTheFile(target=_shown(target))
         if target.is_file() and target.suffix.lower() not in (".png", ".json"):
             raise WouldReplaceAnother(target=_shown(target))

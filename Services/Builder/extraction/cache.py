@@ -172,7 +172,7 @@ def _opened(root: Path, folder: Path, *, create: bool = False) -> Folder:
 def stamps(job: Job) -> tuple[Stamp, ...] | None:
     """Return what the files of a dataset are like now; None if one of them is missing."""
     found = [size_and_time(path) if is_dataset(path) else _stamp(path) for path in (job.path, *job.companions)]
-    return tuple(one for one in found if one is not None) if all(found) else None
+    return tuple(stamp for stamp in found if stamp is not None) if all(found) else None
 
 
 def _asked(job: Job) -> bytes:
@@ -207,7 +207,9 @@ def software_version() -> str:
     """Return what reads files here: versions, and when our own modules for it were changed."""
     here = Path(__file__).parents[1]
     roots = (here / name for name in _OURS)
-    modules = sorted(one for root in roots for one in (root.rglob("*") if root.is_dir() else [root]) if one.is_file())
+    modules = sorted(
+        path for root in roots for path in (root.rglob("*") if root.is_dir() else [root]) if path.is_file()
+    )
     ours = hashlib.sha256()
     for module in modules:
         if module.suffix != ".pyc":

@@ -101,11 +101,11 @@ class DatasetView:
     @property
     def companions(self) -> list[Path]:
         """Names of its companions in the view; those that are missing are named, too."""
-        return [self.folder / self._place(one) for one in self.files.companions]
+        return [self.folder / self._place(companion) for companion in self.files.companions]
 
     def others(self) -> list[Path]:
         """Return the files that are shown beside the main one, companions or not, in the same folder."""
-        return [one for one in sorted(self.folder.iterdir()) if one != self.path and one.is_symlink()]
+        return [path for path in sorted(self.folder.iterdir()) if path != self.path and path.is_symlink()]
 
     def listing(self) -> list[str]:
         """Return the names in the dataset's own folder."""

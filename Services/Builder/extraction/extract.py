@@ -111,7 +111,7 @@ def _unopened(
 ) -> Extraction:
     """Return the extraction of a dataset of which nothing was opened."""
     found = _extraction(files.path, None, UNKNOWN, profile, (str(why),))
-    content = MetadataContent(None, None, profile, [_not_looked_at(one) for one in (files.path, *files.companions)])
+    content = MetadataContent(None, None, profile, [_not_looked_at(path) for path in (files.path, *files.companions)])
     found = _identified(found, content, False)
     return replace(found if metadata is None else _written(found, content, metadata, records, str), whole=False)
 
@@ -125,10 +125,10 @@ def _stages(
     heard.remarks[:] = map(view.without_place, heard.remarks)
     heard.messages[:] = map(view.without_place, heard.messages)
     kind = kind_of(reading, path.stem) if reading else UNKNOWN
-    remarks = (*map(view.without_place, warnings), *(f"The reader remarks: {one}" for one in heard.remarks))
+    remarks = (*map(view.without_place, warnings), *(f"The reader remarks: {remark}" for remark in heard.remarks))
     found = _extraction(path, reading, kind, profile, remarks)
     files = [view.path, *view.companions]
-    at_once = sum(size(one) or 0 for one in files) <= HASHED_AT_ONCE
+    at_once = sum(size(file) or 0 for file in files) <= HASHED_AT_ONCE
     content = MetadataContent(reading, heard, profile, fingerprints(files, at_once))
     found = _identified(found, content, at_once)
     if metadata is not None:
@@ -146,10 +146,10 @@ def _stages(
     if metadata is not None and not (at_once and len(content.previews) < 2):
         found = _written(found, content, metadata, records, view.without_place)
     if checked and view.changed():  # what was looked into is not what was read
-        for one in (found.preview, *found.further_previews):
-            if one is not None:
+        for target in (found.preview, *found.further_previews):
+            if target is not None:
                 with suppress(OSError, InTheWay):  # what is at its place by now is not the preview
-                    remove_below(records or one.parent, one)
+                    remove_below(records or target.parent, target)
         found = _unopened(
             view.files, profile, metadata, records, FileRefused(reason="it was changed while it was read")
         )
@@ -180,15 +180,15 @@ def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, 
     failures: list[str] = []
     if view.names_others:
         return None, view.remarks, checked
-    for one in able:
+    for candidate in able:
         try:
-            reading = one.read(path, view.companions)
+            reading = candidate.read(path, view.companions)
         except FileRefused as refused:
             return None, [str(refused)], checked
         except Unreadable as error:
             failures.append(str(error))
         except Exception as error:  # noqa: BLE001 - an edge: a foreign reader raises what it likes; it is recorded
-            failures.append(str(Unreadable(format=one.spec.name, reason=reason(error, path))))
+            failures.append(str(Unreadable(format=candidate.spec.name, reason=reason(error, path))))
         else:
             if not elsewhere:
                 return reading, [*view.remarks, *failures[:1], *reading.warnings], checked
@@ -204,7 +204,7 @@ def _own_files(view: DatasetView) -> AbstractContextManager[list[str]]:
 
 
 def _named(elsewhere: Sequence[str]) -> list[str]:
-    return [f"The file names another one, {one}, that is not its own: neither is read." for one in elsewhere]
+    return [f"The file names another one, {name}, that is not its own: neither is read." for name in elsewhere]
 
 
 def _not_looked_at(path: Path) -> dict[str, Any]:
@@ -237,11 +237,11 @@ def _extraction(
 
 def _identified(found: Extraction, content: MetadataContent, hashed: bool) -> Extraction:
     """Return the extraction with the size of all files of the dataset, and the SHA-256 of each."""
-    sizes = [one["size"] for one in content.files]
+    sizes = [file["size"] for file in content.files]
     return replace(
         identified(found, content),
         size=None if sizes[0] is None else sum(filter(None, sizes)),
-        companion_sha256=tuple(one["sha256"] or "" for one in content.files[1:]),
+        companion_sha256=tuple(file["sha256"] or "" for file in content.files[1:]),
         warnings=(*found.warnings, *(lacking(content.files) if hashed else ())),
     )
 
@@ -273,11 +273,11 @@ def _drawn(
     """Draw the main signal into `target` and the others beside it; a text has no signals."""
     reading = content.reading
     assert reading is not None  # noqa: S101 - what could not be read is not drawn
-    for at, one in enumerate(reading.signals or (None,)):
-        main = one is reading.main
+    for at, signal in enumerate(reading.signals or (None,)):
+        main = signal is reading.main
         if not main and len(content.previews) >= MOST_PREVIEWS:
             continue
-        single = reading if one is None else replace(reading, signals=(one,))
+        single = reading if signal is None else replace(reading, signals=(signal,))
         place = target if main else target.with_name(f"{target.stem}.{at + 1}{target.suffix}")
         try:
             from Services.Builder.preview import png

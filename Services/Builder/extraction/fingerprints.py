@@ -29,15 +29,15 @@ def fingerprints(files: Sequence[Path], hashed: bool) -> list[dict[str, Any]]:
         find . -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum
     """
     until = time.monotonic() + document.HASHING_SECONDS
-    return [_folder(one, hashed, until) if is_dataset(one) else _file(one, hashed, until) for one in files]
+    return [_folder(file, hashed, until) if is_dataset(file) else _file(file, hashed, until) for file in files]
 
 
 def lacking(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a sentence for each file whose SHA-256 was asked for and is missing."""
-    for one in found:
-        if one["size"] is not None and one["sha256"] is None:
+    for file in found:
+        if file["size"] is not None and file["sha256"] is None:
             yield (
-                f"There is no SHA-256 of {one_line(one['name'])}: it could not be read to the end within "
+                f"There is no SHA-256 of {one_line(file['name'])}: it could not be read to the end within "
                 f"{document.HASHING_SECONDS:g} s."
             )
 

@@ -123,7 +123,7 @@ def readable() -> tuple[str, ...]:
     folders, modules = _libraries()
     places = (*folders, *modules, *map(Path, _SYSTEM), _font_lists(os.environ))
     state = (f"/proc/{process}/{name}" for process in ("self", os.getpid()) for name in _OWN_STATE)
-    return (*(f"{one}{os.sep}" if one.is_dir() else str(one) for one in places), *state)
+    return (*(f"{place}{os.sep}" if place.is_dir() else str(place) for place in places), *state)
 
 
 def _libraries() -> tuple[list[Path], list[Path]]:
@@ -132,14 +132,20 @@ def _libraries() -> tuple[list[Path], list[Path]]:
     Of another folder that Python searches, only what can be imported: it may be the one a service was started in, and
     hold its settings, or be the root of the file system.
     """
-    prefixes = [Path(one) for one in dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix)) if one != os.sep]
+    prefixes = [
+        Path(prefix) for prefix in dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix)) if prefix != os.sep
+    ]
     # a package that was installed to be edited is found by its name, and not in a folder of `sys.path`
-    loaded = {Path(one.__path__[0]) for name, one in list(sys.modules.items()) if "." not in name and _is_package(one)}
-    modules = [one for one in loaded if not any(one.is_relative_to(prefix) for prefix in prefixes)]
-    for entry in map(Path, dict.fromkeys(os.path.abspath(one or os.curdir) for one in sys.path)):  # noqa: PTH100
+    loaded = {
+        Path(module.__path__[0])
+        for name, module in list(sys.modules.items())
+        if "." not in name and _is_package(module)
+    }
+    modules = [module for module in loaded if not any(module.is_relative_to(prefix) for prefix in prefixes)]
+    for entry in map(Path, dict.fromkeys(os.path.abspath(entry or os.curdir) for entry in sys.path)):  # noqa: PTH100
         if not any(entry.is_relative_to(prefix) for prefix in prefixes):
             with suppress(OSError):
-                modules += [one for one in entry.iterdir() if _is_of_a_package(one)]
+                modules += [path for path in entry.iterdir() if _is_of_a_package(path)]
     return prefixes, modules
 
 

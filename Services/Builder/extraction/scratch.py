@@ -55,9 +55,9 @@ class Scratch:
         if job.preview is not None and found.preview is not None:
             kept, put = self._put(kept, job, job.preview, "No preview could be", "drawn")
             kept = replace(kept, preview=job.preview) if put else kept
-        for one in found.further_previews:
-            if job.preview is not None and _is_further(one, job.preview):
-                target = job.preview.with_name(one.name)
+        for further in found.further_previews:
+            if job.preview is not None and _is_further(further, job.preview):
+                target = job.preview.with_name(further.name)
                 kept, put = self._put(kept, job, target, "No preview of another signal could be", "drawn")
                 kept = replace(kept, further_previews=(*kept.further_previews, target)) if put else kept
         shutil.rmtree(self._made, ignore_errors=True)
@@ -94,6 +94,6 @@ class Scratch:
         return content
 
 
-def _is_further(one: Path, preview: Path) -> bool:
+def _is_further(path: Path, preview: Path) -> bool:
     """Return whether a name is one that previews of a file's other signals get."""
-    return one.name != preview.name and one.name.startswith(f"{preview.stem}.")
+    return path.name != preview.name and path.name.startswith(f"{preview.stem}.")

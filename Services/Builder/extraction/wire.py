@@ -40,7 +40,10 @@ def sent(extraction: Extraction, last: bool, spent: bool) -> bytes:
     except (ValueError, OverflowError, TypeError):  # numbers of more than 64 bits, text that is not Unicode
         plain = replace(
             extraction,
-            meta={_text(name): replace(one, value=_scalar(one.value)) for name, one in extraction.meta.items()},
+            meta={
+                _text(name): replace(quantity, value=_scalar(quantity.value))
+                for name, quantity in extraction.meta.items()
+            },
             warnings=tuple(map(_text, extraction.warnings)),
             format=_text(extraction.format),
         )

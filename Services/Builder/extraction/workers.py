@@ -130,12 +130,12 @@ class Workers:
                 yield from self._news(busy)
         finally:
             # an abandoned file must not come out as an answer to the next caller
-            for child in [one for one in self._children if one.job is not None]:
+            for child in [child for child in self._children if child.job is not None]:
                 self._dismiss(child)
 
     def _idle(self, store: Path) -> _Child:
         """Return a child that may read the folder; one that has read another may not, and makes room for it."""
-        idle = [one for one in self._children if one.job is None]
+        idle = [child for child in self._children if child.job is None]
         for child in idle:
             if not child.alive() or child.store not in (None, store):
                 self._dismiss(child)

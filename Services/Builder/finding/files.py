@@ -193,7 +193,7 @@ def find_files(
     root = root.absolute()
     now = now or datetime.now(UTC)
     young = range(_nanoseconds(now - settle) + 1, _nanoseconds(now + settle) + 1) if settle else range(0)
-    span = min(_nanoseconds(one.start) for one in windows), max(_nanoseconds(one.end) for one in windows)
+    span = min(_nanoseconds(window.start) for window in windows), max(_nanoseconds(window.end) for window in windows)
     walk, fallback = _walk(root, span, ignore, limit.total_seconds(), find)
     for path, reason in walk.errors:
         if not path:
@@ -247,7 +247,7 @@ def _walk_by_find(program: str, root: Path, span: tuple[int, int], ignore: Seque
     def counts(path: bytes) -> bool:
         return not path or not any(map(ignored, (dataset_folder(path) or path).split(b"/")))
 
-    return _FolderWalk([one for one in seen if counts(one.path)], [one for one in errors if counts(one[0])])
+    return _FolderWalk([file for file in seen if counts(file.path)], [error for error in errors if counts(error[0])])
 
 
 def _either(test: str, patterns: Iterable[str]) -> Iterator[str]:
@@ -391,13 +391,13 @@ def _gathered(seen: list[_Seen]) -> list[_Seen]:
     """Put one for each folder that is a dataset in the place of the files in it."""
     gathered: list[_Seen] = []
     inside: dict[bytes, _Seen] = {}
-    for one in seen:
-        folder = dataset_folder(one.path)
+    for file in seen:
+        folder = dataset_folder(file.path)
         if folder is None:
-            gathered.append(one)
+            gathered.append(file)
         else:
-            before = inside.get(folder, _Seen(folder, one.mtime, 0, None))
-            inside[folder] = _Seen(folder, max(before.mtime, one.mtime), before.size + one.size, None)
+            before = inside.get(folder, _Seen(folder, file.mtime, 0, None))
+            inside[folder] = _Seen(folder, max(before.mtime, file.mtime), before.size + file.size, None)
     return [*gathered, *inside.values()]
 
 
@@ -410,35 +410,35 @@ class _Tree:
 
     def __init__(self, root: Path, seen: list[_Seen]) -> None:
         self.root = root
-        self.seen = sorted(seen, key=lambda one: (one.mtime, one.path))
+        self.seen = sorted(seen, key=lambda file: (file.mtime, file.path))
         self.companions: dict[_Key, list[_Seen]] = defaultdict(list)
         # _10.ser comes after _9.ser
-        for one in sorted(seen, key=lambda one: (len(one.path), one.path)):
-            for key in _main_keys(one.path):
-                self.companions[key].append(one)
+        for file in sorted(seen, key=lambda file: (len(file.path), file.path)):
+            for key in _main_keys(file.path):
+                self.companions[key].append(file)
 
     def datasets(self, window: TimeRange, known: frozenset[str] | None, young: range) -> _Datasets:
         """Return the datasets of a window, those that are settled and those that are not."""
-        first = bisect_left(self.seen, _nanoseconds(window.start), key=lambda one: one.mtime)
-        last = bisect_right(self.seen, _nanoseconds(window.end), key=lambda one: one.mtime)
-        chosen = [one for one in self.seen[first:last] if known is None or _split(one.path)[1] in known]
-        mains = {_split(one.path): one.path for one in reversed(chosen)}
+        first = bisect_left(self.seen, _nanoseconds(window.start), key=lambda file: file.mtime)
+        last = bisect_right(self.seen, _nanoseconds(window.end), key=lambda file: file.mtime)
+        chosen = [file for file in self.seen[first:last] if known is None or _split(file.path)[1] in known]
+        mains = {_split(file.path): file.path for file in reversed(chosen)}
         answer = _Datasets([], [])
-        for one in chosen:
-            if _main_of(one, mains) is None:
-                others = [c for c in self.companions.get(_split(one.path), ()) if _main_of(c, mains) == one.path]
-                answer[any(member.mtime in young for member in (one, *others))].append(self._found(one, others))
+        for main in chosen:
+            if _main_of(main, mains) is None:
+                others = [c for c in self.companions.get(_split(main.path), ()) if _main_of(c, mains) == main.path]
+                answer[any(member.mtime in young for member in (main, *others))].append(self._found(main, others))
         for found in answer:
             found.sort(key=lambda file: (file.modified, file.path))
         return answer
 
-    def _found(self, one: _Seen, companions: list[_Seen]) -> FoundFile:
+    def _found(self, file: _Seen, companions: list[_Seen]) -> FoundFile:
         return FoundFile(
-            path=_path(self.root, one.path),
-            modified=_UNIX_EPOCH + timedelta(microseconds=one.mtime // 1000),
-            size=one.size + sum(other.size for other in companions),
+            path=_path(self.root, file.path),
+            modified=_UNIX_EPOCH + timedelta(microseconds=file.mtime // 1000),
+            size=file.size + sum(other.size for other in companions),
             companions=tuple(_path(self.root, other.path) for other in companions),
-            identities=tuple(member.identity for member in (one, *companions)),
+            identities=tuple(member.identity for member in (file, *companions)),
         )
 
 
@@ -469,5 +469,5 @@ def _main_keys(path: bytes) -> list[_Key]:
     return [(stem, main) for main in COMPANIONS.get(extension, ())]
 
 
-def _main_of(one: _Seen, mains: Mapping[_Key, bytes]) -> bytes | None:
-    return next((mains[key] for key in _main_keys(one.path) if key in mains), None)
+def _main_of(file: _Seen, mains: Mapping[_Key, bytes]) -> bytes | None:
+    return next((mains[key] for key in _main_keys(file.path) if key in mains), None)

@@ -16,7 +16,8 @@ FOLDER_FORMATS = (".zspy", ".zarr")
 """Extensions of folders that are one dataset, in lower case: HyperSpy's Zarr, and Zarr as others write it."""
 
 _THROUGH = re.compile(
-    b"(.*?[^/](?:" + b"|".join(re.escape(one.encode()) for one in FOLDER_FORMATS) + b"))/", re.IGNORECASE | re.DOTALL
+    b"(.*?[^/](?:" + b"|".join(re.escape(ending.encode()) for ending in FOLDER_FORMATS) + b"))/",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -37,7 +38,7 @@ def members(folder: Path, links: bool = False) -> list[tuple[str, os.stat_result
     As in the search for files, links are not followed, and what cannot be looked at is left out. In a `DatasetView`,
     where all files are links of our own, they are asked for.
     """
-    return sorted(_members(folder, links), key=lambda one: os.fsencode(one[0]))
+    return sorted(_members(folder, links), key=lambda member: os.fsencode(member[0]))
 
 
 def size_and_time(folder: Path, links: bool = False) -> tuple[int, int]:

@@ -85,12 +85,13 @@ class Searches:
         ):
             walk = _SharedWalk(self._search(session, root, strategy, settings), self._clock.monotonic(), asked)
             self._walks[session.instrument] = walk
-            self._given = {one for one in self._given if one[0] != session.instrument}
+            self._given = {key for key in self._given if key[0] != session.instrument}
         self._given.add((session.instrument, session.identifier))
         return SessionFiles(walk.search.files[session.identifier], walk.search.unsettled[session.identifier])
 
     def _search(self, session: Session, root: Path, strategy: str, settings: BuilderSettings) -> FileSearch:
-        others = [one for one in self._waiting() if one.instrument == session.instrument and one.id != session.id]
+        waiting = self._waiting()
+        others = [other for other in waiting if other.instrument == session.instrument and other.id != session.id]
         search = self._find(
             root,
             [window for window in map(_window, [session, *others]) if window is not None],

@@ -44,7 +44,7 @@ def _stretched(real: NDArray[np.float32], percentiles: tuple[float, float]) -> P
     known = real[np.isfinite(real)]
     if known.size == 0:
         return np.zeros(real.shape, np.uint8)
-    low, high = (float(one) for one in np.percentile(known, percentiles))
+    low, high = (float(bound) for bound in np.percentile(known, percentiles))
     if high <= low:
         low, high = float(known.min()), float(known.max())
     if high <= low:  # every value the same

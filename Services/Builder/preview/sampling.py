@@ -66,8 +66,8 @@ class Mean:
 
 def means(data: Any, *wanted: Mean) -> list[SampledValues]:
     """Return means of an array, each from an evenly spaced sample of at most about `MOST_VALUES` values."""
-    samples = fetched(data, *(_sample(data.shape, one) for one in wanted))
-    return [_mean(numbers(sample), one.keep) for sample, one in zip(samples, wanted, strict=True)]
+    samples = fetched(data, *(_sample(data.shape, wish) for wish in wanted))
+    return [_mean(numbers(sample), wish.keep) for sample, wish in zip(samples, wanted, strict=True)]
 
 
 def _sample(shape: Sequence[int], wanted: Mean) -> list[slice]:

@@ -187,12 +187,12 @@ def _activity(
 ) -> Activity:
     found = [extractions[file.path] for file in files]
     # A file that nothing could be read from has nothing in common with others, and must not hide what they share.
-    readable = [number for number, one in enumerate(found) if one.dataset_type != "Unknown"]
+    readable = [number for number, extraction in enumerate(found) if extraction.dataset_type != "Unknown"]
     setup, rests = split_setup([found[number].meta for number in readable])
     own = dict(zip(readable, rests, strict=True))
     datasets = tuple(
-        _dataset(file, replace(one, meta=own.get(place, one.meta)), data_root, places, zone)
-        for place, (file, one) in enumerate(zip(files, found, strict=True))
+        _dataset(file, replace(extraction, meta=own.get(place, extraction.meta)), data_root, places, zone)
+        for place, (file, extraction) in enumerate(zip(files, found, strict=True))
     )
     return Activity(number=number, start=files[0].modified.astimezone(zone), datasets=datasets, setup=setup)
 

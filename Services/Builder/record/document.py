@@ -93,9 +93,9 @@ def split_setup(metas: Sequence[Mapping[str, Quantity]]) -> tuple[dict[str, Quan
     setup: dict[str, Quantity] = {}
     for name, first in metas[0].items():
         found = [meta[name] for meta in metas if name in meta]
-        if len(found) == len(metas) and len({(written(one.value), one.unit) for one in found}) == 1:
-            setup[name] = replace(first, warning=any(one.warning for one in found))
-    return setup, [{name: one for name, one in meta.items() if name not in setup} for meta in metas]
+        if len(found) == len(metas) and len({(written(value.value), value.unit) for value in found}) == 1:
+            setup[name] = replace(first, warning=any(value.warning for value in found))
+    return setup, [{name: value for name, value in meta.items() if name not in setup} for meta in metas]
 
 
 def written(value: Scalar) -> str:

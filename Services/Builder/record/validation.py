@@ -85,7 +85,7 @@ def _compiled(path: Path, mtime_ns: int, size: int) -> etree.XMLSchema:  # time 
 
 
 def _sentences(log: etree._BaseErrorLog, otherwise: str) -> list[str]:
-    return [f"Line {one.line}: {_plain(one.message)}" for one in log] or [f"Line 1: {_plain(otherwise)}"]
+    return [f"Line {entry.line}: {_plain(entry.message)}" for entry in log] or [f"Line 1: {_plain(otherwise)}"]
 
 
 def _plain(message: str) -> str:

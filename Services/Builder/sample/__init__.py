@@ -98,11 +98,11 @@ def make_session(folder: Path, start: datetime, *, seed: int = 1, corrupt: bool 
             path = sample / file.name
             path.parent.mkdir(parents=True, exist_ok=True)
             file.write(Shot(path, when, seed))
-            left = [path, *(path.with_suffix(suffix) for suffix in file.companions)]
-            for one in left:
-                os.utime(one, (when.timestamp(), when.timestamp()))
-            burst += left
-            damaged += left if file.corrupt else ()
+            written = [path, *(path.with_suffix(suffix) for suffix in file.companions)]
+            for member in written:
+                os.utime(member, (when.timestamp(), when.timestamp()))
+            burst += written
+            damaged += written if file.corrupt else ()
         bursts.append(tuple(burst))
     files = tuple(path for burst in bursts for path in burst)
     return SampleSession(files, tuple(bursts), start, times[-1][-1] + SETTLING, tuple(damaged))

@@ -336,7 +336,7 @@ def _translated(error: requests.RequestException, where: str, patience: FetchLim
         reason = f"its certificate is not accepted ({cause_of(error)})"
     elif isinstance(error, exceptions.ConnectTimeout):
         reason, passing = f"no connection within {patience.connect_seconds:g} s", True
-    elif isinstance(error, exceptions.ReadTimeout) or any(isinstance(one, ReadTimeoutError) for one in error.args):
+    elif isinstance(error, exceptions.ReadTimeout) or any(isinstance(cause, ReadTimeoutError) for cause in error.args):
         reason = f"it fell silent for {patience.read_seconds:g} s"
     elif isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
         reason, passing = f"the connection failed ({cause_of(error)})", True

@@ -45,7 +45,7 @@ def about(document: bytes) -> About:
 
     def texts(*path: str) -> list[str]:
         found = root.findall("/".join(f"{{*}}{name}" for name in path))
-        return [text for text in ((one.text or "").strip() for one in found) if text]
+        return [text for text in ((element.text or "").strip() for element in found) if text]
 
     def first(*found: list[str]) -> str:
         return next((texts[0] for texts in found if texts), "")

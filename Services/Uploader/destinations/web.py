@@ -112,7 +112,7 @@ class ServerResponse:
         response = self.json()
         if isinstance(response, dict):
             parts = [response[name] for name in ("detail", "message", "description") if response.get(name)]
-            text = "; ".join(one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in parts)
+            text = "; ".join(part if isinstance(part, str) else json.dumps(part, ensure_ascii=False) for part in parts)
         else:
             text = response if isinstance(response, str) else ""
         if not text and 300 <= self.status < 400:
@@ -207,7 +207,9 @@ class Site:
         from requests import exceptions
         from urllib3.exceptions import ReadTimeoutError
 
-        if isinstance(error, exceptions.ReadTimeout) or any(isinstance(one, ReadTimeoutError) for one in error.args):
+        if isinstance(error, exceptions.ReadTimeout) or any(
+            isinstance(cause, ReadTimeoutError) for cause in error.args
+        ):
             return FellSilent(destination=self.destination, seconds=self.patience.read_seconds)
         if isinstance(error, exceptions.SSLError):
             reason = f"its certificate is not accepted ({cause_of(error)})"

@@ -40,7 +40,7 @@ def document(found: Extraction, content: MetadataContent) -> dict[str, Any]:
     ``nx_meta`` is flat; the units of its numbers stand in ``units``. Its ``Creation Time`` is the file's own, else the
     time of last modification; ``warnings`` marks the latter as unreliable, and the former where it is known to be.
     """
-    unreliable = [name for name, one in found.meta.items() if one.warning]
+    unreliable = [name for name, value in found.meta.items() if value.warning]
     created = found.acquired or _modified(found.path)
     if found.acquired is None or found.acquired_doubtful or "Creation Time" in content.profile.warn:
         unreliable.append("Creation Time")
@@ -48,7 +48,7 @@ def document(found: Extraction, content: MetadataContent) -> dict[str, Any]:
         "DatasetType": found.dataset_type,
         "Data Type": found.data_type,
         "Creation Time": rfc3339(created) if created else None,
-        **{name: one.value for name, one in found.meta.items()},
+        **{name: value.value for name, value in found.meta.items()},
         "warnings": unreliable,
     }
     reading = content.reading
@@ -61,10 +61,10 @@ def document(found: Extraction, content: MetadataContent) -> dict[str, Any]:
             "format": found.format,
             "extractor": found.extractor,
             "nx_meta": nx_meta,
-            "units": {name: one.unit for name, one in found.meta.items() if one.unit},
+            "units": {name: value.unit for name, value in found.meta.items() if value.unit},
             "remarks": list(found.warnings),
             "messages": content.heard.messages if content.heard else [],
-            "signals": [{**_signal(one), "preview": content.previews.get(at)} for at, one in enumerate(signals)],
+            "signals": [{**_signal(signal), "preview": content.previews.get(at)} for at, signal in enumerate(signals)],
             "metadata": main.metadata if main else {},
             "original_metadata": main.original_metadata if main else {},
         }
@@ -103,12 +103,12 @@ def identified(found: Extraction, content: MetadataContent) -> Extraction:
     return replace(found, size=main["size"], sha256=main["sha256"] or "")
 
 
-def _signal(one: Signal) -> dict[str, Any]:
+def _signal(signal: Signal) -> dict[str, Any]:
     axes = [
         {"name": axis.name, "size": axis.size, "unit": axis.unit, "scale": axis.scale, "offset": axis.offset}
-        for axis in one.axes
+        for axis in signal.axes
     ]
-    return {"title": one.title, "shape": one.shape, "signal_type": one.signal_type, "axes": axes}
+    return {"title": signal.title, "shape": signal.shape, "signal_type": signal.signal_type, "axes": axes}
 
 
 def _modified(path: Path) -> datetime | None:

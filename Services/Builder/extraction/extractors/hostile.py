@@ -56,10 +56,10 @@ def refuse(path: Path, companions: Collection[Path]) -> bool:
         _zarr(path)
         return True
     _postscript(path)
-    checked = [one for one in (path, *companions) if _is_hdf5(one)]
-    names = {one.name for one in (path, *companions)}
-    for one in checked:
-        _hdf5(one, names)
+    checked = [file for file in (path, *companions) if _is_hdf5(file)]
+    names = {file.name for file in (path, *companions)}
+    for file in checked:
+        _hdf5(file, names)
     return bool(checked)
 
 
@@ -70,7 +70,7 @@ def take_away_what_runs_code() -> None:
     registry = sys.modules.get("numcodecs.registry")
     if registry is not None:
         for known in (registry.codec_registry, registry.entries):
-            for name in [one for one in known if one not in CODECS]:
+            for name in [codec for codec in known if codec not in CODECS]:
                 del known[name]
 
 
@@ -169,9 +169,9 @@ def _zarr(path: Path) -> None:
 
 def _metadata(path: Path) -> Iterator[bytes]:
     if path.is_dir():
-        for one in sorted(path.rglob("*")):
-            if one.name in _METADATA:
-                with one.open("rb") as file:
+        for member in sorted(path.rglob("*")):
+            if member.name in _METADATA:
+                with member.open("rb") as file:
                     yield _bounded(file.read(_LARGEST_ZARR_METADATA + 1))
     elif is_zipfile(path):
         with suppress(BadZipFile, OSError, NotImplementedError), ZipFile(path) as archive:
@@ -192,15 +192,15 @@ def _bounded(content: bytes) -> bytes:
 def _codecs(content: Any) -> Iterator[str]:
     """Yield the names of all codecs in an array's metadata, or in those of many arrays."""
     if isinstance(content, list):
-        for one in content:
-            yield from _codecs(one)
+        for entry in content:
+            yield from _codecs(entry)
     elif isinstance(content, dict):
         for key, value in content.items():
             if key == "attributes" or key.endswith(".zattrs"):
                 continue  # what people and programs noted
             if key in ("filters", "compressor", "codecs"):
-                for one in value if isinstance(value, list) else [value]:
-                    if isinstance(one, dict) and (name := one.get("id", one.get("name"))) is not None:
+                for entry in value if isinstance(value, list) else [value]:
+                    if isinstance(entry, dict) and (name := entry.get("id", entry.get("name"))) is not None:
                         yield str(name).removeprefix("numcodecs.")
             if isinstance(value, dict | list):
                 yield from _codecs(value)

@@ -41,19 +41,19 @@ def marked(meta: Mapping[str, Quantity], signal: Signal | None) -> dict[str, Qua
         doubtful |= {"Dwell Time", "Frame Time"}
     if points and spectra and dwell and real and real > dwell * points * _frames(meta) * OVERHEAD:
         doubtful.add("Dwell Time")
-    return {name: replace(one, warning=True) if name in doubtful else one for name, one in meta.items()}
+    return {name: replace(value, warning=True) if name in doubtful else value for name, value in meta.items()}
 
 
 def _seconds(meta: Mapping[str, Quantity], name: str) -> float | None:
-    one = meta.get(name)
-    if one is None or isinstance(one.value, str | bool) or one.unit not in _SECONDS_PER_UNIT:
+    time = meta.get(name)
+    if time is None or isinstance(time.value, str | bool) or time.unit not in _SECONDS_PER_UNIT:
         return None
-    return one.value * _SECONDS_PER_UNIT[one.unit]
+    return time.value * _SECONDS_PER_UNIT[time.unit]
 
 
 def _frames(meta: Mapping[str, Quantity]) -> float:
-    one = meta.get("Frames")
-    return 1.0 if one is None or isinstance(one.value, str | bool) else max(one.value, 1.0)
+    frames = meta.get("Frames")
+    return 1.0 if frames is None or isinstance(frames.value, str | bool) else max(frames.value, 1.0)
 
 
 def _scan(signal: Signal) -> tuple[bool, int]:

@@ -59,12 +59,12 @@ class Profile:
 
     def corrected(self, meta: Mapping[str, Quantity]) -> dict[str, Quantity]:
         """Return the quantities of a file with the corrections applied."""
-        found = {self.rename.get(name, name): one for name, one in meta.items()}
-        found = {name: self._scaled(name, one) for name, one in found.items()}
+        found = {self.rename.get(name, name): value for name, value in meta.items()}
+        found = {name: self._scaled(name, value) for name, value in found.items()}
         found.update(self.set)
         return {
-            name: replace(one, warning=True) if name in self.warn else one
-            for name, one in found.items()
+            name: replace(value, warning=True) if name in self.warn else value
+            for name, value in found.items()
             if name not in self.drop
         }
 
@@ -74,11 +74,11 @@ class Profile:
             return moment
         return moment.replace(tzinfo=self.zone) if self.zone else moment.astimezone()
 
-    def _scaled(self, name: str, one: Quantity) -> Quantity:
+    def _scaled(self, name: str, value: Quantity) -> Quantity:
         multiplier = self.scale.get(name)
-        if multiplier is None or isinstance(one.value, str | bool):
-            return one
-        return replace(one, value=rounded(one.value * multiplier))
+        if multiplier is None or isinstance(value.value, str | bool):
+            return value
+        return replace(value, value=rounded(value.value * multiplier))
 
 
 NOTHING_KNOWN = Profile()
@@ -131,7 +131,7 @@ def _pairs(entry: str, entries: Mapping[str, object]) -> dict[str, str]:
 
 def _names(entry: str, entries: Mapping[str, object]) -> frozenset[str]:
     given = entries.get(entry) or ()
-    return frozenset(one_line(one) for one in given) if isinstance(given, list | tuple) else frozenset(_items(given))
+    return frozenset(one_line(name) for name in given) if isinstance(given, list | tuple) else frozenset(_items(given))
 
 
 def _items(text: object) -> list[str]:

@@ -77,7 +77,7 @@ def formats() -> tuple[Format, ...]:
         if folder.ispkg:
             module = f"{package}.{folder.name}"
             found.append(Format(importlib.import_module(module).SPEC, module))
-    return tuple(sorted(found, key=lambda one: (-one.spec.priority, one.spec.name)))
+    return tuple(sorted(found, key=lambda extractor: (-extractor.spec.priority, extractor.spec.name)))
 
 
 def candidates(path: Path) -> tuple[Format, ...]:
@@ -86,23 +86,23 @@ def candidates(path: Path) -> tuple[Format, ...]:
     if not path.is_dir():
         with path.open("rb") as file:
             head = file.read(HEAD)
-    return tuple(one for one in formats() if one.recognise(head, path))
+    return tuple(extractor for extractor in formats() if extractor.recognise(head, path))
 
 
 def beside(path: Path, listing: Callable[[], Sequence[str]]) -> Iterator[str]:
     """Yield the names of files in the folder of a file, or below it, that some format reads it with."""
-    for one in formats():
-        if path.suffix.lower() in one.spec.extensions:
-            yield from (path.stem + spelled for end in one.spec.beside for spelled in (end, end.upper()))
-            if one.spec.names is not None:
-                yield from one.spec.names(path, listing)
+    for extractor in formats():
+        if path.suffix.lower() in extractor.spec.extensions:
+            yield from (path.stem + spelled for end in extractor.spec.beside for spelled in (end, end.upper()))
+            if extractor.spec.names is not None:
+                yield from extractor.spec.names(path, listing)
 
 
 def declared() -> tuple[FormatSpec, ...]:
     """Return what every format says of itself, each of a folder that serves many by itself."""
-    return tuple(spec for one in formats() for spec in (one.spec.covers or (one.spec,)))
+    return tuple(spec for extractor in formats() for spec in (extractor.spec.covers or (extractor.spec,)))
 
 
 def extensions() -> frozenset[str]:
     """Return every file name extension that some format claims, in lower case with the dot."""
-    return frozenset(extension for one in formats() for extension in one.spec.extensions)
+    return frozenset(extension for extractor in formats() for extension in extractor.spec.extensions)

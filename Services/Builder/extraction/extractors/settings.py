@@ -43,8 +43,8 @@ class MicroscopeSettings:
 
 def enriched(reading: Reading, known: MicroscopeSettings) -> Reading:
     """Return a reading with what the settings tell; they are believed before what a general reader understood."""
-    signals = tuple(_described(one, known) for one in reading.signals)
-    special = {name: one for name, one in known.special.items() if one is not None}
+    signals = tuple(_described(signal, known) for signal in reading.signals)
+    special = {name: value for name, value in known.special.items() if value is not None}
     return replace(
         reading,
         format=known.format,

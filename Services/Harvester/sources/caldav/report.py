@@ -113,7 +113,9 @@ def _check_is_calendar(visit: Visit, url: str, where: str) -> None:
 
 
 def _is_calendar(response: etree._Element) -> bool:
-    return any(one.find(f"{_DAV}resourcetype/{_CALDAV}calendar") is not None for one in _properties(response))
+    return any(
+        properties.find(f"{_DAV}resourcetype/{_CALDAV}calendar") is not None for properties in _properties(response)
+    )
 
 
 def _names(response: etree._Element) -> Iterator[str]:

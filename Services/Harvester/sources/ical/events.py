@@ -135,9 +135,9 @@ def _check(event: icalendar.Event, uid: str) -> None:
     """Refuse rules that no booking has and that take for ever to expand; tell about zones that nobody knows."""
     for rule in _all(event.get("RRULE")):
         if isinstance(rule, icalendar.vRecur):
-            if {str(one).upper() for one in rule.get("FREQ", ())} & {"SECONDLY", "MINUTELY"}:
+            if {str(frequency).upper() for frequency in rule.get("FREQ", ())} & {"SECONDLY", "MINUTELY"}:
                 raise ValueError("it repeats every minute or second, as no booking does")
-            if any(int(one) < 1 for one in rule.get("INTERVAL", ())):
+            if any(int(interval) < 1 for interval in rule.get("INTERVAL", ())):
                 raise ValueError("it repeats after no time at all")
     begin = event.get("DTSTART")
     zone = getattr(begin, "params", {}).get("TZID")

@@ -57,10 +57,14 @@ class Nemo:
 
     def _instance(self, instrument: Instrument) -> Instance:
         address = address_of(instrument)
-        fitting = [one for one in self.instances if address == one.url or address.startswith(f"{one.url}/")]
+        fitting = [
+            candidate
+            for candidate in self.instances
+            if address == candidate.url or address.startswith(f"{candidate.url}/")
+        ]
         if not fitting:
             raise SourceFailed(where=host_of(address), reason=f"no instance in {_HERE} has a url that it begins with")
-        instance = max(fitting, key=lambda one: len(one.url))
+        instance = max(fitting, key=lambda candidate: len(candidate.url))
         if instance.token is None and self.login is None:
             raise SourceFailed(where=host_of(address), reason=f"{_HERE}.{instance.name}.token is not set")
         return instance
@@ -80,7 +84,7 @@ def make(config: NamedConfiguration) -> Nemo:
         patience,
         int(config.number("page_size")),
         int(config.number("most_rows")),
-        tuple(one for one in instances if one.url),
+        tuple(instance for instance in instances if instance.url),
         login_of(Nemo.name),
     )
 
@@ -118,7 +122,7 @@ def _instance(config: NamedConfiguration, name: str) -> Instance:
     if name == MAIN:
         variables.append("NEXUSCORE_NEMO_TOKEN")
     # Read from a file, a token often brings a line break along.
-    given = next(filter(None, (os.environ.get(one, "").strip() for one in variables)), None)
+    given = next(filter(None, (os.environ.get(variable, "").strip() for variable in variables)), None)
     token = given or str(config[f"{here}.token"] or "").strip()
     questions = Questions(**{field.name: asked_for(field.name) for field in fields(Questions)})
     usable = address and urlsplit(address).scheme in ("http", "https")

@@ -142,7 +142,7 @@ def _described(group: list[Any], names: Questions) -> Iterator[BookedSample]:
         name, details = line(said.get(names.sample_name)), text(said.get(names.sample_details))
         is_pid = (line(said.get(names.sample_kind)) or "").casefold() == names.sample_kind_pid.strip().casefold()
         elements = said.get(names.sample_elements)
-        symbols = [line(one, _LONGEST_ELEMENT) for one in elements] if isinstance(elements, list) else []
+        symbols = [line(element, _LONGEST_ELEMENT) for element in elements] if isinstance(elements, list) else []
         if name or details or symbols:
             yield BookedSample(
                 None if is_pid else name, name if is_pid else None, details, tuple(filter(None, symbols))

@@ -155,11 +155,11 @@ def _read(node: etree._Element, instrument: Instrument) -> Reservation | None:
 def _samples(node: etree._Element) -> Iterator[BookedSample]:
     for sample in node.findall(f"{_NEXUS}sample"):
         description = text(sample.findtext(_path("description")))
-        one = BookedSample(
+        booked = BookedSample(
             _line(sample, "name"), line(sample.get("ref")), description, tuple(_lines(sample, "element"))
         )
-        if one != BookedSample():
-            yield one
+        if booked != BookedSample():
+            yield booked
 
 
 def _ts(moment: str, zone: tzinfo | None) -> int:
@@ -178,4 +178,4 @@ def _line(node: etree._Element, path: str) -> str | None:
 
 
 def _lines(node: etree._Element, path: str) -> Iterator[str]:
-    return filter(None, (line(one.text) for one in node.findall(_path(path))))
+    return filter(None, (line(element.text) for element in node.findall(_path(path))))

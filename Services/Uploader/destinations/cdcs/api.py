@@ -113,7 +113,7 @@ class CdcsApi:
 
     def find(self, title: str) -> list[Remote]:
         """Return this user's records of a title, oldest first."""
-        return sorted((self._remote(row) for row in self._pages(title)), key=lambda one: one.id)
+        return sorted((self._remote(row) for row in self._pages(title)), key=lambda remote: remote.id)
 
     def _pages(self, title: str) -> Iterator[Mapping[str, Any]]:
         what = "the list of records"
@@ -160,7 +160,7 @@ class CdcsApi:
         wanted = {"filename": f"^{re.escape(prefix)}", "regex": "true"}
         rows = self._rows(self.site.get("rest/blob/", what, params=wanted), what)
         found = [Blob(int(row["id"]), str(row["filename"]), _id_of(row)) for row in rows]
-        return sorted((one for one in found if one.name.startswith(prefix)), key=lambda one: one.id)
+        return sorted((file for file in found if file.name.startswith(prefix)), key=lambda file: file.id)
 
     def add_blob(self, name: str, file: BinaryIO) -> Blob:
         """Store a file."""

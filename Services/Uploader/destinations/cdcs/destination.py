@@ -100,12 +100,12 @@ class CDCS:
         try:
             self._store(record, place, older, content)
         except RecordRefused:
-            self.files.clear(record, "".join(one.content for one in older))
+            self.files.clear(record, "".join(copy.content for copy in older))
             raise
         kept = self._settled(record, place, content)
         self.files.clear(record, content)
         remark = f"it replaces the older version of the record of session {record.session}" if older else None
-        if any(one.content == content for one in older):
+        if any(copy.content == content for copy in older):
             remark = "it was there already"
         sha256 = hashlib.sha256(document).hexdigest()
         return Receipt(self.name, str(kept), f"{self.public}/data?id={kept}", remark, sha256)
@@ -122,7 +122,7 @@ class CDCS:
     def _copies(self, record: Record) -> list[Remote]:
         """Return what is there of a record, oldest first."""
         found = self.api.find(record.title)
-        if any(escape(record.session) not in one.content for one in found):
+        if any(escape(record.session) not in copy.content for copy in found):
             raise self._not_taken(record, f"there is a record '{record.title}' of another session")
         return found
 
@@ -137,7 +137,7 @@ class CDCS:
             else:
                 self._send(record, lambda: self.api.create(record.title, place.template, place.workspace, content))
         except DestinationAway:
-            if not any(one.content == content for one in self._copies(record)):
+            if not any(copy.content == content for copy in self._copies(record)):
                 raise
 
     def _send(self, record: Record, request: Callable[[], None]) -> None:
@@ -161,9 +161,9 @@ class CDCS:
             self._send(record, lambda: self.api.change(kept.id, content))
         if kept.workspace != place.workspace:
             self.api.assign(kept.id, place.workspace)
-        for one in found:
-            if one.id != kept.id:
-                self.api.delete(one.id)
+        for copy in found:
+            if copy.id != kept.id:
+                self.api.delete(copy.id)
         return kept.id
 
     def _not_taken(self, record: Record, reason: str) -> NotTaken:
@@ -172,4 +172,4 @@ class CDCS:
 
 def _kept(copies: Sequence[Remote], place: _Place) -> Remote | None:
     """Return the copy that stays: a record keeps the version of the template that it was made with."""
-    return next((one for one in copies if one.template == place.template), None)
+    return next((copy for copy in copies if copy.template == place.template), None)

@@ -76,7 +76,7 @@ class ElabftwApi:
             for row in rows
             if int(row.get("state") or _NORMAL) == _NORMAL
         ]
-        return sorted(found, key=lambda one: one.id)
+        return sorted(found, key=lambda experiment: experiment.id)
 
     def attach(self, experiment: int, name: str, file: BinaryIO, instead_of: int | None = None) -> int:
         """Attach a file, instead of another one if that is given, which is archived; return its id."""

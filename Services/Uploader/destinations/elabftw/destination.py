@@ -110,16 +110,16 @@ class ELabFTW:
         wanted = {_name(xml, file): file for file in (*files_beside(xml), xml)}
         there: dict[str, Attached] = {}
         surplus = []
-        for one in self.api.attached(experiment):
-            if one.name in there:
-                surplus.append(there[one.name])  # sent twice, its first answer lost
-            there[one.name] = one
+        for upload in self.api.attached(experiment):
+            if upload.name in there:
+                surplus.append(there[upload.name])  # sent twice, its first answer lost
+            there[upload.name] = upload
         ids = {name: self._attach(experiment, name, xml, file, there) for name, file in wanted.items()}
         # What people have attached is theirs: only names that are given here are taken away.
-        gone = [one for name, one in there.items() if name not in wanted]
-        for one in (*surplus, *gone):
-            if one.name.startswith(_prefix(xml)):
-                self.api.detach(experiment, one.id)
+        gone = [upload for name, upload in there.items() if name not in wanted]
+        for upload in (*surplus, *gone):
+            if upload.name.startswith(_prefix(xml)):
+                self.api.detach(experiment, upload.id)
         return ids[_name(xml, xml)]
 
     def _attach(self, experiment: int, name: str, xml: Path, file: Path, there: Mapping[str, Attached]) -> int:

@@ -41,7 +41,7 @@ def _special(settings: Mapping[str, Any]) -> dict[str, Quantity | None]:
     detector = [lookup(settings, f"Detectors.{key}") for key in ("Name", "Mode")]
     canvas, field = number(lookup(settings, "Image.MagCanvasRealWidth")), number(lookup(settings, "Scan.HorFieldsize"))
     return {
-        "Detector": quantity("Detector", [one for one in dict.fromkeys(detector) if one and one != "None"]),
+        "Detector": quantity("Detector", [name for name in dict.fromkeys(detector) if name and name != "None"]),
         "Landing Energy": quantity("Landing Energy", lookup(settings, "EBeamDeceleration.LandingEnergy"), "eV")
         if lookup(settings, "EBeamDeceleration.ModeOn") == "On"
         else None,

@@ -57,7 +57,7 @@ def _pixel(said: Mapping[str, str], tags: Mapping[int, Any]) -> tuple[float, flo
     unit = symbol(said.get("unit", "").encode("latin-1", "replace").decode("unicode-escape", "replace"))
     sizes = [tags.get(code) for code in (_Y_RESOLUTION, _X_RESOLUTION)]
     metres = factor(unit, "m") if unit and dimension(unit) == "length" else None
-    if metres is None or not all(isinstance(one, tuple) and len(one) == 2 and one[0] > 0 for one in sizes):
+    if metres is None or not all(isinstance(size, tuple) and len(size) == 2 and size[0] > 0 for size in sizes):
         return None
-    height, width = (one[1] / one[0] * metres for one in sizes if one)
+    height, width = (size[1] / size[0] * metres for size in sizes if size)
     return height, width

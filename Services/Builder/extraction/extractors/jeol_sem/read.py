@@ -51,4 +51,4 @@ def _stage(tree: Mapping[str, str]) -> dict[str, Quantity | None]:
     """Return the stage's position: six numbers, of which x, y and z are millimetres."""
     numbers = tree.get("CM_STAGE_POS", "").split()
     names = ("Stage X", "Stage Y", "Stage Z")
-    return {name: quantity(name, one, symbol("mm")) for name, one in zip(names, numbers, strict=False)}
+    return {name: quantity(name, number, symbol("mm")) for name, number in zip(names, numbers, strict=False)}

@@ -37,10 +37,10 @@ def _settings(content: bytes) -> dict[str, Entry]:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
     root = etree.fromstring(content.rstrip(b"\0 \r\n"), parser)
     found = {}
-    for one in root if root is not None else ():
-        value = (one.findtext("Value") or "").strip()
+    for element in root if root is not None else ():
+        value = (element.findtext("Value") or "").strip()
         if value:
-            found[str(one.tag)] = (str(one.tag), value, (one.findtext("Units") or "").strip())
+            found[str(element.tag)] = (str(element.tag), value, (element.findtext("Units") or "").strip())
     return found
 
 

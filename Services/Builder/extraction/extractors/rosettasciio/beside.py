@@ -87,8 +87,8 @@ def _jeol(path: Path, _listing: Listing) -> Iterator[str]:
         tree = _api._parsejeol(file)
     for sample in tree.get("SampleInfo", {}).values():
         for view in sample.get("ViewInfo", {}).values():
-            for one in view.get("ViewData", {}).values():
-                yield str(one["Filename"]).replace("\\", "/")
+            for data in view.get("ViewData", {}).values():
+                yield str(data["Filename"]).replace("\\", "/")
 
 
 def _ome(path: Path, _listing: Listing) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _ome(path: Path, _listing: Listing) -> Iterator[str]:
             root = ElementTree.fromstring(description)  # noqa: S314 - expat limits what entities expand to
         except (ElementTree.ParseError, ValueError):
             return
-        yield from (name for one in root.iter() if (name := one.get("FileName")))
+        yield from (name for element in root.iter() if (name := element.get("FileName")))
 
 
 _BY_EXTENSION: Mapping[str, Callable[[Path, Listing], Iterator[str]]] = {

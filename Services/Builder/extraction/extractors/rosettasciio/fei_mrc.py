@@ -42,7 +42,10 @@ def extended(path: Path, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]
     fields: dict[str, Any] = {}
     with contextlib.suppress(struct.error):  # of a header that is cut off those up to there
         fields.update(_fields(head[_MAIN:]))
-    return [{**one, "original_metadata": {**one["original_metadata"], EXTENDED_HEADER_KEY: fields}} for one in found]
+    return [
+        {**signal, "original_metadata": {**signal["original_metadata"], EXTENDED_HEADER_KEY: fields}}
+        for signal in found
+    ]
 
 
 def _fields(entry: bytes) -> Iterator[tuple[str, Any]]:

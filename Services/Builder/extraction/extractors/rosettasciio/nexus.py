@@ -20,12 +20,12 @@ LONGEST_AXIS = 1_000_000
 
 def signals_only(_path: Path, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the NeXus reader returned, without the axes of other signals."""
-    return [one for one in found if not _is_axis(one)] or list(found)
+    return [signal for signal in found if not _is_axis(signal)] or list(found)
 
 
-def _is_axis(one: Mapping[str, Any]) -> bool:
+def _is_axis(signal: Mapping[str, Any]) -> bool:
     """Tell whether the data are but the positions that their only axis stands for."""
-    data, axes = one["data"], one["axes"]
+    data, axes = signal["data"], signal["axes"]
     if data.ndim != 1 or len(axes) != 1 or data.size > LONGEST_AXIS or data.dtype.kind not in "iuf":
         return False
     positions = number(axes[0].get("offset")) + number(axes[0].get("scale")) * np.arange(data.size)

@@ -18,10 +18,10 @@ from Services.Builder.extraction.extractors.tree import lookup
 def corrected(_path: Path, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the EMD reader returned, with the axes of Prismatic's signals in nm and mrad."""
     return [
-        {**one, "axes": [_axis(axis, parameters) for axis in one["axes"]]}
-        if isinstance(parameters := lookup(one["original_metadata"], "simulation_parameters"), Mapping)
-        else one
-        for one in found
+        {**signal, "axes": [_axis(axis, parameters) for axis in signal["axes"]]}
+        if isinstance(parameters := lookup(signal["original_metadata"], "simulation_parameters"), Mapping)
+        else signal
+        for signal in found
     ]
 
 

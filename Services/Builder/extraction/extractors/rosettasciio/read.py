@@ -56,13 +56,13 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         with path.open("rb") as file:
             head = file.read(HEAD)
     first: tuple[Declared, Exception] | None = None
-    for one in readers_for(head, path):
+    for reader in readers_for(head, path):
         try:
-            return described(one, path, loaded(one, path))
+            return described(reader, path, loaded(reader, path))
         except FileRefused:
             raise  # what is hostile to one reader is shown to no other
         except Exception as error:  # noqa: BLE001 - a foreign reader raises what it likes; the next one may do better
-            first = first or (one, error)
+            first = first or (reader, error)
     if first is None:
         raise Unreadable(format=f"'{path.suffix}'", reason="no reader knows its content")
     raise Unreadable(format=format_name(first[0], path), reason=reason(first[1], path)) from first[1]
@@ -70,7 +70,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
 
 def read_by(plugin: str, path: Path) -> Reading:
     """Read the file with a certain reader, for a format that is based on it."""
-    by = next(one for one in DECLARED_READERS if one.plugin == plugin)
+    by = next(reader for reader in DECLARED_READERS if reader.plugin == plugin)
     return described(by, path, loaded(by, path))
 
 
@@ -115,7 +115,7 @@ def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
 
 def described(by: Declared, path: Path, found: Iterable[Mapping[str, Any]]) -> Reading:
     """Return the reading of what a reader returned."""
-    signals = tuple(_signal(one) for one in found)
+    signals = tuple(_signal(signal) for signal in found)
     main = main_signal(signals)
     assert main is not None, "a reader that finds nothing has raised"  # noqa: S101
     column, stated = section(main.metadata)
@@ -150,7 +150,7 @@ def described(by: Declared, path: Path, found: Iterable[Mapping[str, Any]]) -> R
         reader=f"rosettasciio {__version__} ({by.plugin})",
         signals=signals,
         meta=marked(
-            {key: replace(one, warning=key in unreliable) for key, one in meta.items() if one is not None}, main
+            {key: replace(value, warning=key in unreliable) for key, value in meta.items() if value is not None}, main
         ),
         acquired=acquired,
         column=_scanning(column, meta, "dwell_time" in stated, f"{path.stem} {main.title}"),
@@ -164,9 +164,9 @@ def _on_a_scanning_microscope(meta: dict[str, Quantity | None]) -> None:
     rotation, and the camera length a mere 1, is inferred from a file of an SEM whose Stage Beta is 341°.
     """
     for stated, meant in (("Stage Alpha", "Stage Tilt"), ("Stage Beta", "Stage Rotation")):
-        one = meta.pop(stated, None)
-        if one is not None:
-            meta.setdefault(meant, one)
+        value = meta.pop(stated, None)
+        if value is not None:
+            meta.setdefault(meant, value)
     meta.pop("Camera Length", None)
 
 
@@ -192,17 +192,17 @@ def _scanning(column: str | None, meta: Mapping[str, Quantity | None], dwelling:
         return "STEM" if _SURELY_STEM.search(hints) else None
     if column != "TEM":
         return column
-    modes = " ".join(str(one.value) for key in ("Acquisition Mode", "Illumination Mode") if (one := meta.get(key)))
+    modes = " ".join(str(mode.value) for key in ("Acquisition Mode", "Illumination Mode") if (mode := meta.get(key)))
     if modes:
         return "STEM" if "STEM" in modes else "TEM"
     return "STEM" if dwelling or _STEM.search(hints) else "TEM"
 
 
-def _signal(one: Mapping[str, Any]) -> Signal:
-    data, metadata = one["data"], completed(one)
+def _signal(signal: Mapping[str, Any]) -> Signal:
+    data, metadata = signal["data"], completed(signal)
     about = metadata.get("Signal")
     about = about if isinstance(about, Mapping) else {}
-    axes = [_axis(axis) for axis in one.get("axes") or ()]
+    axes = [_axis(axis) for axis in signal.get("axes") or ()]
     lengths = [int(length) for length in data.shape]
     if [axis.size for axis in axes] != lengths:  # some readers leave the axes of auxiliary arrays out
         axes = [Axis(length) for length in lengths]
@@ -213,13 +213,13 @@ def _signal(one: Mapping[str, Any]) -> Signal:
         signal_type=one_line(about.get("signal_type") or ""),
         quantity=one_line(about.get("quantity") or "").removesuffix(" (Intensity)"),  # EMSA's stopgap for a unit
         metadata=metadata,
-        original_metadata=one.get("original_metadata") or {},
+        original_metadata=signal.get("original_metadata") or {},
     )
 
 
 def _axis(axis: Mapping[str, Any]) -> Axis:
     positions = axis.get("axis")
-    values = tuple(float(one) for one in positions) if positions is not None else None
+    values = tuple(float(position) for position in positions) if positions is not None else None
     return replace(
         Axis(
             size=len(values) if values else int(axis.get("size", 0)),

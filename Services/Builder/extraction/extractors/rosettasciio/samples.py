@@ -20,7 +20,9 @@ def arranged(path: Path, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]
 
     Colours become one value of a structured type; other samples (a picture with its opacity, inks) a stack of images.
     """
-    if not any(one["data"].dtype.names or any(axis["name"] == "sample" for axis in one["axes"]) for one in found):
+    if not any(
+        signal["data"].dtype.names or any(axis["name"] == "sample" for axis in signal["axes"]) for signal in found
+    ):
         return list(found)  # a pixel is one value; to look through the pages again would take long where they are many
     from tifffile import TiffFile
 
@@ -28,7 +30,7 @@ def arranged(path: Path, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]
         series = list(file.series)
     if len(series) != len(found):
         return list(found)
-    return [_one(path, number, of, one) for number, (of, one) in enumerate(zip(series, found, strict=True))]
+    return [_one(path, number, of, signal) for number, (of, signal) in enumerate(zip(series, found, strict=True))]
 
 
 def _one(path: Path, number: int, series: Any, found: dict[str, Any]) -> dict[str, Any]:

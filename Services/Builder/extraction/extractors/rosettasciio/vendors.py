@@ -129,24 +129,26 @@ def _velox(tree: Tree) -> dict[str, Quantity | None]:
 def _velox_apertures(tree: Tree) -> dict[str, Quantity | None]:
     """Read the apertures' diameters; one that is retracted has none."""
     found = {}
-    for one in _branches(tree, "Optics.Apertures"):
-        name = _VELOX_APERTURES.get(str(lookup(one, "Name")))
+    for aperture in _branches(tree, "Optics.Apertures"):
+        name = _VELOX_APERTURES.get(str(lookup(aperture, "Name")))
         if name:
-            found[name] = quantity(name, lookup(one, "Diameter"), "m")
+            found[name] = quantity(name, lookup(aperture, "Diameter"), "m")
     return found
 
 
 def _velox_elevation(tree: Tree) -> Quantity | None:
     """Read the elevation of an X-ray detector, whose segments are SuperXG21, SuperXG22 ... where it is SuperXG2."""
     taken = str(lookup(tree, "BinaryResult.Detector") or "-")
-    segments = [one for one in _branches(tree, "Detectors") if str(lookup(one, "DetectorName")).startswith(taken)]
-    elevations = {lookup(one, "ElevationAngle") for one in segments}
+    segments = [
+        detector for detector in _branches(tree, "Detectors") if str(lookup(detector, "DetectorName")).startswith(taken)
+    ]
+    elevations = {lookup(segment, "ElevationAngle") for segment in segments}
     return quantity("Detector Elevation", elevations.pop(), "rad") if len(elevations) == 1 else None
 
 
 def _branches(tree: Tree, path: str) -> list[Tree]:
     below = lookup(tree, path)
-    return [one for one in below.values() if isinstance(one, Mapping)] if isinstance(below, Mapping) else []
+    return [branch for branch in below.values() if isinstance(branch, Mapping)] if isinstance(below, Mapping) else []
 
 
 def _velox_time(tree: Tree) -> datetime | None:
@@ -228,7 +230,7 @@ def _sightx(tree: Tree) -> dict[str, Quantity | None]:
     """
     gun, camera = "ImageDescription.ElectronGun", "ImageDescription.JemBaumerCamera.Parameter"
     stated = [str(lookup(tree, f"{gun}.{key}") or "") for key in ("FilamentType", "GunType")]
-    source = [one.removeprefix("filament").removeprefix("gun") for one in stated if one]
+    source = [word.removeprefix("filament").removeprefix("gun") for word in stated if word]
     taken = lookup(tree, "ImageDescription.ImageSourceDetector") == "screenCamera"
     exposure = lookup(tree, f"{camera}.ExposureTimeValue")
     binning = [lookup(tree, f"{camera}.Binning{side}Size") for side in ("Horizontal", "Vertical")]
@@ -351,4 +353,4 @@ def vendors_for(plugin: str, original: Tree) -> tuple[tuple[Vendor, Tree], ...]:
     """Return the entries that apply to a signal, each with its tree; a general one if no other does."""
     found = [(vendor, vendor.tree(original)) for vendor in VENDORS if vendor.plugin == plugin]
     applying = tuple((vendor, tree) for vendor, tree in found if tree is not None)
-    return tuple(one for one in applying if one[0].holds) or applying
+    return tuple(vendor for vendor in applying if vendor[0].holds) or applying
