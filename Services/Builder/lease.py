@@ -1,4 +1,4 @@
-"""Holds a session for its Builder while the record is made, however long a step of that takes."""
+"""Holds a session for its Builder while the record is made, even if a step takes long."""
 
 from __future__ import annotations
 
@@ -56,4 +56,4 @@ class Lease:
                     self._lost.set()
                     return
             except NexusError:
-                continue  # the database may be back before the lease runs out; if not, whoever finishes hears of it
+                continue  # the database may be back before the lease runs out; if not, `service` notices at the end

@@ -1,6 +1,6 @@
 """Makes the record of one session: finds its files, groups them, reads them, writes the document and checks it.
 
-Nothing here changes the database or the record on disk; whoever asks decides what becomes of the document.
+Nothing here changes the database or the record on disk; the caller decides what becomes of the document.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BUILDER = "Builder"
 """The user in the events that a Builder writes."""
 SOFTWARE = f"NexusCore {NexusCore.__version__}"
 LONGEST_SETTLE_WAIT = timedelta(seconds=10)
-"""`settle` up to which whoever can wait does so until a young file has settled."""
+"""`settle` up to which a caller that can wait does so until a young file has settled."""
 
 
 class RecordNotValid(NexusError):
@@ -54,11 +54,11 @@ class ReservationUnreadable(NexusError):
 
 
 class BuildStopped(Exception):
-    """Whoever asked for the record does not want it any more."""
+    """The caller does not want the record any more."""
 
 
 class NoRecord(Exception):
-    """There is nothing to make a record of, or not yet.
+    """Files to make a record of are missing, or not there yet.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class NoRecord(Exception):
     sentence
         Why.
     retry_seconds
-        When it is worth another look; None for never.
+        Seconds after which to try again; None for never.
     """
 
     def __init__(self, state: State, sentence: str, retry_seconds: float | None = None) -> None:
@@ -108,7 +108,7 @@ class Readers(Protocol):
 
 
 class ProgressDisplay(Protocol):
-    """Where it is shown how far the reading of a session's files has come."""
+    """Shows how many of a session's files have been read."""
 
     def show(self, done: int, total: int) -> None:
         """Show that so many of all files are done."""
@@ -117,7 +117,7 @@ class ProgressDisplay(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Facility:
-    """What is known about the facility, to be asked."""
+    """What is known about the facility, as functions."""
 
     config: NamedConfiguration
     """From its absolute root."""
@@ -146,7 +146,7 @@ class Facility:
             return reservations.for_session(session.instrument, session.start_ts, end, session.user)
 
         def events(session: Session) -> list[Event]:
-            # Remarks on the building are no remarks on the experiment; and a record built anew is to be the same.
+            # Remarks on the building do not concern the experiment, and a record built again is to be the same.
             return [event for event in sessions.events(session) if not _about_the_building(event)]
 
         def recorded(session: Session) -> Path | None:
@@ -168,9 +168,9 @@ class RecordMaker:
     readers
         Reads them.
     progress
-        Is told how far the reading has come.
+        Shows how far the reading has come.
     log
-        Hears what was doubtful.
+        Logs what is doubtful.
     """
 
     def __init__(
@@ -215,8 +215,8 @@ class RecordMaker:
         Raises
         ------
         NoRecord
-            There are no files, or their user does not agree, or they are not all there yet; a record made before stays.
-        Stopped
+            Files are missing or not all there yet, or their user does not agree; a record made before stays.
+        BuildStopped
             `stop` returned true.
         NexusError
             With a sentence for the operators.
@@ -265,7 +265,7 @@ class RecordMaker:
                 raise NoRecord(State.TO_BE_BUILT, sentence, min(left, settings.backoff(session.attempts)))
             kept = self._facility.recorded(session)
             if kept is not None:
-                sentence = f"The files of the session are no longer in {root}; its record {kept} stays."
+                sentence = f"{root} does not contain the session's files any more; its record {kept} stays."
                 raise NoRecord(State.BUILT, sentence)
             raise NoRecord(State.NO_FILES_FOUND, f"No files in {root} were modified during the session.")
         return found.settled
@@ -322,5 +322,5 @@ def _job(file: FoundFile, root: Path, places: RecordPaths, profile: Profile) -> 
 
 
 def _longest_first(files: Sequence[FoundFile]) -> list[FoundFile]:
-    """Order files so that no process is left alone with a large one in the end."""
+    """Order files so that the last one to be read is not a large one."""
     return sorted(files, key=lambda file: (-file.size, file.path))

@@ -17,7 +17,7 @@ STRATEGIES = (EXCLUSIVE, INCLUSIVE)
 
 
 class NoSuchStrategy(NexusError):
-    """{path} is '{value}', which is no strategy of finding files; it is 'exclusive' or 'inclusive'. To mend it:
+    """{path} is '{value}', which is not a strategy of finding files; use 'exclusive' or 'inclusive'. To correct it:
     ConfigTool {path}=exclusive
     """  # noqa: D205, D400  the docstring is the message
 
@@ -192,7 +192,7 @@ def strategy_of(config: ReadableConfiguration, pid: str, settings: BuilderSettin
 
 
 def _value(config: ReadableConfiguration, name: str) -> Value:
-    """Return a parameter's value: it may have been set before anybody told what it is for."""
+    """Return a parameter's value: it may have been set before it was declared."""
     path, parameter = f"Services.Builder.{name}", PARAMETERS[name]
     value = config[path]
     if value is None:

@@ -1,4 +1,4 @@
-"""Whether the users of young sessions still say what they said when the Builder asked: both answers may change."""
+"""Finds users who changed their mind on consent after the Builder asked, for recent sessions."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Consents:
     def changes(self, pid: str, since: int, *, required: bool) -> Iterator[ConsentChange]:
         """Yield what has changed for the sessions of an instrument.
 
-        One without consent needs a yes: where a no was only taken back, nobody has agreed. One whose record is not yet
-        at all destinations is held back by whatever the Builder would refuse now.
+        One without consent needs a yes: taking back a no is not agreement. One whose record is not yet
+        at all destinations is held back where the Builder would refuse it now.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class Consents:
         for session in self._sessions.newest(pid, state, CONSENT_SESSIONS):
             if session.end_ts is not None and session.end_ts >= since and not session.odd:
                 booking = self._reservations.for_session(pid, session.start_ts, session.end_ts, session.user)
-                if booking is None or not booking.odd:  # what cannot be read is no answer
+                if booking is None or not booking.odd:  # an unreadable answer does not count
                     yield session, booking
 
     def _have(self, session: Session) -> tuple[str, ...]:

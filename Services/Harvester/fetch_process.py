@@ -1,6 +1,6 @@
 """Fetches from a source in a process of its own.
 
-A calendar is strangers' text in a foreign reader. Whatever it makes of the memory and the time, it costs one process,
+A calendar is strangers' text in a foreign reader. However much memory and time it takes, it costs one process,
 which can be ended at any moment; and what one calendar defines (time zones) stays unknown to the next.
 """
 
@@ -42,7 +42,7 @@ class ReaderFailed(NexusError):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one question may cost."""
+    """Limits of one fetch."""
 
     seconds: float
     megabytes: int
@@ -50,7 +50,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class FetchWindow:
-    """The span of time that is asked about."""
+    """The span of time to fetch."""
 
     start: datetime
     end: datetime
@@ -61,23 +61,23 @@ class FetchRequest:
     """What is to be asked of one server."""
 
     source: Source | SharedSource
-    """Who is asked; see `Source.fetch`, `SharedSource.ask`."""
+    """The server; see `Source.fetch`, `SharedSource.ask`."""
     instruments: list[Instrument]
     """Whose calendars it is asked for: several only where they share a server."""
     unfinished: set[str]
-    """UIDs of uses that were going on when it was last asked; see `SharedSource.ask`."""
+    """UIDs of uses that were unfinished at the last fetch; see `SharedSource.ask`."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """What a source said."""
+    """Answer of a source."""
 
     reservations: tuple[Reservation, ...] = ()
     complaints: tuple[Complaint, ...] = ()
     failure: str | None = None
     """A sentence, if there is nothing else."""
     traceback: str | None = None
-    """Of a failure that nobody foresaw."""
+    """Of an unexpected failure."""
 
 
 class FetchProcess:
@@ -86,11 +86,11 @@ class FetchProcess:
     Parameters
     ----------
     question
-        What is asked, of whom.
+        The query and its server.
     window
-        The span it is asked about.
+        The span to fetch.
     bounds
-        What it may cost.
+        Its limits.
     now
         Seconds of a monotonic clock.
     """
@@ -125,7 +125,7 @@ class FetchProcess:
         return self._all_failed(self._too_slow)
 
     def end(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process."""
         self._process.kill()
         self._process.join(KILL_SECONDS)
         self.connection.close()
@@ -179,7 +179,7 @@ def _ask(connection: Connection, question: FetchRequest, window: FetchWindow, bo
 
 
 def _answer(source: Source, instrument: Instrument, window: FetchWindow) -> FetchResult | None:
-    """Return what a source says of an instrument; None if there is not memory enough."""
+    """Return what a source says of an instrument; None if memory ran out."""
     try:
         with listening() as complaints:
             found = source.fetch(instrument, window.start, window.end)

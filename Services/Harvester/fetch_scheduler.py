@@ -1,7 +1,7 @@
 """The fetches that are under way: a few at a time, and those that take long beside them.
 
-A server that accepts and never answers must not take the place of one that does. Whoever failed when last asked, and
-whoever has not answered for a while, is slow: the slow have places of their own, and there is a limit on these, too.
+A server that accepts and never answers must not take the place of one that does. A server that
+failed at the last fetch, or has not answered for a while, is slow: slow ones have slots of their own, limited, too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FetchScheduler:
     Parameters
     ----------
     clock
-        Tells how long they take.
+        Measures how long they take.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -47,7 +47,7 @@ class FetchScheduler:
         return len(self._under_way)
 
     def due(self, questions: Mapping[Server, FetchRequest], failed: set[Server]) -> list[Server]:
-        """Return the servers that are to be asked now, those that failed last; of these, who waited longest first.
+        """Return the servers that are to be asked now, those that failed last; of these, the longest waiting first.
 
         What is under way and would not be asked like this any more is ended.
 

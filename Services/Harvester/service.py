@@ -70,7 +70,7 @@ class Harvester(Service):
         """Whether there are further rounds."""
         self._sizes: dict[str, int] = {}
         self._blocked: dict[str, str | None] = {}
-        """Why an instrument's use begins no session, as it was last said."""
+        """Why an instrument's use begins no session, as last logged."""
 
     def _set_defaults(self) -> None:
         default = self.config.set_default
@@ -153,7 +153,7 @@ class Harvester(Service):
     # -- fetching ------------------------------------------------------------------------------------------------------
 
     def _questions(self, instruments: list[Instrument], window: FetchWindow) -> dict[Server, FetchRequest]:
-        """Return what is to be asked of whom; tell of instruments whose settings do not allow it."""
+        """Return the queries by server; report instruments whose settings do not allow one."""
         questions: dict[Server, FetchRequest] = {}
         sources: dict[str, Source | SharedSource] = {}
         for instrument in instruments:
@@ -162,7 +162,7 @@ class Harvester(Service):
                 if kind not in sources:
                     sources[kind] = make_of(instrument)(self.app.get_config(f"Services.{self.name}.{kind}"))
                 source = sources[kind]
-                _ = instrument.zone  # a name that is no zone is told as such, not as a fault of the calendar
+                _ = instrument.zone  # an unknown zone is reported as such, not as a fault of the calendar
                 server = source.server(instrument) if isinstance(source, SharedSource) else instrument.pid
                 unfinished = self._unfinished(instrument, window)
             except DatabaseUnreachable:
@@ -176,7 +176,7 @@ class Harvester(Service):
         return questions
 
     def _ask_all(self, questions: Mapping[Server, FetchRequest], window: FetchWindow, until: float) -> None:
-        """Ask all, a few at a time, and hear those that answer, until that time of the monotonic clock."""
+        """Fetch all, a few at a time, and take over the answers, until that time of the monotonic clock."""
         failed = {
             server
             for server, question in questions.items()
@@ -194,10 +194,10 @@ class Harvester(Service):
                 del waiting[0]
             for fetch, answers in self._fetches.answered(_LOOK):
                 for instrument in fetch.question.instruments:
-                    self._reporter.outcome(instrument.pid, self._hear(fetch, instrument, answers[instrument.pid]))
+                    self._reporter.outcome(instrument.pid, self._accept(fetch, instrument, answers[instrument.pid]))
 
-    def _hear(self, fetch: FetchProcess, instrument: Instrument, answer: FetchResult) -> CalendarStatus:
-        """Take over an answer; return how the calendar is doing."""
+    def _accept(self, fetch: FetchProcess, instrument: Instrument, answer: FetchResult) -> CalendarStatus:
+        """Take over an answer; return the calendar's status."""
         pid = instrument.pid
         if answer.failure is not None:
             if answer.traceback is not None and self._reporter.is_news(pid, answer.failure):
@@ -246,7 +246,7 @@ class Harvester(Service):
         self._reporter.count("sessions_ended", sum(not step.start for step in done))
 
     def _reconsider(self, pid: str) -> None:
-        """Have young sessions decided on anew whose users have changed their minds on consent."""
+        """Queue recent sessions again whose users have changed their minds on consent."""
         since = self.clock.now() - int(self.config.number("consent_days") * _DAY_MICROSECONDS)
         required = self.app.get_config()["Services.Builder.require_consent"] is True
         for change in list(self._consents.changes(pid, since, required=required)):
@@ -254,7 +254,7 @@ class Harvester(Service):
                 try:
                     self._sessions.requeue(change.session.identifier, self.client, change.session.state)
                 except NotToBeBuilt:
-                    continue  # somebody was faster
+                    continue  # another process was faster
             self.log.info("%s: %s", pid, change.in_words(would=self._dry_run))
             self._reporter.count("consents_given" if change.agrees else "consents_withdrawn")
 
@@ -286,7 +286,7 @@ class Harvester(Service):
                 "%s: would store (%s) '%s', %s to %s, %s", pid, what, reservation.title, start, end, reservation.user
             )
         for uid in before.keys() - {reservation.uid for reservation in found}:
-            self.log.info("%s: would mark as cancelled '%s', which has gone", pid, before[uid].title)
+            self.log.info("%s: would mark as cancelled '%s', no longer in the calendar", pid, before[uid].title)
 
 
 def _kept(known: list[Reservation], answer: FetchResult) -> list[Reservation]:

@@ -42,7 +42,7 @@ class SessionStep:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the events of an instrument come to."""
+    """What to do about the events of an instrument."""
 
     steps: tuple[SessionStep, ...]
     blocked: str | None
@@ -66,19 +66,19 @@ class UsageSessions:
         self._host = host
 
     def unfinished(self, pid: str, source: str) -> set[str]:
-        """Return the event that an instrument's open session is from, if it is from one: what became of it matters."""
+        """Return the event that an instrument's open session is from, if it is from one: it is fetched again."""
         session = self._sessions.open_on(pid)
         return {session.identifier} if session and self._reservations.has(source, session.identifier) else set()
 
     def plan(self, pid: str, source: str, found: Sequence[Reservation]) -> Plan:
-        """Return what is to be done for an instrument.
+        """Return the plan for an instrument.
 
         Parameters
         ----------
         pid, source
             The instrument and its calendar.
         found
-            All that the calendar has, and what became of `unfinished`.
+            All that the calendar has, and the `unfinished` events.
         """
         events = sorted(
             (event for event in found if event.usage and not event.cancelled), key=lambda event: event.start_ts
@@ -113,7 +113,7 @@ class UsageSessions:
         return Plan(tuple(steps), blocked)
 
     def carry_out(self, pid: str, plan: Plan) -> list[SessionStep]:
-        """Do what was planned; return what was done of it."""
+        """Carry out a plan; return the steps that were done."""
         done = []
         for step in plan.steps:
             client = Client(user=step.user[:128], host=self._host)
@@ -123,7 +123,7 @@ class UsageSessions:
                 else:
                     self._sessions.end(step.identifier, client, step.ts)
             except (SessionOpen, NoSuchSession):
-                continue  # a logger was faster; the next plan knows
+                continue  # a logger was faster; the next plan takes this into account
             done.append(step)
         return done
 

@@ -36,7 +36,7 @@ LEASE_SECONDS = 60.0
 STATUS_DELAY_SECONDS = 10.0
 """After this long, the status shows that a destination is still at work."""
 CHECK_SECONDS = 10.0
-"""The shortest time before a record is looked at again after an answer that got lost."""
+"""The shortest time before a record is looked at again after a lost answer."""
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class Sending:
     Parameters
     ----------
     records, timed_calls, reporter
-        The tables; who lets destinations work; who tells of it.
+        The tables, the calls of destinations, and the status.
     config, log, stop
         Those of the service; the last one says that it is to end.
     at_work
@@ -92,15 +92,13 @@ class Sending:
 
     def serve(self, upload_round: UploadRound) -> dict[int, UploadState]:
         """Do what is due at a destination; return what became of it."""
-        # One that was told to be away is asked although nothing is due: it may be back.
+        # One that was reported away is checked although nothing is due: it may be back.
         if upload_round.records or upload_round.looks or self.reporter.bad(upload_round.name):
             try:
                 with self.at_work(upload_round.name):
                     self._serve(upload_round)
             except UploadStopped:
-                self.log.info(
-                    "Told to end; what is still to be sent to %s waits for the next Uploader", upload_round.name
-                )
+                self.log.info("Stopped; records still to be sent to %s wait for the next Uploader", upload_round.name)
         return upload_round.outcomes
 
     def _serve(self, upload_round: UploadRound) -> None:
@@ -119,7 +117,7 @@ class Sending:
             self.reporter.destination(upload_round.name, problem, show=not upload_round.dry)
 
     def _check(self, upload_round: UploadRound) -> str:
-        """Return what stands in the way of every record, or "ok"."""
+        """Return what prevents sending any record, or "ok"."""
         if upload_round.destination is None:
             return upload_round.fault
         try:
@@ -144,10 +142,10 @@ class Sending:
     # -- one record ----------------------------------------------------------------------------------------------------
 
     def _send(self, upload_round: UploadRound, record: Record) -> str:
-        """Send a record, and look whether it arrived; return what now stands in the way of others, or "ok"."""
+        """Send a record, and look whether it arrived; return what now prevents sending others, or "ok"."""
         upload = self.records.claim(record, upload_round.name, upload_round.owner, LEASE_SECONDS)
         if upload is None or upload_round.destination is None:
-            return OK  # another Uploader was first, or somebody has it built anew
+            return OK  # another Uploader was first, or its session is being rebuilt
         try:
             receipt = self._put(upload_round, record, upload_round.destination)
         except UploadStopped:
@@ -170,7 +168,7 @@ class Sending:
         receipt = self._run(upload_round, lambda: destination.put(record))
         content = self._run(upload_round, lambda: destination.fetch(receipt))
         if hashlib.sha256(content).hexdigest() != (receipt.sha256 or record.sha256):
-            reason = "what it gives back is not what was sent"
+            reason = "the copy read back differs from what was sent"
             raise NotTaken(destination=destination.name, title=record.title, reason=reason)
         return receipt
 
@@ -185,7 +183,7 @@ class Sending:
             look_seconds=self._look(upload),
         )
         if not noted:
-            text = "The record '%s' was built anew while %s took it, or another Uploader took over; it is due again"
+            text = "The record '%s' was rebuilt while it was sent to %s, or another Uploader took over; it is due again"
             self.log.info(text, record.title, upload_round.name)
         elif not there:
             upload_round.outcomes[record.id] = UploadState.DONE
@@ -204,7 +202,7 @@ class Sending:
         unanswered = not ours or isinstance(error, DestinationAway)
         there = upload.state is UploadState.DONE
         if there and not unanswered and self._look(upload) is None:
-            seconds = None  # it has been looked at for long enough
+            seconds = None  # it has been checked for long enough
         noted = self.records.failed(
             record,
             upload_round.name,
@@ -228,7 +226,7 @@ class Sending:
     def _wait(self, upload: Upload, *, away: bool) -> float:
         """Return how long to wait before the next attempt: twice as long as before this one, up to a limit.
 
-        What a destination is to blame for waits less: when it is back, all is to go soon.
+        If the destination is away, waits are shorter: once it is back, records should go soon.
         """
         longest = self.config.number("retry_away" if away else "retry_longest")
         before = 0.0
@@ -239,8 +237,8 @@ class Sending:
     def _look(self, upload: Upload) -> float | None:
         """Return after how long to look at a record again once it is there; None for not at all.
 
-        A request that was given up may still be carried out, and a record be there twice then. When, nobody knows: so
-        it is looked at after as much time as has passed since, again and again.
+        A request that was given up may still be carried out later, which would double the record. So it is checked
+        repeatedly, each time after as long as has passed since the request.
         """
         if upload.unanswered_ts is None:
             return None
@@ -259,7 +257,7 @@ class Sending:
         return OK
 
     def _run(self, upload_round: UploadRound, work: Callable[[], T]) -> T:
-        """Let a destination work, and keep what is held there meanwhile."""
+        """Let a destination work, and renew the leases meanwhile."""
         limit = self.config.number("time_limit")
         renewed = 0.0
 

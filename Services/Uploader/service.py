@@ -4,9 +4,9 @@ Promises
 --------
 * A record counts as sent when the destination gives back what was sent, bit by bit.
 * A destination that is down or slow holds up no other one; each record is tried again at it, at growing intervals.
-* Of several Uploaders, on whatever machines, one at a time sends a record to a destination.
+* Of several Uploaders, on any machines, one at a time sends a record to a destination.
 * What a destination refuses for good is not sent there again by itself.
-* A record that was built anew while it was on its way is sent anew.
+* A record that was rebuilt while it was sent is sent again.
 * Settings are read at each pass.
 """
 
@@ -30,7 +30,7 @@ from NexusCore.service import FAILED, Example, Pass, Service
 from NexusCore.status.names import Channels
 from NexusCore.status.store import latest
 from Services.Uploader.destinations import Destination, kinds, make_of
-from Services.Uploader.instance_lock import Alone
+from Services.Uploader.instance_lock import InstanceLock
 from Services.Uploader.sending import LEASE_SECONDS, Sending, UploadRound
 from Services.Uploader.status_reporter import NONE, DestinationReporter
 from Services.Uploader.timed_calls import STOP_CHECK_SECONDS, TimedCalls, begun
@@ -59,7 +59,7 @@ class Uploader(Service):
         super().__init__(app)
         self._records = Records(app.database(), self.clock)
         self._timed_calls = TimedCalls(self.clock, app.stop_event)
-        self._alone = Alone(app.settings.home, identity.host())
+        self._instance_lock = InstanceLock(app.settings.home, identity.host())
         self._reporter = DestinationReporter(self.status, self.log)
         self._recalled = False
         self._rounds: dict[str, Future[dict[int, UploadState]]] = {}
@@ -103,7 +103,7 @@ class Uploader(Service):
             minimum=0.0,
         )
         for kind in kinds():
-            with suppress(NexusError):  # what is wrong with it is told when it is wanted
+            with suppress(NexusError):  # faults of its settings are reported when it is used
                 self._make(kind)
 
     @classmethod
@@ -123,9 +123,9 @@ class Uploader(Service):
         """Send what is due."""
         if self._dry_run:
             return self._send_all()
-        if not self._alone.take():
+        if not self._instance_lock.take():
             if not self._others:
-                self.log.info("Another Uploader is at work on this machine; what is due is left to it")
+                self.log.info("Another Uploader is running on this machine; skipping this pass")
             self._others = True
             return Pass()
         self._others = False
@@ -133,7 +133,7 @@ class Uploader(Service):
             return self._send_all()
         finally:
             if not self._rounds and not self._timed_calls.overdue():
-                self._alone.leave()
+                self._instance_lock.leave()
 
     def close(self) -> None:
         """Give the threads the moment that they take to end."""
@@ -179,7 +179,7 @@ class Uploader(Service):
         self._reporter.counts(names, len(self._records.to_upload()), self._records.tallies())
 
     def _ended(self) -> tuple[dict[tuple[str, int], UploadState], BaseException | None]:
-        """Take in the turns that have ended: what became of their records, and what one of them failed with."""
+        """Collect the upload rounds that have ended: what became of their records, and the first failure."""
         outcomes: dict[tuple[str, int], UploadState] = {}
         failure: BaseException | None = None
         for name, upload_round in list(self._rounds.items()):
@@ -218,7 +218,7 @@ class Uploader(Service):
         """Yield what each destination is to do."""
         standing = self._records.standing()
         missing = [(record, name) for record in records for name in names if name not in standing.get(record.id, {})]
-        owner = self._alone.owner
+        owner = self._instance_lock.owner
         if self._dry_run:
             due, looks = self._records.due(owner), {}
             for record, name in missing:
@@ -242,7 +242,7 @@ class Uploader(Service):
         return make_of(name)(self.app.get_config(f"Services.{self.name}.{name}"), self.app.settings.home)
 
     def _recall(self) -> None:
-        """Go on from what the Uploader before this one told."""
+        """Continue the reports of the previous Uploader."""
         if self._recalled:
             return
         database = self.app.database(self.app.settings.status)
@@ -251,12 +251,12 @@ class Uploader(Service):
             self._recalled = True
 
     def _keep(self) -> None:
-        """Keep leases on what is under way, and give up those of Uploaders of this home that are no more."""
+        """Keep leases on what is under way, and give up those of this home's Uploaders that have ended."""
         overdue = self._timed_calls.overdue()
         for name in overdue:
-            self._records.renew(name, self._alone.owner, LEASE_SECONDS)
+            self._records.renew(name, self._instance_lock.owner, LEASE_SECONDS)
         if not overdue and not self._rounds:
-            self._records.abandon(self._alone.owner)
+            self._records.abandon(self._instance_lock.owner)
 
     # -- what came of it -----------------------------------------------------------------------------------------------
 
@@ -285,7 +285,7 @@ class Uploader(Service):
     def _show_work(self, more: set[str], less: set[str]) -> None:
         with self._lock:
             self._busy = (self._busy | more) - less
-            # The frame of all services tells of its end, and of passes that failed.
+            # `Service` reports the service's end, and failed passes.
             if not self.stopping and not str(self._state.get_value() or "").startswith(FAILED):
                 self._state.set_value(f"sending to {', '.join(sorted(self._busy))}" if self._busy else "idle")
 

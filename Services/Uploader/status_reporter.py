@@ -1,4 +1,4 @@
-"""What the Uploader tells of its destinations, on its status channel and in its log: each change once, at once."""
+"""Reports destinations, on the Uploader's status channel and in its log: each change once, at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ELEMENT_NAME_LIMIT = 128
 
 
 class DestinationReporter:
-    """Tells of destinations, and remembers what it told; safe to use from several threads.
+    """Reports on destinations, and remembers what it reported; safe to use from several threads.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class DestinationReporter:
         self._warned: dict[int, list[str]] = {}
 
     def recall(self, shown: Mapping[str, str | None]) -> None:
-        """Go on from what an earlier Uploader told.
+        """Continue the reports of an earlier Uploader.
 
         Parameters
         ----------
@@ -57,12 +57,12 @@ class DestinationReporter:
                     self._counted.setdefault(element, int(value or 0))
 
     def bad(self, name: str) -> bool:
-        """Tell whether the last that was told of a destination was not good."""
+        """Return whether the last report on a destination was bad."""
         with self._lock:
             return self._said.get(name, OK) != OK
 
     def destination(self, name: str, sentence: str, *, show: bool = True) -> None:
-        """Tell how a destination is doing: a sentence, or "ok"; with `show`, on the status channel as well."""
+        """Report the status of a destination, a sentence or "ok"; with `show`, on the status channel, too."""
         with self._lock:
             before, self._said[name] = self._said.get(name, OK), sentence
             if before != sentence and sentence == OK:
@@ -90,7 +90,7 @@ class DestinationReporter:
             self._show(name, f"has been at work on something for more than {seconds:g} s")
 
     def forget(self, names: Collection[str]) -> None:
-        """Show of destinations that were told of, and are not among those in use, that they are not."""
+        """Show destinations that were reported, but are not among those in use, as unused."""
         with self._lock:
             for name in self._said.keys() - names:
                 del self._said[name]

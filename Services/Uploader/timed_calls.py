@@ -22,15 +22,15 @@ class DestinationSilent(DestinationAway):
 
 
 class DestinationBusy(DestinationAway):
-    """{destination} is still at work on what took it too long."""
+    """{destination} is still busy with a request that exceeded its time limit."""
 
 
 class UploadStopped(Exception):
-    """The service was told to end while a destination was at work."""
+    """The service was stopped while a destination was at work."""
 
 
 def begun(name: str, work: Callable[[], T]) -> Future[T]:
-    """Have something done on a thread of its own."""
+    """Run a function on a thread of its own."""
     result: Future[T] = Future()
 
     def go() -> None:
@@ -39,7 +39,7 @@ def begun(name: str, work: Callable[[], T]) -> Future[T]:
         except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
             result.set_exception(error)
 
-    # A thread that is no daemon would hold up the end of the service for as long as a server is silent.
+    # A non-daemon thread would hold up the end of the service for as long as a server is silent.
     Thread(target=copy_context().run, args=(go,), name=name, daemon=True).start()
     return result
 
@@ -59,7 +59,7 @@ class TimedCalls:
         self._overdue: dict[str, Future[Any]] = {}
 
     def overdue(self) -> list[str]:
-        """Return the destinations that are still at work on what took them too long."""
+        """Return the destinations that are still busy with a call that exceeded its time limit."""
         return [name for name, result in list(self._overdue.items()) if not result.done()]
 
     def run(self, name: str, work: Callable[[], T], limit: float, beat: Callable[[float], None]) -> T:
@@ -78,9 +78,9 @@ class TimedCalls:
             If it takes more than `limit` seconds. It goes on all the same; until it has ended, nothing else is done
             there, since two at once might store a record twice.
         DestinationBusy
-            If that is so.
+            If an earlier call of the destination is.
         Stopped
-            If the service is told to end meanwhile.
+            If the service is stopped meanwhile.
         """
         if name in self.overdue():
             raise DestinationBusy(destination=name)

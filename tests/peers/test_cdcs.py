@@ -208,7 +208,7 @@ class TestWhatIsRefused:
         assert (upload.state, upload.attempts) == (UploadState.ERROR, 1)
         assert upload.last_error == (
             "cdcs refuses the record 'invalid': Element 'a': No matching global declaration available for the "
-            "validation root., line 1. It is sent again when it is built anew, or with: "
+            "validation root., line 1. It is sent again when it is rebuilt, or with: "
             f"SessionTool requeue {session} --upload"
         )
         facility.clock.move(1_000_000)
@@ -257,7 +257,7 @@ class TestWhatIsRefused:
                 "it wants a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment",
             ),
             ("url", "", "Services.Uploader.cdcs.url cannot be used: it is not set"),
-            ("url", "ftp://cdcs", "Services.Uploader.cdcs.url cannot be used: it is no http or https address"),
+            ("url", "ftp://cdcs", "Services.Uploader.cdcs.url cannot be used: it is not an http or https address"),
         ],
     )
     def test_wrong_settings(self, facility: Facility, reader: Reader, setting: str, value: str, says: str) -> None:

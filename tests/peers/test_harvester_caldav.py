@@ -169,7 +169,9 @@ class TestWhoMaySeeWhat:
         known = lab.found()
         lab.config["Instruments.Titan.api_url"] = f"{caldav.url}/admin/"
         assert harvester.once() == Pass(done=3, failed=1)
-        assert "what is there is no calendar; in it are the calendars '" in str(status_of(harvester, "source Titan"))
+        assert "its address is not that of a calendar; in it are the calendars '" in str(
+            status_of(harvester, "source Titan")
+        )
         assert lab.found() == known
 
     def test_a_calendar_that_is_not_there(self, lab: Facility, caldav: PeerServer) -> None:

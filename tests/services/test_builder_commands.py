@@ -151,7 +151,7 @@ class TestSessionsOfATime:
         with pytest.raises(SystemExit) as caught:
             asked("--from", text)
         assert caught.value.code == 2
-        assert f"'{text}' is no time; it looks like 2026-11-20 or 2026-11-20T09:30" in capsys.readouterr().err
+        assert f"'{text}' is not a time such as 2026-11-20 or 2026-11-20T09:30" in capsys.readouterr().err
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int]]:

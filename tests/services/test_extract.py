@@ -356,8 +356,8 @@ class TestWhereItComesFrom:
         found = extract(tmp_path / "notes.txt", None, tmp_path / "p.json", [tmp_path / "beside.raw"])
         assert (found.size, found.sha256, found.companion_sha256) == (5, "", ("",))
         assert [sentence.split(":")[0] for sentence in found.warnings] == [
-            "There is no SHA-256 of notes.txt",
-            "There is no SHA-256 of beside.raw",
+            "The SHA-256 of notes.txt is missing",
+            "The SHA-256 of beside.raw is missing",
         ]
         assert json.loads((tmp_path / "p.json").read_text())["remarks"] == list(found.warnings)
         assert "There is no SHA-256 of a.zspy" in extract(tmp_path / "a.zspy", None, None).warnings[0]

@@ -402,7 +402,7 @@ class TestFaultsAreSentences:
         [
             (struct.error("unpack requires a buffer of 4 bytes"), "the file ends too early"),
             (ValueError("cannot reshape array of size 3"), "the file ends too early"),
-            (OSError("Unable to open file (file signature not found)"), "it is no complete HDF5 file"),
+            (OSError("Unable to open file (file signature not found)"), "it is not a complete HDF5 file"),
             (MemoryError(), "it needs more memory than one file is allowed"),
             (PermissionError(13, "no", "/x"), "this process may not read it"),
             (FileNotFoundError(2, "no", "/data/sub/b.img"), "it needs the file sub/b.img, which is missing"),

@@ -163,8 +163,8 @@ class TestACalendarThatFails:
             (
                 "harvester",
                 "icall",
-                "Instruments.Titan.harvester is 'icall', which is no kind of calendar; "
-                f"there are: {', '.join(kinds())}. Did you mean 'ical'?",
+                "Instruments.Titan.harvester is 'icall', which is not a kind of calendar; "
+                f"known are: {', '.join(kinds())}. Did you mean 'ical'?",
             ),
             ("timezone", "Mars/Olympus", "which is no time zone; it looks like Europe/Oslo"),
             ("api_url", "", "Instruments.Titan.api_url is not set"),
@@ -369,7 +369,7 @@ class TestTheProgram:
         stored = rows(facility.url, "SELECT * FROM reservation")
         path.write_bytes(ics())
         done = self.run(facility.url, facility.home, "--dry-run")
-        assert "would mark as cancelled 'Alloys', which has gone" in done.stderr
+        assert "would mark as cancelled 'Alloys', no longer in the calendar" in done.stderr
         assert rows(facility.url, "SELECT * FROM reservation") == stored
 
     @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

@@ -334,9 +334,9 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("content", "says"),
         [
-            (b"", "what is there is no iCalendar"),
-            (b"<!doctype html><title>Sign in</title>", "what is there is no iCalendar"),
-            (os.urandom(4096), "what is there is no iCalendar"),
+            (b"", "what is there is not an iCalendar"),
+            (b"<!doctype html><title>Sign in</title>", "what is there is not an iCalendar"),
+            (os.urandom(4096), "what is there is not an iCalendar"),
             (ics(event("a", ":20260303T090000Z"))[:-30], "it breaks off in the middle"),
             (ics() + ics(event("a", ":20260303T090000Z"))[:-30], "it breaks off in the middle"),
             (ics("what is this"), "it is damaged (Content line could not be parsed into parts: 'what is this'"),

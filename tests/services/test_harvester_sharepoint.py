@@ -276,7 +276,7 @@ class TestTheFeed:
         lists.rows = [replace(WHOLE, columns={"Recurrence": "true"}), replace(WHOLE, number=2)]
         with listening() as complaints:
             assert [one.uid for one in fetch(lists)] == ["2"]
-        expected = "the booking 470 recurs, and the feed does not tell when; it was left out"
+        expected = "the booking 470 recurs, and the feed does not say when; it was left out"
         assert complaints == [Complaint(expected, "470")]
 
     def test_a_damaged_row(self, lists: Lists) -> None:
@@ -289,9 +289,9 @@ class TestTheFeed:
     @pytest.mark.parametrize(
         ("answer", "says"),
         [
-            (b"<html><body>Sign in</body></html>", "what it sends is no Atom feed."),
-            (b"{}", "what it sends is no XML that can be read"),
-            (FEED.format(entries="<entry>", next="").encode(), "what it sends is no XML that can be read"),
+            (b"<html><body>Sign in</body></html>", "what it sends is not an Atom feed."),
+            (b"{}", "what it sends cannot be read as XML"),
+            (FEED.format(entries="<entry>", next="").encode(), "what it sends cannot be read as XML"),
         ],
     )
     def test_no_feed_at_all(self, lists: Lists, answer: bytes, says: str) -> None:

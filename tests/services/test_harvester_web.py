@@ -210,7 +210,7 @@ class TestServers:
 
     def test_a_page_to_sign_in(self, server: Server) -> None:
         server.answers["/x"] = lambda request: request.send(b"<html>Sign in</html>")
-        assert refusal(server.url("/x")) == "cannot be read: what is there is no iCalendar."
+        assert refusal(server.url("/x")) == "cannot be read: what is there is not an iCalendar."
 
     @pytest.mark.parametrize(
         "address", ["http://", "http://[1/secret", "http://a b/", "webcal://127.0.0.1/secret", "nemo://x/y"]
@@ -358,7 +358,7 @@ class TestFiles:
         os.mkfifo(tmp_path / "pipe")
         assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
         for name in ("pipe", ""):
-            assert re.search(r"cannot be read: it is no file\.|Is a directory", refusal(f"{tmp_path}/{name}"))
+            assert re.search(r"cannot be read: it is not a file\.|Is a directory", refusal(f"{tmp_path}/{name}"))
 
     def test_too_big(self, tmp_path: Path) -> None:
         with (tmp_path / "c.ics").open("wb") as file:

@@ -273,8 +273,8 @@ class TestChecking:
 
     def test_a_file_in_its_place(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        assert Directory(tmp_path / "file").check() == [f"{tmp_path}/file is no folder"]
-        assert Directory(tmp_path / "file/below", may_create=True).check() == [f"{tmp_path}/file is no folder"]
+        assert Directory(tmp_path / "file").check() == [f"{tmp_path}/file is not a folder"]
+        assert Directory(tmp_path / "file/below", may_create=True).check() == [f"{tmp_path}/file is not a folder"]
 
     def test_a_folder_for_reading_only(self, target: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
         # The tests may run as root, who may write everywhere.

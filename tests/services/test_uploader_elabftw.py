@@ -195,6 +195,6 @@ class TestWhatIsRefused:
             record = facility.experiment()
             uploader = Uploader(facility.app)
             assert uploader.once() == Pass(failed=1)
-        assert "what it gives back is not what was sent" in (facility.upload(record, "elabftw").last_error or "")
+        assert "the copy read back differs from what was sent" in (facility.upload(record, "elabftw").last_error or "")
         facility.clock.move(60)
         assert uploader.once() == Pass(done=1), "it replaces what was damaged"

@@ -84,7 +84,7 @@ class TestAFolderThatIsShown:
 
     @pytest.mark.parametrize(
         ("url", "says"),
-        [("", "it is not set"), ("files.example.org", "it is no http or https address")],
+        [("", "it is not set"), ("files.example.org", "it is not an http or https address")],
     )
     def test_without_an_address(self, tmp_path: Path, url: str, says: str) -> None:
         assert Share(tmp_path, url).check() == [f"Services.Uploader.cdcs.files_url goes with files_path, but {says}"]

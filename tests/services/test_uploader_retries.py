@@ -91,7 +91,7 @@ class TestTryingAgain:
         record = facility.built()
         assert Uploader(facility.app).once() == Pass(failed=1)
         assert facility.upload(record, "fickle").last_error == (
-            "fickle did not take the record 'Rock salt': what it gives back is not what was sent."
+            "fickle did not take the record 'Rock salt': the copy read back differs from what was sent."
         )
 
     def test_a_destination_that_is_down(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ class TestGivingUp:
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(done=1, failed=1)
         sentence = (
-            "fickle refuses the record 'Rock salt': it is salty. It is sent again when it is built anew, or with: "
+            "fickle refuses the record 'Rock salt': it is salty. It is sent again when it is rebuilt, or with: "
             f"SessionTool requeue {record.session} --upload"
         )
         assert facility.upload(record, "fickle").last_error == sentence

@@ -161,7 +161,7 @@ class TestABadFileCostsOnlyItself:
         (found,) = pool().extract_all(jobs("metadata, then crash"))
         assert found.warnings == (
             "the metadata",
-            "There is no preview: drawing it crashed the program that does it (SIGABRT).",
+            "The preview is missing: drawing it crashed the program that does it (SIGABRT).",
         )
 
     def test_a_slow_file_does_not_hold_up_the_others(self, pool):

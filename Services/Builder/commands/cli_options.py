@@ -1,4 +1,4 @@
-"""What the command line asks of the Builder: which sessions, and whether for a dry run only."""
+"""The Builder's command-line options: which sessions, and whether as a dry run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from NexusCore.facility.sessions import ALL, Selection
 
 BUILDER_EXAMPLES = (
     ("--once", "make the records of all sessions that wait, and end"),
-    ("--once --session 5f0c2a9e-...", "make one session's record anew, whatever became of it before"),
+    ("--once --session 5f0c2a9e-...", "rebuild one session's record, even one that is built or has failed"),
     ("--dry-run --from 2026-11-20 > records.xml", "show the records of these sessions, and change nothing"),
 )
 
@@ -25,7 +25,7 @@ class Request:
 
     @property
     def ends(self) -> bool:
-        """Whether it is done after one pass, as with ``--once``."""
+        """Whether the service ends after one pass, as with ``--once``."""
         return self.dry_run or self.selection != ALL
 
 
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def request_of(arguments: argparse.Namespace) -> Request:
-    """Return what was asked for."""
+    """Return the request that the arguments describe."""
     first = ALL.from_ts if arguments.from_ts is None else arguments.from_ts
     last = ALL.to_ts if arguments.to_ts is None else arguments.to_ts
     return Request(Selection(arguments.session, first, last), arguments.dry_run)
@@ -62,4 +62,4 @@ def _moment(text: str) -> int:
         found = datetime.fromisoformat(text)
         return to_ts(found if found.tzinfo is not None else found.astimezone())
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"'{text}' is no time; it looks like 2026-11-20 or 2026-11-20T09:30") from None
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time such as 2026-11-20 or 2026-11-20T09:30") from None

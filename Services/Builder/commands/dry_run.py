@@ -51,13 +51,13 @@ def print_records(selection: Selection, out: BinaryIO, err: TextIO, clock: Clock
     Parameters
     ----------
     selection
-        Those of the sessions that wait which are meant; one that is named need not wait, but must have ended.
+        Which of the waiting sessions; a session named by identifier need not wait, but must have ended.
     out
-        Takes the documents, one after the other.
+        Receives the documents, one after the other.
     err
-        Takes the remarks.
+        Receives the remarks.
     clock
-        Tells the time.
+        Gives the time.
     """
     settings = nexus_settings.load()
     log = logging.Logger("Builder", logging.INFO)
@@ -136,6 +136,6 @@ def main(selection: Selection) -> int:
     except NexusError as error:
         sys.stderr.write(f"Builder: {one_line(sentence_of(error))}\n")
         return error.exit_code
-    except BrokenPipeError:  # whoever reads has seen enough, as `head` has
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the interpreter flushes it at the end
         return EXIT_OK

@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _end(number: int, _frame: FrameType | None) -> None:
     """End the program as the shell expects of the signal; on the way out, temporary folders are removed."""
-    for name in signals.ENDING:  # another one must not interrupt that
+    for name in signals.ENDING:  # a second signal must not interrupt that
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     raise SystemExit(128 + number)
 
@@ -96,7 +96,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         sys.stdout.write(json_text(filled, indent=1) + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, `head` for one, has seen enough; nor may the flush at exit complain
+    except BrokenPipeError:  # the reader has seen enough, as `head` does; the flush at exit must not fail either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK
 
@@ -116,7 +116,7 @@ def _check(path: Path, *targets: Path | None) -> None:
 
 
 def _kept(drawn: Path) -> str:
-    """Put a preview into the current folder and say so; whatever lies there already, an image of the user's, stays."""
+    """Put a preview into the current folder and say so; a file of that name, perhaps an image of the user's, stays."""
     place = Path(drawn.name)
     content = drawn.read_bytes()
     try:
@@ -124,7 +124,7 @@ def _kept(drawn: Path) -> str:
             file.write(content)
     except FileExistsError:
         if not place.is_file() or place.read_bytes() != content:
-            return f"{one_line(place)} exists and is not replaced; --preview says where else the preview may go."
+            return f"{one_line(place)} exists and is not replaced; choose another place with --preview."
     except OSError as error:
         return f"The preview could not be written here: {reason(error)}."
     return f"Preview: {one_line(place)}"

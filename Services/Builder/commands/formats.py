@@ -42,12 +42,12 @@ Made by `python -m Services.Builder.commands.formats` from instruments' own file
 reads more than that: the second table lists the formats it knows of which no file was at hand.
 
 *Conditions* counts the quantities about microscope and measurement that the files held, without those that follow from
-the axes; the last section names them. *Time* tells whether the file itself knows when it was acquired.
+the axes; the last section names them. *Time* is the share of files that hold their time of acquisition.
 """
 
 
 class NoFiles(NexusError):
-    """There is no file in {folder}."""
+    """Folder {folder} contains no file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from NexusCore.text import one_line
 
 
 class WouldReplaceTheFile(NexusError):
-    """{target} is the instrument file itself, which is not to be replaced."""
+    """{target} is the instrument file itself and must not be replaced."""
 
     exit_code = EXIT_USAGE
 
 
 class WouldReplaceAnother(NexusError):
-    """{target} exists, and its name does not end in .png or .json: it is not replaced. Give another name."""
+    """{target} exists and is not replaced, since its name does not end in .png or .json. Give another name."""
 
     exit_code = EXIT_USAGE
 

@@ -3,8 +3,8 @@
 One file for each session, to which each extraction is appended as soon as it is there: it survives the end of the
 process at any moment. An entry holds as long as the dataset's files are as they were (path, size, time of modification
 in nanoseconds; of a folder that is one dataset, the sum and the newest), the software that read them is the same, and
-the previews and the metadata that were written then lie untouched where they are wanted now. Whatever is damaged in a
-cache is passed over, and the file is read anew.
+the previews and the metadata that were written then lie untouched where they are wanted now. A damaged entry of
+a cache is skipped, and the file is read again.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class ExtractionCache:
     folder
         Where they are kept; made when first needed.
     log
-        Hears of a cache that cannot be written.
+        Logs that a cache cannot be written.
     software
         What reads the files, with its version; by default that of this installation.
     root
@@ -140,7 +140,7 @@ class SessionCache:
         try:
             frame = encode(0, msgspec.msgpack.encode(entry, enc_hook=wire.encoded))
         except (ValueError, OverflowError, TypeError):
-            return  # such as an integer of more than 64 bits: rare, and read anew
+            return  # such as an integer of more than 64 bits: rare, and read again
         try:
             with (
                 _opened(self._root, self._path.parent, create=True) as folder,
@@ -154,13 +154,13 @@ class SessionCache:
     def _read(self) -> Iterator[CacheEntry]:
         try:
             with open_file_below(self._root, self._path) as file:
-                os.utime(file.fileno())  # in use: it is not to be forgotten yet
+                os.utime(file.fileno())  # in use: not to be deleted yet
                 data = file.read()
         except (OSError, InTheWay):
             return
         for piece, _ in decode(data, complete=True):
             if isinstance(piece, Frame):
-                with suppress(msgspec.MsgspecError, ValueError, TypeError):  # written by another version, or by nobody
+                with suppress(msgspec.MsgspecError, ValueError, TypeError):  # written by another version, or damaged
                     yield msgspec.msgpack.decode(piece.payload, type=CacheEntry, dec_hook=wire.decoded)
 
 

@@ -76,7 +76,7 @@ class Cluster:
         Raises
         ------
         ClusterAway
-            If nobody answers, or there is nobody to do the work.
+            If it does not answer, or has no workers.
         """
         self._knock()
         self._client, workers = self._connected()
@@ -86,7 +86,7 @@ class Cluster:
         return self
 
     def _connected(self) -> tuple[Any, Any]:
-        """Connect on a thread of its own: one that listens and says nothing would be waited for without end."""
+        """Connect on a thread of its own: one a server that accepts and stays silent would block for ever."""
         if any(thread.is_alive() for thread in _stuck):
             raise ClusterAway(scheduler=self._scheduler, reason="it has not answered an earlier call yet")
         answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -120,7 +120,7 @@ class Cluster:
         return client, workers
 
     def _knock(self) -> None:
-        """See whether anybody listens there: a client that fails to connect leaves a thread behind for good."""
+        """Check that a server listens there: a client that fails to connect leaves a thread behind for good."""
         try:
             address = urlsplit(self._scheduler)
             if address.scheme not in SCHEMES or not address.hostname or not address.port:
@@ -136,7 +136,7 @@ class Cluster:
         self.close()
 
     def close(self) -> None:
-        """Take leave; what has been asked for and not been done is not done any more."""
+        """Disconnect; tasks that have not been done are dropped."""
         client, self._client = self._client, None
         if client is not None:
             with contextlib.suppress(OSError, TimeoutError):
@@ -148,11 +148,11 @@ class Cluster:
         Raises
         ------
         ClusterAway
-            When the cluster goes, or for longer than a file may take nothing comes of it.
+            If the connection is lost, or no result comes for longer than a file may take.
         """
         done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         # Not pure: the same files read a second time have changed, or were lost the first time.
-        # The numbers that tell a file from others are this machine's.
+        # The numbers that identify a file are this machine's.
         known = [replace(job, identities=()) for job in jobs]
         futures = self._client.map(extract_on_worker, known, limits=self._limits, pure=False, retries=1)
         for future in futures:
@@ -171,7 +171,7 @@ class Cluster:
         if self._client.status != "running":
             raise ClusterAway(scheduler=self._scheduler, reason="the connection to it was lost")
         if time.monotonic() > until:
-            raise ClusterAway(scheduler=self._scheduler, reason=f"nothing came of it for {self._patience:g} s")
+            raise ClusterAway(scheduler=self._scheduler, reason=f"no result came for {self._patience:g} s")
 
     def _result(self, future: Any) -> Extraction:
         if future.status != "finished":

@@ -36,7 +36,7 @@ HASHED_AT_ONCE = 64 * 1024 * 1024
 MOST_PREVIEWS = 12
 """Signals of one file that get a preview."""
 _FIRST_YEAR = 1980
-"""Earlier times are those of clocks that nobody has set."""
+"""Earlier times are those of a clock that was never set."""
 
 
 class Unopened(NexusError):
@@ -175,7 +175,7 @@ def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, 
         able = candidates(path)
     except FileRefused as refused:
         return None, [str(refused), *view.remarks], checked
-    except Exception as error:  # noqa: BLE001 - an edge: whatever is wrong with one file must not end the session
+    except Exception as error:  # noqa: BLE001 - an edge: no fault of one file may end the session
         return None, [*_named(elsewhere), *view.remarks, str(Unopened(reason=reason(error, path)))], checked
     failures: list[str] = []
     if view.names_others:
@@ -247,7 +247,7 @@ def _identified(found: Extraction, content: MetadataContent, hashed: bool) -> Ex
 
 
 def _acquired(moment: datetime | None, profile: Profile) -> datetime | None:
-    """Return the time of acquisition with its zone; None where it is that of a clock nobody has set."""
+    """Return the time of acquisition with its zone; None where it is that of a clock that was never set."""
     if moment is None or moment.year < _FIRST_YEAR:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What tells the files of a dataset, as a `DatasetView` shows them, from any others: their sizes and SHA-256."""
+"""Sizes and SHA-256 of a dataset's files, as a `DatasetView` shows them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def lacking(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for file in found:
         if file["size"] is not None and file["sha256"] is None:
             yield (
-                f"There is no SHA-256 of {one_line(file['name'])}: it could not be read to the end within "
+                f"The SHA-256 of {one_line(file['name'])} is missing: it could not be read to the end within "
                 f"{document.HASHING_SECONDS:g} s."
             )
 

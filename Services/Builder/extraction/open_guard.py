@@ -1,11 +1,11 @@
 """Refuses files that a dataset names but does not own, while its reader is at work.
 
-Many formats may name another file: EMPAD's XML, OME-TIFF, JEOL's .ASW, whatever comes next. Python tells of every file
-that Python code opens (audit event ``open``, PEP 578); libraries in C, HDF5 above all, tell nothing, so `hostile` looks
+Many formats may name another file: EMPAD's XML, OME-TIFF, JEOL's .ASW and others. Python reports every file
+that Python code opens (audit event ``open``, PEP 578); libraries in C, HDF5 above all, do not, so `hostile` looks
 into their files before. Landlock, where the kernel has it, stands behind both.
 
 What libraries read for themselves, modules, fonts, units, time zones, is theirs to open. What is opened as an
-instrument's data must lie below the dataset's own folder: a library's file is no data of any instrument.
+instrument's data must lie below the dataset's own folder: a library's file is not an instrument's data.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def only_below(folders: Sequence[str], libraries: Sequence[str] = (), everywhere
     """
     global _allowed, _own, _guarded_thread, _watching
     if not _watching:
-        sys.addaudithook(_hear)  # for good: there is no way to take one off
+        sys.addaudithook(_hear)  # for good: an audit hook cannot be removed
         _watching = True
     _refused.clear()
     before, _own, _allowed = (_own, _allowed), tuple(folders), tuple(libraries)

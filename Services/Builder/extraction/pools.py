@@ -27,7 +27,7 @@ class Pools:
     Parameters
     ----------
     log
-        Hears when the cluster cannot be used, and when it can be again.
+        Logs when the cluster cannot be used, and when it can be again.
     cluster
         Makes the connection to a cluster.
     """
@@ -39,10 +39,10 @@ class Pools:
         self._workers_as: tuple[int, float, int] | None = None
         self._trouble = ""
         self._looked = False
-        remove_abandoned()  # not only with the first session: that may be a long time off
+        remove_abandoned()  # not only with the first session, which may be far off
 
     def start(self, files: int, settings: BuilderSettings) -> None:
-        """Start processes for so many files, while it is still being found out which."""
+        """Start processes for so many files, while the files are still being searched for."""
         if not settings.dask_scheduler:
             self._local(settings).start(files)
 

@@ -53,7 +53,7 @@ def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]],
 
 
 def _swollen(memory_mb: int) -> bool:
-    """Tell whether so much memory was used that the next file had better get a new process."""
+    """Return whether the process used so much memory that the next file needs a new one."""
     # Not getrusage's: that counts what the parent had when this process was begun, too (proc(5), VmHWM).
     status = Path("/proc/self/status").read_text("ascii", "replace")
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))

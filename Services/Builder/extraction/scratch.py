@@ -87,7 +87,7 @@ class Scratch:
             os.close(folder)
         with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError("it is no regular file")
+                raise ValueError("it is not a regular file")
             content = file.read(LARGEST_RESULT + 1)
         if len(content) > LARGEST_RESULT:
             raise ValueError(f"it has more than {LARGEST_RESULT} bytes")

@@ -1,6 +1,6 @@
 """Temporary folders that do not outlive their process: what a killed one leaves, the next one removes.
 
-Each folder carries a lock (flock(2)) that ends with the process, however that ends. A folder of ours without a lock has
+Each folder carries a lock (flock(2)) that ends with the process, even a killed one. A folder of ours without a lock has
 no owner any more.
 """
 

@@ -1,6 +1,6 @@
 """Extractions as bytes: for the cache, and on the way from a process that read a hostile file.
 
-Such a process may say what it likes. Unlike a pickle, MessagePack of a declared type yields values of that type only.
+Such a process may send anything. Unlike a pickle, MessagePack of a declared type yields values of that type only.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.model import Extraction, Scalar
 
 SERVING = b"serving"
-"""What a process says once, when it is ready for its first file."""
+"""Message of a process that is ready for its first file."""
 LONGEST_REPLY = 64 * 1024 * 1024
 """Bytes of an answer."""
 _LARGEST_INTEGER = 2**63
 
 
 class ReaderReply(msgspec.Struct):
-    """What a process that reads files says of one."""
+    """Answer of a process that reads files, about one file."""
 
     extraction: Extraction
     last: bool
     """Nothing more will come of this file."""
     spent: bool
-    """The next file had better get a new process."""
+    """The next file needs a new process."""
 
 
 def sent(extraction: Extraction, last: bool, spent: bool) -> bytes:
@@ -51,7 +51,7 @@ def sent(extraction: Extraction, last: bool, spent: bool) -> bytes:
 
 
 def received(message: bytes) -> ReaderReply:
-    """Return the answer that some bytes are; raises `msgspec.MsgspecError` for what is none."""
+    """Return the answer in a message; raises `msgspec.MsgspecError` for anything else."""
     return msgspec.msgpack.decode(message, type=ReaderReply, dec_hook=decoded)
 
 

@@ -2,11 +2,11 @@
 
 A file that hangs its reader, eats the memory or crashes the interpreter ends one child; its dataset becomes one of type
 Unknown with a sentence that says so, or keeps the metadata if only the preview was lost. Children ignore the terminal's
-Ctrl-C, die with the parent however that ends, and are kept for the next file and the next session.
+Ctrl-C, die with the parent, even a killed one, and are kept for the next file and the next session.
 
 A child may be in the hands of the file it reads. It is confined to one folder of the file store from its first file on
-(`reader_sandbox`), writes previews and metadata into a scratch folder, from where the parent takes them, and what it
-says is bytes of a declared shape (`wire`).
+(`reader_sandbox`), writes previews and metadata into a scratch folder, from where the parent takes them, and its
+answers are bytes of a declared shape (`wire`).
 """
 
 from __future__ import annotations
@@ -210,11 +210,11 @@ class _Child:
             os.close(reading)
 
     def alive(self) -> bool:
-        """Tell whether the process still runs."""
+        """Return whether the process still runs."""
         return self._process.poll() is None
 
     def give(self, job: Job, seconds: float) -> None:
-        """Hand out a file. A child that just ended takes it all the same; `hear` will find out."""
+        """Hand out a file. A child that just ended takes it, too; `hear` will notice."""
         self.job, self.best = job, None
         if self.serving:
             self.deadline = time.monotonic() + seconds
@@ -243,7 +243,7 @@ class _Child:
         assert self.job is not None  # noqa: S101 - as above
         self.spent = True
         if self.best is not None:
-            missing = "There is no preview: drawing it" if self.best.preview is None else "Reading it to its end"
+            missing = "The preview is missing: drawing it" if self.best.preview is None else "Reading it to its end"
             warnings = (*self.best.warnings, f"{missing} {what}.")
             self.best = replace(self.best, warnings=warnings, whole=False)
         else:
@@ -251,7 +251,7 @@ class _Child:
         return self._done()
 
     def _done(self) -> Extraction:
-        assert self.best is not None  # noqa: S101 - set by whoever calls
+        assert self.best is not None  # noqa: S101 - set by every caller
         done, job, self.job, self.best = self.best, self.job, None, None
         assert job is not None  # noqa: S101 - as above
         return self._scratch.delivered(done, job)
@@ -278,7 +278,7 @@ class _Child:
         return lines[-1] if lines else ""
 
     def end(self) -> None:
-        """End the process, whatever it does, and leave nothing of it behind."""
+        """Kill the process and remove what it leaves behind."""
         if self._process.poll() is None:
             self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):  # in the kernel's hands; reaped with the next child

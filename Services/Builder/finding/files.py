@@ -46,7 +46,7 @@ DEFAULT_IGNORE: tuple[str, ...] = (
     ".*", "*.tmp", "~$*", "*.part", "Thumbs.db", "desktop.ini", ".DS_Store",
     "$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir",
 )  # fmt: skip
-"""Patterns (as of `fnmatch`) of what is no data: hidden and temporary files, and what operating systems leave."""
+"""Patterns (as of `fnmatch`) of files that are not data: hidden and temporary ones, and those of operating systems."""
 
 COMPANIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -168,18 +168,18 @@ def find_files(
         strategy 'inclusive': all files.
     settle
         How long a file must have been left alone; a younger one goes to `unsettled`. Zero asks for nothing. A time that
-        is further ahead of `now` than this is that of a wrong clock, and tells nothing of the file's age.
+        is further ahead of `now` than this is that of a wrong clock, and says nothing about the file's age.
     now
         The time to judge that by, aware; by default that of the system's clock before the walk.
     limit
-        Longest time for one walk. A find that exceeds it is killed and the walk made anew in Python.
+        Longest time for one walk. A find that exceeds it is killed, and the walk made again in Python.
     find
         Name or path of GNU find; None to do without.
 
     Raises
     ------
     FileStoreUnreadable
-        The root is not there, is no folder, or may not be read.
+        The root is missing, not a folder, or may not be read.
     SearchTimedOut
         The walk in Python took longer than `limit`, too.
     WindowRefused
@@ -215,7 +215,7 @@ def _walk(
 ) -> tuple[_FolderWalk, str | None]:
     program = shutil.which(find) if find and os.name == "posix" else None
     if program is None:
-        fallback = "there is no GNU find on this machine" if find else "it was not asked for"
+        fallback = "this machine has no GNU find" if find else "it was not asked for"
     else:
         try:
             return _walk_by_find(program, root, span, ignore, limit), None
@@ -258,7 +258,7 @@ def _either(test: str, patterns: Iterable[str]) -> Iterator[str]:
 
 
 def _run(command: Sequence[str | bytes], limit: float) -> tuple[bytes, bytes]:
-    # In the C locale find matches bytes, as we do, and escapes whatever is not plain ASCII in its complaints.
+    # In the C locale find matches bytes, as we do, and escapes all but plain ASCII in its complaints.
     environment = {**os.environ, "LC_ALL": "C"}
     try:
         process = subprocess.Popen(  # noqa: S603 (no shell; the words are ours, the root is one of them)
@@ -375,7 +375,7 @@ def _path(root: Path, relative: bytes) -> Path:
 
 
 def _shown(path: Path) -> str:
-    """Spell a path on one line, whatever bytes are in its name."""
+    """Spell a path on one line, with any bytes in its name."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 

@@ -1,7 +1,7 @@
 """Folders that are one dataset: formats that keep an array as many small files, as Zarr does.
 
-Such a folder is dated by its newest file and as large as all of them together. What is in it belongs to it, whatever
-its name: Zarr's own begin with a dot.
+Such a folder is dated by its newest file and as large as all of them together. All files in it belong to it,
+under any name: Zarr's own begin with a dot.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def dataset_folder(path: bytes) -> bytes | None:
 
 
 def is_dataset(folder: Path) -> bool:
-    """Tell whether a path is that of a folder which is one dataset."""
+    """Return whether a path is a folder that is one dataset."""
     return folder.suffix.lower() in FOLDER_FORMATS and not folder.is_symlink() and folder.is_dir()
 
 

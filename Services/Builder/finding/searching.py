@@ -1,4 +1,4 @@
-"""One walk through an instrument's folder for all its sessions that wait, however many a pass builds."""
+"""One walk through an instrument's folder for all its sessions that wait, even if a pass builds many."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from Services.Builder.model import FoundFile
 from Services.Builder.settings import EXCLUSIVE, BuilderSettings
 
 WALK_VALID_SECONDS = 300.0
-"""Seconds for which a walk answers: a session built later may have got files since, and is searched for anew."""
+"""Seconds for which a walk answers: a session built later may have got files since, and is searched for again."""
 _COARSE = timedelta(milliseconds=20)
 """File systems stamp files with a clock that ticks every few milliseconds, and so lags behind the session's."""
 
@@ -46,9 +46,9 @@ class Searches:
     waiting
         Returns the sessions that wait, of all instruments.
     clock
-        Tells how old an answer is, and when a file has settled.
+        Gives the age of an answer, and the time when a file has settled.
     log
-        Hears what could not be looked at.
+        Logs what could not be looked at.
     walk
         Makes the walk, as `find_files`.
     """

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         sys.stdout.write(escape(_report(activities, grouping)))
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, `head` for one, has seen enough; nor may the flush at exit complain
+    except BrokenPipeError:  # the reader has seen enough, as `head` does; the flush at exit must not fail either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK
 

@@ -18,7 +18,7 @@ _TIME_UNITS = ((3 * 86400.0, 86400.0, "d"), (3 * 3600.0, 3600.0, "h"), (180.0, 6
 """From which span on, how many seconds it has, and its symbol."""
 _FILE_COLOUR, _LINE_COLOUR = "#33658a", "#c1440e"
 _SHADES = ("#33658a", "#86bbd8")
-"""Activities take these in turn, to be told apart."""
+"""Colours of the activities, in turn."""
 
 
 class PlotRefused(NexusError):
@@ -32,7 +32,7 @@ def draw(grouping: Grouping, target: Path) -> None:
     times and the boundaries in its minima; (d) the boundaries among the files.
     """
     if not len(grouping.times):
-        raise PlotRefused(path=target, reason="there are no files to draw")
+        raise PlotRefused(path=target, reason="no files were given")
     figure = Figure(figsize=(10, 7), layout="constrained")
     (files, gaps), (density, result) = figure.subplots(2, 2)
     scale, unit = next((scale, unit) for least, scale, unit in _TIME_UNITS if grouping.times[-1] >= least)

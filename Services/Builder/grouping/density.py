@@ -2,7 +2,7 @@ r"""Separating a session's files into acquisition activities by the times at whi
 
 The times of the files are smoothed to a density (a Gaussian kernel density estimate); where it has a deep minimum,
 one activity ends and the next begins. Everything hangs on the width :math:`h` of the kernel. It is the one for which
-the density foretells each file best from the others: the leave-one-out likelihood cross-validation of Habbema,
+the density predicts each file best from the others: the leave-one-out likelihood cross-validation of Habbema,
 Hermans and van den Broek (1974) and Duin (IEEE Trans. Comput. C-25 (1976) 1175), see Silverman, *Density Estimation*
 (1986), 3.4.4. For a Gaussian kernel :math:`\varphi_h` it needs no refits, since leaving out a file takes away just its
 own kernel at its own place:
@@ -13,15 +13,15 @@ own kernel at its own place:
                - \frac{1}{2} \Bigl( \frac{\ln (h / h_0)}{\sigma} \Bigr)^2
 
 The sum over :math:`j` is a convolution: the times are counted in cells of :math:`h/16` and smoothed by fast Fourier
-transform (Silverman, Appl. Stat. 31 (1982) 93, algorithm AS 176), whatever the number of files.
+transform (Silverman, Appl. Stat. 31 (1982) 93, algorithm AS 176), for any number of files.
 
 Two terms are not in the textbook:
 
 - :math:`1/T`, one file's worth spread evenly over the time :math:`T` from first to last. Without it a single file far
-  from all others, which no narrow Gaussian foretells, forces a wide kernel on the whole session (Hall, Ann. Stat. 15
+  from all others, which no narrow Gaussian predicts, forces a wide kernel on the whole session (Hall, Ann. Stat. 15
   (1987) 1491, on the Gaussian kernel's short tails).
 - a log-normal expectation of the width (:math:`h_0` = 2 min, :math:`\sigma` = 1.5). Likelihood knows no units of time:
-  two files are one pair, be they 3 s or 3 h apart. It decides for sessions of a few files and is overruled by many.
+  two files are one pair, whether 3 s or 3 h apart. It decides for sessions of a few files and is overruled by many.
 
 A minimum is a boundary where the density falls to less than half of the lower of the peaks beside it. Mere local
 minima would do for well separated groups, but cut a perfectly regular series between any two files, by ripples of a
@@ -48,7 +48,7 @@ Floats = NDArray[np.float64]
 
 NARROWEST_KERNEL = 10.0
 """Seconds. No kernel is narrower (at a sensitivity of 1): files written by one act of saving, seconds apart, would
-otherwise be told from each other, and equal times would make the likelihood infinite."""
+otherwise be separated, and equal times would make the likelihood infinite."""
 EXPECTED = 120.0
 """Seconds. The width expected before any file is seen, :math:`h_0`."""
 SPREAD = 1.5
@@ -63,13 +63,13 @@ _CELLS = 16
 _REACH = 8
 """Kernel widths after which a Gaussian has ended (:math:`10^{-14}` of its height)."""
 _MOST_WIDTHS = 2**15
-"""A session is at most so many kernel widths long, lest one that was left open for weeks exhausts the memory."""
+"""A session is at most so many kernel widths long: one left open for weeks must not exhaust the memory."""
 _NOTHING = 1e-9
 """Part of the highest density below which a density is zero: rounding in the Fourier transform is far below it."""
 
 
 class SensitivityRefused(NexusError):
-    """The sensitivity of the grouping into activities must be a number from 0 upwards, and {value} is none."""
+    """The sensitivity of the grouping into activities must be a number of 0 or more, not {value}."""
 
     exit_code = EXIT_USAGE
 
@@ -100,7 +100,7 @@ class Grouping:
 
 
 def analyse(times: Sequence[float] | Floats, *, sensitivity: float = 1.0) -> Grouping:
-    """Group times and tell how that came about.
+    """Group times, with the density and the boundaries that lead to the groups.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def analyse(times: Sequence[float] | Floats, *, sensitivity: float = 1.0) -> Gro
     if len(ordered) < 2 or ordered[-1] == 0 or sensitivity == 0:
         bandwidth, cuts = math.inf, []
     else:
-        # within what memory and numbers allow, be the sensitivity a millionth or a million
+        # within what memory and numbers allow, for sensitivities from a millionth to a million
         least, most = ordered[-1] / _MOST_WIDTHS, ordered[-1] * _MOST_WIDTHS
         bandwidth = min(max(_bandwidth(ordered) / sensitivity, least), most)
         cuts = _cuts(ordered, bandwidth)
@@ -181,8 +181,8 @@ def _likelihood(times: Floats, width: float) -> float:
     # A file's own kernel as it is in the curve: shared between two cells, and looked up between the same two.
     apart = 2 * curve.fractions * (1 - curve.fractions)
     own = (1 - apart + apart * math.exp(-0.5 / _CELLS**2)) / (width * math.sqrt(2 * math.pi))
-    foretold = (np.maximum(curve.at_files() - own, 0) + 1 / times[-1]) / len(times)
-    return float(np.log(foretold).sum() - 0.5 * (math.log(width / EXPECTED) / SPREAD) ** 2)
+    predicted = (np.maximum(curve.at_files() - own, 0) + 1 / times[-1]) / len(times)
+    return float(np.log(predicted).sum() - 0.5 * (math.log(width / EXPECTED) / SPREAD) ** 2)
 
 
 def _cuts(times: Floats, bandwidth: float) -> list[tuple[int, float]]:

@@ -42,7 +42,7 @@ def plane(data: Any, dimensions: tuple[int, int], fixed: Mapping[int, int], most
     dimensions
         Those of the rows and of the columns.
     fixed
-        Where to stand on the others; in their middle where nothing is said.
+        Position on the others; their middle by default.
     most
         Rows and columns; the picture is averaged from at least as many as it shows.
     """

@@ -116,10 +116,10 @@ def experiment(
     Notes
     -----
     The schema's reservationStart and reservationEnd are the times of the experiment: those of the session,
-    where nobody had booked it.
+    where it was not booked.
     """
     session, instrument, booking = facts.session, facts.instrument, facts.reservation
-    booked = None if booking is None or booking.usage else booking  # a use that nobody booked was not reserved
+    booked = None if booking is None or booking.usage else booking  # a use without a booking was not reserved
     start, end = (to_datetime(booked.start_ts), to_datetime(booked.end_ts)) if booked else (session.start, session.end)
     samples = _samples(booking)
     only_sample = samples[0].id if len(samples) == 1 else None
@@ -171,7 +171,7 @@ def _write(document: bytes, places: RecordPaths) -> None:
             with folder.replacing(places.xml.name, prefix=prefix) as file:
                 file.write(document)
         finally:
-            # Those of Builders that were killed over it, too: whoever holds the session is the only one that writes.
+            # Those of Builders that were killed over it, too: the holder of the session alone writes.
             for name in folder.names():
                 if name.startswith(prefix):
                     folder.remove(name)
@@ -215,7 +215,7 @@ def _dataset(file: FoundFile, found: Extraction, data_root: Path, places: Record
 
 
 def _nature(file: FoundFile, found: Extraction, zone: tzinfo | None) -> dict[str, Quantity]:
-    """Return what a dataset is and when it was made: its own, and no setup, whatever others have in common with it.
+    """Return what a dataset is and when it was made: its own, never setup, even where others share it.
 
     A file that does not know when it was acquired has the time of its last modification instead, marked as unreliable.
     """
@@ -230,8 +230,8 @@ def _nature(file: FoundFile, found: Extraction, zone: tzinfo | None) -> dict[str
 def _role(file: FoundFile, found: Extraction) -> str:
     """Return what part a dataset plays, as far as that can be known.
 
-    A power spectrum is computed from an image, whoever saved it; what its name or its folder's calls a calibration was
-    taken for one, by the session's user. Nothing tells a master calibration.
+    A power spectrum is computed from an image; what its name or its folder's calls a calibration was
+    taken for one, by the session's user. A master calibration cannot be recognised.
     """
     if found.data_type.endswith("FFT"):
         return "Derived"
@@ -248,7 +248,7 @@ def _descriptions(file: FoundFile, found: Extraction) -> Iterator[str]:
 
 
 def _provenance(file: FoundFile, found: Extraction, shown: Callable[[Path], str]) -> dict[str, Quantity]:
-    """Return what tells the files from any others, what read them, and where all they said lies: no setup either."""
+    """Return the files' fingerprints, what read them, and where their metadata lie: never setup either."""
     size = found.size if found.size is not None else file.size
     everything = shown(found.metadata_json) if found.metadata_json is not None else ""
     texts = {"SHA-256": found.sha256, "Extractor": found.extractor, "Metadata": everything}

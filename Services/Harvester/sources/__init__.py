@@ -28,7 +28,7 @@ class SourceFailed(NexusError):
 
 
 class NoSuchSource(NexusError):
-    """Instruments.{pid}.harvester is '{name}', which is no kind of calendar; there are: {known}.{hint}"""  # noqa: D400
+    """Instruments.{pid}.harvester is '{name}', which is not a kind of calendar; known are: {known}.{hint}"""  # noqa: D400
 
     exit_code = EXIT_REFUSED
 
@@ -44,7 +44,7 @@ class Source(Protocol):
     def fetch(self, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
         """Return every reservation of an instrument that shares time with a span, cancelled ones too.
 
-        What cannot be read of it is told with `complain`, so that nothing known is taken for cancelled.
+        What cannot be read of it is reported with `complain`, so that nothing known is taken for cancelled.
 
         Raises
         ------
@@ -76,10 +76,10 @@ class SharedSource(Protocol):
     def ask(
         self, instruments: Sequence[Instrument], start: datetime, end: datetime, unfinished: Collection[str]
     ) -> Source:
-        """Ask the server that these instruments share about a span; return what it said, to be fetched for each.
+        """Ask the server that these instruments share about a span; return its answer, to be fetched for each.
 
-        Of uses that were going on when it was last asked, `unfinished`, is wanted whatever became of them, also if
-        they have ended before the span.
+        Uses that were going on at the last fetch, `unfinished`, are wanted in any case, also if they have ended
+        before the span.
 
         Raises
         ------
@@ -128,14 +128,14 @@ class Complaint:
     sentence: str
     uid: str | None
     """What is known under this `Reservation.uid`, or under it and an occurrence behind ``#``, stays as it is. With None
-    nobody can tell what the complaint is about, and all that is known stays."""
+    it is unknown what the complaint is about, and all that is known stays."""
 
 
 _HEARD: ContextVar[list[Complaint] | None] = ContextVar("heard", default=None)
 
 
 def complain(sentence: str, uid: str | None = None) -> None:
-    """Tell whoever asks this source about something it could not take over."""
+    """Report to the caller of this source something that it could not take over."""
     heard = _HEARD.get()
     if heard is not None:
         heard.append(Complaint(sentence, uid))

@@ -17,7 +17,7 @@ def parsed(content: bytes, where: str) -> etree._Element:
     Raises
     ------
     SourceFailed
-        If it is no XML, or not a whole one, or declares a document type.
+        If it is not XML, is cut off, or declares a document type.
     """
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
@@ -25,7 +25,7 @@ def parsed(content: bytes, where: str) -> etree._Element:
     try:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        reason = f"what it sends is no XML that can be read ({line(str(error).partition(' (<string>')[0], 150)})"
+        reason = f"what it sends cannot be read as XML ({line(str(error).partition(' (<string>')[0], 150)})"
         raise SourceFailed(where=where, reason=reason) from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise SourceFailed(where=where, reason="what it sends declares a document type, as no calendar needs to")

@@ -1,4 +1,4 @@
-"""Strangers' words, made fit for a table, a record and a page; for all sources."""
+"""Cleans foreign text for tables, records and pages; for all sources."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ def link(value: object) -> str | None:
 
 
 def consent(value: object) -> bool | None:
-    """Return what somebody said to having a record made: yes, no, or nothing that can be understood."""
+    """Return the answer to having a record made: yes, no, or None for anything else."""
     return _CONSENT.get((line(value) or "").lower())

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import requests
 
     Proof = Callable[[requests.PreparedRequest], requests.PreparedRequest]
-    """What adds the proof of who asks to a request."""
+    """Adds the user's authentication to a request."""
 
 MEGABYTE = 1024 * 1024
 _DOWNLOAD_CHUNK = 64 * 1024
@@ -33,7 +33,7 @@ _RETRIED_GATEWAY_STATUSES = (502, 503, 504)
 """Answers of a gateway whose server is restarting or overloaded."""
 _UNUSABLE = "its address, or one it redirects to, cannot be used"
 _UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""Line breaks, other control characters, and bytes of the environment that are no UTF-8."""
+"""Line breaks, other control characters, and bytes of the environment that are not UTF-8."""
 
 
 class SourceAway(SourceFailed):
@@ -134,9 +134,9 @@ class Visit:
     Parameters
     ----------
     patience
-        The limits; that on size holds for everything the visit brings home.
+        The limits; that on size is for all answers of the visit together.
     login
-        Who visits. A token is shown at once, a password only to who asks for it.
+        The user. A token is sent at once, a password only if the server asks for it.
     """
 
     def __init__(self, patience: FetchLimits, login: Login | Token | None = None) -> None:
@@ -232,7 +232,7 @@ class Visit:
             data=question.body,
             stream=True,
             timeout=(self._patience.connect_seconds, self._patience.read_seconds),
-            # Other proofs than these would be given to whoever a redirect leads to.
+            # Other proofs would be given to the server that a redirect leads to.
             allow_redirects=question.method == "GET" and isinstance(auth, (NoneType, _Shown, HTTPBasicAuth)),
             auth=auth,
         )
@@ -287,7 +287,7 @@ def web_address(instrument: Instrument) -> str:
     Raises
     ------
     SourceFailed
-        If it is not set, or no address of a web server.
+        If it is not set, or not the address of a web server.
     """
     address = address_of(instrument)
     scheme = address.partition("://")[0].lower()
@@ -303,7 +303,7 @@ def download(url: str, patience: FetchLimits, login: Login | None = None) -> byt
 
 
 def _auth(challenge: str, login: Login, where: str) -> Proof:
-    """Return the best way to prove who one is that a server offers."""
+    """Return the best of the authentication methods that a server offers."""
     from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 
     if _UNSENDABLE.search(login.user + login.password):

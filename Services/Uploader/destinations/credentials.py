@@ -17,8 +17,8 @@ Authorise = Callable[["requests.PreparedRequest"], "requests.PreparedRequest"]
 
 
 class TokenUnusable(NexusError):
-    """The token of {destination}, {where}, cannot be used: it has a character in it that no token has, such as the end
-    of a line or a letter with an accent. Was it copied whole, and nothing but it?
+    """The token of {destination}, {where}, cannot be used: it has a character that no token has, such as the end
+    of a line or a letter with an accent. Was exactly the token copied?
     """  # noqa: D205, D400  the message
 
     exit_code = EXIT_REFUSED
@@ -42,7 +42,7 @@ def key_of(kind: str, config: NamedConfiguration, environment: Mapping[str, str]
     Raises
     ------
     TokenUnusable
-        If it cannot stand in the header of a request. Whoever tried would tell it to everybody, in an error.
+        If it cannot stand in the header of a request, whose error would show it.
     """
     variable = f"NEXUSCORE_{kind.upper()}_TOKEN"
     for where, value in ((variable, environment.get(variable)), (f"Services.Uploader.{kind}.token", config["token"])):

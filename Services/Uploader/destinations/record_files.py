@@ -3,7 +3,7 @@
 Promises
 --------
 * A file is sent with a record only if an element of the record is its path, as those of previews and of metadata are.
-* What the record names and is no file of its own (a link, a hard link, a pipe, a folder) is an error, never left out.
+* A named path that is not a file of the record's own (a link, a hard link, a pipe, a folder) is an error.
 * What lies there and is not named stays where it is; it is reported, as are files that are named and missing.
 """
 
@@ -87,7 +87,7 @@ def parsed(document: bytes) -> Any:
     Raises
     ------
     lxml.etree.XMLSyntaxError
-        If it is no XML.
+        If it is not XML.
     """
     from lxml import etree
 
@@ -120,7 +120,7 @@ def _is_empty(folder: Folder, name: str) -> bool:
 
 
 def _texts(document: bytes) -> Iterator[str]:
-    """Yield the text of each element as `_as_in_xml`; none of what is no XML."""
+    """Yield the text of each element as `_as_in_xml`; nothing if it is not XML."""
     from lxml import etree
 
     try:

@@ -10,7 +10,7 @@ from Services.Uploader.destinations.record_files import parsed
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The gist of a record; whatever it does not say is empty."""
+    """The gist of a record; what it does not say is empty."""
 
     title: str = ""
     experimenters: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ def about(document: bytes) -> About:
     Raises
     ------
     lxml.etree.XMLSyntaxError
-        If it is no XML.
+        If it is not XML.
     """
     root = parsed(document)
 

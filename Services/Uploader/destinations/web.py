@@ -1,8 +1,8 @@
 """Talking with a web server that may be slow, gone or wrong; for all destinations that do.
 
 Time-outs on every call, a limit on the size of answers, no redirects (a client that follows one loses what it wants to
-write). Only what may be repeated is: reading. What becomes of writing whose answer is lost, the destination has to look
-up. Sentences carry what the server said, never a credential.
+write). Only reading is repeated. After writing whose answer is lost, the destination has to look what became
+of it. Messages quote the server, never a credential.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def fault_of(url: str) -> str:
         good = False
     if good and parts.username is not None:
         return "it holds a user's name, which has its place in the credentials"
-    return "" if good else "it is no http or https address"
+    return "" if good else "it is not an http or https address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class ServerResponse:
     """Of what was made, or where it would send us."""
 
     def json(self) -> Any:
-        """Return the content as JSON; None where it is none."""
+        """Return the content as JSON; None if it is not JSON."""
         try:
             return json.loads(self.content)
         except ValueError:
@@ -108,7 +108,7 @@ class ServerResponse:
 
     @property
     def said(self) -> str:
-        """What the server says, for a sentence."""
+        """The server's message, for a sentence."""
         response = self.json()
         if isinstance(response, dict):
             parts = [response[name] for name in ("detail", "message", "description") if response.get(name)]
@@ -161,7 +161,7 @@ class Site:
         Raises
         ------
         DestinationAway
-            If there is no answer, or one that passes by itself: it may have been done all the same.
+            If it does not answer, or cannot at the moment: the request may still have been carried out.
         Unexpected
             If the answer is not one of those `expected`.
         """

@@ -32,7 +32,7 @@ class _Collector(logging.Handler):
         self._heard = heard
 
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(Exception):  # a reader's broken format string is not worth a word
+        with contextlib.suppress(Exception):  # a reader's broken format string is not worth reporting
             _add(self._heard.messages, f"{record.levelname} {record.name}: {record.getMessage()}")
 
 

@@ -15,7 +15,7 @@ LONGEST_TEXT = 500
 LONGEST_IN_JSON = 20_000
 """Characters of one text in the JSON."""
 LONGEST_LIST = 64
-"""Numbers of a list or an array that the JSON spells out; of a longer one it tells the size and the range."""
+"""Numbers of a list or an array that the JSON spells out; of a longer one it gives the size and the range."""
 
 # What XML 1.0 cannot hold, and lone surrogates, which neither UTF-8 nor JSON can.
 _CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -23,7 +23,7 @@ _SPACE = re.compile(r"[\s\u2028\u2029]+")
 
 
 def decoded(raw: bytes) -> str:
-    """Return the text of bytes whose encoding nobody wrote down: UTF-8 where it is that, else Western European."""
+    """Return the text of bytes whose encoding is not declared: UTF-8 where it is that, else Western European."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -21,7 +21,7 @@ _SPACINGS = (*_SIZES.values(), "Detector Pixel Size", "Step Size")
 DERIVED = frozenset(
     ("Data Shape", "Signals", "Dispersion", *_RANGES.values(), *_SPACINGS, *(f"{name} Y" for name in _SPACINGS))
 )
-"""Quantities that tell of the data themselves, not of microscope and measurement."""
+"""Quantities of the data themselves, not of microscope and measurement."""
 
 
 def measures(signal: Signal, kind: Kind) -> dict[str, Quantity]:

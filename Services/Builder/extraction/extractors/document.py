@@ -23,7 +23,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class MetadataContent:
-    """What the JSON tells beyond an extraction."""
+    """What the JSON holds beyond an extraction."""
 
     reading: Reading | None = None
     heard: Heard | None = None

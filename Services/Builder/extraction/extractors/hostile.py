@@ -2,7 +2,7 @@
 
 HDF5 can keep an array, or a whole group, in another file: by external links, external storage and virtual datasets. Its
 library opens such a file by itself. Zarr names the codecs that take its chunks apart, and some of numcodecs' make
-objects, and so run code. Pillow starts Ghostscript for PostScript, whatever the file is called.
+objects, and so run code. Pillow starts Ghostscript for PostScript under any file name.
 
 The names of other files that Python code opens are `open_guard`'s business.
 """
@@ -75,7 +75,7 @@ def take_away_what_runs_code() -> None:
 
 
 def _postscript(path: Path) -> None:
-    """Raise `FileRefused` for PostScript, but as text; readers of pictures go by content, whatever the name."""
+    """Raise `FileRefused` for PostScript, but as text; readers of pictures go by content, not by name."""
     if path.is_file() and path.suffix.lower() not in TEXT.extensions:
         with path.open("rb") as file:
             if file.read(4) in _POSTSCRIPT:

@@ -142,7 +142,7 @@ def _two_dimensional(
 def _reciprocal(
     signal: Signal, meta: Mapping[str, Quantity], column: str | None, hints: str, measured: tuple[int, ...]
 ) -> str | None:
-    """Tell a picture of reciprocal space ("FFT", "pattern") from one of the specimen (None).
+    """Return "FFT" or "pattern" for a picture of reciprocal space, None for one of the specimen.
 
     The axes' units decide. Names count only where the axes are not calibrated, for a diffraction experiment's survey
     image is an image; likewise the projector's mode, and only in TEM, for in STEM it is always diffraction.

@@ -1,6 +1,6 @@
 """Marks quantities that contradict each other: shown, because one of them may be right, but as unreliable.
 
-Which of two is wrong a file does not tell: a live time above the real time was seen where a program sums the one over
+A file does not say which of two is wrong: a live time above the real time was seen where a program sums the one over
 detectors or points and not the other, a dwell time far too short where a program hands on that of the image on which
 the spectra were placed.
 """
@@ -57,7 +57,7 @@ def _frames(meta: Mapping[str, Quantity]) -> float:
 
 
 def _scan(signal: Signal) -> tuple[bool, int]:
-    """Tell whether spectra were taken, and at how many points the beam stopped; 0 where that cannot be told."""
+    """Return whether spectra were taken, and at how many points the beam stopped; 0 if unknown."""
     scanned, measured = split(signal) if signal.shape else ((), ())
     spectra = any(signal.axes[index].dimension in SPECTRAL for index in measured)
     if not spectra and (len(measured) != 2 or len(scanned) > 1):

@@ -1,4 +1,4 @@
-"""Instrument profiles: what is known to be wrong in the files of one microscope, whatever their format.
+"""Instrument profiles: what is known to be wrong in the files of one microscope, in any format.
 
 A profile has five entries, each a text as it stands in the configuration below ``Instruments.<pid>.profile``, or a
 table or list as TOML has them, in a file of the facility's own:

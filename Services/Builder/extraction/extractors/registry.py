@@ -29,10 +29,10 @@ HEAD = 4096
 
 @dataclass(frozen=True, slots=True)
 class FormatSpec:
-    """What a format says of itself."""
+    """What a format declares."""
 
     name: str
-    """As a person says it."""
+    """Display name."""
     extensions: tuple[str, ...]
     """In lower case, with the dot."""
     priority: int = 100
@@ -45,7 +45,7 @@ class FormatSpec:
     beside: tuple[str, ...] = ()
     """What, after a file's stem, the names of files beside it end in that it is read with."""
     names: Callable[[Path, Callable[[], Sequence[str]]], Iterator[str]] | None = None
-    """Yields such names where more than the stem tells them: of a file, and what lists its folder."""
+    """Yields further such names, from a file and a function that lists its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Format:
     module: str
 
     def recognise(self, head: bytes, path: Path) -> bool:
-        """Tell whether the file's extension and content are of this format."""
+        """Return whether the file's extension and content are of this format."""
         if path.suffix.lower() not in self.spec.extensions:
             return False
         answer: Callable[[bytes, Path], bool] = importlib.import_module(f"{self.module}.recognise").recognise
@@ -99,7 +99,7 @@ def beside(path: Path, listing: Callable[[], Sequence[str]]) -> Iterator[str]:
 
 
 def declared() -> tuple[FormatSpec, ...]:
-    """Return what every format says of itself, each of a folder that serves many by itself."""
+    """Return the specification of every format, one by one where a folder serves many."""
     return tuple(spec for extractor in formats() for spec in (extractor.spec.covers or (extractor.spec,)))
 
 

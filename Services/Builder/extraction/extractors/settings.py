@@ -27,11 +27,11 @@ class MicroscopeSettings:
     """What a microscope wrote about an image."""
 
     format: str
-    """Name of the format, as a person says it."""
+    """Display name of the format."""
     tree: Mapping[str, Any]
     rules: Sequence[Rule]
     column: str | None = None
-    """Kind of microscope; None where the image itself tells."""
+    """Kind of microscope; None where the image itself names it."""
     pixel: tuple[float, float] | None = None
     """Height and width of a pixel in metres."""
     acquired: datetime | None = None
@@ -42,7 +42,7 @@ class MicroscopeSettings:
 
 
 def enriched(reading: Reading, known: MicroscopeSettings) -> Reading:
-    """Return a reading with what the settings tell; they are believed before what a general reader understood."""
+    """Return a reading with the settings; they go before what a general reader understood."""
     signals = tuple(_described(signal, known) for signal in reading.signals)
     special = {name: value for name, value in known.special.items() if value is not None}
     return replace(
@@ -107,7 +107,7 @@ def ini(text: str) -> dict[str, dict[str, str]]:
 
 
 def tiff_tags(head: bytes, path: Path, *codes: int) -> dict[int, Any]:
-    """Return some tags of a TIFF's first page; none of what is no TIFF, or a damaged one."""
+    """Return some tags of a TIFF's first page; none if the file is damaged or not a TIFF."""
     if not head.startswith(TIFF):
         return {}
     from tifffile import TiffFile, TiffFileError

@@ -1,7 +1,7 @@
 """Every vendor's term for a quantity, the project's name for it, and the unit it is written in.
 
 One table for each source. A path leads into the metadata as their reader returns them; its parts are joined by dots. Of
-several terms for one quantity the first that is there counts. What a quantity is shown in, whatever the vendor writes,
+several terms for one quantity the first that is there counts. The unit a quantity is shown in
 stands in `quantities.KNOWN`, which has every name used here.
 """
 
@@ -111,7 +111,7 @@ DIGITALMICROGRAPH = (
     Rule("Microscope Info.Probe Size (nm)", "Beam Diameter", "nm"),
     Rule("GMS Version.Created", "Software"),
 )
-"""Gatan's tags, whose names tell their units; relative to the image's tags."""
+"""Gatan's tags, whose names hold their units; relative to the image's tags."""
 
 DIGITALMICROGRAPH_ALONE = (
     *DIGITALMICROGRAPH,
@@ -345,7 +345,7 @@ MERLIN = (
     Rule("hdr_file.Frames in Acquisition (Number)", "Frames"),
     Rule("hdr_file.Software Version", "Software"),
 )
-"""Quantum Detectors Merlin: the header beside the frames, whose keys tell the units."""
+"""Quantum Detectors Merlin: the header beside the frames, whose keys hold the units."""
 
 JEOL_EDS = (
     Rule("Header.username", "Operator"),

@@ -48,7 +48,7 @@ def bookings(
     Raises
     ------
     SourceFailed
-        If the server does not tell, or what is there is no calendar.
+        If the server does not answer, or has no calendar at this address.
     """
     where = host_of(url)
     # Servers take times without a zone for UTC; in the instrument's they may lie in the span all the same.
@@ -71,8 +71,8 @@ def _responses(content: bytes, where: str) -> list[etree._Element]:
     responses = root.findall(f"{_DAV}response")
     for response in responses:
         status = response.findtext(f"{_DAV}status") or ""
-        if " 507" in status:  # RFC 4791, 7.8: there is more than it tells
-            raise SourceFailed(where=where, reason="it has more in the time asked for than it is willing to tell")
+        if " 507" in status:  # RFC 4791, 7.8: it has more than it reports
+            raise SourceFailed(where=where, reason="it has more in the time asked for than it reports")
     return responses
 
 
@@ -102,14 +102,14 @@ def _events(href: str, text: str, where: str) -> list[Event]:
 
 
 def _check_is_calendar(visit: Visit, url: str, where: str) -> None:
-    """Tell a folder, of which servers report nothing at all, from a calendar that is empty."""
+    """Raise `SourceFailed` for a folder, of which servers report as little as of an empty calendar."""
     answers = _responses(visit.dav("PROPFIND", url, _WHAT_IS_IT, depth=1), where)
     kinds = [(response, _is_calendar(response)) for response in answers]
     if kinds and kinds[0][1]:
         return
     names = [name for response, is_calendar in kinds if is_calendar for name in _names(response)]
     inside = f"; in it are the calendars {short(', '.join(names), 150)}" if names else ""
-    raise SourceFailed(where=where, reason=f"what is there is no calendar{inside}")
+    raise SourceFailed(where=where, reason=f"its address is not that of a calendar{inside}")
 
 
 def _is_calendar(response: etree._Element) -> bool:

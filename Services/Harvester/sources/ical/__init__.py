@@ -60,7 +60,7 @@ class ICal:
             # Without O_NONBLOCK, opening a named pipe would wait for someone to write into it.
             with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123  a descriptor
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise SourceFailed(where=where, reason="it is no file")
+                    raise SourceFailed(where=where, reason="it is not a file")
                 content = file.read(most + 1)
         except (OSError, ValueError) as error:
             raise SourceFailed(where=where, reason=getattr(error, "strerror", None) or error) from None

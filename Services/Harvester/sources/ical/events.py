@@ -1,6 +1,6 @@
 """What an iCalendar says about a span of time: its events as reservations, those of series one by one.
 
-A damaged event costs only itself: it is complained of, and what was known of it stays. Rules are never expanded beyond
+A damaged event costs only itself: it is reported, and what was known of it stays. Rules are never expanded beyond
 the span. `RECURRENCE-ID` names an occurrence, wherever it was moved to, and stands behind the UID in UTC.
 """
 
@@ -51,7 +51,7 @@ def bookings(
     Raises
     ------
     SourceFailed
-        If it is no calendar, not a whole one, or one with more than `most` bookings in the span.
+        If it is not a calendar, is cut off, or has more than `most` bookings in the span.
     """
     return booked(events_of(content, where), "ical", where, instrument, start, end, most)
 
@@ -85,7 +85,7 @@ def events_of(content: bytes, where: str) -> list[icalendar.Event]:
     content = content.removeprefix(codecs.BOM_UTF8)
     begun = len(_CALENDAR_BEGIN.findall(content))
     if not begun:
-        raise SourceFailed(where=where, reason="what is there is no iCalendar")
+        raise SourceFailed(where=where, reason="what is there is not an iCalendar")
     try:
         calendars = icalendar.Calendar.from_ical(content, multiple=True)
     except MemoryError:
@@ -132,7 +132,7 @@ def _expanded(
 
 
 def _check(event: icalendar.Event, uid: str) -> None:
-    """Refuse rules that no booking has and that take for ever to expand; tell about zones that nobody knows."""
+    """Refuse rules that no booking has and that take for ever to expand; report unknown zones."""
     for rule in _all(event.get("RRULE")):
         if isinstance(rule, icalendar.vRecur):
             if {str(frequency).upper() for frequency in rule.get("FREQ", ())} & {"SECONDLY", "MINUTELY"}:
@@ -161,7 +161,7 @@ def _occurrence(event: icalendar.Component, moved: dict[int, icalendar.Event], z
 
 
 def _end(event: icalendar.Component, zone: tzinfo | None) -> int:
-    """Return when an occurrence ends. Days of a DURATION are days, its hours are hours, whatever the clocks do."""
+    """Return when an occurrence ends. Days of a DURATION are days, its hours are hours, also where clocks change."""
     begin, end = _when(event, "DTSTART"), _when(event, "DTEND")
     duration: timedelta | None = getattr(event.get(_DURATION), "dt", None)
     if isinstance(begin, datetime) and duration is not None and _plain(end) - _plain(begin) == duration:
@@ -172,7 +172,7 @@ def _end(event: icalendar.Component, zone: tzinfo | None) -> int:
 
 def _when(event: icalendar.Component, name: str) -> date:
     """Return a property that is a date or a time."""
-    value: Any = event[name]  # whoever holds something else has no such attribute, or fails in what is done with it
+    value: Any = event[name]  # anything else lacks the attribute, or fails later
     moment: date = value.dt
     return moment
 

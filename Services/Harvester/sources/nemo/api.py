@@ -153,7 +153,7 @@ class Api:
                 found[row["id"]] = row
             if not answer["next"]:
                 if answer["count"] != len(found):
-                    # A row that moved from one page to another is no row that was cancelled.
+                    # A row that moved from one page to another was not cancelled.
                     raise self._failed(f"its {what} changed while they were read")
                 return list(found.values())
         raise self._failed(f"it has more than {self.most_rows} {what} in the time asked for")

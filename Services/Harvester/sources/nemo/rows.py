@@ -1,7 +1,7 @@
 """Rows of NEMO's API as reservations.
 
 A reservation that was moved or shortened has a successor (``descendant``) and counts as cancelled, as does one that
-was missed: nobody came. Answers are read from ``user_input`` alone: what else a question holds are its own words.
+was missed. Answers are read from ``user_input`` alone: what else a question holds are its own words.
 """
 
 from __future__ import annotations

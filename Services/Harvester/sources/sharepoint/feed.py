@@ -124,7 +124,7 @@ def _read(node: etree._Element, instrument: Instrument) -> Reservation | None:
         complain(f"{what} has no id")
         return None
     if node.get("recurring") == "yes":
-        complain(f"{what} recurs, and the feed does not tell when; it was left out", uid)
+        complain(f"{what} recurs, and the feed does not say when; it was left out", uid)
         return None
     times = [_line(node, f"summary/{name}") for name in ("reservationStart", "reservationEnd")]
     try:

@@ -1,4 +1,4 @@
-"""The calls of the REST API of CDCS (core-main-app 2.x) that the destination makes; what each answers is checked."""
+"""The calls of the REST API of CDCS (core-main-app 2.x) that the destination makes; every answer is checked."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class NotThere(NexusError):
 
 
 class NotOne(NexusError):
-    """{destination} has {count} of the {what} '{title}', so it is not clear which is meant."""
+    """{destination} has {count} of the {what} '{title}'; give them different names."""
 
 
 class CdcsNotUnderstood(NexusError):
-    """What {destination} answers to {what} cannot be understood. Is it a CDCS, and is the address right?"""  # noqa: D400
+    """The answer of {destination} to {what} cannot be understood. Is it a CDCS, and is the address right?"""  # noqa: D400
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class CdcsApi:
     # -- what there is -------------------------------------------------------------------------------------------------
 
     def workspace(self, title: str) -> int:
-        """Return the id of the workspace of a name; of the global public one, which is nobody's own, for an empty name.
+        """Return the id of the workspace of a name; of the global public one, which has no owner, for an empty name.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class CdcsApi:
         return self.site.get(f"rest/data/download/{record}/", "reading the record back").content
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
-        # The answers of all versions have it under one of the two names, whatever they want to be asked with.
+        # The answers of all versions have it under one of the two names, independent of `content_key`.
         content = row.get("xml_content", row.get("content"))
         return Remote(int(row["id"]), int(row["template"]), _id_of(row), str(content or ""))
 

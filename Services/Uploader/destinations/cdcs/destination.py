@@ -2,11 +2,11 @@
 
 Promises
 --------
-* A record is there once: before it is sent it is looked for, after an answer that got lost again, and what an earlier
-  mishap doubled is reduced to the one of the lowest number, whoever looks, so that no two delete each other's.
-* It counts as there when it is in its workspace: one that nobody may read is of no use.
-* A name belongs to its session; a record of that name that is somebody else's is left alone.
-* What the server finds invalid is not sent again; its sentence is told.
+* A record is there once: it is looked for before it is sent and again after a lost answer. Of duplicates the one of
+  the lowest number stays, in every Uploader, so that no two delete each other's.
+* It counts as sent when it is in its workspace: elsewhere, readers do not see it.
+* A name belongs to its session; a record of that name that is not its own is left alone.
+* What the server finds invalid is not sent again; its message is reported.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class CDCS:
         found = self._copies(record)
         kept = _kept(found, place)
         if kept is None:
-            raise self._not_taken(record, "it is not in the list of records after it was accepted")
+            raise self._not_taken(record, "it was accepted, but is missing in the list of records")
         if kept.content != content:
             self._send(record, lambda: self.api.change(kept.id, content))
         if kept.workspace != place.workspace:

@@ -73,7 +73,7 @@ class Share:
         return wrong + Directory(self.path).check()
 
     def place(self, record: Record, linked: Collection[str], workspace: int) -> Mapping[str, str]:
-        """Copy them; the folder's own rules see to it that they are whole, and nobody else's are overwritten."""
+        """Copy them; the folder's own rules see to it that they are whole and overwrite no others."""
         Directory(self.path).put(record)
         paths = [quote(path) for path in linked]
         return {path: f"{self.url.rstrip('/')}/{quoted}" for path, quoted in zip(linked, paths, strict=True)}

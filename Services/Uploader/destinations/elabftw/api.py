@@ -1,4 +1,4 @@
-"""The calls of eLabFTW's API v2 that the destination makes; what each answers is checked."""
+"""The calls of eLabFTW's API v2 that the destination makes; every answer is checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NORMAL = 1
 
 
 class ElabftwNotUnderstood(NexusError):
-    """What {destination} answers to {what} cannot be understood. Is it an eLabFTW, and is the address right?"""  # noqa: D400
+    """The answer of {destination} to {what} cannot be understood. Is it an eLabFTW, and is the address right?"""  # noqa: D400
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class ElabftwApi:
         self._rows(self._get("experiments", what, params={"limit": 1}), what)
 
     def experiments(self, session: str) -> list[int]:
-        """Return the experiments of a session, oldest first, whoever has changed title or text meanwhile."""
+        """Return the experiments of a session, oldest first, even if title or text were changed."""
         what = "the list of experiments"
         asked = {"extended": f'extrafield:"{SESSION_FIELD}":"{session}"', "full": 1, "limit": _PAGE}
         rows = self._rows(self._get("experiments", what, params=asked), what)
@@ -103,7 +103,7 @@ class ElabftwApi:
         return self.site.ask(method, f"api/v2/{place}", what, expected, **more)
 
     def _made(self, answer: ServerResponse) -> int:
-        """Return the id of what was made, which only its address tells."""
+        """Return the id of what was made, which stands only in its address."""
         number = answer.location.rstrip("/").rpartition("/")[2]
         if not number.isdecimal():
             raise ElabftwNotUnderstood(destination=self.site.destination, what="something new")

@@ -137,7 +137,7 @@ def _same(old: Attached, xml: Path, file: Path) -> bool:
 
 
 def _name(record: Path, file: Path) -> str:
-    """Return what a file is called there, where there are no folders; of characters that no server changes."""
+    """Return the name of a file there, without folders, of characters that no server changes."""
     if file == record:
         return f"{_prefix(record)}xml"
     path = file.relative_to(record.parent).as_posix().encode("utf-8", "surrogateescape")

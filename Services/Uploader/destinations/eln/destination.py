@@ -4,7 +4,7 @@ Promises
 --------
 * An archive is there whole or not at all: it is written under another name, read back, compared and then renamed.
 * The same record yields the same bytes, on any machine; a newer version replaces the older one.
-* The name of an archive belongs to its session; a file of that name that is somebody else's is left alone.
+* The name of an archive belongs to its session; a file of that name that is not its own is left alone.
 * Nothing is written through a link below the folder: what is in the way stays, and is named.
 """
 
@@ -125,7 +125,7 @@ def _part(xml: Path, file: Path) -> Part:
 
 
 def _shown(path: Path) -> str:
-    """Return a path as text that every program can read, whatever bytes it is made of."""
+    """Return a path, of any bytes, as text that every program can read."""
     return os.fsencode(path.as_posix()).decode("utf-8", "replace")
 
 
@@ -161,7 +161,7 @@ def _holds(written: BufferedReader, root: str, parts: Sequence[Part]) -> bool:
 
 
 def _session_of(file: BufferedReader, root: str) -> str | None:
-    """Return the session whose archive a file is; None if it is none that was written here."""
+    """Return the session whose archive a file is; None for any other file."""
     try:
         with zipfile.ZipFile(file) as archive:
             graph = json.loads(archive.read(f"{root}/{METADATA_FILE}"))["@graph"]

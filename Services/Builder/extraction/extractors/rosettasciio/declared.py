@@ -106,11 +106,11 @@ class Declared:
     plugin: str
     """Name of the reader."""
     name: str
-    """As a person says it."""
+    """Display name."""
     sign: Sign = _anything
     """Whether the content, of which it is given the beginning, is this format's."""
     options: Callable[[Path], dict[str, Any]] = _none
-    """Arguments for the reader that the file asks for; raises where the reader would not come to an end."""
+    """Arguments for the reader that the file asks for; raises where the reader would not end."""
     local_clock: bool = False
     """The reader converts times to the machine's zone and calls them UTC."""
 

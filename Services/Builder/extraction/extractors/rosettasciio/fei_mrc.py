@@ -2,7 +2,7 @@
 
 RosettaSciIO skips it. Its types are FEI1 and FEI2, named in the main header; it has an entry for each image, of which
 that of the first is read. Its layout is the one of Thermo Fisher's MRC2014 specification, as the package mrcfile has
-it: groups of fields without gaps, each behind a bit mask that tells which of them are set. That its bits are in the
+it: groups of fields without gaps, each behind a bit mask of those that are set. That its bits are in the
 fields' order is inferred from a file of Velox 3.7, where every bit fits its field.
 """
 
@@ -62,5 +62,5 @@ def _fields(entry: bytes) -> Iterator[tuple[str, Any]]:
 
 
 def acquired(days: object) -> datetime | None:
-    """Return the time of acquisition of days since 1899-12-30; of the zone, not told, the instrument's is assumed."""
+    """Return the time of acquisition of days since 1899-12-30; without a zone, so the instrument's is assumed."""
     return _DAY_ZERO + timedelta(seconds=round(days * 86400)) if isinstance(days, float) and 1 < days < 1e5 else None

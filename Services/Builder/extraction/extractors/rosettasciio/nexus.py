@@ -24,7 +24,7 @@ def signals_only(_path: Path, found: Sequence[dict[str, Any]]) -> list[dict[str,
 
 
 def _is_axis(signal: Mapping[str, Any]) -> bool:
-    """Tell whether the data are but the positions that their only axis stands for."""
+    """Return whether the data are only positions along their only axis."""
     data, axes = signal["data"], signal["axes"]
     if data.ndim != 1 or len(axes) != 1 or data.size > LONGEST_AXIS or data.dtype.kind not in "iuf":
         return False

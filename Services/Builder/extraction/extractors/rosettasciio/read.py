@@ -60,7 +60,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         try:
             return described(reader, path, loaded(reader, path))
         except FileRefused:
-            raise  # what is hostile to one reader is shown to no other
+            raise  # a file that is hostile to one reader is given to no other
         except Exception as error:  # noqa: BLE001 - a foreign reader raises what it likes; the next one may do better
             first = first or (reader, error)
     if first is None:
@@ -184,9 +184,9 @@ class _Collected:
 
 
 def _scanning(column: str | None, meta: Mapping[str, Quantity | None], dwelling: bool, hints: str) -> str | None:
-    """Tell a STEM from a TEM: by the mode it reports, else by the beam's dwell time, else by the file's name.
+    """Return "STEM" or the column: by the mode it reports, else by the beam's dwell time, else by the file's name.
 
-    Where the file does not even tell that it is one of the two, the name may tell of the STEM, never of the TEM.
+    Where the file names neither of the two, its name may stand for the STEM, never for the TEM.
     """
     if column is None:
         return "STEM" if _SURELY_STEM.search(hints) else None
@@ -249,7 +249,7 @@ def moment(metadata: Mapping[str, Any], trusted: bool = True) -> datetime | None
     metadata
         Metadata in RosettaSciIO's layout.
     trusted
-        False for a reader that converts to the machine's zone, whatever it calls it.
+        False for a reader that converts to the machine's zone and may name another.
     """
     day, clock, zone = (_first(metadata, key) for key in ("date", "time", "time_zone"))
     try:

@@ -175,7 +175,7 @@ _VELOX = Vendor(
 
 
 def _tia(tree: Tree) -> dict[str, Quantity | None]:
-    """Tell a probe's dwell time from a camera's exposure: TIA writes both into one entry."""
+    """Return a probe's dwell time or a camera's exposure: TIA writes both into one entry."""
     scanning = "STEM" in str(lookup(tree, "ExperimentalDescription.Mode"))
     name = "Dwell Time" if scanning else "Exposure Time"
     return {name: quantity(name, lookup(tree, "AcquireInfo.DwellTimePath"), "s")}
@@ -226,7 +226,7 @@ def _fei_mrc(tree: Tree) -> dict[str, Quantity | None]:
 def _sightx(tree: Tree) -> dict[str, Quantity | None]:
     """Read what emits the electrons, the filament (``filamentLaB6``) or else the gun, and the screen camera's settings.
 
-    That the camera's exposure is in microseconds is told by the text beside it: 250000 is ``250.00 msec``.
+    That the camera's exposure is in microseconds follows from the text beside it: 250000 is ``250.00 msec``.
     """
     gun, camera = "ImageDescription.ElectronGun", "ImageDescription.JemBaumerCamera.Parameter"
     stated = [str(lookup(tree, f"{gun}.{key}") or "") for key in ("FilamentType", "GunType")]
@@ -257,7 +257,7 @@ _EMSA_MODES = {"IMA": "Imaging", "DIF": "Diffraction", "SCI": "Scanning Imaging"
 
 
 def _emsa(tree: Tree) -> dict[str, Quantity | None]:
-    """Read the mode, which tells a magnification from a camera length in mm: the standard has one keyword for both."""
+    """Read magnification or camera length in mm, which have one keyword, by the mode."""
     mode = _EMSA_MODES.get(str(lookup(tree, "OPERMODE") or "").strip().upper()[:3])
     name, unit = ("Camera Length", "mm") if mode and "Diffraction" in mode else ("Magnification", None)
     return {
