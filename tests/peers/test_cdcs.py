@@ -283,7 +283,7 @@ class TestWhatIsRefused:
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(failed=1)
         assert status_of(uploader, "destination cdcs") == (
-            "cdcs has 2 of the workspace 'Ours', so it is not clear which is meant"
+            "cdcs has 2 of the workspace 'Ours'; give each a name of its own"
         )
 
     def test_a_workspace_that_the_user_may_not_write_to(self, facility: Facility, reader: Reader) -> None:

@@ -50,7 +50,7 @@ FAULTS = {
     "slow": (Fault(DRIP), "cdcs did not answer within 3 s"),
     "no JSON": (
         Fault(status=200, content=PAGE),
-        "(What cdcs answers to .+ cannot be understood.+|cdcs said 200 to .+)",
+        "(The answer of cdcs to .+ cannot be understood.+|cdcs said 200 to .+)",
     ),
 }
 """What may happen to a request, and the sentence that tells of it."""

@@ -326,7 +326,7 @@ class TestCommandLine:
         ("arguments", "code", "sentence"),
         [
             (["missing.dm4"], EXIT_FAILURE, "missing.dm4 cannot be looked at (No such file or directory)."),
-            (["{}", "--sensitivity", "-1"], EXIT_USAGE, "from 0 upwards, and -1.0 is none."),
+            (["{}", "--sensitivity", "-1"], EXIT_USAGE, "of 0 or more, not -1.0."),
             (["{}", "--plot", "missing/out.png"], EXIT_FAILURE, "The figure cannot be written to missing/out.png"),
             (["{}", "--plot", "out.zzz"], EXIT_FAILURE, "The figure cannot be written to out.zzz"),
         ],

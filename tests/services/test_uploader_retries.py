@@ -178,7 +178,10 @@ class TestTryingAgain:
             assert uploader.once() == Pass(failed=1)
             facility.clock.move(60)
             assert uploader.once() == Pass(failed=1)
-            assert status_of(uploader, "destination slow") == "slow is still at work on what took it too long"
+            assert (
+                status_of(uploader, "destination slow")
+                == "slow is still busy with a request that exceeded its time limit"
+            )
             assert len(slow.put_so_far) == 1
         finally:
             released.set()

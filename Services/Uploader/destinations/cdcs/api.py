@@ -20,7 +20,7 @@ class NotThere(NexusError):
 
 
 class NotOne(NexusError):
-    """{destination} has {count} of the {what} '{title}'; give them different names."""
+    """{destination} has {count} of the {what} '{title}'; give each a name of its own."""
 
 
 class CdcsNotUnderstood(NexusError):
