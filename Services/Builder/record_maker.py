@@ -233,11 +233,11 @@ class RecordMaker:
             raise NoRecord(State.NO_CONSENT, "Its user did not agree to have a record made.")
         root = self._instruments.folder(instrument).absolute()
         strategy = strategy_of(self._facility.config, instrument.pid, settings)
-        found = self._searches.files_of(session, root, strategy, settings)
-        if found.unsettled and wait is not None and settings.settle <= LONGEST_SETTLE_WAIT:
+        session_files = self._searches.files_of(session, root, strategy, settings)
+        if session_files.unsettled and wait is not None and settings.settle <= LONGEST_SETTLE_WAIT:
             wait(settings.settle.total_seconds())
-            found = self._searches.files_of(session, root, strategy, settings)
-        files = self._files(session, found, root, settings)
+            session_files = self._searches.files_of(session, root, strategy, settings)
+        files = self._files(session, session_files, root, settings)
         places.prepare()
         profile = profile_of(self._facility.config, instrument, settings)
         jobs = [_job(file, root, places, profile) for file in _longest_first(files)]
@@ -251,30 +251,30 @@ class RecordMaker:
         return Made(document, places, revision, len(files), doubtful, len(activities))
 
     def _files(
-        self, session: Session, found: SessionFiles, root: Path, settings: BuilderSettings
+        self, session: Session, session_files: SessionFiles, root: Path, settings: BuilderSettings
     ) -> Sequence[FoundFile]:
-        if found.unsettled:
-            files = counted(len(found.unsettled), "file was", "files were")
+        if session_files.unsettled:
+            files = counted(len(session_files.unsettled), "file was", "files were")
             sentence = f"{files} changed only just now; the session waits."
             raise NoRecord(State.TO_BE_BUILT, sentence, max(1.0, settings.settle.total_seconds()))
-        if not found.settled:
+        if not session_files.settled:
             ended = session.end_ts if session.end_ts is not None else session.start_ts
             left = settings.file_delay - (self._facility.now() - ended) / SECOND
             if left > 0:
                 sentence = f"No files in {root} were modified during the session so far; it waits for them."
                 raise NoRecord(State.TO_BE_BUILT, sentence, min(left, settings.backoff(session.attempts)))
-            kept = self._facility.recorded(session)
-            if kept is not None:
-                sentence = f"{root} does not contain the session's files any more; its record {kept} stays."
+            earlier = self._facility.recorded(session)
+            if earlier is not None:
+                sentence = f"{root} does not contain the session's files any more; its record {earlier} stays."
                 raise NoRecord(State.BUILT, sentence)
             raise NoRecord(State.NO_FILES_FOUND, f"No files in {root} were modified during the session.")
-        return found.settled
+        return session_files.settled
 
     def _extract(
         self, jobs: Sequence[Job], settings: BuilderSettings, cache: SessionCache | None, stop: Callable[[], bool]
     ) -> dict[Path, Extraction]:
         """Read all files, but those that have not changed since they were read."""
-        done = {job.path: kept for job in jobs if cache is not None and (kept := cache.get(job)) is not None}
+        done = {job.path: cached for job in jobs if cache is not None and (cached := cache.get(job)) is not None}
         if done:
             self._log.info("%d of %s taken from the cache", len(done), counted(len(jobs), "file"))
         self._progress.show(len(done), len(jobs))
@@ -299,11 +299,11 @@ class RecordMaker:
         self,
         facts: Facts,
         activities: Sequence[Sequence[FoundFile]],
-        found: dict[Path, Extraction],
+        extracted: dict[Path, Extraction],
         places: RecordPaths,
         settings: BuilderSettings,
     ) -> bytes:
-        document = to_xml(experiment(facts, activities, found, self._instruments.data_root(), places))
+        document = to_xml(experiment(facts, activities, extracted, self._instruments.data_root(), places))
         faults = validate(document, settings.schema)
         if faults:
             more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""

@@ -95,12 +95,12 @@ class Builder(Service):
     @classmethod
     def instead(cls, arguments: argparse.Namespace) -> Callable[[], int] | None:
         """Return the dry run, if that is asked for."""
-        asked = cli_options.request_of(arguments)
-        if not asked.dry_run:
+        request = cli_options.request_of(arguments)
+        if not request.dry_run:
             return None
         from Services.Builder.commands import dry_run
 
-        return lambda: dry_run.main(asked.selection)
+        return lambda: dry_run.main(request.selection)
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:
         """Take over which sessions are meant; naming some means one pass."""
@@ -192,22 +192,22 @@ class Builder(Service):
             cache = self._cache.of_session(session.identifier)
             # With --once, this pass is the only one: it waits itself.
             wait = (lambda seconds: self.clock.wait(self.app.stop_event, seconds)) if self._patient else None
-            made = maker.make(session, settings, cache, lambda: self.stopping or lease.lost, wait)
+            record = maker.make(session, settings, cache, lambda: self.stopping or lease.lost, wait)
             if not renew():  # the new holder may have written its record already, which must not be replaced
                 raise BuildStopped
-            write = self._row(session, made, store(made.document, made.places))
-            return _SessionResult(State.BUILT, f"{made.sentence}: {made.places.xml}", write=write)
+            write = self._row(session, record, store(record.document, record.places))
+            return _SessionResult(State.BUILT, f"{record.sentence}: {record.places.xml}", write=write)
 
-    def _row(self, session: Session, made: Made, sha256: str) -> Callable[[Transaction], None]:
+    def _row(self, session: Session, record: Made, sha256: str) -> Callable[[Transaction], None]:
         return self._records.writer(
             session.id,
-            path=str(made.places.xml),
-            title=made.places.xml.stem,
+            path=str(record.places.xml),
+            title=record.places.xml.stem,
             sha256=sha256,
-            config_revision=made.config_revision,
+            config_revision=record.config_revision,
             software=SOFTWARE,
-            files=made.files,
-            activities=made.activities,
+            files=record.files,
+            activities=record.activities,
         )
 
     def _conclude(self, session: Session, outcome: _SessionResult) -> bool:
@@ -241,15 +241,15 @@ class Builder(Service):
             self._last_error.set_value(fitting(f"{session.identifier}: {outcome.sentence}"))
             (self.log.error if news else self.log.info)(*line)
             return
-        kept = outcome.state is State.BUILT and outcome.write is None
-        self._built.inc(int(outcome.state is State.BUILT and not kept))
+        unchanged = outcome.state is State.BUILT and outcome.write is None
+        self._built.inc(int(outcome.state is State.BUILT and not unchanged))
         if outcome.state is not State.TO_BE_BUILT and str(self._last_error.get_value()).startswith(session.identifier):
             self._last_error.set_value("")
         if news:
             # A warning, so that those who were mailed the failure are mailed the recovery.
             self.log.warning("Session %s recovered: %s", session.identifier, outcome.sentence)
         else:
-            (self.log.warning if kept else self.log.info)(*line)
+            (self.log.warning if unchanged else self.log.info)(*line)
 
     # -- settings ----------------------------------------------------------------------------------------------------
 

@@ -133,9 +133,8 @@ class FetchProcess:
             self._process.close()
 
     def _all_failed(self, error: Callable[[str], NexusError]) -> Mapping[str, FetchResult]:
-        return {
-            instrument.pid: FetchResult(failure=str(error(instrument.pid))) for instrument in self.question.instruments
-        }
+        pids = [instrument.pid for instrument in self.question.instruments]
+        return {pid: FetchResult(failure=str(error(pid))) for pid in pids}
 
     def _too_slow(self, pid: str) -> NexusError:
         return TooSlow(instrument=pid, seconds=self._bounds.seconds)
@@ -158,10 +157,8 @@ def _ask(connection: Connection, question: FetchRequest, window: FetchWindow, bo
     signal.alarm(math.ceil(bounds.seconds) + 1)  # ends the process even when the parent is gone
     source, instruments = question.source, question.instruments
     # Made now: there may be no memory for it later.
-    too_large = {
-        instrument.pid: FetchResult(failure=str(TooLarge(instrument=instrument.pid, megabytes=bounds.megabytes)))
-        for instrument in instruments
-    }
+    pids = [instrument.pid for instrument in instruments]
+    too_large = {pid: FetchResult(failure=str(TooLarge(instrument=pid, megabytes=bounds.megabytes))) for pid in pids}
     _limit_memory(bounds.megabytes)
     try:
         if isinstance(source, SharedSource):
@@ -182,8 +179,8 @@ def _answer(source: Source, instrument: Instrument, window: FetchWindow) -> Fetc
     """Return what a source says of an instrument; None if memory ran out."""
     try:
         with listening() as complaints:
-            found = source.fetch(instrument, window.start, window.end)
-        return FetchResult(tuple(found), tuple(complaints))
+            reservations = source.fetch(instrument, window.start, window.end)
+        return FetchResult(tuple(reservations), tuple(complaints))
     except MemoryError:
         return None
     except Exception as error:  # noqa: BLE001  a process's edge; the parent records it

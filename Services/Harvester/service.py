@@ -140,12 +140,11 @@ class Harvester(Service):
         )
         instruments = [instrument for instrument in self._instruments.all() if instrument.harvester]
         self._reporter.recall()
-        self._reporter.only({instrument.pid for instrument in instruments})
+        pids = {instrument.pid for instrument in instruments}
+        self._reporter.only(pids)
         with self.state(f"asking {counted(len(instruments), 'calendar')}" if instruments else "idle"):
             self._ask_all(self._questions(instruments, window), window, until)
-        self._sizes = {
-            instrument.pid: self._sizes[instrument.pid] for instrument in instruments if instrument.pid in self._sizes
-        }
+        self._sizes = {pid: size for pid, size in self._sizes.items() if pid in pids}
         if not self.stopping:
             self._reporter.totals(sum(self._sizes.values()))
         return Pass(*self._reporter.tally())
@@ -220,22 +219,22 @@ class Harvester(Service):
         start, end = to_ts(window.start), to_ts(window.end)
         live = self._reservations.overlapping(pid, start, end)
         known = [reservation for reservation in live if reservation.source == source]
-        found = [*answer.reservations, *_kept(known, answer)]
+        reservations = [*answer.reservations, *_kept(known, answer)]
         if self._dry_run:
-            self._log_dry_run(pid, live, found)
+            self._log_dry_run(pid, live, reservations)
         else:
-            stored, gone = self._reservations.take_over(source, start, end, found, pid)
+            stored, gone = self._reservations.take_over(source, start, end, reservations, pid)
             if gone or self._sizes.get(pid) != stored:
                 self.log.info("%s: %s, %d no longer in the calendar", pid, counted(stored, "reservation"), gone)
             self._sizes[pid] = stored
             self._reporter.count("reservations_gone", gone)
         if self._follows_usage(pid):
-            self._follow_usage(source, pid, found)
+            self._follow_usage(source, pid, reservations)
         self._reconsider(pid)
 
-    def _follow_usage(self, source: str, pid: str, found: list[Reservation]) -> None:
+    def _follow_usage(self, source: str, pid: str, reservations: list[Reservation]) -> None:
         """Start and end sessions where the calendar's system, and no logger, knows when the instrument is used."""
-        plan = self._usage.plan(pid, source, found)
+        plan = self._usage.plan(pid, source, reservations)
         done = plan.steps if self._dry_run else self._usage.carry_out(pid, plan)
         for step in done:
             self.log.info("%s: %s%s", pid, "would " if self._dry_run else "", step)
@@ -267,34 +266,27 @@ class Harvester(Service):
     def _follows_usage(self, pid: str) -> bool:
         return self.app.get_config()[f"Instruments.{pid}.sessions_from_usage"] is True
 
-    def _log_dry_run(self, pid: str, known: list[Reservation], found: list[Reservation]) -> None:
+    def _log_dry_run(self, pid: str, known: list[Reservation], reservations: list[Reservation]) -> None:
         """Say what would be stored."""
         before = {reservation.uid: reservation for reservation in known}
-        for reservation in found:
-            what = (
-                "cancelled"
-                if reservation.cancelled
-                else "as it is"
-                if before.get(reservation.uid) == reservation
-                else "new or changed"
-            )
-            start, end = (
-                to_datetime(ts).astimezone().strftime("%Y-%m-%d %H:%M")
-                for ts in (reservation.start_ts, reservation.end_ts)
-            )
+        for reservation in reservations:
+            same = before.get(reservation.uid) == reservation
+            what = "cancelled" if reservation.cancelled else "as it is" if same else "new or changed"
+            times = (reservation.start_ts, reservation.end_ts)
+            start, end = (to_datetime(ts).astimezone().strftime("%Y-%m-%d %H:%M") for ts in times)
             self.log.info(
                 "%s: would store (%s) '%s', %s to %s, %s", pid, what, reservation.title, start, end, reservation.user
             )
-        for uid in before.keys() - {reservation.uid for reservation in found}:
+        for uid in before.keys() - {reservation.uid for reservation in reservations}:
             self.log.info("%s: would mark as cancelled '%s', no longer in the calendar", pid, before[uid].title)
 
 
 def _kept(known: list[Reservation], answer: FetchResult) -> list[Reservation]:
     """Return what is known and was not found, perhaps only because it could not be read."""
     doubtful = {complaint.uid for complaint in answer.complaints}
-    found = {reservation.uid for reservation in answer.reservations}
+    fetched = {reservation.uid for reservation in answer.reservations}
 
     def in_doubt(uid: str) -> bool:
         return None in doubtful or uid in doubtful or any(uid.startswith(f"{name}#") for name in doubtful)
 
-    return [reservation for reservation in known if reservation.uid not in found and in_doubt(reservation.uid)]
+    return [reservation for reservation in known if reservation.uid not in fetched and in_doubt(reservation.uid)]

@@ -70,32 +70,27 @@ class UsageSessions:
         session = self._sessions.open_on(pid)
         return {session.identifier} if session and self._reservations.has(source, session.identifier) else set()
 
-    def plan(self, pid: str, source: str, found: Sequence[Reservation]) -> Plan:
+    def plan(self, pid: str, source: str, reservations: Sequence[Reservation]) -> Plan:
         """Return the plan for an instrument.
 
         Parameters
         ----------
         pid, source
             The instrument and its calendar.
-        found
+        reservations
             All that the calendar has, and the `unfinished` events.
         """
-        events = sorted(
-            (event for event in found if event.usage and not event.cancelled), key=lambda event: event.start_ts
-        )
+        uses = (event for event in reservations if event.usage and not event.cancelled)
+        events = sorted(uses, key=lambda event: event.start_ts)
         named = {event.uid for event in events}
         sessions = {session.identifier: session for session in self._sessions.newest(pid, count=USAGE_SESSIONS)}
         others = [session for session in sessions.values() if session.identifier not in named]
-        gone = [
-            session
-            for session in others
-            if session.end_ts is None and self._reservations.has(source, session.identifier)
-        ]
+        running = [session for session in others if session.end_ts is None]
+        gone = [session for session in running if self._reservations.has(source, session.identifier)]
         steps = [SessionStep(session.identifier, session.user, start=False, ts=None) for session in gone]
         others = [session for session in others if session not in gone]
-        is_open = next(
-            (uid for uid, session in sessions.items() if session.end_ts is None and session not in gone), None
-        )
+        unended = (uid for uid, session in sessions.items() if session.end_ts is None and session not in gone)
+        is_open = next(unended, None)
         blocked = None
         for event in events:
             session, user = sessions.get(event.uid), event.user_id or event.user or ANYBODY

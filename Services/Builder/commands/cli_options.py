@@ -59,7 +59,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
 
 def _moment(text: str) -> int:
     try:
-        found = datetime.fromisoformat(text)
-        return to_ts(found if found.tzinfo is not None else found.astimezone())
+        moment = datetime.fromisoformat(text)
+        return to_ts(moment if moment.tzinfo is not None else moment.astimezone())
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"'{text}' is not a time such as 2026-11-20 or 2026-11-20T09:30") from None

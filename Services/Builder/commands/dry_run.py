@@ -73,11 +73,11 @@ def print_records(selection: Selection, out: BinaryIO, err: TextIO, clock: Clock
         chosen = _chosen(sessions, selection)
         if not chosen:
             log.info("No session waits to be built.")
-        found = BuilderSettings.read(config, settings.home)
+        current = BuilderSettings.read(config, settings.home)
         facility = Facility.of(database, config, lambda: revision, clock)
         searches = Searches(lambda: chosen, clock, log)
         maker = RecordMaker(facility, searches, pools, progress, log)
-        codes = [_show(session, maker, found, out, log, stop, clock) for session in chosen if not stop.is_set()]
+        codes = [_show(session, maker, current, out, log, stop, clock) for session in chosen if not stop.is_set()]
     return EXIT_INTERRUPTED if stop.is_set() else max(codes, default=EXIT_OK)
 
 
@@ -88,7 +88,7 @@ def _show(
     with tempfile.TemporaryDirectory(prefix="nexuscore-") as folder:
         try:
             elsewhere = replace(settings, records=Path(folder))
-            made = maker.make(session, elsewhere, stop=stop.is_set, wait=lambda seconds: clock.wait(stop, seconds))
+            record = maker.make(session, elsewhere, stop=stop.is_set, wait=lambda seconds: clock.wait(stop, seconds))
         except NoRecord as answer:
             log.info("Session %s would become %s: %s", session.identifier, answer.state, answer.sentence)
             return EXIT_OK
@@ -97,10 +97,10 @@ def _show(
         except NexusError as error:
             log.error("Session %s: %s", session.identifier, sentence_of(error))
             return EXIT_FAILURE
-    out.write(_for_a_terminal(made.document) if out.isatty() else made.document)
+    out.write(_for_a_terminal(record.document) if out.isatty() else record.document)
     out.flush()
-    name = settings.records / made.places.xml.name
-    log.info("Session %s: %s, for %s", session.identifier, made.sentence, name)
+    name = settings.records / record.places.xml.name
+    log.info("Session %s: %s, for %s", session.identifier, record.sentence, name)
     return EXIT_OK
 
 

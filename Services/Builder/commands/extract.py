@@ -44,21 +44,21 @@ MEMORY_MB = 4096
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
-    made = argparse.ArgumentParser(
+    command = argparse.ArgumentParser(
         prog="python -m Services.Builder.extract",
         description="Show the metadata of an instrument file as JSON, and draw its previews.",
         epilog="examples:\n  %(prog)s 0001.dm3\n  %(prog)s 0001.dm3 --preview 0001.png --json 0001.json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("file", type=Path, metavar="FILE", help="the instrument file")
-    made.add_argument(
+    command.add_argument("file", type=Path, metavar="FILE", help="the instrument file")
+    command.add_argument(
         "--preview",
         type=Path,
         metavar="PNG",
         help="draw the preview into this file (default: FILE's name with .png, in the current folder)",
     )
-    made.add_argument("--json", type=Path, metavar="JSON", help="write all metadata into this file")
-    return made
+    command.add_argument("--json", type=Path, metavar="JSON", help="write all metadata into this file")
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,17 +81,19 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         _check(path, arguments.preview, arguments.json)
         if arguments.preview is not None:
-            found = _extracted(path, arguments.preview, arguments.json)
+            extraction = _extracted(path, arguments.preview, arguments.json)
         else:
             with ScratchFolder() as folder:
-                found = _extracted(path, folder / beside(path.name, ".png"), arguments.json)
-                remarks += [_kept(target) for target in (found.preview, *found.further_previews) if target is not None]
+                extraction = _extracted(path, folder / beside(path.name, ".png"), arguments.json)
+                remarks += [
+                    _kept(target) for target in (extraction.preview, *extraction.further_previews) if target is not None
+                ]
     except NexusError as error:
         sys.stderr.write(f"{escape(sentence_of(error))}\n")
         return error.exit_code
-    files = [{"name": path.name, "size": found.size, "sha256": found.sha256 or None}]
-    shown = document(found, MetadataContent(files=files))
-    sys.stderr.writelines(f"{escape(sentence)}\n" for sentence in (*found.warnings, *remarks))
+    files = [{"name": path.name, "size": extraction.size, "sha256": extraction.sha256 or None}]
+    shown = document(extraction, MetadataContent(files=files))
+    sys.stderr.writelines(f"{escape(sentence)}\n" for sentence in (*extraction.warnings, *remarks))
     filled = {key: value for key, value in shown.items() if value}
     try:
         sys.stdout.write(json_text(filled, indent=1) + "\n")
@@ -105,8 +107,8 @@ def _extracted(path: Path, preview: Path, metadata: Path | None) -> Extraction:
     """Read the file as the Builder does: in a process of its own, which may read the file's folder and no other."""
     path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay links
     with Workers(1, FILE_SECONDS, MEMORY_MB) as workers:
-        (found,) = workers.extract_all([Job(path, preview, metadata, root=path.parent)])
-    return found
+        (extraction,) = workers.extract_all([Job(path, preview, metadata, root=path.parent)])
+    return extraction
 
 
 def _check(path: Path, *targets: Path | None) -> None:

@@ -54,14 +54,14 @@ class NoFiles(NexusError):
 class Yield:
     """What one file gave."""
 
-    found: Extraction
+    extraction: Extraction
     axes: tuple[tuple[Mapping[str, Any], ...], ...]
     """Of each of its signals."""
 
     @property
     def conditions(self) -> Mapping[str, Quantity]:
         """Quantities about microscope and measurement: all but those that follow from the axes."""
-        return {name: value for name, value in self.found.meta.items() if name not in DERIVED}
+        return {name: value for name, value in self.extraction.meta.items() if name not in DERIVED}
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -83,53 +83,55 @@ def survey(folders: Iterable[Path]) -> Iterator[Yield]:
                 jobs.append(
                     Job(file.path, png, metadata, file.companions, None, None, folder.absolute(), file.identities)
                 )
-        for found in workers.extract_all(jobs):
-            signals = json.loads(found.metadata_json.read_bytes())["signals"] if found.metadata_json else []
-            yield Yield(found, tuple(tuple(signal["axes"]) for signal in signals))
+        for extraction in workers.extract_all(jobs):
+            signals = json.loads(extraction.metadata_json.read_bytes())["signals"] if extraction.metadata_json else []
+            yield Yield(extraction, tuple(tuple(signal["axes"]) for signal in signals))
 
 
 def _files(folder: Path) -> tuple[FoundFile, ...]:
     if not folder.is_dir():
         raise NoFiles(folder=folder)
-    found = find_files(folder, [TimeRange("all", *_ALWAYS)]).files["all"]
-    if not found:
+    files = find_files(folder, [TimeRange("all", *_ALWAYS)]).files["all"]
+    if not files:
         raise NoFiles(folder=folder)
-    return found
+    return files
 
 
 def report(yields: Iterable[Yield]) -> str:
     """Return the Markdown: a table of what was read, one of what was not at hand, and the quantities by format."""
     groups: dict[str, list[Yield]] = defaultdict(list)
     for file in yields:
-        groups[file.found.format].append(file)
+        groups[file.extraction.format].append(file)
     unread = groups.pop("unknown", [])
-    seen = {name: sorted(groups[name], key=lambda file: file.found.path.name) for name in sorted(groups, key=str.lower)}
-    return "\n".join([_HEAD, *_read(seen), *_known(seen), *_unread(unread), *_quantities(seen)])
+    formats = {
+        name: sorted(groups[name], key=lambda file: file.extraction.path.name) for name in sorted(groups, key=str.lower)
+    }
+    return "\n".join([_HEAD, *_read(formats), *_known(formats), *_unread(unread), *_quantities(formats)])
 
 
-def _read(seen: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
+def _read(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
     yield "## Read\n"
     yield from _row(
         "Format", "Extensions", "Reader", "Files", "Dataset types", "Units", "Conditions", "Time", "Preview"
     )
-    for name, yields in seen.items():
-        first = yields[0].found.extractor
+    for name, yields in formats.items():
+        first = yields[0].extraction.extractor
         yield _cells(
             name,
-            _listed(f"`{file.found.path.suffix.lower()}`" for file in yields),
+            _listed(f"`{file.extraction.path.suffix.lower()}`" for file in yields),
             " ".join(part for part in first.partition(", ")[2].split() if not part[0].isdigit()),  # without versions
             str(len(yields)),
-            _listed(f"{file.found.dataset_type}/{file.found.data_type}" for file in yields),
+            _listed(f"{file.extraction.dataset_type}/{file.extraction.data_type}" for file in yields),
             _listed(unit for file in yields for unit in file.units),
             str(len({quantity for file in yields for quantity in file.conditions})),
-            _share([file.found.acquired is not None for file in yields]),
-            _share([file.found.preview is not None for file in yields]),
+            _share([file.extraction.acquired is not None for file in yields]),
+            _share([file.extraction.preview is not None for file in yields]),
         )
     yield ""
 
 
-def _known(seen: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
-    rest = [reader for reader in declared() if not any(name.startswith(reader.name) for name in seen)]
+def _known(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
+    rest = [reader for reader in declared() if not any(name.startswith(reader.name) for name in formats)]
     yield "## Known, no file at hand\n"
     yield from _row("Format", "Extensions", "Reader")
     for reader in sorted(rest, key=lambda reader: reader.name.lower()):
@@ -141,20 +143,20 @@ def _unread(unread: Sequence[Yield]) -> Iterator[str]:
     yield "## Not read\n"
     yield "A dataset all the same, by name, size and time.\n"
     yield from _row("File", "Why")
-    for file in sorted(unread, key=lambda file: file.found.path.name.lower()):
-        yield _cells(f"`{file.found.path.name}`", " ".join(file.found.warnings))
+    for file in sorted(unread, key=lambda file: file.extraction.path.name.lower()):
+        yield _cells(f"`{file.extraction.path.name}`", " ".join(file.extraction.warnings))
     yield ""
 
 
-def _quantities(seen: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
+def _quantities(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
     yield "## Quantities by format\n"
-    for name, yields in seen.items():
+    for name, yields in formats.items():
         held: dict[str, str | None] = {}
         for file in yields:
             held.update({key: value.unit for key, value in file.conditions.items()})
         if held:
-            said = ", ".join(f"{key} ({unit})" if unit else key for key, unit in sorted(held.items()))
-            yield f"- **{name}**: {said}"
+            quantities = ", ".join(f"{key} ({unit})" if unit else key for key, unit in sorted(held.items()))
+            yield f"- **{name}**: {quantities}"
 
 
 def _row(*titles: str) -> Iterator[str]:
@@ -178,14 +180,14 @@ def _share(answers: Sequence[bool]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
-    made = argparse.ArgumentParser(
+    command = argparse.ArgumentParser(
         prog="python -m Services.Builder.commands.formats",
         description="Read every instrument file of some folders and print, as Markdown, what each format yields.",
         epilog="example: %(prog)s ../shared/data --sample > docs/formats.md",
     )
-    made.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="a folder of instrument files")
-    made.add_argument("--sample", action="store_true", help="make the sample session and read its files, too")
-    return made
+    command.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="a folder of instrument files")
+    command.add_argument("--sample", action="store_true", help="make the sample session and read its files, too")
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -196,9 +198,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.sample:
             from Services.Builder.sample import make_session
 
-            made = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            make_session(made, _SAMPLE_START)
-            folders.append(made)
+            sample = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            make_session(sample, _SAMPLE_START)
+            folders.append(sample)
         try:
             sys.stdout.write(escape(report(survey(folders))) + "\n")
         except NexusError as error:

@@ -108,9 +108,9 @@ class SessionCache:
         self._root = root
         self._software = software
         self._log = log
-        found = list(self._read())
-        self._entries = {entry.extraction.path: entry for entry in found if entry.software == software}
-        if found and not self._entries:  # all by older software: it would only grow
+        entries = list(self._read())
+        self._entries = {entry.extraction.path: entry for entry in entries if entry.software == software}
+        if entries and not self._entries:  # all by older software: it would only grow
             with suppress(OSError, InTheWay), _opened(root, path.parent) as folder:
                 folder.remove(path.name)
 
@@ -122,7 +122,7 @@ class SessionCache:
         unchanged = entry.inputs == stamps(job) and entry.outputs == _outputs(job, entry.extraction)
         return entry.extraction if unchanged else None
 
-    def put(self, job: Job, inputs: tuple[Stamp, ...] | None, found: Extraction) -> None:
+    def put(self, job: Job, inputs: tuple[Stamp, ...] | None, extraction: Extraction) -> None:
         """Keep what a file yielded.
 
         Parameters
@@ -131,12 +131,12 @@ class SessionCache:
             What was asked for.
         inputs
             The `stamps` of the job before it was read; None where a file was missing.
-        found
+        extraction
             The answer. One that another attempt may better is not kept.
         """
-        if inputs is None or not found.whole or (job.metadata is not None and found.metadata_json is None):
+        if inputs is None or not extraction.whole or (job.metadata is not None and extraction.metadata_json is None):
             return
-        entry = CacheEntry(self._software, _asked(job), inputs, _outputs(job, found), found)
+        entry = CacheEntry(self._software, _asked(job), inputs, _outputs(job, extraction), extraction)
         try:
             frame = encode(0, msgspec.msgpack.encode(entry, enc_hook=wire.encoded))
         except (ValueError, OverflowError, TypeError):
@@ -171,8 +171,8 @@ def _opened(root: Path, folder: Path, *, create: bool = False) -> Folder:
 
 def stamps(job: Job) -> tuple[Stamp, ...] | None:
     """Return what the files of a dataset are like now; None if one of them is missing."""
-    found = [size_and_time(path) if is_dataset(path) else _stamp(path) for path in (job.path, *job.companions)]
-    return tuple(stamp for stamp in found if stamp is not None) if all(found) else None
+    stamps = [size_and_time(path) if is_dataset(path) else _stamp(path) for path in (job.path, *job.companions)]
+    return tuple(stamp for stamp in stamps if stamp is not None) if all(stamps) else None
 
 
 def _asked(job: Job) -> bytes:
@@ -181,8 +181,10 @@ def _asked(job: Job) -> bytes:
     return msgspec.msgpack.encode(job, enc_hook=wire.encoded, order="deterministic")
 
 
-def _outputs(job: Job, found: Extraction) -> tuple[Stamp | None, ...]:
-    return tuple(_written(job, path) for path in (found.preview, found.metadata_json, *found.further_previews))
+def _outputs(job: Job, extraction: Extraction) -> tuple[Stamp | None, ...]:
+    return tuple(
+        _written(job, path) for path in (extraction.preview, extraction.metadata_json, *extraction.further_previews)
+    )
 
 
 def _written(job: Job, path: Path | None) -> Stamp | None:

@@ -178,8 +178,8 @@ class Cluster:
             error = future.exception(timeout=SCHEDULER_SECONDS) if future.status == "error" else None
             reason = _reason(error) if error is not None else f"a file's task was {future.status}"
             raise ClusterAway(scheduler=self._scheduler, reason=reason)
-        found: Extraction = future.result(timeout=SCHEDULER_SECONDS)
-        return found
+        extraction: Extraction = future.result(timeout=SCHEDULER_SECONDS)
+        return extraction
 
 
 def _reason(error: BaseException) -> str:
@@ -198,5 +198,5 @@ def extract_on_worker(job: Job, limits: tuple[float, int, str]) -> Extraction:
         if hasattr(_mine, "workers"):
             _mine.workers.close()
         _mine.workers, _mine.limits = Workers(1, *limits), limits
-    (found,) = _mine.workers.extract_all([job])
-    return found  # type: ignore[no-any-return]
+    (extraction,) = _mine.workers.extract_all([job])
+    return extraction  # type: ignore[no-any-return]

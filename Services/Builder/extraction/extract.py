@@ -110,10 +110,12 @@ def _unopened(
     files: DatasetFiles, profile: Profile, metadata: Path | None, records: Path | None, why: NexusError
 ) -> Extraction:
     """Return the extraction of a dataset of which nothing was opened."""
-    found = _extraction(files.path, None, UNKNOWN, profile, (str(why),))
+    extraction = _extraction(files.path, None, UNKNOWN, profile, (str(why),))
     content = MetadataContent(None, None, profile, [_not_looked_at(path) for path in (files.path, *files.companions)])
-    found = _identified(found, content, False)
-    return replace(found if metadata is None else _written(found, content, metadata, records, str), whole=False)
+    extraction = _identified(extraction, content, False)
+    return replace(
+        extraction if metadata is None else _written(extraction, content, metadata, records, str), whole=False
+    )
 
 
 def _stages(
@@ -126,34 +128,34 @@ def _stages(
     heard.messages[:] = map(view.without_place, heard.messages)
     kind = kind_of(reading, path.stem) if reading else UNKNOWN
     remarks = (*map(view.without_place, warnings), *(f"The reader remarks: {remark}" for remark in heard.remarks))
-    found = _extraction(path, reading, kind, profile, remarks)
+    extraction = _extraction(path, reading, kind, profile, remarks)
     files = [view.path, *view.companions]
     at_once = sum(size(file) or 0 for file in files) <= HASHED_AT_ONCE
     content = MetadataContent(reading, heard, profile, fingerprints(files, at_once))
-    found = _identified(found, content, at_once)
+    extraction = _identified(extraction, content, at_once)
     if metadata is not None:
-        found = _written(found, content, metadata, records, view.without_place)
+        extraction = _written(extraction, content, metadata, records, view.without_place)
     if not (checked and view.changed()):
-        yield found
+        yield extraction
     if preview is not None and reading is not None and kind.layout != "none":
         with listening():
-            found = _drawn(found, content, kind, preview, records, view)
+            extraction = _drawn(extraction, content, kind, preview, records, view)
         if not (checked and view.changed()):
-            yield found
+            yield extraction
     if not at_once:
         content = replace(content, files=fingerprints(files, True))
-        found = _identified(found, content, True)
+        extraction = _identified(extraction, content, True)
     if metadata is not None and not (at_once and len(content.previews) < 2):
-        found = _written(found, content, metadata, records, view.without_place)
+        extraction = _written(extraction, content, metadata, records, view.without_place)
     if checked and view.changed():  # what was looked into is not what was read
-        for target in (found.preview, *found.further_previews):
+        for target in (extraction.preview, *extraction.further_previews):
             if target is not None:
                 with suppress(OSError, InTheWay):  # what is at its place by now is not the preview
                     remove_below(records or target.parent, target)
-        found = _unopened(
+        extraction = _unopened(
             view.files, profile, metadata, records, FileRefused(reason="it was changed while it was read")
         )
-    yield found
+    yield extraction
 
 
 def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, list[str], bool]:
@@ -235,14 +237,14 @@ def _extraction(
     )
 
 
-def _identified(found: Extraction, content: MetadataContent, hashed: bool) -> Extraction:
+def _identified(extraction: Extraction, content: MetadataContent, hashed: bool) -> Extraction:
     """Return the extraction with the size of all files of the dataset, and the SHA-256 of each."""
     sizes = [file["size"] for file in content.files]
     return replace(
-        identified(found, content),
+        identified(extraction, content),
         size=None if sizes[0] is None else sum(filter(None, sizes)),
         companion_sha256=tuple(file["sha256"] or "" for file in content.files[1:]),
-        warnings=(*found.warnings, *(lacking(content.files) if hashed else ())),
+        warnings=(*extraction.warnings, *(lacking(content.files) if hashed else ())),
     )
 
 
@@ -257,18 +259,18 @@ def _acquired(moment: datetime | None, profile: Profile) -> datetime | None:
 
 
 def _written(
-    found: Extraction, content: MetadataContent, target: Path, records: Path | None, shown: Callable[[str], str]
+    extraction: Extraction, content: MetadataContent, target: Path, records: Path | None, shown: Callable[[str], str]
 ) -> Extraction:
     try:
-        text = json.dumps(document(found, content), ensure_ascii=False, indent=1, allow_nan=False)
+        text = json.dumps(document(extraction, content), ensure_ascii=False, indent=1, allow_nan=False)
         write_below(records or target.parent, target, shown(text).encode())
     except Exception as error:  # noqa: BLE001 - an edge: the record is worth more than its JSON; it is recorded
-        return _warned(found, not_made("The metadata could not be", "written as JSON", error), error)
-    return replace(found, metadata_json=target)
+        return _warned(extraction, not_made("The metadata could not be", "written as JSON", error), error)
+    return replace(extraction, metadata_json=target)
 
 
 def _drawn(
-    found: Extraction, content: MetadataContent, kind: Kind, target: Path, records: Path | None, view: DatasetView
+    extraction: Extraction, content: MetadataContent, kind: Kind, target: Path, records: Path | None, view: DatasetView
 ) -> Extraction:
     """Draw the main signal into `target` and the others beside it; a text has no signals."""
     reading = content.reading
@@ -283,27 +285,27 @@ def _drawn(
             from Services.Builder.preview import png
 
             with _own_files(view) as elsewhere:
-                picture = png(single, kind if main else kind_of(single, found.path.stem))
+                picture = png(single, kind if main else kind_of(single, extraction.path.stem))
             if elsewhere:  # the data may be in another file until they are drawn
                 raise PermissionError(errno.EACCES, "it is none of the dataset's own files", elsewhere[0])
             write_below(records or place.parent, place, picture)
         except Exception as error:  # noqa: BLE001 - an edge: numbers of every sort come from files; it is recorded
             subject = "No preview could be" if main else f"No preview of signal {at + 1} could be"
-            found = _warned(found, view.without_place(not_made(subject, "drawn", error)), error)
+            extraction = _warned(extraction, view.without_place(not_made(subject, "drawn", error)), error)
             continue
         content.previews[at] = place.name
         if main:
-            found = replace(found, preview=target)
+            extraction = replace(extraction, preview=target)
         else:
-            found = replace(found, further_previews=(*found.further_previews, place))
-    return found
+            extraction = replace(extraction, further_previews=(*extraction.further_previews, place))
+    return extraction
 
 
-def _warned(found: Extraction, sentence: str, error: Exception) -> Extraction:
+def _warned(extraction: Extraction, sentence: str, error: Exception) -> Extraction:
     full = is_disk_full(error)
     return replace(
-        found,
-        warnings=(*found.warnings, sentence),
-        whole=found.whole and not full,
-        disk_full=found.disk_full or full,
+        extraction,
+        warnings=(*extraction.warnings, sentence),
+        whole=extraction.whole and not full,
+        disk_full=extraction.disk_full or full,
     )

@@ -32,9 +32,9 @@ def fingerprints(files: Sequence[Path], hashed: bool) -> list[dict[str, Any]]:
     return [_folder(file, hashed, until) if is_dataset(file) else _file(file, hashed, until) for file in files]
 
 
-def lacking(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def lacking(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a sentence for each file whose SHA-256 was asked for and is missing."""
-    for file in found:
+    for file in files:
         if file["size"] is not None and file["sha256"] is None:
             yield (
                 f"The SHA-256 of {one_line(file['name'])} is missing: it could not be read to the end within "
@@ -47,8 +47,8 @@ def _file(path: Path, hashed: bool, until: float) -> dict[str, Any]:
 
 
 def _folder(path: Path, hashed: bool, until: float) -> dict[str, Any]:
-    found, digest = members(path, links=True), hashlib.sha256() if hashed else None
-    for name, _ in found:
+    files, digest = members(path, links=True), hashlib.sha256() if hashed else None
+    for name, _ in files:
         if digest is None:
             break
         own = _file(path / name, True, until)["sha256"]
@@ -56,5 +56,5 @@ def _folder(path: Path, hashed: bool, until: float) -> dict[str, Any]:
             digest = None
         else:
             digest.update(f"{own}  ".encode() + os.fsencode(name) + b"\n")
-    total = sum(state.st_size for _, state in found)
+    total = sum(state.st_size for _, state in files)
     return {"name": path.name, "size": total, "sha256": digest.hexdigest() if digest else None}

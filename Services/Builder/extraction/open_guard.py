@@ -73,10 +73,10 @@ def _hear(event: str, arguments: tuple[object, ...]) -> None:
     path, _mode, flags = arguments
     if not isinstance(path, str | bytes) or (isinstance(flags, int) and _only_writes(flags)):
         return
-    given = os.fsdecode(path)
-    if os.sep not in given:  # from a folder that is open already, or from the current one: the process's scratch folder
+    opened = os.fsdecode(path)
+    if os.sep not in opened:  # from a folder that is open already, or the current one: the process's scratch folder
         return
-    name = os.path.abspath(given)  # noqa: PTH100 - pathlib would be slow here
+    name = os.path.abspath(opened)  # noqa: PTH100 - pathlib would be slow here
     if _is_below(name, _own):
         return
     opener = _opener()

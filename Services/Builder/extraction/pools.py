@@ -64,9 +64,9 @@ class Pools:
         if settings.dask_scheduler and jobs:
             try:
                 with closing(self._on_cluster(jobs, settings, stop)) as news:
-                    for found in news:
-                        del left[found.path]
-                        yield found
+                    for extraction in news:
+                        del left[extraction.path]
+                        yield extraction
             except ClusterAway as error:
                 self._note(f"{error} This machine reads {len(left)} of {counted(len(jobs), 'file')}.")
             else:

@@ -46,7 +46,7 @@ _MODULES = (".py", ".so", ".dist-info", ".egg-info")
 _entered: list[Path] = []
 
 
-def environment(given: Mapping[str, str], scratch: Path) -> dict[str, str]:
+def environment(inherited: Mapping[str, str], scratch: Path) -> dict[str, str]:
     """Return the environment of a reader: what is known to be harmless, and folders in its scratch folder.
 
     Parameters
@@ -56,14 +56,14 @@ def environment(given: Mapping[str, str], scratch: Path) -> dict[str, str]:
     scratch
         The reader's own folder.
     """
-    kept = {name: value for name, value in given.items() if name in KEPT or name.startswith("LC_")}
+    variables = {name: value for name, value in inherited.items() if name in KEPT or name.startswith("LC_")}
     paths = os.pathsep.join(os.path.abspath(path or os.curdir) for path in sys.path)  # noqa: PTH100 - "" is this folder
     return {
-        **kept,
+        **variables,
         **dict.fromkeys(_ONE_THREAD, "1"),
         **dict.fromkeys(_FOLDERS, str(scratch)),
         **dict.fromkeys(_HDF5, str(view_folder(scratch))),
-        "MPLCONFIGDIR": str(_font_lists(given)),
+        "MPLCONFIGDIR": str(_font_lists(inherited)),
         "PYTHONPATH": paths,
     }
 
@@ -158,9 +158,9 @@ def _is_package(module: object) -> bool:
     return bool(getattr(module, "__path__", None)) and getattr(module, "__file__", None) is not None
 
 
-def _font_lists(given: Mapping[str, str]) -> Path:
+def _font_lists(inherited: Mapping[str, str]) -> Path:
     """Return where matplotlib keeps its list of the fonts of this machine."""
-    if given.get("MPLCONFIGDIR"):
-        return Path(given["MPLCONFIGDIR"])
-    home = given.get("XDG_CACHE_HOME") or os.path.join(given.get("HOME") or os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118
+    if inherited.get("MPLCONFIGDIR"):
+        return Path(inherited["MPLCONFIGDIR"])
+    home = inherited.get("XDG_CACHE_HOME") or os.path.join(inherited.get("HOME") or os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118
     return Path(home, "matplotlib")

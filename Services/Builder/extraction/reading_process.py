@@ -42,8 +42,8 @@ def serve(conn: int, lifeline: int, memory_mb: int, function: str) -> None:
 def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]], job: Job) -> Extraction:
     best = unknown(job, "Nothing could be read.")
     try:
-        for found in work(job):
-            best = found
+        for extraction in work(job):
+            best = extraction
             connection.send_bytes(wire.sent(best, False, False))
     except MemoryError:
         return unknown(job, "Reading the file takes more memory than one file is allowed.")

@@ -46,38 +46,38 @@ class Scratch:
             metadata=self._made / job.metadata.name if job.metadata is not None else None,
         )
 
-    def delivered(self, found: Extraction, job: Job) -> Extraction:
+    def delivered(self, extraction: Extraction, job: Job) -> Extraction:
         """Return what the process found, with what it made put where the job wants it."""
-        kept = replace(found, path=job.path, preview=None, metadata_json=None, further_previews=())
-        if job.metadata is not None and found.metadata_json is not None:
-            kept, put = self._put(kept, job, job.metadata, "The metadata could not be", "written as JSON")
-            kept = replace(kept, metadata_json=job.metadata) if put else kept
-        if job.preview is not None and found.preview is not None:
-            kept, put = self._put(kept, job, job.preview, "No preview could be", "drawn")
-            kept = replace(kept, preview=job.preview) if put else kept
-        for further in found.further_previews:
+        result = replace(extraction, path=job.path, preview=None, metadata_json=None, further_previews=())
+        if job.metadata is not None and extraction.metadata_json is not None:
+            result, put = self._put(result, job, job.metadata, "The metadata could not be", "written as JSON")
+            result = replace(result, metadata_json=job.metadata) if put else result
+        if job.preview is not None and extraction.preview is not None:
+            result, put = self._put(result, job, job.preview, "No preview could be", "drawn")
+            result = replace(result, preview=job.preview) if put else result
+        for further in extraction.further_previews:
             if job.preview is not None and _is_further(further, job.preview):
                 target = job.preview.with_name(further.name)
-                kept, put = self._put(kept, job, target, "No preview of another signal could be", "drawn")
-                kept = replace(kept, further_previews=(*kept.further_previews, target)) if put else kept
+                result, put = self._put(result, job, target, "No preview of another signal could be", "drawn")
+                result = replace(result, further_previews=(*result.further_previews, target)) if put else result
         shutil.rmtree(self._made, ignore_errors=True)
         self._made.mkdir(exist_ok=True)
-        return kept
+        return result
 
-    def _put(self, found: Extraction, job: Job, target: Path, subject: str, verb: str) -> tuple[Extraction, bool]:
+    def _put(self, extraction: Extraction, job: Job, target: Path, subject: str, verb: str) -> tuple[Extraction, bool]:
         """Put one file where it belongs; return the extraction, warned if that fails, and whether it succeeded."""
         try:
             write_below(job.records or target.parent, target, self._content(target.name))
         except (OSError, ValueError, InTheWay) as error:
             full = is_disk_full(error)
             warned = replace(
-                found,
-                warnings=(*found.warnings, not_made(subject, verb, error)),
-                whole=found.whole and not full,
-                disk_full=found.disk_full or full,
+                extraction,
+                warnings=(*extraction.warnings, not_made(subject, verb, error)),
+                whole=extraction.whole and not full,
+                disk_full=extraction.disk_full or full,
             )
             return warned, False
-        return found, True
+        return extraction, True
 
     def _content(self, name: str) -> bytes:
         folder = os.open(self.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

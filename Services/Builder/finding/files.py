@@ -238,7 +238,7 @@ def _walk_by_find(program: str, root: Path, span: tuple[int, int], ignore: Seque
     if output and not output.endswith(b"\0"):
         raise _FindFailed("the output of find is cut short")
     try:
-        seen = [_parsed(record) for record in output.split(b"\0")[:-1]]
+        files = [_parsed(record) for record in output.split(b"\0")[:-1]]
     except ValueError:
         raise _FindFailed("the output of find cannot be read") from None
     errors = [_complaint(line, start) for line in complaints.splitlines()]
@@ -247,7 +247,7 @@ def _walk_by_find(program: str, root: Path, span: tuple[int, int], ignore: Seque
     def counts(path: bytes) -> bool:
         return not path or not any(map(ignored, (dataset_folder(path) or path).split(b"/")))
 
-    return _FolderWalk([file for file in seen if counts(file.path)], [error for error in errors if counts(error[0])])
+    return _FolderWalk([file for file in files if counts(file.path)], [error for error in errors if counts(error[0])])
 
 
 def _either(test: str, patterns: Iterable[str]) -> Iterator[str]:
@@ -387,11 +387,11 @@ def _nanoseconds(time: datetime) -> int:
 # -- datasets ----------------------------------------------------------------------------------------------------
 
 
-def _gathered(seen: list[_Seen]) -> list[_Seen]:
+def _gathered(files: list[_Seen]) -> list[_Seen]:
     """Put one for each folder that is a dataset in the place of the files in it."""
     gathered: list[_Seen] = []
     inside: dict[bytes, _Seen] = {}
-    for file in seen:
+    for file in files:
         folder = dataset_folder(file.path)
         if folder is None:
             gathered.append(file)
@@ -408,12 +408,12 @@ _Key = tuple[bytes, str]
 class _Tree:
     """What a walk saw, in the order in which it is asked for."""
 
-    def __init__(self, root: Path, seen: list[_Seen]) -> None:
+    def __init__(self, root: Path, files: list[_Seen]) -> None:
         self.root = root
-        self.seen = sorted(seen, key=lambda file: (file.mtime, file.path))
+        self.seen = sorted(files, key=lambda file: (file.mtime, file.path))
         self.companions: dict[_Key, list[_Seen]] = defaultdict(list)
         # _10.ser comes after _9.ser
-        for file in sorted(seen, key=lambda file: (len(file.path), file.path)):
+        for file in sorted(files, key=lambda file: (len(file.path), file.path)):
             for key in _main_keys(file.path):
                 self.companions[key].append(file)
 
@@ -428,8 +428,8 @@ class _Tree:
             if _main_of(main, mains) is None:
                 others = [c for c in self.companions.get(_split(main.path), ()) if _main_of(c, mains) == main.path]
                 answer[any(member.mtime in young for member in (main, *others))].append(self._found(main, others))
-        for found in answer:
-            found.sort(key=lambda file: (file.modified, file.path))
+        for files in answer:
+            files.sort(key=lambda file: (file.modified, file.path))
         return answer
 
     def _found(self, file: _Seen, companions: list[_Seen]) -> FoundFile:

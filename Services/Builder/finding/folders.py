@@ -23,8 +23,8 @@ _THROUGH = re.compile(
 
 def dataset_folder(path: bytes) -> bytes | None:
     """Return the outermost folder on a relative path that is one dataset; None where it leads through none."""
-    found = _THROUGH.match(path)
-    return found[1] if found else None
+    match = _THROUGH.match(path)
+    return match[1] if match else None
 
 
 def is_dataset(folder: Path) -> bool:

@@ -74,16 +74,16 @@ class Searches:
 
     def files_of(self, session: Session, root: Path, strategy: str, settings: BuilderSettings) -> SessionFiles:
         """Return a session's files; a walk that an earlier one of the pass needed answers for this one, too."""
-        asked = (root, strategy, settings.ignore, settings.settle)
+        criteria = (root, strategy, settings.ignore, settings.settle)
         walk = self._walks.get(session.instrument)
         if (
             walk is None
-            or walk.asked != asked
+            or walk.asked != criteria
             or session.identifier not in walk.search.files
             or (session.instrument, session.identifier) in self._given  # built a second time: for new files, perhaps
             or self._clock.monotonic() - walk.made > WALK_VALID_SECONDS
         ):
-            walk = _SharedWalk(self._search(session, root, strategy, settings), self._clock.monotonic(), asked)
+            walk = _SharedWalk(self._search(session, root, strategy, settings), self._clock.monotonic(), criteria)
             self._walks[session.instrument] = walk
             self._given = {key for key in self._given if key[0] != session.instrument}
         self._given.add((session.instrument, session.identifier))

@@ -37,14 +37,14 @@ def _group_files(files: Sequence[FoundFile], sensitivity: float) -> tuple[list[t
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of the command line."""
-    made = argparse.ArgumentParser(
+    command = argparse.ArgumentParser(
         prog="python -m Services.Builder.grouping.activities",
         description="Show how files fall into acquisition activities by the times at which they were modified.",
     )
-    made.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    made.add_argument("--sensitivity", type=float, default=1.0, help="above 1 splits more, below 1 less (default 1)")
-    made.add_argument("--plot", type=Path, metavar="OUT.png", help="draw times, gaps, density and boundaries")
-    return made
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    command.add_argument("--sensitivity", type=float, default=1.0, help="above 1 splits more, below 1 less (default 1)")
+    command.add_argument("--plot", type=Path, metavar="OUT.png", help="draw times, gaps, density and boundaries")
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -111,11 +111,11 @@ def analyse(times: Sequence[float] | Floats, *, sensitivity: float = 1.0) -> Gro
     """
     if not (math.isfinite(sensitivity) and sensitivity >= 0):
         raise SensitivityRefused(value=sensitivity)
-    given = np.asarray(times, dtype=np.float64)
-    if given.ndim != 1 or not np.isfinite(given).all():
+    values = np.asarray(times, dtype=np.float64)
+    if values.ndim != 1 or not np.isfinite(values).all():
         raise TimesRefused(reason="they must be a row of finite numbers of seconds")
-    order = np.argsort(given, kind="stable")
-    ordered = given[order] - given[order[:1]]
+    order = np.argsort(values, kind="stable")
+    ordered = values[order] - values[order[:1]]
     if len(ordered) < 2 or ordered[-1] == 0 or sensitivity == 0:
         bandwidth, cuts = math.inf, []
     else:
@@ -197,16 +197,16 @@ def _cuts(times: Floats, bandwidth: float) -> list[tuple[int, float]]:
     heights = np.log(np.maximum(curve.density, least))[: curve.lefts[-1] + 2]
     valleys = np.minimum.reduceat(heights, curve.lefts[:-1]).tolist()
     peaks = np.log(np.maximum(curve.at_files(), least)).tolist()
-    peak, valley, lowest, found = peaks[0], math.inf, -1, []
+    peak, valley, lowest, cuts = peaks[0], math.inf, -1, []
     for index, (low, high) in enumerate(zip(valleys, peaks[1:], strict=True)):
         if (lowest >= 0 or low <= peak - depth) and low < valley:
             valley, lowest = low, index
         if lowest < 0:
             peak = max(peak, high)
         elif high >= valley + depth:
-            found.append(lowest)
+            cuts.append(lowest)
             peak, valley, lowest = high, math.inf, -1
-    return [(index, _bottom(heights, curve, times, index)) for index in found]
+    return [(index, _bottom(heights, curve, times, index)) for index in cuts]
 
 
 def _bottom(heights: Floats, curve: _Curve, times: Floats, index: int) -> float:

@@ -92,9 +92,9 @@ def split_setup(metas: Sequence[Mapping[str, Quantity]]) -> tuple[dict[str, Quan
         return {}, [dict(meta) for meta in metas]
     setup: dict[str, Quantity] = {}
     for name, first in metas[0].items():
-        found = [meta[name] for meta in metas if name in meta]
-        if len(found) == len(metas) and len({(written(value.value), value.unit) for value in found}) == 1:
-            setup[name] = replace(first, warning=any(value.warning for value in found))
+        values = [meta[name] for meta in metas if name in meta]
+        if len(values) == len(metas) and len({(written(value.value), value.unit) for value in values}) == 1:
+            setup[name] = replace(first, warning=any(value.warning for value in values))
     return setup, [{name: value for name, value in meta.items() if name not in setup} for meta in metas]
 
 

@@ -95,8 +95,8 @@ MakeSource = Callable[[NamedConfiguration], Source | SharedSource]
 @cache
 def kinds() -> Mapping[str, MakeSource]:
     """Return what makes each kind of source."""
-    found = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
-    return {name: importlib.import_module(f"{__name__}.{name}").make for name in found}
+    names = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
+    return {name: importlib.import_module(f"{__name__}.{name}").make for name in names}
 
 
 def make_of(instrument: Instrument) -> MakeSource:

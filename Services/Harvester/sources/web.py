@@ -239,15 +239,15 @@ class Visit:
 
     def _content(self, response: requests.Response, question: HttpRequest, asked_again: bool = False) -> bytes:
         where, status = host_of(question.url), response.status_code
-        said = f"it says {status} {response.reason}".rstrip()
+        answer = f"it says {status} {response.reason}".rstrip()
         if status in _RETRIED_GATEWAY_STATUSES:
-            raise SourceAway(where=where, reason=said)
+            raise SourceAway(where=where, reason=answer)
         if status == 401:
             raise SourceFailed(where=where, reason=self._not_let_in(asked_again))
         if status == 403 and isinstance(self._login, Token):
-            raise SourceFailed(where=where, reason=f"{said}; the token's user has no right to view this")
+            raise SourceFailed(where=where, reason=f"{answer}; the token's user has no right to view this")
         if status != question.wanted:
-            raise SourceFailed(where=where, reason=said)
+            raise SourceFailed(where=where, reason=answer)
         content = bytearray()
         announced = response.headers.get("Content-Length", "")
         if not announced.isdecimal() or int(announced) <= self._left:

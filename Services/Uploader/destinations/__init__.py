@@ -123,8 +123,8 @@ MakeDestination = Callable[[NamedConfiguration, Path], Destination]
 @cache
 def kinds() -> Mapping[str, MakeDestination]:
     """Return what makes each kind of destination."""
-    found = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
-    return {name: importlib.import_module(f"{__name__}.{name}").make for name in found}
+    names = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
+    return {name: importlib.import_module(f"{__name__}.{name}").make for name in names}
 
 
 def make_of(name: str) -> MakeDestination:

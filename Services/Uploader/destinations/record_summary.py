@@ -44,11 +44,11 @@ def about(document: bytes) -> About:
     root = parsed(document)
 
     def texts(*path: str) -> list[str]:
-        found = root.findall("/".join(f"{{*}}{name}" for name in path))
-        return [text for text in ((element.text or "").strip() for element in found) if text]
+        elements = root.findall("/".join(f"{{*}}{name}" for name in path))
+        return [text for text in ((element.text or "").strip() for element in elements) if text]
 
-    def first(*found: list[str]) -> str:
-        return next((texts[0] for texts in found if texts), "")
+    def first(*alternatives: list[str]) -> str:
+        return next((texts[0] for texts in alternatives if texts), "")
 
     return About(
         title=first(texts("title")),

@@ -59,12 +59,12 @@ class Profile:
 
     def corrected(self, meta: Mapping[str, Quantity]) -> dict[str, Quantity]:
         """Return the quantities of a file with the corrections applied."""
-        found = {self.rename.get(name, name): value for name, value in meta.items()}
-        found = {name: self._scaled(name, value) for name, value in found.items()}
-        found.update(self.set)
+        quantities = {self.rename.get(name, name): value for name, value in meta.items()}
+        quantities = {name: self._scaled(name, value) for name, value in quantities.items()}
+        quantities.update(self.set)
         return {
             name: replace(value, warning=True) if name in self.warn else value
-            for name, value in found.items()
+            for name, value in quantities.items()
             if name not in self.drop
         }
 
@@ -120,18 +120,18 @@ def _pairs(entry: str, entries: Mapping[str, object]) -> dict[str, str]:
     given = entries.get(entry) or {}
     if isinstance(given, Mapping):
         return {one_line(name): one_line(value) for name, value in given.items()}
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for item in _items(given):
         name, equals, value = item.partition("=")
         if not (equals and name.strip() and value.strip()):
             raise ProfileNotUnderstood(entry=entry, reason=f"'{item}' is not of the form 'name = value'")
-        found[name.strip()] = value.strip()
-    return found
+        pairs[name.strip()] = value.strip()
+    return pairs
 
 
 def _names(entry: str, entries: Mapping[str, object]) -> frozenset[str]:
-    given = entries.get(entry) or ()
-    return frozenset(one_line(name) for name in given) if isinstance(given, list | tuple) else frozenset(_items(given))
+    value = entries.get(entry) or ()
+    return frozenset(one_line(name) for name in value) if isinstance(value, list | tuple) else frozenset(_items(value))
 
 
 def _items(text: object) -> list[str]:
@@ -150,5 +150,5 @@ def _factor(name: str, text: str) -> float:
 
 def _quantity(name: str, text: str) -> Quantity:
     measured = _MEASURED.fullmatch(text) if KNOWN.get(name, Known()).numeric else None
-    made = quantity(name, float(measured[1]), symbol(measured[2])) if measured else quantity(name, text)
-    return made or Quantity(text)  # a zero that a person sets is meant, though files write it for what they don't know
+    value = quantity(name, float(measured[1]), symbol(measured[2])) if measured else quantity(name, text)
+    return value or Quantity(text)  # a zero that a person sets is meant, though files write it for what they don't know

@@ -242,5 +242,5 @@ def rounded(value: float) -> float | int:
     """Round to `DIGITS` significant digits; a whole number comes back as an int (200 kV, not 200.0)."""
     if not value or not math.isfinite(value):
         return 0
-    kept = round(value, DIGITS - 1 - math.floor(math.log10(abs(value))))
-    return int(kept) if float(kept).is_integer() and abs(kept) < 1e15 else kept
+    result = round(value, DIGITS - 1 - math.floor(math.log10(abs(value))))
+    return int(result) if float(result).is_integer() and abs(result) < 1e15 else result

@@ -72,12 +72,12 @@ class Format:
 def formats() -> tuple[Format, ...]:
     """Return all formats, the one to be asked first first."""
     package = __package__ or "Services.Builder.extraction.extractors"
-    found = []
+    extractors = []
     for folder in pkgutil.iter_modules([str(Path(__file__).parent)]):
         if folder.ispkg:
             module = f"{package}.{folder.name}"
-            found.append(Format(importlib.import_module(module).SPEC, module))
-    return tuple(sorted(found, key=lambda extractor: (-extractor.spec.priority, extractor.spec.name)))
+            extractors.append(Format(importlib.import_module(module).SPEC, module))
+    return tuple(sorted(extractors, key=lambda extractor: (-extractor.spec.priority, extractor.spec.name)))
 
 
 def candidates(path: Path) -> tuple[Format, ...]:

@@ -447,16 +447,16 @@ def applied(
     A unit that stands beside the value (``beam_energy_units``) is believed before the rule's; `units` gives the
     deviating units by path, None for a value that is not to be shown.
     """
-    found: dict[str, Quantity] = {}
+    quantities: dict[str, Quantity] = {}
     units = units or {}
     for rule in rules:
-        if rule.name in found or (rule.path in units and units[rule.path] is None):
+        if rule.name in quantities or (rule.path in units and units[rule.path] is None):
             continue
         value, unit = lookup(tree, rule.path), units.get(rule.path, rule.unit)
         if isinstance(value, tuple) and len(value) in (2, 3) and isinstance(value[0], str):  # Zeiss: label, value, unit
             value, unit = value[1], (symbol(value[2]) if len(value) == 3 else unit)
         beside = lookup(tree, f"{rule.path}_units") if rule.unit else None
-        made = quantity(rule.name, value, (symbol(beside) if isinstance(beside, str) else None) or unit)
-        if made is not None:
-            found[rule.name] = made
-    return found
+        converted = quantity(rule.name, value, (symbol(beside) if isinstance(beside, str) else None) or unit)
+        if converted is not None:
+            quantities[rule.name] = converted
+    return quantities

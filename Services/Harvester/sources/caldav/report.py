@@ -78,9 +78,9 @@ def _responses(content: bytes, where: str) -> list[etree._Element]:
 
 def _properties(response: etree._Element) -> Iterator[etree._Element]:
     """Yield the properties that the server has found: those it has not stand beside them, under 404."""
-    for found in response.findall(f"{_DAV}propstat"):
-        if " 200" in (found.findtext(f"{_DAV}status") or ""):
-            yield from found.findall(f"{_DAV}prop")
+    for status in response.findall(f"{_DAV}propstat"):
+        if " 200" in (status.findtext(f"{_DAV}status") or ""):
+            yield from status.findall(f"{_DAV}prop")
 
 
 def _texts(responses: list[etree._Element]) -> Iterator[tuple[str, str]]:

@@ -66,18 +66,18 @@ def booked(
     most: int,
 ) -> list[Reservation]:
     """Return the reservations that events come to; see `bookings`. `kind` is that of their source."""
-    found: list[Reservation] = []
+    reservations: list[Reservation] = []
     for uid, group in _series(events).items():
         try:
-            found += _expanded(uid, group, kind, instrument, start, end)
+            reservations += _expanded(uid, group, kind, instrument, start, end)
         except MemoryError:
             raise  # no fault of this event
         except Exception as error:  # noqa: BLE001  strangers' text in a foreign reader; the complaint is recorded
             known_as = uid if "UID" in group[0] else None  # a name made from the content changes with it
             complain(f"the event '{uid}' cannot be read: {_reason(group, error)}", known_as)
-        if len(found) > most:
+        if len(reservations) > most:
             raise too_many(where, most)
-    return found
+    return reservations
 
 
 def events_of(content: bytes, where: str) -> list[icalendar.Event]:
@@ -103,8 +103,10 @@ def _series(events: Iterable[icalendar.Event]) -> dict[str, list[icalendar.Event
     for event in events:
         uid = _line(event.get("UID"), 10 * LINE_LENGTH)
         if uid is None:
-            said = [(key, event[key]) for key in sorted(event) if key not in ("DTSTAMP", "LAST-MODIFIED", "SEQUENCE")]
-            uid = f"without-uid-{hashlib.sha256(repr(said).encode(errors='replace')).hexdigest()[:32]}"
+            properties = [
+                (key, event[key]) for key in sorted(event) if key not in ("DTSTAMP", "LAST-MODIFIED", "SEQUENCE")
+            ]
+            uid = f"without-uid-{hashlib.sha256(repr(properties).encode(errors='replace')).hexdigest()[:32]}"
         if len(uid) > UID_LENGTH:
             uid = f"{uid[:100]}~{hashlib.sha256(uid.encode()).hexdigest()}"
         series[uid].append(event)

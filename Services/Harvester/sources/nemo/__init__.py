@@ -122,8 +122,8 @@ def _instance(config: NamedConfiguration, name: str) -> Instance:
     if name == MAIN:
         variables.append("NEXUSCORE_NEMO_TOKEN")
     # Read from a file, a token often brings a line break along.
-    given = next(filter(None, (os.environ.get(variable, "").strip() for variable in variables)), None)
-    token = given or str(config[f"{here}.token"] or "").strip()
+    from_environment = next(filter(None, (os.environ.get(variable, "").strip() for variable in variables)), None)
+    token = from_environment or str(config[f"{here}.token"] or "").strip()
     questions = Questions(**{field.name: asked_for(field.name) for field in fields(Questions)})
     usable = address and urlsplit(address).scheme in ("http", "https")
     return Instance(name, address if usable else "", Token(token) if token else None, questions)

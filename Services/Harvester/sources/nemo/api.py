@@ -71,13 +71,13 @@ class Answer:
                 continue
             uid = uid_of(self.instance.url, what, row["id"])
             try:
-                found = ROW_READERS[what](row, uid, self.instance, instrument, span[1])
+                reservation = ROW_READERS[what](row, uid, self.instance, instrument, span[1])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 reason = short(f"{type(error).__name__}: {error}", 150)
                 complain(f"number {row['id']} of its {what} cannot be read ({reason})", uid)
                 continue
-            if (found.start_ts < span[1] and found.end_ts > span[0]) or uid in self.unfinished:
-                yield found
+            if (reservation.start_ts < span[1] and reservation.end_ts > span[0]) or uid in self.unfinished:
+                yield reservation
 
 
 def query(
@@ -145,17 +145,17 @@ class Api:
 
         The addresses of further pages that it gives are not followed: behind a proxy they name another host.
         """
-        found: dict[Any, NemoRow] = {}
+        rows: dict[Any, NemoRow] = {}
         params = {**params, **_columns(what)}
         for page in range(1, 2 + self.most_rows // self.page_size):
             answer = self._page(what, {**params, "page_size": str(self.page_size), "page": str(page)})
             for row in answer["results"]:
-                found[row["id"]] = row
+                rows[row["id"]] = row
             if not answer["next"]:
-                if answer["count"] != len(found):
+                if answer["count"] != len(rows):
                     # A row that moved from one page to another was not cancelled.
                     raise self._failed(f"its {what} changed while they were read")
-                return list(found.values())
+                return list(rows.values())
         raise self._failed(f"it has more than {self.most_rows} {what} in the time asked for")
 
     def _page(self, what: str, params: Mapping[str, str]) -> dict[str, Any]:

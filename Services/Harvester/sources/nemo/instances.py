@@ -43,5 +43,5 @@ class Instance:
 
 def tool_of(instrument: Instrument) -> int | None:
     """Return the number of the tool in an instrument's address."""
-    found = _TOOL.search(instrument.api_url)
-    return int(found[1]) if found else None
+    match = _TOOL.search(instrument.api_url)
+    return int(match[1]) if match else None

@@ -122,8 +122,8 @@ def _said(answers: dict[str, Any], name: str) -> Any:
 
 
 def _consent(answers: dict[str, Any], names: Questions) -> bool | None:
-    said = line(_said(answers, names.consent))
-    return None if said is None else said.casefold() == names.consent_yes.strip().casefold()
+    answer = line(_said(answers, names.consent))
+    return None if answer is None else answer.casefold() == names.consent_yes.strip().casefold()
 
 
 def _samples(answers: dict[str, Any], names: Questions) -> tuple[BookedSample, ...]:
@@ -136,12 +136,12 @@ def _samples(answers: dict[str, Any], names: Questions) -> tuple[BookedSample, .
 
 
 def _described(group: list[Any], names: Questions) -> Iterator[BookedSample]:
-    for said in group:
-        if not isinstance(said, dict):
+    for sample in group:
+        if not isinstance(sample, dict):
             continue
-        name, details = line(said.get(names.sample_name)), text(said.get(names.sample_details))
-        is_pid = (line(said.get(names.sample_kind)) or "").casefold() == names.sample_kind_pid.strip().casefold()
-        elements = said.get(names.sample_elements)
+        name, details = line(sample.get(names.sample_name)), text(sample.get(names.sample_details))
+        is_pid = (line(sample.get(names.sample_kind)) or "").casefold() == names.sample_kind_pid.strip().casefold()
+        elements = sample.get(names.sample_elements)
         symbols = [line(element, _LONGEST_ELEMENT) for element in elements] if isinstance(elements, list) else []
         if name or details or symbols:
             yield BookedSample(

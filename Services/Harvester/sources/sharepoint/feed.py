@@ -163,10 +163,10 @@ def _samples(node: etree._Element) -> Iterator[BookedSample]:
 
 
 def _ts(moment: str, zone: tzinfo | None) -> int:
-    found = datetime.fromisoformat(moment)
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=zone) if zone is not None else found.astimezone()
-    return to_ts(found)
+    time = datetime.fromisoformat(moment)
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=zone) if zone is not None else time.astimezone()
+    return to_ts(time)
 
 
 def _path(path: str) -> str:

@@ -74,10 +74,10 @@ class CdcsApi:
         what = "the list of workspaces"
         rows = self._rows(self.site.get("rest/workspace/read_access", what), what)
         if title:
-            found = [row for row in rows if row.get("title") == title]
+            matches = [row for row in rows if row.get("title") == title]
         else:
-            found = [row for row in rows if row.get("is_public") is True and row.get("owner") is None]
-        return self._only(found, "workspace", title or "(the global public one)", rows)
+            matches = [row for row in rows if row.get("is_public") is True and row.get("owner") is None]
+        return self._only(matches, "workspace", title or "(the global public one)", rows)
 
     def template(self, title: str) -> int:
         """Return the id of the current version of the template of a title.
@@ -90,15 +90,15 @@ class CdcsApi:
         what = "the list of templates"
         answer = self.site.get("rest/template-version-manager/global/", what, params={"is_disabled": "false"})
         rows = [row for row in self._rows(answer, what) if not row.get("is_disabled")]
-        found = [{"id": row.get("current")} for row in rows if row.get("title") == title]
-        return self._only(found, "template", title, rows)
+        matches = [{"id": row.get("current")} for row in rows if row.get("title") == title]
+        return self._only(matches, "template", title, rows)
 
     def _only(
-        self, found: Sequence[Mapping[str, Any]], what: str, title: str, rows: Sequence[Mapping[str, Any]]
+        self, matches: Sequence[Mapping[str, Any]], what: str, title: str, rows: Sequence[Mapping[str, Any]]
     ) -> int:
-        if len(found) > 1:
-            raise NotOne(destination=self.site.destination, count=len(found), what=what, title=title)
-        if not found:
+        if len(matches) > 1:
+            raise NotOne(destination=self.site.destination, count=len(matches), what=what, title=title)
+        if not matches:
             known = [str(row.get("title")) for row in rows]
             raise NotThere(
                 destination=self.site.destination,
@@ -107,7 +107,7 @@ class CdcsApi:
                 known=", ".join(known) or "none",
                 hint=near_miss(title, known),
             )
-        return int(found[0]["id"])
+        return int(matches[0]["id"])
 
     # -- records -------------------------------------------------------------------------------------------------------
 
@@ -159,8 +159,8 @@ class CdcsApi:
         what = "the list of blobs"
         wanted = {"filename": f"^{re.escape(prefix)}", "regex": "true"}
         rows = self._rows(self.site.get("rest/blob/", what, params=wanted), what)
-        found = [Blob(int(row["id"]), str(row["filename"]), _id_of(row)) for row in rows]
-        return sorted((file for file in found if file.name.startswith(prefix)), key=lambda file: file.id)
+        blobs = [Blob(int(row["id"]), str(row["filename"]), _id_of(row)) for row in rows]
+        return sorted((file for file in blobs if file.name.startswith(prefix)), key=lambda file: file.id)
 
     def add_blob(self, name: str, file: BinaryIO) -> Blob:
         """Store a file."""

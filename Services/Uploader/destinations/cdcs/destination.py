@@ -102,13 +102,13 @@ class CDCS:
         except RecordRefused:
             self.files.clear(record, "".join(copy.content for copy in older))
             raise
-        kept = self._settled(record, place, content)
+        remote_id = self._settled(record, place, content)
         self.files.clear(record, content)
         remark = f"it replaces the older version of the record of session {record.session}" if older else None
         if any(copy.content == content for copy in older):
             remark = "it was there already"
         sha256 = hashlib.sha256(document).hexdigest()
-        return Receipt(self.name, str(kept), f"{self.public}/data?id={kept}", remark, sha256)
+        return Receipt(self.name, str(remote_id), f"{self.public}/data?id={remote_id}", remark, sha256)
 
     def fetch(self, receipt: Receipt) -> bytes:
         """Return the record as the server gives it away."""
@@ -121,10 +121,10 @@ class CDCS:
 
     def _copies(self, record: Record) -> list[Remote]:
         """Return what is there of a record, oldest first."""
-        found = self.api.find(record.title)
-        if any(escape(record.session) not in copy.content for copy in found):
+        copies = self.api.find(record.title)
+        if any(escape(record.session) not in copy.content for copy in copies):
             raise self._not_taken(record, f"there is a record '{record.title}' of another session")
-        return found
+        return copies
 
     def _store(self, record: Record, place: _Place, there: Sequence[Remote], content: str) -> None:
         """Send the record, unless it is there; look again if the answer gets lost."""
@@ -145,26 +145,27 @@ class CDCS:
         try:
             request()
         except Unexpected as error:
-            said = str(error.facts["said"])
-            if error.status not in _RECORD_REFUSED_STATUSES and (error.status != 500 or _PASSING_MESSAGE.search(said)):
+            message = str(error.facts["said"])
+            invalid = error.status == 500 and not _PASSING_MESSAGE.search(message)
+            if error.status not in _RECORD_REFUSED_STATUSES and not invalid:
                 raise
             facts = {"destination": self.name, "title": record.title, "session": record.session}
-            raise RecordRefused(**facts, reason=said) from None
+            raise RecordRefused(**facts, reason=message) from None
 
     def _settled(self, record: Record, place: _Place, content: str) -> int:
         """See to it that one copy is there, in its workspace; return its id."""
-        found = self._copies(record)
-        kept = _kept(found, place)
-        if kept is None:
+        copies = self._copies(record)
+        remaining = _kept(copies, place)
+        if remaining is None:
             raise self._not_taken(record, "it was accepted, but is missing in the list of records")
-        if kept.content != content:
-            self._send(record, lambda: self.api.change(kept.id, content))
-        if kept.workspace != place.workspace:
-            self.api.assign(kept.id, place.workspace)
-        for copy in found:
-            if copy.id != kept.id:
+        if remaining.content != content:
+            self._send(record, lambda: self.api.change(remaining.id, content))
+        if remaining.workspace != place.workspace:
+            self.api.assign(remaining.id, place.workspace)
+        for copy in copies:
+            if copy.id != remaining.id:
                 self.api.delete(copy.id)
-        return kept.id
+        return remaining.id
 
     def _not_taken(self, record: Record, reason: str) -> NotTaken:
         return NotTaken(destination=self.name, title=record.title, reason=reason)

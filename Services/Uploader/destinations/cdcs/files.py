@@ -132,10 +132,10 @@ class Blobs:
             with open_of(Path(record.path), file) as opened:
                 return self.api.add_blob(name, opened)
         except DestinationAway:
-            found = [blob for blob in self.api.blobs(_prefix(record)) if blob.name == name]
-            if not found:
+            blobs = [blob for blob in self.api.blobs(_prefix(record)) if blob.name == name]
+            if not blobs:
                 raise
-            return found[0]
+            return blobs[0]
         except OSError as error:
             reason = f"{error.strerror} ({error.filename})"
             raise NotTaken(destination=self.api.site.destination, title=record.title, reason=reason) from None
@@ -154,8 +154,8 @@ def linked(document: bytes, paths: Collection[str]) -> list[str]:
     """Return those of the paths that stand in a record, in order."""
     if not paths:
         return []
-    found = {element.text for element in parsed(document).iter("{*}*") if element.text in paths}
-    return sorted(path for path in found if path is not None)
+    texts = {element.text for element in parsed(document).iter("{*}*") if element.text in paths}
+    return sorted(path for path in texts if path is not None)
 
 
 def led(document: bytes, links: Mapping[str, str]) -> bytes:

@@ -52,21 +52,21 @@ class ElabftwApi:
     def experiments(self, session: str) -> list[int]:
         """Return the experiments of a session, oldest first, even if title or text were changed."""
         what = "the list of experiments"
-        asked = {"extended": f'extrafield:"{SESSION_FIELD}":"{session}"', "full": 1, "limit": _PAGE}
-        rows = self._rows(self._get("experiments", what, params=asked), what)
+        query = {"extended": f'extrafield:"{SESSION_FIELD}":"{session}"', "full": 1, "limit": _PAGE}
+        rows = self._rows(self._get("experiments", what, params=query), what)
         # A filter that the server does not know is ignored, and everything comes.
         return sorted(int(row["id"]) for row in rows if _session_of(row) == session)
 
     def create(self, session: str, title: str, body: str, tags: tuple[str, ...]) -> int:
         """Make an experiment that carries the session's mark from the start; return its id."""
-        asked = {"title": title, "body": body, "tags": list(tags), "metadata": _marked(session)}
-        return self._made(self._ask("POST", "experiments", "the new experiment", 201, json=asked))
+        experiment = {"title": title, "body": body, "tags": list(tags), "metadata": _marked(session)}
+        return self._made(self._ask("POST", "experiments", "the new experiment", 201, json=experiment))
 
     def attached(self, experiment: int) -> list[Attached]:
         """Return the files of an experiment, oldest first."""
         what = "the list of files"
         rows = self._rows(self._get(f"experiments/{experiment}/uploads", what), what)
-        found = [
+        files = [
             Attached(
                 id=int(row["id"]),
                 name=str(row.get("real_name")),
@@ -76,7 +76,7 @@ class ElabftwApi:
             for row in rows
             if int(row.get("state") or _NORMAL) == _NORMAL
         ]
-        return sorted(found, key=lambda experiment: experiment.id)
+        return sorted(files, key=lambda experiment: experiment.id)
 
     def attach(self, experiment: int, name: str, file: BinaryIO, instead_of: int | None = None) -> int:
         """Attach a file, instead of another one if that is given, which is archived; return its id."""

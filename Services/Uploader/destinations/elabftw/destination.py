@@ -73,8 +73,8 @@ class ELabFTW:
     def put(self, record: Record) -> Receipt:
         """Have the experiment of a record and its files there, once."""
         try:
-            found = self.api.experiments(record.session)
-            experiment = found[0] if found else self._create(record)
+            experiments = self.api.experiments(record.session)
+            experiment = experiments[0] if experiments else self._create(record)
             xml = self._attach_all(record, experiment)
         except Unexpected as error:
             if error.status in _REFUSED_STATUSES:
@@ -84,7 +84,7 @@ class ELabFTW:
         except OSError as error:
             reason = f"{error.strerror} ({error.filename})"
             raise NotTaken(destination=self.name, title=record.title, reason=reason) from None
-        remark = "the experiment was there already" if found else None
+        remark = "the experiment was there already" if experiments else None
         url = f"{self.api.site.url}/experiments.php?mode=view&id={experiment}"
         return Receipt(self.name, f"{experiment}/{xml}", url, remark)
 
@@ -98,10 +98,10 @@ class ELabFTW:
         try:
             return self.api.create(record.session, gist.title or record.title, gist.html(record.session), self.tags)
         except DestinationAway:
-            found = self.api.experiments(record.session)
-            if not found:
+            experiments = self.api.experiments(record.session)
+            if not experiments:
                 raise
-            return found[0]
+            return experiments[0]
 
     def _attach_all(self, record: Record, experiment: int) -> int:
         """Attach the record and its files, and detach what only an older version had; return the id of the record."""

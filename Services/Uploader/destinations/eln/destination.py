@@ -151,11 +151,11 @@ def _holds(written: BufferedReader, root: str, parts: Sequence[Part]) -> bool:
     """Return whether an archive gives back what was to go into it."""
     with zipfile.ZipFile(written) as archive:
         for part in parts:
-            seen = hashlib.sha256()
+            digest = hashlib.sha256()
             with archive.open(f"{root}/{EXPERIMENT_FOLDER}/{part.path}") as file:
                 while chunk := file.read(_ARCHIVE_CHUNK):
-                    seen.update(chunk)
-            if seen.hexdigest() != part.sha256:
+                    digest.update(chunk)
+            if digest.hexdigest() != part.sha256:
                 return False
     return True
 
@@ -165,7 +165,7 @@ def _session_of(file: BufferedReader, root: str) -> str | None:
     try:
         with zipfile.ZipFile(file) as archive:
             graph = json.loads(archive.read(f"{root}/{METADATA_FILE}"))["@graph"]
-        found = next(entity for entity in graph if entity["@id"] == f"./{EXPERIMENT_FOLDER}/")
+        experiment = next(entity for entity in graph if entity["@id"] == f"./{EXPERIMENT_FOLDER}/")
     except (zipfile.BadZipFile, ValueError, LookupError, TypeError, StopIteration):
         return None
-    return str(found.get("identifier"))
+    return str(experiment.get("identifier"))

@@ -33,8 +33,8 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         special=_special(settings),
     )
     # RosettaSciIO hands stage positions on in metres and radians where its conventions are millimetres and degrees
-    kept = {name: value for name, value in reading.meta.items() if not name.startswith("Stage ")}
-    return enriched(replace(reading, meta=kept), known)
+    meta = {name: value for name, value in reading.meta.items() if not name.startswith("Stage ")}
+    return enriched(replace(reading, meta=meta), known)
 
 
 def _special(settings: Mapping[str, Any]) -> dict[str, Quantity | None]:

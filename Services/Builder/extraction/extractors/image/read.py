@@ -31,14 +31,14 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         "Software": exif.get(ExifTags.Base.Software),
         "Frames": frames if frames > 1 else None,
     }
-    found = {key: quantity(key, value) for key, value in stated.items()}
+    quantities = {key: quantity(key, value) for key, value in stated.items()}
     axes = (Axis(pixels.shape[0], "y"), Axis(pixels.shape[1], "x"))
     tags = {ExifTags.TAGS.get(key, str(key)): value for key, value in exif.items()}
     return Reading(
         format=name,
         reader=f"Pillow {version}",
         signals=(Signal(pixels, axes, original_metadata=tags),),
-        meta={key: value for key, value in found.items() if value is not None},
+        meta={key: value for key, value in quantities.items() if value is not None},
         acquired=_taken(exif.get_ifd(ExifTags.IFD.Exif)),
     )
 

@@ -30,12 +30,12 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
 
 
 def _settings(text: str) -> dict[str, str]:
-    found = {}
+    entries = {}
     for line in text.splitlines():
         key, _blank, value = line.strip().partition(" ")
         if key.startswith("$") and value.strip():
-            found[key.lstrip("$")] = value.strip()
-    return found
+            entries[key.lstrip("$")] = value.strip()
+    return entries
 
 
 def _pixel(tree: Mapping[str, str]) -> tuple[float, float] | None:

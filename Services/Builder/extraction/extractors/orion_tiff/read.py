@@ -36,12 +36,12 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
 def _settings(content: bytes) -> dict[str, Entry]:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
     root = etree.fromstring(content.rstrip(b"\0 \r\n"), parser)
-    found = {}
+    entries = {}
     for element in root if root is not None else ():
         value = (element.findtext("Value") or "").strip()
         if value:
-            found[str(element.tag)] = (str(element.tag), value, (element.findtext("Units") or "").strip())
-    return found
+            entries[str(element.tag)] = (str(element.tag), value, (element.findtext("Units") or "").strip())
+    return entries
 
 
 def _value(tree: Mapping[str, Entry], key: str) -> str:

@@ -33,18 +33,18 @@ _GROUPS = (
 )
 
 
-def extended(path: Path, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def extended(path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the MRC reader returned, with the fields of the extended header in the original metadata."""
     with path.open("rb") as file:
         head = file.read(_MAIN + _LONGEST_HEADER)
     if head[_TYPE] not in (b"FEI1", b"FEI2") or head[_STAMP] != b"DD":  # only little-endian ones were ever seen
-        return list(found)
+        return list(signals)
     fields: dict[str, Any] = {}
     with contextlib.suppress(struct.error):  # of a header that is cut off those up to there
         fields.update(_fields(head[_MAIN:]))
     return [
         {**signal, "original_metadata": {**signal["original_metadata"], EXTENDED_HEADER_KEY: fields}}
-        for signal in found
+        for signal in signals
     ]
 
 

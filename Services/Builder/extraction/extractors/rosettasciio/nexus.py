@@ -18,9 +18,9 @@ LONGEST_AXIS = 1_000_000
 """Positions along an axis; what is longer is data."""
 
 
-def signals_only(_path: Path, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def signals_only(_path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the NeXus reader returned, without the axes of other signals."""
-    return [signal for signal in found if not _is_axis(signal)] or list(found)
+    return [signal for signal in signals if not _is_axis(signal)] or list(signals)
 
 
 def _is_axis(signal: Mapping[str, Any]) -> bool:

@@ -15,13 +15,13 @@ from Services.Builder.extraction.extractors.settings import number
 from Services.Builder.extraction.extractors.tree import lookup
 
 
-def corrected(_path: Path, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def corrected(_path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the EMD reader returned, with the axes of Prismatic's signals in nm and mrad."""
     return [
         {**signal, "axes": [_axis(axis, parameters) for axis in signal["axes"]]}
         if isinstance(parameters := lookup(signal["original_metadata"], "simulation_parameters"), Mapping)
         else signal
-        for signal in found
+        for signal in signals
     ]
 
 

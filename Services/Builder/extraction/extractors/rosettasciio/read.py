@@ -85,16 +85,16 @@ def loaded(by: Declared, path: Path) -> list[dict[str, Any]]:
     reader = importlib.import_module(by.api).file_reader
     options = {"lazy": True, **by.options(path)}
     try:
-        found = reader(str(path), **options)
+        dictionaries = reader(str(path), **options)
     except (MemoryError, FileRefused):
         raise
     except Exception:  # noqa: BLE001 - not lazy at all, or not this file (RGBA images of DigitalMicrograph)
         del options["lazy"]
-        found = reader(str(path), **options)
-    if not found:
+        dictionaries = reader(str(path), **options)
+    if not dictionaries:
         raise ValueError("it holds no data")
     completed_by = _COMPLETED.get(by.plugin)
-    return completed_by(path, found) if completed_by else list(found)
+    return completed_by(path, dictionaries) if completed_by else list(dictionaries)
 
 
 def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
@@ -113,9 +113,9 @@ def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
     return column, {**common, **(stated[column] if column else {})}
 
 
-def described(by: Declared, path: Path, found: Iterable[Mapping[str, Any]]) -> Reading:
+def described(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any]]) -> Reading:
     """Return the reading of what a reader returned."""
-    signals = tuple(_signal(signal) for signal in found)
+    signals = tuple(_signal(signal) for signal in dictionaries)
     main = main_signal(signals)
     assert main is not None, "a reader that finds nothing has raised"  # noqa: S101
     column, stated = section(main.metadata)
@@ -253,14 +253,14 @@ def moment(metadata: Mapping[str, Any], trusted: bool = True) -> datetime | None
     """
     day, clock, zone = (_first(metadata, key) for key in ("date", "time", "time_zone"))
     try:
-        found = datetime.combine(date.fromisoformat(str(day)), time.fromisoformat(str(clock)))
+        moment = datetime.combine(date.fromisoformat(str(day)), time.fromisoformat(str(clock)))
     except ValueError:
         return None
-    if found.tzinfo or not zone:
-        return found
+    if moment.tzinfo or not zone:
+        return moment
     if not trusted or (zone in tzname and zone != "UTC"):
-        return found.astimezone()
-    return found.replace(tzinfo=_zone(str(zone)))
+        return moment.astimezone()
+    return moment.replace(tzinfo=_zone(str(zone)))
 
 
 def _zone(name: str) -> tzinfo | None:

@@ -128,12 +128,12 @@ def _velox(tree: Tree) -> dict[str, Quantity | None]:
 
 def _velox_apertures(tree: Tree) -> dict[str, Quantity | None]:
     """Read the apertures' diameters; one that is retracted has none."""
-    found = {}
+    diameters = {}
     for aperture in _branches(tree, "Optics.Apertures"):
         name = _VELOX_APERTURES.get(str(lookup(aperture, "Name")))
         if name:
-            found[name] = quantity(name, lookup(aperture, "Diameter"), "m")
-    return found
+            diameters[name] = quantity(name, lookup(aperture, "Diameter"), "m")
+    return diameters
 
 
 def _velox_elevation(tree: Tree) -> Quantity | None:
@@ -351,6 +351,6 @@ VENDORS = (
 
 def vendors_for(plugin: str, original: Tree) -> tuple[tuple[Vendor, Tree], ...]:
     """Return the entries that apply to a signal, each with its tree; a general one if no other does."""
-    found = [(vendor, vendor.tree(original)) for vendor in VENDORS if vendor.plugin == plugin]
-    applying = tuple((vendor, tree) for vendor, tree in found if tree is not None)
+    trees = [(vendor, vendor.tree(original)) for vendor in VENDORS if vendor.plugin == plugin]
+    applying = tuple((vendor, tree) for vendor, tree in trees if tree is not None)
     return tuple(vendor for vendor in applying if vendor[0].holds) or applying

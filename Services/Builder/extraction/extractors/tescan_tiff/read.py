@@ -77,9 +77,9 @@ def _of(tree: Mapping[str, Mapping[str, str]], key: str) -> str:
 
 def _settings(path: Path) -> dict[str, dict[str, str]]:
     text = beside(path, ".hdr", f"-{path.suffix[1:]}.hdr")
-    found = ini(text) if text else {}
-    if "MAIN" in found:
-        return found
+    sections = ini(text) if text else {}
+    if "MAIN" in sections:
+        return sections
     with path.open("rb") as file:
         raw = tiff_tags(file.read(HEAD), path, TESCAN_TAG).get(TESCAN_TAG, b"")
     lines = {key.decode(): value.decode("utf-8", "replace").strip() for key, value in _SETTING_LINE.findall(bytes(raw))}
