@@ -40,9 +40,9 @@ class Presence:
         with suppress(OSError):
             for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
                 if path != self._path:
-                    yield from self._name_of_the_dead(path)
+                    yield from self._abandoned_name(path)
 
-    def _name_of_the_dead(self, path: Path) -> Iterator[str]:
+    def _abandoned_name(self, path: Path) -> Iterator[str]:
         try:
             with path.open("r+", encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -78,7 +78,7 @@ class NoRecord(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class BuiltRecord:
     """A valid record, and what there is to say of it."""
 
     document: bytes
@@ -147,7 +147,7 @@ class Facility:
 
         def events(session: Session) -> list[Event]:
             # Remarks on the building do not concern the experiment, and a record built again is to be the same.
-            return [event for event in sessions.events(session) if not _about_the_building(event)]
+            return [event for event in sessions.events(session) if not _is_build_event(event)]
 
         def recorded(session: Session) -> Path | None:
             record = records.of_session(session.id)
@@ -195,7 +195,7 @@ class RecordMaker:
         cache: SessionCache | None = None,
         stop: Callable[[], bool] = lambda: False,
         wait: Callable[[float], object] | None = None,
-    ) -> Made:
+    ) -> BuiltRecord:
         """Make a session's record.
 
         Parameters
@@ -248,7 +248,7 @@ class RecordMaker:
         facts = Facts(session, instrument, instrument.zone, booking, self._facility.events(session), revision, SOFTWARE)
         document = self._document(facts, activities, extracted, places, settings)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
-        return Made(document, places, revision, len(files), doubtful, len(activities))
+        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities))
 
     def _files(
         self, session: Session, session_files: SessionFiles, root: Path, settings: BuilderSettings
@@ -312,7 +312,7 @@ class RecordMaker:
         return document
 
 
-def _about_the_building(event: Event) -> bool:
+def _is_build_event(event: Event) -> bool:
     return event.user == BUILDER or (event.detail or "").startswith(QUEUED_AGAIN)
 
 

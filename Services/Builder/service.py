@@ -28,7 +28,7 @@ from Services.Builder.lease import Lease
 from Services.Builder.liveness import Presence
 from Services.Builder.progress import BarProgress, StatusProgress
 from Services.Builder.record.build import store
-from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, Facility, Made, NoRecord, RecordMaker
+from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, BuiltRecord, Facility, NoRecord, RecordMaker
 from Services.Builder.settings import BuilderSettings, set_defaults
 
 _TAKEN_OVER = "Another Builder has taken the session over and makes its record."
@@ -112,7 +112,7 @@ class Builder(Service):
     def once(self) -> Pass:
         """Build the records of all sessions that wait."""
         self._tidy()
-        self._take_over_from_the_dead()
+        self._requeue_abandoned()
         self._searches.forget()
         among = self._request.selection
         if among.identifier is not None and not self._queued(among.identifier, among):
@@ -140,7 +140,7 @@ class Builder(Service):
         self._pools.close()
         self._presence.close()
 
-    def _take_over_from_the_dead(self) -> None:
+    def _requeue_abandoned(self) -> None:
         for owner in self._presence.dead():
             if self._sessions.abandon(owner):
                 self.log.warning("The Builder %s ended while building a session; rebuilding it", owner)
@@ -198,7 +198,7 @@ class Builder(Service):
             write = self._row(session, record, store(record.document, record.places))
             return _SessionResult(State.BUILT, f"{record.sentence}: {record.places.xml}", write=write)
 
-    def _row(self, session: Session, record: Made, sha256: str) -> Callable[[Transaction], None]:
+    def _row(self, session: Session, record: BuiltRecord, sha256: str) -> Callable[[Transaction], None]:
         return self._records.writer(
             session.id,
             path=str(record.places.xml),

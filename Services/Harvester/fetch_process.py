@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 
 from NexusCore.errors import NexusError
 from NexusCore.facility import Instrument, Reservation
-from Services.Harvester.sources import Complaint, SharedSource, Source, listening
+from Services.Harvester.sources import Complaint, SharedSource, Source, collect_complaints
 
 KILL_SECONDS = 1.0
 """How long a process that was killed may take to be gone."""
@@ -104,7 +104,7 @@ class FetchProcess:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=_ask,
+            target=_fetch_all,
             args=(theirs, question, window, bounds),
             name=f"ask {question.instruments[0].pid}",
             daemon=True,
@@ -151,7 +151,7 @@ class FetchProcess:
 # -- in the child ---------------------------------------------------------------------------------------------------
 
 
-def _ask(connection: Connection, question: FetchRequest, window: FetchWindow, bounds: Bounds) -> None:
+def _fetch_all(connection: Connection, question: FetchRequest, window: FetchWindow, bounds: Bounds) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):  # what the terminal sends is the parent's business
         signal.signal(number, signal.SIG_IGN)
     signal.alarm(math.ceil(bounds.seconds) + 1)  # ends the process even when the parent is gone
@@ -178,7 +178,7 @@ def _ask(connection: Connection, question: FetchRequest, window: FetchWindow, bo
 def _answer(source: Source, instrument: Instrument, window: FetchWindow) -> FetchResult | None:
     """Return what a source says of an instrument; None if memory ran out."""
     try:
-        with listening() as complaints:
+        with collect_complaints() as complaints:
             reservations = source.fetch(instrument, window.start, window.end)
         return FetchResult(tuple(reservations), tuple(complaints))
     except MemoryError:

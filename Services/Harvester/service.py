@@ -219,7 +219,7 @@ class Harvester(Service):
         start, end = to_ts(window.start), to_ts(window.end)
         live = self._reservations.overlapping(pid, start, end)
         known = [reservation for reservation in live if reservation.source == source]
-        reservations = [*answer.reservations, *_kept(known, answer)]
+        reservations = [*answer.reservations, *_unreadable_known(known, answer)]
         if self._dry_run:
             self._log_dry_run(pid, live, reservations)
         else:
@@ -281,7 +281,7 @@ class Harvester(Service):
             self.log.info("%s: would mark as cancelled '%s', no longer in the calendar", pid, before[uid].title)
 
 
-def _kept(known: list[Reservation], answer: FetchResult) -> list[Reservation]:
+def _unreadable_known(known: list[Reservation], answer: FetchResult) -> list[Reservation]:
     """Return what is known and was not found, perhaps only because it could not be read."""
     doubtful = {complaint.uid for complaint in answer.complaints}
     fetched = {reservation.uid for reservation in answer.reservations}

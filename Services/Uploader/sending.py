@@ -27,7 +27,7 @@ from Services.Uploader.destinations import (
     digest_of,
     obstacle,
 )
-from Services.Uploader.destinations.record_files import RecordFiles, look_beside
+from Services.Uploader.destinations.record_files import RecordFiles, examine_folder
 from Services.Uploader.status_reporter import OK, DestinationReporter
 from Services.Uploader.timed_calls import DestinationSilent, TimedCalls, UploadStopped
 
@@ -93,7 +93,7 @@ class Sending:
     def serve(self, upload_round: UploadRound) -> dict[int, UploadState]:
         """Do what is due at a destination; return what became of it."""
         # One that was reported away is checked although nothing is due: it may be back.
-        if upload_round.records or upload_round.looks or self.reporter.bad(upload_round.name):
+        if upload_round.records or upload_round.looks or self.reporter.is_bad(upload_round.name):
             try:
                 with self.at_work(upload_round.name):
                     self._serve(upload_round)
@@ -160,7 +160,7 @@ class Sending:
             self.log.exception("Sending the record '%s' to %s failed", record.title, upload_round.name)
             self._failed(upload_round, record, upload, error, self._wait(upload, away=False))
         else:
-            self._noted(upload_round, record, upload, receipt)
+            self._succeeded(upload_round, record, upload, receipt)
         return OK
 
     def _put(self, upload_round: UploadRound, record: Record, destination: Destination) -> Receipt:
@@ -172,7 +172,7 @@ class Sending:
             raise NotTaken(destination=destination.name, title=record.title, reason=reason)
         return receipt
 
-    def _noted(self, upload_round: UploadRound, record: Record, upload: Upload, receipt: Receipt) -> None:
+    def _succeeded(self, upload_round: UploadRound, record: Record, upload: Upload, receipt: Receipt) -> None:
         there = upload.state is UploadState.DONE
         noted = self.records.uploaded(
             record,
@@ -288,7 +288,7 @@ def _examine(record: Record) -> RecordFiles:
     try:
         if digest_of(xml, xml) != record.sha256:
             raise RecordUnusable(title=record.title, reason=f"{xml} is not the file that the Builder wrote")
-        return look_beside(xml)
+        return examine_folder(xml)
     except InTheWay as error:
         raise RecordUnusable(title=record.title, reason=str(error).rstrip(".")) from None
     except OSError as error:

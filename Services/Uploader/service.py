@@ -33,7 +33,7 @@ from Services.Uploader.destinations import Destination, kinds, make_of
 from Services.Uploader.instance_lock import InstanceLock
 from Services.Uploader.sending import LEASE_SECONDS, Sending, UploadRound
 from Services.Uploader.status_reporter import NONE, DestinationReporter
-from Services.Uploader.timed_calls import STOP_CHECK_SECONDS, TimedCalls, begun
+from Services.Uploader.timed_calls import STOP_CHECK_SECONDS, TimedCalls, start_thread
 
 THREADS_END_SECONDS = 1.0
 """How long the end of the service waits for its threads, which look at whether to stop much more often."""
@@ -152,7 +152,8 @@ class Uploader(Service):
         records = self._records.to_upload()
         for upload_round in self._due(names, records):
             if upload_round.name not in self._rounds:
-                self._rounds[upload_round.name] = begun(f"for {upload_round.name}", partial(self._serve, upload_round))
+                serve = partial(self._serve, upload_round)
+                self._rounds[upload_round.name] = start_thread(f"for {upload_round.name}", serve)
         while self._whole and wait(self._rounds.values(), timeout=STOP_CHECK_SECONDS).not_done:
             pass
         further, failed = self._ended()

@@ -37,7 +37,7 @@ class DestinationReporter:
         self._status = status
         self._log = log
         self._lock = Lock()
-        self._said: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
         self._counted: dict[str, int] = {}
         self._warned: dict[int, list[str]] = {}
 
@@ -52,19 +52,19 @@ class DestinationReporter:
         with self._lock:
             for element, value in shown.items():
                 if element.startswith(_DESTINATION) and value not in (None, "", DESTINATION_UNUSED):
-                    self._said.setdefault(element.removeprefix(_DESTINATION), str(value))
+                    self._reported.setdefault(element.removeprefix(_DESTINATION), str(value))
                 if element.startswith(_COUNTERS) and (value or "").isdecimal():
                     self._counted.setdefault(element, int(value or 0))
 
-    def bad(self, name: str) -> bool:
+    def is_bad(self, name: str) -> bool:
         """Return whether the last report on a destination was bad."""
         with self._lock:
-            return self._said.get(name, OK) != OK
+            return self._reported.get(name, OK) != OK
 
     def destination(self, name: str, sentence: str, *, show: bool = True) -> None:
         """Report the status of a destination, a sentence or "ok"; with `show`, on the status channel, too."""
         with self._lock:
-            before, self._said[name] = self._said.get(name, OK), sentence
+            before, self._reported[name] = self._reported.get(name, OK), sentence
             if before != sentence and sentence == OK:
                 self._log.info("The destination %s can be used again", name)
             elif before != sentence:
@@ -92,8 +92,8 @@ class DestinationReporter:
     def forget(self, names: Collection[str]) -> None:
         """Show destinations that were reported, but are not among those in use, as unused."""
         with self._lock:
-            for name in self._said.keys() - names:
-                del self._said[name]
+            for name in self._reported.keys() - names:
+                del self._reported[name]
                 self._show(name, DESTINATION_UNUSED)
                 for what in ("waiting", "refused") if name != NONE else ():
                     self._status[_element(f"{what} {name}")] = 0

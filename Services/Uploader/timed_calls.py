@@ -29,7 +29,7 @@ class UploadStopped(Exception):
     """The service was stopped while a destination was at work."""
 
 
-def begun(name: str, work: Callable[[], T]) -> Future[T]:
+def start_thread(name: str, work: Callable[[], T]) -> Future[T]:
     """Run a function on a thread of its own."""
     result: Future[T] = Future()
 
@@ -84,7 +84,7 @@ class TimedCalls:
         """
         if name in self.overdue():
             raise DestinationBusy(destination=name)
-        result = begun(f"to {name}", work)
+        result = start_thread(f"to {name}", work)
         first = self._clock.monotonic()
         while not wait([result], timeout=STOP_CHECK_SECONDS).done:
             seconds = self._clock.monotonic() - first

@@ -11,7 +11,7 @@ import pytest
 
 from NexusCore.clock import to_datetime
 from NexusCore.facility import Instrument, Reservation
-from Services.Harvester.sources import Complaint, SourceFailed, listening
+from Services.Harvester.sources import Complaint, SourceFailed, collect_complaints
 from Services.Harvester.sources.ical.events import bookings
 
 NEW_YORK = Instrument("Titan", timezone="America/New_York")
@@ -39,7 +39,7 @@ def read(
 
 
 def heard(*components: str) -> tuple[list[Reservation], list[Complaint]]:
-    with listening() as complaints:
+    with collect_complaints() as complaints:
         found = read(*components)
     return found, complaints
 

@@ -21,7 +21,7 @@ from NexusCore.clock import to_datetime, to_ts
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.facility.reservations import BookedSample
 from NexusCore.network import Login
-from Services.Harvester.sources import Complaint, SourceFailed, listening
+from Services.Harvester.sources import Complaint, SourceFailed, collect_complaints
 from Services.Harvester.sources.sharepoint import SharePoint
 from Services.Harvester.sources.web import MEGABYTE, FetchLimits
 
@@ -274,7 +274,7 @@ class TestTheFeed:
     def test_a_series_is_told_of(self, lists: Lists) -> None:
         """Its one row ends with its last occurrence; it would take the instrument for months."""
         lists.rows = [replace(WHOLE, columns={"Recurrence": "true"}), replace(WHOLE, number=2)]
-        with listening() as complaints:
+        with collect_complaints() as complaints:
             assert [one.uid for one in fetch(lists)] == ["2"]
         expected = "the booking 470 recurs, and the feed does not say when; it was left out"
         assert complaints == [Complaint(expected, "470")]
@@ -282,7 +282,7 @@ class TestTheFeed:
     def test_a_damaged_row(self, lists: Lists) -> None:
         """It costs only itself, and what was known of it stays."""
         lists.rows = [replace(WHOLE, start="2018-11-13T99:00:00"), replace(WHOLE, number=2)]
-        with listening() as complaints:
+        with collect_complaints() as complaints:
             assert [one.uid for one in fetch(lists)] == ["2"]
         assert complaints == [Complaint("the booking 470 has no start and end that can be read", "470")]
 

@@ -156,7 +156,7 @@ class TestTheParentTrustsNothing:
             found = Extraction(
                 job.path, "dm3", "Image", "TEM_Imaging", preview=made.preview, metadata_json=made.metadata
             )
-            found = kept.delivered(found, job)
+            found = kept.deliver(found, job)
         finally:
             kept.remove()
         advice = f"Remove it, and check who may write to {tmp_path}/out."

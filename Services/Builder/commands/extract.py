@@ -64,11 +64,11 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     arguments = parser().parse_args(argv)
-    with signals.taken(signals.ENDING, _end):
+    with signals.taken(signals.ENDING, _exit_on_signal):
         return _run(arguments)
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
+def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
     """End the program as the shell expects of the signal; on the way out, temporary folders are removed."""
     for name in signals.ENDING:  # a second signal must not interrupt that
         signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -81,12 +81,14 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         _check(path, arguments.preview, arguments.json)
         if arguments.preview is not None:
-            extraction = _extracted(path, arguments.preview, arguments.json)
+            extraction = _extract(path, arguments.preview, arguments.json)
         else:
             with ScratchFolder() as folder:
-                extraction = _extracted(path, folder / beside(path.name, ".png"), arguments.json)
+                extraction = _extract(path, folder / beside(path.name, ".png"), arguments.json)
                 remarks += [
-                    _kept(target) for target in (extraction.preview, *extraction.further_previews) if target is not None
+                    _keep_preview(target)
+                    for target in (extraction.preview, *extraction.further_previews)
+                    if target is not None
                 ]
     except NexusError as error:
         sys.stderr.write(f"{escape(sentence_of(error))}\n")
@@ -103,7 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _extracted(path: Path, preview: Path, metadata: Path | None) -> Extraction:
+def _extract(path: Path, preview: Path, metadata: Path | None) -> Extraction:
     """Read the file as the Builder does: in a process of its own, which may read the file's folder and no other."""
     path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay links
     with Workers(1, FILE_SECONDS, MEMORY_MB) as workers:
@@ -117,7 +119,7 @@ def _check(path: Path, *targets: Path | None) -> None:
     check_targets([path], *targets)
 
 
-def _kept(drawn: Path) -> str:
+def _keep_preview(drawn: Path) -> str:
     """Put a preview into the current folder and say so; a file of that name, perhaps an image of the user's, stays."""
     place = Path(drawn.name)
     content = drawn.read_bytes()

@@ -106,10 +106,18 @@ def report(yields: Iterable[Yield]) -> str:
     formats = {
         name: sorted(groups[name], key=lambda file: file.extraction.path.name) for name in sorted(groups, key=str.lower)
     }
-    return "\n".join([_HEAD, *_read(formats), *_known(formats), *_unread(unread), *_quantities(formats)])
+    return "\n".join(
+        [
+            _HEAD,
+            *_formats_read(formats),
+            *_formats_without_file(formats),
+            *_unreadable_files(unread),
+            *_quantities(formats),
+        ]
+    )
 
 
-def _read(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
+def _formats_read(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
     yield "## Read\n"
     yield from _row(
         "Format", "Extensions", "Reader", "Files", "Dataset types", "Units", "Conditions", "Time", "Preview"
@@ -118,11 +126,11 @@ def _read(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
         first = yields[0].extraction.extractor
         yield _cells(
             name,
-            _listed(f"`{file.extraction.path.suffix.lower()}`" for file in yields),
+            _list_text(f"`{file.extraction.path.suffix.lower()}`" for file in yields),
             " ".join(part for part in first.partition(", ")[2].split() if not part[0].isdigit()),  # without versions
             str(len(yields)),
-            _listed(f"{file.extraction.dataset_type}/{file.extraction.data_type}" for file in yields),
-            _listed(unit for file in yields for unit in file.units),
+            _list_text(f"{file.extraction.dataset_type}/{file.extraction.data_type}" for file in yields),
+            _list_text(unit for file in yields for unit in file.units),
             str(len({quantity for file in yields for quantity in file.conditions})),
             _share([file.extraction.acquired is not None for file in yields]),
             _share([file.extraction.preview is not None for file in yields]),
@@ -130,16 +138,16 @@ def _read(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
     yield ""
 
 
-def _known(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
+def _formats_without_file(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
     rest = [reader for reader in declared() if not any(name.startswith(reader.name) for name in formats)]
     yield "## Known, no file at hand\n"
     yield from _row("Format", "Extensions", "Reader")
     for reader in sorted(rest, key=lambda reader: reader.name.lower()):
-        yield _cells(reader.name, _listed(f"`{extension}`" for extension in reader.extensions), reader.reader)
+        yield _cells(reader.name, _list_text(f"`{extension}`" for extension in reader.extensions), reader.reader)
     yield ""
 
 
-def _unread(unread: Sequence[Yield]) -> Iterator[str]:
+def _unreadable_files(unread: Sequence[Yield]) -> Iterator[str]:
     yield "## Not read\n"
     yield "A dataset all the same, by name, size and time.\n"
     yield from _row("File", "Why")
@@ -168,7 +176,7 @@ def _cells(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") or _NONE for cell in cells) + " |"
 
 
-def _listed(items: Iterable[str]) -> str:
+def _list_text(items: Iterable[str]) -> str:
     return ", ".join(sorted(set(items)))
 
 

@@ -49,7 +49,7 @@ class CacheEntry:
     """One extraction, and what it holds under."""
 
     software: str
-    asked: bytes
+    job: bytes
     """The job: paths, and the corrections that apply to the instrument's files."""
     inputs: tuple[Stamp, ...]
     """Of the file and its companions."""
@@ -92,7 +92,7 @@ class ExtractionCache:
 
     def forget_before(self, ts: int) -> None:
         """Delete the caches of sessions that were last built before a time, in microseconds since the epoch, UTC."""
-        with suppress(OSError, InTheWay), _opened(self._root, self._folder) as folder:
+        with suppress(OSError, InTheWay), _open(self._root, self._folder) as folder:
             for name in folder.names():
                 status = folder.status(name)
                 if name.endswith(".nxc") and status is not None and status.st_mtime_ns // 1000 < ts:
@@ -111,13 +111,13 @@ class SessionCache:
         entries = list(self._read())
         self._entries = {entry.extraction.path: entry for entry in entries if entry.software == software}
         if entries and not self._entries:  # all by older software: it would only grow
-            with suppress(OSError, InTheWay), _opened(root, path.parent) as folder:
+            with suppress(OSError, InTheWay), _open(root, path.parent) as folder:
                 folder.remove(path.name)
 
     def get(self, job: Job) -> Extraction | None:
         """Return what the file yielded, if that still holds."""
         entry = self._entries.get(job.path)
-        if entry is None or entry.asked != _asked(job):
+        if entry is None or entry.job != _job_key(job):
             return None
         unchanged = entry.inputs == stamps(job) and entry.outputs == _outputs(job, entry.extraction)
         return entry.extraction if unchanged else None
@@ -136,14 +136,14 @@ class SessionCache:
         """
         if inputs is None or not extraction.whole or (job.metadata is not None and extraction.metadata_json is None):
             return
-        entry = CacheEntry(self._software, _asked(job), inputs, _outputs(job, extraction), extraction)
+        entry = CacheEntry(self._software, _job_key(job), inputs, _outputs(job, extraction), extraction)
         try:
-            frame = encode(0, msgspec.msgpack.encode(entry, enc_hook=wire.encoded))
+            frame = encode(0, msgspec.msgpack.encode(entry, enc_hook=wire.encode_value))
         except (ValueError, OverflowError, TypeError):
             return  # such as an integer of more than 64 bits: rare, and read again
         try:
             with (
-                _opened(self._root, self._path.parent, create=True) as folder,
+                _open(self._root, self._path.parent, create=True) as folder,
                 folder.open_for_appending(self._path.name) as file,
             ):
                 file.write(frame)
@@ -161,10 +161,10 @@ class SessionCache:
         for piece, _ in decode(data, complete=True):
             if isinstance(piece, Frame):
                 with suppress(msgspec.MsgspecError, ValueError, TypeError):  # written by another version, or damaged
-                    yield msgspec.msgpack.decode(piece.payload, type=CacheEntry, dec_hook=wire.decoded)
+                    yield msgspec.msgpack.decode(piece.payload, type=CacheEntry, dec_hook=wire.decode_value)
 
 
-def _opened(root: Path, folder: Path, *, create: bool = False) -> Folder:
+def _open(root: Path, folder: Path, *, create: bool = False) -> Folder:
     with Folder.open(root, create=create) as top:
         return top.below(folder.relative_to(root), create=create)
 
@@ -175,19 +175,20 @@ def stamps(job: Job) -> tuple[Stamp, ...] | None:
     return tuple(stamp for stamp in stamps if stamp is not None) if all(stamps) else None
 
 
-def _asked(job: Job) -> bytes:
+def _job_key(job: Job) -> bytes:
     # a file's identity is that of one search: a device's number changes when the machine starts again
     job = replace(job, root=None, identities=())
-    return msgspec.msgpack.encode(job, enc_hook=wire.encoded, order="deterministic")
+    return msgspec.msgpack.encode(job, enc_hook=wire.encode_value, order="deterministic")
 
 
 def _outputs(job: Job, extraction: Extraction) -> tuple[Stamp | None, ...]:
     return tuple(
-        _written(job, path) for path in (extraction.preview, extraction.metadata_json, *extraction.further_previews)
+        _output_stamp(job, path)
+        for path in (extraction.preview, extraction.metadata_json, *extraction.further_previews)
     )
 
 
-def _written(job: Job, path: Path | None) -> Stamp | None:
+def _output_stamp(job: Job, path: Path | None) -> Stamp | None:
     """Return the stamp of what was written for a job; None also where only a link leads to it."""
     try:
         state = status_below(job.records or path.parent, path) if path is not None else None

@@ -78,14 +78,14 @@ class Cluster:
         ClusterAway
             If it does not answer, or has no workers.
         """
-        self._knock()
-        self._client, workers = self._connected()
+        self._check_port()
+        self._client, workers = self._open_client()
         if not workers:
             self.close()
             raise ClusterAway(scheduler=self._scheduler, reason="it has no workers")
         return self
 
-    def _connected(self) -> tuple[Any, Any]:
+    def _open_client(self) -> tuple[Any, Any]:
         """Connect on a thread of its own: one a server that accepts and stays silent would block for ever."""
         if any(thread.is_alive() for thread in _stuck):
             raise ClusterAway(scheduler=self._scheduler, reason="it has not answered an earlier call yet")
@@ -119,7 +119,7 @@ class Cluster:
         client, workers = answer
         return client, workers
 
-    def _knock(self) -> None:
+    def _check_port(self) -> None:
         """Check that a server listens there: a client that fails to connect leaves a thread behind for good."""
         try:
             address = urlsplit(self._scheduler)

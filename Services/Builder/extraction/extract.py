@@ -18,16 +18,16 @@ from NexusCore.files import InTheWay, remove_below, write_below
 from NexusCore.resources import is_disk_full
 from Services.Builder.extraction.dataset_view import DatasetFiles, DatasetView
 from Services.Builder.extraction.extractors import Reading, beside, candidates
-from Services.Builder.extraction.extractors.captured_output import listening
+from Services.Builder.extraction.extractors.captured_output import capture_output
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.dimensions import measures
-from Services.Builder.extraction.extractors.document import MetadataContent, document, identified
-from Services.Builder.extraction.extractors.faults import FileRefused, NoSuchFile, Unreadable, not_made, reason
-from Services.Builder.extraction.extractors.hostile import refuse, take_away_what_runs_code
+from Services.Builder.extraction.extractors.document import MetadataContent, document, with_fingerprint
+from Services.Builder.extraction.extractors.faults import FileRefused, NoSuchFile, Unreadable, failure_sentence, reason
+from Services.Builder.extraction.extractors.hostile import disable_code_execution, refuse
 from Services.Builder.extraction.extractors.kinds import UNKNOWN, Kind, kind_of
 from Services.Builder.extraction.extractors.profile import NOTHING_KNOWN, Profile
-from Services.Builder.extraction.fingerprints import fingerprints, lacking, size
-from Services.Builder.extraction.open_guard import only_below
+from Services.Builder.extraction.fingerprints import fingerprints, missing_digests, size
+from Services.Builder.extraction.open_guard import restrict_reads
 from Services.Builder.extraction.reader_sandbox import ANYONES, own_scratch, readable
 from Services.Builder.model import Extraction, Identity, Quantity
 
@@ -90,31 +90,32 @@ def stages(
     A caller that cannot wait for a preview, or loses the process that draws it, still has the metadata. Parameters as
     for `extract`, `DatasetFiles` and `DatasetView`.
     """
-    take_away_what_runs_code()
+    disable_code_execution()
     files = DatasetFiles(path, tuple(companions), root, tuple(identities))
     view = DatasetView(files, scratch)
     try:
         view.open()
     except FileNotFoundError:
-        yield _unopened(files, profile, metadata, records, NoSuchFile(path=one_line(path)))
+        yield _unopened_extraction(files, profile, metadata, records, NoSuchFile(path=one_line(path)))
     except FileRefused as refused:
-        yield _unopened(files, profile, metadata, records, refused)
+        yield _unopened_extraction(files, profile, metadata, records, refused)
     except OSError as error:
-        yield _unopened(files, profile, metadata, records, Unopened(reason=reason(error, path)))
+        yield _unopened_extraction(files, profile, metadata, records, Unopened(reason=reason(error, path)))
     else:
         with closing(view):
             yield from _stages(view, preview, metadata, profile, records)
 
 
-def _unopened(
+def _unopened_extraction(
     files: DatasetFiles, profile: Profile, metadata: Path | None, records: Path | None, why: NexusError
 ) -> Extraction:
     """Return the extraction of a dataset of which nothing was opened."""
     extraction = _extraction(files.path, None, UNKNOWN, profile, (str(why),))
     content = MetadataContent(None, None, profile, [_not_looked_at(path) for path in (files.path, *files.companions)])
-    extraction = _identified(extraction, content, False)
+    extraction = _with_fingerprints(extraction, content, False)
     return replace(
-        extraction if metadata is None else _written(extraction, content, metadata, records, str), whole=False
+        extraction if metadata is None else _with_metadata_file(extraction, content, metadata, records, str),
+        whole=False,
     )
 
 
@@ -122,7 +123,7 @@ def _stages(
     view: DatasetView, preview: Path | None, metadata: Path | None, profile: Profile, records: Path | None
 ) -> Iterator[Extraction]:
     path = view.files.path
-    with listening() as heard, _own_files(view) as elsewhere:
+    with capture_output() as heard, _own_files(view) as elsewhere:
         reading, warnings, checked = _read(view, elsewhere)
     heard.remarks[:] = map(view.without_place, heard.remarks)
     heard.messages[:] = map(view.without_place, heard.messages)
@@ -132,27 +133,27 @@ def _stages(
     files = [view.path, *view.companions]
     at_once = sum(size(file) or 0 for file in files) <= HASHED_AT_ONCE
     content = MetadataContent(reading, heard, profile, fingerprints(files, at_once))
-    extraction = _identified(extraction, content, at_once)
+    extraction = _with_fingerprints(extraction, content, at_once)
     if metadata is not None:
-        extraction = _written(extraction, content, metadata, records, view.without_place)
+        extraction = _with_metadata_file(extraction, content, metadata, records, view.without_place)
     if not (checked and view.changed()):
         yield extraction
     if preview is not None and reading is not None and kind.layout != "none":
-        with listening():
-            extraction = _drawn(extraction, content, kind, preview, records, view)
+        with capture_output():
+            extraction = _with_previews(extraction, content, kind, preview, records, view)
         if not (checked and view.changed()):
             yield extraction
     if not at_once:
         content = replace(content, files=fingerprints(files, True))
-        extraction = _identified(extraction, content, True)
+        extraction = _with_fingerprints(extraction, content, True)
     if metadata is not None and not (at_once and len(content.previews) < 2):
-        extraction = _written(extraction, content, metadata, records, view.without_place)
+        extraction = _with_metadata_file(extraction, content, metadata, records, view.without_place)
     if checked and view.changed():  # what was looked into is not what was read
         for target in (extraction.preview, *extraction.further_previews):
             if target is not None:
                 with suppress(OSError, InTheWay):  # what is at its place by now is not the preview
                     remove_below(records or target.parent, target)
-        extraction = _unopened(
+        extraction = _unopened_extraction(
             view.files, profile, metadata, records, FileRefused(reason="it was changed while it was read")
         )
     yield extraction
@@ -202,7 +203,7 @@ def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, 
 
 def _own_files(view: DatasetView) -> AbstractContextManager[list[str]]:
     """Let readers open the files of the view, and no other of the file store, as long as the block lasts."""
-    return only_below((f"{view.scratch}{os.sep}", *ANYONES), readable(), everywhere=own_scratch() is not None)
+    return restrict_reads((f"{view.scratch}{os.sep}", *ANYONES), readable(), everywhere=own_scratch() is not None)
 
 
 def _named(elsewhere: Sequence[str]) -> list[str]:
@@ -230,25 +231,25 @@ def _extraction(
         dataset_type=kind.dataset_type,
         data_type=kind.data_type,
         meta={name: meta[name] for name in sorted(meta)},
-        acquired=_acquired(reading.acquired, profile),
+        acquired=_acquisition_time(reading.acquired, profile),
         acquired_doubtful=reading.clock_doubtful or "Creation Time" in profile.warn,
         warnings=warnings,
         extractor=f"NexusCore {NexusCore.__version__}, {reading.reader}",
     )
 
 
-def _identified(extraction: Extraction, content: MetadataContent, hashed: bool) -> Extraction:
+def _with_fingerprints(extraction: Extraction, content: MetadataContent, hashed: bool) -> Extraction:
     """Return the extraction with the size of all files of the dataset, and the SHA-256 of each."""
     sizes = [file["size"] for file in content.files]
     return replace(
-        identified(extraction, content),
+        with_fingerprint(extraction, content),
         size=None if sizes[0] is None else sum(filter(None, sizes)),
         companion_sha256=tuple(file["sha256"] or "" for file in content.files[1:]),
-        warnings=(*extraction.warnings, *(lacking(content.files) if hashed else ())),
+        warnings=(*extraction.warnings, *(missing_digests(content.files) if hashed else ())),
     )
 
 
-def _acquired(moment: datetime | None, profile: Profile) -> datetime | None:
+def _acquisition_time(moment: datetime | None, profile: Profile) -> datetime | None:
     """Return the time of acquisition with its zone; None where it is that of a clock that was never set."""
     if moment is None or moment.year < _FIRST_YEAR:
         return None
@@ -258,18 +259,18 @@ def _acquired(moment: datetime | None, profile: Profile) -> datetime | None:
         return None
 
 
-def _written(
+def _with_metadata_file(
     extraction: Extraction, content: MetadataContent, target: Path, records: Path | None, shown: Callable[[str], str]
 ) -> Extraction:
     try:
         text = json.dumps(document(extraction, content), ensure_ascii=False, indent=1, allow_nan=False)
         write_below(records or target.parent, target, shown(text).encode())
     except Exception as error:  # noqa: BLE001 - an edge: the record is worth more than its JSON; it is recorded
-        return _warned(extraction, not_made("The metadata could not be", "written as JSON", error), error)
+        return _with_warning(extraction, failure_sentence("The metadata could not be", "written as JSON", error), error)
     return replace(extraction, metadata_json=target)
 
 
-def _drawn(
+def _with_previews(
     extraction: Extraction, content: MetadataContent, kind: Kind, target: Path, records: Path | None, view: DatasetView
 ) -> Extraction:
     """Draw the main signal into `target` and the others beside it; a text has no signals."""
@@ -291,7 +292,7 @@ def _drawn(
             write_below(records or place.parent, place, picture)
         except Exception as error:  # noqa: BLE001 - an edge: numbers of every sort come from files; it is recorded
             subject = "No preview could be" if main else f"No preview of signal {at + 1} could be"
-            extraction = _warned(extraction, view.without_place(not_made(subject, "drawn", error)), error)
+            extraction = _with_warning(extraction, view.without_place(failure_sentence(subject, "drawn", error)), error)
             continue
         content.previews[at] = place.name
         if main:
@@ -301,7 +302,7 @@ def _drawn(
     return extraction
 
 
-def _warned(extraction: Extraction, sentence: str, error: Exception) -> Extraction:
+def _with_warning(extraction: Extraction, sentence: str, error: Exception) -> Extraction:
     full = is_disk_full(error)
     return replace(
         extraction,

@@ -32,7 +32,7 @@ def fingerprints(files: Sequence[Path], hashed: bool) -> list[dict[str, Any]]:
     return [_folder(file, hashed, until) if is_dataset(file) else _file(file, hashed, until) for file in files]
 
 
-def lacking(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def missing_digests(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a sentence for each file whose SHA-256 was asked for and is missing."""
     for file in files:
         if file["size"] is not None and file["sha256"] is None:

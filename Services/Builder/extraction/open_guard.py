@@ -37,7 +37,9 @@ _watching = False
 
 
 @contextmanager
-def only_below(folders: Sequence[str], libraries: Sequence[str] = (), everywhere: bool = True) -> Iterator[list[str]]:
+def restrict_reads(
+    folders: Sequence[str], libraries: Sequence[str] = (), everywhere: bool = True
+) -> Iterator[list[str]]:
     """Refuse to open for reading what is not below the folders, until the block is left.
 
     Parameters
@@ -56,7 +58,7 @@ def only_below(folders: Sequence[str], libraries: Sequence[str] = (), everywhere
     """
     global _allowed, _own, _guarded_thread, _watching
     if not _watching:
-        sys.addaudithook(_hear)  # for good: an audit hook cannot be removed
+        sys.addaudithook(_audit)  # for good: an audit hook cannot be removed
         _watching = True
     _refused.clear()
     before, _own, _allowed = (_own, _allowed), tuple(folders), tuple(libraries)
@@ -67,7 +69,7 @@ def only_below(folders: Sequence[str], libraries: Sequence[str] = (), everywhere
         _own, _allowed = before
 
 
-def _hear(event: str, arguments: tuple[object, ...]) -> None:
+def _audit(event: str, arguments: tuple[object, ...]) -> None:
     if event != "open" or _allowed is None or (_guarded_thread is not None and _guarded_thread != get_ident()):
         return
     path, _mode, flags = arguments

@@ -90,7 +90,7 @@ class Pools:
             self._log.info("The Dask cluster reads files again.")
         self._trouble = trouble
 
-    def _say_if_unconfined(self) -> None:
+    def _warn_if_unconfined(self) -> None:
         """Log, once, that the kernel cannot hold the readers back."""
         if not self._looked and not landlock_version():
             self._log.warning("%s", UNCONFINED)
@@ -101,6 +101,6 @@ class Pools:
         if wanted != self._workers_as:
             self.close()
         if self._workers is None:
-            self._say_if_unconfined()
+            self._warn_if_unconfined()
             self._workers, self._workers_as = Workers(*wanted), wanted
         return self._workers

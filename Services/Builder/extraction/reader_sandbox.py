@@ -51,7 +51,7 @@ def environment(inherited: Mapping[str, str], scratch: Path) -> dict[str, str]:
 
     Parameters
     ----------
-    given
+    inherited
         The environment of the process that starts it.
     scratch
         The reader's own folder.

@@ -36,7 +36,7 @@ def serve(conn: int, lifeline: int, memory_mb: int, function: str) -> None:
             if not confined:
                 enter(job.store, Path.cwd())
                 confined = True
-            connection.send_bytes(wire.sent(_answer(connection, work, job), True, _swollen(memory_mb)))
+            connection.send_bytes(wire.encode_reply(_answer(connection, work, job), True, _uses_much_memory(memory_mb)))
 
 
 def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]], job: Job) -> Extraction:
@@ -44,7 +44,7 @@ def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]],
     try:
         for extraction in work(job):
             best = extraction
-            connection.send_bytes(wire.sent(best, False, False))
+            connection.send_bytes(wire.encode_reply(best, False, False))
     except MemoryError:
         return unknown(job, "Reading the file takes more memory than one file is allowed.")
     except Exception as error:  # noqa: BLE001 - a process's edge; the parent records it with the dataset
@@ -52,7 +52,7 @@ def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]],
     return best
 
 
-def _swollen(memory_mb: int) -> bool:
+def _uses_much_memory(memory_mb: int) -> bool:
     """Return whether the process used so much memory that the next file needs a new one."""
     # Not getrusage's: that counts what the parent had when this process was begun, too (proc(5), VmHWM).
     status = Path("/proc/self/status").read_text("ascii", "replace")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from NexusCore.files import InTheWay, open_below, write_below
 from NexusCore.resources import is_disk_full
-from Services.Builder.extraction.extractors.faults import not_made
+from Services.Builder.extraction.extractors.faults import failure_sentence
 from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.scratch_folder import ScratchFolder
 from Services.Builder.model import Extraction
@@ -46,7 +46,7 @@ class Scratch:
             metadata=self._made / job.metadata.name if job.metadata is not None else None,
         )
 
-    def delivered(self, extraction: Extraction, job: Job) -> Extraction:
+    def deliver(self, extraction: Extraction, job: Job) -> Extraction:
         """Return what the process found, with what it made put where the job wants it."""
         result = replace(extraction, path=job.path, preview=None, metadata_json=None, further_previews=())
         if job.metadata is not None and extraction.metadata_json is not None:
@@ -72,7 +72,7 @@ class Scratch:
             full = is_disk_full(error)
             warned = replace(
                 extraction,
-                warnings=(*extraction.warnings, not_made(subject, verb, error)),
+                warnings=(*extraction.warnings, failure_sentence(subject, verb, error)),
                 whole=extraction.whole and not full,
                 disk_full=extraction.disk_full or full,
             )

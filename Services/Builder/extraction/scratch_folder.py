@@ -22,7 +22,7 @@ class ScratchFolder:
     """A folder of this process, until it is removed or the process ends. As a context, removed at its end."""
 
     def __init__(self) -> None:
-        self._lock, self.path = _made()
+        self._lock, self.path = _make_locked()
 
     def __enter__(self) -> Path:
         return self.path
@@ -51,7 +51,7 @@ def remove_abandoned() -> None:
                 os.close(lock)
 
 
-def _made() -> tuple[int, Path]:
+def _make_locked() -> tuple[int, Path]:
     """Make a folder and lock it; where another process takes it for abandoned before it is locked, make another."""
     while True:
         path = Path(os.path.realpath(tempfile.mkdtemp(prefix=PREFIX)))

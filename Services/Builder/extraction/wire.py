@@ -33,10 +33,10 @@ class ReaderReply(msgspec.Struct):
     """The next file needs a new process."""
 
 
-def sent(extraction: Extraction, last: bool, spent: bool) -> bytes:
+def encode_reply(extraction: Extraction, last: bool, spent: bool) -> bytes:
     """Return an answer as bytes."""
     try:
-        return msgspec.msgpack.encode(ReaderReply(extraction, last, spent), enc_hook=encoded)
+        return msgspec.msgpack.encode(ReaderReply(extraction, last, spent), enc_hook=encode_value)
     except (ValueError, OverflowError, TypeError):  # numbers of more than 64 bits, text that is not Unicode
         plain = replace(
             extraction,
@@ -47,15 +47,15 @@ def sent(extraction: Extraction, last: bool, spent: bool) -> bytes:
             warnings=tuple(map(_text, extraction.warnings)),
             format=_text(extraction.format),
         )
-        return msgspec.msgpack.encode(ReaderReply(plain, last, spent), enc_hook=encoded)
+        return msgspec.msgpack.encode(ReaderReply(plain, last, spent), enc_hook=encode_value)
 
 
-def received(message: bytes) -> ReaderReply:
+def decode_reply(message: bytes) -> ReaderReply:
     """Return the answer in a message; raises `msgspec.MsgspecError` for anything else."""
-    return msgspec.msgpack.decode(message, type=ReaderReply, dec_hook=decoded)
+    return msgspec.msgpack.decode(message, type=ReaderReply, dec_hook=decode_value)
 
 
-def encoded(value: Any) -> Any:
+def encode_value(value: Any) -> Any:
     """Return what msgspec cannot write as something that it can."""
     if isinstance(value, Path):
         return os.fsencode(value)  # a name need not be UTF-8
@@ -66,7 +66,7 @@ def encoded(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
-def decoded(kind: type, value: Any) -> Any:
+def decode_value(kind: type, value: Any) -> Any:
     """Return a value of a type that msgspec does not know."""
     if issubclass(kind, Path) and isinstance(value, bytes):
         return Path(os.fsdecode(value))

@@ -123,22 +123,22 @@ class Workers:
                     if (job := next(waiting, None)) is None:
                         exhausted = True
                     else:
-                        self._idle(job.store).give(job, self._seconds)
+                        self._idle(job.store).assign(job, self._seconds)
                 busy = [child for child in self._children if child.job is not None]
                 if not busy and exhausted:
                     return
-                yield from self._news(busy)
+                yield from self._finished(busy)
         finally:
             # an abandoned file must not come out as an answer to the next caller
             for child in [child for child in self._children if child.job is not None]:
-                self._dismiss(child)
+                self._remove(child)
 
     def _idle(self, store: Path) -> _Child:
         """Return a child that may read the folder; one that has read another may not, and makes room for it."""
         idle = [child for child in self._children if child.job is None]
         for child in idle:
             if not child.alive() or child.store not in (None, store):
-                self._dismiss(child)
+                self._remove(child)
         free = next((child for child in idle if child in self._children), None)
         if free is None:
             free = _Child(self._memory, self._function)
@@ -146,30 +146,30 @@ class Workers:
         free.store = store
         return free
 
-    def _news(self, busy: list[_Child]) -> list[Extraction]:
+    def _finished(self, busy: list[_Child]) -> list[Extraction]:
         # a list: while the caller thinks about one result, the others' time must not be taken for theirs
         soonest = min((child.deadline for child in busy), default=0.0) - time.monotonic()
         ready = wait([child.connection for child in busy], timeout=max(0.0, min(_LOOK, soonest)))
         news = []
         for child in busy:
             if child.connection in ready:
-                finished = child.hear(self._seconds)
+                finished = child.receive(self._seconds)
             elif time.monotonic() >= child.deadline:
-                finished = self._given_up(child)
+                finished = self._timed_out(child)
             else:
                 continue
             if finished is not None:
                 if child.spent:
-                    self._dismiss(child)
+                    self._remove(child)
                 news.append(finished)
         return news
 
-    def _given_up(self, child: _Child) -> Extraction:
+    def _timed_out(self, child: _Child) -> Extraction:
         if not child.serving:
             raise WorkersUnavailable(reason=f"one has not begun to work after {START_SECONDS:g} s")
-        return child.lost(f"took longer than {self._seconds:g} s and was given up")
+        return child.abandon(f"took longer than {self._seconds:g} s and was given up")
 
-    def _dismiss(self, child: _Child) -> None:
+    def _remove(self, child: _Child) -> None:
         child.end()
         self._children.remove(child)
 
@@ -213,32 +213,32 @@ class _Child:
         """Return whether the process still runs."""
         return self._process.poll() is None
 
-    def give(self, job: Job, seconds: float) -> None:
-        """Hand out a file. A child that just ended takes it, too; `hear` will notice."""
+    def assign(self, job: Job, seconds: float) -> None:
+        """Hand out a file. A child that just ended takes it, too; `receive` will notice."""
         self.job, self.best = job, None
         if self.serving:
             self.deadline = time.monotonic() + seconds
             with contextlib.suppress(OSError):
                 self.connection.send(self._scratch.job(job))
 
-    def hear(self, seconds: float) -> Extraction | None:
+    def receive(self, seconds: float) -> Extraction | None:
         """Take a message; return the extraction when it is the file's last."""
         assert self.job is not None  # noqa: S101 - only those that work are listened to
         try:
             message = self.connection.recv_bytes(wire.LONGEST_REPLY)
             if message == wire.SERVING:  # now the file's time runs
                 self.serving = True
-                self.give(self.job, seconds)
+                self.assign(self.job, seconds)
                 return None
-            answer = wire.received(message)
+            answer = wire.decode_reply(message)
         except (OSError, EOFError):
             return self._crashed()
         except MsgspecError:
-            return self.lost("gave no valid answer")
+            return self.abandon("gave no valid answer")
         self.best, self.spent = answer.extraction, answer.spent
         return self._done() if answer.last else None
 
-    def lost(self, what: str) -> Extraction:
+    def abandon(self, what: str) -> Extraction:
         """Return what is left of the file when its process is lost."""
         assert self.job is not None  # noqa: S101 - as above
         self.spent = True
@@ -254,16 +254,16 @@ class _Child:
         assert self.best is not None  # noqa: S101 - set by every caller
         done, job, self.job, self.best = self.best, self.job, None, None
         assert job is not None  # noqa: S101 - as above
-        return self._scratch.delivered(done, job)
+        return self._scratch.deliver(done, job)
 
     def _crashed(self) -> Extraction:
         code = self._ended()
         if not self.serving:
-            raise WorkersUnavailable(reason=self._last_words() or f"one ended with exit code {code}")
+            raise WorkersUnavailable(reason=self._last_error_line() or f"one ended with exit code {code}")
         if code == -signal.SIGKILL:
-            return self.lost("was ended by the system, usually for lack of memory")
+            return self.abandon("was ended by the system, usually for lack of memory")
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return self.lost(f"crashed the program that does it ({cause})")
+        return self.abandon(f"crashed the program that does it ({cause})")
 
     def _ended(self) -> int:
         try:
@@ -272,7 +272,7 @@ class _Child:
             self._process.kill()
             return self._process.wait(timeout=10.0)
 
-    def _last_words(self) -> str:
+    def _last_error_line(self) -> str:
         self._errors.seek(0)
         lines = self._errors.read()[-4000:].decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else ""

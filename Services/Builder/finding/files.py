@@ -198,7 +198,7 @@ def find_files(
     for path, reason in walk.errors:
         if not path:
             raise FileStoreUnreadable(root=_shown(root), reason=reason)
-    tree = _Tree(root, _gathered(walk.seen))
+    tree = _Tree(root, _join_dataset_folders(walk.seen))
     datasets = {window.identifier: tree.datasets(window, known, young) for window in windows}
     files = {identifier: tuple(those.settled) for identifier, those in datasets.items()}
     unsettled = {identifier: tuple(those.unsettled) for identifier, those in datasets.items()}
@@ -387,7 +387,7 @@ def _nanoseconds(time: datetime) -> int:
 # -- datasets ----------------------------------------------------------------------------------------------------
 
 
-def _gathered(files: list[_Seen]) -> list[_Seen]:
+def _join_dataset_folders(files: list[_Seen]) -> list[_Seen]:
     """Put one for each folder that is a dataset in the place of the files in it."""
     gathered: list[_Seen] = []
     inside: dict[bytes, _Seen] = {}
@@ -427,12 +427,12 @@ class _Tree:
         for main in chosen:
             if _main_of(main, mains) is None:
                 others = [c for c in self.companions.get(_split(main.path), ()) if _main_of(c, mains) == main.path]
-                answer[any(member.mtime in young for member in (main, *others))].append(self._found(main, others))
+                answer[any(member.mtime in young for member in (main, *others))].append(self._dataset(main, others))
         for files in answer:
             files.sort(key=lambda file: (file.modified, file.path))
         return answer
 
-    def _found(self, file: _Seen, companions: list[_Seen]) -> FoundFile:
+    def _dataset(self, file: _Seen, companions: list[_Seen]) -> FoundFile:
         return FoundFile(
             path=_path(self.root, file.path),
             modified=_UNIX_EPOCH + timedelta(microseconds=file.mtime // 1000),

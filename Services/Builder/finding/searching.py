@@ -32,9 +32,9 @@ class SessionFiles:
 @dataclass(frozen=True, slots=True)
 class _SharedWalk:
     search: FileSearch
-    made: float
+    time: float
     """By the monotonic clock."""
-    asked: tuple[object, ...]
+    criteria: tuple[object, ...]
     """How it was made: another folder or other settings need another walk."""
 
 
@@ -78,10 +78,10 @@ class Searches:
         walk = self._walks.get(session.instrument)
         if (
             walk is None
-            or walk.asked != criteria
+            or walk.criteria != criteria
             or session.identifier not in walk.search.files
             or (session.instrument, session.identifier) in self._given  # built a second time: for new files, perhaps
-            or self._clock.monotonic() - walk.made > WALK_VALID_SECONDS
+            or self._clock.monotonic() - walk.time > WALK_VALID_SECONDS
         ):
             walk = _SharedWalk(self._search(session, root, strategy, settings), self._clock.monotonic(), criteria)
             self._walks[session.instrument] = walk

@@ -142,7 +142,7 @@ def complain(sentence: str, uid: str | None = None) -> None:
 
 
 @contextmanager
-def listening() -> Iterator[list[Complaint]]:
+def collect_complaints() -> Iterator[list[Complaint]]:
     """Collect what is complained of inside the block, in this thread."""
     heard: list[Complaint] = []
     token = _HEARD.set(heard)

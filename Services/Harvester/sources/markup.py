@@ -8,7 +8,7 @@ from Services.Harvester.sources import SourceFailed
 from Services.Harvester.sources.text import line
 
 
-def parsed(content: bytes, where: str) -> etree._Element:
+def parse_xml(content: bytes, where: str) -> etree._Element:
     """Return the root of a document.
 
     Nothing is fetched or expanded for it: an entity that was declared is refused, used or not. Trees of absurd depth

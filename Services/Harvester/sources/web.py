@@ -54,8 +54,8 @@ class FetchLimits:
     """Seconds before the second attempt; doubled before each further one."""
 
 
-def patience_of(config: NamedConfiguration) -> FetchLimits:
-    """Return the patience that the settings of a kind of source ask for; those that are missing get their defaults."""
+def fetch_limits_of(config: NamedConfiguration) -> FetchLimits:
+    """Return the limits that the settings of a kind of source ask for; those that are missing get their defaults."""
     default = config.set_default
     default("connect_timeout", 10.0, comment="Seconds that a connection may take.", minimum=0.05, maximum=600)
     default("read_timeout", 30.0, comment="Seconds that a server may stay silent.", minimum=0.05, maximum=600)
@@ -109,7 +109,7 @@ class HttpRequest:
     """Status of a good answer."""
 
 
-class _Shown:
+class _TokenAuth:
     """Shows a token with each request, as the REST framework of Django wants it."""
 
     def __init__(self, token: Token) -> None:
@@ -133,22 +133,23 @@ class Visit:
 
     Parameters
     ----------
-    patience
+    limits
         The limits; that on size is for all answers of the visit together.
     login
         The user. A token is sent at once, a password only if the server asks for it.
     """
 
-    def __init__(self, patience: FetchLimits, login: Login | Token | None = None) -> None:
+    def __init__(self, limits: FetchLimits, login: Login | Token | None = None) -> None:
         import requests
 
-        self._patience = patience
+        self._limits = limits
         self._login = login
         self._session = requests.Session()
-        self._session.max_redirects = patience.redirects
-        self._auth: Proof | None = _Shown(login) if isinstance(login, Token) else None  # a .netrc must not speak for it
+        self._session.max_redirects = limits.redirects
+        # With a token, a .netrc must not be used.
+        self._auth: Proof | None = _TokenAuth(login) if isinstance(login, Token) else None
         self._server: str | None = None
-        self._left = patience.most_bytes
+        self._left = limits.most_bytes
 
     def __enter__(self) -> Visit:
         return self
@@ -164,19 +165,19 @@ class Visit:
         SourceFailed
             With a sentence that names the host.
         """
-        return self._until_it_answers(HttpRequest("GET", url, params or {}, {"Accept": accept}))
+        return self._with_retries(HttpRequest("GET", url, params or {}, {"Accept": accept}))
 
     def dav(self, method: str, url: str, body: bytes, depth: int) -> bytes:
         """Return what a WebDAV server answers to a method that changes nothing there; raise as `get` does."""
         headers = {"Content-Type": "application/xml; charset=utf-8", "Depth": str(depth)}
-        return self._until_it_answers(HttpRequest(method, url, {}, headers, body, wanted=207))
+        return self._with_retries(HttpRequest(method, url, {}, headers, body, wanted=207))
 
-    def _until_it_answers(self, question: HttpRequest) -> bytes:
+    def _with_retries(self, question: HttpRequest) -> bytes:
         import tenacity
 
         attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self._patience.attempts),
-            wait=tenacity.wait_exponential(multiplier=self._patience.first_wait),
+            stop=tenacity.stop_after_attempt(self._limits.attempts),
+            wait=tenacity.wait_exponential(multiplier=self._limits.first_wait),
             retry=tenacity.retry_if_exception_type(SourceAway),
             reraise=True,
         )
@@ -195,33 +196,33 @@ class Visit:
             server = urlsplit(question.url).netloc
             self._server = self._server or server
             auth = self._auth if server == self._server else None
-            with self._asked(question, auth) as response:
+            with self._request(question, auth) as response:
                 challenge = response.headers.get("WWW-Authenticate", "")
                 own = urlsplit(response.url).netloc == self._server
                 if response.status_code != 401 or not isinstance(self._login, Login) or self._auth or not own:
                     return self._content(response, question)
             auth = _auth(challenge, self._login, where)
-            with self._let_in(question, auth) as response:
+            with self._request_with_login(question, auth) as response:
                 content = self._content(response, question, asked_again=True)
             self._auth = auth
         except requests.RequestException as error:
-            raise _translated(error, where, self._patience) from None
+            raise _source_error(error, where, self._limits) from None
         except ValueError:  # addresses that the layers below cannot take apart
             raise SourceFailed(where=where, reason=_UNUSABLE) from None
         return content
 
-    def _let_in(self, question: HttpRequest, auth: Proof) -> requests.Response:
+    def _request_with_login(self, question: HttpRequest, auth: Proof) -> requests.Response:
         import requests
 
         try:
-            return self._asked(question, auth)
+            return self._request(question, auth)
         except requests.RequestException:
             raise
         except Exception as error:  # noqa: BLE001  strangers' challenges in foreign readers, with many ways to stumble
             reason = f"its way to ask for a password cannot be understood ({type(error).__name__})"
             raise SourceFailed(where=host_of(question.url), reason=reason) from None
 
-    def _asked(self, question: HttpRequest, auth: Proof | None) -> requests.Response:
+    def _request(self, question: HttpRequest, auth: Proof | None) -> requests.Response:
         from requests.auth import HTTPBasicAuth
 
         return self._session.request(
@@ -231,9 +232,9 @@ class Visit:
             headers=question.headers,
             data=question.body,
             stream=True,
-            timeout=(self._patience.connect_seconds, self._patience.read_seconds),
+            timeout=(self._limits.connect_seconds, self._limits.read_seconds),
             # Other proofs would be given to the server that a redirect leads to.
-            allow_redirects=question.method == "GET" and isinstance(auth, (NoneType, _Shown, HTTPBasicAuth)),
+            allow_redirects=question.method == "GET" and isinstance(auth, (NoneType, _TokenAuth, HTTPBasicAuth)),
             auth=auth,
         )
 
@@ -243,7 +244,7 @@ class Visit:
         if status in _RETRIED_GATEWAY_STATUSES:
             raise SourceAway(where=where, reason=answer)
         if status == 401:
-            raise SourceFailed(where=where, reason=self._not_let_in(asked_again))
+            raise SourceFailed(where=where, reason=self._login_refused(asked_again))
         if status == 403 and isinstance(self._login, Token):
             raise SourceFailed(where=where, reason=f"{answer}; the token's user has no right to view this")
         if status != question.wanted:
@@ -257,9 +258,9 @@ class Visit:
                     break
             else:
                 return bytes(content)
-        raise too_big(where, self._patience.most_bytes)
+        raise too_big(where, self._limits.most_bytes)
 
-    def _not_let_in(self, asked_again: bool) -> str:
+    def _login_refused(self, asked_again: bool) -> str:
         if isinstance(self._login, Token):
             return "it does not accept the token (401)"
         if self._login is not None and (asked_again or self._auth):
@@ -296,9 +297,9 @@ def web_address(instrument: Instrument) -> str:
     return address
 
 
-def download(url: str, patience: FetchLimits, login: Login | None = None) -> bytes:
+def download(url: str, limits: FetchLimits, login: Login | None = None) -> bytes:
     """Return what is at a URL; raise as `Visit.get` does."""
-    with Visit(patience, login) as visit:
+    with Visit(limits, login) as visit:
         return visit.get(url)
 
 
@@ -325,19 +326,19 @@ def too_big(where: str, most: int) -> SourceFailed:
     return SourceFailed(where=where, reason=f"it has more than {most / MEGABYTE:g} MB, the limit in the settings")
 
 
-def _translated(error: requests.RequestException, where: str, patience: FetchLimits) -> SourceFailed:
+def _source_error(error: requests.RequestException, where: str, limits: FetchLimits) -> SourceFailed:
     from requests import exceptions
     from urllib3.exceptions import ReadTimeoutError
 
     passing = False
     if isinstance(error, exceptions.TooManyRedirects):
-        reason = f"it redirects more than {counted(patience.redirects, 'time')}"
+        reason = f"it redirects more than {counted(limits.redirects, 'time')}"
     elif isinstance(error, exceptions.SSLError):
         reason = f"its certificate is not accepted ({cause_of(error)})"
     elif isinstance(error, exceptions.ConnectTimeout):
-        reason, passing = f"no connection within {patience.connect_seconds:g} s", True
+        reason, passing = f"no connection within {limits.connect_seconds:g} s", True
     elif isinstance(error, exceptions.ReadTimeout) or any(isinstance(cause, ReadTimeoutError) for cause in error.args):
-        reason = f"it fell silent for {patience.read_seconds:g} s"
+        reason = f"it fell silent for {limits.read_seconds:g} s"
     elif isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
         reason, passing = f"the connection failed ({cause_of(error)})", True
     elif isinstance(error, (exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.MissingSchema)):

@@ -54,6 +54,6 @@ def key_of(kind: str, config: NamedConfiguration, environment: Mapping[str, str]
     return ""
 
 
-def as_nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def without_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Leave a request as it is: without anything here, requests looks for a password in the user's files."""
     return request

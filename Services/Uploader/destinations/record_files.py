@@ -47,11 +47,11 @@ class RecordFiles:
 
 
 def files_beside(xml: Path) -> tuple[Path, ...]:
-    """Return the files that are sent with a record; errors as for `look_beside`."""
-    return look_beside(xml).named
+    """Return the files that are sent with a record; errors as for `examine_folder`."""
+    return examine_folder(xml).named
 
 
-def look_beside(xml: Path) -> RecordFiles:
+def examine_folder(xml: Path) -> RecordFiles:
     """Look at what lies beside a record, over no links.
 
     Raises
@@ -81,7 +81,7 @@ def look_beside(xml: Path) -> RecordFiles:
     return RecordFiles(tuple(named), tuple(others), tuple(sorted(wanted - there)))
 
 
-def parsed(document: bytes) -> Any:
+def parse_xml(document: bytes) -> Any:
     """Return the root of an XML document; nothing that it refers to is looked up.
 
     Raises
@@ -124,7 +124,7 @@ def _texts(document: bytes) -> Iterator[str]:
     from lxml import etree
 
     try:
-        root = parsed(document)
+        root = parse_xml(document)
     except etree.XMLSyntaxError:
         return
     for element in root.iter("{*}*"):

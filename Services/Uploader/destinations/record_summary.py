@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-from Services.Uploader.destinations.record_files import parsed
+from Services.Uploader.destinations.record_files import parse_xml
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def about(document: bytes) -> About:
     lxml.etree.XMLSyntaxError
         If it is not XML.
     """
-    root = parsed(document)
+    root = parse_xml(document)
 
     def texts(*path: str) -> list[str]:
         elements = root.findall("/".join(f"{{*}}{name}" for name in path))

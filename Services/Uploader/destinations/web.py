@@ -18,7 +18,7 @@ from NexusCore.config import NamedConfiguration
 from NexusCore.errors import NexusError
 from NexusCore.network import cause_of
 from Services.Uploader.destinations import DestinationAway
-from Services.Uploader.destinations.credentials import Authorise, as_nobody
+from Services.Uploader.destinations.credentials import Authorise, without_credentials
 
 if TYPE_CHECKING:
     import requests
@@ -131,7 +131,7 @@ class Site:
         Name of the destination, for sentences.
     url
         What all addresses begin with.
-    patience
+    limits
         Limits.
     authorise
         Puts the credentials into a request.
@@ -139,7 +139,7 @@ class Site:
 
     destination: str
     url: str
-    patience: UploadLimits
+    limits: UploadLimits
     authorise: Authorise | None
 
     def get(self, path: str, what: str, **more: Any) -> ServerResponse:
@@ -147,8 +147,8 @@ class Site:
         import tenacity
 
         attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self.patience.attempts),
-            wait=tenacity.wait_exponential(multiplier=self.patience.first_wait),
+            stop=tenacity.stop_after_attempt(self.limits.attempts),
+            wait=tenacity.wait_exponential(multiplier=self.limits.first_wait),
             # A server that is silent has cost much time already, and would again.
             retry=tenacity.retry_if_exception(lambda error: type(error) is DestinationAway),
             reraise=True,
@@ -176,13 +176,13 @@ class Site:
     def _answer(self, method: str, path: str, **more: Any) -> ServerResponse:
         import requests
 
-        limits = (self.patience.connect_seconds, self.patience.read_seconds)
+        timeouts = (self.limits.connect_seconds, self.limits.read_seconds)
         try:
             with requests.Session() as session:
-                session.auth = self.authorise or as_nobody
+                session.auth = self.authorise or without_credentials
                 url = f"{self.url}/{path}"
                 with session.request(
-                    method, url, timeout=limits, allow_redirects=False, stream=True, **more
+                    method, url, timeout=timeouts, allow_redirects=False, stream=True, **more
                 ) as response:
                     content = self._content(response)
                     location = response.headers.get("Location", "")
@@ -198,8 +198,8 @@ class Site:
         content = bytearray()
         for chunk in response.iter_content(_UPLOAD_CHUNK):
             content += chunk
-            if len(content) > self.patience.most_bytes:
-                most = f"{self.patience.most_bytes / MEGABYTE:g} MB, the limit in the settings"
+            if len(content) > self.limits.most_bytes:
+                most = f"{self.limits.most_bytes / MEGABYTE:g} MB, the limit in the settings"
                 raise DestinationAway(destination=self.destination, reason=f"its answer has more than {most}")
         return bytes(content)
 
@@ -210,11 +210,11 @@ class Site:
         if isinstance(error, exceptions.ReadTimeout) or any(
             isinstance(cause, ReadTimeoutError) for cause in error.args
         ):
-            return FellSilent(destination=self.destination, seconds=self.patience.read_seconds)
+            return FellSilent(destination=self.destination, seconds=self.limits.read_seconds)
         if isinstance(error, exceptions.SSLError):
             reason = f"its certificate is not accepted ({cause_of(error)})"
         elif isinstance(error, exceptions.ConnectTimeout):
-            reason = f"no connection within {self.patience.connect_seconds:g} s"
+            reason = f"no connection within {self.limits.connect_seconds:g} s"
         elif isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
             reason = f"the connection failed ({cause_of(error)})"
         else:

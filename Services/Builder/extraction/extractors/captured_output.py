@@ -17,7 +17,7 @@ _MOST_MESSAGES = 50
 
 
 @dataclass(slots=True)
-class Heard:
+class CapturedOutput:
     """What the readers said, in order, each remark once."""
 
     remarks: list[str] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Heard:
 
 
 class _Collector(logging.Handler):
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, heard: CapturedOutput) -> None:
         super().__init__(logging.INFO)
         self._heard = heard
 
@@ -43,12 +43,12 @@ def _add(to: list[str], text: object) -> None:
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[Heard]:
+def capture_output() -> Iterator[CapturedOutput]:
     """Collect warnings, the log records of the reading libraries and what they print, until the block is left.
 
     Loggers are put back as they were; those of the project itself are not touched.
     """
-    heard = Heard()
+    heard = CapturedOutput()
     collector = _Collector(heard)
     loggers = [logging.getLogger(name) for name in _FOREIGN]
     before = [(logger.handlers, logger.propagate) for logger in loggers]

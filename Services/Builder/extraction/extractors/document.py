@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from Services.Builder.extraction.extractors.captured_output import Heard
+from Services.Builder.extraction.extractors.captured_output import CapturedOutput
 from Services.Builder.extraction.extractors.cleaning import json_safe, rfc3339
 from Services.Builder.extraction.extractors.profile import NOTHING_KNOWN, Profile
 from Services.Builder.extraction.extractors.signal import Reading, Signal
@@ -26,7 +26,7 @@ class MetadataContent:
     """What the JSON holds beyond an extraction."""
 
     reading: Reading | None = None
-    heard: Heard | None = None
+    heard: CapturedOutput | None = None
     profile: Profile = NOTHING_KNOWN
     files: Sequence[Mapping[str, Any]] = ()
     """Of each file of the dataset its fingerprint, the main one first."""
@@ -97,7 +97,7 @@ def _sha256(path: Path) -> str | None:
     return digest.hexdigest()
 
 
-def identified(extraction: Extraction, content: MetadataContent) -> Extraction:
+def with_fingerprint(extraction: Extraction, content: MetadataContent) -> Extraction:
     """Return the extraction with the size and the SHA-256 of its main file."""
     main = content.files[0]
     return replace(extraction, size=main["size"], sha256=main["sha256"] or "")

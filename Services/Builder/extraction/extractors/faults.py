@@ -53,7 +53,7 @@ def reason(error: BaseException, path: Path | None = None) -> str:
     return f"its reader gave up ({type(error).__name__}{': ' if text else ''}{text})"
 
 
-def not_made(subject: str, verb: str, error: Exception) -> str:
+def failure_sentence(subject: str, verb: str, error: Exception) -> str:
     """Say that a preview or metadata could not be made; of what is in the way at its place, the whole sentence.
 
     Parameters

@@ -63,7 +63,7 @@ def refuse(path: Path, companions: Collection[Path]) -> bool:
     return bool(checked)
 
 
-def take_away_what_runs_code() -> None:
+def disable_code_execution() -> None:
     """Take from libraries of this process what would run code that a file holds or asks for; safe to repeat."""
     # found by its content, a PostScript file is shown by Ghostscript, a program of many holes
     sys.modules.setdefault("PIL.EpsImagePlugin", None)  # type: ignore[arg-type]  # importing it fails then
@@ -106,14 +106,14 @@ def _hdf5(path: Path, own: Collection[str]) -> None:
         import hdf5plugin  # noqa: F401 - the filters that detectors' data are packed with
     try:
         with h5py.File(path, "r") as file:
-            for what, name in _elsewhere(file.id):
+            for what, name in _external_storage(file.id):
                 if what == "external storage" or name not in own:
                     raise FileRefused(reason=f"it keeps data in another file, {one_line(name, 200)} ({what})")
     except (OSError, RuntimeError, ValueError, KeyError):  # damaged: its reader says in which way
         return
 
 
-def _elsewhere(top: Any) -> Iterator[tuple[str, str]]:
+def _external_storage(top: Any) -> Iterator[tuple[str, str]]:
     """Yield how, and in which file, an HDF5 file keeps data elsewhere; no link is followed."""
     from h5py import h5d, h5g, h5l, h5o
 

@@ -22,7 +22,7 @@ OVERHEAD = 50.0
 _SECONDS_PER_UNIT = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
 
 
-def marked(meta: Mapping[str, Quantity], signal: Signal | None) -> dict[str, Quantity]:
+def mark_contradictions(meta: Mapping[str, Quantity], signal: Signal | None) -> dict[str, Quantity]:
     """Return the quantities, those that contradict each other marked as unreliable.
 
     Parameters

@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from Services.Builder.extraction.extractors.cleaning import decoded
-from Services.Builder.extraction.extractors.plausibility import marked
+from Services.Builder.extraction.extractors.cleaning import decode
+from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.signal import Reading, Signal, main_signal
 from Services.Builder.extraction.extractors.terms import Rule, applied
 from Services.Builder.model import Quantity
@@ -41,7 +41,7 @@ class MicroscopeSettings:
     """What takes more than a rule."""
 
 
-def enriched(reading: Reading, known: MicroscopeSettings) -> Reading:
+def with_settings(reading: Reading, known: MicroscopeSettings) -> Reading:
     """Return a reading with the settings; they go before what a general reader understood."""
     signals = tuple(_described(signal, known) for signal in reading.signals)
     special = {name: value for name, value in known.special.items() if value is not None}
@@ -49,7 +49,7 @@ def enriched(reading: Reading, known: MicroscopeSettings) -> Reading:
         reading,
         format=known.format,
         signals=signals,
-        meta=marked({**reading.meta, **applied(known.rules, known.tree), **special}, main_signal(signals)),
+        meta=mark_contradictions({**reading.meta, **applied(known.rules, known.tree), **special}, main_signal(signals)),
         acquired=known.acquired or reading.acquired,
         clock_doubtful=known.clock_doubtful,
         column=known.column or reading.column,
@@ -93,7 +93,7 @@ def beside(path: Path, *suffixes: str) -> str | None:
     for suffix in suffixes:
         for spelled in (suffix, suffix.upper()):
             with contextlib.suppress(OSError), path.with_name(path.stem + spelled).open("rb") as file:
-                return decoded(file.read(LARGEST_SETTINGS_FILE))
+                return decode(file.read(LARGEST_SETTINGS_FILE))
     return None
 
 

@@ -19,8 +19,8 @@ from lxml import etree
 
 from NexusCore.facility import Instrument, Reservation
 from Services.Harvester.sources import SourceFailed, complain
-from Services.Harvester.sources.ical.events import ZONE_MARGIN, booked, events_of
-from Services.Harvester.sources.markup import parsed
+from Services.Harvester.sources.ical.events import ZONE_MARGIN, events_of, reservations_from
+from Services.Harvester.sources.markup import parse_xml
 from Services.Harvester.sources.text import line, short
 from Services.Harvester.sources.web import Visit, host_of
 
@@ -57,7 +57,7 @@ def bookings(
     if not texts:
         _check_is_calendar(visit, url, where)
     events = [event for href, text in texts for event in _events(href, text, where)]
-    return booked(events, "caldav", where, instrument, start, end, most)
+    return reservations_from(events, "caldav", where, instrument, start, end, most)
 
 
 def _moment(moment: datetime) -> str:
@@ -65,7 +65,7 @@ def _moment(moment: datetime) -> str:
 
 
 def _responses(content: bytes, where: str) -> list[etree._Element]:
-    root = parsed(content, where)
+    root = parse_xml(content, where)
     if root.tag != f"{_DAV}multistatus":
         raise SourceFailed(where=where, reason="what it sends is not the answer of a CalDAV server")
     responses = root.findall(f"{_DAV}response")

@@ -53,10 +53,10 @@ def bookings(
     SourceFailed
         If it is not a calendar, is cut off, or has more than `most` bookings in the span.
     """
-    return booked(events_of(content, where), "ical", where, instrument, start, end, most)
+    return reservations_from(events_of(content, where), "ical", where, instrument, start, end, most)
 
 
-def booked(
+def reservations_from(
     events: Iterable[icalendar.Event],
     kind: str,
     where: str,

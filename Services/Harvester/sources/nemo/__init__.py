@@ -21,7 +21,7 @@ from NexusCore.facility import Instrument
 from NexusCore.network import Login, login_of
 from Services.Harvester.sources import Source, SourceFailed
 from Services.Harvester.sources.nemo.instances import Instance, Questions
-from Services.Harvester.sources.web import FetchLimits, Token, Visit, address_of, host_of, patience_of
+from Services.Harvester.sources.web import FetchLimits, Token, Visit, address_of, fetch_limits_of, host_of
 
 _HERE = "Services.Harvester.nemo.instances"
 _API = re.compile(r"/api(/.*)?$")
@@ -33,7 +33,7 @@ class Nemo:
 
     name: ClassVar[str] = "nemo"
 
-    patience: FetchLimits
+    limits: FetchLimits
     page_size: int
     most_rows: int
     instances: tuple[Instance, ...]
@@ -51,7 +51,7 @@ class Nemo:
         from Services.Harvester.sources.nemo.api import Api, query
 
         instance = self._instance(instruments[0])
-        with Visit(self.patience, instance.token or self.login) as visit:
+        with Visit(self.limits, instance.token or self.login) as visit:
             api = Api(visit, instance.url, self.page_size, self.most_rows)
             return query(api, instance, instruments, (start, end), unfinished)
 
@@ -73,7 +73,7 @@ class Nemo:
 def make(config: NamedConfiguration) -> Nemo:
     """Return the source with the settings it has now; those that are missing get their defaults."""
     default = config.set_default
-    patience = patience_of(config)
+    limits = fetch_limits_of(config)
     default("page_size", 2000, comment="Rows that are asked for at a time.", minimum=10, maximum=10_000)
     default("most_rows", 50_000, comment="Rows that an instance may have in the time asked for.", minimum=1)
     for field in fields(Questions):
@@ -81,7 +81,7 @@ def make(config: NamedConfiguration) -> Nemo:
     default(f"instances.{MAIN}.url", "", comment="Address of a NEMO, as https://nemo.example.org")
     instances = [_instance(config, name) for name in config.keys("instances")]
     return Nemo(
-        patience,
+        limits,
         int(config.number("page_size")),
         int(config.number("most_rows")),
         tuple(instance for instance in instances if instance.url),

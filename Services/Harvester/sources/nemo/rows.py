@@ -44,12 +44,12 @@ def _of_reservation(row: NemoRow, uid: str, instance: Instance, instrument: Inst
         start_ts=_ts(row["start"]),
         end_ts=_ts(row["end"]),
         cancelled=bool(gone),
-        title=line(_said(answers, names.title)) or line(row.get("title")),
+        title=line(_answer_to(answers, names.title)) or line(row.get("title")),
         user=user,
         user_id=account,
-        purpose=text(_said(answers, names.purpose)),
+        purpose=text(_answer_to(answers, names.purpose)),
         samples=_samples(answers, names),
-        project=line(_said(answers, names.project)) or _project(row.get("project")),
+        project=line(_answer_to(answers, names.project)) or _project(row.get("project")),
         url=f"{instance.url}/event_details/reservation/{row['id']}/",
         consent=_consent(answers, names),
     )
@@ -66,13 +66,13 @@ def _of_usage_event(row: NemoRow, uid: str, instance: Instance, instrument: Inst
         instrument=instrument.pid,
         start_ts=start,
         end_ts=max(horizon, start + 1) if row["end"] is None else _ts(row["end"]),
-        title=line(_said(answers, names.title)),
+        title=line(_answer_to(answers, names.title)),
         user=user,
         user_id=account,
         collaborators=(operator,) if operator and operator != user else (),
-        purpose=text(_said(answers, names.purpose)),
+        purpose=text(_answer_to(answers, names.purpose)),
         samples=_samples(answers, names),
-        project=line(_said(answers, names.project)) or _project(row.get("project")),
+        project=line(_answer_to(answers, names.project)) or _project(row.get("project")),
         url=f"{instance.url}/event_details/usage/{row['id']}/",
         consent=_consent(answers, names),
         usage=True,
@@ -116,19 +116,19 @@ def _answers(data: Any) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _said(answers: dict[str, Any], name: str) -> Any:
+def _answer_to(answers: dict[str, Any], name: str) -> Any:
     question = answers.get(name)
     return question.get("user_input") if isinstance(question, dict) else None
 
 
 def _consent(answers: dict[str, Any], names: Questions) -> bool | None:
-    answer = line(_said(answers, names.consent))
+    answer = line(_answer_to(answers, names.consent))
     return None if answer is None else answer.casefold() == names.consent_yes.strip().casefold()
 
 
 def _samples(answers: dict[str, Any], names: Questions) -> tuple[BookedSample, ...]:
     """Return the samples of a group, which is keyed by number, perhaps with gaps."""
-    group = _said(answers, names.samples)
+    group = _answer_to(answers, names.samples)
     if not isinstance(group, dict):
         return ()
     keys = sorted(group, key=lambda key: (not key.isdecimal(), int(key) if key.isdecimal() else 0, key))

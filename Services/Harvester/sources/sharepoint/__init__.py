@@ -9,7 +9,7 @@ from typing import ClassVar
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
-from Services.Harvester.sources.web import FetchLimits, Visit, host_of, most_bookings_of, patience_of, web_address
+from Services.Harvester.sources.web import FetchLimits, Visit, fetch_limits_of, host_of, most_bookings_of, web_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class SharePoint:
 
     name: ClassVar[str] = "sharepoint"
 
-    patience: FetchLimits
+    limits: FetchLimits
     most_bookings: int
     expand: str
     """Columns that hold people, whose names are asked for."""
@@ -31,7 +31,7 @@ class SharePoint:
         from Services.Harvester.sources.sharepoint.feed import bookings, pages
 
         url = web_address(instrument)
-        with Visit(self.patience, self.login) as visit:
+        with Visit(self.limits, self.login) as visit:
             feeds = pages(visit, url, self.expand, instrument.zone, (start, end))
             return bookings(feeds, host_of(url), instrument, (start, end), self.stylesheet, self.most_bookings)
 
@@ -42,7 +42,7 @@ def make(config: NamedConfiguration) -> SharePoint:
     default("expand", "CreatedBy,UserName", comment="Columns of the lists that hold people, with commas.")
     default("stylesheet", "", comment="Path of an XSLT that takes the place of the one that comes with NexusCore.")
     return SharePoint(
-        patience_of(config),
+        fetch_limits_of(config),
         most_bookings_of(config),
         str(config["expand"] or ""),
         str(config["stylesheet"] or ""),

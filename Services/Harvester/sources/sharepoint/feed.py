@@ -17,7 +17,7 @@ from NexusCore.clock import to_ts
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.facility.reservations import BookedSample
 from Services.Harvester.sources import SourceFailed, complain, source_of
-from Services.Harvester.sources.markup import parsed
+from Services.Harvester.sources.markup import parse_xml
 from Services.Harvester.sources.text import MOST_PEOPLE, MOST_SAMPLES, consent, line, link, short, text
 from Services.Harvester.sources.web import Visit, host_of, too_many
 
@@ -56,7 +56,7 @@ def pages(
     fetched = []
     while params not in fetched:
         fetched.append(params)
-        feed = parsed(visit.get(address, params, accept="application/atom+xml"), where)
+        feed = parse_xml(visit.get(address, params, accept="application/atom+xml"), where)
         if feed.tag != f"{_ATOM}feed":
             raise SourceFailed(where=where, reason="what it sends is not an Atom feed")
         yield feed
@@ -87,7 +87,7 @@ def bookings(
     start, end = map(to_ts, span)
     reservations: list[Reservation] = []
     for feed in feeds:
-        for node in _translated(translate, feed, where):
+        for node in _translate(translate, feed, where):
             reservation = _read(node, instrument)
             if reservation is not None and reservation.start_ts < end and reservation.end_ts > start:
                 reservations.append(reservation)
@@ -106,7 +106,7 @@ def _stylesheet(path: Path, where: str) -> etree.XSLT:
         raise SourceFailed(where=where, reason=reason) from None
 
 
-def _translated(translate: etree.XSLT, feed: etree._Element, where: str) -> list[etree._Element]:
+def _translate(translate: etree.XSLT, feed: etree._Element, where: str) -> list[etree._Element]:
     try:
         root = translate(feed).getroot()
     except etree.LxmlError as error:

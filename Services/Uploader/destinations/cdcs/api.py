@@ -15,11 +15,11 @@ _PAGES = 1000
 """Pages of a list after which it is given up."""
 
 
-class NotThere(NexusError):
+class NotFound(NexusError):
     """{destination} has no {what} '{title}'; there are: {known}.{hint}"""  # noqa: D400
 
 
-class NotOne(NexusError):
+class Ambiguous(NexusError):
     """{destination} has {count} of the {what} '{title}'; give each a name of its own."""
 
 
@@ -97,10 +97,10 @@ class CdcsApi:
         self, matches: Sequence[Mapping[str, Any]], what: str, title: str, rows: Sequence[Mapping[str, Any]]
     ) -> int:
         if len(matches) > 1:
-            raise NotOne(destination=self.site.destination, count=len(matches), what=what, title=title)
+            raise Ambiguous(destination=self.site.destination, count=len(matches), what=what, title=title)
         if not matches:
             known = [str(row.get("title")) for row in rows]
-            raise NotThere(
+            raise NotFound(
                 destination=self.site.destination,
                 what=what,
                 title=title,

@@ -21,8 +21,8 @@ from xml.sax.saxutils import escape
 
 from NexusCore.facility import Record
 from Services.Uploader.destinations import DestinationAway, NotTaken, Receipt, RecordRefused, content_of, obstacle
-from Services.Uploader.destinations.cdcs.api import CdcsApi, CdcsNotUnderstood, NotOne, NotThere, Remote
-from Services.Uploader.destinations.cdcs.files import Files, beside, led, linked
+from Services.Uploader.destinations.cdcs.api import Ambiguous, CdcsApi, CdcsNotUnderstood, NotFound, Remote
+from Services.Uploader.destinations.cdcs.files import Files, beside, linked_paths, with_addresses
 from Services.Uploader.destinations.web import Unexpected, fault_of
 
 _RECORD_REFUSED_STATUSES = (400, 413)
@@ -85,7 +85,7 @@ class CDCS:
             return ["it wants a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment"]
         try:
             self._place()
-        except (DestinationAway, NotOne, NotThere, CdcsNotUnderstood, Unexpected) as error:
+        except (DestinationAway, Ambiguous, NotFound, CdcsNotUnderstood, Unexpected) as error:
             return [obstacle(error)]
         return self.files.check()
 
@@ -94,15 +94,15 @@ class CDCS:
         place = self._place()
         older = self._copies(record)
         document = content_of(Path(record.path))
-        links = self.files.place(record, linked(document, beside(record)), place.workspace)
-        document = led(document, links)
+        links = self.files.place(record, linked_paths(document, beside(record)), place.workspace)
+        document = with_addresses(document, links)
         content = document.decode()
         try:
             self._store(record, place, older, content)
         except RecordRefused:
             self.files.clear(record, "".join(copy.content for copy in older))
             raise
-        remote_id = self._settled(record, place, content)
+        remote_id = self._reduce_to_one(record, place, content)
         self.files.clear(record, content)
         remark = f"it replaces the older version of the record of session {record.session}" if older else None
         if any(copy.content == content for copy in older):
@@ -128,7 +128,7 @@ class CDCS:
 
     def _store(self, record: Record, place: _Place, there: Sequence[Remote], content: str) -> None:
         """Send the record, unless it is there; look again if the answer gets lost."""
-        same = _kept(there, place)
+        same = _copy_to_keep(there, place)
         if same is not None and same.content == content:
             return
         try:
@@ -152,10 +152,10 @@ class CDCS:
             facts = {"destination": self.name, "title": record.title, "session": record.session}
             raise RecordRefused(**facts, reason=message) from None
 
-    def _settled(self, record: Record, place: _Place, content: str) -> int:
+    def _reduce_to_one(self, record: Record, place: _Place, content: str) -> int:
         """See to it that one copy is there, in its workspace; return its id."""
         copies = self._copies(record)
-        remaining = _kept(copies, place)
+        remaining = _copy_to_keep(copies, place)
         if remaining is None:
             raise self._not_taken(record, "it was accepted, but is missing in the list of records")
         if remaining.content != content:
@@ -171,6 +171,6 @@ class CDCS:
         return NotTaken(destination=self.name, title=record.title, reason=reason)
 
 
-def _kept(copies: Sequence[Remote], place: _Place) -> Remote | None:
+def _copy_to_keep(copies: Sequence[Remote], place: _Place) -> Remote | None:
     """Return the copy that stays: a record keeps the version of the template that it was made with."""
     return next((copy for copy in copies if copy.template == place.template), None)

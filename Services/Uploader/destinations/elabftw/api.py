@@ -22,7 +22,7 @@ class ElabftwNotUnderstood(NexusError):
 
 
 @dataclass(frozen=True, slots=True)
-class Attached:
+class Attachment:
     """A file of an experiment as the server has it."""
 
     id: int
@@ -59,15 +59,15 @@ class ElabftwApi:
 
     def create(self, session: str, title: str, body: str, tags: tuple[str, ...]) -> int:
         """Make an experiment that carries the session's mark from the start; return its id."""
-        experiment = {"title": title, "body": body, "tags": list(tags), "metadata": _marked(session)}
-        return self._made(self._ask("POST", "experiments", "the new experiment", 201, json=experiment))
+        experiment = {"title": title, "body": body, "tags": list(tags), "metadata": _session_mark(session)}
+        return self._created_id(self._ask("POST", "experiments", "the new experiment", 201, json=experiment))
 
-    def attached(self, experiment: int) -> list[Attached]:
+    def attached(self, experiment: int) -> list[Attachment]:
         """Return the files of an experiment, oldest first."""
         what = "the list of files"
         rows = self._rows(self._get(f"experiments/{experiment}/uploads", what), what)
         files = [
-            Attached(
+            Attachment(
                 id=int(row["id"]),
                 name=str(row.get("real_name")),
                 sha256=str(row.get("hash")) if row.get("hash_algorithm") == "sha256" and row.get("hash") else None,
@@ -83,7 +83,7 @@ class ElabftwApi:
         place = f"experiments/{experiment}/uploads" + (f"/{instead_of}" if instead_of is not None else "")
         form = {"action": "replace"} if instead_of is not None else {"comment": "Added by NexusCore"}
         files = {"file": (name, file, "application/octet-stream")}
-        return self._made(self._ask("POST", place, "a file", 201, data=form, files=files))
+        return self._created_id(self._ask("POST", place, "a file", 201, data=form, files=files))
 
     def detach(self, experiment: int, attached: int) -> None:
         """Delete a file; one that is gone already is as good."""
@@ -102,7 +102,7 @@ class ElabftwApi:
     def _ask(self, method: str, place: str, what: str, *expected: int, **more: Any) -> ServerResponse:
         return self.site.ask(method, f"api/v2/{place}", what, expected, **more)
 
-    def _made(self, answer: ServerResponse) -> int:
+    def _created_id(self, answer: ServerResponse) -> int:
         """Return the id of what was made, which stands only in its address."""
         number = answer.location.rstrip("/").rpartition("/")[2]
         if not number.isdecimal():
@@ -116,7 +116,7 @@ class ElabftwApi:
         return rows
 
 
-def _marked(session: str) -> dict[str, Any]:
+def _session_mark(session: str) -> dict[str, Any]:
     return {"extra_fields": {SESSION_FIELD: {"type": "text", "value": session, "readonly": True}}}
 
 

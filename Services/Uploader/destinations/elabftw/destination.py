@@ -28,7 +28,7 @@ from Services.Uploader.destinations import (
     obstacle,
     open_of,
 )
-from Services.Uploader.destinations.elabftw.api import Attached, ElabftwApi, ElabftwNotUnderstood
+from Services.Uploader.destinations.elabftw.api import Attachment, ElabftwApi, ElabftwNotUnderstood
 from Services.Uploader.destinations.record_files import files_beside
 from Services.Uploader.destinations.record_summary import about
 from Services.Uploader.destinations.web import Unexpected, fault_of
@@ -108,7 +108,7 @@ class ELabFTW:
         xml = Path(record.path)
         # The record comes last: one that is there has its files.
         wanted = {_name(xml, file): file for file in (*files_beside(xml), xml)}
-        there: dict[str, Attached] = {}
+        there: dict[str, Attachment] = {}
         surplus = []
         for upload in self.api.attached(experiment):
             if upload.name in there:
@@ -122,7 +122,7 @@ class ELabFTW:
                 self.api.detach(experiment, upload.id)
         return ids[_name(xml, xml)]
 
-    def _attach(self, experiment: int, name: str, xml: Path, file: Path, there: Mapping[str, Attached]) -> int:
+    def _attach(self, experiment: int, name: str, xml: Path, file: Path, there: Mapping[str, Attachment]) -> int:
         old = there.get(name)
         if old is not None and _same(old, xml, file):
             return old.id
@@ -130,7 +130,7 @@ class ELabFTW:
             return self.api.attach(experiment, name, opened, instead_of=old.id if old is not None else None)
 
 
-def _same(old: Attached, xml: Path, file: Path) -> bool:
+def _same(old: Attachment, xml: Path, file: Path) -> bool:
     if old.sha256 is not None:
         return digest_of(xml, file) == old.sha256
     return file.stat(follow_symlinks=False).st_size == old.size

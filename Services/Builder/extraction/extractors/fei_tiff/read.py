@@ -10,7 +10,7 @@ from typing import Any
 from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.quantities import quantity
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
-from Services.Builder.extraction.extractors.settings import MicroscopeSettings, enriched, moment, number
+from Services.Builder.extraction.extractors.settings import MicroscopeSettings, moment, number, with_settings
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.extraction.extractors.tree import lookup
 from Services.Builder.model import Quantity
@@ -34,7 +34,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     )
     # RosettaSciIO hands stage positions on in metres and radians where its conventions are millimetres and degrees
     meta = {name: value for name, value in reading.meta.items() if not name.startswith("Stage ")}
-    return enriched(replace(reading, meta=meta), known)
+    return with_settings(replace(reading, meta=meta), known)
 
 
 def _special(settings: Mapping[str, Any]) -> dict[str, Quantity | None]:

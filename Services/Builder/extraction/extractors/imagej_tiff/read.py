@@ -10,7 +10,7 @@ from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.quantities import dimension, factor, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
-from Services.Builder.extraction.extractors.settings import MicroscopeSettings, either_order, enriched, tiff_tags
+from Services.Builder.extraction.extractors.settings import MicroscopeSettings, either_order, tiff_tags, with_settings
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.extraction.extractors.tree import lookup, put
 
@@ -32,7 +32,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         pixel=_pixel(description, tags),
         acquired=either_order(f"{lookup(tree, 'DataBar.Acquisition Date')} {lookup(tree, 'DataBar.Acquisition Time')}"),
     )
-    return enriched(read_by("TIFF", path), known)
+    return with_settings(read_by("TIFF", path), known)
 
 
 def _tags(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.image import read as image
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
-from Services.Builder.extraction.extractors.settings import MicroscopeSettings, beside, enriched, moment, number
+from Services.Builder.extraction.extractors.settings import MicroscopeSettings, beside, moment, number, with_settings
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.model import Quantity
 
@@ -26,7 +26,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         acquired=moment(f"{tree.get('CM_DATE')} {tree.get('CM_TIME')}", "%Y/%m/%d %H:%M:%S"),
         special=_stage(tree),
     )
-    return enriched(read_by("TIFF", path) if path.suffix.lower() in (".tif", ".tiff") else image.read(path), known)
+    return with_settings(read_by("TIFF", path) if path.suffix.lower() in (".tif", ".tiff") else image.read(path), known)
 
 
 def _settings(text: str) -> dict[str, str]:

@@ -210,9 +210,7 @@ def readers_for(head: bytes, path: Path) -> tuple[Declared, ...]:
         return chosen
     if not head.startswith(HDF5):
         return claiming
-    nexus = next(
-        reader for reader in DECLARED_READERS if reader.plugin == "NeXus"
-    )  # it reads what it finds in any HDF5
+    nexus = next(reader for reader in DECLARED_READERS if reader.plugin == "NeXus")  # it reads any HDF5
     return (nexus if nexus.sign(head, path) else replace(nexus, name="HDF5"), *claiming)
 
 

@@ -33,7 +33,7 @@ _GROUPS = (
 )
 
 
-def extended(path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_extended_header(path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the MRC reader returned, with the fields of the extended header in the original metadata."""
     with path.open("rb") as file:
         head = file.read(_MAIN + _LONGEST_HEADER)
@@ -61,6 +61,6 @@ def _fields(entry: bytes) -> Iterator[tuple[str, Any]]:
                 yield name, value.rstrip(b"\0").decode("latin-1") if isinstance(value, bytes) else value
 
 
-def acquired(days: object) -> datetime | None:
+def acquisition_time(days: object) -> datetime | None:
     """Return the time of acquisition of days since 1899-12-30; without a zone, so the instrument's is assumed."""
     return _DAY_ZERO + timedelta(seconds=round(days * 86400)) if isinstance(days, float) and 1 < days < 1e5 else None

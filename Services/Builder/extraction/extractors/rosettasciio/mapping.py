@@ -15,7 +15,7 @@ from Services.Builder.extraction.extractors.tree import Tags, lookup, put
 _log = logging.getLogger("rsciio.mapping")
 
 
-def completed(signal: Mapping[str, Any]) -> dict[str, Any]:
+def with_mapping(signal: Mapping[str, Any]) -> dict[str, Any]:
     """Return the metadata of a reader's dictionary with what its mapping yields added.
 
     Parameters

@@ -17,15 +17,15 @@ from rsciio import __version__
 from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.faults import FileRefused, Unreadable, reason
-from Services.Builder.extraction.extractors.plausibility import marked
+from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
-from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import extended
-from Services.Builder.extraction.extractors.rosettasciio.mapping import completed
+from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import with_extended_header
+from Services.Builder.extraction.extractors.rosettasciio.mapping import with_mapping
 from Services.Builder.extraction.extractors.rosettasciio.nexus import signals_only
 from Services.Builder.extraction.extractors.rosettasciio.prismatic import corrected
-from Services.Builder.extraction.extractors.rosettasciio.samples import arranged
+from Services.Builder.extraction.extractors.rosettasciio.samples import arrange_samples
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
 from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal, main_signal
 from Services.Builder.extraction.extractors.terms import applied
@@ -34,8 +34,8 @@ from Services.Builder.model import Quantity
 
 _COLUMN_TYPES = ("TEM", "SEM")
 _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[str, Any]]]] = {
-    "TIFF": arranged,
-    "MRC": extended,
+    "TIFF": arrange_samples,
+    "MRC": with_extended_header,
     "EMD": corrected,
     "NeXus": signals_only,
 }
@@ -58,7 +58,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     first: tuple[Declared, Exception] | None = None
     for reader in readers_for(head, path):
         try:
-            return described(reader, path, loaded(reader, path))
+            return reading_of(reader, path, load(reader, path))
         except FileRefused:
             raise  # a file that is hostile to one reader is given to no other
         except Exception as error:  # noqa: BLE001 - a foreign reader raises what it likes; the next one may do better
@@ -71,7 +71,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
 def read_by(plugin: str, path: Path) -> Reading:
     """Read the file with a certain reader, for a format that is based on it."""
     by = next(reader for reader in DECLARED_READERS if reader.plugin == plugin)
-    return described(by, path, loaded(by, path))
+    return reading_of(by, path, load(by, path))
 
 
 def format_name(by: Declared, path: Path) -> str:
@@ -80,7 +80,7 @@ def format_name(by: Declared, path: Path) -> str:
     return f"{by.name} {path.suffix[-1]}" if by.plugin == "DigitalMicrograph" else by.name
 
 
-def loaded(by: Declared, path: Path) -> list[dict[str, Any]]:
+def load(by: Declared, path: Path) -> list[dict[str, Any]]:
     """Return a reader's dictionaries, with the data left on disk where the reader can do that."""
     reader = importlib.import_module(by.api).file_reader
     options = {"lazy": True, **by.options(path)}
@@ -113,7 +113,7 @@ def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
     return column, {**common, **(stated[column] if column else {})}
 
 
-def described(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any]]) -> Reading:
+def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any]]) -> Reading:
     """Return the reading of what a reader returned."""
     signals = tuple(_signal(signal) for signal in dictionaries)
     main = main_signal(signals)
@@ -124,7 +124,7 @@ def described(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any]
     meta: dict[str, Quantity | None] = {}
     units: dict[str, str | None] = {}
     unreliable: frozenset[str] = frozenset()
-    acquired, beyond = moment(main.metadata, trusted=not by.local_clock), _Collected()
+    acquired, beyond = moment(main.metadata, trusted=not by.local_clock), _FirstValues()
     name = format_name(by, path)
     for vendor, tree in vendors_for(by.plugin, main.original_metadata):
         beyond.add(applied(vendor.rules, tree), vendor.special(tree) if vendor.special else {})
@@ -136,7 +136,7 @@ def described(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any]
     meta.update(applied(terms.HYPERSPY_GENERAL, main.metadata))
     meta.update(beyond.found)
     if column == "SEM":
-        _on_a_scanning_microscope(meta)
+        _use_sem_names(meta)
     if by.plugin == "TVIPS" and main.signal_type == "diffraction":  # its entry is the camera length then, in some unit
         meta.pop("Magnification", None)
     if (specimen := meta.get("Specimen")) and str(specimen.value) in (path.name, path.stem):
@@ -149,7 +149,7 @@ def described(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any]
         format=name,
         reader=f"rosettasciio {__version__} ({by.plugin})",
         signals=signals,
-        meta=marked(
+        meta=mark_contradictions(
             {key: replace(value, warning=key in unreliable) for key, value in meta.items() if value is not None}, main
         ),
         acquired=acquired,
@@ -157,7 +157,7 @@ def described(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any]
     )
 
 
-def _on_a_scanning_microscope(meta: dict[str, Quantity | None]) -> None:
+def _use_sem_names(meta: dict[str, Quantity | None]) -> None:
     """Name the stage's angles as an SEM's, and drop the camera length: it has no projector.
 
     DigitalMicrograph has the fields of a transmission microscope only. That the second angle is then the stage's
@@ -170,7 +170,7 @@ def _on_a_scanning_microscope(meta: dict[str, Quantity | None]) -> None:
     meta.pop("Camera Length", None)
 
 
-class _Collected:
+class _FirstValues:
     """Quantities of several sources, the first that knows one wins."""
 
     def __init__(self) -> None:
@@ -199,7 +199,7 @@ def _scanning(column: str | None, meta: Mapping[str, Quantity | None], dwelling:
 
 
 def _signal(signal: Mapping[str, Any]) -> Signal:
-    data, metadata = signal["data"], completed(signal)
+    data, metadata = signal["data"], with_mapping(signal)
     about = metadata.get("Signal")
     about = about if isinstance(about, Mapping) else {}
     axes = [_axis(axis) for axis in signal.get("axes") or ()]

@@ -15,7 +15,7 @@ import numpy as np
 _CHANNELS = "RGBA"
 
 
-def arranged(path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def arrange_samples(path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the TIFF reader returned, one dictionary a series, with the samples arranged.
 
     Colours become one value of a structured type; other samples (a picture with its opacity, inks) a stack of images.
@@ -30,10 +30,13 @@ def arranged(path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, An
         series = list(file.series)
     if len(series) != len(signals):
         return list(signals)
-    return [_one(path, number, of, signal) for number, (of, signal) in enumerate(zip(series, signals, strict=True))]
+    return [
+        _arrange_series(path, number, of, signal)
+        for number, (of, signal) in enumerate(zip(series, signals, strict=True))
+    ]
 
 
-def _one(path: Path, number: int, series: Any, signal: dict[str, Any]) -> dict[str, Any]:
+def _arrange_series(path: Path, number: int, series: Any, signal: dict[str, Any]) -> dict[str, Any]:
     place = series.axes.find("S")
     if place < 0 or (signal["data"].dtype.names and place == len(series.shape) - 1):
         return signal

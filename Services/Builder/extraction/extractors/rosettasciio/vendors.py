@@ -302,7 +302,7 @@ VENDORS = (
         root=(fei_mrc.EXTENDED_HEADER_KEY,),
         rules=terms.FEI_MRC,
         special=_fei_mrc,
-        acquired=lambda tree: fei_mrc.acquired(lookup(tree, "Timestamp")),
+        acquired=lambda tree: fei_mrc.acquisition_time(lookup(tree, "Timestamp")),
     ),
     Vendor("MRC", column="TEM", units=_stage("m")),
     # ISO 22029: dwell and integration times of EELS are in milliseconds

@@ -13,11 +13,11 @@ from Services.Builder.extraction.extractors.rosettasciio.read import read_by
 from Services.Builder.extraction.extractors.settings import (
     MicroscopeSettings,
     beside,
-    enriched,
     ini,
     moment,
     number,
     tiff_tags,
+    with_settings,
 )
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.extraction.extractors.tescan_tiff.recognise import TESCAN_TAG
@@ -43,7 +43,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         acquired=acquired,
         clock_doubtful=doubtful,
     )
-    return enriched(reading, known)
+    return with_settings(reading, known)
 
 
 def clock(header: datetime | None, saved: datetime | None) -> tuple[datetime | None, bool]:
