@@ -15,9 +15,8 @@ from Services.Builder.extraction.extractors import Axis, Signal
 from Services.Builder.extraction.extractors.fei_tiff.read import _special
 from Services.Builder.extraction.extractors.kinds import kind_of
 from Services.Builder.extraction.extractors.plausibility import mark_contradictions
+from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, signals_only
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS
-from Services.Builder.extraction.extractors.rosettasciio.nexus import signals_only
-from Services.Builder.extraction.extractors.rosettasciio.prismatic import corrected
 from Services.Builder.extraction.extractors.rosettasciio.read import reading_of
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.model import Extraction, Quantity
@@ -225,7 +224,7 @@ class TestPrismatic:
             "axes": [{"units": unit, "scale": scale, "offset": 2 * scale} for unit, scale in axes],
             "original_metadata": {"simulation_parameters": parameters},
         }
-        (one,) = corrected(Path("a.emd"), [found])
+        (one,) = prismatic_axes(Path("a.emd"), [found])
         return [(axis["units"], round(axis["scale"], 6), round(axis["offset"], 6)) for axis in one["axes"]]
 
     def test_steps_that_are_in_another_unit_than_they_claim(self):
@@ -236,7 +235,7 @@ class TestPrismatic:
         right = [("mrad", 1.0), ("nm", 0.03), ("Å", 0.25), ("nm", 0.7)]
         assert self.axes(*right) == [(unit, scale, 2 * scale) for unit, scale in right]
         plain = {"axes": [{"units": "nm", "scale": 0.25, "offset": 0.0}], "original_metadata": {}}
-        assert corrected(Path("a.emd"), [plain]) == [plain]
+        assert prismatic_axes(Path("a.emd"), [plain]) == [plain]
 
 
 class TestTheColumn:

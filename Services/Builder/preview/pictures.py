@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 from Services.Builder.extraction.extractors.kinds import Kind
 from Services.Builder.extraction.extractors.signal import Axis, Signal
 from Services.Builder.preview import greys
-from Services.Builder.preview.fonts import font
 from Services.Builder.preview.sampling import Mean, means, plane
 from Services.Builder.preview.scale_bar import with_scale_bar
+from Services.Builder.preview.text import font
 
 FRAMES = 9
 """Frames of a stack that its tableau shows."""

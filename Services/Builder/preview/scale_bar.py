@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from Services.Builder.extraction.extractors.quantities import factor
 from Services.Builder.extraction.extractors.signal import Axis
-from Services.Builder.preview.fonts import font
+from Services.Builder.preview.text import font
 
 _LADDERS = {
     "length": (("pm", 0.0), ("nm", 0.1), ("µm", 1.0), ("mm", 1.0), ("m", 1.0)),

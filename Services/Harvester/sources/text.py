@@ -1,8 +1,14 @@
-"""Cleans foreign text for tables, records and pages; for all sources."""
+"""Foreign text and XML, cleaned for tables, records and pages, or parsed without entities and network."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+from Services.Harvester.sources import SourceFailed
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 LINE_LENGTH = 500
 TEXT_LENGTH = 20_000
@@ -46,3 +52,29 @@ def link(value: object) -> str | None:
 def consent(value: object) -> bool | None:
     """Return the answer to having a record made: yes, no, or None for anything else."""
     return _CONSENT.get((line(value) or "").lower())
+
+
+def parse_xml(content: bytes, where: str) -> etree._Element:
+    """Return the root of a document.
+
+    Nothing is fetched or expanded for it: an entity that was declared is refused, used or not. Trees of absurd depth
+    and texts of more than 10 MB are refused by the parser's own limits.
+
+    Raises
+    ------
+    SourceFailed
+        If it is not XML, is cut off, or declares a document type.
+    """
+    from lxml import etree  # takes a moment, and some sources have no XML
+
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+    )
+    try:
+        root = etree.fromstring(content, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        reason = f"what it sends cannot be read as XML ({line(str(error).partition(' (<string>')[0], 150)})"
+        raise SourceFailed(where=where, reason=reason) from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise SourceFailed(where=where, reason="what it sends declares a document type, as no calendar needs to")
+    return root

@@ -20,8 +20,7 @@ from lxml import etree
 from NexusCore.facility import Instrument, Reservation
 from Services.Harvester.sources import SourceFailed, complain
 from Services.Harvester.sources.ical.events import ZONE_MARGIN, events_of, reservations_from
-from Services.Harvester.sources.markup import parse_xml
-from Services.Harvester.sources.text import line, short
+from Services.Harvester.sources.text import line, parse_xml, short
 from Services.Harvester.sources.web import Visit, host_of
 
 if TYPE_CHECKING:

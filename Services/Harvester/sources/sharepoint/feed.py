@@ -17,8 +17,7 @@ from NexusCore.clock import to_ts
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.facility.reservations import BookedSample
 from Services.Harvester.sources import SourceFailed, complain, source_of
-from Services.Harvester.sources.markup import parse_xml
-from Services.Harvester.sources.text import MOST_PEOPLE, MOST_SAMPLES, consent, line, link, short, text
+from Services.Harvester.sources.text import MOST_PEOPLE, MOST_SAMPLES, consent, line, link, parse_xml, short, text
 from Services.Harvester.sources.web import Visit, host_of, too_many
 
 _ATOM = "{http://www.w3.org/2005/Atom}"

@@ -20,11 +20,10 @@ from Services.Builder.extraction.extractors.faults import FileRefused, Unreadabl
 from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
+from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, signals_only
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
 from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import with_extended_header
 from Services.Builder.extraction.extractors.rosettasciio.mapping import with_mapping
-from Services.Builder.extraction.extractors.rosettasciio.nexus import signals_only
-from Services.Builder.extraction.extractors.rosettasciio.prismatic import corrected
 from Services.Builder.extraction.extractors.rosettasciio.samples import arrange_samples
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
 from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal, main_signal
@@ -36,7 +35,7 @@ _COLUMN_TYPES = ("TEM", "SEM")
 _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[str, Any]]]] = {
     "TIFF": arrange_samples,
     "MRC": with_extended_header,
-    "EMD": corrected,
+    "EMD": prismatic_axes,
     "NeXus": signals_only,
 }
 """What is to be done to the dictionaries that some readers return."""
