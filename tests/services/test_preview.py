@@ -12,7 +12,7 @@ from PIL import Image
 
 from Services.Builder.extraction.extractors import Axis, Reading, Signal
 from Services.Builder.extraction.extractors.kinds import kind_of
-from Services.Builder.preview import SIZE, greys, png
+from Services.Builder.preview import SIZE, greys, png, text
 from Services.Builder.preview.sampling import MOST_VALUES, Mean, fetched, means, plane
 from Services.Builder.preview.scale_bar import bar_for, with_scale_bar
 
