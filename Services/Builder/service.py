@@ -42,7 +42,7 @@ class SessionTaken(NexusError):
 
 @dataclass(frozen=True, slots=True)
 class _SessionResult:
-    """What became of a session, and what to say of it."""
+    """Result of building a session, and its message."""
 
     state: State
     sentence: str
@@ -103,7 +103,7 @@ class Builder(Service):
         return lambda: dry_run.main(request.selection)
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:
-        """Take over which sessions are meant; naming some means one pass."""
+        """Take over which sessions to build; naming some implies a single pass."""
         self._request = cli_options.request_of(arguments)
         self._patient = arguments.once = arguments.once or self._request.ends
         if arguments.once and sys.stderr.isatty():

@@ -1,4 +1,4 @@
-"""What can be set about the Builder: `Services.Builder.*`, with defaults, and what an instrument has of its own."""
+"""The Builder's settings: `Services.Builder.*`, with defaults, and those of single instruments."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ PARAMETERS: Mapping[str, Parameter] = {
 
 
 def set_defaults(config: Settable) -> None:
-    """Show all parameters in the configuration."""
+    """Declare all parameters in the configuration."""
     for name, parameter in PARAMETERS.items():
         config.set_default(name, parameter.default, comment=parameter.comment, **parameter.limits)
 

@@ -23,7 +23,7 @@ class ConsentChange:
     """Destinations that have its record already."""
 
     def in_words(self, *, would: bool) -> str:
-        """Return what is done about it, or would be."""
+        """Return a sentence on what is done about it, or would be."""
         be = "would be" if would else "is"
         if self.agrees:
             return f"the session {self.session.identifier} {be} built, since its user agrees now"
@@ -47,9 +47,9 @@ class Consents:
         self._records = records
 
     def changes(self, pid: str, since: int, *, required: bool) -> Iterator[ConsentChange]:
-        """Yield what has changed for the sessions of an instrument.
+        """Yield the changes for the sessions of an instrument.
 
-        One without consent needs a yes: taking back a no is not agreement. One whose record is not yet
+        A session without consent needs a yes: taking back a no is not agreement. A session whose record is not yet
         at all destinations is held back where the Builder would refuse it now.
 
         Parameters
@@ -59,7 +59,7 @@ class Consents:
         since
             Sessions that ended before this time are left alone; microseconds since the epoch, UTC.
         required
-            Whether the Builder makes records only where somebody agreed.
+            Whether the Builder makes records only with consent.
         """
         for session, booking in self._young(pid, State.NO_CONSENT, since):
             if agreed(booking, required=True):

@@ -1,6 +1,6 @@
 """Fetches from a source in a process of its own.
 
-A calendar is strangers' text in a foreign reader. However much memory and time it takes, it costs one process,
+A calendar is untrusted text in a foreign reader. However much memory and time it takes, it costs one process,
 which can be ended at any moment; and what one calendar defines (time zones) stays unknown to the next.
 """
 
@@ -33,7 +33,7 @@ class TooLarge(NexusError):
 
 
 class ReaderCrashed(NexusError):
-    """Reading the calendar of {instrument} ended the process that does it ({how})."""
+    """Reading the calendar of {instrument} crashed its process ({how})."""
 
 
 class ReaderFailed(NexusError):

@@ -1,4 +1,4 @@
-"""The fetches that are under way: a few at a time, and those that take long beside them.
+"""Schedules fetches: a few at a time, and slow ones beside them.
 
 A server that accepts and never answers must not take the place of one that does. A server that
 failed at the last fetch, or has not answered for a while, is slow: slow ones have slots of their own, limited, too.
@@ -19,12 +19,12 @@ Server = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class FetchSlots:
-    """How many fetches may be under way."""
+    """How many fetches may run at a time."""
 
     quick: int
     slow: int
     slow_after: float
-    """Seconds that a fetch may take and not count as slow."""
+    """Seconds after which a fetch counts as slow."""
 
 
 class FetchScheduler:
@@ -41,22 +41,22 @@ class FetchScheduler:
         self._under_way: dict[Server, FetchProcess] = {}
         self._slow: set[Server] = set()
         self._begun: dict[Server, float] = {}
-        """When each server was last asked."""
+        """When the last fetch of each server began."""
 
     def __len__(self) -> int:
         return len(self._under_way)
 
     def due(self, questions: Mapping[Server, FetchRequest], failed: set[Server]) -> list[Server]:
-        """Return the servers that are to be asked now, those that failed last; of these, the longest waiting first.
+        """Return the servers to ask now: first those that did not fail, and among equals the longest waiting.
 
-        What is under way and would not be asked like this any more is ended.
+        Running fetches whose query has changed are ended.
 
         Parameters
         ----------
         questions
-            All that there is to ask.
+            The queries by server.
         failed
-            Servers that failed when they were last asked.
+            Servers whose last fetch failed.
         """
         for server, fetch in list(self._under_way.items()):
             now, then = questions.get(server), fetch.question
@@ -70,7 +70,7 @@ class FetchScheduler:
     def start(
         self, server: Server, question: FetchRequest, window: FetchWindow, bounds: Bounds, places: FetchSlots
     ) -> bool:
-        """Ask, if there is a place for it; return whether there was."""
+        """Start a fetch if a slot is free; return whether it was."""
         now = self._clock.monotonic()
         self._slow |= {server for server, fetch in self._under_way.items() if now - fetch.begun >= places.slow_after}
         slow = len(self._slow & self._under_way.keys())
@@ -85,7 +85,7 @@ class FetchScheduler:
         return free
 
     def answered(self, seconds: float) -> Iterator[tuple[FetchProcess, Mapping[str, FetchResult]]]:
-        """Wait for an answer, so long at the most; yield those that are there, each as a question that has ended."""
+        """Wait for an answer, for so many seconds at most; yield and end the fetches that have one."""
         wait([fetch.connection for fetch in self._under_way.values()], timeout=seconds)
         for server, fetch in list(self._under_way.items()):
             answers = fetch.answers(self._clock.monotonic())

@@ -3,7 +3,7 @@
 Promises
 --------
 * A calendar that is away, wrong, slow or hostile delays only its own instruments; what is known of it stays.
-* What cannot be read of a calendar is never taken for cancelled.
+* Unreadable parts of a calendar never count as cancelled.
 * A server that has the calendars of many instruments is asked once about all of them.
 * Settings and instruments are read at each round.
 """
@@ -48,13 +48,13 @@ class Harvester(Service):
     name: ClassVar[str] = "Harvester"
     examples: ClassVar[tuple[Example, ...]] = (
         *Service.examples,
-        ("--dry-run", "say what a pass would take over, and change nothing"),
+        ("--dry-run", "report what a pass would store; change nothing"),
     )
 
     def __init__(self, app: App) -> None:
         # Before the frame's own default: other people's servers are not asked every ten seconds.
         app.get_config(f"Services.{self.name}").set_default(
-            "interval", 300.0, comment="Seconds between two looks at the calendars.", minimum=0.1, maximum=86_400
+            "interval", 300.0, comment="Seconds between two fetches of the calendars.", minimum=0.1, maximum=86_400
         )
         super().__init__(app)
         self._set_defaults()
@@ -67,7 +67,7 @@ class Harvester(Service):
         self._fetches = FetchScheduler(self.clock)
         self._dry_run = False
         self._goes_on = False
-        """Whether there are further rounds."""
+        """Whether further rounds follow."""
         self._sizes: dict[str, int] = {}
         self._blocked: dict[str, str | None] = {}
         """Why an instrument's use begins no session, as last logged."""
@@ -79,7 +79,7 @@ class Harvester(Service):
         default(
             "consent_days",
             14,
-            comment="Days after a session's end in which it counts when its user changes their mind on consent.",
+            comment="Days after a session's end in which its user can still change the consent.",
             minimum=0,
             maximum=3660,
         )
@@ -87,14 +87,14 @@ class Harvester(Service):
         default(
             "slow_after",
             5.0,
-            comment="Seconds after which a calendar that has not answered leaves its place to another.",
+            comment="Seconds after which a calendar without an answer counts as slow and frees its slot.",
             minimum=0.1,
             maximum=3600,
         )
         default(
             "parallel_slow",
             12,
-            comment="Calendars that are waited for besides: slow ones, and those that could not be read the last time.",
+            comment="Further calendars that are waited for: slow ones, and those whose last fetch failed.",
             minimum=1,
             maximum=64,
         )
@@ -108,7 +108,7 @@ class Harvester(Service):
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Add ``--dry-run``."""
         parser.add_argument(
-            "--dry-run", action="store_true", help="make one pass that stores nothing; say what it would store"
+            "--dry-run", action="store_true", help="make one pass that stores nothing and reports what it would store"
         )
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:
@@ -118,9 +118,9 @@ class Harvester(Service):
         self._goes_on = not arguments.once
 
     def once(self) -> Pass:
-        """Ask every calendar once, and take over what each says as soon as it does.
+        """Fetch every calendar once, and take over each answer as soon as it is there.
 
-        A running service does not wait for those that are slow: while they are, the others have further rounds.
+        A running service does not wait for slow calendars: meanwhile the others have further rounds.
         """
         try:
             result = self._round()
@@ -131,7 +131,7 @@ class Harvester(Service):
         return result
 
     def _round(self) -> Pass:
-        """Ask all that are not being asked; return when all have answered, or the next round is due."""
+        """Fetch from all servers not being asked; return when all have answered, or the next round is due."""
         until = self.clock.monotonic() + self.config.number("interval") if self._goes_on else math.inf
         now = to_datetime(self.clock.now())
         window = FetchWindow(
@@ -233,7 +233,7 @@ class Harvester(Service):
         self._reconsider(pid)
 
     def _follow_usage(self, source: str, pid: str, reservations: list[Reservation]) -> None:
-        """Start and end sessions where the calendar's system, and no logger, knows when the instrument is used."""
+        """Start and end sessions of instruments without a logger, as the calendar's usage events say."""
         plan = self._usage.plan(pid, source, reservations)
         done = plan.steps if self._dry_run else self._usage.carry_out(pid, plan)
         for step in done:
@@ -267,7 +267,7 @@ class Harvester(Service):
         return self.app.get_config()[f"Instruments.{pid}.sessions_from_usage"] is True
 
     def _log_dry_run(self, pid: str, known: list[Reservation], reservations: list[Reservation]) -> None:
-        """Say what would be stored."""
+        """Log what would be stored."""
         before = {reservation.uid: reservation for reservation in known}
         for reservation in reservations:
             same = before.get(reservation.uid) == reservation
@@ -282,7 +282,7 @@ class Harvester(Service):
 
 
 def _unreadable_known(known: list[Reservation], answer: FetchResult) -> list[Reservation]:
-    """Return what is known and was not found, perhaps only because it could not be read."""
+    """Return known reservations that are missing in an answer, perhaps because they could not be read."""
     doubtful = {complaint.uid for complaint in answer.complaints}
     fetched = {reservation.uid for reservation in answer.reservations}
 

@@ -26,7 +26,7 @@ ANYBODY = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class SessionStep:
-    """One thing to be done."""
+    """Start or end of a session."""
 
     identifier: str
     user: str
@@ -128,4 +128,7 @@ def _meet(session: Session, event: Reservation) -> bool:
 
 
 def _blocked(event: Reservation, other: Session) -> str:
-    return f"{event.user or ANYBODY} uses it, but the session {other.identifier} is not from there; it is left alone"
+    return (
+        f"{event.user or ANYBODY} uses it, but the session {other.identifier} was not started from its calendar: "
+        "it is left alone"
+    )

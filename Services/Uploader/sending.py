@@ -1,4 +1,4 @@
-"""One destination's upload round: what is due is sent, one record after the other, and looked at once it is there."""
+"""One destination's upload round: due records are sent, one after the other, and checked once they are there."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from Services.Uploader.status_reporter import OK, DestinationReporter
 from Services.Uploader.timed_calls import DestinationSilent, TimedCalls, UploadStopped
 
 LEASE_SECONDS = 60.0
-"""How long a record is kept for an Uploader that falls silent."""
+"""How long a record stays claimed by an Uploader that falls silent."""
 STATUS_DELAY_SECONDS = 10.0
 """After this long, the status shows that a destination is still at work."""
 CHECK_SECONDS = 10.0
@@ -47,7 +47,7 @@ class RecordUnusable(NexusError):
 
 @dataclass(slots=True)
 class UploadRound:
-    """What one destination is to do now, and what became of it."""
+    """What is due at one destination now, and the outcomes."""
 
     name: str
     owner: str
@@ -91,7 +91,7 @@ class Sending:
     arrived: Callable[[Record], None]
 
     def serve(self, upload_round: UploadRound) -> dict[int, UploadState]:
-        """Do what is due at a destination; return what became of it."""
+        """Do what is due at a destination; return the outcomes."""
         # One that was reported away is checked although nothing is due: it may be back.
         if upload_round.records or upload_round.looks or self.reporter.is_bad(upload_round.name):
             try:
@@ -131,7 +131,7 @@ class Sending:
             return f"checking it failed ({type(error).__name__}: {error})"
 
     def _away(self, upload_round: UploadRound, rest: Sequence[Record], problem: str) -> None:
-        """Note that no record can be sent there now; each would cost another wait."""
+        """Record that nothing can be sent there now; each attempt would cost another wait."""
         upload_round.outcomes.update((record.id, UploadState.ERROR) for record in rest)
         if rest and not upload_round.dry:
             sentence = upload_round.fault or str(
@@ -246,7 +246,7 @@ class Sending:
         return max(CHECK_SECONDS, since) if since < self.config.number("look_again") else None
 
     def _log_dry_run(self, upload_round: UploadRound, record: Record) -> str:
-        """Say what would be done."""
+        """Log what would be done."""
         try:
             self.reporter.record(record.id, _examine(record).warnings(record.title))
         except RecordUnusable as error:

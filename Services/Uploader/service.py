@@ -36,7 +36,7 @@ from Services.Uploader.status_reporter import NONE, DestinationReporter
 from Services.Uploader.timed_calls import STOP_CHECK_SECONDS, TimedCalls, start_thread
 
 THREADS_END_SECONDS = 1.0
-"""How long the end of the service waits for its threads, which look at whether to stop much more often."""
+"""How long the end of the service waits for its threads, which check much more often whether to stop."""
 
 
 class Uploader(Service):
@@ -52,7 +52,7 @@ class Uploader(Service):
     watched: ClassVar[tuple[str, ...]] = ()
     examples: ClassVar[tuple[Example, ...]] = (
         *Service.examples,
-        ("--dry-run", "say what a pass would send, and send nothing"),
+        ("--dry-run", "report what a pass would send; send nothing"),
     )
 
     def __init__(self, app: App) -> None:
@@ -89,7 +89,7 @@ class Uploader(Service):
         default(
             "strategy",
             "all",
-            comment="Whether all destinations must have a record for its session to be complete, or any one.",
+            comment="Whether a session is complete when all destinations have its record, or any of them.",
             choices=("all", "any"),
         )
         default("retry_first", 60.0, comment="Seconds before a failed upload is tried again.", minimum=0.1)
@@ -99,7 +99,7 @@ class Uploader(Service):
         default(
             "look_again",
             3600.0,
-            comment="Seconds over which a record is looked after, once an answer to it got lost; 0: not at all.",
+            comment="Seconds over which a record is checked again after a lost answer; 0: not at all.",
             minimum=0.0,
         )
         for kind in kinds():
@@ -110,7 +110,7 @@ class Uploader(Service):
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Add ``--dry-run``."""
         parser.add_argument(
-            "--dry-run", action="store_true", help="make one pass that sends nothing; say what it would send"
+            "--dry-run", action="store_true", help="make one pass that sends nothing and reports what it would send"
         )
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:
@@ -136,7 +136,7 @@ class Uploader(Service):
                 self._instance_lock.leave()
 
     def close(self) -> None:
-        """Give the threads the moment that they take to end."""
+        """Wait a moment for the threads to end."""
         wait(self._rounds.values(), timeout=THREADS_END_SECONDS)
 
     def _send_all(self) -> Pass:
@@ -170,7 +170,7 @@ class Uploader(Service):
         return self._result(names, outcomes, standing)
 
     def _serve(self, upload_round: UploadRound) -> dict[int, UploadState]:
-        """Do what is due at a destination, and show at once what became of it."""
+        """Do what is due at a destination, and show the outcomes at once."""
         outcomes = self._sending.serve(upload_round)
         if outcomes and not upload_round.dry:
             self._count([upload_round.name])
@@ -197,7 +197,7 @@ class Uploader(Service):
         outcomes: Mapping[tuple[str, int], UploadState],
         standing: Mapping[int, Mapping[str, UploadState]],
     ) -> Pass:
-        """Return what came of a pass: also what is put off, or was refused before, has not been sent."""
+        """Return the result of a pass; records that wait, or were refused before, count as not sent."""
         errors = {place for place, state in outcomes.items() if state is UploadState.ERROR}
         for record, states in standing.items():
             errors.update((name, record) for name in names if states.get(name) is UploadState.ERROR)

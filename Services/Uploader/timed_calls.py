@@ -1,4 +1,4 @@
-"""Work for destinations, on threads: it may take only so long, and never holds up the end of the service."""
+"""Calls of destinations, on threads, with a time limit; they never hold up the end of the service."""
 
 from __future__ import annotations
 

@@ -239,7 +239,7 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("setting", "value", "says"),
         [
-            ("token", "0" * 40, "cdcs said 403 to the list of templates: Invalid token"),
+            ("token", "0" * 40, "cdcs answered 403 to the list of templates: Invalid token"),
             (
                 "template",
                 "Nexus Experiment Shema",
@@ -254,7 +254,7 @@ class TestWhatIsRefused:
             (
                 "token",
                 "",
-                "it wants a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment",
+                "it requires a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment",
             ),
             ("url", "", "Services.Uploader.cdcs.url cannot be used: it is not set"),
             ("url", "ftp://cdcs", "Services.Uploader.cdcs.url cannot be used: it is not an http or https address"),
@@ -296,7 +296,7 @@ class TestWhatIsRefused:
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(failed=1)
         assert facility.upload(record, "cdcs").last_error == (
-            "cdcs said 500 to the new record: The user does not have the permission to write into this workspace."
+            "cdcs answered 500 to the new record: The user does not have the permission to write into this workspace."
         )
         assert facility.state(record) is State.BUILT
         assert reader.copies(record.title) == []

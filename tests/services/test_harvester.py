@@ -133,7 +133,7 @@ class TestACalendarThatFails:
         quanta.write_bytes(ics(titan, event("2", ":20260312T090000Z", ":20260312T100000Z")))
         assert harvester.once() == Pass(done=1, failed=1)
         assert (sorted(facility.found("Titan")), sorted(facility.found("Quanta"))) == (["1"], ["1", "2"])
-        sentence = "The calendar at 127.0.0.1 does not answer: it says 503 Service Unavailable."
+        sentence = "The calendar at 127.0.0.1 does not answer: it answered 503 Service Unavailable."
         assert status_of(harvester, "source Titan") == sentence
         assert status_of(harvester, "calendars_failed") == 1
         server.answers["/titan"] = lambda request: request.send(ics(titan))
@@ -265,8 +265,8 @@ class TestStrangersText:
     @pytest.mark.parametrize(
         ("how", "says"),
         [
-            ("segfault", "Reading the calendar of Titan ended the process that does it (SIGSEGV)."),
-            ("exit", "Reading the calendar of Titan ended the process that does it (exit code 3)."),
+            ("segfault", "Reading the calendar of Titan crashed its process (SIGSEGV)."),
+            ("exit", "Reading the calendar of Titan crashed its process (exit code 3)."),
             ("raise", "Reading the calendar of Titan failed (RuntimeError: what now)."),
         ],
     )

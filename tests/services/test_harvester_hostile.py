@@ -157,7 +157,7 @@ class TestEntities:
         server.answers["/trap"] = lambda request: request.send(b'<!ENTITY e "x">')
         bad = document(kind, f'<!DOCTYPE x SYSTEM "{server.url("/trap")}">', "")
         said, _ = ask(server, kind, send(kind, bad), tmp_path)
-        assert said.endswith("what it sends declares a document type, as no calendar needs to.")
+        assert said.endswith("its answer declares a document type, which calendars do not need.")
         assert "/trap" not in [path for path, _ in server.asked]
 
     def test_as_deep_as_it_gets(self, server: Server, kind: str, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ class TestNonsenseFromANemo:
     )
     def test_it_is_no_answer(self, server: Server, content: bytes, tmp_path: Path) -> None:
         said, grown = ask(server, "nemo", send("nemo", content), tmp_path)
-        assert said.endswith("what it says is not what the API of a NEMO says.")
+        assert said.endswith("its answer is not that of the API of a NEMO.")
         assert grown < ROOM
 
     def test_pages_without_end(self, server: Server, tmp_path: Path) -> None:

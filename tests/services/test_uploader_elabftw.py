@@ -154,9 +154,10 @@ class TestWhatIsRefused:
             (
                 "token",
                 "1-wrong",
-                "elabftw said 401 to the list of experiments: Authentication required; No corresponding API key found!",
+                "elabftw answered 401 to the list of experiments: Authentication required; "
+                "No corresponding API key found!",
             ),
-            ("token", "", "it wants an API key: set Services.Uploader.elabftw.token, or NEXUSCORE_ELABFTW_TOKEN"),
+            ("token", "", "it requires an API key: set Services.Uploader.elabftw.token, or NEXUSCORE_ELABFTW_TOKEN"),
             ("url", "", "Services.Uploader.elabftw.url cannot be used: it is not set"),
         ],
     )

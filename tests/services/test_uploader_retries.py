@@ -130,7 +130,7 @@ class TestTryingAgain:
         facility.config["Services.Uploader.destinations"] = "fickle"
         record = facility.built()
         uploader = Uploader(facility.app)
-        fickle.failure = DestinationAway(destination="fickle", reason="it says 502")
+        fickle.failure = DestinationAway(destination="fickle", reason="it answered 502")
         for seconds in (60, 120, 240, 300, 300):
             assert uploader.once() == Pass(failed=1)
             upload = facility.upload(record, "fickle")

@@ -10,15 +10,15 @@ from NexusCore.clock import to_ts
 from NexusCore.facility.sessions import ALL, Selection
 
 BUILDER_EXAMPLES = (
-    ("--once", "make the records of all sessions that wait, and end"),
+    ("--once", "build the records of all waiting sessions, then end"),
     ("--once --session 5f0c2a9e-...", "rebuild one session's record, even one that is built or has failed"),
-    ("--dry-run --from 2026-11-20 > records.xml", "show the records of these sessions, and change nothing"),
+    ("--dry-run --from 2026-11-20 > records.xml", "show the records of these sessions; change nothing"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Which sessions are to be built, and how."""
+    """Which sessions to build, and how."""
 
     selection: Selection = ALL
     dry_run: bool = False
@@ -30,7 +30,7 @@ class Request:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the Builder's own arguments; each of them means one pass."""
+    """Add the Builder's own arguments; each of them implies a single pass."""
     parser.add_argument(
         "--dry-run",
         action="store_true",

@@ -72,7 +72,7 @@ def print_records(selection: Selection, out: BinaryIO, err: TextIO, clock: Clock
         config, revision = _configuration(settings, clock)
         chosen = _chosen(sessions, selection)
         if not chosen:
-            log.info("No session waits to be built.")
+            log.info("No session is waiting to be built.")
         current = BuilderSettings.read(config, settings.home)
         facility = Facility.of(database, config, lambda: revision, clock)
         searches = Searches(lambda: chosen, clock, log)

@@ -2,15 +2,14 @@
 
 Examples
 --------
-Show what the Builder makes of a file, without any database::
+Show what the Builder reads from a file, without a database::
 
     python -m Services.Builder.extract 0001.dm3
     python -m Services.Builder.extract 0001.dm3 --preview 0001.png --json 0001.json
 
 The metadata go to standard output as JSON, remarks to standard error, the previews into the current folder
-(``0001.dm3.png``), where they replace nothing. Times that a file gives without a time zone are
-taken to be in the time zone of the machine that extracts (set TZ to extract for another one); the Builder takes them
-to be in the instrument's.
+(``0001.dm3.png``), where they replace nothing. Times without a time zone are
+read in the zone of this machine (set TZ for another one); the Builder reads them in the instrument's.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from Services.Builder.model import Extraction
 from Services.Builder.record.names import beside
 
 FILE_SECONDS = 600.0
-"""Time for one file; a person who waits can also end the program."""
+"""Time limit for one file; the user can also interrupt the program."""
 MEMORY_MB = 4096
 
 

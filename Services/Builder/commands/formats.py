@@ -1,4 +1,4 @@
-"""Shows what the Builder gets out of each format of instrument files, as the Markdown of ``docs/formats.md``.
+"""Shows what the Builder reads from each format of instrument files, as the Markdown of ``docs/formats.md``.
 
 Examples
 --------
@@ -52,7 +52,7 @@ class NoFiles(NexusError):
 
 @dataclass(frozen=True, slots=True)
 class Yield:
-    """What one file gave."""
+    """What one file yielded."""
 
     extraction: Extraction
     axes: tuple[tuple[Mapping[str, Any], ...], ...]
@@ -70,9 +70,9 @@ class Yield:
 
 
 def survey(folders: Iterable[Path]) -> Iterator[Yield]:
-    """Extract every file of some folders with the Builder's own processes; yield what each gave.
+    """Extract every file of some folders with the Builder's own processes; yield the results.
 
-    A companion (the .raw of an .rpl) is read with its main file and gives nothing of its own.
+    A companion (the .raw of an .rpl) is read with its main file and yields nothing itself.
     """
     jobs: list[Job] = []
     with tempfile.TemporaryDirectory() as kept, Workers(2, SECONDS_PER_FILE) as workers:

@@ -1,4 +1,4 @@
-"""Where a command may write what it was asked for: never over an instrument's file."""
+"""Checks where a command may write: never over an instrument's file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was read from a session's files, kept so that a file that has not changed is not read again.
+"""Caches what was read from a session's files, so that unchanged files are not read again.
 
 One file for each session, to which each extraction is appended as soon as it is there: it survives the end of the
 process at any moment. An entry holds as long as the dataset's files are as they were (path, size, time of modification
@@ -64,7 +64,7 @@ class ExtractionCache:
     Parameters
     ----------
     folder
-        Where they are kept; made when first needed.
+        Folder of the caches; made when first needed.
     log
         Logs that a cache cannot be written.
     software
@@ -86,7 +86,7 @@ class ExtractionCache:
         self._software = software or software_version
 
     def of_session(self, identifier: str) -> SessionCache:
-        """Return what is kept of a session."""
+        """Return the cache of a session."""
         name = hashlib.sha256(identifier.encode("utf-8", "surrogateescape")).hexdigest()[:32]
         return SessionCache(self._folder / f"{name}.nxc", self._software(), self._log, self._root)
 
@@ -101,7 +101,7 @@ class ExtractionCache:
 
 
 class SessionCache:
-    """What is kept of one session."""
+    """The cache of one session."""
 
     def __init__(self, path: Path, software: str, log: logging.Logger, root: Path) -> None:
         self._path = path
@@ -115,7 +115,7 @@ class SessionCache:
                 folder.remove(path.name)
 
     def get(self, job: Job) -> Extraction | None:
-        """Return what the file yielded, if that still holds."""
+        """Return what the file yielded, if that is still valid."""
         entry = self._entries.get(job.path)
         if entry is None or entry.job != _job_key(job):
             return None
@@ -123,16 +123,16 @@ class SessionCache:
         return entry.extraction if unchanged else None
 
     def put(self, job: Job, inputs: tuple[Stamp, ...] | None, extraction: Extraction) -> None:
-        """Keep what a file yielded.
+        """Store what a file yielded.
 
         Parameters
         ----------
         job
-            What was asked for.
+            The job.
         inputs
             The `stamps` of the job before it was read; None where a file was missing.
         extraction
-            The answer. One that another attempt may better is not kept.
+            The answer. It is not stored if another attempt may improve it.
         """
         if inputs is None or not extraction.whole or (job.metadata is not None and extraction.metadata_json is None):
             return
@@ -148,7 +148,7 @@ class SessionCache:
             ):
                 file.write(frame)
         except (OSError, InTheWay) as error:
-            self._log.warning("What was read from %s cannot be kept: %s", job.path.name, sentence_of(error))
+            self._log.warning("The extraction of %s cannot be cached: %s", job.path.name, sentence_of(error))
         self._entries[job.path] = entry
 
     def _read(self) -> Iterator[CacheEntry]:
@@ -170,7 +170,7 @@ def _open(root: Path, folder: Path, *, create: bool = False) -> Folder:
 
 
 def stamps(job: Job) -> tuple[Stamp, ...] | None:
-    """Return what the files of a dataset are like now; None if one of them is missing."""
+    """Return the stamps of a dataset's files as they are now; None if one of them is missing."""
     stamps = [size_and_time(path) if is_dataset(path) else _stamp(path) for path in (job.path, *job.companions)]
     return tuple(stamp for stamp in stamps if stamp is not None) if all(stamps) else None
 

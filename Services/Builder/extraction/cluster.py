@@ -1,7 +1,7 @@
 """Extraction on a Dask cluster: its machines mount the file store and the records folder where this one does.
 
-Each of the cluster's workers reads a file in a process of its own, as `workers` does here: what hangs, crashes or eats
-the memory costs one dataset, and no worker. A cluster that does not answer, has no workers or falls silent is
+Each of the cluster's workers reads a file in a process of its own, as `workers` does here: a hang, a crash
+or lack of memory costs one dataset, and no worker. A cluster that does not answer, has no workers or falls silent is
 `ClusterAway`. TLS and the like are set in Dask's own configuration (``distributed.comm``), on every machine.
 """
 
@@ -24,9 +24,9 @@ from Services.Builder.extraction.workers import EXTRACT, START_SECONDS, Workers
 from Services.Builder.model import Extraction
 
 SCHEDULER_SECONDS = 5.0
-"""A scheduler that has not answered by then is taken to be away."""
+"""Time limit for an answer of the scheduler."""
 IMPORT_SECONDS = 5.0
-"""Loading the package for the first time may take that much longer."""
+"""Additional time for loading the package for the first time."""
 SCHEMES = ("tcp", "tls")
 """How a scheduler may be addressed."""
 _LOOK = 0.1
@@ -34,7 +34,7 @@ _LOOK = 0.1
 
 
 _stuck: list[threading.Thread] = []
-"""Attempts to connect that were given up; another is made when they have ended."""
+"""Attempts to connect that timed out; the next one is made when they have ended."""
 
 
 class ClusterAway(NexusError):

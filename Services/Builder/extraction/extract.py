@@ -288,7 +288,7 @@ def _with_previews(
             with _own_files(view) as elsewhere:
                 picture = png(single, kind if main else kind_of(single, extraction.path.stem))
             if elsewhere:  # the data may be in another file until they are drawn
-                raise PermissionError(errno.EACCES, "it is none of the dataset's own files", elsewhere[0])
+                raise PermissionError(errno.EACCES, "it is not one of the dataset's own files", elsewhere[0])
             write_below(records or place.parent, place, picture)
         except Exception as error:  # noqa: BLE001 - an edge: numbers of every sort come from files; it is recorded
             subject = "No preview could be" if main else f"No preview of signal {at + 1} could be"

@@ -1,4 +1,4 @@
-"""Refuses files that a dataset names but does not own, while its reader is at work.
+"""Refuses files that a dataset names but does not own, while it is read.
 
 Many formats may name another file: EMPAD's XML, OME-TIFF, JEOL's .ASW and others. Python reports every file
 that Python code opens (audit event ``open``, PEP 578); libraries in C, HDF5 above all, do not, so `hostile` looks
@@ -89,7 +89,7 @@ def _audit(event: str, arguments: tuple[object, ...]) -> None:
     inquiry = name.startswith(("/proc/", "/sys/")) and opener not in _READING_MODULES
     if opener != _IMPORT and not inquiry and name not in sys.path and shown not in _refused:
         _refused.append(shown)
-    raise PermissionError(errno.EACCES, "it is none of the dataset's own files", shown)
+    raise PermissionError(errno.EACCES, "it is not one of the dataset's own files", shown)
 
 
 def _is_below(name: str, folders: tuple[str, ...]) -> bool:

@@ -57,8 +57,8 @@ class Pools:
     ) -> Generator[Extraction, None, None]:
         """Yield what the files yield, in any order; fewer than there are jobs when `stop` returned true.
 
-        What a cluster leaves undone because it is away, or goes, is read here: a record of today is worth more than
-        the time it takes. The cluster is asked again for the next session.
+        What a cluster leaves undone because it is away, or goes, is read here: an early record is worth
+        more than the time it takes. The cluster is asked again for the next session.
         """
         left = {job.path: job for job in jobs}
         if settings.dask_scheduler and jobs:

@@ -1,4 +1,4 @@
-"""What is known to be wrong in an instrument's files: in its configuration, or in a folder of the facility's own."""
+"""Finds the corrections for an instrument's files: in its configuration, or in a folder of the facility's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def profile_of(config: NamedConfiguration, instrument: Instrument, settings: Bui
     Raises
     ------
     ProfileUnusable
-        With a sentence that says where the mistake is.
+        If an entry is wrong; the message names its place.
     """
     folder = f"Instruments.{instrument.pid}.profile"
     file = settings.profiles / f"{instrument.pid}.toml" if settings.profiles else None

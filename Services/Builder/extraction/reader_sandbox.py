@@ -1,8 +1,8 @@
-"""What a process that reads instrument files may see and do: little, since any of the files may be hostile.
+"""Confines a process that reads instrument files, since any of the files may be hostile.
 
 It reads the instrument's folder in the file store, Python, its packages, and what every program reads of the system; it
 writes into a scratch folder of its own; it has neither network nor programs to start, and an environment without the
-service's passwords and tokens. Files and network are the kernel's business (`NexusCore.confinement`,
+service's passwords and tokens. The kernel enforces this (`NexusCore.confinement`,
 `NexusCore.call_filter`).
 """
 
@@ -100,7 +100,7 @@ def enter(root: Path | None, scratch: Path) -> None:
     Raises
     ------
     OSError
-        The kernel can confine and refuses to.
+        If the kernel can confine and refuses to.
     """
     _entered.append(scratch)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""The life of a process that reads instrument files for `workers`: it serves, confined, until its parent is gone."""
+"""A process that reads instrument files for `workers`: it serves, confined, until its parent ends."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from Services.Builder.model import Extraction
 
 
 def serve(conn: int, lifeline: int, memory_mb: int, function: str) -> None:
-    """Work off jobs until the parent closes the connection; the child's whole life.
+    """Do jobs until the parent closes the connection.
 
-    With its first job it gives up everything but the folder that this job's file lies in: the next ones' lie there too.
+    With its first job it is confined to the folder of this job's file, in which all further files lie.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent(lifeline)

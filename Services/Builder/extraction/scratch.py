@@ -1,7 +1,7 @@
-"""The only folder that a process which reads instrument files may write, and the way out of it.
+"""The only folder that a process which reads instrument files may write, and the delivery of its files.
 
-The process finds its job rewritten to places in that folder; the parent takes from there what the process says it has
-made, if it is a regular file of a bounded size, and puts it where it belongs.
+The process gets its job with paths in that folder; the parent copies the reported files from there, if they are
+regular files of a bounded size, to their places.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Scratch:
         self._own.remove()
 
     def job(self, job: Job) -> Job:
-        """Return the job as the process gets it: what it makes goes into the scratch folder."""
+        """Return the job as the process gets it: its files go into the scratch folder."""
         return replace(
             job,
             records=None,
@@ -47,7 +47,7 @@ class Scratch:
         )
 
     def deliver(self, extraction: Extraction, job: Job) -> Extraction:
-        """Return what the process found, with what it made put where the job wants it."""
+        """Return the extraction with its files moved to where the job wants them."""
         result = replace(extraction, path=job.path, preview=None, metadata_json=None, further_previews=())
         if job.metadata is not None and extraction.metadata_json is not None:
             result, put = self._put(result, job, job.metadata, "The metadata could not be", "written as JSON")

@@ -1,12 +1,12 @@
 """Extracts files in child processes, so that a bad file costs only its own dataset.
 
-A file that hangs its reader, eats the memory or crashes the interpreter ends one child; its dataset becomes one of type
-Unknown with a sentence that says so, or keeps the metadata if only the preview was lost. Children ignore the terminal's
-Ctrl-C, die with the parent, even a killed one, and are kept for the next file and the next session.
+A file that hangs its reader, exhausts the memory or crashes the interpreter ends one child; its dataset becomes one of
+type Unknown with a sentence that says so, or keeps the metadata if only the preview was lost. Children ignore the
+terminal's Ctrl-C, die with the parent, even a killed one, and are kept for the next file and the next session.
 
-A child may be in the hands of the file it reads. It is confined to one folder of the file store from its first file on
-(`reader_sandbox`), writes previews and metadata into a scratch folder, from where the parent takes them, and its
-answers are bytes of a declared shape (`wire`).
+A child may be under the control of the file it reads. It is confined to one folder of the file store from its first
+file on (`reader_sandbox`), writes previews and metadata into a scratch folder, from where the parent takes them,
+and its answers are bytes of a declared shape (`wire`).
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from Services.Builder.model import Extraction
 
 EXTRACT = "Services.Builder.extraction.workers:extract_job"
 START_SECONDS = 60.0
-"""A child that has not begun to serve by then never will."""
+"""Time limit for a child to begin to serve."""
 _LOOK = 0.1
-"""Seconds between two looks at whether to stop."""
+"""Interval of checks whether to stop."""
 _CHILD = (
     "from Services.Builder.extraction.reading_process import serve; serve({conn}, {lifeline}, {memory}, {function!r})"
 )
@@ -98,7 +98,7 @@ class Workers:
         self.close()
 
     def start(self, files: int) -> None:
-        """Start the processes for so many files now: they get ready while the caller still finds out which."""
+        """Start the processes for so many files now: they get ready while the caller still searches for the files."""
         while len(self._children) < min(self._count, files):
             self._children.append(_Child(self._memory, self._function))
 
@@ -147,7 +147,7 @@ class Workers:
         return free
 
     def _finished(self, busy: list[_Child]) -> list[Extraction]:
-        # a list: while the caller thinks about one result, the others' time must not be taken for theirs
+        # a list: the caller's time with one result must not count as reading time of the others
         soonest = min((child.deadline for child in busy), default=0.0) - time.monotonic()
         ready = wait([child.connection for child in busy], timeout=max(0.0, min(_LOOK, soonest)))
         news = []
@@ -166,7 +166,7 @@ class Workers:
 
     def _timed_out(self, child: _Child) -> Extraction:
         if not child.serving:
-            raise WorkersUnavailable(reason=f"one has not begun to work after {START_SECONDS:g} s")
+            raise WorkersUnavailable(reason=f"one did not start within {START_SECONDS:g} s")
         return child.abandon(f"took longer than {self._seconds:g} s and was given up")
 
     def _remove(self, child: _Child) -> None:
@@ -239,7 +239,7 @@ class _Child:
         return self._done() if answer.last else None
 
     def abandon(self, what: str) -> Extraction:
-        """Return what is left of the file when its process is lost."""
+        """Return what was read of the file before its process was lost."""
         assert self.job is not None  # noqa: S101 - as above
         self.spent = True
         if self.best is not None:

@@ -1,4 +1,4 @@
-"""From a session's files to its record: what stands where in the experiment, and where the record lies on disk."""
+"""Builds a record from a session's files: the content of the experiment, and the place of the record on disk."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class NoSuchSource(NexusError):
 
 
 class Source(Protocol):
-    """A kind of calendar, with its settings. It is asked in a process of its own, so it can be pickled."""
+    """A kind of calendar, with its settings. It is used in a process of its own, so it can be pickled."""
 
     @property
     def name(self) -> str:
@@ -143,7 +143,7 @@ def complain(sentence: str, uid: str | None = None) -> None:
 
 @contextmanager
 def collect_complaints() -> Iterator[list[Complaint]]:
-    """Collect what is complained of inside the block, in this thread."""
+    """Collect the complaints inside the block, in this thread."""
     heard: list[Complaint] = []
     token = _HEARD.set(heard)
     try:

@@ -28,18 +28,18 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def text(value: object) -> str | None:
-    """Return a text of several lines; None where nothing is said."""
+    """Return a text of several lines; None if empty."""
     clean = _CONTROL.sub("\ufffd", str(value if value is not None else "").replace("\r\n", "\n")).strip()
     return short(clean, TEXT_LENGTH) or None
 
 
 def line(value: object, longest: int = LINE_LENGTH) -> str | None:
-    """Return a text of one line; None where nothing is said."""
+    """Return a text of one line; None if empty."""
     return short(" ".join((text(value) or "").split()), longest) or None
 
 
 def short(words: str, longest: int) -> str:
-    """Cut a text that is too long, and let it show."""
+    """Cut a text that is too long, marked with an ellipsis."""
     return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
@@ -73,8 +73,8 @@ def parse_xml(content: bytes, where: str) -> etree._Element:
     try:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        reason = f"what it sends cannot be read as XML ({line(str(error).partition(' (<string>')[0], 150)})"
+        reason = f"its answer cannot be read as XML ({line(str(error).partition(' (<string>')[0], 150)})"
         raise SourceFailed(where=where, reason=reason) from None
     if root.getroottree().docinfo.internalDTD is not None:
-        raise SourceFailed(where=where, reason="what it sends declares a document type, as no calendar needs to")
+        raise SourceFailed(where=where, reason="its answer declares a document type, which calendars do not need")
     return root

@@ -1,9 +1,9 @@
-"""Reading a document from a web server that may be slow, gone, wrong or hostile; for all sources that do.
+"""Reads documents from web servers that may be slow, gone, wrong or hostile; for all sources that do.
 
 Time-outs on every call, a limit on size and redirects, more attempts where a fault passes by itself. The user and
-password of the environment go only to the configured host, and only when it asks for them. Sentences name the host
-alone: the address of a private calendar is a secret, and what stands in a log line is not. Nor do they repeat what an
-error of the layers below says of an address or a header, which may hold a token.
+password of the environment go only to the configured host, and only when it asks for them. Messages name the host
+alone, since the address of a private calendar is a secret. Nor do they repeat what an error of the layers below says
+of an address or a header, which may hold a token.
 """
 
 from __future__ import annotations
@@ -218,8 +218,8 @@ class Visit:
             return self._request(question, auth)
         except requests.RequestException:
             raise
-        except Exception as error:  # noqa: BLE001  strangers' challenges in foreign readers, with many ways to stumble
-            reason = f"its way to ask for a password cannot be understood ({type(error).__name__})"
+        except Exception as error:  # noqa: BLE001  untrusted challenges in foreign readers, which fail in many ways
+            reason = f"its authentication request cannot be understood ({type(error).__name__})"
             raise SourceFailed(where=host_of(question.url), reason=reason) from None
 
     def _request(self, question: HttpRequest, auth: Proof | None) -> requests.Response:
@@ -240,7 +240,7 @@ class Visit:
 
     def _content(self, response: requests.Response, question: HttpRequest, asked_again: bool = False) -> bytes:
         where, status = host_of(question.url), response.status_code
-        answer = f"it says {status} {response.reason}".rstrip()
+        answer = f"it answered {status} {response.reason}".rstrip()
         if status in _RETRIED_GATEWAY_STATUSES:
             raise SourceAway(where=where, reason=answer)
         if status == 401:
@@ -264,8 +264,8 @@ class Visit:
         if isinstance(self._login, Token):
             return "it does not accept the token (401)"
         if self._login is not None and (asked_again or self._auth):
-            return f"it does not let the user '{self._login.user}' in (401)"
-        return "it wants a user and a password (401); the environment has no nexusLIMS_user and nexusLIMS_pass for it"
+            return f"it refuses the user '{self._login.user}' (401)"
+        return "it requires a user and a password (401); set nexusLIMS_user and nexusLIMS_pass in the environment"
 
 
 def address_of(instrument: Instrument) -> str:
@@ -344,5 +344,5 @@ def _source_error(error: requests.RequestException, where: str, limits: FetchLim
     elif isinstance(error, (exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.MissingSchema)):
         reason = _UNUSABLE
     else:
-        reason = f"what it sends cannot be understood ({type(error).__name__})"
+        reason = f"its answer cannot be understood ({type(error).__name__})"
     return (SourceAway if passing else SourceFailed)(where=where, reason=reason)

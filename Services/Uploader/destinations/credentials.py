@@ -1,4 +1,4 @@
-"""Credentials for destinations: where they are from, how they go into a request, and that they are never shown."""
+"""Credentials for destinations: read from the settings, put into requests, never shown."""
 
 from __future__ import annotations
 

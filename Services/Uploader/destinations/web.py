@@ -1,4 +1,4 @@
-"""Talking with a web server that may be slow, gone or wrong; for all destinations that do.
+"""Requests to web servers that may be slow, gone or wrong; for all destinations that make any.
 
 Time-outs on every call, a limit on the size of answers, no redirects (a client that follows one loses what it wants to
 write). Only reading is repeated. After writing whose answer is lost, the destination has to look what became
@@ -32,7 +32,7 @@ _RETRIED_STATUSES = (408, 425, 429, 502, 503, 504)
 
 
 class Unexpected(NexusError):
-    """{destination} said {status} to {what}: {said}."""
+    """{destination} answered {status} to {what}: {said}."""
 
     @property
     def status(self) -> int:
@@ -85,7 +85,7 @@ def fault_of(url: str) -> str:
     except ValueError:
         good = False
     if good and parts.username is not None:
-        return "it holds a user's name, which has its place in the credentials"
+        return "it contains a user's name, which belongs into the credentials"
     return "" if good else "it is not an http or https address"
 
 
@@ -116,7 +116,7 @@ class ServerResponse:
         else:
             text = response if isinstance(response, str) else ""
         if not text and 300 <= self.status < 400:
-            text = f"it sends us to {self.location or 'somewhere else'}, so the address in the settings is not right"
+            text = f"it redirects to {self.location or 'another address'}, so the address in the settings is wrong"
         text = re.sub(r"\s+", " ", text or self.reason or "no reason given").strip().rstrip(".")
         return text if len(text) <= _SENTENCE else f"{text[: _SENTENCE - 1]}…"
 
@@ -168,7 +168,7 @@ class Site:
         answer = self._answer(method, path, **more)
         # A server that fails has no JSON to give; one that refuses what it was sent has (CDCS says 500 to both).
         if answer.status in _RETRIED_STATUSES or (answer.status >= 500 and answer.json() is None):
-            raise DestinationAway(destination=self.destination, reason=f"it says {answer.status} {answer.reason}")
+            raise DestinationAway(destination=self.destination, reason=f"it answered {answer.status} {answer.reason}")
         if answer.status not in expected:
             raise Unexpected(destination=self.destination, status=answer.status, what=what, said=answer.said)
         return answer
@@ -218,5 +218,5 @@ class Site:
         elif isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
             reason = f"the connection failed ({cause_of(error)})"
         else:
-            reason = f"what it sends cannot be understood ({type(error).__name__})"
+            reason = f"its answer cannot be understood ({type(error).__name__})"
         return DestinationAway(destination=self.destination, reason=reason)

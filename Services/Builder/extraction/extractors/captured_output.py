@@ -1,4 +1,4 @@
-"""Hears what foreign readers say by warnings, logs and print, so that none of it reaches a terminal or a log file."""
+"""Captures warnings, logs and output of foreign readers, so that none reaches a terminal or a log file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_MESSAGES = 50
 
 @dataclass(slots=True)
 class CapturedOutput:
-    """What the readers said, in order, each remark once."""
+    """Output of the readers, in order, each remark once."""
 
     remarks: list[str] = field(default_factory=list)
     """Warnings about the file: for the person who reads the record."""

@@ -34,7 +34,7 @@ class FileRefused(NexusError):
 
 
 def reason(error: BaseException, path: Path | None = None) -> str:
-    """Say in a few words what stopped a reader of the file `path`; no traceback, never more than one line."""
+    """Return in a few words, on one line, why the file `path` could not be read."""
     text = one_line(error, 160).rstrip(".")
     if isinstance(error, MemoryError):
         return "it needs more memory than one file is allowed"

@@ -1,10 +1,10 @@
-"""Looks into a dataset, before a reader does, for what would have it read other files or run code.
+"""Examines a dataset, before it is read, for content that would make its reader read other files or run code.
 
 HDF5 can keep an array, or a whole group, in another file: by external links, external storage and virtual datasets. Its
 library opens such a file by itself. Zarr names the codecs that take its chunks apart, and some of numcodecs' make
 objects, and so run code. Pillow starts Ghostscript for PostScript under any file name.
 
-The names of other files that Python code opens are `open_guard`'s business.
+Files that Python code opens by name are checked by `open_guard`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def refuse(path: Path, companions: Collection[Path]) -> bool:
 
 
 def disable_code_execution() -> None:
-    """Take from libraries of this process what would run code that a file holds or asks for; safe to repeat."""
+    """Disable features of libraries that would run code that a file holds or asks for; safe to repeat."""
     # found by its content, a PostScript file is shown by Ghostscript, a program of many holes
     sys.modules.setdefault("PIL.EpsImagePlugin", None)  # type: ignore[arg-type]  # importing it fails then
     registry = sys.modules.get("numcodecs.registry")
@@ -79,7 +79,7 @@ def _postscript(path: Path) -> None:
     if path.is_file() and path.suffix.lower() not in TEXT.extensions:
         with path.open("rb") as file:
             if file.read(4) in _POSTSCRIPT:
-                raise FileRefused(reason="it is PostScript, and a program would be started to draw it")
+                raise FileRefused(reason="it is PostScript, which a program would have to run")
 
 
 # -- HDF5 ----------------------------------------------------------------------------------------------------------

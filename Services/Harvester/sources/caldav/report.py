@@ -66,7 +66,7 @@ def _moment(moment: datetime) -> str:
 def _responses(content: bytes, where: str) -> list[etree._Element]:
     root = parse_xml(content, where)
     if root.tag != f"{_DAV}multistatus":
-        raise SourceFailed(where=where, reason="what it sends is not the answer of a CalDAV server")
+        raise SourceFailed(where=where, reason="its answer is not that of a CalDAV server")
     responses = root.findall(f"{_DAV}response")
     for response in responses:
         status = response.findtext(f"{_DAV}status") or ""

@@ -72,7 +72,7 @@ def reservations_from(
             reservations += _expanded(uid, group, kind, instrument, start, end)
         except MemoryError:
             raise  # no fault of this event
-        except Exception as error:  # noqa: BLE001  strangers' text in a foreign reader; the complaint is recorded
+        except Exception as error:  # noqa: BLE001  untrusted text in a foreign reader; the complaint is recorded
             known_as = uid if "UID" in group[0] else None  # a name made from the content changes with it
             complain(f"the event '{uid}' cannot be read: {_reason(group, error)}", known_as)
         if len(reservations) > most:
@@ -93,7 +93,7 @@ def events_of(content: bytes, where: str) -> list[icalendar.Event]:
     except Exception as error:  # noqa: BLE001  a foreign reader, with many ways to stumble
         raise SourceFailed(where=where, reason=f"it is damaged ({_line(error, 150)})") from None
     if sum(calendar.name == "VCALENDAR" for calendar in calendars) < begun:
-        raise SourceFailed(where=where, reason="it breaks off in the middle")
+        raise SourceFailed(where=where, reason="it is cut off")
     return [event for calendar in calendars for event in calendar.events]
 
 
@@ -138,7 +138,7 @@ def _check(event: icalendar.Event, uid: str) -> None:
     for rule in _all(event.get("RRULE")):
         if isinstance(rule, icalendar.vRecur):
             if {str(frequency).upper() for frequency in rule.get("FREQ", ())} & {"SECONDLY", "MINUTELY"}:
-                raise ValueError("it repeats every minute or second, as no booking does")
+                raise ValueError("it repeats every minute or second, which no booking does")
             if any(int(interval) < 1 for interval in rule.get("INTERVAL", ())):
                 raise ValueError("it repeats after no time at all")
     begin = event.get("DTSTART")
@@ -223,7 +223,7 @@ def _reservation(
 
 
 def _others(event: icalendar.Component, organizer: str | None) -> Iterator[str]:
-    """Yield who comes along: not who declined, nor rooms and instruments, which some calendars invite too."""
+    """Yield the other participants: not those who declined, nor rooms and instruments, which may be invited, too."""
     for attendee in _all(event.get("ATTENDEE")):
         parameters = getattr(attendee, "params", {})
         name, address = _person(attendee)

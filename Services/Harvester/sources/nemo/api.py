@@ -1,4 +1,4 @@
-"""What a NEMO answers about a span of time: one list of each kind, for all tools that are instruments.
+"""Queries a NEMO about a span of time: one list of each kind, for all tools that are instruments.
 
 From its API as of 8.1: the ``_id`` names of filters are those that old versions know too; a filter that a version does
 not know is ignored, so every row is looked at again. Times carry the offset of the facility's zone.
@@ -165,7 +165,7 @@ class Api:
         except (ValueError, RecursionError):
             answer = None
         if not _is_page(answer):
-            raise self._failed("what it says is not what the API of a NEMO says")
+            raise self._failed("its answer is not that of the API of a NEMO")
         page: dict[str, Any] = answer
         return page
 

@@ -57,14 +57,14 @@ def pages(
         fetched.append(params)
         feed = parse_xml(visit.get(address, params, accept="application/atom+xml"), where)
         if feed.tag != f"{_ATOM}feed":
-            raise SourceFailed(where=where, reason="what it sends is not an Atom feed")
+            raise SourceFailed(where=where, reason="its answer is not an Atom feed")
         yield feed
         further = next((link for link in feed.findall(f"{_ATOM}link") if link.get("rel") == "next"), None)
         if further is None:
             return
         # Only where to go on is taken from the answer, not where to ask.
         params = dict(parse_qsl(urlsplit(further.get("href") or "").query, keep_blank_values=True))
-    raise SourceFailed(where=where, reason="its pages lead back to one another")
+    raise SourceFailed(where=where, reason="its pages form a loop")
 
 
 def bookings(
@@ -111,7 +111,7 @@ def _translate(translate: etree.XSLT, feed: etree._Element, where: str) -> list[
     except etree.LxmlError as error:
         raise SourceFailed(where=where, reason=f"the stylesheet fails on it ({line(str(error), 150)})") from None
     if root is None or root.tag != f"{_NEXUS}reservations":
-        raise SourceFailed(where=where, reason="the stylesheet makes something else than <reservations> of it")
+        raise SourceFailed(where=where, reason="the stylesheet does not yield <reservations>")
     return list(root.findall(f"{_NEXUS}reservation"))
 
 

@@ -82,7 +82,7 @@ class CDCS:
         if fault:
             return [f"Services.Uploader.cdcs.url cannot be used: {fault}"]
         if self.api.site.authorise is None:
-            return ["it wants a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment"]
+            return ["it requires a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment"]
         try:
             self._place()
         except (DestinationAway, Ambiguous, NotFound, CdcsNotUnderstood, Unexpected) as error:

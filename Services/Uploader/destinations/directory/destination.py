@@ -65,7 +65,7 @@ class Directory:
                 return [f"{place} is not a folder"]
         except OSError as error:
             return [f"{place} cannot be reached: {error.strerror}"]
-        return [] if os.access(place, os.W_OK | os.X_OK) else [f"this user may not write in {place}"]
+        return [] if os.access(place, os.W_OK | os.X_OK) else [f"this user may not write to {place}"]
 
     def put(self, record: Record) -> Receipt:
         """Copy a record and what belongs to it."""

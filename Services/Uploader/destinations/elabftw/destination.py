@@ -63,7 +63,7 @@ class ELabFTW:
         if fault:
             return [f"Services.Uploader.elabftw.url cannot be used: {fault}"]
         if self.api.site.authorise is None:
-            return ["it wants an API key: set Services.Uploader.elabftw.token, or NEXUSCORE_ELABFTW_TOKEN"]
+            return ["it requires an API key: set Services.Uploader.elabftw.token, or NEXUSCORE_ELABFTW_TOKEN"]
         try:
             self.api.look()
         except (DestinationAway, ElabftwNotUnderstood, Unexpected) as error:
