@@ -85,7 +85,7 @@ class FetchProcess:
 
     Parameters
     ----------
-    question
+    request
         The query and its server.
     window
         The span to fetch.
@@ -95,8 +95,8 @@ class FetchProcess:
         Seconds of a monotonic clock.
     """
 
-    def __init__(self, question: FetchRequest, window: FetchWindow, bounds: Bounds, now: float) -> None:
-        self.question = question
+    def __init__(self, request: FetchRequest, window: FetchWindow, bounds: Bounds, now: float) -> None:
+        self.request = request
         self.window = window
         self.begun = now
         self._bounds = bounds
@@ -105,8 +105,8 @@ class FetchProcess:
         self.connection, theirs = context.Pipe(duplex=False)
         self._process = context.Process(
             target=_fetch_all,
-            args=(theirs, question, window, bounds),
-            name=f"ask {question.instruments[0].pid}",
+            args=(theirs, request, window, bounds),
+            name=f"ask {request.instruments[0].pid}",
             daemon=True,
         )
         self._process.start()
@@ -133,7 +133,7 @@ class FetchProcess:
             self._process.close()
 
     def _all_failed(self, error: Callable[[str], NexusError]) -> Mapping[str, FetchResult]:
-        pids = [instrument.pid for instrument in self.question.instruments]
+        pids = [instrument.pid for instrument in self.request.instruments]
         return {pid: FetchResult(failure=str(error(pid))) for pid in pids}
 
     def _too_slow(self, pid: str) -> NexusError:
@@ -151,18 +151,18 @@ class FetchProcess:
 # -- in the child ---------------------------------------------------------------------------------------------------
 
 
-def _fetch_all(connection: Connection, question: FetchRequest, window: FetchWindow, bounds: Bounds) -> None:
+def _fetch_all(connection: Connection, request: FetchRequest, window: FetchWindow, bounds: Bounds) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):  # what the terminal sends is the parent's business
         signal.signal(number, signal.SIG_IGN)
     signal.alarm(math.ceil(bounds.seconds) + 1)  # ends the process even when the parent is gone
-    source, instruments = question.source, question.instruments
+    source, instruments = request.source, request.instruments
     # Made now: there may be no memory for it later.
     pids = [instrument.pid for instrument in instruments]
     too_large = {pid: FetchResult(failure=str(TooLarge(instrument=pid, megabytes=bounds.megabytes))) for pid in pids}
     _limit_memory(bounds.megabytes)
     try:
         if isinstance(source, SharedSource):
-            source = source.ask(instruments, window.start, window.end, question.unfinished)
+            source = source.ask(instruments, window.start, window.end, request.unfinished)
     except MemoryError:
         answers = too_large
     except Exception as error:  # noqa: BLE001  a process's edge; the parent records it

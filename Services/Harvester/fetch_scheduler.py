@@ -46,42 +46,50 @@ class FetchScheduler:
     def __len__(self) -> int:
         return len(self._under_way)
 
-    def due(self, questions: Mapping[Server, FetchRequest], failed: set[Server]) -> list[Server]:
+    def due(self, requests: Mapping[Server, FetchRequest], failed: set[Server]) -> list[Server]:
         """Return the servers to ask now: first those that did not fail, and among equals the longest waiting.
 
         Running fetches whose query has changed are ended.
 
         Parameters
         ----------
-        questions
+        requests
             The queries by server.
         failed
             Servers whose last fetch failed.
         """
         for server, fetch in list(self._under_way.items()):
-            now, then = questions.get(server), fetch.question
+            now, then = requests.get(server), fetch.request
             if now is None or (now.source, now.instruments) != (then.source, then.instruments):
                 self._end(server)
-        waiting = [server for server in questions if server not in self._under_way]
+        waiting = [server for server in requests if server not in self._under_way]
         self._slow = (self._slow & self._under_way.keys()) | (failed & set(waiting))
-        self._begun = {server: begun for server, begun in self._begun.items() if server in questions}
+        self._begun = {server: begun for server, begun in self._begun.items() if server in requests}
         return sorted(waiting, key=lambda server: (server in failed, self._begun.get(server, 0.0)))
 
     def start(
-        self, server: Server, question: FetchRequest, window: FetchWindow, bounds: Bounds, places: FetchSlots
+        self, server: Server, request: FetchRequest, window: FetchWindow, bounds: Bounds, slots: FetchSlots
     ) -> bool:
-        """Start a fetch if a slot is free; return whether it was."""
+        """Start a fetch if a slot is free; return whether it was.
+
+        Parameters
+        ----------
+        server, request, window, bounds
+            Of the `FetchProcess`.
+        slots
+            How many fetches may run; a server that failed last, or runs for long, takes a slow one.
+        """
         now = self._clock.monotonic()
-        self._slow |= {server for server, fetch in self._under_way.items() if now - fetch.begun >= places.slow_after}
+        self._slow |= {server for server, fetch in self._under_way.items() if now - fetch.begun >= slots.slow_after}
         slow = len(self._slow & self._under_way.keys())
         quick = len(self._under_way) - slow
         if server in self._slow:
-            free = slow < places.slow
+            free = slow < slots.slow
         else:
-            free = quick < places.quick and quick + slow < places.quick + places.slow
+            free = quick < slots.quick and quick + slow < slots.quick + slots.slow
         if free:
             self._begun[server] = now
-            self._under_way[server] = FetchProcess(question, window, bounds, now)
+            self._under_way[server] = FetchProcess(request, window, bounds, now)
         return free
 
     def answered(self, seconds: float) -> Iterator[tuple[FetchProcess, Mapping[str, FetchResult]]]:

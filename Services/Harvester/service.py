@@ -143,7 +143,7 @@ class Harvester(Service):
         pids = {instrument.pid for instrument in instruments}
         self._reporter.only(pids)
         with self.state(f"asking {counted(len(instruments), 'calendar')}" if instruments else "idle"):
-            self._ask_all(self._questions(instruments, window), window, until)
+            self._ask_all(self._requests(instruments, window), window, until)
         self._sizes = {pid: size for pid, size in self._sizes.items() if pid in pids}
         if not self.stopping:
             self._reporter.totals(sum(self._sizes.values()))
@@ -151,9 +151,9 @@ class Harvester(Service):
 
     # -- fetching ------------------------------------------------------------------------------------------------------
 
-    def _questions(self, instruments: list[Instrument], window: FetchWindow) -> dict[Server, FetchRequest]:
+    def _requests(self, instruments: list[Instrument], window: FetchWindow) -> dict[Server, FetchRequest]:
         """Return the queries by server; report instruments whose settings do not allow one."""
-        questions: dict[Server, FetchRequest] = {}
+        requests: dict[Server, FetchRequest] = {}
         sources: dict[str, Source | SharedSource] = {}
         for instrument in instruments:
             kind = instrument.harvester
@@ -169,30 +169,30 @@ class Harvester(Service):
             except NexusError as error:
                 self._reporter.outcome(instrument.pid, CalendarStatus(str(error), readable=False))
                 continue
-            question = questions.setdefault((kind, server), FetchRequest(source, [], set()))
-            question.instruments.append(instrument)
-            question.unfinished |= unfinished
-        return questions
+            request = requests.setdefault((kind, server), FetchRequest(source, [], set()))
+            request.instruments.append(instrument)
+            request.unfinished |= unfinished
+        return requests
 
-    def _ask_all(self, questions: Mapping[Server, FetchRequest], window: FetchWindow, until: float) -> None:
+    def _ask_all(self, requests: Mapping[Server, FetchRequest], window: FetchWindow, until: float) -> None:
         """Fetch all, a few at a time, and take over the answers, until that time of the monotonic clock."""
         failed = {
             server
-            for server, question in questions.items()
-            if any(self._reporter.failed(instrument.pid) for instrument in question.instruments)
+            for server, request in requests.items()
+            if any(self._reporter.failed(instrument.pid) for instrument in request.instruments)
         }
         bounds = Bounds(self.config.number("time_limit"), int(self.config.number("memory_limit")))
-        places = FetchSlots(
+        slots = FetchSlots(
             int(self.config.number("parallel")),
             int(self.config.number("parallel_slow")),
             self.config.number("slow_after"),
         )
-        waiting = self._fetches.due(questions, failed)
+        waiting = self._fetches.due(requests, failed)
         while (waiting or len(self._fetches)) and not self.stopping and self.clock.monotonic() < until:
-            while waiting and self._fetches.start(waiting[0], questions[waiting[0]], window, bounds, places):
+            while waiting and self._fetches.start(waiting[0], requests[waiting[0]], window, bounds, slots):
                 del waiting[0]
             for fetch, answers in self._fetches.answered(_LOOK):
-                for instrument in fetch.question.instruments:
+                for instrument in fetch.request.instruments:
                     self._reporter.outcome(instrument.pid, self._accept(fetch, instrument, answers[instrument.pid]))
 
     def _accept(self, fetch: FetchProcess, instrument: Instrument, answer: FetchResult) -> CalendarStatus:
@@ -203,7 +203,7 @@ class Harvester(Service):
                 self.log.error("%s: reading its calendar failed\n%s", pid, answer.traceback)
             return CalendarStatus(answer.failure, readable=False)
         try:
-            self._take_over(source_of(fetch.question.source.name, instrument), pid, answer, fetch.window)
+            self._take_over(source_of(fetch.request.source.name, instrument), pid, answer, fetch.window)
         except DatabaseUnreachable:
             raise
         except NexusError as error:

@@ -62,7 +62,17 @@ class DestinationReporter:
             return self._reported.get(name, OK) != OK
 
     def destination(self, name: str, sentence: str, *, show: bool = True) -> None:
-        """Report the status of a destination, a sentence or "ok"; with `show`, on the status channel, too."""
+        """Report the status of a destination, a sentence or "ok"; with `show`, on the status channel, too.
+
+        Parameters
+        ----------
+        name
+            Of the destination.
+        sentence
+            What is wrong, or "ok".
+        show
+            Whether the status channel shows it, too.
+        """
         with self._lock:
             before, self._reported[name] = self._reported.get(name, OK), sentence
             if before != sentence and sentence == OK:
@@ -99,7 +109,17 @@ class DestinationReporter:
                     self._status[_element(f"{what} {name}")] = 0
 
     def counts(self, names: Sequence[str], waiting: int, tallies: Mapping[str, Tally]) -> None:
-        """Show how many records wait, in all and for each destination, and how many each has refused for good."""
+        """Show how many records wait, in all and for each destination, and how many each has refused for good.
+
+        Parameters
+        ----------
+        names
+            Destinations in use.
+        waiting
+            Records that are not yet at all destinations.
+        tallies
+            Waiting and refused records by destination.
+        """
         self._status["records_waiting"] = waiting
         for name in names:
             tally = tallies.get(name, Tally())

@@ -21,6 +21,15 @@ def profile_of(config: NamedConfiguration, instrument: Instrument, settings: Bui
     The folder `Instruments.<pid>.profile` of the configuration holds them; where it is empty, the file `<pid>.toml` in
     the folder that `Services.Builder.profiles_path` names, if there is one.
 
+    Parameters
+    ----------
+    config
+        From its absolute root.
+    instrument
+        Its time zone is that of times without one.
+    settings
+        They hold the folder of profiles.
+
     Raises
     ------
     ProfileUnusable

@@ -73,7 +73,19 @@ class Searches:
         self._given.clear()
 
     def files_of(self, session: Session, root: Path, strategy: str, settings: BuilderSettings) -> SessionFiles:
-        """Return a session's files; a walk that an earlier one of the pass needed answers for this one, too."""
+        """Return a session's files; a walk that an earlier one of the pass needed answers for this one, too.
+
+        Parameters
+        ----------
+        session
+            It has ended.
+        root
+            The instrument's folder in the file store.
+        strategy
+            One of `STRATEGIES`.
+        settings
+            Those of the Builder.
+        """
         criteria = (root, strategy, settings.ignore, settings.settle)
         walk = self._walks.get(session.instrument)
         if (

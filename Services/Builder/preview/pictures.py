@@ -85,7 +85,17 @@ def beside(panels: Sequence[tuple[str, Image.Image]], size: int) -> Image.Image:
 
 
 def picture_of(values: NDArray[Any], axes: tuple[Axis, Axis], box: tuple[int, int]) -> Image.Image:
-    """Return values as a grey picture with a scale bar that fits into a box of width × height pixels."""
+    """Return values as a grey picture with a scale bar that fits into a box of width × height pixels.
+
+    Parameters
+    ----------
+    values
+        Rows and columns.
+    axes
+        Of the rows and of the columns.
+    box
+        Width and height in pixels.
+    """
     return with_scale_bar(_picture(values, axes, box, greys.linear), axes[1], 12)
 
 

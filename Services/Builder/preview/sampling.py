@@ -28,7 +28,15 @@ def fetched(data: Any, *indexes: Sequence[slice | int]) -> list[SampledValues]:
 
 
 def strided(shape: Sequence[int], most: Mapping[int, int]) -> list[slice]:
-    """Return slices that leave at most `most[dimension]` evenly spaced elements of each dimension named."""
+    """Return slices that leave at most `most[dimension]` evenly spaced elements of each dimension named.
+
+    Parameters
+    ----------
+    shape
+        Lengths of the dimensions.
+    most
+        Elements to leave, by the number of the dimension.
+    """
     return [slice(None, None, max(1, ceil(length / most.get(at, length)))) for at, length in enumerate(shape)]
 
 

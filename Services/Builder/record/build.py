@@ -149,6 +149,13 @@ def experiment(
 def store(document: bytes, places: RecordPaths) -> str:
     """Write a record, whole or not at all; return its SHA-256.
 
+    Parameters
+    ----------
+    document
+        The XML.
+    places
+        Where it goes; its folders are made.
+
     Raises
     ------
     RecordNotWritten

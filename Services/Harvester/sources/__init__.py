@@ -46,6 +46,13 @@ class Source(Protocol):
 
         What cannot be read of it is reported with `complain`, so that nothing known is taken for cancelled.
 
+        Parameters
+        ----------
+        instrument
+            Its `api_url` and `calendar_name` say which calendar is its own.
+        start, end
+            The span, half open, aware.
+
         Raises
         ------
         SourceFailed
@@ -80,6 +87,15 @@ class SharedSource(Protocol):
 
         Uses that were going on at the last fetch, `unfinished`, are wanted in any case, also if they have ended
         before the span.
+
+        Parameters
+        ----------
+        instruments
+            All have the same `server`.
+        start, end
+            The span, half open, aware.
+        unfinished
+            UIDs of uses that were going on at the last fetch.
 
         Raises
         ------
@@ -135,7 +151,15 @@ _HEARD: ContextVar[list[Complaint] | None] = ContextVar("heard", default=None)
 
 
 def complain(sentence: str, uid: str | None = None) -> None:
-    """Report to the caller of this source something that it could not take over."""
+    """Report to the caller of this source something that it could not take over.
+
+    Parameters
+    ----------
+    sentence
+        What it is and why, in small letters and without a full stop.
+    uid
+        `Reservation.uid` that it concerns; see `Complaint`.
+    """
     heard = _HEARD.get()
     if heard is not None:
         heard.append(Complaint(sentence, uid))

@@ -172,7 +172,7 @@ class Visit:
         headers = {"Content-Type": "application/xml; charset=utf-8", "Depth": str(depth)}
         return self._with_retries(HttpRequest(method, url, {}, headers, body, wanted=207))
 
-    def _with_retries(self, question: HttpRequest) -> bytes:
+    def _with_retries(self, request: HttpRequest) -> bytes:
         import tenacity
 
         attempts = tenacity.Retrying(
@@ -181,29 +181,29 @@ class Visit:
             retry=tenacity.retry_if_exception_type(SourceAway),
             reraise=True,
         )
-        content: bytes = attempts(self._ask, question)
+        content: bytes = attempts(self._ask, request)
         self._left -= len(content)
         return content
 
-    def _ask(self, question: HttpRequest) -> bytes:
+    def _ask(self, request: HttpRequest) -> bytes:
         import requests
 
-        where = host_of(question.url)
+        where = host_of(request.url)
         if isinstance(self._login, Token) and not (self._login.value.isascii() and self._login.value.isprintable()):
             reason = "the token for it has a character that is not printable ASCII, perhaps a line break"
             raise SourceFailed(where=where, reason=reason)
         try:
-            server = urlsplit(question.url).netloc
+            server = urlsplit(request.url).netloc
             self._server = self._server or server
             auth = self._auth if server == self._server else None
-            with self._request(question, auth) as response:
+            with self._request(request, auth) as response:
                 challenge = response.headers.get("WWW-Authenticate", "")
                 own = urlsplit(response.url).netloc == self._server
                 if response.status_code != 401 or not isinstance(self._login, Login) or self._auth or not own:
-                    return self._content(response, question)
+                    return self._content(response, request)
             auth = _auth(challenge, self._login, where)
-            with self._request_with_login(question, auth) as response:
-                content = self._content(response, question, asked_again=True)
+            with self._request_with_login(request, auth) as response:
+                content = self._content(response, request, asked_again=True)
             self._auth = auth
         except requests.RequestException as error:
             raise _source_error(error, where, self._limits) from None
@@ -211,35 +211,35 @@ class Visit:
             raise SourceFailed(where=where, reason=_UNUSABLE) from None
         return content
 
-    def _request_with_login(self, question: HttpRequest, auth: Proof) -> requests.Response:
+    def _request_with_login(self, request: HttpRequest, auth: Proof) -> requests.Response:
         import requests
 
         try:
-            return self._request(question, auth)
+            return self._request(request, auth)
         except requests.RequestException:
             raise
         except Exception as error:  # noqa: BLE001  untrusted challenges in foreign readers, which fail in many ways
             reason = f"its authentication request cannot be understood ({type(error).__name__})"
-            raise SourceFailed(where=host_of(question.url), reason=reason) from None
+            raise SourceFailed(where=host_of(request.url), reason=reason) from None
 
-    def _request(self, question: HttpRequest, auth: Proof | None) -> requests.Response:
+    def _request(self, request: HttpRequest, auth: Proof | None) -> requests.Response:
         from requests.auth import HTTPBasicAuth
 
         return self._session.request(
-            question.method,
-            question.url,
-            params=question.params,
-            headers=question.headers,
-            data=question.body,
+            request.method,
+            request.url,
+            params=request.params,
+            headers=request.headers,
+            data=request.body,
             stream=True,
             timeout=(self._limits.connect_seconds, self._limits.read_seconds),
             # Other proofs would be given to the server that a redirect leads to.
-            allow_redirects=question.method == "GET" and isinstance(auth, (NoneType, _TokenAuth, HTTPBasicAuth)),
+            allow_redirects=request.method == "GET" and isinstance(auth, (NoneType, _TokenAuth, HTTPBasicAuth)),
             auth=auth,
         )
 
-    def _content(self, response: requests.Response, question: HttpRequest, asked_again: bool = False) -> bytes:
-        where, status = host_of(question.url), response.status_code
+    def _content(self, response: requests.Response, request: HttpRequest, asked_again: bool = False) -> bytes:
+        where, status = host_of(request.url), response.status_code
         answer = f"it answered {status} {response.reason}".rstrip()
         if status in _RETRIED_GATEWAY_STATUSES:
             raise SourceAway(where=where, reason=answer)
@@ -247,7 +247,7 @@ class Visit:
             raise SourceFailed(where=where, reason=self._login_refused(asked_again))
         if status == 403 and isinstance(self._login, Token):
             raise SourceFailed(where=where, reason=f"{answer}; the token's user has no right to view this")
-        if status != question.wanted:
+        if status != request.wanted:
             raise SourceFailed(where=where, reason=answer)
         content = bytearray()
         announced = response.headers.get("Content-Length", "")

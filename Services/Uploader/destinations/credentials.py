@@ -39,6 +39,15 @@ class Key:
 def key_of(kind: str, config: NamedConfiguration, environment: Mapping[str, str] = os.environ) -> str:
     """Return the token of a destination: ``NEXUSCORE_<KIND>_TOKEN``, else its parameter, else an empty text.
 
+    Parameters
+    ----------
+    kind
+        Name of the destination.
+    config
+        Folder `Services.Uploader.<kind>` of the configuration.
+    environment
+        Environment variables.
+
     Raises
     ------
     TokenUnusable

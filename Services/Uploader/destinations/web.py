@@ -143,7 +143,17 @@ class Site:
     authorise: Authorise | None
 
     def get(self, path: str, what: str, **more: Any) -> ServerResponse:
-        """Read something, several times if need be; `what` stands in sentences (``the list of templates``)."""
+        """Read something, several times if need be; `what` stands in sentences (``the list of templates``).
+
+        Parameters
+        ----------
+        path
+            Below the server's address.
+        what
+            What is read, for messages (``the list of templates``).
+        more
+            As for `requests.Session.request`.
+        """
         import tenacity
 
         attempts = tenacity.Retrying(
@@ -157,6 +167,13 @@ class Site:
 
     def ask(self, method: str, path: str, what: str, expected: tuple[int, ...], **more: Any) -> ServerResponse:
         """Make one request, once.
+
+        Parameters
+        ----------
+        method, path, what, more
+            As for `get`.
+        expected
+            Status codes of good answers.
 
         Raises
         ------

@@ -46,7 +46,15 @@ UNKNOWN = Kind("Unknown", "Unknown", "none")
 
 
 def kind_of(reading: Reading, name: str) -> Kind:
-    """Decide what a reading is; `name` is the file's name without its extension, which may hold a hint."""
+    """Decide what a reading is; `name` is the file's name without its extension, which may hold a hint.
+
+    Parameters
+    ----------
+    reading
+        What a format's `read` returned.
+    name
+        The file's name without its extension, which may hold a hint (``diff``, ``FFT``).
+    """
     if reading.text is not None:
         return TEXT_KIND
     signal = reading.main

@@ -107,7 +107,17 @@ def ini(text: str) -> dict[str, dict[str, str]]:
 
 
 def tiff_tags(head: bytes, path: Path, *codes: int) -> dict[int, Any]:
-    """Return some tags of a TIFF's first page; none if the file is damaged or not a TIFF."""
+    """Return some tags of a TIFF's first page; none if the file is damaged or not a TIFF.
+
+    Parameters
+    ----------
+    head
+        The first bytes of the file.
+    path
+        The file, opened only if `head` is that of a TIFF.
+    codes
+        Numbers of the tags.
+    """
     if not head.startswith(TIFF):
         return {}
     from tifffile import TiffFile, TiffFileError

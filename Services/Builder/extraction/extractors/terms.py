@@ -444,8 +444,16 @@ def applied(
 ) -> dict[str, Quantity]:
     """Return what the rules find in a tree; of several rules for one quantity the first that finds a value wins.
 
-    A unit that stands beside the value (``beam_energy_units``) is believed before the rule's; `units` gives the
-    deviating units by path, None for a value that is not to be shown.
+    A unit that stands beside the value (``beam_energy_units``) is believed before the rule's.
+
+    Parameters
+    ----------
+    rules
+        In order of preference.
+    tree
+        The reader's metadata.
+    units
+        Deviating units by path; None for a value that is not to be shown.
     """
     quantities: dict[str, Quantity] = {}
     units = units or {}

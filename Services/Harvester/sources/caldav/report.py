@@ -44,6 +44,15 @@ def bookings(
 ) -> list[Reservation]:
     """Return the reservations of a calendar that share time with a span.
 
+    Parameters
+    ----------
+    visit
+        Of the server.
+    url
+        Address of the calendar.
+    instrument, start, end, most
+        As for `ical.events.bookings`.
+
     Raises
     ------
     SourceFailed

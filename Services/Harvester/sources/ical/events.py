@@ -65,7 +65,17 @@ def reservations_from(
     end: datetime,
     most: int,
 ) -> list[Reservation]:
-    """Return the reservations that events come to; see `bookings`. `kind` is that of their source."""
+    """Return the reservations that events come to; see `bookings`. `kind` is that of their source.
+
+    Parameters
+    ----------
+    events
+        Of one calendar.
+    kind
+        Of the source, for `Reservation.source`.
+    where, instrument, start, end, most
+        As for `bookings`.
+    """
     reservations: list[Reservation] = []
     for uid, group in _series(events).items():
         try:

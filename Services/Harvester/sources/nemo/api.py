@@ -87,7 +87,15 @@ def query(
     span: tuple[datetime, datetime],
     unfinished: Collection[str],
 ) -> Source:
-    """Ask an instance about some instruments and a span; see `SharedSource.ask`."""
+    """Ask an instance about some instruments and a span; see `SharedSource.ask`.
+
+    Parameters
+    ----------
+    api, instance
+        The instance's API, and its settings.
+    instruments, span, unfinished
+        As for `SharedSource.ask`.
+    """
     tools = {int(row["id"]): str(row["name"]) for row in api.rows("tools", {})}
     numbers = sorted({tool_in(tools, instrument) or 0 for instrument in instruments} - {0})
     if not numbers:  # an empty filter means everything

@@ -77,6 +77,21 @@ def bookings(
 ) -> list[Reservation]:
     """Return the reservations in the pages of a list that share time with a span.
 
+    Parameters
+    ----------
+    feeds
+        The `pages`.
+    where
+        Host, for messages.
+    instrument
+        Whose they are; its time zone is that of the list.
+    span
+        Start and end, half open.
+    stylesheet
+        Path of the facility's own stylesheet; empty for the built-in one.
+    most
+        How many there may be.
+
     Raises
     ------
     SourceFailed
