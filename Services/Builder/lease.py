@@ -10,7 +10,7 @@ from NexusCore.clock import Clock
 from NexusCore.errors import NexusError
 
 RENEWAL_END_SECONDS = 2.0
-"""A renewal that is under way at the end is waited for at most this long."""
+"""Time limit for a renewal that still runs at the end."""
 
 
 class Lease:

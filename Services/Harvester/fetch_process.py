@@ -81,7 +81,7 @@ class FetchResult:
 
 
 class FetchProcess:
-    """One fetch from a source, under way.
+    """A running fetch from a source.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ class FetchSlots:
 
 
 class FetchScheduler:
-    """Fetches under way, one from each server.
+    """Runs fetches, one from each server at a time.
 
     Parameters
     ----------

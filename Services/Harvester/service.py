@@ -32,8 +32,8 @@ from Services.Harvester.status_reporter import CalendarReporter, CalendarStatus
 from Services.Harvester.usage import UsageSessions
 
 _DAY_MICROSECONDS = 86_400 * SECOND
-_LOOK = 0.1
-"""Seconds between two looks at whether to stop."""
+_STOP_CHECK_SECONDS = 0.1
+"""Interval of checks whether to stop."""
 
 
 class Harvester(Service):
@@ -191,7 +191,7 @@ class Harvester(Service):
         while (waiting or len(self._fetches)) and not self.stopping and self.clock.monotonic() < until:
             while waiting and self._fetches.start(waiting[0], requests[waiting[0]], window, bounds, slots):
                 del waiting[0]
-            for fetch, answers in self._fetches.answered(_LOOK):
+            for fetch, answers in self._fetches.answered(_STOP_CHECK_SECONDS):
                 for instrument in fetch.request.instruments:
                     self._reporter.outcome(instrument.pid, self._accept(fetch, instrument, answers[instrument.pid]))
 

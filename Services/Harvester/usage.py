@@ -46,7 +46,7 @@ class Plan:
 
     steps: tuple[SessionStep, ...]
     blocked: str | None
-    """Why an event that is going on begins no session."""
+    """Why an ongoing event begins no session."""
 
 
 class UsageSessions:

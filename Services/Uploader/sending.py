@@ -57,7 +57,7 @@ class UploadRound:
     destination: Destination | None
     records: Sequence[Record]
     """To be sent, oldest first."""
-    looks: Sequence[Record] = ()
+    checks: Sequence[Record] = ()
     """That are there, and to be looked at again."""
     dry: bool = False
     """Only say what would be done."""
@@ -78,7 +78,7 @@ class Sending:
     at_work
         Shows that a destination is at work while a block runs.
     arrived
-        Called with each record that has come to a destination.
+        Called with each record that a destination has received.
     """
 
     records: Records
@@ -93,7 +93,7 @@ class Sending:
     def serve(self, upload_round: UploadRound) -> dict[int, UploadState]:
         """Do what is due at a destination; return the outcomes."""
         # One that was reported away is checked although nothing is due: it may be back.
-        if upload_round.records or upload_round.looks or self.reporter.is_bad(upload_round.name):
+        if upload_round.records or upload_round.checks or self.reporter.is_bad(upload_round.name):
             try:
                 with self.at_work(upload_round.name):
                     self._serve(upload_round)
@@ -104,7 +104,7 @@ class Sending:
     def _serve(self, upload_round: UploadRound) -> None:
         problem = self._check(upload_round)
         self.reporter.destination(upload_round.name, problem, show=not upload_round.dry)
-        for number, record in enumerate((*upload_round.records, *upload_round.looks)):
+        for number, record in enumerate((*upload_round.records, *upload_round.checks)):
             if problem != OK:
                 self._away(upload_round, upload_round.records[number:], problem)
                 return
@@ -180,7 +180,7 @@ class Sending:
             receipt.remote_id,
             receipt.url,
             owner=upload_round.owner,
-            look_seconds=self._look(upload),
+            look_seconds=self._seconds_to_check(upload),
         )
         if not noted:
             text = "The record '%s' was rebuilt while it was sent to %s, or another Uploader took over; it is due again"
@@ -201,7 +201,7 @@ class Sending:
         sentence = str(explained(error) or (error if ours else f"{type(error).__name__}: {error}"))
         unanswered = not ours or isinstance(error, DestinationAway)
         there = upload.state is UploadState.DONE
-        if there and not unanswered and self._look(upload) is None:
+        if there and not unanswered and self._seconds_to_check(upload) is None:
             seconds = None  # it has been checked for long enough
         noted = self.records.failed(
             record,
@@ -234,7 +234,7 @@ class Sending:
             before = (upload.next_attempt_ts - upload.updated_ts) / SECOND
         return min(max(self.config.number("retry_first"), 2.0 * before), longest)
 
-    def _look(self, upload: Upload) -> float | None:
+    def _seconds_to_check(self, upload: Upload) -> float | None:
         """Return after how long to look at a record again once it is there; None for not at all.
 
         A request that was given up may still be carried out later, which would double the record. So it is checked

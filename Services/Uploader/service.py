@@ -63,7 +63,7 @@ class Uploader(Service):
         self._reporter = DestinationReporter(self.status, self.log)
         self._recalled = False
         self._rounds: dict[str, Future[dict[int, UploadState]]] = {}
-        """Those under way, by destination."""
+        """Running rounds by destination."""
         self._busy: set[str] = set()
         self._lock = Lock()
         self._others = False
@@ -221,14 +221,14 @@ class Uploader(Service):
         missing = [(record, name) for record in records for name in names if name not in standing.get(record.id, {})]
         owner = self._instance_lock.owner
         if self._dry_run:
-            due, looks = self._records.due(owner), {}
+            due, checks = self._records.due(owner), {}
             for record, name in missing:
                 due.setdefault(name, []).append(record)
         else:
             if names:
                 self._records.drop(_surplus(standing, names))
             self._records.expect(missing)
-            due, looks = self._records.due(owner), self._records.due(owner, there=True)
+            due, checks = self._records.due(owner), self._records.due(owner, there=True)
         for name in names:
             destination, fault = None, ""
             try:
@@ -236,7 +236,7 @@ class Uploader(Service):
             except NexusError as error:
                 fault = str(error)
             yield UploadRound(
-                name, owner, fault, destination, due.get(name, []), looks.get(name, []), dry=self._dry_run
+                name, owner, fault, destination, due.get(name, []), checks.get(name, []), dry=self._dry_run
             )
 
     def _make(self, name: str) -> Destination:
@@ -252,7 +252,7 @@ class Uploader(Service):
             self._recalled = True
 
     def _keep(self) -> None:
-        """Keep leases on what is under way, and give up those of this home's Uploaders that have ended."""
+        """Renew the leases of running rounds, and give up those of this home's Uploaders that have ended."""
         overdue = self._timed_calls.overdue()
         for name in overdue:
             self._records.renew(name, self._instance_lock.owner, LEASE_SECONDS)

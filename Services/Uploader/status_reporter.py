@@ -95,7 +95,7 @@ class DestinationReporter:
                 del self._warned[next(iter(self._warned))]
 
     def slow(self, name: str, seconds: float) -> None:
-        """Show that a destination takes its time; it may be at work, so nothing is wrong yet."""
+        """Show that a destination takes long; it may still be working, so nothing is wrong yet."""
         with self._lock:
             self._show(name, f"has been at work on something for more than {seconds:g} s")
 

@@ -12,7 +12,7 @@ from NexusCore.clock import Clock
 from Services.Uploader.destinations import DestinationAway
 
 STOP_CHECK_SECONDS = 0.1
-"""Seconds between two looks at whether to stop."""
+"""Interval of checks whether to stop."""
 
 T = TypeVar("T")
 
@@ -75,8 +75,8 @@ class TimedCalls:
         Raises
         ------
         DestinationSilent
-            If it takes more than `limit` seconds. It goes on all the same; until it has ended, nothing else is done
-            there, since two at once might store a record twice.
+            If it takes more than `limit` seconds. It runs on; until it has ended, no other call is made there, since
+            two at once might store a record twice.
         DestinationBusy
             If an earlier call of the destination is.
         Stopped

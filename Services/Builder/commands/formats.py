@@ -39,7 +39,7 @@ _HEAD = """\
 # What each format yields
 
 Made by `python -m Services.Builder.commands.formats` from instruments' own files and the sample session; the Builder
-reads more than that: the second table lists the formats it knows of which no file was at hand.
+reads more than that: the second table lists the known formats without a file.
 
 *Conditions* counts the quantities about microscope and measurement that the files held, without those that follow from
 the axes; the last section names them. *Time* is the share of files that hold their time of acquisition.

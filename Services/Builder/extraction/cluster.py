@@ -29,8 +29,8 @@ IMPORT_SECONDS = 5.0
 """Additional time for loading the package for the first time."""
 SCHEMES = ("tcp", "tls")
 """How a scheduler may be addressed."""
-_LOOK = 0.1
-"""Seconds between two looks at whether to stop."""
+_STOP_CHECK_SECONDS = 0.1
+"""Interval of checks whether to stop."""
 
 
 _stuck: list[threading.Thread] = []
@@ -160,7 +160,7 @@ class Cluster:
         left, until = len(futures), time.monotonic() + self._patience
         while left and not stop():
             try:
-                future = done.get(timeout=_LOOK)
+                future = done.get(timeout=_STOP_CHECK_SECONDS)
             except queue.Empty:
                 self._look(until)
                 continue

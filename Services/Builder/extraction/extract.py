@@ -123,16 +123,16 @@ def _stages(
     view: DatasetView, preview: Path | None, metadata: Path | None, profile: Profile, records: Path | None
 ) -> Iterator[Extraction]:
     path = view.files.path
-    with capture_output() as heard, _own_files(view) as elsewhere:
+    with capture_output() as captured, _own_files(view) as elsewhere:
         reading, warnings, checked = _read(view, elsewhere)
-    heard.remarks[:] = map(view.without_place, heard.remarks)
-    heard.messages[:] = map(view.without_place, heard.messages)
+    captured.remarks[:] = map(view.without_place, captured.remarks)
+    captured.messages[:] = map(view.without_place, captured.messages)
     kind = kind_of(reading, path.stem) if reading else UNKNOWN
-    remarks = (*map(view.without_place, warnings), *(f"The reader remarks: {remark}" for remark in heard.remarks))
+    remarks = (*map(view.without_place, warnings), *(f"The reader remarks: {remark}" for remark in captured.remarks))
     extraction = _extraction(path, reading, kind, profile, remarks)
     files = [view.path, *view.companions]
     at_once = sum(size(file) or 0 for file in files) <= HASHED_AT_ONCE
-    content = MetadataContent(reading, heard, profile, fingerprints(files, at_once))
+    content = MetadataContent(reading, captured, profile, fingerprints(files, at_once))
     extraction = _with_fingerprints(extraction, content, at_once)
     if metadata is not None:
         extraction = _with_metadata_file(extraction, content, metadata, records, view.without_place)

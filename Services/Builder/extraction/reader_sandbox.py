@@ -39,7 +39,7 @@ _SYSTEM = (
     *("/sys/devices/system", "/sys/fs/cgroup"),
 )
 ANYONES = ("/usr/share/zoneinfo/", "/etc/localtime", os.devnull)
-"""Beginnings of the names of files that any code may open: `zoneinfo` opens them in the name of who asks it."""
+"""Beginnings of the names of files that any code may open: `zoneinfo` opens them on behalf of its caller."""
 _OWN_STATE = ("status", "stat", "statm", "maps", "mountinfo", "cgroup")
 _MODULES = (".py", ".so", ".dist-info", ".egg-info")
 

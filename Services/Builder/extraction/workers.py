@@ -38,7 +38,7 @@ from Services.Builder.model import Extraction
 EXTRACT = "Services.Builder.extraction.workers:extract_job"
 START_SECONDS = 60.0
 """Time limit for a child to begin to serve."""
-_LOOK = 0.1
+_STOP_CHECK_SECONDS = 0.1
 """Interval of checks whether to stop."""
 _CHILD = (
     "from Services.Builder.extraction.reading_process import serve; serve({conn}, {lifeline}, {memory}, {function!r})"
@@ -113,7 +113,7 @@ class Workers:
     ) -> Generator[Extraction, None, None]:
         """Yield what the files yield, in the order in which they get done.
 
-        When `stop` returns true, the processes are ended within `_LOOK` seconds and nothing more comes. Raises
+        When `stop` returns true, the processes are ended within `_STOP_CHECK_SECONDS` and nothing more comes. Raises
         `WorkersUnavailable` when processes cannot be started at all.
         """
         waiting, exhausted = iter(in_common_root(jobs)), False
@@ -149,7 +149,7 @@ class Workers:
     def _finished(self, busy: list[_Child]) -> list[Extraction]:
         # a list: the caller's time with one result must not count as reading time of the others
         soonest = min((child.deadline for child in busy), default=0.0) - time.monotonic()
-        ready = wait([child.connection for child in busy], timeout=max(0.0, min(_LOOK, soonest)))
+        ready = wait([child.connection for child in busy], timeout=max(0.0, min(_STOP_CHECK_SECONDS, soonest)))
         news = []
         for child in busy:
             if child.connection in ready:

@@ -34,7 +34,7 @@ def logarithmic(values: NDArray[Any]) -> Pixels:
 
 
 def colours(values: NDArray[Any]) -> Pixels:
-    """Return red, green and blue of a structured colour image; what is transparent shows its colour all the same."""
+    """Return red, green and blue of a structured colour image; transparent pixels show their colour, too."""
     names = (values.dtype.names or ())[:3]
     stacked: NDArray[Any] = np.stack([values[name] for name in names], axis=-1)
     return (stacked if stacked.dtype == np.uint8 else stacked >> 8).astype(np.uint8)

@@ -51,7 +51,7 @@ class RecordPaths:
         """Return the places of a session's record: named by day, instrument and identifier."""
         day = session.start.astimezone(zone).strftime("%Y-%m-%d")
         stem = _UNSAFE.sub("_", f"{day}_{session.instrument}_{session.identifier[:8]}")
-        if len(session.identifier) > 36:  # a URL's first characters tell little
+        if len(session.identifier) > 36:  # the first characters of a URL are not distinctive
             stem = f"{stem}-{hashlib.sha256(session.identifier.encode()).hexdigest()[:8]}"
         return cls(folder / f"{stem}.xml", folder / f"{stem}.files")
 

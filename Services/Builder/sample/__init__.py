@@ -1,6 +1,6 @@
 """A sample session: the files that an hour and a half at a 200 kV transmission microscope leave, made from scratch.
 
-For demonstrations, tests and trying an installation out, where no instrument's files are at hand. The sample is a
+For demonstrations, tests and trying an installation out, where no instrument's files are available. The sample is a
 layered battery cathode, NMC811; lattice spacings, line energies and edges are those of the real material, and all
 metadata says the same as the images do.
 
@@ -78,7 +78,7 @@ def make_session(folder: Path, start: datetime, *, seed: int = 1, corrupt: bool 
         raise NaiveStart(start=start.isoformat())
     if seed < 0:
         raise NegativeSeed(seed=seed)
-    # NumPy and the writers take half a second to load; who asks for help or gives a bad start does not wait for them.
+    # NumPy and the writers take half a second to load: help and refusals must not wait for them.
     from Services.Builder.sample.microscope import sample_name
     from Services.Builder.sample.session import BURSTS
 

@@ -85,8 +85,7 @@ class SharedSource(Protocol):
     ) -> Source:
         """Ask the server that these instruments share about a span; return its answer, to be fetched for each.
 
-        Uses that were going on at the last fetch, `unfinished`, are wanted in any case, also if they have ended
-        before the span.
+        Uses that were unfinished at the last fetch are wanted in any case, also if they have ended before the span.
 
         Parameters
         ----------
@@ -95,7 +94,7 @@ class SharedSource(Protocol):
         start, end
             The span, half open, aware.
         unfinished
-            UIDs of uses that were going on at the last fetch.
+            UIDs of uses that were unfinished at the last fetch.
 
         Raises
         ------
@@ -121,7 +120,7 @@ def make_of(instrument: Instrument) -> MakeSource:
     Raises
     ------
     NoSuchSource
-        If its `harvester` is none of the kinds.
+        If its `harvester` is not one of the kinds.
     """
     name, known = instrument.harvester, kinds()
     if name not in known:
@@ -147,7 +146,7 @@ class Complaint:
     it is unknown what the complaint is about, and all that is known stays."""
 
 
-_HEARD: ContextVar[list[Complaint] | None] = ContextVar("heard", default=None)
+_COMPLAINTS: ContextVar[list[Complaint] | None] = ContextVar("complaints", default=None)
 
 
 def complain(sentence: str, uid: str | None = None) -> None:
@@ -160,17 +159,17 @@ def complain(sentence: str, uid: str | None = None) -> None:
     uid
         `Reservation.uid` that it concerns; see `Complaint`.
     """
-    heard = _HEARD.get()
-    if heard is not None:
-        heard.append(Complaint(sentence, uid))
+    complaints = _COMPLAINTS.get()
+    if complaints is not None:
+        complaints.append(Complaint(sentence, uid))
 
 
 @contextmanager
 def collect_complaints() -> Iterator[list[Complaint]]:
     """Collect the complaints inside the block, in this thread."""
-    heard: list[Complaint] = []
-    token = _HEARD.set(heard)
+    complaints: list[Complaint] = []
+    token = _COMPLAINTS.set(complaints)
     try:
-        yield heard
+        yield complaints
     finally:
-        _HEARD.reset(token)
+        _COMPLAINTS.reset(token)

@@ -16,7 +16,7 @@ UPLOADERS_FOLDER = ".nexuscore"
 """Folder in a destination's own for what only Uploaders need."""
 FOLDER_WAIT_SECONDS = 30.0
 """How long to wait for another process that writes into a folder: some records' time."""
-_LOOK_SECONDS = 0.05
+_RETRY_SECONDS = 0.05
 
 
 @contextlib.contextmanager
@@ -52,4 +52,4 @@ def _locked(lock: BinaryIO) -> bool:
             return True
         if time.monotonic() >= deadline:
             return False
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_RETRY_SECONDS)

@@ -57,7 +57,7 @@ def examine_folder(xml: Path) -> RecordFiles:
     Raises
     ------
     InTheWay
-        If the folder of its files, or something that the record names, is a link, has a second name or the like.
+        If the folder of its files, or something that the record names, is a link or has a second name.
     OSError
         With the system's reason.
     """

@@ -27,13 +27,13 @@ class CapturedOutput:
 
 
 class _Collector(logging.Handler):
-    def __init__(self, heard: CapturedOutput) -> None:
+    def __init__(self, captured: CapturedOutput) -> None:
         super().__init__(logging.INFO)
-        self._heard = heard
+        self._captured = captured
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(Exception):  # a reader's broken format string is not worth reporting
-            _add(self._heard.messages, f"{record.levelname} {record.name}: {record.getMessage()}")
+            _add(self._captured.messages, f"{record.levelname} {record.name}: {record.getMessage()}")
 
 
 def _add(to: list[str], text: object) -> None:
@@ -48,8 +48,8 @@ def capture_output() -> Iterator[CapturedOutput]:
 
     Loggers are put back as they were; those of the project itself are not touched.
     """
-    heard = CapturedOutput()
-    collector = _Collector(heard)
+    captured = CapturedOutput()
+    collector = _Collector(captured)
     loggers = [logging.getLogger(name) for name in _FOREIGN]
     before = [(logger.handlers, logger.propagate) for logger in loggers]
     printed = io.StringIO()
@@ -58,14 +58,14 @@ def capture_output() -> Iterator[CapturedOutput]:
         try:
             for logger in loggers:
                 logger.handlers, logger.propagate = [collector], False
-            yield heard
+            yield captured
         finally:
             for logger, (handlers, propagate) in zip(loggers, before, strict=True):
                 logger.handlers, logger.propagate = handlers, propagate
             for warning in caught:
                 if not issubclass(warning.category, _ABOUT_CODE):
-                    _add(heard.messages, f"{warning.category.__name__}: {warning.message}")
+                    _add(captured.messages, f"{warning.category.__name__}: {warning.message}")
                     if issubclass(warning.category, UserWarning):
-                        _add(heard.remarks, warning.message)
+                        _add(captured.remarks, warning.message)
             for line in printed.getvalue().splitlines():
-                _add(heard.messages, line)
+                _add(captured.messages, line)

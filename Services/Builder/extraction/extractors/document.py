@@ -26,7 +26,7 @@ class MetadataContent:
     """What the JSON holds beyond an extraction."""
 
     reading: Reading | None = None
-    heard: CapturedOutput | None = None
+    captured: CapturedOutput | None = None
     profile: Profile = NOTHING_KNOWN
     files: Sequence[Mapping[str, Any]] = ()
     """Of each file of the dataset its fingerprint, the main one first."""
@@ -63,7 +63,7 @@ def document(extraction: Extraction, content: MetadataContent) -> dict[str, Any]
             "nx_meta": nx_meta,
             "units": {name: value.unit for name, value in extraction.meta.items() if value.unit},
             "remarks": list(extraction.warnings),
-            "messages": content.heard.messages if content.heard else [],
+            "messages": content.captured.messages if content.captured else [],
             "signals": [{**_signal(signal), "preview": content.previews.get(at)} for at, signal in enumerate(signals)],
             "metadata": main.metadata if main else {},
             "original_metadata": main.original_metadata if main else {},

@@ -1,4 +1,4 @@
-"""What a CalDAV server reports of a calendar: the events that touch a span, series whole, to be expanded here.
+"""Queries a CalDAV server for the events of a calendar in a span, series whole, to be expanded here.
 
 A server expands series in UTC, and names their occurrences each in its own way; here they are expanded in the zone of
 the event, as those of a file are.
@@ -59,7 +59,7 @@ def bookings(
         If the server does not answer, or has no calendar at this address.
     """
     where = host_of(url)
-    # Servers take times without a zone for UTC; in the instrument's they may lie in the span all the same.
+    # Servers read times without a zone as UTC; in the instrument's zone they may still lie in the span.
     query = _QUERY.format(start=_moment(start - ZONE_MARGIN), end=_moment(end + ZONE_MARGIN)).encode()
     texts = list(_texts(_responses(visit.dav("REPORT", url, query, depth=1), where)))
     if not texts:

@@ -1,4 +1,4 @@
-"""What an iCalendar says about a span of time: its events as reservations, those of series one by one.
+"""Reads the events of an iCalendar in a span as reservations, those of series one by one.
 
 A damaged event costs only itself: it is reported, and what was known of it stays. Rules are never expanded beyond
 the span. `RECURRENCE-ID` names an occurrence, wherever it was moved to, and stands behind the UID in UTC.

@@ -1,6 +1,6 @@
 """NEMO's API: reservations and usage events, of several instances, each with a token of its own.
 
-`Services.Harvester.nemo.instances.<name>.url` is the address of an instance, ``token`` beside it a token that it gave
+`Services.Harvester.nemo.instances.<name>.url` is the address of an instance, ``token`` beside it a token of its own
 (``NEXUSCORE_NEMO_<NAME>_TOKEN`` in the environment goes before it; without any, the environment's user logs in).
 An instrument belongs to the instance whose address its `api_url` begins with, and to the tool named behind it
 (``.../api/tools/?id=2``); where none is, to the tool that is called like its `calendar_name` or `name`.
@@ -121,7 +121,7 @@ def _instance(config: NamedConfiguration, name: str) -> Instance:
     variables = [f"NEXUSCORE_NEMO_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_TOKEN"]
     if name == MAIN:
         variables.append("NEXUSCORE_NEMO_TOKEN")
-    # Read from a file, a token often brings a line break along.
+    # A token read from a file often ends in a line break.
     from_environment = next(filter(None, (os.environ.get(variable, "").strip() for variable in variables)), None)
     token = from_environment or str(config[f"{here}.token"] or "").strip()
     questions = Questions(**{field.name: asked_for(field.name) for field in fields(Questions)})

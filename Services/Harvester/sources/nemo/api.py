@@ -21,13 +21,13 @@ from Services.Harvester.sources.text import short
 from Services.Harvester.sources.web import Visit, host_of
 
 _EXPAND = {"reservations": ("user", "project"), "usage_events": ("user", "operator", "project")}
-"""What rows hold the numbers of, and are asked to hold themselves."""
+"""Objects to which rows hold numbers, and which are requested in place of the numbers."""
 _WITH = {
     "user": "username,first_name,last_name",
     "operator": "username,first_name,last_name",
     "project": "application_identifier,name",
 }
-"""Fields of these. Whole, each would cost the instance several queries a row: 6 s instead of 0.4 s for 1,000 rows."""
+"""Fields of these. As a whole, each would cost several queries a row: 6 s instead of 0.4 s for 1,000 rows."""
 _REQUESTED_FIELDS = {
     "tools": "id,name",
     "reservations": "id,start,end,tool,cancelled,missed,shortened,descendant,title,question_data",
@@ -46,7 +46,7 @@ class Answer:
     rows: Mapping[str, Sequence[NemoRow]]
     """Its reservations and usage events, under the names that its API has for them."""
     unfinished: Collection[str] = ()
-    """UIDs of usage events that are wanted whenever they took place."""
+    """UIDs of usage events that are wanted at any time."""
 
     def fetch(self, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
         """Return reservations and usage events of an instrument that share time with a span.
@@ -103,7 +103,7 @@ def query(
     begun = {"tool_id__in": ",".join(map(str, numbers)), "start__lt": _moment(span[1])}
     ended = {**begun, "end__gt": _moment(span[0])}
     reservations = api.rows("reservations", ended)
-    # One that ends between these questions is in several answers; the later one knows more.
+    # An event that ends between these requests is in several answers; the later one is up to date.
     used = {row["id"]: row for row in api.rows("usage_events", ended)}
     used |= {row["id"]: row for row in api.rows("usage_events", {**begun, "end__isnull": "true"})}
     lost = sorted(numbers_in(unfinished, instance.url, "usage_events") - used.keys())

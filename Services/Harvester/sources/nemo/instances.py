@@ -13,14 +13,14 @@ _TOOL = re.compile(r"/tools/(?:\?(?:.*&)?id=)?(\d+)\b")
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What a facility calls the questions that its reservations ask, and the answers that mean something."""
+    """Names of the questions that a facility's reservations ask, and of the answers with a meaning."""
 
     title: str = "experiment_title"
     purpose: str = "experiment_purpose"
     project: str = "project_id"
     consent: str = "data_consent"
     consent_yes: str = "Agree"
-    """The answer that agrees; any other answer does not."""
+    """The answer that agrees; any other one does not."""
     samples: str = "sample_group"
     sample_name: str = "sample_name"
     sample_kind: str = "sample_or_pid"

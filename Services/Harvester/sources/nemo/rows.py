@@ -84,7 +84,7 @@ ROW_READERS: Mapping[str, Callable[[NemoRow, str, Instance, Instrument, int], Re
     "reservations": _of_reservation,
     "usage_events": _of_usage_event,
 }
-"""What makes a reservation of a row, given its address, whose it is, and how far ahead a use lasts that is going on."""
+"""Makes a reservation of a row, given its address, its instance and instrument, and the end of ongoing uses."""
 
 
 def _ts(moment: str) -> int:

@@ -62,7 +62,7 @@ def pages(
         further = next((link for link in feed.findall(f"{_ATOM}link") if link.get("rel") == "next"), None)
         if further is None:
             return
-        # Only where to go on is taken from the answer, not where to ask.
+        # Only the page is taken from the answer, not the server.
         params = dict(parse_qsl(urlsplit(further.get("href") or "").query, keep_blank_values=True))
     raise SourceFailed(where=where, reason="its pages form a loop")
 

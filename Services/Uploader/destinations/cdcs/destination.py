@@ -32,7 +32,7 @@ _PASSING_MESSAGE = re.compile(
     re.IGNORECASE,
 )
 """What a 500 with a sentence says where the record is not at fault; all else is a validator's. Those of CDCS's own
-(core_main_app 2.18) are about missing rights, which somebody may grant, and about SQLite, its database, being busy."""
+(core_main_app 2.18) are about missing rights, which may be granted, and about SQLite, its database, being busy."""
 
 
 @dataclass(frozen=True, slots=True)

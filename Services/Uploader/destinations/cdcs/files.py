@@ -1,4 +1,4 @@
-"""Where the previews and the metadata of a record go, and how its links come to lead there.
+"""Stores the previews and the metadata of a record, and makes its links lead there.
 
 A record that the Builder made names them relative to itself. On a server that keeps records in a database this leads
 nowhere: there the files are blobs of the CDCS, or lie in a folder that a web server shows, and the copy of the record

@@ -44,7 +44,7 @@ class ElabftwApi:
 
     site: Site
 
-    def look(self) -> None:
+    def check_access(self) -> None:
         """Ask for anything, to see whether the key is let in."""
         what = "the list of experiments"
         self._rows(self._get("experiments", what, params={"limit": 1}), what)

@@ -65,7 +65,7 @@ class ELabFTW:
         if self.api.site.authorise is None:
             return ["it requires an API key: set Services.Uploader.elabftw.token, or NEXUSCORE_ELABFTW_TOKEN"]
         try:
-            self.api.look()
+            self.api.check_access()
         except (DestinationAway, ElabftwNotUnderstood, Unexpected) as error:
             return [obstacle(error)]
         return []

@@ -88,7 +88,7 @@ _GATAN = Vendor(
     plugin="DigitalMicrograph",
     root=("ImageList.TagGroup0.ImageTags.source.Tags at creation", "ImageList.TagGroup0.ImageTags"),
     rules=terms.DIGITALMICROGRAPH,
-    # typed into a form once, and kept until somebody thinks of changing it
+    # typed into a form once, and often out of date
     unreliable=frozenset(("Operator", "Specimen")),
     acquired=_gatan_time,
 )
