@@ -96,6 +96,11 @@ def shell_quote(text: str) -> str:
     return f"$'{inner}'"
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a number and its noun: ``1 record``, ``1,200 records``."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def suggest(text: str, known: Iterable[str], alike: float = 0.6) -> str:
     """Return " Did you mean ...?" for what is known and most like `text`, or an empty text.
 

@@ -1,4 +1,4 @@
-"""Holds a session for its Builder while the record is made, however long a step of that takes."""
+"""Holds a session for its Builder while the record is made, even if a step takes long."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from NexusCore.clock import Clock
 from NexusCore.errors import NexusError
 
 RENEWAL_END_SECONDS = 2.0
-"""A renewal that is under way at the end is waited for at most this long."""
+"""Time limit for a renewal that still runs at the end."""
 
 
 class Lease:
@@ -56,4 +56,4 @@ class Lease:
                     self._lost.set()
                     return
             except NexusError:
-                continue  # the database may be back before the lease runs out; if not, whoever finishes hears of it
+                continue  # the database may be back before the lease runs out; if not, `service` notices at the end

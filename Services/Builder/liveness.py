@@ -1,4 +1,4 @@
-"""Tells the Builders of one machine which of their kind have died, so that nobody waits for a dead one's lease."""
+"""Finds Builders of this machine that have died, so that their sessions need not wait for the lease to end."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _SUFFIX = ".alive"
 
 
 class Presence:
-    """A file with a lock that ends with the process, however that ends; it holds the Builder's name.
+    """A file with a lock that ends with the process, even a killed one; it holds the Builder's name.
 
-    Where no such file can be had, nobody is told, and the lease alone decides.
+    Where such a file cannot be made, the lease alone decides.
 
     Parameters
     ----------
     folder
-        Where those of all Builders on this machine lie.
+        Folder of these files, for all Builders on this machine.
     owner
-        The name that this one claims sessions under.
+        Name under which this Builder claims sessions.
     """
 
     def __init__(self, folder: Path, owner: str) -> None:
@@ -36,13 +36,13 @@ class Presence:
             self._file.flush()
 
     def dead(self) -> Iterator[str]:
-        """Yield the names of Builders that have died; each once, unless whoever asks breaks off."""
+        """Yield the names of Builders that have died; each once, unless the caller breaks off."""
         with suppress(OSError):
             for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
                 if path != self._path:
-                    yield from self._name_of_the_dead(path)
+                    yield from self._abandoned_name(path)
 
-    def _name_of_the_dead(self, path: Path) -> Iterator[str]:
+    def _abandoned_name(self, path: Path) -> Iterator[str]:
         try:
             with path.open("r+", encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,6 @@
-"""What a record is made of: the values that pass between the Builder's rooms.
+"""What a record is made of: the values that pass between the Builder's packages.
 
-All are frozen; every room takes some of these and returns others, and none of them knows about the database.
+All are frozen; every package takes some of these and returns others, and none of them knows the database.
 Times are aware `datetime`s; sizes are bytes.
 """
 
@@ -17,12 +17,12 @@ DATASET_TYPES = ("Image", "Spectrum", "SpectrumImage", "Diffraction", "Notes", "
 Scalar = str | int | float | bool
 
 Identity = tuple[int, int]
-"""What tells a file from any other while it exists: the numbers of its device and its inode."""
+"""Identifies a file while it exists: the numbers of its device and its inode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """One metadatum: what a microscopist would write behind its name."""
+    """The value of one metadatum, as a microscopist would write it."""
 
     value: Scalar
     unit: str | None = None
@@ -52,7 +52,7 @@ class Extraction:
 
     path: Path
     format: str
-    """Name of the format as a person says it (``Gatan DigitalMicrograph 3``), or ``unknown``."""
+    """Display name of the format (``Gatan DigitalMicrograph 3``), or ``unknown``."""
     dataset_type: str
     """One of `DATASET_TYPES`; ``Unknown`` where the content could not be read."""
     data_type: str

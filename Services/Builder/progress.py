@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from NexusCore.status import StatusHolder
+from NexusCore.text import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -24,7 +25,7 @@ class StatusProgress:
 
     def show(self, done: int, total: int) -> None:
         """Show that so many of all files are done."""
-        self._status["progress"] = f"{done} of {total} files"
+        self._status["progress"] = f"{done} of {counted(total, 'file')}"
 
     def close(self) -> None:
         """Do nothing: the status stays."""

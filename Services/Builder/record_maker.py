@@ -1,6 +1,6 @@
 """Makes the record of one session: finds its files, groups them, reads them, writes the document and checks it.
 
-Nothing here changes the database or the record on disk; whoever asks decides what becomes of the document.
+Nothing here changes the database or the record on disk; the caller decides what becomes of the document.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from NexusCore.facility.reservations import agreed
 from NexusCore.facility.sessions import QUEUED_AGAIN
 from NexusCore.resources import place_text
 from NexusCore.storage import Database
+from NexusCore.text import counted
 from Services.Builder.extraction.cache import SessionCache, stamps
 from Services.Builder.extraction.extractors.profile import Profile
+from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.profiles import profile_of
-from Services.Builder.extraction.workers import Job
 from Services.Builder.finding.searching import Searches, SessionFiles
 from Services.Builder.model import Extraction, FoundFile
 from Services.Builder.record.build import Facts, RecordPaths, experiment
@@ -37,7 +38,7 @@ BUILDER = "Builder"
 """The user in the events that a Builder writes."""
 SOFTWARE = f"NexusCore {NexusCore.__version__}"
 LONGEST_SETTLE_WAIT = timedelta(seconds=10)
-"""`settle` up to which whoever can wait does so until a young file has settled."""
+"""`settle` up to which a caller that can wait does so until a young file has settled."""
 
 
 class RecordNotValid(NexusError):
@@ -53,11 +54,11 @@ class ReservationUnreadable(NexusError):
 
 
 class BuildStopped(Exception):
-    """Whoever asked for the record does not want it any more."""
+    """The caller does not want the record any more."""
 
 
 class NoRecord(Exception):
-    """There is nothing to make a record of, or not yet.
+    """Files to make a record of are missing, or not there yet.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ class NoRecord(Exception):
     sentence
         Why.
     retry_seconds
-        When it is worth another look; None for never.
+        Seconds after which to try again; None for never.
     """
 
     def __init__(self, state: State, sentence: str, retry_seconds: float | None = None) -> None:
@@ -77,7 +78,7 @@ class NoRecord(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class BuiltRecord:
     """A valid record, and what there is to say of it."""
 
     document: bytes
@@ -92,13 +93,8 @@ class Made:
     def sentence(self) -> str:
         """What the log says of it."""
         remark = f", {self.doubtful} of them with warnings" if self.doubtful else ""
-        files, activities = counted(self.files, "file", "files"), counted(self.activities, "activity", "activities")
+        files, activities = counted(self.files, "file"), counted(self.activities, "activity", "activities")
         return f"{files}{remark} in {activities}"
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {one if number == 1 else many}"
 
 
 class Readers(Protocol):
@@ -112,7 +108,7 @@ class Readers(Protocol):
 
 
 class ProgressDisplay(Protocol):
-    """Where it is shown how far the reading of a session's files has come."""
+    """Shows how many of a session's files have been read."""
 
     def show(self, done: int, total: int) -> None:
         """Show that so many of all files are done."""
@@ -121,7 +117,7 @@ class ProgressDisplay(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Facility:
-    """What is known about the facility, to be asked."""
+    """What is known about the facility, as functions."""
 
     config: NamedConfiguration
     """From its absolute root."""
@@ -150,8 +146,8 @@ class Facility:
             return reservations.for_session(session.instrument, session.start_ts, end, session.user)
 
         def events(session: Session) -> list[Event]:
-            # Remarks on the building are no remarks on the experiment; and a record built anew is to be the same.
-            return [event for event in sessions.events(session) if not _about_the_building(event)]
+            # Remarks on the building do not concern the experiment, and a record built again is to be the same.
+            return [event for event in sessions.events(session) if not _is_build_event(event)]
 
         def recorded(session: Session) -> Path | None:
             record = records.of_session(session.id)
@@ -172,9 +168,9 @@ class RecordMaker:
     readers
         Reads them.
     progress
-        Is told how far the reading has come.
+        Shows how far the reading has come.
     log
-        Hears what was doubtful.
+        Logs what is doubtful.
     """
 
     def __init__(
@@ -199,7 +195,7 @@ class RecordMaker:
         cache: SessionCache | None = None,
         stop: Callable[[], bool] = lambda: False,
         wait: Callable[[float], object] | None = None,
-    ) -> Made:
+    ) -> BuiltRecord:
         """Make a session's record.
 
         Parameters
@@ -219,8 +215,8 @@ class RecordMaker:
         Raises
         ------
         NoRecord
-            There are no files, or their user does not agree, or they are not all there yet; a record made before stays.
-        Stopped
+            Files are missing or not all there yet, or their user does not agree; a record made before stays.
+        BuildStopped
             `stop` returned true.
         NexusError
             With a sentence for the operators.
@@ -237,77 +233,77 @@ class RecordMaker:
             raise NoRecord(State.NO_CONSENT, "Its user did not agree to have a record made.")
         root = self._instruments.folder(instrument).absolute()
         strategy = strategy_of(self._facility.config, instrument.pid, settings)
-        found = self._searches.files_of(session, root, strategy, settings)
-        if found.unsettled and wait is not None and settings.settle <= LONGEST_SETTLE_WAIT:
+        session_files = self._searches.files_of(session, root, strategy, settings)
+        if session_files.unsettled and wait is not None and settings.settle <= LONGEST_SETTLE_WAIT:
             wait(settings.settle.total_seconds())
-            found = self._searches.files_of(session, root, strategy, settings)
-        files = self._files(session, found, root, settings)
+            session_files = self._searches.files_of(session, root, strategy, settings)
+        files = self._files(session, session_files, root, settings)
         places.prepare()
         profile = profile_of(self._facility.config, instrument, settings)
-        jobs = [_job(one, root, places, profile) for one in _longest_first(files)]
+        jobs = [_job(file, root, places, profile) for file in _longest_first(files)]
         from Services.Builder.grouping.activities import group_files  # with NumPy, while the readers still get ready
 
         activities = group_files(files, settings.sensitivity)
         extracted = self._extract(jobs, settings, cache, stop)
         facts = Facts(session, instrument, instrument.zone, booking, self._facility.events(session), revision, SOFTWARE)
         document = self._document(facts, activities, extracted, places, settings)
-        doubtful = sum(bool(one.warnings) for one in extracted.values())
-        return Made(document, places, revision, len(files), doubtful, len(activities))
+        doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
+        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities))
 
     def _files(
-        self, session: Session, found: SessionFiles, root: Path, settings: BuilderSettings
+        self, session: Session, session_files: SessionFiles, root: Path, settings: BuilderSettings
     ) -> Sequence[FoundFile]:
-        if found.unsettled:
-            files = counted(len(found.unsettled), "file was", "files were")
+        if session_files.unsettled:
+            files = counted(len(session_files.unsettled), "file was", "files were")
             sentence = f"{files} changed only just now; the session waits."
             raise NoRecord(State.TO_BE_BUILT, sentence, max(1.0, settings.settle.total_seconds()))
-        if not found.settled:
+        if not session_files.settled:
             ended = session.end_ts if session.end_ts is not None else session.start_ts
             left = settings.file_delay - (self._facility.now() - ended) / SECOND
             if left > 0:
                 sentence = f"No files in {root} were modified during the session so far; it waits for them."
                 raise NoRecord(State.TO_BE_BUILT, sentence, min(left, settings.backoff(session.attempts)))
-            kept = self._facility.recorded(session)
-            if kept is not None:
-                sentence = f"The files of the session are no longer in {root}; its record {kept} stays."
+            earlier = self._facility.recorded(session)
+            if earlier is not None:
+                sentence = f"{root} does not contain the session's files any more; its record {earlier} stays."
                 raise NoRecord(State.BUILT, sentence)
             raise NoRecord(State.NO_FILES_FOUND, f"No files in {root} were modified during the session.")
-        return found.settled
+        return session_files.settled
 
     def _extract(
         self, jobs: Sequence[Job], settings: BuilderSettings, cache: SessionCache | None, stop: Callable[[], bool]
     ) -> dict[Path, Extraction]:
         """Read all files, but those that have not changed since they were read."""
-        done = {job.path: kept for job in jobs if cache is not None and (kept := cache.get(job)) is not None}
+        done = {job.path: cached for job in jobs if cache is not None and (cached := cache.get(job)) is not None}
         if done:
-            self._log.info("%d of %d files have not changed since they were read", len(done), len(jobs))
+            self._log.info("%d of %s taken from the cache", len(done), counted(len(jobs), "file"))
         self._progress.show(len(done), len(jobs))
         left = {job.path: (job, stamps(job)) for job in jobs if job.path not in done}
         with closing(self._readers.extract_all([job for job, _ in left.values()], settings, stop)) as news:
-            for one in news:
-                done[one.path] = one
+            for extraction in news:
+                done[extraction.path] = extraction
                 if cache is not None:
-                    cache.put(*left[one.path], one)
+                    cache.put(*left[extraction.path], extraction)
                 self._progress.show(len(done), len(jobs))
         if len(done) < len(jobs):
             raise BuildStopped
-        if without := sum(one.disk_full for one in done.values()):
-            what = f"What was read of {counted(without, 'file', 'files')} could not be written to {settings.records}. "
+        if without := sum(extraction.disk_full for extraction in done.values()):
+            what = f"What was read of {counted(without, 'file')} could not be written to {settings.records}. "
             raise DiskFull(place=place_text(settings.records), what=what)
-        for one in (done[job.path] for job in jobs):
-            for warning in one.warnings:
-                self._log.warning("%s: %s", one.path.name, warning)
+        for extraction in (done[job.path] for job in jobs):
+            for warning in extraction.warnings:
+                self._log.warning("%s: %s", extraction.path.name, warning)
         return done
 
     def _document(
         self,
         facts: Facts,
         activities: Sequence[Sequence[FoundFile]],
-        found: dict[Path, Extraction],
+        extracted: dict[Path, Extraction],
         places: RecordPaths,
         settings: BuilderSettings,
     ) -> bytes:
-        document = to_xml(experiment(facts, activities, found, self._instruments.data_root(), places))
+        document = to_xml(experiment(facts, activities, extracted, self._instruments.data_root(), places))
         faults = validate(document, settings.schema)
         if faults:
             more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
@@ -316,7 +312,7 @@ class RecordMaker:
         return document
 
 
-def _about_the_building(event: Event) -> bool:
+def _is_build_event(event: Event) -> bool:
     return event.user == BUILDER or (event.detail or "").startswith(QUEUED_AGAIN)
 
 
@@ -326,5 +322,5 @@ def _job(file: FoundFile, root: Path, places: RecordPaths, profile: Profile) -> 
 
 
 def _longest_first(files: Sequence[FoundFile]) -> list[FoundFile]:
-    """Order files so that no process is left alone with a large one in the end."""
+    """Order files so that the last one to be read is not a large one."""
     return sorted(files, key=lambda file: (-file.size, file.path))

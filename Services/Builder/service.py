@@ -28,7 +28,7 @@ from Services.Builder.lease import Lease
 from Services.Builder.liveness import Presence
 from Services.Builder.progress import BarProgress, StatusProgress
 from Services.Builder.record.build import store
-from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, Facility, Made, NoRecord, RecordMaker
+from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, BuiltRecord, Facility, NoRecord, RecordMaker
 from Services.Builder.settings import BuilderSettings, set_defaults
 
 _TAKEN_OVER = "Another Builder has taken the session over and makes its record."
@@ -42,7 +42,7 @@ class SessionTaken(NexusError):
 
 @dataclass(frozen=True, slots=True)
 class _SessionResult:
-    """What became of a session, and what to say of it."""
+    """Result of building a session, and its message."""
 
     state: State
     sentence: str
@@ -95,15 +95,15 @@ class Builder(Service):
     @classmethod
     def instead(cls, arguments: argparse.Namespace) -> Callable[[], int] | None:
         """Return the dry run, if that is asked for."""
-        asked = cli_options.request_of(arguments)
-        if not asked.dry_run:
+        request = cli_options.request_of(arguments)
+        if not request.dry_run:
             return None
         from Services.Builder.commands import dry_run
 
-        return lambda: dry_run.main(asked.selection)
+        return lambda: dry_run.main(request.selection)
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:
-        """Take over which sessions are meant; naming some means one pass."""
+        """Take over which sessions to build; naming some implies a single pass."""
         self._request = cli_options.request_of(arguments)
         self._patient = arguments.once = arguments.once or self._request.ends
         if arguments.once and sys.stderr.isatty():
@@ -112,7 +112,7 @@ class Builder(Service):
     def once(self) -> Pass:
         """Build the records of all sessions that wait."""
         self._tidy()
-        self._take_over_from_the_dead()
+        self._requeue_abandoned()
         self._searches.forget()
         among = self._request.selection
         if among.identifier is not None and not self._queued(among.identifier, among):
@@ -140,15 +140,15 @@ class Builder(Service):
         self._pools.close()
         self._presence.close()
 
-    def _take_over_from_the_dead(self) -> None:
+    def _requeue_abandoned(self) -> None:
         for owner in self._presence.dead():
             if self._sessions.abandon(owner):
-                self.log.warning("The Builder %s died over a session, which is built anew", owner)
+                self.log.warning("The Builder %s ended while building a session; rebuilding it", owner)
 
     def _queued(self, identifier: str, among: Selection) -> bool:
-        """Have the one session that is asked for wait, if it does not; return whether it is of the time asked for."""
+        """Queue the requested session unless it waits already; return whether it is in the requested time."""
         if not among.includes(self._sessions.get(identifier)):
-            self.log.info("Session %s was not started in that time", identifier)
+            self.log.info("Session %s was not started in the requested time", identifier)
             return False
         if not self._sessions.waiting(among):
             self._sessions.requeue(identifier, self.client)
@@ -157,14 +157,12 @@ class Builder(Service):
     # -- one session -------------------------------------------------------------------------------------------------
 
     def _attempt(self, session: Session, settings: BuilderSettings) -> _SessionResult:
-        """Build one record; whatever goes wrong becomes the session's state and a sentence in the log."""
+        """Build one record; any error becomes the session's state and a sentence in the log."""
         self.log.info("Building the record of session %s on %s", session.identifier, session.instrument)
         try:
             outcome = self._build(session, settings)
         except BuildStopped:
-            outcome = _SessionResult(
-                State.TO_BE_BUILT, "The Builder was told to end; the session waits for the next one."
-            )
+            outcome = _SessionResult(State.TO_BE_BUILT, "The Builder was stopped; the session waits for the next one.")
         except NoRecord as answer:
             outcome = _SessionResult(answer.state, answer.sentence, answer.retry_seconds)
         except DatabaseUnreachable:
@@ -192,30 +190,30 @@ class Builder(Service):
             facility = Facility.of(self.app.database(), self._config, self.app.live.store.revision, self.clock)
             maker = RecordMaker(facility, self._searches, self._pools, self._progress, self.log)
             cache = self._cache.of_session(session.identifier)
-            # There is no next pass to wait for where this one is the only one.
+            # With --once, this pass is the only one: it waits itself.
             wait = (lambda seconds: self.clock.wait(self.app.stop_event, seconds)) if self._patient else None
-            made = maker.make(session, settings, cache, lambda: self.stopping or lease.lost, wait)
-            if not renew():  # whoever has it now may have written its record already, which is not to be replaced
+            record = maker.make(session, settings, cache, lambda: self.stopping or lease.lost, wait)
+            if not renew():  # the new holder may have written its record already, which must not be replaced
                 raise BuildStopped
-            write = self._row(session, made, store(made.document, made.places))
-            return _SessionResult(State.BUILT, f"{made.sentence}: {made.places.xml}", write=write)
+            write = self._row(session, record, store(record.document, record.places))
+            return _SessionResult(State.BUILT, f"{record.sentence}: {record.places.xml}", write=write)
 
-    def _row(self, session: Session, made: Made, sha256: str) -> Callable[[Transaction], None]:
+    def _row(self, session: Session, record: BuiltRecord, sha256: str) -> Callable[[Transaction], None]:
         return self._records.writer(
             session.id,
-            path=str(made.places.xml),
-            title=made.places.xml.stem,
+            path=str(record.places.xml),
+            title=record.places.xml.stem,
             sha256=sha256,
-            config_revision=made.config_revision,
+            config_revision=record.config_revision,
             software=SOFTWARE,
-            files=made.files,
-            activities=made.activities,
+            files=record.files,
+            activities=record.activities,
         )
 
     def _conclude(self, session: Session, outcome: _SessionResult) -> bool:
-        """Give a session back and tell the operators what is new; return False if it was not ours any more.
+        """Give a session back and report what is new; return False if another Builder holds it now.
 
-        What fails again for the same reason is no news, nor is what waits after it failed.
+        Failing again for the same reason is not new, nor is waiting after a failure.
         """
         before, waits = session.last_error, outcome.state is State.TO_BE_BUILT
         remark = None
@@ -233,25 +231,25 @@ class Builder(Service):
 
         if not self._sessions.finish(session, self._owner, outcome.state, last_error, outcome.retry_seconds, also):
             return False
-        self._tell(session, outcome, news=remark is not None)
+        self._report(session, outcome, news=remark is not None)
         return True
 
-    def _tell(self, session: Session, outcome: _SessionResult, *, news: bool) -> None:
+    def _report(self, session: Session, outcome: _SessionResult, *, news: bool) -> None:
         line = ("Session %s: %s", session.identifier, outcome.sentence)
         if outcome.failed:
             self._failures.inc()
             self._last_error.set_value(fitting(f"{session.identifier}: {outcome.sentence}"))
             (self.log.error if news else self.log.info)(*line)
             return
-        kept = outcome.state is State.BUILT and outcome.write is None
-        self._built.inc(int(outcome.state is State.BUILT and not kept))
+        unchanged = outcome.state is State.BUILT and outcome.write is None
+        self._built.inc(int(outcome.state is State.BUILT and not unchanged))
         if outcome.state is not State.TO_BE_BUILT and str(self._last_error.get_value()).startswith(session.identifier):
             self._last_error.set_value("")
         if news:
-            # A warning: whoever was mailed that it failed is to be mailed that it no longer does.
+            # A warning, so that those who were mailed the failure are mailed the recovery.
             self.log.warning("Session %s recovered: %s", session.identifier, outcome.sentence)
         else:
-            (self.log.warning if kept else self.log.info)(*line)
+            (self.log.warning if unchanged else self.log.info)(*line)
 
     # -- settings ----------------------------------------------------------------------------------------------------
 
@@ -259,7 +257,7 @@ class Builder(Service):
         return BuilderSettings.read(self._config, self.app.settings.home)
 
     def _tidy(self) -> None:
-        """Forget what was read long ago; once a day."""
+        """Delete old caches; once a day."""
         now = self.clock.now()
         if self._cache_tidied is None or now - self._cache_tidied > DAY:
             self._cache.forget_before(now - int(self._settings().cache_days * DAY))

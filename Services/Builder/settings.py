@@ -1,4 +1,4 @@
-"""What can be set about the Builder: `Services.Builder.*`, with defaults, and what an instrument has of its own."""
+"""The Builder's settings: `Services.Builder.*`, with defaults, and those of single instruments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STRATEGIES = (EXCLUSIVE, INCLUSIVE)
 
 
 class NoSuchStrategy(NexusError):
-    """{path} is '{value}', which is no strategy of finding files; it is 'exclusive' or 'inclusive'. To mend it:
+    """{path} is '{value}', which is not a strategy of finding files; use 'exclusive' or 'inclusive'. To correct it:
     ConfigTool {path}=exclusive
     """  # noqa: D205, D400  the docstring is the message
 
@@ -93,9 +93,9 @@ PARAMETERS: Mapping[str, Parameter] = {
 
 
 def set_defaults(config: Settable) -> None:
-    """Show all parameters in the configuration."""
-    for name, one in PARAMETERS.items():
-        config.set_default(name, one.default, comment=one.comment, **one.limits)
+    """Declare all parameters in the configuration."""
+    for name, parameter in PARAMETERS.items():
+        config.set_default(name, parameter.default, comment=parameter.comment, **parameter.limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class BuilderSettings:
             settle=timedelta(seconds=number("settle")),
             file_delay=number("file_delay"),
             search_limit=timedelta(seconds=number("search_limit")),
-            ignore=[one.strip() for one in text("ignore").split(",") if one.strip()],
+            ignore=[pattern.strip() for pattern in text("ignore").split(",") if pattern.strip()],
             sensitivity=number("sensitivity"),
             require_consent=bool(_value(config, "require_consent")),
             lease=number("lease"),
@@ -192,11 +192,11 @@ def strategy_of(config: ReadableConfiguration, pid: str, settings: BuilderSettin
 
 
 def _value(config: ReadableConfiguration, name: str) -> Value:
-    """Return a parameter's value: it may have been set before anybody told what it is for."""
-    path, one = f"Services.Builder.{name}", PARAMETERS[name]
+    """Return a parameter's value: it may have been set before it was declared."""
+    path, parameter = f"Services.Builder.{name}", PARAMETERS[name]
     value = config[path]
     if value is None:
-        return one.default
-    value = cast(path, value, datatype_of(path, one.default))
-    Limits.of(dict(one.limits)).check(path, value)
+        return parameter.default
+    value = cast(path, value, datatype_of(path, parameter.default))
+    Limits.of(dict(parameter.limits)).check(path, value)
     return value

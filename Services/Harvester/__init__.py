@@ -1,1 +1,1 @@
-"""The Harvester: keeps the facility's reservations fresh from the calendars it is told of."""
+"""The Harvester: keeps the facility's reservations fresh from the calendars in its configuration."""

@@ -1,4 +1,4 @@
-"""Whether the users of young sessions still say what they said when the Builder asked: both answers may change."""
+"""Finds users who changed their mind on consent after the Builder asked, for recent sessions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ConsentChange:
     """Destinations that have its record already."""
 
     def in_words(self, *, would: bool) -> str:
-        """Return what is done about it, or would be."""
+        """Return a sentence on what is done about it, or would be."""
         be = "would be" if would else "is"
         if self.agrees:
             return f"the session {self.session.identifier} {be} built, since its user agrees now"
@@ -47,10 +47,10 @@ class Consents:
         self._records = records
 
     def changes(self, pid: str, since: int, *, required: bool) -> Iterator[ConsentChange]:
-        """Yield what has changed for the sessions of an instrument.
+        """Yield the changes for the sessions of an instrument.
 
-        One without consent needs a yes: where a no was only taken back, nobody has agreed. One whose record is not yet
-        at all destinations is held back by whatever the Builder would refuse now.
+        A session without consent needs a yes: taking back a no is not agreement. A session whose record is not yet
+        at all destinations is held back where the Builder would refuse it now.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Consents:
         since
             Sessions that ended before this time are left alone; microseconds since the epoch, UTC.
         required
-            Whether the Builder makes records only where somebody agreed.
+            Whether the Builder makes records only with consent.
         """
         for session, booking in self._young(pid, State.NO_CONSENT, since):
             if agreed(booking, required=True):
@@ -69,11 +69,11 @@ class Consents:
                 yield ConsentChange(session, agrees=False, have=self._have(session))
 
     def _young(self, pid: str, state: State, since: int) -> Iterator[tuple[Session, Reservation | None]]:
-        for one in self._sessions.newest(pid, state, CONSENT_SESSIONS):
-            if one.end_ts is not None and one.end_ts >= since and not one.odd:
-                booking = self._reservations.for_session(pid, one.start_ts, one.end_ts, one.user)
-                if booking is None or not booking.odd:  # what cannot be read is no answer
-                    yield one, booking
+        for session in self._sessions.newest(pid, state, CONSENT_SESSIONS):
+            if session.end_ts is not None and session.end_ts >= since and not session.odd:
+                booking = self._reservations.for_session(pid, session.start_ts, session.end_ts, session.user)
+                if booking is None or not booking.odd:  # an unreadable answer does not count
+                    yield session, booking
 
     def _have(self, session: Session) -> tuple[str, ...]:
         record = self._records.of_session(session.id)

@@ -1,6 +1,6 @@
 """Fetches from a source in a process of its own.
 
-A calendar is strangers' text in a foreign reader. Whatever it makes of the memory and the time, it costs one process,
+A calendar is untrusted text in a foreign reader. However much memory and time it takes, it costs one process,
 which can be ended at any moment; and what one calendar defines (time zones) stays unknown to the next.
 """
 
@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 
 from NexusCore.errors import NexusError
 from NexusCore.facility import Instrument, Reservation
-from Services.Harvester.sources import Complaint, SharedSource, Source, listening
+from Services.Harvester.sources import Complaint, SharedSource, Source, collect_complaints
 
 KILL_SECONDS = 1.0
 """How long a process that was killed may take to be gone."""
@@ -33,7 +33,7 @@ class TooLarge(NexusError):
 
 
 class ReaderCrashed(NexusError):
-    """Reading the calendar of {instrument} ended the process that does it ({how})."""
+    """Reading the calendar of {instrument} crashed its process ({how})."""
 
 
 class ReaderFailed(NexusError):
@@ -42,7 +42,7 @@ class ReaderFailed(NexusError):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one question may cost."""
+    """Limits of one fetch."""
 
     seconds: float
     megabytes: int
@@ -50,7 +50,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class FetchWindow:
-    """The span of time that is asked about."""
+    """The span of time to fetch."""
 
     start: datetime
     end: datetime
@@ -61,42 +61,42 @@ class FetchRequest:
     """What is to be asked of one server."""
 
     source: Source | SharedSource
-    """Who is asked; see `Source.fetch`, `SharedSource.ask`."""
+    """The server; see `Source.fetch`, `SharedSource.ask`."""
     instruments: list[Instrument]
     """Whose calendars it is asked for: several only where they share a server."""
     unfinished: set[str]
-    """UIDs of uses that were going on when it was last asked; see `SharedSource.ask`."""
+    """UIDs of uses that were unfinished at the last fetch; see `SharedSource.ask`."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """What a source said."""
+    """Answer of a source."""
 
     reservations: tuple[Reservation, ...] = ()
     complaints: tuple[Complaint, ...] = ()
     failure: str | None = None
     """A sentence, if there is nothing else."""
     traceback: str | None = None
-    """Of a failure that nobody foresaw."""
+    """Of an unexpected failure."""
 
 
 class FetchProcess:
-    """One fetch from a source, under way.
+    """A running fetch from a source.
 
     Parameters
     ----------
-    question
-        What is asked, of whom.
+    request
+        The query and its server.
     window
-        The span it is asked about.
+        The span to fetch.
     bounds
-        What it may cost.
+        Its limits.
     now
         Seconds of a monotonic clock.
     """
 
-    def __init__(self, question: FetchRequest, window: FetchWindow, bounds: Bounds, now: float) -> None:
-        self.question = question
+    def __init__(self, request: FetchRequest, window: FetchWindow, bounds: Bounds, now: float) -> None:
+        self.request = request
         self.window = window
         self.begun = now
         self._bounds = bounds
@@ -104,9 +104,9 @@ class FetchProcess:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=_ask,
-            args=(theirs, question, window, bounds),
-            name=f"ask {question.instruments[0].pid}",
+            target=_fetch_all,
+            args=(theirs, request, window, bounds),
+            name=f"ask {request.instruments[0].pid}",
             daemon=True,
         )
         self._process.start()
@@ -125,7 +125,7 @@ class FetchProcess:
         return self._all_failed(self._too_slow)
 
     def end(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process."""
         self._process.kill()
         self._process.join(KILL_SECONDS)
         self.connection.close()
@@ -133,7 +133,8 @@ class FetchProcess:
             self._process.close()
 
     def _all_failed(self, error: Callable[[str], NexusError]) -> Mapping[str, FetchResult]:
-        return {one.pid: FetchResult(failure=str(error(one.pid))) for one in self.question.instruments}
+        pids = [instrument.pid for instrument in self.request.instruments]
+        return {pid: FetchResult(failure=str(error(pid))) for pid in pids}
 
     def _too_slow(self, pid: str) -> NexusError:
         return TooSlow(instrument=pid, seconds=self._bounds.seconds)
@@ -150,35 +151,36 @@ class FetchProcess:
 # -- in the child ---------------------------------------------------------------------------------------------------
 
 
-def _ask(connection: Connection, question: FetchRequest, window: FetchWindow, bounds: Bounds) -> None:
+def _fetch_all(connection: Connection, request: FetchRequest, window: FetchWindow, bounds: Bounds) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):  # what the terminal sends is the parent's business
         signal.signal(number, signal.SIG_IGN)
     signal.alarm(math.ceil(bounds.seconds) + 1)  # ends the process even when the parent is gone
-    source, instruments = question.source, question.instruments
+    source, instruments = request.source, request.instruments
     # Made now: there may be no memory for it later.
-    too_large = {
-        one.pid: FetchResult(failure=str(TooLarge(instrument=one.pid, megabytes=bounds.megabytes)))
-        for one in instruments
-    }
+    pids = [instrument.pid for instrument in instruments]
+    too_large = {pid: FetchResult(failure=str(TooLarge(instrument=pid, megabytes=bounds.megabytes))) for pid in pids}
     _limit_memory(bounds.megabytes)
     try:
         if isinstance(source, SharedSource):
-            source = source.ask(instruments, window.start, window.end, question.unfinished)
+            source = source.ask(instruments, window.start, window.end, request.unfinished)
     except MemoryError:
         answers = too_large
     except Exception as error:  # noqa: BLE001  a process's edge; the parent records it
-        answers = {one.pid: _failure(error, one) for one in instruments}
+        answers = {instrument.pid: _failure(error, instrument) for instrument in instruments}
     else:
-        answers = {one.pid: _answer(source, one, window) or too_large[one.pid] for one in instruments}
+        answers = {
+            instrument.pid: _answer(source, instrument, window) or too_large[instrument.pid]
+            for instrument in instruments
+        }
     connection.send(answers)
 
 
 def _answer(source: Source, instrument: Instrument, window: FetchWindow) -> FetchResult | None:
-    """Return what a source says of an instrument; None if there is not memory enough."""
+    """Return what a source says of an instrument; None if memory ran out."""
     try:
-        with listening() as complaints:
-            found = source.fetch(instrument, window.start, window.end)
-        return FetchResult(tuple(found), tuple(complaints))
+        with collect_complaints() as complaints:
+            reservations = source.fetch(instrument, window.start, window.end)
+        return FetchResult(tuple(reservations), tuple(complaints))
     except MemoryError:
         return None
     except Exception as error:  # noqa: BLE001  a process's edge; the parent records it

@@ -1,7 +1,7 @@
-"""The fetches that are under way: a few at a time, and those that take long beside them.
+"""Schedules fetches: a few at a time, and slow ones beside them.
 
-A server that accepts and never answers must not take the place of one that does. Whoever failed when last asked, and
-whoever has not answered for a while, is slow: the slow have places of their own, and there is a limit on these, too.
+A server that accepts and never answers must not take the place of one that does. A server that
+failed at the last fetch, or has not answered for a while, is slow: slow ones have slots of their own, limited, too.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ Server = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class FetchSlots:
-    """How many fetches may be under way."""
+    """How many fetches may run at a time."""
 
     quick: int
     slow: int
     slow_after: float
-    """Seconds that a fetch may take and not count as slow."""
+    """Seconds after which a fetch counts as slow."""
 
 
 class FetchScheduler:
-    """Fetches under way, one from each server.
+    """Runs fetches, one from each server at a time.
 
     Parameters
     ----------
     clock
-        Tells how long they take.
+        Measures how long they take.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -41,51 +41,59 @@ class FetchScheduler:
         self._under_way: dict[Server, FetchProcess] = {}
         self._slow: set[Server] = set()
         self._begun: dict[Server, float] = {}
-        """When each server was last asked."""
+        """When the last fetch of each server began."""
 
     def __len__(self) -> int:
         return len(self._under_way)
 
-    def due(self, questions: Mapping[Server, FetchRequest], failed: set[Server]) -> list[Server]:
-        """Return the servers that are to be asked now, those that failed last; of these, who waited longest first.
+    def due(self, requests: Mapping[Server, FetchRequest], failed: set[Server]) -> list[Server]:
+        """Return the servers to ask now: first those that did not fail, and among equals the longest waiting.
 
-        What is under way and would not be asked like this any more is ended.
+        Running fetches whose query has changed are ended.
 
         Parameters
         ----------
-        questions
-            All that there is to ask.
+        requests
+            The queries by server.
         failed
-            Servers that failed when they were last asked.
+            Servers whose last fetch failed.
         """
         for server, fetch in list(self._under_way.items()):
-            now, then = questions.get(server), fetch.question
+            now, then = requests.get(server), fetch.request
             if now is None or (now.source, now.instruments) != (then.source, then.instruments):
                 self._end(server)
-        waiting = [server for server in questions if server not in self._under_way]
+        waiting = [server for server in requests if server not in self._under_way]
         self._slow = (self._slow & self._under_way.keys()) | (failed & set(waiting))
-        self._begun = {server: begun for server, begun in self._begun.items() if server in questions}
+        self._begun = {server: begun for server, begun in self._begun.items() if server in requests}
         return sorted(waiting, key=lambda server: (server in failed, self._begun.get(server, 0.0)))
 
     def start(
-        self, server: Server, question: FetchRequest, window: FetchWindow, bounds: Bounds, places: FetchSlots
+        self, server: Server, request: FetchRequest, window: FetchWindow, bounds: Bounds, slots: FetchSlots
     ) -> bool:
-        """Ask, if there is a place for it; return whether there was."""
+        """Start a fetch if a slot is free; return whether it was.
+
+        Parameters
+        ----------
+        server, request, window, bounds
+            Of the `FetchProcess`.
+        slots
+            How many fetches may run; a server that failed last, or runs for long, takes a slow one.
+        """
         now = self._clock.monotonic()
-        self._slow |= {one for one, fetch in self._under_way.items() if now - fetch.begun >= places.slow_after}
+        self._slow |= {server for server, fetch in self._under_way.items() if now - fetch.begun >= slots.slow_after}
         slow = len(self._slow & self._under_way.keys())
         quick = len(self._under_way) - slow
         if server in self._slow:
-            free = slow < places.slow
+            free = slow < slots.slow
         else:
-            free = quick < places.quick and quick + slow < places.quick + places.slow
+            free = quick < slots.quick and quick + slow < slots.quick + slots.slow
         if free:
             self._begun[server] = now
-            self._under_way[server] = FetchProcess(question, window, bounds, now)
+            self._under_way[server] = FetchProcess(request, window, bounds, now)
         return free
 
     def answered(self, seconds: float) -> Iterator[tuple[FetchProcess, Mapping[str, FetchResult]]]:
-        """Wait for an answer, so long at the most; yield those that are there, each as a question that has ended."""
+        """Wait for an answer, for so many seconds at most; yield and end the fetches that have one."""
         wait([fetch.connection for fetch in self._under_way.values()], timeout=seconds)
         for server, fetch in list(self._under_way.items()):
             answers = fetch.answers(self._clock.monotonic())

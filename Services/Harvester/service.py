@@ -3,7 +3,7 @@
 Promises
 --------
 * A calendar that is away, wrong, slow or hostile delays only its own instruments; what is known of it stays.
-* What cannot be read of a calendar is never taken for cancelled.
+* Unreadable parts of a calendar never count as cancelled.
 * A server that has the calendars of many instruments is asked once about all of them.
 * Settings and instruments are read at each round.
 """
@@ -23,6 +23,7 @@ from NexusCore.errors import ConfigException, DatabaseUnreachable, NexusError
 from NexusCore.facility import Instrument, Instruments, Records, Reservation, Reservations, Sessions
 from NexusCore.facility.sessions import NotToBeBuilt
 from NexusCore.service import Example, Pass, Service
+from NexusCore.text import counted
 from Services.Harvester.consent import Consents
 from Services.Harvester.fetch_process import Bounds, FetchProcess, FetchRequest, FetchResult, FetchWindow
 from Services.Harvester.fetch_scheduler import FetchScheduler, FetchSlots, Server
@@ -31,8 +32,8 @@ from Services.Harvester.status_reporter import CalendarReporter, CalendarStatus
 from Services.Harvester.usage import UsageSessions
 
 _DAY_MICROSECONDS = 86_400 * SECOND
-_LOOK = 0.1
-"""Seconds between two looks at whether to stop."""
+_STOP_CHECK_SECONDS = 0.1
+"""Interval of checks whether to stop."""
 
 
 class Harvester(Service):
@@ -47,13 +48,13 @@ class Harvester(Service):
     name: ClassVar[str] = "Harvester"
     examples: ClassVar[tuple[Example, ...]] = (
         *Service.examples,
-        ("--dry-run", "say what a pass would take over, and change nothing"),
+        ("--dry-run", "report what a pass would store; change nothing"),
     )
 
     def __init__(self, app: App) -> None:
         # Before the frame's own default: other people's servers are not asked every ten seconds.
         app.get_config(f"Services.{self.name}").set_default(
-            "interval", 300.0, comment="Seconds between two looks at the calendars.", minimum=0.1, maximum=86_400
+            "interval", 300.0, comment="Seconds between two fetches of the calendars.", minimum=0.1, maximum=86_400
         )
         super().__init__(app)
         self._set_defaults()
@@ -66,10 +67,10 @@ class Harvester(Service):
         self._fetches = FetchScheduler(self.clock)
         self._dry_run = False
         self._goes_on = False
-        """Whether there are further rounds."""
+        """Whether further rounds follow."""
         self._sizes: dict[str, int] = {}
         self._blocked: dict[str, str | None] = {}
-        """Why an instrument's use begins no session, as it was last said."""
+        """Why an instrument's use begins no session, as last logged."""
 
     def _set_defaults(self) -> None:
         default = self.config.set_default
@@ -78,7 +79,7 @@ class Harvester(Service):
         default(
             "consent_days",
             14,
-            comment="Days after a session's end in which it counts when its user changes their mind on consent.",
+            comment="Days after a session's end in which its user can still change the consent.",
             minimum=0,
             maximum=3660,
         )
@@ -86,14 +87,14 @@ class Harvester(Service):
         default(
             "slow_after",
             5.0,
-            comment="Seconds after which a calendar that has not answered leaves its place to another.",
+            comment="Seconds after which a calendar without an answer counts as slow and frees its slot.",
             minimum=0.1,
             maximum=3600,
         )
         default(
             "parallel_slow",
             12,
-            comment="Calendars that are waited for besides: slow ones, and those that could not be read the last time.",
+            comment="Further calendars that are waited for: slow ones, and those whose last fetch failed.",
             minimum=1,
             maximum=64,
         )
@@ -107,7 +108,7 @@ class Harvester(Service):
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Add ``--dry-run``."""
         parser.add_argument(
-            "--dry-run", action="store_true", help="make one pass that stores nothing; say what it would store"
+            "--dry-run", action="store_true", help="make one pass that stores nothing and reports what it would store"
         )
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:
@@ -117,9 +118,9 @@ class Harvester(Service):
         self._goes_on = not arguments.once
 
     def once(self) -> Pass:
-        """Ask every calendar once, and take over what each says as soon as it does.
+        """Fetch every calendar once, and take over each answer as soon as it is there.
 
-        A running service does not wait for those that are slow: while they are, the others have further rounds.
+        A running service does not wait for slow calendars: meanwhile the others have further rounds.
         """
         try:
             result = self._round()
@@ -130,7 +131,7 @@ class Harvester(Service):
         return result
 
     def _round(self) -> Pass:
-        """Ask all that are not being asked; return when all have answered, or the next round is due."""
+        """Fetch from all servers not being asked; return when all have answered, or the next round is due."""
         until = self.clock.monotonic() + self.config.number("interval") if self._goes_on else math.inf
         now = to_datetime(self.clock.now())
         window = FetchWindow(
@@ -139,19 +140,20 @@ class Harvester(Service):
         )
         instruments = [instrument for instrument in self._instruments.all() if instrument.harvester]
         self._reporter.recall()
-        self._reporter.only({instrument.pid for instrument in instruments})
-        with self.state(f"asking {len(instruments)} calendars" if instruments else "idle"):
-            self._ask_all(self._questions(instruments, window), window, until)
-        self._sizes = {one.pid: self._sizes[one.pid] for one in instruments if one.pid in self._sizes}
+        pids = {instrument.pid for instrument in instruments}
+        self._reporter.only(pids)
+        with self.state(f"asking {counted(len(instruments), 'calendar')}" if instruments else "idle"):
+            self._ask_all(self._requests(instruments, window), window, until)
+        self._sizes = {pid: size for pid, size in self._sizes.items() if pid in pids}
         if not self.stopping:
             self._reporter.totals(sum(self._sizes.values()))
         return Pass(*self._reporter.tally())
 
     # -- fetching ------------------------------------------------------------------------------------------------------
 
-    def _questions(self, instruments: list[Instrument], window: FetchWindow) -> dict[Server, FetchRequest]:
-        """Return what is to be asked of whom; tell of instruments whose settings do not allow it."""
-        questions: dict[Server, FetchRequest] = {}
+    def _requests(self, instruments: list[Instrument], window: FetchWindow) -> dict[Server, FetchRequest]:
+        """Return the queries by server; report instruments whose settings do not allow one."""
+        requests: dict[Server, FetchRequest] = {}
         sources: dict[str, Source | SharedSource] = {}
         for instrument in instruments:
             kind = instrument.harvester
@@ -159,7 +161,7 @@ class Harvester(Service):
                 if kind not in sources:
                     sources[kind] = make_of(instrument)(self.app.get_config(f"Services.{self.name}.{kind}"))
                 source = sources[kind]
-                _ = instrument.zone  # a name that is no zone is told as such, not as a fault of the calendar
+                _ = instrument.zone  # an unknown zone is reported as such, not as a fault of the calendar
                 server = source.server(instrument) if isinstance(source, SharedSource) else instrument.pid
                 unfinished = self._unfinished(instrument, window)
             except DatabaseUnreachable:
@@ -167,41 +169,41 @@ class Harvester(Service):
             except NexusError as error:
                 self._reporter.outcome(instrument.pid, CalendarStatus(str(error), readable=False))
                 continue
-            question = questions.setdefault((kind, server), FetchRequest(source, [], set()))
-            question.instruments.append(instrument)
-            question.unfinished |= unfinished
-        return questions
+            request = requests.setdefault((kind, server), FetchRequest(source, [], set()))
+            request.instruments.append(instrument)
+            request.unfinished |= unfinished
+        return requests
 
-    def _ask_all(self, questions: Mapping[Server, FetchRequest], window: FetchWindow, until: float) -> None:
-        """Ask all, a few at a time, and hear those that answer, until that time of the monotonic clock."""
+    def _ask_all(self, requests: Mapping[Server, FetchRequest], window: FetchWindow, until: float) -> None:
+        """Fetch all, a few at a time, and take over the answers, until that time of the monotonic clock."""
         failed = {
             server
-            for server, question in questions.items()
-            if any(self._reporter.failed(instrument.pid) for instrument in question.instruments)
+            for server, request in requests.items()
+            if any(self._reporter.failed(instrument.pid) for instrument in request.instruments)
         }
         bounds = Bounds(self.config.number("time_limit"), int(self.config.number("memory_limit")))
-        places = FetchSlots(
+        slots = FetchSlots(
             int(self.config.number("parallel")),
             int(self.config.number("parallel_slow")),
             self.config.number("slow_after"),
         )
-        waiting = self._fetches.due(questions, failed)
+        waiting = self._fetches.due(requests, failed)
         while (waiting or len(self._fetches)) and not self.stopping and self.clock.monotonic() < until:
-            while waiting and self._fetches.start(waiting[0], questions[waiting[0]], window, bounds, places):
+            while waiting and self._fetches.start(waiting[0], requests[waiting[0]], window, bounds, slots):
                 del waiting[0]
-            for fetch, answers in self._fetches.answered(_LOOK):
-                for instrument in fetch.question.instruments:
-                    self._reporter.outcome(instrument.pid, self._hear(fetch, instrument, answers[instrument.pid]))
+            for fetch, answers in self._fetches.answered(_STOP_CHECK_SECONDS):
+                for instrument in fetch.request.instruments:
+                    self._reporter.outcome(instrument.pid, self._accept(fetch, instrument, answers[instrument.pid]))
 
-    def _hear(self, fetch: FetchProcess, instrument: Instrument, answer: FetchResult) -> CalendarStatus:
-        """Take over an answer; return how the calendar is doing."""
+    def _accept(self, fetch: FetchProcess, instrument: Instrument, answer: FetchResult) -> CalendarStatus:
+        """Take over an answer; return the calendar's status."""
         pid = instrument.pid
         if answer.failure is not None:
             if answer.traceback is not None and self._reporter.is_news(pid, answer.failure):
                 self.log.error("%s: reading its calendar failed\n%s", pid, answer.traceback)
             return CalendarStatus(answer.failure, readable=False)
         try:
-            self._take_over(source_of(fetch.question.source.name, instrument), pid, answer, fetch.window)
+            self._take_over(source_of(fetch.request.source.name, instrument), pid, answer, fetch.window)
         except DatabaseUnreachable:
             raise
         except NexusError as error:
@@ -216,23 +218,23 @@ class Harvester(Service):
     def _take_over(self, source: str, pid: str, answer: FetchResult, window: FetchWindow) -> None:
         start, end = to_ts(window.start), to_ts(window.end)
         live = self._reservations.overlapping(pid, start, end)
-        known = [one for one in live if one.source == source]
-        found = [*answer.reservations, *_kept(known, answer)]
+        known = [reservation for reservation in live if reservation.source == source]
+        reservations = [*answer.reservations, *_unreadable_known(known, answer)]
         if self._dry_run:
-            self._log_dry_run(pid, live, found)
+            self._log_dry_run(pid, live, reservations)
         else:
-            stored, gone = self._reservations.take_over(source, start, end, found, pid)
+            stored, gone = self._reservations.take_over(source, start, end, reservations, pid)
             if gone or self._sizes.get(pid) != stored:
-                self.log.info("%s: %d reservations, %d of the known ones have gone", pid, stored, gone)
+                self.log.info("%s: %s, %d no longer in the calendar", pid, counted(stored, "reservation"), gone)
             self._sizes[pid] = stored
             self._reporter.count("reservations_gone", gone)
         if self._follows_usage(pid):
-            self._follow_usage(source, pid, found)
+            self._follow_usage(source, pid, reservations)
         self._reconsider(pid)
 
-    def _follow_usage(self, source: str, pid: str, found: list[Reservation]) -> None:
-        """Start and end sessions where the calendar's system, and no logger, knows when the instrument is used."""
-        plan = self._usage.plan(pid, source, found)
+    def _follow_usage(self, source: str, pid: str, reservations: list[Reservation]) -> None:
+        """Start and end sessions of instruments without a logger, as the calendar's usage events say."""
+        plan = self._usage.plan(pid, source, reservations)
         done = plan.steps if self._dry_run else self._usage.carry_out(pid, plan)
         for step in done:
             self.log.info("%s: %s%s", pid, "would " if self._dry_run else "", step)
@@ -243,7 +245,7 @@ class Harvester(Service):
         self._reporter.count("sessions_ended", sum(not step.start for step in done))
 
     def _reconsider(self, pid: str) -> None:
-        """Have young sessions decided on anew whose users have changed their minds on consent."""
+        """Queue recent sessions again whose users have changed their minds on consent."""
         since = self.clock.now() - int(self.config.number("consent_days") * _DAY_MICROSECONDS)
         required = self.app.get_config()["Services.Builder.require_consent"] is True
         for change in list(self._consents.changes(pid, since, required=required)):
@@ -251,36 +253,40 @@ class Harvester(Service):
                 try:
                     self._sessions.requeue(change.session.identifier, self.client, change.session.state)
                 except NotToBeBuilt:
-                    continue  # somebody was faster
+                    continue  # another process was faster
             self.log.info("%s: %s", pid, change.in_words(would=self._dry_run))
             self._reporter.count("consents_given" if change.agrees else "consents_withdrawn")
 
     def _unfinished(self, instrument: Instrument, window: FetchWindow) -> set[str]:
         pid, source = instrument.pid, source_of(instrument.harvester, instrument)
         known = self._reservations.overlapping(pid, to_ts(window.start), to_ts(window.end))
-        uses = {one.uid for one in known if one.ongoing and one.source == source}
+        uses = {reservation.uid for reservation in known if reservation.ongoing and reservation.source == source}
         return uses | (self._usage.unfinished(pid, source) if self._follows_usage(pid) else set())
 
     def _follows_usage(self, pid: str) -> bool:
         return self.app.get_config()[f"Instruments.{pid}.sessions_from_usage"] is True
 
-    def _log_dry_run(self, pid: str, known: list[Reservation], found: list[Reservation]) -> None:
-        """Say what would be stored."""
-        before = {one.uid: one for one in known}
-        for one in found:
-            what = "cancelled" if one.cancelled else "as it is" if before.get(one.uid) == one else "new or changed"
-            start, end = (to_datetime(ts).astimezone().strftime("%Y-%m-%d %H:%M") for ts in (one.start_ts, one.end_ts))
-            self.log.info("%s: would store (%s) '%s', %s to %s, %s", pid, what, one.title, start, end, one.user)
-        for uid in before.keys() - {one.uid for one in found}:
-            self.log.info("%s: would mark as cancelled '%s', which has gone", pid, before[uid].title)
+    def _log_dry_run(self, pid: str, known: list[Reservation], reservations: list[Reservation]) -> None:
+        """Log what would be stored."""
+        before = {reservation.uid: reservation for reservation in known}
+        for reservation in reservations:
+            same = before.get(reservation.uid) == reservation
+            what = "cancelled" if reservation.cancelled else "as it is" if same else "new or changed"
+            times = (reservation.start_ts, reservation.end_ts)
+            start, end = (to_datetime(ts).astimezone().strftime("%Y-%m-%d %H:%M") for ts in times)
+            self.log.info(
+                "%s: would store (%s) '%s', %s to %s, %s", pid, what, reservation.title, start, end, reservation.user
+            )
+        for uid in before.keys() - {reservation.uid for reservation in reservations}:
+            self.log.info("%s: would mark as cancelled '%s', no longer in the calendar", pid, before[uid].title)
 
 
-def _kept(known: list[Reservation], answer: FetchResult) -> list[Reservation]:
-    """Return what is known and was not found, perhaps only because it could not be read."""
+def _unreadable_known(known: list[Reservation], answer: FetchResult) -> list[Reservation]:
+    """Return known reservations that are missing in an answer, perhaps because they could not be read."""
     doubtful = {complaint.uid for complaint in answer.complaints}
-    found = {one.uid for one in answer.reservations}
+    fetched = {reservation.uid for reservation in answer.reservations}
 
     def in_doubt(uid: str) -> bool:
         return None in doubtful or uid in doubtful or any(uid.startswith(f"{name}#") for name in doubtful)
 
-    return [one for one in known if one.uid not in found and in_doubt(one.uid)]
+    return [reservation for reservation in known if reservation.uid not in fetched and in_doubt(reservation.uid)]

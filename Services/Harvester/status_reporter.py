@@ -1,7 +1,7 @@
-"""What the Harvester tells of calendars, on its status channel and in its log: each change once.
+"""Reports calendars, on the Harvester's status channel and in its log: each change once.
 
-A status channel outlives the process that wrote it: what an earlier Harvester left there is put right, and its counters
-are gone on with.
+A status channel outlives the process that wrote it: elements that an earlier Harvester left are corrected, and its
+counters are continued.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ELEMENT_NAME_LIMIT = 128
 
 @dataclass(frozen=True, slots=True)
 class CalendarStatus:
-    """How the calendar of an instrument is doing."""
+    """Status of an instrument's calendar."""
 
     sentence: str = OK
     readable: bool = True
@@ -35,12 +35,12 @@ class CalendarStatus:
 
 
 class CalendarReporter:
-    """Tells of calendars, and remembers what it told.
+    """Reports on calendars, and remembers what it reported.
 
     Parameters
     ----------
     app, status, log
-        Where to, and where an earlier Harvester told of them.
+        Where to, and where an earlier Harvester's reports are.
     """
 
     def __init__(self, app: App, status: StatusHolder, log: Log) -> None:
@@ -54,23 +54,23 @@ class CalendarReporter:
         self._counted: dict[str, int] = {}
         """Where counters stood when this process began."""
         self.dry_run = False
-        """Whether the log alone is told: nothing that has happened is to be shown."""
+        """Whether only the log gets reports: nothing has been changed that the status should show."""
 
     def recall(self) -> None:
-        """Learn, once, what an earlier Harvester showed; later, if that database is away."""
+        """Read, once, what an earlier Harvester showed; later, if that database is away."""
         if self._recalled:
             return
         try:
             samples = latest(self._app.database(self._app.settings.status), Channels((self._status.channel,)))
         except NexusError:
             return
-        own = {one.name: one.value or "" for one in samples}
+        own = {sample.name: sample.value or "" for sample in samples}
         self._shown = {name: value for name, value in own.items() if name.startswith(_SOURCE)} | self._shown
         self._counted = {name: int(value) for name, value in own.items() if value.isdecimal()}
         self._recalled = True
 
     def outcome(self, pid: str, outcome: CalendarStatus) -> None:
-        """Tell how the calendar of an instrument is doing."""
+        """Report the status of an instrument's calendar."""
         if outcome.sentence != self._outcomes.get(pid, CalendarStatus()).sentence:
             if outcome.sentence == OK:
                 self._log.info("%s: its calendar can be read again", pid)
@@ -80,33 +80,33 @@ class CalendarReporter:
         self._show(_element(pid), fitting(outcome.sentence))
 
     def is_news(self, pid: str, sentence: str) -> bool:
-        """Tell whether this was not the last that was told of a calendar."""
+        """Return whether this differs from the last report on a calendar."""
         return self._outcomes.get(pid, CalendarStatus()).sentence != sentence
 
     def failed(self, pid: str) -> bool:
-        """Tell whether the calendar of an instrument could not be read when it was last asked."""
+        """Return whether the last fetch of an instrument's calendar failed."""
         return not self._outcomes.get(pid, CalendarStatus()).readable
 
     def only(self, pids: Collection[str]) -> None:
-        """Tell of instruments that have lost their calendars that they are no longer asked."""
+        """Show the calendars of all other instruments as unused."""
         self._outcomes = {pid: outcome for pid, outcome in self._outcomes.items() if pid in pids}
         for name in self._shown.keys() - set(map(_element, pids)):
             if self._shown[name] != CALENDAR_UNUSED:
                 self._show(name, CALENDAR_UNUSED)
 
     def tally(self) -> tuple[int, int]:
-        """Return how many calendars could be read when they were last asked, and how many not."""
+        """Return how many calendars could be read at their last fetch, and how many could not."""
         failed = sum(map(self.failed, self._outcomes))
         return len(self._outcomes) - failed, failed
 
     def totals(self, reservations: int) -> None:
-        """Tell these two numbers, and how many reservations there are."""
+        """Show these two numbers, and the number of reservations."""
         if not self.dry_run:
             self._status["calendars_read"], self._status["calendars_failed"] = self.tally()
             self._status["reservations"] = reservations
 
     def count(self, name: str, times: int = 1) -> None:
-        """Count on."""
+        """Add to a counter."""
         if times and not self.dry_run:
             element = self._status.get_or_create_status_element(name)
             element.inc(times if element.get_value() is not None else self._counted.get(name, 0) + times)

@@ -26,7 +26,7 @@ ANYBODY = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class SessionStep:
-    """One thing to be done."""
+    """Start or end of a session."""
 
     identifier: str
     user: str
@@ -42,11 +42,11 @@ class SessionStep:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the events of an instrument come to."""
+    """What to do about the events of an instrument."""
 
     steps: tuple[SessionStep, ...]
     blocked: str | None
-    """Why an event that is going on begins no session."""
+    """Why an ongoing event begins no session."""
 
 
 class UsageSessions:
@@ -66,33 +66,36 @@ class UsageSessions:
         self._host = host
 
     def unfinished(self, pid: str, source: str) -> set[str]:
-        """Return the event that an instrument's open session is from, if it is from one: what became of it matters."""
+        """Return the event that an instrument's open session is from, if it is from one: it is fetched again."""
         session = self._sessions.open_on(pid)
         return {session.identifier} if session and self._reservations.has(source, session.identifier) else set()
 
-    def plan(self, pid: str, source: str, found: Sequence[Reservation]) -> Plan:
-        """Return what is to be done for an instrument.
+    def plan(self, pid: str, source: str, reservations: Sequence[Reservation]) -> Plan:
+        """Return the plan for an instrument.
 
         Parameters
         ----------
         pid, source
             The instrument and its calendar.
-        found
-            All that the calendar has, and what became of `unfinished`.
+        reservations
+            All that the calendar has, and the `unfinished` events.
         """
-        events = sorted((one for one in found if one.usage and not one.cancelled), key=lambda one: one.start_ts)
+        uses = (event for event in reservations if event.usage and not event.cancelled)
+        events = sorted(uses, key=lambda event: event.start_ts)
         named = {event.uid for event in events}
         sessions = {session.identifier: session for session in self._sessions.newest(pid, count=USAGE_SESSIONS)}
-        others = [one for one in sessions.values() if one.identifier not in named]
-        gone = [one for one in others if one.end_ts is None and self._reservations.has(source, one.identifier)]
-        steps = [SessionStep(one.identifier, one.user, start=False, ts=None) for one in gone]
-        others = [one for one in others if one not in gone]
-        is_open = next((uid for uid, one in sessions.items() if one.end_ts is None and one not in gone), None)
+        others = [session for session in sessions.values() if session.identifier not in named]
+        running = [session for session in others if session.end_ts is None]
+        gone = [session for session in running if self._reservations.has(source, session.identifier)]
+        steps = [SessionStep(session.identifier, session.user, start=False, ts=None) for session in gone]
+        others = [session for session in others if session not in gone]
+        unended = (uid for uid, session in sessions.items() if session.end_ts is None and session not in gone)
+        is_open = next(unended, None)
         blocked = None
         for event in events:
             session, user = sessions.get(event.uid), event.user_id or event.user or ANYBODY
             if session is None:
-                other = next((one for one in others if _meet(one, event)), None)
+                other = next((candidate for candidate in others if _meet(candidate, event)), None)
                 if other is not None and event.ongoing:
                     blocked = _blocked(event, other)
                 if other is not None or is_open is not None:  # what only has to wait begins at a later pass
@@ -105,7 +108,7 @@ class UsageSessions:
         return Plan(tuple(steps), blocked)
 
     def carry_out(self, pid: str, plan: Plan) -> list[SessionStep]:
-        """Do what was planned; return what was done of it."""
+        """Carry out a plan; return the steps that were done."""
         done = []
         for step in plan.steps:
             client = Client(user=step.user[:128], host=self._host)
@@ -115,7 +118,7 @@ class UsageSessions:
                 else:
                     self._sessions.end(step.identifier, client, step.ts)
             except (SessionOpen, NoSuchSession):
-                continue  # a logger was faster; the next plan knows
+                continue  # a logger was faster; the next plan takes this into account
             done.append(step)
         return done
 
@@ -125,4 +128,7 @@ def _meet(session: Session, event: Reservation) -> bool:
 
 
 def _blocked(event: Reservation, other: Session) -> str:
-    return f"{event.user or ANYBODY} uses it, but the session {other.identifier} is not from there; it is left alone"
+    return (
+        f"{event.user or ANYBODY} uses it, but the session {other.identifier} was not started from its calendar: "
+        "it is left alone"
+    )

@@ -1,4 +1,4 @@
-"""Of the Uploaders with one home, one is at work at a time; what a dead one held can then be told from the living."""
+"""Lets one Uploader of a home run at a time, so that the leases of a dead one can be recognised."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _NAME_LENGTH = 36
 _HOST = 80
 
 
-class Alone:
+class InstanceLock:
     """A lock on a home, and the name under which the Uploaders of it hold leases in the database.
 
-    The lock ends with the process, however that ends: whoever has it knows that no other of this name is at work.
-    Where none can be had (a home that cannot be written to), one may go on, under a name of its own; then the leases
+    The lock ends with the process, even a killed one: holding it guarantees that no other instance is running.
+    Where it cannot be had (a home that cannot be written to), one may go on, under a name of its own; then the leases
     alone keep two from sending the same.
 
     Parameters
@@ -55,7 +55,7 @@ class Alone:
         except OSError:
             os.close(file)
             return True
-        # Not at the end of the process, which is the system's to tell: a thread may be at work until then.
+        # Not at Python's exit but when the process ends: a thread may be at work until then.
         release = weakref.finalize(self, os.close, file)
         release.atexit = False
         self._release = release

@@ -1,4 +1,4 @@
-"""One destination's upload round: what is due is sent, one record after the other, and looked at once it is there."""
+"""One destination's upload round: due records are sent, one after the other, and checked once they are there."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from Services.Uploader.destinations import (
     digest_of,
     obstacle,
 )
-from Services.Uploader.destinations.record_files import RecordFiles, look_beside
+from Services.Uploader.destinations.record_files import RecordFiles, examine_folder
 from Services.Uploader.status_reporter import OK, DestinationReporter
 from Services.Uploader.timed_calls import DestinationSilent, TimedCalls, UploadStopped
 
 LEASE_SECONDS = 60.0
-"""How long a record is kept for an Uploader that falls silent."""
+"""How long a record stays claimed by an Uploader that falls silent."""
 STATUS_DELAY_SECONDS = 10.0
 """After this long, the status shows that a destination is still at work."""
 CHECK_SECONDS = 10.0
-"""The shortest time before a record is looked at again after an answer that got lost."""
+"""The shortest time before a record is looked at again after a lost answer."""
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class RecordUnusable(NexusError):
 
 @dataclass(slots=True)
 class UploadRound:
-    """What one destination is to do now, and what became of it."""
+    """What is due at one destination now, and the outcomes."""
 
     name: str
     owner: str
@@ -57,7 +57,7 @@ class UploadRound:
     destination: Destination | None
     records: Sequence[Record]
     """To be sent, oldest first."""
-    looks: Sequence[Record] = ()
+    checks: Sequence[Record] = ()
     """That are there, and to be looked at again."""
     dry: bool = False
     """Only say what would be done."""
@@ -72,13 +72,13 @@ class Sending:
     Parameters
     ----------
     records, timed_calls, reporter
-        The tables; who lets destinations work; who tells of it.
+        The tables, the calls of destinations, and the status.
     config, log, stop
         Those of the service; the last one says that it is to end.
     at_work
         Shows that a destination is at work while a block runs.
     arrived
-        Called with each record that has come to a destination.
+        Called with each record that a destination has received.
     """
 
     records: Records
@@ -91,22 +91,20 @@ class Sending:
     arrived: Callable[[Record], None]
 
     def serve(self, upload_round: UploadRound) -> dict[int, UploadState]:
-        """Do what is due at a destination; return what became of it."""
-        # One that was told to be away is asked although nothing is due: it may be back.
-        if upload_round.records or upload_round.looks or self.reporter.bad(upload_round.name):
+        """Do what is due at a destination; return the outcomes."""
+        # One that was reported away is checked although nothing is due: it may be back.
+        if upload_round.records or upload_round.checks or self.reporter.is_bad(upload_round.name):
             try:
                 with self.at_work(upload_round.name):
                     self._serve(upload_round)
             except UploadStopped:
-                self.log.info(
-                    "Told to end; what is still to be sent to %s waits for the next Uploader", upload_round.name
-                )
+                self.log.info("Stopped; records still to be sent to %s wait for the next Uploader", upload_round.name)
         return upload_round.outcomes
 
     def _serve(self, upload_round: UploadRound) -> None:
         problem = self._check(upload_round)
         self.reporter.destination(upload_round.name, problem, show=not upload_round.dry)
-        for number, record in enumerate((*upload_round.records, *upload_round.looks)):
+        for number, record in enumerate((*upload_round.records, *upload_round.checks)):
             if problem != OK:
                 self._away(upload_round, upload_round.records[number:], problem)
                 return
@@ -119,7 +117,7 @@ class Sending:
             self.reporter.destination(upload_round.name, problem, show=not upload_round.dry)
 
     def _check(self, upload_round: UploadRound) -> str:
-        """Return what stands in the way of every record, or "ok"."""
+        """Return what prevents sending any record, or "ok"."""
         if upload_round.destination is None:
             return upload_round.fault
         try:
@@ -133,7 +131,7 @@ class Sending:
             return f"checking it failed ({type(error).__name__}: {error})"
 
     def _away(self, upload_round: UploadRound, rest: Sequence[Record], problem: str) -> None:
-        """Note that no record can be sent there now; each would cost another wait."""
+        """Record that nothing can be sent there now; each attempt would cost another wait."""
         upload_round.outcomes.update((record.id, UploadState.ERROR) for record in rest)
         if rest and not upload_round.dry:
             sentence = upload_round.fault or str(
@@ -144,10 +142,10 @@ class Sending:
     # -- one record ----------------------------------------------------------------------------------------------------
 
     def _send(self, upload_round: UploadRound, record: Record) -> str:
-        """Send a record, and look whether it arrived; return what now stands in the way of others, or "ok"."""
+        """Send a record, and look whether it arrived; return what now prevents sending others, or "ok"."""
         upload = self.records.claim(record, upload_round.name, upload_round.owner, LEASE_SECONDS)
         if upload is None or upload_round.destination is None:
-            return OK  # another Uploader was first, or somebody has it built anew
+            return OK  # another Uploader was first, or its session is being rebuilt
         try:
             receipt = self._put(upload_round, record, upload_round.destination)
         except UploadStopped:
@@ -162,7 +160,7 @@ class Sending:
             self.log.exception("Sending the record '%s' to %s failed", record.title, upload_round.name)
             self._failed(upload_round, record, upload, error, self._wait(upload, away=False))
         else:
-            self._noted(upload_round, record, upload, receipt)
+            self._succeeded(upload_round, record, upload, receipt)
         return OK
 
     def _put(self, upload_round: UploadRound, record: Record, destination: Destination) -> Receipt:
@@ -170,11 +168,11 @@ class Sending:
         receipt = self._run(upload_round, lambda: destination.put(record))
         content = self._run(upload_round, lambda: destination.fetch(receipt))
         if hashlib.sha256(content).hexdigest() != (receipt.sha256 or record.sha256):
-            reason = "what it gives back is not what was sent"
+            reason = "the copy read back differs from what was sent"
             raise NotTaken(destination=destination.name, title=record.title, reason=reason)
         return receipt
 
-    def _noted(self, upload_round: UploadRound, record: Record, upload: Upload, receipt: Receipt) -> None:
+    def _succeeded(self, upload_round: UploadRound, record: Record, upload: Upload, receipt: Receipt) -> None:
         there = upload.state is UploadState.DONE
         noted = self.records.uploaded(
             record,
@@ -182,10 +180,10 @@ class Sending:
             receipt.remote_id,
             receipt.url,
             owner=upload_round.owner,
-            look_seconds=self._look(upload),
+            look_seconds=self._seconds_to_check(upload),
         )
         if not noted:
-            text = "The record '%s' was built anew while %s took it, or another Uploader took over; it is due again"
+            text = "The record '%s' was rebuilt while it was sent to %s, or another Uploader took over; it is due again"
             self.log.info(text, record.title, upload_round.name)
         elif not there:
             upload_round.outcomes[record.id] = UploadState.DONE
@@ -203,8 +201,8 @@ class Sending:
         sentence = str(explained(error) or (error if ours else f"{type(error).__name__}: {error}"))
         unanswered = not ours or isinstance(error, DestinationAway)
         there = upload.state is UploadState.DONE
-        if there and not unanswered and self._look(upload) is None:
-            seconds = None  # it has been looked at for long enough
+        if there and not unanswered and self._seconds_to_check(upload) is None:
+            seconds = None  # it has been checked for long enough
         noted = self.records.failed(
             record,
             upload_round.name,
@@ -228,7 +226,7 @@ class Sending:
     def _wait(self, upload: Upload, *, away: bool) -> float:
         """Return how long to wait before the next attempt: twice as long as before this one, up to a limit.
 
-        What a destination is to blame for waits less: when it is back, all is to go soon.
+        If the destination is away, waits are shorter: once it is back, records should go soon.
         """
         longest = self.config.number("retry_away" if away else "retry_longest")
         before = 0.0
@@ -236,11 +234,11 @@ class Sending:
             before = (upload.next_attempt_ts - upload.updated_ts) / SECOND
         return min(max(self.config.number("retry_first"), 2.0 * before), longest)
 
-    def _look(self, upload: Upload) -> float | None:
+    def _seconds_to_check(self, upload: Upload) -> float | None:
         """Return after how long to look at a record again once it is there; None for not at all.
 
-        A request that was given up may still be carried out, and a record be there twice then. When, nobody knows: so
-        it is looked at after as much time as has passed since, again and again.
+        A request that was given up may still be carried out later, which would double the record. So it is checked
+        repeatedly, each time after as long as has passed since the request.
         """
         if upload.unanswered_ts is None:
             return None
@@ -248,7 +246,7 @@ class Sending:
         return max(CHECK_SECONDS, since) if since < self.config.number("look_again") else None
 
     def _log_dry_run(self, upload_round: UploadRound, record: Record) -> str:
-        """Say what would be done."""
+        """Log what would be done."""
         try:
             self.reporter.record(record.id, _examine(record).warnings(record.title))
         except RecordUnusable as error:
@@ -259,7 +257,7 @@ class Sending:
         return OK
 
     def _run(self, upload_round: UploadRound, work: Callable[[], T]) -> T:
-        """Let a destination work, and keep what is held there meanwhile."""
+        """Let a destination work, and renew the leases meanwhile."""
         limit = self.config.number("time_limit")
         renewed = 0.0
 
@@ -290,7 +288,7 @@ def _examine(record: Record) -> RecordFiles:
     try:
         if digest_of(xml, xml) != record.sha256:
             raise RecordUnusable(title=record.title, reason=f"{xml} is not the file that the Builder wrote")
-        return look_beside(xml)
+        return examine_folder(xml)
     except InTheWay as error:
         raise RecordUnusable(title=record.title, reason=str(error).rstrip(".")) from None
     except OSError as error:

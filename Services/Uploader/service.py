@@ -4,9 +4,9 @@ Promises
 --------
 * A record counts as sent when the destination gives back what was sent, bit by bit.
 * A destination that is down or slow holds up no other one; each record is tried again at it, at growing intervals.
-* Of several Uploaders, on whatever machines, one at a time sends a record to a destination.
+* Of several Uploaders, on any machines, one at a time sends a record to a destination.
 * What a destination refuses for good is not sent there again by itself.
-* A record that was built anew while it was on its way is sent anew.
+* A record that was rebuilt while it was sent is sent again.
 * Settings are read at each pass.
 """
 
@@ -30,13 +30,13 @@ from NexusCore.service import FAILED, Example, Pass, Service
 from NexusCore.status.names import Channels
 from NexusCore.status.store import latest
 from Services.Uploader.destinations import Destination, kinds, make_of
-from Services.Uploader.instance_lock import Alone
+from Services.Uploader.instance_lock import InstanceLock
 from Services.Uploader.sending import LEASE_SECONDS, Sending, UploadRound
 from Services.Uploader.status_reporter import NONE, DestinationReporter
-from Services.Uploader.timed_calls import STOP_CHECK_SECONDS, TimedCalls, begun
+from Services.Uploader.timed_calls import STOP_CHECK_SECONDS, TimedCalls, start_thread
 
 THREADS_END_SECONDS = 1.0
-"""How long the end of the service waits for its threads, which look at whether to stop much more often."""
+"""How long the end of the service waits for its threads, which check much more often whether to stop."""
 
 
 class Uploader(Service):
@@ -52,18 +52,18 @@ class Uploader(Service):
     watched: ClassVar[tuple[str, ...]] = ()
     examples: ClassVar[tuple[Example, ...]] = (
         *Service.examples,
-        ("--dry-run", "say what a pass would send, and send nothing"),
+        ("--dry-run", "report what a pass would send; send nothing"),
     )
 
     def __init__(self, app: App) -> None:
         super().__init__(app)
         self._records = Records(app.database(), self.clock)
         self._timed_calls = TimedCalls(self.clock, app.stop_event)
-        self._alone = Alone(app.settings.home, identity.host())
+        self._instance_lock = InstanceLock(app.settings.home, identity.host())
         self._reporter = DestinationReporter(self.status, self.log)
         self._recalled = False
         self._rounds: dict[str, Future[dict[int, UploadState]]] = {}
-        """Those under way, by destination."""
+        """Running rounds by destination."""
         self._busy: set[str] = set()
         self._lock = Lock()
         self._others = False
@@ -89,7 +89,7 @@ class Uploader(Service):
         default(
             "strategy",
             "all",
-            comment="Whether all destinations must have a record for its session to be complete, or any one.",
+            comment="Whether a session is complete when all destinations have its record, or any of them.",
             choices=("all", "any"),
         )
         default("retry_first", 60.0, comment="Seconds before a failed upload is tried again.", minimum=0.1)
@@ -99,18 +99,18 @@ class Uploader(Service):
         default(
             "look_again",
             3600.0,
-            comment="Seconds over which a record is looked after, once an answer to it got lost; 0: not at all.",
+            comment="Seconds over which a record is checked again after a lost answer; 0: not at all.",
             minimum=0.0,
         )
         for kind in kinds():
-            with suppress(NexusError):  # what is wrong with it is told when it is wanted
+            with suppress(NexusError):  # faults of its settings are reported when it is used
                 self._make(kind)
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Add ``--dry-run``."""
         parser.add_argument(
-            "--dry-run", action="store_true", help="make one pass that sends nothing; say what it would send"
+            "--dry-run", action="store_true", help="make one pass that sends nothing and reports what it would send"
         )
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:
@@ -123,9 +123,9 @@ class Uploader(Service):
         """Send what is due."""
         if self._dry_run:
             return self._send_all()
-        if not self._alone.take():
+        if not self._instance_lock.take():
             if not self._others:
-                self.log.info("Another Uploader is at work on this machine; what is due is left to it")
+                self.log.info("Another Uploader is running on this machine; skipping this pass")
             self._others = True
             return Pass()
         self._others = False
@@ -133,10 +133,10 @@ class Uploader(Service):
             return self._send_all()
         finally:
             if not self._rounds and not self._timed_calls.overdue():
-                self._alone.leave()
+                self._instance_lock.leave()
 
     def close(self) -> None:
-        """Give the threads the moment that they take to end."""
+        """Wait a moment for the threads to end."""
         wait(self._rounds.values(), timeout=THREADS_END_SECONDS)
 
     def _send_all(self) -> Pass:
@@ -152,7 +152,8 @@ class Uploader(Service):
         records = self._records.to_upload()
         for upload_round in self._due(names, records):
             if upload_round.name not in self._rounds:
-                self._rounds[upload_round.name] = begun(f"for {upload_round.name}", partial(self._serve, upload_round))
+                serve = partial(self._serve, upload_round)
+                self._rounds[upload_round.name] = start_thread(f"for {upload_round.name}", serve)
         while self._whole and wait(self._rounds.values(), timeout=STOP_CHECK_SECONDS).not_done:
             pass
         further, failed = self._ended()
@@ -169,7 +170,7 @@ class Uploader(Service):
         return self._result(names, outcomes, standing)
 
     def _serve(self, upload_round: UploadRound) -> dict[int, UploadState]:
-        """Do what is due at a destination, and show at once what became of it."""
+        """Do what is due at a destination, and show the outcomes at once."""
         outcomes = self._sending.serve(upload_round)
         if outcomes and not upload_round.dry:
             self._count([upload_round.name])
@@ -179,7 +180,7 @@ class Uploader(Service):
         self._reporter.counts(names, len(self._records.to_upload()), self._records.tallies())
 
     def _ended(self) -> tuple[dict[tuple[str, int], UploadState], BaseException | None]:
-        """Take in the turns that have ended: what became of their records, and what one of them failed with."""
+        """Collect the upload rounds that have ended: what became of their records, and the first failure."""
         outcomes: dict[tuple[str, int], UploadState] = {}
         failure: BaseException | None = None
         for name, upload_round in list(self._rounds.items()):
@@ -196,7 +197,7 @@ class Uploader(Service):
         outcomes: Mapping[tuple[str, int], UploadState],
         standing: Mapping[int, Mapping[str, UploadState]],
     ) -> Pass:
-        """Return what came of a pass: also what is put off, or was refused before, has not been sent."""
+        """Return the result of a pass; records that wait, or were refused before, count as not sent."""
         errors = {place for place, state in outcomes.items() if state is UploadState.ERROR}
         for record, states in standing.items():
             errors.update((name, record) for name in names if states.get(name) is UploadState.ERROR)
@@ -218,16 +219,16 @@ class Uploader(Service):
         """Yield what each destination is to do."""
         standing = self._records.standing()
         missing = [(record, name) for record in records for name in names if name not in standing.get(record.id, {})]
-        owner = self._alone.owner
+        owner = self._instance_lock.owner
         if self._dry_run:
-            due, looks = self._records.due(owner), {}
+            due, checks = self._records.due(owner), {}
             for record, name in missing:
                 due.setdefault(name, []).append(record)
         else:
             if names:
                 self._records.drop(_surplus(standing, names))
             self._records.expect(missing)
-            due, looks = self._records.due(owner), self._records.due(owner, there=True)
+            due, checks = self._records.due(owner), self._records.due(owner, there=True)
         for name in names:
             destination, fault = None, ""
             try:
@@ -235,35 +236,35 @@ class Uploader(Service):
             except NexusError as error:
                 fault = str(error)
             yield UploadRound(
-                name, owner, fault, destination, due.get(name, []), looks.get(name, []), dry=self._dry_run
+                name, owner, fault, destination, due.get(name, []), checks.get(name, []), dry=self._dry_run
             )
 
     def _make(self, name: str) -> Destination:
         return make_of(name)(self.app.get_config(f"Services.{self.name}.{name}"), self.app.settings.home)
 
     def _recall(self) -> None:
-        """Go on from what the Uploader before this one told."""
+        """Continue the reports of the previous Uploader."""
         if self._recalled:
             return
         database = self.app.database(self.app.settings.status)
         with suppress(NexusError):  # status may have a database of its own; it is asked again at the next pass
-            self._reporter.recall({one.name: one.value for one in latest(database, Channels((self.name,)))})
+            self._reporter.recall({sample.name: sample.value for sample in latest(database, Channels((self.name,)))})
             self._recalled = True
 
     def _keep(self) -> None:
-        """Keep leases on what is under way, and give up those of Uploaders of this home that are no more."""
+        """Renew the leases of running rounds, and give up those of this home's Uploaders that have ended."""
         overdue = self._timed_calls.overdue()
         for name in overdue:
-            self._records.renew(name, self._alone.owner, LEASE_SECONDS)
+            self._records.renew(name, self._instance_lock.owner, LEASE_SECONDS)
         if not overdue and not self._rounds:
-            self._records.abandon(self._alone.owner)
+            self._records.abandon(self._instance_lock.owner)
 
     # -- what came of it -----------------------------------------------------------------------------------------------
 
     def _complete(self, record: Record, states: Mapping[str, UploadState] | None = None) -> None:
         """Complete the record's session if all destinations have it, or one where that is enough."""
         if states is None:
-            states = {one.destination: one.state for one in self._records.uploads(record)}
+            states = {upload.destination: upload.state for upload in self._records.uploads(record)}
         names = self._names()
         wanted = [name for name in names if states.get(name) is UploadState.DONE]
         if not wanted or (len(wanted) < len(names) and self.config["strategy"] != "any"):
@@ -285,7 +286,7 @@ class Uploader(Service):
     def _show_work(self, more: set[str], less: set[str]) -> None:
         with self._lock:
             self._busy = (self._busy | more) - less
-            # The frame of all services tells of its end, and of passes that failed.
+            # `Service` reports the service's end, and failed passes.
             if not self.stopping and not str(self._state.get_value() or "").startswith(FAILED):
                 self._state.set_value(f"sending to {', '.join(sorted(self._busy))}" if self._busy else "idle")
 

@@ -1,4 +1,4 @@
-"""What the Uploader tells of its destinations, on its status channel and in its log: each change once, at once."""
+"""Reports destinations, on the Uploader's status channel and in its log: each change once, at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ELEMENT_NAME_LIMIT = 128
 
 
 class DestinationReporter:
-    """Tells of destinations, and remembers what it told; safe to use from several threads.
+    """Reports on destinations, and remembers what it reported; safe to use from several threads.
 
     Parameters
     ----------
@@ -37,12 +37,12 @@ class DestinationReporter:
         self._status = status
         self._log = log
         self._lock = Lock()
-        self._said: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
         self._counted: dict[str, int] = {}
         self._warned: dict[int, list[str]] = {}
 
     def recall(self, shown: Mapping[str, str | None]) -> None:
-        """Go on from what an earlier Uploader told.
+        """Continue the reports of an earlier Uploader.
 
         Parameters
         ----------
@@ -52,19 +52,29 @@ class DestinationReporter:
         with self._lock:
             for element, value in shown.items():
                 if element.startswith(_DESTINATION) and value not in (None, "", DESTINATION_UNUSED):
-                    self._said.setdefault(element.removeprefix(_DESTINATION), str(value))
+                    self._reported.setdefault(element.removeprefix(_DESTINATION), str(value))
                 if element.startswith(_COUNTERS) and (value or "").isdecimal():
                     self._counted.setdefault(element, int(value or 0))
 
-    def bad(self, name: str) -> bool:
-        """Tell whether the last that was told of a destination was not good."""
+    def is_bad(self, name: str) -> bool:
+        """Return whether the last report on a destination was bad."""
         with self._lock:
-            return self._said.get(name, OK) != OK
+            return self._reported.get(name, OK) != OK
 
     def destination(self, name: str, sentence: str, *, show: bool = True) -> None:
-        """Tell how a destination is doing: a sentence, or "ok"; with `show`, on the status channel as well."""
+        """Report the status of a destination, a sentence or "ok"; with `show`, on the status channel, too.
+
+        Parameters
+        ----------
+        name
+            Of the destination.
+        sentence
+            What is wrong, or "ok".
+        show
+            Whether the status channel shows it, too.
+        """
         with self._lock:
-            before, self._said[name] = self._said.get(name, OK), sentence
+            before, self._reported[name] = self._reported.get(name, OK), sentence
             if before != sentence and sentence == OK:
                 self._log.info("The destination %s can be used again", name)
             elif before != sentence:
@@ -85,21 +95,31 @@ class DestinationReporter:
                 del self._warned[next(iter(self._warned))]
 
     def slow(self, name: str, seconds: float) -> None:
-        """Show that a destination takes its time; it may be at work, so nothing is wrong yet."""
+        """Show that a destination takes long; it may still be working, so nothing is wrong yet."""
         with self._lock:
             self._show(name, f"has been at work on something for more than {seconds:g} s")
 
     def forget(self, names: Collection[str]) -> None:
-        """Show of destinations that were told of, and are not among those in use, that they are not."""
+        """Show destinations that were reported, but are not among those in use, as unused."""
         with self._lock:
-            for name in self._said.keys() - names:
-                del self._said[name]
+            for name in self._reported.keys() - names:
+                del self._reported[name]
                 self._show(name, DESTINATION_UNUSED)
                 for what in ("waiting", "refused") if name != NONE else ():
                     self._status[_element(f"{what} {name}")] = 0
 
     def counts(self, names: Sequence[str], waiting: int, tallies: Mapping[str, Tally]) -> None:
-        """Show how many records wait, in all and for each destination, and how many each has refused for good."""
+        """Show how many records wait, in all and for each destination, and how many each has refused for good.
+
+        Parameters
+        ----------
+        names
+            Destinations in use.
+        waiting
+            Records that are not yet at all destinations.
+        tallies
+            Waiting and refused records by destination.
+        """
         self._status["records_waiting"] = waiting
         for name in names:
             tally = tallies.get(name, Tally())

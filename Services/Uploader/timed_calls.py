@@ -1,4 +1,4 @@
-"""Work for destinations, on threads: it may take only so long, and never holds up the end of the service."""
+"""Calls of destinations, on threads, with a time limit; they never hold up the end of the service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from NexusCore.clock import Clock
 from Services.Uploader.destinations import DestinationAway
 
 STOP_CHECK_SECONDS = 0.1
-"""Seconds between two looks at whether to stop."""
+"""Interval of checks whether to stop."""
 
 T = TypeVar("T")
 
@@ -22,15 +22,15 @@ class DestinationSilent(DestinationAway):
 
 
 class DestinationBusy(DestinationAway):
-    """{destination} is still at work on what took it too long."""
+    """{destination} is still busy with a request that exceeded its time limit."""
 
 
 class UploadStopped(Exception):
-    """The service was told to end while a destination was at work."""
+    """The service was stopped while a destination was at work."""
 
 
-def begun(name: str, work: Callable[[], T]) -> Future[T]:
-    """Have something done on a thread of its own."""
+def start_thread(name: str, work: Callable[[], T]) -> Future[T]:
+    """Run a function on a thread of its own."""
     result: Future[T] = Future()
 
     def go() -> None:
@@ -39,7 +39,7 @@ def begun(name: str, work: Callable[[], T]) -> Future[T]:
         except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
             result.set_exception(error)
 
-    # A thread that is no daemon would hold up the end of the service for as long as a server is silent.
+    # A non-daemon thread would hold up the end of the service for as long as a server is silent.
     Thread(target=copy_context().run, args=(go,), name=name, daemon=True).start()
     return result
 
@@ -59,7 +59,7 @@ class TimedCalls:
         self._overdue: dict[str, Future[Any]] = {}
 
     def overdue(self) -> list[str]:
-        """Return the destinations that are still at work on what took them too long."""
+        """Return the destinations that are still busy with a call that exceeded its time limit."""
         return [name for name, result in list(self._overdue.items()) if not result.done()]
 
     def run(self, name: str, work: Callable[[], T], limit: float, beat: Callable[[float], None]) -> T:
@@ -75,16 +75,16 @@ class TimedCalls:
         Raises
         ------
         DestinationSilent
-            If it takes more than `limit` seconds. It goes on all the same; until it has ended, nothing else is done
-            there, since two at once might store a record twice.
+            If it takes more than `limit` seconds. It runs on; until it has ended, no other call is made there, since
+            two at once might store a record twice.
         DestinationBusy
-            If that is so.
+            If an earlier call of the destination is.
         Stopped
-            If the service is told to end meanwhile.
+            If the service is stopped meanwhile.
         """
         if name in self.overdue():
             raise DestinationBusy(destination=name)
-        result = begun(f"to {name}", work)
+        result = start_thread(f"to {name}", work)
         first = self._clock.monotonic()
         while not wait([result], timeout=STOP_CHECK_SECONDS).done:
             seconds = self._clock.monotonic() - first

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from NexusCore.resources import bytes_text
+from NexusCore.text import counted
 
 __all__ = ["bytes_text", "counted"]
-
-
-def counted(count: int, one: str, several: str | None = None) -> str:
-    """Return a number and its noun: ``1 record``, ``1,200 records``."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}"

@@ -123,7 +123,7 @@ class TestKilledAtAnyMoment:
         facility.run("Services.Builder", "--once")
         assert_one_record(facility, session)
         files = facility.record(session).files
-        assert f"{done} of {files} files have not changed since they were read" in facility.messages()
+        assert f"{done} of {files} files taken from the cache" in facility.messages()
 
 
 def kept(facility: Facility) -> int:

@@ -12,7 +12,8 @@ from random import Random
 
 import pytest
 
-from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.workers import Workers
 from Services.Builder.finding.files import TimeRange, find_files
 from Services.Builder.model import DATASET_TYPES, Extraction, FoundFile
 

@@ -208,7 +208,7 @@ class TestWhatIsRefused:
         assert (upload.state, upload.attempts) == (UploadState.ERROR, 1)
         assert upload.last_error == (
             "cdcs refuses the record 'invalid': Element 'a': No matching global declaration available for the "
-            "validation root., line 1. It is sent again when it is built anew, or with: "
+            "validation root., line 1. It is sent again when it is rebuilt, or with: "
             f"SessionTool requeue {session} --upload"
         )
         facility.clock.move(1_000_000)
@@ -239,7 +239,7 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("setting", "value", "says"),
         [
-            ("token", "0" * 40, "cdcs said 403 to the list of templates: Invalid token"),
+            ("token", "0" * 40, "cdcs answered 403 to the list of templates: Invalid token"),
             (
                 "template",
                 "Nexus Experiment Shema",
@@ -254,10 +254,10 @@ class TestWhatIsRefused:
             (
                 "token",
                 "",
-                "it wants a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment",
+                "it requires a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment",
             ),
             ("url", "", "Services.Uploader.cdcs.url cannot be used: it is not set"),
-            ("url", "ftp://cdcs", "Services.Uploader.cdcs.url cannot be used: it is no http or https address"),
+            ("url", "ftp://cdcs", "Services.Uploader.cdcs.url cannot be used: it is not an http or https address"),
         ],
     )
     def test_wrong_settings(self, facility: Facility, reader: Reader, setting: str, value: str, says: str) -> None:
@@ -283,7 +283,7 @@ class TestWhatIsRefused:
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(failed=1)
         assert status_of(uploader, "destination cdcs") == (
-            "cdcs has 2 of the workspace 'Ours', so it is not clear which is meant"
+            "cdcs has 2 of the workspace 'Ours'; give each a name of its own"
         )
 
     def test_a_workspace_that_the_user_may_not_write_to(self, facility: Facility, reader: Reader) -> None:
@@ -296,7 +296,7 @@ class TestWhatIsRefused:
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(failed=1)
         assert facility.upload(record, "cdcs").last_error == (
-            "cdcs said 500 to the new record: The user does not have the permission to write into this workspace."
+            "cdcs answered 500 to the new record: The user does not have the permission to write into this workspace."
         )
         assert facility.state(record) is State.BUILT
         assert reader.copies(record.title) == []

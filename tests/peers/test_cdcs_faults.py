@@ -36,21 +36,24 @@ FAULTS = {
     "dropped": (Fault(DROP_BEFORE), r"cdcs cannot be used now: the connection failed \(.+\)"),
     "403": (
         Fault(status=403, content=b'{"message": "The user does not have the permission."}', content_type=JSON),
-        "cdcs said 403 to .+: The user does not have the permission",
+        "cdcs answered 403 to .+: The user does not have the permission",
     ),
-    "404": (Fault(status=404, content=PAGE, content_type=HTML), "cdcs said 404 to .+: Not Found"),
-    "500 with a page": (Fault(status=500, content=PAGE), "cdcs cannot be used now: it says 500 Internal Server Error"),
-    "502": (Fault(status=502), "cdcs cannot be used now: it says 502 Bad Gateway"),
-    "503": (Fault(status=503, content=PAGE), "cdcs cannot be used now: it says 503 Service Unavailable"),
+    "404": (Fault(status=404, content=PAGE, content_type=HTML), "cdcs answered 404 to .+: Not Found"),
+    "500 with a page": (
+        Fault(status=500, content=PAGE),
+        "cdcs cannot be used now: it answered 500 Internal Server Error",
+    ),
+    "502": (Fault(status=502), "cdcs cannot be used now: it answered 502 Bad Gateway"),
+    "503": (Fault(status=503, content=PAGE), "cdcs cannot be used now: it answered 503 Service Unavailable"),
     "redirected": (
         Fault(status=301, content=PAGE),
-        "cdcs said 301 to .+: it sends us to .+, so the address .+ is not right",
+        "cdcs answered 301 to .+: it redirects to .+, so the address .+ is not right",
     ),
     "silent": (Fault(SILENCE), r"cdcs cannot be used now: it fell silent for 2 s"),
     "slow": (Fault(DRIP), "cdcs did not answer within 3 s"),
     "no JSON": (
         Fault(status=200, content=PAGE),
-        "(What cdcs answers to .+ cannot be understood.+|cdcs said 200 to .+)",
+        "(The answer of cdcs to .+ cannot be understood.+|cdcs answered 200 to .+)",
     ),
 }
 """What may happen to a request, and the sentence that tells of it."""
@@ -228,7 +231,10 @@ class TestInTheMiddle:
         record = facility.experiment()
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(failed=1)
-        assert facility.upload(record, "cdcs").last_error == f"cdcs said 500 to the new record: {sentence.rstrip('.')}."
+        assert (
+            facility.upload(record, "cdcs").last_error
+            == f"cdcs answered 500 to the new record: {sentence.rstrip('.')}."
+        )
         proxy.fault = None
         facility.clock.move(60)
         assert uploader.once() == Pass(done=1)

@@ -152,7 +152,8 @@ class TestWhoMaySeeWhat:
         monkeypatch.setenv("nexusLIMS_pass", "stranger")
         assert harvester.once() == Pass(failed=4)
         assert (
-            status_of(harvester, "source Titan") == "The calendar at 127.0.0.1 cannot be read: it says 403 Forbidden."
+            status_of(harvester, "source Titan")
+            == "The calendar at 127.0.0.1 cannot be read: it answered 403 Forbidden."
         )
         assert lab.found() == known
 
@@ -160,7 +161,7 @@ class TestWhoMaySeeWhat:
         monkeypatch.setenv("nexusLIMS_pass", "wrong")
         harvester = Harvester(lab.app)
         assert harvester.once() == Pass(failed=4)
-        assert "it does not let the user 'harvester' in (401)" in str(status_of(harvester, "source Titan"))
+        assert "it refuses the user 'harvester' (401)" in str(status_of(harvester, "source Titan"))
 
     def test_the_folder_above(self, lab: Facility, caldav: PeerServer) -> None:
         """Of which a server reports nothing: that is not taken for an empty calendar."""
@@ -169,14 +170,16 @@ class TestWhoMaySeeWhat:
         known = lab.found()
         lab.config["Instruments.Titan.api_url"] = f"{caldav.url}/admin/"
         assert harvester.once() == Pass(done=3, failed=1)
-        assert "what is there is no calendar; in it are the calendars '" in str(status_of(harvester, "source Titan"))
+        assert "its address is not that of a calendar; in it are the calendars '" in str(
+            status_of(harvester, "source Titan")
+        )
         assert lab.found() == known
 
     def test_a_calendar_that_is_not_there(self, lab: Facility, caldav: PeerServer) -> None:
         lab.config["Instruments.Titan.api_url"] = f"{caldav.url}/admin/nowhere/"
         harvester = Harvester(lab.app)
         assert harvester.once() == Pass(done=3, failed=1)
-        assert "it says 404 Not Found" in str(status_of(harvester, "source Titan"))
+        assert "it answered 404 Not Found" in str(status_of(harvester, "source Titan"))
 
 
 class TestAServerThatIsDown:

@@ -254,7 +254,7 @@ class TestServersThatAreNotThere:
         ("token", "says"),
         [
             ("0" * 40, "it does not accept the token (401)."),
-            ("c" * 40, "it says 403 Forbidden; the token's user has no right to view this."),
+            ("c" * 40, "it answered 403 Forbidden; the token's user has no right to view this."),
             ("", "Services.Harvester.nemo.instances.main.token is not set."),
             ("ab\ncdé", "the token for it has a character that is not printable ASCII, perhaps a line break."),
         ],
@@ -297,7 +297,7 @@ class TestTokens:
         harvester = Harvester(titan.app)
         assert harvester.once() == Pass(done=4, failed=4)
         assert status_of(harvester, "source Titan") == "ok"
-        assert "at localhost cannot be read: it says 403" in str(status_of(harvester, "source Other-Titan"))
+        assert "at localhost cannot be read: it answered 403" in str(status_of(harvester, "source Other-Titan"))
 
     @pytest.mark.parametrize("name", ["NEXUSCORE_NEMO_MAIN_TOKEN", "NEXUSCORE_NEMO_TOKEN"])
     def test_from_the_environment(
@@ -315,7 +315,7 @@ class TestTokens:
         monkeypatch.setenv("nexusLIMS_pass", "s3cret")
         harvester = Harvester(titan.app)
         assert harvester.once() == Pass(failed=4)
-        assert "it does not let the user 'harvester' in (401)" in str(status_of(harvester, "source Titan"))
+        assert "it refuses the user 'harvester' (401)" in str(status_of(harvester, "source Titan"))
 
     def test_secret(self, titan: Facility) -> None:
         """Even where it was set without saying so."""

@@ -22,8 +22,8 @@ from NexusCore.facility import Record, Records, Session, Sessions
 from NexusCore.facility.sessions import ALL, Client, Selection
 from NexusCore.storage import open_database
 from Services.Builder.commands import dry_run
+from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.pools import Pools
-from Services.Builder.extraction.workers import Job
 from Services.Builder.model import Extraction, Quantity
 from Services.Builder.service import Builder
 from Services.Builder.settings import BuilderSettings

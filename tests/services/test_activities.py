@@ -17,8 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
-from Services.Builder.grouping import activities
-from Services.Builder.grouping.activities import SensitivityRefused, TimesRefused, analyse, group, group_files, main
+from Services.Builder.grouping import density
+from Services.Builder.grouping.activities import group_files, main
+from Services.Builder.grouping.density import SensitivityRefused, TimesRefused, analyse, group
 from Services.Builder.model import FoundFile
 
 HOUR = 3600.0
@@ -209,9 +210,9 @@ def refitted(times: np.ndarray[tuple[int], np.dtype[np.float64]], width: float) 
     total = 0.0
     for index, time in enumerate(times):
         others = np.delete(times, index)
-        density = np.exp(-0.5 * ((others - time) / width) ** 2).sum() / (width * math.sqrt(2 * math.pi))
-        total += math.log((density + 1 / times[-1]) / len(times))
-    return total - 0.5 * (math.log(width / activities.EXPECTED) / activities.SPREAD) ** 2
+        height = np.exp(-0.5 * ((others - time) / width) ** 2).sum() / (width * math.sqrt(2 * math.pi))
+        total += math.log((height + 1 / times[-1]) / len(times))
+    return total - 0.5 * (math.log(width / density.EXPECTED) / density.SPREAD) ** 2
 
 
 class TestLeaveOneOutWithoutRefitting:
@@ -221,19 +222,19 @@ class TestLeaveOneOutWithoutRefitting:
     @pytest.mark.parametrize("width", [10, 47, 300, 2500])
     def test_the_likelihood_is_that_of_refitting(self, seed: int, width: float) -> None:
         times = np.array(groups_of((1, 4, 2, 9, 3, 12), seed, within=(1, 60)))
-        assert activities._likelihood(times, width) == pytest.approx(refitted(times, width), abs=0.01 * len(times))
+        assert density._likelihood(times, width) == pytest.approx(refitted(times, width), abs=0.01 * len(times))
 
     @pytest.mark.parametrize("seed", range(10))
     def test_the_width_is_that_of_refitting(self, seed: int) -> None:
         times = np.array(groups_of((1, 4, 2, 9, 3, 12), seed, within=(1, 60)))
-        widths = np.geomspace(activities.NARROWEST_KERNEL, times[-1], 100)
+        widths = np.geomspace(density.NARROWEST_KERNEL, times[-1], 100)
         best = max(widths, key=lambda width: refitted(times, width))
         assert analyse(times).bandwidth == pytest.approx(best, rel=0.2)
 
     def test_the_density_holds_every_file_once(self) -> None:
         grouping = analyse(groups_of(THIRTEEN, seed=4))
-        seconds, density = grouping.density()
-        assert np.trapezoid(density, seconds) == pytest.approx(sum(THIRTEEN), rel=1e-3)
+        seconds, heights = grouping.density()
+        assert np.trapezoid(heights, seconds) == pytest.approx(sum(THIRTEEN), rel=1e-3)
 
 
 class TestFilesOfASession:
@@ -325,7 +326,7 @@ class TestCommandLine:
         ("arguments", "code", "sentence"),
         [
             (["missing.dm4"], EXIT_FAILURE, "missing.dm4 cannot be looked at (No such file or directory)."),
-            (["{}", "--sensitivity", "-1"], EXIT_USAGE, "from 0 upwards, and -1.0 is none."),
+            (["{}", "--sensitivity", "-1"], EXIT_USAGE, "of 0 or more, not -1.0."),
             (["{}", "--plot", "missing/out.png"], EXIT_FAILURE, "The figure cannot be written to missing/out.png"),
             (["{}", "--plot", "out.zzz"], EXIT_FAILURE, "The figure cannot be written to out.zzz"),
         ],

@@ -15,7 +15,7 @@ import pytest
 from NexusCore.clock import SECOND
 from NexusCore.facility import Session
 from Services.Builder.extraction.cache import DAY, ExtractionCache, software_version, stamps
-from Services.Builder.extraction.workers import Job, unknown
+from Services.Builder.extraction.jobs import Job, unknown
 from Services.Builder.model import Extraction, Quantity
 from tests.services.builder_facility import USER, Stage
 
@@ -97,7 +97,7 @@ class TestASecondBuild:
         again(stage, session)
         stage.app.shutdown(5)
         messages = [str(row[10]) for row in stage.tables()["log_record"]]
-        assert "3 of 3 files have not changed since they were read" in messages
+        assert "3 of 3 files taken from the cache" in messages
 
 
 class TestADamagedCache:

@@ -18,8 +18,8 @@ import pytest
 
 from Services.Builder.extraction import cluster as cluster_module
 from Services.Builder.extraction.cluster import Cluster, ClusterAway
+from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.pools import Pools
-from Services.Builder.extraction.workers import Job
 from Services.Builder.model import Extraction
 from Services.Builder.settings import BuilderSettings
 from tests.processes import eventually
@@ -33,7 +33,7 @@ READERS = '''
 """What is called in the place of a reader on the cluster of these tests: the name of the file says what it does."""
 import os, re
 from Services.Builder.extraction import workers
-from Services.Builder.extraction.workers import unknown
+from Services.Builder.extraction.jobs import unknown
 
 def work(job):
     name = job.path.name
@@ -268,7 +268,7 @@ class TestAClusterThatIsAway:
             pools.close()
         said = [(one.levelname, one.getMessage()) for one in caplog.records if one.name == "Builder"]
         assert [level for level, _ in said] == ["WARNING", "INFO"]
-        assert said[0][1].endswith("1 of 1 files are read on this machine.")
+        assert said[0][1].endswith("This machine reads 1 of 1 file.")
 
 
 def _why(address: str) -> str:

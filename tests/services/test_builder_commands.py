@@ -151,7 +151,7 @@ class TestSessionsOfATime:
         with pytest.raises(SystemExit) as caught:
             asked("--from", text)
         assert caught.value.code == 2
-        assert f"'{text}' is no time; it looks like 2026-11-20 or 2026-11-20T09:30" in capsys.readouterr().err
+        assert f"'{text}' is not a time such as 2026-11-20 or 2026-11-20T09:30" in capsys.readouterr().err
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int]]:
@@ -192,7 +192,11 @@ class TestDryRun:
         code, printed, said = dry_run_output(stage, monkeypatch)
         assert (code, printed) == (0, b"")
         assert said.startswith(f"Session {session.identifier} would become NO_FILES_FOUND: No files in ")
-        assert dry_run_output(stage, monkeypatch, Selection(to_ts=0)) == (0, b"", "No session waits to be built.\n")
+        assert dry_run_output(stage, monkeypatch, Selection(to_ts=0)) == (
+            0,
+            b"",
+            "No session is waiting to be built.\n",
+        )
 
     def test_what_would_fail(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         stage.session("a.dm3")

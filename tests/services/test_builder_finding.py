@@ -139,8 +139,8 @@ class TestStrategies:
         session = stage.session("a.dm3")
         assert stage.builder.once().failed == 1
         assert stage.sessions.get(session.identifier).last_error == (
-            "Instruments.Titan.strategy is 'everything', which is no strategy of finding files; it is 'exclusive' or "
-            "'inclusive'. To mend it: ConfigTool Instruments.Titan.strategy=exclusive"
+            "Instruments.Titan.strategy is 'everything', which is not a strategy of finding files; use 'exclusive' or "
+            "'inclusive'. To correct it: ConfigTool Instruments.Titan.strategy=exclusive"
         )
 
 
@@ -246,7 +246,7 @@ class TestFilesThatAreGone:
         assert stage.builder.status["records_built"].get_value() == 1
         stage.app.shutdown(5)
         (line,) = [row for row in stage.tables()["log_record"] if "no longer" in str(row)]
-        sentence = f"The files of the session are no longer in {stage.files}; its record {before.path} stays."
+        sentence = f"{stage.files} does not contain the session's files any more; its record {before.path} stays."
         assert f"Session {session.identifier}: {sentence}" in line
         assert logging.WARNING in line
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from NexusCore.facility import Session, State
 from NexusCore.service import Pass
-from Services.Builder.extraction.workers import Job, extract_job
+from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.workers import extract_job
 from Services.Builder.model import Extraction
 from Services.Builder.settings import BuilderSettings
 from tests.processes import messages
@@ -155,5 +156,6 @@ def test_in_place_of_the_cache(stage: Stage, session: Session, victim: Path) -> 
     stage.app.shutdown(30)
     place = stage.app.settings.home / "cache/extractions"
     assert any(
-        f"cannot be kept: {place} is in the way: it is a symbolic link" in one for one in messages(stage.url, "Builder")
+        f"cannot be cached: {place} is in the way: it is a symbolic link" in one
+        for one in messages(stage.url, "Builder")
     )

@@ -18,7 +18,8 @@ from PIL import Image
 
 from NexusCore.facility import State
 from Services.Builder.extraction.extract import extract
-from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.workers import Workers
 from Services.Builder.finding.files import TimeRange, find_files
 from Services.Builder.model import Extraction, FoundFile
 from tests.services.builder_facility import Facility
@@ -44,7 +45,7 @@ REASONS = {
     "pickled_chunk": "it asks for the codec 'pickle'",
     "named_in_ome": "The file names another one",
     "link_beside": "links in the file store are not followed",
-    "postscript": "it is PostScript, and a program would be started to draw it",
+    "postscript": "it is PostScript, which a program would have to run",
 }
 """What the warning of each says."""
 
@@ -255,7 +256,7 @@ class TestReadersThatRunWhatAFileSays:
     def test_postscript_under_any_name(self, tmp_path, name):
         (tmp_path / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\nshowpage\n")
         assert extract(tmp_path / name, None, None).warnings == (
-            "The file is not read: it is PostScript, and a program would be started to draw it.",
+            "The file is not read: it is PostScript, which a program would have to run.",
         )
 
     def test_postscript_as_text_is_text(self, tmp_path):

@@ -66,7 +66,7 @@ def not_read_again(stage: Stage, session: Session) -> int:
     built(stage, session)
     stage.app.shutdown(5)
     said = [str(row[10]) for row in stage.tables()["log_record"]]
-    counts = [line.split()[0] for line in said if line.endswith("files have not changed since they were read")]
+    counts = [line.split()[0] for line in said if line.endswith("taken from the cache")]
     return int(counts[-1]) if counts else 0
 
 

@@ -17,7 +17,8 @@ from PIL import Image
 
 from Services.Builder.extraction.extract import extract, stages
 from Services.Builder.extraction.extractors.profile import profile
-from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.workers import Workers
 from Services.Builder.model import DATASET_TYPES, Quantity
 from tests.services.signal_files import axis, image, saved, several
 
@@ -355,8 +356,8 @@ class TestWhereItComesFrom:
         found = extract(tmp_path / "notes.txt", None, tmp_path / "p.json", [tmp_path / "beside.raw"])
         assert (found.size, found.sha256, found.companion_sha256) == (5, "", ("",))
         assert [sentence.split(":")[0] for sentence in found.warnings] == [
-            "There is no SHA-256 of notes.txt",
-            "There is no SHA-256 of beside.raw",
+            "The SHA-256 of notes.txt is missing",
+            "The SHA-256 of beside.raw is missing",
         ]
         assert json.loads((tmp_path / "p.json").read_text())["remarks"] == list(found.warnings)
         assert "There is no SHA-256 of a.zspy" in extract(tmp_path / "a.zspy", None, None).warnings[0]

@@ -56,7 +56,7 @@ class TestStandardOutput:
 
     def test_a_file_that_is_not_there(self, here: Path) -> None:
         done = started(here, "nope.dm3")
-        assert (done.returncode, done.stdout, done.stderr) == (1, "", "There is no file 'nope.dm3'.\n")
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", "File 'nope.dm3' does not exist.\n")
 
     def test_a_broken_file_is_an_answer(self, tmp_path: Path, here: Path) -> None:
         (tmp_path / "a.dm3").write_bytes(b"\0\0\0\3\0\0")
@@ -73,7 +73,7 @@ class TestStandardOutput:
         monkeypatch.chdir(tmp_path)  # the name of a socket may not be long
         make(Path("a.dm3"))
         done = started(here, tmp_path / "a.dm3")
-        assert done.stderr == "The file is not read: a.dm3 is no regular file.\n"
+        assert done.stderr == "The file is not read: a.dm3 is not a regular file.\n"
 
     def test_a_reader_that_has_seen_enough(self, tmp_path: Path, here: Path) -> None:
         (tmp_path / "notes.txt").write_text("grid 3\n")
@@ -115,7 +115,7 @@ class TestThePreview:
         (here / "a.txt.png").write_bytes(b"an image of the instrument's")
         done = started(here, tmp_path / "a.txt")
         assert (done.returncode, done.stderr) == (
-            0, "a.txt.png exists and is not replaced; --preview says where else the preview may go.\n"
+            0, "a.txt.png exists and is not replaced; choose another place with --preview.\n"
         )  # fmt: skip
         assert (here / "a.txt.png").read_bytes() == b"an image of the instrument's"
 
@@ -133,7 +133,7 @@ class TestThePreview:
         before = (here / "a.png").read_bytes()
         done = started(here, "a.png", option, here / "../here/a.png")
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.endswith("a.png is the instrument file itself, which is not to be replaced.\n")
+        assert done.stderr.endswith("a.png is the instrument file itself and must not be replaced.\n")
         assert (here / "a.png").read_bytes() == before
 
     def test_a_folder_where_nothing_can_be_written(self, tmp_path: Path, here: Path) -> None:

@@ -14,11 +14,10 @@ from Services.Builder.extraction.extract import extract
 from Services.Builder.extraction.extractors import Axis, Signal
 from Services.Builder.extraction.extractors.fei_tiff.read import _special
 from Services.Builder.extraction.extractors.kinds import kind_of
-from Services.Builder.extraction.extractors.plausibility import marked
+from Services.Builder.extraction.extractors.plausibility import mark_contradictions
+from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, signals_only
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS
-from Services.Builder.extraction.extractors.rosettasciio.nexus import signals_only
-from Services.Builder.extraction.extractors.rosettasciio.prismatic import corrected
-from Services.Builder.extraction.extractors.rosettasciio.read import described
+from Services.Builder.extraction.extractors.rosettasciio.read import reading_of
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.model import Extraction, Quantity
 
@@ -51,7 +50,7 @@ def read(
         "data": np.zeros([axis["size"] for axis in axes]), "axes": axes, "metadata": metadata or {},
         "original_metadata": original, "mapping": {},
     }  # fmt: skip
-    return described(next(one for one in DECLARED_READERS if one.plugin == plugin), Path(name), [found])
+    return reading_of(next(one for one in DECLARED_READERS if one.plugin == plugin), Path(name), [found])
 
 
 def shown(reading: Reading, expected: dict[str, Any]) -> dict[str, Any]:
@@ -225,7 +224,7 @@ class TestPrismatic:
             "axes": [{"units": unit, "scale": scale, "offset": 2 * scale} for unit, scale in axes],
             "original_metadata": {"simulation_parameters": parameters},
         }
-        (one,) = corrected(Path("a.emd"), [found])
+        (one,) = prismatic_axes(Path("a.emd"), [found])
         return [(axis["units"], round(axis["scale"], 6), round(axis["offset"], 6)) for axis in one["axes"]]
 
     def test_steps_that_are_in_another_unit_than_they_claim(self):
@@ -236,7 +235,7 @@ class TestPrismatic:
         right = [("mrad", 1.0), ("nm", 0.03), ("Å", 0.25), ("nm", 0.7)]
         assert self.axes(*right) == [(unit, scale, 2 * scale) for unit, scale in right]
         plain = {"axes": [{"units": "nm", "scale": 0.25, "offset": 0.0}], "original_metadata": {}}
-        assert corrected(Path("a.emd"), [plain]) == [plain]
+        assert prismatic_axes(Path("a.emd"), [plain]) == [plain]
 
 
 class TestTheColumn:
@@ -294,7 +293,7 @@ class TestContradictions:
         ],
     )
     def test_marked(self, one, meta, doubtful):
-        found = marked(meta, one)
+        found = mark_contradictions(meta, one)
         assert {name for name, value in found.items() if value.warning} == doubtful
         assert {name: (value.value, value.unit) for name, value in found.items()} == {
             name: (value.value, value.unit) for name, value in meta.items()
@@ -307,7 +306,7 @@ class TestContradictions:
             assert meta["Live Time"].warning and meta["Real Time"].warning, plugin
 
     def test_an_earlier_mark_stays(self):
-        assert marked({"Operator": Quantity("x", warning=True)}, None)["Operator"].warning
+        assert mark_contradictions({"Operator": Quantity("x", warning=True)}, None)["Operator"].warning
 
 
 @real

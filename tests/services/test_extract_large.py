@@ -10,7 +10,8 @@ import pytest
 import tifffile
 from rsciio.blockfile._api import get_header_dtype_list
 
-from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.workers import Workers
 
 SIZE = 4 << 30
 MEMORY_MB = 512

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from Services.Builder.extraction.extractors import Axis, Reading, Signal, declared, extensions, formats, terms
-from Services.Builder.extraction.extractors.captured_output import listening
+from Services.Builder.extraction.extractors.captured_output import capture_output
 from Services.Builder.extraction.extractors.cleaning import json_safe, one_line, rfc3339
 from Services.Builder.extraction.extractors.dimensions import measures
 from Services.Builder.extraction.extractors.faults import reason
@@ -33,7 +33,7 @@ from Services.Builder.extraction.extractors.profile import (
 )
 from Services.Builder.extraction.extractors.quantities import KNOWN, factor, quantity, symbol
 from Services.Builder.extraction.extractors.rosettasciio.declared import readers_for
-from Services.Builder.extraction.extractors.rosettasciio.mapping import completed
+from Services.Builder.extraction.extractors.rosettasciio.mapping import with_mapping
 from Services.Builder.extraction.extractors.rosettasciio.read import moment, section
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
 from Services.Builder.extraction.extractors.settings import either_order, ini
@@ -275,8 +275,8 @@ class TestReadersMetadataAreCompleted:
 
     def test_a_failing_function_costs_only_its_entry(self):
         mapping = {"V": ("A.bad", lambda _value: 1 / 0), "W": ("A.good", None), "X": None, "Y": ("A.absent", None)}
-        with listening() as heard:
-            found = completed(
+        with capture_output() as heard:
+            found = with_mapping(
                 {"metadata": {"A": {}}, "original_metadata": {"V": 1, "W": 2, "X": 3}, "mapping": mapping}
             )
         assert found == {"A": {"good": 2}}
@@ -402,7 +402,7 @@ class TestFaultsAreSentences:
         [
             (struct.error("unpack requires a buffer of 4 bytes"), "the file ends too early"),
             (ValueError("cannot reshape array of size 3"), "the file ends too early"),
-            (OSError("Unable to open file (file signature not found)"), "it is no complete HDF5 file"),
+            (OSError("Unable to open file (file signature not found)"), "it is not a complete HDF5 file"),
             (MemoryError(), "it needs more memory than one file is allowed"),
             (PermissionError(13, "no", "/x"), "this process may not read it"),
             (FileNotFoundError(2, "no", "/data/sub/b.img"), "it needs the file sub/b.img, which is missing"),
@@ -417,7 +417,7 @@ class TestReadersAreHeardNotSeen:
     """What readers warn, log and print is kept and reaches neither terminal nor log."""
 
     def test_everything_is_collected(self, capfd, caplog):
-        with listening() as heard:
+        with capture_output() as heard:
             warnings.warn("odd calibration", UserWarning, stacklevel=1)
             warnings.warn("old code", DeprecationWarning, stacklevel=1)
             logging.getLogger("rsciio.tia").error("lazy %s", "msa")
@@ -432,7 +432,7 @@ class TestReadersAreHeardNotSeen:
     def test_loggers_are_put_back_after_an_exception(self):
         logger = logging.getLogger("rsciio")
         before = list(logger.handlers), logger.propagate
-        with pytest.raises(KeyError), listening():
+        with pytest.raises(KeyError), capture_output():
             raise KeyError
         assert (logger.handlers, logger.propagate) == before
 

@@ -180,7 +180,7 @@ class TestFallback:
     def test_a_find_that_is_not_there(self, store: Path) -> None:
         put(store / "a.dm3")
         search = find_files(store, [SESSION], find="no-such-find")
-        assert (names(search), search.fallback) == (["a.dm3"], "there is no GNU find on this machine")
+        assert (names(search), search.fallback) == (["a.dm3"], "this machine has no GNU find")
 
     def test_a_find_that_cannot_be_started(self, store: Path, tmp_path: Path) -> None:
         put(store / "a.dm3")

@@ -167,6 +167,6 @@ class TestThePage:
 
     def test_an_empty_folder_is_an_error(self, tmp_path, capsys):
         assert main([str(tmp_path)]) == 1
-        assert capsys.readouterr().err == f"There is no file in {tmp_path}.\n"
+        assert capsys.readouterr().err == f"Folder {tmp_path} contains no file.\n"
         with pytest.raises(NoFiles):
             list(survey([tmp_path / "missing"]))

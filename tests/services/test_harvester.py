@@ -133,7 +133,7 @@ class TestACalendarThatFails:
         quanta.write_bytes(ics(titan, event("2", ":20260312T090000Z", ":20260312T100000Z")))
         assert harvester.once() == Pass(done=1, failed=1)
         assert (sorted(facility.found("Titan")), sorted(facility.found("Quanta"))) == (["1"], ["1", "2"])
-        sentence = "The calendar at 127.0.0.1 does not answer: it says 503 Service Unavailable."
+        sentence = "The calendar at 127.0.0.1 does not answer: it answered 503 Service Unavailable."
         assert status_of(harvester, "source Titan") == sentence
         assert status_of(harvester, "calendars_failed") == 1
         server.answers["/titan"] = lambda request: request.send(ics(titan))
@@ -163,8 +163,8 @@ class TestACalendarThatFails:
             (
                 "harvester",
                 "icall",
-                "Instruments.Titan.harvester is 'icall', which is no kind of calendar; "
-                f"there are: {', '.join(kinds())}. Did you mean 'ical'?",
+                "Instruments.Titan.harvester is 'icall', which is not a kind of calendar; "
+                f"known are: {', '.join(kinds())}. Did you mean 'ical'?",
             ),
             ("timezone", "Mars/Olympus", "which is no time zone; it looks like Europe/Oslo"),
             ("api_url", "", "Instruments.Titan.api_url is not set"),
@@ -265,8 +265,8 @@ class TestStrangersText:
     @pytest.mark.parametrize(
         ("how", "says"),
         [
-            ("segfault", "Reading the calendar of Titan ended the process that does it (SIGSEGV)."),
-            ("exit", "Reading the calendar of Titan ended the process that does it (exit code 3)."),
+            ("segfault", "Reading the calendar of Titan crashed its process (SIGSEGV)."),
+            ("exit", "Reading the calendar of Titan crashed its process (exit code 3)."),
             ("raise", "Reading the calendar of Titan failed (RuntimeError: what now)."),
         ],
     )
@@ -369,7 +369,7 @@ class TestTheProgram:
         stored = rows(facility.url, "SELECT * FROM reservation")
         path.write_bytes(ics())
         done = self.run(facility.url, facility.home, "--dry-run")
-        assert "would mark as cancelled 'Alloys', which has gone" in done.stderr
+        assert "would mark as cancelled 'Alloys', no longer in the calendar" in done.stderr
         assert rows(facility.url, "SELECT * FROM reservation") == stored
 
     @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

@@ -29,7 +29,8 @@ from NexusCore.facility import Instrument
 from Services.Harvester.sources import SourceFailed
 from Services.Harvester.sources.caldav import CalDAV
 from Services.Harvester.sources.ical import ICal
-from Services.Harvester.sources.nemo import Instance, Nemo, Questions
+from Services.Harvester.sources.nemo import Nemo
+from Services.Harvester.sources.nemo.instances import Instance, Questions
 from Services.Harvester.sources.sharepoint import SharePoint
 from Services.Harvester.sources.web import MEGABYTE, FetchLimits, Token
 
@@ -156,12 +157,12 @@ class TestEntities:
         server.answers["/trap"] = lambda request: request.send(b'<!ENTITY e "x">')
         bad = document(kind, f'<!DOCTYPE x SYSTEM "{server.url("/trap")}">', "")
         said, _ = ask(server, kind, send(kind, bad), tmp_path)
-        assert said.endswith("what it sends declares a document type, as no calendar needs to.")
+        assert said.endswith("its answer declares a document type, which calendars do not need.")
         assert "/trap" not in [path for path, _ in server.asked]
 
     def test_as_deep_as_it_gets(self, server: Server, kind: str, tmp_path: Path) -> None:
         said, grown = ask(server, kind, send(kind, document(kind, "", "<a>" * 1_000_000)), tmp_path)
-        assert "no XML that can be read" in said
+        assert "cannot be read as XML" in said
         assert grown < ROOM
 
 
@@ -213,7 +214,7 @@ class TestNonsenseFromANemo:
     )
     def test_it_is_no_answer(self, server: Server, content: bytes, tmp_path: Path) -> None:
         said, grown = ask(server, "nemo", send("nemo", content), tmp_path)
-        assert said.endswith("what it says is not what the API of a NEMO says.")
+        assert said.endswith("its answer is not that of the API of a NEMO.")
         assert grown < ROOM
 
     def test_pages_without_end(self, server: Server, tmp_path: Path) -> None:

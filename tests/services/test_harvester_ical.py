@@ -11,7 +11,7 @@ import pytest
 
 from NexusCore.clock import to_datetime
 from NexusCore.facility import Instrument, Reservation
-from Services.Harvester.sources import Complaint, SourceFailed, listening
+from Services.Harvester.sources import Complaint, SourceFailed, collect_complaints
 from Services.Harvester.sources.ical.events import bookings
 
 NEW_YORK = Instrument("Titan", timezone="America/New_York")
@@ -39,7 +39,7 @@ def read(
 
 
 def heard(*components: str) -> tuple[list[Reservation], list[Complaint]]:
-    with listening() as complaints:
+    with collect_complaints() as complaints:
         found = read(*components)
     return found, complaints
 
@@ -334,11 +334,11 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("content", "says"),
         [
-            (b"", "what is there is no iCalendar"),
-            (b"<!doctype html><title>Sign in</title>", "what is there is no iCalendar"),
-            (os.urandom(4096), "what is there is no iCalendar"),
-            (ics(event("a", ":20260303T090000Z"))[:-30], "it breaks off in the middle"),
-            (ics() + ics(event("a", ":20260303T090000Z"))[:-30], "it breaks off in the middle"),
+            (b"", "what is there is not an iCalendar"),
+            (b"<!doctype html><title>Sign in</title>", "what is there is not an iCalendar"),
+            (os.urandom(4096), "what is there is not an iCalendar"),
+            (ics(event("a", ":20260303T090000Z"))[:-30], "it is cut off"),
+            (ics() + ics(event("a", ":20260303T090000Z"))[:-30], "it is cut off"),
             (ics("what is this"), "it is damaged (Content line could not be parsed into parts: 'what is this'"),
             (b"END:VEVENT\r\nBEGIN:VCALENDAR\r\n", "it is damaged (END encountered without an accompanying BEGIN!"),
         ],

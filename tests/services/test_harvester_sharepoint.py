@@ -21,7 +21,7 @@ from NexusCore.clock import to_datetime, to_ts
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.facility.reservations import BookedSample
 from NexusCore.network import Login
-from Services.Harvester.sources import Complaint, SourceFailed, listening
+from Services.Harvester.sources import Complaint, SourceFailed, collect_complaints
 from Services.Harvester.sources.sharepoint import SharePoint
 from Services.Harvester.sources.web import MEGABYTE, FetchLimits
 
@@ -259,7 +259,7 @@ class TestTheFeed:
         assert sorted(int(one.uid) for one in fetch(lists)) == list(range(10))
         assert [asked.get("$skiptoken") for asked in lists.asked] == [None, "3", "6", "9"]
         lists.circle = True
-        assert refusal(lists) == "its pages lead back to one another."
+        assert refusal(lists) == "its pages form a loop."
 
     def test_a_thousand(self, lists: Lists) -> None:
         """1,000 reservations in the window: five requests at the most, the log-in among them."""
@@ -274,24 +274,24 @@ class TestTheFeed:
     def test_a_series_is_told_of(self, lists: Lists) -> None:
         """Its one row ends with its last occurrence; it would take the instrument for months."""
         lists.rows = [replace(WHOLE, columns={"Recurrence": "true"}), replace(WHOLE, number=2)]
-        with listening() as complaints:
+        with collect_complaints() as complaints:
             assert [one.uid for one in fetch(lists)] == ["2"]
-        expected = "the booking 470 recurs, and the feed does not tell when; it was left out"
+        expected = "the booking 470 recurs, and the feed does not say when; it was left out"
         assert complaints == [Complaint(expected, "470")]
 
     def test_a_damaged_row(self, lists: Lists) -> None:
         """It costs only itself, and what was known of it stays."""
         lists.rows = [replace(WHOLE, start="2018-11-13T99:00:00"), replace(WHOLE, number=2)]
-        with listening() as complaints:
+        with collect_complaints() as complaints:
             assert [one.uid for one in fetch(lists)] == ["2"]
         assert complaints == [Complaint("the booking 470 has no start and end that can be read", "470")]
 
     @pytest.mark.parametrize(
         ("answer", "says"),
         [
-            (b"<html><body>Sign in</body></html>", "what it sends is no Atom feed."),
-            (b"{}", "what it sends is no XML that can be read"),
-            (FEED.format(entries="<entry>", next="").encode(), "what it sends is no XML that can be read"),
+            (b"<html><body>Sign in</body></html>", "its answer is not an Atom feed."),
+            (b"{}", "its answer cannot be read as XML"),
+            (FEED.format(entries="<entry>", next="").encode(), "its answer cannot be read as XML"),
         ],
     )
     def test_no_feed_at_all(self, lists: Lists, answer: bytes, says: str) -> None:
@@ -314,15 +314,15 @@ class TestTheLogIn:
 
     @pytest.mark.parametrize("login", [replace(ALICE, password="s3cret?"), replace(ALICE, user="NIST\\bob")])
     def test_not_passed(self, lists: Lists, login: Login) -> None:
-        assert refusal(lists, login=login) == f"it does not let the user '{login.user}' in (401)."
+        assert refusal(lists, login=login) == f"it refuses the user '{login.user}' (401)."
         assert lists.let_in == []
 
     def test_nobody(self, lists: Lists) -> None:
-        assert refusal(lists, login=None).startswith("it wants a user and a password (401)")
+        assert refusal(lists, login=None).startswith("it requires a user and a password (401)")
 
     def test_a_challenge_that_is_none(self, lists: Lists, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Handler, "_challenge", lambda request, token: request._refuse("NTLM AAAA"))
-        assert refusal(lists).startswith("its way to ask for a password cannot be understood")
+        assert refusal(lists).startswith("its authentication request cannot be understood")
 
 
 class TestAStylesheetOfItsOwn:
@@ -356,7 +356,7 @@ class TestAStylesheetOfItsOwn:
             (None, "cannot be used ("),
             ("<xsl:stylesheet", "cannot be used ("),
             ("<a/>", "cannot be used ("),
-            (OWN.replace("reservations>", "events>"), "makes something else than <reservations> of it"),
+            (OWN.replace("reservations>", "events>"), "the stylesheet does not yield <reservations>"),
         ],
     )
     def test_one_that_is_none(self, lists: Lists, tmp_path: Path, content: str | None, says: str) -> None:

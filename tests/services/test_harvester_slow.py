@@ -143,8 +143,8 @@ class SteadyClock(SystemClock):
 class NeverAnswered:
     """A fetch without a process."""
 
-    def __init__(self, question: FetchRequest, window: FetchWindow, bounds: Bounds, now: float) -> None:
-        self.question, self.window, self.begun, self.ended = question, window, now, False
+    def __init__(self, request: FetchRequest, window: FetchWindow, bounds: Bounds, now: float) -> None:
+        self.request, self.window, self.begun, self.ended = request, window, now, False
 
     def answers(self, now: float) -> Mapping[str, FetchResult] | None:
         return None
@@ -159,17 +159,17 @@ class Desk:
     def __init__(self) -> None:
         self.clock = SteadyClock()
         self.fetches = FetchScheduler(self.clock)
-        self.places = FetchSlots(quick=2, slow=3, slow_after=5.0)
+        self.slots = FetchSlots(quick=2, slow=3, slow_after=5.0)
 
-    def question(self, pid: str, address: str = "x") -> FetchRequest:
+    def request(self, pid: str, address: str = "x") -> FetchRequest:
         return FetchRequest(ICal(PATIENCE, 10), [Instrument(pid, api_url=address)], set())
 
     def round(self, pids: str, failed: str = "") -> str:
         """Begin a round; return whom it has asked, a letter each."""
-        questions: dict[Server, FetchRequest] = {("ical", pid): self.question(pid) for pid in pids}
-        waiting = self.fetches.due(questions, {("ical", pid) for pid in failed})
+        requests: dict[Server, FetchRequest] = {("ical", pid): self.request(pid) for pid in pids}
+        waiting = self.fetches.due(requests, {("ical", pid) for pid in failed})
         asked = []
-        while waiting and self.fetches.start(waiting[0], questions[waiting[0]], WINDOW, BOUNDS, self.places):
+        while waiting and self.fetches.start(waiting[0], requests[waiting[0]], WINDOW, BOUNDS, self.slots):
             asked.append(waiting.pop(0)[1])
         return "".join(asked)
 
@@ -181,7 +181,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 
 class TestPlaces:
-    """So many questions at a time; the slow ones are limited, too, and never hold the places of the others."""
+    """So many requests at a time; the slow ones are limited, too, and never hold the places of the others."""
 
     def test_so_many_at_a_time(self, desk: Desk) -> None:
         assert desk.round("ABCD") == "AB"
@@ -212,5 +212,5 @@ class TestPlaces:
         desk.round("AB")
         desk.round("B")
         assert len(desk.fetches) == 1
-        other: dict[Server, FetchRequest] = {("ical", "B"): desk.question("B", "y")}
+        other: dict[Server, FetchRequest] = {("ical", "B"): desk.request("B", "y")}
         assert desk.fetches.due(other, set()) == [("ical", "B")]

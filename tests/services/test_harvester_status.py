@@ -43,7 +43,7 @@ def shown(facility: Facility) -> dict[str, str | None]:
 
 
 class TestAfterARestart:
-    """What an earlier Harvester left on the channel is put right, and its counters are gone on with."""
+    """Elements that an earlier Harvester left on the channel are corrected, and its counters are continued."""
 
     def test_an_instrument_that_lost_its_calendar_meanwhile(self, facility: Facility) -> None:
         facility.instrument("Titan", ONE)

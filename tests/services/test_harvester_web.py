@@ -168,13 +168,13 @@ class TestServers:
 
     def test_but_not_for_ever(self, server: Server) -> None:
         server.answers["/calendar.ics"] = says(503)
-        assert refusal(server.url()) == "does not answer: it says 503 Service Unavailable."
+        assert refusal(server.url()) == "does not answer: it answered 503 Service Unavailable."
         assert len(server.asked) == 3
 
     @pytest.mark.parametrize("status", [204, 400, 403, 404, 410, 429, 500])
     def test_what_does_not_pass_is_not(self, server: Server, status: int) -> None:
         server.answers["/secret/calendar.ics"] = says(status)
-        assert refusal(server.url("/secret/calendar.ics")).startswith(f"cannot be read: it says {status} ")
+        assert refusal(server.url("/secret/calendar.ics")).startswith(f"cannot be read: it answered {status} ")
         assert len(server.asked) == 1
 
     def test_nobody_listens(self) -> None:
@@ -198,7 +198,7 @@ class TestServers:
 
     def test_not_packed_as_it_says(self, server: Server) -> None:
         server.answers["/x"] = lambda request: request.send(CALENDAR, Content_Encoding="gzip")
-        assert refusal(server.url("/x")) == "cannot be read: what it sends cannot be understood (ContentDecodingError)."
+        assert refusal(server.url("/x")) == "cannot be read: its answer cannot be understood (ContentDecodingError)."
 
     def test_too_big_by_its_own_account(self, server: Server) -> None:
         server.answers["/x"] = lambda request: request.send(b"", Content_Length=str(2 * MEGABYTE))
@@ -210,7 +210,7 @@ class TestServers:
 
     def test_a_page_to_sign_in(self, server: Server) -> None:
         server.answers["/x"] = lambda request: request.send(b"<html>Sign in</html>")
-        assert refusal(server.url("/x")) == "cannot be read: what is there is no iCalendar."
+        assert refusal(server.url("/x")) == "cannot be read: what is there is not an iCalendar."
 
     @pytest.mark.parametrize(
         "address", ["http://", "http://[1/secret", "http://a b/", "webcal://127.0.0.1/secret", "nemo://x/y"]
@@ -261,13 +261,13 @@ class TestCredentials:
     def test_wrong_ones(self, server: Server) -> None:
         server.answers["/calendar.ics"] = asks_for_a_password
         sentence = refusal(server.url(), login=replace(ALICE, user="bob"))
-        assert sentence == "cannot be read: it does not let the user 'bob' in (401)."
+        assert sentence == "cannot be read: it refuses the user 'bob' (401)."
 
     def test_none(self, server: Server) -> None:
         server.answers["/calendar.ics"] = asks_for_a_password
         assert refusal(server.url()) == (
-            "cannot be read: it wants a user and a password (401); "
-            "the environment has no nexusLIMS_user and nexusLIMS_pass for it."
+            "cannot be read: it requires a user and a password (401); "
+            "set nexusLIMS_user and nexusLIMS_pass in the environment."
         )
 
     def test_never_to_another_host(self, server: Server) -> None:
@@ -358,7 +358,7 @@ class TestFiles:
         os.mkfifo(tmp_path / "pipe")
         assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
         for name in ("pipe", ""):
-            assert re.search(r"cannot be read: it is no file\.|Is a directory", refusal(f"{tmp_path}/{name}"))
+            assert re.search(r"cannot be read: it is not a file\.|Is a directory", refusal(f"{tmp_path}/{name}"))
 
     def test_too_big(self, tmp_path: Path) -> None:
         with (tmp_path / "c.ics").open("wb") as file:

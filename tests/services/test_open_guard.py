@@ -15,7 +15,7 @@ import tifffile
 from matplotlib.font_manager import get_font
 
 from Services.Builder.extraction.extract import extract
-from Services.Builder.extraction.open_guard import only_below
+from Services.Builder.extraction.open_guard import restrict_reads
 from Services.Builder.extraction.reader_sandbox import ANYONES, readable
 from tests.services.hostile_files import SIDE, librarys_file, named_in_ome
 
@@ -42,13 +42,13 @@ class TestLibraries:
     @pytest.mark.parametrize("name", [NUMPY, "/dev/zero", "/proc/cpuinfo", pint.__file__])
     def test_a_reader_is_given_none_of_them(self, tmp_path: Path, name: str) -> None:
         own = (f"{tmp_path}{os.sep}", *ANYONES)
-        with only_below(own, readable(), everywhere=False) as noted, pytest.raises(PermissionError):
+        with restrict_reads(own, readable(), everywhere=False) as noted, pytest.raises(PermissionError):
             np.memmap(name, np.uint8, "r", shape=(4,))
         assert noted == [os.path.abspath(name)]  # noqa: PTH100 - as the guard names it
 
     def test_units_fonts_and_time_zones(self, tmp_path: Path) -> None:
         font = mpl.get_data_path() + "/fonts/ttf/DejaVuSansMono-Oblique.ttf"
-        with only_below((f"{tmp_path}{os.sep}", *ANYONES), readable(), everywhere=False) as noted:
+        with restrict_reads((f"{tmp_path}{os.sep}", *ANYONES), readable(), everywhere=False) as noted:
             assert pint.UnitRegistry(cache_folder=None)("1 nm").m == 1
             get_font(font)
             ZoneInfo.no_cache("Europe/Oslo")
@@ -85,6 +85,6 @@ def test_what_an_import_may_not_open_is_nobodys_data(tmp_path: Path, monkeypatch
     )
     monkeypatch.syspath_prepend(str(tmp_path / "code"))
     folders = (f"{tmp_path}/view/",)
-    with only_below(folders, (*readable(), f"{tmp_path}/code/"), everywhere=False) as noted:
+    with restrict_reads(folders, (*readable(), f"{tmp_path}/code/"), everywhere=False) as noted:
         module = importlib.import_module("opens_of_test_guard")
     assert module.refused and noted == []

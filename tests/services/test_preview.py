@@ -12,7 +12,7 @@ from PIL import Image
 
 from Services.Builder.extraction.extractors import Axis, Reading, Signal
 from Services.Builder.extraction.extractors.kinds import kind_of
-from Services.Builder.preview import SIZE, greys, pages, png
+from Services.Builder.preview import SIZE, greys, png, text
 from Services.Builder.preview.sampling import MOST_VALUES, Mean, fetched, means, plane
 from Services.Builder.preview.scale_bar import bar_for, with_scale_bar
 
@@ -102,11 +102,11 @@ class TestEveryKindIsDrawn:
         assert picture.size == (500, 500)
 
     def test_text_is_set_in_lines(self):
-        short, long = pages.page("one line", SIZE), pages.page("many\n" * 500, SIZE)
+        short, long = text.page("one line", SIZE), text.page("many\n" * 500, SIZE)
         assert short.width == long.width == SIZE
         assert short.height < 120 < long.height <= SIZE
-        assert pages.page("", SIZE).height < 120
-        assert pages.page("x" * 5000, SIZE).height <= SIZE
+        assert text.page("", SIZE).height < 120
+        assert text.page("x" * 5000, SIZE).height <= SIZE
 
     def test_a_dollar_in_a_files_text_is_no_formula(self):
         one = Signal(rising(9), (Axis(9, "price $ {", "eV"),), "", "EELS", quantity="$1 _^ {")

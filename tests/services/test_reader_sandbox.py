@@ -10,10 +10,11 @@ import pytest
 
 from NexusCore.confinement import landlock_version
 from Services.Builder.extraction import pools, scratch
+from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.pools import Pools
 from Services.Builder.extraction.reader_sandbox import environment
 from Services.Builder.extraction.scratch import Scratch
-from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.extraction.workers import Workers
 from Services.Builder.model import Extraction
 from Services.Builder.settings import BuilderSettings
 
@@ -155,7 +156,7 @@ class TestTheParentTrustsNothing:
             found = Extraction(
                 job.path, "dm3", "Image", "TEM_Imaging", preview=made.preview, metadata_json=made.metadata
             )
-            found = kept.delivered(found, job)
+            found = kept.deliver(found, job)
         finally:
             kept.remove()
         advice = f"Remove it, and check who may write to {tmp_path}/out."

@@ -153,7 +153,7 @@ class TestWhichDestinations:
         assert facility.upload(record).state is UploadState.DONE
         assert facility.state(record) is State.BUILT
         sentence = (
-            "Services.Uploader.destinations names 'directroy', which is no kind of destination; there are: cdcs, "
+            "Services.Uploader.destinations names 'directroy', which is not a kind of destination; known are: cdcs, "
             "directory, elabftw, eln. Did you mean 'directory'?"
         )
         assert status_of(uploader, "destination directroy") == sentence

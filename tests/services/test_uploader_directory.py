@@ -273,13 +273,13 @@ class TestChecking:
 
     def test_a_file_in_its_place(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        assert Directory(tmp_path / "file").check() == [f"{tmp_path}/file is no folder"]
-        assert Directory(tmp_path / "file/below", may_create=True).check() == [f"{tmp_path}/file is no folder"]
+        assert Directory(tmp_path / "file").check() == [f"{tmp_path}/file is not a folder"]
+        assert Directory(tmp_path / "file/below", may_create=True).check() == [f"{tmp_path}/file is not a folder"]
 
     def test_a_folder_for_reading_only(self, target: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
         # The tests may run as root, who may write everywhere.
         monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
-        assert target.check() == [f"this user may not write in {target.path}"]
+        assert target.check() == [f"this user may not write to {target.path}"]
 
 
 def test_the_null_form_keeps_to_the_interface(records: Path) -> None:

@@ -154,9 +154,10 @@ class TestWhatIsRefused:
             (
                 "token",
                 "1-wrong",
-                "elabftw said 401 to the list of experiments: Authentication required; No corresponding API key found!",
+                "elabftw answered 401 to the list of experiments: Authentication required; "
+                "No corresponding API key found!",
             ),
-            ("token", "", "it wants an API key: set Services.Uploader.elabftw.token, or NEXUSCORE_ELABFTW_TOKEN"),
+            ("token", "", "it requires an API key: set Services.Uploader.elabftw.token, or NEXUSCORE_ELABFTW_TOKEN"),
             ("url", "", "Services.Uploader.elabftw.url cannot be used: it is not set"),
         ],
     )
@@ -195,6 +196,6 @@ class TestWhatIsRefused:
             record = facility.experiment()
             uploader = Uploader(facility.app)
             assert uploader.once() == Pass(failed=1)
-        assert "what it gives back is not what was sent" in (facility.upload(record, "elabftw").last_error or "")
+        assert "the copy read back differs from what was sent" in (facility.upload(record, "elabftw").last_error or "")
         facility.clock.move(60)
         assert uploader.once() == Pass(done=1), "it replaces what was damaged"

@@ -12,7 +12,7 @@ from lxml import etree
 
 from NexusCore.facility import Record
 from Services.Uploader.destinations.cdcs import files
-from Services.Uploader.destinations.cdcs.files import Share, beside, led, linked
+from Services.Uploader.destinations.cdcs.files import Share, beside, linked_paths, with_addresses
 from tests.services.uploading import experiment_xml, facility_on
 
 DOCUMENT = b"""<?xml version='1.0' encoding='UTF-8'?>
@@ -33,11 +33,11 @@ class TestLinks:
     """An element that is the path of a file comes to be its address; nothing else is touched."""
 
     def test_those_that_are_there(self) -> None:
-        assert linked(DOCUMENT, PATHS) == ["s.files/a.dm3.json", "s.files/a.png"]
-        assert linked(DOCUMENT, set()) == []
+        assert linked_paths(DOCUMENT, PATHS) == ["s.files/a.dm3.json", "s.files/a.png"]
+        assert linked_paths(DOCUMENT, set()) == []
 
     def test_only_they_change(self) -> None:
-        sent = led(DOCUMENT, {"s.files/a.png": "https://x/1?a=b&c", "s.files/a.dm3.json": "https://x/2"})
+        sent = with_addresses(DOCUMENT, {"s.files/a.png": "https://x/1?a=b&c", "s.files/a.dm3.json": "https://x/2"})
         changed = (
             sent.decode().replace("https://x/1?a=b&amp;c", "s.files/a.png").replace("https://x/2", "s.files/a.dm3.json")
         )
@@ -45,13 +45,13 @@ class TestLinks:
         assert sent != DOCUMENT
 
     def test_without_links_it_is_the_same(self) -> None:
-        assert led(b"<a   b='c'/>", {}) == b"<a   b='c'/>"
+        assert with_addresses(b"<a   b='c'/>", {}) == b"<a   b='c'/>"
 
     def test_nothing_is_looked_up(self, tmp_path: Path) -> None:
         """An entity that names a file of this machine stays what it is."""
         (tmp_path / "secret").write_text("s3cr3t")
         document = f'<!DOCTYPE a [<!ENTITY x SYSTEM "file://{tmp_path}/secret">]><a><b>f</b>&x;</a>'.encode()
-        assert b"s3cr3t" not in led(document, {"f": "https://x/1"})
+        assert b"s3cr3t" not in with_addresses(document, {"f": "https://x/1"})
 
     def test_those_that_the_record_names(self, record: Record) -> None:
         folder = Path(record.path).with_suffix(".files")
@@ -84,7 +84,7 @@ class TestAFolderThatIsShown:
 
     @pytest.mark.parametrize(
         ("url", "says"),
-        [("", "it is not set"), ("files.example.org", "it is no http or https address")],
+        [("", "it is not set"), ("files.example.org", "it is not an http or https address")],
     )
     def test_without_an_address(self, tmp_path: Path, url: str, says: str) -> None:
         assert Share(tmp_path, url).check() == [f"Services.Uploader.cdcs.files_url goes with files_path, but {says}"]
@@ -108,6 +108,6 @@ class TestAFolderThatIsShown:
 def test_a_record_of_the_builder_has_such_links(record: Record, tmp_path: Path) -> None:
     """What the Builder names is found, and only the previews are changed."""
     document = experiment_xml(record.session, "x").encode()
-    (path,) = linked(document, beside(record))
-    tree = etree.fromstring(led(document, {path: "https://x/1"}))
+    (path,) = linked_paths(document, beside(record))
+    tree = etree.fromstring(with_addresses(document, {path: "https://x/1"}))
     assert [one.text for one in tree.iter("{*}preview")] == ["https://x/1"]

@@ -21,8 +21,8 @@ from tests.services.uploading import Facility, Fickle, facility_on, give
 
 HOLD = """
 import pathlib, sys
-from Services.Uploader.instance_lock import Alone
-one = Alone(pathlib.Path(sys.argv[1]), "here")
+from Services.Uploader.instance_lock import InstanceLock
+one = InstanceLock(pathlib.Path(sys.argv[1]), "here")
 print(one.take(), flush=True)
 sys.stdin.readline()
 """
@@ -147,7 +147,7 @@ class TestTheProgram:
         assert holding.stdout.readline() == "True\n"
         done = self.run(facility.url, facility.home, "--once")
         assert done.returncode == 0, done.stderr
-        assert "Another Uploader is at work on this machine; what is due is left to it" in done.stderr
+        assert "Another Uploader is running on this machine; skipping this pass" in done.stderr
         assert facility.state(record) is State.BUILT
         holding.kill()
         holding.communicate(timeout=LIMIT)

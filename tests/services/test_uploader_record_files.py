@@ -13,7 +13,7 @@ from NexusCore.files import InTheWay
 from NexusCore.service import Pass
 from Services.Builder.model import Activity, Dataset, Experiment, Quantity
 from Services.Builder.record.document import to_xml
-from Services.Uploader.destinations.record_files import RecordFiles, files_beside, look_beside
+from Services.Uploader.destinations.record_files import RecordFiles, examine_folder, files_beside
 from Services.Uploader.service import Uploader
 from tests.services.test_uploader_directory import naming, tree
 from tests.services.uploading import NOW, Facility, facility_on
@@ -76,7 +76,7 @@ class TestWhatIsNotNamed:
     def test_an_empty_folder_is_not_worth_a_word(self, facility: Facility) -> None:
         record = facility.experiment()
         (files_of(record) / "w5").mkdir()
-        assert look_beside(Path(record.path)).others == ()
+        assert examine_folder(Path(record.path)).others == ()
 
     def test_what_an_older_version_of_it_had(self, facility: Facility) -> None:
         record = facility.experiment("To see", None, "b.png")
@@ -153,7 +153,7 @@ class TestWhatIsMissing:
         record = facility.experiment()
         (files_of(record) / "a.png").unlink()
         files_of(record).rmdir()
-        assert look_beside(Path(record.path)) == RecordFiles(missing=(f"{files_of(record).name}/a.png",))
+        assert examine_folder(Path(record.path)) == RecordFiles(missing=(f"{files_of(record).name}/a.png",))
 
 
 class TestHowARecordNamesThem:
@@ -179,7 +179,7 @@ class TestHowARecordNamesThem:
         activity = Activity(0, NOW, (dataset,))
         experiment = Experiment("Rock salt", "s", "Titan", "FEI Titan", activities=(activity,))
         (tmp_path / "r.xml").write_bytes(to_xml(experiment))
-        assert look_beside(tmp_path / "r.xml") == RecordFiles((tmp_path / metadata, tmp_path / preview))
+        assert examine_folder(tmp_path / "r.xml") == RecordFiles((tmp_path / metadata, tmp_path / preview))
 
     @pytest.mark.parametrize("path", ["r.files/../secret", "secret", "/etc/passwd", "r.files//", "other.files/a.png"])
     def test_what_lies_elsewhere(self, tmp_path: Path, path: str) -> None:
@@ -195,4 +195,4 @@ class TestHowARecordNamesThem:
         (tmp_path / "r.files").mkdir()
         (tmp_path / "r.files/a.png").write_text("x")
         (tmp_path / "r.xml").write_text("r.files/a.png")
-        assert look_beside(tmp_path / "r.xml") == RecordFiles(others=("r.files/a.png",))
+        assert examine_folder(tmp_path / "r.xml") == RecordFiles(others=("r.files/a.png",))

@@ -91,7 +91,7 @@ class TestTryingAgain:
         record = facility.built()
         assert Uploader(facility.app).once() == Pass(failed=1)
         assert facility.upload(record, "fickle").last_error == (
-            "fickle did not take the record 'Rock salt': what it gives back is not what was sent."
+            "fickle did not take the record 'Rock salt': the copy read back differs from what was sent."
         )
 
     def test_a_destination_that_is_down(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ class TestTryingAgain:
         facility.config["Services.Uploader.destinations"] = "fickle"
         record = facility.built()
         uploader = Uploader(facility.app)
-        fickle.failure = DestinationAway(destination="fickle", reason="it says 502")
+        fickle.failure = DestinationAway(destination="fickle", reason="it answered 502")
         for seconds in (60, 120, 240, 300, 300):
             assert uploader.once() == Pass(failed=1)
             upload = facility.upload(record, "fickle")
@@ -178,7 +178,10 @@ class TestTryingAgain:
             assert uploader.once() == Pass(failed=1)
             facility.clock.move(60)
             assert uploader.once() == Pass(failed=1)
-            assert status_of(uploader, "destination slow") == "slow is still at work on what took it too long"
+            assert (
+                status_of(uploader, "destination slow")
+                == "slow is still busy with a request that exceeded its time limit"
+            )
             assert len(slow.put_so_far) == 1
         finally:
             released.set()
@@ -203,7 +206,7 @@ class TestGivingUp:
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(done=1, failed=1)
         sentence = (
-            "fickle refuses the record 'Rock salt': it is salty. It is sent again when it is built anew, or with: "
+            "fickle refuses the record 'Rock salt': it is salty. It is sent again when it is rebuilt, or with: "
             f"SessionTool requeue {record.session} --upload"
         )
         assert facility.upload(record, "fickle").last_error == sentence

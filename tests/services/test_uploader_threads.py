@@ -17,7 +17,7 @@ from NexusCore.service import Pass
 from Services.Uploader import sending
 from Services.Uploader.destinations import Receipt
 from Services.Uploader.destinations.atomic_files import writing_into
-from Services.Uploader.instance_lock import Alone
+from Services.Uploader.instance_lock import InstanceLock
 from Services.Uploader.service import Uploader
 from tests.processes import LIMIT, app_on, eventually, rows
 from tests.services.uploading import Facility, Fickle, facility_on, give, status_of
@@ -111,7 +111,7 @@ class TestAHungDestination:
         assert hung.asked.wait(LIMIT)
         facility.app.stop_event.set()
         uploader.close()
-        eventually(lambda: facility.said()[-1][0].startswith("Told to end; what is still to be sent to hung waits"))
+        eventually(lambda: facility.said()[-1][0].startswith("Stopped; records still to be sent to hung wait"))
         assert facility.upload(record, "hung").state is UploadState.WAITING
 
     def test_what_fails_in_a_thread_fails_the_pass(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ class TestSeveralUploaders:
     def test_one_of_the_same_home_need_not_wait(self, facility: Facility) -> None:
         """It has the lock of the home: whoever had it before is dead, or done."""
         record = facility.built()
-        dead = Alone(facility.home, Uploader(facility.app)._alone._host)
+        dead = InstanceLock(facility.home, Uploader(facility.app)._instance_lock._host)
         assert dead.take()
         facility.records.expect([(record, "directory")])
         assert facility.records.claim(record, "directory", dead.owner, 60)
@@ -230,10 +230,10 @@ class TestSeveralUploaders:
 
     def test_names_of_homes(self, tmp_path: Path) -> None:
         """Each its own, the same for all Uploaders of one; of its own where a home cannot be had."""
-        first, again = Alone(tmp_path / "a", "here"), Alone(tmp_path / "a", "here")
-        other = Alone(tmp_path / "b", "here")
+        first, again = InstanceLock(tmp_path / "a", "here"), InstanceLock(tmp_path / "a", "here")
+        other = InstanceLock(tmp_path / "b", "here")
         (tmp_path / "file").write_text("x")
-        lost, also_lost = Alone(tmp_path / "file", "here"), Alone(tmp_path / "file", "here")
+        lost, also_lost = InstanceLock(tmp_path / "file", "here"), InstanceLock(tmp_path / "file", "here")
         assert first.take()
         assert first.take()
         assert not again.take()

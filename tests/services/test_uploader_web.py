@@ -98,7 +98,7 @@ class TestAnswers:
 
     def test_a_failure_with_a_sentence_is_an_answer(self, server: Proxy) -> None:
         server.fault = Fault(status=500, content=b'{"message": "not valid"}', content_type=JSON)
-        with pytest.raises(Unexpected, match="there said 500 to the record: not valid"):
+        with pytest.raises(Unexpected, match="there answered 500 to the record: not valid"):
             site(server).ask("POST", "x", "the record", (201,))
 
 
@@ -199,7 +199,7 @@ class TestCredentials:
         ("http://[::1", "no http"),
         ("http://host:port", "no http"),
         ("file:///etc/passwd", "no http"),
-        ("https://jane:s3cr3t@cdcs.example.org", "^it holds a user's name, which has its place in the credentials$"),
+        ("https://jane:s3cr3t@cdcs.example.org", "^it contains a user's name, which belongs into the credentials$"),
     ],
 )
 def test_addresses(url: str, fault: str) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from Services.Builder.extraction.jobs import Job, unknown
 from Services.Builder.extraction.pools import Pools
-from Services.Builder.extraction.workers import Job, Workers, WorkersUnavailable, unknown
+from Services.Builder.extraction.workers import Workers, WorkersUnavailable
 from Services.Builder.settings import BuilderSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -25,7 +26,7 @@ SECONDS = 60.0
 FUNCTIONS = '''
 """What the children of these tests do with a job: what its path says."""
 import os, re, signal, time
-from Services.Builder.extraction.workers import unknown
+from Services.Builder.extraction.jobs import unknown
 
 def work(job):
     name = job.path.name
@@ -160,7 +161,7 @@ class TestABadFileCostsOnlyItself:
         (found,) = pool().extract_all(jobs("metadata, then crash"))
         assert found.warnings == (
             "the metadata",
-            "There is no preview: drawing it crashed the program that does it (SIGABRT).",
+            "The preview is missing: drawing it crashed the program that does it (SIGABRT).",
         )
 
     def test_a_slow_file_does_not_hold_up_the_others(self, pool):
@@ -247,7 +248,8 @@ class TestStoppingIsPrompt:
 
     def test_children_die_with_a_parent_that_is_killed(self, jobs_module, tmp_path):
         code = (
-            "from pathlib import Path; from Services.Builder.extraction.workers import Job, Workers\n"
+            "from pathlib import Path; from Services.Builder.extraction.jobs import Job\n"
+            "from Services.Builder.extraction.workers import Workers\n"
             f"list(Workers(1, 300, 1024, {jobs_module!r}).extract_all([Job(Path('/files/hang'), Path('/mark'))]))"
         )
         environment = {

@@ -1,4 +1,4 @@
-"""What the command line asks of the Builder: which sessions, and whether for a dry run only."""
+"""The Builder's command-line options: which sessions, and whether as a dry run."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from NexusCore.clock import to_ts
 from NexusCore.facility.sessions import ALL, Selection
 
 BUILDER_EXAMPLES = (
-    ("--once", "make the records of all sessions that wait, and end"),
-    ("--once --session 5f0c2a9e-...", "make one session's record anew, whatever became of it before"),
-    ("--dry-run --from 2026-11-20 > records.xml", "show the records of these sessions, and change nothing"),
+    ("--once", "build the records of all waiting sessions, then end"),
+    ("--once --session 5f0c2a9e-...", "rebuild one session's record, even one that is built or has failed"),
+    ("--dry-run --from 2026-11-20 > records.xml", "show the records of these sessions; change nothing"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Which sessions are to be built, and how."""
+    """Which sessions to build, and how."""
 
     selection: Selection = ALL
     dry_run: bool = False
 
     @property
     def ends(self) -> bool:
-        """Whether it is done after one pass, as with ``--once``."""
+        """Whether the service ends after one pass, as with ``--once``."""
         return self.dry_run or self.selection != ALL
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the Builder's own arguments; each of them means one pass."""
+    """Add the Builder's own arguments; each of them implies a single pass."""
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def request_of(arguments: argparse.Namespace) -> Request:
-    """Return what was asked for."""
+    """Return the request that the arguments describe."""
     first = ALL.from_ts if arguments.from_ts is None else arguments.from_ts
     last = ALL.to_ts if arguments.to_ts is None else arguments.to_ts
     return Request(Selection(arguments.session, first, last), arguments.dry_run)
@@ -59,7 +59,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
 
 def _moment(text: str) -> int:
     try:
-        found = datetime.fromisoformat(text)
-        return to_ts(found if found.tzinfo is not None else found.astimezone())
+        moment = datetime.fromisoformat(text)
+        return to_ts(moment if moment.tzinfo is not None else moment.astimezone())
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"'{text}' is no time; it looks like 2026-11-20 or 2026-11-20T09:30") from None
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time such as 2026-11-20 or 2026-11-20T09:30") from None

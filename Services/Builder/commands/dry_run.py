@@ -51,13 +51,13 @@ def print_records(selection: Selection, out: BinaryIO, err: TextIO, clock: Clock
     Parameters
     ----------
     selection
-        Those of the sessions that wait which are meant; one that is named need not wait, but must have ended.
+        Which of the waiting sessions; a session named by identifier need not wait, but must have ended.
     out
-        Takes the documents, one after the other.
+        Receives the documents, one after the other.
     err
-        Takes the remarks.
+        Receives the remarks.
     clock
-        Tells the time.
+        Gives the time.
     """
     settings = nexus_settings.load()
     log = logging.Logger("Builder", logging.INFO)
@@ -72,12 +72,12 @@ def print_records(selection: Selection, out: BinaryIO, err: TextIO, clock: Clock
         config, revision = _configuration(settings, clock)
         chosen = _chosen(sessions, selection)
         if not chosen:
-            log.info("No session waits to be built.")
-        found = BuilderSettings.read(config, settings.home)
+            log.info("No session is waiting to be built.")
+        current = BuilderSettings.read(config, settings.home)
         facility = Facility.of(database, config, lambda: revision, clock)
         searches = Searches(lambda: chosen, clock, log)
         maker = RecordMaker(facility, searches, pools, progress, log)
-        codes = [_show(one, maker, found, out, log, stop, clock) for one in chosen if not stop.is_set()]
+        codes = [_show(session, maker, current, out, log, stop, clock) for session in chosen if not stop.is_set()]
     return EXIT_INTERRUPTED if stop.is_set() else max(codes, default=EXIT_OK)
 
 
@@ -88,7 +88,7 @@ def _show(
     with tempfile.TemporaryDirectory(prefix="nexuscore-") as folder:
         try:
             elsewhere = replace(settings, records=Path(folder))
-            made = maker.make(session, elsewhere, stop=stop.is_set, wait=lambda seconds: clock.wait(stop, seconds))
+            record = maker.make(session, elsewhere, stop=stop.is_set, wait=lambda seconds: clock.wait(stop, seconds))
         except NoRecord as answer:
             log.info("Session %s would become %s: %s", session.identifier, answer.state, answer.sentence)
             return EXIT_OK
@@ -97,17 +97,19 @@ def _show(
         except NexusError as error:
             log.error("Session %s: %s", session.identifier, sentence_of(error))
             return EXIT_FAILURE
-    out.write(_for_a_terminal(made.document) if out.isatty() else made.document)
+    out.write(_for_a_terminal(record.document) if out.isatty() else record.document)
     out.flush()
-    name = settings.records / made.places.xml.name
-    log.info("Session %s: %s, for %s", session.identifier, made.sentence, name)
+    name = settings.records / record.places.xml.name
+    log.info("Session %s: %s, for %s", session.identifier, record.sentence, name)
     return EXIT_OK
 
 
 def _for_a_terminal(document: bytes) -> bytes:
     """Return a record with odd characters as references, which say the same in XML and command nothing."""
     text = document.decode("utf-8")
-    return "".join(f"&#x{ord(one):x};" if one not in "\n\t" and is_odd(one) else one for one in text).encode()
+    return "".join(
+        f"&#x{ord(character):x};" if character not in "\n\t" and is_odd(character) else character for character in text
+    ).encode()
 
 
 def _chosen(sessions: Sessions, selection: Selection) -> list[Session]:
@@ -134,6 +136,6 @@ def main(selection: Selection) -> int:
     except NexusError as error:
         sys.stderr.write(f"Builder: {one_line(sentence_of(error))}\n")
         return error.exit_code
-    except BrokenPipeError:  # whoever reads has seen enough, as `head` has
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the interpreter flushes it at the end
         return EXIT_OK

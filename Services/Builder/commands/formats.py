@@ -1,4 +1,4 @@
-"""Shows what the Builder gets out of each format of instrument files, as the Markdown of ``docs/formats.md``.
+"""Shows what the Builder reads from each format of instrument files, as the Markdown of ``docs/formats.md``.
 
 Examples
 --------
@@ -26,7 +26,8 @@ from NexusCore.resources import reported, sentence_of
 from NexusCore.text import escape, one_line
 from Services.Builder.extraction.extractors import declared
 from Services.Builder.extraction.extractors.dimensions import DERIVED
-from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.workers import Workers
 from Services.Builder.finding.files import TimeRange, find_files
 from Services.Builder.model import Extraction, FoundFile, Quantity
 
@@ -38,29 +39,29 @@ _HEAD = """\
 # What each format yields
 
 Made by `python -m Services.Builder.commands.formats` from instruments' own files and the sample session; the Builder
-reads more than that: the second table lists the formats it knows of which no file was at hand.
+reads more than that: the second table lists the known formats without a file.
 
 *Conditions* counts the quantities about microscope and measurement that the files held, without those that follow from
-the axes; the last section names them. *Time* tells whether the file itself knows when it was acquired.
+the axes; the last section names them. *Time* is the share of files that hold their time of acquisition.
 """
 
 
 class NoFiles(NexusError):
-    """There is no file in {folder}."""
+    """Folder {folder} contains no file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Yield:
-    """What one file gave."""
+    """What one file yielded."""
 
-    found: Extraction
+    extraction: Extraction
     axes: tuple[tuple[Mapping[str, Any], ...], ...]
     """Of each of its signals."""
 
     @property
     def conditions(self) -> Mapping[str, Quantity]:
         """Quantities about microscope and measurement: all but those that follow from the axes."""
-        return {name: one for name, one in self.found.meta.items() if name not in DERIVED}
+        return {name: value for name, value in self.extraction.meta.items() if name not in DERIVED}
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -69,9 +70,9 @@ class Yield:
 
 
 def survey(folders: Iterable[Path]) -> Iterator[Yield]:
-    """Extract every file of some folders with the Builder's own processes; yield what each gave.
+    """Extract every file of some folders with the Builder's own processes; yield the results.
 
-    A companion (the .raw of an .rpl) is read with its main file and gives nothing of its own.
+    A companion (the .raw of an .rpl) is read with its main file and yields nothing itself.
     """
     jobs: list[Job] = []
     with tempfile.TemporaryDirectory() as kept, Workers(2, SECONDS_PER_FILE) as workers:
@@ -82,78 +83,88 @@ def survey(folders: Iterable[Path]) -> Iterator[Yield]:
                 jobs.append(
                     Job(file.path, png, metadata, file.companions, None, None, folder.absolute(), file.identities)
                 )
-        for found in workers.extract_all(jobs):
-            signals = json.loads(found.metadata_json.read_bytes())["signals"] if found.metadata_json else []
-            yield Yield(found, tuple(tuple(one["axes"]) for one in signals))
+        for extraction in workers.extract_all(jobs):
+            signals = json.loads(extraction.metadata_json.read_bytes())["signals"] if extraction.metadata_json else []
+            yield Yield(extraction, tuple(tuple(signal["axes"]) for signal in signals))
 
 
 def _files(folder: Path) -> tuple[FoundFile, ...]:
     if not folder.is_dir():
         raise NoFiles(folder=folder)
-    found = find_files(folder, [TimeRange("all", *_ALWAYS)]).files["all"]
-    if not found:
+    files = find_files(folder, [TimeRange("all", *_ALWAYS)]).files["all"]
+    if not files:
         raise NoFiles(folder=folder)
-    return found
+    return files
 
 
 def report(yields: Iterable[Yield]) -> str:
     """Return the Markdown: a table of what was read, one of what was not at hand, and the quantities by format."""
     groups: dict[str, list[Yield]] = defaultdict(list)
-    for one in yields:
-        groups[one.found.format].append(one)
+    for file in yields:
+        groups[file.extraction.format].append(file)
     unread = groups.pop("unknown", [])
-    seen = {name: sorted(groups[name], key=lambda one: one.found.path.name) for name in sorted(groups, key=str.lower)}
-    return "\n".join([_HEAD, *_read(seen), *_known(seen), *_unread(unread), *_quantities(seen)])
+    formats = {
+        name: sorted(groups[name], key=lambda file: file.extraction.path.name) for name in sorted(groups, key=str.lower)
+    }
+    return "\n".join(
+        [
+            _HEAD,
+            *_formats_read(formats),
+            *_formats_without_file(formats),
+            *_unreadable_files(unread),
+            *_quantities(formats),
+        ]
+    )
 
 
-def _read(seen: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
+def _formats_read(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
     yield "## Read\n"
     yield from _row(
         "Format", "Extensions", "Reader", "Files", "Dataset types", "Units", "Conditions", "Time", "Preview"
     )
-    for name, yields in seen.items():
-        first = yields[0].found.extractor
+    for name, yields in formats.items():
+        first = yields[0].extraction.extractor
         yield _cells(
             name,
-            _listed(f"`{one.found.path.suffix.lower()}`" for one in yields),
+            _list_text(f"`{file.extraction.path.suffix.lower()}`" for file in yields),
             " ".join(part for part in first.partition(", ")[2].split() if not part[0].isdigit()),  # without versions
             str(len(yields)),
-            _listed(f"{one.found.dataset_type}/{one.found.data_type}" for one in yields),
-            _listed(unit for one in yields for unit in one.units),
-            str(len({quantity for one in yields for quantity in one.conditions})),
-            _share([one.found.acquired is not None for one in yields]),
-            _share([one.found.preview is not None for one in yields]),
+            _list_text(f"{file.extraction.dataset_type}/{file.extraction.data_type}" for file in yields),
+            _list_text(unit for file in yields for unit in file.units),
+            str(len({quantity for file in yields for quantity in file.conditions})),
+            _share([file.extraction.acquired is not None for file in yields]),
+            _share([file.extraction.preview is not None for file in yields]),
         )
     yield ""
 
 
-def _known(seen: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
-    rest = [one for one in declared() if not any(name.startswith(one.name) for name in seen)]
+def _formats_without_file(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
+    rest = [reader for reader in declared() if not any(name.startswith(reader.name) for name in formats)]
     yield "## Known, no file at hand\n"
     yield from _row("Format", "Extensions", "Reader")
-    for one in sorted(rest, key=lambda one: one.name.lower()):
-        yield _cells(one.name, _listed(f"`{extension}`" for extension in one.extensions), one.reader)
+    for reader in sorted(rest, key=lambda reader: reader.name.lower()):
+        yield _cells(reader.name, _list_text(f"`{extension}`" for extension in reader.extensions), reader.reader)
     yield ""
 
 
-def _unread(unread: Sequence[Yield]) -> Iterator[str]:
+def _unreadable_files(unread: Sequence[Yield]) -> Iterator[str]:
     yield "## Not read\n"
     yield "A dataset all the same, by name, size and time.\n"
     yield from _row("File", "Why")
-    for one in sorted(unread, key=lambda one: one.found.path.name.lower()):
-        yield _cells(f"`{one.found.path.name}`", " ".join(one.found.warnings))
+    for file in sorted(unread, key=lambda file: file.extraction.path.name.lower()):
+        yield _cells(f"`{file.extraction.path.name}`", " ".join(file.extraction.warnings))
     yield ""
 
 
-def _quantities(seen: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
+def _quantities(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
     yield "## Quantities by format\n"
-    for name, yields in seen.items():
+    for name, yields in formats.items():
         held: dict[str, str | None] = {}
-        for one in yields:
-            held.update({key: value.unit for key, value in one.conditions.items()})
+        for file in yields:
+            held.update({key: value.unit for key, value in file.conditions.items()})
         if held:
-            said = ", ".join(f"{key} ({unit})" if unit else key for key, unit in sorted(held.items()))
-            yield f"- **{name}**: {said}"
+            quantities = ", ".join(f"{key} ({unit})" if unit else key for key, unit in sorted(held.items()))
+            yield f"- **{name}**: {quantities}"
 
 
 def _row(*titles: str) -> Iterator[str]:
@@ -165,7 +176,7 @@ def _cells(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") or _NONE for cell in cells) + " |"
 
 
-def _listed(items: Iterable[str]) -> str:
+def _list_text(items: Iterable[str]) -> str:
     return ", ".join(sorted(set(items)))
 
 
@@ -177,14 +188,14 @@ def _share(answers: Sequence[bool]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
-    made = argparse.ArgumentParser(
+    command = argparse.ArgumentParser(
         prog="python -m Services.Builder.commands.formats",
         description="Read every instrument file of some folders and print, as Markdown, what each format yields.",
         epilog="example: %(prog)s ../shared/data --sample > docs/formats.md",
     )
-    made.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="a folder of instrument files")
-    made.add_argument("--sample", action="store_true", help="make the sample session and read its files, too")
-    return made
+    command.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="a folder of instrument files")
+    command.add_argument("--sample", action="store_true", help="make the sample session and read its files, too")
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -195,9 +206,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.sample:
             from Services.Builder.sample import make_session
 
-            made = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            make_session(made, _SAMPLE_START)
-            folders.append(made)
+            sample = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            make_session(sample, _SAMPLE_START)
+            folders.append(sample)
         try:
             sys.stdout.write(escape(report(survey(folders))) + "\n")
         except NexusError as error:

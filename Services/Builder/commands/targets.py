@@ -1,4 +1,4 @@
-"""Where a command may write what it was asked for: never over an instrument's file."""
+"""Checks where a command may write: never over an instrument's file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from NexusCore.text import one_line
 
 
 class WouldReplaceTheFile(NexusError):
-    """{target} is the instrument file itself, which is not to be replaced."""
+    """{target} is the instrument file itself and must not be replaced."""
 
     exit_code = EXIT_USAGE
 
 
 class WouldReplaceAnother(NexusError):
-    """{target} exists, and its name does not end in .png or .json: it is not replaced. Give another name."""
+    """{target} exists and is not replaced, since its name does not end in .png or .json. Give another name."""
 
     exit_code = EXIT_USAGE
 
@@ -36,11 +36,11 @@ def check_targets(sources: Iterable[Path], *targets: Path | None) -> None:
     WouldReplaceTheFile, WouldReplaceAnother
         If a target is one of the sources, or another file whose name does not end in .png or .json.
     """
-    read = [one for one in sources if one.exists()]
+    read = [source for source in sources if source.exists()]
     for target in targets:
         if target is None or not target.exists():
             continue
-        if any(target.samefile(one) for one in read):
+        if any(target.samefile(source) for source in read):
             raise WouldReplaceTheFile(target=_shown(target))
         if target.is_file() and target.suffix.lower() not in (".png", ".json"):
             raise WouldReplaceAnother(target=_shown(target))

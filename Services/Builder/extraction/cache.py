@@ -1,10 +1,10 @@
-"""What was read from a session's files, kept so that a file that has not changed is not read again.
+"""Caches what was read from a session's files, so that unchanged files are not read again.
 
 One file for each session, to which each extraction is appended as soon as it is there: it survives the end of the
 process at any moment. An entry holds as long as the dataset's files are as they were (path, size, time of modification
 in nanoseconds; of a folder that is one dataset, the sum and the newest), the software that read them is the same, and
-the previews and the metadata that were written then lie untouched where they are wanted now. Whatever is damaged in a
-cache is passed over, and the file is read anew.
+the previews and the metadata that were written then lie untouched where they are wanted now. A damaged entry of
+a cache is skipped, and the file is read again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from NexusCore.delivery.frames import Frame, decode, encode
 from NexusCore.files import Folder, InTheWay, open_file_below, status_below
 from NexusCore.resources import sentence_of
 from Services.Builder.extraction import wire
-from Services.Builder.extraction.workers import Job
+from Services.Builder.extraction.jobs import Job
 from Services.Builder.finding.folders import is_dataset, size_and_time
 from Services.Builder.model import Extraction
 
@@ -49,7 +49,7 @@ class CacheEntry:
     """One extraction, and what it holds under."""
 
     software: str
-    asked: bytes
+    job: bytes
     """The job: paths, and the corrections that apply to the instrument's files."""
     inputs: tuple[Stamp, ...]
     """Of the file and its companions."""
@@ -64,9 +64,9 @@ class ExtractionCache:
     Parameters
     ----------
     folder
-        Where they are kept; made when first needed.
+        Folder of the caches; made when first needed.
     log
-        Hears of a cache that cannot be written.
+        Logs that a cache cannot be written.
     software
         What reads the files, with its version; by default that of this installation.
     root
@@ -86,13 +86,13 @@ class ExtractionCache:
         self._software = software or software_version
 
     def of_session(self, identifier: str) -> SessionCache:
-        """Return what is kept of a session."""
+        """Return the cache of a session."""
         name = hashlib.sha256(identifier.encode("utf-8", "surrogateescape")).hexdigest()[:32]
         return SessionCache(self._folder / f"{name}.nxc", self._software(), self._log, self._root)
 
     def forget_before(self, ts: int) -> None:
         """Delete the caches of sessions that were last built before a time, in microseconds since the epoch, UTC."""
-        with suppress(OSError, InTheWay), _opened(self._root, self._folder) as folder:
+        with suppress(OSError, InTheWay), _open(self._root, self._folder) as folder:
             for name in folder.names():
                 status = folder.status(name)
                 if name.endswith(".nxc") and status is not None and status.st_mtime_ns // 1000 < ts:
@@ -101,91 +101,94 @@ class ExtractionCache:
 
 
 class SessionCache:
-    """What is kept of one session."""
+    """The cache of one session."""
 
     def __init__(self, path: Path, software: str, log: logging.Logger, root: Path) -> None:
         self._path = path
         self._root = root
         self._software = software
         self._log = log
-        found = list(self._read())
-        self._entries = {entry.extraction.path: entry for entry in found if entry.software == software}
-        if found and not self._entries:  # all by older software: it would only grow
-            with suppress(OSError, InTheWay), _opened(root, path.parent) as folder:
+        entries = list(self._read())
+        self._entries = {entry.extraction.path: entry for entry in entries if entry.software == software}
+        if entries and not self._entries:  # all by older software: it would only grow
+            with suppress(OSError, InTheWay), _open(root, path.parent) as folder:
                 folder.remove(path.name)
 
     def get(self, job: Job) -> Extraction | None:
-        """Return what the file yielded, if that still holds."""
+        """Return what the file yielded, if that is still valid."""
         entry = self._entries.get(job.path)
-        if entry is None or entry.asked != _asked(job):
+        if entry is None or entry.job != _job_key(job):
             return None
         unchanged = entry.inputs == stamps(job) and entry.outputs == _outputs(job, entry.extraction)
         return entry.extraction if unchanged else None
 
-    def put(self, job: Job, inputs: tuple[Stamp, ...] | None, found: Extraction) -> None:
-        """Keep what a file yielded.
+    def put(self, job: Job, inputs: tuple[Stamp, ...] | None, extraction: Extraction) -> None:
+        """Store what a file yielded.
 
         Parameters
         ----------
         job
-            What was asked for.
+            The job.
         inputs
             The `stamps` of the job before it was read; None where a file was missing.
-        found
-            The answer. One that another attempt may better is not kept.
+        extraction
+            The answer. It is not stored if another attempt may improve it.
         """
-        if inputs is None or not found.whole or (job.metadata is not None and found.metadata_json is None):
+        if inputs is None or not extraction.whole or (job.metadata is not None and extraction.metadata_json is None):
             return
-        entry = CacheEntry(self._software, _asked(job), inputs, _outputs(job, found), found)
+        entry = CacheEntry(self._software, _job_key(job), inputs, _outputs(job, extraction), extraction)
         try:
-            frame = encode(0, msgspec.msgpack.encode(entry, enc_hook=wire.encoded))
+            frame = encode(0, msgspec.msgpack.encode(entry, enc_hook=wire.encode_value))
         except (ValueError, OverflowError, TypeError):
-            return  # such as an integer of more than 64 bits: rare, and read anew
+            return  # such as an integer of more than 64 bits: rare, and read again
         try:
             with (
-                _opened(self._root, self._path.parent, create=True) as folder,
+                _open(self._root, self._path.parent, create=True) as folder,
                 folder.open_for_appending(self._path.name) as file,
             ):
                 file.write(frame)
         except (OSError, InTheWay) as error:
-            self._log.warning("What was read from %s cannot be kept: %s", job.path.name, sentence_of(error))
+            self._log.warning("The extraction of %s cannot be cached: %s", job.path.name, sentence_of(error))
         self._entries[job.path] = entry
 
     def _read(self) -> Iterator[CacheEntry]:
         try:
             with open_file_below(self._root, self._path) as file:
-                os.utime(file.fileno())  # in use: it is not to be forgotten yet
+                os.utime(file.fileno())  # in use: not to be deleted yet
                 data = file.read()
         except (OSError, InTheWay):
             return
         for piece, _ in decode(data, complete=True):
             if isinstance(piece, Frame):
-                with suppress(msgspec.MsgspecError, ValueError, TypeError):  # written by another version, or by nobody
-                    yield msgspec.msgpack.decode(piece.payload, type=CacheEntry, dec_hook=wire.decoded)
+                with suppress(msgspec.MsgspecError, ValueError, TypeError):  # written by another version, or damaged
+                    yield msgspec.msgpack.decode(piece.payload, type=CacheEntry, dec_hook=wire.decode_value)
 
 
-def _opened(root: Path, folder: Path, *, create: bool = False) -> Folder:
+def _open(root: Path, folder: Path, *, create: bool = False) -> Folder:
     with Folder.open(root, create=create) as top:
         return top.below(folder.relative_to(root), create=create)
 
 
 def stamps(job: Job) -> tuple[Stamp, ...] | None:
-    """Return what the files of a dataset are like now; None if one of them is missing."""
-    found = [size_and_time(path) if is_dataset(path) else _stamp(path) for path in (job.path, *job.companions)]
-    return tuple(one for one in found if one is not None) if all(found) else None
+    """Return the stamps of a dataset's files as they are now; None if one of them is missing."""
+    stamps = [size_and_time(path) if is_dataset(path) else _stamp(path) for path in (job.path, *job.companions)]
+    return tuple(stamp for stamp in stamps if stamp is not None) if all(stamps) else None
 
 
-def _asked(job: Job) -> bytes:
+def _job_key(job: Job) -> bytes:
     # a file's identity is that of one search: a device's number changes when the machine starts again
     job = replace(job, root=None, identities=())
-    return msgspec.msgpack.encode(job, enc_hook=wire.encoded, order="deterministic")
+    return msgspec.msgpack.encode(job, enc_hook=wire.encode_value, order="deterministic")
 
 
-def _outputs(job: Job, found: Extraction) -> tuple[Stamp | None, ...]:
-    return tuple(_written(job, path) for path in (found.preview, found.metadata_json, *found.further_previews))
+def _outputs(job: Job, extraction: Extraction) -> tuple[Stamp | None, ...]:
+    return tuple(
+        _output_stamp(job, path)
+        for path in (extraction.preview, extraction.metadata_json, *extraction.further_previews)
+    )
 
 
-def _written(job: Job, path: Path | None) -> Stamp | None:
+def _output_stamp(job: Job, path: Path | None) -> Stamp | None:
     """Return the stamp of what was written for a job; None also where only a link leads to it."""
     try:
         state = status_below(job.records or path.parent, path) if path is not None else None
@@ -207,7 +210,9 @@ def software_version() -> str:
     """Return what reads files here: versions, and when our own modules for it were changed."""
     here = Path(__file__).parents[1]
     roots = (here / name for name in _OURS)
-    modules = sorted(one for root in roots for one in (root.rglob("*") if root.is_dir() else [root]) if one.is_file())
+    modules = sorted(
+        path for root in roots for path in (root.rglob("*") if root.is_dir() else [root]) if path.is_file()
+    )
     ours = hashlib.sha256()
     for module in modules:
         if module.suffix != ".pyc":

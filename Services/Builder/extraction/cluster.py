@@ -1,7 +1,7 @@
 """Extraction on a Dask cluster: its machines mount the file store and the records folder where this one does.
 
-Each of the cluster's workers reads a file in a process of its own, as `workers` does here: what hangs, crashes or eats
-the memory costs one dataset, and no worker. A cluster that does not answer, has no workers or falls silent is
+Each of the cluster's workers reads a file in a process of its own, as `workers` does here: a hang, a crash
+or lack of memory costs one dataset, and no worker. A cluster that does not answer, has no workers or falls silent is
 `ClusterAway`. TLS and the like are set in Dask's own configuration (``distributed.comm``), on every machine.
 """
 
@@ -19,21 +19,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from NexusCore.errors import NexusError
-from Services.Builder.extraction.workers import EXTRACT, START_SECONDS, Job, Workers
+from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.workers import EXTRACT, START_SECONDS, Workers
 from Services.Builder.model import Extraction
 
 SCHEDULER_SECONDS = 5.0
-"""A scheduler that has not answered by then is taken to be away."""
+"""Time limit for an answer of the scheduler."""
 IMPORT_SECONDS = 5.0
-"""Loading the package for the first time may take that much longer."""
+"""Additional time for loading the package for the first time."""
 SCHEMES = ("tcp", "tls")
 """How a scheduler may be addressed."""
-_LOOK = 0.1
-"""Seconds between two looks at whether to stop."""
+_STOP_CHECK_SECONDS = 0.1
+"""Interval of checks whether to stop."""
 
 
 _stuck: list[threading.Thread] = []
-"""Attempts to connect that were given up; another is made when they have ended."""
+"""Attempts to connect that timed out; the next one is made when they have ended."""
 
 
 class ClusterAway(NexusError):
@@ -75,17 +76,17 @@ class Cluster:
         Raises
         ------
         ClusterAway
-            If nobody answers, or there is nobody to do the work.
+            If it does not answer, or has no workers.
         """
-        self._knock()
-        self._client, workers = self._connected()
+        self._check_port()
+        self._client, workers = self._open_client()
         if not workers:
             self.close()
             raise ClusterAway(scheduler=self._scheduler, reason="it has no workers")
         return self
 
-    def _connected(self) -> tuple[Any, Any]:
-        """Connect on a thread of its own: one that listens and says nothing would be waited for without end."""
+    def _open_client(self) -> tuple[Any, Any]:
+        """Connect on a thread of its own: one a server that accepts and stays silent would block for ever."""
         if any(thread.is_alive() for thread in _stuck):
             raise ClusterAway(scheduler=self._scheduler, reason="it has not answered an earlier call yet")
         answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -118,8 +119,8 @@ class Cluster:
         client, workers = answer
         return client, workers
 
-    def _knock(self) -> None:
-        """See whether anybody listens there: a client that fails to connect leaves a thread behind for good."""
+    def _check_port(self) -> None:
+        """Check that a server listens there: a client that fails to connect leaves a thread behind for good."""
         try:
             address = urlsplit(self._scheduler)
             if address.scheme not in SCHEMES or not address.hostname or not address.port:
@@ -135,7 +136,7 @@ class Cluster:
         self.close()
 
     def close(self) -> None:
-        """Take leave; what has been asked for and not been done is not done any more."""
+        """Disconnect; tasks that have not been done are dropped."""
         client, self._client = self._client, None
         if client is not None:
             with contextlib.suppress(OSError, TimeoutError):
@@ -147,11 +148,11 @@ class Cluster:
         Raises
         ------
         ClusterAway
-            When the cluster goes, or for longer than a file may take nothing comes of it.
+            If the connection is lost, or no result comes for longer than a file may take.
         """
         done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         # Not pure: the same files read a second time have changed, or were lost the first time.
-        # The numbers that tell a file from others are this machine's.
+        # The numbers that identify a file are this machine's.
         known = [replace(job, identities=()) for job in jobs]
         futures = self._client.map(extract_on_worker, known, limits=self._limits, pure=False, retries=1)
         for future in futures:
@@ -159,7 +160,7 @@ class Cluster:
         left, until = len(futures), time.monotonic() + self._patience
         while left and not stop():
             try:
-                future = done.get(timeout=_LOOK)
+                future = done.get(timeout=_STOP_CHECK_SECONDS)
             except queue.Empty:
                 self._look(until)
                 continue
@@ -170,15 +171,15 @@ class Cluster:
         if self._client.status != "running":
             raise ClusterAway(scheduler=self._scheduler, reason="the connection to it was lost")
         if time.monotonic() > until:
-            raise ClusterAway(scheduler=self._scheduler, reason=f"nothing came of it for {self._patience:g} s")
+            raise ClusterAway(scheduler=self._scheduler, reason=f"no result came for {self._patience:g} s")
 
     def _result(self, future: Any) -> Extraction:
         if future.status != "finished":
             error = future.exception(timeout=SCHEDULER_SECONDS) if future.status == "error" else None
             reason = _reason(error) if error is not None else f"a file's task was {future.status}"
             raise ClusterAway(scheduler=self._scheduler, reason=reason)
-        found: Extraction = future.result(timeout=SCHEDULER_SECONDS)
-        return found
+        extraction: Extraction = future.result(timeout=SCHEDULER_SECONDS)
+        return extraction
 
 
 def _reason(error: BaseException) -> str:
@@ -197,5 +198,5 @@ def extract_on_worker(job: Job, limits: tuple[float, int, str]) -> Extraction:
         if hasattr(_mine, "workers"):
             _mine.workers.close()
         _mine.workers, _mine.limits = Workers(1, *limits), limits
-    (found,) = _mine.workers.extract_all([job])
-    return found  # type: ignore[no-any-return]
+    (extraction,) = _mine.workers.extract_all([job])
+    return extraction  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
 """Shows a reader the files of one dataset, as the search found them, and nothing else.
 
-Readers open files by name, at any time, and whatever other names they find in them. So each dataset gets a private
+Readers open files by name, at any time, and any other name that they find in them. So each dataset gets a private
 folder whose entries are links to descriptors that are open already (``/proc/self/fd/7``): the names are the dataset's
 own, but what they lead to was opened without following links, is what the search saw, and cannot be exchanged any more.
 A companion that is not in the folder is not there.
@@ -26,7 +26,7 @@ from Services.Builder.model import Identity
 
 _LINK_REMARK = "a link, or behind one: links in the file store are not followed"
 _OWN_FOLDER = "view"
-"""Name of the folder in the scratch folder of a process. HDF5 is told of it in advance, so it is always the same."""
+"""Name of the folder in the scratch folder of a process. HDF5 gets it in advance, so it is always the same."""
 _DESCRIPTORS = "/proc/self/fd"
 
 
@@ -61,7 +61,7 @@ class DatasetView:
     def __init__(self, files: DatasetFiles, scratch: Path | None = None) -> None:
         self.files = files
         self.remarks: list[str] = []
-        """Sentences on files beside the dataset that were asked for and are not shown."""
+        """Sentences on files beside the dataset that its reader asked for and that are not shown."""
         self.names_others = False
         """Whether the dataset names files that cannot be its own, outside its folder."""
         self._scratch = scratch
@@ -74,8 +74,8 @@ class DatasetView:
 
         Raises
         ------
-        Refused
-            A file is a link, no regular file, or not the one that the search found.
+        FileRefused
+            A file is a link, not a regular file, or not the one that the search found.
         OSError
             It cannot be opened.
         """
@@ -101,11 +101,11 @@ class DatasetView:
     @property
     def companions(self) -> list[Path]:
         """Names of its companions in the view; those that are missing are named, too."""
-        return [self.folder / self._place(one) for one in self.files.companions]
+        return [self.folder / self._place(companion) for companion in self.files.companions]
 
     def others(self) -> list[Path]:
         """Return the files that are shown beside the main one, companions or not, in the same folder."""
-        return [one for one in sorted(self.folder.iterdir()) if one != self.path and one.is_symlink()]
+        return [path for path in sorted(self.folder.iterdir()) if path != self.path and path.is_symlink()]
 
     def listing(self) -> list[str]:
         """Return the names in the dataset's own folder."""
@@ -188,7 +188,7 @@ class DatasetView:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
                 raise FileRefused(reason=f"{one_line(PurePath(*parts))} is {_LINK_REMARK}") from None
             if error.errno == errno.ENXIO:  # a socket, or a device without a driver
-                raise FileRefused(reason=f"{one_line(PurePath(*parts))} is no regular file") from None
+                raise FileRefused(reason=f"{one_line(PurePath(*parts))} is not a regular file") from None
             raise
 
     def _show(self, folder: int, parts: Sequence[str], target: Path, expected: Identity | None) -> None:
@@ -206,7 +206,7 @@ class DatasetView:
             if is_dataset(target):
                 self._show_members(descriptor, parts, target)
         else:
-            raise FileRefused(reason=f"{name} is no regular file")
+            raise FileRefused(reason=f"{name} is not a regular file")
 
     def _show_members(self, folder: int, parts: Sequence[str], target: Path) -> None:
         for name in sorted(os.listdir(folder)):
@@ -223,7 +223,7 @@ class DatasetView:
                 place.mkdir()
                 self._show_members(descriptor, inner, place)
             else:
-                raise FileRefused(reason=f"{one_line(PurePath(*inner))} is no regular file")
+                raise FileRefused(reason=f"{one_line(PurePath(*inner))} is not a regular file")
 
 
 def _state(status: os.stat_result) -> tuple[int, ...]:

@@ -18,16 +18,16 @@ from NexusCore.files import InTheWay, remove_below, write_below
 from NexusCore.resources import is_disk_full
 from Services.Builder.extraction.dataset_view import DatasetFiles, DatasetView
 from Services.Builder.extraction.extractors import Reading, beside, candidates
-from Services.Builder.extraction.extractors.captured_output import listening
+from Services.Builder.extraction.extractors.captured_output import capture_output
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.dimensions import measures
-from Services.Builder.extraction.extractors.document import MetadataContent, document, identified
-from Services.Builder.extraction.extractors.faults import FileRefused, NoSuchFile, Unreadable, not_made, reason
-from Services.Builder.extraction.extractors.hostile import refuse, take_away_what_runs_code
+from Services.Builder.extraction.extractors.document import MetadataContent, document, with_fingerprint
+from Services.Builder.extraction.extractors.faults import FileRefused, NoSuchFile, Unreadable, failure_sentence, reason
+from Services.Builder.extraction.extractors.hostile import disable_code_execution, refuse
 from Services.Builder.extraction.extractors.kinds import UNKNOWN, Kind, kind_of
 from Services.Builder.extraction.extractors.profile import NOTHING_KNOWN, Profile
-from Services.Builder.extraction.fingerprints import fingerprints, lacking, size
-from Services.Builder.extraction.open_guard import only_below
+from Services.Builder.extraction.fingerprints import fingerprints, missing_digests, size
+from Services.Builder.extraction.open_guard import restrict_reads
 from Services.Builder.extraction.reader_sandbox import ANYONES, own_scratch, readable
 from Services.Builder.model import Extraction, Identity, Quantity
 
@@ -36,7 +36,7 @@ HASHED_AT_ONCE = 64 * 1024 * 1024
 MOST_PREVIEWS = 12
 """Signals of one file that get a preview."""
 _FIRST_YEAR = 1980
-"""Earlier times are those of clocks that nobody has set."""
+"""Earlier times are those of a clock that was never set."""
 
 
 class Unopened(NexusError):
@@ -90,70 +90,73 @@ def stages(
     A caller that cannot wait for a preview, or loses the process that draws it, still has the metadata. Parameters as
     for `extract`, `DatasetFiles` and `DatasetView`.
     """
-    take_away_what_runs_code()
+    disable_code_execution()
     files = DatasetFiles(path, tuple(companions), root, tuple(identities))
     view = DatasetView(files, scratch)
     try:
         view.open()
     except FileNotFoundError:
-        yield _unopened(files, profile, metadata, records, NoSuchFile(path=one_line(path)))
+        yield _unopened_extraction(files, profile, metadata, records, NoSuchFile(path=one_line(path)))
     except FileRefused as refused:
-        yield _unopened(files, profile, metadata, records, refused)
+        yield _unopened_extraction(files, profile, metadata, records, refused)
     except OSError as error:
-        yield _unopened(files, profile, metadata, records, Unopened(reason=reason(error, path)))
+        yield _unopened_extraction(files, profile, metadata, records, Unopened(reason=reason(error, path)))
     else:
         with closing(view):
             yield from _stages(view, preview, metadata, profile, records)
 
 
-def _unopened(
+def _unopened_extraction(
     files: DatasetFiles, profile: Profile, metadata: Path | None, records: Path | None, why: NexusError
 ) -> Extraction:
     """Return the extraction of a dataset of which nothing was opened."""
-    found = _extraction(files.path, None, UNKNOWN, profile, (str(why),))
-    content = MetadataContent(None, None, profile, [_not_looked_at(one) for one in (files.path, *files.companions)])
-    found = _identified(found, content, False)
-    return replace(found if metadata is None else _written(found, content, metadata, records, str), whole=False)
+    extraction = _extraction(files.path, None, UNKNOWN, profile, (str(why),))
+    content = MetadataContent(None, None, profile, [_not_looked_at(path) for path in (files.path, *files.companions)])
+    extraction = _with_fingerprints(extraction, content, False)
+    return replace(
+        extraction if metadata is None else _with_metadata_file(extraction, content, metadata, records, str),
+        whole=False,
+    )
 
 
 def _stages(
     view: DatasetView, preview: Path | None, metadata: Path | None, profile: Profile, records: Path | None
 ) -> Iterator[Extraction]:
     path = view.files.path
-    with listening() as heard, _own_files(view) as elsewhere:
+    with capture_output() as captured, _own_files(view) as elsewhere:
         reading, warnings, checked = _read(view, elsewhere)
-    heard.remarks[:] = map(view.without_place, heard.remarks)
-    heard.messages[:] = map(view.without_place, heard.messages)
+    captured.remarks[:] = map(view.without_place, captured.remarks)
+    captured.messages[:] = map(view.without_place, captured.messages)
     kind = kind_of(reading, path.stem) if reading else UNKNOWN
-    remarks = (*map(view.without_place, warnings), *(f"The reader remarks: {one}" for one in heard.remarks))
-    found = _extraction(path, reading, kind, profile, remarks)
+    remarks = (*map(view.without_place, warnings), *(f"The reader remarks: {remark}" for remark in captured.remarks))
+    extraction = _extraction(path, reading, kind, profile, remarks)
     files = [view.path, *view.companions]
-    at_once = sum(size(one) or 0 for one in files) <= HASHED_AT_ONCE
-    content = MetadataContent(reading, heard, profile, fingerprints(files, at_once))
-    found = _identified(found, content, at_once)
+    at_once = sum(size(file) or 0 for file in files) <= HASHED_AT_ONCE
+    content = MetadataContent(reading, captured, profile, fingerprints(files, at_once))
+    extraction = _with_fingerprints(extraction, content, at_once)
     if metadata is not None:
-        found = _written(found, content, metadata, records, view.without_place)
+        extraction = _with_metadata_file(extraction, content, metadata, records, view.without_place)
     if not (checked and view.changed()):
-        yield found
+        yield extraction
     if preview is not None and reading is not None and kind.layout != "none":
-        with listening():
-            found = _drawn(found, content, kind, preview, records, view)
+        with capture_output():
+            extraction = _with_previews(extraction, content, kind, preview, records, view)
         if not (checked and view.changed()):
-            yield found
+            yield extraction
     if not at_once:
         content = replace(content, files=fingerprints(files, True))
-        found = _identified(found, content, True)
+        extraction = _with_fingerprints(extraction, content, True)
     if metadata is not None and not (at_once and len(content.previews) < 2):
-        found = _written(found, content, metadata, records, view.without_place)
+        extraction = _with_metadata_file(extraction, content, metadata, records, view.without_place)
     if checked and view.changed():  # what was looked into is not what was read
-        for one in (found.preview, *found.further_previews):
-            if one is not None:
+        for target in (extraction.preview, *extraction.further_previews):
+            if target is not None:
                 with suppress(OSError, InTheWay):  # what is at its place by now is not the preview
-                    remove_below(records or one.parent, one)
-        found = _unopened(
+                    remove_below(records or target.parent, target)
+        extraction = _unopened_extraction(
             view.files, profile, metadata, records, FileRefused(reason="it was changed while it was read")
         )
-    yield found
+    yield extraction
 
 
 def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, list[str], bool]:
@@ -175,20 +178,20 @@ def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, 
         able = candidates(path)
     except FileRefused as refused:
         return None, [str(refused), *view.remarks], checked
-    except Exception as error:  # noqa: BLE001 - an edge: whatever is wrong with one file must not end the session
+    except Exception as error:  # noqa: BLE001 - an edge: no fault of one file may end the session
         return None, [*_named(elsewhere), *view.remarks, str(Unopened(reason=reason(error, path)))], checked
     failures: list[str] = []
     if view.names_others:
         return None, view.remarks, checked
-    for one in able:
+    for candidate in able:
         try:
-            reading = one.read(path, view.companions)
+            reading = candidate.read(path, view.companions)
         except FileRefused as refused:
             return None, [str(refused)], checked
         except Unreadable as error:
             failures.append(str(error))
         except Exception as error:  # noqa: BLE001 - an edge: a foreign reader raises what it likes; it is recorded
-            failures.append(str(Unreadable(format=one.spec.name, reason=reason(error, path))))
+            failures.append(str(Unreadable(format=candidate.spec.name, reason=reason(error, path))))
         else:
             if not elsewhere:
                 return reading, [*view.remarks, *failures[:1], *reading.warnings], checked
@@ -200,11 +203,11 @@ def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, 
 
 def _own_files(view: DatasetView) -> AbstractContextManager[list[str]]:
     """Let readers open the files of the view, and no other of the file store, as long as the block lasts."""
-    return only_below((f"{view.scratch}{os.sep}", *ANYONES), readable(), everywhere=own_scratch() is not None)
+    return restrict_reads((f"{view.scratch}{os.sep}", *ANYONES), readable(), everywhere=own_scratch() is not None)
 
 
 def _named(elsewhere: Sequence[str]) -> list[str]:
-    return [f"The file names another one, {one}, that is not its own: neither is read." for one in elsewhere]
+    return [f"The file names another one, {name}, that is not its own: neither is read." for name in elsewhere]
 
 
 def _not_looked_at(path: Path) -> dict[str, Any]:
@@ -228,26 +231,26 @@ def _extraction(
         dataset_type=kind.dataset_type,
         data_type=kind.data_type,
         meta={name: meta[name] for name in sorted(meta)},
-        acquired=_acquired(reading.acquired, profile),
+        acquired=_acquisition_time(reading.acquired, profile),
         acquired_doubtful=reading.clock_doubtful or "Creation Time" in profile.warn,
         warnings=warnings,
         extractor=f"NexusCore {NexusCore.__version__}, {reading.reader}",
     )
 
 
-def _identified(found: Extraction, content: MetadataContent, hashed: bool) -> Extraction:
+def _with_fingerprints(extraction: Extraction, content: MetadataContent, hashed: bool) -> Extraction:
     """Return the extraction with the size of all files of the dataset, and the SHA-256 of each."""
-    sizes = [one["size"] for one in content.files]
+    sizes = [file["size"] for file in content.files]
     return replace(
-        identified(found, content),
+        with_fingerprint(extraction, content),
         size=None if sizes[0] is None else sum(filter(None, sizes)),
-        companion_sha256=tuple(one["sha256"] or "" for one in content.files[1:]),
-        warnings=(*found.warnings, *(lacking(content.files) if hashed else ())),
+        companion_sha256=tuple(file["sha256"] or "" for file in content.files[1:]),
+        warnings=(*extraction.warnings, *(missing_digests(content.files) if hashed else ())),
     )
 
 
-def _acquired(moment: datetime | None, profile: Profile) -> datetime | None:
-    """Return the time of acquisition with its zone; None where it is that of a clock nobody has set."""
+def _acquisition_time(moment: datetime | None, profile: Profile) -> datetime | None:
+    """Return the time of acquisition with its zone; None where it is that of a clock that was never set."""
     if moment is None or moment.year < _FIRST_YEAR:
         return None
     try:
@@ -256,54 +259,54 @@ def _acquired(moment: datetime | None, profile: Profile) -> datetime | None:
         return None
 
 
-def _written(
-    found: Extraction, content: MetadataContent, target: Path, records: Path | None, shown: Callable[[str], str]
+def _with_metadata_file(
+    extraction: Extraction, content: MetadataContent, target: Path, records: Path | None, shown: Callable[[str], str]
 ) -> Extraction:
     try:
-        text = json.dumps(document(found, content), ensure_ascii=False, indent=1, allow_nan=False)
+        text = json.dumps(document(extraction, content), ensure_ascii=False, indent=1, allow_nan=False)
         write_below(records or target.parent, target, shown(text).encode())
     except Exception as error:  # noqa: BLE001 - an edge: the record is worth more than its JSON; it is recorded
-        return _warned(found, not_made("The metadata could not be", "written as JSON", error), error)
-    return replace(found, metadata_json=target)
+        return _with_warning(extraction, failure_sentence("The metadata could not be", "written as JSON", error), error)
+    return replace(extraction, metadata_json=target)
 
 
-def _drawn(
-    found: Extraction, content: MetadataContent, kind: Kind, target: Path, records: Path | None, view: DatasetView
+def _with_previews(
+    extraction: Extraction, content: MetadataContent, kind: Kind, target: Path, records: Path | None, view: DatasetView
 ) -> Extraction:
     """Draw the main signal into `target` and the others beside it; a text has no signals."""
     reading = content.reading
     assert reading is not None  # noqa: S101 - what could not be read is not drawn
-    for at, one in enumerate(reading.signals or (None,)):
-        main = one is reading.main
+    for at, signal in enumerate(reading.signals or (None,)):
+        main = signal is reading.main
         if not main and len(content.previews) >= MOST_PREVIEWS:
             continue
-        single = reading if one is None else replace(reading, signals=(one,))
+        single = reading if signal is None else replace(reading, signals=(signal,))
         place = target if main else target.with_name(f"{target.stem}.{at + 1}{target.suffix}")
         try:
             from Services.Builder.preview import png
 
             with _own_files(view) as elsewhere:
-                picture = png(single, kind if main else kind_of(single, found.path.stem))
+                picture = png(single, kind if main else kind_of(single, extraction.path.stem))
             if elsewhere:  # the data may be in another file until they are drawn
-                raise PermissionError(errno.EACCES, "it is none of the dataset's own files", elsewhere[0])
+                raise PermissionError(errno.EACCES, "it is not one of the dataset's own files", elsewhere[0])
             write_below(records or place.parent, place, picture)
         except Exception as error:  # noqa: BLE001 - an edge: numbers of every sort come from files; it is recorded
             subject = "No preview could be" if main else f"No preview of signal {at + 1} could be"
-            found = _warned(found, view.without_place(not_made(subject, "drawn", error)), error)
+            extraction = _with_warning(extraction, view.without_place(failure_sentence(subject, "drawn", error)), error)
             continue
         content.previews[at] = place.name
         if main:
-            found = replace(found, preview=target)
+            extraction = replace(extraction, preview=target)
         else:
-            found = replace(found, further_previews=(*found.further_previews, place))
-    return found
+            extraction = replace(extraction, further_previews=(*extraction.further_previews, place))
+    return extraction
 
 
-def _warned(found: Extraction, sentence: str, error: Exception) -> Extraction:
+def _with_warning(extraction: Extraction, sentence: str, error: Exception) -> Extraction:
     full = is_disk_full(error)
     return replace(
-        found,
-        warnings=(*found.warnings, sentence),
-        whole=found.whole and not full,
-        disk_full=found.disk_full or full,
+        extraction,
+        warnings=(*extraction.warnings, sentence),
+        whole=extraction.whole and not full,
+        disk_full=extraction.disk_full or full,
     )

@@ -1,4 +1,4 @@
-"""What tells the files of a dataset, as a `DatasetView` shows them, from any others: their sizes and SHA-256."""
+"""Sizes and SHA-256 of a dataset's files, as a `DatasetView` shows them."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def fingerprints(files: Sequence[Path], hashed: bool) -> list[dict[str, Any]]:
         find . -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum
     """
     until = time.monotonic() + document.HASHING_SECONDS
-    return [_folder(one, hashed, until) if is_dataset(one) else _file(one, hashed, until) for one in files]
+    return [_folder(file, hashed, until) if is_dataset(file) else _file(file, hashed, until) for file in files]
 
 
-def lacking(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def missing_digests(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a sentence for each file whose SHA-256 was asked for and is missing."""
-    for one in found:
-        if one["size"] is not None and one["sha256"] is None:
+    for file in files:
+        if file["size"] is not None and file["sha256"] is None:
             yield (
-                f"There is no SHA-256 of {one_line(one['name'])}: it could not be read to the end within "
+                f"The SHA-256 of {one_line(file['name'])} is missing: it could not be read to the end within "
                 f"{document.HASHING_SECONDS:g} s."
             )
 
@@ -47,8 +47,8 @@ def _file(path: Path, hashed: bool, until: float) -> dict[str, Any]:
 
 
 def _folder(path: Path, hashed: bool, until: float) -> dict[str, Any]:
-    found, digest = members(path, links=True), hashlib.sha256() if hashed else None
-    for name, _ in found:
+    files, digest = members(path, links=True), hashlib.sha256() if hashed else None
+    for name, _ in files:
         if digest is None:
             break
         own = _file(path / name, True, until)["sha256"]
@@ -56,5 +56,5 @@ def _folder(path: Path, hashed: bool, until: float) -> dict[str, Any]:
             digest = None
         else:
             digest.update(f"{own}  ".encode() + os.fsencode(name) + b"\n")
-    total = sum(state.st_size for _, state in found)
+    total = sum(state.st_size for _, state in files)
     return {"name": path.name, "size": total, "sha256": digest.hexdigest() if digest else None}

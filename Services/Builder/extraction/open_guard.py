@@ -1,11 +1,11 @@
-"""Refuses files that a dataset names but does not own, while its reader is at work.
+"""Refuses files that a dataset names but does not own, while it is read.
 
-Many formats may name another file: EMPAD's XML, OME-TIFF, JEOL's .ASW, whatever comes next. Python tells of every file
-that Python code opens (audit event ``open``, PEP 578); libraries in C, HDF5 above all, tell nothing, so `hostile` looks
+Many formats may name another file: EMPAD's XML, OME-TIFF, JEOL's .ASW and others. Python reports every file
+that Python code opens (audit event ``open``, PEP 578); libraries in C, HDF5 above all, do not, so `hostile` looks
 into their files before. Landlock, where the kernel has it, stands behind both.
 
 What libraries read for themselves, modules, fonts, units, time zones, is theirs to open. What is opened as an
-instrument's data must lie below the dataset's own folder: a library's file is no data of any instrument.
+instrument's data must lie below the dataset's own folder: a library's file is not an instrument's data.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ _watching = False
 
 
 @contextmanager
-def only_below(folders: Sequence[str], libraries: Sequence[str] = (), everywhere: bool = True) -> Iterator[list[str]]:
+def restrict_reads(
+    folders: Sequence[str], libraries: Sequence[str] = (), everywhere: bool = True
+) -> Iterator[list[str]]:
     """Refuse to open for reading what is not below the folders, until the block is left.
 
     Parameters
@@ -56,7 +58,7 @@ def only_below(folders: Sequence[str], libraries: Sequence[str] = (), everywhere
     """
     global _allowed, _own, _guarded_thread, _watching
     if not _watching:
-        sys.addaudithook(_hear)  # for good: there is no way to take one off
+        sys.addaudithook(_audit)  # for good: an audit hook cannot be removed
         _watching = True
     _refused.clear()
     before, _own, _allowed = (_own, _allowed), tuple(folders), tuple(libraries)
@@ -67,16 +69,16 @@ def only_below(folders: Sequence[str], libraries: Sequence[str] = (), everywhere
         _own, _allowed = before
 
 
-def _hear(event: str, arguments: tuple[object, ...]) -> None:
+def _audit(event: str, arguments: tuple[object, ...]) -> None:
     if event != "open" or _allowed is None or (_guarded_thread is not None and _guarded_thread != get_ident()):
         return
     path, _mode, flags = arguments
     if not isinstance(path, str | bytes) or (isinstance(flags, int) and _only_writes(flags)):
         return
-    given = os.fsdecode(path)
-    if os.sep not in given:  # from a folder that is open already, or from the current one: the process's scratch folder
+    opened = os.fsdecode(path)
+    if os.sep not in opened:  # from a folder that is open already, or the current one: the process's scratch folder
         return
-    name = os.path.abspath(given)  # noqa: PTH100 - pathlib would be slow here
+    name = os.path.abspath(opened)  # noqa: PTH100 - pathlib would be slow here
     if _is_below(name, _own):
         return
     opener = _opener()
@@ -87,7 +89,7 @@ def _hear(event: str, arguments: tuple[object, ...]) -> None:
     inquiry = name.startswith(("/proc/", "/sys/")) and opener not in _READING_MODULES
     if opener != _IMPORT and not inquiry and name not in sys.path and shown not in _refused:
         _refused.append(shown)
-    raise PermissionError(errno.EACCES, "it is none of the dataset's own files", shown)
+    raise PermissionError(errno.EACCES, "it is not one of the dataset's own files", shown)
 
 
 def _is_below(name: str, folders: tuple[str, ...]) -> bool:

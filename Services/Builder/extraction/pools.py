@@ -7,9 +7,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
 from NexusCore.confinement import landlock_version
+from NexusCore.text import counted
 from Services.Builder.extraction.cluster import Cluster, ClusterAway
+from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.scratch_folder import remove_abandoned
-from Services.Builder.extraction.workers import Job, Workers
+from Services.Builder.extraction.workers import Workers
 from Services.Builder.model import Extraction
 from Services.Builder.settings import BuilderSettings
 
@@ -25,7 +27,7 @@ class Pools:
     Parameters
     ----------
     log
-        Hears when the cluster cannot be used, and when it can be again.
+        Logs when the cluster cannot be used, and when it can be again.
     cluster
         Makes the connection to a cluster.
     """
@@ -37,10 +39,10 @@ class Pools:
         self._workers_as: tuple[int, float, int] | None = None
         self._trouble = ""
         self._looked = False
-        remove_abandoned()  # not only with the first session: that may be a long time off
+        remove_abandoned()  # not only with the first session, which may be far off
 
     def start(self, files: int, settings: BuilderSettings) -> None:
-        """Start processes for so many files, while it is still being found out which."""
+        """Start processes for so many files, while the files are still being searched for."""
         if not settings.dask_scheduler:
             self._local(settings).start(files)
 
@@ -55,18 +57,18 @@ class Pools:
     ) -> Generator[Extraction, None, None]:
         """Yield what the files yield, in any order; fewer than there are jobs when `stop` returned true.
 
-        What a cluster leaves undone because it is away, or goes, is read here: a record of today is worth more than
-        the time it takes. The cluster is asked again for the next session.
+        What a cluster leaves undone because it is away, or goes, is read here: an early record is worth
+        more than the time it takes. The cluster is asked again for the next session.
         """
         left = {job.path: job for job in jobs}
         if settings.dask_scheduler and jobs:
             try:
                 with closing(self._on_cluster(jobs, settings, stop)) as news:
-                    for found in news:
-                        del left[found.path]
-                        yield found
+                    for extraction in news:
+                        del left[extraction.path]
+                        yield extraction
             except ClusterAway as error:
-                self._note(f"{error} {len(left)} of {len(jobs)} files are read on this machine.")
+                self._note(f"{error} This machine reads {len(left)} of {counted(len(jobs), 'file')}.")
             else:
                 self._note("")
         if not stop():
@@ -88,7 +90,7 @@ class Pools:
             self._log.info("The Dask cluster reads files again.")
         self._trouble = trouble
 
-    def _say_if_unconfined(self) -> None:
+    def _warn_if_unconfined(self) -> None:
         """Log, once, that the kernel cannot hold the readers back."""
         if not self._looked and not landlock_version():
             self._log.warning("%s", UNCONFINED)
@@ -99,6 +101,6 @@ class Pools:
         if wanted != self._workers_as:
             self.close()
         if self._workers is None:
-            self._say_if_unconfined()
+            self._warn_if_unconfined()
             self._workers, self._workers_as = Workers(*wanted), wanted
         return self._workers

@@ -1,4 +1,4 @@
-"""What is known to be wrong in an instrument's files: in its configuration, or in a folder of the facility's own."""
+"""Finds the corrections for an instrument's files: in its configuration, or in a folder of the facility's own."""
 
 from __future__ import annotations
 
@@ -21,10 +21,19 @@ def profile_of(config: NamedConfiguration, instrument: Instrument, settings: Bui
     The folder `Instruments.<pid>.profile` of the configuration holds them; where it is empty, the file `<pid>.toml` in
     the folder that `Services.Builder.profiles_path` names, if there is one.
 
+    Parameters
+    ----------
+    config
+        From its absolute root.
+    instrument
+        Its time zone is that of times without one.
+    settings
+        They hold the folder of profiles.
+
     Raises
     ------
     ProfileUnusable
-        With a sentence that says where the mistake is.
+        If an entry is wrong; the message names its place.
     """
     folder = f"Instruments.{instrument.pid}.profile"
     file = settings.profiles / f"{instrument.pid}.toml" if settings.profiles else None

@@ -1,8 +1,8 @@
-"""What a process that reads instrument files may see and do: little, since any of the files may be hostile.
+"""Confines a process that reads instrument files, since any of the files may be hostile.
 
 It reads the instrument's folder in the file store, Python, its packages, and what every program reads of the system; it
 writes into a scratch folder of its own; it has neither network nor programs to start, and an environment without the
-service's passwords and tokens. Files and network are the kernel's business (`NexusCore.confinement`,
+service's passwords and tokens. The kernel enforces this (`NexusCore.confinement`,
 `NexusCore.call_filter`).
 """
 
@@ -39,31 +39,31 @@ _SYSTEM = (
     *("/sys/devices/system", "/sys/fs/cgroup"),
 )
 ANYONES = ("/usr/share/zoneinfo/", "/etc/localtime", os.devnull)
-"""Beginnings of the names of files that any code may open: `zoneinfo` opens them in the name of who asks it."""
+"""Beginnings of the names of files that any code may open: `zoneinfo` opens them on behalf of its caller."""
 _OWN_STATE = ("status", "stat", "statm", "maps", "mountinfo", "cgroup")
 _MODULES = (".py", ".so", ".dist-info", ".egg-info")
 
 _entered: list[Path] = []
 
 
-def environment(given: Mapping[str, str], scratch: Path) -> dict[str, str]:
+def environment(inherited: Mapping[str, str], scratch: Path) -> dict[str, str]:
     """Return the environment of a reader: what is known to be harmless, and folders in its scratch folder.
 
     Parameters
     ----------
-    given
+    inherited
         The environment of the process that starts it.
     scratch
         The reader's own folder.
     """
-    kept = {name: value for name, value in given.items() if name in KEPT or name.startswith("LC_")}
+    variables = {name: value for name, value in inherited.items() if name in KEPT or name.startswith("LC_")}
     paths = os.pathsep.join(os.path.abspath(path or os.curdir) for path in sys.path)  # noqa: PTH100 - "" is this folder
     return {
-        **kept,
+        **variables,
         **dict.fromkeys(_ONE_THREAD, "1"),
         **dict.fromkeys(_FOLDERS, str(scratch)),
         **dict.fromkeys(_HDF5, str(view_folder(scratch))),
-        "MPLCONFIGDIR": str(_font_lists(given)),
+        "MPLCONFIGDIR": str(_font_lists(inherited)),
         "PYTHONPATH": paths,
     }
 
@@ -100,7 +100,7 @@ def enter(root: Path | None, scratch: Path) -> None:
     Raises
     ------
     OSError
-        The kernel can confine and refuses to.
+        If the kernel can confine and refuses to.
     """
     _entered.append(scratch)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -123,7 +123,7 @@ def readable() -> tuple[str, ...]:
     folders, modules = _libraries()
     places = (*folders, *modules, *map(Path, _SYSTEM), _font_lists(os.environ))
     state = (f"/proc/{process}/{name}" for process in ("self", os.getpid()) for name in _OWN_STATE)
-    return (*(f"{one}{os.sep}" if one.is_dir() else str(one) for one in places), *state)
+    return (*(f"{place}{os.sep}" if place.is_dir() else str(place) for place in places), *state)
 
 
 def _libraries() -> tuple[list[Path], list[Path]]:
@@ -132,14 +132,20 @@ def _libraries() -> tuple[list[Path], list[Path]]:
     Of another folder that Python searches, only what can be imported: it may be the one a service was started in, and
     hold its settings, or be the root of the file system.
     """
-    prefixes = [Path(one) for one in dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix)) if one != os.sep]
+    prefixes = [
+        Path(prefix) for prefix in dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix)) if prefix != os.sep
+    ]
     # a package that was installed to be edited is found by its name, and not in a folder of `sys.path`
-    loaded = {Path(one.__path__[0]) for name, one in list(sys.modules.items()) if "." not in name and _is_package(one)}
-    modules = [one for one in loaded if not any(one.is_relative_to(prefix) for prefix in prefixes)]
-    for entry in map(Path, dict.fromkeys(os.path.abspath(one or os.curdir) for one in sys.path)):  # noqa: PTH100
+    loaded = {
+        Path(module.__path__[0])
+        for name, module in list(sys.modules.items())
+        if "." not in name and _is_package(module)
+    }
+    modules = [module for module in loaded if not any(module.is_relative_to(prefix) for prefix in prefixes)]
+    for entry in map(Path, dict.fromkeys(os.path.abspath(entry or os.curdir) for entry in sys.path)):  # noqa: PTH100
         if not any(entry.is_relative_to(prefix) for prefix in prefixes):
             with suppress(OSError):
-                modules += [one for one in entry.iterdir() if _is_of_a_package(one)]
+                modules += [path for path in entry.iterdir() if _is_of_a_package(path)]
     return prefixes, modules
 
 
@@ -152,9 +158,9 @@ def _is_package(module: object) -> bool:
     return bool(getattr(module, "__path__", None)) and getattr(module, "__file__", None) is not None
 
 
-def _font_lists(given: Mapping[str, str]) -> Path:
+def _font_lists(inherited: Mapping[str, str]) -> Path:
     """Return where matplotlib keeps its list of the fonts of this machine."""
-    if given.get("MPLCONFIGDIR"):
-        return Path(given["MPLCONFIGDIR"])
-    home = given.get("XDG_CACHE_HOME") or os.path.join(given.get("HOME") or os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118
+    if inherited.get("MPLCONFIGDIR"):
+        return Path(inherited["MPLCONFIGDIR"])
+    home = inherited.get("XDG_CACHE_HOME") or os.path.join(inherited.get("HOME") or os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118
     return Path(home, "matplotlib")

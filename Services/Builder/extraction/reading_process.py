@@ -1,4 +1,4 @@
-"""The life of a process that reads instrument files for `workers`: it serves, confined, until its parent is gone."""
+"""A process that reads instrument files for `workers`: it serves, confined, until its parent ends."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from Services.Builder.extraction import wire
+from Services.Builder.extraction.jobs import Job, unknown
 from Services.Builder.extraction.reader_sandbox import enter, prepare
-from Services.Builder.extraction.workers import EXTRACT, Job, unknown
+from Services.Builder.extraction.workers import EXTRACT
 from Services.Builder.model import Extraction
 
 
 def serve(conn: int, lifeline: int, memory_mb: int, function: str) -> None:
-    """Work off jobs until the parent closes the connection; the child's whole life.
+    """Do jobs until the parent closes the connection.
 
-    With its first job it gives up everything but the folder that this job's file lies in: the next ones' lie there too.
+    With its first job it is confined to the folder of this job's file, in which all further files lie.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent(lifeline)
@@ -35,15 +36,15 @@ def serve(conn: int, lifeline: int, memory_mb: int, function: str) -> None:
             if not confined:
                 enter(job.store, Path.cwd())
                 confined = True
-            connection.send_bytes(wire.sent(_answer(connection, work, job), True, _swollen(memory_mb)))
+            connection.send_bytes(wire.encode_reply(_answer(connection, work, job), True, _uses_much_memory(memory_mb)))
 
 
 def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]], job: Job) -> Extraction:
     best = unknown(job, "Nothing could be read.")
     try:
-        for found in work(job):
-            best = found
-            connection.send_bytes(wire.sent(best, False, False))
+        for extraction in work(job):
+            best = extraction
+            connection.send_bytes(wire.encode_reply(best, False, False))
     except MemoryError:
         return unknown(job, "Reading the file takes more memory than one file is allowed.")
     except Exception as error:  # noqa: BLE001 - a process's edge; the parent records it with the dataset
@@ -51,8 +52,8 @@ def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]],
     return best
 
 
-def _swollen(memory_mb: int) -> bool:
-    """Tell whether so much memory was used that the next file had better get a new process."""
+def _uses_much_memory(memory_mb: int) -> bool:
+    """Return whether the process used so much memory that the next file needs a new one."""
     # Not getrusage's: that counts what the parent had when this process was begun, too (proc(5), VmHWM).
     status = Path("/proc/self/status").read_text("ascii", "replace")
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))

@@ -1,7 +1,7 @@
-"""The only folder that a process which reads instrument files may write, and the way out of it.
+"""The only folder that a process which reads instrument files may write, and the delivery of its files.
 
-The process finds its job rewritten to places in that folder; the parent takes from there what the process says it has
-made, if it is a regular file of a bounded size, and puts it where it belongs.
+The process gets its job with paths in that folder; the parent copies the reported files from there, if they are
+regular files of a bounded size, to their places.
 """
 
 from __future__ import annotations
@@ -11,16 +11,13 @@ import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from NexusCore.files import InTheWay, open_below, write_below
 from NexusCore.resources import is_disk_full
-from Services.Builder.extraction.extractors.faults import not_made
+from Services.Builder.extraction.extractors.faults import failure_sentence
+from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.scratch_folder import ScratchFolder
 from Services.Builder.model import Extraction
-
-if TYPE_CHECKING:
-    from Services.Builder.extraction.workers import Job
 
 LARGEST_RESULT = 64 * 1024 * 1024
 """Bytes of a preview or of a file's metadata."""
@@ -41,7 +38,7 @@ class Scratch:
         self._own.remove()
 
     def job(self, job: Job) -> Job:
-        """Return the job as the process gets it: what it makes goes into the scratch folder."""
+        """Return the job as the process gets it: its files go into the scratch folder."""
         return replace(
             job,
             records=None,
@@ -49,38 +46,38 @@ class Scratch:
             metadata=self._made / job.metadata.name if job.metadata is not None else None,
         )
 
-    def delivered(self, found: Extraction, job: Job) -> Extraction:
-        """Return what the process found, with what it made put where the job wants it."""
-        kept = replace(found, path=job.path, preview=None, metadata_json=None, further_previews=())
-        if job.metadata is not None and found.metadata_json is not None:
-            kept, put = self._put(kept, job, job.metadata, "The metadata could not be", "written as JSON")
-            kept = replace(kept, metadata_json=job.metadata) if put else kept
-        if job.preview is not None and found.preview is not None:
-            kept, put = self._put(kept, job, job.preview, "No preview could be", "drawn")
-            kept = replace(kept, preview=job.preview) if put else kept
-        for one in found.further_previews:
-            if job.preview is not None and _is_further(one, job.preview):
-                target = job.preview.with_name(one.name)
-                kept, put = self._put(kept, job, target, "No preview of another signal could be", "drawn")
-                kept = replace(kept, further_previews=(*kept.further_previews, target)) if put else kept
+    def deliver(self, extraction: Extraction, job: Job) -> Extraction:
+        """Return the extraction with its files moved to where the job wants them."""
+        result = replace(extraction, path=job.path, preview=None, metadata_json=None, further_previews=())
+        if job.metadata is not None and extraction.metadata_json is not None:
+            result, put = self._put(result, job, job.metadata, "The metadata could not be", "written as JSON")
+            result = replace(result, metadata_json=job.metadata) if put else result
+        if job.preview is not None and extraction.preview is not None:
+            result, put = self._put(result, job, job.preview, "No preview could be", "drawn")
+            result = replace(result, preview=job.preview) if put else result
+        for further in extraction.further_previews:
+            if job.preview is not None and _is_further(further, job.preview):
+                target = job.preview.with_name(further.name)
+                result, put = self._put(result, job, target, "No preview of another signal could be", "drawn")
+                result = replace(result, further_previews=(*result.further_previews, target)) if put else result
         shutil.rmtree(self._made, ignore_errors=True)
         self._made.mkdir(exist_ok=True)
-        return kept
+        return result
 
-    def _put(self, found: Extraction, job: Job, target: Path, subject: str, verb: str) -> tuple[Extraction, bool]:
+    def _put(self, extraction: Extraction, job: Job, target: Path, subject: str, verb: str) -> tuple[Extraction, bool]:
         """Put one file where it belongs; return the extraction, warned if that fails, and whether it succeeded."""
         try:
             write_below(job.records or target.parent, target, self._content(target.name))
         except (OSError, ValueError, InTheWay) as error:
             full = is_disk_full(error)
             warned = replace(
-                found,
-                warnings=(*found.warnings, not_made(subject, verb, error)),
-                whole=found.whole and not full,
-                disk_full=found.disk_full or full,
+                extraction,
+                warnings=(*extraction.warnings, failure_sentence(subject, verb, error)),
+                whole=extraction.whole and not full,
+                disk_full=extraction.disk_full or full,
             )
             return warned, False
-        return found, True
+        return extraction, True
 
     def _content(self, name: str) -> bytes:
         folder = os.open(self.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -90,13 +87,13 @@ class Scratch:
             os.close(folder)
         with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError("it is no regular file")
+                raise ValueError("it is not a regular file")
             content = file.read(LARGEST_RESULT + 1)
         if len(content) > LARGEST_RESULT:
             raise ValueError(f"it has more than {LARGEST_RESULT} bytes")
         return content
 
 
-def _is_further(one: Path, preview: Path) -> bool:
+def _is_further(path: Path, preview: Path) -> bool:
     """Return whether a name is one that previews of a file's other signals get."""
-    return one.name != preview.name and one.name.startswith(f"{preview.stem}.")
+    return path.name != preview.name and path.name.startswith(f"{preview.stem}.")

@@ -1,6 +1,6 @@
 """Temporary folders that do not outlive their process: what a killed one leaves, the next one removes.
 
-Each folder carries a lock (flock(2)) that ends with the process, however that ends. A folder of ours without a lock has
+Each folder carries a lock (flock(2)) that ends with the process, even a killed one. A folder of ours without a lock has
 no owner any more.
 """
 
@@ -22,7 +22,7 @@ class ScratchFolder:
     """A folder of this process, until it is removed or the process ends. As a context, removed at its end."""
 
     def __init__(self) -> None:
-        self._lock, self.path = _made()
+        self._lock, self.path = _make_locked()
 
     def __enter__(self) -> Path:
         return self.path
@@ -51,7 +51,7 @@ def remove_abandoned() -> None:
                 os.close(lock)
 
 
-def _made() -> tuple[int, Path]:
+def _make_locked() -> tuple[int, Path]:
     """Make a folder and lock it; where another process takes it for abandoned before it is locked, make another."""
     while True:
         path = Path(os.path.realpath(tempfile.mkdtemp(prefix=PREFIX)))

@@ -1,6 +1,6 @@
 """Extractions as bytes: for the cache, and on the way from a process that read a hostile file.
 
-Such a process may say what it likes. Unlike a pickle, MessagePack of a declared type yields values of that type only.
+Such a process may send anything. Unlike a pickle, MessagePack of a declared type yields values of that type only.
 """
 
 from __future__ import annotations
@@ -17,42 +17,45 @@ from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.model import Extraction, Scalar
 
 SERVING = b"serving"
-"""What a process says once, when it is ready for its first file."""
+"""Message of a process that is ready for its first file."""
 LONGEST_REPLY = 64 * 1024 * 1024
 """Bytes of an answer."""
 _LARGEST_INTEGER = 2**63
 
 
 class ReaderReply(msgspec.Struct):
-    """What a process that reads files says of one."""
+    """Answer of a process that reads files, about one file."""
 
     extraction: Extraction
     last: bool
     """Nothing more will come of this file."""
     spent: bool
-    """The next file had better get a new process."""
+    """The next file needs a new process."""
 
 
-def sent(extraction: Extraction, last: bool, spent: bool) -> bytes:
+def encode_reply(extraction: Extraction, last: bool, spent: bool) -> bytes:
     """Return an answer as bytes."""
     try:
-        return msgspec.msgpack.encode(ReaderReply(extraction, last, spent), enc_hook=encoded)
+        return msgspec.msgpack.encode(ReaderReply(extraction, last, spent), enc_hook=encode_value)
     except (ValueError, OverflowError, TypeError):  # numbers of more than 64 bits, text that is not Unicode
         plain = replace(
             extraction,
-            meta={_text(name): replace(one, value=_scalar(one.value)) for name, one in extraction.meta.items()},
+            meta={
+                _text(name): replace(quantity, value=_scalar(quantity.value))
+                for name, quantity in extraction.meta.items()
+            },
             warnings=tuple(map(_text, extraction.warnings)),
             format=_text(extraction.format),
         )
-        return msgspec.msgpack.encode(ReaderReply(plain, last, spent), enc_hook=encoded)
+        return msgspec.msgpack.encode(ReaderReply(plain, last, spent), enc_hook=encode_value)
 
 
-def received(message: bytes) -> ReaderReply:
-    """Return the answer that some bytes are; raises `msgspec.MsgspecError` for what is none."""
-    return msgspec.msgpack.decode(message, type=ReaderReply, dec_hook=decoded)
+def decode_reply(message: bytes) -> ReaderReply:
+    """Return the answer in a message; raises `msgspec.MsgspecError` for anything else."""
+    return msgspec.msgpack.decode(message, type=ReaderReply, dec_hook=decode_value)
 
 
-def encoded(value: Any) -> Any:
+def encode_value(value: Any) -> Any:
     """Return what msgspec cannot write as something that it can."""
     if isinstance(value, Path):
         return os.fsencode(value)  # a name need not be UTF-8
@@ -63,7 +66,7 @@ def encoded(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
-def decoded(kind: type, value: Any) -> Any:
+def decode_value(kind: type, value: Any) -> Any:
     """Return a value of a type that msgspec does not know."""
     if issubclass(kind, Path) and isinstance(value, bytes):
         return Path(os.fsdecode(value))

@@ -1,12 +1,12 @@
 """Extracts files in child processes, so that a bad file costs only its own dataset.
 
-A file that hangs its reader, eats the memory or crashes the interpreter ends one child; its dataset becomes one of type
-Unknown with a sentence that says so, or keeps the metadata if only the preview was lost. Children ignore the terminal's
-Ctrl-C, die with the parent however that ends, and are kept for the next file and the next session.
+A file that hangs its reader, exhausts the memory or crashes the interpreter ends one child; its dataset becomes one of
+type Unknown with a sentence that says so, or keeps the metadata if only the preview was lost. Children ignore the
+terminal's Ctrl-C, die with the parent, even a killed one, and are kept for the next file and the next session.
 
-A child may be in the hands of the file it reads. It is confined to one folder of the file store from its first file on
-(`reader_sandbox`), writes previews and metadata into a scratch folder, from where the parent takes them, and what it
-says is bytes of a declared shape (`wire`).
+A child may be under the control of the file it reads. It is confined to one folder of the file store from its first
+file on (`reader_sandbox`), writes previews and metadata into a scratch folder, from where the parent takes them,
+and its answers are bytes of a declared shape (`wire`).
 """
 
 from __future__ import annotations
@@ -19,55 +19,30 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Pipe, wait
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from msgspec import MsgspecError
 
 from NexusCore.errors import NexusError
 from Services.Builder.extraction import wire
+from Services.Builder.extraction.jobs import Job, in_common_root, unknown
 from Services.Builder.extraction.reader_sandbox import environment, own_scratch
 from Services.Builder.extraction.scratch import Scratch
 from Services.Builder.extraction.scratch_folder import remove_abandoned
-from Services.Builder.model import Extraction, Identity
-
-if TYPE_CHECKING:
-    from Services.Builder.extraction.extractors.profile import Profile
+from Services.Builder.model import Extraction
 
 EXTRACT = "Services.Builder.extraction.workers:extract_job"
 START_SECONDS = 60.0
-"""A child that has not begun to serve by then never will."""
-_LOOK = 0.1
-"""Seconds between two looks at whether to stop."""
+"""Time limit for a child to begin to serve."""
+_STOP_CHECK_SECONDS = 0.1
+"""Interval of checks whether to stop."""
 _CHILD = (
     "from Services.Builder.extraction.reading_process import serve; serve({conn}, {lifeline}, {memory}, {function!r})"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A file to extract, and where its preview and metadata go."""
-
-    path: Path
-    preview: Path | None = None
-    metadata: Path | None = None
-    companions: tuple[Path, ...] = ()
-    profile: Profile | None = None
-    """Corrections for the files of the instrument; None for none."""
-    records: Path | None = None
-    """Folder that preview and metadata go below, over no links; None for those that they are in."""
-    root: Path | None = None
-    """Folder of the file store that the process may read; None for the file's own."""
-    identities: tuple[Identity | None, ...] = ()
-    """Of the file and its companions, as the search saw them; empty where they cannot be compared."""
-
-    @property
-    def store(self) -> Path:
-        """The folder that the process may read."""
-        return self.path.parent if self.root is None else self.root
 
 
 class WorkersUnavailable(NexusError):
@@ -123,7 +98,7 @@ class Workers:
         self.close()
 
     def start(self, files: int) -> None:
-        """Start the processes for so many files now: they get ready while the caller still finds out which."""
+        """Start the processes for so many files now: they get ready while the caller still searches for the files."""
         while len(self._children) < min(self._count, files):
             self._children.append(_Child(self._memory, self._function))
 
@@ -138,32 +113,32 @@ class Workers:
     ) -> Generator[Extraction, None, None]:
         """Yield what the files yield, in the order in which they get done.
 
-        When `stop` returns true, the processes are ended within `_LOOK` seconds and nothing more comes. Raises
+        When `stop` returns true, the processes are ended within `_STOP_CHECK_SECONDS` and nothing more comes. Raises
         `WorkersUnavailable` when processes cannot be started at all.
         """
-        waiting, exhausted = iter(_placed(jobs)), False
+        waiting, exhausted = iter(in_common_root(jobs)), False
         try:
             while not stop():
                 while not exhausted and sum(child.job is not None for child in self._children) < self._count:
                     if (job := next(waiting, None)) is None:
                         exhausted = True
                     else:
-                        self._idle(job.store).give(job, self._seconds)
+                        self._idle(job.store).assign(job, self._seconds)
                 busy = [child for child in self._children if child.job is not None]
                 if not busy and exhausted:
                     return
-                yield from self._news(busy)
+                yield from self._finished(busy)
         finally:
             # an abandoned file must not come out as an answer to the next caller
-            for child in [one for one in self._children if one.job is not None]:
-                self._dismiss(child)
+            for child in [child for child in self._children if child.job is not None]:
+                self._remove(child)
 
     def _idle(self, store: Path) -> _Child:
         """Return a child that may read the folder; one that has read another may not, and makes room for it."""
-        idle = [one for one in self._children if one.job is None]
+        idle = [child for child in self._children if child.job is None]
         for child in idle:
             if not child.alive() or child.store not in (None, store):
-                self._dismiss(child)
+                self._remove(child)
         free = next((child for child in idle if child in self._children), None)
         if free is None:
             free = _Child(self._memory, self._function)
@@ -171,30 +146,30 @@ class Workers:
         free.store = store
         return free
 
-    def _news(self, busy: list[_Child]) -> list[Extraction]:
-        # a list: while the caller thinks about one result, the others' time must not be taken for theirs
+    def _finished(self, busy: list[_Child]) -> list[Extraction]:
+        # a list: the caller's time with one result must not count as reading time of the others
         soonest = min((child.deadline for child in busy), default=0.0) - time.monotonic()
-        ready = wait([child.connection for child in busy], timeout=max(0.0, min(_LOOK, soonest)))
+        ready = wait([child.connection for child in busy], timeout=max(0.0, min(_STOP_CHECK_SECONDS, soonest)))
         news = []
         for child in busy:
             if child.connection in ready:
-                finished = child.hear(self._seconds)
+                finished = child.receive(self._seconds)
             elif time.monotonic() >= child.deadline:
-                finished = self._given_up(child)
+                finished = self._timed_out(child)
             else:
                 continue
             if finished is not None:
                 if child.spent:
-                    self._dismiss(child)
+                    self._remove(child)
                 news.append(finished)
         return news
 
-    def _given_up(self, child: _Child) -> Extraction:
+    def _timed_out(self, child: _Child) -> Extraction:
         if not child.serving:
-            raise WorkersUnavailable(reason=f"one has not begun to work after {START_SECONDS:g} s")
-        return child.lost(f"took longer than {self._seconds:g} s and was given up")
+            raise WorkersUnavailable(reason=f"one did not start within {START_SECONDS:g} s")
+        return child.abandon(f"took longer than {self._seconds:g} s and was given up")
 
-    def _dismiss(self, child: _Child) -> None:
+    def _remove(self, child: _Child) -> None:
         child.end()
         self._children.remove(child)
 
@@ -235,40 +210,40 @@ class _Child:
             os.close(reading)
 
     def alive(self) -> bool:
-        """Tell whether the process still runs."""
+        """Return whether the process still runs."""
         return self._process.poll() is None
 
-    def give(self, job: Job, seconds: float) -> None:
-        """Hand out a file. A child that just ended takes it all the same; `hear` will find out."""
+    def assign(self, job: Job, seconds: float) -> None:
+        """Hand out a file. A child that just ended takes it, too; `receive` will notice."""
         self.job, self.best = job, None
         if self.serving:
             self.deadline = time.monotonic() + seconds
             with contextlib.suppress(OSError):
                 self.connection.send(self._scratch.job(job))
 
-    def hear(self, seconds: float) -> Extraction | None:
+    def receive(self, seconds: float) -> Extraction | None:
         """Take a message; return the extraction when it is the file's last."""
         assert self.job is not None  # noqa: S101 - only those that work are listened to
         try:
             message = self.connection.recv_bytes(wire.LONGEST_REPLY)
             if message == wire.SERVING:  # now the file's time runs
                 self.serving = True
-                self.give(self.job, seconds)
+                self.assign(self.job, seconds)
                 return None
-            answer = wire.received(message)
+            answer = wire.decode_reply(message)
         except (OSError, EOFError):
             return self._crashed()
         except MsgspecError:
-            return self.lost("gave no valid answer")
+            return self.abandon("gave no valid answer")
         self.best, self.spent = answer.extraction, answer.spent
         return self._done() if answer.last else None
 
-    def lost(self, what: str) -> Extraction:
-        """Return what is left of the file when its process is lost."""
+    def abandon(self, what: str) -> Extraction:
+        """Return what was read of the file before its process was lost."""
         assert self.job is not None  # noqa: S101 - as above
         self.spent = True
         if self.best is not None:
-            missing = "There is no preview: drawing it" if self.best.preview is None else "Reading it to its end"
+            missing = "The preview is missing: drawing it" if self.best.preview is None else "Reading it to its end"
             warnings = (*self.best.warnings, f"{missing} {what}.")
             self.best = replace(self.best, warnings=warnings, whole=False)
         else:
@@ -276,19 +251,19 @@ class _Child:
         return self._done()
 
     def _done(self) -> Extraction:
-        assert self.best is not None  # noqa: S101 - set by whoever calls
+        assert self.best is not None  # noqa: S101 - set by every caller
         done, job, self.job, self.best = self.best, self.job, None, None
         assert job is not None  # noqa: S101 - as above
-        return self._scratch.delivered(done, job)
+        return self._scratch.deliver(done, job)
 
     def _crashed(self) -> Extraction:
         code = self._ended()
         if not self.serving:
-            raise WorkersUnavailable(reason=self._last_words() or f"one ended with exit code {code}")
+            raise WorkersUnavailable(reason=self._last_error_line() or f"one ended with exit code {code}")
         if code == -signal.SIGKILL:
-            return self.lost("was ended by the system, usually for lack of memory")
+            return self.abandon("was ended by the system, usually for lack of memory")
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return self.lost(f"crashed the program that does it ({cause})")
+        return self.abandon(f"crashed the program that does it ({cause})")
 
     def _ended(self) -> int:
         try:
@@ -297,13 +272,13 @@ class _Child:
             self._process.kill()
             return self._process.wait(timeout=10.0)
 
-    def _last_words(self) -> str:
+    def _last_error_line(self) -> str:
         self._errors.seek(0)
         lines = self._errors.read()[-4000:].decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
 
     def end(self) -> None:
-        """End the process, whatever it does, and leave nothing of it behind."""
+        """Kill the process and remove what it leaves behind."""
         if self._process.poll() is None:
             self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):  # in the kernel's hands; reaped with the next child
@@ -312,18 +287,3 @@ class _Child:
         os.close(self._lifeline)
         self._errors.close()
         self._scratch.remove()
-
-
-def _placed(jobs: Iterable[Job]) -> list[Job]:
-    """Give jobs that name no folder of the file store the one that all of these lie in: a process is for one folder."""
-    jobs = list(jobs)
-    lost = [job for job in jobs if job.root is None]
-    common = Path(os.path.commonpath([job.path.absolute().parent for job in lost])) if lost else Path()
-    if common == Path(common.anchor):
-        return jobs
-    return [replace(job, root=common) if job.root is None else job for job in jobs]
-
-
-def unknown(job: Job, warning: str) -> Extraction:
-    """Return the extraction of a file of which nothing is known but that reading it failed."""
-    return Extraction(job.path, "unknown", "Unknown", "Unknown", warnings=(warning,), whole=False)

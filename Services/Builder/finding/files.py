@@ -46,7 +46,7 @@ DEFAULT_IGNORE: tuple[str, ...] = (
     ".*", "*.tmp", "~$*", "*.part", "Thumbs.db", "desktop.ini", ".DS_Store",
     "$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir",
 )  # fmt: skip
-"""Patterns (as of `fnmatch`) of what is no data: hidden and temporary files, and what operating systems leave."""
+"""Patterns (as of `fnmatch`) of files that are not data: hidden and temporary ones, and those of operating systems."""
 
 COMPANIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -168,18 +168,18 @@ def find_files(
         strategy 'inclusive': all files.
     settle
         How long a file must have been left alone; a younger one goes to `unsettled`. Zero asks for nothing. A time that
-        is further ahead of `now` than this is that of a wrong clock, and tells nothing of the file's age.
+        is further ahead of `now` than this is that of a wrong clock, and says nothing about the file's age.
     now
         The time to judge that by, aware; by default that of the system's clock before the walk.
     limit
-        Longest time for one walk. A find that exceeds it is killed and the walk made anew in Python.
+        Longest time for one walk. A find that exceeds it is killed, and the walk made again in Python.
     find
         Name or path of GNU find; None to do without.
 
     Raises
     ------
     FileStoreUnreadable
-        The root is not there, is no folder, or may not be read.
+        The root is missing, not a folder, or may not be read.
     SearchTimedOut
         The walk in Python took longer than `limit`, too.
     WindowRefused
@@ -193,12 +193,12 @@ def find_files(
     root = root.absolute()
     now = now or datetime.now(UTC)
     young = range(_nanoseconds(now - settle) + 1, _nanoseconds(now + settle) + 1) if settle else range(0)
-    span = min(_nanoseconds(one.start) for one in windows), max(_nanoseconds(one.end) for one in windows)
+    span = min(_nanoseconds(window.start) for window in windows), max(_nanoseconds(window.end) for window in windows)
     walk, fallback = _walk(root, span, ignore, limit.total_seconds(), find)
     for path, reason in walk.errors:
         if not path:
             raise FileStoreUnreadable(root=_shown(root), reason=reason)
-    tree = _Tree(root, _gathered(walk.seen))
+    tree = _Tree(root, _join_dataset_folders(walk.seen))
     datasets = {window.identifier: tree.datasets(window, known, young) for window in windows}
     files = {identifier: tuple(those.settled) for identifier, those in datasets.items()}
     unsettled = {identifier: tuple(those.unsettled) for identifier, those in datasets.items()}
@@ -215,7 +215,7 @@ def _walk(
 ) -> tuple[_FolderWalk, str | None]:
     program = shutil.which(find) if find and os.name == "posix" else None
     if program is None:
-        fallback = "there is no GNU find on this machine" if find else "it was not asked for"
+        fallback = "this machine has no GNU find" if find else "it was not asked for"
     else:
         try:
             return _walk_by_find(program, root, span, ignore, limit), None
@@ -238,7 +238,7 @@ def _walk_by_find(program: str, root: Path, span: tuple[int, int], ignore: Seque
     if output and not output.endswith(b"\0"):
         raise _FindFailed("the output of find is cut short")
     try:
-        seen = [_parsed(record) for record in output.split(b"\0")[:-1]]
+        files = [_parsed(record) for record in output.split(b"\0")[:-1]]
     except ValueError:
         raise _FindFailed("the output of find cannot be read") from None
     errors = [_complaint(line, start) for line in complaints.splitlines()]
@@ -247,7 +247,7 @@ def _walk_by_find(program: str, root: Path, span: tuple[int, int], ignore: Seque
     def counts(path: bytes) -> bool:
         return not path or not any(map(ignored, (dataset_folder(path) or path).split(b"/")))
 
-    return _FolderWalk([one for one in seen if counts(one.path)], [one for one in errors if counts(one[0])])
+    return _FolderWalk([file for file in files if counts(file.path)], [error for error in errors if counts(error[0])])
 
 
 def _either(test: str, patterns: Iterable[str]) -> Iterator[str]:
@@ -258,7 +258,7 @@ def _either(test: str, patterns: Iterable[str]) -> Iterator[str]:
 
 
 def _run(command: Sequence[str | bytes], limit: float) -> tuple[bytes, bytes]:
-    # In the C locale find matches bytes, as we do, and escapes whatever is not plain ASCII in its complaints.
+    # In the C locale find matches bytes, as we do, and escapes all but plain ASCII in its complaints.
     environment = {**os.environ, "LC_ALL": "C"}
     try:
         process = subprocess.Popen(  # noqa: S603 (no shell; the words are ours, the root is one of them)
@@ -375,7 +375,7 @@ def _path(root: Path, relative: bytes) -> Path:
 
 
 def _shown(path: Path) -> str:
-    """Spell a path on one line, whatever bytes are in its name."""
+    """Spell a path on one line, with any bytes in its name."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
@@ -387,17 +387,17 @@ def _nanoseconds(time: datetime) -> int:
 # -- datasets ----------------------------------------------------------------------------------------------------
 
 
-def _gathered(seen: list[_Seen]) -> list[_Seen]:
+def _join_dataset_folders(files: list[_Seen]) -> list[_Seen]:
     """Put one for each folder that is a dataset in the place of the files in it."""
     gathered: list[_Seen] = []
     inside: dict[bytes, _Seen] = {}
-    for one in seen:
-        folder = dataset_folder(one.path)
+    for file in files:
+        folder = dataset_folder(file.path)
         if folder is None:
-            gathered.append(one)
+            gathered.append(file)
         else:
-            before = inside.get(folder, _Seen(folder, one.mtime, 0, None))
-            inside[folder] = _Seen(folder, max(before.mtime, one.mtime), before.size + one.size, None)
+            before = inside.get(folder, _Seen(folder, file.mtime, 0, None))
+            inside[folder] = _Seen(folder, max(before.mtime, file.mtime), before.size + file.size, None)
     return [*gathered, *inside.values()]
 
 
@@ -408,37 +408,37 @@ _Key = tuple[bytes, str]
 class _Tree:
     """What a walk saw, in the order in which it is asked for."""
 
-    def __init__(self, root: Path, seen: list[_Seen]) -> None:
+    def __init__(self, root: Path, files: list[_Seen]) -> None:
         self.root = root
-        self.seen = sorted(seen, key=lambda one: (one.mtime, one.path))
+        self.seen = sorted(files, key=lambda file: (file.mtime, file.path))
         self.companions: dict[_Key, list[_Seen]] = defaultdict(list)
         # _10.ser comes after _9.ser
-        for one in sorted(seen, key=lambda one: (len(one.path), one.path)):
-            for key in _main_keys(one.path):
-                self.companions[key].append(one)
+        for file in sorted(files, key=lambda file: (len(file.path), file.path)):
+            for key in _main_keys(file.path):
+                self.companions[key].append(file)
 
     def datasets(self, window: TimeRange, known: frozenset[str] | None, young: range) -> _Datasets:
         """Return the datasets of a window, those that are settled and those that are not."""
-        first = bisect_left(self.seen, _nanoseconds(window.start), key=lambda one: one.mtime)
-        last = bisect_right(self.seen, _nanoseconds(window.end), key=lambda one: one.mtime)
-        chosen = [one for one in self.seen[first:last] if known is None or _split(one.path)[1] in known]
-        mains = {_split(one.path): one.path for one in reversed(chosen)}
+        first = bisect_left(self.seen, _nanoseconds(window.start), key=lambda file: file.mtime)
+        last = bisect_right(self.seen, _nanoseconds(window.end), key=lambda file: file.mtime)
+        chosen = [file for file in self.seen[first:last] if known is None or _split(file.path)[1] in known]
+        mains = {_split(file.path): file.path for file in reversed(chosen)}
         answer = _Datasets([], [])
-        for one in chosen:
-            if _main_of(one, mains) is None:
-                others = [c for c in self.companions.get(_split(one.path), ()) if _main_of(c, mains) == one.path]
-                answer[any(member.mtime in young for member in (one, *others))].append(self._found(one, others))
-        for found in answer:
-            found.sort(key=lambda file: (file.modified, file.path))
+        for main in chosen:
+            if _main_of(main, mains) is None:
+                others = [c for c in self.companions.get(_split(main.path), ()) if _main_of(c, mains) == main.path]
+                answer[any(member.mtime in young for member in (main, *others))].append(self._dataset(main, others))
+        for files in answer:
+            files.sort(key=lambda file: (file.modified, file.path))
         return answer
 
-    def _found(self, one: _Seen, companions: list[_Seen]) -> FoundFile:
+    def _dataset(self, file: _Seen, companions: list[_Seen]) -> FoundFile:
         return FoundFile(
-            path=_path(self.root, one.path),
-            modified=_UNIX_EPOCH + timedelta(microseconds=one.mtime // 1000),
-            size=one.size + sum(other.size for other in companions),
+            path=_path(self.root, file.path),
+            modified=_UNIX_EPOCH + timedelta(microseconds=file.mtime // 1000),
+            size=file.size + sum(other.size for other in companions),
             companions=tuple(_path(self.root, other.path) for other in companions),
-            identities=tuple(member.identity for member in (one, *companions)),
+            identities=tuple(member.identity for member in (file, *companions)),
         )
 
 
@@ -469,5 +469,5 @@ def _main_keys(path: bytes) -> list[_Key]:
     return [(stem, main) for main in COMPANIONS.get(extension, ())]
 
 
-def _main_of(one: _Seen, mains: Mapping[_Key, bytes]) -> bytes | None:
-    return next((mains[key] for key in _main_keys(one.path) if key in mains), None)
+def _main_of(file: _Seen, mains: Mapping[_Key, bytes]) -> bytes | None:
+    return next((mains[key] for key in _main_keys(file.path) if key in mains), None)

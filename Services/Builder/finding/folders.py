@@ -1,7 +1,7 @@
 """Folders that are one dataset: formats that keep an array as many small files, as Zarr does.
 
-Such a folder is dated by its newest file and as large as all of them together. What is in it belongs to it, whatever
-its name: Zarr's own begin with a dot.
+Such a folder is dated by its newest file and as large as all of them together. All files in it belong to it,
+under any name: Zarr's own begin with a dot.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ FOLDER_FORMATS = (".zspy", ".zarr")
 """Extensions of folders that are one dataset, in lower case: HyperSpy's Zarr, and Zarr as others write it."""
 
 _THROUGH = re.compile(
-    b"(.*?[^/](?:" + b"|".join(re.escape(one.encode()) for one in FOLDER_FORMATS) + b"))/", re.IGNORECASE | re.DOTALL
+    b"(.*?[^/](?:" + b"|".join(re.escape(ending.encode()) for ending in FOLDER_FORMATS) + b"))/",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
 def dataset_folder(path: bytes) -> bytes | None:
     """Return the outermost folder on a relative path that is one dataset; None where it leads through none."""
-    found = _THROUGH.match(path)
-    return found[1] if found else None
+    match = _THROUGH.match(path)
+    return match[1] if match else None
 
 
 def is_dataset(folder: Path) -> bool:
-    """Tell whether a path is that of a folder which is one dataset."""
+    """Return whether a path is a folder that is one dataset."""
     return folder.suffix.lower() in FOLDER_FORMATS and not folder.is_symlink() and folder.is_dir()
 
 
@@ -37,7 +38,7 @@ def members(folder: Path, links: bool = False) -> list[tuple[str, os.stat_result
     As in the search for files, links are not followed, and what cannot be looked at is left out. In a `DatasetView`,
     where all files are links of our own, they are asked for.
     """
-    return sorted(_members(folder, links), key=lambda one: os.fsencode(one[0]))
+    return sorted(_members(folder, links), key=lambda member: os.fsencode(member[0]))
 
 
 def size_and_time(folder: Path, links: bool = False) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""One walk through an instrument's folder for all its sessions that wait, however many a pass builds."""
+"""One walk through an instrument's folder for all its sessions that wait, even if a pass builds many."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from Services.Builder.model import FoundFile
 from Services.Builder.settings import EXCLUSIVE, BuilderSettings
 
 WALK_VALID_SECONDS = 300.0
-"""Seconds for which a walk answers: a session built later may have got files since, and is searched for anew."""
+"""Seconds for which a walk answers: a session built later may have got files since, and is searched for again."""
 _COARSE = timedelta(milliseconds=20)
 """File systems stamp files with a clock that ticks every few milliseconds, and so lags behind the session's."""
 
@@ -32,9 +32,9 @@ class SessionFiles:
 @dataclass(frozen=True, slots=True)
 class _SharedWalk:
     search: FileSearch
-    made: float
+    time: float
     """By the monotonic clock."""
-    asked: tuple[object, ...]
+    criteria: tuple[object, ...]
     """How it was made: another folder or other settings need another walk."""
 
 
@@ -46,9 +46,9 @@ class Searches:
     waiting
         Returns the sessions that wait, of all instruments.
     clock
-        Tells how old an answer is, and when a file has settled.
+        Gives the age of an answer, and the time when a file has settled.
     log
-        Hears what could not be looked at.
+        Logs what could not be looked at.
     walk
         Makes the walk, as `find_files`.
     """
@@ -73,24 +73,37 @@ class Searches:
         self._given.clear()
 
     def files_of(self, session: Session, root: Path, strategy: str, settings: BuilderSettings) -> SessionFiles:
-        """Return a session's files; a walk that an earlier one of the pass needed answers for this one, too."""
-        asked = (root, strategy, settings.ignore, settings.settle)
+        """Return a session's files; a walk that an earlier one of the pass needed answers for this one, too.
+
+        Parameters
+        ----------
+        session
+            It has ended.
+        root
+            The instrument's folder in the file store.
+        strategy
+            One of `STRATEGIES`.
+        settings
+            Those of the Builder.
+        """
+        criteria = (root, strategy, settings.ignore, settings.settle)
         walk = self._walks.get(session.instrument)
         if (
             walk is None
-            or walk.asked != asked
+            or walk.criteria != criteria
             or session.identifier not in walk.search.files
             or (session.instrument, session.identifier) in self._given  # built a second time: for new files, perhaps
-            or self._clock.monotonic() - walk.made > WALK_VALID_SECONDS
+            or self._clock.monotonic() - walk.time > WALK_VALID_SECONDS
         ):
-            walk = _SharedWalk(self._search(session, root, strategy, settings), self._clock.monotonic(), asked)
+            walk = _SharedWalk(self._search(session, root, strategy, settings), self._clock.monotonic(), criteria)
             self._walks[session.instrument] = walk
-            self._given = {one for one in self._given if one[0] != session.instrument}
+            self._given = {key for key in self._given if key[0] != session.instrument}
         self._given.add((session.instrument, session.identifier))
         return SessionFiles(walk.search.files[session.identifier], walk.search.unsettled[session.identifier])
 
     def _search(self, session: Session, root: Path, strategy: str, settings: BuilderSettings) -> FileSearch:
-        others = [one for one in self._waiting() if one.instrument == session.instrument and one.id != session.id]
+        waiting = self._waiting()
+        others = [other for other in waiting if other.instrument == session.instrument and other.id != session.id]
         search = self._find(
             root,
             [window for window in map(_window, [session, *others]) if window is not None],

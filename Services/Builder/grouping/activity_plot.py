@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from NexusCore.errors import NexusError
-from Services.Builder.grouping.activities import Floats, Grouping
+from NexusCore.text import counted
+from Services.Builder.grouping.density import Floats, Grouping
 
 _TIME_UNITS = ((3 * 86400.0, 86400.0, "d"), (3 * 3600.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
 """From which span on, how many seconds it has, and its symbol."""
 _FILE_COLOUR, _LINE_COLOUR = "#33658a", "#c1440e"
 _SHADES = ("#33658a", "#86bbd8")
-"""Activities take these in turn, to be told apart."""
+"""Colours of the activities, in turn."""
 
 
 class PlotRefused(NexusError):
@@ -31,7 +32,7 @@ def draw(grouping: Grouping, target: Path) -> None:
     times and the boundaries in its minima; (d) the boundaries among the files.
     """
     if not len(grouping.times):
-        raise PlotRefused(path=target, reason="there are no files to draw")
+        raise PlotRefused(path=target, reason="no files were given")
     figure = Figure(figsize=(10, 7), layout="constrained")
     (files, gaps), (density, result) = figure.subplots(2, 2)
     scale, unit = next((scale, unit) for least, scale, unit in _TIME_UNITS if grouping.times[-1] >= least)
@@ -47,7 +48,7 @@ def draw(grouping: Grouping, target: Path) -> None:
     shades = np.repeat([_SHADES[index % 2] for index in range(len(sizes))], sizes)
     result.scatter(numbers, times, s=16, c=shades, zorder=2)
     result.hlines(boundaries, 0.5, len(numbers) + 0.5, color=_LINE_COLOUR, linewidth=0.8, zorder=1)
-    title = f"(d) {len(sizes)} {'activity' if len(sizes) == 1 else 'activities'}"
+    title = f"(d) {counted(len(sizes), 'activity', 'activities')}"
     _label(result, title, "File number", f"Time after the first file ({unit})")
     for axes in (files, result):
         axes.set_xlim(0.5, len(numbers) + 0.5)

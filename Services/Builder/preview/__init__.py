@@ -1,7 +1,7 @@
 """Draws the preview of a dataset: a PNG of at most `SIZE` pixels a side.
 
 `sampling` takes from an array what a picture of that size can show, `greys` makes pixels of values, `pictures` composes
-images with Pillow, `plots` draws spectra with matplotlib, `pages` sets text.
+images with Pillow, `plots` draws spectra with matplotlib, `text` sets text.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def png(reading: Reading, kind: Kind) -> bytes:
 def _image(reading: Reading, kind: Kind) -> Image:
     signal = reading.main
     if kind.layout == "text" or signal is None:
-        from Services.Builder.preview import pages
+        from Services.Builder.preview.text import page
 
-        return pages.page(reading.text or "", SIZE)
+        return page(reading.text or "", SIZE)
     if kind.layout in ("spectrum", "curve", "spectrum image"):
         from Services.Builder.preview import plots
 

@@ -34,7 +34,7 @@ def logarithmic(values: NDArray[Any]) -> Pixels:
 
 
 def colours(values: NDArray[Any]) -> Pixels:
-    """Return red, green and blue of a structured colour image; what is transparent shows its colour all the same."""
+    """Return red, green and blue of a structured colour image; transparent pixels show their colour, too."""
     names = (values.dtype.names or ())[:3]
     stacked: NDArray[Any] = np.stack([values[name] for name in names], axis=-1)
     return (stacked if stacked.dtype == np.uint8 else stacked >> 8).astype(np.uint8)
@@ -44,7 +44,7 @@ def _stretched(real: NDArray[np.float32], percentiles: tuple[float, float]) -> P
     known = real[np.isfinite(real)]
     if known.size == 0:
         return np.zeros(real.shape, np.uint8)
-    low, high = (float(one) for one in np.percentile(known, percentiles))
+    low, high = (float(bound) for bound in np.percentile(known, percentiles))
     if high <= low:
         low, high = float(known.min()), float(known.max())
     if high <= low:  # every value the same

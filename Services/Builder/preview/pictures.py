@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 from Services.Builder.extraction.extractors.kinds import Kind
 from Services.Builder.extraction.extractors.signal import Axis, Signal
 from Services.Builder.preview import greys
-from Services.Builder.preview.fonts import font
 from Services.Builder.preview.sampling import Mean, means, plane
 from Services.Builder.preview.scale_bar import with_scale_bar
+from Services.Builder.preview.text import font
 
 FRAMES = 9
 """Frames of a stack that its tableau shows."""
@@ -45,7 +45,7 @@ def tableau(signal: Signal, kind: Kind, size: int) -> Image.Image:
     box = (size - (across - 1) * _PANEL_GAP) // across, (size - (down - 1) * _PANEL_GAP) // down
     tone = greys.logarithmic if kind.dataset_type == "Diffraction" else greys.linear
     planes = [plane(signal.data, (rows, columns), position, 2 * max(box)) for position in chosen]
-    tiles = [_picture(one, axes, box, tone) for one in planes]
+    tiles = [_picture(plane, axes, box, tone) for plane in planes]
     width, height = tiles[0].size
     canvas = Image.new(
         "RGB", (across * width + (across - 1) * _PANEL_GAP, down * height + (down - 1) * _PANEL_GAP), "white"
@@ -85,7 +85,17 @@ def beside(panels: Sequence[tuple[str, Image.Image]], size: int) -> Image.Image:
 
 
 def picture_of(values: NDArray[Any], axes: tuple[Axis, Axis], box: tuple[int, int]) -> Image.Image:
-    """Return values as a grey picture with a scale bar that fits into a box of width × height pixels."""
+    """Return values as a grey picture with a scale bar that fits into a box of width × height pixels.
+
+    Parameters
+    ----------
+    values
+        Rows and columns.
+    axes
+        Of the rows and of the columns.
+    box
+        Width and height in pixels.
+    """
     return with_scale_bar(_picture(values, axes, box, greys.linear), axes[1], 12)
 
 
@@ -103,7 +113,7 @@ def _frames(signal: Signal, kind: Kind) -> list[dict[int, int]]:
     total = int(np.prod(lengths))
     numbers_ = np.unique(np.linspace(0, total - 1, min(FRAMES, total)).round().astype(int))
     positions = [np.unravel_index(number, lengths) for number in numbers_]
-    return [dict(zip(kind.scanned, (int(one) for one in position), strict=True)) for position in positions]
+    return [dict(zip(kind.scanned, (int(index) for index in position), strict=True)) for position in positions]
 
 
 def _picture(values: NDArray[Any], axes: tuple[Axis, Axis], box: tuple[int, int], tone: Tone) -> Image.Image:

@@ -121,7 +121,7 @@ def _dressed(axes: Axes, grid: bool = True) -> None:
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
     axes.yaxis.get_offset_text().set_fontsize(8)
     for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set(fontsize=9, color=_AXES_COLOUR, parse_math=False)  # a lone $ in a file's text is no formula
+        label.set(fontsize=9, color=_AXES_COLOUR, parse_math=False)  # a lone $ in a file's text is not a formula
 
 
 def _positions(axis: Axis) -> NDArray[Any]:

@@ -28,7 +28,15 @@ def fetched(data: Any, *indexes: Sequence[slice | int]) -> list[SampledValues]:
 
 
 def strided(shape: Sequence[int], most: Mapping[int, int]) -> list[slice]:
-    """Return slices that leave at most `most[dimension]` evenly spaced elements of each dimension named."""
+    """Return slices that leave at most `most[dimension]` evenly spaced elements of each dimension named.
+
+    Parameters
+    ----------
+    shape
+        Lengths of the dimensions.
+    most
+        Elements to leave, by the number of the dimension.
+    """
     return [slice(None, None, max(1, ceil(length / most.get(at, length)))) for at, length in enumerate(shape)]
 
 
@@ -42,7 +50,7 @@ def plane(data: Any, dimensions: tuple[int, int], fixed: Mapping[int, int], most
     dimensions
         Those of the rows and of the columns.
     fixed
-        Where to stand on the others; in their middle where nothing is said.
+        Position on the others; their middle by default.
     most
         Rows and columns; the picture is averaged from at least as many as it shows.
     """
@@ -66,8 +74,8 @@ class Mean:
 
 def means(data: Any, *wanted: Mean) -> list[SampledValues]:
     """Return means of an array, each from an evenly spaced sample of at most about `MOST_VALUES` values."""
-    samples = fetched(data, *(_sample(data.shape, one) for one in wanted))
-    return [_mean(numbers(sample), one.keep) for sample, one in zip(samples, wanted, strict=True)]
+    samples = fetched(data, *(_sample(data.shape, wish) for wish in wanted))
+    return [_mean(numbers(sample), wish.keep) for sample, wish in zip(samples, wanted, strict=True)]
 
 
 def _sample(shape: Sequence[int], wanted: Mean) -> list[slice]:

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from Services.Builder.extraction.extractors.quantities import factor
 from Services.Builder.extraction.extractors.signal import Axis
-from Services.Builder.preview.fonts import font
+from Services.Builder.preview.text import font
 
 _LADDERS = {
     "length": (("pm", 0.0), ("nm", 0.1), ("µm", 1.0), ("mm", 1.0), ("m", 1.0)),
@@ -62,8 +62,8 @@ def bar_for(axis: Axis, share: float) -> tuple[float, str] | None:
     extent = abs(axis.scale) * axis.size
     if not ladder or not axis.unit or extent <= 0:
         return None
-    reachable = [(name, one, least) for name, least in ladder if (one := factor(axis.unit, name))]
-    fitting = [(name, one) for name, one, least in reachable if extent * one * share >= least]
+    reachable = [(name, size, least) for name, least in ladder if (size := factor(axis.unit, name))]
+    fitting = [(name, size) for name, size, least in reachable if extent * size * share >= least]
     if not fitting:
         return None
     unit, multiplier = fitting[-1]

@@ -1,4 +1,4 @@
-"""From a session's files to its record: what stands where in the experiment, and where the record lies on disk."""
+"""Builds a record from a session's files: the content of the experiment, and the place of the record on disk."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RecordPaths:
         """Return the places of a session's record: named by day, instrument and identifier."""
         day = session.start.astimezone(zone).strftime("%Y-%m-%d")
         stem = _UNSAFE.sub("_", f"{day}_{session.instrument}_{session.identifier[:8]}")
-        if len(session.identifier) > 36:  # a URL's first characters tell little
+        if len(session.identifier) > 36:  # the first characters of a URL are not distinctive
             stem = f"{stem}-{hashlib.sha256(session.identifier.encode()).hexdigest()[:8]}"
         return cls(folder / f"{stem}.xml", folder / f"{stem}.files")
 
@@ -116,10 +116,10 @@ def experiment(
     Notes
     -----
     The schema's reservationStart and reservationEnd are the times of the experiment: those of the session,
-    where nobody had booked it.
+    where it was not booked.
     """
     session, instrument, booking = facts.session, facts.instrument, facts.reservation
-    booked = None if booking is None or booking.usage else booking  # a use that nobody booked was not reserved
+    booked = None if booking is None or booking.usage else booking  # a use without a booking was not reserved
     start, end = (to_datetime(booked.start_ts), to_datetime(booked.end_ts)) if booked else (session.start, session.end)
     samples = _samples(booking)
     only_sample = samples[0].id if len(samples) == 1 else None
@@ -149,6 +149,13 @@ def experiment(
 def store(document: bytes, places: RecordPaths) -> str:
     """Write a record, whole or not at all; return its SHA-256.
 
+    Parameters
+    ----------
+    document
+        The XML.
+    places
+        Where it goes; its folders are made.
+
     Raises
     ------
     RecordNotWritten
@@ -171,7 +178,7 @@ def _write(document: bytes, places: RecordPaths) -> None:
             with folder.replacing(places.xml.name, prefix=prefix) as file:
                 file.write(document)
         finally:
-            # Those of Builders that were killed over it, too: whoever holds the session is the only one that writes.
+            # Those of Builders that were killed over it, too: the holder of the session alone writes.
             for name in folder.names():
                 if name.startswith(prefix):
                     folder.remove(name)
@@ -185,74 +192,77 @@ def _activity(
     places: RecordPaths,
     zone: tzinfo | None,
 ) -> Activity:
-    found = [extractions[file.path] for file in files]
+    found_extractions = [extractions[file.path] for file in files]
     # A file that nothing could be read from has nothing in common with others, and must not hide what they share.
-    readable = [number for number, one in enumerate(found) if one.dataset_type != "Unknown"]
-    setup, rests = split_setup([found[number].meta for number in readable])
+    readable = [number for number, extraction in enumerate(found_extractions) if extraction.dataset_type != "Unknown"]
+    setup, rests = split_setup([found_extractions[number].meta for number in readable])
     own = dict(zip(readable, rests, strict=True))
     datasets = tuple(
-        _dataset(file, replace(one, meta=own.get(place, one.meta)), data_root, places, zone)
-        for place, (file, one) in enumerate(zip(files, found, strict=True))
+        _dataset(file, replace(extraction, meta=own.get(place, extraction.meta)), data_root, places, zone)
+        for place, (file, extraction) in enumerate(zip(files, found_extractions, strict=True))
     )
     return Activity(number=number, start=files[0].modified.astimezone(zone), datasets=datasets, setup=setup)
 
 
-def _dataset(file: FoundFile, found: Extraction, data_root: Path, places: RecordPaths, zone: tzinfo | None) -> Dataset:
+def _dataset(
+    file: FoundFile, extraction: Extraction, data_root: Path, places: RecordPaths, zone: tzinfo | None
+) -> Dataset:
     def shown(preview: Path) -> str:
         return preview.relative_to(places.xml.parent).as_posix()
 
     return Dataset(
         name=file.path.name,
         location=_location(file.path, data_root),
-        format=found.format,
-        type=found.dataset_type,
-        role=_role(file, found),
-        descriptions=tuple(_descriptions(file, found)),
-        preview=shown(found.preview) if found.preview is not None else None,
-        further_previews=tuple(map(shown, found.further_previews)),
-        meta={**found.meta, **_nature(file, found, zone), **_provenance(file, found, shown)},
+        format=extraction.format,
+        type=extraction.dataset_type,
+        role=_role(file, extraction),
+        descriptions=tuple(_descriptions(file, extraction)),
+        preview=shown(extraction.preview) if extraction.preview is not None else None,
+        further_previews=tuple(map(shown, extraction.further_previews)),
+        meta={**extraction.meta, **_nature(file, extraction, zone), **_provenance(file, extraction, shown)},
     )
 
 
-def _nature(file: FoundFile, found: Extraction, zone: tzinfo | None) -> dict[str, Quantity]:
-    """Return what a dataset is and when it was made: its own, and no setup, whatever others have in common with it.
+def _nature(file: FoundFile, extraction: Extraction, zone: tzinfo | None) -> dict[str, Quantity]:
+    """Return what a dataset is and when it was made: its own, never setup, even where others share it.
 
     A file that does not know when it was acquired has the time of its last modification instead, marked as unreliable.
     """
-    created = found.acquired or file.modified.replace(microsecond=0)
-    doubtful = found.acquired is None or found.acquired_doubtful
+    created = extraction.acquired or file.modified.replace(microsecond=0)
+    doubtful = extraction.acquired is None or extraction.acquired_doubtful
     return {
-        "Data Type": Quantity(found.data_type),
+        "Data Type": Quantity(extraction.data_type),
         "Creation Time": Quantity(created.astimezone(zone).isoformat(), warning=doubtful),
     }
 
 
-def _role(file: FoundFile, found: Extraction) -> str:
+def _role(file: FoundFile, extraction: Extraction) -> str:
     """Return what part a dataset plays, as far as that can be known.
 
-    A power spectrum is computed from an image, whoever saved it; what its name or its folder's calls a calibration was
-    taken for one, by the session's user. Nothing tells a master calibration.
+    A power spectrum is computed from an image; what its name or its folder's calls a calibration was
+    taken for one, by the session's user. A master calibration cannot be recognised.
     """
-    if found.data_type.endswith("FFT"):
+    if extraction.data_type.endswith("FFT"):
         return "Derived"
     if any(name.lower().startswith("calib") for name in (file.path.name, file.path.parent.name)):
         return "UserCalibration"
     return "Experimental"
 
 
-def _descriptions(file: FoundFile, found: Extraction) -> Iterator[str]:
+def _descriptions(file: FoundFile, extraction: Extraction) -> Iterator[str]:
     if file.companions:
         yield f"With {', '.join(path.name for path in file.companions)}"
-    for warning in found.warnings:
+    for warning in extraction.warnings:
         yield f"Warning: {warning}"
 
 
-def _provenance(file: FoundFile, found: Extraction, shown: Callable[[Path], str]) -> dict[str, Quantity]:
-    """Return what tells the files from any others, what read them, and where all they said lies: no setup either."""
-    size = found.size if found.size is not None else file.size
-    everything = shown(found.metadata_json) if found.metadata_json is not None else ""
-    texts = {"SHA-256": found.sha256, "Extractor": found.extractor, "Metadata": everything}
-    for companion, digest in zip(file.companions, found.companion_sha256, strict=False):  # none of an unreadable file
+def _provenance(file: FoundFile, extraction: Extraction, shown: Callable[[Path], str]) -> dict[str, Quantity]:
+    """Return the files' fingerprints, what read them, and where their metadata lie: never setup either."""
+    size = extraction.size if extraction.size is not None else file.size
+    everything = shown(extraction.metadata_json) if extraction.metadata_json is not None else ""
+    texts = {"SHA-256": extraction.sha256, "Extractor": extraction.extractor, "Metadata": everything}
+    digests = extraction.companion_sha256  # none of an unreadable file
+    for companion, digest in zip(file.companions, digests, strict=False):
         texts[f"SHA-256 ({companion.name})"] = digest
     return {"File Size": Quantity(size, "B"), **{name: Quantity(text) for name, text in texts.items() if text}}
 

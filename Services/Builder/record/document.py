@@ -1,8 +1,8 @@
 """The record as XML: an `Experiment` written as a document of the Nexus Experiment schema.
 
-Nothing that a file, a calendar or a person may have put into the values breaks a record. Characters that XML has no
-place for become U+FFFD, what is not an address is percent-encoded until it is one, parameters whose names come to
-differ only in such things are numbered, a text of more than a million characters is cut. What only a mistake in
+Nothing that a file, a calendar or a person may have put into the values breaks a record. Characters that XML does
+not allow become U+FFFD, invalid addresses are percent-encoded, parameters whose names then
+are equal are numbered, a text of more than a million characters is cut. What only a mistake in
 NexusCore can get wrong (a time without a zone, a sample that is not there) is refused here or found by
 `validation.validate`.
 """
@@ -92,17 +92,17 @@ def split_setup(metas: Sequence[Mapping[str, Quantity]]) -> tuple[dict[str, Quan
         return {}, [dict(meta) for meta in metas]
     setup: dict[str, Quantity] = {}
     for name, first in metas[0].items():
-        found = [meta[name] for meta in metas if name in meta]
-        if len(found) == len(metas) and len({(written(one.value), one.unit) for one in found}) == 1:
-            setup[name] = replace(first, warning=any(one.warning for one in found))
-    return setup, [{name: one for name, one in meta.items() if name not in setup} for meta in metas]
+        values = [meta[name] for meta in metas if name in meta]
+        if len(values) == len(metas) and len({(written(value.value), value.unit) for value in values}) == 1:
+            setup[name] = replace(first, warning=any(value.warning for value in values))
+    return setup, [{name: value for name, value in meta.items() if name not in setup} for meta in metas]
 
 
 def written(value: Scalar) -> str:
     """Write a value as a person would: ``200``, ``1.5``, ``5.12e-05``, ``true``.
 
-    Of a float 15 significant digits are kept: every number that somebody wrote with no more comes out as it was, and
-    what arithmetic adds behind them (0.30000000000000004) does not. Infinities and NaN are spelled as XML Schema
+    Of a float 15 significant digits are kept: a number written with no more digits comes out as it was, and
+    rounding errors behind them (0.30000000000000004) does not. Infinities and NaN are spelled as XML Schema
     spells them.
     """
     if isinstance(value, bool):

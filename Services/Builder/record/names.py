@@ -1,4 +1,4 @@
-"""What the files that are made of a raw file are called."""
+"""Names of the files that are made from a raw file."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import hashlib
 import os
 
 LONGEST_FILE_NAME = 215
-"""Bytes of a raw file's name that are kept whole: a file system takes 255, and what is made of it has more to it, such
-as a signal's number, and while it is being written a dot and the number of the process."""
+"""Bytes of a raw file's name that are kept: a file system takes 255, and names of files made from it are longer, by
+such as a signal's number, and during writing a dot and the number of the process."""
 
 
 def beside(name: str, suffix: str) -> str:
     """Return the name of a preview (``.png``) or of metadata (``.json``): the raw file's with `suffix`.
 
-    One that is too long is cut, and has eight digits of its SHA-256 instead of the rest: it stays unambiguous.
+    A name that is too long is cut, and ends in eight digits of its SHA-256, so that it stays unambiguous.
     """
     raw = os.fsencode(name)
     if len(raw) > LONGEST_FILE_NAME:

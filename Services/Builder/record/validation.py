@@ -1,7 +1,7 @@
-"""Whether a record is one: validation against an XML schema, the one shipped with NexusCore or a facility's own.
+"""Validates records against an XML schema, the one shipped with NexusCore or a facility's own.
 
 Documents are parsed without any access beyond themselves: no entity is resolved, no DTD read, no network asked, and
-a document that brings a type declaration of its own is refused, since no record has a use for one.
+a document with a type declaration of its own is refused, since records do not need one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SchemaUnusable(NexusError):
 
 
 def validate(document: bytes, schema: Path | None = None) -> list[str]:
-    """Say what is wrong with a record.
+    """Return what is wrong with a record.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def _compiled(path: Path, mtime_ns: int, size: int) -> etree.XMLSchema:  # time 
 
 
 def _sentences(log: etree._BaseErrorLog, otherwise: str) -> list[str]:
-    return [f"Line {one.line}: {_plain(one.message)}" for one in log] or [f"Line 1: {_plain(otherwise)}"]
+    return [f"Line {entry.line}: {_plain(entry.message)}" for entry in log] or [f"Line 1: {_plain(otherwise)}"]
 
 
 def _plain(message: str) -> str:

@@ -1,6 +1,6 @@
 """A sample session: the files that an hour and a half at a 200 kV transmission microscope leave, made from scratch.
 
-For demonstrations, tests and trying an installation out, where no instrument's files are at hand. The sample is a
+For demonstrations, tests and trying an installation out, where no instrument's files are available. The sample is a
 layered battery cathode, NMC811; lattice spacings, line energies and edges are those of the real material, and all
 metadata says the same as the images do.
 
@@ -78,7 +78,7 @@ def make_session(folder: Path, start: datetime, *, seed: int = 1, corrupt: bool 
         raise NaiveStart(start=start.isoformat())
     if seed < 0:
         raise NegativeSeed(seed=seed)
-    # NumPy and the writers take half a second to load; who asks for help or gives a bad start does not wait for them.
+    # NumPy and the writers take half a second to load: help and refusals must not wait for them.
     from Services.Builder.sample.microscope import sample_name
     from Services.Builder.sample.session import BURSTS
 
@@ -98,11 +98,11 @@ def make_session(folder: Path, start: datetime, *, seed: int = 1, corrupt: bool 
             path = sample / file.name
             path.parent.mkdir(parents=True, exist_ok=True)
             file.write(Shot(path, when, seed))
-            left = [path, *(path.with_suffix(suffix) for suffix in file.companions)]
-            for one in left:
-                os.utime(one, (when.timestamp(), when.timestamp()))
-            burst += left
-            damaged += left if file.corrupt else ()
+            written = [path, *(path.with_suffix(suffix) for suffix in file.companions)]
+            for member in written:
+                os.utime(member, (when.timestamp(), when.timestamp()))
+            burst += written
+            damaged += written if file.corrupt else ()
         bursts.append(tuple(burst))
     files = tuple(path for burst in bursts for path in burst)
     return SampleSession(files, tuple(bursts), start, times[-1][-1] + SETTLING, tuple(damaged))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, NexusError
 from NexusCore.resources import explained, reported, sentence_of
+from NexusCore.text import counted
 from Services.Builder.sample import SampleSession, make_session
 
 _SAMPLE_EXAMPLES = """examples:
@@ -21,22 +22,22 @@ _SAMPLE_EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """Build the command's parser."""
-    made = argparse.ArgumentParser(
+    command = argparse.ArgumentParser(
         prog="python -m Services.Builder.sample",
         description="Write the files of a believable session at a transmission electron microscope.",
         epilog=_SAMPLE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("folder", type=Path, metavar="FOLDER", help="the instrument's folder; made if missing")
-    made.add_argument(
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="the instrument's folder; made if missing")
+    command.add_argument(
         "--start",
         type=datetime.fromisoformat,
         metavar="ISO",
         help="start of the session, local time unless it names a zone (default: two hours ago)",
     )
-    made.add_argument("--seed", type=int, default=1, metavar="N", help="another seed, another sample (default: 1)")
-    made.add_argument("--corrupt", action="store_true", help="add a damaged file among the good ones")
-    return made
+    command.add_argument("--seed", type=int, default=1, metavar="N", help="another seed, another sample (default: 1)")
+    command.add_argument("--corrupt", action="store_true", help="add a damaged file among the good ones")
+    return command
 
 
 def summary(session: SampleSession) -> str:
@@ -52,7 +53,8 @@ def summary(session: SampleSession) -> str:
         first, last = (
             datetime.fromtimestamp(path.stat().st_mtime, session.start.tzinfo) for path in (burst[0], burst[-1])
         )
-        lines.append(f"  burst {number}: {first:%H:%M:%S} to {last:%H:%M:%S}, {len(burst)} files in {burst[0].parent}")
+        files = f"{counted(len(burst), 'file')} in {burst[0].parent}"
+        lines.append(f"  burst {number}: {first:%H:%M:%S} to {last:%H:%M:%S}, {files}")
     return "\n".join(lines + [f"  damaged: {path}" for path in session.corrupt])
 
 

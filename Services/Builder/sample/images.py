@@ -78,7 +78,16 @@ def thickness(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Thickness of crystal, of crystal weighted with its diffraction contrast, and of carbon, in nm.
 
-    `drift` moves the specimen to the right by so many nm.
+    Parameters
+    ----------
+    view
+        The area.
+    shape
+        Rows and columns.
+    pixel
+        Size of a pixel in nm.
+    drift
+        Shift of the specimen to the right, in nm.
     """
     y, x = ((np.arange(size) - size / 2) * pixel for size in shape)
     x = x - drift

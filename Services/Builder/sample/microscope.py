@@ -106,7 +106,7 @@ def tags(
     camera_length: float = 0.0,
     device: str,
 ) -> dict[str, Any]:
-    """Image tags that DigitalMicrograph adds to whatever it acquires: microscope, session, time."""
+    """Image tags that DigitalMicrograph adds to all that it acquires: microscope, session, time."""
     x, y = _STAGE[area]
     return {
         "DataBar": {

@@ -55,7 +55,7 @@ def schedule(counts: Sequence[int], start: datetime, seed: int) -> tuple[tuple[d
     seed
         The same seed gives the same intervals.
     """
-    draw = random.Random(seed)  # noqa: S311  intervals between files are no secret
+    draw = random.Random(seed)  # noqa: S311  intervals between files need not be secret
     pauses = [0.0] + [minutes * 60 + draw.uniform(-30, 30) for minutes in PAUSES]
     now = start.replace(microsecond=0) + SETTLING
     bursts = []

@@ -28,13 +28,13 @@ class SourceFailed(NexusError):
 
 
 class NoSuchSource(NexusError):
-    """Instruments.{pid}.harvester is '{name}', which is no kind of calendar; there are: {known}.{hint}"""  # noqa: D400
+    """Instruments.{pid}.harvester is '{name}', which is not a kind of calendar; known are: {known}.{hint}"""  # noqa: D400
 
     exit_code = EXIT_REFUSED
 
 
 class Source(Protocol):
-    """A kind of calendar, with its settings. It is asked in a process of its own, so it can be pickled."""
+    """A kind of calendar, with its settings. It is used in a process of its own, so it can be pickled."""
 
     @property
     def name(self) -> str:
@@ -44,7 +44,14 @@ class Source(Protocol):
     def fetch(self, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
         """Return every reservation of an instrument that shares time with a span, cancelled ones too.
 
-        What cannot be read of it is told with `complain`, so that nothing known is taken for cancelled.
+        What cannot be read of it is reported with `complain`, so that nothing known is taken for cancelled.
+
+        Parameters
+        ----------
+        instrument
+            Its `api_url` and `calendar_name` say which calendar is its own.
+        start, end
+            The span, half open, aware.
 
         Raises
         ------
@@ -76,10 +83,18 @@ class SharedSource(Protocol):
     def ask(
         self, instruments: Sequence[Instrument], start: datetime, end: datetime, unfinished: Collection[str]
     ) -> Source:
-        """Ask the server that these instruments share about a span; return what it said, to be fetched for each.
+        """Ask the server that these instruments share about a span; return its answer, to be fetched for each.
 
-        Of uses that were going on when it was last asked, `unfinished`, is wanted whatever became of them, also if
-        they have ended before the span.
+        Uses that were unfinished at the last fetch are wanted in any case, also if they have ended before the span.
+
+        Parameters
+        ----------
+        instruments
+            All have the same `server`.
+        start, end
+            The span, half open, aware.
+        unfinished
+            UIDs of uses that were unfinished at the last fetch.
 
         Raises
         ------
@@ -95,8 +110,8 @@ MakeSource = Callable[[NamedConfiguration], Source | SharedSource]
 @cache
 def kinds() -> Mapping[str, MakeSource]:
     """Return what makes each kind of source."""
-    found = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
-    return {name: importlib.import_module(f"{__name__}.{name}").make for name in found}
+    names = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
+    return {name: importlib.import_module(f"{__name__}.{name}").make for name in names}
 
 
 def make_of(instrument: Instrument) -> MakeSource:
@@ -105,7 +120,7 @@ def make_of(instrument: Instrument) -> MakeSource:
     Raises
     ------
     NoSuchSource
-        If its `harvester` is none of the kinds.
+        If its `harvester` is not one of the kinds.
     """
     name, known = instrument.harvester, kinds()
     if name not in known:
@@ -128,25 +143,33 @@ class Complaint:
     sentence: str
     uid: str | None
     """What is known under this `Reservation.uid`, or under it and an occurrence behind ``#``, stays as it is. With None
-    nobody can tell what the complaint is about, and all that is known stays."""
+    it is unknown what the complaint is about, and all that is known stays."""
 
 
-_HEARD: ContextVar[list[Complaint] | None] = ContextVar("heard", default=None)
+_COMPLAINTS: ContextVar[list[Complaint] | None] = ContextVar("complaints", default=None)
 
 
 def complain(sentence: str, uid: str | None = None) -> None:
-    """Tell whoever asks this source about something it could not take over."""
-    heard = _HEARD.get()
-    if heard is not None:
-        heard.append(Complaint(sentence, uid))
+    """Report to the caller of this source something that it could not take over.
+
+    Parameters
+    ----------
+    sentence
+        What it is and why, in small letters and without a full stop.
+    uid
+        `Reservation.uid` that it concerns; see `Complaint`.
+    """
+    complaints = _COMPLAINTS.get()
+    if complaints is not None:
+        complaints.append(Complaint(sentence, uid))
 
 
 @contextmanager
-def listening() -> Iterator[list[Complaint]]:
-    """Collect what is complained of inside the block, in this thread."""
-    heard: list[Complaint] = []
-    token = _HEARD.set(heard)
+def collect_complaints() -> Iterator[list[Complaint]]:
+    """Collect the complaints inside the block, in this thread."""
+    complaints: list[Complaint] = []
+    token = _COMPLAINTS.set(complaints)
     try:
-        yield heard
+        yield complaints
     finally:
-        _HEARD.reset(token)
+        _COMPLAINTS.reset(token)

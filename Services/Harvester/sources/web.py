@@ -1,9 +1,9 @@
-"""Reading a document from a web server that may be slow, gone, wrong or hostile; for all sources that do.
+"""Reads documents from web servers that may be slow, gone, wrong or hostile; for all sources that do.
 
 Time-outs on every call, a limit on size and redirects, more attempts where a fault passes by itself. The user and
-password of the environment go only to the configured host, and only when it asks for them. Sentences name the host
-alone: the address of a private calendar is a secret, and what stands in a log line is not. Nor do they repeat what an
-error of the layers below says of an address or a header, which may hold a token.
+password of the environment go only to the configured host, and only when it asks for them. Messages name the host
+alone, since the address of a private calendar is a secret. Nor do they repeat what an error of the layers below says
+of an address or a header, which may hold a token.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from urllib.parse import urlsplit
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument
 from NexusCore.network import Login, cause_of
+from NexusCore.text import counted
 from Services.Harvester.sources import SourceFailed
 
 if TYPE_CHECKING:
     import requests
 
     Proof = Callable[[requests.PreparedRequest], requests.PreparedRequest]
-    """What adds the proof of who asks to a request."""
+    """Adds the user's authentication to a request."""
 
 MEGABYTE = 1024 * 1024
 _DOWNLOAD_CHUNK = 64 * 1024
@@ -32,7 +33,7 @@ _RETRIED_GATEWAY_STATUSES = (502, 503, 504)
 """Answers of a gateway whose server is restarting or overloaded."""
 _UNUSABLE = "its address, or one it redirects to, cannot be used"
 _UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""Line breaks, other control characters, and bytes of the environment that are no UTF-8."""
+"""Line breaks, other control characters, and bytes of the environment that are not UTF-8."""
 
 
 class SourceAway(SourceFailed):
@@ -53,8 +54,8 @@ class FetchLimits:
     """Seconds before the second attempt; doubled before each further one."""
 
 
-def patience_of(config: NamedConfiguration) -> FetchLimits:
-    """Return the patience that the settings of a kind of source ask for; those that are missing get their defaults."""
+def fetch_limits_of(config: NamedConfiguration) -> FetchLimits:
+    """Return the limits that the settings of a kind of source ask for; those that are missing get their defaults."""
     default = config.set_default
     default("connect_timeout", 10.0, comment="Seconds that a connection may take.", minimum=0.05, maximum=600)
     default("read_timeout", 30.0, comment="Seconds that a server may stay silent.", minimum=0.05, maximum=600)
@@ -82,7 +83,7 @@ def most_bookings_of(config: NamedConfiguration) -> int:
 
 def too_many(where: str, most: int) -> SourceFailed:
     """Return the error for a calendar with more than `most` bookings."""
-    return SourceFailed(where=where, reason=f"it has more than {most} bookings in the time asked for")
+    return SourceFailed(where=where, reason=f"it has more than {counted(most, 'booking')} in the time asked for")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class HttpRequest:
     """Status of a good answer."""
 
 
-class _Shown:
+class _TokenAuth:
     """Shows a token with each request, as the REST framework of Django wants it."""
 
     def __init__(self, token: Token) -> None:
@@ -132,22 +133,23 @@ class Visit:
 
     Parameters
     ----------
-    patience
-        The limits; that on size holds for everything the visit brings home.
+    limits
+        The limits; that on size is for all answers of the visit together.
     login
-        Who visits. A token is shown at once, a password only to who asks for it.
+        The user. A token is sent at once, a password only if the server asks for it.
     """
 
-    def __init__(self, patience: FetchLimits, login: Login | Token | None = None) -> None:
+    def __init__(self, limits: FetchLimits, login: Login | Token | None = None) -> None:
         import requests
 
-        self._patience = patience
+        self._limits = limits
         self._login = login
         self._session = requests.Session()
-        self._session.max_redirects = patience.redirects
-        self._auth: Proof | None = _Shown(login) if isinstance(login, Token) else None  # a .netrc must not speak for it
+        self._session.max_redirects = limits.redirects
+        # With a token, a .netrc must not be used.
+        self._auth: Proof | None = _TokenAuth(login) if isinstance(login, Token) else None
         self._server: str | None = None
-        self._left = patience.most_bytes
+        self._left = limits.most_bytes
 
     def __enter__(self) -> Visit:
         return self
@@ -163,90 +165,90 @@ class Visit:
         SourceFailed
             With a sentence that names the host.
         """
-        return self._until_it_answers(HttpRequest("GET", url, params or {}, {"Accept": accept}))
+        return self._with_retries(HttpRequest("GET", url, params or {}, {"Accept": accept}))
 
     def dav(self, method: str, url: str, body: bytes, depth: int) -> bytes:
         """Return what a WebDAV server answers to a method that changes nothing there; raise as `get` does."""
         headers = {"Content-Type": "application/xml; charset=utf-8", "Depth": str(depth)}
-        return self._until_it_answers(HttpRequest(method, url, {}, headers, body, wanted=207))
+        return self._with_retries(HttpRequest(method, url, {}, headers, body, wanted=207))
 
-    def _until_it_answers(self, question: HttpRequest) -> bytes:
+    def _with_retries(self, request: HttpRequest) -> bytes:
         import tenacity
 
         attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self._patience.attempts),
-            wait=tenacity.wait_exponential(multiplier=self._patience.first_wait),
+            stop=tenacity.stop_after_attempt(self._limits.attempts),
+            wait=tenacity.wait_exponential(multiplier=self._limits.first_wait),
             retry=tenacity.retry_if_exception_type(SourceAway),
             reraise=True,
         )
-        content: bytes = attempts(self._ask, question)
+        content: bytes = attempts(self._ask, request)
         self._left -= len(content)
         return content
 
-    def _ask(self, question: HttpRequest) -> bytes:
+    def _ask(self, request: HttpRequest) -> bytes:
         import requests
 
-        where = host_of(question.url)
+        where = host_of(request.url)
         if isinstance(self._login, Token) and not (self._login.value.isascii() and self._login.value.isprintable()):
             reason = "the token for it has a character that is not printable ASCII, perhaps a line break"
             raise SourceFailed(where=where, reason=reason)
         try:
-            server = urlsplit(question.url).netloc
+            server = urlsplit(request.url).netloc
             self._server = self._server or server
             auth = self._auth if server == self._server else None
-            with self._asked(question, auth) as response:
+            with self._request(request, auth) as response:
                 challenge = response.headers.get("WWW-Authenticate", "")
                 own = urlsplit(response.url).netloc == self._server
                 if response.status_code != 401 or not isinstance(self._login, Login) or self._auth or not own:
-                    return self._content(response, question)
+                    return self._content(response, request)
             auth = _auth(challenge, self._login, where)
-            with self._let_in(question, auth) as response:
-                content = self._content(response, question, asked_again=True)
+            with self._request_with_login(request, auth) as response:
+                content = self._content(response, request, asked_again=True)
             self._auth = auth
         except requests.RequestException as error:
-            raise _translated(error, where, self._patience) from None
+            raise _source_error(error, where, self._limits) from None
         except ValueError:  # addresses that the layers below cannot take apart
             raise SourceFailed(where=where, reason=_UNUSABLE) from None
         return content
 
-    def _let_in(self, question: HttpRequest, auth: Proof) -> requests.Response:
+    def _request_with_login(self, request: HttpRequest, auth: Proof) -> requests.Response:
         import requests
 
         try:
-            return self._asked(question, auth)
+            return self._request(request, auth)
         except requests.RequestException:
             raise
-        except Exception as error:  # noqa: BLE001  strangers' challenges in foreign readers, with many ways to stumble
-            reason = f"its way to ask for a password cannot be understood ({type(error).__name__})"
-            raise SourceFailed(where=host_of(question.url), reason=reason) from None
+        except Exception as error:  # noqa: BLE001  untrusted challenges in foreign readers, which fail in many ways
+            reason = f"its authentication request cannot be understood ({type(error).__name__})"
+            raise SourceFailed(where=host_of(request.url), reason=reason) from None
 
-    def _asked(self, question: HttpRequest, auth: Proof | None) -> requests.Response:
+    def _request(self, request: HttpRequest, auth: Proof | None) -> requests.Response:
         from requests.auth import HTTPBasicAuth
 
         return self._session.request(
-            question.method,
-            question.url,
-            params=question.params,
-            headers=question.headers,
-            data=question.body,
+            request.method,
+            request.url,
+            params=request.params,
+            headers=request.headers,
+            data=request.body,
             stream=True,
-            timeout=(self._patience.connect_seconds, self._patience.read_seconds),
-            # Other proofs than these would be given to whoever a redirect leads to.
-            allow_redirects=question.method == "GET" and isinstance(auth, (NoneType, _Shown, HTTPBasicAuth)),
+            timeout=(self._limits.connect_seconds, self._limits.read_seconds),
+            # Other proofs would be given to the server that a redirect leads to.
+            allow_redirects=request.method == "GET" and isinstance(auth, (NoneType, _TokenAuth, HTTPBasicAuth)),
             auth=auth,
         )
 
-    def _content(self, response: requests.Response, question: HttpRequest, asked_again: bool = False) -> bytes:
-        where, status = host_of(question.url), response.status_code
-        said = f"it says {status} {response.reason}".rstrip()
+    def _content(self, response: requests.Response, request: HttpRequest, asked_again: bool = False) -> bytes:
+        where, status = host_of(request.url), response.status_code
+        answer = f"it answered {status} {response.reason}".rstrip()
         if status in _RETRIED_GATEWAY_STATUSES:
-            raise SourceAway(where=where, reason=said)
+            raise SourceAway(where=where, reason=answer)
         if status == 401:
-            raise SourceFailed(where=where, reason=self._not_let_in(asked_again))
+            raise SourceFailed(where=where, reason=self._login_refused(asked_again))
         if status == 403 and isinstance(self._login, Token):
-            raise SourceFailed(where=where, reason=f"{said}; the token's user has no right to view this")
-        if status != question.wanted:
-            raise SourceFailed(where=where, reason=said)
+            raise SourceFailed(where=where, reason=f"{answer}; the token's user has no right to view this")
+        if status != request.wanted:
+            raise SourceFailed(where=where, reason=answer)
         content = bytearray()
         announced = response.headers.get("Content-Length", "")
         if not announced.isdecimal() or int(announced) <= self._left:
@@ -256,14 +258,14 @@ class Visit:
                     break
             else:
                 return bytes(content)
-        raise too_big(where, self._patience.most_bytes)
+        raise too_big(where, self._limits.most_bytes)
 
-    def _not_let_in(self, asked_again: bool) -> str:
+    def _login_refused(self, asked_again: bool) -> str:
         if isinstance(self._login, Token):
             return "it does not accept the token (401)"
         if self._login is not None and (asked_again or self._auth):
-            return f"it does not let the user '{self._login.user}' in (401)"
-        return "it wants a user and a password (401); the environment has no nexusLIMS_user and nexusLIMS_pass for it"
+            return f"it refuses the user '{self._login.user}' (401)"
+        return "it requires a user and a password (401); set nexusLIMS_user and nexusLIMS_pass in the environment"
 
 
 def address_of(instrument: Instrument) -> str:
@@ -286,7 +288,7 @@ def web_address(instrument: Instrument) -> str:
     Raises
     ------
     SourceFailed
-        If it is not set, or no address of a web server.
+        If it is not set, or not the address of a web server.
     """
     address = address_of(instrument)
     scheme = address.partition("://")[0].lower()
@@ -295,14 +297,14 @@ def web_address(instrument: Instrument) -> str:
     return address
 
 
-def download(url: str, patience: FetchLimits, login: Login | None = None) -> bytes:
+def download(url: str, limits: FetchLimits, login: Login | None = None) -> bytes:
     """Return what is at a URL; raise as `Visit.get` does."""
-    with Visit(patience, login) as visit:
+    with Visit(limits, login) as visit:
         return visit.get(url)
 
 
 def _auth(challenge: str, login: Login, where: str) -> Proof:
-    """Return the best way to prove who one is that a server offers."""
+    """Return the best of the authentication methods that a server offers."""
     from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 
     if _UNSENDABLE.search(login.user + login.password):
@@ -324,23 +326,23 @@ def too_big(where: str, most: int) -> SourceFailed:
     return SourceFailed(where=where, reason=f"it has more than {most / MEGABYTE:g} MB, the limit in the settings")
 
 
-def _translated(error: requests.RequestException, where: str, patience: FetchLimits) -> SourceFailed:
+def _source_error(error: requests.RequestException, where: str, limits: FetchLimits) -> SourceFailed:
     from requests import exceptions
     from urllib3.exceptions import ReadTimeoutError
 
     passing = False
     if isinstance(error, exceptions.TooManyRedirects):
-        reason = f"it redirects more than {patience.redirects} times"
+        reason = f"it redirects more than {counted(limits.redirects, 'time')}"
     elif isinstance(error, exceptions.SSLError):
         reason = f"its certificate is not accepted ({cause_of(error)})"
     elif isinstance(error, exceptions.ConnectTimeout):
-        reason, passing = f"no connection within {patience.connect_seconds:g} s", True
-    elif isinstance(error, exceptions.ReadTimeout) or any(isinstance(one, ReadTimeoutError) for one in error.args):
-        reason = f"it fell silent for {patience.read_seconds:g} s"
+        reason, passing = f"no connection within {limits.connect_seconds:g} s", True
+    elif isinstance(error, exceptions.ReadTimeout) or any(isinstance(cause, ReadTimeoutError) for cause in error.args):
+        reason = f"it fell silent for {limits.read_seconds:g} s"
     elif isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
         reason, passing = f"the connection failed ({cause_of(error)})", True
     elif isinstance(error, (exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.MissingSchema)):
         reason = _UNUSABLE
     else:
-        reason = f"what it sends cannot be understood ({type(error).__name__})"
+        reason = f"its answer cannot be understood ({type(error).__name__})"
     return (SourceAway if passing else SourceFailed)(where=where, reason=reason)

@@ -29,7 +29,7 @@ class NotTaken(NexusError):
 
 
 class RecordRefused(NexusError):
-    """{destination} refuses the record '{title}': {reason}. It is sent again when it is built anew, or with:
+    """{destination} refuses the record '{title}': {reason}. It is sent again when it is rebuilt, or with:
     SessionTool requeue {session} --upload
     """  # noqa: D205, D400  the message
 
@@ -41,18 +41,18 @@ class DestinationAway(NexusError):
 
 
 class NoSuchDestination(NexusError):
-    """Services.Uploader.destinations names '{name}', which is no kind of destination; there are: {known}.{hint}"""  # noqa: D400
+    """Services.Uploader.destinations names '{name}', which is not a kind of destination; known are: {known}.{hint}"""  # noqa: D400
 
     exit_code = EXIT_REFUSED
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a destination says of a record that it has."""
+    """A destination's confirmation that it has a record."""
 
     destination: str
     remote_id: str
-    """What it calls the record; at most 255 characters."""
+    """Its identifier of the record; at most 255 characters."""
     url: str | None = None
     remark: str | None = None
     """A sentence for the log: what was special about it."""
@@ -70,7 +70,7 @@ class Destination(Protocol):
         ...
 
     def check(self) -> list[str]:
-        """Return what stands in the way of every record, in sentences; changes nothing."""
+        """Return what prevents sending any record, in sentences; changes nothing."""
         ...
 
     def put(self, record: Record) -> Receipt:
@@ -104,7 +104,7 @@ class Nowhere:
         self._content = b""
 
     def check(self) -> list[str]:
-        """Find nothing in the way."""
+        """Return no obstacle."""
         return []
 
     def put(self, record: Record) -> Receipt:
@@ -113,7 +113,7 @@ class Nowhere:
         return Receipt(destination=self.name, remote_id=record.sha256)
 
     def fetch(self, receipt: Receipt) -> bytes:
-        """Return what was put last."""
+        """Return the content of the last record put."""
         return self._content
 
 
@@ -123,8 +123,8 @@ MakeDestination = Callable[[NamedConfiguration, Path], Destination]
 @cache
 def kinds() -> Mapping[str, MakeDestination]:
     """Return what makes each kind of destination."""
-    found = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
-    return {name: importlib.import_module(f"{__name__}.{name}").make for name in found}
+    names = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
+    return {name: importlib.import_module(f"{__name__}.{name}").make for name in names}
 
 
 def make_of(name: str) -> MakeDestination:
@@ -133,7 +133,7 @@ def make_of(name: str) -> MakeDestination:
     Raises
     ------
     NoSuchDestination
-        If there is no such kind.
+        If no kind has this name.
     """
     known = kinds()
     if name not in known:
@@ -142,7 +142,7 @@ def make_of(name: str) -> MakeDestination:
 
 
 def obstacle(error: NexusError) -> str:
-    """Return what an error says, for where it is clear that it stands in a destination's way."""
+    """Return an error's message without the destination's name, for use after that name."""
     return str(error).removeprefix(f"{error.facts.get('destination')} cannot be used now: ").rstrip(".")
 
 

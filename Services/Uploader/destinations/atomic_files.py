@@ -15,16 +15,16 @@ from NexusCore.files import UNFINISHED, Folder
 UPLOADERS_FOLDER = ".nexuscore"
 """Folder in a destination's own for what only Uploaders need."""
 FOLDER_WAIT_SECONDS = 30.0
-"""How long to wait for another who is writing into a folder: some records' time."""
-_LOOK_SECONDS = 0.05
+"""How long to wait for another process that writes into a folder: some records' time."""
+_RETRY_SECONDS = 0.05
 
 
 @contextlib.contextmanager
 def writing_into(path: Path) -> Iterator[Folder | None]:
     """Open a folder and keep others out of it while the block runs, after waiting for them; None if they go on.
 
-    They may be other Uploaders, or other destinations with the same folder. What others left unfinished is then
-    nobody's, and removed.
+    They may be other Uploaders, or other destinations with the same folder. Files that others left unfinished are
+    then abandoned, and removed.
     """
     with (
         Folder.open(path) as folder,
@@ -52,4 +52,4 @@ def _locked(lock: BinaryIO) -> bool:
             return True
         if time.monotonic() >= deadline:
             return False
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""Credentials for destinations: where they are from, how they go into a request, and that they are never shown."""
+"""Credentials for destinations: read from the settings, put into requests, never shown."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Authorise = Callable[["requests.PreparedRequest"], "requests.PreparedRequest"]
 
 
 class TokenUnusable(NexusError):
-    """The token of {destination}, {where}, cannot be used: it has a character in it that no token has, such as the end
-    of a line or a letter with an accent. Was it copied whole, and nothing but it?
+    """The token of {destination}, {where}, cannot be used: it has a character that no token has, such as the end
+    of a line or a letter with an accent. Was exactly the token copied?
     """  # noqa: D205, D400  the message
 
     exit_code = EXIT_REFUSED
@@ -39,10 +39,19 @@ class Key:
 def key_of(kind: str, config: NamedConfiguration, environment: Mapping[str, str] = os.environ) -> str:
     """Return the token of a destination: ``NEXUSCORE_<KIND>_TOKEN``, else its parameter, else an empty text.
 
+    Parameters
+    ----------
+    kind
+        Name of the destination.
+    config
+        Folder `Services.Uploader.<kind>` of the configuration.
+    environment
+        Environment variables.
+
     Raises
     ------
     TokenUnusable
-        If it cannot stand in the header of a request. Whoever tried would tell it to everybody, in an error.
+        If it cannot stand in the header of a request, whose error would show it.
     """
     variable = f"NEXUSCORE_{kind.upper()}_TOKEN"
     for where, value in ((variable, environment.get(variable)), (f"Services.Uploader.{kind}.token", config["token"])):
@@ -54,6 +63,6 @@ def key_of(kind: str, config: NamedConfiguration, environment: Mapping[str, str]
     return ""
 
 
-def as_nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def without_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Leave a request as it is: without anything here, requests looks for a password in the user's files."""
     return request

@@ -3,7 +3,7 @@
 Promises
 --------
 * A file is sent with a record only if an element of the record is its path, as those of previews and of metadata are.
-* What the record names and is no file of its own (a link, a hard link, a pipe, a folder) is an error, never left out.
+* A named path that is not a file of the record's own (a link, a hard link, a pipe, a folder) is an error.
 * What lies there and is not named stays where it is; it is reported, as are files that are named and missing.
 """
 
@@ -47,17 +47,17 @@ class RecordFiles:
 
 
 def files_beside(xml: Path) -> tuple[Path, ...]:
-    """Return the files that are sent with a record; errors as for `look_beside`."""
-    return look_beside(xml).named
+    """Return the files that are sent with a record; errors as for `examine_folder`."""
+    return examine_folder(xml).named
 
 
-def look_beside(xml: Path) -> RecordFiles:
+def examine_folder(xml: Path) -> RecordFiles:
     """Look at what lies beside a record, over no links.
 
     Raises
     ------
     InTheWay
-        If the folder of its files, or something that the record names, is a link, has a second name or the like.
+        If the folder of its files, or something that the record names, is a link or has a second name.
     OSError
         With the system's reason.
     """
@@ -81,13 +81,13 @@ def look_beside(xml: Path) -> RecordFiles:
     return RecordFiles(tuple(named), tuple(others), tuple(sorted(wanted - there)))
 
 
-def parsed(document: bytes) -> Any:
+def parse_xml(document: bytes) -> Any:
     """Return the root of an XML document; nothing that it refers to is looked up.
 
     Raises
     ------
     lxml.etree.XMLSyntaxError
-        If it is no XML.
+        If it is not XML.
     """
     from lxml import etree
 
@@ -120,11 +120,11 @@ def _is_empty(folder: Folder, name: str) -> bool:
 
 
 def _texts(document: bytes) -> Iterator[str]:
-    """Yield the text of each element as `_as_in_xml`; none of what is no XML."""
+    """Yield the text of each element as `_as_in_xml`; nothing if it is not XML."""
     from lxml import etree
 
     try:
-        root = parsed(document)
+        root = parse_xml(document)
     except etree.XMLSyntaxError:
         return
     for element in root.iter("{*}*"):

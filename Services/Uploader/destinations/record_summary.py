@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-from Services.Uploader.destinations.record_files import parsed
+from Services.Uploader.destinations.record_files import parse_xml
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The gist of a record; whatever it does not say is empty."""
+    """The gist of a record; what it does not say is empty."""
 
     title: str = ""
     experimenters: tuple[str, ...] = ()
@@ -39,16 +39,16 @@ def about(document: bytes) -> About:
     Raises
     ------
     lxml.etree.XMLSyntaxError
-        If it is no XML.
+        If it is not XML.
     """
-    root = parsed(document)
+    root = parse_xml(document)
 
     def texts(*path: str) -> list[str]:
-        found = root.findall("/".join(f"{{*}}{name}" for name in path))
-        return [text for text in ((one.text or "").strip() for one in found) if text]
+        elements = root.findall("/".join(f"{{*}}{name}" for name in path))
+        return [text for text in ((element.text or "").strip() for element in elements) if text]
 
-    def first(*found: list[str]) -> str:
-        return next((texts[0] for texts in found if texts), "")
+    def first(*alternatives: list[str]) -> str:
+        return next((texts[0] for texts in alternatives if texts), "")
 
     return About(
         title=first(texts("title")),

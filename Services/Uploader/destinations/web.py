@@ -1,8 +1,8 @@
-"""Talking with a web server that may be slow, gone or wrong; for all destinations that do.
+"""Requests to web servers that may be slow, gone or wrong; for all destinations that make any.
 
 Time-outs on every call, a limit on the size of answers, no redirects (a client that follows one loses what it wants to
-write). Only what may be repeated is: reading. What becomes of writing whose answer is lost, the destination has to look
-up. Sentences carry what the server said, never a credential.
+write). Only reading is repeated. After writing whose answer is lost, the destination has to look what became
+of it. Messages quote the server, never a credential.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from NexusCore.config import NamedConfiguration
 from NexusCore.errors import NexusError
 from NexusCore.network import cause_of
 from Services.Uploader.destinations import DestinationAway
-from Services.Uploader.destinations.credentials import Authorise, as_nobody
+from Services.Uploader.destinations.credentials import Authorise, without_credentials
 
 if TYPE_CHECKING:
     import requests
@@ -32,7 +32,7 @@ _RETRIED_STATUSES = (408, 425, 429, 502, 503, 504)
 
 
 class Unexpected(NexusError):
-    """{destination} said {status} to {what}: {said}."""
+    """{destination} answered {status} to {what}: {said}."""
 
     @property
     def status(self) -> int:
@@ -85,8 +85,8 @@ def fault_of(url: str) -> str:
     except ValueError:
         good = False
     if good and parts.username is not None:
-        return "it holds a user's name, which has its place in the credentials"
-    return "" if good else "it is no http or https address"
+        return "it contains a user's name, which belongs into the credentials"
+    return "" if good else "it is not an http or https address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class ServerResponse:
     """Of what was made, or where it would send us."""
 
     def json(self) -> Any:
-        """Return the content as JSON; None where it is none."""
+        """Return the content as JSON; None if it is not JSON."""
         try:
             return json.loads(self.content)
         except ValueError:
@@ -108,15 +108,15 @@ class ServerResponse:
 
     @property
     def said(self) -> str:
-        """What the server says, for a sentence."""
+        """The server's message, for a sentence."""
         response = self.json()
         if isinstance(response, dict):
             parts = [response[name] for name in ("detail", "message", "description") if response.get(name)]
-            text = "; ".join(one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in parts)
+            text = "; ".join(part if isinstance(part, str) else json.dumps(part, ensure_ascii=False) for part in parts)
         else:
             text = response if isinstance(response, str) else ""
         if not text and 300 <= self.status < 400:
-            text = f"it sends us to {self.location or 'somewhere else'}, so the address in the settings is not right"
+            text = f"it redirects to {self.location or 'another address'}, so the address in the settings is wrong"
         text = re.sub(r"\s+", " ", text or self.reason or "no reason given").strip().rstrip(".")
         return text if len(text) <= _SENTENCE else f"{text[: _SENTENCE - 1]}…"
 
@@ -131,7 +131,7 @@ class Site:
         Name of the destination, for sentences.
     url
         What all addresses begin with.
-    patience
+    limits
         Limits.
     authorise
         Puts the credentials into a request.
@@ -139,16 +139,26 @@ class Site:
 
     destination: str
     url: str
-    patience: UploadLimits
+    limits: UploadLimits
     authorise: Authorise | None
 
     def get(self, path: str, what: str, **more: Any) -> ServerResponse:
-        """Read something, several times if need be; `what` stands in sentences (``the list of templates``)."""
+        """Read something, several times if need be; `what` stands in sentences (``the list of templates``).
+
+        Parameters
+        ----------
+        path
+            Below the server's address.
+        what
+            What is read, for messages (``the list of templates``).
+        more
+            As for `requests.Session.request`.
+        """
         import tenacity
 
         attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self.patience.attempts),
-            wait=tenacity.wait_exponential(multiplier=self.patience.first_wait),
+            stop=tenacity.stop_after_attempt(self.limits.attempts),
+            wait=tenacity.wait_exponential(multiplier=self.limits.first_wait),
             # A server that is silent has cost much time already, and would again.
             retry=tenacity.retry_if_exception(lambda error: type(error) is DestinationAway),
             reraise=True,
@@ -158,17 +168,24 @@ class Site:
     def ask(self, method: str, path: str, what: str, expected: tuple[int, ...], **more: Any) -> ServerResponse:
         """Make one request, once.
 
+        Parameters
+        ----------
+        method, path, what, more
+            As for `get`.
+        expected
+            Status codes of good answers.
+
         Raises
         ------
         DestinationAway
-            If there is no answer, or one that passes by itself: it may have been done all the same.
+            If it does not answer, or cannot at the moment: the request may still have been carried out.
         Unexpected
             If the answer is not one of those `expected`.
         """
         answer = self._answer(method, path, **more)
         # A server that fails has no JSON to give; one that refuses what it was sent has (CDCS says 500 to both).
         if answer.status in _RETRIED_STATUSES or (answer.status >= 500 and answer.json() is None):
-            raise DestinationAway(destination=self.destination, reason=f"it says {answer.status} {answer.reason}")
+            raise DestinationAway(destination=self.destination, reason=f"it answered {answer.status} {answer.reason}")
         if answer.status not in expected:
             raise Unexpected(destination=self.destination, status=answer.status, what=what, said=answer.said)
         return answer
@@ -176,13 +193,13 @@ class Site:
     def _answer(self, method: str, path: str, **more: Any) -> ServerResponse:
         import requests
 
-        limits = (self.patience.connect_seconds, self.patience.read_seconds)
+        timeouts = (self.limits.connect_seconds, self.limits.read_seconds)
         try:
             with requests.Session() as session:
-                session.auth = self.authorise or as_nobody
+                session.auth = self.authorise or without_credentials
                 url = f"{self.url}/{path}"
                 with session.request(
-                    method, url, timeout=limits, allow_redirects=False, stream=True, **more
+                    method, url, timeout=timeouts, allow_redirects=False, stream=True, **more
                 ) as response:
                     content = self._content(response)
                     location = response.headers.get("Location", "")
@@ -198,8 +215,8 @@ class Site:
         content = bytearray()
         for chunk in response.iter_content(_UPLOAD_CHUNK):
             content += chunk
-            if len(content) > self.patience.most_bytes:
-                most = f"{self.patience.most_bytes / MEGABYTE:g} MB, the limit in the settings"
+            if len(content) > self.limits.most_bytes:
+                most = f"{self.limits.most_bytes / MEGABYTE:g} MB, the limit in the settings"
                 raise DestinationAway(destination=self.destination, reason=f"its answer has more than {most}")
         return bytes(content)
 
@@ -207,14 +224,16 @@ class Site:
         from requests import exceptions
         from urllib3.exceptions import ReadTimeoutError
 
-        if isinstance(error, exceptions.ReadTimeout) or any(isinstance(one, ReadTimeoutError) for one in error.args):
-            return FellSilent(destination=self.destination, seconds=self.patience.read_seconds)
+        if isinstance(error, exceptions.ReadTimeout) or any(
+            isinstance(cause, ReadTimeoutError) for cause in error.args
+        ):
+            return FellSilent(destination=self.destination, seconds=self.limits.read_seconds)
         if isinstance(error, exceptions.SSLError):
             reason = f"its certificate is not accepted ({cause_of(error)})"
         elif isinstance(error, exceptions.ConnectTimeout):
-            reason = f"no connection within {self.patience.connect_seconds:g} s"
+            reason = f"no connection within {self.limits.connect_seconds:g} s"
         elif isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
             reason = f"the connection failed ({cause_of(error)})"
         else:
-            reason = f"what it sends cannot be understood ({type(error).__name__})"
+            reason = f"its answer cannot be understood ({type(error).__name__})"
         return DestinationAway(destination=self.destination, reason=reason)

@@ -1,4 +1,4 @@
-"""Hears what foreign readers say by warnings, logs and print, so that none of it reaches a terminal or a log file."""
+"""Captures warnings, logs and output of foreign readers, so that none reaches a terminal or a log file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _MOST_MESSAGES = 50
 
 
 @dataclass(slots=True)
-class Heard:
-    """What the readers said, in order, each remark once."""
+class CapturedOutput:
+    """Output of the readers, in order, each remark once."""
 
     remarks: list[str] = field(default_factory=list)
     """Warnings about the file: for the person who reads the record."""
@@ -27,13 +27,13 @@ class Heard:
 
 
 class _Collector(logging.Handler):
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, captured: CapturedOutput) -> None:
         super().__init__(logging.INFO)
-        self._heard = heard
+        self._captured = captured
 
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(Exception):  # a reader's broken format string is not worth a word
-            _add(self._heard.messages, f"{record.levelname} {record.name}: {record.getMessage()}")
+        with contextlib.suppress(Exception):  # a reader's broken format string is not worth reporting
+            _add(self._captured.messages, f"{record.levelname} {record.name}: {record.getMessage()}")
 
 
 def _add(to: list[str], text: object) -> None:
@@ -43,13 +43,13 @@ def _add(to: list[str], text: object) -> None:
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[Heard]:
+def capture_output() -> Iterator[CapturedOutput]:
     """Collect warnings, the log records of the reading libraries and what they print, until the block is left.
 
     Loggers are put back as they were; those of the project itself are not touched.
     """
-    heard = Heard()
-    collector = _Collector(heard)
+    captured = CapturedOutput()
+    collector = _Collector(captured)
     loggers = [logging.getLogger(name) for name in _FOREIGN]
     before = [(logger.handlers, logger.propagate) for logger in loggers]
     printed = io.StringIO()
@@ -58,14 +58,14 @@ def listening() -> Iterator[Heard]:
         try:
             for logger in loggers:
                 logger.handlers, logger.propagate = [collector], False
-            yield heard
+            yield captured
         finally:
             for logger, (handlers, propagate) in zip(loggers, before, strict=True):
                 logger.handlers, logger.propagate = handlers, propagate
             for warning in caught:
                 if not issubclass(warning.category, _ABOUT_CODE):
-                    _add(heard.messages, f"{warning.category.__name__}: {warning.message}")
+                    _add(captured.messages, f"{warning.category.__name__}: {warning.message}")
                     if issubclass(warning.category, UserWarning):
-                        _add(heard.remarks, warning.message)
+                        _add(captured.remarks, warning.message)
             for line in printed.getvalue().splitlines():
-                _add(heard.messages, line)
+                _add(captured.messages, line)

@@ -15,15 +15,15 @@ LONGEST_TEXT = 500
 LONGEST_IN_JSON = 20_000
 """Characters of one text in the JSON."""
 LONGEST_LIST = 64
-"""Numbers of a list or an array that the JSON spells out; of a longer one it tells the size and the range."""
+"""Numbers of a list or an array that the JSON spells out; of a longer one it gives the size and the range."""
 
 # What XML 1.0 cannot hold, and lone surrogates, which neither UTF-8 nor JSON can.
 _CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _SPACE = re.compile(r"[\s\u2028\u2029]+")
 
 
-def decoded(raw: bytes) -> str:
-    """Return the text of bytes whose encoding nobody wrote down: UTF-8 where it is that, else Western European."""
+def decode(raw: bytes) -> str:
+    """Return the text of bytes whose encoding is not declared: UTF-8 where it is that, else Western European."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -37,7 +37,7 @@ def without_controls(text: str) -> str:
 
 def one_line(value: object, longest: int = LONGEST_TEXT) -> str:
     """Return a value as one line of clean text, cut at `longest` characters."""
-    text = decoded(value) if isinstance(value, bytes) else str(value)
+    text = decode(value) if isinstance(value, bytes) else str(value)
     text = _SPACE.sub(" ", without_controls(_SPACE.sub(" ", text))).strip()
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
@@ -73,7 +73,7 @@ def _bytes(value: bytes | bytearray, _depth: int) -> str:
     raw = bytes(value).rstrip(b"\0")
     if b"\0" in raw or len(raw) > LONGEST_IN_JSON:
         return f"<{len(raw)} bytes>"
-    return without_controls(decoded(raw))
+    return without_controls(decode(raw))
 
 
 def _moment(value: datetime, _depth: int) -> str:

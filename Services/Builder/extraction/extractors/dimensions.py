@@ -21,21 +21,21 @@ _SPACINGS = (*_SIZES.values(), "Detector Pixel Size", "Step Size")
 DERIVED = frozenset(
     ("Data Shape", "Signals", "Dispersion", *_RANGES.values(), *_SPACINGS, *(f"{name} Y" for name in _SPACINGS))
 )
-"""Quantities that tell of the data themselves, not of microscope and measurement."""
+"""Quantities of the data themselves, not of microscope and measurement."""
 
 
 def measures(signal: Signal, kind: Kind) -> dict[str, Quantity]:
     """Return the quantities that follow from the axes, by display name."""
-    found: dict[str, Quantity | None] = {"Data Shape": quantity("Data Shape", shape_text(signal, kind))}
+    quantities: dict[str, Quantity | None] = {"Data Shape": quantity("Data Shape", shape_text(signal, kind))}
     if len(kind.measured) == 2:
         # a pattern whose axes are lengths is measured on the detector
         sizes = _SIZES if kind.dataset_type != "Diffraction" else {**_SIZES, "length": "Detector Pixel Size"}
-        found.update(_sizes([signal.axes[index] for index in kind.measured], sizes))
+        quantities.update(_sizes([signal.axes[index] for index in kind.measured], sizes))
     if kind.layout in ("spectrum image", "4D"):
-        found.update(_sizes([signal.axes[index] for index in kind.scanned[-2:]], {"length": "Step Size"}))
+        quantities.update(_sizes([signal.axes[index] for index in kind.scanned[-2:]], {"length": "Step Size"}))
     if len(kind.measured) == 1:
-        found.update(_spectral(signal.axes[kind.measured[0]]))
-    return {name: value for name, value in found.items() if value is not None}
+        quantities.update(_spectral(signal.axes[kind.measured[0]]))
+    return {name: value for name, value in quantities.items() if value is not None}
 
 
 def shape_text(signal: Signal, kind: Kind) -> str:
@@ -50,10 +50,10 @@ def _sizes(axes: Iterable[Axis], names: dict[str, str]) -> dict[str, Quantity | 
     name = names.get(horizontal.dimension)
     if not name or horizontal.scale == 0:
         return {}
-    found = {name: quantity(name, abs(horizontal.scale), horizontal.unit)}
+    quantities = {name: quantity(name, abs(horizontal.scale), horizontal.unit)}
     if vertical.unit != horizontal.unit or abs(vertical.scale / horizontal.scale - 1) > 0.01:
-        found[f"{name} Y"] = quantity(f"{name} Y", abs(vertical.scale), vertical.unit)
-    return found
+        quantities[f"{name} Y"] = quantity(f"{name} Y", abs(vertical.scale), vertical.unit)
+    return quantities
 
 
 def _spectral(axis: Axis) -> dict[str, Quantity | None]:
@@ -62,10 +62,10 @@ def _spectral(axis: Axis) -> dict[str, Quantity | None]:
     shown = readable(axis)
     first, last = (rounded(float(f"{end:.6g}")) for end in shown.ends)
     name = _RANGES[axis.dimension]
-    found = {name: quantity(name, f"{first} to {last} {shown.unit or ''}".strip())}
+    quantities = {name: quantity(name, f"{first} to {last} {shown.unit or ''}".strip())}
     if axis.dimension == "energy" and axis.values is None:
-        found["Dispersion"] = quantity("Dispersion", abs(axis.scale), axis.unit)
-    return found
+        quantities["Dispersion"] = quantity("Dispersion", abs(axis.scale), axis.unit)
+    return quantities
 
 
 def readable(axis: Axis) -> Axis:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from Services.Builder.extraction.extractors.captured_output import Heard
+from Services.Builder.extraction.extractors.captured_output import CapturedOutput
 from Services.Builder.extraction.extractors.cleaning import json_safe, rfc3339
 from Services.Builder.extraction.extractors.profile import NOTHING_KNOWN, Profile
 from Services.Builder.extraction.extractors.signal import Reading, Signal
@@ -23,10 +23,10 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class MetadataContent:
-    """What the JSON tells beyond an extraction."""
+    """What the JSON holds beyond an extraction."""
 
     reading: Reading | None = None
-    heard: Heard | None = None
+    captured: CapturedOutput | None = None
     profile: Profile = NOTHING_KNOWN
     files: Sequence[Mapping[str, Any]] = ()
     """Of each file of the dataset its fingerprint, the main one first."""
@@ -34,21 +34,21 @@ class MetadataContent:
     """Names of the previews by the number of the signal in the reading."""
 
 
-def document(found: Extraction, content: MetadataContent) -> dict[str, Any]:
+def document(extraction: Extraction, content: MetadataContent) -> dict[str, Any]:
     """Return an extraction as JSON values.
 
     ``nx_meta`` is flat; the units of its numbers stand in ``units``. Its ``Creation Time`` is the file's own, else the
     time of last modification; ``warnings`` marks the latter as unreliable, and the former where it is known to be.
     """
-    unreliable = [name for name, one in found.meta.items() if one.warning]
-    created = found.acquired or _modified(found.path)
-    if found.acquired is None or found.acquired_doubtful or "Creation Time" in content.profile.warn:
+    unreliable = [name for name, value in extraction.meta.items() if value.warning]
+    created = extraction.acquired or _modified(extraction.path)
+    if extraction.acquired is None or extraction.acquired_doubtful or "Creation Time" in content.profile.warn:
         unreliable.append("Creation Time")
     nx_meta: dict[str, Any] = {
-        "DatasetType": found.dataset_type,
-        "Data Type": found.data_type,
+        "DatasetType": extraction.dataset_type,
+        "Data Type": extraction.data_type,
         "Creation Time": rfc3339(created) if created else None,
-        **{name: one.value for name, one in found.meta.items()},
+        **{name: value.value for name, value in extraction.meta.items()},
         "warnings": unreliable,
     }
     reading = content.reading
@@ -56,15 +56,15 @@ def document(found: Extraction, content: MetadataContent) -> dict[str, Any]:
     main = reading.main if reading else None
     return json_safe(  # type: ignore[no-any-return]
         {
-            "file": found.path.name,
+            "file": extraction.path.name,
             "files": content.files,
-            "format": found.format,
-            "extractor": found.extractor,
+            "format": extraction.format,
+            "extractor": extraction.extractor,
             "nx_meta": nx_meta,
-            "units": {name: one.unit for name, one in found.meta.items() if one.unit},
-            "remarks": list(found.warnings),
-            "messages": content.heard.messages if content.heard else [],
-            "signals": [{**_signal(one), "preview": content.previews.get(at)} for at, one in enumerate(signals)],
+            "units": {name: value.unit for name, value in extraction.meta.items() if value.unit},
+            "remarks": list(extraction.warnings),
+            "messages": content.captured.messages if content.captured else [],
+            "signals": [{**_signal(signal), "preview": content.previews.get(at)} for at, signal in enumerate(signals)],
             "metadata": main.metadata if main else {},
             "original_metadata": main.original_metadata if main else {},
         }
@@ -97,18 +97,18 @@ def _sha256(path: Path) -> str | None:
     return digest.hexdigest()
 
 
-def identified(found: Extraction, content: MetadataContent) -> Extraction:
+def with_fingerprint(extraction: Extraction, content: MetadataContent) -> Extraction:
     """Return the extraction with the size and the SHA-256 of its main file."""
     main = content.files[0]
-    return replace(found, size=main["size"], sha256=main["sha256"] or "")
+    return replace(extraction, size=main["size"], sha256=main["sha256"] or "")
 
 
-def _signal(one: Signal) -> dict[str, Any]:
+def _signal(signal: Signal) -> dict[str, Any]:
     axes = [
         {"name": axis.name, "size": axis.size, "unit": axis.unit, "scale": axis.scale, "offset": axis.offset}
-        for axis in one.axes
+        for axis in signal.axes
     ]
-    return {"title": one.title, "shape": one.shape, "signal_type": one.signal_type, "axes": axes}
+    return {"title": signal.title, "shape": signal.shape, "signal_type": signal.signal_type, "axes": axes}
 
 
 def _modified(path: Path) -> datetime | None:

@@ -22,7 +22,7 @@ _NO_HDF5 = re.compile(r"file signature not found|bad object header|addr overflow
 
 
 class NoSuchFile(NexusError):
-    """There is no file '{path}'."""
+    """File '{path}' does not exist."""
 
 
 class Unreadable(NexusError):
@@ -34,7 +34,7 @@ class FileRefused(NexusError):
 
 
 def reason(error: BaseException, path: Path | None = None) -> str:
-    """Say in a few words what stopped a reader of the file `path`; no traceback, never more than one line."""
+    """Return in a few words, on one line, why the file `path` could not be read."""
     text = one_line(error, 160).rstrip(".")
     if isinstance(error, MemoryError):
         return "it needs more memory than one file is allowed"
@@ -47,13 +47,13 @@ def reason(error: BaseException, path: Path | None = None) -> str:
     if isinstance(error, struct.error | EOFError) or _ENDS_EARLY.search(text):
         return "the file ends too early"
     if _NO_HDF5.search(text):
-        return "it is no complete HDF5 file"
+        return "it is not a complete HDF5 file"
     if isinstance(error, KeyError):
         return f"it lacks the entry {text}, so it is damaged or of an unknown version"
     return f"its reader gave up ({type(error).__name__}{': ' if text else ''}{text})"
 
 
-def not_made(subject: str, verb: str, error: Exception) -> str:
+def failure_sentence(subject: str, verb: str, error: Exception) -> str:
     """Say that a preview or metadata could not be made; of what is in the way at its place, the whole sentence.
 
     Parameters
@@ -63,7 +63,7 @@ def not_made(subject: str, verb: str, error: Exception) -> str:
     error
         What was raised.
     """
-    if isinstance(error, InTheWay):  # whoever drew it is not to blame
+    if isinstance(error, InTheWay):  # the reader is not to blame
         return f"{subject} put in place: {whole_line(str(error))}"
     return f"{subject} {verb}: {reason(error)}."
 

@@ -1,10 +1,10 @@
-"""Looks into a dataset, before a reader does, for what would have it read other files or run code.
+"""Examines a dataset, before it is read, for content that would make its reader read other files or run code.
 
 HDF5 can keep an array, or a whole group, in another file: by external links, external storage and virtual datasets. Its
 library opens such a file by itself. Zarr names the codecs that take its chunks apart, and some of numcodecs' make
-objects, and so run code. Pillow starts Ghostscript for PostScript, whatever the file is called.
+objects, and so run code. Pillow starts Ghostscript for PostScript under any file name.
 
-The names of other files that Python code opens are `open_guard`'s business.
+Files that Python code opens by name are checked by `open_guard`.
 """
 
 from __future__ import annotations
@@ -56,30 +56,30 @@ def refuse(path: Path, companions: Collection[Path]) -> bool:
         _zarr(path)
         return True
     _postscript(path)
-    checked = [one for one in (path, *companions) if _is_hdf5(one)]
-    names = {one.name for one in (path, *companions)}
-    for one in checked:
-        _hdf5(one, names)
+    checked = [file for file in (path, *companions) if _is_hdf5(file)]
+    names = {file.name for file in (path, *companions)}
+    for file in checked:
+        _hdf5(file, names)
     return bool(checked)
 
 
-def take_away_what_runs_code() -> None:
-    """Take from libraries of this process what would run code that a file holds or asks for; safe to repeat."""
+def disable_code_execution() -> None:
+    """Disable features of libraries that would run code that a file holds or asks for; safe to repeat."""
     # found by its content, a PostScript file is shown by Ghostscript, a program of many holes
     sys.modules.setdefault("PIL.EpsImagePlugin", None)  # type: ignore[arg-type]  # importing it fails then
     registry = sys.modules.get("numcodecs.registry")
     if registry is not None:
         for known in (registry.codec_registry, registry.entries):
-            for name in [one for one in known if one not in CODECS]:
+            for name in [codec for codec in known if codec not in CODECS]:
                 del known[name]
 
 
 def _postscript(path: Path) -> None:
-    """Raise `FileRefused` for PostScript, but as text; readers of pictures go by content, whatever the name."""
+    """Raise `FileRefused` for PostScript, but as text; readers of pictures go by content, not by name."""
     if path.is_file() and path.suffix.lower() not in TEXT.extensions:
         with path.open("rb") as file:
             if file.read(4) in _POSTSCRIPT:
-                raise FileRefused(reason="it is PostScript, and a program would be started to draw it")
+                raise FileRefused(reason="it is PostScript, which a program would have to run")
 
 
 # -- HDF5 ----------------------------------------------------------------------------------------------------------
@@ -106,14 +106,14 @@ def _hdf5(path: Path, own: Collection[str]) -> None:
         import hdf5plugin  # noqa: F401 - the filters that detectors' data are packed with
     try:
         with h5py.File(path, "r") as file:
-            for what, name in _elsewhere(file.id):
+            for what, name in _external_storage(file.id):
                 if what == "external storage" or name not in own:
                     raise FileRefused(reason=f"it keeps data in another file, {one_line(name, 200)} ({what})")
     except (OSError, RuntimeError, ValueError, KeyError):  # damaged: its reader says in which way
         return
 
 
-def _elsewhere(top: Any) -> Iterator[tuple[str, str]]:
+def _external_storage(top: Any) -> Iterator[tuple[str, str]]:
     """Yield how, and in which file, an HDF5 file keeps data elsewhere; no link is followed."""
     from h5py import h5d, h5g, h5l, h5o
 
@@ -169,9 +169,9 @@ def _zarr(path: Path) -> None:
 
 def _metadata(path: Path) -> Iterator[bytes]:
     if path.is_dir():
-        for one in sorted(path.rglob("*")):
-            if one.name in _METADATA:
-                with one.open("rb") as file:
+        for member in sorted(path.rglob("*")):
+            if member.name in _METADATA:
+                with member.open("rb") as file:
                     yield _bounded(file.read(_LARGEST_ZARR_METADATA + 1))
     elif is_zipfile(path):
         with suppress(BadZipFile, OSError, NotImplementedError), ZipFile(path) as archive:
@@ -192,15 +192,15 @@ def _bounded(content: bytes) -> bytes:
 def _codecs(content: Any) -> Iterator[str]:
     """Yield the names of all codecs in an array's metadata, or in those of many arrays."""
     if isinstance(content, list):
-        for one in content:
-            yield from _codecs(one)
+        for entry in content:
+            yield from _codecs(entry)
     elif isinstance(content, dict):
         for key, value in content.items():
             if key == "attributes" or key.endswith(".zattrs"):
                 continue  # what people and programs noted
             if key in ("filters", "compressor", "codecs"):
-                for one in value if isinstance(value, list) else [value]:
-                    if isinstance(one, dict) and (name := one.get("id", one.get("name"))) is not None:
+                for entry in value if isinstance(value, list) else [value]:
+                    if isinstance(entry, dict) and (name := entry.get("id", entry.get("name"))) is not None:
                         yield str(name).removeprefix("numcodecs.")
             if isinstance(value, dict | list):
                 yield from _codecs(value)

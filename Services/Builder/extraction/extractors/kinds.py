@@ -46,7 +46,15 @@ UNKNOWN = Kind("Unknown", "Unknown", "none")
 
 
 def kind_of(reading: Reading, name: str) -> Kind:
-    """Decide what a reading is; `name` is the file's name without its extension, which may hold a hint."""
+    """Decide what a reading is; `name` is the file's name without its extension, which may hold a hint.
+
+    Parameters
+    ----------
+    reading
+        What a format's `read` returned.
+    name
+        The file's name without its extension, which may hold a hint (``diff``, ``FFT``).
+    """
     if reading.text is not None:
         return TEXT_KIND
     signal = reading.main
@@ -142,7 +150,7 @@ def _two_dimensional(
 def _reciprocal(
     signal: Signal, meta: Mapping[str, Quantity], column: str | None, hints: str, measured: tuple[int, ...]
 ) -> str | None:
-    """Tell a picture of reciprocal space ("FFT", "pattern") from one of the specimen (None).
+    """Return "FFT" or "pattern" for a picture of reciprocal space, None for one of the specimen.
 
     The axes' units decide. Names count only where the axes are not calibrated, for a diffraction experiment's survey
     image is an image; likewise the projector's mode, and only in TEM, for in STEM it is always diffraction.

@@ -1,6 +1,6 @@
 """Marks quantities that contradict each other: shown, because one of them may be right, but as unreliable.
 
-Which of two is wrong a file does not tell: a live time above the real time was seen where a program sums the one over
+A file does not say which of two is wrong: a live time above the real time was seen where a program sums the one over
 detectors or points and not the other, a dwell time far too short where a program hands on that of the image on which
 the spectra were placed.
 """
@@ -22,7 +22,7 @@ OVERHEAD = 50.0
 _SECONDS_PER_UNIT = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
 
 
-def marked(meta: Mapping[str, Quantity], signal: Signal | None) -> dict[str, Quantity]:
+def mark_contradictions(meta: Mapping[str, Quantity], signal: Signal | None) -> dict[str, Quantity]:
     """Return the quantities, those that contradict each other marked as unreliable.
 
     Parameters
@@ -41,23 +41,23 @@ def marked(meta: Mapping[str, Quantity], signal: Signal | None) -> dict[str, Qua
         doubtful |= {"Dwell Time", "Frame Time"}
     if points and spectra and dwell and real and real > dwell * points * _frames(meta) * OVERHEAD:
         doubtful.add("Dwell Time")
-    return {name: replace(one, warning=True) if name in doubtful else one for name, one in meta.items()}
+    return {name: replace(value, warning=True) if name in doubtful else value for name, value in meta.items()}
 
 
 def _seconds(meta: Mapping[str, Quantity], name: str) -> float | None:
-    one = meta.get(name)
-    if one is None or isinstance(one.value, str | bool) or one.unit not in _SECONDS_PER_UNIT:
+    time = meta.get(name)
+    if time is None or isinstance(time.value, str | bool) or time.unit not in _SECONDS_PER_UNIT:
         return None
-    return one.value * _SECONDS_PER_UNIT[one.unit]
+    return time.value * _SECONDS_PER_UNIT[time.unit]
 
 
 def _frames(meta: Mapping[str, Quantity]) -> float:
-    one = meta.get("Frames")
-    return 1.0 if one is None or isinstance(one.value, str | bool) else max(one.value, 1.0)
+    frames = meta.get("Frames")
+    return 1.0 if frames is None or isinstance(frames.value, str | bool) else max(frames.value, 1.0)
 
 
 def _scan(signal: Signal) -> tuple[bool, int]:
-    """Tell whether spectra were taken, and at how many points the beam stopped; 0 where that cannot be told."""
+    """Return whether spectra were taken, and at how many points the beam stopped; 0 if unknown."""
     scanned, measured = split(signal) if signal.shape else ((), ())
     spectra = any(signal.axes[index].dimension in SPECTRAL for index in measured)
     if not spectra and (len(measured) != 2 or len(scanned) > 1):

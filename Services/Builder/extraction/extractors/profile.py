@@ -1,4 +1,4 @@
-"""Instrument profiles: what is known to be wrong in the files of one microscope, whatever their format.
+"""Instrument profiles: what is known to be wrong in the files of one microscope, in any format.
 
 A profile has five entries, each a text as it stands in the configuration below ``Instruments.<pid>.profile``, or a
 table or list as TOML has them, in a file of the facility's own:
@@ -59,12 +59,12 @@ class Profile:
 
     def corrected(self, meta: Mapping[str, Quantity]) -> dict[str, Quantity]:
         """Return the quantities of a file with the corrections applied."""
-        found = {self.rename.get(name, name): one for name, one in meta.items()}
-        found = {name: self._scaled(name, one) for name, one in found.items()}
-        found.update(self.set)
+        quantities = {self.rename.get(name, name): value for name, value in meta.items()}
+        quantities = {name: self._scaled(name, value) for name, value in quantities.items()}
+        quantities.update(self.set)
         return {
-            name: replace(one, warning=True) if name in self.warn else one
-            for name, one in found.items()
+            name: replace(value, warning=True) if name in self.warn else value
+            for name, value in quantities.items()
             if name not in self.drop
         }
 
@@ -74,11 +74,11 @@ class Profile:
             return moment
         return moment.replace(tzinfo=self.zone) if self.zone else moment.astimezone()
 
-    def _scaled(self, name: str, one: Quantity) -> Quantity:
+    def _scaled(self, name: str, value: Quantity) -> Quantity:
         multiplier = self.scale.get(name)
-        if multiplier is None or isinstance(one.value, str | bool):
-            return one
-        return replace(one, value=rounded(one.value * multiplier))
+        if multiplier is None or isinstance(value.value, str | bool):
+            return value
+        return replace(value, value=rounded(value.value * multiplier))
 
 
 NOTHING_KNOWN = Profile()
@@ -120,18 +120,18 @@ def _pairs(entry: str, entries: Mapping[str, object]) -> dict[str, str]:
     given = entries.get(entry) or {}
     if isinstance(given, Mapping):
         return {one_line(name): one_line(value) for name, value in given.items()}
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for item in _items(given):
         name, equals, value = item.partition("=")
         if not (equals and name.strip() and value.strip()):
             raise ProfileNotUnderstood(entry=entry, reason=f"'{item}' is not of the form 'name = value'")
-        found[name.strip()] = value.strip()
-    return found
+        pairs[name.strip()] = value.strip()
+    return pairs
 
 
 def _names(entry: str, entries: Mapping[str, object]) -> frozenset[str]:
-    given = entries.get(entry) or ()
-    return frozenset(one_line(one) for one in given) if isinstance(given, list | tuple) else frozenset(_items(given))
+    value = entries.get(entry) or ()
+    return frozenset(one_line(name) for name in value) if isinstance(value, list | tuple) else frozenset(_items(value))
 
 
 def _items(text: object) -> list[str]:
@@ -150,5 +150,5 @@ def _factor(name: str, text: str) -> float:
 
 def _quantity(name: str, text: str) -> Quantity:
     measured = _MEASURED.fullmatch(text) if KNOWN.get(name, Known()).numeric else None
-    made = quantity(name, float(measured[1]), symbol(measured[2])) if measured else quantity(name, text)
-    return made or Quantity(text)  # a zero that a person sets is meant, though files write it for what they don't know
+    value = quantity(name, float(measured[1]), symbol(measured[2])) if measured else quantity(name, text)
+    return value or Quantity(text)  # a zero that a person sets is meant, though files write it for what they don't know

@@ -1,4 +1,4 @@
-"""The quantities a record speaks of: one name and one unit each, whatever a vendor calls them or writes them in."""
+"""The quantities of a record: one name and one unit each, for all vendors' names and units."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Known:
     numeric: bool = True
     """False where even a value of digits is a text (an operator named 007)."""
     zero: bool = True
-    """False where zero is what programs write when the instrument did not tell (a probe current of 0 nA)."""
+    """False where programs write zero for an unknown value (a probe current of 0 nA)."""
     decimals: int | None = None
     """Places after the point that mean something; None for as many as `DIGITS` leaves."""
     between: str = ", "
@@ -166,7 +166,7 @@ def symbol(text: object) -> str | None:
 
 
 def dimension(unit: str | None) -> str:
-    """Return what a unit measures: length, reciprocal, angle, energy, time, or nothing the project tells apart ("")."""
+    """Return what a unit measures: length, reciprocal, angle, energy, time, or anything else ("")."""
     return _DIMENSION_OF.get(unit or "", "")
 
 
@@ -177,7 +177,7 @@ def factor(unit: str, wanted: str) -> float | None:
 
     try:
         return float(_registry(UnitRegistry).convert(1.0, unit, wanted))
-    except Exception:  # noqa: BLE001 - pint raises errors of many kinds for what is no unit
+    except Exception:  # noqa: BLE001 - pint raises errors of many kinds for an unknown unit
         return None
 
 
@@ -242,5 +242,5 @@ def rounded(value: float) -> float | int:
     """Round to `DIGITS` significant digits; a whole number comes back as an int (200 kV, not 200.0)."""
     if not value or not math.isfinite(value):
         return 0
-    kept = round(value, DIGITS - 1 - math.floor(math.log10(abs(value))))
-    return int(kept) if float(kept).is_integer() and abs(kept) < 1e15 else kept
+    result = round(value, DIGITS - 1 - math.floor(math.log10(abs(value))))
+    return int(result) if float(result).is_integer() and abs(result) < 1e15 else result

@@ -29,10 +29,10 @@ HEAD = 4096
 
 @dataclass(frozen=True, slots=True)
 class FormatSpec:
-    """What a format says of itself."""
+    """What a format declares."""
 
     name: str
-    """As a person says it."""
+    """Display name."""
     extensions: tuple[str, ...]
     """In lower case, with the dot."""
     priority: int = 100
@@ -45,7 +45,7 @@ class FormatSpec:
     beside: tuple[str, ...] = ()
     """What, after a file's stem, the names of files beside it end in that it is read with."""
     names: Callable[[Path, Callable[[], Sequence[str]]], Iterator[str]] | None = None
-    """Yields such names where more than the stem tells them: of a file, and what lists its folder."""
+    """Yields further such names, from a file and a function that lists its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Format:
     module: str
 
     def recognise(self, head: bytes, path: Path) -> bool:
-        """Tell whether the file's extension and content are of this format."""
+        """Return whether the file's extension and content are of this format."""
         if path.suffix.lower() not in self.spec.extensions:
             return False
         answer: Callable[[bytes, Path], bool] = importlib.import_module(f"{self.module}.recognise").recognise
@@ -72,12 +72,12 @@ class Format:
 def formats() -> tuple[Format, ...]:
     """Return all formats, the one to be asked first first."""
     package = __package__ or "Services.Builder.extraction.extractors"
-    found = []
+    extractors = []
     for folder in pkgutil.iter_modules([str(Path(__file__).parent)]):
         if folder.ispkg:
             module = f"{package}.{folder.name}"
-            found.append(Format(importlib.import_module(module).SPEC, module))
-    return tuple(sorted(found, key=lambda one: (-one.spec.priority, one.spec.name)))
+            extractors.append(Format(importlib.import_module(module).SPEC, module))
+    return tuple(sorted(extractors, key=lambda extractor: (-extractor.spec.priority, extractor.spec.name)))
 
 
 def candidates(path: Path) -> tuple[Format, ...]:
@@ -86,23 +86,23 @@ def candidates(path: Path) -> tuple[Format, ...]:
     if not path.is_dir():
         with path.open("rb") as file:
             head = file.read(HEAD)
-    return tuple(one for one in formats() if one.recognise(head, path))
+    return tuple(extractor for extractor in formats() if extractor.recognise(head, path))
 
 
 def beside(path: Path, listing: Callable[[], Sequence[str]]) -> Iterator[str]:
     """Yield the names of files in the folder of a file, or below it, that some format reads it with."""
-    for one in formats():
-        if path.suffix.lower() in one.spec.extensions:
-            yield from (path.stem + spelled for end in one.spec.beside for spelled in (end, end.upper()))
-            if one.spec.names is not None:
-                yield from one.spec.names(path, listing)
+    for extractor in formats():
+        if path.suffix.lower() in extractor.spec.extensions:
+            yield from (path.stem + spelled for end in extractor.spec.beside for spelled in (end, end.upper()))
+            if extractor.spec.names is not None:
+                yield from extractor.spec.names(path, listing)
 
 
 def declared() -> tuple[FormatSpec, ...]:
-    """Return what every format says of itself, each of a folder that serves many by itself."""
-    return tuple(spec for one in formats() for spec in (one.spec.covers or (one.spec,)))
+    """Return the specification of every format, one by one where a folder serves many."""
+    return tuple(spec for extractor in formats() for spec in (extractor.spec.covers or (extractor.spec,)))
 
 
 def extensions() -> frozenset[str]:
     """Return every file name extension that some format claims, in lower case with the dot."""
-    return frozenset(extension for one in formats() for extension in one.spec.extensions)
+    return frozenset(extension for extractor in formats() for extension in extractor.spec.extensions)

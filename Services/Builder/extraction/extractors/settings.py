@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from Services.Builder.extraction.extractors.cleaning import decoded
-from Services.Builder.extraction.extractors.plausibility import marked
+from Services.Builder.extraction.extractors.cleaning import decode
+from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.signal import Reading, Signal, main_signal
 from Services.Builder.extraction.extractors.terms import Rule, applied
 from Services.Builder.model import Quantity
@@ -27,11 +27,11 @@ class MicroscopeSettings:
     """What a microscope wrote about an image."""
 
     format: str
-    """Name of the format, as a person says it."""
+    """Display name of the format."""
     tree: Mapping[str, Any]
     rules: Sequence[Rule]
     column: str | None = None
-    """Kind of microscope; None where the image itself tells."""
+    """Kind of microscope; None where the image itself names it."""
     pixel: tuple[float, float] | None = None
     """Height and width of a pixel in metres."""
     acquired: datetime | None = None
@@ -41,15 +41,15 @@ class MicroscopeSettings:
     """What takes more than a rule."""
 
 
-def enriched(reading: Reading, known: MicroscopeSettings) -> Reading:
-    """Return a reading with what the settings tell; they are believed before what a general reader understood."""
-    signals = tuple(_described(one, known) for one in reading.signals)
-    special = {name: one for name, one in known.special.items() if one is not None}
+def with_settings(reading: Reading, known: MicroscopeSettings) -> Reading:
+    """Return a reading with the settings; they go before what a general reader understood."""
+    signals = tuple(_described(signal, known) for signal in reading.signals)
+    special = {name: value for name, value in known.special.items() if value is not None}
     return replace(
         reading,
         format=known.format,
         signals=signals,
-        meta=marked({**reading.meta, **applied(known.rules, known.tree), **special}, main_signal(signals)),
+        meta=mark_contradictions({**reading.meta, **applied(known.rules, known.tree), **special}, main_signal(signals)),
         acquired=known.acquired or reading.acquired,
         clock_doubtful=known.clock_doubtful,
         column=known.column or reading.column,
@@ -93,7 +93,7 @@ def beside(path: Path, *suffixes: str) -> str | None:
     for suffix in suffixes:
         for spelled in (suffix, suffix.upper()):
             with contextlib.suppress(OSError), path.with_name(path.stem + spelled).open("rb") as file:
-                return decoded(file.read(LARGEST_SETTINGS_FILE))
+                return decode(file.read(LARGEST_SETTINGS_FILE))
     return None
 
 
@@ -107,7 +107,17 @@ def ini(text: str) -> dict[str, dict[str, str]]:
 
 
 def tiff_tags(head: bytes, path: Path, *codes: int) -> dict[int, Any]:
-    """Return some tags of a TIFF's first page; none of what is no TIFF, or a damaged one."""
+    """Return some tags of a TIFF's first page; none if the file is damaged or not a TIFF.
+
+    Parameters
+    ----------
+    head
+        The first bytes of the file.
+    path
+        The file, opened only if `head` is that of a TIFF.
+    codes
+        Numbers of the tags.
+    """
     if not head.startswith(TIFF):
         return {}
     from tifffile import TiffFile, TiffFileError

@@ -80,18 +80,18 @@ class Reading:
     """What a format's `read` found in a file."""
 
     format: str
-    """Name of the format as a person says it."""
+    """Display name of the format."""
     reader: str
     """Name and version of what read it."""
     signals: tuple[Signal, ...] = ()
     meta: Mapping[str, Quantity] = field(default_factory=dict)
     """Of the main signal, by display name."""
     acquired: datetime | None = None
-    """Naive where the file does not tell the zone of the instrument's clock."""
+    """Naive where the file does not give the zone of the instrument's clock."""
     clock_doubtful: bool = False
     """Whether that time may be off, by a time zone for instance."""
     column: str | None = None
-    """``TEM``, ``STEM``, ``SEM``, ``FIB`` or ``HIM`` (helium ions), as far as the file tells."""
+    """``TEM``, ``STEM``, ``SEM``, ``FIB`` or ``HIM`` (helium ions), as far as the file says."""
     text: str | None = None
     """Content of a text file."""
     warnings: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Every vendor's term for a quantity, the project's name for it, and the unit it is written in.
 
 One table for each source. A path leads into the metadata as their reader returns them; its parts are joined by dots. Of
-several terms for one quantity the first that is there counts. What a quantity is shown in, whatever the vendor writes,
+several terms for one quantity the first that is there counts. The unit a quantity is shown in
 stands in `quantities.KNOWN`, which has every name used here.
 """
 
@@ -111,7 +111,7 @@ DIGITALMICROGRAPH = (
     Rule("Microscope Info.Probe Size (nm)", "Beam Diameter", "nm"),
     Rule("GMS Version.Created", "Software"),
 )
-"""Gatan's tags, whose names tell their units; relative to the image's tags."""
+"""Gatan's tags, whose names hold their units; relative to the image's tags."""
 
 DIGITALMICROGRAPH_ALONE = (
     *DIGITALMICROGRAPH,
@@ -345,7 +345,7 @@ MERLIN = (
     Rule("hdr_file.Frames in Acquisition (Number)", "Frames"),
     Rule("hdr_file.Software Version", "Software"),
 )
-"""Quantum Detectors Merlin: the header beside the frames, whose keys tell the units."""
+"""Quantum Detectors Merlin: the header beside the frames, whose keys hold the units."""
 
 JEOL_EDS = (
     Rule("Header.username", "Operator"),
@@ -444,19 +444,27 @@ def applied(
 ) -> dict[str, Quantity]:
     """Return what the rules find in a tree; of several rules for one quantity the first that finds a value wins.
 
-    A unit that stands beside the value (``beam_energy_units``) is believed before the rule's; `units` gives the
-    deviating units by path, None for a value that is not to be shown.
+    A unit that stands beside the value (``beam_energy_units``) is believed before the rule's.
+
+    Parameters
+    ----------
+    rules
+        In order of preference.
+    tree
+        The reader's metadata.
+    units
+        Deviating units by path; None for a value that is not to be shown.
     """
-    found: dict[str, Quantity] = {}
+    quantities: dict[str, Quantity] = {}
     units = units or {}
     for rule in rules:
-        if rule.name in found or (rule.path in units and units[rule.path] is None):
+        if rule.name in quantities or (rule.path in units and units[rule.path] is None):
             continue
         value, unit = lookup(tree, rule.path), units.get(rule.path, rule.unit)
         if isinstance(value, tuple) and len(value) in (2, 3) and isinstance(value[0], str):  # Zeiss: label, value, unit
             value, unit = value[1], (symbol(value[2]) if len(value) == 3 else unit)
         beside = lookup(tree, f"{rule.path}_units") if rule.unit else None
-        made = quantity(rule.name, value, (symbol(beside) if isinstance(beside, str) else None) or unit)
-        if made is not None:
-            found[rule.name] = made
-    return found
+        converted = quantity(rule.name, value, (symbol(beside) if isinstance(beside, str) else None) or unit)
+        if converted is not None:
+            quantities[rule.name] = converted
+    return quantities

@@ -27,7 +27,7 @@ def child(tree: Any, key: str) -> Any:
     wanted = same(key)
     if not wanted:
         return None
-    return next((value for found, value in tree.items() if same(found) == wanted), None)
+    return next((value for name, value in tree.items() if same(name) == wanted), None)
 
 
 def lookup(tree: Any, path: str) -> Any:
@@ -73,9 +73,9 @@ class Tags(dict[str, Any]):
 
     def keys(self) -> Any:
         """Return a list, as HyperSpy's tree does: the keys, then those that are spelled otherwise as attributes."""
-        kept = list(self)
-        spelled = [_NOT_ATTRIBUTE.sub("", key).strip().replace(" ", "_") for key in kept]
-        return kept + [key for key in spelled if key not in kept]
+        names = list(self)
+        spelled = [_NOT_ATTRIBUTE.sub("", key).strip().replace(" ", "_") for key in names]
+        return names + [key for key in spelled if key not in names]
 
     def __contains__(self, key: object) -> bool:
         return self.get(str(key)) is not None

@@ -9,7 +9,7 @@ from typing import ClassVar
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
-from Services.Harvester.sources.web import FetchLimits, most_bookings_of, patience_of, web_address
+from Services.Harvester.sources.web import FetchLimits, Visit, fetch_limits_of, most_bookings_of, web_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class CalDAV:
 
     name: ClassVar[str] = "caldav"
 
-    patience: FetchLimits
+    limits: FetchLimits
     most_bookings: int
     login: Login | None = None
 
@@ -26,9 +26,11 @@ class CalDAV:
         """Return the bookings of an instrument in a span, those of series one by one."""
         from Services.Harvester.sources.caldav.report import bookings
 
-        return bookings(self, web_address(instrument), instrument, start, end)
+        url = web_address(instrument)
+        with Visit(self.limits, self.login) as visit:
+            return bookings(visit, url, instrument, start, end, self.most_bookings)
 
 
 def make(config: NamedConfiguration) -> CalDAV:
     """Return the source with the settings it has now; those that are missing get their defaults."""
-    return CalDAV(patience_of(config), most_bookings_of(config), login_of(CalDAV.name))
+    return CalDAV(fetch_limits_of(config), most_bookings_of(config), login_of(CalDAV.name))

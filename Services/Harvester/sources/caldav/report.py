@@ -1,4 +1,4 @@
-"""What a CalDAV server reports of a calendar: the events that touch a span, series whole, to be expanded here.
+"""Queries a CalDAV server for the events of a calendar in a span, series whole, to be expanded here.
 
 A server expands series in UTC, and names their occurrences each in its own way; here they are expanded in the zone of
 the event, as those of a file are.
@@ -19,15 +19,12 @@ from lxml import etree
 
 from NexusCore.facility import Instrument, Reservation
 from Services.Harvester.sources import SourceFailed, complain
-from Services.Harvester.sources.ical.events import ZONE_MARGIN, booked, events_of
-from Services.Harvester.sources.markup import parsed
-from Services.Harvester.sources.text import line, short
+from Services.Harvester.sources.ical.events import ZONE_MARGIN, events_of, reservations_from
+from Services.Harvester.sources.text import line, parse_xml, short
 from Services.Harvester.sources.web import Visit, host_of
 
 if TYPE_CHECKING:
     from icalendar import Event
-
-    from Services.Harvester.sources.caldav import CalDAV
 
 _DAV = "{DAV:}"
 _CALDAV = "{urn:ietf:params:xml:ns:caldav}"
@@ -42,23 +39,33 @@ _WHAT_IS_IT = b"""<?xml version="1.0" encoding="utf-8"?>
 <D:propfind xmlns:D="DAV:"><D:prop><D:resourcetype/><D:displayname/></D:prop></D:propfind>"""
 
 
-def bookings(source: CalDAV, url: str, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
+def bookings(
+    visit: Visit, url: str, instrument: Instrument, start: datetime, end: datetime, most: int
+) -> list[Reservation]:
     """Return the reservations of a calendar that share time with a span.
+
+    Parameters
+    ----------
+    visit
+        Of the server.
+    url
+        Address of the calendar.
+    instrument, start, end, most
+        As for `ical.events.bookings`.
 
     Raises
     ------
     SourceFailed
-        If the server does not tell, or what is there is no calendar.
+        If the server does not answer, or has no calendar at this address.
     """
     where = host_of(url)
-    # Servers take times without a zone for UTC; in the instrument's they may lie in the span all the same.
+    # Servers read times without a zone as UTC; in the instrument's zone they may still lie in the span.
     query = _QUERY.format(start=_moment(start - ZONE_MARGIN), end=_moment(end + ZONE_MARGIN)).encode()
-    with Visit(source.patience, source.login) as visit:
-        texts = list(_texts(_responses(visit.dav("REPORT", url, query, depth=1), where)))
-        if not texts:
-            _check_is_calendar(visit, url, where)
+    texts = list(_texts(_responses(visit.dav("REPORT", url, query, depth=1), where)))
+    if not texts:
+        _check_is_calendar(visit, url, where)
     events = [event for href, text in texts for event in _events(href, text, where)]
-    return booked(events, source.name, where, instrument, start, end, source.most_bookings)
+    return reservations_from(events, "caldav", where, instrument, start, end, most)
 
 
 def _moment(moment: datetime) -> str:
@@ -66,22 +73,22 @@ def _moment(moment: datetime) -> str:
 
 
 def _responses(content: bytes, where: str) -> list[etree._Element]:
-    root = parsed(content, where)
+    root = parse_xml(content, where)
     if root.tag != f"{_DAV}multistatus":
-        raise SourceFailed(where=where, reason="what it sends is not the answer of a CalDAV server")
+        raise SourceFailed(where=where, reason="its answer is not that of a CalDAV server")
     responses = root.findall(f"{_DAV}response")
     for response in responses:
         status = response.findtext(f"{_DAV}status") or ""
-        if " 507" in status:  # RFC 4791, 7.8: there is more than it tells
-            raise SourceFailed(where=where, reason="it has more in the time asked for than it is willing to tell")
+        if " 507" in status:  # RFC 4791, 7.8: it has more than it reports
+            raise SourceFailed(where=where, reason="it has more in the time asked for than it reports")
     return responses
 
 
 def _properties(response: etree._Element) -> Iterator[etree._Element]:
     """Yield the properties that the server has found: those it has not stand beside them, under 404."""
-    for found in response.findall(f"{_DAV}propstat"):
-        if " 200" in (found.findtext(f"{_DAV}status") or ""):
-            yield from found.findall(f"{_DAV}prop")
+    for status in response.findall(f"{_DAV}propstat"):
+        if " 200" in (status.findtext(f"{_DAV}status") or ""):
+            yield from status.findall(f"{_DAV}prop")
 
 
 def _texts(responses: list[etree._Element]) -> Iterator[tuple[str, str]]:
@@ -103,18 +110,20 @@ def _events(href: str, text: str, where: str) -> list[Event]:
 
 
 def _check_is_calendar(visit: Visit, url: str, where: str) -> None:
-    """Tell a folder, of which servers report nothing at all, from a calendar that is empty."""
+    """Raise `SourceFailed` for a folder, of which servers report as little as of an empty calendar."""
     answers = _responses(visit.dav("PROPFIND", url, _WHAT_IS_IT, depth=1), where)
     kinds = [(response, _is_calendar(response)) for response in answers]
     if kinds and kinds[0][1]:
         return
     names = [name for response, is_calendar in kinds if is_calendar for name in _names(response)]
     inside = f"; in it are the calendars {short(', '.join(names), 150)}" if names else ""
-    raise SourceFailed(where=where, reason=f"what is there is no calendar{inside}")
+    raise SourceFailed(where=where, reason=f"its address is not that of a calendar{inside}")
 
 
 def _is_calendar(response: etree._Element) -> bool:
-    return any(one.find(f"{_DAV}resourcetype/{_CALDAV}calendar") is not None for one in _properties(response))
+    return any(
+        properties.find(f"{_DAV}resourcetype/{_CALDAV}calendar") is not None for properties in _properties(response)
+    )
 
 
 def _names(response: etree._Element) -> Iterator[str]:

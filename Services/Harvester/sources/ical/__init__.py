@@ -18,9 +18,9 @@ from Services.Harvester.sources.web import (
     FetchLimits,
     address_of,
     download,
+    fetch_limits_of,
     host_of,
     most_bookings_of,
-    patience_of,
     too_big,
 )
 
@@ -31,7 +31,7 @@ class ICal:
 
     name: ClassVar[str] = "ical"
 
-    patience: FetchLimits
+    limits: FetchLimits
     most_bookings: int
     login: Login | None = None
 
@@ -48,19 +48,19 @@ class ICal:
         if not separator:
             return address, self._file(Path(address).expanduser(), address)
         if scheme.lower() in ("http", "https"):
-            return host_of(address), download(address, self.patience, self.login)
+            return host_of(address), download(address, self.limits, self.login)
         if scheme.lower() == "file":
             path = unquote(urlsplit(address).path)
             return path, self._file(Path(path), path)
         raise SourceFailed(where=host_of(address), reason=f"'{scheme}' is not one of http, https and file")
 
     def _file(self, path: Path, where: str) -> bytes:
-        most = self.patience.most_bytes
+        most = self.limits.most_bytes
         try:
             # Without O_NONBLOCK, opening a named pipe would wait for someone to write into it.
             with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123  a descriptor
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise SourceFailed(where=where, reason="it is no file")
+                    raise SourceFailed(where=where, reason="it is not a file")
                 content = file.read(most + 1)
         except (OSError, ValueError) as error:
             raise SourceFailed(where=where, reason=getattr(error, "strerror", None) or error) from None
@@ -71,4 +71,4 @@ class ICal:
 
 def make(config: NamedConfiguration) -> ICal:
     """Return the source with the settings it has now; those that are missing get their defaults."""
-    return ICal(patience_of(config), most_bookings_of(config), login_of(ICal.name))
+    return ICal(fetch_limits_of(config), most_bookings_of(config), login_of(ICal.name))

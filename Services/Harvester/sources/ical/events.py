@@ -1,6 +1,6 @@
-"""What an iCalendar says about a span of time: its events as reservations, those of series one by one.
+"""Reads the events of an iCalendar in a span as reservations, those of series one by one.
 
-A damaged event costs only itself: it is complained of, and what was known of it stays. Rules are never expanded beyond
+A damaged event costs only itself: it is reported, and what was known of it stays. Rules are never expanded beyond
 the span. `RECURRENCE-ID` names an occurrence, wherever it was moved to, and stands behind the UID in UTC.
 """
 
@@ -51,12 +51,12 @@ def bookings(
     Raises
     ------
     SourceFailed
-        If it is no calendar, not a whole one, or one with more than `most` bookings in the span.
+        If it is not a calendar, is cut off, or has more than `most` bookings in the span.
     """
-    return booked(events_of(content, where), "ical", where, instrument, start, end, most)
+    return reservations_from(events_of(content, where), "ical", where, instrument, start, end, most)
 
 
-def booked(
+def reservations_from(
     events: Iterable[icalendar.Event],
     kind: str,
     where: str,
@@ -65,19 +65,29 @@ def booked(
     end: datetime,
     most: int,
 ) -> list[Reservation]:
-    """Return the reservations that events come to; see `bookings`. `kind` is that of their source."""
-    found: list[Reservation] = []
+    """Return the reservations that events come to; see `bookings`. `kind` is that of their source.
+
+    Parameters
+    ----------
+    events
+        Of one calendar.
+    kind
+        Of the source, for `Reservation.source`.
+    where, instrument, start, end, most
+        As for `bookings`.
+    """
+    reservations: list[Reservation] = []
     for uid, group in _series(events).items():
         try:
-            found += _expanded(uid, group, kind, instrument, start, end)
+            reservations += _expanded(uid, group, kind, instrument, start, end)
         except MemoryError:
             raise  # no fault of this event
-        except Exception as error:  # noqa: BLE001  strangers' text in a foreign reader; the complaint is recorded
+        except Exception as error:  # noqa: BLE001  untrusted text in a foreign reader; the complaint is recorded
             known_as = uid if "UID" in group[0] else None  # a name made from the content changes with it
             complain(f"the event '{uid}' cannot be read: {_reason(group, error)}", known_as)
-        if len(found) > most:
+        if len(reservations) > most:
             raise too_many(where, most)
-    return found
+    return reservations
 
 
 def events_of(content: bytes, where: str) -> list[icalendar.Event]:
@@ -85,7 +95,7 @@ def events_of(content: bytes, where: str) -> list[icalendar.Event]:
     content = content.removeprefix(codecs.BOM_UTF8)
     begun = len(_CALENDAR_BEGIN.findall(content))
     if not begun:
-        raise SourceFailed(where=where, reason="what is there is no iCalendar")
+        raise SourceFailed(where=where, reason="what is there is not an iCalendar")
     try:
         calendars = icalendar.Calendar.from_ical(content, multiple=True)
     except MemoryError:
@@ -93,7 +103,7 @@ def events_of(content: bytes, where: str) -> list[icalendar.Event]:
     except Exception as error:  # noqa: BLE001  a foreign reader, with many ways to stumble
         raise SourceFailed(where=where, reason=f"it is damaged ({_line(error, 150)})") from None
     if sum(calendar.name == "VCALENDAR" for calendar in calendars) < begun:
-        raise SourceFailed(where=where, reason="it breaks off in the middle")
+        raise SourceFailed(where=where, reason="it is cut off")
     return [event for calendar in calendars for event in calendar.events]
 
 
@@ -103,8 +113,10 @@ def _series(events: Iterable[icalendar.Event]) -> dict[str, list[icalendar.Event
     for event in events:
         uid = _line(event.get("UID"), 10 * LINE_LENGTH)
         if uid is None:
-            said = [(key, event[key]) for key in sorted(event) if key not in ("DTSTAMP", "LAST-MODIFIED", "SEQUENCE")]
-            uid = f"without-uid-{hashlib.sha256(repr(said).encode(errors='replace')).hexdigest()[:32]}"
+            properties = [
+                (key, event[key]) for key in sorted(event) if key not in ("DTSTAMP", "LAST-MODIFIED", "SEQUENCE")
+            ]
+            uid = f"without-uid-{hashlib.sha256(repr(properties).encode(errors='replace')).hexdigest()[:32]}"
         if len(uid) > UID_LENGTH:
             uid = f"{uid[:100]}~{hashlib.sha256(uid.encode()).hexdigest()}"
         series[uid].append(event)
@@ -132,12 +144,12 @@ def _expanded(
 
 
 def _check(event: icalendar.Event, uid: str) -> None:
-    """Refuse rules that no booking has and that take for ever to expand; tell about zones that nobody knows."""
+    """Refuse rules that no booking has and that take for ever to expand; report unknown zones."""
     for rule in _all(event.get("RRULE")):
         if isinstance(rule, icalendar.vRecur):
-            if {str(one).upper() for one in rule.get("FREQ", ())} & {"SECONDLY", "MINUTELY"}:
-                raise ValueError("it repeats every minute or second, as no booking does")
-            if any(int(one) < 1 for one in rule.get("INTERVAL", ())):
+            if {str(frequency).upper() for frequency in rule.get("FREQ", ())} & {"SECONDLY", "MINUTELY"}:
+                raise ValueError("it repeats every minute or second, which no booking does")
+            if any(int(interval) < 1 for interval in rule.get("INTERVAL", ())):
                 raise ValueError("it repeats after no time at all")
     begin = event.get("DTSTART")
     zone = getattr(begin, "params", {}).get("TZID")
@@ -161,7 +173,7 @@ def _occurrence(event: icalendar.Component, moved: dict[int, icalendar.Event], z
 
 
 def _end(event: icalendar.Component, zone: tzinfo | None) -> int:
-    """Return when an occurrence ends. Days of a DURATION are days, its hours are hours, whatever the clocks do."""
+    """Return when an occurrence ends. Days of a DURATION are days, its hours are hours, also where clocks change."""
     begin, end = _when(event, "DTSTART"), _when(event, "DTEND")
     duration: timedelta | None = getattr(event.get(_DURATION), "dt", None)
     if isinstance(begin, datetime) and duration is not None and _plain(end) - _plain(begin) == duration:
@@ -172,7 +184,7 @@ def _end(event: icalendar.Component, zone: tzinfo | None) -> int:
 
 def _when(event: icalendar.Component, name: str) -> date:
     """Return a property that is a date or a time."""
-    value: Any = event[name]  # whoever holds something else has no such attribute, or fails in what is done with it
+    value: Any = event[name]  # anything else lacks the attribute, or fails later
     moment: date = value.dt
     return moment
 
@@ -221,7 +233,7 @@ def _reservation(
 
 
 def _others(event: icalendar.Component, organizer: str | None) -> Iterator[str]:
-    """Yield who comes along: not who declined, nor rooms and instruments, which some calendars invite too."""
+    """Yield the other participants: not those who declined, nor rooms and instruments, which may be invited, too."""
     for attendee in _all(event.get("ATTENDEE")):
         parameters = getattr(attendee, "params", {})
         name, address = _person(attendee)

@@ -1,6 +1,6 @@
 """NEMO's API: reservations and usage events, of several instances, each with a token of its own.
 
-`Services.Harvester.nemo.instances.<name>.url` is the address of an instance, ``token`` beside it a token that it gave
+`Services.Harvester.nemo.instances.<name>.url` is the address of an instance, ``token`` beside it a token of its own
 (``NEXUSCORE_NEMO_<NAME>_TOKEN`` in the environment goes before it; without any, the environment's user logs in).
 An instrument belongs to the instance whose address its `api_url` begins with, and to the tool named behind it
 (``.../api/tools/?id=2``); where none is, to the tool that is called like its `calendar_name` or `name`.
@@ -20,41 +20,11 @@ from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument
 from NexusCore.network import Login, login_of
 from Services.Harvester.sources import Source, SourceFailed
-from Services.Harvester.sources.web import FetchLimits, Token, address_of, host_of, patience_of
+from Services.Harvester.sources.nemo.instances import Instance, Questions
+from Services.Harvester.sources.web import FetchLimits, Token, Visit, address_of, fetch_limits_of, host_of
 
 _HERE = "Services.Harvester.nemo.instances"
-_TOOL = re.compile(r"/tools/(?:\?(?:.*&)?id=)?(\d+)\b")
 _API = re.compile(r"/api(/.*)?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Questions:
-    """What a facility calls the questions that its reservations ask, and the answers that mean something."""
-
-    title: str = "experiment_title"
-    purpose: str = "experiment_purpose"
-    project: str = "project_id"
-    consent: str = "data_consent"
-    consent_yes: str = "Agree"
-    """The answer that agrees; any other answer does not."""
-    samples: str = "sample_group"
-    sample_name: str = "sample_name"
-    sample_kind: str = "sample_or_pid"
-    sample_kind_pid: str = "PID"
-    """The answer that says that a sample's name is a persistent identifier."""
-    sample_details: str = "sample_details"
-    sample_elements: str = "periodic_table"
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """A NEMO."""
-
-    name: str
-    url: str
-    """Its address, without ``/api`` and the last slash."""
-    token: Token | None
-    questions: Questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +33,7 @@ class Nemo:
 
     name: ClassVar[str] = "nemo"
 
-    patience: FetchLimits
+    limits: FetchLimits
     page_size: int
     most_rows: int
     instances: tuple[Instance, ...]
@@ -78,32 +48,32 @@ class Nemo:
         self, instruments: Sequence[Instrument], start: datetime, end: datetime, unfinished: Collection[str]
     ) -> Source:
         """Ask an instance about all its instruments in a handful of requests."""
-        from Services.Harvester.sources.nemo.api import asked
+        from Services.Harvester.sources.nemo.api import Api, query
 
         instance = self._instance(instruments[0])
-        return asked(self, instance, instruments, (start, end), unfinished)
+        with Visit(self.limits, instance.token or self.login) as visit:
+            api = Api(visit, instance.url, self.page_size, self.most_rows)
+            return query(api, instance, instruments, (start, end), unfinished)
 
     def _instance(self, instrument: Instrument) -> Instance:
         address = address_of(instrument)
-        fitting = [one for one in self.instances if address == one.url or address.startswith(f"{one.url}/")]
+        fitting = [
+            candidate
+            for candidate in self.instances
+            if address == candidate.url or address.startswith(f"{candidate.url}/")
+        ]
         if not fitting:
             raise SourceFailed(where=host_of(address), reason=f"no instance in {_HERE} has a url that it begins with")
-        instance = max(fitting, key=lambda one: len(one.url))
+        instance = max(fitting, key=lambda candidate: len(candidate.url))
         if instance.token is None and self.login is None:
             raise SourceFailed(where=host_of(address), reason=f"{_HERE}.{instance.name}.token is not set")
         return instance
 
 
-def tool_of(instrument: Instrument) -> int | None:
-    """Return the number of the tool in an instrument's address."""
-    found = _TOOL.search(instrument.api_url)
-    return int(found[1]) if found else None
-
-
 def make(config: NamedConfiguration) -> Nemo:
     """Return the source with the settings it has now; those that are missing get their defaults."""
     default = config.set_default
-    patience = patience_of(config)
+    limits = fetch_limits_of(config)
     default("page_size", 2000, comment="Rows that are asked for at a time.", minimum=10, maximum=10_000)
     default("most_rows", 50_000, comment="Rows that an instance may have in the time asked for.", minimum=1)
     for field in fields(Questions):
@@ -111,10 +81,10 @@ def make(config: NamedConfiguration) -> Nemo:
     default(f"instances.{MAIN}.url", "", comment="Address of a NEMO, as https://nemo.example.org")
     instances = [_instance(config, name) for name in config.keys("instances")]
     return Nemo(
-        patience,
+        limits,
         int(config.number("page_size")),
         int(config.number("most_rows")),
-        tuple(one for one in instances if one.url),
+        tuple(instance for instance in instances if instance.url),
         login_of(Nemo.name),
     )
 
@@ -151,9 +121,9 @@ def _instance(config: NamedConfiguration, name: str) -> Instance:
     variables = [f"NEXUSCORE_NEMO_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_TOKEN"]
     if name == MAIN:
         variables.append("NEXUSCORE_NEMO_TOKEN")
-    # Read from a file, a token often brings a line break along.
-    given = next(filter(None, (os.environ.get(one, "").strip() for one in variables)), None)
-    token = given or str(config[f"{here}.token"] or "").strip()
+    # A token read from a file often ends in a line break.
+    from_environment = next(filter(None, (os.environ.get(variable, "").strip() for variable in variables)), None)
+    token = from_environment or str(config[f"{here}.token"] or "").strip()
     questions = Questions(**{field.name: asked_for(field.name) for field in fields(Questions)})
     usable = address and urlsplit(address).scheme in ("http", "https")
     return Instance(name, address if usable else "", Token(token) if token else None, questions)

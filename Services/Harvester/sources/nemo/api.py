@@ -1,4 +1,4 @@
-"""What a NEMO answers about a span of time: one list of each kind, for all tools that are instruments.
+"""Queries a NEMO about a span of time: one list of each kind, for all tools that are instruments.
 
 From its API as of 8.1: the ``_id`` names of filters are those that old versions know too; a filter that a version does
 not know is ignored, so every row is looked at again. Times carry the offset of the facility's zone.
@@ -10,27 +10,24 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from NexusCore.clock import to_ts
 from NexusCore.facility import Instrument, Reservation
 from Services.Harvester.sources import Source, SourceFailed, complain
-from Services.Harvester.sources.nemo import Instance, tool_of
+from Services.Harvester.sources.nemo.instances import Instance, tool_of
 from Services.Harvester.sources.nemo.rows import ROW_READERS, NemoRow, numbers_in, uid_of
 from Services.Harvester.sources.text import short
 from Services.Harvester.sources.web import Visit, host_of
 
-if TYPE_CHECKING:
-    from Services.Harvester.sources.nemo import Nemo
-
 _EXPAND = {"reservations": ("user", "project"), "usage_events": ("user", "operator", "project")}
-"""What rows hold the numbers of, and are asked to hold themselves."""
+"""Objects to which rows hold numbers, and which are requested in place of the numbers."""
 _WITH = {
     "user": "username,first_name,last_name",
     "operator": "username,first_name,last_name",
     "project": "application_identifier,name",
 }
-"""Fields of these. Whole, each would cost the instance several queries a row: 6 s instead of 0.4 s for 1,000 rows."""
+"""Fields of these. As a whole, each would cost several queries a row: 6 s instead of 0.4 s for 1,000 rows."""
 _REQUESTED_FIELDS = {
     "tools": "id,name",
     "reservations": "id,start,end,tool,cancelled,missed,shortened,descendant,title,question_data",
@@ -39,8 +36,8 @@ _REQUESTED_FIELDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What an instance said; a source that answers from it."""
+class Answer:
+    """What an instance answered; a source of reservations."""
 
     name: str
     instance: Instance
@@ -49,7 +46,7 @@ class Said:
     rows: Mapping[str, Sequence[NemoRow]]
     """Its reservations and usage events, under the names that its API has for them."""
     unfinished: Collection[str] = ()
-    """UIDs of usage events that are wanted whenever they took place."""
+    """UIDs of usage events that are wanted at any time."""
 
     def fetch(self, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
         """Return reservations and usage events of an instrument that share time with a span.
@@ -74,40 +71,46 @@ class Said:
                 continue
             uid = uid_of(self.instance.url, what, row["id"])
             try:
-                found = ROW_READERS[what](row, uid, self.instance, instrument, span[1])
+                reservation = ROW_READERS[what](row, uid, self.instance, instrument, span[1])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 reason = short(f"{type(error).__name__}: {error}", 150)
                 complain(f"number {row['id']} of its {what} cannot be read ({reason})", uid)
                 continue
-            if (found.start_ts < span[1] and found.end_ts > span[0]) or uid in self.unfinished:
-                yield found
+            if (reservation.start_ts < span[1] and reservation.end_ts > span[0]) or uid in self.unfinished:
+                yield reservation
 
 
-def asked(
-    source: Nemo,
+def query(
+    api: Api,
     instance: Instance,
     instruments: Sequence[Instrument],
     span: tuple[datetime, datetime],
     unfinished: Collection[str],
 ) -> Source:
-    """Ask an instance about some instruments and a span; see `SharedSource.ask`."""
-    with Visit(source.patience, instance.token or source.login) as visit:
-        api = _Api(visit, instance.url, source.page_size, source.most_rows)
-        tools = {int(row["id"]): str(row["name"]) for row in api.rows("tools", {})}
-        numbers = sorted({tool_in(tools, instrument) or 0 for instrument in instruments} - {0})
-        if not numbers:  # an empty filter means everything
-            return Said(source.name, instance, tools, {})
-        begun = {"tool_id__in": ",".join(map(str, numbers)), "start__lt": _moment(span[1])}
-        ended = {**begun, "end__gt": _moment(span[0])}
-        reservations = api.rows("reservations", ended)
-        # One that ends between these questions is in several answers; the later one knows more.
-        used = {row["id"]: row for row in api.rows("usage_events", ended)}
-        used |= {row["id"]: row for row in api.rows("usage_events", {**begun, "end__isnull": "true"})}
-        lost = sorted(numbers_in(unfinished, instance.url, "usage_events") - used.keys())
-        if lost:
-            used |= {row["id"]: row for row in api.rows("usage_events", {"id__in": ",".join(map(str, lost))})}
+    """Ask an instance about some instruments and a span; see `SharedSource.ask`.
+
+    Parameters
+    ----------
+    api, instance
+        The instance's API, and its settings.
+    instruments, span, unfinished
+        As for `SharedSource.ask`.
+    """
+    tools = {int(row["id"]): str(row["name"]) for row in api.rows("tools", {})}
+    numbers = sorted({tool_in(tools, instrument) or 0 for instrument in instruments} - {0})
+    if not numbers:  # an empty filter means everything
+        return Answer("nemo", instance, tools, {})
+    begun = {"tool_id__in": ",".join(map(str, numbers)), "start__lt": _moment(span[1])}
+    ended = {**begun, "end__gt": _moment(span[0])}
+    reservations = api.rows("reservations", ended)
+    # An event that ends between these requests is in several answers; the later one is up to date.
+    used = {row["id"]: row for row in api.rows("usage_events", ended)}
+    used |= {row["id"]: row for row in api.rows("usage_events", {**begun, "end__isnull": "true"})}
+    lost = sorted(numbers_in(unfinished, instance.url, "usage_events") - used.keys())
+    if lost:
+        used |= {row["id"]: row for row in api.rows("usage_events", {"id__in": ",".join(map(str, lost))})}
     rows = {"reservations": reservations, "usage_events": list(used.values())}
-    return Said(source.name, instance, tools, rows, unfinished)
+    return Answer("nemo", instance, tools, rows, unfinished)
 
 
 def _columns(what: str) -> dict[str, str]:
@@ -137,7 +140,9 @@ def no_tool(tools: Mapping[int, str], instrument: Instrument) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Api:
+class Api:
+    """The lists of an instance's API, as a user who visits it sees them."""
+
     visit: Visit
     url: str
     page_size: int
@@ -148,17 +153,17 @@ class _Api:
 
         The addresses of further pages that it gives are not followed: behind a proxy they name another host.
         """
-        found: dict[Any, NemoRow] = {}
+        rows: dict[Any, NemoRow] = {}
         params = {**params, **_columns(what)}
         for page in range(1, 2 + self.most_rows // self.page_size):
             answer = self._page(what, {**params, "page_size": str(self.page_size), "page": str(page)})
             for row in answer["results"]:
-                found[row["id"]] = row
+                rows[row["id"]] = row
             if not answer["next"]:
-                if answer["count"] != len(found):
-                    # A row that moved from one page to another is no row that was cancelled.
+                if answer["count"] != len(rows):
+                    # A row that moved from one page to another was not cancelled.
                     raise self._failed(f"its {what} changed while they were read")
-                return list(found.values())
+                return list(rows.values())
         raise self._failed(f"it has more than {self.most_rows} {what} in the time asked for")
 
     def _page(self, what: str, params: Mapping[str, str]) -> dict[str, Any]:
@@ -168,7 +173,7 @@ class _Api:
         except (ValueError, RecursionError):
             answer = None
         if not _is_page(answer):
-            raise self._failed("what it says is not what the API of a NEMO says")
+            raise self._failed("its answer is not that of the API of a NEMO")
         page: dict[str, Any] = answer
         return page
 

@@ -1,7 +1,7 @@
 """Rows of NEMO's API as reservations.
 
 A reservation that was moved or shortened has a successor (``descendant``) and counts as cancelled, as does one that
-was missed: nobody came. Answers are read from ``user_input`` alone: what else a question holds are its own words.
+was missed. Answers are read from ``user_input`` alone: what else a question holds are its own words.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from NexusCore.clock import to_ts
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.facility.reservations import BookedSample
 from Services.Harvester.sources import source_of
-from Services.Harvester.sources.nemo import Instance, Questions
+from Services.Harvester.sources.nemo.instances import Instance, Questions
 from Services.Harvester.sources.text import MOST_SAMPLES, line, text
 
 NemoRow = dict[str, Any]
@@ -44,12 +44,12 @@ def _of_reservation(row: NemoRow, uid: str, instance: Instance, instrument: Inst
         start_ts=_ts(row["start"]),
         end_ts=_ts(row["end"]),
         cancelled=bool(gone),
-        title=line(_said(answers, names.title)) or line(row.get("title")),
+        title=line(_answer_to(answers, names.title)) or line(row.get("title")),
         user=user,
         user_id=account,
-        purpose=text(_said(answers, names.purpose)),
+        purpose=text(_answer_to(answers, names.purpose)),
         samples=_samples(answers, names),
-        project=line(_said(answers, names.project)) or _project(row.get("project")),
+        project=line(_answer_to(answers, names.project)) or _project(row.get("project")),
         url=f"{instance.url}/event_details/reservation/{row['id']}/",
         consent=_consent(answers, names),
     )
@@ -66,13 +66,13 @@ def _of_usage_event(row: NemoRow, uid: str, instance: Instance, instrument: Inst
         instrument=instrument.pid,
         start_ts=start,
         end_ts=max(horizon, start + 1) if row["end"] is None else _ts(row["end"]),
-        title=line(_said(answers, names.title)),
+        title=line(_answer_to(answers, names.title)),
         user=user,
         user_id=account,
         collaborators=(operator,) if operator and operator != user else (),
-        purpose=text(_said(answers, names.purpose)),
+        purpose=text(_answer_to(answers, names.purpose)),
         samples=_samples(answers, names),
-        project=line(_said(answers, names.project)) or _project(row.get("project")),
+        project=line(_answer_to(answers, names.project)) or _project(row.get("project")),
         url=f"{instance.url}/event_details/usage/{row['id']}/",
         consent=_consent(answers, names),
         usage=True,
@@ -84,7 +84,7 @@ ROW_READERS: Mapping[str, Callable[[NemoRow, str, Instance, Instrument, int], Re
     "reservations": _of_reservation,
     "usage_events": _of_usage_event,
 }
-"""What makes a reservation of a row, given its address, whose it is, and how far ahead a use lasts that is going on."""
+"""Makes a reservation of a row, given its address, its instance and instrument, and the end of ongoing uses."""
 
 
 def _ts(moment: str) -> int:
@@ -116,19 +116,19 @@ def _answers(data: Any) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _said(answers: dict[str, Any], name: str) -> Any:
+def _answer_to(answers: dict[str, Any], name: str) -> Any:
     question = answers.get(name)
     return question.get("user_input") if isinstance(question, dict) else None
 
 
 def _consent(answers: dict[str, Any], names: Questions) -> bool | None:
-    said = line(_said(answers, names.consent))
-    return None if said is None else said.casefold() == names.consent_yes.strip().casefold()
+    answer = line(_answer_to(answers, names.consent))
+    return None if answer is None else answer.casefold() == names.consent_yes.strip().casefold()
 
 
 def _samples(answers: dict[str, Any], names: Questions) -> tuple[BookedSample, ...]:
     """Return the samples of a group, which is keyed by number, perhaps with gaps."""
-    group = _said(answers, names.samples)
+    group = _answer_to(answers, names.samples)
     if not isinstance(group, dict):
         return ()
     keys = sorted(group, key=lambda key: (not key.isdecimal(), int(key) if key.isdecimal() else 0, key))
@@ -136,13 +136,13 @@ def _samples(answers: dict[str, Any], names: Questions) -> tuple[BookedSample, .
 
 
 def _described(group: list[Any], names: Questions) -> Iterator[BookedSample]:
-    for said in group:
-        if not isinstance(said, dict):
+    for sample in group:
+        if not isinstance(sample, dict):
             continue
-        name, details = line(said.get(names.sample_name)), text(said.get(names.sample_details))
-        is_pid = (line(said.get(names.sample_kind)) or "").casefold() == names.sample_kind_pid.strip().casefold()
-        elements = said.get(names.sample_elements)
-        symbols = [line(one, _LONGEST_ELEMENT) for one in elements] if isinstance(elements, list) else []
+        name, details = line(sample.get(names.sample_name)), text(sample.get(names.sample_details))
+        is_pid = (line(sample.get(names.sample_kind)) or "").casefold() == names.sample_kind_pid.strip().casefold()
+        elements = sample.get(names.sample_elements)
+        symbols = [line(element, _LONGEST_ELEMENT) for element in elements] if isinstance(elements, list) else []
         if name or details or symbols:
             yield BookedSample(
                 None if is_pid else name, name if is_pid else None, details, tuple(filter(None, symbols))

@@ -9,7 +9,7 @@ from typing import ClassVar
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
-from Services.Harvester.sources.web import FetchLimits, most_bookings_of, patience_of, web_address
+from Services.Harvester.sources.web import FetchLimits, Visit, fetch_limits_of, host_of, most_bookings_of, web_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class SharePoint:
 
     name: ClassVar[str] = "sharepoint"
 
-    patience: FetchLimits
+    limits: FetchLimits
     most_bookings: int
     expand: str
     """Columns that hold people, whose names are asked for."""
@@ -28,9 +28,12 @@ class SharePoint:
 
     def fetch(self, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
         """Return the bookings of an instrument in a span."""
-        from Services.Harvester.sources.sharepoint.feed import bookings
+        from Services.Harvester.sources.sharepoint.feed import bookings, pages
 
-        return bookings(self, web_address(instrument), instrument, start, end)
+        url = web_address(instrument)
+        with Visit(self.limits, self.login) as visit:
+            feeds = pages(visit, url, self.expand, instrument.zone, (start, end))
+            return bookings(feeds, host_of(url), instrument, (start, end), self.stylesheet, self.most_bookings)
 
 
 def make(config: NamedConfiguration) -> SharePoint:
@@ -39,7 +42,7 @@ def make(config: NamedConfiguration) -> SharePoint:
     default("expand", "CreatedBy,UserName", comment="Columns of the lists that hold people, with commas.")
     default("stylesheet", "", comment="Path of an XSLT that takes the place of the one that comes with NexusCore.")
     return SharePoint(
-        patience_of(config),
+        fetch_limits_of(config),
         most_bookings_of(config),
         str(config["expand"] or ""),
         str(config["stylesheet"] or ""),

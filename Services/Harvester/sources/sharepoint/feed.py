@@ -6,10 +6,9 @@ lists come in pages, and of a recurring event there is one row, which ends when 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from lxml import etree
@@ -18,12 +17,8 @@ from NexusCore.clock import to_ts
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.facility.reservations import BookedSample
 from Services.Harvester.sources import SourceFailed, complain, source_of
-from Services.Harvester.sources.markup import parsed
-from Services.Harvester.sources.text import MOST_PEOPLE, MOST_SAMPLES, consent, line, link, short, text
+from Services.Harvester.sources.text import MOST_PEOPLE, MOST_SAMPLES, consent, line, link, parse_xml, short, text
 from Services.Harvester.sources.web import Visit, host_of, too_many
-
-if TYPE_CHECKING:
-    from Services.Harvester.sources.sharepoint import SharePoint
 
 _ATOM = "{http://www.w3.org/2005/Atom}"
 _NEXUS = "{https://data.nist.gov/od/dm/nexus/experiment/v1.0}"
@@ -32,50 +27,87 @@ _UID_LENGTH = 200
 _OWN_STYLESHEET = Path(__file__).parent / "reservations.xslt"
 
 
-def bookings(source: SharePoint, url: str, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
-    """Return the reservations of a list that share time with a span.
+def pages(
+    visit: Visit, url: str, expand: str, zone: tzinfo | None, span: tuple[datetime, datetime]
+) -> Iterator[etree._Element]:
+    """Yield the pages of a list's feed.
+
+    Parameters
+    ----------
+    visit
+        Of the server.
+    url
+        Address of the list.
+    expand
+        Columns that hold people, with commas.
+    zone
+        The instrument's, in which the list's times are; None for this machine's.
+    span
+        Start and end of the time asked for.
+    """
+    where = host_of(url)
+    address = urlunsplit(urlsplit(url)._replace(query="", fragment=""))
+    start, end = (moment.astimezone(zone) for moment in span)
+    first, last = (start - _ONE_DAY).date(), (end + 2 * _ONE_DAY).date()
+    params = {"$filter": f"StartTime lt datetime'{last}' and EndTime ge datetime'{first}'"}
+    if expand:
+        params["$expand"] = expand
+    fetched = []
+    while params not in fetched:
+        fetched.append(params)
+        feed = parse_xml(visit.get(address, params, accept="application/atom+xml"), where)
+        if feed.tag != f"{_ATOM}feed":
+            raise SourceFailed(where=where, reason="its answer is not an Atom feed")
+        yield feed
+        further = next((link for link in feed.findall(f"{_ATOM}link") if link.get("rel") == "next"), None)
+        if further is None:
+            return
+        # Only the page is taken from the answer, not the server.
+        params = dict(parse_qsl(urlsplit(further.get("href") or "").query, keep_blank_values=True))
+    raise SourceFailed(where=where, reason="its pages form a loop")
+
+
+def bookings(
+    feeds: Iterable[etree._Element],
+    where: str,
+    instrument: Instrument,
+    span: tuple[datetime, datetime],
+    stylesheet: str,
+    most: int,
+) -> list[Reservation]:
+    """Return the reservations in the pages of a list that share time with a span.
+
+    Parameters
+    ----------
+    feeds
+        The `pages`.
+    where
+        Host, for messages.
+    instrument
+        Whose they are; its time zone is that of the list.
+    span
+        Start and end, half open.
+    stylesheet
+        Path of the facility's own stylesheet; empty for the built-in one.
+    most
+        How many there may be.
 
     Raises
     ------
     SourceFailed
-        If the list, or the stylesheet, cannot be read.
+        If the list, or the stylesheet, cannot be read, or if there are more than `most`.
     """
-    where = host_of(url)
-    translate = _stylesheet(Path(source.stylesheet).expanduser() if source.stylesheet else _OWN_STYLESHEET, where)
-    found: list[Reservation] = []
-    for feed in _pages(source, url, instrument.zone, start, end):
-        for node in _translated(translate, feed, where):
-            one = _read(node, instrument)
-            if one is not None and one.start_ts < to_ts(end) and one.end_ts > to_ts(start):
-                found.append(one)
-            if len(found) > source.most_bookings:
-                raise too_many(where, source.most_bookings)
-    return found
-
-
-def _pages(
-    source: SharePoint, url: str, zone: tzinfo | None, start: datetime, end: datetime
-) -> Iterator[etree._Element]:
-    where = host_of(url)
-    address = urlunsplit(urlsplit(url)._replace(query="", fragment=""))
-    first, last = (start.astimezone(zone) - _ONE_DAY).date(), (end.astimezone(zone) + 2 * _ONE_DAY).date()
-    params = {"$filter": f"StartTime lt datetime'{last}' and EndTime ge datetime'{first}'"}
-    if source.expand:
-        params["$expand"] = source.expand
-    seen = []
-    with Visit(source.patience, source.login) as visit:
-        while params not in seen:
-            seen.append(params)
-            feed = parsed(visit.get(address, params, accept="application/atom+xml"), where)
-            if feed.tag != f"{_ATOM}feed":
-                raise SourceFailed(where=where, reason="what it sends is no Atom feed")
-            yield feed
-            further = next((one for one in feed.findall(f"{_ATOM}link") if one.get("rel") == "next"), None)
-            if further is None:
-                return
-            # Only where to go on is taken from the answer, not where to ask.
-            params = dict(parse_qsl(urlsplit(further.get("href") or "").query, keep_blank_values=True))
-    raise SourceFailed(where=where, reason="its pages lead back to one another")
+    translate = _stylesheet(Path(stylesheet).expanduser() if stylesheet else _OWN_STYLESHEET, where)
+    start, end = map(to_ts, span)
+    reservations: list[Reservation] = []
+    for feed in feeds:
+        for node in _translate(translate, feed, where):
+            reservation = _read(node, instrument)
+            if reservation is not None and reservation.start_ts < end and reservation.end_ts > start:
+                reservations.append(reservation)
+            if len(reservations) > most:
+                raise too_many(where, most)
+    return reservations
 
 
 def _stylesheet(path: Path, where: str) -> etree.XSLT:
@@ -88,13 +120,13 @@ def _stylesheet(path: Path, where: str) -> etree.XSLT:
         raise SourceFailed(where=where, reason=reason) from None
 
 
-def _translated(translate: etree.XSLT, feed: etree._Element, where: str) -> list[etree._Element]:
+def _translate(translate: etree.XSLT, feed: etree._Element, where: str) -> list[etree._Element]:
     try:
         root = translate(feed).getroot()
     except etree.LxmlError as error:
         raise SourceFailed(where=where, reason=f"the stylesheet fails on it ({line(str(error), 150)})") from None
     if root is None or root.tag != f"{_NEXUS}reservations":
-        raise SourceFailed(where=where, reason="the stylesheet makes something else than <reservations> of it")
+        raise SourceFailed(where=where, reason="the stylesheet does not yield <reservations>")
     return list(root.findall(f"{_NEXUS}reservation"))
 
 
@@ -106,7 +138,7 @@ def _read(node: etree._Element, instrument: Instrument) -> Reservation | None:
         complain(f"{what} has no id")
         return None
     if node.get("recurring") == "yes":
-        complain(f"{what} recurs, and the feed does not tell when; it was left out", uid)
+        complain(f"{what} recurs, and the feed does not say when; it was left out", uid)
         return None
     times = [_line(node, f"summary/{name}") for name in ("reservationStart", "reservationEnd")]
     try:
@@ -137,18 +169,18 @@ def _read(node: etree._Element, instrument: Instrument) -> Reservation | None:
 def _samples(node: etree._Element) -> Iterator[BookedSample]:
     for sample in node.findall(f"{_NEXUS}sample"):
         description = text(sample.findtext(_path("description")))
-        one = BookedSample(
+        booked = BookedSample(
             _line(sample, "name"), line(sample.get("ref")), description, tuple(_lines(sample, "element"))
         )
-        if one != BookedSample():
-            yield one
+        if booked != BookedSample():
+            yield booked
 
 
 def _ts(moment: str, zone: tzinfo | None) -> int:
-    found = datetime.fromisoformat(moment)
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=zone) if zone is not None else found.astimezone()
-    return to_ts(found)
+    time = datetime.fromisoformat(moment)
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=zone) if zone is not None else time.astimezone()
+    return to_ts(time)
 
 
 def _path(path: str) -> str:
@@ -160,4 +192,4 @@ def _line(node: etree._Element, path: str) -> str | None:
 
 
 def _lines(node: etree._Element, path: str) -> Iterator[str]:
-    return filter(None, (line(one.text) for one in node.findall(_path(path))))
+    return filter(None, (line(element.text) for element in node.findall(_path(path))))

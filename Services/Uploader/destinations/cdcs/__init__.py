@@ -26,7 +26,7 @@ def make(config: NamedConfiguration, home: Path) -> CDCS:
     default(
         "content_key",
         "xml_content",
-        comment="What the server calls a record's XML (`content` where it has been told to).",
+        comment="What the server calls a record's XML (`content` where it is configured so).",
         choices=("xml_content", "content"),
     )
     default("files_path", "", comment="Folder that a web server shows, for previews and metadata; empty: CDCS blobs.")

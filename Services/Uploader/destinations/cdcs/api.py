@@ -1,4 +1,4 @@
-"""The calls of the REST API of CDCS (core-main-app 2.x) that the destination makes; what each answers is checked."""
+"""The calls of the REST API of CDCS (core-main-app 2.x) that the destination makes; every answer is checked."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _PAGES = 1000
 """Pages of a list after which it is given up."""
 
 
-class NotThere(NexusError):
+class NotFound(NexusError):
     """{destination} has no {what} '{title}'; there are: {known}.{hint}"""  # noqa: D400
 
 
-class NotOne(NexusError):
-    """{destination} has {count} of the {what} '{title}', so it is not clear which is meant."""
+class Ambiguous(NexusError):
+    """{destination} has {count} of the {what} '{title}'; give each a name of its own."""
 
 
 class CdcsNotUnderstood(NexusError):
-    """What {destination} answers to {what} cannot be understood. Is it a CDCS, and is the address right?"""  # noqa: D400
+    """The answer of {destination} to {what} cannot be understood. Is it a CDCS, and is the address right?"""  # noqa: D400
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class CdcsApi:
     # -- what there is -------------------------------------------------------------------------------------------------
 
     def workspace(self, title: str) -> int:
-        """Return the id of the workspace of a name; of the global public one, which is nobody's own, for an empty name.
+        """Return the id of the workspace of a name; of the global public one, which has no owner, for an empty name.
 
         Raises
         ------
@@ -74,10 +74,10 @@ class CdcsApi:
         what = "the list of workspaces"
         rows = self._rows(self.site.get("rest/workspace/read_access", what), what)
         if title:
-            found = [row for row in rows if row.get("title") == title]
+            matches = [row for row in rows if row.get("title") == title]
         else:
-            found = [row for row in rows if row.get("is_public") is True and row.get("owner") is None]
-        return self._only(found, "workspace", title or "(the global public one)", rows)
+            matches = [row for row in rows if row.get("is_public") is True and row.get("owner") is None]
+        return self._only(matches, "workspace", title or "(the global public one)", rows)
 
     def template(self, title: str) -> int:
         """Return the id of the current version of the template of a title.
@@ -90,30 +90,30 @@ class CdcsApi:
         what = "the list of templates"
         answer = self.site.get("rest/template-version-manager/global/", what, params={"is_disabled": "false"})
         rows = [row for row in self._rows(answer, what) if not row.get("is_disabled")]
-        found = [{"id": row.get("current")} for row in rows if row.get("title") == title]
-        return self._only(found, "template", title, rows)
+        matches = [{"id": row.get("current")} for row in rows if row.get("title") == title]
+        return self._only(matches, "template", title, rows)
 
     def _only(
-        self, found: Sequence[Mapping[str, Any]], what: str, title: str, rows: Sequence[Mapping[str, Any]]
+        self, matches: Sequence[Mapping[str, Any]], what: str, title: str, rows: Sequence[Mapping[str, Any]]
     ) -> int:
-        if len(found) > 1:
-            raise NotOne(destination=self.site.destination, count=len(found), what=what, title=title)
-        if not found:
+        if len(matches) > 1:
+            raise Ambiguous(destination=self.site.destination, count=len(matches), what=what, title=title)
+        if not matches:
             known = [str(row.get("title")) for row in rows]
-            raise NotThere(
+            raise NotFound(
                 destination=self.site.destination,
                 what=what,
                 title=title,
                 known=", ".join(known) or "none",
                 hint=near_miss(title, known),
             )
-        return int(found[0]["id"])
+        return int(matches[0]["id"])
 
     # -- records -------------------------------------------------------------------------------------------------------
 
     def find(self, title: str) -> list[Remote]:
         """Return this user's records of a title, oldest first."""
-        return sorted((self._remote(row) for row in self._pages(title)), key=lambda one: one.id)
+        return sorted((self._remote(row) for row in self._pages(title)), key=lambda remote: remote.id)
 
     def _pages(self, title: str) -> Iterator[Mapping[str, Any]]:
         what = "the list of records"
@@ -148,7 +148,7 @@ class CdcsApi:
         return self.site.get(f"rest/data/download/{record}/", "reading the record back").content
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
-        # The answers of all versions have it under one of the two names, whatever they want to be asked with.
+        # The answers of all versions have it under one of the two names, independent of `content_key`.
         content = row.get("xml_content", row.get("content"))
         return Remote(int(row["id"]), int(row["template"]), _id_of(row), str(content or ""))
 
@@ -159,8 +159,8 @@ class CdcsApi:
         what = "the list of blobs"
         wanted = {"filename": f"^{re.escape(prefix)}", "regex": "true"}
         rows = self._rows(self.site.get("rest/blob/", what, params=wanted), what)
-        found = [Blob(int(row["id"]), str(row["filename"]), _id_of(row)) for row in rows]
-        return sorted((one for one in found if one.name.startswith(prefix)), key=lambda one: one.id)
+        blobs = [Blob(int(row["id"]), str(row["filename"]), _id_of(row)) for row in rows]
+        return sorted((file for file in blobs if file.name.startswith(prefix)), key=lambda file: file.id)
 
     def add_blob(self, name: str, file: BinaryIO) -> Blob:
         """Store a file."""

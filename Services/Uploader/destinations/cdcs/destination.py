@@ -2,11 +2,11 @@
 
 Promises
 --------
-* A record is there once: before it is sent it is looked for, after an answer that got lost again, and what an earlier
-  mishap doubled is reduced to the one of the lowest number, whoever looks, so that no two delete each other's.
-* It counts as there when it is in its workspace: one that nobody may read is of no use.
-* A name belongs to its session; a record of that name that is somebody else's is left alone.
-* What the server finds invalid is not sent again; its sentence is told.
+* A record is there once: it is looked for before it is sent and again after a lost answer. Of duplicates the one of
+  the lowest number stays, in every Uploader, so that no two delete each other's.
+* It counts as sent when it is in its workspace: elsewhere, readers do not see it.
+* A name belongs to its session; a record of that name that is not its own is left alone.
+* What the server finds invalid is not sent again; its message is reported.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from xml.sax.saxutils import escape
 
 from NexusCore.facility import Record
 from Services.Uploader.destinations import DestinationAway, NotTaken, Receipt, RecordRefused, content_of, obstacle
-from Services.Uploader.destinations.cdcs.api import CdcsApi, CdcsNotUnderstood, NotOne, NotThere, Remote
-from Services.Uploader.destinations.cdcs.files import Files, beside, led, linked
+from Services.Uploader.destinations.cdcs.api import Ambiguous, CdcsApi, CdcsNotUnderstood, NotFound, Remote
+from Services.Uploader.destinations.cdcs.files import Files, beside, linked_paths, with_addresses
 from Services.Uploader.destinations.web import Unexpected, fault_of
 
 _RECORD_REFUSED_STATUSES = (400, 413)
@@ -32,7 +32,7 @@ _PASSING_MESSAGE = re.compile(
     re.IGNORECASE,
 )
 """What a 500 with a sentence says where the record is not at fault; all else is a validator's. Those of CDCS's own
-(core_main_app 2.18) are about missing rights, which somebody may grant, and about SQLite, its database, being busy."""
+(core_main_app 2.18) are about missing rights, which may be granted, and about SQLite, its database, being busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,10 @@ class CDCS:
         if fault:
             return [f"Services.Uploader.cdcs.url cannot be used: {fault}"]
         if self.api.site.authorise is None:
-            return ["it wants a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment"]
+            return ["it requires a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment"]
         try:
             self._place()
-        except (DestinationAway, NotOne, NotThere, CdcsNotUnderstood, Unexpected) as error:
+        except (DestinationAway, Ambiguous, NotFound, CdcsNotUnderstood, Unexpected) as error:
             return [obstacle(error)]
         return self.files.check()
 
@@ -94,21 +94,21 @@ class CDCS:
         place = self._place()
         older = self._copies(record)
         document = content_of(Path(record.path))
-        links = self.files.place(record, linked(document, beside(record)), place.workspace)
-        document = led(document, links)
+        links = self.files.place(record, linked_paths(document, beside(record)), place.workspace)
+        document = with_addresses(document, links)
         content = document.decode()
         try:
             self._store(record, place, older, content)
         except RecordRefused:
-            self.files.clear(record, "".join(one.content for one in older))
+            self.files.clear(record, "".join(copy.content for copy in older))
             raise
-        kept = self._settled(record, place, content)
+        remote_id = self._reduce_to_one(record, place, content)
         self.files.clear(record, content)
         remark = f"it replaces the older version of the record of session {record.session}" if older else None
-        if any(one.content == content for one in older):
+        if any(copy.content == content for copy in older):
             remark = "it was there already"
         sha256 = hashlib.sha256(document).hexdigest()
-        return Receipt(self.name, str(kept), f"{self.public}/data?id={kept}", remark, sha256)
+        return Receipt(self.name, str(remote_id), f"{self.public}/data?id={remote_id}", remark, sha256)
 
     def fetch(self, receipt: Receipt) -> bytes:
         """Return the record as the server gives it away."""
@@ -121,14 +121,14 @@ class CDCS:
 
     def _copies(self, record: Record) -> list[Remote]:
         """Return what is there of a record, oldest first."""
-        found = self.api.find(record.title)
-        if any(escape(record.session) not in one.content for one in found):
+        copies = self.api.find(record.title)
+        if any(escape(record.session) not in copy.content for copy in copies):
             raise self._not_taken(record, f"there is a record '{record.title}' of another session")
-        return found
+        return copies
 
     def _store(self, record: Record, place: _Place, there: Sequence[Remote], content: str) -> None:
         """Send the record, unless it is there; look again if the answer gets lost."""
-        same = _kept(there, place)
+        same = _copy_to_keep(there, place)
         if same is not None and same.content == content:
             return
         try:
@@ -137,7 +137,7 @@ class CDCS:
             else:
                 self._send(record, lambda: self.api.create(record.title, place.template, place.workspace, content))
         except DestinationAway:
-            if not any(one.content == content for one in self._copies(record)):
+            if not any(copy.content == content for copy in self._copies(record)):
                 raise
 
     def _send(self, record: Record, request: Callable[[], None]) -> None:
@@ -145,31 +145,32 @@ class CDCS:
         try:
             request()
         except Unexpected as error:
-            said = str(error.facts["said"])
-            if error.status not in _RECORD_REFUSED_STATUSES and (error.status != 500 or _PASSING_MESSAGE.search(said)):
+            message = str(error.facts["said"])
+            invalid = error.status == 500 and not _PASSING_MESSAGE.search(message)
+            if error.status not in _RECORD_REFUSED_STATUSES and not invalid:
                 raise
             facts = {"destination": self.name, "title": record.title, "session": record.session}
-            raise RecordRefused(**facts, reason=said) from None
+            raise RecordRefused(**facts, reason=message) from None
 
-    def _settled(self, record: Record, place: _Place, content: str) -> int:
+    def _reduce_to_one(self, record: Record, place: _Place, content: str) -> int:
         """See to it that one copy is there, in its workspace; return its id."""
-        found = self._copies(record)
-        kept = _kept(found, place)
-        if kept is None:
-            raise self._not_taken(record, "it is not in the list of records after it was accepted")
-        if kept.content != content:
-            self._send(record, lambda: self.api.change(kept.id, content))
-        if kept.workspace != place.workspace:
-            self.api.assign(kept.id, place.workspace)
-        for one in found:
-            if one.id != kept.id:
-                self.api.delete(one.id)
-        return kept.id
+        copies = self._copies(record)
+        remaining = _copy_to_keep(copies, place)
+        if remaining is None:
+            raise self._not_taken(record, "it was accepted, but is missing in the list of records")
+        if remaining.content != content:
+            self._send(record, lambda: self.api.change(remaining.id, content))
+        if remaining.workspace != place.workspace:
+            self.api.assign(remaining.id, place.workspace)
+        for copy in copies:
+            if copy.id != remaining.id:
+                self.api.delete(copy.id)
+        return remaining.id
 
     def _not_taken(self, record: Record, reason: str) -> NotTaken:
         return NotTaken(destination=self.name, title=record.title, reason=reason)
 
 
-def _kept(copies: Sequence[Remote], place: _Place) -> Remote | None:
+def _copy_to_keep(copies: Sequence[Remote], place: _Place) -> Remote | None:
     """Return the copy that stays: a record keeps the version of the template that it was made with."""
-    return next((one for one in copies if one.template == place.template), None)
+    return next((copy for copy in copies if copy.template == place.template), None)

@@ -1,4 +1,4 @@
-"""Where the previews and the metadata of a record go, and how its links come to lead there.
+"""Stores the previews and the metadata of a record, and makes its links lead there.
 
 A record that the Builder made names them relative to itself. On a server that keeps records in a database this leads
 nowhere: there the files are blobs of the CDCS, or lie in a folder that a web server shows, and the copy of the record
@@ -19,7 +19,7 @@ from NexusCore.facility import Record
 from Services.Uploader.destinations import DestinationAway, NotTaken, digest_of, open_of
 from Services.Uploader.destinations.cdcs.api import Blob, CdcsApi
 from Services.Uploader.destinations.directory.destination import Directory
-from Services.Uploader.destinations.record_files import files_beside, parsed
+from Services.Uploader.destinations.record_files import files_beside, parse_xml
 from Services.Uploader.destinations.web import fault_of
 
 _LONGEST_BLOB_NAME = 200
@@ -31,17 +31,17 @@ class Files(Protocol):
     """Where the files of records go."""
 
     def check(self) -> list[str]:
-        """Return what stands in the way of every file, in sentences."""
+        """Return what prevents sending any file, in sentences."""
         ...
 
-    def place(self, record: Record, linked: Collection[str], workspace: int) -> Mapping[str, str]:
+    def place(self, record: Record, paths: Collection[str], workspace: int) -> Mapping[str, str]:
         """Store the files of a record, once each; return the address of each by the path in the record.
 
         Parameters
         ----------
         record
             Whose files.
-        linked
+        paths
             Paths that stand in the record.
         workspace
             Id of the workspace whose readers shall see them.
@@ -49,7 +49,7 @@ class Files(Protocol):
         ...
 
     def clear(self, record: Record, content: str) -> None:
-        """Remove what the record as it is there, which is `content`, does not lead to."""
+        """Remove files that `content`, the record as the server has it, does not link to."""
         ...
 
 
@@ -72,14 +72,14 @@ class Share:
         wrong = [f"Services.Uploader.cdcs.files_url goes with files_path, but {fault}"] if fault else []
         return wrong + Directory(self.path).check()
 
-    def place(self, record: Record, linked: Collection[str], workspace: int) -> Mapping[str, str]:
-        """Copy them; the folder's own rules see to it that they are whole, and nobody else's are overwritten."""
+    def place(self, record: Record, paths: Collection[str], workspace: int) -> Mapping[str, str]:
+        """Copy the files; the folder's own rules see to it that they are whole and overwrite no others."""
         Directory(self.path).put(record)
-        paths = [quote(path) for path in linked]
-        return {path: f"{self.url.rstrip('/')}/{quoted}" for path, quoted in zip(linked, paths, strict=True)}
+        base = self.url.rstrip("/")
+        return {path: f"{base}/{quote(path)}" for path in paths}
 
     def clear(self, record: Record, content: str) -> None:
-        """Do nothing: what was left over has gone when the new ones were there."""
+        """Do nothing: `place` has removed old files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +100,18 @@ class Blobs:
     public: str
 
     def check(self) -> list[str]:
-        """Find nothing in the way: the CDCS itself is looked at elsewhere."""
+        """Return no obstacle: `CDCS.check` examines the server."""
         return []
 
-    def place(self, record: Record, linked: Collection[str], workspace: int) -> Mapping[str, str]:
-        """Store those that are not there yet."""
-        if not linked:
+    def place(self, record: Record, paths: Collection[str], workspace: int) -> Mapping[str, str]:
+        """Store the files that are not there yet."""
+        if not paths:
             return {}
         there: dict[str, Blob] = {}
         for blob in self.api.blobs(_prefix(record)):
             there.setdefault(blob.name, blob)
         links = {}
-        for path in linked:
+        for path in paths:
             file = Path(record.path).parent / path
             name = _name(record, file)
             if name not in there:
@@ -122,7 +122,7 @@ class Blobs:
         return links
 
     def clear(self, record: Record, content: str) -> None:
-        """Delete those that the record does not lead to."""
+        """Delete the blobs that the record does not link to."""
         for blob in self.api.blobs(_prefix(record)):
             if _path(blob) not in content:
                 self.api.delete_blob(blob.id)
@@ -132,10 +132,10 @@ class Blobs:
             with open_of(Path(record.path), file) as opened:
                 return self.api.add_blob(name, opened)
         except DestinationAway:
-            found = [blob for blob in self.api.blobs(_prefix(record)) if blob.name == name]
-            if not found:
+            blobs = [blob for blob in self.api.blobs(_prefix(record)) if blob.name == name]
+            if not blobs:
                 raise
-            return found[0]
+            return blobs[0]
         except OSError as error:
             reason = f"{error.strerror} ({error.filename})"
             raise NotTaken(destination=self.api.site.destination, title=record.title, reason=reason) from None
@@ -150,21 +150,21 @@ def beside(record: Record) -> set[str]:
     return {file.relative_to(xml.parent).as_posix() for file in files_beside(xml)}
 
 
-def linked(document: bytes, paths: Collection[str]) -> list[str]:
+def linked_paths(document: bytes, paths: Collection[str]) -> list[str]:
     """Return those of the paths that stand in a record, in order."""
     if not paths:
         return []
-    found = {element.text for element in parsed(document).iter("{*}*") if element.text in paths}
-    return sorted(path for path in found if path is not None)
+    texts = {element.text for element in parse_xml(document).iter("{*}*") if element.text in paths}
+    return sorted(path for path in texts if path is not None)
 
 
-def led(document: bytes, links: Mapping[str, str]) -> bytes:
+def with_addresses(document: bytes, links: Mapping[str, str]) -> bytes:
     """Return a record with addresses in place of the paths of its files."""
     from lxml import etree
 
     if not links:
         return document
-    root = parsed(document)
+    root = parse_xml(document)
     for element in root.iter("{*}*"):
         if element.text in links:
             element.text = links[element.text]

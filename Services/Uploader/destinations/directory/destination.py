@@ -4,7 +4,7 @@ Promises
 --------
 * A file is there whole or not at all: it is written under another name in the same folder, synced, read back, compared
   and then renamed. The XML comes last, so it never names what isn't there.
-* A record's name belongs to its session; what another session or somebody else put there is left alone.
+* A record's name belongs to its session; files of other sessions or of people are left alone.
 * The same record twice leaves one copy; a newer version replaces the older one, and what only that had goes.
 * Nothing is written or removed through a link below the folder: what is in the way stays, and is named.
 """
@@ -62,10 +62,10 @@ class Directory:
             if not place.exists():
                 return [f"the folder {self.path} does not exist (is the share mounted?)"]
             if not place.is_dir():
-                return [f"{place} is no folder"]
+                return [f"{place} is not a folder"]
         except OSError as error:
             return [f"{place} cannot be reached: {error.strerror}"]
-        return [] if os.access(place, os.W_OK | os.X_OK) else [f"this user may not write in {place}"]
+        return [] if os.access(place, os.W_OK | os.X_OK) else [f"this user may not write to {place}"]
 
     def put(self, record: Record) -> Receipt:
         """Copy a record and what belongs to it."""

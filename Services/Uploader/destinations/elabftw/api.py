@@ -1,4 +1,4 @@
-"""The calls of eLabFTW's API v2 that the destination makes; what each answers is checked."""
+"""The calls of eLabFTW's API v2 that the destination makes; every answer is checked."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _NORMAL = 1
 
 
 class ElabftwNotUnderstood(NexusError):
-    """What {destination} answers to {what} cannot be understood. Is it an eLabFTW, and is the address right?"""  # noqa: D400
+    """The answer of {destination} to {what} cannot be understood. Is it an eLabFTW, and is the address right?"""  # noqa: D400
 
 
 @dataclass(frozen=True, slots=True)
-class Attached:
+class Attachment:
     """A file of an experiment as the server has it."""
 
     id: int
@@ -44,30 +44,30 @@ class ElabftwApi:
 
     site: Site
 
-    def look(self) -> None:
+    def check_access(self) -> None:
         """Ask for anything, to see whether the key is let in."""
         what = "the list of experiments"
         self._rows(self._get("experiments", what, params={"limit": 1}), what)
 
     def experiments(self, session: str) -> list[int]:
-        """Return the experiments of a session, oldest first, whoever has changed title or text meanwhile."""
+        """Return the experiments of a session, oldest first, even if title or text were changed."""
         what = "the list of experiments"
-        asked = {"extended": f'extrafield:"{SESSION_FIELD}":"{session}"', "full": 1, "limit": _PAGE}
-        rows = self._rows(self._get("experiments", what, params=asked), what)
+        query = {"extended": f'extrafield:"{SESSION_FIELD}":"{session}"', "full": 1, "limit": _PAGE}
+        rows = self._rows(self._get("experiments", what, params=query), what)
         # A filter that the server does not know is ignored, and everything comes.
         return sorted(int(row["id"]) for row in rows if _session_of(row) == session)
 
     def create(self, session: str, title: str, body: str, tags: tuple[str, ...]) -> int:
         """Make an experiment that carries the session's mark from the start; return its id."""
-        asked = {"title": title, "body": body, "tags": list(tags), "metadata": _marked(session)}
-        return self._made(self._ask("POST", "experiments", "the new experiment", 201, json=asked))
+        experiment = {"title": title, "body": body, "tags": list(tags), "metadata": _session_mark(session)}
+        return self._created_id(self._ask("POST", "experiments", "the new experiment", 201, json=experiment))
 
-    def attached(self, experiment: int) -> list[Attached]:
+    def attached(self, experiment: int) -> list[Attachment]:
         """Return the files of an experiment, oldest first."""
         what = "the list of files"
         rows = self._rows(self._get(f"experiments/{experiment}/uploads", what), what)
-        found = [
-            Attached(
+        files = [
+            Attachment(
                 id=int(row["id"]),
                 name=str(row.get("real_name")),
                 sha256=str(row.get("hash")) if row.get("hash_algorithm") == "sha256" and row.get("hash") else None,
@@ -76,14 +76,14 @@ class ElabftwApi:
             for row in rows
             if int(row.get("state") or _NORMAL) == _NORMAL
         ]
-        return sorted(found, key=lambda one: one.id)
+        return sorted(files, key=lambda experiment: experiment.id)
 
     def attach(self, experiment: int, name: str, file: BinaryIO, instead_of: int | None = None) -> int:
         """Attach a file, instead of another one if that is given, which is archived; return its id."""
         place = f"experiments/{experiment}/uploads" + (f"/{instead_of}" if instead_of is not None else "")
         form = {"action": "replace"} if instead_of is not None else {"comment": "Added by NexusCore"}
         files = {"file": (name, file, "application/octet-stream")}
-        return self._made(self._ask("POST", place, "a file", 201, data=form, files=files))
+        return self._created_id(self._ask("POST", place, "a file", 201, data=form, files=files))
 
     def detach(self, experiment: int, attached: int) -> None:
         """Delete a file; one that is gone already is as good."""
@@ -102,8 +102,8 @@ class ElabftwApi:
     def _ask(self, method: str, place: str, what: str, *expected: int, **more: Any) -> ServerResponse:
         return self.site.ask(method, f"api/v2/{place}", what, expected, **more)
 
-    def _made(self, answer: ServerResponse) -> int:
-        """Return the id of what was made, which only its address tells."""
+    def _created_id(self, answer: ServerResponse) -> int:
+        """Return the id of what was made, which stands only in its address."""
         number = answer.location.rstrip("/").rpartition("/")[2]
         if not number.isdecimal():
             raise ElabftwNotUnderstood(destination=self.site.destination, what="something new")
@@ -116,7 +116,7 @@ class ElabftwApi:
         return rows
 
 
-def _marked(session: str) -> dict[str, Any]:
+def _session_mark(session: str) -> dict[str, Any]:
     return {"extra_fields": {SESSION_FIELD: {"type": "text", "value": session, "readonly": True}}}
 
 

@@ -28,7 +28,7 @@ from Services.Uploader.destinations import (
     obstacle,
     open_of,
 )
-from Services.Uploader.destinations.elabftw.api import Attached, ElabftwApi, ElabftwNotUnderstood
+from Services.Uploader.destinations.elabftw.api import Attachment, ElabftwApi, ElabftwNotUnderstood
 from Services.Uploader.destinations.record_files import files_beside
 from Services.Uploader.destinations.record_summary import about
 from Services.Uploader.destinations.web import Unexpected, fault_of
@@ -63,9 +63,9 @@ class ELabFTW:
         if fault:
             return [f"Services.Uploader.elabftw.url cannot be used: {fault}"]
         if self.api.site.authorise is None:
-            return ["it wants an API key: set Services.Uploader.elabftw.token, or NEXUSCORE_ELABFTW_TOKEN"]
+            return ["it requires an API key: set Services.Uploader.elabftw.token, or NEXUSCORE_ELABFTW_TOKEN"]
         try:
-            self.api.look()
+            self.api.check_access()
         except (DestinationAway, ElabftwNotUnderstood, Unexpected) as error:
             return [obstacle(error)]
         return []
@@ -73,8 +73,8 @@ class ELabFTW:
     def put(self, record: Record) -> Receipt:
         """Have the experiment of a record and its files there, once."""
         try:
-            found = self.api.experiments(record.session)
-            experiment = found[0] if found else self._create(record)
+            experiments = self.api.experiments(record.session)
+            experiment = experiments[0] if experiments else self._create(record)
             xml = self._attach_all(record, experiment)
         except Unexpected as error:
             if error.status in _REFUSED_STATUSES:
@@ -84,7 +84,7 @@ class ELabFTW:
         except OSError as error:
             reason = f"{error.strerror} ({error.filename})"
             raise NotTaken(destination=self.name, title=record.title, reason=reason) from None
-        remark = "the experiment was there already" if found else None
+        remark = "the experiment was there already" if experiments else None
         url = f"{self.api.site.url}/experiments.php?mode=view&id={experiment}"
         return Receipt(self.name, f"{experiment}/{xml}", url, remark)
 
@@ -98,31 +98,31 @@ class ELabFTW:
         try:
             return self.api.create(record.session, gist.title or record.title, gist.html(record.session), self.tags)
         except DestinationAway:
-            found = self.api.experiments(record.session)
-            if not found:
+            experiments = self.api.experiments(record.session)
+            if not experiments:
                 raise
-            return found[0]
+            return experiments[0]
 
     def _attach_all(self, record: Record, experiment: int) -> int:
         """Attach the record and its files, and detach what only an older version had; return the id of the record."""
         xml = Path(record.path)
         # The record comes last: one that is there has its files.
         wanted = {_name(xml, file): file for file in (*files_beside(xml), xml)}
-        there: dict[str, Attached] = {}
+        there: dict[str, Attachment] = {}
         surplus = []
-        for one in self.api.attached(experiment):
-            if one.name in there:
-                surplus.append(there[one.name])  # sent twice, its first answer lost
-            there[one.name] = one
+        for upload in self.api.attached(experiment):
+            if upload.name in there:
+                surplus.append(there[upload.name])  # sent twice, its first answer lost
+            there[upload.name] = upload
         ids = {name: self._attach(experiment, name, xml, file, there) for name, file in wanted.items()}
         # What people have attached is theirs: only names that are given here are taken away.
-        gone = [one for name, one in there.items() if name not in wanted]
-        for one in (*surplus, *gone):
-            if one.name.startswith(_prefix(xml)):
-                self.api.detach(experiment, one.id)
+        gone = [upload for name, upload in there.items() if name not in wanted]
+        for upload in (*surplus, *gone):
+            if upload.name.startswith(_prefix(xml)):
+                self.api.detach(experiment, upload.id)
         return ids[_name(xml, xml)]
 
-    def _attach(self, experiment: int, name: str, xml: Path, file: Path, there: Mapping[str, Attached]) -> int:
+    def _attach(self, experiment: int, name: str, xml: Path, file: Path, there: Mapping[str, Attachment]) -> int:
         old = there.get(name)
         if old is not None and _same(old, xml, file):
             return old.id
@@ -130,14 +130,14 @@ class ELabFTW:
             return self.api.attach(experiment, name, opened, instead_of=old.id if old is not None else None)
 
 
-def _same(old: Attached, xml: Path, file: Path) -> bool:
+def _same(old: Attachment, xml: Path, file: Path) -> bool:
     if old.sha256 is not None:
         return digest_of(xml, file) == old.sha256
     return file.stat(follow_symlinks=False).st_size == old.size
 
 
 def _name(record: Path, file: Path) -> str:
-    """Return what a file is called there, where there are no folders; of characters that no server changes."""
+    """Return the name of a file there, without folders, of characters that no server changes."""
     if file == record:
         return f"{_prefix(record)}xml"
     path = file.relative_to(record.parent).as_posix().encode("utf-8", "surrogateescape")

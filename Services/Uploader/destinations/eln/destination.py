@@ -4,7 +4,7 @@ Promises
 --------
 * An archive is there whole or not at all: it is written under another name, read back, compared and then renamed.
 * The same record yields the same bytes, on any machine; a newer version replaces the older one.
-* The name of an archive belongs to its session; a file of that name that is somebody else's is left alone.
+* The name of an archive belongs to its session; a file of that name that is not its own is left alone.
 * Nothing is written through a link below the folder: what is in the way stays, and is named.
 """
 
@@ -125,7 +125,7 @@ def _part(xml: Path, file: Path) -> Part:
 
 
 def _shown(path: Path) -> str:
-    """Return a path as text that every program can read, whatever bytes it is made of."""
+    """Return a path, of any bytes, as text that every program can read."""
     return os.fsencode(path.as_posix()).decode("utf-8", "replace")
 
 
@@ -151,21 +151,21 @@ def _holds(written: BufferedReader, root: str, parts: Sequence[Part]) -> bool:
     """Return whether an archive gives back what was to go into it."""
     with zipfile.ZipFile(written) as archive:
         for part in parts:
-            seen = hashlib.sha256()
+            digest = hashlib.sha256()
             with archive.open(f"{root}/{EXPERIMENT_FOLDER}/{part.path}") as file:
                 while chunk := file.read(_ARCHIVE_CHUNK):
-                    seen.update(chunk)
-            if seen.hexdigest() != part.sha256:
+                    digest.update(chunk)
+            if digest.hexdigest() != part.sha256:
                 return False
     return True
 
 
 def _session_of(file: BufferedReader, root: str) -> str | None:
-    """Return the session whose archive a file is; None if it is none that was written here."""
+    """Return the session whose archive a file is; None for any other file."""
     try:
         with zipfile.ZipFile(file) as archive:
             graph = json.loads(archive.read(f"{root}/{METADATA_FILE}"))["@graph"]
-        found = next(entity for entity in graph if entity["@id"] == f"./{EXPERIMENT_FOLDER}/")
+        experiment = next(entity for entity in graph if entity["@id"] == f"./{EXPERIMENT_FOLDER}/")
     except (zipfile.BadZipFile, ValueError, LookupError, TypeError, StopIteration):
         return None
-    return str(found.get("identifier"))
+    return str(experiment.get("identifier"))

@@ -10,7 +10,7 @@ from typing import Any
 from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.quantities import quantity
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
-from Services.Builder.extraction.extractors.settings import MicroscopeSettings, enriched, moment, number
+from Services.Builder.extraction.extractors.settings import MicroscopeSettings, moment, number, with_settings
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.extraction.extractors.tree import lookup
 from Services.Builder.model import Quantity
@@ -33,15 +33,15 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         special=_special(settings),
     )
     # RosettaSciIO hands stage positions on in metres and radians where its conventions are millimetres and degrees
-    kept = {name: value for name, value in reading.meta.items() if not name.startswith("Stage ")}
-    return enriched(replace(reading, meta=kept), known)
+    meta = {name: value for name, value in reading.meta.items() if not name.startswith("Stage ")}
+    return with_settings(replace(reading, meta=meta), known)
 
 
 def _special(settings: Mapping[str, Any]) -> dict[str, Quantity | None]:
     detector = [lookup(settings, f"Detectors.{key}") for key in ("Name", "Mode")]
     canvas, field = number(lookup(settings, "Image.MagCanvasRealWidth")), number(lookup(settings, "Scan.HorFieldsize"))
     return {
-        "Detector": quantity("Detector", [one for one in dict.fromkeys(detector) if one and one != "None"]),
+        "Detector": quantity("Detector", [name for name in dict.fromkeys(detector) if name and name != "None"]),
         "Landing Energy": quantity("Landing Energy", lookup(settings, "EBeamDeceleration.LandingEnergy"), "eV")
         if lookup(settings, "EBeamDeceleration.ModeOn") == "On"
         else None,

@@ -10,5 +10,5 @@ FEI_TAGS = (34680, 34682)
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Tell whether the first page carries the settings."""
+    """Return whether the first page carries the settings."""
     return bool(tiff_tags(head, path, *FEI_TAGS))

@@ -31,15 +31,15 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         "Software": exif.get(ExifTags.Base.Software),
         "Frames": frames if frames > 1 else None,
     }
-    found = {key: quantity(key, value) for key, value in stated.items()}
+    quantities = {key: quantity(key, value) for key, value in stated.items()}
     axes = (Axis(pixels.shape[0], "y"), Axis(pixels.shape[1], "x"))
     tags = {ExifTags.TAGS.get(key, str(key)): value for key, value in exif.items()}
     return Reading(
         format=name,
         reader=f"Pillow {version}",
         signals=(Signal(pixels, axes, original_metadata=tags),),
-        meta={key: value for key, value in found.items() if value is not None},
-        acquired=_taken(exif.get_ifd(ExifTags.IFD.Exif)),
+        meta={key: value for key, value in quantities.items() if value is not None},
+        acquired=_time_taken(exif.get_ifd(ExifTags.IFD.Exif)),
     )
 
 
@@ -52,7 +52,7 @@ def _pixels(picture: Image.Image) -> np.ndarray:
     return colours.view([("R", "u1"), ("G", "u1"), ("B", "u1")])[..., 0]
 
 
-def _taken(exif: Mapping[int, Any]) -> datetime | None:
+def _time_taken(exif: Mapping[int, Any]) -> datetime | None:
     """Read EXIF's own way of writing a time: that of the camera's clock, with its offset if the camera knows it."""
     text = f"{exif.get(ExifTags.Base.DateTimeOriginal)} {exif.get(ExifTags.Base.OffsetTimeOriginal) or ''}".strip()
     for form in ("%Y:%m:%d %H:%M:%S %z", "%Y:%m:%d %H:%M:%S"):

@@ -8,5 +8,5 @@ _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"GIF8", b"\x0a", b"P1",
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Tell whether the file begins like a picture."""
+    """Return whether the file begins like a picture."""
     return head.startswith(_MAGIC) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")

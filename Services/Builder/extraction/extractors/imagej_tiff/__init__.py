@@ -1,4 +1,4 @@
-"""TIFF images that ImageJ or Fiji saved, with what the image's own format had told them."""
+"""TIFF images that ImageJ or Fiji saved, with the metadata of the image's own format."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.quantities import dimension, factor, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
-from Services.Builder.extraction.extractors.settings import MicroscopeSettings, either_order, enriched, tiff_tags
+from Services.Builder.extraction.extractors.settings import MicroscopeSettings, either_order, tiff_tags, with_settings
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.extraction.extractors.tree import lookup, put
 
@@ -21,7 +21,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     """Read the image with RosettaSciIO, and the scale and the tags where ImageJ writes them."""
     with path.open("rb") as file:
         tags = tiff_tags(file.read(HEAD), path, _DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _PROPERTIES)
-    said = dict(line.split("=", 1) for line in str(tags.get(_DESCRIPTION, "")).splitlines() if "=" in line)
+    description = dict(line.split("=", 1) for line in str(tags.get(_DESCRIPTION, "")).splitlines() if "=" in line)
     properties = tags.get(_PROPERTIES)
     tree = _tags(properties) if isinstance(properties, Mapping) else {}
     known = MicroscopeSettings(
@@ -29,10 +29,10 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         tree=tree,
         rules=terms.DIGITALMICROGRAPH_ALONE,
         column=_column(tree),
-        pixel=_pixel(said, tags),
+        pixel=_pixel(description, tags),
         acquired=either_order(f"{lookup(tree, 'DataBar.Acquisition Date')} {lookup(tree, 'DataBar.Acquisition Time')}"),
     )
-    return enriched(read_by("TIFF", path), known)
+    return with_settings(read_by("TIFF", path), known)
 
 
 def _tags(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,8 +41,8 @@ def _tags(properties: Mapping[str, Any]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for line in str(text).splitlines():
         key, equals, value = line.partition(" = ")
-        _before, found, tag = key.partition(".ImageTags.")
-        if equals and found:
+        _before, separator, tag = key.partition(".ImageTags.")
+        if equals and separator:
             put(tree, tag, value.strip("{} ").split(",") if value.startswith("{") else value.strip())
     return tree
 
@@ -52,12 +52,12 @@ def _column(tree: Mapping[str, Any]) -> str | None:
     return ("STEM" if "STEM" in str(mode).upper() else "TEM") if mode else None
 
 
-def _pixel(said: Mapping[str, str], tags: Mapping[int, Any]) -> tuple[float, float] | None:
+def _pixel(description: Mapping[str, str], tags: Mapping[int, Any]) -> tuple[float, float] | None:
     """Return the size of a pixel: the resolution is in pixels for each of the units that the description names."""
-    unit = symbol(said.get("unit", "").encode("latin-1", "replace").decode("unicode-escape", "replace"))
+    unit = symbol(description.get("unit", "").encode("latin-1", "replace").decode("unicode-escape", "replace"))
     sizes = [tags.get(code) for code in (_Y_RESOLUTION, _X_RESOLUTION)]
     metres = factor(unit, "m") if unit and dimension(unit) == "length" else None
-    if metres is None or not all(isinstance(one, tuple) and len(one) == 2 and one[0] > 0 for one in sizes):
+    if metres is None or not all(isinstance(size, tuple) and len(size) == 2 and size[0] > 0 for size in sizes):
         return None
-    height, width = (one[1] / one[0] * metres for one in sizes if one)
+    height, width = (size[1] / size[0] * metres for size in sizes if size)
     return height, width

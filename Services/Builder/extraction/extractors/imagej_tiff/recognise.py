@@ -10,5 +10,5 @@ DESCRIPTION, PROPERTIES = 270, 50839
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Tell whether the description of the first page begins as ImageJ's does."""
+    """Return whether the description of the first page begins as ImageJ's does."""
     return str(tiff_tags(head, path, DESCRIPTION).get(DESCRIPTION, "")).startswith("ImageJ=")

@@ -9,7 +9,7 @@ from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.image import read as image
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
-from Services.Builder.extraction.extractors.settings import MicroscopeSettings, beside, enriched, moment, number
+from Services.Builder.extraction.extractors.settings import MicroscopeSettings, beside, moment, number, with_settings
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.model import Quantity
 
@@ -26,16 +26,16 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         acquired=moment(f"{tree.get('CM_DATE')} {tree.get('CM_TIME')}", "%Y/%m/%d %H:%M:%S"),
         special=_stage(tree),
     )
-    return enriched(read_by("TIFF", path) if path.suffix.lower() in (".tif", ".tiff") else image.read(path), known)
+    return with_settings(read_by("TIFF", path) if path.suffix.lower() in (".tif", ".tiff") else image.read(path), known)
 
 
 def _settings(text: str) -> dict[str, str]:
-    found = {}
+    entries = {}
     for line in text.splitlines():
         key, _blank, value = line.strip().partition(" ")
         if key.startswith("$") and value.strip():
-            found[key.lstrip("$")] = value.strip()
-    return found
+            entries[key.lstrip("$")] = value.strip()
+    return entries
 
 
 def _pixel(tree: Mapping[str, str]) -> tuple[float, float] | None:
@@ -51,4 +51,4 @@ def _stage(tree: Mapping[str, str]) -> dict[str, Quantity | None]:
     """Return the stage's position: six numbers, of which x, y and z are millimetres."""
     numbers = tree.get("CM_STAGE_POS", "").split()
     names = ("Stage X", "Stage Y", "Stage Z")
-    return {name: quantity(name, one, symbol("mm")) for name, one in zip(names, numbers, strict=False)}
+    return {name: quantity(name, number, symbol("mm")) for name, number in zip(names, numbers, strict=False)}

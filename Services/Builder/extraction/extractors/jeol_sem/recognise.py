@@ -8,6 +8,6 @@ from Services.Builder.extraction.extractors.settings import beside
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Tell whether a text with JEOL's settings lies beside the image."""
+    """Return whether a text with JEOL's settings lies beside the image."""
     text = beside(path, ".txt")
     return text is not None and text.lstrip("\ufeff").startswith("$") and "$CM_FORMAT" in text

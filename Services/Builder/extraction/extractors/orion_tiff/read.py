@@ -11,7 +11,7 @@ from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.orion_tiff.recognise import xml
 from Services.Builder.extraction.extractors.registry import HEAD
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
-from Services.Builder.extraction.extractors.settings import MicroscopeSettings, either_order, enriched, number
+from Services.Builder.extraction.extractors.settings import MicroscopeSettings, either_order, number, with_settings
 from Services.Builder.extraction.extractors.signal import Reading
 
 Entry = tuple[str, str, str]
@@ -30,18 +30,18 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         pixel=(number(_value(tree, "ScalingY")), number(_value(tree, "ScalingX"))),
         acquired=either_order(_value(tree, "TimeStamp")),
     )
-    return enriched(read_by("TIFF", path), known)
+    return with_settings(read_by("TIFF", path), known)
 
 
 def _settings(content: bytes) -> dict[str, Entry]:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
     root = etree.fromstring(content.rstrip(b"\0 \r\n"), parser)
-    found = {}
-    for one in root if root is not None else ():
-        value = (one.findtext("Value") or "").strip()
+    entries = {}
+    for element in root if root is not None else ():
+        value = (element.findtext("Value") or "").strip()
         if value:
-            found[str(one.tag)] = (str(one.tag), value, (one.findtext("Units") or "").strip())
-    return found
+            entries[str(element.tag)] = (str(element.tag), value, (element.findtext("Units") or "").strip())
+    return entries
 
 
 def _value(tree: Mapping[str, Entry], key: str) -> str:

@@ -16,5 +16,5 @@ def xml(head: bytes, path: Path) -> bytes:
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Tell whether the first page carries the settings."""
+    """Return whether the first page carries the settings."""
     return b"<ImageTags" in xml(head, path)[:200]

@@ -8,5 +8,5 @@ from Services.Builder.extraction.extractors.settings import TIFF
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Tell whether the file begins like a TIFF or BigTIFF."""
+    """Return whether the file begins like a TIFF or BigTIFF."""
     return head.startswith(TIFF)

@@ -9,13 +9,16 @@ from Services.Builder.extraction.extractors.rosettasciio.vendors import VENDORS
 
 SPEC = FormatSpec(
     name="RosettaSciIO",
-    extensions=tuple(sorted({extension for one in DECLARED_READERS for extension in one.extensions})),
+    extensions=tuple(sorted({extension for reader in DECLARED_READERS for extension in reader.extensions})),
     priority=100,
     description="All formats of the RosettaSciIO package, each by its own reader",
     names=names,
     covers=tuple(
-        FormatSpec(name, one.extensions, reader=f"rosettasciio ({one.plugin})")
-        for one in DECLARED_READERS
-        for name in (one.name, *(vendor.format for vendor in VENDORS if vendor.plugin == one.plugin and vendor.format))
+        FormatSpec(name, reader.extensions, reader=f"rosettasciio ({reader.plugin})")
+        for reader in DECLARED_READERS
+        for name in (
+            reader.name,
+            *(vendor.format for vendor in VENDORS if vendor.plugin == reader.plugin and vendor.format),
+        )
     ),
 )

@@ -1,4 +1,4 @@
-"""Names the files that RosettaSciIO's readers look for beside a file, as far as the file or its name tells.
+"""Names the files that RosettaSciIO's readers look for beside a file, as far as the file or its name says.
 
 Only these are shown to the readers (see `dataset_view`), and only where they are regular files of the same folder or
 below it. What a search for files counts to the dataset is among them, so that a single file can be read without one.
@@ -28,7 +28,7 @@ def names(path: Path, listing: Listing) -> Iterator[str]:
     path
         The file. What was named before lies beside it by the time the next name is asked for.
     listing
-        Lists its folder, for what only a pattern can tell.
+        Lists its folder, for names that only a pattern describes.
     """
     by = _BY_EXTENSION.get(path.suffix.lower())
     if by is not None:
@@ -87,8 +87,8 @@ def _jeol(path: Path, _listing: Listing) -> Iterator[str]:
         tree = _api._parsejeol(file)
     for sample in tree.get("SampleInfo", {}).values():
         for view in sample.get("ViewInfo", {}).values():
-            for one in view.get("ViewData", {}).values():
-                yield str(one["Filename"]).replace("\\", "/")
+            for data in view.get("ViewData", {}).values():
+                yield str(data["Filename"]).replace("\\", "/")
 
 
 def _ome(path: Path, _listing: Listing) -> Iterator[str]:
@@ -96,12 +96,12 @@ def _ome(path: Path, _listing: Listing) -> Iterator[str]:
 
     with path.open("rb") as file:
         description = str(tiff_tags(file.read(4), path, 270).get(270, "")).strip()
-    if description.endswith("OME>"):  # by this tifffile knows it, whatever the file is called
+    if description.endswith("OME>"):  # tifffile recognises it by this, not by the file's name
         try:
             root = ElementTree.fromstring(description)  # noqa: S314 - expat limits what entities expand to
         except (ElementTree.ParseError, ValueError):
             return
-        yield from (name for one in root.iter() if (name := one.get("FileName")))
+        yield from (name for element in root.iter() if (name := element.get("FileName")))
 
 
 _BY_EXTENSION: Mapping[str, Callable[[Path, Listing], Iterator[str]]] = {

@@ -73,7 +73,7 @@ def _holds(*words: bytes) -> Sign:
 
 def _columns(*names: str) -> Sign:
     """Recognise a table by the names in its first line, as the readers themselves do."""
-    return lambda head, _path: set(names) <= {one.strip() for one in _first_line(head).split(",")}
+    return lambda head, _path: set(names) <= {cell.strip() for cell in _first_line(head).split(",")}
 
 
 def _first_line(head: bytes) -> str:
@@ -106,11 +106,11 @@ class Declared:
     plugin: str
     """Name of the reader."""
     name: str
-    """As a person says it."""
+    """Display name."""
     sign: Sign = _anything
     """Whether the content, of which it is given the beginning, is this format's."""
     options: Callable[[Path], dict[str, Any]] = _none
-    """Arguments for the reader that the file asks for; raises where the reader would not come to an end."""
+    """Arguments for the reader that the file asks for; raises where the reader would not end."""
     local_clock: bool = False
     """The reader converts times to the machine's zone and calls them UTC."""
 
@@ -122,10 +122,10 @@ class Declared:
     @property
     def extensions(self) -> tuple[str, ...]:
         """In lower case, with the dot."""
-        return tuple(sorted({f".{one.lower()}" for one in _PLUGINS[self.plugin]["file_extensions"]}))
+        return tuple(sorted({f".{extension.lower()}" for extension in _PLUGINS[self.plugin]["file_extensions"]}))
 
 
-_PLUGINS: Mapping[str, Any] = {str(one["name"]): one for one in IO_PLUGINS}
+_PLUGINS: Mapping[str, Any] = {str(plugin["name"]): plugin for plugin in IO_PLUGINS}
 _DECLARED = (
     Declared("DigitalMicrograph", "Gatan DigitalMicrograph", _begins(b"\0\0\0\3", b"\0\0\0\4")),
     Declared("TIA", "FEI TIA", _begins(b"II", b"JK", b"JL")),
@@ -164,12 +164,14 @@ _DECLARED = (
         _hdf5(lambda file: "TofDAQ Version" in file.attrs or "FullSpectra" in file or "PeakData" in file),
         _integrated,
     ),
-    Declared("USID", "USID (Pycroscopy)", _hdf5(lambda file: any(str(one).startswith("Measurement_") for one in file))),
-    Declared("Delmic", "Delmic ODEMIS", _hdf5(lambda file: any(str(one).startswith("Acquisition") for one in file))),
+    Declared(
+        "USID", "USID (Pycroscopy)", _hdf5(lambda file: any(str(name).startswith("Measurement_") for name in file))
+    ),
+    Declared("Delmic", "Delmic ODEMIS", _hdf5(lambda file: any(str(name).startswith("Acquisition") for name in file))),
     Declared(
         "Arina", "DECTRIS ARINA", _hdf5(lambda file: "entry" in file and {"data", "instrument"} <= set(file["entry"]))
     ),
-    Declared("NeXus", "NeXus", _hdf5(lambda file: any("NX_class" in one.attrs for one in file.values()))),
+    Declared("NeXus", "NeXus", _hdf5(lambda file: any("NX_class" in group.attrs for group in file.values()))),
     Declared("DENS", "DENSsolutions heating log"),
     Declared("DigitalSurf", "Digital Surf MountainsMap surface", _begins(b"DSCOMPRESSED", b"DIGITAL SURF")),
     Declared("PantaRhei", "CEOS Panta Rhei", _begins(b"PK"), _packed),
@@ -183,9 +185,9 @@ _DECLARED = (
     Declared("numpy", "NumPy array", _begins(b"\x93NUMPY")),
     Declared("Image", "picture"),
 )
-_DECLARED_PLUGINS = {one.plugin for one in _DECLARED}
+_DECLARED_PLUGINS = {reader.plugin for reader in _DECLARED}
 DECLARED_READERS: tuple[Declared, ...] = (
-    *(one for one in _DECLARED if one.plugin in _PLUGINS),
+    *(reader for reader in _DECLARED if reader.plugin in _PLUGINS),
     *(Declared(name, name) for name in sorted(_PLUGINS) if name not in _DECLARED_PLUGINS),  # of a newer RosettaSciIO
 )
 """Every format, those that share an extension in the order in which they are asked."""
@@ -198,17 +200,17 @@ def readers_for(head: bytes, path: Path) -> tuple[Declared, ...]:
     wrong.
     """
     extension = path.suffix.lower()
-    claiming = tuple(one for one in DECLARED_READERS if extension in one.extensions)
+    claiming = tuple(reader for reader in DECLARED_READERS if extension in reader.extensions)
     if path.is_dir():
-        return tuple(one for one in claiming if one.plugin == "ZSPY")
+        return tuple(reader for reader in claiming if reader.plugin == "ZSPY")
     if len(claiming) < 2 and extension not in _COMMON:
         return claiming
-    chosen = tuple(one for one in claiming if one.sign(head, path))
+    chosen = tuple(reader for reader in claiming if reader.sign(head, path))
     if chosen or extension in _COMMON:
         return chosen
     if not head.startswith(HDF5):
         return claiming
-    nexus = next(one for one in DECLARED_READERS if one.plugin == "NeXus")  # it reads what it finds in any HDF5
+    nexus = next(reader for reader in DECLARED_READERS if reader.plugin == "NeXus")  # it reads any HDF5
     return (nexus if nexus.sign(head, path) else replace(nexus, name="HDF5"), *claiming)
 
 

@@ -2,7 +2,7 @@
 
 RosettaSciIO skips it. Its types are FEI1 and FEI2, named in the main header; it has an entry for each image, of which
 that of the first is read. Its layout is the one of Thermo Fisher's MRC2014 specification, as the package mrcfile has
-it: groups of fields without gaps, each behind a bit mask that tells which of them are set. That its bits are in the
+it: groups of fields without gaps, each behind a bit mask of those that are set. That its bits are in the
 fields' order is inferred from a file of Velox 3.7, where every bit fits its field.
 """
 
@@ -33,16 +33,19 @@ _GROUPS = (
 )
 
 
-def extended(path: Path, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_extended_header(path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the MRC reader returned, with the fields of the extended header in the original metadata."""
     with path.open("rb") as file:
         head = file.read(_MAIN + _LONGEST_HEADER)
     if head[_TYPE] not in (b"FEI1", b"FEI2") or head[_STAMP] != b"DD":  # only little-endian ones were ever seen
-        return list(found)
+        return list(signals)
     fields: dict[str, Any] = {}
     with contextlib.suppress(struct.error):  # of a header that is cut off those up to there
         fields.update(_fields(head[_MAIN:]))
-    return [{**one, "original_metadata": {**one["original_metadata"], EXTENDED_HEADER_KEY: fields}} for one in found]
+    return [
+        {**signal, "original_metadata": {**signal["original_metadata"], EXTENDED_HEADER_KEY: fields}}
+        for signal in signals
+    ]
 
 
 def _fields(entry: bytes) -> Iterator[tuple[str, Any]]:
@@ -58,6 +61,6 @@ def _fields(entry: bytes) -> Iterator[tuple[str, Any]]:
                 yield name, value.rstrip(b"\0").decode("latin-1") if isinstance(value, bytes) else value
 
 
-def acquired(days: object) -> datetime | None:
-    """Return the time of acquisition of days since 1899-12-30; of the zone, not told, the instrument's is assumed."""
+def acquisition_time(days: object) -> datetime | None:
+    """Return the time of acquisition of days since 1899-12-30; without a zone, so the instrument's is assumed."""
     return _DAY_ZERO + timedelta(seconds=round(days * 86400)) if isinstance(days, float) and 1 < days < 1e5 else None

@@ -15,7 +15,7 @@ from Services.Builder.extraction.extractors.tree import Tags, lookup, put
 _log = logging.getLogger("rsciio.mapping")
 
 
-def completed(signal: Mapping[str, Any]) -> dict[str, Any]:
+def with_mapping(signal: Mapping[str, Any]) -> dict[str, Any]:
     """Return the metadata of a reader's dictionary with what its mapping yields added.
 
     Parameters
@@ -27,12 +27,12 @@ def completed(signal: Mapping[str, Any]) -> dict[str, Any]:
     metadata = _copied(signal.get("metadata") or {})
     original = signal.get("original_metadata") or {}
     for path, target in (signal.get("mapping") or {}).items():
-        found = lookup(original, path) if target else None
-        if found is None:
+        entry = lookup(original, path) if target else None
+        if entry is None:
             continue
         where, convert = target
         try:
-            value = convert(Tags(found) if isinstance(found, Mapping) else found) if convert else found
+            value = convert(Tags(entry) if isinstance(entry, Mapping) else entry) if convert else entry
         except Exception as error:  # noqa: BLE001 - a foreign conversion of one entry; it is recorded, the entry kept
             _log.warning("the entry %s could not be converted: %s", path, one_line(error))
             continue

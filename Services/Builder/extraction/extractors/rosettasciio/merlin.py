@@ -15,9 +15,9 @@ _PER_TRIGGER = re.compile(r"^Frames per Trigger[^:\t]*[:\t]\s*(\d+)", re.MULTILI
 
 
 def options(path: Path) -> dict[str, Any]:
-    """Return what the reader is to be told: nothing, or the numbers of lines and of frames in a line.
+    """Return the reader's arguments: none, or the numbers of lines and of frames in a line.
 
-    The header beside the file may tell the frames of a line; else a square number of frames is a square scan.
+    The header beside the file may give the frames of a line; else a square number of frames is a square scan.
     """
     if path.stat().st_size < LARGE:
         return {}

@@ -17,15 +17,14 @@ from rsciio import __version__
 from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.faults import FileRefused, Unreadable, reason
-from Services.Builder.extraction.extractors.plausibility import marked
+from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
+from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, signals_only
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
-from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import extended
-from Services.Builder.extraction.extractors.rosettasciio.mapping import completed
-from Services.Builder.extraction.extractors.rosettasciio.nexus import signals_only
-from Services.Builder.extraction.extractors.rosettasciio.prismatic import corrected
-from Services.Builder.extraction.extractors.rosettasciio.samples import arranged
+from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import with_extended_header
+from Services.Builder.extraction.extractors.rosettasciio.mapping import with_mapping
+from Services.Builder.extraction.extractors.rosettasciio.samples import arrange_samples
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
 from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal, main_signal
 from Services.Builder.extraction.extractors.terms import applied
@@ -34,9 +33,9 @@ from Services.Builder.model import Quantity
 
 _COLUMN_TYPES = ("TEM", "SEM")
 _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[str, Any]]]] = {
-    "TIFF": arranged,
-    "MRC": extended,
-    "EMD": corrected,
+    "TIFF": arrange_samples,
+    "MRC": with_extended_header,
+    "EMD": prismatic_axes,
     "NeXus": signals_only,
 }
 """What is to be done to the dictionaries that some readers return."""
@@ -56,13 +55,13 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         with path.open("rb") as file:
             head = file.read(HEAD)
     first: tuple[Declared, Exception] | None = None
-    for one in readers_for(head, path):
+    for reader in readers_for(head, path):
         try:
-            return described(one, path, loaded(one, path))
+            return reading_of(reader, path, load(reader, path))
         except FileRefused:
-            raise  # what is hostile to one reader is shown to no other
+            raise  # a file that is hostile to one reader is given to no other
         except Exception as error:  # noqa: BLE001 - a foreign reader raises what it likes; the next one may do better
-            first = first or (one, error)
+            first = first or (reader, error)
     if first is None:
         raise Unreadable(format=f"'{path.suffix}'", reason="no reader knows its content")
     raise Unreadable(format=format_name(first[0], path), reason=reason(first[1], path)) from first[1]
@@ -70,8 +69,8 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
 
 def read_by(plugin: str, path: Path) -> Reading:
     """Read the file with a certain reader, for a format that is based on it."""
-    by = next(one for one in DECLARED_READERS if one.plugin == plugin)
-    return described(by, path, loaded(by, path))
+    by = next(reader for reader in DECLARED_READERS if reader.plugin == plugin)
+    return reading_of(by, path, load(by, path))
 
 
 def format_name(by: Declared, path: Path) -> str:
@@ -80,21 +79,21 @@ def format_name(by: Declared, path: Path) -> str:
     return f"{by.name} {path.suffix[-1]}" if by.plugin == "DigitalMicrograph" else by.name
 
 
-def loaded(by: Declared, path: Path) -> list[dict[str, Any]]:
+def load(by: Declared, path: Path) -> list[dict[str, Any]]:
     """Return a reader's dictionaries, with the data left on disk where the reader can do that."""
     reader = importlib.import_module(by.api).file_reader
     options = {"lazy": True, **by.options(path)}
     try:
-        found = reader(str(path), **options)
+        dictionaries = reader(str(path), **options)
     except (MemoryError, FileRefused):
         raise
     except Exception:  # noqa: BLE001 - not lazy at all, or not this file (RGBA images of DigitalMicrograph)
         del options["lazy"]
-        found = reader(str(path), **options)
-    if not found:
+        dictionaries = reader(str(path), **options)
+    if not dictionaries:
         raise ValueError("it holds no data")
     completed_by = _COMPLETED.get(by.plugin)
-    return completed_by(path, found) if completed_by else list(found)
+    return completed_by(path, dictionaries) if completed_by else list(dictionaries)
 
 
 def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
@@ -113,9 +112,9 @@ def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
     return column, {**common, **(stated[column] if column else {})}
 
 
-def described(by: Declared, path: Path, found: Iterable[Mapping[str, Any]]) -> Reading:
+def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any]]) -> Reading:
     """Return the reading of what a reader returned."""
-    signals = tuple(_signal(one) for one in found)
+    signals = tuple(_signal(signal) for signal in dictionaries)
     main = main_signal(signals)
     assert main is not None, "a reader that finds nothing has raised"  # noqa: S101
     column, stated = section(main.metadata)
@@ -124,7 +123,7 @@ def described(by: Declared, path: Path, found: Iterable[Mapping[str, Any]]) -> R
     meta: dict[str, Quantity | None] = {}
     units: dict[str, str | None] = {}
     unreliable: frozenset[str] = frozenset()
-    acquired, beyond = moment(main.metadata, trusted=not by.local_clock), _Collected()
+    acquired, beyond = moment(main.metadata, trusted=not by.local_clock), _FirstValues()
     name = format_name(by, path)
     for vendor, tree in vendors_for(by.plugin, main.original_metadata):
         beyond.add(applied(vendor.rules, tree), vendor.special(tree) if vendor.special else {})
@@ -136,7 +135,7 @@ def described(by: Declared, path: Path, found: Iterable[Mapping[str, Any]]) -> R
     meta.update(applied(terms.HYPERSPY_GENERAL, main.metadata))
     meta.update(beyond.found)
     if column == "SEM":
-        _on_a_scanning_microscope(meta)
+        _use_sem_names(meta)
     if by.plugin == "TVIPS" and main.signal_type == "diffraction":  # its entry is the camera length then, in some unit
         meta.pop("Magnification", None)
     if (specimen := meta.get("Specimen")) and str(specimen.value) in (path.name, path.stem):
@@ -149,28 +148,28 @@ def described(by: Declared, path: Path, found: Iterable[Mapping[str, Any]]) -> R
         format=name,
         reader=f"rosettasciio {__version__} ({by.plugin})",
         signals=signals,
-        meta=marked(
-            {key: replace(one, warning=key in unreliable) for key, one in meta.items() if one is not None}, main
+        meta=mark_contradictions(
+            {key: replace(value, warning=key in unreliable) for key, value in meta.items() if value is not None}, main
         ),
         acquired=acquired,
         column=_scanning(column, meta, "dwell_time" in stated, f"{path.stem} {main.title}"),
     )
 
 
-def _on_a_scanning_microscope(meta: dict[str, Quantity | None]) -> None:
+def _use_sem_names(meta: dict[str, Quantity | None]) -> None:
     """Name the stage's angles as an SEM's, and drop the camera length: it has no projector.
 
     DigitalMicrograph has the fields of a transmission microscope only. That the second angle is then the stage's
     rotation, and the camera length a mere 1, is inferred from a file of an SEM whose Stage Beta is 341°.
     """
     for stated, meant in (("Stage Alpha", "Stage Tilt"), ("Stage Beta", "Stage Rotation")):
-        one = meta.pop(stated, None)
-        if one is not None:
-            meta.setdefault(meant, one)
+        value = meta.pop(stated, None)
+        if value is not None:
+            meta.setdefault(meant, value)
     meta.pop("Camera Length", None)
 
 
-class _Collected:
+class _FirstValues:
     """Quantities of several sources, the first that knows one wins."""
 
     def __init__(self) -> None:
@@ -184,25 +183,25 @@ class _Collected:
 
 
 def _scanning(column: str | None, meta: Mapping[str, Quantity | None], dwelling: bool, hints: str) -> str | None:
-    """Tell a STEM from a TEM: by the mode it reports, else by the beam's dwell time, else by the file's name.
+    """Return "STEM" or the column: by the mode it reports, else by the beam's dwell time, else by the file's name.
 
-    Where the file does not even tell that it is one of the two, the name may tell of the STEM, never of the TEM.
+    Where the file names neither of the two, its name may stand for the STEM, never for the TEM.
     """
     if column is None:
         return "STEM" if _SURELY_STEM.search(hints) else None
     if column != "TEM":
         return column
-    modes = " ".join(str(one.value) for key in ("Acquisition Mode", "Illumination Mode") if (one := meta.get(key)))
+    modes = " ".join(str(mode.value) for key in ("Acquisition Mode", "Illumination Mode") if (mode := meta.get(key)))
     if modes:
         return "STEM" if "STEM" in modes else "TEM"
     return "STEM" if dwelling or _STEM.search(hints) else "TEM"
 
 
-def _signal(one: Mapping[str, Any]) -> Signal:
-    data, metadata = one["data"], completed(one)
+def _signal(signal: Mapping[str, Any]) -> Signal:
+    data, metadata = signal["data"], with_mapping(signal)
     about = metadata.get("Signal")
     about = about if isinstance(about, Mapping) else {}
-    axes = [_axis(axis) for axis in one.get("axes") or ()]
+    axes = [_axis(axis) for axis in signal.get("axes") or ()]
     lengths = [int(length) for length in data.shape]
     if [axis.size for axis in axes] != lengths:  # some readers leave the axes of auxiliary arrays out
         axes = [Axis(length) for length in lengths]
@@ -213,13 +212,13 @@ def _signal(one: Mapping[str, Any]) -> Signal:
         signal_type=one_line(about.get("signal_type") or ""),
         quantity=one_line(about.get("quantity") or "").removesuffix(" (Intensity)"),  # EMSA's stopgap for a unit
         metadata=metadata,
-        original_metadata=one.get("original_metadata") or {},
+        original_metadata=signal.get("original_metadata") or {},
     )
 
 
 def _axis(axis: Mapping[str, Any]) -> Axis:
     positions = axis.get("axis")
-    values = tuple(float(one) for one in positions) if positions is not None else None
+    values = tuple(float(position) for position in positions) if positions is not None else None
     return replace(
         Axis(
             size=len(values) if values else int(axis.get("size", 0)),
@@ -249,18 +248,18 @@ def moment(metadata: Mapping[str, Any], trusted: bool = True) -> datetime | None
     metadata
         Metadata in RosettaSciIO's layout.
     trusted
-        False for a reader that converts to the machine's zone, whatever it calls it.
+        False for a reader that converts to the machine's zone and may name another.
     """
     day, clock, zone = (_first(metadata, key) for key in ("date", "time", "time_zone"))
     try:
-        found = datetime.combine(date.fromisoformat(str(day)), time.fromisoformat(str(clock)))
+        moment = datetime.combine(date.fromisoformat(str(day)), time.fromisoformat(str(clock)))
     except ValueError:
         return None
-    if found.tzinfo or not zone:
-        return found
+    if moment.tzinfo or not zone:
+        return moment
     if not trusted or (zone in tzname and zone != "UTC"):
-        return found.astimezone()
-    return found.replace(tzinfo=_zone(str(zone)))
+        return moment.astimezone()
+    return moment.replace(tzinfo=_zone(str(zone)))
 
 
 def _zone(name: str) -> tzinfo | None:

@@ -8,5 +8,5 @@ from Services.Builder.extraction.extractors.rosettasciio.declared import readers
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Tell whether some reader takes the file."""
+    """Return whether some reader takes the file."""
     return bool(readers_for(head, path))

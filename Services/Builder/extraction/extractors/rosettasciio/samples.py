@@ -15,39 +15,44 @@ import numpy as np
 _CHANNELS = "RGBA"
 
 
-def arranged(path: Path, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def arrange_samples(path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the TIFF reader returned, one dictionary a series, with the samples arranged.
 
     Colours become one value of a structured type; other samples (a picture with its opacity, inks) a stack of images.
     """
-    if not any(one["data"].dtype.names or any(axis["name"] == "sample" for axis in one["axes"]) for one in found):
-        return list(found)  # a pixel is one value; to look through the pages again would take long where they are many
+    if not any(
+        signal["data"].dtype.names or any(axis["name"] == "sample" for axis in signal["axes"]) for signal in signals
+    ):
+        return list(signals)  # a pixel is one value; looking through many pages again would take long
     from tifffile import TiffFile
 
     with TiffFile(path) as file:
         series = list(file.series)
-    if len(series) != len(found):
-        return list(found)
-    return [_one(path, number, of, one) for number, (of, one) in enumerate(zip(series, found, strict=True))]
+    if len(series) != len(signals):
+        return list(signals)
+    return [
+        _arrange_series(path, number, of, signal)
+        for number, (of, signal) in enumerate(zip(series, signals, strict=True))
+    ]
 
 
-def _one(path: Path, number: int, series: Any, found: dict[str, Any]) -> dict[str, Any]:
+def _arrange_series(path: Path, number: int, series: Any, signal: dict[str, Any]) -> dict[str, Any]:
     place = series.axes.find("S")
-    if place < 0 or (found["data"].dtype.names and place == len(series.shape) - 1):
-        return found
+    if place < 0 or (signal["data"].dtype.names and place == len(series.shape) - 1):
+        return signal
     coloured = series.keyframe.photometric.name in ("RGB", "YCBCR") and series.shape[place] in (3, 4)
     if not coloured:
-        axes = [{**axis, "navigate": series.axes[at] not in "YX"} for at, axis in enumerate(found["axes"])]
-        return {**found, "axes": axes}
-    kept = [at for at in range(len(series.shape)) if at != place]
-    stated = {str(axis["name"]): axis for axis in found["axes"]}
-    height = stated.get("height", found["axes"][0])
+        axes = [{**axis, "navigate": series.axes[at] not in "YX"} for at, axis in enumerate(signal["axes"])]
+        return {**signal, "axes": axes}
+    dimensions = [at for at in range(len(series.shape)) if at != place]
+    stated = {str(axis["name"]): axis for axis in signal["axes"]}
+    height = stated.get("height", signal["axes"][0])
     axes = [
         {**stated.get(name, height), "name": name, "size": series.shape[at], "navigate": series.axes[at] not in "YX"}
-        for at in kept
+        for at in dimensions
         for name in [{"Y": "height", "X": "width"}.get(series.axes[at], "page")]
     ]
-    return {**found, "axes": axes, "data": _colours(path, number, series, place)}
+    return {**signal, "axes": axes, "data": _colours(path, number, series, place)}
 
 
 def _colours(path: Path, number: int, series: Any, place: int) -> Any:

@@ -88,7 +88,7 @@ _GATAN = Vendor(
     plugin="DigitalMicrograph",
     root=("ImageList.TagGroup0.ImageTags.source.Tags at creation", "ImageList.TagGroup0.ImageTags"),
     rules=terms.DIGITALMICROGRAPH,
-    # typed into a form once, and kept until somebody thinks of changing it
+    # typed into a form once, and often out of date
     unreliable=frozenset(("Operator", "Specimen")),
     acquired=_gatan_time,
 )
@@ -128,25 +128,27 @@ def _velox(tree: Tree) -> dict[str, Quantity | None]:
 
 def _velox_apertures(tree: Tree) -> dict[str, Quantity | None]:
     """Read the apertures' diameters; one that is retracted has none."""
-    found = {}
-    for one in _branches(tree, "Optics.Apertures"):
-        name = _VELOX_APERTURES.get(str(lookup(one, "Name")))
+    diameters = {}
+    for aperture in _branches(tree, "Optics.Apertures"):
+        name = _VELOX_APERTURES.get(str(lookup(aperture, "Name")))
         if name:
-            found[name] = quantity(name, lookup(one, "Diameter"), "m")
-    return found
+            diameters[name] = quantity(name, lookup(aperture, "Diameter"), "m")
+    return diameters
 
 
 def _velox_elevation(tree: Tree) -> Quantity | None:
     """Read the elevation of an X-ray detector, whose segments are SuperXG21, SuperXG22 ... where it is SuperXG2."""
     taken = str(lookup(tree, "BinaryResult.Detector") or "-")
-    segments = [one for one in _branches(tree, "Detectors") if str(lookup(one, "DetectorName")).startswith(taken)]
-    elevations = {lookup(one, "ElevationAngle") for one in segments}
+    segments = [
+        detector for detector in _branches(tree, "Detectors") if str(lookup(detector, "DetectorName")).startswith(taken)
+    ]
+    elevations = {lookup(segment, "ElevationAngle") for segment in segments}
     return quantity("Detector Elevation", elevations.pop(), "rad") if len(elevations) == 1 else None
 
 
 def _branches(tree: Tree, path: str) -> list[Tree]:
     below = lookup(tree, path)
-    return [one for one in below.values() if isinstance(one, Mapping)] if isinstance(below, Mapping) else []
+    return [branch for branch in below.values() if isinstance(branch, Mapping)] if isinstance(below, Mapping) else []
 
 
 def _velox_time(tree: Tree) -> datetime | None:
@@ -173,7 +175,7 @@ _VELOX = Vendor(
 
 
 def _tia(tree: Tree) -> dict[str, Quantity | None]:
-    """Tell a probe's dwell time from a camera's exposure: TIA writes both into one entry."""
+    """Return a probe's dwell time or a camera's exposure: TIA writes both into one entry."""
     scanning = "STEM" in str(lookup(tree, "ExperimentalDescription.Mode"))
     name = "Dwell Time" if scanning else "Exposure Time"
     return {name: quantity(name, lookup(tree, "AcquireInfo.DwellTimePath"), "s")}
@@ -224,11 +226,11 @@ def _fei_mrc(tree: Tree) -> dict[str, Quantity | None]:
 def _sightx(tree: Tree) -> dict[str, Quantity | None]:
     """Read what emits the electrons, the filament (``filamentLaB6``) or else the gun, and the screen camera's settings.
 
-    That the camera's exposure is in microseconds is told by the text beside it: 250000 is ``250.00 msec``.
+    That the camera's exposure is in microseconds follows from the text beside it: 250000 is ``250.00 msec``.
     """
     gun, camera = "ImageDescription.ElectronGun", "ImageDescription.JemBaumerCamera.Parameter"
     stated = [str(lookup(tree, f"{gun}.{key}") or "") for key in ("FilamentType", "GunType")]
-    source = [one.removeprefix("filament").removeprefix("gun") for one in stated if one]
+    source = [word.removeprefix("filament").removeprefix("gun") for word in stated if word]
     taken = lookup(tree, "ImageDescription.ImageSourceDetector") == "screenCamera"
     exposure = lookup(tree, f"{camera}.ExposureTimeValue")
     binning = [lookup(tree, f"{camera}.Binning{side}Size") for side in ("Horizontal", "Vertical")]
@@ -255,7 +257,7 @@ _EMSA_MODES = {"IMA": "Imaging", "DIF": "Diffraction", "SCI": "Scanning Imaging"
 
 
 def _emsa(tree: Tree) -> dict[str, Quantity | None]:
-    """Read the mode, which tells a magnification from a camera length in mm: the standard has one keyword for both."""
+    """Read magnification or camera length in mm, which have one keyword, by the mode."""
     mode = _EMSA_MODES.get(str(lookup(tree, "OPERMODE") or "").strip().upper()[:3])
     name, unit = ("Camera Length", "mm") if mode and "Diffraction" in mode else ("Magnification", None)
     return {
@@ -300,7 +302,7 @@ VENDORS = (
         root=(fei_mrc.EXTENDED_HEADER_KEY,),
         rules=terms.FEI_MRC,
         special=_fei_mrc,
-        acquired=lambda tree: fei_mrc.acquired(lookup(tree, "Timestamp")),
+        acquired=lambda tree: fei_mrc.acquisition_time(lookup(tree, "Timestamp")),
     ),
     Vendor("MRC", column="TEM", units=_stage("m")),
     # ISO 22029: dwell and integration times of EELS are in milliseconds
@@ -349,6 +351,6 @@ VENDORS = (
 
 def vendors_for(plugin: str, original: Tree) -> tuple[tuple[Vendor, Tree], ...]:
     """Return the entries that apply to a signal, each with its tree; a general one if no other does."""
-    found = [(vendor, vendor.tree(original)) for vendor in VENDORS if vendor.plugin == plugin]
-    applying = tuple((vendor, tree) for vendor, tree in found if tree is not None)
-    return tuple(one for one in applying if one[0].holds) or applying
+    trees = [(vendor, vendor.tree(original)) for vendor in VENDORS if vendor.plugin == plugin]
+    applying = tuple((vendor, tree) for vendor, tree in trees if tree is not None)
+    return tuple(vendor for vendor in applying if vendor[0].holds) or applying

@@ -13,11 +13,11 @@ from Services.Builder.extraction.extractors.rosettasciio.read import read_by
 from Services.Builder.extraction.extractors.settings import (
     MicroscopeSettings,
     beside,
-    enriched,
     ini,
     moment,
     number,
     tiff_tags,
+    with_settings,
 )
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.extraction.extractors.tescan_tiff.recognise import TESCAN_TAG
@@ -43,7 +43,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         acquired=acquired,
         clock_doubtful=doubtful,
     )
-    return enriched(reading, known)
+    return with_settings(reading, known)
 
 
 def clock(header: datetime | None, saved: datetime | None) -> tuple[datetime | None, bool]:
@@ -77,9 +77,9 @@ def _of(tree: Mapping[str, Mapping[str, str]], key: str) -> str:
 
 def _settings(path: Path) -> dict[str, dict[str, str]]:
     text = beside(path, ".hdr", f"-{path.suffix[1:]}.hdr")
-    found = ini(text) if text else {}
-    if "MAIN" in found:
-        return found
+    sections = ini(text) if text else {}
+    if "MAIN" in sections:
+        return sections
     with path.open("rb") as file:
         raw = tiff_tags(file.read(HEAD), path, TESCAN_TAG).get(TESCAN_TAG, b"")
     lines = {key.decode(): value.decode("utf-8", "replace").strip() for key, value in _SETTING_LINE.findall(bytes(raw))}

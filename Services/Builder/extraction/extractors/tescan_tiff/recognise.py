@@ -10,6 +10,6 @@ MAKE, TESCAN_TAG = 271, 50431
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Tell whether the first page says that it is Tescan's."""
+    """Return whether the first page says that it is Tescan's."""
     tags = tiff_tags(head, path, MAKE, TESCAN_TAG)
     return TESCAN_TAG in tags or str(tags.get(MAKE, "")).upper().startswith("TESCAN")

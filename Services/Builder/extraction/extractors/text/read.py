@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Sequence
 from pathlib import Path
 
-from Services.Builder.extraction.extractors.cleaning import decoded, without_controls
+from Services.Builder.extraction.extractors.cleaning import decode, without_controls
 from Services.Builder.extraction.extractors.quantities import quantity
 from Services.Builder.extraction.extractors.signal import Reading
 
@@ -33,4 +33,4 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
 def _text(raw: bytes) -> str:
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16", errors="replace")
-    return decoded(raw.removeprefix(codecs.BOM_UTF8))
+    return decode(raw.removeprefix(codecs.BOM_UTF8))

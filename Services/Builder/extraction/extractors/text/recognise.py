@@ -10,5 +10,5 @@ _CONTROLS = bytes(set(range(32)) - {7, 8, 9, 10, 12, 13, 27})
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Tell whether the file begins like text; an empty file is text, too."""
+    """Return whether the file begins like text; an empty file is text, too."""
     return head.startswith(BYTE_ORDER_MARKS) or not any(byte in head for byte in _CONTROLS)

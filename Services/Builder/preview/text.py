@@ -1,17 +1,34 @@
-"""Sets the beginning of a text as a page."""
+"""Text in previews: the typeface, and the beginning of a text as a page.
+
+The typeface is DejaVu, which matplotlib brings along and which has µ, Å and superscripts.
+"""
 
 from __future__ import annotations
 
 import textwrap
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
-from Services.Builder.preview.fonts import font
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _MARGIN = 16
 _LETTERS = 13
 _LEADING = 18
 _TEXT_COLOUR, _PALE = (40, 40, 40), (150, 150, 150)
+
+
+@cache
+def font(size: int, face: str = "DejaVuSans") -> Font:
+    """Return a typeface of a size in pixels; Pillow's own where matplotlib is not installed."""
+    package = find_spec("matplotlib")  # found, not imported: that takes longer than drawing an image
+    if package and package.origin:
+        file = Path(package.origin).parent / "mpl-data" / "fonts" / "ttf" / f"{face}.ttf"
+        if file.is_file():
+            return ImageFont.truetype(str(file), size)
+    return ImageFont.load_default(size)
 
 
 def page(text: str, size: int) -> Image.Image:
