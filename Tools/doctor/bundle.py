@@ -216,7 +216,7 @@ def _configuration(case: Case) -> dict[str, object]:
     return {
         "version": found.version,
         "revision": found.revision,
-        "from": "the copy on this machine" if found.kept else "the database",
+        "from": "the copy on this machine" if found.from_snapshot else "the database",
         "parameters": json.loads(found.serialize()),
     }
 

@@ -23,7 +23,7 @@ def configuration(case: Case) -> Iterator[CheckResult]:
     """Say which configuration programs use now, and which of its parameters have no value although they need one."""
     found = case.configuration()
     count = counted(len(found.get_leaves()), "parameter")
-    if found.kept:
+    if found.from_snapshot:
         yield note(
             f"Its database does not answer; what follows is judged by the {count} last seen here, of "
             f"revision {found.revision}.",

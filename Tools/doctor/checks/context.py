@@ -24,7 +24,7 @@ from Tools.doctor.checks.timeouts import begun
 
 if TYPE_CHECKING:
     from NexusCore.storage import Database
-    from Tools.doctor.checks.config_view import Seen
+    from Tools.doctor.checks.config_view import ReadOnlyConfiguration
 
 CHECKS_SECONDS = 6.0
 """Seconds that all looking may take together; a driver gives up after five."""
@@ -70,7 +70,7 @@ class Case:
         self._end = clock.monotonic() + limit
         self._lock = Lock()
         self._contacts: dict[DatabaseURL, Future[Contact]] = {}
-        self._configuration: Future[Seen] | None = None
+        self._configuration: Future[ReadOnlyConfiguration] | None = None
         self._settings: Settings | None = None
 
     def __enter__(self) -> Self:
@@ -146,22 +146,33 @@ class Case:
             raise NotLookedAt(reason=f"{url} does not have the tables that this program knows")
         return found.database
 
-    def configuration(self) -> Seen:
-        """Return the configuration; what was last seen of it, where its database does not answer.
+    def configuration(self) -> ReadOnlyConfiguration:
+        """Return the configuration, or its snapshot where the database cannot be read.
 
         Raises
         ------
         NotLookedAt
             If there is neither.
         """
-        from Tools.doctor.checks.config_view import read
-
         with self._lock:
-            asked = self._configuration = self._configuration or begun(lambda: read(self))
+            future = self._configuration = self._configuration or begun(self._read_configuration)
         try:
-            return asked.result(self.left)
+            return future.result(self.left)
         except TimeoutError:
             raise NotLookedAt(reason=f"the configuration was not read within {self.limit:g} s") from None
+
+    def _read_configuration(self) -> ReadOnlyConfiguration:
+        from NexusCore.config.store import ConfigStore
+        from Tools.doctor.checks.config_view import read_snapshot, read_stored
+
+        try:
+            database = self.database(self.settings.config)
+        except NotLookedAt:
+            saved = read_snapshot(self.settings)
+            if saved is None:
+                raise
+            return saved
+        return read_stored(ConfigStore(database, self.clock))
 
 
 def _reach(url: DatabaseURL) -> Contact:
