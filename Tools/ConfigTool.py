@@ -237,17 +237,17 @@ def parser() -> Arguments:
     for name, command in CONFIG_COMMANDS.items():
         listed: dict[str, Any] = {"prog": NAME} if name in HIDDEN_COMMANDS else {"help": command.help}
         description = f"{command.help[:1].upper()}{command.help[1:]}."
-        one = commands.add_parser(name, description=description, epilog=command.more, **listed)
+        subparser = commands.add_parser(name, description=description, epilog=command.more, **listed)
         for word in command.words:
-            action = one.add_argument(
+            action = subparser.add_argument(
                 word.name, metavar=word.metavar, help=word.help, nargs=word.nargs, type=word.type, choices=word.choices
             )
             if word.read is not None:
                 completion.attach(action, word.read)
         for option in command.options:
-            _add_option(one, option)
+            _add_option(subparser, option)
         # Not a default of its own: it would override what stands before the command.
-        _add_common(one, argparse.SUPPRESS)
+        _add_common(subparser, argparse.SUPPRESS)
     return made
 
 
@@ -303,9 +303,9 @@ def _apart(given: Sequence[str]) -> tuple[list[str], list[str]]:
     words: list[str] = []
     options: list[str] = []
     takes_value = False
-    for one in given:
-        (options if takes_value or one.startswith("-") else words).append(one)
-        takes_value = not takes_value and one in _BEFORE
+    for argument in given:
+        (options if takes_value or argument.startswith("-") else words).append(argument)
+        takes_value = not takes_value and argument in _BEFORE
     return words, options
 
 

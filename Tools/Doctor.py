@@ -150,9 +150,9 @@ def _examine(arguments: Namespace, screen: Screen) -> int:
 
 def exit_code(found: Sequence[CheckResult]) -> int:
     """Return what the outcomes mean for the shell."""
-    if any(one.unreachable for one in found):
+    if any(result.unreachable for result in found):
         return EXIT_UNREACHABLE
-    return EXIT_FAILURE if any(one.grade == "problem" for one in found) else EXIT_OK
+    return EXIT_FAILURE if any(result.grade == "problem" for result in found) else EXIT_OK
 
 
 def _show(outcome: CheckResult, screen: Screen) -> None:
@@ -185,7 +185,7 @@ def _broken(sentence: str, indent: int, screen: Screen) -> list[str]:
 def _summary(found: Sequence[CheckResult]) -> str:
     from Tools.common.quantities import counted
 
-    problems, notes = (sum(one.grade == grade for one in found) for grade in ("problem", "note"))
+    problems, notes = (sum(result.grade == grade for result in found) for grade in ("problem", "note"))
     rest = counted(len(found) - problems - notes, "thing is as it should be", "things are as they should be")
     return f"{counted(problems, 'problem') if problems else 'No problem'}, {counted(notes, 'note')}; {rest}."
 
@@ -195,7 +195,7 @@ def _journals(_arguments: Namespace, _prefix: str) -> list[str]:
     from NexusCore import settings
     from NexusCore.delivery.inspection import journals
 
-    return [one.name for one in journals(settings.load().home)]
+    return [journal.name for journal in journals(settings.load().home)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -54,9 +54,9 @@ def parser() -> Arguments:
     commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, command in SESSION_COMMANDS.items():
         description = f"{command.help[:1].upper()}{command.help[1:]}."
-        one = commands.add_parser(name, description=description, help=command.help)
-        command.fill(one)
-        one.add_argument("--json", action="store_true", help="one JSON object per line, for programs")
+        subparser = commands.add_parser(name, description=description, help=command.help)
+        command.fill(subparser)
+        subparser.add_argument("--json", action="store_true", help="one JSON object per line, for programs")
     return made
 
 

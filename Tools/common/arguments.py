@@ -105,9 +105,13 @@ class Arguments(argparse.ArgumentParser):
 
     def _taken_for_an_option(self) -> str:
         """Return a sentence about a word that was to be a value, and is none only because of its dash."""
-        before = takewhile(lambda one: one != "--", self._given)
-        odd = (one for one in before if one.startswith("-") and one.partition("=")[0] not in self._options())
-        word = next((one for one in odd if one != "-" and not _NEGATIVE.match(one)), None)
+        before = takewhile(lambda argument: argument != "--", self._given)
+        odd = (
+            argument
+            for argument in before
+            if argument.startswith("-") and argument.partition("=")[0] not in self._options()
+        )
+        word = next((argument for argument in odd if argument != "-" and not _NEGATIVE.match(argument)), None)
         if word is None:
             return ""
         return self._option_like(word) or f" What begins with a dash and is no option goes behind --, as in: -- {word}."

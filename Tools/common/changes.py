@@ -35,7 +35,7 @@ def typed(path: str, text: str, datatype: str | None, comment: str | None) -> Ed
 
 def added(path: str, text: str | None, datatype: str | None, comment: str | None, before: Mapping[str, Change]) -> Edit:
     """Return the change that adds a parameter or folder."""
-    if any(is_below(one, path) for one in before):
+    if any(is_below(other, path) for other in before):
         raise ConfigException(reason=f"'{path}' already exists; PATH=VALUE changes a parameter")
     if datatype == FOLDER and text is None:
         return Edit(path, datatype=FOLDER, comment=comment, if_revision=0)
@@ -49,7 +49,7 @@ def removed(path: str, configuration: StoredConfiguration) -> list[Edit]:
     found = configuration.below(path)
     if not found:
         raise configuration.missing(path)
-    return [Edit(one.path, REMOVE) for one in found]
+    return [Edit(change.path, REMOVE) for change in found]
 
 
 def rolled_back(revision: int, paths: Sequence[str], configuration: StoredConfiguration) -> list[Edit]:
@@ -103,12 +103,12 @@ class Changer:
         version = self.configuration.version
         undo = undoing.words(made, version, named=arguments.version is not None) if made else []
         telling = Telling(version, self.before, arguments, self._screen, undo)
-        changed = {one.path for one in made}
+        changed = {change.path for change in made}
         telling.unchanged(list(dict.fromkeys(edit.path for edit in edits if edit.path not in changed)))
-        for one in made:
-            telling.change(one)
-            if hint and one.path not in self.before and len(made) <= NAMED:
-                self._hint(one.path)
+        for change in made:
+            telling.change(change)
+            if hint and change.path not in self.before and len(made) <= NAMED:
+                self._hint(change.path)
         if made:
             telling.end(made)
         return EXIT_OK
@@ -122,7 +122,7 @@ class Changer:
             If one of them would.
         """
         would = open_configuration(self.configuration.version, dry_run=True).apply(edits, None)
-        replaced = sorted({one.path for one in would if one.path in self.before})
+        replaced = sorted({change.path for change in would if change.path in self.before})
         if replaced:
             those = f"'{replaced[0]}' is there, and different"
             if len(replaced) > 1:

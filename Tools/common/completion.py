@@ -99,9 +99,9 @@ def files(_arguments: Namespace, prefix: str) -> Iterable[str]:
     from pathlib import Path
 
     folder = prefix[: prefix.rfind("/") + 1]
-    for one in sorted(Path(folder or ".").iterdir()):
-        if not one.name.startswith(".") or prefix[len(folder) :].startswith("."):
-            yield f"{folder}{one.name}{'/' if one.is_dir() else ''}"
+    for entry in sorted(Path(folder or ".").iterdir()):
+        if not entry.name.startswith(".") or prefix[len(folder) :].startswith("."):
+            yield f"{folder}{entry.name}{'/' if entry.is_dir() else ''}"
 
 
 def loggers(_arguments: Namespace, _prefix: str) -> Iterable[str]:
@@ -143,7 +143,7 @@ def channels(_arguments: Namespace, prefix: str) -> Iterable[str]:
     def read(database: Database) -> list[str]:
         from NexusCore.status import store
 
-        return [f"{one.channel}:{one.name}" for one in store.latest(database)]
+        return [f"{sample.channel}:{sample.name}" for sample in store.latest(database)]
 
     return _steps(_remembered("channels", "status", read, []), prefix, ":")
 
@@ -155,7 +155,7 @@ def sessions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
         from NexusCore.clock import SYSTEM_CLOCK
         from NexusCore.facility.sessions import Sessions
 
-        return [one.identifier for one in Sessions(database, SYSTEM_CLOCK).newest(count=SESSIONS_OFFERED)]
+        return [session.identifier for session in Sessions(database, SYSTEM_CLOCK).newest(count=SESSIONS_OFFERED)]
 
     return _remembered("sessions", "main", read, [])
 
@@ -168,7 +168,7 @@ def open_sessions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
         from NexusCore.facility.sessions import Sessions, State
 
         found = Sessions(database, SYSTEM_CLOCK).newest(state=State.WAITING_FOR_END, count=SESSIONS_OFFERED)
-        return [name for one in found for name in (one.instrument, one.identifier)]
+        return [name for session in found for name in (session.instrument, session.identifier)]
 
     return _remembered("open sessions", "main", read, [])
 
@@ -205,7 +205,7 @@ def _values(arguments: Namespace) -> dict[str, list[str]]:
 
         everything = _open(version).everything()
         return {
-            path: [one for one in choices(found) if len(one) <= LONGEST_OFFERED_VALUE]
+            path: [choice for choice in choices(found) if len(choice) <= LONGEST_OFFERED_VALUE]
             for path, found in everything.items()
         }
 

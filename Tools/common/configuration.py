@@ -74,7 +74,7 @@ class StoredConfiguration:
     def missing(self, path: str) -> NoSuchParameterException:
         """Return the error that says that there is nothing of a path; with a hint for a near miss."""
         everything = self.everything()
-        folders = {one[:end] for one in everything for end, letter in enumerate(one) if letter == "."}
+        folders = {known[:end] for known in everything for end, letter in enumerate(known) if letter == "."}
         hint = near_miss(path, [*everything, *sorted(folders)])
         return NoSuchParameterException(path=path, version=self.version, hint=hint)
 
@@ -95,7 +95,7 @@ class StoredConfiguration:
         folders = {path.rpartition(".")[0] for path in paths}
         if "" in folders or len(folders) > SINGLE_FOLDERS:
             return self.everything()
-        return {one.path: one for folder in sorted(folders) for one in self.below(folder)}
+        return {change.path: change for folder in sorted(folders) for change in self.below(folder)}
 
     def apply(self, edits: Sequence[Edit], why: str | None) -> list[Change]:
         """Make changes, all or none; return what was changed."""
@@ -108,12 +108,16 @@ class StoredConfiguration:
         if isinstance(self.store.database, DryRunDatabase):
             return self.store.database.changes
         wanted = set(revisions)
-        return [one for one in self.store.changes_since(revisions[0] - 1) if one.revision in wanted] if wanted else []
+        return (
+            [change for change in self.store.changes_since(revisions[0] - 1) if change.revision in wanted]
+            if wanted
+            else []
+        )
 
     def instruments(self) -> list[str]:
         """Return the pids of the instruments."""
         found = self.below(INSTRUMENTS.rstrip("."))
-        paths = (one.path.removeprefix(INSTRUMENTS) for one in found if one.path.startswith(INSTRUMENTS))
+        paths = (change.path.removeprefix(INSTRUMENTS) for change in found if change.path.startswith(INSTRUMENTS))
         return list(dict.fromkeys(path.partition(".")[0] for path in paths))
 
     def instrument(self, pid: str) -> str:

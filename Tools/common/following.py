@@ -64,13 +64,13 @@ def batches(tail: Tail[T], screen: Screen) -> Iterator[list[T]]:
 
 
 def _rows(found: Iterator[T | Away | Back], screen: Screen) -> Iterator[T]:
-    for one in found:
-        if isinstance(one, Away):
-            _away(one.error, screen)
-        elif isinstance(one, Back):
+    for item in found:
+        if isinstance(item, Away):
+            _away(item.error, screen)
+        elif isinstance(item, Back):
             _back(screen)
         else:
-            yield one
+            yield item
 
 
 def read_on(
@@ -97,11 +97,11 @@ def read_on(
     away = False
     while True:
         try:
-            for one in read(behind):
+            for item in read(behind):
                 if away:
                     away = _back(screen)
-                yield one
-                behind = place(one)
+                yield item
+                behind = place(item)
         except (DatabaseUnreachable, DatabaseBusy) as error:
             if not away:
                 away = _away(error, screen)

@@ -83,9 +83,9 @@ def lines(changes: Sequence[Change], screen: Screen) -> Iterator[str]:
 
     On a terminal each of several is cut to its width; a value that would flood it, everywhere.
     """
-    whole = [on_a_line(one) for one in changes]
-    paths = [one_line(one.path) for one in changes]
-    kinds = [one_line(one.datatype) + ("" if is_readable(one) else ", unreadable") for one in changes]
+    whole = [on_a_line(change) for change in changes]
+    paths = [one_line(change.path) for change in changes]
+    kinds = [one_line(change.datatype) + ("" if is_readable(change) else ", unreadable") for change in changes]
     path_width = _width(paths, WIDEST_PATH)
     value_width = _width(whole, WIDEST_VALUE)
     type_width = _width(kinds, WIDEST_VALUE)
@@ -96,23 +96,23 @@ def lines(changes: Sequence[Change], screen: Screen) -> Iterator[str]:
             cut(value, max(room - max(path_width, len(path)), LEAST_VALUE))
             for path, value in zip(paths, whole, strict=True)
         ]
-    for one, path, kind, value in zip(changes, paths, kinds, values, strict=True):
+    for change, path, kind, value in zip(changes, paths, kinds, values, strict=True):
         folder, dot, name = path.rpartition(".")
         shown_path = screen.paint(folder + dot, "dim") + screen.paint(name, "bold") + " " * (path_width - len(path))
         shown_kind = screen.paint(f"({kind})", "dim") + " " * (type_width - len(kind))
         middle = " " * (value_width + 3)
-        if one.datatype != FOLDER:
+        if change.datatype != FOLDER:
             middle = f" = {screen.paint(value, 'cyan')}{' ' * (value_width - len(value))}"
         before = max(path_width, len(path)) + max(value_width, len(value)) + type_width + len(" =   ()")
-        yield f"{shown_path}{middle}  {shown_kind}{remark(one, before, screen, whole=len(changes) == 1)}".rstrip()
+        yield f"{shown_path}{middle}  {shown_kind}{remark(change, before, screen, whole=len(changes) == 1)}".rstrip()
 
 
-def remark(one: Change, before: int, screen: Screen, *, whole: bool = False) -> str:
+def remark(change: Change, before: int, screen: Screen, *, whole: bool = False) -> str:
     """Return a parameter's comment to stand at the end of a line.
 
     Parameters
     ----------
-    one
+    change
         The parameter.
     before
         Columns of what stands before it.
@@ -121,7 +121,7 @@ def remark(one: Change, before: int, screen: Screen, *, whole: bool = False) -> 
     whole
         Whether all of it is wanted nevertheless.
     """
-    comment = one_line(one.comment or "")
+    comment = one_line(change.comment or "")
     if screen.columns is not None and not whole:
         room = screen.columns - before - len("  # ")
         comment = cut(comment, room) if room >= LEAST_COMMENT else ""

@@ -32,7 +32,8 @@ def next_step(session: Session) -> str:
 def rows(sessions: Sequence[Session], columns: int | None) -> Iterator[tuple[str, ...]]:
     """Yield a row of a table for each session; short ones where the table would be wider than `columns`."""
     full = [
-        (one.identifier, one.instrument, one.user, one.state, local(one.start_ts), _length(one)) for one in sessions
+        (session.identifier, session.instrument, session.user, session.state, local(session.start_ts), _length(session))
+        for session in sessions
     ]
     if columns is None or sum(max(len(row[place]) + 2 for row in full) for place in range(6)) <= columns:
         yield from full

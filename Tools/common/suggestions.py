@@ -21,9 +21,11 @@ def near_name(path: str, known: Iterable[str]) -> str:
     folder, dot, name = path.rpartition(".")
     if _is_of_an_instrument(path):
         return ""
-    beside = {one[len(folder + dot) :].partition(".")[0] for one in known if one.startswith(folder + dot)} - {name}
+    beside = {other[len(folder + dot) :].partition(".")[0] for other in known if other.startswith(folder + dot)} - {
+        name
+    }
     unnumbered = re.sub(r"\d+", "", name)
-    names = {one: folder + dot + one for one in beside if re.sub(r"\d+", "", one) != unnumbered}
+    names = {sibling: folder + dot + sibling for sibling in beside if re.sub(r"\d+", "", sibling) != unnumbered}
     return suggest(name, names, ALIKE).replace("'", f"'{folder}{dot}", 1)
 
 

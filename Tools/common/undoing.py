@@ -29,14 +29,14 @@ def words(made: Sequence[Change], version: str, *, named: bool) -> list[str]:
     named
         Whether the user named it.
     """
-    paths = sorted({one.path for one in made})
+    paths = sorted({change.path for change in made})
     # Where none is named, the version is that of `default_version`: now it may be another than then.
     chosen = ["-v", version] if named or version != DEFAULT or NAMES_VERSION in paths else []
     command = [CONFIG_TOOL, *chosen, "rollback"]
     first, last = made[0].revision, made[-1].revision
     by_name = [*command, str(first - 1), *paths]
     # The name of a folder would stand for all that is in it, whoever put it there.
-    ambiguous = any(one.datatype == FOLDER or one.path.startswith("-") for one in made)
+    ambiguous = any(change.datatype == FOLDER or change.path.startswith("-") for change in made)
     if ambiguous or len(shlex.join(by_name)) > LONGEST:
         return [*command, "--only", str(first) if first == last else f"{first}..{last}"]
     return by_name
@@ -56,14 +56,14 @@ def undone(first: int, last: int, configuration: StoredConfiguration) -> tuple[l
     newest = store.revision()
     if last > newest:
         raise ConfigException(reason=f"there is no revision {last} yet; the newest is {newest}")
-    changes = [one for one in store.changes_since(first - 1) if one.version_id == version_id]
-    paths = {one.path for one in changes if one.revision <= last}
+    changes = [change for change in store.changes_since(first - 1) if change.version_id == version_id]
+    paths = {change.path for change in changes if change.revision <= last}
     if not paths:
         which = f"revision {first} changed" if first == last else f"revisions {first} to {last} changed"
         raise ConfigException(reason=f"{which} nothing in version '{configuration.version}'; -v names another")
-    latest = {one.path: one for one in changes}
-    now = {path: one for path, one in state_now(store, version_id).items() if path in paths}
-    then = {path: one for path, one in state_at(store, version_id, first - 1).items() if path in paths}
+    latest = {change.path: change for change in changes}
+    now = {path: change for path, change in state_now(store, version_id).items() if path in paths}
+    then = {path: change for path, change in state_at(store, version_id, first - 1).items() if path in paths}
     wanted = way_back(now, then)
     left = [latest[edit.path] for edit in wanted if latest[edit.path].revision > last]
     # Only if nobody else is quicker: what he changes is not to be undone either.

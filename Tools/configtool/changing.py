@@ -87,8 +87,8 @@ def _undo(first: int, last: int, changer: Changer, screen: Screen) -> int:
     if not edits and not left:
         screen.say(f"What {which} changed is as it was before: nothing to change.")
     code = changer.make(edits, f"undoing {which}")
-    for one in left[:NAMED]:
-        screen.fail(f"{one.path} was changed again since, at revision {one.revision}: it stays as it is.")
+    for change in left[:NAMED]:
+        screen.fail(f"{change.path} was changed again since, at revision {change.revision}: it stays as it is.")
     if len(left) > NAMED:
         screen.fail(f"So do {len(left) - NAMED} more.")
     return EXIT_FAILURE if left else code

@@ -37,8 +37,8 @@ def diff(arguments: Namespace, screen: Screen) -> int:
     """Show what is different between two revisions or versions; without the second, between one and now."""
     configuration = open_configuration(arguments.version)
     folder = (arguments.below or "").strip(".")
-    (one, old), (other, new) = (_state(what, configuration, folder) for what in (arguments.old, arguments.new))
-    found = differences(old, new, ever_secret(configuration.store, {one, other}))
+    (old_id, old), (other, new) = (_state(what, configuration, folder) for what in (arguments.old, arguments.new))
+    found = differences(old, new, ever_secret(configuration.store, {old_id, other}))
     for difference in found:
         if arguments.json:
             screen.show_json(
@@ -61,18 +61,18 @@ def _state(what: str | None, configuration: StoredConfiguration, folder: str) ->
     return state_of(store, configuration.version_id, which, folder)
 
 
-def _line(one: Difference, screen: Screen) -> str:
-    path = screen.paint(one_line(one.path), "bold")
-    old, new = (brief_value(str(value)) or "''" for value in (one.old, one.new))
-    before, after = (one_line(kind or "") for kind in (one.old_datatype, one.new_datatype))
-    if one.old_datatype is None:
-        value = "" if one.new_datatype == FOLDER else f" = {new}"
+def _line(difference: Difference, screen: Screen) -> str:
+    path = screen.paint(one_line(difference.path), "bold")
+    old, new = (brief_value(str(value)) or "''" for value in (difference.old, difference.new))
+    before, after = (one_line(kind or "") for kind in (difference.old_datatype, difference.new_datatype))
+    if difference.old_datatype is None:
+        value = "" if difference.new_datatype == FOLDER else f" = {new}"
         return f"{screen.paint('+', 'green')} {path}{value}  ({after})"
-    if one.new_datatype is None:
-        value = "" if one.old_datatype == FOLDER else f" = {old}"
+    if difference.new_datatype is None:
+        value = "" if difference.old_datatype == FOLDER else f" = {old}"
         return f"{screen.paint('-', 'red')} {path}{value}  ({before})"
-    kinds = "" if one.old_datatype == one.new_datatype else f"  ({before} -> {after})"
-    if one.old == one.new and not kinds and not one.secret:
+    kinds = "" if difference.old_datatype == difference.new_datatype else f"  ({before} -> {after})"
+    if difference.old == difference.new and not kinds and not difference.secret:
         return f"{screen.paint('~', 'yellow')} {path} = {new}  (comment or limits)"
     return f"{screen.paint('~', 'yellow')} {path} = {old} -> {new}{kinds}"
 
@@ -109,8 +109,8 @@ def validate(arguments: Namespace, screen: Screen) -> int:
 
 def _problems(configuration: StoredConfiguration, everything: Mapping[str, Change]) -> Iterator[Problem]:
     """Yield what is wrong with the parameters that are there; only who writes into the tables by hand can do it."""
-    for path, one in everything.items():
-        reason = _fault(one)
+    for path, change in everything.items():
+        reason = _fault(change)
         if reason:
             yield path, reason
         above = _parameter_above(path, everything)
@@ -121,22 +121,22 @@ def _problems(configuration: StoredConfiguration, everything: Mapping[str, Chang
         yield "default_version", f"there is no version '{named.value}'"
 
 
-def _fault(one: Change) -> str | None:
+def _fault(change: Change) -> str | None:
     """Return what is wrong with a stored parameter, or None."""
     try:
-        limits = Limits.from_json(one.limits)
+        limits = Limits.from_json(change.limits)
     except (ValueError, TypeError, ConfigException):
         return "its limits cannot be read"
-    if one.datatype not in DATATYPES:
-        return f"there is no datatype '{one.datatype}'"
-    if one.value is None and not one.withheld and one.datatype in NEED_A_VALUE:
-        return f"it has no value, but is of the type {one.datatype}"
+    if change.datatype not in DATATYPES:
+        return f"there is no datatype '{change.datatype}'"
+    if change.value is None and not change.withheld and change.datatype in NEED_A_VALUE:
+        return f"it has no value, but is of the type {change.datatype}"
     try:
-        limits.check(one.path, decode(one.value, one.datatype))
+        limits.check(change.path, decode(change.value, change.datatype))
     except ValueRefused as error:
-        return f"{_hidden(one.value, limits.secret)}: {error.facts['reason']}"
+        return f"{_hidden(change.value, limits.secret)}: {error.facts['reason']}"
     except ValueError:
-        return f"{_hidden(one.value, limits.secret)} is no {one.datatype}"
+        return f"{_hidden(change.value, limits.secret)} is no {change.datatype}"
     return None
 
 
@@ -172,7 +172,7 @@ def _parameter_above(path: str, everything: Mapping[str, Change]) -> str | None:
     """Return the parameter that a path is below, where nothing can be."""
     parts = path.split(".")
     folders = (".".join(parts[:end]) for end in range(1, len(parts)))
-    return next((one for one in folders if one in everything and everything[one].datatype != FOLDER), None)
+    return next((folder for folder in folders if folder in everything and everything[folder].datatype != FOLDER), None)
 
 
 def _hidden(value: str | None, secret: bool) -> str:

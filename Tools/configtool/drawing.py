@@ -46,14 +46,14 @@ def drawn(found: Sequence[Change], root: str, depth: int | None, screen: Screen)
     top = Node(root or ".")
     if len(found) == 1 and found[0].path == root:
         top.change = found[0]
-    for one in found:
+    for change in found:
         node = top
-        for name in one.path[len(root) :].lstrip(".").split(".") if one.path != root else ():
+        for name in change.path[len(root) :].lstrip(".").split(".") if change.path != root else ():
             below = node.children.get(name)
             if below is None:
                 below = node.children[name] = Node(name)
             node = below
-        node.change = one
+        node.change = change
     yield from _lines(top, "", "", depth, screen, _strokes(screen))
 
 
@@ -78,12 +78,12 @@ def _line(node: Node, before: str, screen: Screen, *, closed: bool) -> str:
         size = node.size() if closed and node.children else 0
         count = f"  ({size} parameter{'s' if size != 1 else ''})" if size else ""
         return f"{screen.paint(before, 'dim')}{screen.paint(name, 'bold')}{screen.paint(count, 'dim')}"
-    one = node.change
-    assert one is not None, "what is no folder is a parameter"  # noqa: S101
-    value = on_a_line(one)
+    change = node.change
+    assert change is not None, "what is no folder is a parameter"  # noqa: S101
+    value = on_a_line(change)
     if screen.columns is not None:
         value = cut(value, max(1, screen.columns - len(f"{before}{name} = ")))
-    comment = remark(one, len(f"{before}{name} = {value}"), screen)
+    comment = remark(change, len(f"{before}{name} = {value}"), screen)
     return f"{screen.paint(before, 'dim')}{name} = {screen.paint(value, 'cyan')}{comment}"
 
 

@@ -65,7 +65,7 @@ def look(arguments: Namespace, screen: Screen) -> int:
     if found:
         return _show_all(found, configuration, arguments, screen)
     everything = configuration.everything()
-    found = [one for path, one in everything.items() if word.lower() in path.lower()]
+    found = [change for path, change in everything.items() if word.lower() in path.lower()]
     if not found:
         hint = suggest(word, [*arguments.commands, *everything])
         screen.fail(f"'{word}' is no command, and no parameter's path contains it.{hint}")
@@ -78,9 +78,9 @@ def search(arguments: Namespace, screen: Screen) -> int:
     configuration = open_configuration(arguments.version)
     text = arguments.text.lower()
     found = [
-        one
-        for one in configuration.everything().values()
-        if any(text in place.lower() for place in (one.path, shown(one), one.comment or ""))
+        change
+        for change in configuration.everything().values()
+        if any(text in place.lower() for place in (change.path, shown(change), change.comment or ""))
     ]
     if not found:
         screen.fail(f"Nothing in version '{configuration.version}' contains '{arguments.text}'.")
@@ -108,19 +108,19 @@ def history(arguments: Namespace, screen: Screen) -> int:
         configuration.get(arguments.path)
     entries = everything[: arguments.lines]
     if arguments.json:
-        for one, before in zip(entries, old_datatypes(entries, configuration), strict=True):
-            screen.show_json(**of_entry(one, before))
+        for entry, before in zip(entries, old_datatypes(entries, configuration), strict=True):
+            screen.show_json(**of_entry(entry, before))
         return EXIT_OK
     rows = [
         (
-            str(one.revision),
-            local(one.ts),
-            f"{one.who}@{one.host}" if one.host else one.who,
-            one.tool,
-            "removed" if one.action == "remove" else brief_value(one.new_value or ""),
-            brief(one.why or ""),
+            str(entry.revision),
+            local(entry.ts),
+            f"{entry.who}@{entry.host}" if entry.host else entry.who,
+            entry.tool,
+            "removed" if entry.action == "remove" else brief_value(entry.new_value or ""),
+            brief(entry.why or ""),
         )
-        for one in entries
+        for entry in entries
     ]
     screen.table(("revision", "when", "who", "with", "value", "why"), rows, {"removed": "red"})
     return EXIT_OK
@@ -130,7 +130,7 @@ def old_datatypes(entries: Sequence[HistoryEntry], configuration: StoredConfigur
     """Return the type that a parameter had before each change of it; None where it did not exist."""
     if not entries:
         return []
-    revisions = [one.revision for one in entries]
+    revisions = [entry.revision for entry in entries]
     with configuration.store.database.reading() as reading:
         rows = reading.all(
             _OLD_DATATYPES, version=configuration.version_id, path=entries[0].path, first=min(revisions),
@@ -140,22 +140,22 @@ def old_datatypes(entries: Sequence[HistoryEntry], configuration: StoredConfigur
     return [found.get(revision) for revision in revisions]
 
 
-def of_entry(one: HistoryEntry, old_datatype: str | None) -> dict[str, object]:
+def of_entry(entry: HistoryEntry, old_datatype: str | None) -> dict[str, object]:
     """Return a line of the history as the fields of a JSON object.
 
     Parameters
     ----------
-    one
+    entry
         The change.
     old_datatype
         Type that the parameter had before it.
     """
     return {
-        "path": one.path, "version": one.version, "revision": one.revision, "time": rfc3339(one.ts),
-        "action": one.action, "old": by_type(one.old_value, old_datatype or one.datatype),
-        "new": by_type(one.new_value, one.datatype), "old_datatype": old_datatype,
-        "datatype": None if one.action == REMOVE else one.datatype, "comment": one.comment, "who": one.who,
-        "host": one.host, "tool": one.tool, "why": one.why,
+        "path": entry.path, "version": entry.version, "revision": entry.revision, "time": rfc3339(entry.ts),
+        "action": entry.action, "old": by_type(entry.old_value, old_datatype or entry.datatype),
+        "new": by_type(entry.new_value, entry.datatype), "old_datatype": old_datatype,
+        "datatype": None if entry.action == REMOVE else entry.datatype, "comment": entry.comment, "who": entry.who,
+        "host": entry.host, "tool": entry.tool, "why": entry.why,
     }  # fmt: skip
 
 
@@ -169,8 +169,8 @@ def _below(arguments: Namespace, configuration: StoredConfiguration) -> list[Cha
 
 def _show_all(found: Sequence[Change], configuration: StoredConfiguration, arguments: Namespace, screen: Screen) -> int:
     if arguments.json:
-        for one in found:
-            screen.show_json(**described(one, configuration.version))
+        for change in found:
+            screen.show_json(**described(change, configuration.version))
     else:
         for line in lines(found, screen):
             screen.show(line)

@@ -30,7 +30,7 @@ def copy(arguments: Namespace, screen: Screen) -> int:
     configuration = open_configuration(dry_run=arguments.dry_run)
     store, target, why = configuration.store, arguments.target, origin(arguments.reason)
     there = target in store.versions()
-    before = {one.path: one for one in store.load(store.version_id(target))} if there else {}
+    before = {change.path: change for change in store.load(store.version_id(target))} if there else {}
     then = _THEN.fullmatch(arguments.source)
     if then is None or arguments.source in store.versions():
         revisions = store.copy(arguments.source, target, arguments.overwrite, why)
@@ -43,11 +43,11 @@ def copy(arguments: Namespace, screen: Screen) -> int:
     if there:
         undo = undoing.words(made, target, named=True) if made else []
     telling = Telling(target, before, arguments, screen, undo)
-    for one in made:
+    for change in made:
         # What is new is what the source has, and there may be thousands: a dry run tells each, the rest are counted.
-        if one.path in before or arguments.dry_run or arguments.json:
-            telling.change(one)
-    new = sum(one.path not in before for one in made)
+        if change.path in before or arguments.dry_run or arguments.json:
+            telling.change(change)
+    new = sum(change.path not in before for change in made)
     replaced = len(made) - new
     telling.version(f"Version '{target}' has all that '{arguments.source}' has: {new} new, {replaced} replaced.")
     telling.end(made)
@@ -58,12 +58,12 @@ def delete(arguments: Namespace, screen: Screen) -> int:
     """Delete a version with all its parameters; its past is kept, so that it can come back."""
     configuration = open_configuration(dry_run=arguments.dry_run)
     store, name = configuration.store, arguments.name
-    before = {one.path: one for one in store.load(store.version_id(name))}
+    before = {change.path: change for change in store.load(store.version_id(name))}
     made = configuration.made(store.delete_version(name, origin(arguments.reason)))
     undo = ["copy", f"{name}@{made[0].revision - 1}", name] if made else ["add-version", name]
     telling = Telling(name, before, arguments, screen, [undoing.CONFIG_TOOL, *undo])
-    for one in made if arguments.json or arguments.dry_run else ():
-        telling.change(one)
+    for change in made if arguments.json or arguments.dry_run else ():
+        telling.change(change)
     telling.version(f"Version '{name}' deleted, with {len(made)} parameters.")
     telling.end(made)
     return EXIT_OK

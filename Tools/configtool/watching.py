@@ -30,17 +30,17 @@ def watch(arguments: Namespace, screen: Screen) -> int:
     for path in arguments.paths:
         if not configuration.below(path.strip(".")):
             screen.fail(configuration.missing(path.strip(".")))
-    for one in changes(configuration.store, after, SYSTEM_CLOCK, ReaderLeft(screen)):
-        if isinstance(one, Away):
-            screen.fail(f"{one.error} Going on when it is back.")
-        elif isinstance(one, Back):
+    for event in changes(configuration.store, after, SYSTEM_CLOCK, ReaderLeft(screen)):
+        if isinstance(event, Away):
+            screen.fail(f"{event.error} Going on when it is back.")
+        elif isinstance(event, Back):
             screen.fail("The database is back.")
-        elif _is_wanted(one, configuration, arguments):
+        elif _is_wanted(event, configuration, arguments):
             if arguments.json:
-                (before,) = patiently(screen, partial(old_datatypes, [one], configuration))
-                screen.show_json(**of_entry(one, before))
+                (before,) = patiently(screen, partial(old_datatypes, [event], configuration))
+                screen.show_json(**of_entry(event, before))
             else:
-                screen.show(line(one, screen))
+                screen.show(line(event, screen))
     return EXIT_OK
 
 
@@ -81,22 +81,24 @@ def changes(
             follower.wait_for_news(stop, WATCH_INTERVAL, known)
 
 
-def line(one: HistoryEntry, screen: Screen) -> str:
+def line(entry: HistoryEntry, screen: Screen) -> str:
     """Return a change as one line: when, what, by whom, where, with what and why."""
-    path = screen.paint(one_line(one.path), "bold")
-    old = brief_value(one.old_value) or "''" if one.old_value is not None else ""
-    if one.action == REMOVE:
+    path = screen.paint(one_line(entry.path), "bold")
+    old = brief_value(entry.old_value) or "''" if entry.old_value is not None else ""
+    if entry.action == REMOVE:
         what = f"{path} {screen.paint('removed', 'red')}" + (f"  (was {old})" if old else "")
     else:
         new = (
-            f" = {screen.paint(brief_value(one.new_value) or chr(39) * 2, 'cyan')}" if one.new_value is not None else ""
+            f" = {screen.paint(brief_value(entry.new_value) or chr(39) * 2, 'cyan')}"
+            if entry.new_value is not None
+            else ""
         )
-        what = f"{path}{new}" + (f"  (was {old})" if one.old_value not in (None, one.new_value) else "")
-    why = f": {brief(one.why)}" if one.why else ""
-    origin = screen.paint(f"{one_line(one.who)}@{one_line(one.host)}, {one_line(one.tool)}{why}", "dim")
-    return f"{screen.paint(local(one.ts), 'dim')}  {what}  {origin}"
+        what = f"{path}{new}" + (f"  (was {old})" if entry.old_value not in (None, entry.new_value) else "")
+    why = f": {brief(entry.why)}" if entry.why else ""
+    origin = screen.paint(f"{one_line(entry.who)}@{one_line(entry.host)}, {one_line(entry.tool)}{why}", "dim")
+    return f"{screen.paint(local(entry.ts), 'dim')}  {what}  {origin}"
 
 
-def _is_wanted(one: HistoryEntry, configuration: StoredConfiguration, arguments: Namespace) -> bool:
+def _is_wanted(entry: HistoryEntry, configuration: StoredConfiguration, arguments: Namespace) -> bool:
     paths = [path.strip(".") for path in arguments.paths]
-    return one.version == configuration.version and (not paths or any(is_below(one.path, path) for path in paths))
+    return entry.version == configuration.version and (not paths or any(is_below(entry.path, path) for path in paths))

@@ -62,20 +62,20 @@ def edits(root: Element, before: Mapping[str, Change]) -> list[Edit]:
     ConfigException
         If the document is of another shape; the sentence says where.
     """
-    return [_edit(one, before) for one in _found(root)]
+    return [_edit(entry, before) for entry in _found(root)]
 
 
-def _edit(one: XmlEntry, before: Mapping[str, Change]) -> Edit:
-    if one.datatype == FOLDER:
-        return Edit(one.path, datatype=FOLDER, comment=one.comment)
-    if one.datatype is not None:
-        value = cast(one.path, one.text, one.datatype)
-        return Edit(one.path, value=value, datatype=one.datatype, comment=one.comment)
-    return Edit(one.path, value=one.text if one.path in before else guess(one.text), comment=one.comment)
+def _edit(entry: XmlEntry, before: Mapping[str, Change]) -> Edit:
+    if entry.datatype == FOLDER:
+        return Edit(entry.path, datatype=FOLDER, comment=entry.comment)
+    if entry.datatype is not None:
+        value = cast(entry.path, entry.text, entry.datatype)
+        return Edit(entry.path, value=value, datatype=entry.datatype, comment=entry.comment)
+    return Edit(entry.path, value=entry.text if entry.path in before else guess(entry.text), comment=entry.comment)
 
 
 def _found(root: Element) -> Iterator[XmlEntry]:
-    top = next((one for one in root.iter() if _tag(one) == XML_ROOT), None)
+    top = next((element for element in root.iter() if _tag(element) == XML_ROOT), None)
     if top is None:
         raise ConfigException(reason=f"the XML has no element <{XML_ROOT}>")
     waiting = [(child, "") for child in reversed(top)]

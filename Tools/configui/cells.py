@@ -14,7 +14,9 @@ _PICTURES = 0x2400
 def plain(text: str) -> str:
     """Return `text` on one line, with each character that cannot be seen, or could command the terminal, escaped."""
     shown = one_line(text)
-    return shown if shown.isprintable() else "".join(one if one.isprintable() else " " for one in shown)
+    return (
+        shown if shown.isprintable() else "".join(character if character.isprintable() else " " for character in shown)
+    )
 
 
 def in_place(text: str) -> str:

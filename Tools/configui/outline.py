@@ -66,7 +66,7 @@ class Outline:
         found = [node.path for node in self.matches(text)]
         if not found:
             return None
-        order = [one.split(".") for one in found]
+        order = [match.split(".") for match in found]
         here = path.split(".")
         after = bisect_right(order, here)
         number = after if step > 0 else after - 1 + (step if here in order else 0)

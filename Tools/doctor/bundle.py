@@ -161,7 +161,7 @@ def _text(file: str, content: object) -> str:
         return escape(content)
     if file.endswith(".jsonl"):
         assert isinstance(content, list), "one object per line"  # noqa: S101
-        return "".join(json_text(one) + "\n" for one in content)
+        return "".join(json_text(entry) + "\n" for entry in content)
     return json_text(content, indent=2) + "\n"
 
 
@@ -225,7 +225,7 @@ def _log(case: Case) -> list[dict[str, object]]:
     from NexusCore.log.store import LogFilter, newest
 
     records = newest(case.database(case.settings.log), LogFilter(), LOG_LINES)
-    return [{"time": rfc3339(one.ts), **one._asdict()} for one in records]
+    return [{"time": rfc3339(record.ts), **record._asdict()} for record in records]
 
 
 def _status(case: Case) -> list[dict[str, object]]:
@@ -233,13 +233,13 @@ def _status(case: Case) -> list[dict[str, object]]:
 
     return [
         {
-            "channel": one.channel,
-            "name": one.name,
-            "value": MASK if SECRET_NAME.search(one.name) else one.value,
-            "time": rfc3339(one.ts),
-            "expires": rfc3339(one.expires),
+            "channel": sample.channel,
+            "name": sample.name,
+            "value": MASK if SECRET_NAME.search(sample.name) else sample.value,
+            "time": rfc3339(sample.ts),
+            "expires": rfc3339(sample.expires),
         }
-        for one in latest(case.database(case.settings.status))
+        for sample in latest(case.database(case.settings.status))
     ]
 
 
@@ -273,12 +273,12 @@ def _journals(case: Case) -> list[dict[str, object]]:
     from Tools.doctor.checks.journals import cursors, identities
     from Tools.doctor.journals import entries
 
-    return [journal_commands.described(one) for one in entries(case.settings, cursors(case), identities(case))]
+    return [journal_commands.described(summary) for summary in entries(case.settings, cursors(case), identities(case))]
 
 
 def _packages() -> str:
-    found = {f"{one.metadata['Name']} {one.version}" for one in metadata.distributions()}
-    return "".join(f"{one}\n" for one in sorted(found, key=str.lower))
+    found = {f"{distribution.metadata['Name']} {distribution.version}" for distribution in metadata.distributions()}
+    return "".join(f"{package}\n" for package in sorted(found, key=str.lower))
 
 
 def _system() -> str:
@@ -288,7 +288,7 @@ def _system() -> str:
         ("executable", sys.executable),
         ("encodings", f"{sys.getfilesystemencoding()}, {sys.stdout.encoding if sys.stdout else None}"),
         ("processors", os.cpu_count()),
-        ("load", ", ".join(f"{one:.2f}" for one in os.getloadavg())),
+        ("load", ", ".join(f"{load:.2f}" for load in os.getloadavg())),
         ("time", datetime.now().astimezone().isoformat()),
         ("zone", time.tzname),
     ]

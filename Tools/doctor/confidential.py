@@ -51,7 +51,7 @@ def known_secrets(case: Case) -> Secrets:
     for rows in (_kept(case), _stored(case)):
         found |= set(_of_parameters(rows or ()))
         complete = complete or rows is not None
-    return Secrets({one for one in found if one}, complete)
+    return Secrets({secret for secret in found if secret}, complete)
 
 
 def _of_variables(variables: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _kept(case: Case) -> list[SecretRow] | None:
     kept = snapshot.load(snapshot_file(case.settings))
     if kept is None:
         return None
-    return [(one.path, one.value, one.limits) for _, changes in kept.versions.values() for one in changes]
+    return [(change.path, change.value, change.limits) for _, changes in kept.versions.values() for change in changes]
 
 
 def _stored(case: Case) -> list[SecretRow] | None:

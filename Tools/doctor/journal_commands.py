@@ -76,18 +76,18 @@ def run(arguments: Namespace, screen: Screen) -> int:
         if not chosen:
             screen.say(f"There are no journals in {folder}: nothing waits to be delivered.")
         _list(chosen, case.settings, screen, as_json=arguments.json)
-        return EXIT_FAILURE if any(one.needs_repair or one.contents.fault for one in chosen) else EXIT_OK
+        return EXIT_FAILURE if any(summary.needs_repair or summary.contents.fault for summary in chosen) else EXIT_OK
 
 
 def _chosen(found: Sequence[JournalSummary], name: str, folder: Path) -> list[JournalSummary]:
     """Return the journal of a name, or of the beginning of one if only one begins so; all for an empty name."""
     if not name:
         return list(found)
-    alike = [one for one in found if one.journal.name == name] or [
-        one for one in found if one.journal.name.startswith(name)
+    alike = [summary for summary in found if summary.journal.name == name] or [
+        summary for summary in found if summary.journal.name.startswith(name)
     ]
     if len(alike) != 1:
-        hint = suggest(name, (one.journal.name for one in found))
+        hint = suggest(name, (summary.journal.name for summary in found))
         raise NoSuchJournal(name=name, folder=folder, hint=f" {len(alike)} begin like that." if alike else hint)
     return alike
 
@@ -97,10 +97,10 @@ def _chosen(found: Sequence[JournalSummary], name: str, folder: Path) -> list[Jo
 
 def _list(found: Sequence[JournalSummary], settings: Settings, screen: Screen, *, as_json: bool) -> None:
     if as_json:
-        for one in found:
-            screen.show_json(**described(one))
+        for summary in found:
+            screen.show_json(**described(summary))
         return
-    for folder, group in groupby(found, lambda one: one.journal.folder):
+    for folder, group in groupby(found, lambda summary: summary.journal.folder):
         members = list(group)
         first = members[0]
         if first is not found[0]:
@@ -109,21 +109,21 @@ def _list(found: Sequence[JournalSummary], settings: Settings, screen: Screen, *
         place = str(first.url) if first.url is not None else unknown
         screen.show(screen.paint(f"{first.journal.role} for {place} ({folder.name})", "bold"))
         headers = ("journal", "program", "waiting", "from", "to", "size", "")
-        screen.table(headers, [_row(one) for one in members], {LEFT: "yellow"})
-    away = {str(one.url) for one in found if one.url is not None and not one.exact}
+        screen.table(headers, [_row(summary) for summary in members], {LEFT: "yellow"})
+    away = {str(summary.url) for summary in found if summary.url is not None and not summary.exact}
     for where in sorted(away):
         screen.say(f"{where} does not say how much of it has arrived: what is counted as waiting may be there already.")
 
 
-def _row(one: JournalSummary) -> tuple[str, ...]:
-    found = one.contents
-    number = f"{'' if one.exact else '≤ '}{found.records:,}{'' if found.counted else '+'}"
+def _row(summary: JournalSummary) -> tuple[str, ...]:
+    found = summary.contents
+    number = f"{'' if summary.exact else '≤ '}{found.records:,}{'' if found.counted else '+'}"
     times = tuple(local(ts) if ts is not None else "" for ts in (found.oldest, found.newest))
-    return one.journal.name, one.state, number, *times, bytes_text(found.size), ", ".join(_remarks(one))
+    return summary.journal.name, summary.state, number, *times, bytes_text(found.size), ", ".join(_remarks(summary))
 
 
-def _remarks(one: JournalSummary) -> Iterator[str]:
-    found = one.contents
+def _remarks(summary: JournalSummary) -> Iterator[str]:
+    found = summary.contents
     if found.fault:
         yield f"unreadable: {found.fault}"
     if found.damaged:
@@ -134,21 +134,21 @@ def _remarks(one: JournalSummary) -> Iterator[str]:
         yield f"{found.refused:,} refused"
 
 
-def described(one: JournalSummary) -> dict[str, object]:
+def described(summary: JournalSummary) -> dict[str, object]:
     """Return a journal as the fields of a JSON object."""
-    found, origin = one.contents, one.journal.origin
+    found, origin = summary.contents, summary.journal.origin
     return {
-        "journal": one.journal.name,
-        "role": one.journal.role,
-        "folder": str(one.journal.folder),
-        "database": None if one.url is None else str(one.url),
+        "journal": summary.journal.name,
+        "role": summary.journal.role,
+        "folder": str(summary.journal.folder),
+        "database": None if summary.url is None else str(summary.url),
         "process": None if origin is None else origin.pid,
         "host": None if origin is None else origin.host,
         "begun": None if origin is None else rfc3339(origin.began),
-        "in_use": one.journal.held,
-        "program": one.state,
+        "in_use": summary.journal.held,
+        "program": summary.state,
         "waiting": found.records,
-        "waiting_is_exact": one.exact and found.counted,
+        "waiting_is_exact": summary.exact and found.counted,
         "oldest": rfc3339(found.oldest),
         "newest": rfc3339(found.newest),
         "bytes": found.size,
@@ -162,21 +162,21 @@ def described(one: JournalSummary) -> dict[str, object]:
 # -- showing -----------------------------------------------------------------------------------------------------------
 
 
-def _show(one: JournalSummary, count: int, screen: Screen, *, as_json: bool) -> int:
+def _show(summary: JournalSummary, count: int, screen: Screen, *, as_json: bool) -> int:
     newest: deque[Frame] = deque(maxlen=count)
     total = 0
-    for frame in waiting(one.journal, one.delivered):
+    for frame in waiting(summary.journal, summary.delivered):
         newest.append(frame)
         total += 1
-    refused = refusals(one.journal)
+    refused = refusals(summary.journal)
     if total > len(newest):
         screen.say(f"The newest {len(newest):,} of {counted(total, 'record')}; -n shows more.")
-    _show_all(newest, one.journal.role, screen, as_json=as_json, refused=False)
+    _show_all(newest, summary.journal.role, screen, as_json=as_json, refused=False)
     if refused:
         screen.say(f"{counted(len(refused), 'record')} that the database refused:")
-        _show_all(refused, one.journal.role, screen, as_json=as_json, refused=True)
+        _show_all(refused, summary.journal.role, screen, as_json=as_json, refused=True)
     if not total and not refused:
-        screen.say(f"No record waits in journal {one.journal.name}.")
+        screen.say(f"No record waits in journal {summary.journal.name}.")
         return EXIT_FAILURE
     return EXIT_OK
 
@@ -221,52 +221,52 @@ def _repair(case: Case, chosen: Sequence[JournalSummary], screen: Screen, *, nam
     """Put journals in order and deliver them; those in use are left alone, which is told where it matters."""
     codes = {EXIT_OK}
     mended: list[Mended] = []
-    for one in chosen:
-        if one.journal.held and not named and not one.needs_repair:
+    for summary in chosen:
+        if summary.journal.held and not named and not summary.needs_repair:
             continue
         try:
-            mended.append(_put_in_order(case, one, screen))
+            mended.append(_put_in_order(case, summary, screen))
         except NexusError as error:
             screen.fail(error)
             codes.add(error.exit_code)
         except OSError as error:
-            screen.fail(f"The journal {one.journal.name} cannot be repaired: {error.strerror or error}.")
+            screen.fail(f"The journal {summary.journal.name} cannot be repaired: {error.strerror or error}.")
             codes.add(EXIT_FAILURE)
-    if codes == {EXIT_OK} and not any(one.records or one.entry.needs_repair for one in mended):
+    if codes == {EXIT_OK} and not any(result.records or result.entry.needs_repair for result in mended):
         screen.show("Nothing that was left behind waits, and nothing needs repair.")
-    for folder, members in groupby(mended, lambda one: one.entry.journal.folder):
+    for folder, members in groupby(mended, lambda result: result.entry.journal.folder):
         codes.add(_deliver(case, folder, list(members), screen))
     return max(codes, key=(EXIT_OK, EXIT_FAILURE, EXIT_UNREACHABLE, EXIT_REFUSED).index)
 
 
-def _put_in_order(case: Case, one: JournalSummary, screen: Screen) -> Mended:
+def _put_in_order(case: Case, summary: JournalSummary, screen: Screen) -> Mended:
     """Repair one journal; say what was done."""
-    name = one.journal.name
+    name = summary.journal.name
 
     def cursor() -> int | None:
         """Return how far the journal is delivered, once no other process delivers it."""
         try:
-            cursors = cursors_of(case.database(one.url)) if one.url is not None else None
+            cursors = cursors_of(case.database(summary.url)) if summary.url is not None else None
         except NexusError:
             return None
-        return None if cursors is None else inspection.behind(one.journal, cursors.get(name, 0))
+        return None if cursors is None else inspection.behind(summary.journal, cursors.get(name, 0))
 
-    done = repair(one.journal, SYSTEM_CLOCK, cursor)
+    done = repair(summary.journal, SYSTEM_CLOCK, cursor)
     if done.damaged:
-        side = one.journal.beside("damaged")
+        side = summary.journal.beside("damaged")
         screen.show(f"{name}: {counted(done.damaged, 'damaged byte')} taken out, and kept in {side}.")
     if done.queued:
         screen.show(f"{name}: {counted(done.queued, 'refused record')} to be delivered once more.")
     if done.unknown:
         kept = counted(done.unknown, "refused record")
         screen.say(f"{name}: {kept} kept aside until the database says whether it has delivered them since.")
-    names = {name, done.queue or name} if one.contents.records else {done.queue} if done.queue else set()
-    return Mended(one, names, one.contents.records + done.queued)
+    names = {name, done.queue or name} if summary.contents.records else {done.queue} if done.queue else set()
+    return Mended(summary, names, summary.contents.records + done.queued)
 
 
 def _deliver(case: Case, folder: Path, mended: Sequence[Mended], screen: Screen) -> int:
     """Deliver the journals of a folder; say what became of their records."""
-    count = sum(one.records for one in mended)
+    count = sum(result.records for result in mended)
     if not count:
         return EXIT_OK
     url, role = mended[0].entry.url, mended[0].entry.journal.role
@@ -279,11 +279,11 @@ def _deliver(case: Case, folder: Path, mended: Sequence[Mended], screen: Screen)
     except NexusError as error:
         screen.say(f"{counted(count, f'{role} record waits', f'{role} records wait')}. {error}")
         return EXIT_UNREACHABLE
-    names = {name for one in mended for name in one.names}
+    names = {name for result in mended for name in result.names}
     folders = Folders(case.settings.home, role, url)
     complaints = deliver(folder, names, folders, database, SINKS[role](), SYSTEM_CLOCK, DELIVERY_SECONDS)
-    after = [look(one) for one in journals(case.settings.home) if one.folder == folder and not one.held]
-    refused, waits = sum(one.refused for one in after), sum(one.records for one in after)
+    after = [look(journal) for journal in journals(case.settings.home) if journal.folder == folder and not journal.held]
+    refused, waits = sum(contents.refused for contents in after), sum(contents.records for contents in after)
     screen.show(f"{counted(max(0, count - refused - waits), f'{role} record')} delivered to {url}.")
     if refused:
         screen.say(f"{counted(refused, 'record was', 'records were')} refused again, and kept.")

@@ -25,19 +25,19 @@ _TABLE_COLUMNS: dict[str, dict[str, Column]] = {
 }
 
 
-def mended(one: OddRow, reading: Transaction) -> NewValues:
+def mended(odd_row: OddRow, reading: Transaction) -> NewValues:
     """Return what puts a row right.
 
     Parameters
     ----------
-    one
+    odd_row
         The row.
     reading
         Answers what else is known.
     """
-    values = {name: _plain(_TABLE_COLUMNS[one.table][name], one.values[name]) for name in one.odd}
-    special = _SPECIAL.get(one.table)
-    return special(one, values, reading) if special is not None else values
+    values = {name: _plain(_TABLE_COLUMNS[odd_row.table][name], odd_row.values[name]) for name in odd_row.odd}
+    special = _SPECIAL.get(odd_row.table)
+    return special(odd_row, values, reading) if special is not None else values
 
 
 def _plain(column: Column, value: object) -> Any:
@@ -46,47 +46,47 @@ def _plain(column: Column, value: object) -> Any:
     return None if column.nullable else 0
 
 
-def _session(one: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+def _session(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
     # Whose state or times cannot be read is in ERROR; SessionTool requeue has it go on.
-    if not {"state", "start_ts", "end_ts"} & one.odd.keys():
+    if not {"state", "start_ts", "end_ts"} & odd_row.odd.keys():
         return values
-    times = [one.values[name] for name in ("start_ts", "end_ts") if readable_time(one.values[name]) is not None]
+    times = [odd_row.values[name] for name in ("start_ts", "end_ts") if readable_time(odd_row.values[name]) is not None]
     known = times[0] if times else 0
     for name in ("start_ts", "end_ts"):
-        if name in one.odd or (name == "end_ts" and one.values[name] is None):
+        if name in odd_row.odd or (name == "end_ts" and odd_row.values[name] is None):
             values[name] = known
-    error = f"This could not be read: {'; '.join(one.odd.values())}."
+    error = f"This could not be read: {'; '.join(odd_row.odd.values())}."
     return {**values, "state": "ERROR", "last_error": error, "open_on": None, "lease_owner": None,
             "lease_until": None, "next_attempt_ts": None}  # fmt: skip
 
 
-def _event(one: OddRow, values: NewValues, reading: Transaction) -> NewValues:
-    if "event_type" in one.odd:
+def _event(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    if "event_type" in odd_row.odd:
         values["event_type"] = "NOTE"
-        detail = "" if one.values["detail"] is None else f" {readable(one.values['detail'])}"
-        values["detail"] = f"({one.odd['event_type']}){detail}"
+        detail = "" if odd_row.values["detail"] is None else f" {readable(odd_row.values['detail'])}"
+        values["detail"] = f"({odd_row.odd['event_type']}){detail}"
     return values
 
 
-def _upload(one: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+def _upload(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
     # Whose state cannot be read has failed for good; SessionTool requeue --upload sends it again.
-    if "state" in one.odd:
-        error = f"This could not be read: {one.odd['state']}."
+    if "state" in odd_row.odd:
+        error = f"This could not be read: {odd_row.odd['state']}."
         values |= {"state": "ERROR", "last_error": error, "next_attempt_ts": NEVER}
     return values
 
 
-def _reservation(one: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+def _reservation(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
     # Whether its user agrees is not known, so nobody may take it for a yes; the Harvester stores the answer again.
-    if "data" in one.odd:
-        values["data"] = json.dumps({"consent": False, "unreadable": readable(one.values["data"])})
-    if {"start_ts", "end_ts", "cancelled"} & one.odd.keys():
+    if "data" in odd_row.odd:
+        values["data"] = json.dumps({"consent": False, "unreadable": readable(odd_row.values["data"])})
+    if {"start_ts", "end_ts", "cancelled"} & odd_row.odd.keys():
         values["cancelled"] = 1
     return values
 
 
-def _revision(one: OddRow, values: NewValues, reading: Transaction) -> NewValues:
-    if "revision" in one.odd:
+def _revision(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    if "revision" in odd_row.odd:
         row = reading.one("SELECT MAX(revision) FROM config_change")
         values["revision"] = row[0] if row is not None and type(row[0]) is int else 0
     return values

@@ -34,9 +34,9 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = [one for one in secrets if one.strip()]
-        self._plain = {form for one in known for form in secret_forms.plain(one)}
-        self._encoded = {form for one in known for form in secret_forms.base64(one)}
+        known = [secret for secret in secrets if secret.strip()]
+        self._plain = {form for secret in known for form in secret_forms.plain(secret)}
+        self._encoded = {form for secret in known for form in secret_forms.base64(secret)}
         self._pieces = secret_forms.in_pieces(self._plain | self._encoded)
 
         self._word = lru_cache(maxsize=WORDS)(self._redacted)
@@ -72,9 +72,9 @@ class Redactor:
         if isinstance(value, (bytes, bytearray)):
             return self.text(readable(value))
         if isinstance(value, Mapping):
-            return {self.text(str(key)): self._named(str(key), one) for key, one in value.items()}
+            return {self.text(str(key)): self._named(str(key), item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self.value(one) for one in value]
+            return [self.value(item) for item in value]
         return value
 
     def _named(self, name: str, value: object) -> object:

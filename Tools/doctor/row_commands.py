@@ -52,9 +52,11 @@ def run(arguments: Namespace, screen: Screen) -> int:
         for url, columns in places(settings.load()):
             database = databases.setdefault(url, Database(url))
             # All of a table before anything in it is changed: what is repaired is not to be found once more.
-            for one in list(odd_rows(database, columns, passed=lambda number: progress.tell(f"{number:,} rows read"))):
+            for odd_row in list(
+                odd_rows(database, columns, passed=lambda number: progress.tell(f"{number:,} rows read"))
+            ):
                 progress.clear()
-                _treat(one, columns, database, count, arguments, screen)
+                _treat(odd_row, columns, database, count, arguments, screen)
     finally:
         progress.clear()
         _tell_the_log(count.sentences)
@@ -71,61 +73,61 @@ def run(arguments: Namespace, screen: Screen) -> int:
 
 
 def _treat(
-    one: OddRow, columns: Columns, database: Database, count: _Count, arguments: Namespace, screen: Screen
+    odd_row: OddRow, columns: Columns, database: Database, count: _Count, arguments: Namespace, screen: Screen
 ) -> None:
     """Tell of a row what is wrong, and what is done about it or would be."""
     count.odd += 1
-    changes = list(_changes(one, columns, database))
+    changes = list(_changes(odd_row, columns, database))
     failure = ""
     if arguments.repair:
         try:
-            changes = _repair(one, columns, database)
+            changes = _repair(odd_row, columns, database)
             count.repaired += 1
-            count.sentences.append(f"{one.sentence} {'; '.join(changes)}")
+            count.sentences.append(f"{odd_row.sentence} {'; '.join(changes)}")
         except NexusError as error:
             failure = str(error)
     if arguments.json:
-        screen.show_json(table=one.table, key=one.key, unreadable=list(one.odd.values()), change=changes)
+        screen.show_json(table=odd_row.table, key=odd_row.key, unreadable=list(odd_row.odd.values()), change=changes)
         return
     verb = "changed" if arguments.repair else "would be changed"
     done = f"could not be put right: {failure}" if failure else f"{verb}: {'; '.join(changes)}"
-    screen.show(screen.paint(one_line(one.sentence), *(() if arguments.repair and not failure else ("red",))))
+    screen.show(screen.paint(one_line(odd_row.sentence), *(() if arguments.repair and not failure else ("red",))))
     screen.show(f"    {screen.paint(one_line(done), 'cyan')}")
 
 
-def _changes(one: OddRow, columns: Columns, database: Database) -> Iterator[str]:
+def _changes(odd_row: OddRow, columns: Columns, database: Database) -> Iterator[str]:
     with database.reading() as reading:
-        values = mended(one, reading)
-    return _in_words(one, values)
+        values = mended(odd_row, reading)
+    return _in_words(odd_row, values)
 
 
-def _in_words(one: OddRow, values: NewValues) -> Iterator[str]:
+def _in_words(odd_row: OddRow, values: NewValues) -> Iterator[str]:
     """Yield what is changed."""
     for name, value in values.items():
-        if value != one.values[name]:
-            yield f"{name} becomes {'what can be read of it' if name in one.hidden else shown(value)}"
+        if value != odd_row.values[name]:
+            yield f"{name} becomes {'what can be read of it' if name in odd_row.hidden else shown(value)}"
 
 
-def _repair(one: OddRow, columns: Columns, database: Database) -> list[str]:
+def _repair(odd_row: OddRow, columns: Columns, database: Database) -> list[str]:
     """Put a row right, if it still is as it was found; return what was changed."""
-    if one.table == "config_parameter":
-        changed = _repair_parameter(one, database)
+    if odd_row.table == "config_parameter":
+        changed = _repair_parameter(odd_row, database)
         if changed is not None:
             return changed
 
     def repair(transaction: Transaction) -> list[str]:
-        key = key_of(one.table)
+        key = key_of(odd_row.table)
         names = ", ".join(f"t.{name}" for name in columns.columns)
-        where = f"t.{key} = {compared('key', one.key)} {transaction.dialect.for_update}"
-        row = transaction.one(f"SELECT {names} FROM {one.table} t WHERE {where}", key=one.key)  # noqa: S608
+        where = f"t.{key} = {compared('key', odd_row.key)} {transaction.dialect.for_update}"
+        row = transaction.one(f"SELECT {names} FROM {odd_row.table} t WHERE {where}", key=odd_row.key)  # noqa: S608
         found = examined(columns, row) if row is not None else None
         if found is None:
             return ["nothing, since it is as it should be by now"]
         values = mended(found, transaction)
-        _update(transaction, one.table, key, one.key, values)
+        _update(transaction, odd_row.table, key, odd_row.key, values)
         changed = list(_in_words(found, values))
-        if one.table == "session":
-            _note(transaction, one.key, f"Doctor --rows: {'; '.join(found.odd.values())}; {'; '.join(changed)}")
+        if odd_row.table == "session":
+            _note(transaction, odd_row.key, f"Doctor --rows: {'; '.join(found.odd.values())}; {'; '.join(changed)}")
         return changed
 
     return database.write(repair)
@@ -144,10 +146,10 @@ def _note(transaction: Transaction, session: object, text: str) -> None:
     )  # fmt: skip
 
 
-def _repair_parameter(one: OddRow, database: Database) -> list[str] | None:
+def _repair_parameter(odd_row: OddRow, database: Database) -> list[str] | None:
     """Make a parameter a text of what is stored, by the usual way; None where it is the row itself that is odd."""
-    stored = one.values
-    if not {"value", "datatype", "limits", "comment"} & one.odd.keys() or not isinstance(stored["path"], str):
+    stored = odd_row.values
+    if not {"value", "datatype", "limits", "comment"} & odd_row.odd.keys() or not isinstance(stored["path"], str):
         return None
     with database.reading() as reading:
         version = reading.one("SELECT name FROM config_version WHERE id = :id", id=stored["version_id"])
@@ -163,11 +165,11 @@ def _repair_parameter(one: OddRow, database: Database) -> list[str] | None:
     limits = Limits(secret=Limits.readable(stored["limits"]).secret)
     comment = readable(stored["comment"]) if stored["comment"] is not None else None
     edit = Edit(stored["path"], value=text, datatype=STRING, comment=comment, limits=limits, check=False)
-    why = f"Doctor --rows: {'; '.join(one.odd.values())}"
+    why = f"Doctor --rows: {'; '.join(odd_row.odd.values())}"
     origin = Origin(identity.user(), identity.host(), DOCTOR, why)
     if not store.apply(int(stored["version_id"]), readable(version[0]), [edit], origin):
         return None  # it reads like that already: bytes that programs take for their text
-    kept = {"value", "datatype", "limits", "comment"} & one.odd.keys()
+    kept = {"value", "datatype", "limits", "comment"} & odd_row.odd.keys()
     secret = " and a secret" if limits.secret else ""
     return [f"it is a string now{secret}, with what was stored as its text ({', '.join(sorted(kept))})"]
 

@@ -32,8 +32,8 @@ def plain(secret: str) -> set[str]:
     data = secret.encode("utf-8", "surrogatepass")
     found.add(repr(data)[2:-1])
     addresses = {quote(data, safe=""), quote(data), quote_plus(data), "".join(f"%{byte:02X}" for byte in data)}
-    addresses |= {quote(one, safe="") for one in addresses}
-    found |= addresses | {_PERCENT_ESCAPE.sub(lambda match: match[0].lower(), one) for one in addresses}
+    addresses |= {quote(address, safe="") for address in addresses}
+    found |= addresses | {_PERCENT_ESCAPE.sub(lambda match: match[0].lower(), address) for address in addresses}
     if len(secret) >= SHORT_SECRET:
         for digits in (data.hex(), data.hex(":"), "".join(f"\\x{byte:02x}" for byte in data)):
             found |= {digits, digits.upper().replace("\\X", "\\x")}
@@ -43,8 +43,8 @@ def plain(secret: str) -> set[str]:
 def base64(secret: str) -> set[str]:
     """Return what stands in base64, of both alphabets, wherever in the encoded text the secret begins."""
     found = set()
-    for one in {secret, secret.strip(), *_lines(secret)}:
-        data = one.encode("utf-8", "surrogatepass")
+    for text in {secret, secret.strip(), *_lines(secret)}:
+        data = text.encode("utf-8", "surrogatepass")
         for before, start in enumerate((0, 2, 3)):
             # What depends on the bytes beside it is left out.
             encoded = b64encode(b"\0" * before + data).decode()[start : (before + len(data)) * 8 // 6]

@@ -112,4 +112,4 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 def passwords_in(text: str) -> set[str]:
     """Return the passwords of the URLs in a text, as they stand and decoded."""
     found = {match["password"] for match in _URL_PASSWORD.finditer(text)}
-    return found | {unquote(one) for one in found}
+    return found | {unquote(password) for password in found}

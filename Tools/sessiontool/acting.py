@@ -111,7 +111,7 @@ def _end_of(session: Session, arguments: Namespace) -> tuple[int, str]:
     config = view(open_configuration())
     instruments = Instruments(config)
     folder = instruments.folder(instruments.get(session.instrument))
-    ignore = [one.strip() for one in str(config["Services.Builder.ignore"] or "").split(",") if one.strip()]
+    ignore = [pattern.strip() for pattern in str(config["Services.Builder.ignore"] or "").split(",") if pattern.strip()]
     limit = config["Services.Builder.search_limit"]
     found = last_file(folder, session, now, ignore, float(limit) if isinstance(limit, (int, float)) else SEARCH_LIMIT)
     return found.ts, f"with its last file, {_relative(found.path, folder)}"

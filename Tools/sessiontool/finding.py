@@ -60,7 +60,7 @@ class Desk:
         if not alike or identifier == alike[0].identifier:  # which comes before all that are longer
             return alike[0] if alike else self.sessions.get(identifier)
         if len(alike) > 1:
-            which = ", ".join(one.identifier for one in alike[:SHOWN]) + (", ..." if len(alike) > SHOWN else "")
+            which = ", ".join(session.identifier for session in alike[:SHOWN]) + (", ..." if len(alike) > SHOWN else "")
             raise NotUnique(identifier=identifier, which=which)
         return alike[0]
 

@@ -26,12 +26,12 @@ def list_(arguments: Namespace, screen: Screen) -> int:
         screen.fail("There is no such session." if arguments.instrument or state else "There is no session yet.")
         return EXIT_FAILURE
     if arguments.json:
-        for one in found:
-            screen.show_json(**described(one))
+        for session in found:
+            screen.show_json(**described(session))
     elif found:
         headers = ("session", "instrument", "user", "state", "start", "length")
         screen.table(headers, rows(found, screen.columns), STATE_STYLES)
-    odd = sum(bool(one.odd) for one in found)
+    odd = sum(bool(session.odd) for session in found)
     if odd:
         verb = "holds a value" if odd == 1 else "hold values"
         screen.fail(f"{counted(odd, 'session')} {verb} that cannot be read. To see which: Doctor --rows")

@@ -44,11 +44,11 @@ def activities(path: str) -> list[RecordedActivity]:
     """
     return [
         RecordedActivity(
-            number=one.get("seqno", ""),
-            start=_text(one, "startTime"),
-            datasets=tuple(_dataset(child) for child in _children(one, "dataset")),
+            number=activity.get("seqno", ""),
+            start=_text(activity, "startTime"),
+            datasets=tuple(_dataset(child) for child in _children(activity, "dataset")),
         )
-        for one in _children(read_xml(path), "acquisitionActivity")
+        for activity in _children(read_xml(path), "acquisitionActivity")
     ]
 
 
@@ -59,7 +59,7 @@ def _dataset(element: Element) -> RecordedDataset:
         type=element.get("type", ""),
         format=_text(element, "format"),
         preview=_text(element, "preview") or None,
-        remarks=tuple(one.text or "" for one in _children(element, "description")),
+        remarks=tuple(description.text or "" for description in _children(element, "description")),
     )
 
 

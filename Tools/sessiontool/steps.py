@@ -69,10 +69,10 @@ def trace(session: Session, desk: Desk) -> tuple[list[TraceStep], list[NexusErro
 
 
 def _events(session: Session, desk: Desk) -> Iterator[TraceStep]:
-    for one in desk.sessions.events(session):
-        detail = f": {one.detail}" if one.detail else ""
-        odd = f" (unreadable: {'; '.join(one.odd)})" if one.odd else ""
-        yield TraceStep(one.ts, "event", f"{one.type} by {one.user}@{one.host}{detail}{odd}")
+    for event in desk.sessions.events(session):
+        detail = f": {event.detail}" if event.detail else ""
+        odd = f" (unreadable: {'; '.join(event.odd)})" if event.odd else ""
+        yield TraceStep(event.ts, "event", f"{event.type} by {event.user}@{event.host}{detail}{odd}")
 
 
 def _bookings(session: Session, desk: Desk) -> Iterator[TraceStep]:
@@ -90,9 +90,9 @@ def _bookings(session: Session, desk: Desk) -> Iterator[TraceStep]:
 
 def _log(session: Session, database: Database) -> Iterator[TraceStep]:
     wanted = log_store.LogFilter(session=session.identifier[: log_store.SESSION_LENGTH])
-    for one in log_store.records(database, log_store.LogQuery(wanted)):
-        text = f"{logging.getLevelName(one.level)} {one.logger}: {one.message}"
-        yield TraceStep(one.ts, "log", text, one.traceback, one.level)
+    for record in log_store.records(database, log_store.LogQuery(wanted)):
+        text = f"{logging.getLevelName(record.level)} {record.logger}: {record.message}"
+        yield TraceStep(record.ts, "log", text, record.traceback, record.level)
 
 
 def _status(session: Session, database: Database) -> Iterator[TraceStep]:
@@ -116,11 +116,11 @@ def _activities(session: Session, desk: Desk) -> Iterator[TraceStep]:
         return
     from Tools.sessiontool.record_file import activities
 
-    for one in activities(record.path):
-        number = len(one.datasets)
-        files = "\n".join(dataset.location or dataset.name for dataset in one.datasets)
-        text = f"activity {one.number} begins, {number} {'file' if number == 1 else 'files'}"
-        yield TraceStep(_began(one.start, session), "files", text, files or None)
+    for activity in activities(record.path):
+        number = len(activity.datasets)
+        files = "\n".join(dataset.location or dataset.name for dataset in activity.datasets)
+        text = f"activity {activity.number} begins, {number} {'file' if number == 1 else 'files'}"
+        yield TraceStep(_began(activity.start, session), "files", text, files or None)
 
 
 def _began(start: str, session: Session) -> int:
@@ -136,9 +136,11 @@ def _record(session: Session, desk: Desk) -> Iterator[TraceStep]:
     if record is None:
         return
     yield TraceStep(record.built_ts, "record", f"{record.path}, {record.files} files, by {record.software}")
-    for one in desk.records.uploads(record):
-        place = one.url or one.remote_id or ""
-        attempts = f", attempt {one.attempts}" if one.attempts > 1 else ""
+    for upload in desk.records.uploads(record):
+        place = upload.url or upload.remote_id or ""
+        attempts = f", attempt {upload.attempts}" if upload.attempts > 1 else ""
         yield TraceStep(
-            one.updated_ts, "upload", f"{one.destination}: {one.state}{attempts}  {one.last_error or place}".rstrip()
+            upload.updated_ts,
+            "upload",
+            f"{upload.destination}: {upload.state}{attempts}  {upload.last_error or place}".rstrip(),
         )

@@ -42,8 +42,8 @@ def show_values(database: Database, arguments: Namespace, screen: Screen) -> int
         found = iter(dict.fromkeys(map(value, filter(matches, records(database, LogQuery(condition))))))
     else:
         found = values(database, field, LogQuery(condition))
-    for one in found:
-        text = _level(one) if field == "level" else readable(one)
+    for entry in found:
+        text = _level(entry) if field == "level" else readable(entry)
         if arguments.output == "json":
             screen.show_json(**{field: text})
         else:
@@ -54,10 +54,10 @@ def show_values(database: Database, arguments: Namespace, screen: Screen) -> int
     return EXIT_OK if shown else EXIT_FAILURE
 
 
-def _level(one: object) -> str:
+def _level(value: object) -> str:
     import logging
 
-    return logging.getLevelName(one) if isinstance(one, int) else readable(one)
+    return logging.getLevelName(value) if isinstance(value, int) else readable(value)
 
 
 def show_disk_usage(database: Database, arguments: Namespace, screen: Screen) -> int:
@@ -118,7 +118,9 @@ def _agreed(question: str, screen: Screen) -> bool:
 def _tell_the_log(gone: int, before: str, condition: LogFilter) -> None:
     from NexusCore.API import App
 
-    given = {one.name: getattr(condition, one.name) for one in dataclasses.fields(condition) if one.name != "until"}
+    given = {
+        field.name: getattr(condition, field.name) for field in dataclasses.fields(condition) if field.name != "until"
+    }
     conditions = ", ".join(f"{name}={value}" for name, value in given.items() if value) or "all"
     app = App(tool="TailLog")
     try:

@@ -66,10 +66,10 @@ def matcher(arguments: Namespace) -> Callable[[LogRecord], bool]:
     """Return what tells whether a record meets the condition that the database cannot see to."""
     pattern: re.Pattern[str] | None = arguments.grep
     if pattern is None:
-        return lambda one: True
+        return lambda record: True
     found = pattern.search
-    return lambda one: (
-        found(one.message) is not None or (one.traceback is not None and found(one.traceback) is not None)
+    return lambda record: (
+        found(record.message) is not None or (record.traceback is not None and found(record.traceback) is not None)
     )
 
 

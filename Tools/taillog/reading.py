@@ -57,12 +57,12 @@ class Display:
 
     def show(self, found: Iterable[LogRecord]) -> None:
         """Show records."""
-        for one in found:
+        for record in found:
             self._progress.clear()
-            self._screen.show_escaped(self._form(one))
+            self._screen.show_escaped(self._form(record))
             self.count += 1
-            if self.latest is None or one.ts > self.latest.ts:
-                self.latest = one
+            if self.latest is None or record.ts > self.latest.ts:
+                self.latest = record
 
     def show_together(self, found: list[LogRecord]) -> None:
         """Show those of some records that match; many are written at once."""
@@ -120,9 +120,9 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
             if count is None:
                 how = LogQuery(condition)
                 old = read_on(
-                    screen, lambda at: records(database, replace(how, behind=at)), lambda one: (one.ts, one.id)
+                    screen, lambda at: records(database, replace(how, behind=at)), lambda record: (record.ts, record.id)
                 )
-                display.show(display.matching(one for one in old if visible(one.id)))
+                display.show(display.matching(record for record in old if visible(record.id)))
             else:
                 display.show(patiently(screen, lambda: list(_chosen(database, display, condition, count, visible))))
         for sentence in patiently(screen, lambda: list(never_logged(database, condition))):
@@ -161,7 +161,7 @@ def _chosen(
 
     def read(how: LogQuery) -> Iterator[LogRecord]:
         found = records(database, replace(how, first=first, passed=display.passed))
-        return display.matching(one for one in found if visible is None or visible(one.id))
+        return display.matching(record for record in found if visible is None or visible(record.id))
 
     if backwards:
         return islice(read(LogQuery(condition, backwards=True)), count)
@@ -176,7 +176,7 @@ def _chosen(
     (oldest,) = deque(newest, maxlen=1) or (last,)
     begin, end = (oldest.ts, oldest.id), (last.ts, last.id)
     again = read(LogQuery(replace(condition, since=oldest.ts, until=last.ts)))
-    return (one for one in again if begin <= (one.ts, one.id) <= end)
+    return (record for record in again if begin <= (record.ts, record.id) <= end)
 
 
 def _show_cursor(tail: Tail[LogRecord], arguments: Namespace, screen: Screen) -> None:

@@ -25,8 +25,8 @@ def show_now(database: Database, arguments: Namespace, screen: Screen) -> int:
         return EXIT_FAILURE
     if arguments.json or arguments.csv:
         show = shower(arguments, screen, SYSTEM_CLOCK.now)
-        for one in chosen:
-            show(one)
+        for sample in chosen:
+            show(sample)
     else:
         table(chosen, SYSTEM_CLOCK.now(), screen)
     tell_missing(samples, arguments.wanted, screen)
@@ -37,8 +37,8 @@ def show_changes(database: Database, arguments: Namespace, screen: Screen) -> in
     """Show what has changed since a time."""
     show = shower(arguments, screen, SYSTEM_CLOCK.now)
     shown = False
-    for one in _changes(database, arguments):
-        show(one)
+    for sample in _changes(database, arguments):
+        show(sample)
         shown = True
     if shown and len(arguments.wanted) < 2:
         return EXIT_OK
@@ -65,29 +65,31 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
 
         now, new = patiently(screen, begin)
         # Of what changed meanwhile, the changes are shown; the value that is now is among them.
-        changed = {(one.channel, one.name) for one in new}
-        unchanged = [one for one in now if (one.channel, one.name) not in changed]
-        for one in sorted(_chosen(unchanged, arguments.wanted), key=lambda one: one.ts):
-            show(one, "dim")
+        changed = {(sample.channel, sample.name) for sample in new}
+        unchanged = [sample for sample in now if (sample.channel, sample.name) not in changed]
+        for sample in sorted(_chosen(unchanged, arguments.wanted), key=lambda sample: sample.ts):
+            show(sample, "dim")
         tell_missing(now, arguments.wanted, screen)
         if screen.terminal:
             screen.say("Waiting for changes; Ctrl-C ends.")
     else:
         visible = patiently(screen, lambda: up_to(tail))
-        for one in read_on(screen, lambda at: _changes(database, arguments, at), lambda one: (one.ts, one.id)):
-            if visible(one.id):
-                show(one)
+        for sample in read_on(
+            screen, lambda at: _changes(database, arguments, at), lambda sample: (sample.ts, sample.id)
+        ):
+            if visible(sample.id):
+                show(sample)
         if arguments.wanted:
             tell_missing(patiently(screen, lambda: present(database, arguments.wanted)), arguments.wanted, screen)
-    for one in _chosen(new, arguments.wanted):
-        show(one)
-    for one in _chosen(follow(tail, screen), arguments.wanted):
-        show(one)
+    for sample in _chosen(new, arguments.wanted):
+        show(sample)
+    for sample in _chosen(follow(tail, screen), arguments.wanted):
+        show(sample)
     return EXIT_OK
 
 
 def _chosen(samples: Iterable[StatusSample], wanted: Sequence[str]) -> Iterator[StatusSample]:
-    return (one for one in samples if is_wanted(one.channel, one.name, wanted))
+    return (sample for sample in samples if is_wanted(sample.channel, sample.name, wanted))
 
 
 def _changes(database: Database, arguments: Namespace, behind: PagePosition | None = None) -> Iterator[StatusSample]:

@@ -129,7 +129,7 @@ class Watched:
     """
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
-        self._about: dict[Condition, dict[str, StatusSample]] = {one: {} for one in conditions}
+        self._about: dict[Condition, dict[str, StatusSample]] = {condition: {} for condition in conditions}
         self.known: dict[str, StatusSample] = {}
         """Everything that was reported."""
 
@@ -137,32 +137,32 @@ class Watched:
         """Take note of a value; tell whether it may make a difference."""
         name = f"{sample.channel}:{sample.name}"
         self.known[name] = sample
-        concerned = [one for one in self._about if one.concerns(sample)]
-        for one in concerned:
-            self._about[one][name] = sample
+        concerned = [condition for condition in self._about if condition.concerns(sample)]
+        for condition in concerned:
+            self._about[condition][name] = sample
         return bool(concerned)
 
     def meeting(self, now: int) -> list[StatusSample] | None:
         """Return a value that meets it for each condition; None while one is not met."""
         found = [
-            next((one for one in known.values() if condition.holds(one, now)), None)
+            next((sample for sample in known.values() if condition.holds(sample, now)), None)
             for condition, known in self._about.items()
         ]
-        return None if None in found else [one for one in dict.fromkeys(found) if one is not None]
+        return None if None in found else [match for match in dict.fromkeys(found) if match is not None]
 
     def not_met(self, now: int) -> list[tuple[Condition, list[StatusSample]]]:
         """Return each condition that is not met, with the values that it is about."""
         return [
             (condition, list(known.values()))
             for condition, known in self._about.items()
-            if not any(condition.holds(one, now) for one in known.values())
+            if not any(condition.holds(sample, now) for sample in known.values())
         ]
 
 
 def wait(database: Database, arguments: Namespace, screen: Screen) -> int:
     """Wait until all conditions hold at once; not at all if they do."""
     limit = Limit(screen, SYSTEM_CLOCK, arguments.timeout)
-    names = [one.name for one in arguments.exit_on]
+    names = [condition.name for condition in arguments.exit_on]
     # All that is wanted with -f, else only what the conditions are about.
     words = [*names, *arguments.wanted] if arguments.wanted or not arguments.follow else []
     tail = Tail(database, arriving(channels_of(words)), SYSTEM_CLOCK)
@@ -181,9 +181,9 @@ def wait(database: Database, arguments: Namespace, screen: Screen) -> int:
             show(sample)
             shown[sample.channel, sample.name] = sample
         met = watched.meeting(SYSTEM_CLOCK.now()) if concerned else None
-        for one in met or ():
-            if shown.get((one.channel, one.name)) is not one:
-                show(one)
+        for match in met or ():
+            if shown.get((match.channel, match.name)) is not match:
+                show(match)
         return met is not None
 
     try:
@@ -205,7 +205,8 @@ def _too_late(watched: Watched, seconds: float) -> Iterator[str]:
     now = SYSTEM_CLOCK.now()
     for condition, found in watched.not_met(now):
         values = ", ".join(
-            f"{one.channel}:{one.name} is '{one.value}'{' and STALE' if is_stale(one, now) else ''}" for one in found
+            f"{sample.channel}:{sample.name} is '{sample.value}'{' and STALE' if is_stale(sample, now) else ''}"
+            for sample in found
         )
         message = f": {values}." if found else f". {no_match(list(watched.known.values()), [condition.name])}"
         yield f"{condition} did not come true within {seconds:g} s{message}"

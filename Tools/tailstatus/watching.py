@@ -150,7 +150,7 @@ def frame(
         Why the database cannot be asked now; empty if it can.
     """
     columns, height = size
-    chosen = [one for one in samples if is_wanted(one.channel, one.name, wanted)]
+    chosen = [sample for sample in samples if is_wanted(sample.channel, sample.name, wanted)]
     title = [screen.paint(cut(_title(chosen, now), columns), "bold")]
     if away:
         title = [screen.paint(line, "bold", "red") for line in wrapped(plain(away), columns, AWAY_LINES)]
@@ -166,7 +166,7 @@ def frame(
 
 
 def _title(chosen: Sequence[StatusSample], now: int) -> str:
-    stale = sum(is_stale(one, now) for one in chosen)
+    stale = sum(is_stale(sample, now) for sample in chosen)
     amount = f"{counted(len(chosen), 'value')}{f', {stale} {STALE}' if stale else ''}"
     return f"{local(now)}{GAP}{amount}{GAP}Ctrl-C ends"
 
@@ -174,22 +174,25 @@ def _title(chosen: Sequence[StatusSample], now: int) -> str:
 def _rows(rows: Sequence[StatusSample], now: int, columns: int, screen: Screen) -> list[str]:
     if not rows:
         return []
-    cells = [(plain(one.channel), plain(one.name), plain(one.value or ""), _age(now - one.ts, columns)) for one in rows]
+    cells = [
+        (plain(sample.channel), plain(sample.name), plain(sample.value or ""), _age(now - sample.ts, columns))
+        for sample in rows
+    ]
     channels, names, values, ages = (
         max(len(head), *map(width, column)) for head, column in zip(HEADS, zip(*cells, strict=True), strict=True)
     )
-    marks = len(GAP + STALE) if any(is_stale(one, now) for one in rows) else 0
+    marks = len(GAP + STALE) if any(is_stale(sample, now) for sample in rows) else 0
     room = columns - ages - marks - 3 * len(GAP)
     channels = min(channels, max(room // 3, room - names - values))
     names = min(names, max(room // 3, room - channels - values))
     values = room - channels - names
     head = GAP.join((_fit(HEADS[0], channels), _fit(HEADS[1], names), _fit(HEADS[2], values), HEADS[3].rjust(ages)))
     lines = [screen.paint(cut(head, columns), "bold")]
-    for one, (channel, name, value, age) in zip(rows, cells, strict=True):
+    for sample, (channel, name, value, age) in zip(rows, cells, strict=True):
         text, mark = _fit(value, values), ""
-        if is_stale(one, now):
+        if is_stale(sample, now):
             mark = GAP + screen.paint(STALE, "bold", "red")
-        elif now - one.ts < RECENT:
+        elif now - sample.ts < RECENT:
             text = screen.paint(text, "bold", "cyan")
         lines.append(GAP.join((_fit(channel, channels), _fit(name, names), text, age.rjust(ages))) + mark)
     return lines

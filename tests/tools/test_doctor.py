@@ -281,7 +281,7 @@ class TestJournals:
         with (folder / "dead-1-1-00000001.nxj").open("ab") as segment:
             segment.write(b"damage")
         found = reported("Journals", code=1)
-        assert "Doctor --journals dead-1-1 --show" in only(found, "The database refused 1 record of log")[1]
+        assert "Doctor --journals dead-1-1 --show" in only(found, "The database refused 1 log record")[1]
         assert "Doctor --journals dead-1-1 --repair" in only(found, "6 bytes of journal dead-1-1 are damaged")[1]
 
     def test_nearly_full(self, embedded: Database) -> None:

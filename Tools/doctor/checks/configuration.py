@@ -32,11 +32,13 @@ def configuration(case: Case) -> Iterator[CheckResult]:
     else:
         yield ok(f"Version '{found.version}' is in force: {count}, revision {found.revision}.")
     without = [
-        one for one in found.get_leaves() if one.value is None and not one.withheld and one.datatype in NEED_A_VALUE
+        parameter
+        for parameter in found.get_leaves()
+        if parameter.value is None and not parameter.withheld and parameter.datatype in NEED_A_VALUE
     ]
-    for one in without[:MOST]:
-        sentence = f"The parameter '{one.path}' has no value, but is of the type {one.datatype}."
-        yield problem(sentence, f"Set it: ConfigTool {shell_quote(one.path)}=<value>")
+    for parameter in without[:MOST]:
+        sentence = f"The parameter '{parameter.path}' has no value, but is of the type {parameter.datatype}."
+        yield problem(sentence, f"Set it: ConfigTool {shell_quote(parameter.path)}=<value>")
     if len(without) > MOST:
         yield problem(f"The same is true of {counted(len(without) - MOST, 'more parameter')}.", "ConfigTool validate")
 

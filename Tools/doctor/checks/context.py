@@ -104,7 +104,7 @@ class Case:
     def roles(self, url: DatabaseURL) -> list[str]:
         """Return what a database is used for."""
         of_roles = (self.settings.config, self.settings.status, self.settings.log, self.settings.main)
-        return [role for role, one in zip(ROLES, of_roles, strict=True) if one == url]
+        return [role for role, role_url in zip(ROLES, of_roles, strict=True) if role_url == url]
 
     def contact(self, url: DatabaseURL) -> Contact:
         """Return a database that answers.

@@ -47,10 +47,12 @@ def credentials(case: Case) -> Iterator[CheckResult]:
 
 def _calendars(config: NamedConfiguration) -> Iterator[Partner]:
     asked: dict[str, list[str]] = {}
-    for one in Instruments(config).all():
+    for instrument in Instruments(config).all():
         # What lies in a file of this machine, or on its disks, is open to whoever may read the file.
-        if one.harvester and (one.harvester not in MAY_BE_OPEN or one.api_url.lower().startswith(("http:", "https:"))):
-            asked.setdefault(one.harvester, []).append(one.pid)
+        if instrument.harvester and (
+            instrument.harvester not in MAY_BE_OPEN or instrument.api_url.lower().startswith(("http:", "https:"))
+        ):
+            asked.setdefault(instrument.harvester, []).append(instrument.pid)
     for kind, pids in asked.items():
         yield Partner(kind, f"the calendars ({kind}) of {', '.join(pids)}", f"Services.Harvester.{kind}")
 

@@ -34,24 +34,24 @@ def instruments(case: Case) -> Iterator[CheckResult]:
     yield from _zones(found)
     yield from _root(found, str(config["Facility.data_root"] or ""))
     folders = {}
-    for one in found:
+    for instrument in found:
         try:
-            folders[one.pid] = known.folder(one)
+            folders[instrument.pid] = known.folder(instrument)
         except ConfigException:
             yield problem(
-                f"{one.pid} has no filestore_path, so no record of its sessions can be made.",
-                f"Say where its files are: ConfigTool {_parameter(one.pid, 'filestore_path')}=<folder>",
+                f"{instrument.pid} has no filestore_path, so no record of its sessions can be made.",
+                f"Say where its files are: ConfigTool {_parameter(instrument.pid, 'filestore_path')}=<folder>",
             )
     yield from _folders(case, folders)
 
 
 def _names(found: Sequence[Instrument]) -> Iterator[CheckResult]:
     by_name = defaultdict(list)
-    for one in found:
-        by_name[one.computer_name.partition(".")[0].lower()].append(one)
+    for instrument in found:
+        by_name[instrument.computer_name.partition(".")[0].lower()].append(instrument)
     for name, several in by_name.items():
         if name and len(several) > 1:
-            first, pids = several[0], " and ".join(one.pid for one in several)
+            first, pids = several[0], " and ".join(instrument.pid for instrument in several)
             yield problem(
                 f"The computer {first.computer_name} is assigned to {pids}: its sessions all go to {first.pid}.",
                 f"Give each its own: ConfigTool {_parameter(several[1].pid, 'computer_name')}=<name>",
@@ -59,19 +59,21 @@ def _names(found: Sequence[Instrument]) -> Iterator[CheckResult]:
 
 
 def _zones(found: Sequence[Instrument]) -> Iterator[CheckResult]:
-    for one in found:
+    for instrument in found:
         try:
-            _ = one.zone
+            _ = instrument.zone
         except ConfigException as error:
             yield problem(
                 f"{error.facts['reason']}.",
-                f"Correct it: ConfigTool {_parameter(one.pid, 'timezone')}=Europe/Oslo",
+                f"Correct it: ConfigTool {_parameter(instrument.pid, 'timezone')}=Europe/Oslo",
             )
 
 
 def _root(found: Sequence[Instrument], root: str) -> Iterator[CheckResult]:
     relative = [
-        one.pid for one in found if one.filestore_path and not Path(one.filestore_path).expanduser().is_absolute()
+        instrument.pid
+        for instrument in found
+        if instrument.filestore_path and not Path(instrument.filestore_path).expanduser().is_absolute()
     ]
     if relative and not Path(root).expanduser().is_absolute():
         yield problem(

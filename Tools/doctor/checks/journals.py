@@ -36,7 +36,7 @@ def journals(case: Case) -> Iterator[CheckResult]:
     except OSError as error:
         yield problem(f"The journals in {folder} cannot be read: {error.strerror}.", "Whose are they? See: ls -la")
         return
-    results = [outcome for one in found for outcome in _journal(case, one, settings.journal_size)]
+    results = [outcome for summary in found for outcome in _journal(case, summary, settings.journal_size)]
     yield from results[:JOURNALS_SHOWN]
     if len(results) > JOURNALS_SHOWN:
         yield problem(
@@ -78,14 +78,14 @@ def identities(case: Case) -> dict[DatabaseURL, str]:
     return found
 
 
-def _journal(case: Case, one: JournalSummary, limit: int) -> Iterator[CheckResult]:
-    name, contents = one.journal.name, one.contents
-    end = f" and {one.state} has ended" if one.journal.held else ""
+def _journal(case: Case, summary: JournalSummary, limit: int) -> Iterator[CheckResult]:
+    name, contents = summary.journal.name, summary.contents
+    end = f" and {summary.state} has ended" if summary.journal.held else ""
     if contents.fault:
-        yield problem(f"The journal {name} cannot be read: {contents.fault}.", f"ls -la {one.journal.folder}")
+        yield problem(f"The journal {name} cannot be read: {contents.fault}.", f"ls -la {summary.journal.folder}")
     if contents.refused:
         yield problem(
-            f"The database refused {counted(contents.refused, 'record')} of {one.journal.role} from journal {name}.",
+            f"The database refused {counted(contents.refused, f'{summary.journal.role} record')} of journal {name}.",
             f"To see them: Doctor --journals {name} --show. To try again when the cause is gone{end}: --repair",
         )
     if contents.damaged:
@@ -100,22 +100,22 @@ def _journal(case: Case, one: JournalSummary, limit: int) -> Iterator[CheckResul
             "Bring its database back, or raise NEXUSCORE_JOURNAL_SIZE (MiB).",
         )
     if contents.records:
-        yield from _waiting(case, one)
+        yield from _waiting(case, summary)
 
 
-def _waiting(case: Case, one: JournalSummary) -> Iterator[CheckResult]:
-    journal, contents = one.journal, one.contents
+def _waiting(case: Case, summary: JournalSummary) -> Iterator[CheckResult]:
+    journal, contents = summary.journal, summary.contents
     age = case.clock.now() - contents.oldest if contents.oldest is not None else 0
     kind = journal.role if contents.counted else f"or more {journal.role}"
     wait = counted(contents.records, f"{kind} record waits", f"{kind} records wait")
     since = f" since {local(contents.oldest)}" if contents.oldest is not None else ""
     if journal.held:
-        if one.exact and age > LATE_DELIVERY:
+        if summary.exact and age > LATE_DELIVERY:
             yield problem(
-                f"{wait}{since}, though {one.state} lives and the database answers.",
+                f"{wait}{since}, though {summary.state} lives and the database answers.",
                 "Does it take anything? TailLog --logger NexusCore.delivery -n 5",
             )
-    elif one.url is None:
+    elif summary.url is None:
         yield note(
             f"{wait}{since} in {journal.folder.name} for a database that the settings do not name"
             f"{seen_at(journal, case.settings)}.",
@@ -129,14 +129,14 @@ def _waiting(case: Case, one: JournalSummary) -> Iterator[CheckResult]:
 
 
 def _summary(found: Sequence[JournalSummary], folder: str) -> CheckResult:
-    living = [one for one in found if one.journal.held]
-    kept = [one for one in found if one.contents.kept_damage]
-    waiting = sum(one.contents.records for one in living)
+    living = [summary for summary in found if summary.journal.held]
+    kept = [summary for summary in found if summary.contents.kept_damage]
+    waiting = sum(summary.contents.records for summary in living)
     aside = f" Damaged bytes of {counted(len(kept), 'journal')} are kept beside them." if kept else ""
     if not living:
         return ok(f"No program that runs now keeps a journal in {folder}.{aside}")
-    age = [one.contents.oldest for one in living if one.contents.oldest is not None]
-    upto = "" if all(one.exact for one in living) else "at most "
+    age = [summary.contents.oldest for summary in living if summary.contents.oldest is not None]
+    upto = "" if all(summary.exact for summary in living) else "at most "
     since = f", the oldest of {local(min(age))}" if age and waiting else ""
     return ok(
         f"{counted(len(living), 'journal')} of running programs in {folder}; {upto}{counted(waiting, 'record')} to be "

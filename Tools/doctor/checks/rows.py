@@ -188,8 +188,8 @@ def rows(case: Case) -> Iterator[CheckResult]:
             looked_at += 1
         except NexusError as error:
             failures.setdefault(str(error), error)
-    for one in found[:ODD_ROWS_SHOWN]:
-        yield problem(one.sentence, f"To see what can be done: Doctor --rows. {_of(one)}".rstrip())
+    for row in found[:ODD_ROWS_SHOWN]:
+        yield problem(row.sentence, f"To see what can be done: Doctor --rows. {_of(row)}".rstrip())
     if len(found) > ODD_ROWS_SHOWN:
         yield problem(
             f"There are {len(found) - ODD_ROWS_SHOWN:,} more rows with values that cannot be read.", "Doctor --rows"
@@ -200,9 +200,9 @@ def rows(case: Case) -> Iterator[CheckResult]:
         raise failure
 
 
-def _of(one: OddRow) -> str:
+def _of(row: OddRow) -> str:
     from NexusCore.text import shell_quote
 
-    if one.table == "session" and isinstance(one.values["identifier"], str):
-        return f"What is known of it: SessionTool show {shell_quote(one.values['identifier'])}"
+    if row.table == "session" and isinstance(row.values["identifier"], str):
+        return f"What is known of it: SessionTool show {shell_quote(row.values['identifier'])}"
     return ""

@@ -30,7 +30,7 @@ def services(case: Case) -> Iterator[CheckResult]:
     """Look at each service."""
     samples = latest(case.database(case.settings.status), Channels(tuple(SERVICE_EFFECTS)))
     now = case.clock.now()
-    states = {one.channel: one for one in samples if one.name == "state"}
+    states = {sample.channel: sample for sample in samples if sample.name == "state"}
     for name, effect in SERVICE_EFFECTS.items():
         yield _service(name, effect, states, now)
     yield from _partners(samples, now)
@@ -66,10 +66,10 @@ def _start(name: str) -> str:
 def _partners(samples: Sequence[StatusSample], now: int) -> Iterator[CheckResult]:
     """Yield what the services say of the calendars and destinations that they cannot use."""
     for channel, beginning, what in PARTNERS:
-        for one in samples:
-            value = one_line(one.value or "")
-            if one.channel == channel and one.name.startswith(beginning) and value not in WELL:
+        for sample in samples:
+            value = one_line(sample.value or "")
+            if sample.channel == channel and sample.name.startswith(beginning) and value not in WELL:
                 yield problem(
-                    f"{what} {one.name.removeprefix(beginning)}: {value.rstrip('.')} ({span(now - one.ts)} ago).",
+                    f"{what} {sample.name.removeprefix(beginning)}: {value.rstrip('.')} ({span(now - sample.ts)} ago).",
                     f"To know more: TailLog --logger {channel} -p warning",
                 )
