@@ -1,4 +1,4 @@
-"""The command that tells of changes as they come, from whatever process."""
+"""The command that shows changes of all processes as they happen."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from Tools.configtool.looking import of_entry, old_datatypes
 
 
 def watch(arguments: Namespace, screen: Screen) -> int:
-    """Show changes as they come, until Ctrl-C."""
+    """Show changes as they happen, until Ctrl-C."""
     configuration = open_configuration(arguments.version)
-    # Before anything is shown: who reads it may change something at once.
+    # Before any output, because a reader of it may make a change at once.
     after = configuration.store.revision() if arguments.after is None else arguments.after
     screen.live()
     for path in arguments.paths:
@@ -54,11 +54,11 @@ def changes(
     store
         The configuration.
     after
-        Begin behind this revision.
+        Begin after this revision.
     clock
-        Waits.
+        Clock for the waits.
     stop
-        Ends it.
+        Ends the iteration.
     """
     known, away = after, False
     with closing(store.database.follow("config_revision", clock)) as follower:
@@ -76,13 +76,13 @@ def changes(
                 away = False
                 yield Back()
             yield from entries
-            # Less than before: the database was set up anew, or restored. What it will count up to is news again.
+            # Fewer revisions than before: the database was recreated or restored, and its next revisions are new again.
             known = entries[-1].revision if entries else newest
             follower.wait_for_news(stop, WATCH_INTERVAL, known)
 
 
 def line(entry: HistoryEntry, screen: Screen) -> str:
-    """Return a change as one line: when, what, by whom, where, with what and why."""
+    """Return a change as a line: time, change, user, host, tool and reason."""
     path = screen.paint(one_line(entry.path), "bold")
     old = brief_value(entry.old_value) or "''" if entry.old_value is not None else ""
     if entry.action == REMOVE:

@@ -1,4 +1,4 @@
-"""What a record says of a session's files: its XML, read without the packages that the Builder wrote it with."""
+"""The files of a session in its record: the XML, read without the packages of the Builder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class RecordedDataset:
 
     name: str
     location: str
-    """Path, relative to the file store where it lies in it."""
+    """Path; relative if it is in the file store."""
     type: str
     """Of the schema's vocabulary: Image, Spectrum, SpectrumImage ..."""
     format: str
@@ -64,7 +64,7 @@ def _dataset(element: Element) -> RecordedDataset:
 
 
 def _children(element: Element, name: str) -> Iterator[Element]:
-    """Yield the child elements of a name, whatever the version of the schema in their namespace."""
+    """Yield the child elements with a name, in any version of the schema's namespace."""
     return (child for child in element if child.tag.rpartition("}")[2] == name)
 
 

@@ -1,4 +1,4 @@
-"""All that is known of a session, in words and as JSON."""
+"""Reports on a session, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from NexusCore.clock import readable_time
 from NexusCore.text import one_line
+from Tools.common.quantities import counted
 from Tools.common.sessions import described
 from Tools.common.terminal import Screen, brief
 from Tools.common.time_parser import local, rfc3339, span
@@ -30,7 +31,7 @@ def in_full(
     activities: Sequence[RecordedActivity],
     log: Sequence[LogRecord],
 ) -> dict[str, object]:
-    """Return all that is known of a session as the fields of a JSON object."""
+    """Return a session with events, record, uploads and log as the fields of a JSON object."""
     return {
         **described(session),
         "record": None
@@ -84,26 +85,26 @@ def in_full(
 def about(
     session: Session, events: Sequence[Event], record: Record | None, uploads: Sequence[Upload], screen: Screen
 ) -> Iterator[str]:
-    """Yield the lines that tell a person what a session is, and what happened in it."""
+    """Yield the lines about a session and its events."""
     for name, text in _facts(session, record, uploads):
         yield f"{screen.paint(name.ljust(11), 'dim')}{brief(text)}"
     yield from _section("events", _events(events), screen)
 
 
 def files(activities: Sequence[RecordedActivity], count: int, screen: Screen) -> Iterator[str]:
-    """Yield the lines that tell of the files in its record, activity by activity; of `count` files at most."""
+    """Yield the lines about the files of its record, by activity; at most `count` files."""
     if activities:
         yield from _section("files", _files(activities, count, screen), screen)
 
 
 def log(lines: Sequence[LogRecord], screen: Screen) -> Iterator[str]:
-    """Yield the lines that were logged about it."""
+    """Yield the log lines about it."""
     if lines:
         yield from _section("log", (_log_line(record, screen) for record in lines), screen)
 
 
 def step_line(step: TraceStep, screen: Screen) -> str:
-    """Return a step of a session's way as a line: when, from where it is known, and what."""
+    """Return a step as a line: time, source and text."""
     when = local(step.ts) + (f".{step.ts // 1000 % 1000:03}" if readable_time(step.ts) is not None else "")
     text = screen.paint(brief(step.text), *_weight(step.level))
     return f"{screen.paint(when, 'dim')}  {screen.paint(step.source.ljust(7), 'cyan')}  {text}"
@@ -135,7 +136,7 @@ def _facts(session: Session, record: Record | None, uploads: Sequence[Upload]) -
         return
     yield "record", record.path
     yield "", record.title
-    yield "", f"{_number(record.files, 'file')} in {_number(record.activities, 'activity', 'activities')}"
+    yield "", f"{counted(record.files, 'file')} in {counted(record.activities, 'activity', 'activities')}"
     for sentence in record.odd:
         yield "", f"unreadable: {sentence}"
     yield "", f"built {local(record.built_ts)} by {record.software}, configuration {record.config_revision}"
@@ -156,17 +157,17 @@ def _events(events: Sequence[Event]) -> Iterator[str]:
 def _files(activities: Sequence[RecordedActivity], count: int, screen: Screen) -> Iterator[str]:
     files = [(activity, dataset) for activity in activities for dataset in activity.datasets]
     width = max((len(dataset.location) for _, dataset in files[:count] if len(dataset.location) <= 50), default=0)
-    before: RecordedActivity | None = None
+    last: RecordedActivity | None = None
     for activity, dataset in islice(files, count):
-        if activity is not before:
+        if activity is not last:
             when = screen.paint(one_line(activity.start[:19].replace("T", " ")), "dim")
-            yield f"activity {one_line(activity.number)}   {when}   {_number(len(activity.datasets), 'file')}"
-            before = activity
+            yield f"activity {one_line(activity.number)}   {when}   {counted(len(activity.datasets), 'file')}"
+            last = activity
         yield f"  {one_line(dataset.location).ljust(width)}  {one_line(dataset.type)}"
         for remark in dataset.remarks:
             yield f"    {screen.paint(one_line(remark), 'yellow')}"
     if len(files) > count:
-        yield screen.paint(f"... and {len(files) - count} more; -n {len(files)} shows them all", "dim")
+        yield screen.paint(f"... and {len(files) - count} more; use -n {len(files)} to show all", "dim")
 
 
 def _log_line(record: LogRecord, screen: Screen) -> str:
@@ -179,7 +180,3 @@ def _weight(level: int) -> tuple[str, ...]:
     if level >= logging.ERROR:
         return ("red",)
     return ("yellow",) if level >= logging.WARNING else ()
-
-
-def _number(number: int, singular: str, several: str | None = None) -> str:
-    return f"{number} {singular if number == 1 else several or singular + 's'}"

@@ -1,4 +1,4 @@
-"""Showing values: what is now, what has changed, and each change as it comes."""
+"""Showing values: present values, past changes, and new changes as they happen."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from NexusCore.storage.pagination import PagePosition
 from NexusCore.tail import Tail
 from Tools.common.following import follow, patiently, read_on, up_to
 from Tools.common.terminal import Screen
-from Tools.tailstatus.showing import channels_of, is_wanted, no_match, present, shower, table, tell_missing
+from Tools.tailstatus.showing import channels_of, is_wanted, no_match, present, report_missing, shower, table
 
 
 def show_now(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Show what is now."""
+    """Show the present values."""
     samples = present(database, arguments.wanted)
     chosen = list(_chosen(samples, arguments.wanted))
     if not chosen:
@@ -29,12 +29,12 @@ def show_now(database: Database, arguments: Namespace, screen: Screen) -> int:
             show(sample)
     else:
         table(chosen, SYSTEM_CLOCK.now(), screen)
-    tell_missing(samples, arguments.wanted, screen)
+    report_missing(samples, arguments.wanted, screen)
     return EXIT_OK
 
 
 def show_changes(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Show what has changed since a time."""
+    """Show the changes since a time."""
     show = shower(arguments, screen, SYSTEM_CLOCK.now)
     shown = False
     for sample in _changes(database, arguments):
@@ -44,15 +44,15 @@ def show_changes(database: Database, arguments: Namespace, screen: Screen) -> in
         return EXIT_OK
     samples = present(database, arguments.wanted)
     if shown:
-        tell_missing(samples, arguments.wanted, screen)
+        report_missing(samples, arguments.wanted, screen)
         return EXIT_OK
     known = next(_chosen(samples, arguments.wanted), None) is not None
-    screen.fail("Nothing has changed since then." if known else no_match(samples, arguments.wanted))
+    screen.fail("No changes since then." if known else no_match(samples, arguments.wanted))
     return EXIT_FAILURE
 
 
 def show_and_follow(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Show what is now, or has changed since a time, and go on with each change as it comes; none is left out."""
+    """Show the present values, or the changes since a time, and then every new change."""
     screen.live()
     tail = Tail(database, arriving(channels_of(arguments.wanted)), SYSTEM_CLOCK)
     show = shower(arguments, screen, SYSTEM_CLOCK.now)
@@ -64,14 +64,14 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
             return present(database, arguments.wanted), tail.poll()
 
         now, new = patiently(screen, begin)
-        # Of what changed meanwhile, the changes are shown; the value that is now is among them.
+        # For values that changed meanwhile, the changes are shown; the present value is among them.
         changed = {(sample.channel, sample.name) for sample in new}
         unchanged = [sample for sample in now if (sample.channel, sample.name) not in changed]
         for sample in sorted(_chosen(unchanged, arguments.wanted), key=lambda sample: sample.ts):
             show(sample, "dim")
-        tell_missing(now, arguments.wanted, screen)
+        report_missing(now, arguments.wanted, screen)
         if screen.terminal:
-            screen.say("Waiting for changes; Ctrl-C ends.")
+            screen.say("Waiting for changes. Ctrl-C to stop.")
     else:
         visible = patiently(screen, lambda: up_to(tail))
         for sample in read_on(
@@ -80,7 +80,7 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
             if visible(sample.id):
                 show(sample)
         if arguments.wanted:
-            tell_missing(patiently(screen, lambda: present(database, arguments.wanted)), arguments.wanted, screen)
+            report_missing(patiently(screen, lambda: present(database, arguments.wanted)), arguments.wanted, screen)
     for sample in _chosen(new, arguments.wanted):
         show(sample)
     for sample in _chosen(follow(tail, screen), arguments.wanted):

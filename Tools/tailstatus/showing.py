@@ -1,4 +1,4 @@
-"""Which values are wanted, and how they are shown: as a table, as lines, as JSON, as CSV."""
+"""Selecting values, and showing them as a table, lines, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CSV_HEADER = ("time", "channel", "name", "value", "expires", "stale")
 
 
 def is_wanted(channel: str, name: str, wanted: Sequence[str]) -> bool:
-    """Tell whether a value is one of those asked for: by channel, or by ``channel:name``, with wildcards."""
+    """Return whether a value is among those wanted: by channel, or by ``channel:name``, with wildcards."""
     names = (f"{channel}:{name}", channel)
     return not wanted or any(
         word in names or any(fnmatchcase(candidate, word) for candidate in names) for word in wanted
@@ -28,37 +28,37 @@ def is_wanted(channel: str, name: str, wanted: Sequence[str]) -> bool:
 
 
 def channels_of(wanted: Sequence[str]) -> Channels:
-    """Return the channels that may hold a value asked for: no others need be read."""
+    """Return the channels that may have a wanted value: only these must be read."""
     names: dict[str, None] = {}
     prefixes: dict[str, None] = {} if wanted else {"": None}
     for word in wanted:
         fixed = re.split(r"[*?[]", word, maxsplit=1)[0]
         (names if fixed == word else prefixes)[fixed] = None
         names |= {fixed[:place]: None for place, character in enumerate(fixed) if character == ":"}
-        names[word] = None  # it may be meant as it stands
+        names[word] = None  # the word may also be a literal name
     return Channels(tuple(names), tuple(prefixes))
 
 
 def present(database: Database, wanted: Sequence[str]) -> list[StatusSample]:
-    """Return what is now of the channels asked for; of all where a word names none, so that similar ones are known."""
+    """Return the present values of the wanted channels; of all if a word has no match, for suggestions."""
     samples = latest(database, channels_of(wanted))
     return latest(database) if wanted and no_match(samples, wanted) else samples
 
 
 def is_stale(sample: StatusSample, now: int) -> bool:
-    """Tell whether a value has expired."""
+    """Return whether a value has expired."""
     return sample.expires is not None and sample.expires < now
 
 
 class Show(Protocol):
-    """Shows a value on a line of its own, in colour where colour is wanted."""
+    """Shows a value on a line of its own, in colour if enabled."""
 
     def __call__(self, sample: StatusSample, *styles: str) -> None:
-        """Show it."""
+        """Show the value."""
 
 
 def shower(arguments: Namespace, screen: Screen, now: Callable[[], int]) -> Show:
-    """Return what shows values in the way that the arguments ask for."""
+    """Return the function that shows values as the arguments say."""
     if arguments.json:
         return lambda sample, *styles: screen.show_json(
             time=rfc3339(sample.ts), channel=sample.channel, name=sample.name, value=sample.value,
@@ -99,7 +99,7 @@ def table(samples: Sequence[StatusSample], now: int, screen: Screen) -> None:
 
 
 def no_match(samples: Sequence[StatusSample], wanted: Sequence[str]) -> str:
-    """Return a sentence about what is asked for and not there; an empty text if all is."""
+    """Return a sentence about wanted values that do not exist; an empty text if all do."""
     if not samples:
         return "No program has reported any status yet."
     missing = [
@@ -109,11 +109,11 @@ def no_match(samples: Sequence[StatusSample], wanted: Sequence[str]) -> str:
         return ""
     known = {name for sample in samples for name in (sample.channel, f"{sample.channel}:{sample.name}")}
     hints = "".join(suggest(word, sorted(known)) for word in missing)
-    return f"There is no status {' or '.join(repr(word) for word in missing)}.{hints}"
+    return f"Status not found: {', '.join(missing)}.{hints}"
 
 
-def tell_missing(samples: Sequence[StatusSample], wanted: Sequence[str], screen: Screen) -> None:
-    """Say what is asked for and not there, beside what is."""
+def report_missing(samples: Sequence[StatusSample], wanted: Sequence[str], screen: Screen) -> None:
+    """Report wanted values that do not exist."""
     message = no_match(samples, wanted) if wanted else ""
     if message:
         screen.fail(message)

@@ -1,7 +1,7 @@
-"""What stands in a row when a value of it that could not be read has been put right.
+"""New values for rows with unreadable values.
 
-A state becomes ERROR, a type of event NOTE, text what can be read of it, a time that must be there the first of 1970,
-which nobody takes for one that was meant; whatever may be missing is missing then.
+A state becomes ERROR, the type of an event NOTE, text its readable part, and a required time the first of 1970, which
+cannot be mistaken for a real one; an optional value becomes NULL.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _TABLE_COLUMNS: dict[str, dict[str, Column]] = {
 }
 
 
-def mended(odd_row: OddRow, reading: Transaction) -> NewValues:
-    """Return what puts a row right.
+def corrected_values(odd_row: OddRow, reading: Transaction) -> NewValues:
+    """Return the new values that make a row readable.
 
     Parameters
     ----------
     odd_row
         The row.
     reading
-        Answers what else is known.
+        Reads what else is needed.
     """
     values = {name: _plain(_TABLE_COLUMNS[odd_row.table][name], odd_row.values[name]) for name in odd_row.odd}
     special = _SPECIAL.get(odd_row.table)
@@ -47,7 +47,7 @@ def _plain(column: Column, value: object) -> Any:
 
 
 def _session(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
-    # Whose state or times cannot be read is in ERROR; SessionTool requeue has it go on.
+    # A session with an unreadable state or time is in ERROR; SessionTool requeue continues it.
     if not {"state", "start_ts", "end_ts"} & odd_row.odd.keys():
         return values
     times = [odd_row.values[name] for name in ("start_ts", "end_ts") if readable_time(odd_row.values[name]) is not None]
@@ -69,7 +69,7 @@ def _event(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValue
 
 
 def _upload(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
-    # Whose state cannot be read has failed for good; SessionTool requeue --upload sends it again.
+    # An upload with an unreadable state has failed for good; SessionTool requeue --upload sends it again.
     if "state" in odd_row.odd:
         error = f"This could not be read: {odd_row.odd['state']}."
         values |= {"state": "ERROR", "last_error": error, "next_attempt_ts": NEVER}
@@ -77,7 +77,7 @@ def _upload(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValu
 
 
 def _reservation(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
-    # Whether its user agrees is not known, so nobody may take it for a yes; the Harvester stores the answer again.
+    # The consent of its user is not known, so it counts as no; the Harvester stores the answer again.
     if "data" in odd_row.odd:
         values["data"] = json.dumps({"consent": False, "unreadable": readable(odd_row.values["data"])})
     if {"start_ts", "end_ts", "cancelled"} & odd_row.odd.keys():
