@@ -106,7 +106,7 @@ def make_certificate(folder: Path, names: Iterable[str]) -> ServerFiles:
         builder(name, ca_name, key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_name(one, x509) for one in unique]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_name(host, x509) for host in unique]), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM

@@ -282,9 +282,9 @@ def set_up(
     step(f"Creating the database {DATABASE} and its users {SERVICES_ACCOUNT} and {LOGGERS}, where they are missing")
     with connected(admin, database=False) as cursor:
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{DATABASE}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-        replaced = [one.url.user for one in (services, loggers) if one.changed and exists(cursor, one.url.user)]
-        for one in (services, loggers):
-            create_account(cursor, one)
+        replaced = [login.url.user for login in (services, loggers) if login.changed and exists(cursor, login.url.user)]
+        for login in (services, loggers):
+            create_account(cursor, login)
     step("Creating the tables, or bringing them up to date")
     migrate(admin)
     set_defaults(admin)
@@ -293,10 +293,12 @@ def set_up(
         for statement in grants(services, loggers):
             cursor.execute(statement)
         closed = listens_here_only(cursor)
-    for one in (services, loggers):
-        changed = write_settings(one.file, one.url, owner)
-        step(f"{'Writing' if changed else 'Keeping'} {one.file}: the address and password of the user {one.url.user}")
-        with connected(replace(admin, user=one.url.user, password=one.url.password)) as cursor:
+    for login in (services, loggers):
+        changed = write_settings(login.file, login.url, owner)
+        step(
+            f"{'Writing' if changed else 'Keeping'} {login.file}: the address and password of the user {login.url.user}"
+        )
+        with connected(replace(admin, user=login.url.user, password=login.url.password)) as cursor:
             cursor.execute("SELECT `version_num` FROM `alembic_version`")
             cursor.fetchall()
     say(f"\nThe tools and services on this machine now use this database, for users who can read {services.file}.")

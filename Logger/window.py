@@ -273,8 +273,13 @@ class MainWindow:
             if isinstance(widget, ttk.Button) and widget.winfo_viewable() and not widget.instate(["disabled"])
         )
         places = {
-            one.cget("text"): (one.winfo_rootx(), one.winfo_rooty(), one.winfo_width(), one.winfo_height())
-            for one in buttons
+            button.cget("text"): (
+                button.winfo_rootx(),
+                button.winfo_rooty(),
+                button.winfo_width(),
+                button.winfo_height(),
+            )
+            for button in buttons
         }
         text = json.dumps({"page": type(self._page).__name__, "buttons": places})
         if text != self._reported:

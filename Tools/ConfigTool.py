@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # PYTHON_ARGCOMPLETE_OK
-"""Show and change the configuration; every change is kept with who made it, when and why."""
+"""Show and change the configuration; the history keeps who changed what, when and why."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from Tools.common.terminal import Screen, run_tool
 NAME = "ConfigTool"
 TYPE_NAMES = ("string", "integer", "double", "boolean", "folder")
 LOOK, ASSIGN = "(look)", "(assign)"
-"""Commands that nobody types: they stand for a word that is no command, and for PATH=VALUE."""
+"""Internal commands: for a first word that is not a command, and for PATH=VALUE."""
 
 
 class Word(NamedTuple):
@@ -43,144 +43,144 @@ class Word(NamedTuple):
 
 
 class Command(NamedTuple):
-    """What the tool can do."""
+    """A command of the tool."""
 
     run: str
-    """Room in `Tools.configtool` and function that does it; imported when it is wanted."""
+    """Module in `Tools.configtool` and its function; imported when needed."""
     help: str
     words: tuple[Word, ...] = ()
     options: tuple[str, ...] = ()
-    """Names of the options in `OPTIONS` that it has besides those of all commands."""
+    """Its options, of `OPTIONS`, besides those that all commands have."""
     more: str | None = None
-    """Stands below its help."""
+    """Text below its help."""
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "--type": {"choices": TYPE_NAMES, "help": "datatype; the one that the value looks like, if not given"},
-    "--comment": {"metavar": "TEXT", "help": "what the parameter is for, and its unit"},
+    "--type": {"choices": TYPE_NAMES, "help": "datatype; by default, the type that the value looks like"},
+    "--comment": {"metavar": "TEXT", "help": "purpose and unit of the parameter"},
     "--secret": {
         "action": argparse.BooleanOptionalAction,
-        "help": "a secret is shown to no one; without VALUE it is asked for on the terminal; --no-secret ends it, "
-        "with a new VALUE",
+        "help": "make it a secret, which is never shown; without VALUE, the terminal asks for it; --no-secret "
+        "makes it a normal parameter again and needs a new VALUE",
     },
     "--from-file": {
         "metavar": "FILE",
-        "help": "take the value from a file, - for the standard input, without the line end at its end",
+        "help": "read the value from a file (- for the standard input), without its final line end",
     },
-    "-n": {"dest": "lines", "type": count, "default": 20, "metavar": "N", "help": "how many (20)"},
-    "--depth": {"type": count, "metavar": "N", "help": "how many levels of folders to draw (all)"},
-    "--below": {"metavar": "FOLDER", "help": "compare only what is in a folder"},
-    "--root": {"metavar": "FOLDER", "default": ".", "help": "where the file's parameters belong (the root)"},
-    "--after": {"type": count, "metavar": "REVISION", "help": "begin with what came after a revision"},
-    "-m": {"dest": "reason", "metavar": "REASON", "help": "why, for the history"},
+    "-n": {"dest": "lines", "type": count, "default": 20, "metavar": "N", "help": "number of entries (20)"},
+    "--depth": {"type": count, "metavar": "N", "help": "levels of folders to draw (all)"},
+    "--below": {"metavar": "FOLDER", "help": "compare only this folder"},
+    "--root": {"metavar": "FOLDER", "default": ".", "help": "folder of the file's parameters (the root)"},
+    "--after": {"type": count, "metavar": "REVISION", "help": "begin after this revision"},
+    "-m": {"dest": "reason", "metavar": "REASON", "help": "reason for the change, kept in the history"},
     "--only": {
         "type": revisions,
         "metavar": "FIRST..LAST",
-        "help": "undo what these revisions changed and nothing else; what was changed again since stays as it is",
+        "help": "undo only these revisions; parameters that were changed again since stay as they are",
     },
-    "--overwrite": {"action": "store_true", "help": "replace parameters that are there"},
-    "--dry-run": {"action": "store_true", "help": "check and show what would change, and change nothing"},
+    "--overwrite": {"action": "store_true", "help": "replace existing parameters"},
+    "--dry-run": {"action": "store_true", "help": "show what would change, and change nothing"},
     "--if-revision": {
         "type": count,
         "metavar": "N",
-        "help": "only if the parameter was last changed at this revision (0: if it is not there)",
+        "help": "only if the parameter was last changed at this revision (0: if it does not exist)",
     },
 }
 LONG_OPTIONS = {"-m": "--reason", "-n": "--lines"}
 CHANGE = ("-m", "--dry-run")
-"""Options of every command that changes something."""
+"""Options of all commands that change something."""
 ONE_CHANGE = (*CHANGE, "--if-revision")
 VALUE = ("--type", "--comment", "--secret", "--from-file")
-"""Options of the commands that take a value."""
+"""Options of commands with a value."""
 _BEFORE = ("-v", "--version", "-m", "--reason", "--if-revision")
 """Options with a value that may stand before the command."""
 
-_INTO = "With -v they go into a version that is there; add-version adds one, so that a mistyped name makes none."
-_VISIBLE = "Other users can see a secret on the command line; the terminal, a file and the standard input hide it."
-_NO_MISTAKE = "that word, so that nothing is deleted by mistake"
+_INTO = "The version of -v must exist; add-version adds one."
+_VISIBLE = "Other users can see the command line: let the terminal ask for a secret, or use --from-file."
+_NO_MISTAKE = "the word 'version', so that nothing is deleted by mistake"
 
 
 def _the_word_version(text: str) -> str:
     if text != "version":
-        import shlex  # only who mistyped pays for it
+        import shlex  # only needed after a mistake
 
         raise argparse.ArgumentError(None, f"Write: {NAME} delete version {shlex.quote(text)}")
     return text
 
 
 _PATH = Word("path", "PATH", "a parameter or folder, such as Services.Builder.interval", completion.parameters)
-_SUBTREE = _PATH._replace(nargs="?", help="a parameter or folder; everything, if not given")
+_SUBTREE = _PATH._replace(nargs="?", help="a parameter or folder; everything by default")
 _A_VERSION = Word("name", "NAME", "the version", completion.versions)
-_A_STATE = Word("old", "REVISION|VERSION", "a revision's number, or a version's name", completion.versions)
+_A_STATE = Word("old", "REVISION|VERSION", "number of a revision, or name of a version", completion.versions)
 
 CONFIG_COMMANDS = {
-    "get": Command("looking.get", "show the value of a parameter, and nothing else", (_PATH,)),
-    "list": Command("looking.list_", "show a folder, or everything, line by line", (_SUBTREE,)),
+    "get": Command("looking.get", "show only the value of a parameter", (_PATH,)),
+    "list": Command("looking.list_", "show a folder, or everything, one parameter per line", (_SUBTREE,)),
     "tree": Command("looking.tree", "show a folder, or everything, as a tree", (_SUBTREE,), ("--depth",)),
     "search": Command(
-        "looking.search", "show what has a text in its path, value or comment", (Word("text", "TEXT", "in any case"),)
+        "looking.search", "find parameters by a text in path, value or comment", (Word("text", "TEXT", "in any case"),)
     ),
     "history": Command("looking.history", "show who changed a parameter, when and why", (_PATH,), ("-n",)),
     "diff": Command(
         "comparing.diff",
-        "show what is different between two revisions or versions; without the second, between one and now",
+        "compare two revisions or versions, or one with the present state",
         (_A_STATE, _A_STATE._replace(name="new", nargs="?")),
         ("--below",),
     ),
     "watch": Command(
-        "watching.watch", "show changes as they come, and who made them", (_SUBTREE._replace(name="paths", nargs="*"),),
+        "watching.watch", "show changes by any process as they happen", (_SUBTREE._replace(name="paths", nargs="*"),),
         ("--after",),
     ),
     "validate": Command(
         "comparing.validate",
-        "check every parameter against its type and limits, or a JSON file against what is there",
-        (Word("file", "FILE", "what serialize wrote, - for the standard input", completion.files, "?"),),
+        "check all parameters against their types and limits, or a JSON file against the configuration",
+        (Word("file", "FILE", "the JSON of serialize, - for the standard input", completion.files, "?"),),
         ("--root",),
     ),
     "set": Command(
         "changing.set_",
-        "set a parameter, its type too (PATH=VALUE keeps to the type)",
-        (_PATH, Word("value", "VALUE", "the new value; a secret is asked for if it is not given", nargs="?")),
+        "set a parameter and its type (PATH=VALUE keeps the type)",
+        (_PATH, Word("value", "VALUE", "the new value; without it, the terminal asks for a secret", nargs="?")),
         (*VALUE, *ONE_CHANGE),
         _VISIBLE,
     ),
     "add": Command(
         "changing.add",
         "add a parameter, or with --type folder a folder",
-        (_PATH, Word("value", "VALUE", "its value; a secret is asked for if it is not given", nargs="?")),
+        (_PATH, Word("value", "VALUE", "its value; without it, the terminal asks for a secret", nargs="?")),
         (*VALUE, *CHANGE),
         _VISIBLE,
     ),
     "remove": Command("changing.remove", "remove a parameter, or a folder with everything in it", (_PATH,), ONE_CHANGE),
     "rollback": Command(
         "changing.rollback",
-        "make parameters or folders, or everything, what they were at a revision",
+        "restore parameters or folders, or everything, to a revision",
         (
-            Word("revision", "REVISION", "its number; history shows it", nargs="?", type=count),
+            Word("revision", "REVISION", "number of the revision, as history shows it", nargs="?", type=count),
             _SUBTREE._replace(name="paths", nargs="*"),
         ),
         ("--only", *CHANGE),
-        "REVISION takes back whatever anybody changed after it; --only takes back what these revisions changed. Exit "
-        "code 1: something of that was changed again since, and stays.",
+        "REVISION undoes all later changes; --only undoes the changes of these revisions. Exit code 1: some of these "
+        "parameters were changed again since and stay as they are.",
     ),
     "serialize": Command("exchanging.serialize", "write a folder, or everything, as JSON", (_SUBTREE,)),
     "deserialize": Command(
         "exchanging.deserialize",
-        "take over the JSON that serialize wrote, all or nothing",
+        "import the JSON of serialize, all or nothing",
         (
-            Word("root", "FOLDER", "where it belongs; . for the root", completion.parameters),
-            Word("file", "FILE", "what serialize wrote, - for the standard input", completion.files),
+            Word("root", "FOLDER", "target folder; . for the root", completion.parameters),
+            Word("file", "FILE", "the JSON of serialize, - for the standard input", completion.files),
         ),
         ("--overwrite", *CHANGE),
         _INTO,
     ),
     "import": Command(
         "exchanging.import_",
-        "take over XML in the shape of CryoCore's defaultConfiguration.xml, all or nothing",
+        "import XML in the format of CryoCore's defaultConfiguration.xml, all or nothing",
         (Word("file", "FILE", "the XML, - for the standard input", completion.files),),
         ("--overwrite", *CHANGE),
-        "Below <configuration>, an element with others in it is a folder, and one with a text is a parameter, of the "
-        "type that the text looks like. The attributes name, type, value and comment say more, where there are some. "
+        "Below <configuration>, an element with child elements is a folder; an element with text is a parameter, of "
+        "the type that the text looks like. The attributes name, type, value and comment are read too. "
         f"{_INTO}",
     ),
     "versions": Command("looking.versions", "show the versions of the configuration"),
@@ -189,9 +189,9 @@ CONFIG_COMMANDS = {
     ),
     "copy": Command(
         "versions.copy",
-        "copy a version's parameters into another, which is added if it is not there",
+        "copy the parameters of a version into another, which is added if it does not exist",
         (
-            _A_VERSION._replace(name="source", metavar="FROM", help="the version; NAME@REVISION for what it was then"),
+            _A_VERSION._replace(name="source", metavar="FROM", help="the version; NAME@REVISION for an earlier state"),
             _A_VERSION._replace(name="target", metavar="TO", help="the other version"),
         ),
         ("--overwrite", *CHANGE),
@@ -208,117 +208,117 @@ CONFIG_COMMANDS = {
         ONE_CHANGE,
     ),
 }  # fmt: skip
-"""Everything the tool can do, by the word that is typed; each command adds itself here."""
+"""All commands, by the word that is typed."""
 HIDDEN_COMMANDS = (LOOK, ASSIGN)
 
 
 def parser() -> Arguments:
     """Return the parser of the tool's arguments."""
-    made = ConfigArguments(
+    parser = ConfigArguments(
         prog=NAME,
         description=__doc__,
         usage=f"{NAME} [options] COMMAND ... | PATH=VALUE ... | WORD",
         examples=(
-            (f"{NAME} Instruments", "show a folder, or all with the word in the path"),
+            (f"{NAME} Instruments", "show a folder, or all parameters with the word in the path"),
             (f"{NAME} Services.Builder.interval=5 -m 'demo'", "change a parameter"),
             (f"{NAME} history Services.Builder.interval", "who changed it, when and why"),
         ),
-        epilog=f"Exit codes: 0 done, 1 nothing found, 2 usage, 3 database away, 4 refused. {NAME} COMMAND --help "
-        "tells more of a command.",
+        epilog=f"Exit codes: 0 done, 1 nothing found, 2 usage, 3 database away, 4 refused. For help on a command: "
+        f"{NAME} COMMAND --help",
     )
-    _add_common(made, None)
+    _add_common(parser, None)
     for option in ONE_CHANGE:
-        _add_option(made, option)
-    made.set_defaults(commands=[name for name in CONFIG_COMMANDS if name not in HIDDEN_COMMANDS])
-    commands = made.add_subparsers(
+        _add_option(parser, option)
+    parser.set_defaults(commands=[name for name in CONFIG_COMMANDS if name not in HIDDEN_COMMANDS])
+    commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", title="commands", prog=NAME, parser_class=Arguments
     )
     completion.attach(commands, completion.assignments)
     for name, command in CONFIG_COMMANDS.items():
         listed: dict[str, Any] = {"prog": NAME} if name in HIDDEN_COMMANDS else {"help": command.help}
         description = f"{command.help[:1].upper()}{command.help[1:]}."
-        one = commands.add_parser(name, description=description, epilog=command.more, **listed)
+        subparser = commands.add_parser(name, description=description, epilog=command.more, **listed)
         for word in command.words:
-            action = one.add_argument(
+            action = subparser.add_argument(
                 word.name, metavar=word.metavar, help=word.help, nargs=word.nargs, type=word.type, choices=word.choices
             )
             if word.read is not None:
                 completion.attach(action, word.read)
         for option in command.options:
-            _add_option(one, option)
-        # Not a default of its own: it would override what stands before the command.
-        _add_common(one, argparse.SUPPRESS)
-    return made
+            _add_option(subparser, option)
+        # Suppressed: a default would override the option before the command.
+        _add_common(subparser, argparse.SUPPRESS)
+    return parser
 
 
-def _add_common(made: Arguments, default: object) -> None:
-    version = made.add_argument(
+def _add_common(parser: Arguments, default: object) -> None:
+    version = parser.add_argument(
         "-v", "--version", default=default, metavar="VERSION", help="version of the configuration"
     )
     completion.attach(version, completion.versions)
-    made.add_argument(
+    parser.add_argument(
         "--json", action="store_true", default=default or False, help="one JSON object per line, for programs"
     )
 
 
-def _add_option(made: Arguments, option: str) -> None:
+def _add_option(parser: Arguments, option: str) -> None:
     names = (option, LONG_OPTIONS[option]) if option in LONG_OPTIONS else (option,)
-    made.add_argument(*names, **OPTIONS[option])
+    parser.add_argument(*names, **OPTIONS[option])
 
 
 class ConfigArguments(Arguments):
-    """The tool's arguments: a first word that is no command is a parameter, a folder or a part of a path."""
+    """Parser whose first word may also be a parameter, a folder or a part of a path."""
 
     hidden = HIDDEN_COMMANDS
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """Parse the arguments; options before the command are the command's."""
-        given = list(sys.argv[1:] if args is None else args)
-        words, options = _apart(given)
+        """Parse the arguments; options before the command belong to it."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        words, options = _words_and_options(arguments)
         if words:
-            known, at = words[0] in CONFIG_COMMANDS, given.index(words[0])
+            known, at = words[0] in CONFIG_COMMANDS, arguments.index(words[0])
             command = words[0] if known else ASSIGN if "=" in words[0] else LOOK
-            rest = [*given[at + known :], *given[:at]] if known else [*words, *options]
-            if "--" in given:  # what is behind it is no option, whatever it looks like
-                rest = [*given[:at], *given[at + known :]]
-            given = [command, *rest]
-        found, extras = super().parse_known_args(given, namespace)
-        if getattr(found, "value", "") is None and extras:
-            _take_value(found, extras)
-            if found.value is None and found.command == "set" and not (found.secret or found.from_file):
-                self.error("the following arguments are required: VALUE")  # not that there is no such option
-        return found, extras
+            rest = [*arguments[at + known :], *arguments[:at]] if known else [*words, *options]
+            if "--" in arguments:  # words after it are never options
+                rest = [*arguments[:at], *arguments[at + known :]]
+            arguments = [command, *rest]
+        parsed, extras = super().parse_known_args(arguments, namespace)
+        if getattr(parsed, "value", "") is None and extras:
+            _take_value(parsed, extras)
+            if parsed.value is None and parsed.command == "set" and not (parsed.secret or parsed.from_file):
+                self.error("the following arguments are required: VALUE")  # rather than "no such option"
+        return parsed, extras
 
 
-def _take_value(found: Namespace, extras: list[str]) -> None:
-    """Take the value that stands behind options, where `argparse` does not look for a word that may be missing."""
+def _take_value(parsed: Namespace, extras: list[str]) -> None:
+    """Take the optional value from behind options, where `argparse` does not look for it."""
     behind_dashes = extras[0] == "--" and len(extras) > 1
     if behind_dashes or not extras[0].startswith("-") or negative(extras[0]):
         del extras[:behind_dashes]
-        found.value = extras.pop(0)
+        parsed.value = extras.pop(0)
 
 
-def _apart(given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the words, and the options with their values."""
+def _words_and_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separate the words from the options and their values."""
     words: list[str] = []
     options: list[str] = []
     takes_value = False
-    for one in given:
-        (options if takes_value or one.startswith("-") else words).append(one)
-        takes_value = not takes_value and one in _BEFORE
+    for argument in arguments:
+        (options if takes_value or argument.startswith("-") else words).append(argument)
+        takes_value = not takes_value and argument in _BEFORE
     return words, options
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Do what was asked for."""
-    room, _, name = CONFIG_COMMANDS[arguments.command].run.partition(".")
-    command: Callable[[Namespace, Screen], int] = getattr(import_module(f"Tools.configtool.{room}"), name)
+    """Run the command."""
+    module, _, name = CONFIG_COMMANDS[arguments.command].run.partition(".")
+    command: Callable[[Namespace, Screen], int] = getattr(import_module(f"Tools.configtool.{module}"), name)
     try:
         return command(arguments, screen)
     except NoSuchVersionException as error:
         from Tools.common.configuration import open_configuration
 
-        there = f"There are: {', '.join(open_configuration('default').store.versions())}."
+        there = f"Versions: {', '.join(open_configuration('default').store.versions())}."
         name = arguments.version
         if "-m" in CONFIG_COMMANDS[arguments.command].options and name == error.facts["version"]:
             there += f" To add it: {NAME} add-version {name}"

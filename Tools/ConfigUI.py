@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # PYTHON_ARGCOMPLETE_OK
-"""Look at the configuration, search it and change it, on the whole terminal."""
+"""Browse, search and change the configuration on the full terminal."""
 
 from __future__ import annotations
 
@@ -30,105 +30,105 @@ if TYPE_CHECKING:
 
 NAME = "ConfigUI"
 CONNECT_NOTICE_SECONDS = 1.0
-"""Seconds after which the user is told that the database takes its time."""
+"""Seconds after which a notice says that the database has not answered."""
 SCREEN_SHUTDOWN_SECONDS = 1.0
 
 
 class NoTerminal(NexusError):
-    """It needs a terminal, and its input or output is a pipe or a file. ConfigTool is made for those."""
+    """ConfigUI needs a terminal, but its input or output is a pipe or a file. Use ConfigTool instead."""
 
     exit_code = EXIT_USAGE
 
 
 class NoVersion(NoSuchVersionException):
-    """There is no version '{version}' of the configuration. There are: {known}."""
+    """Version '{version}' of the configuration not found. Versions: {known}."""
 
 
 def parser() -> Arguments:
     """Return the parser of the tool's arguments."""
-    made = Arguments(
+    parser = Arguments(
         prog=NAME,
         description=__doc__,
         examples=(
             (NAME, "the tree of the configuration"),
-            (f"{NAME} Services.Builder", "begin at a folder or parameter"),
+            (f"{NAME} Services.Builder", "start at a folder or parameter"),
             (f"{NAME} -v night", "another version of the configuration"),
         ),
-        epilog="Arrows move, Enter opens a folder or edits a parameter, / searches, h shows a history, ? tells more, "
-        "q quits. Parameters are added and removed with ConfigTool.",
+        epilog="Arrows move, Enter opens a folder or edits a parameter, / searches, h shows a history, ? shows help, "
+        "q quits. To add and remove parameters, use ConfigTool.",
     )
-    path = made.add_argument("path", nargs="?", default="", metavar="PATH", help="folder or parameter to begin at")
+    path = parser.add_argument("path", nargs="?", default="", metavar="PATH", help="folder or parameter to start at")
     completion.attach(path, completion.parameters)
-    version = made.add_argument("-v", "--version", metavar="VERSION", help="version of the configuration")
+    version = parser.add_argument("-v", "--version", metavar="VERSION", help="version of the configuration")
     completion.attach(version, completion.versions)
-    return made
+    return parser
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Show the configuration until the user has seen enough."""
+    """Show the configuration until the user quits."""
     if not (screen.terminal and sys.stdin is not None and sys.stdin.isatty()):
         raise NoTerminal
     from Tools.configui.canvas import full_screen
 
     with ExitStack() as at_the_end, full_screen(screen.colour) as canvas:
         app, config = _read(canvas, arguments.version)
-        at_the_end.callback(app.shutdown, SCREEN_SHUTDOWN_SECONDS)  # when the terminal has been given back
+        at_the_end.callback(app.shutdown, SCREEN_SHUTDOWN_SECONDS)  # after the terminal is restored
         _show(canvas, app, config, arguments.path.rstrip("."))
     return EXIT_OK
 
 
-def opened(version: str | None) -> tuple[App, NamedConfiguration]:
-    """Return an application, and a version of the configuration from its root.
+def open_version(version: str | None) -> tuple[App, NamedConfiguration]:
+    """Return an application, and the root of a version of the configuration.
 
     Raises
     ------
     NoVersion
-        If there is none of that name.
+        If the version does not exist.
     """
     import logging
 
     from NexusCore.API import App
     from NexusCore.config.view import NamedConfiguration
 
-    # What the core says of the database is shown on the screen; without a handler, it would be written across it.
+    # The screen shows messages about the database; without a handler, logging would write across it.
     logging.getLogger("NexusCore").addHandler(logging.NullHandler())
     app = App(tool=NAME)
     if version is not None:
         try:
             known = app.live.store.versions()
         except DatabaseUnreachable:
-            pass  # the last values seen may do, if they are of this version
+            pass  # the saved values may be of this version
         else:
             if version not in known:
                 raise NoVersion(version=version, known=", ".join(known))
-    # Not `app.get_config`: it sends the log where the configuration wishes, which may be this terminal.
+    # Not `app.get_config`: it sends the log to the configured place, which may be this terminal.
     return app, NamedConfiguration(app.live, version=version)
 
 
 def _read(canvas: Canvas, version: str | None) -> tuple[App, NamedConfiguration]:
-    """Read the configuration aside, so that there is a picture at once, and Ctrl-C works whatever the database does."""
+    """Read the configuration on a thread: the screen shows something at once, and Ctrl-C always works."""
     from concurrent.futures import wait
 
-    from Tools.configui.background import sent
+    from Tools.configui.background import run_in_thread
 
     canvas.sentence("Reading the configuration ...")
-    reading = sent(lambda: opened(version))
+    reading = run_in_thread(lambda: open_version(version))
     if not wait([reading], CONNECT_NOTICE_SECONDS).done:
         canvas.sentence("Reading the configuration ... The database has not answered yet; Ctrl-C gives up.")
     return reading.result()
 
 
 def _show(canvas: Canvas, app: App, config: NamedConfiguration, path: str) -> None:
-    from Tools.configui.recent_changes import News
+    from Tools.configui.recent_changes import RecentChanges
     from Tools.configui.tree_menu import TreeMenu
 
     def warning() -> str:
         trouble = app.live.trouble
         if isinstance(trouble, DatabaseUnreachable):
-            return "The database does not answer. These are the last known values."
+            return "The database does not answer; these are the last known values."
         return str(trouble or "")
 
-    TreeMenu(config, canvas, News(config, app.clock), warning, config.get(path)).show()
+    TreeMenu(config, canvas, RecentChanges(config, app.clock), warning, config.get(path)).show()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

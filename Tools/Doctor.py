@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # PYTHON_ARGCOMPLETE_OK
-"""Look whether all is well, and say what to do where it is not."""
+"""Check the installation, and say how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -30,58 +30,61 @@ NAME = "Doctor"
 RECORDS_SHOWN = 50
 RESULT_MARKS = {"ok": "✓", "note": "!", "problem": "✗"}
 PLAIN_MARKS = {"ok": "ok", "note": "!", "problem": "X"}
-"""For terminals that know only ASCII."""
+"""For terminals limited to ASCII."""
 RESULT_STYLES = {"ok": ("green",), "note": ("bold", "yellow"), "problem": ("bold", "red")}
 NARROWEST_TERMINAL = 60
-"""Columns below which sentences are left to the terminal to break."""
+"""Columns; on a narrower terminal, sentences are not wrapped here."""
 
 
 def parser() -> Arguments:
     """Return the parser of the tool's arguments."""
-    made = Arguments(
+    parser = Arguments(
         prog=NAME,
         description=__doc__,
         usage=f"{NAME} [--json]\n       {NAME} --journals [NAME] [--json] [--show [-n N] | --repair]\n"
         f"       {NAME} --rows [--json | --repair]\n       {NAME} --bundle [FILE.zip] [--force]",
         examples=(
-            (NAME, "databases, journals, instruments, services, sessions, disks: all is looked at"),
-            (f"{NAME} --journals", "what waits on this machine to be delivered; --repair puts it in order"),
-            (f"{NAME} --rows", "values in the tables that cannot be read; --repair puts them right"),
-            (f"{NAME} --bundle", "an archive for whoever helps you, without passwords"),
+            (NAME, "check databases, journals, instruments, services, sessions and disks"),
+            (f"{NAME} --journals", "records on this machine that wait for delivery; --repair repairs journals"),
+            (f"{NAME} --rows", "unreadable values in the tables; --repair corrects them"),
+            (f"{NAME} --bundle", "write an archive for support, without passwords"),
         ),
-        epilog="Nothing is changed, except by --repair. Exit codes: 0 no problem, 1 a problem, 2 usage, 3 a database "
-        "does not answer, 4 refused.",
+        epilog="Only --repair changes anything. Exit codes: 0 no problem, 1 a problem, 2 usage, 3 a database does "
+        "not answer, 4 refused.",
     )
-    made.add_argument("--json", action="store_true", help="one JSON object per line, for programs")
-    journals = made.add_argument(
+    parser.add_argument("--json", action="store_true", help="one JSON object per line, for programs")
+    journals = parser.add_argument(
         "--journals",
         nargs="?",
         const="",
         metavar="NAME",
-        help="the journals of this user on this machine, or one of them",
+        help="list the journals of this user on this machine, or only NAME",
     )
     completion.attach(journals, _journals)
-    made.add_argument("--show", action="store_true", help="with --journals NAME: the records that wait in it")
-    made.add_argument(
-        "-n", "--lines", type=count, default=RECORDS_SHOWN, metavar="N", help=f"with --show: how many ({RECORDS_SHOWN})"
+    parser.add_argument("--show", action="store_true", help="with --journals NAME: show its waiting records")
+    parser.add_argument(
+        "-n",
+        "--lines",
+        type=count,
+        default=RECORDS_SHOWN,
+        metavar="N",
+        help=f"with --show: number of records ({RECORDS_SHOWN})",
     )
-    made.add_argument(
+    parser.add_argument(
         "--repair",
         action="store_true",
-        help="with --journals: take out damage, and deliver refused records once more; with --rows: put rows right",
+        help="with --journals: remove damage and retry refused records; with --rows: correct the rows",
     )
-    made.add_argument(
-        "--rows", action="store_true", help="look at every row of every table for values that cannot be read"
-    )
-    made.add_argument(
+    parser.add_argument("--rows", action="store_true", help="check every row of every table for unreadable values")
+    parser.add_argument(
         "--bundle", nargs="?", const="", metavar="FILE.zip", help="write an archive for support, without secrets"
     )
-    made.add_argument("--force", action="store_true", help="with --bundle: replace a file that is there")
-    return made
+    parser.add_argument("--force", action="store_true", help="with --bundle: replace an existing file")
+    return parser
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Do what was asked for."""
+    """Run the mode that the arguments name."""
     _check(arguments)
     if arguments.journals is not None:
         from Tools.doctor import journal_commands
@@ -103,21 +106,21 @@ def _check(arguments: Namespace) -> None:
     modes = {
         "--journals": arguments.journals is not None, "--rows": arguments.rows, "--bundle": arguments.bundle is not None
     }  # fmt: skip
-    given = [option for option, is_given in modes.items() if is_given]
-    if len(given) > 1:
-        mistake = f"{given[0]} and {given[1]} do not go together."
+    chosen = [option for option, is_chosen in modes.items() if is_chosen]
+    if len(chosen) > 1:
+        mistake = f"{chosen[0]} cannot be combined with {chosen[1]}."
     elif arguments.show and arguments.journals is None:
-        mistake = "--show goes with --journals."
-    elif arguments.repair and not given:
-        mistake = "--repair goes with --journals or --rows."
+        mistake = "--show needs --journals."
+    elif arguments.repair and not chosen:
+        mistake = "--repair needs --journals or --rows."
     elif arguments.repair and arguments.bundle is not None:
-        mistake = "--repair and --bundle do not go together."
+        mistake = "--repair cannot be combined with --bundle."
     elif arguments.repair and (arguments.show or arguments.json):
-        mistake = f"{'--show' if arguments.show else '--json'} and --repair do not go together."
+        mistake = f"--repair cannot be combined with {'--show' if arguments.show else '--json'}."
     elif arguments.show and not arguments.journals:
-        mistake = "--show needs to know of which journal: --journals NAME --show."
+        mistake = "--show needs the name of a journal: --journals NAME --show."
     elif arguments.force and arguments.bundle is None:
-        mistake = "--force goes with --bundle."
+        mistake = "--force needs --bundle."
     if mistake:
         raise WrongUse(mistake=mistake, tool=NAME)
 
@@ -129,11 +132,11 @@ def _examine(arguments: Namespace, screen: Screen) -> int:
     from Tools.doctor.checks.outcome import described
 
     screen.live()
-    found: list[CheckResult] = []
+    results: list[CheckResult] = []
     heading = ""
     with Case() as case:
         for group, outcome in examine(case, checks()):
-            found.append(outcome)
+            results.append(outcome)
             if arguments.json:
                 screen.show_json(**described(group, outcome))
                 continue
@@ -144,15 +147,15 @@ def _examine(arguments: Namespace, screen: Screen) -> int:
                 heading = group
             _show(outcome, screen)
     if not arguments.json:
-        screen.show(f"\n{_summary(found)}")
-    return exit_code(found)
+        screen.show(f"\n{_summary(results)}")
+    return exit_code(results)
 
 
-def exit_code(found: Sequence[CheckResult]) -> int:
-    """Return what the outcomes mean for the shell."""
-    if any(one.unreachable for one in found):
+def exit_code(results: Sequence[CheckResult]) -> int:
+    """Return the exit code for some results."""
+    if any(result.unreachable for result in results):
         return EXIT_UNREACHABLE
-    return EXIT_FAILURE if any(one.grade == "problem" for one in found) else EXIT_OK
+    return EXIT_FAILURE if any(result.grade == "problem" for result in results) else EXIT_OK
 
 
 def _show(outcome: CheckResult, screen: Screen) -> None:
@@ -160,17 +163,17 @@ def _show(outcome: CheckResult, screen: Screen) -> None:
     mark = (RESULT_MARKS if unicode else PLAIN_MARKS)[outcome.grade]
     width = 1 if unicode else 2
     indent = " " * (width + 3)
-    lines = _broken(one_line(outcome.sentence), len(indent), screen)
+    lines = _wrapped(one_line(outcome.sentence), len(indent), screen)
     screen.show(f"  {screen.paint(mark, *RESULT_STYLES[outcome.grade])}{' ' * (width - len(mark))} {lines[0]}")
     for line in lines[1:]:
         screen.show(indent + line)
     if outcome.remedy:
-        # Not broken: a command in it is to be copied.
+        # Not wrapped, so that a command in it can be copied.
         screen.show(f"{indent}  {screen.paint(one_line(outcome.remedy), 'cyan')}")
 
 
-def _broken(sentence: str, indent: int, screen: Screen) -> list[str]:
-    """Return the lines of a sentence: on a terminal, broken between words; else one."""
+def _wrapped(sentence: str, indent: int, screen: Screen) -> list[str]:
+    """Return the lines of a sentence: wrapped on a terminal, else a single line."""
     if not screen.terminal:
         return [sentence]
     import shutil
@@ -182,20 +185,20 @@ def _broken(sentence: str, indent: int, screen: Screen) -> list[str]:
     return textwrap.wrap(sentence, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
-def _summary(found: Sequence[CheckResult]) -> str:
+def _summary(results: Sequence[CheckResult]) -> str:
     from Tools.common.quantities import counted
 
-    problems, notes = (sum(one.grade == grade for one in found) for grade in ("problem", "note"))
-    rest = counted(len(found) - problems - notes, "thing is as it should be", "things are as they should be")
-    return f"{counted(problems, 'problem') if problems else 'No problem'}, {counted(notes, 'note')}; {rest}."
+    problems, notes = (sum(result.grade == grade for result in results) for grade in ("problem", "note"))
+    passed = counted(len(results) - problems - notes, "check passed", "checks passed")
+    return f"{counted(problems, 'problem') if problems else 'No problem'}, {counted(notes, 'note')}; {passed}."
 
 
 def _journals(_arguments: Namespace, _prefix: str) -> list[str]:
-    """Return the names of the journals, for the shell to offer."""
+    """Return the names of the journals, for completion."""
     from NexusCore import settings
     from NexusCore.delivery.inspection import journals
 
-    return [one.name for one in journals(settings.load().home)]
+    return [journal.name for journal in journals(settings.load().home)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # PYTHON_ARGCOMPLETE_OK
-"""Start, end and look at sessions at the instruments, and have their records built anew."""
+"""Start, end and show sessions at the instruments, and rebuild their records."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ STATES = (
 
 
 class SessionCommand(NamedTuple):
-    """What the tool can do."""
+    """A command of the tool."""
 
     run: str
-    """Room in `Tools.sessiontool` and function that does it; imported when it is wanted."""
+    """Module in `Tools.sessiontool` and its function; imported when needed."""
     help: str
     fill: Callable[[Arguments], None]
     """Adds its arguments."""
@@ -40,102 +40,106 @@ class SessionCommand(NamedTuple):
 
 def parser() -> Arguments:
     """Return the parser of the tool's arguments."""
-    made = Arguments(
+    parser = Arguments(
         prog=NAME,
         description=__doc__,
         examples=(
-            (f"{NAME} start FEI-Titan-TEM --user jane", "begin a session"),
-            (f"{NAME} end FEI-Titan-TEM", "end the one that is open there"),
-            (f"{NAME} list --state ERROR", "sessions without a record; requeue builds one anew"),
+            (f"{NAME} start FEI-Titan-TEM --user jane", "start a session"),
+            (f"{NAME} end FEI-Titan-TEM", "end the session that is open there"),
+            (f"{NAME} list --state ERROR", "sessions whose record failed; requeue rebuilds it"),
         ),
-        epilog=f"Exit codes: 0 done, 1 no such thing, 2 usage, 3 database away, 4 refused. {NAME} COMMAND --help tells "
-        "more of a command.",
+        epilog=f"Exit codes: 0 done, 1 not found, 2 usage, 3 database away, 4 refused. For help on a command: "
+        f"{NAME} COMMAND --help",
     )
-    commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, command in SESSION_COMMANDS.items():
         description = f"{command.help[:1].upper()}{command.help[1:]}."
-        one = commands.add_parser(name, description=description, help=command.help)
-        command.fill(one)
-        one.add_argument("--json", action="store_true", help="one JSON object per line, for programs")
-    return made
+        subparser = commands.add_parser(name, description=description, help=command.help)
+        command.fill(subparser)
+        subparser.add_argument("--json", action="store_true", help="one JSON object per line, for programs")
+    return parser
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Do what was asked for."""
-    room, _, name = SESSION_COMMANDS[arguments.command].run.partition(".")
-    command: Callable[[Namespace, Screen], int] = getattr(import_module(f"Tools.sessiontool.{room}"), name)
+    """Run the command."""
+    module, _, name = SESSION_COMMANDS[arguments.command].run.partition(".")
+    command: Callable[[Namespace, Screen], int] = getattr(import_module(f"Tools.sessiontool.{module}"), name)
     return command(arguments, screen)
 
 
 # -- the commands' arguments -------------------------------------------------------------------------------------------
 
 
-def _start_arguments(made: Arguments) -> None:
-    instrument = made.add_argument("instrument", metavar="INSTRUMENT", help="pid of the instrument")
+def _start_arguments(parser: Arguments) -> None:
+    instrument = parser.add_argument("instrument", metavar="INSTRUMENT", help="pid of the instrument")
     completion.attach(instrument, completion.instruments)
-    made.add_argument("--user", metavar="USER", help="account of the person at the instrument; yours, if not given")
+    parser.add_argument("--user", metavar="USER", help="account of the person at the instrument; yours by default")
 
 
-def _end_arguments(made: Arguments) -> None:
-    which = made.add_argument("which", metavar="IDENTIFIER|INSTRUMENT", help="the session, or where it is open")
+def _end_arguments(parser: Arguments) -> None:
+    which = parser.add_argument(
+        "which", metavar="IDENTIFIER|INSTRUMENT", help="the session, or the instrument where it is open"
+    )
     completion.attach(which, completion.open_sessions)
 
 
-def _list_arguments(made: Arguments) -> None:
-    instrument = made.add_argument("--instrument", metavar="INSTRUMENT", help="only at this instrument")
+def _list_arguments(parser: Arguments) -> None:
+    instrument = parser.add_argument("--instrument", metavar="INSTRUMENT", help="only at this instrument")
     completion.attach(instrument, completion.instruments)
-    state = made.add_argument("--state", choices=STATES, metavar="STATE", type=str.upper, help="only in this state")
+    state = parser.add_argument("--state", choices=STATES, metavar="STATE", type=str.upper, help="only in this state")
     completion.attach(state, lambda _arguments, _prefix: STATES)
-    _lines(made, "how many (20)")
+    _lines(parser, "number of sessions (20)")
 
 
-def _identifier(made: Arguments) -> None:
-    identifier = made.add_argument("identifier", metavar="IDENTIFIER", help="the session, or how only its name begins")
+def _identifier(parser: Arguments) -> None:
+    identifier = parser.add_argument(
+        "identifier", metavar="IDENTIFIER", help="the session, or an unambiguous beginning of its identifier"
+    )
     completion.attach(identifier, completion.sessions)
 
 
-def _note_arguments(made: Arguments) -> None:
-    _end_arguments(made)
-    made.add_argument("text", metavar="TEXT", nargs="+", help="what to remark")
+def _note_arguments(parser: Arguments) -> None:
+    _end_arguments(parser)
+    parser.add_argument("text", metavar="TEXT", nargs="+", help="the remark")
 
 
-def _lines(made: Arguments, what: str) -> None:
-    made.add_argument("-n", "--lines", type=count, default=20, metavar="N", help=what)
+def _lines(parser: Arguments, what: str) -> None:
+    parser.add_argument("-n", "--lines", type=count, default=20, metavar="N", help=what)
 
 
-def _show_arguments(made: Arguments) -> None:
-    _identifier(made)
-    _lines(made, "how many files and lines of log (20)")
+def _show_arguments(parser: Arguments) -> None:
+    _identifier(parser)
+    _lines(parser, "number of files and log lines (20)")
 
 
-def _requeue_arguments(made: Arguments) -> None:
-    _identifier(made)
-    made.add_argument("--upload", action="store_true", help="send the record it has to all destinations again")
+def _requeue_arguments(parser: Arguments) -> None:
+    _identifier(parser)
+    parser.add_argument("--upload", action="store_true", help="send its existing record to all destinations again")
 
 
-def _close_arguments(made: Arguments) -> None:
-    _end_arguments(made)
-    when = made.add_mutually_exclusive_group()
-    when.add_argument("--at", type=moment, metavar="TIME", help="it ended then, such as 17:30 or '2026-11-20 17:30'")
-    when.add_argument("--now", action="store_true", help="it ends now; without either, it ended with its last file")
-    made.add_argument("--dry-run", action="store_true", help="show when it would have ended, and change nothing")
+def _close_arguments(parser: Arguments) -> None:
+    _end_arguments(parser)
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument(
+        "--at", type=moment, metavar="TIME", help="it ended at this time, such as 17:30 or '2026-11-20 17:30'"
+    )
+    when.add_argument("--now", action="store_true", help="it ends now; by default, it ended with its last file")
+    parser.add_argument("--dry-run", action="store_true", help="show when it would have ended, and change nothing")
 
 
 SESSION_COMMANDS = {
-    "start": SessionCommand("acting.start", "begin a session at an instrument", _start_arguments),
-    "end": SessionCommand("acting.end", "end a session; its record is built next", _end_arguments),
-    "close": SessionCommand(
-        "acting.close", "end a session that was forgotten, when its last file came", _close_arguments
-    ),
-    "note": SessionCommand("acting.note", "write a remark into a session's log", _note_arguments),
+    "start": SessionCommand("acting.start", "start a session at an instrument", _start_arguments),
+    "end": SessionCommand("acting.end", "end a session, so that its record is built", _end_arguments),
+    "close": SessionCommand("acting.close", "end a forgotten session at the time of its last file", _close_arguments),
+    "note": SessionCommand("acting.note", "add a remark to a session", _note_arguments),
     "list": SessionCommand("listing.list_", "show the newest sessions", _list_arguments),
-    "show": SessionCommand("showing.show", "show all that is known of a session: events, files, log", _show_arguments),
-    "trace": SessionCommand("showing.trace", "show everything about a session, in the order of time", _identifier),
+    "show": SessionCommand("showing.show", "show a session with its events, files and log", _show_arguments),
+    "trace": SessionCommand("showing.trace", "show all that happened in a session, in order of time", _identifier),
     "requeue": SessionCommand(
-        "acting.requeue", "have a session's record built anew, or sent again", _requeue_arguments
+        "acting.requeue", "rebuild the record of a session, or send it again", _requeue_arguments
     ),
 }
-"""Everything the tool can do, by the word that is typed; each command adds itself here."""
+"""All commands, by the word that is typed."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

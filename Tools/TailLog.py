@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # PYTHON_ARGCOMPLETE_OK
-"""Show what the facility's programs log, and follow it."""
+"""Show the log of the facility's programs, and follow it."""
 
 from __future__ import annotations
 
@@ -26,86 +26,86 @@ NAME = "TailLog"
 
 def parser() -> Arguments:
     """Return the parser of the tool's arguments."""
-    made = Arguments(
+    parser = Arguments(
         prog=NAME,
         usage=f"{NAME} [OPTION ...] [WORD ...]",
         description=__doc__,
         examples=(
-            ("TailLog -f", "the newest lines, and each new one as it comes"),
-            ("TailLog -p warning -S -2h --logger Builder", "what the Builder warned of in two hours"),
+            ("TailLog -f", "the newest lines, and each new line as it arrives"),
+            ("TailLog -p warning -S -2h --logger Builder", "warnings of the Builder in the last two hours"),
             ("TailLog -n 500 Titan timeout", "lines with both words in the message"),
         ),
-        epilog="All conditions must hold; of several loggers, modules or hosts, any. Lines are in the order of their "
-        "times, new ones in that of their arrival. A TIME is a date, a time of day, both, a length of time back "
-        "from now (-15m, 2h ago), yesterday, or @ and seconds since the epoch. Exit code 1: nothing matches.",
+        epilog="A line must meet all conditions, and any of several loggers, modules or hosts. Lines are sorted by "
+        "time; with -f, new lines appear as they arrive. A TIME is a date, a time of day, both, a time before now "
+        "(-15m, 2h ago), yesterday, or @ and seconds since the epoch. Exit code 1: no line matches.",
     )
-    _which(made)
-    _how(made)
-    _whole(made)
-    return made
+    _which(parser)
+    _how(parser)
+    _whole(parser)
+    return parser
 
 
-def _which(made: Arguments) -> None:
-    made.add_argument("keywords", nargs="*", metavar="WORD", help="a text that must be in the message or its traceback")
-    which = made.add_argument_group("which lines")
-    lines = f"how many, the newest (default: {DEFAULT_LINES}, or all that -S, -U or --after-cursor leave)"
+def _which(parser: Arguments) -> None:
+    parser.add_argument("keywords", nargs="*", metavar="WORD", help="a text in the message or its traceback")
+    which = parser.add_argument_group("which lines")
+    lines = f"number of newest lines (default: {DEFAULT_LINES}; with -S, -U or --after-cursor, all)"
     which.add_argument("-n", "--lines", type=count, metavar="N", help=lines)
-    which.add_argument("-S", "--since", type=moment, metavar="TIME", help="not before this time")
-    which.add_argument("-U", "--until", type=moment, metavar="TIME", help="not after this time")
+    which.add_argument("-S", "--since", type=moment, metavar="TIME", help="lines from this time on")
+    which.add_argument("-U", "--until", type=moment, metavar="TIME", help="lines up to this time")
     level = which.add_argument(
-        "-p", "--level", type=levels, metavar="LEVEL[..LEVEL]", help="this level and above, or from one to the other"
+        "-p", "--level", type=levels, metavar="LEVEL[..LEVEL]", help="this level and above, or a range of levels"
     )
     completion.attach(level, completion.levels)
     for option, what, completer in (
-        ("--logger", "of this logger, the name given to get_log (repeatable)", completion.loggers),
-        ("--module", "of this module, the file of the statement that logged (repeatable)", completion.modules),
-        ("--host", "of this machine (repeatable)", completion.hosts),
+        ("--logger", "lines of this logger, the name given to get_log (repeatable)", completion.loggers),
+        ("--module", "lines of this module, the file of the log statement (repeatable)", completion.modules),
+        ("--host", "lines of this machine (repeatable)", completion.hosts),
     ):
         completion.attach(which.add_argument(option, action="append", metavar="NAME", help=what), completer)
-    session = which.add_argument("--session", metavar="IDENTIFIER", help="of the work on this session")
+    session = which.add_argument("--session", metavar="IDENTIFIER", help="lines about this session")
     completion.attach(session, completion.sessions)
     which.add_argument(
         "-g", "--grep", type=regex, metavar="REGEX",
-        help="a regular expression of Python's that the message or its traceback matches; the program looks for it in "
-        "all that the other conditions leave, back to the oldest line if need be",
+        help="a Python regular expression that the message or its traceback matches; all lines that meet the other "
+        "conditions are searched, back to the oldest if necessary",
     )  # fmt: skip
     which.add_argument(
-        "--after-cursor", type=cursor, metavar="CURSOR", help="what has arrived since --cursor wrote this"
+        "--after-cursor", type=cursor, metavar="CURSOR", help="lines that arrived since --cursor wrote this"
     )
 
 
-def _how(made: Arguments) -> None:
-    how = made.add_argument_group("how they are shown")
+def _how(parser: Arguments) -> None:
+    how = parser.add_argument_group("how to show them")
     order = how.add_mutually_exclusive_group()
-    order.add_argument("-f", "--follow", action="store_true", help="go on with each new line as it comes")
+    order.add_argument("-f", "--follow", action="store_true", help="go on with new lines as they arrive")
     order.add_argument("-r", "--reverse", action="store_true", help="the newest line first")
     how.add_argument(
         "-o", "--output", choices=("short", "iso", "verbose", "cat", "json"), default="short",
-        help="short is a line each, iso one whose time sorts and says its zone, verbose all fields, cat the message; "
-        "short and iso cut a message or traceback of more than 16 KiB",
+        help="short: one line each; iso: the same, with a sortable time and its zone; verbose: all fields; cat: the "
+        "message; short and iso cut a message or traceback of more than 16 KiB",
     )  # fmt: skip
     how.add_argument("--json", action="store_const", const="json", dest="output", help="one JSON object per line")
     how.add_argument(
         "--fields", type=fields, nargs="?", const=(), metavar="A,B,...",
-        help="only these fields, with tabs between them; without names, list the fields there are",
+        help="only these fields, separated by tabs; without names, list all fields",
     )  # fmt: skip
     how.add_argument("--cursor", action="store_true", help="write a cursor at the end, for --after-cursor")
 
 
-def _whole(made: Arguments) -> None:
-    whole = made.add_argument_group("the log as a whole, instead of its lines")
+def _whole(parser: Arguments) -> None:
+    whole = parser.add_argument_group("the log as a whole instead of its lines")
     choices = ("level", "logger", "module", "host", "session")
-    whole.add_argument("--values", choices=choices, help="each value that this field has in the lines that match")
-    whole.add_argument("--disk-usage", action="store_true", help="how much room the log takes, and since when it is")
+    whole.add_argument("--values", choices=choices, help="list the values of this field in the matching lines")
+    whole.add_argument("--disk-usage", action="store_true", help="size and age of the log")
     whole.add_argument(
         "--vacuum-time", type=moment, metavar="TIME",
-        help="delete the lines that match from before this time, such as 90d; asks before it does",
+        help="delete matching lines older than this time, such as 90d, after a question",
     )  # fmt: skip
-    whole.add_argument("--yes", action="store_true", help="delete without being asked")
+    whole.add_argument("--yes", action="store_true", help="delete without asking")
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Do what was asked for."""
+    """Show, follow or delete lines, as the arguments say."""
     check(arguments, NAME)
     if arguments.fields == ():
         from Tools.taillog.lines import show_fields
@@ -115,8 +115,8 @@ def run(arguments: Namespace, screen: Screen) -> int:
     from NexusCore.storage import Database
     from NexusCore.wakeup import Wakeups
 
-    found = settings.load()
-    database = Database(found.log, wakeups=Wakeups(found.home))
+    loaded = settings.load()
+    database = Database(loaded.log, wakeups=Wakeups(loaded.home))
     if arguments.values or arguments.disk_usage or arguments.vacuum_time is not None:
         from Tools.taillog import maintenance
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # PYTHON_ARGCOMPLETE_OK
-"""Show what the facility's programs are doing, and follow it."""
+"""Show the status of the facility's programs, and follow it."""
 
 from __future__ import annotations
 
@@ -30,38 +30,38 @@ NAME = "TailStatus"
 
 def parser() -> Arguments:
     """Return the parser of the tool's arguments."""
-    made = Arguments(
+    parser = Arguments(
         prog=NAME,
         usage=f"{NAME} [OPTION ...] [CHANNEL:NAME ...]",
         description=__doc__,
         examples=(
-            ("TailStatus", "everything there is now, with its age"),
-            ("TailStatus -f Builder 'Camera*:temp*'", "a channel and some more values, each time they change"),
-            ("TailStatus --exit-on Builder:state=idle", "wait until that is so"),
+            ("TailStatus", "all present values with their age"),
+            ("TailStatus -f Builder 'Camera*:temp*'", "a channel and some other values, whenever they change"),
+            ("TailStatus --exit-on Builder:state=idle", "wait until the value is idle"),
         ),
-        epilog="STALE marks what was not renewed as its program promised; it counts as unknown for --exit-on. "
-        "Exit code 1: there is no such status, or the time is up.",
+        epilog="STALE marks a value that its program did not renew in time; for --exit-on it counts as unknown. "
+        "Exit code 1: the status was not found, or --timeout passed.",
     )
-    what = "a value, or a whole channel; * and ? stand for anything"
-    wanted = made.add_argument("wanted", nargs="*", metavar="CHANNEL:NAME", help=what)
+    what = "a value, or a whole channel; * and ? are wildcards"
+    wanted = parser.add_argument("wanted", nargs="*", metavar="CHANNEL:NAME", help=what)
     completion.attach(wanted, completion.channels)
-    what = "show what is now, a line each, and go on with each change as it comes"
-    made.add_argument("-f", "--follow", action="store_true", help=what)
-    what = "show the changes since then instead of what is now: yesterday, 09:30, -15m, 2026-11-20"
-    made.add_argument("-S", "--since", type=moment, metavar="TIME", help=what)
-    made.add_argument("--watch", action="store_true", help="show a table that is drawn again when something changes")
-    form = made.add_mutually_exclusive_group()
+    what = "show the present values, one per line, and go on with changes as they happen"
+    parser.add_argument("-f", "--follow", action="store_true", help=what)
+    what = "show the changes since then instead of the present values: yesterday, 09:30, -15m, 2026-11-20"
+    parser.add_argument("-S", "--since", type=moment, metavar="TIME", help=what)
+    parser.add_argument("--watch", action="store_true", help="show a table and update it when something changes")
+    form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object per line")
     form.add_argument("--csv", action="store_true", help="comma-separated values, with a header")
-    condition = made.add_argument(
+    condition = parser.add_argument(
         "--exit-on", type=_condition, action="append", metavar="CHANNEL:NAME=VALUE",
-        help="end as soon as this is so, with exit code 0; also != and, for numbers, < > <= >= "
-        "(repeatable: as soon as all are so at once)",
+        help="end with exit code 0 as soon as this is true; also != and, for numbers, < > <= >= "
+        "(repeatable: as soon as all are true at once)",
     )  # fmt: skip
     completion.attach(condition, completion.channels)
-    what = "how long --exit-on waits, in seconds, or as 15m; then the exit code is 1"
-    made.add_argument("--timeout", type=seconds, metavar="S", help=what)
-    return made
+    what = "longest wait of --exit-on, in seconds or as 15m; after it the exit code is 1"
+    parser.add_argument("--timeout", type=seconds, metavar="S", help=what)
+    return parser
 
 
 def _condition(text: str) -> Condition:
@@ -71,14 +71,14 @@ def _condition(text: str) -> Condition:
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Show what was asked for."""
+    """Show, follow or wait for values, as the arguments say."""
     _check(arguments, screen)
     from NexusCore import settings
     from NexusCore.storage import Database
     from NexusCore.wakeup import Wakeups
 
-    found = settings.load()
-    database = Database(found.status, wakeups=Wakeups(found.home))
+    loaded = settings.load()
+    database = Database(loaded.status, wakeups=Wakeups(loaded.home))
     if arguments.exit_on is not None:
         from Tools.tailstatus.waiting import wait
 
@@ -96,14 +96,14 @@ def run(arguments: Namespace, screen: Screen) -> int:
 
 def _check(arguments: Namespace, screen: Screen) -> None:
     if arguments.timeout is not None and arguments.exit_on is None:
-        raise WrongUse(mistake="The option --timeout goes with --exit-on only.", tool=NAME)
+        raise WrongUse(mistake="--timeout needs --exit-on.", tool=NAME)
     for option in ("follow", "since", "json", "csv", "exit_on"):
         if arguments.watch and getattr(arguments, option) not in (None, False):
-            raise WrongUse(mistake=f"The option --watch does not go with --{option.replace('_', '-')}.", tool=NAME)
+            raise WrongUse(mistake=f"--watch cannot be combined with --{option.replace('_', '-')}.", tool=NAME)
     if arguments.since is not None and arguments.exit_on is not None:
-        raise WrongUse(mistake="The option --exit-on does not go with --since.", tool=NAME)
+        raise WrongUse(mistake="--exit-on cannot be combined with --since.", tool=NAME)
     if arguments.watch and (not screen.terminal or os.environ.get("TERM", "dumb") == "dumb"):
-        raise WrongUse(mistake="The option --watch draws on a terminal, and this is none; -f follows.", tool=NAME)
+        raise WrongUse(mistake="--watch needs a terminal; use -f to follow.", tool=NAME)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

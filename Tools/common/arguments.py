@@ -1,4 +1,4 @@
-"""Arguments of the tools: `argparse`, with examples before all else and a hint for a near miss."""
+"""Arguments of the tools: `argparse` with examples at the top of the help, and hints for mistyped words."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from NexusCore.text import one_line, suggest
 Example = tuple[str, str]
 """A command line, and what it does."""
 
-LIKE_AN_OPTION = 0.75
-"""Share of letters that a mistyped option has in common with the one that was meant."""
+OPTION_SIMILARITY = 0.75
+"""Similarity to an option above which a word counts as that option, mistyped."""
 LARGEST_COUNT = 999_999_999
-"""A count is not larger."""
+"""The largest number accepted as a count."""
 _NEGATIVE = re.compile(r"^-\.?\d")
 _CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)")
 
 
 def negative(word: str) -> bool:
-    """Return whether a word that begins with a dash is a number rather than an option."""
+    """Return whether a word with a leading dash is a number rather than an option."""
     return _NEGATIVE.match(word) is not None
 
 
@@ -42,7 +42,7 @@ class Arguments(argparse.ArgumentParser):
     Parameters
     ----------
     examples
-        What the help begins with.
+        The beginning of the help.
     **options
         As for `argparse.ArgumentParser`.
     """
@@ -51,27 +51,27 @@ class Arguments(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
         self._examples = examples
         self._given: Sequence[str] = ()
-        # A value such as -1e-6 or -15m is no option: none begins with a digit.
+        # So that a value such as -1e-6 or -15m is not taken for an option: options have no leading digit.
         self._negative_number_matcher = _NEGATIVE
 
     def _get_formatter(self) -> argparse.HelpFormatter:
-        # One is made for every argument that is added; without a width, each would ask `shutil`, slow to import.
+        # Called for every added argument; without a width, each call would import `shutil`, which is slow.
         return argparse.HelpFormatter(prog=self.prog, width=_columns() - 2)
 
     def format_help(self) -> str:
-        """Return the help, the examples first."""
+        """Return the help, with the examples at the top."""
         width = max((len(command) for command, _ in self._examples), default=0)
         lines = [f"  {command.ljust(width)}   {what}" for command, what in self._examples]
         return "\n".join(["Examples:", *lines, "", super().format_help()]) if lines else super().format_help()
 
     def print_help(self, file: Any = None) -> None:
-        """Write the help; unlike `argparse`, tell when it cannot be written."""
+        """Write the help; unlike `argparse`, raise an error if it cannot be written."""
         out = file or sys.stdout
         if out is not None:
             out.write(self.format_help())
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """Parse the arguments; a mistake in an option is told before a missing command."""
+        """Parse the arguments; a mistake in an option is reported before a missing command."""
         parsed = super().parse_args(args, namespace)
         if getattr(parsed, "command", "") is None:
             self.error("the following arguments are required: COMMAND")
@@ -83,7 +83,7 @@ class Arguments(argparse.ArgumentParser):
         return super().parse_known_args(self._given, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """End the program with a sentence about the mistake."""
+        """Exit with a sentence about the mistake."""
         self.exit(EXIT_USAGE, one_line(f"{self.prog}: {self._sentence(message)} See {self.prog} --help.") + "\n")
 
     def _sentence(self, message: str) -> str:
@@ -92,31 +92,35 @@ class Arguments(argparse.ArgumentParser):
             odd = rest.split()[0]
             if odd.startswith("-") and odd != "-":
                 if odd.partition("=")[0] in self._options():
-                    return f"The option '{odd}' does not go with this command."
-                return f"There is no option '{odd}'.{self._option_like(odd)}"
-            return f"'{odd}' is one word too many."
+                    return f"This command has no option '{odd}'."
+                return f"Unknown option '{odd}'.{self._similar_option(odd)}"
+            return f"Unexpected argument '{odd}'."
         choice = _CHOICE.search(message)
         if choice:
             known = re.findall(r"[^\s',]+", choice[2])
-            return f"'{choice[1]}' is none of {', '.join(known)}.{suggest(choice[1], known)}"
+            return f"Invalid choice '{choice[1]}'; use one of {', '.join(known)}.{suggest(choice[1], known)}"
         if kind == "the following arguments are required":
-            return f"{rest} is missing.{self._taken_for_an_option()}"
+            return f"{rest} is missing.{self._dash_hint()}"
         return f"{message[:1].upper()}{message[1:]}{'' if message.endswith('?') else '.'}"
 
-    def _taken_for_an_option(self) -> str:
-        """Return a sentence about a word that was to be a value, and is none only because of its dash."""
-        before = takewhile(lambda one: one != "--", self._given)
-        odd = (one for one in before if one.startswith("-") and one.partition("=")[0] not in self._options())
-        word = next((one for one in odd if one != "-" and not _NEGATIVE.match(one)), None)
+    def _dash_hint(self) -> str:
+        """Return a sentence about a value that was taken for an option because of its dash."""
+        before = takewhile(lambda argument: argument != "--", self._given)
+        odd = (
+            argument
+            for argument in before
+            if argument.startswith("-") and argument.partition("=")[0] not in self._options()
+        )
+        word = next((argument for argument in odd if argument != "-" and not _NEGATIVE.match(argument)), None)
         if word is None:
             return ""
-        return self._option_like(word) or f" What begins with a dash and is no option goes behind --, as in: -- {word}."
+        return self._similar_option(word) or f" Use -- before values that start with '-': -- {word}"
 
-    def _option_like(self, word: str) -> str:
-        return suggest(word.partition("=")[0], self._options(), LIKE_AN_OPTION)
+    def _similar_option(self, word: str) -> str:
+        return suggest(word.partition("=")[0], self._options(), OPTION_SIMILARITY)
 
     def _options(self) -> Iterator[str]:
-        """Yield every option of this parser and of its commands'."""
+        """Yield every option of this parser and its commands."""
         for action in self._actions:
             yield from action.option_strings
             if isinstance(action, argparse._SubParsersAction):
@@ -126,10 +130,10 @@ class Arguments(argparse.ArgumentParser):
 
 @cache
 def _columns() -> int:
-    """Return the width that help is written in, found as `shutil.get_terminal_size` does."""
-    given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
+    """Return the width of the help, as `shutil.get_terminal_size` finds it."""
+    variable = os.environ.get("COLUMNS", "")
+    if variable.isdecimal() and int(variable):
+        return int(variable)
     try:
         return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
     except (AttributeError, ValueError, OSError):
@@ -137,12 +141,12 @@ def _columns() -> int:
 
 
 def count(text: str) -> int:
-    """Return a whole number that is not negative; for `add_argument(type=...)`."""
+    """Return a whole number, 0 or more; for `add_argument(type=...)`."""
     if not re.fullmatch(r"\d+", text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number")
     if len(text.lstrip("0")) > len(str(LARGEST_COUNT)):  # Python refuses to read very long ones
         raise argparse.ArgumentTypeError(
-            f"{text[:20]}{'...' * (len(text) > 20)} is too large; {LARGEST_COUNT:,} is the most"
+            f"{text[:20]}{'...' * (len(text) > 20)} is too large; the largest is {LARGEST_COUNT:,}"
         )
     return int(text)
 
@@ -150,14 +154,14 @@ def count(text: str) -> int:
 def revisions(text: str) -> tuple[int, int]:
     """Return the first and the last revision of ``6..14``, or of ``6``."""
     first, dots, last = text.partition("..")
-    found = count(first), count(last if dots else first)
-    if not 0 < found[0] <= found[1]:
-        raise argparse.ArgumentTypeError(f"'{text}' are no revisions; it looks like 6..14")
-    return found
+    begin, end = count(first), count(last if dots else first)
+    if not 0 < begin <= end:
+        raise argparse.ArgumentTypeError(f"invalid revision range '{text}'; use for example 6..14")
+    return begin, end
 
 
 def level(text: str) -> int:
-    """Return the number of a level of logging, given by name in any case or by number."""
+    """Return the number of a log level, given by name or number."""
     import logging
 
     if re.fullmatch(r"\d{1,3}", text):
@@ -165,7 +169,7 @@ def level(text: str) -> int:
     known = {name: number for name, number in logging.getLevelNamesMapping().items() if number}
     if text.upper() not in known:
         hint = suggest(text.lower(), (name.lower() for name in known))
-        mistake = f"'{text}' is no level, such as debug, info, warning, error, critical or a number"
+        mistake = f"unknown level '{text}'; use debug, info, warning, error, critical or a number"
         raise argparse.ArgumentTypeError(f"{mistake}.{hint}" if hint else mistake)
     return known[text.upper()]
 
@@ -179,14 +183,14 @@ def levels(text: str) -> tuple[int, int | None]:
 
 
 def moment(text: str) -> int:
-    """Return the time, in microseconds since the epoch, that a person wrote."""
+    """Return a time, in microseconds since the epoch, as a person writes it."""
     from NexusCore.clock import SYSTEM_CLOCK
     from Tools.common import time_parser
 
     try:
         return time_parser.moment(text, SYSTEM_CLOCK.now())
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no time; examples are {time_parser.TIME_EXAMPLES}") from None
+        raise argparse.ArgumentTypeError(f"invalid time '{text}'; examples are {time_parser.TIME_EXAMPLES}") from None
 
 
 def seconds(text: str) -> float:
@@ -197,4 +201,6 @@ def seconds(text: str) -> float:
     try:
         return time_parser.length(text) / SECOND
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"'{text}' is no length of time; examples are 90, 15m and '2 hours'") from None
+        raise argparse.ArgumentTypeError(
+            f"invalid length of time '{text}'; examples are 90, 15m and '2 hours'"
+        ) from None

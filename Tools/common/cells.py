@@ -1,4 +1,4 @@
-"""Text measured in the cells of a terminal: a Chinese letter takes two, a combining accent none."""
+"""Text measured in the cells of a terminal: a Chinese character takes two, a combining accent none."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from NexusCore.text import is_odd, one_line
 
 ELLIPSIS = "…"
 _PICTURES = 0x2400
-"""Where Unicode begins its pictures of control characters, such as ␊ for the end of a line."""
+"""First of the Unicode pictures of control characters, such as ␊ for a line end."""
 
 
 def plain(text: str) -> str:
-    """Return `text` on one line, with each character that cannot be seen, or could command the terminal, escaped."""
+    """Return `text` on one line, with invisible and control characters escaped."""
     shown = one_line(text)
-    return shown if shown.isprintable() else "".join(one if one.isprintable() else " " for one in shown)
+    return (
+        shown if shown.isprintable() else "".join(character if character.isprintable() else " " for character in shown)
+    )
 
 
 def in_place(text: str) -> str:
-    """Return `text` with each character that is not plain replaced by one that is: places in the text stay the same."""
+    """Return `text` with invisible and control characters replaced one by one, so that positions stay the same."""
     return text if plain(text) == text else "".join(map(_visible, text))
 
 
@@ -31,12 +33,12 @@ def _visible(character: str) -> str:
 
 
 def width(text: str) -> int:
-    """Return how many cells a plain text takes."""
+    """Return the width of a plain text in cells."""
     return len(text) if text.isascii() else sum(map(get_character_cell_size, text))
 
 
 def fitting(text: str, columns: int) -> int:
-    """Return how many of the first characters of a plain text find room in `columns` cells."""
+    """Return how many characters of a plain text fit into `columns` cells."""
     if text.isascii():
         return min(len(text), max(0, columns))
     for number, character in enumerate(text):
@@ -47,7 +49,7 @@ def fitting(text: str, columns: int) -> int:
 
 
 def cut(text: str, columns: int) -> str:
-    """Return a plain text, shortened at its end to `columns` cells where it is longer."""
+    """Return a plain text, cut to `columns` cells."""
     if columns <= 0:
         return ""
     end = fitting(text, columns)
@@ -55,7 +57,7 @@ def cut(text: str, columns: int) -> str:
 
 
 def wrapped(text: str, columns: int, most: int) -> list[str]:
-    """Return a plain text as lines of at most `columns` cells, `most` of them at most; the rest is cut off."""
+    """Return a plain text as at most `most` lines of `columns` cells; the rest is cut off."""
     lines: list[str] = []
     while text and len(lines) < most - 1:
         end = fitting(text, columns)

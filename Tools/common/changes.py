@@ -1,4 +1,4 @@
-"""Changes of the configuration from the shell: what is wished, and what is told of it, with the way back."""
+"""Changes of the configuration from the shell: making them, and reporting them with the command that undoes them."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from Tools.common.suggestions import near_name
 from Tools.common.terminal import Screen
 
 NAMED = 4
-"""Parameters up to which each is told where one sentence would do."""
+"""Most parameters that are named one by one; of more, only the number is reported."""
 
 
 def assigned(word: str, before: Mapping[str, Change]) -> Edit:
-    """Return the change that ``PATH=VALUE`` asks for; a new parameter takes the type that its value looks like."""
+    """Return the change for ``PATH=VALUE``; a new parameter gets the type that its value looks like."""
     path, _, text = word.partition("=")
     return Edit(path, value=text if path in before else guess(text))
 
 
 def typed(path: str, text: str, datatype: str | None, comment: str | None) -> Edit:
-    """Return the change that sets a parameter to a value and a type; without one, to what the value looks like."""
+    """Return the change that sets value and type of a parameter; by default the type that the value looks like."""
     value = cast(path, text, datatype) if datatype else guess(text)
     return Edit(path, value=value, datatype=datatype or datatype_of(path, value), comment=comment)
 
 
 def added(path: str, text: str | None, datatype: str | None, comment: str | None, before: Mapping[str, Change]) -> Edit:
     """Return the change that adds a parameter or folder."""
-    if any(is_below(one, path) for one in before):
+    if any(is_below(other, path) for other in before):
         raise ConfigException(reason=f"'{path}' already exists; PATH=VALUE changes a parameter")
     if datatype == FOLDER and text is None:
         return Edit(path, datatype=FOLDER, comment=comment, if_revision=0)
@@ -45,18 +45,18 @@ def added(path: str, text: str | None, datatype: str | None, comment: str | None
 
 
 def removed(path: str, configuration: StoredConfiguration) -> list[Edit]:
-    """Return the changes that remove a parameter, or a folder with all in it."""
-    found = configuration.below(path)
-    if not found:
+    """Return the changes that remove a parameter, or a folder with its contents."""
+    parameters = configuration.below(path)
+    if not parameters:
         raise configuration.missing(path)
-    return [Edit(one.path, REMOVE) for one in found]
+    return [Edit(change.path, REMOVE) for change in parameters]
 
 
 def rolled_back(revision: int, paths: Sequence[str], configuration: StoredConfiguration) -> list[Edit]:
-    """Return the changes that make parameters and folders, or the whole version, what they were at a revision."""
+    """Return the changes that restore parameters and folders, or the whole version, to a revision."""
     newest = configuration.store.revision()
     if revision > newest:
-        raise ConfigException(reason=f"there is no revision {revision} yet; the newest is {newest}")
+        raise ConfigException(reason=f"revision {revision} does not exist yet; the newest is {newest}")
     now: ConfigState = {}
     then: ConfigState = {}
     for path in paths or [""]:
@@ -68,16 +68,16 @@ def rolled_back(revision: int, paths: Sequence[str], configuration: StoredConfig
 
 
 class Changer:
-    """Makes changes, or only shows them, and tells what came of them.
+    """Makes changes, or only shows them, and reports the result.
 
     Parameters
     ----------
     arguments
         The tool's: ``version``, ``reason``, ``if_revision``, ``dry_run`` and ``json`` are used.
     screen
-        Where to tell it.
+        Where to report.
     paths
-        What is going to be changed, if that is known: then no more than its surroundings are read.
+        What will be changed, if known: then only the folders around it are read.
     """
 
     def __init__(self, arguments: Namespace, screen: Screen, paths: Iterable[str] | None = None) -> None:
@@ -87,86 +87,86 @@ class Changer:
         self._screen = screen
 
     def make(self, edits: Sequence[Edit], why: str | None = None, *, hint: bool = False) -> int:
-        """Make changes, all or none, and tell: old and new, the revision, and the command that undoes it.
+        """Make changes, all or none, and report old and new values, the revision, and the command that undoes it.
 
         Parameters
         ----------
         edits
             What to change.
         why
-            Reason for the history, where the user gives none.
+            Default reason for the history.
         hint
-            Point at a parameter that may have been meant instead of a new one.
+            Suggest an existing parameter where a new one has a similar name.
         """
         arguments = self._arguments
         made = self.configuration.apply(self._guarded(edits), arguments.reason or why)
         version = self.configuration.version
         undo = undoing.words(made, version, named=arguments.version is not None) if made else []
-        telling = Telling(version, self.before, arguments, self._screen, undo)
-        changed = {one.path for one in made}
-        telling.unchanged(list(dict.fromkeys(edit.path for edit in edits if edit.path not in changed)))
-        for one in made:
-            telling.change(one)
-            if hint and one.path not in self.before and len(made) <= NAMED:
-                self._hint(one.path)
+        report = ChangeReport(version, self.before, arguments, self._screen, undo)
+        changed = {change.path for change in made}
+        report.unchanged(list(dict.fromkeys(edit.path for edit in edits if edit.path not in changed)))
+        for change in made:
+            report.change(change)
+            if hint and change.path not in self.before and len(made) <= NAMED:
+                self._hint(change.path)
         if made:
-            telling.end(made)
+            report.end(made)
         return EXIT_OK
 
     def only_new(self, edits: Sequence[Edit]) -> list[Edit]:
-        """Return the changes so that none replaces anything, not even what somebody else adds meanwhile.
+        """Return the changes, made to fail where they would replace anything, even if it is added meanwhile.
 
         Raises
         ------
         ConfigException
-            If one of them would.
+            If a parameter exists already, with another value.
         """
-        would = open_configuration(self.configuration.version, dry_run=True).apply(edits, None)
-        replaced = sorted({one.path for one in would if one.path in self.before})
+        preview = open_configuration(self.configuration.version, dry_run=True).apply(edits, None)
+        replaced = sorted({change.path for change in preview if change.path in self.before})
         if replaced:
-            those = f"'{replaced[0]}' is there, and different"
+            reason = f"'{replaced[0]}' exists already and is different"
             if len(replaced) > 1:
-                those = f"{len(replaced)} of them are there, and different, '{replaced[0]}' first"
-            raise ConfigException(reason=f"{those}; --overwrite replaces what is there")
+                reason = f"{len(replaced)} parameters exist already and are different, such as '{replaced[0]}'"
+            raise ConfigException(reason=f"{reason}; use --overwrite to replace them")
         return [
             replace(edit, only_new=True) if edit.path in self.before else replace(edit, if_revision=0) for edit in edits
         ]
 
     def _hint(self, path: str) -> None:
-        close = near_name(path, self.before)
-        if close:
-            self._screen.say(one_line(f"{path} is a new parameter.{close}"))
+        suggestion = near_name(path, self.before)
+        if suggestion:
+            self._screen.say(one_line(f"{path} is a new parameter.{suggestion}"))
 
     def _guarded(self, edits: Sequence[Edit]) -> Sequence[Edit]:
         sets = [edit for edit in edits if edit.path == NAMES_VERSION and edit.action == SET and not edit.keep_value]
         there = self.configuration.store.versions() if sets else []
         for name in (str(edit.value) for edit in sets):
             if name not in there:
-                # Programs would make it, empty, and the whole facility would go on without its configuration.
-                reason = f"there is no version '{name}' that {NAMES_VERSION} could name (there are: {', '.join(there)})"
+                # Programs would create it, empty, and the whole facility would lose its configuration.
+                reason = f"{NAMES_VERSION} must name an existing version, not '{name}' (versions: {', '.join(there)})"
                 raise ConfigException(reason=f"{reason}; to add it: ConfigTool add-version {name}")
         revision = getattr(self._arguments, "if_revision", None)
         if revision is None:
             return edits
         if len(edits) != 1:
-            reason = f"--if-revision goes with one parameter, and these are {len(edits)}"
+            reason = f"--if-revision works with 1 parameter, not with {len(edits)}"
             raise ConfigException(reason=reason)
         return [replace(edits[0], if_revision=revision)]
 
 
-class Telling:
-    """Tells of changes of a version.
+class ChangeReport:
+    """Reports changes of a version.
 
     Parameters
     ----------
     version
-        Its name.
+        Name of the version.
     before
-        Its parameters as they were.
+        Its parameters before the changes.
     arguments
         The tool's: ``dry_run`` and ``json`` are used.
     screen
-        Where to tell it.
+        Where to report.
     undo
         The command that undoes them, word by word.
     """
@@ -182,15 +182,15 @@ class Telling:
         self._undo = list(undo) if undo and not arguments.dry_run else None
 
     def unchanged(self, paths: Sequence[str]) -> None:
-        """Tell of changes that were none."""
+        """Report parameters that had the wanted value already."""
         if len(paths) > NAMED:
-            self._screen.say(f"{len(paths)} parameters are so already.")
+            self._screen.say(f"{len(paths)} parameters already have this value.")
             return
         for path in paths:
-            self._screen.say(f"{one_line(path)} is {on_a_line(self._before.get(path))} already: nothing to change.")
+            self._screen.say(f"{one_line(path)} is already {on_a_line(self._before.get(path))}: nothing to change.")
 
     def change(self, made: Change) -> None:
-        """Tell what a parameter was and what it is."""
+        """Report the old and new value of a parameter."""
         old, screen = self._before.get(made.path), self._screen
         new = None if made.action == REMOVE else made
         if self._json:
@@ -208,17 +208,17 @@ class Telling:
         screen.show(f"{name}{value}  ({one_line(new.datatype)}, {_difference(old, new)})")
 
     def version(self, text: str) -> None:
-        """Tell what became of the version itself."""
+        """Report a change of the version itself."""
         if self._json:
             self._screen.show_json(version=self._version, done=text, dry_run=self._dry_run, undo=self._undo)
         else:
             self._screen.show(one_line(text))
 
     def end(self, made: Sequence[Change]) -> None:
-        """Tell the revisions, and the way back."""
+        """Report the revisions, and the command that undoes them."""
         completion.forget()
         if self._dry_run:
-            self._screen.say("Nothing was changed: this was a dry run.")
+            self._screen.say("Dry run: nothing was changed.")
         elif not self._json:
             sentences = []
             if made:
@@ -239,11 +239,11 @@ def _difference(old: Change | None, new: Change) -> str:
         return f"{was} ({kind})" if was else f"was a {kind}"
     if old.value != new.value:
         return was
-    return "its comment is new" if old.comment != new.comment else "its limits are new"
+    return "new comment" if old.comment != new.comment else "new limits"
 
 
 def _hidden(old: Change | None, new: Change | None) -> Change | None:
-    """Return what was there before, masked where it is a secret from now on."""
+    """Return the old parameter, masked if it is a secret from now on."""
     return old._replace(limits=new.limits) if old is not None and new is not None and is_secret(new) else old
 
 

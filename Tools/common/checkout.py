@@ -10,10 +10,10 @@ OLDEST = (3, 11)
 
 
 def use_its_python() -> None:
-    """Go on under the Python of the checkout's own environment, as `install.sh` makes it.
+    """Continue under the Python of the checkout's own environment, which `install.sh` creates.
 
-    A Python of another environment is left alone: somebody chose it. Ends the program with a sentence if this Python is
-    too old and there is no other.
+    A Python of another environment stays in use: the user chose it. Exits with a sentence if this Python is too old and
+    the checkout has no environment.
     """
     own = Path(__file__).resolve().parents[2] / ".venv/bin/python"
     if sys.prefix == sys.base_prefix and sys.executable != str(own) and os.access(own, os.X_OK):
@@ -22,5 +22,5 @@ def use_its_python() -> None:
     if sys.version_info[:2] < OLDEST:
         sys.exit(
             f"This is Python {sys.version_info[0]}.{sys.version_info[1]}, and NexusCore needs "
-            f"{OLDEST[0]}.{OLDEST[1]} or newer. Set the checkout up with ./install.sh, which finds one."
+            f"{OLDEST[0]}.{OLDEST[1]} or newer. Run ./install.sh, which finds one."
         )

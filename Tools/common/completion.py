@@ -1,7 +1,6 @@
-"""What the shell offers on Tab, by argcomplete: names that are in the databases now.
+"""Completion in the shell, by argcomplete, with names from the databases.
 
-Silent when a database is away, and never longer than `DATABASE_SECONDS` seconds; everything is imported when Tab is
-pressed.
+Without candidates when a database does not answer within `DATABASE_SECONDS`; modules are imported when Tab is pressed.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
     from Tools.common.configuration import StoredConfiguration
 
 DATABASE_SECONDS = 1.5
-"""Seconds that somebody who pressed Tab waits for a database that does not answer."""
+"""Longest wait for a database after Tab was pressed."""
 SESSIONS_OFFERED = 100
-"""How many are offered, the newest first of all."""
+"""Number of the newest sessions that are offered."""
 LONGEST_OFFERED_VALUE = 200
-"""Characters of a value that is offered to be edited."""
+"""Most characters of a value that is offered for editing."""
 
 Read = Callable[[Namespace, str], Iterable[str]]
 """Returns candidates, given the arguments so far and the beginning of the word."""
@@ -32,18 +31,18 @@ T = TypeVar("T")
 
 
 def attach(action: Action, read: Read) -> None:
-    """Have `read` asked for the words that may stand for an argument."""
+    """Complete an argument with the candidates that `read` returns."""
 
     def complete(prefix: str, parsed_args: Namespace, **_: object) -> list[str]:
-        found = _in_time(lambda: read(parsed_args, prefix))
-        # A name that a shell would have to draw with escape sequences is not offered, and nobody could type it.
-        return [word for word in found if word.startswith(prefix) and odd_character(word) is None]
+        words = _in_time(lambda: read(parsed_args, prefix))
+        # Names with control characters are not offered: they could not be typed.
+        return [word for word in words if word.startswith(prefix) and odd_character(word) is None]
 
     action.completer = complete  # type: ignore[attr-defined]  # argcomplete looks for it there
 
 
 def offer(parser: ArgumentParser) -> None:
-    """Answer the shell that asks for candidates, and end the process."""
+    """Print the candidates for the shell, and end the process."""
     import argcomplete
 
     argcomplete.autocomplete(
@@ -55,7 +54,7 @@ def offer(parser: ArgumentParser) -> None:
 
 
 def forget() -> None:
-    """Offer what is in the databases now, not what was there a moment ago: something was changed here."""
+    """Drop the cached names, because something was changed here."""
     from NexusCore import settings
     from Tools.common import completion_cache
 
@@ -64,44 +63,44 @@ def forget() -> None:
 
 
 def _in_time(read: Callable[[], Iterable[str]]) -> list[str]:
-    found: list[str] = []
+    words: list[str] = []
 
     def work() -> None:
         with suppress(NexusError, ImportError, OSError):
-            found.extend(read())
+            words.extend(read())
 
-    # A driver that waits for a silent server cannot be interrupted, only left behind.
+    # A driver that waits for a silent server cannot be interrupted; its daemon thread is abandoned.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(DATABASE_SECONDS)
-    return found
+    return words
 
 
-def _remembered(what: str, role: str, read: Callable[[Database], T], nothing: T) -> T:
-    """Return what `read` finds in the database that has a role, or found there a moment ago."""
+def _cached(what: str, role: str, read: Callable[[Database], T], nothing: T) -> T:
+    """Return what `read` returns for the database with a role, or the cached result."""
     from NexusCore import settings
     from Tools.common import completion_cache
 
-    found = settings.load()
-    return completion_cache.remembered(what, getattr(found, role), found, read, nothing)
+    loaded = settings.load()
+    return completion_cache.cached(what, getattr(loaded, role), loaded, read, nothing)
 
 
-# -- what there is ---------------------------------------------------------------------------------------------------
+# -- candidates ------------------------------------------------------------------------------------------------------
 
 
 def levels(_arguments: Namespace, _prefix: str) -> Iterable[str]:
-    """Return the levels of logging."""
+    """Return the log levels."""
     return ("debug", "info", "warning", "error", "critical")
 
 
 def files(_arguments: Namespace, prefix: str) -> Iterable[str]:
-    """Return the files and folders whose paths begin so."""
+    """Return the files and folders whose paths begin with `prefix`."""
     from pathlib import Path
 
     folder = prefix[: prefix.rfind("/") + 1]
-    for one in sorted(Path(folder or ".").iterdir()):
-        if not one.name.startswith(".") or prefix[len(folder) :].startswith("."):
-            yield f"{folder}{one.name}{'/' if one.is_dir() else ''}"
+    for entry in sorted(Path(folder or ".").iterdir()):
+        if not entry.name.startswith(".") or prefix[len(folder) :].startswith("."):
+            yield f"{folder}{entry.name}{'/' if entry.is_dir() else ''}"
 
 
 def loggers(_arguments: Namespace, _prefix: str) -> Iterable[str]:
@@ -112,7 +111,7 @@ def loggers(_arguments: Namespace, _prefix: str) -> Iterable[str]:
 
         return store.loggers(database)
 
-    return _remembered("loggers", "log", read, [])
+    return _cached("loggers", "log", read, [])
 
 
 def modules(_arguments: Namespace, _prefix: str) -> Iterable[str]:
@@ -123,7 +122,7 @@ def modules(_arguments: Namespace, _prefix: str) -> Iterable[str]:
 
         return store.modules(database)
 
-    return _remembered("modules", "log", read, [])
+    return _cached("modules", "log", read, [])
 
 
 def hosts(_arguments: Namespace, _prefix: str) -> Iterable[str]:
@@ -134,18 +133,18 @@ def hosts(_arguments: Namespace, _prefix: str) -> Iterable[str]:
 
         return store.hosts(database)
 
-    return _remembered("hosts", "log", read, [])
+    return _cached("hosts", "log", read, [])
 
 
 def channels(_arguments: Namespace, prefix: str) -> Iterable[str]:
-    """Return the channels of status; with a colon in the word, what they hold."""
+    """Return the channels of status; with a colon in the word, their elements."""
 
     def read(database: Database) -> list[str]:
         from NexusCore.status import store
 
-        return [f"{one.channel}:{one.name}" for one in store.latest(database)]
+        return [f"{sample.channel}:{sample.name}" for sample in store.latest(database)]
 
-    return _steps(_remembered("channels", "status", read, []), prefix, ":")
+    return _steps(_cached("channels", "status", read, []), prefix, ":")
 
 
 def sessions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
@@ -155,32 +154,32 @@ def sessions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
         from NexusCore.clock import SYSTEM_CLOCK
         from NexusCore.facility.sessions import Sessions
 
-        return [one.identifier for one in Sessions(database, SYSTEM_CLOCK).newest(count=SESSIONS_OFFERED)]
+        return [session.identifier for session in Sessions(database, SYSTEM_CLOCK).newest(count=SESSIONS_OFFERED)]
 
-    return _remembered("sessions", "main", read, [])
+    return _cached("sessions", "main", read, [])
 
 
 def open_sessions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
-    """Return what can be ended: the instruments and identifiers of open sessions."""
+    """Return the instruments and identifiers of open sessions."""
 
     def read(database: Database) -> list[str]:
         from NexusCore.clock import SYSTEM_CLOCK
         from NexusCore.facility.sessions import Sessions, State
 
-        found = Sessions(database, SYSTEM_CLOCK).newest(state=State.WAITING_FOR_END, count=SESSIONS_OFFERED)
-        return [name for one in found for name in (one.instrument, one.identifier)]
+        open_now = Sessions(database, SYSTEM_CLOCK).newest(state=State.WAITING_FOR_END, count=SESSIONS_OFFERED)
+        return [name for session in open_now for name in (session.instrument, session.identifier)]
 
-    return _remembered("open sessions", "main", read, [])
+    return _cached("open sessions", "main", read, [])
 
 
 def instruments(_arguments: Namespace, _prefix: str) -> Iterable[str]:
     """Return the pids of the instruments."""
-    return _remembered("instruments", "config", lambda _: _open(None).instruments(), [])
+    return _cached("instruments", "config", lambda _: _open(None).instruments(), [])
 
 
 def versions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
     """Return the versions of the configuration."""
-    return _remembered("versions", "config", lambda _: _open(None).store.versions(), [])
+    return _cached("versions", "config", lambda _: _open(None).store.versions(), [])
 
 
 def parameters(arguments: Namespace, prefix: str) -> Iterable[str]:
@@ -189,7 +188,7 @@ def parameters(arguments: Namespace, prefix: str) -> Iterable[str]:
 
 
 def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
-    """Return paths of parameters; behind a ``=``, the values that the parameter may have, or the one it has."""
+    """Return paths of parameters; after a ``=``, the allowed values or the present value."""
     path, sign, _ = prefix.partition("=")
     if not sign:
         return parameters(arguments, prefix)
@@ -197,7 +196,7 @@ def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
 
 
 def _values(arguments: Namespace) -> dict[str, list[str]]:
-    """Return the parameters' paths, each with what it can be set to; a secret with nothing."""
+    """Return the paths of the parameters, each with the values offered for it; none for a secret."""
     version = getattr(arguments, "version", None)
 
     def read(_: Database) -> dict[str, list[str]]:
@@ -205,11 +204,11 @@ def _values(arguments: Namespace) -> dict[str, list[str]]:
 
         everything = _open(version).everything()
         return {
-            path: [one for one in choices(found) if len(one) <= LONGEST_OFFERED_VALUE]
-            for path, found in everything.items()
+            path: [choice for choice in choices(change) if len(choice) <= LONGEST_OFFERED_VALUE]
+            for path, change in everything.items()
         }
 
-    return _remembered(f"parameters in {version}", "config", read, {})
+    return _cached(f"parameters in {version}", "config", read, {})
 
 
 def _open(version: str | None) -> StoredConfiguration:
@@ -219,14 +218,14 @@ def _open(version: str | None) -> StoredConfiguration:
 
 
 def _steps(names: Iterable[str], prefix: str, mark: str) -> list[str]:
-    """Return what may come next in names of several parts; a part that is the only one leads to what is behind it.
+    """Return the possible next parts of names; a part without alternative is followed by the part after it.
 
-    So a thousand parameters are offered a screenful at a time, and nobody has to type what leaves no choice.
+    So a thousand parameters are offered a screenful at a time, and parts without a choice need not be typed.
     """
     matching = {name for name in names if name.startswith(prefix)}
     while True:
         ends = {(name, name.find(mark, len(prefix))) for name in matching}
-        found = {name if end < 0 else name[: end + 1] for name, end in ends}
-        if len(found) != 1 or found <= matching:
-            return sorted(found)
-        prefix = found.pop()
+        steps = {name if end < 0 else name[: end + 1] for name, end in ends}
+        if len(steps) != 1 or steps <= matching:
+            return sorted(steps)
+        prefix = steps.pop()

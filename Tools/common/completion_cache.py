@@ -1,7 +1,7 @@
-"""Names read from a database, kept for a moment in files of this user: who presses Tab again is answered from there.
+"""A short-lived cache of names from a database, so that pressing Tab again is fast.
 
-The files are in the folder ``cache`` of `NEXUSCORE_HOME`, for their owner's eyes only. While a database does not
-answer, that is kept too, so that only the first who presses Tab waits for it. Losing them costs nothing.
+The files are in the folder ``cache`` of `NEXUSCORE_HOME`, readable only by their owner. That a database does not answer
+is cached too, so that only the first Tab waits for it. The files can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from NexusCore.settings import DatabaseURL, Settings
 from NexusCore.storage.engine import Database
 
 CACHE_SECONDS = 20.0
-"""Seconds for which what was read is good enough."""
-SILENT = 5.0
-"""Seconds after which a database that did not answer is asked again."""
+"""Seconds for which a cached answer is used."""
+RETRY_SECONDS = 5.0
+"""Seconds after which a database that did not answer is tried again."""
 
 T = TypeVar("T")
 
 
-def remembered(what: str, url: DatabaseURL, settings: Settings, read: Callable[[Database], T], nothing: T) -> T:
-    """Return what `read` returns, or what it returned a moment ago.
+def cached(what: str, url: DatabaseURL, settings: Settings, read: Callable[[Database], T], nothing: T) -> T:
+    """Return what `read` returns, or its cached result.
 
     Parameters
     ----------
     what
-        What it reads.
+        Name of the result in the cache.
     url
-        The database that it reads from.
+        The database to read from.
     settings
-        Where files may be kept.
+        Settings with the folder for files.
     read
-        Asks the database; returns what can be written as JSON.
+        Reads from the database; its result must be writable as JSON.
     nothing
-        What to return while the database does not answer.
+        Result while the database does not answer.
     """
     key = f"{what} of {url.user} at {url.place}"
     file = settings.home / "cache" / f"tab-{zlib.crc32(key.encode()):08x}.json"
-    found = _load(file, key)
-    if found is not None:
-        return found[0] if found else nothing
-    # A database that is silent, not only down, is told by this, too: then nobody comes to write more.
+    entry = _load(file, key)
+    if entry is not None:
+        return entry[0] if entry else nothing
+    # An empty entry first: if the database is silent, the read below never returns.
     _save(file, key, [])
     answer = read(Database(url))
     _save(file, key, [answer])
@@ -56,27 +56,27 @@ def remembered(what: str, url: DatabaseURL, settings: Settings, read: Callable[[
 
 
 def forget(settings: Settings) -> None:
-    """Remember nothing any more: something was changed here, and the next Tab is to know."""
+    """Delete the cache, so that the next Tab shows what was changed here."""
     with suppress(OSError):
         for file in (settings.home / "cache").glob("tab-*.json"):
             file.unlink()
 
 
 def _load(file: Path, key: str) -> list[Any] | None:
-    """Return the answer in a list, an empty one where the database was asked and did not answer; None to ask it."""
+    """Return the cached answer in a list, empty if the database did not answer; None without a valid entry."""
     try:
         with file.open("rb") as stream:
             age = time.time() - os.fstat(stream.fileno()).st_mtime
             if not 0 <= age < CACHE_SECONDS:
                 return None
-            kept = json.load(stream)
-        found: list[Any] | None = kept["found"] if kept["key"] == key else None
+            content = json.load(stream)
+        entry: list[Any] | None = content["found"] if content["key"] == key else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return None if found == [] and age > SILENT else found
+    return None if entry == [] and age > RETRY_SECONDS else entry
 
 
-def _save(file: Path, key: str, found: list[Any]) -> None:
-    with suppress(OSError):  # a folder that cannot be written to costs only the speed
+def _save(file: Path, key: str, entry: list[Any]) -> None:
+    with suppress(OSError):  # without a writable folder, there is just no cache
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        replace_file(file, json.dumps({"key": key, "found": found}).encode())
+        replace_file(file, json.dumps({"key": key, "found": entry}).encode())

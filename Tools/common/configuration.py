@@ -1,6 +1,6 @@
-"""One version of the configuration, read straight from the database.
+"""A version of the configuration, read directly from the database.
 
-A tool that reads one parameter and ends needs neither a watcher nor a memory of all the others.
+A tool that reads a parameter and ends needs neither a watcher nor all the other parameters.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 INSTRUMENTS = "Instruments."
 NAMES_VERSION = "default_version"
-"""Parameter that names the version that is used where none is named."""
+"""Parameter with the name of the default version."""
 SINGLE_FOLDERS = 10
-"""Folders up to which each is read by itself."""
+"""Most folders that are read one by one; for more, everything is read."""
 
 _BELOW = """
-    -- a parameter and all below it, shaped like the changes that made them; what is below "a.b" begins with "a.b." and
-    -- so comes before "a.b/"; the version stands in each part, since SQLite makes use of an index for OR only then
+    -- a parameter and all below it, in the form of changes; paths below "a.b" begin with "a.b." and so sort before
+    -- "a.b/"; the version is in each part of the OR, because SQLite uses an index only then
     SELECT revision, version_id, path, 'set', value, datatype, comment, limits, last_modified
       FROM config_parameter
      WHERE (version_id = :version AND path = :path)
@@ -39,7 +39,7 @@ _BELOW = """
 
 
 class IsFolder(NexusError):
-    """'{path}' is a folder; ConfigTool list {path} shows what is in it."""
+    """'{path}' is a folder; use ConfigTool list {path} to see its contents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +62,19 @@ class StoredConfiguration:
         IsFolder
             If a folder has the path.
         NoSuchParameterException
-            If there is none of that path; with a hint for a near miss.
+            If the path does not exist; with a hint for a mistyped path.
         """
-        found = self.find(path)
-        if found is None and not self.below(path):
+        parameter = self.find(path)
+        if parameter is None and not self.below(path):
             raise self.missing(path)
-        if found is None or found.datatype == FOLDER:
+        if parameter is None or parameter.datatype == FOLDER:
             raise IsFolder(path=path)
-        return found
+        return parameter
 
     def missing(self, path: str) -> NoSuchParameterException:
-        """Return the error that says that there is nothing of a path; with a hint for a near miss."""
+        """Return the error for a path that does not exist, with a hint for a mistyped path."""
         everything = self.everything()
-        folders = {one[:end] for one in everything for end, letter in enumerate(one) if letter == "."}
+        folders = {known[:end] for known in everything for end, letter in enumerate(known) if letter == "."}
         hint = near_miss(path, [*everything, *sorted(folders)])
         return NoSuchParameterException(path=path, version=self.version, hint=hint)
 
@@ -83,7 +83,7 @@ class StoredConfiguration:
         return {change.path: change for change in _folder_by_folder(self.store.load(self.version_id))}
 
     def below(self, path: str) -> list[Change]:
-        """Return a parameter, or everything below a folder; all there is for an empty path."""
+        """Return a parameter, or everything below a folder; an empty path is the root."""
         if not path:
             return _folder_by_folder(self.store.load(self.version_id))
         with self.store.database.reading() as reading:
@@ -91,29 +91,33 @@ class StoredConfiguration:
             return _folder_by_folder(secrets.revealed(reading, reading.all(_BELOW, **values)))
 
     def around(self, paths: Iterable[str]) -> dict[str, Change]:
-        """Return the parameters at some paths with all that is in the same folders, by their paths."""
+        """Return the parameters at some paths and all others of the same folders, by their paths."""
         folders = {path.rpartition(".")[0] for path in paths}
         if "" in folders or len(folders) > SINGLE_FOLDERS:
             return self.everything()
-        return {one.path: one for folder in sorted(folders) for one in self.below(folder)}
+        return {change.path: change for folder in sorted(folders) for change in self.below(folder)}
 
     def apply(self, edits: Sequence[Edit], why: str | None) -> list[Change]:
-        """Make changes, all or none; return what was changed."""
+        """Make changes, all or none; return those that changed something."""
         return self.made(self.store.apply(self.version_id, self.version, edits, origin(why)))
 
     def made(self, revisions: Sequence[int]) -> list[Change]:
-        """Return what was changed in revisions; in a dry run, what would have been."""
+        """Return the changes of some revisions; in a dry run, those that would have been made."""
         from NexusCore.config.dry_run import DryRunDatabase
 
         if isinstance(self.store.database, DryRunDatabase):
             return self.store.database.changes
         wanted = set(revisions)
-        return [one for one in self.store.changes_since(revisions[0] - 1) if one.revision in wanted] if wanted else []
+        return (
+            [change for change in self.store.changes_since(revisions[0] - 1) if change.revision in wanted]
+            if wanted
+            else []
+        )
 
     def instruments(self) -> list[str]:
         """Return the pids of the instruments."""
-        found = self.below(INSTRUMENTS.rstrip("."))
-        paths = (one.path.removeprefix(INSTRUMENTS) for one in found if one.path.startswith(INSTRUMENTS))
+        parameters = self.below(INSTRUMENTS.rstrip("."))
+        paths = (change.path.removeprefix(INSTRUMENTS) for change in parameters if change.path.startswith(INSTRUMENTS))
         return list(dict.fromkeys(path.partition(".")[0] for path in paths))
 
     def instrument(self, pid: str) -> str:
@@ -122,7 +126,7 @@ class StoredConfiguration:
         Raises
         ------
         NoSuchInstrument
-            If there is none; with a hint for a near miss.
+            If the instrument does not exist; with a hint for a mistyped pid.
         """
         known = self.instruments()
         if pid not in known:
@@ -131,18 +135,18 @@ class StoredConfiguration:
 
 
 def _folder_by_folder(changes: Iterable[Change]) -> list[Change]:
-    # A dot comes before all that can be in a name, so that a folder's contents follow it.
+    # The dot sorts before all characters of names, so that a folder is followed by its contents.
     return sorted(changes, key=lambda change: change.path.replace(".", "\0"))
 
 
-def choices(found: Change) -> Iterable[str]:
-    """Return what a parameter can be set to, where that is known; else what it is set to, to be edited."""
-    limits = Limits.readable(found.limits)
-    if limits.secret or found.value is None:
+def choices(change: Change) -> Iterable[str]:
+    """Return the allowed values of a parameter if these are few; else its present value, for editing."""
+    limits = Limits.readable(change.limits)
+    if limits.secret or change.value is None:
         return ()
     if limits.choices:
         return map(str, limits.choices)
-    return ("True", "False") if found.datatype == BOOLEAN else (found.value,)
+    return ("True", "False") if change.datatype == BOOLEAN else (change.value,)
 
 
 def open_configuration(version: str | None = None, *, dry_run: bool = False) -> StoredConfiguration:
@@ -151,14 +155,14 @@ def open_configuration(version: str | None = None, *, dry_run: bool = False) -> 
     Parameters
     ----------
     version
-        Its name; None for the one that `default_version` names.
+        Name of the version; None for the default version.
     dry_run
-        Have changes checked and shown as always, and then taken back.
+        Check and show changes as usual, and then roll them back.
 
     Raises
     ------
     NoSuchVersionException
-        If there is none of that name.
+        If the version does not exist.
     """
     store = ConfigStore(_database(dry_run), SYSTEM_CLOCK)
     if version is None:
@@ -171,7 +175,7 @@ def open_configuration(version: str | None = None, *, dry_run: bool = False) -> 
 
 
 def view(configuration: StoredConfiguration) -> NamedConfiguration:
-    """Return the configuration as programs see it, as it is at this moment."""
+    """Return the present configuration as programs see it."""
     from NexusCore.config.view import NamedConfiguration
     from NexusCore.config.watch import LiveConfiguration
 
@@ -181,19 +185,19 @@ def view(configuration: StoredConfiguration) -> NamedConfiguration:
 
 
 def _database(dry_run: bool) -> Database:
-    found = settings.load()
+    loaded = settings.load()
     if not dry_run:
-        return Database(found.config, wakeups=Wakeups(found.home))
+        return Database(loaded.config, wakeups=Wakeups(loaded.home))
     from NexusCore.config.dry_run import DryRunDatabase
 
-    return DryRunDatabase(found.config)
+    return DryRunDatabase(loaded.config)
 
 
 def origin(why: str | None) -> Origin:
-    """Return what the history says of changes made here."""
+    """Return who and what makes changes here, for the history."""
     return Origin(user(), host(), "ConfigTool", why)
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Tell whether `path` is `folder` or in it; everything is in the folder without a name."""
+    """Return whether `path` is `folder` or in it; everything is in the root, an empty path."""
     return not folder or path == folder or path.startswith(f"{folder}.")

@@ -1,4 +1,4 @@
-"""Files that a user names: read whole, up to a size that no honest one has, with a sentence for each that cannot be."""
+"""Reading files that a user names, up to a limit of size, with a sentence for each error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read(name: str, most: int = LARGEST_FILE) -> bytes:
     Raises
     ------
     FileUnusable
-        If it cannot be read, or is larger than `most`.
+        If the file cannot be read, or is larger than `most` bytes.
     """
     try:
         if name == STDIN:
@@ -32,34 +32,34 @@ def read(name: str, most: int = LARGEST_FILE) -> bytes:
             with Path(name).open("rb") as file:
                 content = file.read(most + 1)
     except OSError as error:
-        raise FileUnusable(path=name, reason=_small(error.strerror or str(error))) from None
+        raise FileUnusable(path=name, reason=_lower_first(error.strerror or str(error))) from None
     if len(content) > most:
         raise FileUnusable(path=name, reason=f"it has more than {most // 1024 // 1024} MiB")
     return content
 
 
 def read_text(name: str, most: int = LARGEST_FILE) -> str:
-    """Return the text of a file in UTF-8; for the rest as `read`."""
+    """Return the text of a file in UTF-8; otherwise as `read`."""
     try:
         return read(name, most).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise FileUnusable(path=name, reason="it is no text in UTF-8") from None
+        raise FileUnusable(path=name, reason="it is not UTF-8 text") from None
 
 
 def read_xml(name: str) -> ET.Element:
-    """Return the root element of an XML file; one with a document type definition is refused, and so every entity.
+    """Return the root element of an XML file; a document type definition, and so every entity, is refused.
 
     Raises
     ------
     FileUnusable
-        If it is no XML, or not of this harmless kind; for the rest as `read`.
+        If the file is not XML, or has a document type definition; otherwise as `read`.
     """
-    parser = ET.XMLParser(target=_Plain(name))  # noqa: S314  a DTD, the root of all that is to be feared, is refused
+    parser = ET.XMLParser(target=_Plain(name))  # noqa: S314  a DTD, which the known attacks need, is refused
     try:
         parser.feed(read(name))
         return parser.close()
-    except (ET.ParseError, LookupError, ValueError) as error:  # LookupError: an encoding that nobody knows
-        raise FileUnusable(path=name, reason=f"it is no XML ({error})") from None
+    except (ET.ParseError, LookupError, ValueError) as error:  # LookupError: an unknown encoding
+        raise FileUnusable(path=name, reason=f"it is not valid XML ({error})") from None
 
 
 class _Plain(ET.TreeBuilder):
@@ -68,7 +68,7 @@ class _Plain(ET.TreeBuilder):
     Parameters
     ----------
     name
-        The file's, for the sentence.
+        Name of the file, for messages.
     """
 
     def __init__(self, name: str) -> None:
@@ -77,8 +77,8 @@ class _Plain(ET.TreeBuilder):
 
     def doctype(self, name: str, public: str | None, system: str | None) -> None:
         """Refuse the definition, before it is read."""
-        raise FileUnusable(path=self._name, reason="it has a document type definition, which nothing good needs")
+        raise FileUnusable(path=self._name, reason="it has a document type definition, which is not allowed")
 
 
-def _small(sentence: str) -> str:
+def _lower_first(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]

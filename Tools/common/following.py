@@ -1,4 +1,4 @@
-"""Following a table on a terminal or through a pipe, until Ctrl-C or until nobody reads on."""
+"""Following a table on a terminal or through a pipe, until Ctrl-C or until the reader has gone."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 
 class ReaderLeft(threading.Event):
-    """Is set when nobody reads the output any more, as behind ``TailLog -f | head -1``.
+    """Set when the reader of the output has gone, as in ``TailLog -f | head -1``.
 
-    Without it, a follower would learn of that only when it next has something to write.
+    Without it, a follower would notice that only at its next output.
 
     Parameters
     ----------
     screen
-        Whose output it is.
+        The output.
     """
 
     def __init__(self, screen: Screen) -> None:
@@ -31,10 +31,10 @@ class ReaderLeft(threading.Event):
         self._poll = None
         if screen.out is not None and hasattr(select, "poll"):
             self._poll = select.poll()
-            self._poll.register(screen.out.fileno(), 0)  # errors and hang-ups are told without asking
+            self._poll.register(screen.out.fileno(), 0)  # errors and hang-ups are always reported
 
     def is_set(self) -> bool:
-        """Return whether nobody reads any more."""
+        """Return whether the reader has gone."""
         if self._poll is not None and not super().is_set() and self._poll.poll(0):
             self.set()
         return super().is_set()
@@ -49,28 +49,28 @@ class ReaderLeft(threading.Event):
 
 
 def follow(tail: Tail[T], screen: Screen, stop: threading.Event | None = None) -> Iterator[T]:
-    """Yield what appears in a table; say when the database is away, and go on when it is back.
+    """Yield new rows of a table; report when the database is away, and go on when it is back.
 
-    Ends when `stop` is set, or when nobody reads the output any more.
+    Ends when `stop` is set, or when the reader has gone.
     """
     screen.live()
     return _rows(tail.follow(stop or ReaderLeft(screen)), screen)
 
 
 def batches(tail: Tail[T], screen: Screen) -> Iterator[list[T]]:
-    """Do the same, but yield together what was seen together: that costs less where thousands appear a second."""
+    """Do the same in batches, which costs less for thousands of rows per second."""
     screen.live()
     return _rows(tail.batches(ReaderLeft(screen)), screen)
 
 
-def _rows(found: Iterator[T | Away | Back], screen: Screen) -> Iterator[T]:
-    for one in found:
-        if isinstance(one, Away):
-            _away(one.error, screen)
-        elif isinstance(one, Back):
+def _rows(items: Iterator[T | Away | Back], screen: Screen) -> Iterator[T]:
+    for item in items:
+        if isinstance(item, Away):
+            _away(item.error, screen)
+        elif isinstance(item, Back):
             _back(screen)
         else:
-            yield one
+            yield item
 
 
 def read_on(
@@ -79,29 +79,29 @@ def read_on(
     place: Callable[[T], PagePosition],
     stop: threading.Event | None = None,
 ) -> Iterator[T]:
-    """Yield what `read` yields; while the database is away, say so, wait, and go on with what comes next.
+    """Yield what `read` yields; while the database is away, report it, wait, and then go on.
 
     Parameters
     ----------
     screen
-        Where to say so.
+        Where to report.
     read
-        Reads behind a place, or from the beginning.
+        Reads from behind a place, or from the beginning.
     place
-        Returns the place of what was read.
+        Returns the place of an item.
     stop
-        Ends the waiting, with BrokenPipeError; set when nobody reads the output any more, if not given.
+        Ends the wait, with BrokenPipeError; by default, set when the reader has gone.
     """
     left = stop or ReaderLeft(screen)
     behind: PagePosition | None = None
     away = False
     while True:
         try:
-            for one in read(behind):
+            for item in read(behind):
                 if away:
                     away = _back(screen)
-                yield one
-                behind = place(one)
+                yield item
+                behind = place(item)
         except (DatabaseUnreachable, DatabaseBusy) as error:
             if not away:
                 away = _away(error, screen)
@@ -114,15 +114,15 @@ def read_on(
 
 
 def patiently(screen: Screen, work: Callable[[], T], stop: threading.Event | None = None) -> T:
-    """Return what `work` returns; while the database is away, say so, wait, and let it begin anew."""
+    """Return what `work` returns; while the database is away, report it, wait, and try again."""
     return next(read_on(screen, lambda _: iter((work(),)), lambda _: (0, 0), stop))
 
 
 def up_to(tail: Tail[T]) -> Callable[[int], bool]:
-    """Have a follower begin; return what tells by its id whether a row is from before that, and not handed out by it.
+    """Start a follower; return a function of a row's id: whether the row is older, so that the follower omits it.
 
-    What is up to the cursor is shown from the table, what is behind it and in its holes by the follower: nothing is
-    missed or shown twice, whatever is written meanwhile.
+    Rows up to the cursor are shown from the table, rows behind it and in its holes by the follower: no row is missed or
+    shown twice, even while rows are written.
     """
     tail.begin()
     last, holes = tail.cursor.last, frozenset(tail.cursor.holes)

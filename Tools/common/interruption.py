@@ -1,6 +1,6 @@
-"""Ctrl-C, SIGTERM and a terminal that closes end a tool in order, and at once.
+"""Ctrl-C, SIGTERM and the closing of the terminal end a tool cleanly and at once.
 
-Also while a database driver waits for a server that does not answer.
+This works even while a database driver waits for a server that does not answer.
 """
 
 from __future__ import annotations
@@ -15,46 +15,45 @@ from types import FrameType
 from NexusCore import signals
 
 GRACE = 0.5
-"""Seconds in which Python's own way, an exception, may do its work."""
+"""Seconds in which an exception may end the program; then the process exits."""
 AGAIN = 0.05
-"""Seconds after which a signal that was put off is sent again."""
+"""Seconds after which a delayed signal is sent again."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the program to end.
+    """A signal that ends the program.
 
     Parameters
     ----------
     number
-        The signal's.
+        Number of the signal.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.exit_code = 128 + number
-        """What the shell gets: 130 for Ctrl-C, 143 for SIGTERM, 129 for a terminal that was closed."""
+        """Exit code: 130 for Ctrl-C, 143 for SIGTERM, 129 for a closed terminal."""
 
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Have a signal that asks the program to end raise `Interrupted` in the block, or else end the process.
+    """Make ending signals raise `Interrupted` in the block, or end the process if that does not work.
 
-    Python raises between two of its instructions; inside a driver that waits in C for an answer there are none, for as
-    long as the driver's own time limit. And a driver that is interrupted between a question and its answer may raise an
-    error of its own instead, or crash; there, the signal is put off. Only the first signal counts: a second Ctrl-C does
-    not disturb the tidying up.
+    Python raises between two of its instructions, which does not happen while a driver waits in C for an answer, up to
+    the driver's own time limit. A driver that is interrupted between a query and its answer may raise another error or
+    crash; there, the signal is delayed. Only the first signal counts: a second Ctrl-C does not disturb the cleanup.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    happened: list[int] = []
+    received: list[int] = []
     raised, ended = signals.HandlerEvent(), threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        happened.append(number)
+        received.append(number)
         if not raised.is_set() and signals.may_raise(frame):
             raised.set()
-            raise Interrupted(happened[0])
+            raise Interrupted(received[0])
 
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
@@ -67,8 +66,8 @@ def at_once() -> Iterator[None]:
         try:
             yield
         except Exception:
-            if happened:
-                raise Interrupted(happened[0]) from None
+            if received:
+                raise Interrupted(received[0]) from None
             raise
         finally:
             ended.set()
@@ -78,16 +77,16 @@ def at_once() -> Iterator[None]:
 
 
 def _listen(read_end: int, numbers: list[int], raised: threading.Event, ended: threading.Event) -> None:
-    """Wait for a signal, or for the end of the block; leave the process when it does not end by itself."""
+    """Wait for a signal or the end of the block; exit if the block does not end after a signal."""
     with os.fdopen(read_end, "rb", buffering=0) as pipe:
-        while received := pipe.read(1):
-            number = received[0]
+        while data := pipe.read(1):
+            number = data[0]
             if number in numbers and not _ends(number, raised, ended):
                 os._exit(128 + number)
 
 
 def _ends(number: int, raised: threading.Event, ended: threading.Event) -> bool:
-    """Return whether the block ends in time; a signal that was put off is sent again until it is not."""
+    """Return whether the block ends in time; a delayed signal is sent again until it is handled."""
     for _ in range(round(GRACE / AGAIN)):
         if ended.wait(AGAIN):
             return True

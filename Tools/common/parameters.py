@@ -1,4 +1,4 @@
-"""How parameters of the configuration look, on a screen and as JSON; a secret's value is masked."""
+"""Parameters of the configuration on a screen and as JSON; the values of secrets are masked."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from Tools.common.terminal import Screen, brief_value, cut
 from Tools.common.time_parser import rfc3339
 
 WIDEST_PATH, WIDEST_VALUE = 60, 32
-"""Columns up to which the parts of a listing are aligned; one long text is not to push all others away."""
+"""Columns up to which a listing is aligned; a longer text does not push all others away."""
 LEAST_VALUE = 8
-"""Columns that a value has in any case."""
+"""Least columns of a value."""
 LEAST_COMMENT = 12
-"""Columns below which a comment is left out rather than cut."""
+"""Columns below which a comment is omitted rather than cut."""
 
 
 def is_secret(change: Change) -> bool:
-    """Tell whether a parameter's value is to be shown to nobody."""
+    """Return whether a parameter is a secret."""
     return Limits.readable(change.limits).secret
 
 
@@ -34,7 +34,7 @@ def shown(change: Change | None) -> str:
 
 
 def plain_value(change: Change | None) -> Value:
-    """Return a parameter's value as it is by its type; None where there is none."""
+    """Return a parameter's value in its own type, or None."""
     return (
         None
         if change is None
@@ -43,12 +43,12 @@ def plain_value(change: Change | None) -> Value:
 
 
 def by_type(text: str | None, datatype: str | None) -> Value:
-    """Return a stored value as it is by its type; the text of one that is masked, or that is none of that type."""
+    """Return a stored value in its own type; its text if it is masked, or not of that type."""
     return text if text == MASK else readable_value(text, datatype)
 
 
 def is_readable(change: Change) -> bool:
-    """Return whether a parameter can be read as its type and limits say; programs pass over one that cannot."""
+    """Return whether a parameter's value and limits can be decoded; programs skip parameters that cannot."""
     try:
         decode(change.value, change.datatype)
         Limits.from_json(change.limits)
@@ -58,7 +58,7 @@ def is_readable(change: Change) -> bool:
 
 
 def on_a_line(change: Change | None) -> str:
-    """Return a parameter's value as text that stays on its line; ``''`` for an empty text."""
+    """Return a parameter's value as text of a single line; ``''`` for an empty text."""
     if change is None or (change.value is None and not change.withheld):
         return ""
     return brief_value(shown(change)) or "''"
@@ -66,7 +66,7 @@ def on_a_line(change: Change | None) -> str:
 
 def described(change: Change, version: str) -> dict[str, object]:
     """Return a parameter as the fields of a JSON object."""
-    found: dict[str, object] = {
+    fields: dict[str, object] = {
         "path": change.path,
         "value": plain_value(change),
         "datatype": change.datatype,
@@ -75,17 +75,17 @@ def described(change: Change, version: str) -> dict[str, object]:
         "revision": change.revision,
         "last_modified": rfc3339(change.ts),
     }
-    return found if is_readable(change) else {**found, "unreadable": True}
+    return fields if is_readable(change) else {**fields, "unreadable": True}
 
 
 def lines(changes: Sequence[Change], screen: Screen) -> Iterator[str]:
     """Yield parameters as aligned lines: ``path = value  (type)  # comment``.
 
-    On a terminal each of several is cut to its width; a value that would flood it, everywhere.
+    On a terminal, lines are cut to its width if there are several. Very long values are always cut.
     """
-    whole = [on_a_line(one) for one in changes]
-    paths = [one_line(one.path) for one in changes]
-    kinds = [one_line(one.datatype) + ("" if is_readable(one) else ", unreadable") for one in changes]
+    whole = [on_a_line(change) for change in changes]
+    paths = [one_line(change.path) for change in changes]
+    kinds = [one_line(change.datatype) + ("" if is_readable(change) else ", unreadable") for change in changes]
     path_width = _width(paths, WIDEST_PATH)
     value_width = _width(whole, WIDEST_VALUE)
     type_width = _width(kinds, WIDEST_VALUE)
@@ -96,32 +96,32 @@ def lines(changes: Sequence[Change], screen: Screen) -> Iterator[str]:
             cut(value, max(room - max(path_width, len(path)), LEAST_VALUE))
             for path, value in zip(paths, whole, strict=True)
         ]
-    for one, path, kind, value in zip(changes, paths, kinds, values, strict=True):
+    for change, path, kind, value in zip(changes, paths, kinds, values, strict=True):
         folder, dot, name = path.rpartition(".")
         shown_path = screen.paint(folder + dot, "dim") + screen.paint(name, "bold") + " " * (path_width - len(path))
         shown_kind = screen.paint(f"({kind})", "dim") + " " * (type_width - len(kind))
         middle = " " * (value_width + 3)
-        if one.datatype != FOLDER:
+        if change.datatype != FOLDER:
             middle = f" = {screen.paint(value, 'cyan')}{' ' * (value_width - len(value))}"
         before = max(path_width, len(path)) + max(value_width, len(value)) + type_width + len(" =   ()")
-        yield f"{shown_path}{middle}  {shown_kind}{remark(one, before, screen, whole=len(changes) == 1)}".rstrip()
+        yield f"{shown_path}{middle}  {shown_kind}{remark(change, before, screen, whole=len(changes) == 1)}".rstrip()
 
 
-def remark(one: Change, before: int, screen: Screen, *, whole: bool = False) -> str:
-    """Return a parameter's comment to stand at the end of a line.
+def remark(change: Change, before: int, screen: Screen, *, whole: bool = False) -> str:
+    """Return a parameter's comment for the end of a line.
 
     Parameters
     ----------
-    one
+    change
         The parameter.
     before
-        Columns of what stands before it.
+        Columns before it.
     screen
-        Where it is shown; on a terminal, what does not fit is cut off, or left out where hardly anything fits.
+        On a terminal, a comment is cut to fit, or omitted where too little would fit.
     whole
-        Whether all of it is wanted nevertheless.
+        Whether not to cut it.
     """
-    comment = one_line(one.comment or "")
+    comment = one_line(change.comment or "")
     if screen.columns is not None and not whole:
         room = screen.columns - before - len("  # ")
         comment = cut(comment, room) if room >= LEAST_COMMENT else ""

@@ -1,4 +1,4 @@
-"""Telling on a terminal how far something has come that takes long, in one line that goes again."""
+"""Progress of long work, in a temporary line of the terminal."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from NexusCore.clock import Clock
 from Tools.common.terminal import Screen
 
 PROGRESS_DELAY_SECONDS = 1.0
-"""Seconds in which somebody who waits need not be told anything."""
+"""Seconds without output before progress is shown."""
 
 
 class ProgressLine:
-    """One line of the terminal; nothing where messages go elsewhere.
+    """A temporary line on the terminal; nothing where messages go elsewhere.
 
     Parameters
     ----------
     screen
-        Where to tell.
+        Where to show it.
     clock
-        Tells the time.
+        Clock for the delay.
     """
 
     def __init__(self, screen: Screen, clock: Clock) -> None:
@@ -27,8 +27,8 @@ class ProgressLine:
         self._since = clock.monotonic()
         self._shown = False
 
-    def tell(self, text: str) -> None:
-        """Write a text, in the place of the one before, if nothing was to be seen for a while."""
+    def update(self, text: str) -> None:
+        """Replace the text of the line, unless there was output recently."""
         if self._err is not None and self._clock.monotonic() - self._since >= PROGRESS_DELAY_SECONDS:
             self._screen.flush()
             self._err.write(f"\r\033[K{self._screen.name}: {text} ...")
@@ -36,7 +36,7 @@ class ProgressLine:
             self._shown = True
 
     def clear(self) -> None:
-        """Take the line away: there is something to be seen."""
+        """Remove the line before other output."""
         self._since = self._clock.monotonic()
         if self._shown and self._err is not None:
             self._err.write("\r\033[K")

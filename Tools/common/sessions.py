@@ -1,4 +1,4 @@
-"""How sessions look, on a screen and as JSON."""
+"""Sessions on a screen and as JSON."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from NexusCore.text import shell_quote
 from Tools.common.time_parser import local, rfc3339, span
 
 SHORT_IDENTIFIER = 8
-"""Characters of an identifier that are shown where the whole does not fit; commands take them for the whole."""
+"""Least characters of an identifier in a narrow table; commands accept a beginning of it."""
 NEXT = {
-    "WAITING_FOR_END": "It is open. When the work is done, end it with: SessionTool end {identifier}",
-    "TO_BE_BUILT": "The Builder makes its record at its next pass.",
-    "BUILDING": "The Builder is making its record.",
-    "BUILT": "Its record is built; the Uploader takes it to its destinations.",
-    "COMPLETED": "Its record is at all its destinations; nothing is left to do.",
-    "NO_FILES_FOUND": "No files of its time were found. If they came late: SessionTool requeue {identifier}",
-    "NO_CONSENT": "Its user did not agree to a record, so none is made.",
-    "UNKNOWN": "Its state cannot be read, so no service takes it up. To see why, and put it right: Doctor --rows",
-    "ERROR": "Its record could not be built. When the cause is gone: SessionTool requeue {identifier}",
+    "WAITING_FOR_END": "It is open. To end it: SessionTool end {identifier}",
+    "TO_BE_BUILT": "The Builder builds its record in its next pass.",
+    "BUILDING": "The Builder is building its record.",
+    "BUILT": "Its record is built; the Uploader sends it to its destinations.",
+    "COMPLETED": "Its record is at all destinations; nothing is left to do.",
+    "NO_FILES_FOUND": "No files were found for its time. If they arrived late: SessionTool requeue {identifier}",
+    "NO_CONSENT": "Its user did not consent to a record, so none is built.",
+    "UNKNOWN": "Its state cannot be read, so all services skip it. To see why and correct it: Doctor --rows",
+    "ERROR": "Its record could not be built. When the cause is fixed: SessionTool requeue {identifier}",
 }
-"""What comes next, by state."""
+"""Next step, by state."""
 
 
 def next_step(session: Session) -> str:
-    """Return what comes next for a session."""
+    """Return the next step for a session."""
     return NEXT[session.state].format(identifier=shell_quote(session.identifier))
 
 
 def rows(sessions: Sequence[Session], columns: int | None) -> Iterator[tuple[str, ...]]:
-    """Yield a row of a table for each session; short ones where the table would be wider than `columns`."""
+    """Yield a table row for each session; shortened if the table would be wider than `columns`."""
     full = [
-        (one.identifier, one.instrument, one.user, one.state, local(one.start_ts), _length(one)) for one in sessions
+        (session.identifier, session.instrument, session.user, session.state, local(session.start_ts), _length(session))
+        for session in sessions
     ]
     if columns is None or sum(max(len(row[place]) + 2 for row in full) for place in range(6)) <= columns:
         yield from full

@@ -1,4 +1,4 @@
-"""Whether a new parameter was meant to be one that is there: its name is hardly another one."""
+"""Suggestions for a new parameter whose name is very similar to an existing one, and so probably mistyped."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from collections.abc import Iterable
 from NexusCore.text import suggest
 from Tools.common.configuration import INSTRUMENTS
 
-ALIKE = 0.75
-"""Share of letters that two names have in common where one is taken for the other, mistyped."""
+SIMILARITY = 0.75
+"""Similarity of two names above which a new one counts as the other, mistyped."""
 
 
 def near_name(path: str, known: Iterable[str]) -> str:
-    """Return " Did you mean ...?" for the path beside a new one that is most like it, or an empty text.
+    """Return " Did you mean ...?" with the most similar path of the same folder, or an empty text.
 
-    Silent where nothing is in the folder; where two names differ in numbers only, as p1 and p2 do; and for what an
-    instrument can have anyway.
+    Empty if the folder is empty, if the names differ only in numbers (p1 and p2), and for instruments and their known
+    fields.
     """
     folder, dot, name = path.rpartition(".")
     if _is_of_an_instrument(path):
         return ""
-    beside = {one[len(folder + dot) :].partition(".")[0] for one in known if one.startswith(folder + dot)} - {name}
+    siblings = {other[len(folder + dot) :].partition(".")[0] for other in known if other.startswith(folder + dot)} - {
+        name
+    }
     unnumbered = re.sub(r"\d+", "", name)
-    names = {one: folder + dot + one for one in beside if re.sub(r"\d+", "", one) != unnumbered}
-    return suggest(name, names, ALIKE).replace("'", f"'{folder}{dot}", 1)
+    names = {sibling: folder + dot + sibling for sibling in siblings if re.sub(r"\d+", "", sibling) != unnumbered}
+    return suggest(name, names, SIMILARITY).replace("'", f"'{folder}{dot}", 1)
 
 
 def _is_of_an_instrument(path: str) -> bool:
-    """Tell whether a path is an instrument's, or a field that any instrument can have."""
+    """Return whether a path is an instrument, or a known field of an instrument."""
     if not path.startswith(INSTRUMENTS):
         return False
     from dataclasses import fields

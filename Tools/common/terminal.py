@@ -1,12 +1,12 @@
-"""The frame that every tool runs in: what is written where, and how the program ends.
+"""The frame of every tool: what is written where, and how the program ends.
 
 Promises
 --------
 * Data go to the standard output, messages to the standard error.
-* Colour is for terminals only, and NO_COLOR is respected.
-* Whatever the data hold, nothing but text and the tools' own colours gets to a terminal (`NexusCore.text`).
-* Whatever happens, the user reads a sentence and the shell gets an exit code of `NexusCore.errors`; a reader that has
-  seen enough (``| head -1``) is no error.
+* Colour is for terminals only; NO_COLOR is respected.
+* Data cannot control the terminal: only text and the tools' own colours are written (`NexusCore.text`).
+* Every error is a sentence for the user and an exit code of `NexusCore.errors` for the shell; a reader that stops
+  reading (``| head -1``) is not an error.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from NexusCore.text import escape, json_text, one_line
 from Tools.common import interruption
 
 LONGEST_LINE_PART = 1000
-"""Characters of a value, a note or a sentence that a line shows."""
+"""Most characters of a value, note or sentence on a line."""
 SHORTENED_VALUE = 60
-"""Characters that are left of a value which is longer."""
+"""Characters shown of a longer value."""
 ANSI_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _CODE = "|".join(["0", *ANSI_STYLES.values()])
 _OWN_SEQUENCES = re.compile(f"(\033\\[(?:{_CODE})(?:;(?:{_CODE}))*m)")
-"""The sequences that `Screen.paint` writes."""
+"""The escape sequences of `Screen.paint`."""
 
 
 class Screen:
-    """Where a tool writes.
+    """The output of a tool.
 
     Parameters
     ----------
     name
-        The tool's, for its messages.
+        Name of the tool, for its messages.
     out, err
         Streams for data and for messages; None where the shell closed them.
     environment
-        Variables that say whether colour is wanted.
+        Variables that enable or disable colour.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class Screen:
         self.err = err
         for stream in (out, err):
             if isinstance(stream, TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")  # the terminal's encoding may not have every letter
+                stream.reconfigure(errors="backslashreplace")  # the encoding of the terminal may lack characters
         self.terminal = out is not None and out.isatty()
         self.colour = self.terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
     @property
     def columns(self) -> int | None:
-        """Width of the terminal; None where there is none, and a line may be as long as it is."""
+        """Width of the terminal; None without a terminal, where lines are not cut."""
         if not self.terminal or self.out is None:
             return None
         try:
@@ -78,7 +78,7 @@ class Screen:
             self.out.write(self._shown(text) + "\n")
 
     def show_escaped(self, text: str) -> None:
-        """Write a line of data, or several, in which all that came from elsewhere has been escaped."""
+        """Write data that has been escaped already."""
         if self.out is not None:
             self.out.write(text + "\n")
 
@@ -90,26 +90,26 @@ class Screen:
         """Write a message."""
         if self.err is not None:
             if self.out is not None:
-                self.out.flush()  # on a terminal, both in the order they were written
+                self.out.flush()  # so that both appear in the right order on a terminal
             self.err.write(self._shown(text) + "\n")
             self.err.flush()
 
     def _shown(self, text: str) -> str:
-        """Return what is written: whoever puts data into a line escapes them, and this is for what was overlooked."""
+        """Return escaped text. Callers escape data themselves; this catches what they missed."""
         if not self.colour:
             return escape(text)
         return "".join(part if place % 2 else escape(part) for place, part in enumerate(_OWN_SEQUENCES.split(text)))
 
     def note(self, text: str) -> str:
-        """Return a remark to stand behind a line of data: on a terminal only, so that programs get the data alone."""
+        """Return a remark for the end of a data line; empty except on a terminal, so that programs get only data."""
         return self.paint(text, "dim") if self.terminal else ""
 
     def fail(self, error: object) -> None:
-        """Write what went wrong, on one line."""
+        """Write an error on one line."""
         self.say(f"{self.name}: {one_line(str(error))}")
 
     def paint(self, text: str, *styles: str) -> str:
-        """Return `text` in colour, where colour is wanted."""
+        """Return `text` in colour, if colour is enabled."""
         if not self.colour or not styles or not text:
             return text
         return f"\033[{';'.join(ANSI_STYLES[style] for style in styles)}m{text}\033[0m"
@@ -122,7 +122,7 @@ class Screen:
         headers, rows
             Names of the columns, and the cells.
         marks
-            Cells to be seen at once, each with its style.
+            Cells to highlight, each with its style.
         """
         cells = [[one_line(cell) for cell in row] for row in rows]
         if self.terminal:
@@ -137,7 +137,7 @@ class Screen:
         from rich.table import Column, Table
         from rich.text import Text
 
-        # The first column names the row: it is copied and typed again, so it stays whole. The others may be folded.
+        # The first column names the row and is copied by users, so it is never folded. The others may be.
         names = Column(headers[0], no_wrap=True, min_width=max(len(row[0]) for row in rows) if rows else None)
         others = (Column(header, overflow="fold") for header in headers[1:])
         table = Table(names, *others, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -146,25 +146,25 @@ class Screen:
         Console(file=self.out, color_system="auto" if self.colour else None, highlight=False).print(table)
 
     def flush(self) -> None:
-        """Write out what waits in the streams."""
+        """Flush the streams."""
         for stream in (self.out, self.err):
             if stream is not None:
                 stream.flush()
 
     @property
     def places(self) -> list[Path]:
-        """Where the output goes, if the system tells: the place that is meant when writing fails."""
+        """Target of the output, if the system knows it: the place to name when writing fails."""
         with suppress(OSError, ValueError, AttributeError):
-            return [Path(f"/proc/self/fd/{self.out.fileno()}").readlink()]  # type: ignore[union-attr]  # or none at all
+            return [Path(f"/proc/self/fd/{self.out.fileno()}").readlink()]  # type: ignore[union-attr]  # or no stream at all
         return []
 
     def live(self) -> None:
-        """From now on, write each line at once: somebody is watching."""
+        """Write each line at once from now on."""
         if isinstance(self.out, TextIOWrapper):
             self.out.reconfigure(line_buffering=True)
 
     def silence(self) -> None:
-        """Write no more data, not even what still waits in the stream when Python ends."""
+        """Discard all further output, including what is still buffered."""
         if self.out is not None:
             with suppress(OSError, ValueError):
                 nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -172,30 +172,30 @@ class Screen:
                 os.close(nowhere)
 
 
-def brief(text: str, most: int = LONGEST_LINE_PART, kept: int | None = None) -> str:
-    """Return `text` on one line; of a long one only its beginning, with its size: a listing is not to become a flood.
+def brief(text: str, most: int = LONGEST_LINE_PART, shown: int | None = None) -> str:
+    """Return `text` on one line; of a long text only its beginning, with its size.
 
     Parameters
     ----------
     text
-        Anything.
+        The text.
     most
-        Characters up to which it is shown whole.
-    kept
-        Characters that are shown of a longer one; `most`, if not given.
+        Most characters that are shown in full.
+    shown
+        Characters shown of a longer text; `most` by default.
     """
     if len(text) <= most:
         return one_line(text)
-    return f"{one_line(text[: most if kept is None else kept])}… ({size(text):,} bytes)"
+    return f"{one_line(text[: most if shown is None else shown])}… ({size(text):,} bytes)"
 
 
 def brief_value(text: str) -> str:
-    """Return a value of the configuration likewise; ``ConfigTool get`` shows all of one."""
+    """Return a value of the configuration in brief; ``ConfigTool get`` shows all of it."""
     return brief(text, LONGEST_LINE_PART, SHORTENED_VALUE)
 
 
 def cut(text: str, width: int) -> str:
-    """Return `text`, or its beginning and a mark where it is longer than `width`."""
+    """Return `text`, cut to `width` characters with a mark at the end."""
     return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
 
 
@@ -210,13 +210,13 @@ def run_tool(
     Parameters
     ----------
     name
-        What it is called.
+        Name of the tool.
     parser
-        Makes the parser of its arguments; imports nothing heavy.
+        Returns the parser of its arguments; imports nothing heavy.
     run
         Does the work; may raise any `NexusError`.
     argv
-        The arguments; this process's if None.
+        The arguments; those of this process if None.
     """
     screen = Screen(name, sys.stdout, sys.stderr)
     try:
@@ -227,7 +227,7 @@ def run_tool(
         screen.silence()
         if screen.terminal:
             with suppress(OSError):  # the terminal may have been closed
-                screen.say("")  # the shell's prompt is to begin a line, not to follow ^C
+                screen.say("")  # so that the shell prompt starts on a new line after ^C
     except BrokenPipeError:
         code = EXIT_OK
         screen.silence()
@@ -246,12 +246,12 @@ def _run(
     screen: Screen,
 ) -> int:
     try:
-        made = parser()
+        arguments_parser = parser()
         if "_ARGCOMPLETE" in os.environ:
             from Tools.common.completion import offer
 
-            offer(made)
-        arguments = made.parse_args(argv)
+            offer(arguments_parser)
+        arguments = arguments_parser.parse_args(argv)
         with interruption.at_once():
             return run(arguments, screen)
     except SystemExit as end:  # argparse's way to end after --help and after a mistake
@@ -261,8 +261,8 @@ def _run(
         return error.exit_code
     except ModuleNotFoundError as error:
         screen.fail(
-            f"The Python package '{error.name}' is missing in {sys.executable}. Set NexusCore up with ./install.sh, "
-            "or run the tool with the Python that it was set up with."
+            f"The Python package '{error.name}' is missing in {sys.executable}. Install NexusCore with "
+            "./install.sh, or run the tool with the Python that NexusCore was installed with."
         )
         return EXIT_FAILURE
     except (OSError, MemoryError):
@@ -278,7 +278,7 @@ def _run(
 
 
 def _recorded(name: str) -> str:
-    """Put the exception at hand into the log; return a sentence that says where it is."""
+    """Log the current exception; return a sentence that says where it is."""
     try:
         from NexusCore.API import App
 
@@ -287,4 +287,4 @@ def _recorded(name: str) -> str:
         app.shutdown(1.0)
     except (NexusError, ImportError, OSError) as error:
         return f"It could not be logged either: {error}"
-    return f"The log has the details: TailLog --logger {name} -n 1"
+    return f"For details: TailLog --logger {name} -n 1"

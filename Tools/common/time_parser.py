@@ -1,4 +1,4 @@
-"""Times as a person or a program writes and reads them; stored are microseconds since the epoch, UTC."""
+"""Times as people and programs write them; stored times are microseconds since the epoch, UTC."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from NexusCore.text import one_line, readable
 _SHOWN_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 TIME_EXAMPLES = "2026-11-20, '2026-11-20 09:30', yesterday, 09:30, -15m, '2h ago' and @1470138136"
-"""Ways to write a moment."""
+"""Ways to write a time."""
 
 UNREADABLE = "unreadable time"
 LONGEST_SPAN = 1000 * 366 * 86_400 * SECOND
-"""Microseconds beyond which a length of time comes from a time that cannot be meant."""
+"""Microseconds beyond which a length of time comes from an invalid time."""
 
 _UNIT_SECONDS = {
     "s": 1, "sec": 1, "second": 1,
@@ -32,14 +32,14 @@ _TIME_OF_DAY = r"\d{1,2}:\d\d(:\d\d(\.\d{1,6})?)?"
 
 
 def rfc3339(ts: object) -> str | None:
-    """Return a time for programs, exact, with the offset of this machine's zone; None for what is no time."""
+    """Return an exact time for programs, with the offset of this machine's zone; None if it is invalid."""
     if not isinstance(ts, int) or not EARLIEST <= ts < LATEST:
         return None
     return _with_microseconds(ts, _second_and_offset(ts // SECOND))
 
 
 class Stamps:
-    """Does the same for many times, most of which are in a second that others are in, too."""
+    """Does the same for many times, most of which share their second with others."""
 
     def __init__(self) -> None:
         self._parts = lru_cache(maxsize=1024)(_second_and_offset)
@@ -65,7 +65,7 @@ def _offset(seconds: int) -> str:
 
 
 def local(ts: object) -> str:
-    """Return a time for people, in this machine's zone; what is no time is named as such."""
+    """Return a time for people, in this machine's zone; an invalid time is marked as such."""
     moment = readable_time(ts)
     if moment is not None:
         return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -73,7 +73,7 @@ def local(ts: object) -> str:
 
 
 def span(microseconds: int) -> str:
-    """Return a length of time in its two largest units: ``1 h 29 min``; ``?`` for one that cannot be meant."""
+    """Return a length of time in its two largest units: ``1 h 29 min``; ``?`` if it is absurdly long."""
     if abs(microseconds) > LONGEST_SPAN:
         return "?"
     seconds = max(0, microseconds // SECOND)
@@ -93,7 +93,7 @@ def length(text: str) -> int:
     Raises
     ------
     ValueError
-        If it is none.
+        If the text is invalid.
     """
     text = text.strip().lower()
     if re.fullmatch(r"\d+(\.\d+)?", text):
@@ -107,33 +107,33 @@ def length(text: str) -> int:
 
 
 def moment(text: str, now: int) -> int:
-    """Return the time that a person wrote, in one of the ways of `TIME_EXAMPLES`.
+    """Return the time that a person wrote, in a form of `TIME_EXAMPLES`.
 
-    A length of time counts back from now; a time of day that is still to come is yesterday's; a date alone is its
-    midnight; what says no zone is in this machine's.
+    A length of time counts back from now; a time of day later than now is yesterday's; a date alone is its midnight; a
+    time without zone is in this machine's.
 
     Parameters
     ----------
     text
-        What was written.
+        The text.
     now
         The present, in microseconds since the epoch.
 
     Raises
     ------
     ValueError
-        If it is none.
+        If the text is invalid.
     """
     text = text.strip().lower()
     try:
-        found = _understood(text, now)
-        to_datetime(found)  # one that no calendar has cannot be shown either
+        ts = _parsed(text, now)
+        to_datetime(ts)  # raises for a time beyond the calendar, which could not be shown
     except (OverflowError, OSError):
         raise ValueError(text) from None
-    return found
+    return ts
 
 
-def _understood(text: str, now: int) -> int:
+def _parsed(text: str, now: int) -> int:
     if text == "now":
         return now
     if text.startswith("@"):
@@ -141,21 +141,21 @@ def _understood(text: str, now: int) -> int:
     back = text.removeprefix("-").removesuffix(" ago")
     if back != text or re.match(_AMOUNT, text):
         return now - length(back)
-    return to_ts(_on_the_calendar(text, to_datetime(now).astimezone()))
+    return to_ts(_date_and_time(text, to_datetime(now).astimezone()))
 
 
-def _on_the_calendar(text: str, now: datetime) -> datetime:
-    """Return a date, a time of day, or both; without a zone, in that of this machine."""
+def _date_and_time(text: str, now: datetime) -> datetime:
+    """Parse a date, a time of day, or both; without a zone, in that of this machine."""
     word, _, rest = text.partition(" ")
     if word in _DAYS:
         day = now.date() + timedelta(days=_DAYS[word])
         return datetime.combine(day, _time_of_day(rest) if rest else time()).astimezone()
     if re.fullmatch(_TIME_OF_DAY, text):
         today = datetime.combine(now.date(), _time_of_day(text)).astimezone()
-        # Not 24 hours before: the clocks may have been changed in between.
+        # Not 24 hours before: daylight saving time may have begun or ended in between.
         return today if today <= now else (today.replace(tzinfo=None) - timedelta(days=1)).astimezone()
-    found = datetime.fromisoformat(text.upper())
-    return found if found.tzinfo is not None else found.astimezone()
+    parsed = datetime.fromisoformat(text.upper())
+    return parsed if parsed.tzinfo is not None else parsed.astimezone()
 
 
 def _time_of_day(text: str) -> time:

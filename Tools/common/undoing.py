@@ -1,4 +1,4 @@
-"""The way back from changes of the configuration: the command that undoes them and nothing else, and what it does."""
+"""Undoing changes of the configuration: the command that undoes exactly these, and its work."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from Tools.common.configuration import NAMES_VERSION, StoredConfiguration
 
 CONFIG_TOOL = "ConfigTool"
 LONGEST = 2000
-"""Characters up to which the command names each parameter; a longer one names the revisions."""
+"""Longest command that names each parameter; a longer command names the revisions."""
 
 
 def words(made: Sequence[Change], version: str, *, named: bool) -> list[str]:
-    """Return the command, word by word, that undoes changes made together and leaves all else as it is.
+    """Return the words of the command that undoes changes made together, and nothing else.
 
     Parameters
     ----------
     made
         The changes, in order of revision.
     version
-        The version of the configuration that they were made in.
+        The version of the configuration that was changed.
     named
-        Whether the user named it.
+        Whether the user named the version.
     """
-    paths = sorted({one.path for one in made})
-    # Where none is named, the version is that of `default_version`: now it may be another than then.
+    paths = sorted({change.path for change in made})
+    # Without a name, the version is that of `default_version`, which may change later.
     chosen = ["-v", version] if named or version != DEFAULT or NAMES_VERSION in paths else []
     command = [CONFIG_TOOL, *chosen, "rollback"]
     first, last = made[0].revision, made[-1].revision
     by_name = [*command, str(first - 1), *paths]
-    # The name of a folder would stand for all that is in it, whoever put it there.
-    ambiguous = any(one.datatype == FOLDER or one.path.startswith("-") for one in made)
+    # A folder as an argument would include all that is in it, also changes of others.
+    ambiguous = any(change.datatype == FOLDER or change.path.startswith("-") for change in made)
     if ambiguous or len(shlex.join(by_name)) > LONGEST:
         return [*command, "--only", str(first) if first == last else f"{first}..{last}"]
     return by_name
 
 
 def undone(first: int, last: int, configuration: StoredConfiguration) -> tuple[list[Edit], list[Change]]:
-    """Return the changes that undo those of some revisions, and the later changes in whose way they would be.
+    """Return the changes that undo some revisions, and the later changes that they would overwrite.
 
-    What was changed again since stays as it is.
+    Parameters that were changed again since stay as they are.
 
     Raises
     ------
@@ -55,18 +55,20 @@ def undone(first: int, last: int, configuration: StoredConfiguration) -> tuple[l
     store, version_id = configuration.store, configuration.version_id
     newest = store.revision()
     if last > newest:
-        raise ConfigException(reason=f"there is no revision {last} yet; the newest is {newest}")
-    changes = [one for one in store.changes_since(first - 1) if one.version_id == version_id]
-    paths = {one.path for one in changes if one.revision <= last}
+        raise ConfigException(reason=f"revision {last} does not exist yet; the newest is {newest}")
+    changes = [change for change in store.changes_since(first - 1) if change.version_id == version_id]
+    paths = {change.path for change in changes if change.revision <= last}
     if not paths:
         which = f"revision {first} changed" if first == last else f"revisions {first} to {last} changed"
-        raise ConfigException(reason=f"{which} nothing in version '{configuration.version}'; -v names another")
-    latest = {one.path: one for one in changes}
-    now = {path: one for path, one in state_now(store, version_id).items() if path in paths}
-    then = {path: one for path, one in state_at(store, version_id, first - 1).items() if path in paths}
+        raise ConfigException(
+            reason=f"{which} nothing in version '{configuration.version}'; use -v for another version"
+        )
+    latest = {change.path: change for change in changes}
+    now = {path: change for path, change in state_now(store, version_id).items() if path in paths}
+    then = {path: change for path, change in state_at(store, version_id, first - 1).items() if path in paths}
     wanted = way_back(now, then)
     left = [latest[edit.path] for edit in wanted if latest[edit.path].revision > last]
-    # Only if nobody else is quicker: what he changes is not to be undone either.
+    # With a condition, so that a change made in the meantime is not undone.
     edits = [
         replace(edit, if_revision=now[edit.path].revision if edit.path in now else 0)
         for edit in wanted

@@ -9,37 +9,38 @@ from NexusCore.errors import EXIT_FAILURE
 from Tools.common import undoing
 from Tools.common.arguments import WrongUse
 from Tools.common.changes import NAMED, Changer, added, assigned, removed, rolled_back, typed
+from Tools.common.quantities import counted
 from Tools.common.terminal import Screen
 from Tools.configtool import secret_value
 
 
 def assign(arguments: Namespace, screen: Screen) -> int:
-    """Set parameters, keeping to their types and limits; a new one takes the type its value looks like."""
+    """Set parameters within their types and limits; a new parameter gets the type that its value looks like."""
     words = arguments.assignments
     stray = next((place for place, word in enumerate(words) if word.find("=") < 1), None)
     if stray is not None:
-        raise WrongUse(mistake=_stray(words, stray), tool=screen.name)
+        raise WrongUse(mistake=_not_an_assignment(words, stray), tool=screen.name)
     changer = Changer(arguments, screen, [word.partition("=")[0] for word in words])
     edits = [assigned(word, changer.before) for word in words]
     for edit in edits:
-        if secret_value.is_one(changer.before.get(edit.path)):
+        if secret_value.is_secret_parameter(changer.before.get(edit.path)):
             secret_value.warn(edit.path, screen)
     return changer.make(edits, hint=True)
 
 
-def _stray(words: Sequence[str], place: int) -> str:
-    """Return the sentence about a word that is no assignment: most likely it belongs to the one before."""
+def _not_an_assignment(words: Sequence[str], place: int) -> str:
+    """Return the sentence about a word without ``=``, which probably belongs to the word before it."""
     if not place:
-        return f"'{words[place]}' is no PATH=VALUE."
+        return f"'{words[place]}' is not of the form PATH=VALUE."
     end = next((later for later in range(place, len(words)) if words[later].find("=") > 0), len(words))
-    import shlex  # only who mistyped pays for it
+    import shlex  # only needed after a mistake
 
     whole = shlex.quote(" ".join(words[place - 1 : end]))
-    return f"'{words[place]}' is no PATH=VALUE; a value with blanks needs quotes: {undoing.CONFIG_TOOL} {whole}."
+    return f"'{words[place]}' is not of the form PATH=VALUE; quote values with blanks: {undoing.CONFIG_TOOL} {whole}"
 
 
 def set_(arguments: Namespace, screen: Screen) -> int:
-    """Set a parameter, its type too."""
+    """Set a parameter and its type."""
     changer = Changer(arguments, screen, [arguments.path])
     before = changer.before.get(arguments.path)
     text = secret_value.given(arguments, before, screen)
@@ -51,7 +52,7 @@ def set_(arguments: Namespace, screen: Screen) -> int:
 
 
 def add(arguments: Namespace, screen: Screen) -> int:
-    """Add a parameter or a folder that isn't there."""
+    """Add a parameter or a folder."""
     changer = Changer(arguments, screen, [arguments.path])
     text = secret_value.given(arguments, None, screen)
     with secret_value.unseen(arguments, None):
@@ -66,9 +67,11 @@ def remove(arguments: Namespace, screen: Screen) -> int:
 
 
 def rollback(arguments: Namespace, screen: Screen) -> int:
-    """Make parameters and folders, or the whole version, what they were at a revision; or undo some revisions."""
+    """Restore parameters and folders, or the whole version, to a revision; or undo some revisions."""
     if (arguments.revision is None) == (arguments.only is None):
-        mistake = "REVISION is missing." if arguments.only is None else "--only goes without REVISION and PATH."
+        mistake = (
+            "REVISION is missing." if arguments.only is None else "--only cannot be combined with REVISION and PATH."
+        )
         raise WrongUse(mistake=mistake, tool=f"{screen.name} rollback")
     changer = Changer(arguments, screen)
     if arguments.only is not None:
@@ -76,19 +79,19 @@ def rollback(arguments: Namespace, screen: Screen) -> int:
         return _undo(first, last, changer, screen)
     edits = rolled_back(arguments.revision, arguments.paths, changer.configuration)
     if not edits:
-        screen.say(f"All is as it was at revision {arguments.revision}: nothing to change.")
+        screen.say(f"Nothing to change: all is as at revision {arguments.revision}.")
     return changer.make(edits, f"rollback to revision {arguments.revision}")
 
 
 def _undo(first: int, last: int, changer: Changer, screen: Screen) -> int:
-    """Undo the changes of some revisions, but for what was changed again since."""
+    """Undo the changes of some revisions, except parameters that were changed again since."""
     edits, left = undoing.undone(first, last, changer.configuration)
     which = f"revision {first}" if first == last else f"revisions {first} to {last}"
     if not edits and not left:
-        screen.say(f"What {which} changed is as it was before: nothing to change.")
+        screen.say(f"Nothing to change: the changes of {which} are undone already.")
     code = changer.make(edits, f"undoing {which}")
-    for one in left[:NAMED]:
-        screen.fail(f"{one.path} was changed again since, at revision {one.revision}: it stays as it is.")
+    for change in left[:NAMED]:
+        screen.fail(f"{change.path} was changed again at revision {change.revision} and stays as it is.")
     if len(left) > NAMED:
-        screen.fail(f"So do {len(left) - NAMED} more.")
+        screen.fail(f"{counted(len(left) - NAMED, 'more parameter stays', 'more parameters stay')} as they are.")
     return EXIT_FAILURE if left else code

@@ -1,4 +1,4 @@
-"""Commands that compare: two states of the configuration, and parameters with their types and limits."""
+"""Commands that compare two states of the configuration, and check parameters against their types and limits."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ from NexusCore.config.values import (
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, ConfigException, ValueRefused
 from NexusCore.text import one_line
 from Tools.common.configuration import StoredConfiguration, is_below, open_configuration
+from Tools.common.quantities import counted
 from Tools.common.suggestions import near_name
 from Tools.common.terminal import Screen, brief_value
 from Tools.configtool.exchanging import edits_of
 
 Problem = tuple[str, str]
-"""A path, and what is wrong there."""
+"""A path, and what is wrong with it."""
 
 
 # -- diff --------------------------------------------------------------------------------------------------------------
 
 
 def diff(arguments: Namespace, screen: Screen) -> int:
-    """Show what is different between two revisions or versions; without the second, between one and now."""
+    """Show the differences between two revisions or versions, or between one and the present state."""
     configuration = open_configuration(arguments.version)
     folder = (arguments.below or "").strip(".")
-    (one, old), (other, new) = (_state(what, configuration, folder) for what in (arguments.old, arguments.new))
-    found = differences(old, new, ever_secret(configuration.store, {one, other}))
-    for difference in found:
+    (old_id, old), (new_id, new) = (_state(what, configuration, folder) for what in (arguments.old, arguments.new))
+    changed = differences(old, new, ever_secret(configuration.store, {old_id, new_id}))
+    for difference in changed:
         if arguments.json:
             screen.show_json(
                 path=difference.path, old=difference.old, new=difference.new, old_datatype=difference.old_datatype,
@@ -47,13 +48,13 @@ def diff(arguments: Namespace, screen: Screen) -> int:
             )  # fmt: skip
         else:
             screen.show(_line(difference, screen))
-    if not found:
-        screen.say("There is no difference.")
+    if not changed:
+        screen.say("No differences.")
     return EXIT_OK
 
 
 def _state(what: str | None, configuration: StoredConfiguration, folder: str) -> tuple[int, ConfigState]:
-    """Return a version's id, and the state that a revision's number or a version's name stands for; now for neither."""
+    """Return the id and state of a version named or numbered by `what`; the present state for None."""
     store = configuration.store
     which: int | str = configuration.version if what is None else what
     if what is not None and what.isdecimal() and what not in store.versions():
@@ -61,18 +62,18 @@ def _state(what: str | None, configuration: StoredConfiguration, folder: str) ->
     return state_of(store, configuration.version_id, which, folder)
 
 
-def _line(one: Difference, screen: Screen) -> str:
-    path = screen.paint(one_line(one.path), "bold")
-    old, new = (brief_value(str(value)) or "''" for value in (one.old, one.new))
-    before, after = (one_line(kind or "") for kind in (one.old_datatype, one.new_datatype))
-    if one.old_datatype is None:
-        value = "" if one.new_datatype == FOLDER else f" = {new}"
+def _line(difference: Difference, screen: Screen) -> str:
+    path = screen.paint(one_line(difference.path), "bold")
+    old, new = (brief_value(str(value)) or "''" for value in (difference.old, difference.new))
+    before, after = (one_line(kind or "") for kind in (difference.old_datatype, difference.new_datatype))
+    if difference.old_datatype is None:
+        value = "" if difference.new_datatype == FOLDER else f" = {new}"
         return f"{screen.paint('+', 'green')} {path}{value}  ({after})"
-    if one.new_datatype is None:
-        value = "" if one.old_datatype == FOLDER else f" = {old}"
+    if difference.new_datatype is None:
+        value = "" if difference.old_datatype == FOLDER else f" = {old}"
         return f"{screen.paint('-', 'red')} {path}{value}  ({before})"
-    kinds = "" if one.old_datatype == one.new_datatype else f"  ({before} -> {after})"
-    if one.old == one.new and not kinds and not one.secret:
+    kinds = "" if difference.old_datatype == difference.new_datatype else f"  ({before} -> {after})"
+    if difference.old == difference.new and not kinds and not difference.secret:
         return f"{screen.paint('~', 'yellow')} {path} = {new}  (comment or limits)"
     return f"{screen.paint('~', 'yellow')} {path} = {old} -> {new}{kinds}"
 
@@ -81,7 +82,7 @@ def _line(one: Difference, screen: Screen) -> str:
 
 
 def validate(arguments: Namespace, screen: Screen) -> int:
-    """Check every parameter against its type and limits, or a JSON file against what is there."""
+    """Check every parameter against its type and limits, or a JSON file against the configuration."""
     configuration = open_configuration(arguments.version)
     everything = configuration.everything()
     if arguments.file is None:
@@ -101,16 +102,16 @@ def validate(arguments: Namespace, screen: Screen) -> int:
     if arguments.json:
         screen.show_json(version=configuration.version, checked=count, problems=len(problems))
     if problems:
-        screen.say(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {count} parameters {what}.")
+        screen.say(f"{counted(len(problems), 'problem')} in {counted(count, 'parameter')} {what}.")
         return EXIT_FAILURE
-    screen.say(f"All {count} parameters {what} are as they should be.")
+    screen.say(f"No problems in {counted(count, 'parameter')} {what}.")
     return EXIT_OK
 
 
 def _problems(configuration: StoredConfiguration, everything: Mapping[str, Change]) -> Iterator[Problem]:
-    """Yield what is wrong with the parameters that are there; only who writes into the tables by hand can do it."""
-    for path, one in everything.items():
-        reason = _fault(one)
+    """Yield the problems of stored parameters, which only direct writes to the tables can cause."""
+    for path, change in everything.items():
+        reason = _fault(change)
         if reason:
             yield path, reason
         above = _parameter_above(path, everything)
@@ -118,61 +119,63 @@ def _problems(configuration: StoredConfiguration, everything: Mapping[str, Chang
             yield path, f"it is below '{above}', which is a parameter"
     named = everything.get("default_version")
     if named is not None and named.value not in configuration.store.versions():
-        yield "default_version", f"there is no version '{named.value}'"
+        yield "default_version", f"version '{named.value}' does not exist"
 
 
-def _fault(one: Change) -> str | None:
+def _fault(change: Change) -> str | None:
     """Return what is wrong with a stored parameter, or None."""
     try:
-        limits = Limits.from_json(one.limits)
+        limits = Limits.from_json(change.limits)
     except (ValueError, TypeError, ConfigException):
         return "its limits cannot be read"
-    if one.datatype not in DATATYPES:
-        return f"there is no datatype '{one.datatype}'"
-    if one.value is None and not one.withheld and one.datatype in NEED_A_VALUE:
-        return f"it has no value, but is of the type {one.datatype}"
+    if change.datatype not in DATATYPES:
+        return f"unknown datatype '{change.datatype}'"
+    if change.value is None and not change.withheld and change.datatype in NEED_A_VALUE:
+        return f"it has no value, but its type {change.datatype} needs one"
     try:
-        limits.check(one.path, decode(one.value, one.datatype))
+        limits.check(change.path, decode(change.value, change.datatype))
     except ValueRefused as error:
-        return f"{_hidden(one.value, limits.secret)}: {error.facts['reason']}"
+        return f"{_hidden(change.value, limits.secret)}: {error.facts['reason']}"
     except ValueError:
-        return f"{_hidden(one.value, limits.secret)} is no {one.datatype}"
+        return f"{_hidden(change.value, limits.secret)} is not of the type {change.datatype}"
     return None
 
 
 def _objections(edit: Edit, everything: Mapping[str, Change]) -> Iterator[Problem]:
-    """Yield what speaks against a parameter of a file, where another may be already."""
-    there = everything.get(edit.path)
+    """Yield the problems of a parameter in a file, compared with the existing parameters."""
+    existing = everything.get(edit.path)
     above = _parameter_above(edit.path, everything)
     if above:
         yield edit.path, f"it would be below '{above}', which is a parameter"
-    elif there is None:
+    elif existing is None:
         hint = near_name(edit.path, everything)
         if edit.datatype != FOLDER and any(is_below(path, edit.path) for path in everything):
             yield edit.path, "it is a folder, without a value"
         elif hint:
             yield edit.path, f"it would be new.{hint}"
-    elif edit.datatype not in (None, there.datatype):
-        yield edit.path, f"its type is {edit.datatype} in the file, {there.datatype} here"
+    elif edit.datatype not in (None, existing.datatype):
+        yield edit.path, f"its type is {edit.datatype} in the file, but {existing.datatype} in the configuration"
     if edit.value is None:
-        datatype = edit.datatype or (there.datatype if there is not None else STRING)
+        datatype = edit.datatype or (existing.datatype if existing is not None else STRING)
         if datatype in NEED_A_VALUE and not edit.only_new:  # files leave the values of secrets out
-            yield edit.path, f"it has no value, but is of the type {datatype}"
+            yield edit.path, f"it has no value, but its type {datatype} needs one"
         return
     own = edit.limits or NO_LIMITS
-    for limits in (own, Limits.readable(there.limits)) if there is not None else (own,):
+    for limits in (own, Limits.readable(existing.limits)) if existing is not None else (own,):
         try:
-            limits.check(edit.path, cast(edit.path, edit.value, there.datatype if there else edit.datatype or STRING))
+            limits.check(
+                edit.path, cast(edit.path, edit.value, existing.datatype if existing else edit.datatype or STRING)
+            )
         except ValueRefused as error:
             yield edit.path, f"{_hidden(encode(edit.value), limits.secret)}: {error.facts['reason']}"
             return
 
 
 def _parameter_above(path: str, everything: Mapping[str, Change]) -> str | None:
-    """Return the parameter that a path is below, where nothing can be."""
+    """Return the parameter that a path is below, if any; only folders may have something below them."""
     parts = path.split(".")
     folders = (".".join(parts[:end]) for end in range(1, len(parts)))
-    return next((one for one in folders if one in everything and everything[one].datatype != FOLDER), None)
+    return next((folder for folder in folders if folder in everything and everything[folder].datatype != FOLDER), None)
 
 
 def _hidden(value: str | None, secret: bool) -> str:

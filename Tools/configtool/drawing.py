@@ -13,47 +13,47 @@ from Tools.common.terminal import Screen, cut
 
 TREE_LINES = ("├── ", "└── ", "│   ", "    ")
 PLAIN_LINES = ("|-- ", "`-- ", "|   ", "    ")
-"""For an output that has no other letters than those of ASCII."""
+"""For an output limited to ASCII."""
 
 
 @dataclass(slots=True)
 class Node:
-    """A parameter or folder and what is below it."""
+    """A parameter or folder, and its children."""
 
     name: str
     change: Change | None = None
     children: dict[str, Node] = field(default_factory=dict)
 
     def size(self) -> int:
-        """Return how many parameters there are below."""
+        """Return the number of parameters below."""
         return sum(child.size() if child.children else not _is_folder(child) for child in self.children.values())
 
 
-def drawn(found: Sequence[Change], root: str, depth: int | None, screen: Screen) -> Iterator[str]:
+def drawn(parameters: Sequence[Change], root: str, depth: int | None, screen: Screen) -> Iterator[str]:
     """Yield the lines of a tree.
 
     Parameters
     ----------
-    found
+    parameters
         The parameters, in order.
     root
-        Path of the folder that they are in; empty for all there is.
+        Path of their folder; empty for the root.
     depth
-        How many levels to draw; None for all.
+        Levels to draw; None for all.
     screen
-        Where it is going to be shown.
+        The output.
     """
     top = Node(root or ".")
-    if len(found) == 1 and found[0].path == root:
-        top.change = found[0]
-    for one in found:
+    if len(parameters) == 1 and parameters[0].path == root:
+        top.change = parameters[0]
+    for change in parameters:
         node = top
-        for name in one.path[len(root) :].lstrip(".").split(".") if one.path != root else ():
+        for name in change.path[len(root) :].lstrip(".").split(".") if change.path != root else ():
             below = node.children.get(name)
             if below is None:
                 below = node.children[name] = Node(name)
             node = below
-        node.change = one
+        node.change = change
     yield from _lines(top, "", "", depth, screen, _strokes(screen))
 
 
@@ -78,12 +78,12 @@ def _line(node: Node, before: str, screen: Screen, *, closed: bool) -> str:
         size = node.size() if closed and node.children else 0
         count = f"  ({size} parameter{'s' if size != 1 else ''})" if size else ""
         return f"{screen.paint(before, 'dim')}{screen.paint(name, 'bold')}{screen.paint(count, 'dim')}"
-    one = node.change
-    assert one is not None, "what is no folder is a parameter"  # noqa: S101
-    value = on_a_line(one)
+    change = node.change
+    assert change is not None, "a node without a change is a folder"  # noqa: S101
+    value = on_a_line(change)
     if screen.columns is not None:
         value = cut(value, max(1, screen.columns - len(f"{before}{name} = ")))
-    comment = remark(one, len(f"{before}{name} = {value}"), screen)
+    comment = remark(change, len(f"{before}{name} = {value}"), screen)
     return f"{screen.paint(before, 'dim')}{name} = {screen.paint(value, 'cyan')}{comment}"
 
 

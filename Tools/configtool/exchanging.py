@@ -1,4 +1,4 @@
-"""Commands that carry the configuration in and out of files."""
+"""Commands that export and import the configuration."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def serialize(arguments: Namespace, screen: Screen) -> int:
 
 
 def deserialize(arguments: Namespace, screen: Screen) -> int:
-    """Take over what `serialize` wrote, below a folder, all or nothing."""
-    return _take_over(edits_of(arguments.file, arguments.root), Changer(arguments, screen), arguments)
+    """Import the JSON of `serialize` below a folder, all or nothing."""
+    return _import(edits_of(arguments.file, arguments.root), Changer(arguments, screen), arguments)
 
 
 def import_(arguments: Namespace, screen: Screen) -> int:
-    """Take over an XML file in the shape of CryoCore's defaultConfiguration.xml, all or nothing."""
+    """Import an XML file in the format of CryoCore's defaultConfiguration.xml, all or nothing."""
     changer = Changer(arguments, screen)
-    return _take_over(xml_shape.edits(files.read_xml(arguments.file), changer.before), changer, arguments)
+    return _import(xml_shape.edits(files.read_xml(arguments.file), changer.before), changer, arguments)
 
 
-def _take_over(edits: Sequence[Edit], changer: Changer, arguments: Namespace) -> int:
+def _import(edits: Sequence[Edit], changer: Changer, arguments: Namespace) -> int:
     why = "from the standard input" if arguments.file == files.STDIN else f"from {arguments.file}"
     if not edits:
-        raise ConfigException(reason=f"{arguments.file} names no parameter")
+        raise ConfigException(reason=f"{arguments.file} contains no parameters")
     return changer.make(edits if arguments.overwrite else changer.only_new(edits), why)
 
 
 def edits_of(file: str, root: str) -> list[Edit]:
-    """Return the changes that a JSON file asks for, below the folder `root`; everything is below ``.``."""
+    """Return the changes of a JSON file, below the folder `root`; ``.`` is the root of the configuration."""
     text = files.read_text(file)
     try:
         return exchange.deserialize(text, root.strip("."))

@@ -1,4 +1,4 @@
-"""Commands that show parameters and what happened to them."""
+"""Commands that show parameters and their history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from Tools.common.terminal import Screen, brief, brief_value
 from Tools.common.time_parser import local, rfc3339
 
 _OLD_DATATYPES = """
-    -- the types that a parameter had before each of its changes
+    -- the type of a parameter before each of its changes
     SELECT revision, old_datatype
       FROM config_change
      WHERE version_id = :version AND path = :path AND revision BETWEEN :first AND :last
@@ -23,13 +23,13 @@ _OLD_DATATYPES = """
 
 
 def get(arguments: Namespace, screen: Screen) -> int:
-    """Show the value of a parameter, and nothing else."""
+    """Show only the value of a parameter."""
     configuration = open_configuration(arguments.version)
-    found = configuration.get(arguments.path)
+    parameter = configuration.get(arguments.path)
     if arguments.json:
-        screen.show_json(**described(found, configuration.version))
+        screen.show_json(**described(parameter, configuration.version))
     else:
-        screen.show(shown(found))
+        screen.show(shown(parameter))
     return EXIT_OK
 
 
@@ -42,50 +42,50 @@ def list_(arguments: Namespace, screen: Screen) -> int:
 def tree(arguments: Namespace, screen: Screen) -> int:
     """Show a folder, or everything, as a tree."""
     configuration = open_configuration(arguments.version)
-    found = _below(arguments, configuration)
+    parameters = _below(arguments, configuration)
     if arguments.json:
-        return _show_all(found, configuration, arguments, screen)
+        return _show_all(parameters, configuration, arguments, screen)
     from Tools.configtool import drawing
 
-    for line in drawing.drawn(found, (arguments.path or "").rstrip("."), arguments.depth, screen):
+    for line in drawing.drawn(parameters, (arguments.path or "").rstrip("."), arguments.depth, screen):
         screen.show(line)
     return EXIT_OK
 
 
 def look(arguments: Namespace, screen: Screen) -> int:
-    """Show the parameter or folder of a name, or else every parameter with the word in its path."""
+    """Show the parameter or folder of a path, or else all parameters with the word in their paths."""
     word = arguments.words[0].rstrip(".")
     if len(arguments.words) > 1:
-        mistake = f"There is no command '{word}'.{suggest(word, arguments.commands)}"
+        mistake = f"Unknown command '{word}'.{suggest(word, arguments.commands)}"
         if arguments.words[1].startswith("="):
-            mistake = f"Write it without blanks: {word}=VALUE."
+            mistake = f"Write PATH=VALUE without blanks: {word}=VALUE."
         raise WrongUse(mistake=mistake, tool=screen.name)
     configuration = open_configuration(arguments.version)
-    found = configuration.below(word)
-    if found:
-        return _show_all(found, configuration, arguments, screen)
+    parameters = configuration.below(word)
+    if parameters:
+        return _show_all(parameters, configuration, arguments, screen)
     everything = configuration.everything()
-    found = [one for path, one in everything.items() if word.lower() in path.lower()]
-    if not found:
+    parameters = [change for path, change in everything.items() if word.lower() in path.lower()]
+    if not parameters:
         hint = suggest(word, [*arguments.commands, *everything])
-        screen.fail(f"'{word}' is no command, and no parameter's path contains it.{hint}")
+        screen.fail(f"'{word}' is neither a command nor part of a parameter's path.{hint}")
         return EXIT_FAILURE
-    return _show_all(found, configuration, arguments, screen)
+    return _show_all(parameters, configuration, arguments, screen)
 
 
 def search(arguments: Namespace, screen: Screen) -> int:
-    """Show every parameter with a text in its path, value or comment."""
+    """Show the parameters with a text in path, value or comment."""
     configuration = open_configuration(arguments.version)
     text = arguments.text.lower()
-    found = [
-        one
-        for one in configuration.everything().values()
-        if any(text in place.lower() for place in (one.path, shown(one), one.comment or ""))
+    matches = [
+        change
+        for change in configuration.everything().values()
+        if any(text in place.lower() for place in (change.path, shown(change), change.comment or ""))
     ]
-    if not found:
-        screen.fail(f"Nothing in version '{configuration.version}' contains '{arguments.text}'.")
+    if not matches:
+        screen.fail(f"Version '{configuration.version}' does not contain '{arguments.text}'.")
         return EXIT_FAILURE
-    return _show_all(found, configuration, arguments, screen)
+    return _show_all(matches, configuration, arguments, screen)
 
 
 def versions(arguments: Namespace, screen: Screen) -> int:
@@ -96,82 +96,84 @@ def versions(arguments: Namespace, screen: Screen) -> int:
         if arguments.json:
             screen.show_json(version=name, used=used)
         else:
-            screen.show(one_line(name) + screen.note("   used where none is named" if used else ""))
+            screen.show(one_line(name) + screen.note("   used by default" if used else ""))
     return EXIT_OK
 
 
 def history(arguments: Namespace, screen: Screen) -> int:
-    """Show what happened to a parameter, newest first."""
+    """Show the changes of a parameter, newest first."""
     configuration = open_configuration(arguments.version)
     everything = configuration.store.history(configuration.version_id, arguments.path)
     if not everything:
         configuration.get(arguments.path)
     entries = everything[: arguments.lines]
     if arguments.json:
-        for one, before in zip(entries, old_datatypes(entries, configuration), strict=True):
-            screen.show_json(**of_entry(one, before))
+        for entry, before in zip(entries, old_datatypes(entries, configuration), strict=True):
+            screen.show_json(**of_entry(entry, before))
         return EXIT_OK
     rows = [
         (
-            str(one.revision),
-            local(one.ts),
-            f"{one.who}@{one.host}" if one.host else one.who,
-            one.tool,
-            "removed" if one.action == "remove" else brief_value(one.new_value or ""),
-            brief(one.why or ""),
+            str(entry.revision),
+            local(entry.ts),
+            f"{entry.who}@{entry.host}" if entry.host else entry.who,
+            entry.tool,
+            "removed" if entry.action == "remove" else brief_value(entry.new_value or ""),
+            brief(entry.why or ""),
         )
-        for one in entries
+        for entry in entries
     ]
     screen.table(("revision", "when", "who", "with", "value", "why"), rows, {"removed": "red"})
     return EXIT_OK
 
 
 def old_datatypes(entries: Sequence[HistoryEntry], configuration: StoredConfiguration) -> list[str | None]:
-    """Return the type that a parameter had before each change of it; None where it did not exist."""
+    """Return the type of a parameter before each of its changes; None where it did not exist."""
     if not entries:
         return []
-    revisions = [one.revision for one in entries]
+    revisions = [entry.revision for entry in entries]
     with configuration.store.database.reading() as reading:
         rows = reading.all(
             _OLD_DATATYPES, version=configuration.version_id, path=entries[0].path, first=min(revisions),
             last=max(revisions),
         )  # fmt: skip
-    found: dict[int, str | None] = {int(revision): before for revision, before in rows}
-    return [found.get(revision) for revision in revisions]
+    types: dict[int, str | None] = {int(revision): before for revision, before in rows}
+    return [types.get(revision) for revision in revisions]
 
 
-def of_entry(one: HistoryEntry, old_datatype: str | None) -> dict[str, object]:
-    """Return a line of the history as the fields of a JSON object.
+def of_entry(entry: HistoryEntry, old_datatype: str | None) -> dict[str, object]:
+    """Return an entry of the history as the fields of a JSON object.
 
     Parameters
     ----------
-    one
+    entry
         The change.
     old_datatype
-        Type that the parameter had before it.
+        Type of the parameter before the change.
     """
     return {
-        "path": one.path, "version": one.version, "revision": one.revision, "time": rfc3339(one.ts),
-        "action": one.action, "old": by_type(one.old_value, old_datatype or one.datatype),
-        "new": by_type(one.new_value, one.datatype), "old_datatype": old_datatype,
-        "datatype": None if one.action == REMOVE else one.datatype, "comment": one.comment, "who": one.who,
-        "host": one.host, "tool": one.tool, "why": one.why,
+        "path": entry.path, "version": entry.version, "revision": entry.revision, "time": rfc3339(entry.ts),
+        "action": entry.action, "old": by_type(entry.old_value, old_datatype or entry.datatype),
+        "new": by_type(entry.new_value, entry.datatype), "old_datatype": old_datatype,
+        "datatype": None if entry.action == REMOVE else entry.datatype, "comment": entry.comment, "who": entry.who,
+        "host": entry.host, "tool": entry.tool, "why": entry.why,
     }  # fmt: skip
 
 
 def _below(arguments: Namespace, configuration: StoredConfiguration) -> list[Change]:
     path = (arguments.path or "").rstrip(".")
-    found = configuration.below(path)
-    if not found and path:
+    parameters = configuration.below(path)
+    if not parameters and path:
         raise configuration.missing(path)
-    return found
+    return parameters
 
 
-def _show_all(found: Sequence[Change], configuration: StoredConfiguration, arguments: Namespace, screen: Screen) -> int:
+def _show_all(
+    parameters: Sequence[Change], configuration: StoredConfiguration, arguments: Namespace, screen: Screen
+) -> int:
     if arguments.json:
-        for one in found:
-            screen.show_json(**described(one, configuration.version))
+        for change in parameters:
+            screen.show_json(**described(change, configuration.version))
     else:
-        for line in lines(found, screen):
+        for line in lines(parameters, screen):
             screen.show(line)
     return EXIT_OK

@@ -1,4 +1,4 @@
-"""Values that others are not to see: asked for on the terminal or read from a file, not taken from the command line."""
+"""Secret values, typed on the terminal or read from a file instead of the command line."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from Tools.common.parameters import is_secret
 from Tools.common.terminal import Screen
 
 LARGEST_VALUE_FILE = 1024 * 1024
-"""Bytes of a file with a value; a longer value is refused in any case."""
+"""Most bytes of a file with a value; longer values are always refused."""
 TERMINAL = Path("/dev/tty")
 
 
 class NoTerminalForSecret(NexusError):
-    """There is no terminal to ask for the value of '{path}'. Use --from-file - to read it from the standard input."""
+    """Typing the value of '{path}' needs a terminal. Use --from-file - to read it from the standard input."""
 
     exit_code = EXIT_REFUSED
 
@@ -40,27 +40,27 @@ class TwoValues(NexusError):
     exit_code = EXIT_REFUSED
 
 
-def is_one(before: Change | None) -> bool:
-    """Return whether there is a parameter and it is a secret."""
+def is_secret_parameter(before: Change | None) -> bool:
+    """Return whether a parameter exists and is a secret."""
     return before is not None and is_secret(before)
 
 
 def given(arguments: Namespace, before: Change | None, screen: Screen) -> str | None:
-    """Return the value that the user wants, from wherever it comes; None if there is none.
+    """Return the value from the command line, a file or the terminal; None if the user gave none.
 
     Parameters
     ----------
     arguments
         The tool's: ``path``, ``value``, ``secret`` and ``from_file`` are used.
     before
-        The parameter as it is.
+        The present parameter.
     screen
         Where to warn.
     """
-    secret = is_one(before) if arguments.secret is None else arguments.secret
+    secret = is_secret_parameter(before) if arguments.secret is None else arguments.secret
     if arguments.from_file is not None:
         if arguments.value is not None:
-            raise WrongUse(mistake="VALUE and --from-file exclude each other.", tool=screen.name)
+            raise WrongUse(mistake="VALUE cannot be combined with --from-file.", tool=screen.name)
         return _from_file(arguments, screen, secret=secret)
     if secret and arguments.value is None:
         return _typed(arguments.path)
@@ -70,19 +70,19 @@ def given(arguments: Namespace, before: Change | None, screen: Screen) -> str | 
 
 
 def unseen(arguments: Namespace, before: Change | None) -> AbstractContextManager[None]:
-    """Keep the value, if it is a secret or is to be one, out of the sentence that refuses it."""
-    return discreet(Limits(secret=bool(arguments.secret) or is_one(before)))
+    """Keep a secret value out of the message that refuses it."""
+    return discreet(Limits(secret=bool(arguments.secret) or is_secret_parameter(before)))
 
 
 def datatype(arguments: Namespace, before: Change | None) -> str | None:
-    """Return the type of the value; that of a secret is not guessed, since 0123 or 1e5 may be a password."""
-    if arguments.type or not (arguments.secret or is_one(before)):
+    """Return the type of the value; for a secret it is not guessed, because 0123 or 1e5 may be a password."""
+    if arguments.type or not (arguments.secret or is_secret_parameter(before)):
         return str(arguments.type) if arguments.type else None
-    return before.datatype if before is not None and is_one(before) else STRING
+    return before.datatype if before is not None and is_secret_parameter(before) else STRING
 
 
 def marked(edit: Edit, secret: bool | None, before: Change | None) -> Edit:
-    """Return the change so that the parameter is a secret from now on, or none any more; None leaves that as it is."""
+    """Return the change with the parameter made a secret, or a normal parameter; None keeps that as it is."""
     if secret is None:
         return edit
     limits = Limits.from_json(before.limits if before is not None else None)
@@ -90,10 +90,10 @@ def marked(edit: Edit, secret: bool | None, before: Change | None) -> Edit:
 
 
 def warn(path: str, screen: Screen) -> None:
-    """Say who can read what was typed."""
+    """Warn that others can read the command line."""
     screen.fail(
-        f"'{path}' is a secret, and other users can see it on the command line (ps, the shell's history). "
-        f"{screen.name} set {path} --secret asks for it instead."
+        f"'{path}' is a secret, and other users can see the command line (ps, shell history). To type it hidden: "
+        f"{screen.name} set {path} --secret"
     )
 
 
@@ -101,7 +101,7 @@ def _from_file(arguments: Namespace, screen: Screen, *, secret: bool) -> str:
     name = arguments.from_file
     text = files.read_text(name, LARGEST_VALUE_FILE)
     if secret and name != files.STDIN and _is_open(name):
-        screen.fail(f"Other users can read {name}. Close it with: chmod 600 {name}")
+        screen.fail(f"Other users can read {name}. To prevent that: chmod 600 {name}")
     text = text.removesuffix("\n").removesuffix("\r")
     if not text and secret:
         raise NothingTyped(path=arguments.path)
@@ -117,7 +117,7 @@ def _is_open(name: str) -> bool:
 
 
 def _typed(path: str) -> str:
-    """Ask for a value, twice and without showing it."""
+    """Ask for a value twice, without showing it."""
     if sys.platform != "win32":
         try:
             TERMINAL.open("r+b", buffering=0).close()
@@ -129,7 +129,7 @@ def _typed(path: str) -> str:
         value = getpass(f"Value of {path} (not shown): ")
         if not value:
             raise NothingTyped(path=path)
-        again = getpass("The same again: ")
+        again = getpass("Repeat the value: ")
     except EOFError:
         raise NothingTyped(path=path) from None
     if again != value:

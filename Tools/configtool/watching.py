@@ -1,4 +1,4 @@
-"""The command that tells of changes as they come, from whatever process."""
+"""The command that shows changes of all processes as they happen."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from Tools.configtool.looking import of_entry, old_datatypes
 
 
 def watch(arguments: Namespace, screen: Screen) -> int:
-    """Show changes as they come, until Ctrl-C."""
+    """Show changes as they happen, until Ctrl-C."""
     configuration = open_configuration(arguments.version)
-    # Before anything is shown: who reads it may change something at once.
+    # Before any output, because a reader of it may make a change at once.
     after = configuration.store.revision() if arguments.after is None else arguments.after
     screen.live()
     for path in arguments.paths:
         if not configuration.below(path.strip(".")):
             screen.fail(configuration.missing(path.strip(".")))
-    for one in changes(configuration.store, after, SYSTEM_CLOCK, ReaderLeft(screen)):
-        if isinstance(one, Away):
-            screen.fail(f"{one.error} Going on when it is back.")
-        elif isinstance(one, Back):
+    for event in changes(configuration.store, after, SYSTEM_CLOCK, ReaderLeft(screen)):
+        if isinstance(event, Away):
+            screen.fail(f"{event.error} Going on when it is back.")
+        elif isinstance(event, Back):
             screen.fail("The database is back.")
-        elif _is_wanted(one, configuration, arguments):
+        elif _is_wanted(event, configuration, arguments):
             if arguments.json:
-                (before,) = patiently(screen, partial(old_datatypes, [one], configuration))
-                screen.show_json(**of_entry(one, before))
+                (before,) = patiently(screen, partial(old_datatypes, [event], configuration))
+                screen.show_json(**of_entry(event, before))
             else:
-                screen.show(line(one, screen))
+                screen.show(line(event, screen))
     return EXIT_OK
 
 
@@ -54,11 +54,11 @@ def changes(
     store
         The configuration.
     after
-        Begin behind this revision.
+        Begin after this revision.
     clock
-        Waits.
+        Clock for the waits.
     stop
-        Ends it.
+        Ends the iteration.
     """
     known, away = after, False
     with closing(store.database.follow("config_revision", clock)) as follower:
@@ -76,27 +76,29 @@ def changes(
                 away = False
                 yield Back()
             yield from entries
-            # Less than before: the database was set up anew, or restored. What it will count up to is news again.
+            # Fewer revisions than before: the database was recreated or restored, and its next revisions are new again.
             known = entries[-1].revision if entries else newest
             follower.wait_for_news(stop, WATCH_INTERVAL, known)
 
 
-def line(one: HistoryEntry, screen: Screen) -> str:
-    """Return a change as one line: when, what, by whom, where, with what and why."""
-    path = screen.paint(one_line(one.path), "bold")
-    old = brief_value(one.old_value) or "''" if one.old_value is not None else ""
-    if one.action == REMOVE:
+def line(entry: HistoryEntry, screen: Screen) -> str:
+    """Return a change as a line: time, change, user, host, tool and reason."""
+    path = screen.paint(one_line(entry.path), "bold")
+    old = brief_value(entry.old_value) or "''" if entry.old_value is not None else ""
+    if entry.action == REMOVE:
         what = f"{path} {screen.paint('removed', 'red')}" + (f"  (was {old})" if old else "")
     else:
         new = (
-            f" = {screen.paint(brief_value(one.new_value) or chr(39) * 2, 'cyan')}" if one.new_value is not None else ""
+            f" = {screen.paint(brief_value(entry.new_value) or chr(39) * 2, 'cyan')}"
+            if entry.new_value is not None
+            else ""
         )
-        what = f"{path}{new}" + (f"  (was {old})" if one.old_value not in (None, one.new_value) else "")
-    why = f": {brief(one.why)}" if one.why else ""
-    origin = screen.paint(f"{one_line(one.who)}@{one_line(one.host)}, {one_line(one.tool)}{why}", "dim")
-    return f"{screen.paint(local(one.ts), 'dim')}  {what}  {origin}"
+        what = f"{path}{new}" + (f"  (was {old})" if entry.old_value not in (None, entry.new_value) else "")
+    why = f": {brief(entry.why)}" if entry.why else ""
+    origin = screen.paint(f"{one_line(entry.who)}@{one_line(entry.host)}, {one_line(entry.tool)}{why}", "dim")
+    return f"{screen.paint(local(entry.ts), 'dim')}  {what}  {origin}"
 
 
-def _is_wanted(one: HistoryEntry, configuration: StoredConfiguration, arguments: Namespace) -> bool:
+def _is_wanted(entry: HistoryEntry, configuration: StoredConfiguration, arguments: Namespace) -> bool:
     paths = [path.strip(".") for path in arguments.paths]
-    return one.version == configuration.version and (not paths or any(is_below(one.path, path) for path in paths))
+    return entry.version == configuration.version and (not paths or any(is_below(entry.path, path) for path in paths))

@@ -1,9 +1,9 @@
-"""The configuration as XML, in the shape of CryoCore's defaultConfiguration.xml.
+"""The configuration as XML, in the format of CryoCore's defaultConfiguration.xml.
 
-Below ``<configuration>`` an element with others in it is a folder and one with a text is a parameter; their names are
-the elements'. CryoCore writes no more than that, and a parameter takes the type that its text looks like. Understood
-is, beyond it: the attributes ``name`` (for what is no name of an element), ``type``, ``value`` and ``comment`` of any
-element, and the same as elements inside one called ``parameter``:
+Below ``<configuration>``, an element with child elements is a folder, and an element with text is a parameter, of the
+type that the text looks like; the names are those of the elements. CryoCore writes no more than that. In addition, any
+element may have the attributes ``name`` (if the name is not valid for an element), ``type``, ``value`` and ``comment``;
+an element ``parameter`` may have them as child elements:
 
     <configuration>
       <Camera>
@@ -13,7 +13,7 @@ element, and the same as elements inside one called ``parameter``:
       </Camera>
     </configuration>
 
-An element with nothing in it and no type is nothing.
+Empty elements without a type are ignored.
 """
 
 from __future__ import annotations
@@ -43,67 +43,67 @@ class XmlEntry(NamedTuple):
     path: str
     text: str
     datatype: str | None
-    """None where the file says nothing."""
+    """None if the file has none."""
     comment: str | None
 
 
 def edits(root: Element, before: Mapping[str, Change]) -> list[Edit]:
-    """Return the changes that make a configuration hold what a document says.
+    """Return the changes that set the parameters of a document.
 
     Parameters
     ----------
     root
         The document's outermost element.
     before
-        The parameters that are there; where the file says no type, they keep theirs.
+        The existing parameters; without a type in the file, they keep theirs.
 
     Raises
     ------
     ConfigException
-        If the document is of another shape; the sentence says where.
+        If the document has another structure.
     """
-    return [_edit(one, before) for one in _found(root)]
+    return [_edit(entry, before) for entry in _entries(root)]
 
 
-def _edit(one: XmlEntry, before: Mapping[str, Change]) -> Edit:
-    if one.datatype == FOLDER:
-        return Edit(one.path, datatype=FOLDER, comment=one.comment)
-    if one.datatype is not None:
-        value = cast(one.path, one.text, one.datatype)
-        return Edit(one.path, value=value, datatype=one.datatype, comment=one.comment)
-    return Edit(one.path, value=one.text if one.path in before else guess(one.text), comment=one.comment)
+def _edit(entry: XmlEntry, before: Mapping[str, Change]) -> Edit:
+    if entry.datatype == FOLDER:
+        return Edit(entry.path, datatype=FOLDER, comment=entry.comment)
+    if entry.datatype is not None:
+        value = cast(entry.path, entry.text, entry.datatype)
+        return Edit(entry.path, value=value, datatype=entry.datatype, comment=entry.comment)
+    return Edit(entry.path, value=entry.text if entry.path in before else guess(entry.text), comment=entry.comment)
 
 
-def _found(root: Element) -> Iterator[XmlEntry]:
-    top = next((one for one in root.iter() if _tag(one) == XML_ROOT), None)
+def _entries(root: Element) -> Iterator[XmlEntry]:
+    top = next((element for element in root.iter() if _tag(element) == XML_ROOT), None)
     if top is None:
         raise ConfigException(reason=f"the XML has no element <{XML_ROOT}>")
-    waiting = [(child, "") for child in reversed(top)]
-    while waiting:  # not by recursion: a file may be nested deeper than Python likes
-        element, folder = waiting.pop()
+    stack = [(child, "") for child in reversed(top)]
+    while stack:  # no recursion: a file may be nested deeper than Python's limit
+        element, folder = stack.pop()
         parts = _parts(element)
         path = folder + (parts.get("name") or _tag(element))
-        below = [] if _is_written_out(element) else list(element)
+        below = [] if _has_part_elements(element) else list(element)
         text = parts.get("value", "")
         if below and text:
             raise ConfigException(reason=f"'{path}' has both a value and something below it in the XML")
         datatype = _datatype(path, parts.get("type"))
         if below:
-            waiting += [(child, f"{path}.") for child in reversed(below)]
+            stack += [(child, f"{path}.") for child in reversed(below)]
         if text or datatype is not None:
             yield XmlEntry(path, text, datatype, parts.get("comment"))
 
 
 def _parts(element: Element) -> dict[str, str]:
-    """Return what is said of a parameter, in attributes, elements or its text."""
-    said = {name: text for name, text in element.attrib.items() if name in PARTS}
-    if _is_written_out(element):
-        said.update({_tag(child): child.text or "" for child in element})
+    """Return name, type, value and comment of a parameter, from attributes, child elements or its text."""
+    parts = {name: text for name, text in element.attrib.items() if name in PARTS}
+    if _has_part_elements(element):
+        parts.update({_tag(child): child.text or "" for child in element})
     text = "".join([element.text or "", *(child.tail or "" for child in element)])
-    return {name: value.strip() for name, value in {**({"value": text} if text.strip() else {}), **said}.items()}
+    return {name: value.strip() for name, value in {**({"value": text} if text.strip() else {}), **parts}.items()}
 
 
-def _is_written_out(element: Element) -> bool:
+def _has_part_elements(element: Element) -> bool:
     return _tag(element) == "parameter" and len(element) > 0 and {_tag(child) for child in element} <= PARTS
 
 
@@ -111,7 +111,9 @@ def _datatype(path: str, name: str | None) -> str | None:
     if name is None:
         return None
     if name.lower() not in XML_TYPES:
-        raise ConfigException(reason=f"'{path}' has the type '{name}' in the XML; known are {', '.join(XML_TYPES)}")
+        raise ConfigException(
+            reason=f"'{path}' has the unknown type '{name}' in the XML; use one of {', '.join(XML_TYPES)}"
+        )
     return XML_TYPES[name.lower()]
 
 

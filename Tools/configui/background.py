@@ -1,4 +1,4 @@
-"""Work that the database may hold up, done aside: the screen stays alive, and Ctrl-C and Escape work, meanwhile."""
+"""Running work with the database on a thread, so that the screen, Ctrl-C and Escape keep working."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ T = TypeVar("T")
 
 
 class OutcomeUnknown(NexusError):
-    """It is not known whether the database did this: it has not answered so far."""
+    """The database has not answered: it is not known whether the change was made."""
 
     exit_code = EXIT_UNREACHABLE
 
 
-def sent(work: Callable[[], T]) -> Future[T]:
-    """Begin `work` on a thread of its own, which does not keep the program from ending; return its outcome to be."""
+def run_in_thread(work: Callable[[], T]) -> Future[T]:
+    """Run `work` on a daemon thread; the future gets its result or its exception."""
     outcome: Future[T] = Future()
 
     def run() -> None:
         try:
             outcome.set_result(work())
-        except Exception as error:  # noqa: BLE001  the edge of the thread; it is raised where the outcome is asked for
+        except Exception as error:  # noqa: BLE001  the edge of the thread; raised by `Future.result`
             outcome.set_exception(error)
 
     threading.Thread(target=run, name="background", daemon=True).start()

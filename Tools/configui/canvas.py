@@ -1,10 +1,10 @@
-"""The whole terminal: what is drawn on it, which key was pressed, and how it is given back.
+"""The full terminal: drawing, keys, and restoring it at the end.
 
 Promises
 --------
-* However the program ends, by an exception, Ctrl-C, SIGTERM or the closing of the window, the terminal is as it was.
-* Nothing but the canvas writes to the terminal meanwhile; what others say on standard error is shown afterwards.
-* Where a terminal cannot show a letter or a colour, it shows something plainer.
+* The terminal is restored at the end, also after an exception, Ctrl-C, SIGTERM or the closing of the window.
+* Only the canvas writes to the terminal; other text on the standard error is shown afterwards.
+* Characters and colours that a terminal cannot show are replaced by simpler ones.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from Tools.common.interruption import Interrupted
 from Tools.configui.text_line import Key
 
 TICK = 0.03
-"""Seconds after which `Canvas.key` gives up, so that what changed meanwhile can be drawn."""
+"""Seconds after which `Canvas.key` returns None, so that changes can be drawn."""
 ESCAPE_MILLISECONDS = 50
-"""How long curses waits after an Escape for the rest of a key's sequence."""
+"""Milliseconds that curses waits after an Escape for the rest of a sequence."""
 ESCAPE, ENTER = "\x1b", "\n"
 
 Piece = tuple[str, int]
-"""A text, and how it looks: attributes of curses."""
+"""A text, and its curses attributes."""
 Line = list[Piece]
 
-_PLAINER = {"▸": ">", "▾": "v", "●": "*", "…": "~", "─": "-", "·": "-", "↑": "^", "↓": "v", "←": "<", "→": ">"}
-"""What stands for our own signs where the terminal's encoding has none of them."""
+_REPLACEMENTS = {"▸": ">", "▾": "v", "●": "*", "…": "~", "─": "-", "·": "-", "↑": "^", "↓": "v", "←": "<", "→": ">"}
+"""Replacements for our signs that the encoding of the terminal lacks."""
 
 _SEQUENCES: dict[str, Key] = {
     "A": curses.KEY_UP, "B": curses.KEY_DOWN, "C": curses.KEY_RIGHT, "D": curses.KEY_LEFT, "H": curses.KEY_HOME,
     "F": curses.KEY_END, "M": ENTER, "1~": curses.KEY_HOME, "3~": curses.KEY_DC, "4~": curses.KEY_END,
     "5~": curses.KEY_PPAGE, "6~": curses.KEY_NPAGE, "7~": curses.KEY_HOME, "8~": curses.KEY_END,
 }  # fmt: skip
-"""Keys by what follows Escape and [ or O: many terminals send others than the database of terminals says of them."""
-_SAME: dict[Key, Key] = {
+"""Keys by the text after Escape and [ or O: many terminals send other sequences than terminfo has."""
+_KEY_ALIASES: dict[Key, Key] = {
     "\r": ENTER,
     curses.KEY_ENTER: ENTER,
     "\x7f": curses.KEY_BACKSPACE,
@@ -52,14 +52,14 @@ _SAME: dict[Key, Key] = {
 
 
 class UnfitTerminal(NexusError):
-    """It cannot be drawn on this terminal: {reason}. ConfigTool does without."""
+    """ConfigUI cannot draw on this terminal: {reason}. Use ConfigTool instead."""
 
     exit_code = EXIT_USAGE
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenAttributes:
-    """How the parts of the picture look: attributes of curses."""
+    """The curses attributes of the parts of the screen."""
 
     plain: int = curses.A_NORMAL
     faint: int = curses.A_DIM
@@ -73,14 +73,14 @@ class ScreenAttributes:
 
 
 class Canvas:
-    """A terminal that belongs to the program.
+    """The full terminal as a drawing area.
 
     Parameters
     ----------
     window
         The window of curses.
     look
-        How the parts of the picture look.
+        Attributes of the parts of the screen.
     """
 
     def __init__(self, window: curses.window, look: ScreenAttributes) -> None:
@@ -91,7 +91,7 @@ class Canvas:
         self._typing = False
         window.timeout(int(TICK * 1000))
         self._poll = select.poll()
-        self._poll.register(sys.stdin.fileno(), 0)  # a hang-up is told without asking
+        self._poll.register(sys.stdin.fileno(), 0)  # a hang-up is always reported
 
     @property
     def size(self) -> tuple[int, int]:
@@ -99,12 +99,12 @@ class Canvas:
         return self.window.getmaxyx()
 
     def clear(self) -> None:
-        """Begin a new picture."""
+        """Begin a new screen."""
         self.window.erase()
         self._typing = False
 
     def put(self, row: int, line: Iterable[Piece], over: int = curses.A_NORMAL) -> None:
-        """Draw a line, cut to the terminal's width; with `over`, all of it looks like that, whatever its colours."""
+        """Draw a line, cut to the width of the terminal; `over` replaces the attributes of its pieces, except bold."""
         columns = self.size[1]
         column = 0
         for text, look in line:
@@ -115,7 +115,7 @@ class Canvas:
             self._write(row, column, " " * (columns - column), over)
 
     def sentence(self, text: str) -> None:
-        """Show a sentence and nothing else."""
+        """Show only a sentence."""
         rows, columns = self.size
         self.clear()
         for row, part in enumerate(cells.wrapped(text, columns - 1, rows)):
@@ -123,11 +123,11 @@ class Canvas:
         self.show()
 
     def place_cursor(self, row: int, column: int, *, typing: bool = False) -> None:
-        """Say where the cursor stands in this picture; it is seen only for typing, but a Braille line follows it."""
+        """Place the cursor; it is visible only for typing, but a Braille display follows it."""
         self._cursor, self._typing = (row, column), typing
 
     def show(self) -> None:
-        """Show the picture; what is the same as before is not sent again."""
+        """Update the terminal; unchanged parts are not sent again."""
         with suppress(curses.error):  # not every terminal can hide its cursor
             curses.curs_set(int(self._typing))
         with suppress(curses.error):  # the window may have become smaller
@@ -135,28 +135,28 @@ class Canvas:
         self.window.refresh()
 
     def redraw(self) -> None:
-        """Send everything again with the next picture."""
+        """Send the complete screen with the next update."""
         self.window.clearok(True)
 
     def key(self) -> Key | None:
-        """Return the key that was pressed, or None if there was none for `TICK` seconds."""
+        """Return the pressed key, or None after `TICK` seconds."""
         try:
             key = self.window.get_wch()
         except curses.error:
-            if self._poll.poll(0):  # nobody is there any more; curses would say "no key" for ever, and at once
+            if self._poll.poll(0):  # the terminal is closed; curses would return "no key" at once, again and again
                 raise Interrupted(signal.SIGHUP) from None
             return None
         if key == ESCAPE:
             return self._sequence()
-        return _SAME.get(key, key)
+        return _KEY_ALIASES.get(key, key)
 
     def _sequence(self) -> Key | None:
-        """Return the key whose sequence begins with the Escape just read; None if it is not known."""
+        """Return the key of the sequence after an Escape; None if it is unknown."""
         self.window.timeout(0)
         try:
             begin = self.window.get_wch()
             if begin not in ("[", "O"):
-                _give_back(begin)
+                _unread(begin)
                 return ESCAPE
             rest = ""
             while not rest or not "@" <= rest[-1] <= "~":
@@ -171,27 +171,27 @@ class Canvas:
         try:
             text.encode(self._encoding)
         except UnicodeEncodeError:
-            text = "".join(self._plainer(character) for character in text)
-        # Curses complains of the last cell of a window, after it has filled it.
+            text = "".join(self._replacement(character) for character in text)
+        # Curses raises an error for the last cell of a window, after filling it.
         with suppress(curses.error):
             self.window.addstr(row, column, text, look)
 
-    def _plainer(self, character: str) -> str:
+    def _replacement(self, character: str) -> str:
         try:
             character.encode(self._encoding)
         except UnicodeEncodeError:
-            return _PLAINER.get(character, "?" * cells.width(character))
+            return _REPLACEMENTS.get(character, "?" * cells.width(character))
         return character
 
 
 @contextmanager
 def full_screen(colour: bool) -> Iterator[Canvas]:
-    """Take the terminal for as long as the block lasts.
+    """Use the full terminal in the block.
 
     Parameters
     ----------
     colour
-        Use colours, if the terminal has some.
+        Whether to use colours, if the terminal has them.
 
     Raises
     ------
@@ -199,33 +199,33 @@ def full_screen(colour: bool) -> Iterator[Canvas]:
         If the terminal cannot be drawn on.
     """
     _check_terminal()
-    # Curses would believe them more than the terminal, and not notice when the window's size changes.
+    # Curses would prefer these to the real size, and not notice when the window is resized.
     for name in ("LINES", "COLUMNS"):
         os.environ.pop(name, None)
-    said = StringIO()
+    errors = StringIO()
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(errors):
             try:
-                yield _begun(colour)
+                yield _start_curses(colour)
             finally:
-                with suppress(curses.error):  # it had not come so far
+                with suppress(curses.error):  # curses had not started yet
                     curses.endwin()
     finally:
-        if said.getvalue() and sys.stderr is not None:
-            sys.stderr.write(said.getvalue())
+        if errors.getvalue() and sys.stderr is not None:
+            sys.stderr.write(errors.getvalue())
 
 
-def _begun(colour: bool) -> Canvas:
+def _start_curses(colour: bool) -> Canvas:
     window = curses.initscr()
     curses.noecho()
     curses.cbreak()
     window.keypad(True)
     if "ESCDELAY" not in os.environ:
         curses.set_escdelay(ESCAPE_MILLISECONDS)
-    return Canvas(window, _coloured() if colour else ScreenAttributes())
+    return Canvas(window, _colours() if colour else ScreenAttributes())
 
 
-def _coloured() -> ScreenAttributes:
+def _colours() -> ScreenAttributes:
     curses.start_color()
     if not curses.has_colors():
         return ScreenAttributes()
@@ -243,18 +243,18 @@ def _coloured() -> ScreenAttributes:
 
 
 def _check_terminal() -> None:
-    # The library itself ends the process where it does not know the terminal, or the terminal can do too little.
+    # Curses itself would end the process for an unknown or too simple terminal.
     name = os.environ.get("TERM", "")
     try:
         curses.setupterm()
     except curses.error:
-        reason = f"its kind, TERM={name}, is not known on this machine" if name else "the variable TERM is not set"
-        raise UnfitTerminal(reason=f"{reason}; TERM=xterm is understood by most") from None
+        reason = f"TERM={name} is not known on this machine" if name else "the variable TERM is not set"
+        raise UnfitTerminal(reason=f"{reason}; most terminals understand TERM=xterm") from None
     if not curses.tigetstr("cup"):
-        raise UnfitTerminal(reason=f"one of its kind, TERM={name}, has no cursor that could be placed")
+        raise UnfitTerminal(reason=f"TERM={name} cannot place the cursor")
 
 
-def _give_back(key: Key) -> None:
+def _unread(key: Key) -> None:
     if isinstance(key, str):
         curses.unget_wch(key)
     else:

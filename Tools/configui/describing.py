@@ -1,4 +1,4 @@
-"""What is told of a parameter in words."""
+"""Texts about a parameter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from Tools.common.time_parser import local
 
 
 def shown(node: ConfigParameter) -> str:
-    """Return a parameter's value as it stands on a line: a secret masked, an empty text in quotes."""
+    """Return a parameter's value for a line: a secret is masked, an empty text is in quotes."""
     if node.value is None and not node.withheld:
         return ""
     return plain(brief(node.shown)) or "''"
@@ -25,24 +25,24 @@ def kind(node: ConfigParameter) -> str:
 
 
 def age(node: ConfigParameter) -> str:
-    """Return when a parameter was last changed; an empty text for a folder that only its contents make."""
+    """Return the last change of a parameter; an empty text for an implicit folder."""
     return f" · revision {node.revision}, {local(node.modified_ts)}" if node.revision else ""
 
 
 def choices(node: ConfigParameter) -> Sequence[str]:
-    """Return the texts that a parameter can be set to, where these are few."""
+    """Return the allowed values of a parameter as text, if these are few."""
     if node.limits.choices:
         return [encode(choice) or "" for choice in node.limits.choices]
     return ("True", "False") if node.datatype == BOOLEAN else ()
 
 
 def checked(node: ConfigParameter, text: str) -> Value:
-    """Return the value that a text stands for.
+    """Return the value of a text.
 
     Raises
     ------
     ValueRefused
-        If the parameter cannot have it, by the rules that hold whoever sets it.
+        If the type or the limits of the parameter do not allow it.
     """
     value = cast(node.path, text, node.datatype)
     node.limits.check(node.path, value)
@@ -50,26 +50,26 @@ def checked(node: ConfigParameter, text: str) -> Value:
 
 
 def sentence(error: NexusError, node: ConfigParameter) -> str:
-    """Return what an error says, without what was typed if that is a secret."""
+    """Return the message of an error, without the typed value if that is a secret."""
     if isinstance(error, ValueRefused) and node.limits.secret:
         error = ValueRefused(**{**error.facts, "value": MASK})
     return str(error)
 
 
 def _limits(limits: Limits) -> list[str]:
-    found = []
+    texts = []
     if limits.minimum is not None and limits.maximum is not None:
-        found.append(f"{limits.minimum:g} to {limits.maximum:g}")
+        texts.append(f"{limits.minimum:g} to {limits.maximum:g}")
     elif limits.minimum is not None:
-        found.append(f"at least {limits.minimum:g}")
+        texts.append(f"at least {limits.minimum:g}")
     elif limits.maximum is not None:
-        found.append(f"at most {limits.maximum:g}")
+        texts.append(f"at most {limits.maximum:g}")
     if limits.choices:
-        found.append(f"one of {', '.join(map(str, limits.choices))}")
+        texts.append(f"one of {', '.join(map(str, limits.choices))}")
     if limits.pattern is not None:
-        found.append(f"of the pattern {limits.pattern}")
+        texts.append(f"of the pattern {limits.pattern}")
     if limits.path_exists:
-        found.append("a file or folder that is there")
+        texts.append("an existing file or folder")
     if limits.secret:
-        found.append("secret")
-    return found
+        texts.append("secret")
+    return texts

@@ -1,4 +1,4 @@
-"""Changing the value of a parameter: what is typed is kept until it is stored, or given up."""
+"""Editing the value of a parameter; the typed text is kept until it is stored or cancelled."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from Tools.configui import describing
 from Tools.configui.live_menu import LiveMenu
 from Tools.configui.text_line import TextLine
 
-VALUE_HINTS = ("Enter stores", "Esc leaves it as it is")
-CHOICE_HINTS = ("Enter stores", "↑ ↓ choose", "Esc leaves it as it is")
+VALUE_HINTS = ("Enter stores", "Esc cancels")
+CHOICE_HINTS = ("Enter stores", "↑ ↓ choose", "Esc cancels")
 WHY_HINTS = ("Enter stores, with or without a reason", "Esc back to the value")
 
 
 def edit(menu: LiveMenu, config: NamedConfiguration, node: ConfigParameter) -> None:
-    """Have a new value typed, and a reason, and store them.
+    """Let the user type a new value and a reason, and store them.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def edit(menu: LiveMenu, config: NamedConfiguration, node: ConfigParameter) -> N
 
 
 class _Editing:
-    """One change of a parameter, from the first key to the last."""
+    """A change of a parameter, from the first key to the last."""
 
     def __init__(self, menu: LiveMenu, config: NamedConfiguration, node: ConfigParameter) -> None:
         self._menu = menu
@@ -48,19 +48,19 @@ class _Editing:
         )
         self._why = TextLine()
         self._revision = node.revision
-        """What the user saw; a change that somebody else makes meanwhile is not overwritten unseen."""
+        """The revision that the user saw; a later change by others is not overwritten silently."""
 
     def is_done(self) -> bool:
-        """Ask once; return whether that was the end of it."""
+        """Ask once; return whether editing has ended."""
         node, menu = self._node, self._menu
         hints = CHOICE_HINTS if self._value.choices else VALUE_HINTS
         label = f"{plain(node.name)} (hidden) = " if self._hidden else f"{plain(node.name)} = "
         text = menu.ask(label, self._value, hints)
         if text is None or (self._hidden and not text):
-            menu.say("Left as it was.")
+            menu.say("Not changed.")
             return True
         if node.path not in self._config:
-            menu.refuse(f"'{node.path}' was removed meanwhile, and ConfigUI adds no parameters. Esc gives it up.")
+            menu.refuse(f"'{node.path}' was removed in the meantime, and ConfigUI cannot add it. Esc cancels.")
             return False
         try:
             value = describing.checked(node, text)
@@ -68,7 +68,7 @@ class _Editing:
             menu.refuse(describing.sentence(error, node))
             return False
         if value == node.value or (node.value is None and not text):
-            menu.say(f"{node.path} is {describing.shown(node) or 'empty'} already.")
+            menu.say(f"{node.path} is already {describing.shown(node) or 'empty'}.")
             return True
         return self._is_as_seen() and self._is_stored(text)
 
@@ -77,7 +77,9 @@ class _Editing:
         if node.revision == self._revision:
             return True
         self._revision = node.revision
-        self._menu.refuse(f"Meanwhile it was changed to {describing.shown(node)}. Enter stores your value instead.")
+        self._menu.refuse(
+            f"It was changed to {describing.shown(node)} in the meantime. Enter stores your value anyway."
+        )
         return False
 
     def _is_stored(self, text: str) -> bool:

@@ -1,7 +1,7 @@
-"""A menu of curses-menu that fits any terminal, scrolls, takes in text, and shows what changes while it is looked at.
+"""A menu of curses-menu that fits any terminal, scrolls, takes typed text, and shows changes while it is open.
 
-What the library leaves open: it writes lines that are wider than the terminal, which curses answers with an exception;
-it draws all items, seen or not; and it looks at nothing but the keyboard.
+The library itself writes lines wider than the terminal, for which curses raises an exception; it draws all items,
+visible or not; and it reacts only to the keyboard.
 """
 
 from __future__ import annotations
@@ -15,57 +15,57 @@ from cursesmenu import CursesMenu, ItemGroup  # type: ignore[import-untyped]  # 
 from cursesmenu.items import MenuItem  # type: ignore[import-untyped]
 
 from Tools.common import cells
-from Tools.configui.background import OutcomeUnknown, sent
+from Tools.configui.background import OutcomeUnknown, run_in_thread
 from Tools.configui.canvas import ENTER, ESCAPE, Canvas, Line
 from Tools.configui.text_line import Key, TextLine
 
 T = TypeVar("T")
 
 LEAST_ROWS, LEAST_COLUMNS = 10, 40
-"""Lines and columns below which there is no picture, only a sentence."""
+"""Lines and columns below which only a sentence is shown."""
 NOTICE_SECONDS = 0.5
-"""Seconds after which the user is told that the database takes its time."""
+"""Seconds after which a notice says that the database has not answered."""
 _CHARACTERS = 256
-"""From here on, numbers of keys and of characters overlap."""
+"""From this number on, keys and characters overlap."""
 
 
 class LiveItem(MenuItem):  # type: ignore[misc]  # the library has no py.typed
-    """Something in a `LiveMenu`."""
+    """An item of a `LiveMenu`."""
 
     def line(self) -> Line:
-        """Return how it looks in the list."""
+        """Return its line in the list."""
         raise NotImplementedError
 
     def details(self) -> list[Line]:
-        """Return what is told of it below the list, paragraph by paragraph."""
+        """Return its details below the list, as paragraphs."""
         raise NotImplementedError
 
 
 class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
-    """A list to move in, with details of the chosen item and a line for messages and typing below it.
+    """A list with a cursor, and below it the details of the chosen item and a line for messages and typing.
 
     Parameters
     ----------
     title
-        Stands above the list.
+        Text above the list.
     canvas
-        What to draw on.
+        The drawing area.
     changed
-        Takes over what happened elsewhere and returns whether the picture is another since; asked all the time.
+        Takes outside changes and returns whether the screen is affected; called continuously.
     warning
-        Returns a sentence that stands below the title, or an empty text.
+        Returns a sentence for the line below the title, or an empty text.
     """
 
     hints: Sequence[str] = ()
-    """What the most important keys do, for the last line."""
+    """The most important keys, for the last line."""
     nothing = ""
-    """What is said where there are no items."""
+    """Text for an empty list."""
 
     def __init__(self, title: str, canvas: Canvas, changed: Callable[[], bool], warning: Callable[[], str]) -> None:
         super().__init__(title, show_exit_item=False)
         self.canvas = canvas
         self.news = ""
-        """Stands at the right of the title."""
+        """Text at the right of the title."""
         self.changed = changed
         self.warning = warning
         self._warned = ""
@@ -87,15 +87,15 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
             }
         )
 
-    # -- what the library asks for, in another way -------------------------------------------------------------------
+    # -- methods that the library calls ------------------------------------------------------------------------------
 
     @property
     def all_items(self) -> ItemGroup:
-        """The items; the library would copy them at each key."""
+        """The items; the library would copy them for each key."""
         return self.items
 
     def show(self) -> object:
-        """Show the menu until it is left; unlike the library's own, on the calling thread, which gets the signals."""
+        """Show the menu until it is left; unlike the library, on the calling thread, which gets the signals."""
         CursesMenu.stdscr = self.screen = self.canvas.window
         self.should_exit = False
         while not self.should_exit:
@@ -103,14 +103,14 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
         return self.returned_value
 
     def process_user_input(self) -> Key:
-        """Wait for a key and do what it asks for."""
+        """Wait for a key and handle it."""
         key = self.get_input()
         self._message = None
         self._do(key)
         return key
 
     def get_input(self) -> Key:
-        """Wait for a key; meanwhile, show what changes by itself."""
+        """Wait for a key; meanwhile, show changes."""
         self.draw()
         while True:
             key = self.canvas.key()
@@ -124,12 +124,12 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
 
     @property
     def is_shown(self) -> bool:
-        """Whether the window is large enough for a picture; nobody is to type blindly."""
+        """Whether the window is large enough; otherwise typing is ignored."""
         rows, columns = self.canvas.size
         return rows >= LEAST_ROWS and columns >= LEAST_COLUMNS
 
     def select(self, _: int = 0) -> None:
-        """Do what the chosen item is for."""
+        """Run the action of the chosen item."""
         if self.items:
             self.current_item.action()
 
@@ -142,25 +142,25 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
         self.step(1)
 
     def on_resize(self, _: int = 0) -> None:
-        """Draw anew in another size."""
+        """Redraw in the new size."""
         self.canvas.redraw()
 
     def leave(self, _: int = 0) -> None:
         """Leave the menu."""
         self.should_exit = True
 
-    # -- what is new -------------------------------------------------------------------------------------------------
+    # -- updates -----------------------------------------------------------------------------------------------------
 
     def take_over(self) -> None:
-        """Bring the items up to date; called when something changed."""
+        """Update the items; called after a change."""
 
     def fill(self, items: Sequence[LiveItem], chosen: int) -> None:
-        """Show these items from now on, the one of this number chosen."""
+        """Replace the items, and choose one by number."""
         self.items = ItemGroup(self, items)
         self.current_option = max(0, min(chosen, len(items) - 1))
 
     def step(self, by: int) -> None:
-        """Choose another item, so many further down; the ends of the list are ends."""
+        """Choose the item `by` lines further down, within the list."""
         self.current_option = max(0, min(self.current_option + by, len(self.items) - 1))
 
     def say(self, text: str, look: int | None = None) -> None:
@@ -168,24 +168,24 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
         self._message = (text, self.canvas.look.strong if look is None else look)
 
     def refuse(self, error: object) -> None:
-        """Show what went wrong until the next key."""
+        """Show an error until the next key."""
         self.say(str(error), self.canvas.look.fault)
 
     def ask(
         self, label: str, line: TextLine, hints: Sequence[str], typed: Callable[[], object] | None = None
     ) -> str | None:
-        """Have a text typed; return it after Enter, None after Escape.
+        """Let the user type a text; return it after Enter, None after Escape.
 
         Parameters
         ----------
         label
-            Stands before the text.
+            Text before the line.
         line
-            The text to begin with; it keeps what was typed.
+            The initial text; it keeps what was typed.
         hints
-            What the keys do meanwhile.
+            The keys, for the last line.
         typed
-            Called after each change of the text. With it, keys that mean nothing for a text move in the list.
+            Called after each change of the text. With it, keys without a meaning for the text move in the list.
         """
         self._typing, self._typing_hints = (label, line), hints
         try:
@@ -203,18 +203,18 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
             self._typing = None
 
     def wait_for(self, work: Callable[[], T]) -> T:
-        """Return what `work` does with the database; Escape ends the waiting for one that does not answer.
+        """Return the result of `work` with the database; Escape stops waiting for it.
 
-        Keys that come in the first moment are kept for afterwards.
+        Keys pressed during the first moment are handled afterwards.
 
         Raises
         ------
-        Abandoned
-            If the user waits no longer.
+        OutcomeUnknown
+            If the user stopped waiting.
         """
-        outcome = sent(work)
+        outcome = run_in_thread(work)
         if not wait([outcome], NOTICE_SECONDS).done:
-            self.say("The database has not answered yet. Esc waits no longer.")
+            self.say("The database has not answered yet. Esc stops waiting.")
             while not outcome.done():
                 self.draw()
                 key = self.canvas.key()
@@ -231,7 +231,7 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
     # -- drawing -----------------------------------------------------------------------------------------------------
 
     def draw(self) -> None:
-        """Draw what can be seen of the menu."""
+        """Draw the visible part of the menu."""
         canvas = self.canvas
         rows, columns = canvas.size
         if not self.is_shown:
@@ -256,7 +256,7 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
         return [(left, curses.A_BOLD), (" " * (room - cells.width(right) - 1) + right, curses.A_NORMAL)]
 
     def _draw_items(self, first: int, last: int) -> None:
-        """Draw the items that find room from line `first` to before line `last`."""
+        """Draw the items that fit from line `first` to before line `last`."""
         self._height = max(1, last - first)
         self._top = max(self.current_option - self._height + 1, min(self._top, self.current_option))
         self._top = max(0, min(self._top, len(self.items) - self._height))
@@ -268,8 +268,8 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
             self.canvas.put(first, [(f" {self.nothing}", self.canvas.look.faint)])
 
     def _draw_foot(self, rows: int, columns: int, first: int) -> int:
-        """Draw details, messages, what is typed, and hints; return the line where that begins."""
-        # One line is kept for messages, so that the list does not jump when one comes; longer ones displace details.
+        """Draw details, messages, the typed text and hints; return the first of these lines."""
+        # A line is reserved for messages, so that the list does not jump; longer messages displace details.
         below = self._message_lines(columns, rows - first - 4) or [[]]
         room = max(0, self.room_for_details(rows) + 1 - len(below))
         details = self._detail_lines(columns, room)
@@ -282,11 +282,11 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
         return begin
 
     def room_for_details(self, rows: int) -> int:
-        """Return how many lines of a window are for details."""
+        """Return the number of lines for details."""
         return 5 if rows >= 22 else 3 if rows >= 12 else 2
 
     def _detail_lines(self, columns: int, most: int) -> list[Line]:
-        """Return the details of the chosen item as lines; long paragraphs make room for those below them."""
+        """Return the details of the chosen item as lines; long paragraphs are cut in favour of those below them."""
         if most <= 0:
             return []
         paragraphs = self.current_item.details() if self.items else []

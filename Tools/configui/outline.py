@@ -1,6 +1,6 @@
-"""The configuration as lines, one below the other: which folders are open, and what matches a search.
+"""The configuration as a list of lines: open folders, and matches of a search.
 
-Nothing here asks the database: the tree in memory is always up to date.
+The database is not read here: the tree in memory is always up to date.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ class OutlineRow:
     """A line of the outline."""
 
     node: ConfigParameter
-    """The parameter or folder itself, with the value that it has now."""
+    """The parameter or folder, with its present value."""
     depth: int
     widest: int
-    """Characters of the longest name beside it, for aligned values."""
+    """Characters of the longest name in its folder, for aligned values."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPosition:
-    """Where a search has come to."""
+    """The position in the matches of a search."""
 
     path: str
     number: int
@@ -48,38 +48,38 @@ class Outline:
     def __init__(self, config: NamedConfiguration) -> None:
         self.config = config
         self.opened: set[str] = set()
-        """Paths of the folders whose contents are shown, where they themselves are."""
+        """Paths of the open folders, whether visible or not."""
 
     def rows(self) -> list[OutlineRow]:
-        """Return the lines that there are while some folders are open."""
+        """Return the visible lines."""
         return list(self._rows("", 0))
 
     def matches(self, text: str) -> list[ConfigParameter]:
-        """Return what has all words of a text in its path, value or comment, whatever the case, in the tree's order."""
+        """Return the nodes with all words of a text in path, value or comment, in any case, in the tree's order."""
         words = text.lower().split()
-        return [node for node in self._below("") if words and all(word in _searched(node) for word in words)]
+        return [node for node in self._below("") if words and all(word in _searchable(node) for word in words)]
 
     def match(self, text: str, path: str, step: int) -> SearchPosition | None:
-        """Return the match that is at a path, with step 1 the next after it, with -1 the one before it.
+        """Return the match at a path, with step 1 the next match, with -1 the previous match.
 
-        Behind the last comes the first again. None if nothing matches.
+        After the last match comes the first. None without matches.
         """
-        found = [node.path for node in self.matches(text)]
-        if not found:
+        paths = [node.path for node in self.matches(text)]
+        if not paths:
             return None
-        order = [one.split(".") for one in found]
+        order = [match.split(".") for match in paths]
         here = path.split(".")
         after = bisect_right(order, here)
         number = after if step > 0 else after - 1 + (step if here in order else 0)
-        return SearchPosition(found[number % len(found)], number % len(found) + 1, len(found))
+        return SearchPosition(paths[number % len(paths)], number % len(paths) + 1, len(paths))
 
     def open_to(self, path: str) -> None:
-        """Open the folders that a path is in, so that it can be seen."""
+        """Open the folders around a path, so that it is visible."""
         parts = path.split(".")
         self.opened.update(".".join(parts[:end]) for end in range(1, len(parts)))
 
     def holds(self, node: ConfigParameter) -> bool:
-        """Tell whether there can be something below: a folder, or a parameter that a program put others under."""
+        """Return whether a node can have children: a folder, or a parameter with others below it."""
         return node.datatype == FOLDER or bool(self.config.keys(node.path))
 
     def _rows(self, folder: str, depth: int) -> Iterator[OutlineRow]:
@@ -96,11 +96,11 @@ class Outline:
             yield from self._below(node.path)
 
 
-def split_at(text: str, sought: str) -> list[str]:
-    """Return a text in parts: every second one is a word that was sought."""
-    words = sorted(sought.split(), key=len, reverse=True)
+def split_at(text: str, search: str) -> list[str]:
+    """Return a text in parts: every second part is a word of the search."""
+    words = sorted(search.split(), key=len, reverse=True)
     return re.split(f"({'|'.join(map(re.escape, words))})", text, flags=re.IGNORECASE) if words else [text]
 
 
-def _searched(node: ConfigParameter) -> str:
+def _searchable(node: ConfigParameter) -> str:
     return f"{node.path}\n{node.shown}\n{node.comment or ''}".lower()

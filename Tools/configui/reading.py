@@ -1,4 +1,4 @@
-"""Pages that are only read: the history of a parameter, and the help."""
+"""Read-only pages: the history of a parameter, and the help."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ KEY_COLUMNS = 8
 HELP = (
     ("↑ ↓", "move; also Page up and down, Home, End"),
     ("Enter", "open or close a folder, edit a parameter"),
-    ("→", "open a folder, go into it"),
-    ("← Esc", "close a folder, go to the one above"),
-    ("/", "search paths, values and comments; the list narrows while you type"),
-    ("n N", "go to the next match, to the one before"),
+    ("→", "open a folder, or go into an open one"),
+    ("← Esc", "close a folder, or go to its parent"),
+    ("/", "search paths, values and comments while you type"),
+    ("n N", "go to the next match, to the previous match"),
     ("h", "history: who changed a parameter, when, to what and why"),
-    ("Ctrl-L", "draw the screen anew"),
-    ("q", "quit; nothing is left to be saved"),
+    ("Ctrl-L", "redraw the screen"),
+    ("q", "quit; everything is saved already"),
     ("", ""),
-    ("●", "changed within the last minute, by whomever; the newest change stands at the top right"),
-    ("*****", "a secret, which is shown to nobody"),
+    ("●", "changed within the last minute, by any user; the newest change is at the top right"),
+    ("*****", "a secret, which is never shown"),
     ("", ""),
-    ("Editing", "Enter stores, Esc leaves everything as it was. ↑ ↓ go through the choices, where there are some. "
+    ("Editing", "Enter stores, Esc cancels. ↑ ↓ go through the choices, if there are any. "
      "Ctrl-A and Ctrl-E go to the ends, Ctrl-U, Ctrl-K and Ctrl-W erase, as in a shell."),
-    ("", "A value must fit the parameter's type and limits. A reason may be given; the history keeps it."),
-    ("", "Parameters are added and removed with ConfigTool."),
+    ("", "A value must fit the parameter's type and limits. A reason is optional; the history keeps it."),
+    ("", "To add and remove parameters, use ConfigTool."),
 )  # fmt: skip
-"""Keys and signs, and what they mean."""
+"""Keys and signs, with their meaning."""
 
 
 class ReadingMenu(LiveMenu):
-    """A page from which q, Escape or the left arrow lead back.
+    """A page that q, Escape or the left arrow close.
 
     Parameters
     ----------
     title
-        Stands above it.
+        Text above it.
     parent
-        The menu that it came from.
+        The menu before it.
     """
 
     hints = ("↑ ↓ move", "Esc back")
@@ -60,12 +60,12 @@ class ReadingMenu(LiveMenu):
 
 
 class EntryItem(LiveItem):
-    """A change that was made.
+    """A change in the history.
 
     Parameters
     ----------
     entry
-        What the history says of it.
+        Its entry in the history.
     """
 
     def __init__(self, entry: HistoryEntry) -> None:
@@ -76,7 +76,7 @@ class EntryItem(LiveItem):
             self.value = "removed"
 
     def line(self) -> Line:
-        """Return how it looks in the list."""
+        """Return its line in the list."""
         look, entry = self.menu.canvas.look, self.entry
         return [
             (f" {local(entry.ts)}  ", look.faint),
@@ -87,7 +87,7 @@ class EntryItem(LiveItem):
         ]
 
     def details(self) -> list[Line]:
-        """Return what is told of it below the list."""
+        """Return its details below the list."""
         look, entry = self.menu.canvas.look, self.entry
         where = f"{entry.who} at {entry.host}" if entry.host else entry.who
         return [
@@ -98,18 +98,18 @@ class EntryItem(LiveItem):
 
 
 class HistoryMenu(ReadingMenu):
-    """What happened to a parameter, newest first.
+    """The changes of a parameter, newest first.
 
     Parameters
     ----------
     parent
-        The menu that it came from.
+        The menu before it.
     config
         The configuration, from its root.
     node
         The parameter.
     entries
-        What happened so far.
+        Its history so far.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class HistoryMenu(ReadingMenu):
         self._fill(entries)
 
     def take_over(self) -> None:
-        """Bring the history up to date; the cursor stays on its entry, or on the newest."""
+        """Update the history; the cursor stays on its entry, or on the newest."""
         if self._revision == self._node.revision:
             return
         try:
@@ -143,12 +143,12 @@ class HelpItem(LiveItem):
         self.key = key
 
     def line(self) -> Line:
-        """Return how it looks in the list."""
+        """Return its line in the list."""
         look = self.menu.canvas.look
         return [(f" {self.key}{' ' * (KEY_COLUMNS - cells.width(self.key))}", look.strong), (self.text, look.plain)]
 
     def details(self) -> list[Line]:
-        """Return nothing: the line says it all."""
+        """Return nothing: the line is complete."""
         return []
 
 
@@ -158,7 +158,7 @@ class HelpMenu(ReadingMenu):
     Parameters
     ----------
     parent
-        The menu that it came from.
+        The menu before it.
     """
 
     def __init__(self, parent: LiveMenu) -> None:
@@ -166,7 +166,7 @@ class HelpMenu(ReadingMenu):
         self._wrap()
 
     def on_resize(self, _: int = 0) -> None:
-        """Draw anew in another size."""
+        """Redraw in the new size."""
         super().on_resize()
         self._wrap()
 

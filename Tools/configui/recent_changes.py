@@ -1,4 +1,4 @@
-"""What changed in the configuration lately, by whomever."""
+"""Recent changes of the configuration, by any process."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.view import NamedConfiguration
 
 FRESH_SECONDS = 60.0
-"""How long a change keeps its mark."""
+"""Seconds for which a change is marked."""
 
 
-class News:
-    """Listens to a configuration, whose thread hands in the changes, for a screen, whose thread takes them over.
+class RecentChanges:
+    """Collects changes on the thread of the configuration, and hands them to the thread of the screen.
 
     Parameters
     ----------
     config
         The configuration, from its root.
     clock
-        Tells the time.
+        Clock for the marks.
     """
 
     def __init__(self, config: NamedConfiguration, clock: Clock) -> None:
         self._clock = clock
         self._arrived: deque[ConfigParameter] = deque()
         self._fresh: dict[str, float] = {}
-        """When a path, or something below it, changed; the oldest first."""
+        """Times when a path, or a parameter below it, changed; the oldest first."""
         self.newest: ConfigParameter | None = None
-        """The last that changed, as it was then."""
+        """The parameter of the last change, as it was then."""
         config.add_callback("", self._arrived.append)
 
     def take(self) -> bool:
-        """Take over what arrived; return whether anything did, or lost its mark by age."""
+        """Take the new changes; return whether any arrived, or an old mark expired."""
         now = self._clock.monotonic()
         changed = bool(self._arrived)
         while self._arrived:
@@ -52,5 +52,5 @@ class News:
         return changed
 
     def is_fresh(self, path: str) -> bool:
-        """Tell whether a parameter, or something in a folder, changed lately."""
+        """Return whether a parameter, or one in a folder, changed recently."""
         return path in self._fresh

@@ -1,4 +1,4 @@
-"""A line of text that is being typed."""
+"""A line of text for typing."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from Tools.common import cells
 
 Key = str | int
-"""A character, or the number that curses gives to a key without one."""
+"""A character, or the curses number of a key without one."""
 
 MASK_CHARACTER = "*"
-"""Stands for each character of a secret."""
+"""Shown for each character of a secret."""
 
 
 class TextLine:
-    """A text, and the place in it where the next character goes.
+    """A text with a cursor.
 
     Parameters
     ----------
     text
-        What stands there to begin with.
+        The initial text.
     hidden
-        Show none of its characters.
+        Whether to mask its characters.
     choices
-        Texts that the arrows up and down put in its place, one after the other.
+        Texts that the up and down arrows select in turn.
     """
 
     def __init__(self, text: str = "", *, hidden: bool = False, choices: Sequence[str] = ()) -> None:
@@ -33,16 +33,16 @@ class TextLine:
         self.choices = choices
         self._hidden = hidden
         self._first = 0
-        """The first character shown, where not all find room."""
+        """The first visible character, if not all fit."""
 
     def press(self, key: Key) -> bool:
-        """Do what a key asks for; return whether it means anything here."""
+        """Handle a key; return whether it has a meaning here."""
         if isinstance(key, str) and key.isprintable():
             self._replace(self.place, self.place, key)
             return True
-        known = _KEY_ACTIONS.get(key)
-        if known is not None:
-            known(self)
+        action = _KEY_ACTIONS.get(key)
+        if action is not None:
+            action(self)
             return True
         if self.choices and key in (curses.KEY_UP, curses.KEY_DOWN):
             self._choose(1 if key == curses.KEY_DOWN else -1)
@@ -50,9 +50,9 @@ class TextLine:
         return False
 
     def view(self, columns: int) -> tuple[str, int]:
-        """Return the part of the text that fits `columns` cells, and the cell in it where the cursor stands."""
+        """Return the part of the text that fits `columns` cells, and the cell of the cursor in it."""
         shown = MASK_CHARACTER * len(self.text) if self._hidden else cells.in_place(self.text)
-        room = columns - 2  # a cell before the text says that there is more, one behind it is the cursor's
+        room = columns - 2  # a cell before the text for the ellipsis, and a cell after it for the cursor
         first = self.place - cells.fitting(shown[max(0, self.place - room) : self.place][::-1], room)
         self._first = max(first, min(self._first, self.place))
         if not self._first:

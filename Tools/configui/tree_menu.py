@@ -1,4 +1,4 @@
-"""The tree of the configuration: moving in it, searching it, and changing what it holds."""
+"""The tree of the configuration: moving, searching and editing."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from Tools.configui.editing import edit
 from Tools.configui.live_menu import LiveItem, LiveMenu
 from Tools.configui.outline import Outline, OutlineRow, split_at
 from Tools.configui.reading import HelpMenu, HistoryMenu
-from Tools.configui.recent_changes import News
+from Tools.configui.recent_changes import RecentChanges
 from Tools.configui.text_line import TextLine
 
 WIDEST_NAME = 28
-"""Characters up to which the names of a folder's parameters are aligned."""
+"""Most characters to which the names of a folder are aligned."""
 
 
 class TreeItem(LiveItem):
@@ -31,9 +31,9 @@ class TreeItem(LiveItem):
     Parameters
     ----------
     row
-        Its line of the outline; of depth -1 if it stands alone, with its whole path, as in the result of a search.
+        Its line of the outline; depth -1 shows the whole path, as in the results of a search.
     tree
-        The menu that it is in.
+        Its menu.
     """
 
     def __init__(self, row: OutlineRow, tree: TreeMenu) -> None:
@@ -43,7 +43,7 @@ class TreeItem(LiveItem):
 
     @property
     def node(self) -> ConfigParameter:
-        """The parameter or folder itself."""
+        """The parameter or folder."""
         return self.row.node
 
     @property
@@ -59,7 +59,7 @@ class TreeItem(LiveItem):
             self.tree.edit()
 
     def line(self) -> Line:
-        """Return how it looks in the list."""
+        """Return its line in the list."""
         look, comment = self.tree.canvas.look, self.node.comment
         line = self._up_to_value()
         if comment and not self.is_folder:
@@ -67,7 +67,7 @@ class TreeItem(LiveItem):
         return line
 
     def details(self) -> list[Line]:
-        """Return what is told of it below the list: of the value only what found no room there."""
+        """Return its details below the list; the value only if it does not fit on its line."""
         look, node = self.tree.canvas.look, self.node
         held = len(self.tree.config.keys(node.path))
         facts = describing.kind(node) if not self.is_folder else f"folder of {held}" if held else "empty folder"
@@ -84,7 +84,7 @@ class TreeItem(LiveItem):
         is_open = node.path in tree.outline.opened and row.depth >= 0
         line: Line = [("●" if tree.news_of.is_fresh(node.path) and not is_open else " ", look.fresh)]
         if row.depth < 0:
-            parts = split_at(plain(node.path), tree.sought)
+            parts = split_at(plain(node.path), tree.search_text)
             line += [(part, look.match if number % 2 else look.plain) for number, part in enumerate(parts)]
         else:
             arrow = " " if not tree.outline.holds(node) else "▾" if is_open else "▸"
@@ -103,13 +103,13 @@ class TreeMenu(LiveMenu):
     config
         The configuration, from its root.
     canvas
-        What to draw on.
+        The drawing area.
     news
-        What changed lately.
+        The recent changes.
     warning
         Returns a sentence while the database is away.
     begin
-        Where the cursor stands at first.
+        Initial place of the cursor.
     """
 
     hints = ("Enter opens, edits", "/ search", "n N next", "h history", "? help", "q quit")
@@ -119,7 +119,7 @@ class TreeMenu(LiveMenu):
         self,
         config: NamedConfiguration,
         canvas: Canvas,
-        news: News,
+        news: RecentChanges,
         warning: Callable[[], str],
         begin: ConfigParameter,
     ) -> None:
@@ -127,7 +127,7 @@ class TreeMenu(LiveMenu):
         self.config = config
         self.news_of = news
         self.outline = Outline(config)
-        self.sought = ""
+        self.search_text = ""
         self._filtering = False
         self.user_input_handlers.update(
             {
@@ -148,11 +148,11 @@ class TreeMenu(LiveMenu):
 
     @property
     def chosen(self) -> ConfigParameter | None:
-        """The parameter or folder that the cursor is on."""
+        """The parameter or folder at the cursor."""
         return self.current_item.node if self.items else None
 
     def take_over(self) -> None:
-        """Bring the lines up to date; the cursor stays on what it was on, as long as that exists."""
+        """Update the lines; the cursor stays on its parameter or folder, if that still exists."""
         node = self.chosen
         self.refill(node.path if node is not None else "")
         newest = self.news_of.newest
@@ -161,29 +161,29 @@ class TreeMenu(LiveMenu):
             self.news = f"changed{f' {local(newest.modified_ts)[11:]}' if newest.modified_ts else ''}: {what}"
 
     def refill(self, path: str) -> None:
-        """Show the lines that there are now, the cursor on a path, or where it was if there is none of that path."""
+        """Show the present lines, with the cursor on a path if it exists, else where it was."""
         if self._filtering:
-            rows = [OutlineRow(node, -1, 0) for node in self.outline.matches(self.sought)]
+            rows = [OutlineRow(node, -1, 0) for node in self.outline.matches(self.search_text)]
         else:
             rows = self.outline.rows()
-        found = (number for number, row in enumerate(rows) if row.node.path == path)
-        self.fill([TreeItem(row, self) for row in rows], next(found, self.current_option))
+        matches = (number for number, row in enumerate(rows) if row.node.path == path)
+        self.fill([TreeItem(row, self) for row in rows], next(matches, self.current_option))
 
     # -- moving ------------------------------------------------------------------------------------------------------
 
     def go_to(self, path: str) -> None:
-        """Put the cursor on a path, and open the folders that it is in."""
+        """Put the cursor on a path, and open the folders around it."""
         self.outline.open_to(path)
         self.refill(path)
 
     def toggle(self) -> None:
-        """Open the folder that the cursor is on, or close it."""
+        """Open or close the folder at the cursor."""
         if self.chosen is not None:
             self.outline.opened ^= {self.chosen.path}
             self.refill(self.chosen.path)
 
     def go_in(self, _: int = 0) -> None:
-        """Open the folder that the cursor is on; if it is open, go to the first in it."""
+        """Open the folder at the cursor; if it is open, go to its first child."""
         node = self.chosen
         if node is None or not self.outline.holds(node):
             return
@@ -193,7 +193,7 @@ class TreeMenu(LiveMenu):
             self.step(1)
 
     def go_out(self, _: int = 0) -> None:
-        """Close the folder that the cursor is on; if it is none, or closed, go to the one that it is in."""
+        """Close the folder at the cursor; if it is closed, or a parameter, go to its parent folder."""
         node = self.chosen
         if node is None:
             return
@@ -208,53 +208,53 @@ class TreeMenu(LiveMenu):
     # -- searching ---------------------------------------------------------------------------------------------------
 
     def search(self, _: int = 0) -> None:
-        """Show what matches while it is typed; Enter goes to the one chosen, Escape back."""
-        before, sought = self.chosen, self.sought
+        """Show the matches while the text is typed; Enter goes to the chosen match, Escape back."""
+        before, search_text = self.chosen, self.search_text
         line = TextLine()
 
         def narrow() -> None:
-            self.sought = line.text.strip()
-            self._filtering = bool(self.sought)
+            self.search_text = line.text.strip()
+            self._filtering = bool(self.search_text)
             self.current_option = 0
             self.refill(before.path if before is not None and not self._filtering else "")
 
-        self.nothing = "Nothing has that in its path, value or comment."
+        self.nothing = "No path, value or comment contains this."
         text = self.ask("Search: ", line, ("Enter goes there", "↑ ↓ choose", "Esc back"), narrow)
-        there = before if text is None else self.chosen or before
+        target = before if text is None else self.chosen or before
         if not text:
-            self.sought = sought
+            self.search_text = search_text
         self._filtering, self.nothing = False, TreeMenu.nothing
-        if there is not None:
-            self.go_to(there.path)
+        if target is not None:
+            self.go_to(target.path)
         if text:
             self.next_match(0)
 
     def next_match(self, step: int) -> None:
-        """Go to the next parameter or folder that matches the last search, or with step -1 to the one before."""
+        """Go to the next match of the last search, with step -1 to the previous match."""
         path = self.chosen.path if self.chosen is not None else ""
-        place = self.outline.match(self.sought, path, step)
-        if not self.sought:
-            self.say("Search for something first, with /.")
+        place = self.outline.match(self.search_text, path, step)
+        if not self.search_text:
+            self.say("Search first, with /.")
         elif place is None:
-            self.say(f"Nothing has '{self.sought}' in its path, value or comment.")
+            self.say(f"No path, value or comment contains '{self.search_text}'.")
         else:
             self.go_to(place.path)
-            self.say(f"{place.number} of {place.total} that match '{self.sought}'")
+            self.say(f"Match {place.number} of {place.total} for '{self.search_text}'")
 
-    # -- what Enter, h and ? do --------------------------------------------------------------------------------------
+    # -- Enter, h and ? ----------------------------------------------------------------------------------------------
 
     def edit(self) -> None:
-        """Have the chosen parameter's value changed."""
+        """Edit the value of the chosen parameter."""
         if self.chosen is not None:
             edit(self, self.config, self.chosen)
 
     def show_history(self, _: int = 0) -> None:
-        """Show what happened to the chosen parameter."""
+        """Show the history of the chosen parameter."""
         node = self.chosen
         if node is None:
             return
         if not node.revision:
-            self.say("This folder has no history of its own; the parameters in it have.")
+            self.say("This folder has no history of its own, but its parameters have.")
             return
         try:
             entries = self.wait_for(lambda: self.config.history(node.path))
@@ -265,6 +265,6 @@ class TreeMenu(LiveMenu):
         self.take_over()
 
     def show_help(self, _: int = 0) -> None:
-        """Show what the keys do."""
+        """Show the help."""
         HelpMenu(self).show()
         self.take_over()

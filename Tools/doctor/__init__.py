@@ -1,1 +1,1 @@
-"""Doctor: its checks, the bundle for who helps from afar, and repairs."""
+"""Doctor: its checks, the support bundle, and repairs."""

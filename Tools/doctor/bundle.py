@@ -1,10 +1,10 @@
-"""``Doctor --bundle``: what somebody needs who helps from afar, in one archive, without secrets.
+"""``Doctor --bundle``: an archive with all that remote support needs, without secrets.
 
 Promises
 --------
-* Passwords, tokens, secret parameters and the addresses of private calendars are masked wherever they stand.
-* What cannot be gathered is named; all else is there.
-* The archive is there whole or not at all, and closed to other users.
+* Passwords, tokens, secret parameters and the addresses of private calendars are masked everywhere.
+* A part that cannot be collected is named; the others are there.
+* The archive is written completely or not at all, and other users cannot read it.
 """
 
 from __future__ import annotations
@@ -45,27 +45,27 @@ from Tools.doctor.secret_shapes import SECRET_NAME
 
 LOG_LINES = 2000
 SESSIONS_DESCRIBED = 200
-"""Sessions, and uploads, that are described."""
-GATHERING_SECONDS = 20.0
-"""How long gathering may take when the databases answer."""
+"""Most sessions, and most uploads, in the archive."""
+COLLECTING_SECONDS = 20.0
+"""Seconds that collecting the parts may take."""
 
 BUNDLE_CONTENTS = {
-    "doctor.json": "what Doctor found: all checks, with their sentences",
-    "settings.json": "which settings are in force, and where they are looked for",
-    "configuration.json": "the version of the configuration that is in force",
+    "doctor.json": "the results of all checks",
+    "settings.json": "the settings, and the files that they are read from",
+    "configuration.json": "the configuration in force",
     "log.jsonl": f"the newest {LOG_LINES:,} lines of log, one JSON object per line",
-    "status.json": "what every program reported last",
-    "sessions.json": "sessions in ERROR or still open, and uploads that failed",
-    "journals.json": "the journals of this machine; not what is in them",
+    "status.json": "the last status of every program",
+    "sessions.json": "sessions in ERROR or still open, and failed uploads",
+    "journals.json": "the journals of this machine, without their records",
     "packages.txt": "the installed Python packages and their versions",
     "system.txt": "the machine: system, Python, time",
 }
 
-SPOKEN = ("log.jsonl", "status.json", "sessions.json")
-"""What programs said in their own words, which may be anything."""
+FREE_TEXT = ("log.jsonl", "status.json", "sessions.json")
+"""Parts with text of programs, in which anything may be."""
 
 _SESSIONS = """
-    -- the sessions that somebody may ask about, newest first
+    -- sessions that are not finished, newest first
     SELECT identifier, instrument, state, start_ts, end_ts, attempts, next_attempt_ts, lease_owner, lease_until,
            last_error
       FROM session
@@ -75,7 +75,7 @@ _SESSIONS = """
 """
 
 _REFUSED_UPLOADS = """
-    -- what destinations did not take, newest first
+    -- uploads that are not done, newest first
     SELECT s.identifier, u.destination, u.state, u.attempts, u.next_attempt_ts, u.updated_ts, u.last_error
       FROM upload u
       JOIN record r ON r.id = u.record_id
@@ -86,14 +86,14 @@ _REFUSED_UPLOADS = """
 """
 
 
-class FileThere(NexusError):
-    """There is a file {path} already; --force replaces it."""
+class FileExists(NexusError):
+    """The file {path} exists already; use --force to replace it."""
 
     exit_code = EXIT_REFUSED
 
 
 class SecretsUnknown(NexusError):
-    """Left out, since the configuration could not be asked which secrets to mask in it."""
+    """Left out: the configuration, which knows the secrets to mask, could not be read."""
 
 
 class CannotWrite(NexusError):
@@ -106,26 +106,26 @@ def write(name: str, screen: Screen, *, force: bool) -> int:
     """Write the archive; return the exit code."""
     path = Path(name or f"nexuscore-{socket.gethostname()}-{datetime.now().astimezone():%Y%m%d-%H%M%S}.zip")
     if path.exists() and not force:
-        raise FileThere(path=path)
-    screen.say("Gathering what is needed to help ...")
+        raise FileExists(path=path)
+    screen.say("Collecting the files for support ...")
     with Case() as case:
-        found = list(examine(case, checks()))
-        parts, missing = _gather(case, found)
+        results = list(examine(case, checks()))
+        parts, missing = _collect(case, results)
     _write(path, {"README.txt": _readme(parts, missing), **parts})
     screen.show(str(path))
     screen.say(
         f"{counted(len(parts) + 1, 'file')}, {bytes_text(path.stat().st_size)}. Passwords, tokens and other secrets "
-        f"are masked. See for yourself before you send it: unzip -p {path} | less"
+        f"are masked. Check before you send it: unzip -p {path} | less"
     )
     for reason in dict.fromkeys(missing.values()):
         screen.say(f"Not in it: {', '.join(file for file in missing if missing[file] == reason)}. {reason}")
-    return EXIT_UNREACHABLE if any(outcome.unreachable for _, outcome in found) else EXIT_OK
+    return EXIT_UNREACHABLE if any(outcome.unreachable for _, outcome in results) else EXIT_OK
 
 
-def _gather(case: Case, found: Iterable[tuple[str, CheckResult]]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the files by name, redacted, and why others are missing."""
+def _collect(case: Case, results: Iterable[tuple[str, CheckResult]]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the redacted files by name, and the reasons why others are missing."""
     makers: dict[str, Callable[[], object]] = {
-        "doctor.json": lambda: [described(group, outcome) for group, outcome in found],
+        "doctor.json": lambda: [described(group, outcome) for group, outcome in results],
         "settings.json": partial(_settings, case),
         "configuration.json": partial(_configuration, case),
         "log.jsonl": partial(_log, case),
@@ -138,15 +138,15 @@ def _gather(case: Case, found: Iterable[tuple[str, CheckResult]]) -> tuple[dict[
     secrets = known_secrets(case)
     redactor = Redactor(secrets.known)
     if not secrets.complete:
-        makers.update(dict.fromkeys(SPOKEN, _left_out))
-    done = all_within(GATHERING_SECONDS, makers)
+        makers.update(dict.fromkeys(FREE_TEXT, _left_out))
+    done = all_within(COLLECTING_SECONDS, makers)
     parts, missing = {}, {}
     for file in makers:
         try:
             if file not in done:
-                raise TimeoutError(f"It was not gathered within {GATHERING_SECONDS:g} s.")
+                raise TimeoutError(f"It was not collected within {COLLECTING_SECONDS:g} s.")
             parts[file] = redactor.joined(_text(file, redactor.value(done[file].result())))
-        except Exception as error:  # noqa: BLE001  the edge of a part: it is named as missing, the others are there
+        except Exception as error:  # noqa: BLE001  the edge of a part: it is reported as missing, the others are there
             reason = str(error) if isinstance(error, NexusError) else f"{type(error).__name__}: {error}"
             missing[file] = redactor.text(reason)
     return parts, missing
@@ -161,17 +161,17 @@ def _text(file: str, content: object) -> str:
         return escape(content)
     if file.endswith(".jsonl"):
         assert isinstance(content, list), "one object per line"  # noqa: S101
-        return "".join(json_text(one) + "\n" for one in content)
+        return "".join(json_text(entry) + "\n" for entry in content)
     return json_text(content, indent=2) + "\n"
 
 
 def _readme(parts: Mapping[str, str], missing: Mapping[str, str]) -> str:
     lines = [
-        f"NexusCore {__version__} on {socket.gethostname()}, gathered by Doctor --bundle.",
+        f"NexusCore {__version__} on {socket.gethostname()}, collected by Doctor --bundle.",
         f"{datetime.now().astimezone().isoformat(timespec='seconds')}",
         "",
         "Passwords, tokens, secret parameters, the queries of web addresses and the addresses of calendars are masked",
-        "as *****. Names of people, sessions, folders and machines are not: whoever helps needs them.",
+        "as *****. Names of people, sessions, folders and machines are not: support needs them.",
         "",
         *(f"{file.ljust(20)}{BUNDLE_CONTENTS[file]}" for file in parts),
     ]
@@ -195,29 +195,29 @@ def _write(path: Path, files: Mapping[str, str]) -> None:
 
 
 def _settings(case: Case) -> dict[str, object]:
-    found = case.settings
+    settings = case.settings
     return {
-        "configuration": str(found.config),
-        "status": str(found.status),
-        "log": str(found.log),
-        "main": str(found.main),
-        "embedded": found.main.embedded,
-        "home": str(found.home),
-        "journal_size": found.journal_size,
-        "journal_sync": found.journal_sync,
-        "journal_not_mapped": mapping_refused(found.home),
+        "configuration": str(settings.config),
+        "status": str(settings.status),
+        "log": str(settings.log),
+        "main": str(settings.main),
+        "embedded": settings.main.embedded,
+        "home": str(settings.home),
+        "journal_size": settings.journal_size,
+        "journal_sync": settings.journal_sync,
+        "journal_not_mapped": mapping_refused(settings.home),
         "files": [{"path": str(path), "there": path.exists()} for path in usual_files(case.environment)],
         "variables_set": sorted(name for name in case.environment if name in KEYS or name.upper().startswith("NEXUS")),
     }
 
 
 def _configuration(case: Case) -> dict[str, object]:
-    found = case.configuration()
+    config = case.configuration()
     return {
-        "version": found.version,
-        "revision": found.revision,
-        "from": "the copy on this machine" if found.kept else "the database",
-        "parameters": json.loads(found.serialize()),
+        "version": config.version,
+        "revision": config.revision,
+        "from": "the copy on this machine" if config.from_snapshot else "the database",
+        "parameters": json.loads(config.serialize()),
     }
 
 
@@ -225,7 +225,7 @@ def _log(case: Case) -> list[dict[str, object]]:
     from NexusCore.log.store import LogFilter, newest
 
     records = newest(case.database(case.settings.log), LogFilter(), LOG_LINES)
-    return [{"time": rfc3339(one.ts), **one._asdict()} for one in records]
+    return [{"time": rfc3339(record.ts), **record._asdict()} for record in records]
 
 
 def _status(case: Case) -> list[dict[str, object]]:
@@ -233,13 +233,13 @@ def _status(case: Case) -> list[dict[str, object]]:
 
     return [
         {
-            "channel": one.channel,
-            "name": one.name,
-            "value": MASK if SECRET_NAME.search(one.name) else one.value,
-            "time": rfc3339(one.ts),
-            "expires": rfc3339(one.expires),
+            "channel": sample.channel,
+            "name": sample.name,
+            "value": MASK if SECRET_NAME.search(sample.name) else sample.value,
+            "time": rfc3339(sample.ts),
+            "expires": rfc3339(sample.expires),
         }
-        for one in latest(case.database(case.settings.status))
+        for sample in latest(case.database(case.settings.status))
     ]
 
 
@@ -258,13 +258,13 @@ def _sessions(case: Case) -> dict[str, object]:
     )
     uploads = ("session", "destination", "state", "attempts", "next", "updated", "error")
     with case.database(case.settings.main).reading() as reading:
-        found = (
+        rows = (
             reading.all(_SESSIONS, count=SESSIONS_DESCRIBED),
             reading.all(_REFUSED_UPLOADS, count=SESSIONS_DESCRIBED),
         )
     return {
-        "sessions": [dict(zip(sessions, row, strict=True)) for row in found[0]],
-        "uploads": [dict(zip(uploads, row, strict=True)) for row in found[1]],
+        "sessions": [dict(zip(sessions, row, strict=True)) for row in rows[0]],
+        "uploads": [dict(zip(uploads, row, strict=True)) for row in rows[1]],
     }
 
 
@@ -273,12 +273,12 @@ def _journals(case: Case) -> list[dict[str, object]]:
     from Tools.doctor.checks.journals import cursors, identities
     from Tools.doctor.journals import entries
 
-    return [journal_commands.described(one) for one in entries(case.settings, cursors(case), identities(case))]
+    return [journal_commands.described(summary) for summary in entries(case.settings, cursors(case), identities(case))]
 
 
 def _packages() -> str:
-    found = {f"{one.metadata['Name']} {one.version}" for one in metadata.distributions()}
-    return "".join(f"{one}\n" for one in sorted(found, key=str.lower))
+    packages = {f"{distribution.metadata['Name']} {distribution.version}" for distribution in metadata.distributions()}
+    return "".join(f"{package}\n" for package in sorted(packages, key=str.lower))
 
 
 def _system() -> str:
@@ -288,7 +288,7 @@ def _system() -> str:
         ("executable", sys.executable),
         ("encodings", f"{sys.getfilesystemencoding()}, {sys.stdout.encoding if sys.stdout else None}"),
         ("processors", os.cpu_count()),
-        ("load", ", ".join(f"{one:.2f}" for one in os.getloadavg())),
+        ("load", ", ".join(f"{load:.2f}" for load in os.getloadavg())),
         ("time", datetime.now().astimezone().isoformat()),
         ("zone", time.tzname),
     ]

@@ -1,4 +1,4 @@
-"""What is secret in a facility, as far as this machine knows: for masking it."""
+"""The secrets of the facility that this machine knows, so that they can be masked."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from Tools.doctor.secret_shapes import SECRET_NAME, passwords_in
 SecretRow = tuple[str, str | None, str | None]
 """Path, value and limits of a parameter."""
 SHORTEST = 4
-"""Letters that the value of a variable must have to be masked everywhere: others are switches rather than secrets."""
+"""Fewest characters of a variable's value that is masked everywhere; shorter values are switches, not secrets."""
 LONG_ENOUGH = 8
-"""Letters that the part of a calendar's address behind the host must have to be masked by itself."""
+"""Fewest characters of the path in a calendar's address that is masked by itself."""
 CALENDAR_PATH_END = ".api_url"
-"""End of the paths of calendars' addresses: who has such an address can read the calendar."""
+"""Parameters with addresses of calendars: knowing the address is enough to read the calendar."""
 
 _SECRET_NAMES = ("pass", "pwd", "token", "secret", "key", "credential", "api_url")
 _PLACES = " OR ".join(["limits LIKE '%secret%'", *(f"LOWER(path) LIKE '%{part}%'" for part in _SECRET_NAMES)])
 _POSSIBLE_SECRETS = f"""
-    -- whatever may be, or once was, a secret, in any version of the configuration
+    -- values that are or were secrets, or may be, in any version of the configuration
     SELECT path, value, limits FROM config_parameter WHERE {_PLACES}
     UNION SELECT path, old_value, limits FROM config_change WHERE {_PLACES}
     UNION SELECT path, new_value, limits FROM config_change WHERE {_PLACES}
@@ -36,22 +36,22 @@ _SEPARATE_VALUES = "SELECT DISTINCT `path`, `value`, :limits FROM `config_secret
 
 
 class Secrets(NamedTuple):
-    """Secrets, as far as they were found."""
+    """The secrets that were found."""
 
     known: set[str]
     complete: bool
-    """The configuration could be asked."""
+    """Whether the configuration could be read."""
 
 
 def known_secrets(case: Case) -> Secrets:
-    """Return every secret that can be found: in settings, variables and the configuration, its past included."""
-    found = {url.password for url in case.settings.databases}
-    found |= set(_of_variables(case.environment.items())) | set(_of_variables(_defaults(case)))
+    """Return every secret in settings, variables and the configuration with its history."""
+    secrets = {url.password for url in case.settings.databases}
+    secrets |= set(_of_variables(case.environment.items())) | set(_of_variables(_defaults(case)))
     complete = False
-    for rows in (_kept(case), _stored(case)):
-        found |= set(_of_parameters(rows or ()))
+    for rows in (_saved(case), _stored(case)):
+        secrets |= set(_of_parameters(rows or ()))
         complete = complete or rows is not None
-    return Secrets({one for one in found if one}, complete)
+    return Secrets({secret for secret in secrets if secret}, complete)
 
 
 def _of_variables(variables: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -74,16 +74,16 @@ def _defaults(case: Case) -> Iterator[tuple[str, str]]:
             yield name.strip(), value.strip().strip("\"'")
 
 
-def _kept(case: Case) -> list[SecretRow] | None:
-    """Return the parameters that are kept on this machine; None if there are none."""
-    kept = snapshot.load(snapshot_file(case.settings))
-    if kept is None:
+def _saved(case: Case) -> list[SecretRow] | None:
+    """Return the parameters of the snapshot on this machine; None without a snapshot."""
+    saved = snapshot.load(snapshot_file(case.settings))
+    if saved is None:
         return None
-    return [(one.path, one.value, one.limits) for _, changes in kept.versions.values() for one in changes]
+    return [(change.path, change.value, change.limits) for _, changes in saved.versions.values() for change in changes]
 
 
 def _stored(case: Case) -> list[SecretRow] | None:
-    """Return the parameters in the database that may be secrets; None if it does not answer, or does not tell all."""
+    """Return the parameters in the database that may be secrets; None if not all can be read."""
     try:
         with case.database(case.settings.config).reading() as reading:
             rows = reading.all(_POSSIBLE_SECRETS)
@@ -95,7 +95,7 @@ def _stored(case: Case) -> list[SecretRow] | None:
 
 def _of_parameters(rows: Iterable[SecretRow]) -> Iterator[str]:
     for path, value, limits in rows:
-        if value == MASK:  # which stands where a value was that is read from elsewhere
+        if value == MASK:  # a placeholder for a value stored elsewhere
             continue
         if value and (Limits.readable(limits).secret or SECRET_NAME.search(path.rpartition(".")[2])):
             yield value

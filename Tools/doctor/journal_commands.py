@@ -31,25 +31,25 @@ from Tools.doctor.journals import LEFT, JournalSummary, cursors_of, entries, rec
 from Tools.doctor.repair import deliver, repair
 
 CURSORS_SECONDS = 2.0
-"""Seconds in which a database may say how much of the journals it has."""
+"""Seconds in which a database may report how much of the journals it has."""
 DELIVERY_SECONDS = 30.0
 """Seconds that a repair spends on delivering."""
 INDENT = "    "
 SINKS: dict[str, type[Sink]] = {"log": LogSink, "status": StatusSink}
 
 
-class Mended(NamedTuple):
-    """A journal that was put in order."""
+class RepairedJournal(NamedTuple):
+    """A repaired journal."""
 
     entry: JournalSummary
     names: set[str]
-    """What its records are in now."""
+    """Names of the journals that its records are in now."""
     records: int
-    """How many are to be delivered."""
+    """Number of records to deliver."""
 
 
 class NoSuchJournal(NexusError):
-    """There is no journal '{name}' in {folder}.{hint}"""  # noqa: D400  the hint ends it
+    """Journal '{name}' not found in {folder}.{hint}"""  # noqa: D400  the hint ends it
 
     exit_code = EXIT_FAILURE
 
@@ -61,122 +61,123 @@ class JournalsClosed(NexusError):
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Do what was asked for."""
+    """List, show or repair journals, as the arguments say."""
     with Case(limit=DELIVERY_SECONDS if arguments.repair else CURSORS_SECONDS) as case:
         folder = case.settings.home / "journal"
         try:
-            found = entries(case.settings, cursors(case), identities(case))
+            summaries = entries(case.settings, cursors(case), identities(case))
         except OSError as error:
             raise JournalsClosed(folder=folder, reason=error.strerror or error) from error
-        chosen = _chosen(found, arguments.journals, folder)
+        chosen = _chosen(summaries, arguments.journals, folder)
         if arguments.repair:
             return _repair(case, chosen, screen, named=bool(arguments.journals))
         if arguments.show:
             return _show(chosen[0], arguments.lines, screen, as_json=arguments.json)
         if not chosen:
-            screen.say(f"There are no journals in {folder}: nothing waits to be delivered.")
+            screen.say(f"No journals in {folder}: no records wait for delivery.")
         _list(chosen, case.settings, screen, as_json=arguments.json)
-        return EXIT_FAILURE if any(one.needs_repair or one.contents.fault for one in chosen) else EXIT_OK
+        return EXIT_FAILURE if any(summary.needs_repair or summary.contents.fault for summary in chosen) else EXIT_OK
 
 
-def _chosen(found: Sequence[JournalSummary], name: str, folder: Path) -> list[JournalSummary]:
-    """Return the journal of a name, or of the beginning of one if only one begins so; all for an empty name."""
+def _chosen(summaries: Sequence[JournalSummary], name: str, folder: Path) -> list[JournalSummary]:
+    """Return the journal whose name is, or alone begins with, `name`; all for an empty name."""
     if not name:
-        return list(found)
-    alike = [one for one in found if one.journal.name == name] or [
-        one for one in found if one.journal.name.startswith(name)
+        return list(summaries)
+    matches = [summary for summary in summaries if summary.journal.name == name] or [
+        summary for summary in summaries if summary.journal.name.startswith(name)
     ]
-    if len(alike) != 1:
-        hint = suggest(name, (one.journal.name for one in found))
-        raise NoSuchJournal(name=name, folder=folder, hint=f" {len(alike)} begin like that." if alike else hint)
-    return alike
+    if len(matches) != 1:
+        hint = suggest(name, (summary.journal.name for summary in summaries))
+        ambiguous = f" {len(matches)} journals begin with that; type more of the name."
+        raise NoSuchJournal(name=name, folder=folder, hint=ambiguous if matches else hint)
+    return matches
 
 
 # -- listing -----------------------------------------------------------------------------------------------------------
 
 
-def _list(found: Sequence[JournalSummary], settings: Settings, screen: Screen, *, as_json: bool) -> None:
+def _list(summaries: Sequence[JournalSummary], settings: Settings, screen: Screen, *, as_json: bool) -> None:
     if as_json:
-        for one in found:
-            screen.show_json(**described(one))
+        for summary in summaries:
+            screen.show_json(**described(summary))
         return
-    for folder, group in groupby(found, lambda one: one.journal.folder):
+    for folder, group in groupby(summaries, lambda summary: summary.journal.folder):
         members = list(group)
         first = members[0]
-        if first is not found[0]:
+        if first is not summaries[0]:
             screen.show()
         unknown = f"a database that the settings do not name{seen_at(first.journal, settings)}"
         place = str(first.url) if first.url is not None else unknown
         screen.show(screen.paint(f"{first.journal.role} for {place} ({folder.name})", "bold"))
         headers = ("journal", "program", "waiting", "from", "to", "size", "")
-        screen.table(headers, [_row(one) for one in members], {LEFT: "yellow"})
-    away = {str(one.url) for one in found if one.url is not None and not one.exact}
-    for where in sorted(away):
-        screen.say(f"{where} does not say how much of it has arrived: what is counted as waiting may be there already.")
+        screen.table(headers, [_row(summary) for summary in members], {LEFT: "yellow"})
+    unknown_cursors = {str(summary.url) for summary in summaries if summary.url is not None and not summary.exact}
+    for url in sorted(unknown_cursors):
+        screen.say(f"{url} does not answer: some of the records counted as waiting may have been delivered already.")
 
 
-def _row(one: JournalSummary) -> tuple[str, ...]:
-    found = one.contents
-    number = f"{'' if one.exact else '≤ '}{found.records:,}{'' if found.counted else '+'}"
-    times = tuple(local(ts) if ts is not None else "" for ts in (found.oldest, found.newest))
-    return one.journal.name, one.state, number, *times, bytes_text(found.size), ", ".join(_remarks(one))
+def _row(summary: JournalSummary) -> tuple[str, ...]:
+    contents = summary.contents
+    number = f"{'' if summary.exact else '≤ '}{contents.records:,}{'' if contents.counted else '+'}"
+    times = tuple(local(ts) if ts is not None else "" for ts in (contents.oldest, contents.newest))
+    return summary.journal.name, summary.state, number, *times, bytes_text(contents.size), ", ".join(_remarks(summary))
 
 
-def _remarks(one: JournalSummary) -> Iterator[str]:
-    found = one.contents
-    if found.fault:
-        yield f"unreadable: {found.fault}"
-    if found.damaged:
-        yield f"{bytes_text(found.damaged)} damaged"
-    if found.kept_damage:
-        yield f"{bytes_text(found.kept_damage)} of damage kept aside"
-    if found.refused:
-        yield f"{found.refused:,} refused"
+def _remarks(summary: JournalSummary) -> Iterator[str]:
+    contents = summary.contents
+    if contents.fault:
+        yield f"unreadable: {contents.fault}"
+    if contents.damaged:
+        yield f"{bytes_text(contents.damaged)} damaged"
+    if contents.kept_damage:
+        yield f"{bytes_text(contents.kept_damage)} of damage in a side file"
+    if contents.refused:
+        yield f"{contents.refused:,} refused"
 
 
-def described(one: JournalSummary) -> dict[str, object]:
+def described(summary: JournalSummary) -> dict[str, object]:
     """Return a journal as the fields of a JSON object."""
-    found, origin = one.contents, one.journal.origin
+    contents, origin = summary.contents, summary.journal.origin
     return {
-        "journal": one.journal.name,
-        "role": one.journal.role,
-        "folder": str(one.journal.folder),
-        "database": None if one.url is None else str(one.url),
+        "journal": summary.journal.name,
+        "role": summary.journal.role,
+        "folder": str(summary.journal.folder),
+        "database": None if summary.url is None else str(summary.url),
         "process": None if origin is None else origin.pid,
         "host": None if origin is None else origin.host,
         "begun": None if origin is None else rfc3339(origin.began),
-        "in_use": one.journal.held,
-        "program": one.state,
-        "waiting": found.records,
-        "waiting_is_exact": one.exact and found.counted,
-        "oldest": rfc3339(found.oldest),
-        "newest": rfc3339(found.newest),
-        "bytes": found.size,
-        "damaged_bytes": found.damaged,
-        "damaged_bytes_kept_aside": found.kept_damage,
-        "refused": found.refused,
-        "fault": found.fault,
+        "in_use": summary.journal.held,
+        "program": summary.state,
+        "waiting": contents.records,
+        "waiting_is_exact": summary.exact and contents.counted,
+        "oldest": rfc3339(contents.oldest),
+        "newest": rfc3339(contents.newest),
+        "bytes": contents.size,
+        "damaged_bytes": contents.damaged,
+        "damaged_bytes_kept_aside": contents.kept_damage,
+        "refused": contents.refused,
+        "fault": contents.fault,
     }
 
 
 # -- showing -----------------------------------------------------------------------------------------------------------
 
 
-def _show(one: JournalSummary, count: int, screen: Screen, *, as_json: bool) -> int:
+def _show(summary: JournalSummary, count: int, screen: Screen, *, as_json: bool) -> int:
     newest: deque[Frame] = deque(maxlen=count)
     total = 0
-    for frame in waiting(one.journal, one.delivered):
+    for frame in waiting(summary.journal, summary.delivered):
         newest.append(frame)
         total += 1
-    refused = refusals(one.journal)
+    refused = refusals(summary.journal)
     if total > len(newest):
-        screen.say(f"The newest {len(newest):,} of {counted(total, 'record')}; -n shows more.")
-    _show_all(newest, one.journal.role, screen, as_json=as_json, refused=False)
+        screen.say(f"The newest {len(newest):,} of {counted(total, 'record')}; use -n to show more.")
+    _show_all(newest, summary.journal.role, screen, as_json=as_json, refused=False)
     if refused:
-        screen.say(f"{counted(len(refused), 'record')} that the database refused:")
-        _show_all(refused, one.journal.role, screen, as_json=as_json, refused=True)
+        screen.say(f"{counted(len(refused), 'record')} refused by the database:")
+        _show_all(refused, summary.journal.role, screen, as_json=as_json, refused=True)
     if not total and not refused:
-        screen.say(f"No record waits in journal {one.journal.name}.")
+        screen.say(f"No records wait in journal {summary.journal.name}.")
         return EXIT_FAILURE
     return EXIT_OK
 
@@ -218,75 +219,75 @@ def _fields(record: LogRecord | StatusSample | None, frame: Frame) -> dict[str, 
 
 
 def _repair(case: Case, chosen: Sequence[JournalSummary], screen: Screen, *, named: bool) -> int:
-    """Put journals in order and deliver them; those in use are left alone, which is told where it matters."""
+    """Repair journals and deliver them; skip those in use, with a message where it matters."""
     codes = {EXIT_OK}
-    mended: list[Mended] = []
-    for one in chosen:
-        if one.journal.held and not named and not one.needs_repair:
+    repaired: list[RepairedJournal] = []
+    for summary in chosen:
+        if summary.journal.held and not named and not summary.needs_repair:
             continue
         try:
-            mended.append(_put_in_order(case, one, screen))
+            repaired.append(_repair_journal(case, summary, screen))
         except NexusError as error:
             screen.fail(error)
             codes.add(error.exit_code)
         except OSError as error:
-            screen.fail(f"The journal {one.journal.name} cannot be repaired: {error.strerror or error}.")
+            screen.fail(f"The journal {summary.journal.name} cannot be repaired: {error.strerror or error}.")
             codes.add(EXIT_FAILURE)
-    if codes == {EXIT_OK} and not any(one.records or one.entry.needs_repair for one in mended):
-        screen.show("Nothing that was left behind waits, and nothing needs repair.")
-    for folder, members in groupby(mended, lambda one: one.entry.journal.folder):
+    if codes == {EXIT_OK} and not any(result.records or result.entry.needs_repair for result in repaired):
+        screen.show("No journal needs a repair, and no records wait in journals whose program has ended.")
+    for folder, members in groupby(repaired, lambda result: result.entry.journal.folder):
         codes.add(_deliver(case, folder, list(members), screen))
     return max(codes, key=(EXIT_OK, EXIT_FAILURE, EXIT_UNREACHABLE, EXIT_REFUSED).index)
 
 
-def _put_in_order(case: Case, one: JournalSummary, screen: Screen) -> Mended:
-    """Repair one journal; say what was done."""
-    name = one.journal.name
+def _repair_journal(case: Case, summary: JournalSummary, screen: Screen) -> RepairedJournal:
+    """Repair a journal; report what was done."""
+    name = summary.journal.name
 
     def cursor() -> int | None:
         """Return how far the journal is delivered, once no other process delivers it."""
         try:
-            cursors = cursors_of(case.database(one.url)) if one.url is not None else None
+            cursors = cursors_of(case.database(summary.url)) if summary.url is not None else None
         except NexusError:
             return None
-        return None if cursors is None else inspection.behind(one.journal, cursors.get(name, 0))
+        return None if cursors is None else inspection.behind(summary.journal, cursors.get(name, 0))
 
-    done = repair(one.journal, SYSTEM_CLOCK, cursor)
+    done = repair(summary.journal, SYSTEM_CLOCK, cursor)
     if done.damaged:
-        side = one.journal.beside("damaged")
-        screen.show(f"{name}: {counted(done.damaged, 'damaged byte')} taken out, and kept in {side}.")
+        side = summary.journal.beside("damaged")
+        screen.show(f"{name}: {counted(done.damaged, 'damaged byte')} moved to {side}.")
     if done.queued:
-        screen.show(f"{name}: {counted(done.queued, 'refused record')} to be delivered once more.")
+        screen.show(f"{name}: {counted(done.queued, 'refused record')} queued for another attempt.")
     if done.unknown:
-        kept = counted(done.unknown, "refused record")
-        screen.say(f"{name}: {kept} kept aside until the database says whether it has delivered them since.")
-    names = {name, done.queue or name} if one.contents.records else {done.queue} if done.queue else set()
-    return Mended(one, names, one.contents.records + done.queued)
+        records = counted(done.unknown, "refused record")
+        screen.say(f"{name}: {records} kept until the database answers: they may have been delivered since.")
+    names = {name, done.queue or name} if summary.contents.records else {done.queue} if done.queue else set()
+    return RepairedJournal(summary, names, summary.contents.records + done.queued)
 
 
-def _deliver(case: Case, folder: Path, mended: Sequence[Mended], screen: Screen) -> int:
-    """Deliver the journals of a folder; say what became of their records."""
-    count = sum(one.records for one in mended)
+def _deliver(case: Case, folder: Path, repaired: Sequence[RepairedJournal], screen: Screen) -> int:
+    """Deliver the journals of a folder; report the result."""
+    count = sum(result.records for result in repaired)
     if not count:
         return EXIT_OK
-    url, role = mended[0].entry.url, mended[0].entry.journal.role
+    url, role = repaired[0].entry.url, repaired[0].entry.journal.role
     if url is None:
-        kept = counted(count, "record waits", "records wait")
-        screen.say(f"{kept} in {folder.name}: the settings do not name their database.")
+        records = counted(count, "record waits", "records wait")
+        screen.say(f"{records} in {folder.name}: the settings do not name their database.")
         return EXIT_FAILURE
     try:
         database = case.database(url)
     except NexusError as error:
         screen.say(f"{counted(count, f'{role} record waits', f'{role} records wait')}. {error}")
         return EXIT_UNREACHABLE
-    names = {name for one in mended for name in one.names}
+    names = {name for result in repaired for name in result.names}
     folders = Folders(case.settings.home, role, url)
     complaints = deliver(folder, names, folders, database, SINKS[role](), SYSTEM_CLOCK, DELIVERY_SECONDS)
-    after = [look(one) for one in journals(case.settings.home) if one.folder == folder and not one.held]
-    refused, waits = sum(one.refused for one in after), sum(one.records for one in after)
+    after = [look(journal) for journal in journals(case.settings.home) if journal.folder == folder and not journal.held]
+    refused, waits = sum(contents.refused for contents in after), sum(contents.records for contents in after)
     screen.show(f"{counted(max(0, count - refused - waits), f'{role} record')} delivered to {url}.")
     if refused:
-        screen.say(f"{counted(refused, 'record was', 'records were')} refused again, and kept.")
+        screen.say(f"{counted(refused, 'record was', 'records were')} refused again and kept.")
     if waits:
         screen.say(f"{counted(waits, 'record still waits', 'records still wait')} for the next program to deliver.")
     for complaint in complaints:

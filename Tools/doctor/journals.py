@@ -1,4 +1,4 @@
-"""The journals of this machine beside what the databases say of them: how much really waits, and what it is."""
+"""The journals of this machine, compared with the databases: how many records really wait, and which."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from NexusCore.storage.places import Places
 from NexusCore.text import readable
 
 Cursors = Mapping[DatabaseURL, Mapping[str, int]]
-"""How far each journal is delivered, for the databases that answered."""
+"""Number of the last delivered record of each journal, for the databases that answered."""
 
 LEFT = "left behind"
-"""What a journal is called whose program is gone."""
+"""State of a journal whose program has ended."""
 
 _CURSORS = "SELECT journal, delivered FROM delivery_cursor"
 
@@ -32,28 +32,28 @@ _decode_status = msgspec.msgpack.Decoder(tuple[int, str, str, str | None, int | 
 
 @dataclass(frozen=True, slots=True)
 class JournalSummary:
-    """A journal, and what is known of it."""
+    """What is known about a journal."""
 
     journal: LocalJournal
     contents: Contents
     url: DatabaseURL | None
-    """The database that it is for; None if the settings name it no more."""
+    """Its database; None if the settings do not name it any more."""
     exact: bool
-    """The database said how much of it is delivered; else some of what is counted may be."""
+    """Whether the database answered; if not, some of the counted records may be delivered already."""
     delivered: int
     """Number of the last record known to be in the database."""
 
     @property
     def needs_repair(self) -> bool:
-        """Whether there is something that nobody does by himself."""
+        """Whether it has damage or refused records, which only a repair handles."""
         return bool(self.contents.damaged or self.contents.refused)
 
     @property
     def state(self) -> str:
-        """Whose it is, in a few words: ``Services.Builder, process 12``, ``left behind``."""
+        """Its program, or state: ``Services.Builder, process 12``, ``left behind``."""
         origin = self.journal.origin
         if not self.journal.held:
-            # Only side files stay of one that was delivered.
+            # Of a delivered journal, only side files are left.
             return LEFT if self.contents.size or self.journal.beside("lock").exists() else "delivered"
         running = inspection.program(origin.pid) if origin is not None else None
         if origin is None or running is None:
@@ -67,14 +67,14 @@ def entries(settings: Settings, cursors: Cursors, identities: Mapping[DatabaseUR
     Parameters
     ----------
     settings
-        Where they are, and the databases that they may be for.
+        The folder of the journals, and the databases they may belong to.
     cursors, identities
-        How far the databases that answered have got, and which these are.
+        Delivery positions and identities of the databases that answered.
 
     Raises
     ------
     OSError
-        If the folders cannot be read.
+        If a folder cannot be read.
     """
     owners = {
         folder: url
@@ -85,10 +85,10 @@ def entries(settings: Settings, cursors: Cursors, identities: Mapping[DatabaseUR
 
 
 def seen_at(journal: LocalJournal, settings: Settings) -> str:
-    """Return where the database of a journal was last seen, as the end of a sentence; nothing if that is not known."""
+    """Return the last known address of a journal's database, as the end of a sentence; empty if not known."""
     places = Places(settings.home).all()
-    found = next((place.text for place in places if place.identities[:1] == (journal.place,)), None)
-    return f", last seen at {found}" if found else ""
+    address = next((place.text for place in places if place.identities[:1] == (journal.place,)), None)
+    return f", last seen at {address}" if address else ""
 
 
 def _urls(settings: Settings) -> dict[str, DatabaseURL]:
@@ -102,15 +102,15 @@ def _entry(journal: LocalJournal, url: DatabaseURL | None, cursors: Cursors) -> 
 
 
 def cursors_of(database: Database) -> dict[str, int]:
-    """Return how far the journals for a database are delivered."""
+    """Return the number of the last delivered record of each journal for a database."""
     with database.reading() as reading:
         rows = reading.all(_CURSORS)
-    # A cursor that cannot be read counts as none, as it does for those who deliver.
+    # A cursor that cannot be read counts as 0, as it does for delivery.
     return {readable(name): delivered if type(delivered) is int else 0 for name, delivered in rows}
 
 
 def record_of(role: str, payload: bytes) -> LogRecord | StatusSample | None:
-    """Return what a journal's record says; None if it is no record of that kind."""
+    """Return the decoded record of a journal; None if it cannot be decoded."""
     try:
         if role == "log":
             ts, level, logger, module, line, function, host, pid, thread, message, traceback, session = _decode_log(

@@ -1,12 +1,12 @@
-"""Putting journals in order that processes left behind, and having refused records delivered once more.
+"""Repairing journals that processes left behind, and retrying refused records.
 
 Promises
 --------
-* What a living process holds is left alone.
-* What is taken out of a journal is kept in its side file first. Killed half-way, a repair has lost nothing, and can be
-  done again.
-* A refused record that is tried once more arrives once, or is refused again and kept. What was set aside, but delivered
-  from the journal since, is not sent again: the database's cursor is asked first.
+* A journal that a running process holds is not touched.
+* Damage is written to the side file before it is removed from the journal. A repair that is killed loses nothing, and
+  can be repeated.
+* A retried record arrives once, or is refused again and kept. Before a retry the cursor in the database is read:
+  a refused record that was delivered from the journal since is not sent again.
 """
 
 from __future__ import annotations
@@ -31,58 +31,58 @@ from NexusCore.settings import JOURNAL_SIZE
 from NexusCore.storage import Database
 
 _UNFINISHED = (".part", ".thinned")
-"""Suffixes of files that are written beside another and then take its place."""
+"""Suffixes of temporary files that replace another file when they are complete."""
 DELIVERY_POLL_SECONDS = 0.02
-"""Between two looks at how far the delivery has come."""
+"""Interval of checking the progress of the delivery."""
 DELIVERY_END_SECONDS = 1.0
-"""How long the end of the delivery may take."""
+"""Seconds that stopping the delivery may take."""
 _numbers = itertools.count(1)
 
 
 class JournalHeld(NexusError):
-    """The journal {name} is in use{process}, so it is left alone."""
+    """The journal {name} is in use{process}. Repair it when that process has ended."""
 
     exit_code = EXIT_REFUSED
 
 
 class JournalOfAnother(NexusError):
-    """The journals in {folder} are those of the user {owner}, who could not read them afterwards."""
+    """The journals in {folder} belong to the user {owner}. Repair them as that user."""
 
     exit_code = EXIT_REFUSED
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What became of a journal."""
+    """The result of a repair."""
 
     damaged: int
-    """Bytes that were moved into its side file."""
+    """Damaged bytes that were moved to the side file."""
     queued: int
-    """Refused records that are to be delivered once more."""
+    """Refused records that are queued for another attempt."""
     queue: str | None
-    """The journal that these are in now."""
+    """The journal that holds the queued records."""
     unknown: int = 0
-    """Refused records that are left aside, since nobody says whether they have been delivered since."""
+    """Refused records that stay aside: it is not known whether they have been delivered since."""
 
 
 def repair(journal: LocalJournal, clock: Clock, cursor: Callable[[], int | None] = lambda: None) -> Repaired:
-    """Make a journal that was left behind one that can be delivered whole.
+    """Repair a journal that was left behind, so that all of it can be delivered.
 
-    Bytes that are no record go to its side file for damage. Records that the database refused become a journal of their
-    own, so that whoever adopts journals delivers them; what is refused again is then in that one's side file.
+    Damaged bytes go to its side file. Refused records become a journal of their own, which any program adopts and
+    delivers; those refused again are then in the side file of that journal.
 
     Parameters
     ----------
     journal, clock
-        Which, and what tells the time.
+        The journal, and a clock.
     cursor
-        Asks the database how far the journal is delivered; None where it does not say. Called when no other process can
-        deliver the journal any more.
+        Returns how far the journal is delivered, or None if the database does not answer. Called when no other process
+        can deliver the journal any more.
 
     Raises
     ------
     JournalHeld
-        If a living process holds it.
+        If a running process holds it.
     JournalOfAnother
         If it belongs to another user.
     OSError
@@ -90,7 +90,7 @@ def repair(journal: LocalJournal, clock: Clock, cursor: Callable[[], int | None]
     """
     _check_owner(journal.folder)
     if journal.held or (left := _take(journal)) is None:
-        raise JournalHeld(name=journal.name, process=_by_whom(journal))
+        raise JournalHeld(name=journal.name, process=_holder(journal))
     try:
         for path in journal.folder.glob(f"{journal.name}[-.]*"):
             if path.suffix in _UNFINISHED:
@@ -101,7 +101,7 @@ def repair(journal: LocalJournal, clock: Clock, cursor: Callable[[], int | None]
         left.close(delivered=not journal.segments)
 
 
-def _by_whom(journal: LocalJournal) -> str:
+def _holder(journal: LocalJournal) -> str:
     origin = journal.origin
     running = program(origin.pid) if origin is not None else None
     return f" by {running}, process {origin.pid}" if origin is not None and running else ""
@@ -120,7 +120,7 @@ def _check_owner(folder: Path) -> None:
 
 
 def _take(journal: LocalJournal) -> AbandonedJournal | None:
-    """Lock a journal for this process, or return None. A lock that is missing is made: nobody finds it without."""
+    """Lock a journal for this process, or return None. A missing lock file is created: journals are found by it."""
     journal.beside("lock").touch(mode=0o600)
     for left in abandoned(journal.folder):
         if left.name == journal.name:
@@ -130,7 +130,7 @@ def _take(journal: LocalJournal) -> AbandonedJournal | None:
 
 
 def _clean(journal: LocalJournal, segment: Path) -> int:
-    """Move damage from a segment into the side file; return how many bytes."""
+    """Move damage from a segment to the side file; return the number of bytes."""
     pieces = [piece for piece, _ in decode(segment.read_bytes(), complete=True)]
     damage = b"".join(piece.data for piece in pieces if isinstance(piece, Damage))
     if damage:
@@ -142,7 +142,7 @@ def _clean(journal: LocalJournal, segment: Path) -> int:
 def _queue(
     journal: LocalJournal, damaged: int, clock: Clock, left: AbandonedJournal, cursor: Callable[[], int | None]
 ) -> Repaired:
-    """Make the refused records a journal, but for those that are to be delivered from their own."""
+    """Make the refused records a journal, except those that are still delivered from their own."""
     side = refused.side_file(journal.folder, journal.name)
     frames, damage = refused.read(journal.folder, journal.name)
     if damage:
@@ -161,15 +161,15 @@ def _queue(
     name = f"{socket.gethostname()[:60]}-{os.getpid()}-{clock.now():x}-r{next(_numbers)}"
     held = _take(LocalJournal(journal.folder, name, held=False))
     if held is None:
-        raise BlockingIOError(errno.EAGAIN, f"the lock of {name} was taken by another process; try again")
-    # One step: the records are either still refused, or in a journal that anybody adopts.
+        raise BlockingIOError(errno.EAGAIN, f"another process has the lock of {name}; try again")
+    # Atomic: the records are either still refused, or in a journal that any program adopts.
     side.replace(journal.folder / f"{name}-00000001.nxj")
     held.close(delivered=False)
     return Repaired(damaged, len(frames), name)
 
 
 def _keep(side: Path, data: bytes) -> None:
-    """Append to a side file, unless an attempt that was cut short has done so."""
+    """Append to a side file, unless an interrupted repair has done so already."""
     with open(os.open(side, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:  # noqa: PTH123  a descriptor
         if not file.read().endswith(data):
             file.write(data)
@@ -180,15 +180,15 @@ def _keep(side: Path, data: bytes) -> None:
 # -- delivering --------------------------------------------------------------------------------------------------------
 
 
-class _Heard(logging.Handler):
-    """Collects what the delivery complains of."""
+class _WarningCollector(logging.Handler):
+    """Collects the warnings of the delivery."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.sentences: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a complaint."""
+        """Keep the message of a record."""
         self.sentences.append(record.getMessage())
 
 
@@ -201,30 +201,32 @@ def deliver(
     clock: Clock,
     seconds: float,
 ) -> list[str]:
-    """Deliver the journals of a folder that were left behind, as any program does that finds them.
+    """Deliver the journals of a folder that were left behind, as any program that finds them does.
 
     Parameters
     ----------
     folder, names
-        Those to wait for, and where they lie.
+        The journals to wait for.
     folders
-        Which journals the database gets.
+        Folders of the journals for the database.
     database, sink
-        Where they go.
+        Target of the delivery.
     clock
-        Tells the time and waits.
+        Clock for the wait.
     seconds
-        How long to wait; what is left then is delivered by whoever comes next.
+        Longest wait; the next program delivers what is left then.
 
     Returns
     -------
     list of str
-        What the delivery complained of.
+        Warnings of the delivery.
     """
-    heard, log = _Heard(), logging.getLogger("NexusCore.delivery")
-    log.addHandler(heard)
+    collector, log = _WarningCollector(), logging.getLogger("NexusCore.delivery")
+    log.addHandler(collector)
     shipper = Shipper(clock, JOURNAL_SIZE * 1024 * 1024)
-    journal = Journal(folders.own(), clock, shipper.wake)  # empty, and without files: it stands for this process
+    journal = Journal(
+        folders.own(), clock, shipper.wake
+    )  # empty and without files; the shipper needs one of this process
     shipper.add(journal, database, sink, folders)
     try:
         shipper.wake()
@@ -233,5 +235,5 @@ def deliver(
             clock.wait(never, DELIVERY_POLL_SECONDS)
         shipper.stop(DELIVERY_END_SECONDS)
     finally:
-        log.removeHandler(heard)
-    return heard.sentences
+        log.removeHandler(collector)
+    return collector.sentences

@@ -1,10 +1,10 @@
-"""``Doctor --rows``: every row with a value that cannot be read, and, with ``--repair``, what puts it right.
+"""``Doctor --rows``: lists every row with an unreadable value and, with ``--repair``, corrects it.
 
 Promises
 --------
-* Without ``--repair`` nothing is changed.
-* No row is deleted, and no value without a trace: what was there is in the log, of a session also in its events.
-* A parameter is changed as by ConfigTool: programs that run see it, and its history has it.
+* Nothing is changed without ``--repair``.
+* No row is deleted. Old values are logged; those of a session are in its events too.
+* A parameter is changed as by ConfigTool: running programs see the change, and the history has it.
 """
 
 from __future__ import annotations
@@ -26,106 +26,108 @@ from Tools.common.progress import ProgressLine
 from Tools.common.quantities import counted
 from Tools.common.terminal import Screen
 from Tools.doctor.checks.rows import OddRow, examined, key_of, odd_rows, places
-from Tools.doctor.mending import NewValues, mended
+from Tools.doctor.row_repair import NewValues, corrected_values
 
 LOG_SECONDS = 3.0
-"""How long the log may take to learn what was changed."""
+"""Seconds that logging the changes may take."""
 DOCTOR = "Doctor"
 
 
 @dataclass(slots=True)
 class _Count:
-    """How many rows were odd, and what became of them."""
+    """Numbers of odd and of repaired rows."""
 
     odd: int = 0
     repaired: int = 0
     sentences: list[str] = field(default_factory=list)
-    """What was changed, for the log."""
+    """The changes, for the log."""
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Look at every row, and put right what is odd if that is asked for; return the exit code."""
+    """Check every row, and correct odd rows if asked to; return the exit code."""
     count = _Count()
     databases: dict[object, Database] = {}
     progress = ProgressLine(screen, SYSTEM_CLOCK)
     try:
         for url, columns in places(settings.load()):
             database = databases.setdefault(url, Database(url))
-            # All of a table before anything in it is changed: what is repaired is not to be found once more.
-            for one in list(odd_rows(database, columns, passed=lambda number: progress.tell(f"{number:,} rows read"))):
+            # The whole table is read before any row is changed: a repaired row must not be read again.
+            for odd_row in list(
+                odd_rows(database, columns, passed=lambda number: progress.update(f"{number:,} rows read"))
+            ):
                 progress.clear()
-                _treat(one, columns, database, count, arguments, screen)
+                _treat(odd_row, columns, database, count, arguments, screen)
     finally:
         progress.clear()
-        _tell_the_log(count.sentences)
+        _log_changes(count.sentences)
     if arguments.json:
         return EXIT_FAILURE if count.odd > count.repaired else EXIT_OK
     if not count.odd:
         screen.show("All rows of all tables can be read.")
     elif arguments.repair:
-        screen.show(f"{counted(count.repaired, 'row')} of {count.odd:,} put right; the log has what was there before.")
+        screen.show(f"{count.repaired:,} of {counted(count.odd, 'row')} corrected; the log has the old values.")
     else:
-        screen.show(f"{counted(count.odd, 'row')} cannot be read in full. Nothing was changed; to put them right: "
-                    "Doctor --rows --repair")  # fmt: skip
+        screen.show(f"{counted(count.odd, 'row has', 'rows have')} unreadable values. Nothing was changed. To correct "
+                    "them: Doctor --rows --repair")  # fmt: skip
     return EXIT_FAILURE if count.odd > count.repaired else EXIT_OK
 
 
 def _treat(
-    one: OddRow, columns: Columns, database: Database, count: _Count, arguments: Namespace, screen: Screen
+    odd_row: OddRow, columns: Columns, database: Database, count: _Count, arguments: Namespace, screen: Screen
 ) -> None:
-    """Tell of a row what is wrong, and what is done about it or would be."""
+    """Report what is wrong in a row and how it is, or would be, corrected."""
     count.odd += 1
-    changes = list(_changes(one, columns, database))
+    changes = list(_changes(odd_row, columns, database))
     failure = ""
     if arguments.repair:
         try:
-            changes = _repair(one, columns, database)
+            changes = _repair(odd_row, columns, database)
             count.repaired += 1
-            count.sentences.append(f"{one.sentence} {'; '.join(changes)}")
+            count.sentences.append(f"{odd_row.sentence} {'; '.join(changes)}")
         except NexusError as error:
             failure = str(error)
     if arguments.json:
-        screen.show_json(table=one.table, key=one.key, unreadable=list(one.odd.values()), change=changes)
+        screen.show_json(table=odd_row.table, key=odd_row.key, unreadable=list(odd_row.odd.values()), change=changes)
         return
     verb = "changed" if arguments.repair else "would be changed"
-    done = f"could not be put right: {failure}" if failure else f"{verb}: {'; '.join(changes)}"
-    screen.show(screen.paint(one_line(one.sentence), *(() if arguments.repair and not failure else ("red",))))
-    screen.show(f"    {screen.paint(one_line(done), 'cyan')}")
+    outcome = f"not corrected: {failure}" if failure else f"{verb}: {'; '.join(changes)}"
+    screen.show(screen.paint(one_line(odd_row.sentence), *(() if arguments.repair and not failure else ("red",))))
+    screen.show(f"    {screen.paint(one_line(outcome), 'cyan')}")
 
 
-def _changes(one: OddRow, columns: Columns, database: Database) -> Iterator[str]:
+def _changes(odd_row: OddRow, columns: Columns, database: Database) -> Iterator[str]:
     with database.reading() as reading:
-        values = mended(one, reading)
-    return _in_words(one, values)
+        values = corrected_values(odd_row, reading)
+    return _in_words(odd_row, values)
 
 
-def _in_words(one: OddRow, values: NewValues) -> Iterator[str]:
-    """Yield what is changed."""
+def _in_words(odd_row: OddRow, values: NewValues) -> Iterator[str]:
+    """Yield the changes as text."""
     for name, value in values.items():
-        if value != one.values[name]:
-            yield f"{name} becomes {'what can be read of it' if name in one.hidden else shown(value)}"
+        if value != odd_row.values[name]:
+            yield f"{name} becomes {'its readable part' if name in odd_row.hidden else shown(value)}"
 
 
-def _repair(one: OddRow, columns: Columns, database: Database) -> list[str]:
-    """Put a row right, if it still is as it was found; return what was changed."""
-    if one.table == "config_parameter":
-        changed = _repair_parameter(one, database)
+def _repair(odd_row: OddRow, columns: Columns, database: Database) -> list[str]:
+    """Correct a row, unless that has been done since; return the changes."""
+    if odd_row.table == "config_parameter":
+        changed = _repair_parameter(odd_row, database)
         if changed is not None:
             return changed
 
     def repair(transaction: Transaction) -> list[str]:
-        key = key_of(one.table)
+        key = key_of(odd_row.table)
         names = ", ".join(f"t.{name}" for name in columns.columns)
-        where = f"t.{key} = {compared('key', one.key)} {transaction.dialect.for_update}"
-        row = transaction.one(f"SELECT {names} FROM {one.table} t WHERE {where}", key=one.key)  # noqa: S608
-        found = examined(columns, row) if row is not None else None
-        if found is None:
-            return ["nothing, since it is as it should be by now"]
-        values = mended(found, transaction)
-        _update(transaction, one.table, key, one.key, values)
-        changed = list(_in_words(found, values))
-        if one.table == "session":
-            _note(transaction, one.key, f"Doctor --rows: {'; '.join(found.odd.values())}; {'; '.join(changed)}")
+        where = f"t.{key} = {compared('key', odd_row.key)} {transaction.dialect.for_update}"
+        row = transaction.one(f"SELECT {names} FROM {odd_row.table} t WHERE {where}", key=odd_row.key)  # noqa: S608
+        current = examined(columns, row) if row is not None else None
+        if current is None:
+            return ["nothing: it has been corrected in the meantime"]
+        values = corrected_values(current, transaction)
+        _update(transaction, odd_row.table, key, odd_row.key, values)
+        changed = list(_in_words(current, values))
+        if odd_row.table == "session":
+            _note(transaction, odd_row.key, f"Doctor --rows: {'; '.join(current.odd.values())}; {'; '.join(changed)}")
         return changed
 
     return database.write(repair)
@@ -144,35 +146,35 @@ def _note(transaction: Transaction, session: object, text: str) -> None:
     )  # fmt: skip
 
 
-def _repair_parameter(one: OddRow, database: Database) -> list[str] | None:
-    """Make a parameter a text of what is stored, by the usual way; None where it is the row itself that is odd."""
-    stored = one.values
-    if not {"value", "datatype", "limits", "comment"} & one.odd.keys() or not isinstance(stored["path"], str):
+def _repair_parameter(odd_row: OddRow, database: Database) -> list[str] | None:
+    """Make a parameter a string with the stored text, as a normal change; None if other columns are odd."""
+    stored = odd_row.values
+    if not {"value", "datatype", "limits", "comment"} & odd_row.odd.keys() or not isinstance(stored["path"], str):
         return None
     with database.reading() as reading:
         version = reading.one("SELECT name FROM config_version WHERE id = :id", id=stored["version_id"])
     if version is None:
         return None
     store = ConfigStore(database, SYSTEM_CLOCK)
-    found = store.find(int(stored["version_id"]), stored["path"])  # a secret's value stands in a table of its own
-    if found is None:
+    parameter = store.find(int(stored["version_id"]), stored["path"])  # with the value from config_secret
+    if parameter is None:
         return None
-    if found.withheld:
+    if parameter.withheld:
         raise SecretWithheld(path=stored["path"])
-    text = found.value
+    text = parameter.value
     limits = Limits(secret=Limits.readable(stored["limits"]).secret)
     comment = readable(stored["comment"]) if stored["comment"] is not None else None
     edit = Edit(stored["path"], value=text, datatype=STRING, comment=comment, limits=limits, check=False)
-    why = f"Doctor --rows: {'; '.join(one.odd.values())}"
+    why = f"Doctor --rows: {'; '.join(odd_row.odd.values())}"
     origin = Origin(identity.user(), identity.host(), DOCTOR, why)
     if not store.apply(int(stored["version_id"]), readable(version[0]), [edit], origin):
-        return None  # it reads like that already: bytes that programs take for their text
-    kept = {"value", "datatype", "limits", "comment"} & one.odd.keys()
+        return None  # unchanged: bytes that programs read as the same text
+    columns = {"value", "datatype", "limits", "comment"} & odd_row.odd.keys()
     secret = " and a secret" if limits.secret else ""
-    return [f"it is a string now{secret}, with what was stored as its text ({', '.join(sorted(kept))})"]
+    return [f"it is a string now{secret}, with the stored value as its text ({', '.join(sorted(columns))})"]
 
 
-def _tell_the_log(sentences: list[str]) -> None:
+def _log_changes(sentences: list[str]) -> None:
     if not sentences:
         return
     from NexusCore.API import App
@@ -180,6 +182,6 @@ def _tell_the_log(sentences: list[str]) -> None:
     app = App(tool=DOCTOR)
     try:
         for sentence in sentences:
-            app.get_log(DOCTOR).warning("%s on %s put a row right: %s", identity.user(), identity.host(), sentence)
+            app.get_log(DOCTOR).warning("%s on %s corrected a row: %s", identity.user(), identity.host(), sentence)
     finally:
         app.shutdown(LOG_SECONDS)

@@ -1,4 +1,4 @@
-"""What looks like a secret in a text: the shapes that secrets have, and the names that they are given."""
+"""Text that looks like a secret: shapes of secrets, and names for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?($|_)|(^|_)pwd|token|secret|credential|(api|access|private|auth)_?key|cookie|authorization",
     re.I,
 )
-"""Names of variables and parameters whose values are secrets, whether they say so or not."""
+"""Names of variables and parameters whose values count as secrets."""
 
 _SENSITIVE_NAME = r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|(?:api|access|private|auth)[_-]?key)"
 _NO_SECRETS = (
@@ -19,11 +19,11 @@ _NO_SECRETS = (
     "in|incorrect|invalid|known|masked|missing|needed|never|new|no|none|not|now|null|of|ok|old|on|only|optional|read|"
     "refused|rejected|required|right|set|stored|still|taken|that|the|there|to|too|unknown|unset|used|valid|what|wrong"
 )
-"""Words that a sentence about a password goes on with; others behind "the password is" are taken for it."""
+"""Words after "the password is" that are not the password; any other word is taken for it."""
 _PAIRED = rf"[\"']?[\w.@+-]{{1,64}}[\"']?\s*/\s*(?!(?:{_NO_SECRETS})(?:\s|$))[\"']?"
 """A name, and the slash before its password."""
 _KEY_SHAPES = (
-    # Private keys: PEM, OpenSSH, PGP, and PuTTY's; one that is cut off ends with the text.
+    # Private keys: PEM, OpenSSH, PGP and PuTTY; a truncated key ends with the text.
     (
         re.compile(
             r"-----BEGIN (?P<kind>[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----.*?(?:-----END (?P=kind)-----|\Z)", re.S
@@ -31,7 +31,7 @@ _KEY_SHAPES = (
         MASK,
     ),
     (re.compile(r"(\bPrivate-Lines:\s*\d+).*?(?:Private-(?:MAC|Hash):\s*[0-9a-f]+|\Z)", re.S | re.I), rf"\1 {MASK}"),
-    # A line of such a block alone, as programs log them line by line; what is all of one case may be a checksum.
+    # A single line of such a block, as programs log them; a word in only one case may be a checksum.
     (
         re.compile(
             r"(?<![^\s\"'\\])(?!/)(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[a-z])(?=[A-Za-z0-9+/]*[0-9])"
@@ -39,7 +39,7 @@ _KEY_SHAPES = (
         ),
         MASK,
     ),
-    # Tokens that say themselves what they are: JSON web tokens, GitHub, GitLab, Slack, Amazon, Google.
+    # Tokens with a known prefix: JSON web tokens, GitHub, GitLab, Slack, Amazon, Google.
     (
         re.compile(
             r"\b(?:eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|gh[pousr]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|"
@@ -67,16 +67,16 @@ _PAIRS = (
         rf"\1{MASK}",
     ),
 )
-# No scheme is longer; without an end, a long word would be gone through again from each of its letters.
+# No scheme is longer; without a limit, a long word would be searched again from each of its letters.
 _URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]{0,30}://[^\s:/@'\"<>]*:)(?P<password>[^\s'\"<>]+)@", re.I)
 SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     *_KEY_SHAPES,
-    *_PAIRS,  # before what masks only the first word behind "password:"
+    *_PAIRS,  # before the shape that masks only the first word after "password:"
     (_URL_PASSWORD, rf"\g<before>{MASK}@"),
-    # A token in the place of the user.
+    # A token as the user.
     (re.compile(r"(https?://)[^\s/:@'\"<>]+@", re.I), rf"\1{MASK}@"),
     (re.compile(r"(https?://[^\s?#'\"<>]+)\?[^\s'\"<>]+", re.I), rf"\1?{MASK}"),
-    # Headers: whatever stands behind the scheme, and every cookie.
+    # Headers: all after the scheme, and every cookie.
     (re.compile(r"\b(digest)\s+\w+=.*", re.I), rf"\1 {MASK}"),
     (re.compile(r"(\bauthorization[\"']?\s*[=:]\s*[\"']?(?:[a-z][a-z-]*\s+)?)[^\s\"',;]+", re.I), rf"\1{MASK}"),
     (re.compile(r"(\bcookies?[\"']?\s*[=:]\s*)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'][^\"'\n]*)", re.I), rf"\1{MASK}"),
@@ -101,7 +101,7 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         rf"\1{MASK}",
     ),
-    # What databases and shells take: IDENTIFIED BY 'x', mysql -px, sshpass -p x; the line of a netrc file.
+    # Commands of databases and shells: IDENTIFIED BY 'x', mysql -px, sshpass -p x; the line of a netrc file.
     (re.compile(r"(\bidentified\s+(?:with\s+\S+\s+)?(?:by|as)\s+)(?:\"[^\"]*\"|'[^']*'|\S+)", re.I), rf"\1{MASK}"),
     (re.compile(r"((?:mysql|mariadb)[a-z-]*\s(?:[^\n|;&]{0,200}?\s)?-p)(?!\s)[^\s\"']+"), rf"\1{MASK}"),
     (re.compile(r"(\bsshpass\s+-p\s*)(?:\"[^\"]*\"|'[^']*'|\S+)"), rf"\1{MASK}"),
@@ -110,6 +110,6 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def passwords_in(text: str) -> set[str]:
-    """Return the passwords of the URLs in a text, as they stand and decoded."""
-    found = {match["password"] for match in _URL_PASSWORD.finditer(text)}
-    return found | {unquote(one) for one in found}
+    """Return the passwords of the URLs in a text, encoded and decoded."""
+    passwords = {match["password"] for match in _URL_PASSWORD.finditer(text)}
+    return passwords | {unquote(password) for password in passwords}

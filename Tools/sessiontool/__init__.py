@@ -1,1 +1,1 @@
-"""What SessionTool can do, each room imported when one of its commands is given."""
+"""The commands of SessionTool; each module is imported when needed."""

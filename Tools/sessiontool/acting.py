@@ -1,4 +1,4 @@
-"""Commands that write: a session's start and end, remarks, and having its record made or sent again."""
+"""Commands that change sessions: start, end, close, note and requeue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from Tools.sessiontool.finding import Desk
 from Tools.sessiontool.last_file import last_file
 
 SEARCH_LIMIT = 600.0
-"""Seconds that the search for an instrument's last file may take, where the configuration says nothing."""
+"""Default limit in seconds for the search of an instrument's last file."""
 
 
 class EndRefused(NexusError):
@@ -38,65 +38,68 @@ def start(arguments: Namespace, screen: Screen) -> int:
 
 
 def end(arguments: Namespace, screen: Screen) -> int:
-    """Close a session, named by itself or by its instrument."""
+    """End a session, given by its identifier or its instrument."""
     desk = Desk()
-    found = desk.open_or_named(arguments.which)
-    if found.end_ts is not None:
-        return _ended_already(found, arguments, screen)
-    session = desk.sessions.end(found.identifier, desk.client())
+    session = desk.open_or_named(arguments.which)
+    if session.end_ts is not None:
+        return _ended_already(session, arguments, screen)
+    session = desk.sessions.end(session.identifier, desk.client())
     return _done(f"Session {session.identifier} at {session.instrument} ended.", session, arguments, screen)
 
 
 def close(arguments: Namespace, screen: Screen) -> int:
-    """Close a session that was forgotten: it ended with its last file, at a given time, or now."""
+    """End a forgotten session: with its last file, at a given time, or now."""
     desk = Desk()
-    found = desk.open_or_named(arguments.which)
-    if found.end_ts is not None:
-        return _ended_already(found, arguments, screen)
-    ts, remark = _end_of(found, arguments)
-    message = f"Session {found.identifier} at {found.instrument} closed; it ended {local(ts)}, {remark}."
+    session = desk.open_or_named(arguments.which)
+    if session.end_ts is not None:
+        return _ended_already(session, arguments, screen)
+    ts, remark = _end_of(session, arguments)
+    message = f"Session {session.identifier} at {session.instrument} closed; it ended {local(ts)}, {remark}."
     if arguments.dry_run:
         if not arguments.json:
             screen.show(one_line(message))
         else:
-            screen.show_json(**{**described(found), "end": rfc3339(ts)}, dry_run=True)
-        screen.say("Nothing was changed: this was a dry run.")
+            screen.show_json(**{**described(session), "end": rfc3339(ts)}, dry_run=True)
+        screen.say("Dry run: nothing was changed.")
         return EXIT_OK
     client = desk.client()
-    session = desk.sessions.end(found.identifier, client, ts)
-    desk.sessions.note(found.identifier, client, f"closed afterwards; it ended {local(ts)}, {remark}")
+    session = desk.sessions.end(session.identifier, client, ts)
+    desk.sessions.note(session.identifier, client, f"closed afterwards; it ended {local(ts)}, {remark}")
     return _done(message, session, arguments, screen)
 
 
 def note(arguments: Namespace, screen: Screen) -> int:
-    """Write a remark into the log of a session, named by itself or by its instrument."""
+    """Add a remark to a session, given by its identifier or its instrument."""
     desk = Desk()
     session = desk.open_or_named(arguments.which)
     desk.sessions.note(session.identifier, desk.client(), " ".join(arguments.text))
     if arguments.json:
         screen.show_json(**described(session))
-    screen.say(f"Noted. SessionTool show {shell_quote(session.identifier)} shows it among the session's events.")
+    screen.say(f"Noted. To see it among the events: SessionTool show {shell_quote(session.identifier)}")
     return EXIT_OK
 
 
 def requeue(arguments: Namespace, screen: Screen) -> int:
-    """Have a session's record built anew, or sent again."""
+    """Have the record of a session rebuilt, or sent again."""
     desk = Desk()
-    found = desk.session(arguments.identifier)
+    session = desk.session(arguments.identifier)
+    state = session.state
     if arguments.upload:
-        record = desk.records.of_session(found.id)
+        record = desk.records.of_session(session.id)
         if record is None:
-            raise NotToBeSent(identifier=found.identifier, reason="it has no record")
-        text = f"record queued to be sent again, was {found.state}"
-        desk.sessions.note(found.identifier, desk.client(), text, also=desk.records.anew(record))
-        session = desk.sessions.get(found.identifier)
-        return _done(f"The record of session {session.identifier} is sent again.", session, arguments, screen)
-    session = desk.sessions.requeue(found.identifier, desk.client())
-    return _done(f"Session {session.identifier} is queued again; it was {found.state}.", session, arguments, screen)
+            raise NotToBeSent(identifier=session.identifier, reason="it has no record")
+        text = f"record queued to be sent again, was {state}"
+        desk.sessions.note(session.identifier, desk.client(), text, also=desk.records.anew(record))
+        session = desk.sessions.get(session.identifier)
+        return _done(
+            f"The record of session {session.identifier} is queued to be sent again.", session, arguments, screen
+        )
+    session = desk.sessions.requeue(session.identifier, desk.client())
+    return _done(f"Session {session.identifier} is queued again; it was {state}.", session, arguments, screen)
 
 
 def _end_of(session: Session, arguments: Namespace) -> tuple[int, str]:
-    """Return when a forgotten session ended, and how that is known."""
+    """Return the end of a forgotten session, and how it is known."""
     now = SYSTEM_CLOCK.now()
     if arguments.now:
         return now, "when it was closed"
@@ -106,15 +109,15 @@ def _end_of(session: Session, arguments: Namespace) -> tuple[int, str]:
             reason = f"it began {local(session.start_ts)}"
             raise EndRefused(identifier=session.identifier, end=local(ts), reason=reason)
         if ts > now:
-            raise EndRefused(identifier=session.identifier, end=local(ts), reason="that is still to come")
-        return ts, "as somebody says who knows"
+            raise EndRefused(identifier=session.identifier, end=local(ts), reason="that is in the future")
+        return ts, "as given with --at"
     config = view(open_configuration())
     instruments = Instruments(config)
     folder = instruments.folder(instruments.get(session.instrument))
-    ignore = [one.strip() for one in str(config["Services.Builder.ignore"] or "").split(",") if one.strip()]
+    ignore = [pattern.strip() for pattern in str(config["Services.Builder.ignore"] or "").split(",") if pattern.strip()]
     limit = config["Services.Builder.search_limit"]
-    found = last_file(folder, session, now, ignore, float(limit) if isinstance(limit, (int, float)) else SEARCH_LIMIT)
-    return found.ts, f"with its last file, {_relative(found.path, folder)}"
+    last = last_file(folder, session, now, ignore, float(limit) if isinstance(limit, (int, float)) else SEARCH_LIMIT)
+    return last.ts, f"with its last file, {_relative(last.path, folder)}"
 
 
 def _relative(path: Path, folder: Path) -> Path:
@@ -123,11 +126,11 @@ def _relative(path: Path, folder: Path) -> Path:
 
 def _ended_already(session: Session, arguments: Namespace, screen: Screen) -> int:
     when = local(session.end_ts or 0)
-    return _done(f"Session {session.identifier} has ended already, {when}.", session, arguments, screen)
+    return _done(f"Session {session.identifier} has ended already, at {when}.", session, arguments, screen)
 
 
 def _done(text: str, session: Session, arguments: Namespace, screen: Screen) -> int:
-    """Tell what was done, and what comes next."""
+    """Report what was done, and the next step."""
     completion.forget()
     if arguments.json:
         screen.show_json(**described(session))

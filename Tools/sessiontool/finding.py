@@ -1,4 +1,4 @@
-"""Which session is meant, and what the commands work with."""
+"""Finding the session that the user means, and the databases for the commands."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from NexusCore.facility.records import Records
 
 SHOWN = 3
-"""Sessions that the sentence about an ambiguous beginning names."""
+"""Sessions named in the message about an ambiguous identifier."""
 
 
 class NotUnique(NexusError):
-    """More than one session begins with '{identifier}': {which}. Type more of it."""
+    """Several sessions begin with '{identifier}': {which}. Type more of the identifier."""
 
 
 class Desk:
-    """The facility's databases, and who asks."""
+    """The facility's databases, and the user of the tool."""
 
     def __init__(self) -> None:
         self._settings = settings.load()
@@ -37,46 +37,48 @@ class Desk:
 
     @cached_property
     def records(self) -> Records:
-        """The records, and what became of them."""
+        """The records and their uploads."""
         from NexusCore.facility.records import Records
 
         return Records(self.database, SYSTEM_CLOCK)
 
     @staticmethod
     def client(account: str | None = None) -> Client:
-        """Return who reports an event: the user of the tool, or an account that is named."""
+        """Return who reports an event: the user of the tool, or the given account."""
         zone = datetime.now().astimezone().strftime("%z")
         return Client(user=account or identity.user(), host=identity.host(), zone=zone)
 
     def session(self, identifier: str) -> Session:
-        """Return the session of an identifier, or of the beginning of one if only one begins so.
+        """Return the session of an identifier, or of an unambiguous beginning of it.
 
         Raises
         ------
         NoSuchSession, NotUnique
-            If it is none, or several.
+            If no session, or more than one, begins with it.
         """
-        alike = self.sessions.beginning(identifier, SHOWN + 1) if identifier else []
-        if not alike or identifier == alike[0].identifier:  # which comes before all that are longer
-            return alike[0] if alike else self.sessions.get(identifier)
-        if len(alike) > 1:
-            which = ", ".join(one.identifier for one in alike[:SHOWN]) + (", ..." if len(alike) > SHOWN else "")
+        matches = self.sessions.beginning(identifier, SHOWN + 1) if identifier else []
+        if not matches or identifier == matches[0].identifier:  # an exact match sorts first
+            return matches[0] if matches else self.sessions.get(identifier)
+        if len(matches) > 1:
+            which = ", ".join(session.identifier for session in matches[:SHOWN]) + (
+                ", ..." if len(matches) > SHOWN else ""
+            )
             raise NotUnique(identifier=identifier, which=which)
-        return alike[0]
+        return matches[0]
 
     def open_or_named(self, which: str) -> Session:
-        """Return the session that is open on an instrument, or the one of an identifier.
+        """Return the open session of an instrument, or the session of an identifier.
 
         Raises
         ------
         NoOpenSession
-            If it is an instrument, and none is open there.
+            If it is an instrument without an open session.
         NoSuchSession, NotUnique
-            If it is neither.
+            If it is neither an instrument nor a session, or ambiguous.
         """
-        found = self.sessions.open_on(which)
-        if found is not None:
-            return found
+        session = self.sessions.open_on(which)
+        if session is not None:
+            return session
         try:
             return self.session(which)
         except NoSuchSession as error:

@@ -1,4 +1,4 @@
-"""The file that an instrument left last: what tells when a session ended that nobody has closed."""
+"""The last file of an instrument, which shows when a forgotten session ended."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ from Tools.common.time_parser import local
 
 
 class NoFileSince(NexusError):
-    """No file in {folder} is from the time since the session began, {start}.
-
-    Say when it ended, with --at TIME or with --now.
-    """
+    """{folder} has no files since the session started, {start}. Give the end of the session with --at TIME or --now."""
 
 
 class FolderSilent(NexusError):
-    """The folder {folder} cannot be searched ({reason}). Say when the session ended, with --at TIME or with --now."""
+    """The folder {folder} cannot be searched ({reason}). Give the end of the session with --at TIME or --now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +28,43 @@ class LastFile:
 
     path: Path
     ts: int
-    """Microseconds since the epoch, rounded up, so that the session has the file."""
+    """Microseconds since the epoch, rounded up, so that the file is within the session."""
 
 
 def last_file(folder: Path, session: Session, until: int, ignore: Sequence[str], limit: float) -> LastFile:
-    """Return the file below a folder that was modified last since a session began.
+    """Return the last modified file below a folder, since the start of a session.
 
     Parameters
     ----------
     folder
-        The instrument's.
+        Folder of the instrument.
     session
         The session.
     until
-        Files from after this time don't count: a clock is wrong there. Microseconds since the epoch.
+        Later files are ignored, because of a wrong clock. Microseconds since the epoch.
     ignore
-        Patterns of names, of files and folders, that don't count.
+        Patterns of the names of files and folders to ignore.
     limit
         Seconds that the search may take; a file server may hang.
 
     Raises
     ------
     NoFileSince, FolderSilent
-        If there is none, or the folder cannot be searched.
+        If the folder has no such files, or cannot be searched.
     """
     search = _Search(folder, session.start_ts, until, ignore)
-    # A thread that waits for a dead file server cannot be interrupted, only left behind.
+    # A thread that waits for a dead file server cannot be interrupted; the daemon thread is abandoned.
     thread = threading.Thread(target=search.run, name="last file", daemon=True)
     thread.start()
     thread.join(limit)
     search.stop.set()
     if thread.is_alive():
         raise FolderSilent(folder=folder, reason=f"it took longer than {limit:g} s")
-    if search.trouble is not None:
-        raise FolderSilent(folder=folder, reason=search.trouble.strerror or search.trouble)
-    if search.found is None:
+    if search.error is not None:
+        raise FolderSilent(folder=folder, reason=search.error.strerror or search.error)
+    if search.last is None:
         raise NoFileSince(folder=folder, start=local(session.start_ts))
-    return search.found
+    return search.last
 
 
 class _Search:
@@ -76,8 +73,8 @@ class _Search:
         self._since, self._until = since, until
         self._ignore = [pattern.lower() for pattern in ignore]
         self.stop = threading.Event()
-        self.found: LastFile | None = None
-        self.trouble: OSError | None = None
+        self.last: LastFile | None = None
+        self.error: OSError | None = None
 
     def run(self) -> None:
         folders = [self._folder]
@@ -86,8 +83,8 @@ class _Search:
             try:
                 folders += self._look_into(folder)
             except OSError as error:
-                if folder == self._folder:  # one below that nobody may read hides no more than itself
-                    self.trouble = error
+                if folder == self._folder:  # an unreadable folder below is skipped
+                    self.error = error
 
     def _look_into(self, folder: Path) -> list[Path]:
         below = []
@@ -103,5 +100,5 @@ class _Search:
 
     def _look_at(self, entry: os.DirEntry[str]) -> None:
         ts = -(-entry.stat(follow_symlinks=False).st_mtime_ns // 1000)
-        if self._since <= ts <= self._until and (self.found is None or ts > self.found.ts):
-            self.found = LastFile(Path(entry.path), ts)
+        if self._since <= ts <= self._until and (self.last is None or ts > self.last.ts):
+            self.last = LastFile(Path(entry.path), ts)

@@ -17,22 +17,21 @@ STATE_STYLES: dict[str, str] = {State.ERROR: "bold red", State.UNKNOWN: "bold re
 def list_(arguments: Namespace, screen: Screen) -> int:
     """Show the newest sessions."""
     state = State(arguments.state) if arguments.state else None
-    found = Desk().sessions.newest(arguments.instrument, state, arguments.lines)
-    if not found and arguments.lines:
+    sessions = Desk().sessions.newest(arguments.instrument, state, arguments.lines)
+    if not sessions and arguments.lines:
         if arguments.instrument:
             from Tools.common.configuration import open_configuration
 
             open_configuration().instrument(arguments.instrument)
-        screen.fail("There is no such session." if arguments.instrument or state else "There is no session yet.")
+        screen.fail("No matching sessions." if arguments.instrument or state else "No sessions yet.")
         return EXIT_FAILURE
     if arguments.json:
-        for one in found:
-            screen.show_json(**described(one))
-    elif found:
+        for session in sessions:
+            screen.show_json(**described(session))
+    elif sessions:
         headers = ("session", "instrument", "user", "state", "start", "length")
-        screen.table(headers, rows(found, screen.columns), STATE_STYLES)
-    odd = sum(bool(one.odd) for one in found)
+        screen.table(headers, rows(sessions, screen.columns), STATE_STYLES)
+    odd = sum(bool(session.odd) for session in sessions)
     if odd:
-        verb = "holds a value" if odd == 1 else "hold values"
-        screen.fail(f"{counted(odd, 'session')} {verb} that cannot be read. To see which: Doctor --rows")
+        screen.fail(f"{counted(odd, 'session has', 'sessions have')} unreadable values. To see them: Doctor --rows")
     return EXIT_OK

@@ -1,4 +1,4 @@
-"""What a record says of a session's files: its XML, read without the packages that the Builder wrote it with."""
+"""The files of a session in its record: the XML, read without the packages of the Builder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class RecordedDataset:
 
     name: str
     location: str
-    """Path, relative to the file store where it lies in it."""
+    """Path; relative if it is in the file store."""
     type: str
     """Of the schema's vocabulary: Image, Spectrum, SpectrumImage ..."""
     format: str
@@ -44,11 +44,11 @@ def activities(path: str) -> list[RecordedActivity]:
     """
     return [
         RecordedActivity(
-            number=one.get("seqno", ""),
-            start=_text(one, "startTime"),
-            datasets=tuple(_dataset(child) for child in _children(one, "dataset")),
+            number=activity.get("seqno", ""),
+            start=_text(activity, "startTime"),
+            datasets=tuple(_dataset(child) for child in _children(activity, "dataset")),
         )
-        for one in _children(read_xml(path), "acquisitionActivity")
+        for activity in _children(read_xml(path), "acquisitionActivity")
     ]
 
 
@@ -59,12 +59,12 @@ def _dataset(element: Element) -> RecordedDataset:
         type=element.get("type", ""),
         format=_text(element, "format"),
         preview=_text(element, "preview") or None,
-        remarks=tuple(one.text or "" for one in _children(element, "description")),
+        remarks=tuple(description.text or "" for description in _children(element, "description")),
     )
 
 
 def _children(element: Element, name: str) -> Iterator[Element]:
-    """Yield the child elements of a name, whatever the version of the schema in their namespace."""
+    """Yield the child elements with a name, in any version of the schema's namespace."""
     return (child for child in element if child.tag.rpartition("}")[2] == name)
 
 

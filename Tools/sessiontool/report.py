@@ -1,4 +1,4 @@
-"""All that is known of a session, in words and as JSON."""
+"""Reports on a session, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from NexusCore.clock import readable_time
 from NexusCore.text import one_line
+from Tools.common.quantities import counted
 from Tools.common.sessions import described
 from Tools.common.terminal import Screen, brief
 from Tools.common.time_parser import local, rfc3339, span
@@ -30,7 +31,7 @@ def in_full(
     activities: Sequence[RecordedActivity],
     log: Sequence[LogRecord],
 ) -> dict[str, object]:
-    """Return all that is known of a session as the fields of a JSON object."""
+    """Return a session with events, record, uploads and log as the fields of a JSON object."""
     return {
         **described(session),
         "record": None
@@ -47,30 +48,36 @@ def in_full(
         },
         "uploads": [
             {
-                "destination": one.destination,
-                "state": one.state,
-                "attempts": one.attempts,
-                "remote_id": one.remote_id,
-                "url": one.url,
-                "last_error": one.last_error,
-                "updated": rfc3339(one.updated_ts),
+                "destination": upload.destination,
+                "state": upload.state,
+                "attempts": upload.attempts,
+                "remote_id": upload.remote_id,
+                "url": upload.url,
+                "last_error": upload.last_error,
+                "updated": rfc3339(upload.updated_ts),
             }
-            for one in uploads
+            for upload in uploads
         ],
         "events": [
-            {"type": one.type, "time": rfc3339(one.ts), "user": one.user, "host": one.host, "detail": one.detail}
-            for one in events
+            {
+                "type": event.type,
+                "time": rfc3339(event.ts),
+                "user": event.user,
+                "host": event.host,
+                "detail": event.detail,
+            }
+            for event in events
         ],
-        "activities": [asdict(one) for one in activities],
+        "activities": [asdict(activity) for activity in activities],
         "log": [
             {
-                "time": rfc3339(one.ts),
-                "level": logging.getLevelName(one.level),
-                "logger": one.logger,
-                "message": one.message,
-                "traceback": one.traceback,
+                "time": rfc3339(record.ts),
+                "level": logging.getLevelName(record.level),
+                "logger": record.logger,
+                "message": record.message,
+                "traceback": record.traceback,
             }
-            for one in log
+            for record in log
         ],
     }
 
@@ -78,26 +85,26 @@ def in_full(
 def about(
     session: Session, events: Sequence[Event], record: Record | None, uploads: Sequence[Upload], screen: Screen
 ) -> Iterator[str]:
-    """Yield the lines that tell a person what a session is, and what happened in it."""
+    """Yield the lines about a session and its events."""
     for name, text in _facts(session, record, uploads):
         yield f"{screen.paint(name.ljust(11), 'dim')}{brief(text)}"
     yield from _section("events", _events(events), screen)
 
 
 def files(activities: Sequence[RecordedActivity], count: int, screen: Screen) -> Iterator[str]:
-    """Yield the lines that tell of the files in its record, activity by activity; of `count` files at most."""
+    """Yield the lines about the files of its record, by activity; at most `count` files."""
     if activities:
         yield from _section("files", _files(activities, count, screen), screen)
 
 
 def log(lines: Sequence[LogRecord], screen: Screen) -> Iterator[str]:
-    """Yield the lines that were logged about it."""
+    """Yield the log lines about it."""
     if lines:
-        yield from _section("log", (_log_line(one, screen) for one in lines), screen)
+        yield from _section("log", (_log_line(record, screen) for record in lines), screen)
 
 
 def step_line(step: TraceStep, screen: Screen) -> str:
-    """Return a step of a session's way as a line: when, from where it is known, and what."""
+    """Return a step as a line: time, source and text."""
     when = local(step.ts) + (f".{step.ts // 1000 % 1000:03}" if readable_time(step.ts) is not None else "")
     text = screen.paint(brief(step.text), *_weight(step.level))
     return f"{screen.paint(when, 'dim')}  {screen.paint(step.source.ljust(7), 'cyan')}  {text}"
@@ -129,7 +136,7 @@ def _facts(session: Session, record: Record | None, uploads: Sequence[Upload]) -
         return
     yield "record", record.path
     yield "", record.title
-    yield "", f"{_number(record.files, 'file')} in {_number(record.activities, 'activity', 'activities')}"
+    yield "", f"{counted(record.files, 'file')} in {counted(record.activities, 'activity', 'activities')}"
     for sentence in record.odd:
         yield "", f"unreadable: {sentence}"
     yield "", f"built {local(record.built_ts)} by {record.software}, configuration {record.config_revision}"
@@ -139,40 +146,37 @@ def _facts(session: Session, record: Record | None, uploads: Sequence[Upload]) -
 
 
 def _events(events: Sequence[Event]) -> Iterator[str]:
-    width = max((len(one.type) for one in events), default=0)
-    for one in events:
-        detail = f"   {brief(one.detail)}" if one.detail else ""
-        odd = f"   (unreadable: {'; '.join(one.odd)})" if one.odd else ""
-        yield f"{local(one.ts)}  {one.type.ljust(width)}  {one_line(one.user)}@{one_line(one.host)}{detail}{odd}"
+    width = max((len(event.type) for event in events), default=0)
+    for event in events:
+        detail = f"   {brief(event.detail)}" if event.detail else ""
+        odd = f"   (unreadable: {'; '.join(event.odd)})" if event.odd else ""
+        who = f"{one_line(event.user)}@{one_line(event.host)}"
+        yield f"{local(event.ts)}  {event.type.ljust(width)}  {who}{detail}{odd}"
 
 
 def _files(activities: Sequence[RecordedActivity], count: int, screen: Screen) -> Iterator[str]:
     files = [(activity, dataset) for activity in activities for dataset in activity.datasets]
-    width = max((len(one.location) for _, one in files[:count] if len(one.location) <= 50), default=0)
-    before: RecordedActivity | None = None
-    for activity, one in islice(files, count):
-        if activity is not before:
+    width = max((len(dataset.location) for _, dataset in files[:count] if len(dataset.location) <= 50), default=0)
+    last: RecordedActivity | None = None
+    for activity, dataset in islice(files, count):
+        if activity is not last:
             when = screen.paint(one_line(activity.start[:19].replace("T", " ")), "dim")
-            yield f"activity {one_line(activity.number)}   {when}   {_number(len(activity.datasets), 'file')}"
-            before = activity
-        yield f"  {one_line(one.location).ljust(width)}  {one_line(one.type)}"
-        for remark in one.remarks:
+            yield f"activity {one_line(activity.number)}   {when}   {counted(len(activity.datasets), 'file')}"
+            last = activity
+        yield f"  {one_line(dataset.location).ljust(width)}  {one_line(dataset.type)}"
+        for remark in dataset.remarks:
             yield f"    {screen.paint(one_line(remark), 'yellow')}"
     if len(files) > count:
-        yield screen.paint(f"... and {len(files) - count} more; -n {len(files)} shows them all", "dim")
+        yield screen.paint(f"... and {len(files) - count} more; use -n {len(files)} to show all", "dim")
 
 
-def _log_line(one: LogRecord, screen: Screen) -> str:
-    level = logging.getLevelName(one.level)
-    text = f"{level} {one_line(one.logger)}: {brief(one.message)}"
-    return f"{local(one.ts)}  {screen.paint(text, *_weight(one.level))}"
+def _log_line(record: LogRecord, screen: Screen) -> str:
+    level = logging.getLevelName(record.level)
+    text = f"{level} {one_line(record.logger)}: {brief(record.message)}"
+    return f"{local(record.ts)}  {screen.paint(text, *_weight(record.level))}"
 
 
 def _weight(level: int) -> tuple[str, ...]:
     if level >= logging.ERROR:
         return ("red",)
     return ("yellow",) if level >= logging.WARNING else ()
-
-
-def _number(number: int, one: str, several: str | None = None) -> str:
-    return f"{number} {one if number == 1 else several or one + 's'}"

@@ -1,4 +1,4 @@
-"""Commands that show sessions and what is known of them."""
+"""Commands that show a session."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def show(arguments: Namespace, screen: Screen) -> int:
-    """Show all that is known of a session."""
+    """Show a session with its events, files and log."""
     desk = Desk()
     session = desk.session(arguments.identifier)
     events = desk.sessions.events(session)
@@ -30,7 +30,7 @@ def show(arguments: Namespace, screen: Screen) -> int:
     if not arguments.json:
         for line in report.about(session, events, record, uploads, screen):
             screen.show(line)
-        screen.flush()  # what follows takes longer
+        screen.flush()  # the rest takes longer
     activities = _activities(record, screen) if record is not None else []
     lines, code = _log(session, desk, arguments.lines, screen)
     if arguments.json:
@@ -49,12 +49,12 @@ def _activities(record: Record, screen: Screen) -> list[RecordedActivity]:
     try:
         return activities(record.path)
     except FileUnusable as error:
-        screen.fail(error)  # it may lie on another machine; the rest is worth showing
+        screen.fail(error)  # it may be on another machine; the rest is still shown
         return []
 
 
 def _log(session: Session, desk: Desk, count: int, screen: Screen) -> tuple[list[LogRecord], int]:
-    """Return the newest lines about a session; none, and an exit code, where the log cannot be read."""
+    """Return the newest log lines about a session, and the exit code; no lines if the log cannot be read."""
     from NexusCore.log import store
 
     try:
@@ -67,7 +67,7 @@ def _log(session: Session, desk: Desk, count: int, screen: Screen) -> tuple[list
 
 
 def trace(arguments: Namespace, screen: Screen) -> int:
-    """Show everything that the facility knows about one session, in the order of time."""
+    """Show all that happened in a session, in order of time."""
     desk = Desk()
     session = desk.session(arguments.identifier)
     from Tools.common.files import FileUnusable
@@ -82,6 +82,6 @@ def trace(arguments: Namespace, screen: Screen) -> int:
             screen.show(report.step_line(step, screen))
     for error in errors:
         screen.fail(error)
-    # The record may lie on another machine; that is told, but all databases have answered.
+    # The record may be on another machine: its error is shown, but does not set the exit code.
     codes = [error.exit_code for error in errors if not isinstance(error, FileUnusable)]
     return codes[0] if codes else EXIT_OK

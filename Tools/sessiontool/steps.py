@@ -1,4 +1,4 @@
-"""Everything that the facility knows about one session, in the order of time."""
+"""All that happened in a session, in order of time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from NexusCore.log import store as log_store
 from NexusCore.storage import Database
 from NexusCore.storage.patterns import escape_like
 from NexusCore.text import readable
+from Tools.common.quantities import counted
 from Tools.sessiontool.finding import Desk
 
 SESSION_CHANNELS = ("Builder", "Uploader")
 """Channels whose status may name a session."""
 
 _NAMED_IN_STATUS = """
-    -- what services said of a session while they were at it
+    -- status of services that names a session
     SELECT t.ts, c.name, i.name, t.value
       FROM status_channel c
       JOIN status_item i ON i.channel_id = c.id
@@ -33,7 +34,7 @@ _NAMED_IN_STATUS = """
 
 @dataclass(frozen=True, slots=True)
 class TraceStep:
-    """Something that happened."""
+    """A step of a session."""
 
     ts: int
     """Microseconds since the epoch, UTC."""
@@ -41,13 +42,13 @@ class TraceStep:
     """``event``, ``booking``, ``files``, ``log``, ``status``, ``record`` or ``upload``."""
     text: str
     detail: str | None = None
-    """More than fits on a line, such as a traceback or the names of files."""
+    """Additional text, such as a traceback or the names of files."""
     level: int = 0
-    """Of a line of log."""
+    """Level of a log line."""
 
 
 def trace(session: Session, desk: Desk) -> tuple[list[TraceStep], list[NexusError]]:
-    """Return all steps, and the errors of what could not be asked: a database, or the record's file."""
+    """Return all steps, and the errors of databases or files that could not be read."""
     parts: tuple[Callable[[], Iterator[TraceStep]], ...] = (
         lambda: _bookings(session, desk),
         lambda: _events(session, desk),
@@ -64,35 +65,35 @@ def trace(session: Session, desk: Desk) -> tuple[list[TraceStep], list[NexusErro
         except NexusError as error:
             if str(error) not in map(str, errors):
                 errors.append(error)
-    # What came at the same time stays in the order of the parts: the session's events before what followed from them.
+    # Steps of the same time stay in the order of the parts: the session's events come before their effects.
     return sorted(steps, key=lambda step: step.ts), errors
 
 
 def _events(session: Session, desk: Desk) -> Iterator[TraceStep]:
-    for one in desk.sessions.events(session):
-        detail = f": {one.detail}" if one.detail else ""
-        odd = f" (unreadable: {'; '.join(one.odd)})" if one.odd else ""
-        yield TraceStep(one.ts, "event", f"{one.type} by {one.user}@{one.host}{detail}{odd}")
+    for event in desk.sessions.events(session):
+        detail = f": {event.detail}" if event.detail else ""
+        odd = f" (unreadable: {'; '.join(event.odd)})" if event.odd else ""
+        yield TraceStep(event.ts, "event", f"{event.type} by {event.user}@{event.host}{detail}{odd}")
 
 
 def _bookings(session: Session, desk: Desk) -> Iterator[TraceStep]:
     until = session.end_ts if session.end_ts is not None else SYSTEM_CLOCK.now()
-    found = Reservations(desk.database, SYSTEM_CLOCK).for_session(
+    reservation = Reservations(desk.database, SYSTEM_CLOCK).for_session(
         session.instrument, session.start_ts, until, session.user
     )
-    if found is None:
+    if reservation is None:
         return
-    title = f" '{found.title}'" if found.title else ""
-    whose = f" of {found.user}" if found.user else ""
-    yield TraceStep(found.start_ts, "booking", f"reservation{title}{whose} begins ({found.source})")
-    yield TraceStep(found.end_ts, "booking", f"reservation{title} ends")
+    title = f" '{reservation.title}'" if reservation.title else ""
+    whose = f" of {reservation.user}" if reservation.user else ""
+    yield TraceStep(reservation.start_ts, "booking", f"reservation{title}{whose} begins ({reservation.source})")
+    yield TraceStep(reservation.end_ts, "booking", f"reservation{title} ends")
 
 
 def _log(session: Session, database: Database) -> Iterator[TraceStep]:
     wanted = log_store.LogFilter(session=session.identifier[: log_store.SESSION_LENGTH])
-    for one in log_store.records(database, log_store.LogQuery(wanted)):
-        text = f"{logging.getLevelName(one.level)} {one.logger}: {one.message}"
-        yield TraceStep(one.ts, "log", text, one.traceback, one.level)
+    for record in log_store.records(database, log_store.LogQuery(wanted)):
+        text = f"{logging.getLevelName(record.level)} {record.logger}: {record.message}"
+        yield TraceStep(record.ts, "log", text, record.traceback, record.level)
 
 
 def _status(session: Session, database: Database) -> Iterator[TraceStep]:
@@ -110,21 +111,20 @@ def _status(session: Session, database: Database) -> Iterator[TraceStep]:
 
 
 def _activities(session: Session, desk: Desk) -> Iterator[TraceStep]:
-    """Yield when each activity began that the record groups the session's files into."""
+    """Yield the start of each activity in the record."""
     record = desk.records.of_session(session.id)
     if record is None:
         return
     from Tools.sessiontool.record_file import activities
 
-    for one in activities(record.path):
-        number = len(one.datasets)
-        files = "\n".join(dataset.location or dataset.name for dataset in one.datasets)
-        text = f"activity {one.number} begins, {number} {'file' if number == 1 else 'files'}"
-        yield TraceStep(_began(one.start, session), "files", text, files or None)
+    for activity in activities(record.path):
+        files = "\n".join(dataset.location or dataset.name for dataset in activity.datasets)
+        text = f"activity {activity.number} begins, {counted(len(activity.datasets), 'file')}"
+        yield TraceStep(_began(activity.start, session), "files", text, files or None)
 
 
 def _began(start: str, session: Session) -> int:
-    """Return when an activity began; where the record does not say it, the session's own start."""
+    """Return the start of an activity; without one in the record, that of the session."""
     try:
         return to_ts(datetime.fromisoformat(start).astimezone())
     except (ValueError, OverflowError):
@@ -135,10 +135,12 @@ def _record(session: Session, desk: Desk) -> Iterator[TraceStep]:
     record = desk.records.of_session(session.id)
     if record is None:
         return
-    yield TraceStep(record.built_ts, "record", f"{record.path}, {record.files} files, by {record.software}")
-    for one in desk.records.uploads(record):
-        place = one.url or one.remote_id or ""
-        attempts = f", attempt {one.attempts}" if one.attempts > 1 else ""
+    yield TraceStep(record.built_ts, "record", f"{record.path}, {counted(record.files, 'file')}, by {record.software}")
+    for upload in desk.records.uploads(record):
+        place = upload.url or upload.remote_id or ""
+        attempts = f", attempt {upload.attempts}" if upload.attempts > 1 else ""
         yield TraceStep(
-            one.updated_ts, "upload", f"{one.destination}: {one.state}{attempts}  {one.last_error or place}".rstrip()
+            upload.updated_ts,
+            "upload",
+            f"{upload.destination}: {upload.state}{attempts}  {upload.last_error or place}".rstrip(),
         )

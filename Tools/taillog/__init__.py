@@ -1,1 +1,1 @@
-"""The rooms of TailLog."""
+"""The modules of TailLog."""

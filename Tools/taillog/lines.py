@@ -1,4 +1,4 @@
-"""A record as the reader wants to see it: as a line, as a list of its fields, as JSON, or as a few fields of it."""
+"""The output forms of a record: a line, all fields, JSON, or selected fields."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from Tools.common.time_parser import Stamps, local, rfc3339
 
 INDENT = "    "
 LONGEST_MESSAGE = 16 * KIB
-"""Bytes of a message, and of a traceback, that the outputs short and iso show; verbose, cat and json show all."""
+"""Bytes of a message, and of a traceback, in the outputs short and iso; verbose, cat and json show all."""
 CERTAINLY_SHORT = LONGEST_MESSAGE // 4
-"""Characters that have no more bytes than that, whichever they are."""
+"""Characters that never take more bytes than that."""
 WARNING, ERROR, CRITICAL = 30, 40, 50
 
 Form = Callable[[LogRecord], str]
 Field = Callable[[LogRecord], object]
 RECORD_FIELDS: dict[str, tuple[Field, str]] = {
-    "time": (lambda one: rfc3339(one.ts), "when it was logged, by the clock of the machine that did"),
-    "level": (lambda one: logging.getLevelName(one.level), "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
-    "logger": (lambda one: one.logger, "the name given to get_log"),
-    "module": (lambda one: one.module, "the file of the statement that logged"),
-    "line": (lambda one: one.line, "the line in that file"),
-    "function": (lambda one: one.function, "the function around it"),
-    "host": (lambda one: one.host, "the machine"),
-    "pid": (lambda one: one.pid, "the process"),
-    "thread": (lambda one: one.thread, "the thread"),
-    "message": (lambda one: one.message, "what was said"),
-    "traceback": (lambda one: one.traceback, "the stack trace, if there is one"),
-    "session": (lambda one: one.session, "the session that was being worked on, if any"),
-    "id": (lambda one: one.id, "its number in the database"),
+    "time": (lambda record: rfc3339(record.ts), "when it was logged, by the clock of its machine"),
+    "level": (lambda record: logging.getLevelName(record.level), "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+    "logger": (lambda record: record.logger, "the name given to get_log"),
+    "module": (lambda record: record.module, "the file of the log statement"),
+    "line": (lambda record: record.line, "the line in that file"),
+    "function": (lambda record: record.function, "the function of the log statement"),
+    "host": (lambda record: record.host, "the machine"),
+    "pid": (lambda record: record.pid, "the process"),
+    "thread": (lambda record: record.thread, "the thread"),
+    "message": (lambda record: record.message, "the message"),
+    "traceback": (lambda record: record.traceback, "the stack trace, if there is one"),
+    "session": (lambda record: record.session, "the session it is about, if any"),
+    "id": (lambda record: record.id, "the number in the database"),
 }
-"""What a record consists of: how it is read, and what it means. JSON objects have these names."""
+"""The fields of a record by name, also in JSON: how each is read, and its meaning."""
 
 
 def form_of(arguments: Namespace, screen: Screen) -> Form:
-    """Return what makes of a record the text, in which all odd characters are escaped, that the arguments ask for."""
+    """Return the function that formats a record as the arguments say, with control characters escaped."""
     if arguments.output == "json":
         return _json(arguments.fields or tuple(RECORD_FIELDS))
-    form = _picked(arguments.fields) if arguments.fields else _FORMS[arguments.output]()
-    return (lambda one: screen.paint(form(one), *_style(one.level))) if screen.colour else form
+    form = _selected(arguments.fields) if arguments.fields else _FORMS[arguments.output]()
+    return (lambda record: screen.paint(form(record), *_style(record.level))) if screen.colour else form
 
 
 def show_fields(arguments: Namespace, screen: Screen) -> int:
@@ -69,32 +69,32 @@ def _style(level: int) -> tuple[str, ...]:
 
 def _short() -> Form:
     second = lru_cache(maxsize=1024)(second_text)
-    return lambda one: _line(second(one.ts // SECOND), one)
+    return lambda record: _line(second(record.ts // SECOND), record)
 
 
 def _iso() -> Form:
-    # The same line, with a time that sorts as text and says its zone.
+    # The same line, with a sortable time and its zone.
     stamp = Stamps()
-    return lambda one: _line(stamp(one.ts) or local(one.ts), one)
+    return lambda record: _line(stamp(record.ts) or local(record.ts), record)
 
 
-def _line(when: str, one: LogRecord) -> str:
-    """Return a record as a line, with what stands below it; only its beginning is at the margin."""
-    if one.traceback or one.odd or len(one.message) > CERTAINLY_SHORT:
-        one = _shortened(one)
-        return _below(f"{when} {untimed(one)}", one)
-    return f"{when} {untimed(one)}".replace("\n", f"\n{INDENT}")
+def _line(when: str, record: LogRecord) -> str:
+    """Return a record as a line with its traceback; all but the first line is indented."""
+    if record.traceback or record.odd or len(record.message) > CERTAINLY_SHORT:
+        record = _shortened(record)
+        return _with_traceback(f"{when} {untimed(record)}", record)
+    return f"{when} {untimed(record)}".replace("\n", f"\n{INDENT}")
 
 
 def _json(names: Sequence[str]) -> Form:
-    """Return what makes a line of JSON of a record."""
+    """Return the function that formats a record as a line of JSON."""
     if tuple(names) == tuple(RECORD_FIELDS):
         return _all_json()
-    return lambda one: _with_odd(json_text({name: RECORD_FIELDS[name][0](one) for name in names}), one)
+    return lambda record: _with_odd(json_text({name: RECORD_FIELDS[name][0](record) for name in names}), record)
 
 
 def _all_json() -> Form:
-    """Return what makes JSON of all `RECORD_FIELDS` of a record, as `json_text` would, at a fifth of the cost."""
+    """Return the function that formats all `RECORD_FIELDS` as JSON, as `json_text` does, in a fifth of the time."""
     known, stamp = lru_cache(maxsize=1024)(json_text), Stamps()
 
     @lru_cache(maxsize=1024)
@@ -106,69 +106,69 @@ def _all_json() -> Form:
             f'"thread": {known(thread)}'
         )
 
-    def text(one: LogRecord) -> str:
-        below = json_text(one.traceback) if one.traceback else known(one.traceback)
-        rest = f'"message": {json_text(one.message)}, "traceback": {below}, "session": {known(one.session)}'
-        stamped = stamp(one.ts)
-        # A few statements of a few processes make a million lines: what is between the time and the message is known.
-        if stamped and not one.odd:
-            return f'{{"time": "{stamped}", {place(one[1:9])}, {rest}, "id": {one.id}}}'
-        return _with_odd(f'{{"time": {json_text(stamped)}, {place(one[1:9])}, {rest}, "id": {one.id}}}', one)
+    def text(record: LogRecord) -> str:
+        below = json_text(record.traceback) if record.traceback else known(record.traceback)
+        rest = f'"message": {json_text(record.message)}, "traceback": {below}, "session": {known(record.session)}'
+        stamped = stamp(record.ts)
+        # A million lines come from few log statements of few processes: the fields of these are cached.
+        if stamped and not record.odd:
+            return f'{{"time": "{stamped}", {place(record[1:9])}, {rest}, "id": {record.id}}}'
+        return _with_odd(f'{{"time": {json_text(stamped)}, {place(record[1:9])}, {rest}, "id": {record.id}}}', record)
 
     return text
 
 
-def _with_odd(made: str, one: LogRecord) -> str:
-    """Return the JSON of a record with a field that says what of it cannot be read, if there is anything."""
-    odd = odd_of(one)
-    return f'{made[:-1]}, "unreadable": {json_text(odd)}}}' if odd else made
+def _with_odd(text: str, record: LogRecord) -> str:
+    """Return the JSON of a record, with a field for unreadable values if there are any."""
+    odd = odd_of(record)
+    return f'{text[:-1]}, "unreadable": {json_text(odd)}}}' if odd else text
 
 
-def odd_of(one: LogRecord) -> list[str]:
-    """Return what of a record cannot be read: the time is looked at only here, since most of a million are fine."""
-    if one.odd:
-        return list(one.odd)
-    return [] if EARLIEST <= one.ts < LATEST else [f"ts is {one.ts}, which is not a time on the calendar"]
+def odd_of(record: LogRecord) -> list[str]:
+    """Return the unreadable values of a record; the time is checked only here, to save time for millions of records."""
+    if record.odd:
+        return list(record.odd)
+    return [] if EARLIEST <= record.ts < LATEST else [f"ts is {record.ts}, which is not a time on the calendar"]
 
 
-def _shortened(one: LogRecord) -> LogRecord:
-    """Return a record that fits on a screen: of a long message or traceback, the beginning and how much is missing."""
-    if fits(one.message, LONGEST_MESSAGE) and (one.traceback is None or fits(one.traceback, LONGEST_MESSAGE)):
-        return one
-    below = one.traceback and truncate(one.traceback, LONGEST_MESSAGE)
-    return one._replace(message=truncate(one.message, LONGEST_MESSAGE), traceback=below)
+def _shortened(record: LogRecord) -> LogRecord:
+    """Return a record with a long message or traceback cut, and the missing length noted."""
+    if fits(record.message, LONGEST_MESSAGE) and (record.traceback is None or fits(record.traceback, LONGEST_MESSAGE)):
+        return record
+    traceback = record.traceback and truncate(record.traceback, LONGEST_MESSAGE)
+    return record._replace(message=truncate(record.message, LONGEST_MESSAGE), traceback=traceback)
 
 
-def _below(line: str, one: LogRecord) -> str:
-    """Return a line with the traceback; only its own beginning is at the margin, so that no message can forge one."""
-    if one.odd:
-        line = escape(f"{line} (unreadable: {'; '.join(one.odd)})")
-    text = f"{line}\n{escape(one.traceback)}" if one.traceback else line
+def _with_traceback(line: str, record: LogRecord) -> str:
+    """Return a line with the traceback, indented so that a message cannot imitate another line."""
+    if record.odd:
+        line = escape(f"{line} (unreadable: {'; '.join(record.odd)})")
+    text = f"{line}\n{escape(record.traceback)}" if record.traceback else line
     return text.replace("\n", f"\n{INDENT}")
 
 
-def _verbose(one: LogRecord) -> str:
+def _verbose(record: LogRecord) -> str:
     width = max(map(len, RECORD_FIELDS))
-    lines = [rfc3339(one.ts) or local(one.ts)]
+    lines = [rfc3339(record.ts) or local(record.ts)]
     for name, (value, _) in RECORD_FIELDS.items():
-        found = value(one)
-        if name != "time" and found is not None and found != "":
-            text = escape(str(found)).replace("\n", f"\n{INDENT}{' ' * (width + 2)}")
+        content = value(record)
+        if name != "time" and content is not None and content != "":
+            text = escape(str(content)).replace("\n", f"\n{INDENT}{' ' * (width + 2)}")
             lines.append(f"{INDENT}{name:>{width}}  {text}")
-    lines += [f"{INDENT}{'unreadable':>{width}}  {sentence}" for sentence in odd_of(one)]
+    lines += [f"{INDENT}{'unreadable':>{width}}  {sentence}" for sentence in odd_of(record)]
     return "\n".join(lines)
 
 
-def _cat(one: LogRecord) -> str:
-    return escape(one.message)
+def _cat(record: LogRecord) -> str:
+    return escape(record.message)
 
 
-def _picked(names: Sequence[str]) -> Form:
-    def text(one: LogRecord, name: str) -> str:
-        value = RECORD_FIELDS[name][0](one)
+def _selected(names: Sequence[str]) -> Form:
+    def text(record: LogRecord, name: str) -> str:
+        value = RECORD_FIELDS[name][0](record)
         return "" if value is None else one_line(str(value))
 
-    return lambda one: "\t".join(text(one, name) for name in names)
+    return lambda record: "\t".join(text(record, name) for name in names)
 
 
 _FORMS: dict[str, Callable[[], Form]] = {

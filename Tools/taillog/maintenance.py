@@ -1,4 +1,4 @@
-"""The log as a whole: which names there are in it, how much room it takes, and deleting what is old."""
+"""The log as a whole: its names, its size, and deleting old lines."""
 
 from __future__ import annotations
 
@@ -20,94 +20,94 @@ from Tools.taillog.names import never_logged
 from Tools.taillog.query import matcher, wanted
 
 COUNTED = 100_000
-"""Lines that are counted before the user is asked whether to delete them."""
+"""Most lines that are counted for the question before deleting."""
 LOG_SECONDS = 3.0
-"""How long the log may take to learn that lines of it were deleted."""
+"""Seconds that logging the deletion may take."""
 
 
 class NotDeleted(NexusError):
-    """Nothing was deleted: that takes a yes, or the option --yes where nobody can be asked."""
+    """Nothing was deleted. Answer yes, or use --yes without a terminal."""
 
     exit_code = EXIT_REFUSED
 
 
 def show_values(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Show each value of a field once."""
+    """Show the values of a field, each once."""
     from Tools.taillog.lines import RECORD_FIELDS
 
     field, condition = arguments.values, wanted(arguments)
     shown = 0
     if arguments.grep is not None:
         matches, value = matcher(arguments), RECORD_FIELDS[field][0]
-        found = iter(dict.fromkeys(map(value, filter(matches, records(database, LogQuery(condition))))))
+        entries = iter(dict.fromkeys(map(value, filter(matches, records(database, LogQuery(condition))))))
     else:
-        found = values(database, field, LogQuery(condition))
-    for one in found:
-        text = _level(one) if field == "level" else readable(one)
+        entries = values(database, field, LogQuery(condition))
+    for entry in entries:
+        text = _level(entry) if field == "level" else readable(entry)
         if arguments.output == "json":
             screen.show_json(**{field: text})
         else:
             screen.show(one_line(text))
         shown += 1
     if not shown:
-        screen.fail(" ".join(["No line of log matches.", *never_logged(database, condition)]))
+        screen.fail(" ".join(["No log lines match.", *never_logged(database, condition)]))
     return EXIT_OK if shown else EXIT_FAILURE
 
 
-def _level(one: object) -> str:
+def _level(value: object) -> str:
     import logging
 
-    return logging.getLevelName(one) if isinstance(one, int) else readable(one)
+    return logging.getLevelName(value) if isinstance(value, int) else readable(value)
 
 
 def show_disk_usage(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Show how much room the log takes."""
-    found = extent(database)
+    """Show the size of the log."""
+    size = extent(database)
     if arguments.output == "json":
         screen.show_json(
-            bytes=found.bytes, free=found.free, lines=found.lines, oldest=rfc3339(found.oldest),
-            newest=rfc3339(found.newest),
+            bytes=size.bytes, free=size.free, lines=size.lines, oldest=rfc3339(size.oldest),
+            newest=rfc3339(size.newest),
         )  # fmt: skip
         return EXIT_OK
     what = "The database file" if database.url.kind == "sqlite" else "The log"
-    screen.show(f"{what} takes {bytes_text(found.bytes)}, of which {bytes_text(found.free)} are free to be used again.")
-    if found.oldest is None or found.newest is None:
-        screen.show("It holds no line of log.")
+    screen.show(f"{what} takes {bytes_text(size.bytes)}, of which {bytes_text(size.free)} can be reused.")
+    if size.oldest is None or size.newest is None:
+        screen.show("It has no log lines.")
     else:
-        amount = counted(found.lines, "line")
-        screen.show(f"It holds up to {amount}, from {local(found.oldest)} to {local(found.newest)}.")
+        amount = counted(size.lines, "log line")
+        screen.show(f"It has up to {amount}, from {local(size.oldest)} to {local(size.newest)}.")
     return EXIT_OK
 
 
 def vacuum(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Delete what is old, in small steps; tell how many lines that were, and tell the log who did it."""
+    """Delete old lines in small steps; report their number, and log who deleted them."""
     condition, before = wanted(arguments), local(arguments.vacuum_time)
-    found = count(database, condition, COUNTED + 1)
-    if not found:
-        screen.say(f"Nothing to delete: no line of log that matches is from before {before}.")
+    number = count(database, condition, COUNTED + 1)
+    if not number:
+        screen.say(f"Nothing to delete: no matching log lines before {before}.")
         return EXIT_OK
-    amount = counted(found, "line") if found <= COUNTED else f"more than {counted(COUNTED, 'line')}"
-    if not arguments.yes and not _agreed(f"Delete {amount} of log from before {before}? [y/N] ", screen):
+    amount = counted(number, "log line") if number <= COUNTED else f"more than {counted(COUNTED, 'log line')}"
+    if not arguments.yes and not _agreed(f"Delete {amount} from before {before}? [y/N] ", screen):
         raise NotDeleted
-    gone = 0
+    deleted = 0
     progress = ProgressLine(screen, SYSTEM_CLOCK)
     try:
-        for gone in remove(database, condition):
-            progress.tell(f"{counted(gone, 'line')} deleted")
+        for deleted in remove(database, condition):
+            progress.update(f"{counted(deleted, 'line')} deleted")
     finally:
         progress.clear()
-        if gone:
+        if deleted:
             if arguments.output == "json":
-                screen.show_json(deleted=gone, before=rfc3339(arguments.vacuum_time))
+                screen.show_json(deleted=deleted, before=rfc3339(arguments.vacuum_time))
             else:
-                screen.show(f"Deleted {counted(gone, 'line')} of log from before {before}.")
+                screen.show(f"Deleted {counted(deleted, 'log line')} from before {before}.")
             screen.flush()
-            _tell_the_log(gone, before, condition)
+            _log_deletion(deleted, before, condition)
     return EXIT_OK
 
 
 def _agreed(question: str, screen: Screen) -> bool:
-    """Ask on a terminal; say no where there is none."""
+    """Ask on the terminal; without a terminal, return False."""
     if screen.err is None or not screen.err.isatty() or sys.stdin is None or not sys.stdin.isatty():
         return False
     screen.err.write(question)
@@ -115,16 +115,18 @@ def _agreed(question: str, screen: Screen) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _tell_the_log(gone: int, before: str, condition: LogFilter) -> None:
+def _log_deletion(deleted: int, before: str, condition: LogFilter) -> None:
     from NexusCore.API import App
 
-    given = {one.name: getattr(condition, one.name) for one in dataclasses.fields(condition) if one.name != "until"}
-    conditions = ", ".join(f"{name}={value}" for name, value in given.items() if value) or "all"
+    chosen = {
+        field.name: getattr(condition, field.name) for field in dataclasses.fields(condition) if field.name != "until"
+    }
+    conditions = ", ".join(f"{name}={value}" for name, value in chosen.items() if value) or "all"
     app = App(tool="TailLog")
     try:
         app.get_log("TailLog").info(
-            "%s on %s deleted %s of log from before %s (%s)",
-            identity.user(), identity.host(), counted(gone, "line"), before, conditions,
+            "%s on %s deleted %s from before %s (%s)",
+            identity.user(), identity.host(), counted(deleted, "log line"), before, conditions,
         )  # fmt: skip
     finally:
         app.shutdown(LOG_SECONDS)

@@ -1,4 +1,4 @@
-"""Names that were asked for and never logged anything: most of them are mistyped."""
+"""Names in the arguments that never logged anything, mostly because they are mistyped."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from NexusCore.text import suggest
 
 
 def never_logged(database: Database, condition: LogFilter, *, something_matched: bool = False) -> Iterator[str]:
-    """Yield a sentence for each name that never logged.
+    """Yield a sentence for each name without log lines.
 
     Parameters
     ----------
     database
-        Where the log is.
+        The database of the log.
     condition
-        Has the names.
+        The condition with the names.
     something_matched
-        There was a line that meets the condition: a name that stands alone is known then.
+        Whether a line met the condition: then a single name is known to be right.
     """
     for kind, names, read in (
         ("logger", condition.loggers, loggers),
@@ -29,10 +29,10 @@ def never_logged(database: Database, condition: LogFilter, *, something_matched:
         known = read(database) if len(names) > something_matched else []
         for name in names if len(names) > something_matched else ():
             if name not in known:
-                yield f"Nothing was logged by the {kind} '{name}'.{suggest(name, known)}"
+                yield f"The log has no lines of the {kind} '{name}'.{suggest(name, known)}"
     if condition.session is None or something_matched:
         return
-    there = session_at(database, condition.session)
-    if there != condition.session:
-        hint = f" Did you mean '{there}'?" if there and there.startswith(condition.session) else ""
-        yield f"Nothing was logged for the session '{condition.session}'.{hint}"
+    nearest = session_at(database, condition.session)
+    if nearest != condition.session:
+        hint = f" Did you mean '{nearest}'?" if nearest and nearest.startswith(condition.session) else ""
+        yield f"The log has no lines about the session '{condition.session}'.{hint}"

@@ -1,4 +1,4 @@
-"""What the arguments ask for: which records, and how many."""
+"""The query of the arguments: which records, and how many."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
     from NexusCore.tail import TailCursor
 
 DEFAULT_LINES = 50
-ALONE = {
+CONFLICTS = {
     "--follow": ("--until", "--reverse", "--values", "--disk-usage", "--vacuum-time"),
     "--after-cursor": ("--since", "--until", "--values", "--disk-usage", "--vacuum-time"),
     "--values": ("--lines", "--reverse", "--cursor", "--disk-usage", "--vacuum-time"),
     "--disk-usage": ("--lines", "--reverse", "--cursor", "--since", "--until", "--vacuum-time"),
     "--vacuum-time": ("--lines", "--reverse", "--cursor", "--since", "--until", "--grep"),
 }
-"""Options, and what does not go with each."""
+"""Options, and those that each cannot be combined with."""
 
 
 def check(arguments: Namespace, tool: str) -> None:
-    """Refuse options that do not go together.
+    """Check that the options can be combined.
 
     Raises
     ------
     WrongUse
-        Naming two of them.
+        If two options cannot be combined.
     """
-    given = {f"--{name.replace('_', '-')}" for name, value in vars(arguments).items() if value not in (None, False)}
-    for option, others in ALONE.items():
+    used = {f"--{name.replace('_', '-')}" for name, value in vars(arguments).items() if value not in (None, False)}
+    for option, others in CONFLICTS.items():
         for other in others:
-            if {option, other} <= given:
-                raise WrongUse(mistake=f"The option {option} does not go with {other}.", tool=tool)
+            if {option, other} <= used:
+                raise WrongUse(mistake=f"{option} cannot be combined with {other}.", tool=tool)
     if arguments.yes and arguments.vacuum_time is None:
-        raise WrongUse(mistake="The option --yes goes with --vacuum-time only.", tool=tool)
+        raise WrongUse(mistake="--yes needs --vacuum-time.", tool=tool)
 
 
 def wanted(arguments: Namespace) -> LogFilter:
-    """Return the conditions that the database can see to."""
+    """Return the conditions that the database checks."""
     from NexusCore.log.store import LogFilter
 
     lowest, highest = arguments.level or (0, None)
@@ -63,18 +63,18 @@ def wanted(arguments: Namespace) -> LogFilter:
 
 
 def matcher(arguments: Namespace) -> Callable[[LogRecord], bool]:
-    """Return what tells whether a record meets the condition that the database cannot see to."""
+    """Return a function that checks the condition that the database cannot check, --grep."""
     pattern: re.Pattern[str] | None = arguments.grep
     if pattern is None:
-        return lambda one: True
-    found = pattern.search
-    return lambda one: (
-        found(one.message) is not None or (one.traceback is not None and found(one.traceback) is not None)
+        return lambda record: True
+    search = pattern.search
+    return lambda record: (
+        search(record.message) is not None or (record.traceback is not None and search(record.traceback) is not None)
     )
 
 
 def lines(arguments: Namespace) -> int | None:
-    """Return how many of the newest records are wanted; None for all."""
+    """Return the number of newest records to show; None for all."""
     if arguments.lines is not None:
         return int(arguments.lines)
     bounded = arguments.since is not None or arguments.until is not None or arguments.after_cursor is not None
@@ -82,16 +82,16 @@ def lines(arguments: Namespace) -> int | None:
 
 
 def regex(text: str) -> re.Pattern[str]:
-    """Return a regular expression; written without capitals, it finds them too."""
+    """Return a regular expression; without capitals, it ignores case."""
     try:
         capitals = any(letter.isupper() for letter in re.sub(r"\\.", "", text))
         return re.compile(text, 0 if capitals else re.IGNORECASE)
     except re.error as error:
-        raise ArgumentTypeError(f"'{text}' is no regular expression: {error}") from None
+        raise ArgumentTypeError(f"invalid regular expression '{text}': {error}") from None
 
 
 def fields(text: str) -> tuple[str, ...]:
-    """Return the names of fields, given with commas between them."""
+    """Return comma-separated names of fields."""
     from Tools.taillog.lines import RECORD_FIELDS
 
     names = tuple(name.strip().lower() for name in text.split(","))
@@ -99,7 +99,7 @@ def fields(text: str) -> tuple[str, ...]:
         if name not in RECORD_FIELDS:
             hint = suggest(name, RECORD_FIELDS)
             raise ArgumentTypeError(
-                f"'{name}' is no field; there are {', '.join(RECORD_FIELDS)}{'.' if hint else ''}{hint}"
+                f"unknown field '{name}'; use {', '.join(RECORD_FIELDS)}{'.' if hint else ''}{hint}"
             )
     return names
 
@@ -111,4 +111,4 @@ def cursor(text: str) -> TailCursor:
     try:
         return TailCursor.parse(text)
     except NexusError:
-        raise ArgumentTypeError(f"'{text}' is no cursor; --cursor writes one") from None
+        raise ArgumentTypeError(f"'{text}' is not a valid cursor; --cursor writes one") from None

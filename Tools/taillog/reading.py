@@ -1,4 +1,4 @@
-"""Showing records: the newest, those of a time, those behind a cursor, and each new one as it comes."""
+"""Showing records: the newest, those of a period, those after a cursor, and new ones as they arrive."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from Tools.taillog.names import never_logged
 from Tools.taillog.query import DEFAULT_LINES, lines, matcher, wanted
 
 HELD = 20_000
-"""Records that are kept in memory to be turned round; more are looked up once to find the first, and then read."""
+"""Most records that are reversed in memory; for more, the oldest is searched first, and then they are read forward."""
 LINES_PER_WRITE = 500
-"""Lines that are written at once: they may be long."""
+"""Lines per write, limited because lines may be long."""
 AHEAD = 3600 * SECOND
-"""How much later than now a record may be without a remark."""
+"""Microseconds that a record may be in the future without a warning."""
 
 
 class Display:
-    """Shows records, and on a terminal how far a long search has come.
+    """Shows records, and on a terminal the progress of a long search.
 
     Parameters
     ----------
     arguments
-        How to show them.
+        The tool's.
     screen
-        Where.
+        The output.
     """
 
     def __init__(self, arguments: Namespace, screen: Screen) -> None:
@@ -49,46 +49,46 @@ class Display:
         self._progress = ProgressLine(screen, SYSTEM_CLOCK)
         self.count = 0
         self.latest: LogRecord | None = None
-        """The one that is dated last."""
+        """The shown record with the latest time."""
 
-    def matching(self, found: Iterable[LogRecord]) -> Iterator[LogRecord]:
-        """Yield the records that meet the condition that the database cannot see to."""
-        return filter(self._matches, found)
+    def matching(self, records: Iterable[LogRecord]) -> Iterator[LogRecord]:
+        """Yield the records that meet the condition that the database cannot check."""
+        return filter(self._matches, records)
 
-    def show(self, found: Iterable[LogRecord]) -> None:
+    def show(self, records: Iterable[LogRecord]) -> None:
         """Show records."""
-        for one in found:
+        for record in records:
             self._progress.clear()
-            self._screen.show_escaped(self._form(one))
+            self._screen.show_escaped(self._form(record))
             self.count += 1
-            if self.latest is None or one.ts > self.latest.ts:
-                self.latest = one
+            if self.latest is None or record.ts > self.latest.ts:
+                self.latest = record
 
-    def show_together(self, found: list[LogRecord]) -> None:
-        """Show those of some records that match; many are written at once."""
-        wanted = list(self.matching(found))
-        for first in range(0, len(wanted), LINES_PER_WRITE):
-            self._screen.show_escaped("\n".join(map(self._form, wanted[first : first + LINES_PER_WRITE])))
+    def show_together(self, records: list[LogRecord]) -> None:
+        """Show the matching records, many per write."""
+        matches = list(self.matching(records))
+        for first in range(0, len(matches), LINES_PER_WRITE):
+            self._screen.show_escaped("\n".join(map(self._form, matches[first : first + LINES_PER_WRITE])))
 
     def passed(self, ts: int) -> None:
-        """Tell that all has been looked through up to a time, if that takes long."""
-        self._progress.tell(f"looked through as far as {local(ts)}")
+        """Show the progress of a long search."""
+        self._progress.update(f"searched as far as {local(ts)}")
 
     def close(self) -> None:
-        """Take away what was told of a search."""
+        """Remove the progress line."""
         self._progress.clear()
 
 
 def show(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Show what there is."""
+    """Show the stored records."""
     display = Display(arguments, screen)
     condition, count = wanted(arguments), lines(arguments)
     if arguments.after_cursor is not None:
         tail = Tail(database, arriving(condition), SYSTEM_CLOCK, arguments.after_cursor)
-        found: Iterable[LogRecord] = display.matching(_caught_up(tail, database))
+        new: Iterable[LogRecord] = display.matching(_caught_up(tail, database))
         if count is not None:
-            found = deque(found, maxlen=count)
-        display.show(reversed(list(found)) if arguments.reverse else found)
+            new = deque(new, maxlen=count)
+        display.show(reversed(list(new)) if arguments.reverse else new)
     else:
         tail = Tail(database, arriving(condition), SYSTEM_CLOCK)
         visible = up_to(tail) if arguments.cursor else None
@@ -97,19 +97,19 @@ def show(database: Database, arguments: Namespace, screen: Screen) -> int:
     if arguments.cursor:
         _show_cursor(tail, arguments, screen)
     if condition.until is None and display.latest is not None:
-        _warn_of_a_clock(display.latest, screen)
+        _warn_of_wrong_clock(display.latest, screen)
     if count == 0:
         return EXIT_OK
     if display.count:
         for sentence in never_logged(database, condition, something_matched=True):
             screen.fail(sentence)
         return EXIT_OK
-    screen.fail(" ".join(["No line of log matches.", *never_logged(database, condition)]))
+    screen.fail(" ".join(["No log lines match.", *never_logged(database, condition)]))
     return EXIT_FAILURE
 
 
 def show_and_follow(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Show what there is, and go on with each new record as it comes."""
+    """Show the stored records, and then new records as they arrive."""
     display = Display(arguments, screen)
     condition, count = wanted(arguments), lines(arguments)
     screen.live()
@@ -120,18 +120,18 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
             if count is None:
                 how = LogQuery(condition)
                 old = read_on(
-                    screen, lambda at: records(database, replace(how, behind=at)), lambda one: (one.ts, one.id)
+                    screen, lambda at: records(database, replace(how, behind=at)), lambda record: (record.ts, record.id)
                 )
-                display.show(display.matching(one for one in old if visible(one.id)))
+                display.show(display.matching(record for record in old if visible(record.id)))
             else:
                 display.show(patiently(screen, lambda: list(_chosen(database, display, condition, count, visible))))
         for sentence in patiently(screen, lambda: list(never_logged(database, condition))):
             screen.fail(sentence)
-        if arguments.cursor:  # it has to tell what was written, also when that was broken off
+        if arguments.cursor:  # not in batches: the cursor must match what was written, even after an interruption
             display.show(display.matching(follow(tail, screen)))
         else:
-            for found in batches(tail, screen):
-                display.show_together(found)
+            for batch in batches(tail, screen):
+                display.show_together(batch)
     finally:
         if arguments.cursor:
             _show_cursor(tail, arguments, screen)
@@ -139,7 +139,7 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
 
 
 def _caught_up(tail: Tail[LogRecord], database: Database) -> Iterator[LogRecord]:
-    """Yield what is behind a follower's cursor now."""
+    """Yield the present records after a follower's cursor."""
     last = last_id(database)
     while True:
         yield from tail.poll()
@@ -160,8 +160,8 @@ def _chosen(
     first = FIRST if count is None else min(count, HELD)
 
     def read(how: LogQuery) -> Iterator[LogRecord]:
-        found = records(database, replace(how, first=first, passed=display.passed))
-        return display.matching(one for one in found if visible is None or visible(one.id))
+        rows = records(database, replace(how, first=first, passed=display.passed))
+        return display.matching(record for record in rows if visible is None or visible(record.id))
 
     if backwards:
         return islice(read(LogQuery(condition, backwards=True)), count)
@@ -176,7 +176,7 @@ def _chosen(
     (oldest,) = deque(newest, maxlen=1) or (last,)
     begin, end = (oldest.ts, oldest.id), (last.ts, last.id)
     again = read(LogQuery(replace(condition, since=oldest.ts, until=last.ts)))
-    return (one for one in again if begin <= (one.ts, one.id) <= end)
+    return (record for record in again if begin <= (record.ts, record.id) <= end)
 
 
 def _show_cursor(tail: Tail[LogRecord], arguments: Namespace, screen: Screen) -> None:
@@ -186,11 +186,11 @@ def _show_cursor(tail: Tail[LogRecord], arguments: Namespace, screen: Screen) ->
         screen.show(f"-- cursor: {tail.cursor}")
 
 
-def _warn_of_a_clock(latest: LogRecord, screen: Screen) -> None:
-    """Say so if lines stand at the end, in the place of newer ones, because a clock is wrong."""
+def _warn_of_wrong_clock(latest: LogRecord, screen: Screen) -> None:
+    """Warn if lines are at the end because the clock of their machine is wrong."""
     ahead = latest.ts - SYSTEM_CLOCK.now()
     if ahead > AHEAD and latest.ts < LATEST:
         screen.fail(
-            f"The last lines are dated {span(ahead)} ahead: is the clock of {latest.host} right? "
-            f"Leave them out with: {screen.name} -n {DEFAULT_LINES} -U now"
+            f"The last lines are {span(ahead)} in the future: is the clock of {latest.host} wrong? "
+            f"To leave them out: {screen.name} -n {DEFAULT_LINES} -U now"
         )

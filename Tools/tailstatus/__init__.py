@@ -1,1 +1,1 @@
-"""The rooms of TailStatus."""
+"""The modules of TailStatus."""

@@ -1,4 +1,4 @@
-"""Showing values: what is now, what has changed, and each change as it comes."""
+"""Showing values: present values, past changes, and new changes as they happen."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from NexusCore.storage.pagination import PagePosition
 from NexusCore.tail import Tail
 from Tools.common.following import follow, patiently, read_on, up_to
 from Tools.common.terminal import Screen
-from Tools.tailstatus.showing import channels_of, is_wanted, no_match, present, shower, table, tell_missing
+from Tools.tailstatus.showing import channels_of, is_wanted, no_match, present, report_missing, shower, table
 
 
 def show_now(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Show what is now."""
+    """Show the present values."""
     samples = present(database, arguments.wanted)
     chosen = list(_chosen(samples, arguments.wanted))
     if not chosen:
@@ -25,34 +25,34 @@ def show_now(database: Database, arguments: Namespace, screen: Screen) -> int:
         return EXIT_FAILURE
     if arguments.json or arguments.csv:
         show = shower(arguments, screen, SYSTEM_CLOCK.now)
-        for one in chosen:
-            show(one)
+        for sample in chosen:
+            show(sample)
     else:
         table(chosen, SYSTEM_CLOCK.now(), screen)
-    tell_missing(samples, arguments.wanted, screen)
+    report_missing(samples, arguments.wanted, screen)
     return EXIT_OK
 
 
 def show_changes(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Show what has changed since a time."""
+    """Show the changes since a time."""
     show = shower(arguments, screen, SYSTEM_CLOCK.now)
     shown = False
-    for one in _changes(database, arguments):
-        show(one)
+    for sample in _changes(database, arguments):
+        show(sample)
         shown = True
     if shown and len(arguments.wanted) < 2:
         return EXIT_OK
     samples = present(database, arguments.wanted)
     if shown:
-        tell_missing(samples, arguments.wanted, screen)
+        report_missing(samples, arguments.wanted, screen)
         return EXIT_OK
     known = next(_chosen(samples, arguments.wanted), None) is not None
-    screen.fail("Nothing has changed since then." if known else no_match(samples, arguments.wanted))
+    screen.fail("No changes since then." if known else no_match(samples, arguments.wanted))
     return EXIT_FAILURE
 
 
 def show_and_follow(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Show what is now, or has changed since a time, and go on with each change as it comes; none is left out."""
+    """Show the present values, or the changes since a time, and then every new change."""
     screen.live()
     tail = Tail(database, arriving(channels_of(arguments.wanted)), SYSTEM_CLOCK)
     show = shower(arguments, screen, SYSTEM_CLOCK.now)
@@ -64,30 +64,32 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
             return present(database, arguments.wanted), tail.poll()
 
         now, new = patiently(screen, begin)
-        # Of what changed meanwhile, the changes are shown; the value that is now is among them.
-        changed = {(one.channel, one.name) for one in new}
-        unchanged = [one for one in now if (one.channel, one.name) not in changed]
-        for one in sorted(_chosen(unchanged, arguments.wanted), key=lambda one: one.ts):
-            show(one, "dim")
-        tell_missing(now, arguments.wanted, screen)
+        # For values that changed meanwhile, the changes are shown; the present value is among them.
+        changed = {(sample.channel, sample.name) for sample in new}
+        unchanged = [sample for sample in now if (sample.channel, sample.name) not in changed]
+        for sample in sorted(_chosen(unchanged, arguments.wanted), key=lambda sample: sample.ts):
+            show(sample, "dim")
+        report_missing(now, arguments.wanted, screen)
         if screen.terminal:
-            screen.say("Waiting for changes; Ctrl-C ends.")
+            screen.say("Waiting for changes. Ctrl-C to stop.")
     else:
         visible = patiently(screen, lambda: up_to(tail))
-        for one in read_on(screen, lambda at: _changes(database, arguments, at), lambda one: (one.ts, one.id)):
-            if visible(one.id):
-                show(one)
+        for sample in read_on(
+            screen, lambda at: _changes(database, arguments, at), lambda sample: (sample.ts, sample.id)
+        ):
+            if visible(sample.id):
+                show(sample)
         if arguments.wanted:
-            tell_missing(patiently(screen, lambda: present(database, arguments.wanted)), arguments.wanted, screen)
-    for one in _chosen(new, arguments.wanted):
-        show(one)
-    for one in _chosen(follow(tail, screen), arguments.wanted):
-        show(one)
+            report_missing(patiently(screen, lambda: present(database, arguments.wanted)), arguments.wanted, screen)
+    for sample in _chosen(new, arguments.wanted):
+        show(sample)
+    for sample in _chosen(follow(tail, screen), arguments.wanted):
+        show(sample)
     return EXIT_OK
 
 
 def _chosen(samples: Iterable[StatusSample], wanted: Sequence[str]) -> Iterator[StatusSample]:
-    return (one for one in samples if is_wanted(one.channel, one.name, wanted))
+    return (sample for sample in samples if is_wanted(sample.channel, sample.name, wanted))
 
 
 def _changes(database: Database, arguments: Namespace, behind: PagePosition | None = None) -> Iterator[StatusSample]:

@@ -1,4 +1,4 @@
-"""Which values are wanted, and how they are shown: as a table, as lines, as JSON, as CSV."""
+"""Selecting values, and showing them as a table, lines, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -20,51 +20,53 @@ CSV_HEADER = ("time", "channel", "name", "value", "expires", "stale")
 
 
 def is_wanted(channel: str, name: str, wanted: Sequence[str]) -> bool:
-    """Tell whether a value is one of those asked for: by channel, or by ``channel:name``, with wildcards."""
+    """Return whether a value is among those wanted: by channel, or by ``channel:name``, with wildcards."""
     names = (f"{channel}:{name}", channel)
-    return not wanted or any(word in names or any(fnmatchcase(one, word) for one in names) for word in wanted)
+    return not wanted or any(
+        word in names or any(fnmatchcase(candidate, word) for candidate in names) for word in wanted
+    )
 
 
 def channels_of(wanted: Sequence[str]) -> Channels:
-    """Return the channels that may hold a value asked for: no others need be read."""
+    """Return the channels that may have a wanted value: only these must be read."""
     names: dict[str, None] = {}
     prefixes: dict[str, None] = {} if wanted else {"": None}
     for word in wanted:
         fixed = re.split(r"[*?[]", word, maxsplit=1)[0]
         (names if fixed == word else prefixes)[fixed] = None
         names |= {fixed[:place]: None for place, character in enumerate(fixed) if character == ":"}
-        names[word] = None  # it may be meant as it stands
+        names[word] = None  # the word may also be a literal name
     return Channels(tuple(names), tuple(prefixes))
 
 
 def present(database: Database, wanted: Sequence[str]) -> list[StatusSample]:
-    """Return what is now of the channels asked for; of all where a word names none, so that similar ones are known."""
+    """Return the present values of the wanted channels; of all if a word has no match, for suggestions."""
     samples = latest(database, channels_of(wanted))
     return latest(database) if wanted and no_match(samples, wanted) else samples
 
 
 def is_stale(sample: StatusSample, now: int) -> bool:
-    """Tell whether a value has expired."""
+    """Return whether a value has expired."""
     return sample.expires is not None and sample.expires < now
 
 
 class Show(Protocol):
-    """Shows a value on a line of its own, in colour where colour is wanted."""
+    """Shows a value on a line of its own, in colour if enabled."""
 
-    def __call__(self, one: StatusSample, *styles: str) -> None:
-        """Show it."""
+    def __call__(self, sample: StatusSample, *styles: str) -> None:
+        """Show the value."""
 
 
 def shower(arguments: Namespace, screen: Screen, now: Callable[[], int]) -> Show:
-    """Return what shows values in the way that the arguments ask for."""
+    """Return the function that shows values as the arguments say."""
     if arguments.json:
-        return lambda one, *styles: screen.show_json(
-            time=rfc3339(one.ts), channel=one.channel, name=one.name, value=one.value,
-            expires=rfc3339(one.expires), stale=is_stale(one, now()),
+        return lambda sample, *styles: screen.show_json(
+            time=rfc3339(sample.ts), channel=sample.channel, name=sample.name, value=sample.value,
+            expires=rfc3339(sample.expires), stale=is_stale(sample, now()),
         )  # fmt: skip
     if arguments.csv:
         return _csv(screen, now)
-    return lambda one, *styles: screen.show(screen.paint(one_line(short_line(one)), *styles))
+    return lambda sample, *styles: screen.show(screen.paint(one_line(short_line(sample)), *styles))
 
 
 def _csv(screen: Screen, now: Callable[[], int]) -> Show:
@@ -77,34 +79,41 @@ def _csv(screen: Screen, now: Callable[[], int]) -> Show:
         screen.show(line.getvalue())
 
     show(*CSV_HEADER)
-    return lambda one, *styles: show(
-        rfc3339(one.ts), one.channel, one.name, one.value, rfc3339(one.expires), int(is_stale(one, now()))
+    return lambda sample, *styles: show(
+        rfc3339(sample.ts),
+        sample.channel,
+        sample.name,
+        sample.value,
+        rfc3339(sample.expires),
+        int(is_stale(sample, now())),
     )
 
 
 def table(samples: Sequence[StatusSample], now: int, screen: Screen) -> None:
     """Show values as a table, with their ages."""
     rows = [
-        (one.channel, one.name, one.value or "", span(now - one.ts), STALE if is_stale(one, now) else "")
-        for one in samples
+        (sample.channel, sample.name, sample.value or "", span(now - sample.ts), STALE if is_stale(sample, now) else "")
+        for sample in samples
     ]
     screen.table(("channel", "name", "value", "age", ""), rows, {STALE: "bold red"})
 
 
 def no_match(samples: Sequence[StatusSample], wanted: Sequence[str]) -> str:
-    """Return a sentence about what is asked for and not there; an empty text if all is."""
+    """Return a sentence about wanted values that do not exist; an empty text if all do."""
     if not samples:
         return "No program has reported any status yet."
-    missing = [word for word in wanted if not any(is_wanted(one.channel, one.name, (word,)) for one in samples)]
+    missing = [
+        word for word in wanted if not any(is_wanted(sample.channel, sample.name, (word,)) for sample in samples)
+    ]
     if not missing:
         return ""
-    known = {name for one in samples for name in (one.channel, f"{one.channel}:{one.name}")}
+    known = {name for sample in samples for name in (sample.channel, f"{sample.channel}:{sample.name}")}
     hints = "".join(suggest(word, sorted(known)) for word in missing)
-    return f"There is no status {' or '.join(repr(word) for word in missing)}.{hints}"
+    return f"Status not found: {', '.join(missing)}.{hints}"
 
 
-def tell_missing(samples: Sequence[StatusSample], wanted: Sequence[str], screen: Screen) -> None:
-    """Say what is asked for and not there, beside what is."""
+def report_missing(samples: Sequence[StatusSample], wanted: Sequence[str], screen: Screen) -> None:
+    """Report wanted values that do not exist."""
     message = no_match(samples, wanted) if wanted else ""
     if message:
         screen.fail(message)

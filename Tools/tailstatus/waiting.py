@@ -1,4 +1,4 @@
-"""Waiting for a value, so that a script can: ``TailStatus --exit-on Builder:state=idle --timeout 60``."""
+"""Waiting for a value, for scripts: ``TailStatus --exit-on Builder:state=idle --timeout 60``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from NexusCore.storage import Database
 from NexusCore.tail import Tail
 from Tools.common.following import ReaderLeft, follow, patiently
 from Tools.common.terminal import Screen
-from Tools.tailstatus.showing import channels_of, is_stale, is_wanted, no_match, shower, tell_missing
+from Tools.tailstatus.showing import channels_of, is_stale, is_wanted, no_match, report_missing, shower
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge,
@@ -26,34 +26,36 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a value has to be."""
+    """A condition on a value."""
 
     name: str
-    """``channel:name``; wildcards stand for any of several."""
+    """``channel:name``, with wildcards."""
     comparison: str
     value: str
 
     @classmethod
     def parse(cls, text: str) -> Condition:
-        """Return the condition that was written; for `add_argument(type=...)`."""
-        found = re.fullmatch(r"([^=<>!]+:[^=<>!]+)(==|!=|<=|>=|=|<|>)(.*)", text)
-        if found is None:
-            raise ArgumentTypeError(f"'{text}' is no condition; examples are Builder:state=idle and Builder:waiting<1")
-        name, comparison, value = (part.strip() for part in found.groups())
+        """Parse a condition; for `add_argument(type=...)`."""
+        match = re.fullmatch(r"([^=<>!]+:[^=<>!]+)(==|!=|<=|>=|=|<|>)(.*)", text)
+        if match is None:
+            raise ArgumentTypeError(
+                f"invalid condition '{text}'; examples are Builder:state=idle and Builder:waiting<1"
+            )
+        name, comparison, value = (part.strip() for part in match.groups())
         if comparison[0] in "<>" and _number(value) is None:
-            raise ArgumentTypeError(f"what is compared with {comparison} is a number, and '{value}' is none")
+            raise ArgumentTypeError(f"{comparison} needs a number, not '{value}'")
         return cls(name, comparison.replace("==", "="), value)
 
     def __str__(self) -> str:
         return f"{self.name}{self.comparison}{self.value}"
 
     def concerns(self, sample: StatusSample) -> bool:
-        """Tell whether a value is the one that this is about."""
+        """Return whether the condition is about this value."""
         name = f"{sample.channel}:{sample.name}"
         return name == self.name or fnmatchcase(name, self.name)
 
     def holds(self, sample: StatusSample, now: int) -> bool:
-        """Tell whether a value meets this; one that has expired tells nothing any more."""
+        """Return whether a value meets the condition; an expired value does not."""
         if not self.concerns(sample) or is_stale(sample, now) or sample.value is None:
             return False
         numbers = _number(sample.value), _number(self.value)
@@ -64,7 +66,7 @@ class Condition:
 
 
 def _plain(text: str) -> str:
-    """Return a text to be compared: a boolean in one spelling, as its program writes True and a person true."""
+    """Return a text for comparison, with booleans in lower case: programs write True, people true."""
     return text.lower() if text.lower() in ("true", "false") else text
 
 
@@ -76,20 +78,20 @@ def _number(text: str) -> float | None:
 
 
 class TimeIsUp(Exception):
-    """Nobody wants to wait any longer."""
+    """The time limit has passed."""
 
 
 class Limit(ReaderLeft):
-    """Ends waits when nobody reads the output any more, and raises `TimeIsUp` when they have lasted too long.
+    """Ends waits when the reader of the output has gone, and raises `TimeIsUp` after a time limit.
 
     Parameters
     ----------
     screen
-        Whose output it is.
+        The output.
     clock
-        Tells the time.
+        Clock for the limit.
     seconds
-        How long all waits together may last; None for ever.
+        Limit for all waits together; None for none.
     """
 
     def __init__(self, screen: Screen, clock: Clock, seconds: float | None) -> None:
@@ -98,7 +100,7 @@ class Limit(ReaderLeft):
         self._end = None if seconds is None else clock.monotonic() + seconds
 
     def is_set(self) -> bool:
-        """Return whether nobody reads any more; whoever waits for something else asks this now and then."""
+        """Return whether the reader has gone; code that waits for something else calls this from time to time."""
         self._left()
         return super().is_set()
 
@@ -110,7 +112,7 @@ class Limit(ReaderLeft):
         return super().wait(left if timeout is None else min(timeout, left))
 
     def _left(self) -> float | None:
-        """Return for how many seconds one may still wait, None for ever."""
+        """Return the remaining seconds; None without a limit."""
         if self._end is None:
             return None
         left = self._end - self._clock.monotonic()
@@ -120,50 +122,50 @@ class Limit(ReaderLeft):
 
 
 class Watched:
-    """What is known of the values that conditions are about, and whether they all hold at once.
+    """The values that conditions are about, and whether all conditions are true at once.
 
     Parameters
     ----------
     conditions
-        What has to be.
+        The conditions.
     """
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
-        self._about: dict[Condition, dict[str, StatusSample]] = {one: {} for one in conditions}
+        self._about: dict[Condition, dict[str, StatusSample]] = {condition: {} for condition in conditions}
         self.known: dict[str, StatusSample] = {}
-        """Everything that was reported."""
+        """All values seen so far."""
 
     def see(self, sample: StatusSample) -> bool:
-        """Take note of a value; tell whether it may make a difference."""
+        """Store a value; return whether a condition is about it."""
         name = f"{sample.channel}:{sample.name}"
         self.known[name] = sample
-        concerned = [one for one in self._about if one.concerns(sample)]
-        for one in concerned:
-            self._about[one][name] = sample
+        concerned = [condition for condition in self._about if condition.concerns(sample)]
+        for condition in concerned:
+            self._about[condition][name] = sample
         return bool(concerned)
 
     def meeting(self, now: int) -> list[StatusSample] | None:
-        """Return a value that meets it for each condition; None while one is not met."""
-        found = [
-            next((one for one in known.values() if condition.holds(one, now)), None)
+        """Return a value for each condition that meets it; None while a condition is not met."""
+        matches = [
+            next((sample for sample in known.values() if condition.holds(sample, now)), None)
             for condition, known in self._about.items()
         ]
-        return None if None in found else [one for one in dict.fromkeys(found) if one is not None]
+        return None if None in matches else [match for match in dict.fromkeys(matches) if match is not None]
 
     def not_met(self, now: int) -> list[tuple[Condition, list[StatusSample]]]:
-        """Return each condition that is not met, with the values that it is about."""
+        """Return the conditions that are not met, each with the values it is about."""
         return [
             (condition, list(known.values()))
             for condition, known in self._about.items()
-            if not any(condition.holds(one, now) for one in known.values())
+            if not any(condition.holds(sample, now) for sample in known.values())
         ]
 
 
 def wait(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Wait until all conditions hold at once; not at all if they do."""
+    """Wait until all conditions are true at once."""
     limit = Limit(screen, SYSTEM_CLOCK, arguments.timeout)
-    names = [one.name for one in arguments.exit_on]
-    # All that is wanted with -f, else only what the conditions are about.
+    names = [condition.name for condition in arguments.exit_on]
+    # With -f, also the wanted values; otherwise only those of the conditions.
     words = [*names, *arguments.wanted] if arguments.wanted or not arguments.follow else []
     tail = Tail(database, arriving(channels_of(words)), SYSTEM_CLOCK)
     show = shower(arguments, screen, SYSTEM_CLOCK.now)
@@ -175,23 +177,23 @@ def wait(database: Database, arguments: Namespace, screen: Screen) -> int:
         return latest(database)
 
     def is_over(sample: StatusSample) -> bool:
-        """Show a value if it is wanted; tell whether the wait is over."""
+        """Show a wanted value; return whether the wait is over."""
         concerned = watched.see(sample)
         if arguments.follow and is_wanted(sample.channel, sample.name, arguments.wanted):
             show(sample)
             shown[sample.channel, sample.name] = sample
         met = watched.meeting(SYSTEM_CLOCK.now()) if concerned else None
-        for one in met or ():
-            if shown.get((one.channel, one.name)) is not one:
-                show(one)
+        for match in met or ():
+            if shown.get((match.channel, match.name)) is not match:
+                show(match)
         return met is not None
 
     try:
         present = patiently(screen, begin, limit)
         if any(map(is_over, present)):
             return EXIT_OK
-        if arguments.timeout is None:  # else it is told when the time is up
-            tell_missing(present, names, screen)
+        if arguments.timeout is None:  # with a timeout, it is reported at its end
+            report_missing(present, names, screen)
         if any(map(is_over, follow(tail, screen, limit))):
             return EXIT_OK
     except TimeIsUp:
@@ -203,9 +205,10 @@ def wait(database: Database, arguments: Namespace, screen: Screen) -> int:
 
 def _too_late(watched: Watched, seconds: float) -> Iterator[str]:
     now = SYSTEM_CLOCK.now()
-    for condition, found in watched.not_met(now):
+    for condition, samples in watched.not_met(now):
         values = ", ".join(
-            f"{one.channel}:{one.name} is '{one.value}'{' and STALE' if is_stale(one, now) else ''}" for one in found
+            f"{sample.channel}:{sample.name} is '{sample.value}'{' and STALE' if is_stale(sample, now) else ''}"
+            for sample in samples
         )
-        message = f": {values}." if found else f". {no_match(list(watched.known.values()), [condition.name])}"
-        yield f"{condition} did not come true within {seconds:g} s{message}"
+        message = f": {values}." if samples else f". {no_match(list(watched.known.values()), [condition.name])}"
+        yield f"{condition} was not true within {seconds:g} s{message}"

@@ -1,4 +1,4 @@
-"""A table of what is now that is drawn again whenever something changes, until Ctrl-C."""
+"""A table of the present values that is updated when something changes, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from Tools.tailstatus.showing import STALE, is_stale, is_wanted, no_match, prese
 
 REDRAW_SECONDS = 0.2
 SILENT_SECONDS = 3.0
-"""A server that takes longer than this to answer is away."""
+"""Seconds without an answer after which the server counts as away."""
 RECENT = 2 * SECOND
-"""A value that changed less than so long ago is bright."""
+"""Microseconds for which a changed value is highlighted."""
 HEADS = ("channel", "name", "value", "age")
 GAP = "  "
 NARROW = 60
-"""Columns of a terminal below which ages are told in one unit."""
+"""Columns of a terminal below which ages have a single unit."""
 AWAY_LINES = 3
-"""Lines that tell why the database cannot be asked."""
+"""Most lines of the message that the database is away."""
 
 _ENTER_SCREEN = "\033[?1049h\033[?25l"
 _END = "\033[?25h\033[?1049l"
 _CLEAR = "\033[2J"
 _DRAW_LINE = "\033[{};1H{}\033[K"
-# A terminal that knows how shows all that is in between in one go.
+# Terminals that support it show everything in between as a single update.
 _ONE_UPDATE = "\033[?2026h{}\033[?2026l"
 
 
 class StatusPoller:
-    """Asks for what is now, again and again, in a thread of its own.
+    """Reads the present values again and again, on a thread of its own.
 
-    So the table is drawn, and Ctrl-C is heard, while a server does not answer.
+    So drawing and Ctrl-C work while a server does not answer.
 
     Parameters
     ----------
     database
-        What to ask.
+        The database of the status.
     wanted
-        What is to be shown.
+        The values to show.
     clock
-        Tells the time and waits.
+        Clock for the waits.
     """
 
     def __init__(self, database: Database, wanted: Sequence[str], clock: Clock) -> None:
@@ -60,24 +60,24 @@ class StatusPoller:
         self._clock = clock
         self._stop = threading.Event()
         self.first = threading.Event()
-        """Set when there was an answer, or none."""
+        """Set after the first answer or error."""
         self.samples: list[StatusSample] = []
         self.fault: Exception | None = None
-        """What ended the asking."""
+        """The error that ended the thread."""
         self._away = ""
         self._answered = clock.monotonic()
         threading.Thread(target=self._run, name="status", daemon=True).start()
 
     @property
     def away(self) -> str:
-        """Why what is known is not what is now; empty if it is."""
+        """Why the values are not up to date; empty if they are."""
         silent = self._clock.monotonic() - self._answered
         if self._away or silent < SILENT_SECONDS:
             return self._away
         return f"The database at {self._database.url} has not answered for {silent:.0f} s."
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop reading."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -117,7 +117,7 @@ def watch(database: Database, arguments: Namespace, screen: Screen) -> int:
 
 
 def _difference(before: tuple[tuple[int, int], list[str]], after: tuple[tuple[int, int], list[str]]) -> str:
-    """Return what draws one picture over another: only the lines that differ, so that nothing flickers."""
+    """Return the sequences that update the screen: only the changed lines, so that nothing flickers."""
     (old_size, old), (size, new) = before, after
     if size != old_size:
         return _CLEAR + "".join(_DRAW_LINE.format(number, line) for number, line in enumerate(new, 1))
@@ -139,18 +139,18 @@ def frame(
     Parameters
     ----------
     samples, wanted
-        What there is, and what of it is to be shown.
+        All values, and the names of those to show.
     now
-        The present.
+        The present time.
     size
         Columns and lines of the terminal.
     screen
-        Knows whether colour is wanted.
+        The output, for colour.
     away
-        Why the database cannot be asked now; empty if it can.
+        Why the values are not up to date; empty if they are.
     """
     columns, height = size
-    chosen = [one for one in samples if is_wanted(one.channel, one.name, wanted)]
+    chosen = [sample for sample in samples if is_wanted(sample.channel, sample.name, wanted)]
     title = [screen.paint(cut(_title(chosen, now), columns), "bold")]
     if away:
         title = [screen.paint(line, "bold", "red") for line in wrapped(plain(away), columns, AWAY_LINES)]
@@ -158,7 +158,7 @@ def frame(
     rows = chosen if len(chosen) <= room else chosen[: max(0, room - 1)]
     lines = [*title, *_rows(rows, now, columns, screen)]
     if len(rows) < len(chosen):
-        rest = f"and {len(chosen) - len(rows)} more; ask for those you want to see, as in TailStatus --watch 'Camera*'"
+        rest = f"and {len(chosen) - len(rows)} more; name those to see, such as TailStatus --watch 'Camera*'"
         lines.append(screen.paint(cut(rest, columns), "dim"))
     elif not away and (missing := no_match(samples, wanted)):
         lines.append(cut(plain(missing), columns))
@@ -166,7 +166,7 @@ def frame(
 
 
 def _title(chosen: Sequence[StatusSample], now: int) -> str:
-    stale = sum(is_stale(one, now) for one in chosen)
+    stale = sum(is_stale(sample, now) for sample in chosen)
     amount = f"{counted(len(chosen), 'value')}{f', {stale} {STALE}' if stale else ''}"
     return f"{local(now)}{GAP}{amount}{GAP}Ctrl-C ends"
 
@@ -174,22 +174,25 @@ def _title(chosen: Sequence[StatusSample], now: int) -> str:
 def _rows(rows: Sequence[StatusSample], now: int, columns: int, screen: Screen) -> list[str]:
     if not rows:
         return []
-    cells = [(plain(one.channel), plain(one.name), plain(one.value or ""), _age(now - one.ts, columns)) for one in rows]
+    cells = [
+        (plain(sample.channel), plain(sample.name), plain(sample.value or ""), _age(now - sample.ts, columns))
+        for sample in rows
+    ]
     channels, names, values, ages = (
         max(len(head), *map(width, column)) for head, column in zip(HEADS, zip(*cells, strict=True), strict=True)
     )
-    marks = len(GAP + STALE) if any(is_stale(one, now) for one in rows) else 0
+    marks = len(GAP + STALE) if any(is_stale(sample, now) for sample in rows) else 0
     room = columns - ages - marks - 3 * len(GAP)
     channels = min(channels, max(room // 3, room - names - values))
     names = min(names, max(room // 3, room - channels - values))
     values = room - channels - names
     head = GAP.join((_fit(HEADS[0], channels), _fit(HEADS[1], names), _fit(HEADS[2], values), HEADS[3].rjust(ages)))
     lines = [screen.paint(cut(head, columns), "bold")]
-    for one, (channel, name, value, age) in zip(rows, cells, strict=True):
+    for sample, (channel, name, value, age) in zip(rows, cells, strict=True):
         text, mark = _fit(value, values), ""
-        if is_stale(one, now):
+        if is_stale(sample, now):
             mark = GAP + screen.paint(STALE, "bold", "red")
-        elif now - one.ts < RECENT:
+        elif now - sample.ts < RECENT:
             text = screen.paint(text, "bold", "cyan")
         lines.append(GAP.join((_fit(channel, channels), _fit(name, names), text, age.rjust(ages))) + mark)
     return lines
@@ -201,6 +204,6 @@ def _age(microseconds: int, columns: int) -> str:
 
 
 def _fit(text: str, columns: int) -> str:
-    """Return a text that takes exactly so many cells."""
+    """Return a text, cut or padded to a number of cells."""
     short = cut(text, columns)
     return short + " " * (columns - width(short))

@@ -12,14 +12,9 @@ import pytest
 
 from NexusCore.API import App
 from NexusCore.config import ConfigException, NamedConfiguration, NoSuchParameterException, ValueRefused
-<<<<<<< HEAD
-from NexusCore.config.parameter import ConfigParameter, Limits
-from tests.clocks import START, HandClock
-=======
 from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.values import Limits
-from tests.core.clocks import START, HandClock
->>>>>>> core
+from tests.clocks import START, HandClock
 from tests.processes import LIMIT, app_on, eventually, rows
 
 

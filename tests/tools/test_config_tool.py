@@ -117,7 +117,7 @@ class TestAWordThatIsNoCommand:
     def test_nothing_of_that_name(self, desk: Database) -> None:
         done = tool("hist")
         assert (done.code, done.out) == (1, "")
-        assert "'hist' is no command, and no parameter's path contains it." in done.err
+        assert "'hist' is neither a command nor part of a parameter's path." in done.err
         assert "Did you mean 'list'?" in tool("lits").err
 
     def test_with_more_words_it_was_meant_as_a_command(self, desk: Database) -> None:
@@ -209,7 +209,7 @@ class TestAssignment:
         ):
             done = tool(*words)
             assert (done.code, done.out, state(desk) == before) == (2, "", True), done
-            sentence = f"'{stray}' is no PATH=VALUE; a value with blanks needs quotes: ConfigTool {whole}."
+            sentence = f"'{stray}' is not of the form PATH=VALUE; quote values with blanks: ConfigTool {whole}"
             assert done.err == f"ConfigTool: {sentence} See ConfigTool --help.\n"
         assert tool("Site.title=My Lab Basel").code == 0
         assert state(desk)["Site.title"][0] == "My Lab Basel"
@@ -241,7 +241,7 @@ class TestAssignment:
     def test_what_is_so_already_is_no_change(self, desk: Database) -> None:
         done = tool("Camera.gain=3")
         assert (done.code, done.out) == (0, "")
-        assert done.err == "Camera.gain is 3 already: nothing to change.\n"
+        assert done.err == "Camera.gain is already 3: nothing to change.\n"
 
     def test_no_parameter_where_a_folder_is_nor_below_another_parameter(self, desk: Database) -> None:
         for word in ("Camera=5", "Camera.gain.x=5"):
@@ -275,7 +275,7 @@ class TestSet:
 
     def test_the_comment_can_be_said(self, desk: Database) -> None:
         done = tool("set", "Camera.gain", "3", "--comment", "e/count")
-        assert done.lines[0] == "Camera.gain = 3  (integer, its comment is new)"
+        assert done.lines[0] == "Camera.gain = 3  (integer, new comment)"
         assert state(desk)["Camera.gain"][2] == "e/count"
 
 
@@ -381,14 +381,14 @@ class TestVersions:
         """003-18: programs would make one of a mistyped name, and the facility would be without its configuration."""
         done = tool("default_version=nihgt")
         assert (done.code, done.out) == (4, "")
-        assert "there is no version 'nihgt' that default_version could name (there are: default)" in done.err
+        assert "default_version must name an existing version, not 'nihgt' (versions: default)" in done.err
         assert done.err.endswith("to add it: ConfigTool add-version nihgt.\n")
         assert tool("get", "default_version").out == "default\n"
 
     def test_an_unknown_version(self, desk: Database) -> None:
         done = tool("-v", "nihgt", "list")
         assert done.code == 1
-        assert done.err == "ConfigTool: There is no version 'nihgt' of the configuration. There are: default.\n"
+        assert done.err == "ConfigTool: There is no version 'nihgt' of the configuration. Versions: default.\n"
 
     def test_a_mistyped_name_makes_no_version(self, desk: Database, tmp_path: Path) -> None:
         """003-20: what is not there is made where somebody says so; the sentence says what to type."""

@@ -100,7 +100,7 @@ class TestJSON:
         before = state(control)
         done = tool("deserialize", "System", str(file))
         assert (done.code, done.out) == (4, "")
-        assert "'System.SystemControl.default_user' is there, and different; --overwrite" in done.err
+        assert "'System.SystemControl.default_user' exists already and is different; use --overwrite" in done.err
         assert state(control) == before
         done = tool("deserialize", "System", str(file), "--overwrite", "--dry-run")
         assert done.lines == [
@@ -111,9 +111,9 @@ class TestJSON:
         assert tool("deserialize", "System", str(file), "--overwrite").code == 0
         assert state(control)["System.SystemControl.default_user"][:3] == ("jane", "string", "Who starts the jobs.")
         assert tool("deserialize", "System", str(file)).err.splitlines() == [
-            "System.SystemControl.default_user is jane already: nothing to change.",
-            "System.SystemControl.sample_rate is 10.0 already: nothing to change.",
-            "System.SystemControl.added is 1 already: nothing to change.",
+            "System.SystemControl.default_user is already jane: nothing to change.",
+            "System.SystemControl.sample_rate is already 10.0: nothing to change.",
+            "System.SystemControl.added is already 1: nothing to change.",
         ]
 
     def test_what_breaks_types_or_limits_changes_nothing(self, desk: Database, file: Path) -> None:
@@ -135,7 +135,7 @@ class TestJSON:
             (b"[1]", 4, "must be an object"),
             (b"\xff", 1, "it is no text in UTF-8"),
             (b'{"a":' * 100_000, 4, "nested too deeply"),
-            (b"{}", 4, "names no parameter"),
+            (b"{}", 4, "contains no parameters"),
         ):
             file.write_bytes(content)
             done = tool("deserialize", "X", str(file))
@@ -193,10 +193,10 @@ class TestXML:
             ("<configuration><A>", 1, "it is no XML"),
             ("<settings><A>1</A></settings>", 4, "the XML has no element <configuration>"),
             ("<configuration><A>1<B>2</B></A></configuration>", 4, "'A' has both a value and something below it"),
-            ("<configuration><A type='colour'>1</A></configuration>", 4, "'A' has the type 'colour'"),
+            ("<configuration><A type='colour'>1</A></configuration>", 4, "'A' has the unknown type 'colour'"),
             ("<configuration><A type='int'>x</A></configuration>", 4, "it is an integer"),
             ("<configuration>" + "<A>" * 5000 + "1" + "</A>" * 5000 + "</configuration>", 4, "is too long"),
-            ("<configuration/>", 4, "names no parameter"),
+            ("<configuration/>", 4, "contains no parameters"),
         ],
     )
     def test_what_is_refused(self, desk: Database, tmp_path: Path, content: str, code: int, reason: str) -> None:
@@ -214,7 +214,7 @@ class TestValidate:
     def test_all_is_well(self, control: Database) -> None:
         done = tool("validate")
         assert done.code == 0
-        assert (done.out, done.err) == ("", "All 5 parameters of version 'default' are as they should be.\n")
+        assert (done.out, done.err) == ("", "No problems in 5 parameters of version 'default'.\n")
         assert tool("--json", "validate").objects == [{"version": "default", "checked": 5, "problems": 0}]
 
     def test_what_was_written_into_the_tables_by_hand(self, control: Database, database_url: str) -> None:
@@ -257,8 +257,8 @@ class TestValidate:
         done = tool("validate")
         assert done.code == 1
         assert sorted(done.lines) == [
-            "A: it has no value, but is of the type integer",
-            "B: it has no value, but is of the type boolean",
+            "A: it has no value, but its type integer needs one",
+            "B: it has no value, but its type boolean needs one",
         ]
         content = {
             "A": {"datatype": "integer", "value": None}, "B": True, "C": None, "D": None,
@@ -268,8 +268,8 @@ class TestValidate:
         done = tool("validate", str(file))
         assert done.code == 1
         assert done.lines == [
-            "A: it has no value, but is of the type integer",
-            "C: it has no value, but is of the type double",
+            "A: it has no value, but its type integer needs one",
+            "C: it has no value, but its type double needs one",
         ]
 
     def test_a_file(self, desk: Database, file: Path) -> None:

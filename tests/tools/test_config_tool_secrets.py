@@ -45,7 +45,7 @@ class TestOnTheTerminal:
         with Terminal(command("ConfigTool", "set", PATH, "--secret", "--comment", "For the site.")) as terminal:
             terminal.until("Value of Services.Uploader.cdcs.token")
             terminal.type("0123-swordfish\n")
-            terminal.until("The same again")
+            terminal.until("Repeat the value")
             terminal.type("0123-swordfish\n")
             assert terminal.end() == 0
         assert re.search(r"token\S* = \S*\*{5}", terminal.text)
@@ -56,7 +56,7 @@ class TestOnTheTerminal:
         with Terminal(command("ConfigTool", "set", "Mail.pin")) as terminal:
             terminal.until("Value of Mail.pin")
             terminal.type("1234\n")
-            terminal.until("The same again")
+            terminal.until("Repeat the value")
             terminal.type("1234\n")
             assert terminal.end() == 0
         assert state(desk)["Mail.pin"] == ("1234", "integer", None, HIDDEN)
@@ -74,7 +74,7 @@ class TestOnTheTerminal:
     def test_what_is_given_up(self, desk: Database, typed: list[str], sentence: str, code: int) -> None:
         before = state(desk)
         with Terminal(command("ConfigTool", "set", "Mail.password")) as terminal:
-            for question, keys in zip(("Value of", "The same again"), typed, strict=False):
+            for question, keys in zip(("Value of", "Repeat the value"), typed, strict=False):
                 terminal.until(question)
                 terminal.type(keys)
             assert terminal.end() == code
@@ -86,7 +86,7 @@ class TestOnTheTerminal:
         done = piped("swordfish", "set", PATH, "--secret")
         assert (done.code, done.out) == (4, "")
         assert done.err == (
-            f"ConfigTool: There is no terminal to ask for the value of '{PATH}'. Use --from-file - to read it from the "
+            f"ConfigTool: Typing the value of '{PATH}' needs a terminal. Use --from-file - to read it from the "
             "standard input.\n"
         )
 
@@ -133,7 +133,7 @@ class TestFromFile:
     @pytest.mark.parametrize(
         ("words", "sentence", "code"),
         [
-            (("set", PATH, "x", "--from-file", "-"), "VALUE and --from-file exclude each other.", 2),
+            (("set", PATH, "x", "--from-file", "-"), "VALUE cannot be combined with --from-file.", 2),
             (("set", PATH, "--secret", "--from-file", "/no/such"), "/no/such cannot be used: no such file", 1),
             (("set", PATH, "--secret", "--from-file", "/dev/null"), f"No value was given for '{PATH}'", 4),
             (("set", PATH, "--secret", "--from-file", "/dev/zero"), "it has more than 1 MiB", 1),

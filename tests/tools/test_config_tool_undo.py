@@ -108,8 +108,8 @@ class TestByRevision:
         done = tool("rollback", "--only", "13..16")
         assert (done.code, done.lines[0]) == (1, "Camera.p1 = 1  (integer, was 50)")
         assert done.err.splitlines() == [
-            "ConfigTool: Camera.p2 was changed again since, at revision 17: it stays as it is.",
-            "ConfigTool: Camera.p3 was changed again since, at revision 18: it stays as it is.",
+            "ConfigTool: Camera.p2 was changed again at revision 17 and stays as it is.",
+            "ConfigTool: Camera.p3 was changed again at revision 18 and stays as it is.",
         ]
         found = state(camera)
         assert [found[f"Camera.p{number}"][0] for number in (1, 2, 4)] == ["1", "7", "4"]
@@ -123,7 +123,7 @@ class TestByRevision:
         assert tool("rollback", "--only", "13").code == 0
         done = tool("rollback", "--only", "13")
         assert (done.code, done.out) == (0, "")
-        assert done.err == "What revision 13 changed is as it was before: nothing to change.\n"
+        assert done.err == "Nothing to change: the changes of revision 13 are undone already.\n"
         assert state(desk) == before
 
     def test_as_a_dry_run(self, desk: Database) -> None:
@@ -136,9 +136,9 @@ class TestByRevision:
         ("words", "code", "sentence"),
         [
             (("--only", "99"), 4, "there is no revision 99 yet; the newest is 12"),
-            (("--only", "9..2"), 2, "'9..2' are no revisions; it looks like 6..14"),
-            (("--only", "x"), 2, "'x' is no whole number"),
-            (("3", "--only", "4"), 2, "--only goes without REVISION and PATH."),
+            (("--only", "9..2"), 2, "invalid revision range '9..2'; use for example 6..14"),
+            (("--only", "x"), 2, "'x' is not a whole number"),
+            (("3", "--only", "4"), 2, "--only cannot be combined with REVISION and PATH."),
             ((), 2, "REVISION is missing."),
             (("--only", "2..3", "-v", "night"), 4, "revisions 2 to 3 changed nothing in version 'night'; -v names"),
         ],

@@ -81,7 +81,7 @@ class TestTheTree:
         ("words", "sentence"),
         [
             (("Services.Bilder",), "There is no parameter 'Services.Bilder' .*Did you mean 'Services.Builder'"),
-            (("-v", "day"), "There is no version 'day' of the configuration. There are: default"),
+            (("-v", "day"), "Version 'day' of the configuration not found. Versions: default"),
         ],
     )
     def test_what_is_not_there(self, one: Database, words: tuple[str, ...], sentence: str) -> None:
@@ -104,7 +104,7 @@ class TestTheTree:
             screen.until("Instruments")
             screen.type("?")
             screen.until("ConfigUI, help")
-            screen.until("Parameters are added and removed with ConfigTool")
+            screen.until("To add and remove parameters, use ConfigTool")
             screen.type("q")
             screen.until("▸ Instruments")
 
@@ -191,7 +191,7 @@ class TestEditing:
             configure(facility, Edit(INTERVAL, value=60))
             screen.until_chosen("interval = 60")
             screen.type(ENTER)
-            screen.until("Meanwhile it was changed to 60")
+            screen.until("It was changed to 60 in the meantime")
             screen.until("^ interval = 7$")
             screen.type(ENTER + ENTER)
             screen.until("Stored as .*: interval = 7, was 60")
@@ -203,7 +203,7 @@ class TestEditing:
             configure(one, Edit(INTERVAL, REMOVE))
             screen.until_gone("interval = 30")
             screen.type(ENTER)
-            screen.until_said("was removed meanwhile, and ConfigUI adds no parameters")
+            screen.until_said("was removed in the meantime, and ConfigUI cannot add it")
             screen.type(ESCAPE + "q")
             assert screen.end() == 0
         assert value(one, INTERVAL) is None
@@ -243,7 +243,7 @@ class TestSearch:
         with ui() as screen:
             screen.until("Instruments")
             screen.type("n")
-            screen.until("Search for something first")
+            screen.until("Search first")
             screen.type("/filestore" + ENTER)
             screen.until("1 of 2", chosen="filestore_path = ./Titan")
             screen.type("n")
@@ -259,7 +259,7 @@ class TestSearch:
             screen.type("/titan")
             screen.until_gone("Builder")
             screen.type("x")
-            screen.until("Nothing has that in its path, value or comment")
+            screen.until("No path, value or comment contains this")
             screen.type(ESCAPE)
             screen.until("▸ Instruments", chosen="interval = 30")
 
@@ -267,7 +267,7 @@ class TestSearch:
         with ui() as screen:
             screen.until("Instruments")
             screen.type("/s3cr3")
-            screen.until("Nothing has that")
+            screen.until("No path, value or comment contains")
 
 
 class TestLive:

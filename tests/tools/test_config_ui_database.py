@@ -24,7 +24,7 @@ from tests.tools.emulated import (
     UP,
 )
 
-AWAY = "The database does not answer. These are the last known values"
+AWAY = "The database does not answer; these are the last known values"
 MANY = 5000
 
 
@@ -62,7 +62,7 @@ class TestMany:
             assert len(screen.written) - before < 24 * 80
 
             screen.type(ENTER + "0" + ENTER + ENTER)
-            screen.until("The database has not answered yet. Esc waits no longer")
+            screen.until("The database has not answered yet. Esc stops waiting")
             screen.type(ESCAPE)
             screen.until_said("It is not known whether the database did this")
             screen.until("^ parameter998 = 49980$")

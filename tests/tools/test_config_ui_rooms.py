@@ -21,7 +21,7 @@ from Tools.common import cells
 from Tools.configui import describing
 from Tools.configui.canvas import Canvas, Line, ScreenAttributes
 from Tools.configui.outline import Outline, SearchPosition, split_at
-from Tools.configui.recent_changes import FRESH_SECONDS, News
+from Tools.configui.recent_changes import FRESH_SECONDS, RecentChanges
 from Tools.configui.text_line import TextLine
 from Tools.configui.tree_menu import TreeItem, TreeMenu
 
@@ -240,7 +240,7 @@ class TestNews:
 
     def test_marks_come_and_go(self, still: Still) -> None:
         clock = Hand()
-        news = News(still.config, clock)
+        news = RecentChanges(still.config, clock)
         assert not news.take()
         still.change("B.c.y", "2")
         assert news.take()
@@ -292,7 +292,9 @@ class TestDrawing:
 
         monkeypatch.setattr(TreeItem, "line", counted)
         paper = cast(Canvas, Paper(rows, 80))
-        menu = TreeMenu(still.config, paper, News(still.config, Hand()), str, still.config.get("Big.parameter2500"))
+        menu = TreeMenu(
+            still.config, paper, RecentChanges(still.config, Hand()), str, still.config.get("Big.parameter2500")
+        )
         menu.draw()
         assert len(drawn) < rows
         assert "Big.parameter2500" in drawn
@@ -306,7 +308,7 @@ class TestDrawing:
         still.change("a", "value")
         still.change("a.b", "below")
         paper = cast(Canvas, Paper(24, 80))
-        menu = TreeMenu(still.config, paper, News(still.config, Hand()), str, still.config.get("a"))
+        menu = TreeMenu(still.config, paper, RecentChanges(still.config, Hand()), str, still.config.get("a"))
         menu.go_in()
         assert [(item.node.path, describing.shown(item.node)) for item in menu.items] == [
             ("a", "value"), ("a.b", "below")

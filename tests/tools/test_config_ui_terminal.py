@@ -138,17 +138,17 @@ class TestTheEnd:
         done = run("ConfigUI")
         assert (done.code, done.out) == (2, "")
         assert done.err == (
-            "ConfigUI: It needs a terminal, and its input or output is a pipe or a file. "
-            "ConfigTool is made for those.\n"
+            "ConfigUI: ConfigUI needs a terminal, but its input or output is a pipe or a file. "
+            "Use ConfigTool instead.\n"
         )
 
     @pytest.mark.parametrize(
-        ("kind", "reason"), [("dumb", "no cursor that could be"), ("x-no", "is not known"), ("", "not set")]
+        ("kind", "reason"), [("dumb", "cannot place the cursor"), ("x-no", "is not known"), ("", "not set")]
     )
     def test_on_an_unfit_terminal(self, one: Database, kind: str, reason: str) -> None:
         with ui(TERM=kind, columns=200) as screen:
             assert screen.end() == 2
-            screen.until(f"cannot be drawn on this terminal: .*{reason}")
+            screen.until(f"cannot draw on this terminal: .*{reason}")
 
     def test_help_begins_with_examples(self) -> None:
         done = run("ConfigUI", "--help")

@@ -98,7 +98,7 @@ class TestAllIsWell:
         done = tool()
         assert (done.code, done.err) == (0, "")
         assert f"The embedded database {home() / 'nexus.db'} does not exist yet." in done.out
-        assert "Nothing names a database" in done.out
+        assert "No database is set" in done.out
         assert not home().exists()
 
 
@@ -111,7 +111,7 @@ class TestAHomeThatIsNone:
         assert (
             only(found, f"{home()} (NEXUSCORE_HOME: journals) cannot be a folder: {home()} is a file.")[0] == "problem"
         )
-        assert not any("Looking failed" in sentence for _, sentence, _ in reported("Configuration"))
+        assert not any("The check failed" in sentence for _, sentence, _ in reported("Configuration"))
 
 
 class TestOnATerminal:
@@ -132,7 +132,7 @@ class TestOnATerminal:
     def test_one_that_knows_only_ascii(self, embedded: Database) -> None:
         done = tool(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
         assert done.code == 1
-        assert "  X  Text and names of files are read as ascii, not as UTF-8" in done.out
+        assert "  X  Text and file names are read as ascii, not as UTF-8" in done.out
         assert done.lines[1].startswith("  ok NexusCore ")
 
 
@@ -145,8 +145,11 @@ class TestSettings:
         file.write_text(f'NEXUSCORE_HOME = "{home()}"\n')
         file.chmod(0o640)
         found = reported("Settings")
-        assert only(found, f"The settings file {file} is read (owner {file.owner()}, mode 0640).")[0] == WELL
-        assert only(found, "NEXUSCORE_DATABASE and NEXUSCORE_HOME and NEXUSCORE_ETC are set as variables")[0] == WELL
+        assert only(found, f"The settings file {file} is used (owner {file.owner()}, mode 0640).")[0] == WELL
+        assert (
+            only(found, "NEXUSCORE_DATABASE and NEXUSCORE_HOME and NEXUSCORE_ETC are variables that override")[0]
+            == WELL
+        )
 
     def test_a_password_that_others_can_read(self, tmp_path: Path) -> None:
         (tmp_path / "etc").mkdir()
@@ -156,7 +159,7 @@ class TestSettings:
         done = tool()
         assert (done.code, "hunter2" in done.out, "Databases" in done.out) == (1, False, False)
         assert f"chmod 600 {file}" in done.out
-        assert "Until then nothing else can be looked at." in done.out
+        assert "Until this is fixed, nothing else can be checked." in done.out
 
     def test_a_slip_of_the_keyboard(self, embedded: Database) -> None:
         grade, remedy = only(
@@ -188,8 +191,8 @@ class TestDatabases:
         execute(os.environ["NEXUSCORE_DATABASE"], "UPDATE alembic_version SET version_num = :one", one=revision)
         done = tool()
         assert done.code == 1
-        assert f"are of revision {revision}; this program knows {SCHEMA_REVISION}.\n      {remedy}" in done.out
-        assert "does not have the tables that this program knows" in done.out
+        assert f"have revision {revision}; this program expects {SCHEMA_REVISION}.\n      {remedy}" in done.out
+        assert f"are not of revision {SCHEMA_REVISION}" in done.out
 
     def test_no_tables(self, mariadb: MariaDB) -> None:
         url = mariadb.create_database("bare")
@@ -221,14 +224,14 @@ class TestDatabases:
             mariadb.execute("SET GLOBAL read_only = 0")
             mariadb.execute("SET GLOBAL max_allowed_packet = 16777216")
         assert "ALTER TABLE record CONVERT" in only(found, "1 table of ")[1]
-        assert only(found, "is 1.0 MiB: a record that is longer is refused")[0] == "note"
+        assert only(found, "is 1.0 MiB: longer records are refused")[0] == "note"
         assert only(found, "is read-only now")[0] == "problem"
 
     def test_a_file_that_cannot_be_followed_by_others(self, embedded: Database) -> None:
         embedded.close()
         with closing(sqlite3.connect(embedded.url.name)) as raw:
             raw.execute("PRAGMA journal_mode = DELETE")
-        assert only(reported("Databases"), "is not in WAL mode but in 'delete'")[0] == "note"
+        assert only(reported("Databases"), "is in mode 'delete', not WAL")[0] == "note"
 
 
 class TestADatabaseThatIsAway:
@@ -245,11 +248,11 @@ class TestADatabaseThatIsAway:
                 doctor.until("1 problem, ")
         text = "\n".join(doctor.lines)
         assert f"✗ {url.replace(':p@', '@')} does not answer: " in text
-        assert "Until it does, logs and status wait in journals; nothing is lost." in text
-        assert "No program that runs now keeps a journal" in text
+        assert "Until it is, logs and status wait in journals; nothing is lost." in text
+        assert "No running program has a journal" in text
         assert "NEXUSCORE_HOME: journals) has " in text
         # Each group that would need it says so once.
-        assert text.count("! Not looked at, since mysql://") == 6
+        assert text.count("! Not checked: mysql://") == 6
 
     def test_it_is_judged_by_what_was_last_seen(self, database: Database, tmp_path: Path) -> None:
         configure(database, Edit("Instruments.Titan.filestore_path", value=str(tmp_path / "gone")))
@@ -261,9 +264,9 @@ class TestADatabaseThatIsAway:
         done = tool("--json", NEXUSCORE_DATABASE=NOBODY)
         assert done.code == 3
         sentences = [one["sentence"] for one in done.objects]
-        assert any("what follows is judged by the 2 parameters last seen here" in one for one in sentences)
+        assert any("the checks below use the copy on this machine: 2 parameters" in one for one in sentences)
         assert any(f"Titan: there is no folder {tmp_path / 'gone'}" in one for one in sentences)
-        assert any(one.startswith("Not looked at, since mysql://u@127.0.0.1:1/nothing") for one in sentences)
+        assert any(one.startswith("Not checked: mysql://u@127.0.0.1:1/nothing") for one in sentences)
 
 
 class TestJournals:
@@ -281,7 +284,7 @@ class TestJournals:
         with (folder / "dead-1-1-00000001.nxj").open("ab") as segment:
             segment.write(b"damage")
         found = reported("Journals", code=1)
-        assert "Doctor --journals dead-1-1 --show" in only(found, "The database refused 1 record of log")[1]
+        assert "Doctor --journals dead-1-1 --show" in only(found, "The database refused 1 log record")[1]
         assert "Doctor --journals dead-1-1 --repair" in only(found, "6 bytes of journal dead-1-1 are damaged")[1]
 
     def test_nearly_full(self, embedded: Database) -> None:
@@ -294,7 +297,7 @@ class TestJournals:
         assert only(reported("Journals"), "for a database that the settings do not name")[0] == "note"
 
     def test_how_they_are_written(self, tmp_path: Path) -> None:
-        said = only(reported("Journals"), "Journals are mapped into memory; the end of a program costs nothing")
+        said = only(reported("Journals"), "Journals are mapped into memory; a crash of a program loses nothing")
         assert said[0] == "ok"
         assert only(reported("Journals", NEXUSCORE_JOURNAL_SYNC="yes"), "synced to the disk before they are delivered")
 
@@ -321,9 +324,9 @@ class TestParameters:
             *(Edit(f"Number {count}", datatype="double") for count in range(7)),
         )
         found = reported("Configuration")
-        sentence, remedy = only(found, "The parameter 'Number 0' has no value, but is of the type double.")
+        sentence, remedy = only(found, "The parameter 'Number 0' has no value, but its type double needs one.")
         assert (sentence, remedy) == ("problem", "Set it: ConfigTool 'Number 0'=<value>")
-        assert only(found, "The same is true of 2 more parameters.") == ("problem", "ConfigTool validate")
+        assert only(found, "2 more parameters without a value.") == ("problem", "ConfigTool validate")
         assert not [text for _, text, _ in found if "Text" in text or "Secret" in text]
 
 
@@ -358,7 +361,7 @@ class TestInstruments:
             Edit("Instruments.A.filestore_path", value="./a"),
         )
         found = reported("Instruments")
-        assert only(found, "PC5 is assigned to A and B: its sessions all go to A.")[0] == "problem"
+        assert only(found, "PC5 is assigned to A and B: all its sessions go to A.")[0] == "problem"
         assert "timezone=Europe/Oslo" in only(found, "'Europe/Olso', which is no time zone")[1]
         assert "Facility.data_root=" in only(found, "The filestore_path of A is relative")[1]
 
@@ -385,10 +388,10 @@ class TestCredentials:
 
     def test_missing(self, configured: Database) -> None:
         found = reported("Credentials")
-        assert only(found, "For the calendars (ical) of A, there are no credentials; that is right if")[0] == "note"
-        grade, remedy = only(found, "For the calendars (nemo) of B, there are no credentials.")
+        assert only(found, "For the calendars (ical) of A, no credentials are set; that is right if")[0] == "note"
+        grade, remedy = only(found, "For the calendars (nemo) of B, no credentials are set.")
         assert (grade, "NEXUSCORE_NEMO_TOKEN" in remedy) == ("problem", True)
-        assert only(found, "For the destination cdcs, there are no credentials.")[0] == "problem"
+        assert only(found, "For the destination cdcs, no credentials are set.")[0] == "problem"
         assert len(found) == 3
 
     def test_there(self, configured: Database, tmp_path: Path) -> None:
@@ -428,10 +431,10 @@ class TestServices:
             (now, "Uploader", "destination directory", DESTINATION_UNUSED, None),
         )
         found = reported("Services", code=1)
-        grade, remedy = only(found, "The Builder gave its last sign of life 1 min 3")
+        grade, remedy = only(found, "The Builder last reported its state 1 min 3")
         assert (grade, "TailLog --logger Builder" in remedy) == ("problem", True)
-        assert only(found, "The Harvester was stopped 2 h ago: reservations are not kept fresh.")[0] == "note"
-        assert "python -m Services.Uploader" in only(found, "The Uploader was never seen")[1]
+        assert only(found, "The Harvester was stopped 2 h ago: reservations are not updated.")[0] == "note"
+        assert "python -m Services.Uploader" in only(found, "The Uploader has never run")[1]
         assert only(found, "The calendar of Titan: The calendar at x does not answer (")[0] == "problem"
         assert len(found) == 4
 
@@ -465,9 +468,9 @@ class TestSessions:
         assert only(found, "2 WAITING_FOR_END")[0] == WELL
         assert "SessionTool end forgotten" in only(found, "forgotten of jane at forgotten has been open for 2 d 2 h")[1]
         error = only(found, "Session failed at failed is in ERROR after 1 attempt: The schema says no.")
-        assert error[1].startswith("It is tried again in 9 min")
+        assert error[1].startswith("The next attempt is in 9 min")
         assert error[1].endswith("SessionTool requeue failed")
-        assert only(found, "Session waiting at waiting has waited for a Builder for 4 h")[0] == "problem"
+        assert only(found, "Session waiting at waiting has been waiting for a Builder for 4 h")[0] == "problem"
         assert only(found, "The Builder of session dropped at dropped (pc:7) fell silent")[0] == "problem"
         assert len([one for one in found if one[0] == "problem"]) == 4
 

@@ -93,10 +93,10 @@ class TestContents:
         path = tmp_path / "out.zip"
         done = bundle(path, NEXUSCORE_DATABASE="mysql://u:hunter2@127.0.0.1:1/nothing")
         assert done.code == 3
-        assert "Not in it: log.jsonl, status.json, sessions.json. Left out, since the configuration" in done.err
+        assert "Not in it: log.jsonl, status.json, sessions.json. Left out: the configuration" in done.err
         assert content(path).keys() == FILES - {"configuration.json", "log.jsonl", "status.json", "sessions.json"}
         readme = content(path)["README.txt"].decode()
-        assert "configuration.json  Not looked at, since mysql://u@127.0.0.1:1/nothing does not answer." in readme
+        assert "configuration.json  Not checked: mysql://u@127.0.0.1:1/nothing does not answer." in readme
 
 
 class TestTheFile:
@@ -107,7 +107,7 @@ class TestTheFile:
         path.write_text("mine")
         done = bundle(path)
         assert (done.code, done.out, path.read_text()) == (4, "", "mine")
-        assert f"There is a file {path} already; --force replaces it." in done.err
+        assert f"The file {path} exists already; use --force to replace it." in done.err
         assert bundle(path, "--force").code == 0
         assert content(path).keys() == FILES
 

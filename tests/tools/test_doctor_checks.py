@@ -28,7 +28,7 @@ from tests.processes import eventually, rows
 from Tools.common.quantities import bytes_text, counted
 from Tools.Doctor import exit_code
 from Tools.doctor.checks import databases, disks, instruments, machine
-from Tools.doctor.checks.context import Case, NotLookedAt
+from Tools.doctor.checks.context import Case, CheckSkipped
 from Tools.doctor.checks.examination import examine
 from Tools.doctor.checks.outcome import Check, CheckResult, Grade, note, ok, problem
 from Tools.doctor.checks.timeouts import all_within
@@ -90,7 +90,7 @@ class TestExamination:
         assert [(group, one.grade) for group, one in found] == [
             ("Hanging", Grade.OK), ("Hanging", Grade.PROBLEM), ("After", Grade.OK),
         ]  # fmt: skip
-        assert found[1][1].sentence == "This did not come to an end within 0.2 s."
+        assert found[1][1].sentence == "This check did not finish within 0.2 s."
 
     def test_a_fault_of_a_check(self, sqlite_url: str, tmp_path: Path) -> None:
         def look(case: Case) -> Iterator[CheckResult]:
@@ -100,7 +100,7 @@ class TestExamination:
         with case_on(sqlite_url, tmp_path) as case:
             found = list(examine(case, [Check("Faulty", look), Check("After", lambda case: [ok("Here.")])]))
         assert [one.sentence for _, one in found] == [
-            "This much is known.", "Looking failed (ZeroDivisionError: by zero).", "Here.",
+            "This much is known.", "The check failed (ZeroDivisionError: by zero).", "Here.",
         ]  # fmt: skip
 
     def test_a_disk_whose_calls_time_out_is_no_check_that_hangs(self, sqlite_url: str, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ class TestExamination:
 
         with case_on(sqlite_url, tmp_path) as case:
             ((_, found),) = examine(case, [Check("Away", look)])
-        assert found.sentence == "Looking failed (TimeoutError: Connection timed out)."
+        assert found.sentence == "The check failed (TimeoutError: Connection timed out)."
 
     def test_without_settings_only_what_needs_none_is_looked_at(self, tmp_path: Path) -> None:
         first = Check("First", lambda case: [ok("Here.")], at_once=True)
@@ -119,7 +119,7 @@ class TestExamination:
 
     def test_the_same_reason_is_told_once_in_a_group(self, sqlite_url: str, tmp_path: Path) -> None:
         def away(case: Case) -> Iterator[CheckResult]:
-            raise NotLookedAt(reason="nobody is there")
+            raise CheckSkipped(reason="nobody is there")
 
         with case_on(sqlite_url, tmp_path) as case:
             found = list(examine(case, [Check("A", away), Check("A", away), Check("B", away)]))
@@ -174,7 +174,7 @@ class TestPatience:
             cursor.execute("LOCK TABLES alembic_version WRITE")
             with case_on(mariadb_url, tmp_path, limit=0.3) as case:
                 found = list(databases.databases(case))
-                with pytest.raises(NotLookedAt, match="does not answer"):
+                with pytest.raises(CheckSkipped, match="does not answer"):
                     case.database(case.settings.main)
                 cursor.execute("UNLOCK TABLES")
                 eventually(lambda: case._contacts[case.settings.main].done())
@@ -196,7 +196,7 @@ class TestServer:
         """What programs log waits for ever then; that it can be read is not the question."""
         name = mariadb_url.rpartition("/")[2]
         with case_on(mariadb_url, tmp_path) as case:
-            assert "It takes changes from this account." in [one.sentence for one in databases.databases(case)]
+            assert "It accepts changes from this account." in [one.sentence for one in databases.databases(case)]
         mariadb.execute("CREATE USER 'reader'@'%' IDENTIFIED BY 'reader'")
         mariadb.execute(f"GRANT SELECT ON {name}.* TO 'reader'@'%'")
         try:
@@ -204,7 +204,7 @@ class TestServer:
                 (found,) = [one for one in databases.databases(case) if one.grade is Grade.PROBLEM]
         finally:
             mariadb.execute("DROP USER 'reader'@'%'")
-        assert "does not let this account store anything: INSERT command denied" in found.sentence
+        assert "INSERT command denied" in found.sentence
         assert "Install/grants.sql" in (found.remedy or "")
         assert rows(mariadb_url, "SELECT * FROM delivery_cursor") == []
 
@@ -213,7 +213,7 @@ class TestServer:
         with case_on(mariadb_url, tmp_path) as case:
             (found,) = databases.driver(case)
         assert found.grade is Grade.NOTE
-        assert "about 18,000 rows a second instead of 110,000" in found.sentence
+        assert "about 18,000 rows per second instead of 110,000" in found.sentence
         assert "pip install 'mysql-connector-python" in (found.remedy or "")
 
     def test_no_driver_is_needed_for_a_file(self, sqlite_url: str, tmp_path: Path) -> None:

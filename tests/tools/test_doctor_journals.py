@@ -85,7 +85,7 @@ class TestList:
     def test_there_are_none(self, embedded: Database) -> None:
         done = tool()
         assert (done.code, done.out) == (0, "")
-        assert "nothing waits to be delivered" in done.err
+        assert "no records wait for delivery" in done.err
         assert not home().exists(), "looking makes nothing"
 
     def test_for_a_person(self, database: Database) -> None:
@@ -158,7 +158,7 @@ class TestList:
         leave(folder(), [log_payload("a")], PC)
         done = tool()
         assert (done.code, "≤ 1" in done.out) == (0, True)
-        assert "does not say how much of it has arrived" in done.err
+        assert "may have been delivered already" in done.err
 
 
 class TestShow:
@@ -202,7 +202,7 @@ class TestShow:
         leave(folder(), [log_payload(str(number)) for number in range(20)], PC)
         done = tool(PC, "--show", "-n", "2")
         assert [line[-2:] for line in done.lines] == ["18", "19"]
-        assert done.err == "The newest 2 of 20 records; -n shows more.\n"
+        assert done.err == "The newest 2 of 20 records; use -n to show more.\n"
 
     def test_refused(self, embedded: Database) -> None:
         leave_refused([log_payload("no"), b"\xc1"])
@@ -218,7 +218,7 @@ class TestShow:
         leave(folder(), [log_payload("a")], PC)
         leave(folder(), [log_payload("b")], "pc-98-60a1b2c3d4e5f-1")
         assert tool("pc-99", "--show").lines[0].endswith("a")
-        assert "2 begin like that" in tool("pc", "--show").err
+        assert "2 journals begin with that" in tool("pc", "--show").err
 
     def test_an_unknown_one(self, embedded: Database) -> None:
         leave(folder(), [log_payload("a")], PC)
@@ -228,7 +228,7 @@ class TestShow:
 
     def test_nothing_in_it(self, embedded: Database) -> None:
         leave(folder(), [], PC)
-        assert (tool(PC, "--show").code, tool(PC, "--show").err) == (1, f"No record waits in journal {PC}.\n")
+        assert (tool(PC, "--show").code, tool(PC, "--show").err) == (1, f"No records wait in journal {PC}.\n")
 
 
 class TestRepair:
@@ -241,7 +241,7 @@ class TestRepair:
         assert (done.code, done.err) == (0, "")
         side = folder() / f"{PC}.damaged"
         assert done.lines == [
-            f"{PC}: {len(lost)} damaged bytes taken out, and kept in {side}.",
+            f"{PC}: {len(lost)} damaged bytes moved to {side}.",
             f"2 log records delivered to {database.url}.",
         ]
         assert side.read_bytes() == lost
@@ -253,10 +253,12 @@ class TestRepair:
         leave_refused([status_payload("n", "1")], "status")
         done = tool("--repair")
         assert (done.code, done.err, left()) == (0, "", [])
-        assert f"{PC}: 2 refused records to be delivered once more." in done.lines
+        assert f"{PC}: 2 refused records queued for another attempt." in done.lines
         url = os.environ["NEXUSCORE_DATABASE"]
         assert (messages(url, "dead"), samples(url, "dead")) == (["a", "b"], [("n", "1")])
-        assert tool("--repair").lines == ["Nothing that was left behind waits, and nothing needs repair."]
+        assert tool("--repair").lines == [
+            "No journal needs a repair, and no records wait in journals whose program has ended."
+        ]
 
     def test_what_is_refused_again_stays(self, database: Database) -> None:
         url = os.environ["NEXUSCORE_DATABASE"]
@@ -265,7 +267,7 @@ class TestRepair:
         done = tool("--repair")
         assert (done.code, messages(url, "dead")) == (1, ["a", "c"])
         assert "2 log records delivered" in done.out
-        assert "1 record was refused again, and kept." in done.err
+        assert "1 record was refused again and kept." in done.err
         assert "A record was refused by the database" in done.err
         (journal,) = journals(home())
         assert [one.payload for one in inspection.refusals(journal)] == [log_payload("b")]
@@ -329,7 +331,7 @@ class TestRepairAsksTheCursor:
         (folder() / f"{PC}.refused").write_bytes(encode(1, log_payload("a")))
         done = tool("--repair")
         assert done.code == 3
-        assert "1 refused record kept aside until the database says" in done.err
+        assert "1 refused record kept until the database answers" in done.err
         assert (folder() / f"{PC}.refused").read_bytes() == encode(1, log_payload("a"))
         assert url != os.environ["NEXUSCORE_DATABASE"]
 
@@ -372,7 +374,7 @@ class TestRepairLeavesTheLivingAlone:
         monkeypatch.setattr(os, "geteuid", lambda: folder().stat().st_uid + 1)
         before = left()
         (journal,) = journals(home())
-        with pytest.raises(repair.JournalOfAnother, match="who could not read them afterwards"):
+        with pytest.raises(repair.JournalOfAnother, match="Repair them as that user"):
             repair.repair(journal, SYSTEM_CLOCK)
         assert left() == before
 
@@ -466,12 +468,12 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
-            (("--show",), "--show goes with --journals."),
-            (("--repair",), "--repair goes with --journals or --rows."),
-            (("--journals", "--show"), "--show needs to know of which journal: --journals NAME --show."),
-            (("--journals", "x", "--show", "--repair"), "--show and --repair do not go together."),
-            (("--journals", "--bundle"), "--journals and --bundle do not go together."),
-            (("--force",), "--force goes with --bundle."),
+            (("--show",), "--show needs --journals."),
+            (("--repair",), "--repair needs --journals or --rows."),
+            (("--journals", "--show"), "--show needs the name of a journal: --journals NAME --show."),
+            (("--journals", "x", "--show", "--repair"), "--repair cannot be combined with --show."),
+            (("--journals", "--bundle"), "--journals cannot be combined with --bundle."),
+            (("--force",), "--force needs --bundle."),
             (("--journal",), "Did you mean '--journals'?"),
         ],
     )

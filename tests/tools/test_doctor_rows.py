@@ -42,7 +42,7 @@ class TestLooking:
     def test_all_is_well(self, database: Database) -> None:
         built(Sessions(furnished(database), SYSTEM_CLOCK), database, State.BUILT)
         assert in_process("Doctor", "--rows").out == "All rows of all tables can be read.\n"
-        assert re.search("What was stored last in each of 1. tables can be read.", in_process("Doctor").out)
+        assert re.search("The newest rows of 1. tables can be read.", in_process("Doctor").out)
 
     def test_a_secret(self, embedded: Database) -> None:
         """Its mask is of no type, and is well; what stands in its place where its value should be is not shown."""
@@ -59,9 +59,9 @@ class TestLooking:
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
-            (("--repair",), "--repair goes with --journals or --rows."),
-            (("--rows", "--bundle"), "--rows and --bundle do not go together."),
-            (("--rows", "--repair", "--json"), "--json and --repair do not go together."),
+            (("--repair",), "--repair needs --journals or --rows."),
+            (("--rows", "--bundle"), "--rows cannot be combined with --bundle."),
+            (("--rows", "--repair", "--json"), "--repair cannot be combined with --json."),
         ],
     )
     def test_what_does_not_go_together(self, words: tuple[str, ...], sentence: str) -> None:

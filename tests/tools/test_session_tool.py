@@ -40,12 +40,12 @@ class TestStartAndEnd:
         assert session is not None
         assert done.lines == [
             f"Session {session.identifier} of jane started at FEI-Titan-TEM.",
-            f"It is open. When the work is done, end it with: SessionTool end {session.identifier}",
+            f"It is open. To end it: SessionTool end {session.identifier}",
         ]
         done = tool("end", "FEI-Titan-TEM")
         assert done.lines == [
             f"Session {session.identifier} at FEI-Titan-TEM ended.",
-            "The Builder makes its record at its next pass.",
+            "The Builder builds its record in its next pass.",
         ]
         ended = sessions.get(session.identifier)
         assert (ended.user, ended.state) == ("jane", State.TO_BE_BUILT)
@@ -111,7 +111,7 @@ class TestLooking:
 
     def test_nothing_to_list(self, sessions: Sessions) -> None:
         assert tool("list", "-n", "0") == Done(0, "", ""), "nothing was asked for"
-        assert tool("list") == Done(1, "", "SessionTool: There is no session yet.\n")
+        assert tool("list") == Done(1, "", "SessionTool: No sessions yet.\n")
         assert tool("list", "--state", "ERROR").code == 1
         assert "Did you mean 'JEOL-JEM-TEM'?" in tool("list", "--instrument", "JEOL-JEM").err
 
@@ -151,7 +151,7 @@ class TestLooking:
         ):
             assert line in text.splitlines(), (line, text)
         assert "something else" not in text
-        assert done.err == "Its record is built; the Uploader takes it to its destinations.\n"
+        assert done.err == "Its record is built; the Uploader sends it to its destinations.\n"
         (found,) = tool("show", session.identifier[:6], "--json").objects
         assert (found["record"]["activities"], found["uploads"][1]["state"]) == (13, "DONE")
         assert [one["type"] for one in found["events"]] == ["START", "END", "RECORD_GENERATION"]
@@ -162,7 +162,7 @@ class TestLooking:
             "preview": "titan.files/a.png", "remarks": ["Warning: no scale"],
         }  # fmt: skip
         brief = tool("show", session.identifier, "-n", "1").lines
-        assert "    ... and 2 more; -n 3 shows them all".strip() in [line.strip() for line in brief]
+        assert "    ... and 2 more; use -n 3 to show all".strip() in [line.strip() for line in brief]
         assert len([line for line in brief if "Builder:" in line]) == 1
 
     @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ class TestRequeue:
         done = tool("requeue", session.identifier)
         assert done.lines == [
             f"Session {session.identifier} is queued again; it was {state}.",
-            "The Builder makes its record at its next pass.",
+            "The Builder builds its record in its next pass.",
         ]
         again = sessions.get(session.identifier)
         assert (again.state, again.attempts, again.last_error) == (State.TO_BE_BUILT, 0, None)

@@ -70,7 +70,7 @@ class TestFromTheLastFile:
         (store / "FEI-Titan-TEM/link.dm4").symlink_to(store / "FEI-Titan-TEM/day/a.dm4")
         dry_run = tool("close", "FEI-Titan-TEM", "--dry-run")
         assert (dry_run.code, "day/b.dm4" in dry_run.out) == (0, True)
-        assert dry_run.err == "Nothing was changed: this was a dry run.\n"
+        assert dry_run.err == "Dry run: nothing was changed.\n"
         assert sessions.get(forgotten.identifier).state is State.WAITING_FOR_END
         done = tool("close", forgotten.identifier[:8])
         assert done.code == 0
@@ -86,8 +86,8 @@ class TestFromTheLastFile:
         leave(store, "before.dm4", forgotten, -5)
         done = tool("close", forgotten.identifier)
         assert (done.code, done.out) == (1, "")
-        assert f"No file in {store}/FEI-Titan-TEM is from the time since the session began" in done.err
-        assert "--at TIME or with --now" in done.err
+        assert f"{store}/FEI-Titan-TEM has no files since the session started" in done.err
+        assert "--at TIME or --now" in done.err
         assert sessions.get(forgotten.identifier).state is State.WAITING_FOR_END
 
     def test_the_folder_is_not_there(self, sessions: Sessions, facility: Database) -> None:
@@ -115,7 +115,7 @@ class TestWhenSaid:
     def test_times_that_cannot_be(self, sessions: Sessions, forgotten: Session) -> None:
         for words, code, sentence in (
             (("--at", "-2d"), 4, "it began"),
-            (("--at", "2999-01-01"), 4, "that is still to come"),
+            (("--at", "2999-01-01"), 4, "that is in the future"),
             (("--at", "noonish"), 2, "'noonish' is no time"),
             (("--at", "09:00", "--now"), 2, "not allowed with"),
         ):

@@ -131,7 +131,7 @@ class TestSendingAgain:
         done = tool("requeue", session.identifier, "--upload")
         assert done.lines == [
             f"The record of session {session.identifier} is sent again.",
-            "Its record is built; the Uploader takes it to its destinations.",
+            "Its record is built; the Uploader sends it to its destinations.",
         ]
         assert sessions.get(session.identifier).state is State.BUILT
         assert records.to_upload() == [record]
@@ -160,5 +160,7 @@ class TestIdentifiersCutShort:
         assert tool("show", "abc").code == tool("show", "ab-1").code == 0
         done = tool("show", "ab")
         assert (done.code, done.out) == (1, "")
-        assert done.err == "SessionTool: More than one session begins with 'ab': ab-1, ab-2, abc. Type more of it.\n"
+        assert (
+            done.err == "SessionTool: Several sessions begin with 'ab': ab-1, ab-2, abc. Type more of the identifier.\n"
+        )
         assert tool("show", "").code == tool("show", "AB").code == tool("show", "%").code == 1

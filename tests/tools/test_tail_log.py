@@ -147,7 +147,7 @@ class TestOtherFormats:
         assert tail("--fields", "level,message").out == "WARNING\tdisk\\tfull\\nby 3 GB\n"
         assert tail("--fields=level,line", "--json").objects == [{"level": "WARNING", "line": 7}]
         assert {line.split()[0] for line in tail("--fields").lines} == set(tail("--json").objects[0])
-        assert "'levl' is no field; there are time, level" in tail("--fields", "levl").err
+        assert "unknown field 'levl'; use time, level" in tail("--fields", "levl").err
 
 
 class TestOneByOne:
@@ -208,12 +208,12 @@ class TestFilters:
 
     def test_no_match_says_so(self, embedded: Database) -> None:
         done = tail()
-        assert (done.code, done.out, done.err) == (1, "", "TailLog: No line of log matches.\n")
+        assert (done.code, done.out, done.err) == (1, "", "TailLog: No log lines match.\n")
 
     def test_a_name_that_never_logged_is_pointed_out(self, logged: Database) -> None:
         assert "Did you mean 'Builder'?" in tail("--logger", "Bulder").err
         assert "Did you mean 'record'?" in tail("--module", "recrod").err
-        assert "Nothing was logged by the host 'dsek'. Did you mean 'desk'?" in tail("--host", "dsek").err
+        assert "The log has no lines of the host 'dsek'. Did you mean 'desk'?" in tail("--host", "dsek").err
 
     def test_one_of_several_names_that_never_logged(self, logged: Database) -> None:
         """What matches is shown, and the exit code says so; one sentence says what may be mistyped."""
@@ -221,15 +221,15 @@ class TestFilters:
             ("--logger", "Bulder", "Builder"), ("--module", "recrod", "record"), ("--host", "dsek", "desk"),
         ):  # fmt: skip
             done = tail(option, wrong, option, right)
-            sentence = f"TailLog: Nothing was logged by the {option[2:]} '{wrong}'. Did you mean '{right}'?\n"
+            sentence = f"TailLog: The log has no lines of the {option[2:]} '{wrong}'. Did you mean '{right}'?\n"
             assert (done.code, done.err, bool(done.out)) == (0, sentence, True)
         done = tail("--values", "level", "--logger", "Bulder")
         assert (done.code, "Did you mean 'Builder'?" in done.err) == (1, True)
 
     def test_a_name_that_never_logged_is_pointed_out_while_following(self, logged: Database) -> None:
         with Follower("TailLog", "-f", "--logger", "Bulder", "--session", "none") as follower:
-            follower.until_message("Nothing was logged by the logger 'Bulder'. Did you mean 'Builder'?")
-            follower.until_message("Nothing was logged for the session 'none'.")
+            follower.until_message("The log has no lines of the logger 'Bulder'. Did you mean 'Builder'?")
+            follower.until_message("The log has no lines about the session 'none'.")
             log(logged, "at last", logger="Bulder", session="none")
             follower.until("at last")
             follower.interrupt()
@@ -237,10 +237,10 @@ class TestFilters:
 
     def test_a_session_of_which_only_the_beginning_is_typed(self, database: Database) -> None:
         log(database, "built", session="15fa9158-a43f")
-        expected = "TailLog: No line of log matches. Nothing was logged for the session '{}'.{}\n"
+        expected = "TailLog: No log lines match. The log has no lines about the session '{}'.{}\n"
         assert tail("--session", "15fa").err == expected.format("15fa", " Did you mean '15fa9158-a43f'?")
         assert tail("--session", "99").err == expected.format("99", "")
-        assert tail("--session", "15fa9158-a43f", "-p", "error").err == "TailLog: No line of log matches.\n"
+        assert tail("--session", "15fa9158-a43f", "-p", "error").err == "TailLog: No log lines match.\n"
 
     def test_a_traceback_is_searched_too(self, embedded: Database) -> None:
         log(embedded, "failed", traceback="Traceback (most recent call last):\nZeroDivisionError: division by zero")
@@ -267,7 +267,7 @@ class TestFilters:
     def test_a_moment_that_cannot_be_read(self) -> None:
         done = tail("--since", "soon")
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-        assert "'soon' is no time; examples are 2026-11-20, '2026-11-20 09:30', yesterday, 09:30, -15m" in done.err
+        assert "invalid time 'soon'; examples are 2026-11-20, '2026-11-20 09:30', yesterday, 09:30, -15m" in done.err
 
     def test_more_lines_than_are_kept_in_memory(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         rows = [
@@ -286,7 +286,7 @@ class TestFilters:
             log(embedded, f"{number}", ts=SYSTEM_CLOCK.now() + 90_000 * SECOND, host="titan-pc")
         done = tail()
         assert (len(done.lines), done.code) == (50, 0)
-        assert re.search("dated 1 d ahead: is the clock of titan-pc right[?] .*: TailLog -n 50 -U now$", done.err)
+        assert re.search("1 d in the future: is the clock of titan-pc wrong[?] .*: TailLog -n 50 -U now$", done.err)
         assert messages(tail("-n", "50", "-U", "now")) == ["now"]
 
 
@@ -483,7 +483,7 @@ class TestCursors:
 
     def test_a_text_that_is_none(self) -> None:
         done = tail("--after-cursor", "yesterday")
-        assert (done.code, "'yesterday' is no cursor; --cursor writes one" in done.err) == (2, True)
+        assert (done.code, "'yesterday' is not a valid cursor; --cursor writes one" in done.err) == (2, True)
 
 
 class TestReadingOnly:

@@ -72,7 +72,7 @@ class TestDiskUsage:
         assert (found["lines"], found["oldest"] < found["newest"]) == (100, True)
 
     def test_an_empty_log(self, database: Database) -> None:
-        assert tail("--disk-usage").lines[1] == "It holds no line of log."
+        assert tail("--disk-usage").lines[1] == "It has no log lines."
 
 
 class TestDeleting:
@@ -80,10 +80,10 @@ class TestDeleting:
 
     def test_what_is_older(self, months: Database) -> None:
         done = tail("--vacuum-time", "90d", "--yes")
-        assert (done.code, done.out.startswith("Deleted 10 lines of log from before ")) == (0, True)
+        assert (done.code, done.out.startswith("Deleted 10 log lines from before ")) == (0, True)
         assert left("-n", "1000") == [f"{day} days ago" for day in range(89, -1, -1)]
         (said,) = tail("--logger", "TailLog", "--json").objects
-        assert "deleted 10 lines of log from before" in said["message"]
+        assert "deleted 10 log lines from before" in said["message"]
         assert said["message"].endswith("(all)")
         done = tail("--vacuum-time", "90d", "--yes")
         assert (done.code, done.out) == (0, "")
@@ -98,7 +98,7 @@ class TestDeleting:
     def test_it_asks_on_a_terminal(self, months: Database) -> None:
         for answer, code, lines in (("n", 4, 100), ("", 4, 100), ("y", 0, 50)):
             with Terminal(command("TailLog", "--vacuum-time", "50d")) as terminal:
-                terminal.until("Delete 50 lines of log from before .*[?] .y/N. ")
+                terminal.until("Delete 50 log lines from before .*[?] .y/N. ")
                 terminal.type(f"{answer}\n")
                 assert (answer, terminal.end()) == (answer, code)
             assert len(left("-n", "1000")) == lines
@@ -106,9 +106,7 @@ class TestDeleting:
     def test_where_nobody_can_be_asked_it_takes_the_option(self, months: Database) -> None:
         done = tail("--vacuum-time", "50d")
         assert (done.code, done.out) == (4, "")
-        assert done.err == (
-            "TailLog: Nothing was deleted: that takes a yes, or the option --yes where nobody can be asked.\n"
-        )
+        assert done.err == ("TailLog: Nothing was deleted. Answer yes, or use --yes without a terminal.\n")
         assert len(left("-n", "1000")) == 100
 
     @pytest.mark.parametrize(
@@ -128,6 +126,6 @@ class TestLongSearches:
             transaction.insert_many("log_record", LOG_COLUMNS, [row] * 3000)
         # Such an expression has very many ways to fail: milliseconds for each line.
         with Terminal(command("TailLog", "-g", "(a|aa){14}b")) as terminal:
-            terminal.until("\r\x1b\\[KTailLog: looked through as far as 2016-08-02 11:42:16 [.]{3}")
+            terminal.until("\r\x1b\\[KTailLog: searched as far as 2016-08-02 11:42:16 [.]{3}")
             terminal.type("\x03")
             assert terminal.end() == 130

@@ -128,7 +128,7 @@ class TestChanges:
         assert [one["name"] for one in found] == [f"p{n}" for n in range(90) if str(n)[0] in "1234"]
 
     def test_nothing(self, running: Database) -> None:
-        assert tail("-S", "-1s") == Done(1, "", "TailStatus: Nothing has changed since then.\n")
+        assert tail("-S", "-1s") == Done(1, "", "TailStatus: No changes since then.\n")
         assert "Did you mean 'Builder:state'" in tail("-S", "-1d", "Bulder:state").err
 
     def test_following_goes_on_from_them(self, running: Database) -> None:
@@ -216,7 +216,7 @@ class TestFollowing:
     def test_a_change_of_another_process_appears(self, running: Database) -> None:
         script = "from NexusCore import API; s = API.get_status('Camera'); s['x'] = 1; s['y'] = 98; API.shutdown()"
         with Terminal(command("TailStatus", "-f", "Camera:y")) as terminal:
-            terminal.until("Waiting for changes; Ctrl-C ends")
+            terminal.until("Waiting for changes. Ctrl-C to stop")
             subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True, timeout=LIMIT)
             terminal.until(r"\n\w{3} \w{3} \d{1,2} \d\d:\d\d:\d\d \d{4} \[Camera\] y = 98\n")
             terminal.type("\x03")
@@ -255,7 +255,7 @@ class TestWaiting:
         ):
             done = tail("--exit-on", condition, "--timeout", "0.1")
             assert (done.code, done.out) == (1, "")
-            assert done.err.startswith(f"TailStatus: {condition} did not come true within 0.1 s")
+            assert done.err.startswith(f"TailStatus: {condition} was not true within 0.1 s")
             assert done.err.endswith(f"{what}\n")
 
     def test_the_limit_where_wake_ups_can_be_had(self, running: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +264,7 @@ class TestWaiting:
             monkeypatch.setenv("NEXUSCORE_HOME", home)
             with Follower("TailStatus", "--exit-on", "Builder:done>12", "--timeout", "1.5") as script:
                 eventually(lambda: list(Path(home).glob("run/wake/status_sample.*")))
-                script.until_message("did not come true within 1.5 s")
+                script.until_message("was not true within 1.5 s")
                 assert script.wait() == 1
 
     def test_when_it_becomes_so(self, running: Database) -> None:
@@ -284,8 +284,8 @@ class TestWaiting:
         done = tail("--exit-on", "Builder:state=idle", *conditions, "--timeout", "0.1")
         assert (done.code, done.out) == (1, "")
         assert done.err.splitlines() == [
-            "TailStatus: Builder:state=ended did not come true within 0.1 s: Builder:state is 'idle'.",
-            "TailStatus: Camera:2:temperature<-30 did not come true within 0.1 s: Camera:2:temperature is '-20.5'.",
+            "TailStatus: Builder:state=ended was not true within 0.1 s: Builder:state is 'idle'.",
+            "TailStatus: Camera:2:temperature<-30 was not true within 0.1 s: Camera:2:temperature is '-20.5'.",
         ]
         with Follower("TailStatus", "-f", "Builder:done", *conditions) as script:
             script.until("done = 12")
@@ -320,11 +320,11 @@ class TestWaiting:
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
-            (("--exit-on", "Builder"), "'Builder' is no condition; examples are Builder:state=idle"),
-            (("--exit-on", "Builder:x<low"), "what is compared with < is a number, and 'low' is none"),
-            (("--exit-on", "a:b=1", "--timeout", "soon"), "'soon' is no length of time"),
-            (("--timeout", "5"), "The option --timeout goes with --exit-on only."),
-            (("--exit-on", "a:b=1", "-S", "today"), "The option --exit-on does not go with --since."),
+            (("--exit-on", "Builder"), "invalid condition 'Builder'; examples are Builder:state=idle"),
+            (("--exit-on", "Builder:x<low"), "< needs a number, not 'low'"),
+            (("--exit-on", "a:b=1", "--timeout", "soon"), "invalid length of time 'soon'"),
+            (("--timeout", "5"), "--timeout needs --exit-on."),
+            (("--exit-on", "a:b=1", "-S", "today"), "--exit-on cannot be combined with --since."),
         ],
     )
     def test_mistakes(self, words: tuple[str, ...], sentence: str) -> None:
@@ -346,7 +346,7 @@ class TestWatching:
             assert terminal.colours >= {"default", "red", "cyan"}
             assert b"\x1b[2J" not in terminal.written[before:]
             terminal.resize(5, 60)
-            terminal.until(r"^and 2 more; ask for those you want to see, .*…$")
+            terminal.until(r"^and 2 more; name those to see, .*…$")
             terminal.type("\x03")
             assert terminal.end() == 130
             assert terminal.is_restored
@@ -385,7 +385,7 @@ class TestWatching:
             assert terminal.is_restored
 
     def test_without_a_terminal_it_is_refused(self) -> None:
-        assert tail("--watch").err.startswith("TailStatus: The option --watch draws on a terminal, and this is none")
+        assert tail("--watch").err.startswith("TailStatus: --watch needs a terminal; use -f to follow.")
         assert tail("--watch", "-f").code == 2
 
 

@@ -1,1 +1,1 @@
-"""What Doctor looks at: one module for each kind of check; `listing` names them all."""
+"""The checks of Doctor, one module for each kind; `listing` has all of them."""

@@ -1,10 +1,9 @@
-"""The configuration as it was read once: nothing watches it, and nothing can be changed in it."""
+"""The configuration, read once: it is neither watched nor changed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from NexusCore.config import snapshot
 from NexusCore.config.parameter import ConfigParameter
@@ -14,75 +13,72 @@ from NexusCore.config.values import Value
 from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import ConfigException
 from NexusCore.settings import Settings
-from Tools.doctor.checks.context import NotLookedAt
-
-if TYPE_CHECKING:
-    from Tools.doctor.checks.context import Case
 
 
-class _Nobody:
-    """Stores nothing."""
+class _ReadOnlyStore:
+    """Refuses every change."""
 
     def set_value(self, parameter: ConfigParameter, value: Value, datatype: str | None, check: bool) -> None:
         """Refuse to store a value."""
-        raise ConfigException(reason="it is only looked at")
+        raise ConfigException(reason="it is read-only here")
 
     def set_comment(self, parameter: ConfigParameter, comment: str) -> None:
         """Refuse to store a comment."""
-        raise ConfigException(reason="it is only looked at")
+        raise ConfigException(reason="it is read-only here")
 
 
-class Seen(NamedConfiguration):
+class ReadOnlyConfiguration(NamedConfiguration):
     """A version of the configuration, from its root.
 
     Parameters
     ----------
     version
-        Its name.
+        Name of the version.
     changes
-        Its parameters, each as the change that made it.
+        Newest change of each parameter.
     revision
         Newest revision of the configuration when it was read.
-    kept
-        It is what a program of this user saw last, since the database does not answer.
+    from_snapshot
+        Whether it is the snapshot that a program of this user saved, because the database does not answer.
     """
 
-    def __init__(self, version: str, changes: Iterable[Change], revision: int, *, kept: bool = False) -> None:
-        # Not the base's own constructor: that one has the configuration watched, and adds a version that is missing.
-        self._tree = Tree(_Nobody(), version, 0)
+    def __init__(self, version: str, changes: Iterable[Change], revision: int, *, from_snapshot: bool = False) -> None:
+        # Not the constructor of the base class: it starts a watcher, and adds a missing version.
+        self._tree = Tree(_ReadOnlyStore(), version, 0)
         self._tree.load(changes)
         self._nodes = self._tree.nodes
         self._prefix = self.root = ""
         self.version = version
         self.revision = revision
-        self.kept = kept
+        self.from_snapshot = from_snapshot
 
 
-def read(case: Case) -> Seen:
-    """Read the configuration from its database, or from the file that programs keep of it."""
-    try:
-        store = ConfigStore(case.database(case.settings.config), case.clock)
-    except NotLookedAt:
-        kept = snapshot.load(snapshot_file(case.settings))
-        if kept is None or DEFAULT not in kept.versions:
-            raise
-        found = {name: changes for name, (_, changes) in kept.versions.items()}
-        version = _chosen(found[DEFAULT])
-        version = version if version in found else DEFAULT
-        return Seen(version, found[version], kept.revision, kept=True)
+def read_stored(store: ConfigStore) -> ReadOnlyConfiguration:
+    """Read the configuration from its database."""
     revision = store.revision()
     changes = store.load(store.version_id(DEFAULT))
-    version = _chosen(changes)
+    version = _default_version(changes)
     if version != DEFAULT:
         changes = store.load(store.version_id(version))
-    return Seen(version, changes, revision)
+    return ReadOnlyConfiguration(version, changes, revision)
+
+
+def read_snapshot(settings: Settings) -> ReadOnlyConfiguration | None:
+    """Read the configuration from the snapshot that programs of this user save; None without a usable snapshot."""
+    saved = snapshot.load(snapshot_file(settings))
+    if saved is None or DEFAULT not in saved.versions:
+        return None
+    versions = {name: changes for name, (_, changes) in saved.versions.items()}
+    version = _default_version(versions[DEFAULT])
+    version = version if version in versions else DEFAULT
+    return ReadOnlyConfiguration(version, versions[version], saved.revision, from_snapshot=True)
 
 
 def snapshot_file(settings: Settings) -> Path:
-    """Return the file in which programs keep the configuration they saw last."""
+    """Return the file in which programs save the configuration that they read last."""
     return snapshot.file_of(settings.home, settings.config)
 
 
-def _chosen(changes: Iterable[Change]) -> str:
-    """Return the version that is used where none is named."""
-    return next((one.value for one in changes if one.path == "default_version" and one.value), DEFAULT)
+def _default_version(changes: Iterable[Change]) -> str:
+    """Return the version used where none is named."""
+    return next((change.value for change in changes if change.path == "default_version" and change.value), DEFAULT)

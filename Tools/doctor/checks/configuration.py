@@ -1,4 +1,4 @@
-"""The configuration: which one is in force, and whether programs could start without its database."""
+"""The configuration: which version is in force, and whether programs could start without its database."""
 
 from __future__ import annotations
 
@@ -15,52 +15,56 @@ from Tools.doctor.checks.config_view import snapshot_file
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
-MOST = 5
-"""How many parameters without a value are told one by one."""
+PARAMETERS_SHOWN = 5
+"""Parameters without a value that are listed one by one."""
 
 
 def configuration(case: Case) -> Iterator[CheckResult]:
-    """Say which configuration programs use now, and which of its parameters have no value although they need one."""
-    found = case.configuration()
-    count = counted(len(found.get_leaves()), "parameter")
-    if found.kept:
+    """Report which configuration programs use now, and which of its parameters lack a value that they need."""
+    config = case.configuration()
+    count = counted(len(config.get_leaves()), "parameter")
+    if config.from_snapshot:
         yield note(
-            f"Its database does not answer; what follows is judged by the {count} last seen here, of "
-            f"revision {found.revision}.",
-            "Services that start now start with these, too.",
+            f"The configuration's database does not answer; the checks below use the copy on this machine: {count}, "
+            f"revision {config.revision}.",
+            "Services that start now use this copy too.",
         )
     else:
-        yield ok(f"Version '{found.version}' is in force: {count}, revision {found.revision}.")
+        yield ok(f"Version '{config.version}' is in force: {count}, revision {config.revision}.")
     without = [
-        one for one in found.get_leaves() if one.value is None and not one.withheld and one.datatype in NEED_A_VALUE
+        parameter
+        for parameter in config.get_leaves()
+        if parameter.value is None and not parameter.withheld and parameter.datatype in NEED_A_VALUE
     ]
-    for one in without[:MOST]:
-        sentence = f"The parameter '{one.path}' has no value, but is of the type {one.datatype}."
-        yield problem(sentence, f"Set it: ConfigTool {shell_quote(one.path)}=<value>")
-    if len(without) > MOST:
-        yield problem(f"The same is true of {counted(len(without) - MOST, 'more parameter')}.", "ConfigTool validate")
+    for parameter in without[:PARAMETERS_SHOWN]:
+        sentence = f"The parameter '{parameter.path}' has no value, but its type {parameter.datatype} needs one."
+        yield problem(sentence, f"Set it: ConfigTool {shell_quote(parameter.path)}=<value>")
+    if len(without) > PARAMETERS_SHOWN:
+        yield problem(
+            f"{counted(len(without) - PARAMETERS_SHOWN, 'more parameter')} without a value.", "ConfigTool validate"
+        )
 
 
-def kept(case: Case) -> Iterator[CheckResult]:
-    """Look at the file with which a program starts while the database is away."""
+def saved_copy(case: Case) -> Iterator[CheckResult]:
+    """Check the file with which programs start while the database does not answer."""
     path = snapshot_file(case.settings)
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
-        yield ok("No copy of it is kept on this machine yet; the first service makes one.")
+        yield ok("This machine has no copy yet; the first service saves one.")
         return
     except OSError as error:
-        yield note(f"The copy that is kept of it, {path}, cannot be looked at: {error.strerror}.")
+        yield note(f"The copy {path} cannot be read: {error.strerror}.")
         return
-    age = span(case.clock.now() - int(found.st_mtime * SECOND))
+    age = span(case.clock.now() - int(status.st_mtime * SECOND))
     content = snapshot.load(path)
     if content is None:
         yield problem(
-            f"The copy that is kept of it, {path}, is damaged: services would not start while the database is away.",
-            f"The next program writes it anew; until then: rm {path}",
+            f"The copy {path} is damaged: services cannot start while the database does not answer.",
+            f"Delete it, and the next program saves a new one: rm {path}",
         )
-    elif stat.S_IMODE(found.st_mode) & 0o077:
-        yield problem(f"The copy that is kept of it, {path}, can be read by others.", f"chmod 600 {path}")
+    elif stat.S_IMODE(status.st_mode) & 0o077:
+        yield problem(f"Other users can read the copy {path}.", f"chmod 600 {path}")
     else:
-        when = local(int(found.st_mtime * SECOND))
-        yield ok(f"Its copy for times without a database is of revision {content.revision} ({when}, {age} ago).")
+        when = local(int(status.st_mtime * SECOND))
+        yield ok(f"The copy for times without a database has revision {content.revision} ({when}, {age} ago).")

@@ -1,9 +1,9 @@
-"""What the checks look at: the settings, the databases and the configuration, each asked once for all of them.
+"""What the checks share: the settings, the databases and the configuration, each read once.
 
 Promises
 --------
-* Nothing is changed, and no database is made.
-* Whatever does not answer within the limit counts as not answering; no check waits for it again.
+* Nothing is changed, and no database is created.
+* A database silent for longer than the limit counts as not answering; no check waits for it again.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ from NexusCore import settings as _settings
 from NexusCore.clock import SYSTEM_CLOCK, Clock
 from NexusCore.errors import DatabaseUnreachable, NexusError, SchemaMissing
 from NexusCore.settings import DatabaseURL, Settings
-from Tools.doctor.checks.timeouts import begun
+from Tools.doctor.checks.timeouts import run_in_thread
 
 if TYPE_CHECKING:
     from NexusCore.storage import Database
-    from Tools.doctor.checks.config_view import Seen
+    from Tools.doctor.checks.config_view import ReadOnlyConfiguration
 
 CHECKS_SECONDS = 6.0
-"""Seconds that all looking may take together; a driver gives up after five."""
+"""Seconds that all checks may take together; a driver gives up after five."""
+REPORT_SECONDS = 0.5
+"""Seconds after the limit for checks that waited for a silent database to report it."""
 ROLES = ("configuration", "status", "log", "sessions")
 
 
-class NotLookedAt(NexusError):
-    """Not looked at, since {reason}."""
+class CheckSkipped(NexusError):
+    """Not checked: {reason}."""
 
 
 class NoDatabaseYet(NexusError):
@@ -45,20 +47,20 @@ class Contact:
 
     database: Database
     revision: str | None
-    """Of its tables; None if it has none."""
+    """Revision of its tables; None without tables."""
 
 
 class Case:
-    """One examination.
+    """One run of the checks.
 
     Parameters
     ----------
     environment
         Variables of this process.
     clock
-        Tells the time.
+        Clock for the limit.
     limit
-        Seconds that it may take.
+        Seconds that the run may take.
     """
 
     def __init__(
@@ -70,22 +72,27 @@ class Case:
         self._end = clock.monotonic() + limit
         self._lock = Lock()
         self._contacts: dict[DatabaseURL, Future[Contact]] = {}
-        self._configuration: Future[Seen] | None = None
+        self._configuration: Future[ReadOnlyConfiguration] | None = None
         self._settings: Settings | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Say goodbye to the databases that answered: servers count who does not."""
-        for asked in list(self._contacts.values()):
-            if asked.done() and asked.exception() is None:
-                asked.result().database.close()
+        """Close the connections: servers count those that just vanish."""
+        for contact in list(self._contacts.values()):
+            if contact.done() and contact.exception() is None:
+                contact.result().database.close()
 
     @property
     def left(self) -> float:
-        """Seconds that are left."""
+        """Seconds that are left until the limit."""
         return max(0.0, self._end - self.clock.monotonic())
+
+    @property
+    def left_to_report(self) -> float:
+        """Seconds that are left for a check to yield its results."""
+        return max(0.0, self._end + REPORT_SECONDS - self.clock.monotonic())
 
     @property
     def settings(self) -> Settings:
@@ -102,74 +109,85 @@ class Case:
             return self._settings
 
     def roles(self, url: DatabaseURL) -> list[str]:
-        """Return what a database is used for."""
+        """Return the roles that a database has in the settings."""
         of_roles = (self.settings.config, self.settings.status, self.settings.log, self.settings.main)
-        return [role for role, one in zip(ROLES, of_roles, strict=True) if one == url]
+        return [role for role, role_url in zip(ROLES, of_roles, strict=True) if role_url == url]
 
     def contact(self, url: DatabaseURL) -> Contact:
-        """Return a database that answers.
+        """Return the connection to a database.
 
         Raises
         ------
         NexusError
-            If it does not.
+            If the database does not answer.
         """
         with self._lock:
-            asked = self._contacts.get(url) or begun(lambda: _reach(url))
-            self._contacts[url] = asked
+            future = self._contacts.get(url) or run_in_thread(lambda: _connect(url))
+            self._contacts[url] = future
         try:
-            return asked.result(self.left)
+            return future.result(self.left)
         except TimeoutError:
-            if asked.done():
+            if future.done():
                 raise
             raise DatabaseUnreachable(where=url, reason=f"no answer within {self.limit:g} s") from None
 
     def database(self, url: DatabaseURL) -> Database:
-        """Return a database with tables that can be read.
+        """Return a database whose tables this program can read.
 
         Raises
         ------
-        NotLookedAt
-            If it does not answer, or has other tables; the check of the databases says why.
+        CheckSkipped
+            If it does not answer, or has tables of another revision; the check of the databases says why.
         """
         from NexusCore.storage.revision import SCHEMA_REVISION
 
         try:
-            found = self.contact(url)
+            contact = self.contact(url)
         except NoDatabaseYet:
-            raise NotLookedAt(reason="there is no database yet") from None
+            raise CheckSkipped(reason="the database does not exist yet") from None
         except DatabaseUnreachable:
-            raise NotLookedAt(reason=f"{url} does not answer") from None
+            raise CheckSkipped(reason=f"{url} does not answer") from None
         except NexusError:
-            raise NotLookedAt(reason=f"{url} cannot be used") from None
-        if found.revision != SCHEMA_REVISION:
-            raise NotLookedAt(reason=f"{url} does not have the tables that this program knows")
-        return found.database
+            raise CheckSkipped(reason=f"{url} cannot be used") from None
+        if contact.revision != SCHEMA_REVISION:
+            raise CheckSkipped(reason=f"the tables of {url} are not of revision {SCHEMA_REVISION}")
+        return contact.database
 
-    def configuration(self) -> Seen:
-        """Return the configuration; what was last seen of it, where its database does not answer.
+    def configuration(self) -> ReadOnlyConfiguration:
+        """Return the configuration, or its snapshot where the database cannot be read.
 
         Raises
         ------
-        NotLookedAt
-            If there is neither.
+        CheckSkipped
+            If neither can be read.
         """
-        from Tools.doctor.checks.config_view import read
-
         with self._lock:
-            asked = self._configuration = self._configuration or begun(lambda: read(self))
+            future = self._configuration = self._configuration or run_in_thread(self._read_configuration)
         try:
-            return asked.result(self.left)
+            return future.result(self.left)
         except TimeoutError:
-            raise NotLookedAt(reason=f"the configuration was not read within {self.limit:g} s") from None
+            raise CheckSkipped(reason=f"the configuration was not read within {self.limit:g} s") from None
+
+    def _read_configuration(self) -> ReadOnlyConfiguration:
+        from NexusCore.config.store import ConfigStore
+        from Tools.doctor.checks.config_view import read_snapshot, read_stored
+
+        try:
+            database = self.database(self.settings.config)
+        except CheckSkipped:
+            saved = read_snapshot(self.settings)
+            if saved is None:
+                raise
+            return saved
+        return read_stored(ConfigStore(database, self.clock))
 
 
-def _reach(url: DatabaseURL) -> Contact:
+def _connect(url: DatabaseURL) -> Contact:
     from NexusCore.storage import Database
 
     if url.kind == "sqlite" and url.embedded and not Path(url.name).exists():
         raise NoDatabaseYet(path=url.name)
-    # Without the comparison that all other programs make: what is wrong is told in detail, and all at once.
+    # Other programs refuse tables of another revision here; Doctor reports them in detail.
     database = Database(url, check_schema=False)
     try:
         with database.reading() as reading:

@@ -1,4 +1,4 @@
-"""Credentials: whether those that calendars and destinations ask for are there. They are named, never shown."""
+"""Credentials: whether those of calendars and destinations are set. They are named, never shown."""
 
 from __future__ import annotations
 
@@ -13,45 +13,47 @@ from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
 SERVICE_ENVIRONMENT = Path("/etc/default/nexuscore")
-"""Variables of the services, where the system starts them."""
+"""File with the variables of the system's services."""
 FACILITY = ("nexusLIMS_user", "nexusLIMS_pass")
-"""User and password for all network resources that have none of their own."""
+"""User and password for all network resources without their own."""
 OPEN = frozenset({"directory", "eln", "nowhere"})
-"""Kinds that ask for nothing."""
+"""Kinds that need no credentials."""
 MAY_BE_OPEN = frozenset({"ical", "caldav"})
-"""Kinds whose servers may let everybody in."""
+"""Kinds whose servers may be open to everyone."""
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(\w+)\s*=\s*(?:\"\"|'')?(.*)")
 
 
 class Partner(NamedTuple):
-    """Somebody else's server that a service talks to."""
+    """A server outside NexusCore that a service talks to."""
 
     kind: str
     what: str
-    """For a sentence."""
+    """Its description in a sentence."""
     folder: str
     """Path of its settings."""
 
 
 def credentials(case: Case) -> Iterator[CheckResult]:
-    """Look at what each calendar and destination in use would be given."""
+    """Check which credentials each calendar and destination in use would get."""
     config = case.configuration()
     names = _names(case.environment)
     partners = [*_calendars(config), *_destinations(config)]
     for partner in partners:
         yield from _partner(partner, config, names)
     if not partners:
-        yield ok("No calendar and no destination in use asks for credentials.")
+        yield ok("No calendar or destination in use needs credentials.")
     yield from _halves(names)
 
 
 def _calendars(config: NamedConfiguration) -> Iterator[Partner]:
-    asked: dict[str, list[str]] = {}
-    for one in Instruments(config).all():
-        # What lies in a file of this machine, or on its disks, is open to whoever may read the file.
-        if one.harvester and (one.harvester not in MAY_BE_OPEN or one.api_url.lower().startswith(("http:", "https:"))):
-            asked.setdefault(one.harvester, []).append(one.pid)
-    for kind, pids in asked.items():
+    pids_by_kind: dict[str, list[str]] = {}
+    for instrument in Instruments(config).all():
+        # A calendar in a local file needs no credentials.
+        if instrument.harvester and (
+            instrument.harvester not in MAY_BE_OPEN or instrument.api_url.lower().startswith(("http:", "https:"))
+        ):
+            pids_by_kind.setdefault(instrument.harvester, []).append(instrument.pid)
+    for kind, pids in pids_by_kind.items():
         yield Partner(kind, f"the calendars ({kind}) of {', '.join(pids)}", f"Services.Harvester.{kind}")
 
 
@@ -64,49 +66,51 @@ def _destinations(config: NamedConfiguration) -> Iterator[Partner]:
 
 def _partner(partner: Partner, config: NamedConfiguration, names: Mapping[str, str]) -> Iterator[CheckResult]:
     own = f"NEXUSCORE_{partner.kind.upper()}"
-    # A kind of which there are several servers has a token for each, with the server's name in the middle.
+    # A kind with several servers has a token for each, with the server's name in the middle.
     tokens = [(name,) for name in names if name.startswith(f"{own}_") and name.endswith("_TOKEN")]
     ways = (*tokens, (f"{own}_USER", f"{own}_PASSWORD"), FACILITY)
     secrets = [node for node in config.get_leaves(partner.folder) if node.limits.secret]
-    given = [node.path for node in secrets if node.value]
-    found = next((way for way in ways if all(name in names for name in way)), None)
-    if given:
-        yield ok(f"For {partner.what}, the configuration holds {' and '.join(given)}.")
-    elif found is not None:
-        yield ok(f"For {partner.what}, {' and '.join(found)} would be used ({names[found[0]]}).")
+    configured = [node.path for node in secrets if node.value]
+    complete = next((way for way in ways if all(name in names for name in way)), None)
+    if configured:
+        yield ok(f"For {partner.what}, the configuration has {' and '.join(configured)}.")
+    elif complete is not None:
+        yield ok(f"For {partner.what}, {' and '.join(complete)} would be used ({names[complete[0]]}).")
     else:
         settings = "".join(f", or the parameter {node.path}" for node in secrets)
         login = f"{own}_USER and {own}_PASSWORD in {SERVICE_ENVIRONMENT}{settings}."
         if partner.kind in MAY_BE_OPEN:
             yield note(
-                f"For {partner.what}, there are no credentials; that is right if anybody may read them.",
+                f"For {partner.what}, no credentials are set; that is right if anyone may read them.",
                 f"If not, set {login}",
             )
         else:
-            yield problem(f"For {partner.what}, there are no credentials.", f"Set {own}_TOKEN, or {login}")
+            yield problem(f"For {partner.what}, no credentials are set.", f"Set {own}_TOKEN, or {login}")
 
 
 def _halves(names: Mapping[str, str]) -> Iterator[CheckResult]:
-    """Yield the users without a password, and passwords without a user."""
+    """Report users without a password, and passwords without a user."""
     for name, where in names.items():
         for mine, other in (("_USER", "_PASSWORD"), ("_PASSWORD", "_USER"), ("_user", "_pass"), ("_pass", "_user")):
             if name.endswith(mine) and name.removesuffix(mine) + other not in names:
-                yield problem(f"{name} is set ({where}), but {name.removesuffix(mine)}{other} is not: it is not used.")
+                yield problem(
+                    f"{name} is set ({where}), but {name.removesuffix(mine)}{other} is not, so neither is used."
+                )
 
 
 def _names(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the names of variables that hold credentials, each with where it is set."""
-    found = {name: "set in this shell" for name, value in environment.items() if value and _is_ours(name)}
+    """Return the names of variables that hold credentials, and where each is set."""
+    places = {name: "set in this shell" for name, value in environment.items() if value and _is_ours(name)}
     path = Path(environment.get("NEXUSCORE_DEFAULTS") or SERVICE_ENVIRONMENT)
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:
-        return found
+        return places
     for line in lines:
         assignment = _ASSIGNMENT.fullmatch(line)
         if assignment and assignment[2].strip() and _is_ours(assignment[1]):
-            found[assignment[1]] = f"set for the services, in {path}"
-    return found
+            places[assignment[1]] = f"set for the services, in {path}"
+    return places
 
 
 def _is_ours(name: str) -> bool:

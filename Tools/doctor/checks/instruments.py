@@ -1,4 +1,4 @@
-"""The instruments: whether the folders with their files are there, and their settings make sense."""
+"""The instruments: whether their folders can be read, and their settings are valid."""
 
 from __future__ import annotations
 
@@ -20,75 +20,79 @@ from Tools.doctor.checks.timeouts import all_within
 
 
 def instruments(case: Case) -> Iterator[CheckResult]:
-    """Look at each instrument of the configuration."""
+    """Check each instrument of the configuration."""
     config = case.configuration()
     known = Instruments(config)
-    found = known.all()
-    if not found:
+    known_instruments = known.all()
+    if not known_instruments:
         yield note(
-            "There is no instrument in the configuration yet.",
+            "The configuration has no instrument yet.",
             "Add one: ConfigTool Instruments.<pid>.filestore_path=<folder>",
         )
         return
-    yield from _names(found)
-    yield from _zones(found)
-    yield from _root(found, str(config["Facility.data_root"] or ""))
+    yield from _names(known_instruments)
+    yield from _zones(known_instruments)
+    yield from _root(known_instruments, str(config["Facility.data_root"] or ""))
     folders = {}
-    for one in found:
+    for instrument in known_instruments:
         try:
-            folders[one.pid] = known.folder(one)
+            folders[instrument.pid] = known.folder(instrument)
         except ConfigException:
             yield problem(
-                f"{one.pid} has no filestore_path, so no record of its sessions can be made.",
-                f"Say where its files are: ConfigTool {_parameter(one.pid, 'filestore_path')}=<folder>",
+                f"{instrument.pid} has no filestore_path, so records of its sessions cannot be built.",
+                f"Set the folder of its files: ConfigTool {_parameter(instrument.pid, 'filestore_path')}=<folder>",
             )
     yield from _folders(case, folders)
 
 
-def _names(found: Sequence[Instrument]) -> Iterator[CheckResult]:
+def _names(known_instruments: Sequence[Instrument]) -> Iterator[CheckResult]:
     by_name = defaultdict(list)
-    for one in found:
-        by_name[one.computer_name.partition(".")[0].lower()].append(one)
+    for instrument in known_instruments:
+        by_name[instrument.computer_name.partition(".")[0].lower()].append(instrument)
     for name, several in by_name.items():
         if name and len(several) > 1:
-            first, pids = several[0], " and ".join(one.pid for one in several)
+            first, pids = several[0], " and ".join(instrument.pid for instrument in several)
             yield problem(
-                f"The computer {first.computer_name} is assigned to {pids}: its sessions all go to {first.pid}.",
+                f"The computer {first.computer_name} is assigned to {pids}: all its sessions go to {first.pid}.",
                 f"Give each its own: ConfigTool {_parameter(several[1].pid, 'computer_name')}=<name>",
             )
 
 
-def _zones(found: Sequence[Instrument]) -> Iterator[CheckResult]:
-    for one in found:
+def _zones(known_instruments: Sequence[Instrument]) -> Iterator[CheckResult]:
+    for instrument in known_instruments:
         try:
-            _ = one.zone
+            _ = instrument.zone
         except ConfigException as error:
             yield problem(
                 f"{error.facts['reason']}.",
-                f"Correct it: ConfigTool {_parameter(one.pid, 'timezone')}=Europe/Oslo",
+                f"Correct it: ConfigTool {_parameter(instrument.pid, 'timezone')}=Europe/Oslo",
             )
 
 
-def _root(found: Sequence[Instrument], root: str) -> Iterator[CheckResult]:
+def _root(known_instruments: Sequence[Instrument], root: str) -> Iterator[CheckResult]:
     relative = [
-        one.pid for one in found if one.filestore_path and not Path(one.filestore_path).expanduser().is_absolute()
+        instrument.pid
+        for instrument in known_instruments
+        if instrument.filestore_path and not Path(instrument.filestore_path).expanduser().is_absolute()
     ]
     if relative and not Path(root).expanduser().is_absolute():
         yield problem(
-            f"The filestore_path of {', '.join(relative)} is relative, and Facility.data_root says not to what: it "
-            "depends on where a program is started.",
-            "Say to what: ConfigTool Facility.data_root=<folder>",
+            f"The filestore_path of {', '.join(relative)} is relative, but Facility.data_root is not absolute: the "
+            "folder depends on where a program is started.",
+            "Set the root: ConfigTool Facility.data_root=<folder>",
         )
 
 
 def _folders(case: Case, folders: dict[str, Path]) -> Iterator[CheckResult]:
-    # All at once: those on one share that hangs are then waited for together.
-    found = all_within(case.left, {pid: functools.partial(_folder, pid, path) for pid, path in folders.items()})
+    # At the same time: several folders on the same hanging share cost only one wait.
+    finished = all_within(case.left, {pid: functools.partial(_folder, pid, path) for pid, path in folders.items()})
     for pid, path in folders.items():
-        if pid in found:
-            yield found[pid].result()
+        if pid in finished:
+            yield finished[pid].result()
         else:
-            yield problem(f"{pid}: {path} does not answer.", "Is it a share whose server is away? See: mount, dmesg")
+            yield problem(
+                f"{pid}: {path} does not answer.", "Is it a network share whose server is down? See: mount, dmesg"
+            )
 
 
 def _folder(pid: str, path: Path) -> CheckResult:
@@ -96,24 +100,28 @@ def _folder(pid: str, path: Path) -> CheckResult:
     where = f" ({mount.source} on {mount.point}, {mount.kind})" if mount is not None else ""
     try:
         if not path.exists():
-            return problem(f"{pid}: there is no folder {path}{where}.", "Is the share mounted? Is the name right?")
+            return problem(
+                f"{pid}: the folder {path} does not exist{where}.", "Is the share mounted? Is the name right?"
+            )
         if not path.is_dir():
             return problem(
-                f"{pid}: {path} is no folder.",
+                f"{pid}: {path} is not a folder.",
                 f"Correct it: ConfigTool {_parameter(pid, 'filestore_path')}=<folder>",
             )
         if not os.access(path, os.R_OK | os.X_OK):
-            return problem(f"{pid}: this user may not read {path}{where}.", "The Builder's user must be able to.")
+            return problem(
+                f"{pid}: this user may not read {path}{where}.", "The Builder's user must be able to read it."
+            )
         with os.scandir(path) as inside:
             empty = next(inside, None) is None
         room = room_of(path)
     except OSError as error:
-        return problem(f"{pid}: {path}{where} cannot be read: {error.strerror}.", "Is the share's server there?")
+        return problem(f"{pid}: {path}{where} cannot be read: {error.strerror}.", "Is the share's server up?")
     if empty:
         return note(f"{pid}: {path} is empty{where}.", "Is the share mounted?")
     free = f"{bytes_text(room.free)} of {bytes_text(room.total)} free"
     if is_nearly_full(room):
-        return note(f"{pid}: {path} is nearly full, {free}{where}.", "Make room before the instrument cannot save.")
+        return note(f"{pid}: {path} is nearly full, {free}{where}.", "Free space before the instrument cannot save.")
     return ok(f"{pid}: {path} can be read, {free}{where}.")
 
 

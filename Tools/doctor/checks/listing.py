@@ -1,4 +1,4 @@
-"""All that Doctor looks at, in the order in which it is told."""
+"""All checks of Doctor, in the order of the report."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from Tools.doctor.checks.outcome import Check
 
 
 def checks() -> Iterator[Check]:
-    """Yield every check; a new one is a line here.
+    """Yield every check; a new check is a line here.
 
-    The rooms of those that are looked at later are imported later, so that the first line is there at once.
+    Modules of later checks are imported later, so that the first line appears at once.
     """
     from Tools.doctor.checks import disks, machine, settings
 
@@ -31,7 +31,7 @@ def checks() -> Iterator[Check]:
 
     yield Check("Journals", journals.journals)
     yield Check("Configuration", configuration.configuration)
-    yield Check("Configuration", configuration.kept)
+    yield Check("Configuration", configuration.saved_copy)
     yield Check("Instruments", instruments.instruments)
     yield Check("Credentials", credentials.credentials)
     yield Check("Services", services.services)

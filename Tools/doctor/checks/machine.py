@@ -1,4 +1,4 @@
-"""The machine: which Python runs here, and how it reads text."""
+"""The machine: its Python and system, and how they read text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
 
 def versions(case: Case) -> Iterator[CheckResult]:
-    """Say what runs where."""
+    """Report the versions of NexusCore, Python and the system."""
     try:
         system = platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
@@ -30,7 +30,7 @@ def versions(case: Case) -> Iterator[CheckResult]:
 
 
 def readers(case: Case) -> Iterator[CheckResult]:
-    """See whether the kernel can hold back the processes that read instrument files."""
+    """Check that the kernel can confine the processes that read instrument files."""
     version = landlock_version()
     if version >= 4:
         yield ok(f"Landlock {version} confines the processes that read instrument files: to those, without network.")
@@ -38,20 +38,20 @@ def readers(case: Case) -> Iterator[CheckResult]:
         yield ok(f"Landlock {version} confines the processes that read instrument files: to those.")
     else:
         yield note(
-            "The kernel has no Landlock: a hostile instrument file could have others read that the Builder may read.",
-            "Linux 5.13 and later have it; it is switched on by the boot option lsm=landlock,... (docs/builder.md).",
+            "The kernel has no Landlock: a malicious instrument file could read other files of the Builder.",
+            "Linux 5.13 and later have it; the boot option lsm=landlock,... enables it (docs/builder.md).",
         )
 
 
 def text(case: Case) -> Iterator[CheckResult]:
-    """See that text and names of files are read as what they are."""
+    """Check that text and file names are read as UTF-8."""
     zone = datetime.now().astimezone().strftime("%Z, %z")
     names, texts = sys.getfilesystemencoding(), locale.getpreferredencoding(do_setlocale=False)
     odd = [name for name in (names, texts) if name.lower().replace("-", "") != "utf8"]
     if odd:
         yield problem(
-            f"Text and names of files are read as {odd[0]}, not as UTF-8: other letters come out wrong.",
-            "Set LANG=C.UTF-8, for the services in /etc/default/nexuscore.",
+            f"Text and file names are read as {odd[0]}, not as UTF-8: other characters come out wrong.",
+            "Set LANG=C.UTF-8; for the services, in /etc/default/nexuscore.",
         )
     else:
-        yield ok(f"Text and names of files are read as UTF-8; local time is {zone}.")
+        yield ok(f"Text and file names are read as UTF-8; local time is {zone}.")

@@ -1,4 +1,4 @@
-"""What a check comes to, in sentences."""
+"""The results of checks, as sentences."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ if TYPE_CHECKING:
 
 
 class Grade(StrEnum):
-    """How something is doing."""
+    """Severity of a result."""
 
     OK = "ok"
     NOTE = "note"
-    """It may be meant so."""
+    """It may be intended."""
     PROBLEM = "problem"
-    """Somebody has to do something."""
+    """It needs attention."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One thing that was looked at."""
+    """The result of checking one thing."""
 
     grade: Grade
     sentence: str
     remedy: str | None = None
-    """What to do about it, with the command where there is one."""
+    """What to do, with the command where there is one."""
     unreachable: bool = False
     """A database does not answer."""
 
 
 def ok(sentence: str) -> CheckResult:
-    """Return what is as it should be."""
+    """Return a result that needs no attention."""
     return CheckResult(Grade.OK, sentence)
 
 
 def note(sentence: str, remedy: str | None = None) -> CheckResult:
-    """Return what may be meant so."""
+    """Return a result that may be intended."""
     return CheckResult(Grade.NOTE, sentence, remedy)
 
 
 def problem(sentence: str, remedy: str | None = None) -> CheckResult:
-    """Return what somebody has to do something about."""
+    """Return a result that needs attention."""
     return CheckResult(Grade.PROBLEM, sentence, remedy)
 
 
@@ -59,11 +59,11 @@ def described(group: str, outcome: CheckResult) -> dict[str, object]:
 
 
 class Check(NamedTuple):
-    """Something to look at."""
+    """A check."""
 
     group: str
-    """The heading under which its outcomes stand."""
-    look: Callable[[Case], Iterable[CheckResult]]
-    """Looks; yields each outcome as soon as it is known, so that what hangs later costs only what comes later."""
+    """Heading of its outcomes."""
+    run: Callable[[Case], Iterable[CheckResult]]
+    """Yields each outcome as soon as it is known: those before a hang are reported."""
     at_once: bool = False
-    """It needs neither a database nor a foreign disk, and is told before anything else is begun."""
+    """Whether it needs neither a database nor a network disk, and is reported before the others start."""

@@ -1,6 +1,6 @@
-"""The rows of the tables: whether each value is of its column's kind, and can be read by programs.
+"""The rows of the tables: whether each value fits its column, and programs can read it.
 
-SQLite takes any value in any column, and with an SQL client anybody can write what no program would.
+SQLite accepts any value in any column, and an SQL client can write what no program would.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from NexusCore.status.store import STATUS_CHANNEL, STATUS_ITEM, STATUS_LATEST, S
 from NexusCore.storage import Database
 from NexusCore.storage.dialect import compared
 from NexusCore.storage.rows import TEXT, TIME, WHOLE, Columns, shown
+from Tools.common.quantities import counted
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, ok, problem
 
 ODD_ROWS_SHOWN = 5
-"""How many odd rows are told one by one."""
+"""Odd rows that are listed one by one."""
 NEWEST = 1000
-"""Rows of a table, the newest, that are looked at in passing; `Doctor --rows` looks at all."""
+"""Newest rows of each table that a plain run checks; `Doctor --rows` checks all."""
 ROWS_PER_READ = 2000
-"""Rows that one statement reads."""
+"""Rows per statement."""
 
 DELIVERY_CURSOR = Columns("delivery_cursor", {"journal": TEXT, "delivered": WHOLE, "ts": TIME})
 FACILITY_IDENTITY = Columns("facility_identity", {"id": WHOLE, "uuid": TEXT, "name": TEXT, "created_ts": TIME})
@@ -46,7 +47,7 @@ TABLES: dict[str, tuple[Columns, ...]] = {
     "log": (LOG_RECORD, DELIVERY_CURSOR),
     "main": (FACILITY_IDENTITY, SESSION_TABLE, SESSION_EVENT, RESERVATION, RECORD, UPLOAD),
 }
-"""All tables, by the database of the settings that they are used in."""
+"""All tables, by the role of their database in the settings."""
 
 _SECRETS = frozenset({"value", "old_value", "new_value"})
 _KEY_COLUMNS = {
@@ -59,53 +60,53 @@ _KEY_COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class OddRow:
-    """A row with values that cannot be read."""
+    """A row with unreadable values."""
 
     table: str
     key: object
-    """Its primary key."""
+    """Primary key."""
     values: Mapping[str, Any]
-    """As they are stored."""
+    """Stored values, by column."""
     odd: Mapping[str, str]
-    """The columns that cannot be read, each with a sentence."""
+    """The unreadable columns, each with a sentence."""
     hidden: frozenset[str] = frozenset()
-    """Columns whose values are shown to nobody."""
+    """Columns whose values are secret."""
 
     @property
     def sentence(self) -> str:
-        """What is wrong with it."""
+        """What is wrong with the row."""
         return f"{self.table} {shown(self.key).strip(chr(39))}: {'; '.join(self.odd.values())}."
 
 
 def key_of(table: str) -> str:
-    """Return the column of a table's primary key."""
+    """Return the primary key column of a table."""
     return _KEY_COLUMNS.get(table, "id")
 
 
 def places(settings: Settings) -> Iterator[tuple[DatabaseURL, Columns]]:
-    """Yield every table with the database that it is in, each once."""
-    seen = set()
+    """Yield every table with its database, each once."""
+    yielded = set()
     for role, tables in TABLES.items():
         url: DatabaseURL = getattr(settings, role)
         for columns in tables:
-            if (url, columns.table) not in seen:
-                seen.add((url, columns.table))
+            if (url, columns.table) not in yielded:
+                yielded.add((url, columns.table))
                 yield url, columns
 
 
 def odd_rows(
     database: Database, columns: Columns, *, newest: int | None = None, passed: Callable[[int], object] = lambda _: None
 ) -> Iterator[OddRow]:
-    """Yield the rows of a table with values that cannot be read.
+    """Yield the rows of a table that have unreadable values.
 
     Parameters
     ----------
     database, columns
-        Where it is, and what it holds.
+        The table.
     newest
-        How many rows to look at, the newest; None for all.
+        Number of rows to check, the newest first; None for all.
     passed
-        Told how many rows have been looked at, every now and then.
+        Called from time to time with the number of rows checked so far.
     """
     key = key_of(columns.table)
     selected = f"SELECT {', '.join(f't.{name}' for name in columns.columns)} FROM {columns.table} t"  # noqa: S608  names from our code
@@ -117,13 +118,13 @@ def odd_rows(
             with database.reading() as reading:
                 rows = reading.all(f"{selected} {behind} {order}", **values)
         except DatabaseDenied:
-            if columns is changes.CONFIG_SECRET:  # not everybody may read it, and whoever may sees to it
+            if columns is changes.CONFIG_SECRET:  # only accounts that may read it can check it
                 return
             raise
         for row in rows:
-            found = examined(columns, row)
-            if found is not None:
-                yield found
+            odd_row = examined(columns, row)
+            if odd_row is not None:
+                yield odd_row
         count += len(rows)
         if newest is not None or len(rows) < ROWS_PER_READ:
             return
@@ -133,13 +134,13 @@ def odd_rows(
 
 
 def examined(columns: Columns, row: Sequence[object]) -> OddRow | None:
-    """Return what is odd about a row; None if nothing is."""
+    """Return a row as an `OddRow`; None if all of it can be read."""
     stored = dict(zip(columns.columns, row, strict=True))
     _, sentences = columns.read(row)
     odd = {sentence.partition(" ")[0]: sentence for sentence in sentences}
-    more = _MORE.get(columns.table)
-    if more is not None and not odd:
-        odd = dict(more(stored))
+    special = _TABLE_CHECKS.get(columns.table)
+    if special is not None and not odd:
+        odd = dict(special(stored))
     if not odd:
         return None
     secret = columns is changes.CONFIG_SECRET or ("limits" in stored and Limits.readable(stored["limits"]).secret)
@@ -150,7 +151,7 @@ def examined(columns: Columns, row: Sequence[object]) -> OddRow | None:
 
 def _parameter(stored: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     try:
-        # The value of a secret, which is of its type, stands in config_secret.
+        # The value of a secret is in config_secret.
         if stored["value"] != MASK or stored["datatype"] not in DATATYPES:
             decode(stored["value"], stored["datatype"])
     except ValueError:
@@ -169,40 +170,39 @@ def _reservation(stored: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "data", f"data is {shown(stored['data'])}, which does not describe a reservation"
 
 
-_MORE: dict[str, Callable[[Mapping[str, Any]], Iterator[tuple[str, str]]]] = {
+_TABLE_CHECKS: dict[str, Callable[[Mapping[str, Any]], Iterator[tuple[str, str]]]] = {
     "config_parameter": _parameter,
     "reservation": _reservation,
 }
-"""What columns alone do not tell."""
+"""Checks beyond those of single columns."""
 
 
 def rows(case: Case) -> Iterator[CheckResult]:
-    """Look at the newest rows of each table."""
-    looked_at = 0
-    found = []
+    """Check the newest rows of each table."""
+    checked = 0
+    unreadable: list[OddRow] = []
     failures: dict[str, NexusError] = {}
     for url, columns in places(case.settings):
         try:
             database = case.database(url)
-            found += list(odd_rows(database, columns, newest=NEWEST))
-            looked_at += 1
+            unreadable += odd_rows(database, columns, newest=NEWEST)
+            checked += 1
         except NexusError as error:
             failures.setdefault(str(error), error)
-    for one in found[:ODD_ROWS_SHOWN]:
-        yield problem(one.sentence, f"To see what can be done: Doctor --rows. {_of(one)}".rstrip())
-    if len(found) > ODD_ROWS_SHOWN:
-        yield problem(
-            f"There are {len(found) - ODD_ROWS_SHOWN:,} more rows with values that cannot be read.", "Doctor --rows"
-        )
-    if not found and looked_at:
-        yield ok(f"What was stored last in each of {looked_at} tables can be read.")
+    for row in unreadable[:ODD_ROWS_SHOWN]:
+        yield problem(row.sentence, f"To see the correction: Doctor --rows. {_show_session(row)}".rstrip())
+    if len(unreadable) > ODD_ROWS_SHOWN:
+        more = counted(len(unreadable) - ODD_ROWS_SHOWN, "more row has", "more rows have")
+        yield problem(f"{more} unreadable values.", "To list all: Doctor --rows")
+    if not unreadable and checked:
+        yield ok(f"The newest rows of {counted(checked, 'table')} can be read.")
     for failure in failures.values():
         raise failure
 
 
-def _of(one: OddRow) -> str:
+def _show_session(row: OddRow) -> str:
     from NexusCore.text import shell_quote
 
-    if one.table == "session" and isinstance(one.values["identifier"], str):
-        return f"What is known of it: SessionTool show {shell_quote(one.values['identifier'])}"
+    if row.table == "session" and isinstance(row.values["identifier"], str):
+        return f"The session: SessionTool show {shell_quote(row.values['identifier'])}"
     return ""

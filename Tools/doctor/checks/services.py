@@ -1,4 +1,4 @@
-"""The services: whether they give a sign of life, and what they say of calendars and destinations."""
+"""The services: whether they are running, and what they report about calendars and destinations."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
 SERVICE_EFFECTS = {
-    "Builder": "no records are made",
-    "Harvester": "reservations are not kept fresh",
-    "Uploader": "records do not get to their destinations",
+    "Builder": "no records are built",
+    "Harvester": "reservations are not updated",
+    "Uploader": "records are not sent to their destinations",
 }
-"""What it means that a service does not run."""
+"""The effect when a service is not running."""
 STOPPED = "stopped"
 PARTNERS = (("Harvester", "source ", "The calendar of"), ("Uploader", "destination ", "The destination"))
-"""Channels whose elements of such names hold a sentence about somebody else's server."""
+"""Channels, prefixes of the elements that report on a server outside NexusCore, and what it is."""
 WELL = ("ok", "not asked any more", "not in use", "")
-"""Sentences that nobody has to care about."""
+"""Reports that need no attention."""
 
 
 def services(case: Case) -> Iterator[CheckResult]:
-    """Look at each service."""
+    """Check each service."""
     samples = latest(case.database(case.settings.status), Channels(tuple(SERVICE_EFFECTS)))
     now = case.clock.now()
-    states = {one.channel: one for one in samples if one.name == "state"}
+    states = {sample.channel: sample for sample in samples if sample.name == "state"}
     for name, effect in SERVICE_EFFECTS.items():
         yield _service(name, effect, states, now)
     yield from _partners(samples, now)
@@ -39,21 +39,21 @@ def services(case: Case) -> Iterator[CheckResult]:
 def _service(name: str, effect: str, states: Mapping[str, StatusSample], now: int) -> CheckResult:
     state = states.get(name)
     if state is None:
-        return note(f"The {name} was never seen: {effect}.", _start(name))
+        return note(f"The {name} has never run: {effect}.", _start(name))
     age = span(now - state.ts)
     if state.value == STOPPED:
         return note(f"The {name} was stopped {age} ago: {effect}.", _start(name))
     if state.expires is not None and state.expires < now:
         return problem(
-            f"The {name} gave its last sign of life {age} ago ('{one_line(state.value or '')}'): {effect}.",
-            f"See what it said last: TailLog --logger {name} -n 20. {_start(name)}",
+            f"The {name} last reported its state {age} ago ('{one_line(state.value or '')}'): {effect}.",
+            f"Its last log lines: TailLog --logger {name} -n 20. {_start(name)}",
         )
     if (state.value or "").startswith(FAILED):
         return problem(
-            f"The {name} runs, but its last pass {one_line(state.value or '').rstrip('.')} ({age} ago).",
-            f"To know more: TailLog --logger {name} -p warning -n 20",
+            f"The {name} is running, but its last pass {one_line(state.value or '').rstrip('.')} ({age} ago).",
+            f"For details: TailLog --logger {name} -p warning -n 20",
         )
-    return ok(f"The {name} is alive: '{one_line(state.value or '')}', {age} ago.")
+    return ok(f"The {name} is running: '{one_line(state.value or '')}', {age} ago.")
 
 
 def _start(name: str) -> str:
@@ -64,12 +64,12 @@ def _start(name: str) -> str:
 
 
 def _partners(samples: Sequence[StatusSample], now: int) -> Iterator[CheckResult]:
-    """Yield what the services say of the calendars and destinations that they cannot use."""
+    """Report the calendars and destinations that the services cannot use."""
     for channel, beginning, what in PARTNERS:
-        for one in samples:
-            value = one_line(one.value or "")
-            if one.channel == channel and one.name.startswith(beginning) and value not in WELL:
+        for sample in samples:
+            value = one_line(sample.value or "")
+            if sample.channel == channel and sample.name.startswith(beginning) and value not in WELL:
                 yield problem(
-                    f"{what} {one.name.removeprefix(beginning)}: {value.rstrip('.')} ({span(now - one.ts)} ago).",
-                    f"To know more: TailLog --logger {channel} -p warning",
+                    f"{what} {sample.name.removeprefix(beginning)}: {value.rstrip('.')} ({span(now - sample.ts)} ago).",
+                    f"For details: TailLog --logger {channel} -p warning",
                 )

@@ -1,4 +1,4 @@
-"""The sessions and their records: what is stuck on its way, and why."""
+"""The sessions and their records: which ones are stuck, and why."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, ok, problem
 
 SESSIONS_SHOWN = 5
-"""How many of a kind are told one by one."""
+"""Results of a kind that are listed one by one."""
 HOUR_MICROSECONDS = 3600 * SECOND
 LONG_OPEN = 24 * HOUR_MICROSECONDS
 """Microseconds after which an open session was probably forgotten."""
 LONG_WAITING = HOUR_MICROSECONDS
-"""Microseconds after which a session that is due should have been taken up."""
+"""Microseconds after which a Builder should have started on a session that is due."""
 
 NO_NEXT_ATTEMPT = 10 * 365 * 24 * HOUR_MICROSECONDS
-"""Microseconds from now behind which the next attempt means that there is none."""
+"""Microseconds from now beyond which a next attempt stands for none."""
 
 _NUMBERS_BY_STATE = "SELECT state, COUNT(*) FROM session GROUP BY state ORDER BY state"
 
 _OPEN = """
-    -- sessions that were begun long ago and have not ended, oldest first
+    -- sessions that started long ago and have not ended, oldest first
     SELECT identifier, instrument, user, start_ts FROM session
      WHERE open_on IS NOT NULL AND start_ts < :before
      ORDER BY start_ts
@@ -44,21 +44,21 @@ _FAILED = """
 """
 
 _WAITING_LONG = """
-    -- sessions that a Builder could have taken long ago, oldest first
+    -- sessions that a Builder should have started on long ago, oldest first
     SELECT identifier, instrument, COALESCE(next_attempt_ts, end_ts) FROM session
      WHERE state = 'TO_BE_BUILT' AND COALESCE(next_attempt_ts, end_ts) < :before
      ORDER BY end_ts, id
 """
 
 _LEASES_EXPIRED = """
-    -- sessions whose Builder fell silent, oldest first
+    -- sessions whose Builder stopped responding, oldest first
     SELECT identifier, instrument, lease_owner, lease_until FROM session
      WHERE state = 'BUILDING' AND lease_until < :now
      ORDER BY lease_until
 """
 
 _UPLOADS_REFUSED = """
-    -- records that a destination did not take, newest first
+    -- records that a destination refused, newest first
     SELECT s.identifier, u.destination, u.attempts, u.next_attempt_ts, u.last_error
       FROM upload u
       JOIN record r ON r.id = u.record_id
@@ -76,13 +76,13 @@ _OF_DROPPED = SESSION_TABLE.only("identifier", "instrument", "lease_owner", "lea
 _OF_UPLOADS = Columns(
     "upload", {"identifier": TEXT, **UPLOAD.only("destination", "attempts", "next_attempt_ts", "last_error").columns}
 )
-"""What the queries select."""
+"""Columns that the queries select."""
 
 
 def sessions(case: Case) -> Iterator[CheckResult]:
-    """Look for sessions that need somebody."""
+    """Report sessions that need attention."""
     with case.database(case.settings.main).reading() as reading:
-        now = reading.now()  # what leases and attempts go by
+        now = reading.now()  # the clock of leases and attempts
         numbers = reading.all(_NUMBERS_BY_STATE)
         open_ = reading.all(_OPEN, before=now - LONG_OPEN)
         failed = reading.all(_FAILED)
@@ -92,20 +92,18 @@ def sessions(case: Case) -> Iterator[CheckResult]:
     yield ok(f"Sessions: {states or 'none yet'}.")
     yield from _each(failed, "sessions in ERROR", "SessionTool list --state ERROR", lambda row: _failed(row, now))
     yield from _each(open_, "open sessions", "SessionTool list --state WAITING_FOR_END", lambda row: _open(row, now))
-    yield from _each(
-        waiting, "sessions that wait", "SessionTool list --state TO_BE_BUILT", lambda row: _waits(row, now)
-    )
+    yield from _each(waiting, "waiting sessions", "SessionTool list --state TO_BE_BUILT", lambda row: _waits(row, now))
     yield from _each(dropped, "sessions", "SessionTool list --state BUILDING", lambda row: _dropped(row, now))
 
 
 def uploads(case: Case) -> Iterator[CheckResult]:
-    """Look for records that a destination did not take."""
+    """Report records that a destination refused."""
     with case.database(case.settings.main).reading() as reading:
         now = reading.now()
         failed = reading.all(_UPLOADS_REFUSED)
     if not failed:
         yield ok("No upload has failed.")
-    yield from _each(failed, "uploads that failed", "TailLog --logger Uploader -p error", lambda row: _upload(row, now))
+    yield from _each(failed, "failed uploads", "TailLog --logger Uploader -p error", lambda row: _upload(row, now))
 
 
 def _each(
@@ -113,14 +111,14 @@ def _each(
 ) -> Iterator[CheckResult]:
     yield from (make(row) for row in rows[:SESSIONS_SHOWN])
     if len(rows) > SESSIONS_SHOWN:
-        yield problem(f"There are {len(rows) - SESSIONS_SHOWN:,} more {what}.", command)
+        yield problem(f"{len(rows) - SESSIONS_SHOWN:,} more {what}.", f"To list them: {command}")
 
 
 def _failed(row: SessionRow, now: int) -> CheckResult:
     (identifier, instrument, attempts, due, error), _ = _OF_FAILED.read(row)
     return problem(
         f"Session {identifier} at {instrument} is in ERROR after {counted(attempts, 'attempt')}: {_reason(error)}",
-        f"{_again(due, now)} When the cause is gone: SessionTool requeue {shell_quote(identifier)}",
+        f"{_next_attempt(due, now)} When the cause is fixed: SessionTool requeue {shell_quote(identifier)}",
     )
 
 
@@ -128,42 +126,42 @@ def _open(row: SessionRow, now: int) -> CheckResult:
     (identifier, instrument, user, start), _ = _OF_OPEN.read(row)
     return problem(
         f"Session {identifier} of {user} at {instrument} has been open for {span(now - start)}, since {local(start)}.",
-        f"Was its end forgotten? SessionTool end {shell_quote(identifier)}",
+        f"Did the user forget to end it? SessionTool end {shell_quote(identifier)}",
     )
 
 
 def _waits(row: SessionRow, now: int) -> CheckResult:
     (identifier, instrument, since), _ = _OF_WAITING.read(row)
     return problem(
-        f"Session {identifier} at {instrument} has waited for a Builder for {span(now - since)}.",
-        "Does the Builder run, and what is it doing? TailStatus Builder",
+        f"Session {identifier} at {instrument} has been waiting for a Builder for {span(now - since)}.",
+        "Is the Builder running, and what is it doing? TailStatus Builder",
     )
 
 
 def _dropped(row: SessionRow, now: int) -> CheckResult:
     (identifier, instrument, owner, until), _ = _OF_DROPPED.read(row)
     return problem(
-        f"The Builder of session {identifier} at {instrument} ({owner}) fell silent; its lease ran out "
+        f"The Builder of session {identifier} at {instrument} ({owner}) stopped responding; its lease expired "
         f"{span(now - until)} ago.",
-        "The next pass of any Builder takes it up. Does one run? TailStatus Builder",
+        "The next pass of any Builder retries it. Is a Builder running? TailStatus Builder",
     )
 
 
 def _upload(row: SessionRow, now: int) -> CheckResult:
     (identifier, destination, attempts, due, error), _ = _OF_UPLOADS.read(row)
     return problem(
-        f"The record of session {identifier} is not at '{destination}' after {counted(attempts, 'attempt')}: "
+        f"The record of session {identifier} was not sent to '{destination}' after {counted(attempts, 'attempt')}: "
         f"{_reason(error)}",
-        f"{_again(due, now)} TailLog --session {shell_quote(identifier)} tells more.",
+        f"{_next_attempt(due, now)} For details: TailLog --session {shell_quote(identifier)}",
     )
 
 
 def _reason(error: str | None) -> str:
-    reason = brief((error or "nobody said why").strip())
+    reason = brief((error or "no reason was given").strip())
     return reason if reason.endswith((".", "!", "?")) else f"{reason}."
 
 
-def _again(due: int | None, now: int) -> str:
+def _next_attempt(due: int | None, now: int) -> str:
     if due is None or due > now + NO_NEXT_ATTEMPT:
-        return "It is not tried again by itself."
-    return f"It is tried again in {span(due - now)}." if due > now else "It is due to be tried again."
+        return "It is not retried automatically."
+    return f"The next attempt is in {span(due - now)}." if due > now else "The next attempt is due."

@@ -1,4 +1,4 @@
-"""Waiting for what may never come, such as a database that is silent or a disk that hangs, for a limited time."""
+"""Limited waits for work that may never end, such as a silent database or a disk that hangs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 
-def begun(work: Callable[[], T]) -> Future[T]:
-    """Begin some work beside the program; what comes of it, an error too, is in the future.
+def run_in_thread(work: Callable[[], T]) -> Future[T]:
+    """Run `work` on a daemon thread; the future gets its result or its exception.
 
-    A thread that hangs in a driver or in the kernel cannot be ended, only left behind: it does not hold up the end of
-    the program.
+    A thread that hangs in a driver or in the kernel cannot be stopped; a daemon thread does not keep the program from
+    ending.
     """
     result: Future[T] = Future()
 
@@ -30,7 +30,7 @@ def begun(work: Callable[[], T]) -> Future[T]:
 
 
 def all_within(seconds: float, works: Mapping[K, Callable[[], T]]) -> dict[K, Future[T]]:
-    """Do several things at once; return the futures of those that came to an end in time."""
-    running = {key: begun(work) for key, work in works.items()}
+    """Run several works at the same time; return the futures of those that finished in time."""
+    running = {key: run_in_thread(work) for key, work in works.items()}
     wait(running.values(), max(0.0, seconds))
     return {key: future for key, future in running.items() if future.done()}
