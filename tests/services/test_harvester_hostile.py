@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from NexusCore.http import MEGABYTE
 from NexusCore.service import Pass
 from Services.Harvester.service import Harvester
 from tests.processes import run
@@ -18,7 +19,6 @@ from tests.services.test_harvester_ical import event, ics
 from tests.services.test_harvester_web import CALENDAR, Handler, Server
 
 facility = harvesting.facility
-MEGABYTE = 1024 * 1024
 ROOM = 96
 """MB that the process may grow by: the limit on size is 16, and what was read is held twice for a moment."""
 ASK = """
@@ -26,15 +26,16 @@ import json, re, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from NexusCore.facility import Instrument
+from NexusCore.http import MEGABYTE, HttpLimits
 from Services.Harvester.sources import SourceFailed
 from Services.Harvester.sources.caldav import CalDAV
 from Services.Harvester.sources.ical import ICal
 from Services.Harvester.sources.nemo import Nemo
 from Services.Harvester.sources.nemo.instances import Instance, Questions
 from Services.Harvester.sources.sharepoint import SharePoint
-from Services.Harvester.sources.web import MEGABYTE, FetchLimits, Token
+from Services.Harvester.sources.web import Token
 
-patience = FetchLimits(5, 10, 16 * MEGABYTE, 3, 1, 0)
+patience = HttpLimits(5, 10, 16 * MEGABYTE, attempts=1, first_wait=0, redirects=3)
 march = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
 
 def ask(kind, url):

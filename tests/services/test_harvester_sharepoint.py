@@ -20,14 +20,11 @@ import spnego
 from NexusCore.clock import to_datetime, to_ts
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.facility.reservations import BookedSample
-from NexusCore.network import Login
+from NexusCore.http import MEGABYTE, HttpLimits, Login
 from Services.Harvester.sources import Complaint, SourceFailed, collect_complaints
 from Services.Harvester.sources.sharepoint import SharePoint
-from Services.Harvester.sources.web import MEGABYTE, FetchLimits
 
-PATIENCE = FetchLimits(
-    connect_seconds=5, read_seconds=5, most_bytes=4 * MEGABYTE, redirects=3, attempts=3, first_wait=0
-)
+PATIENCE = HttpLimits(connect_seconds=5, read_seconds=5, most_bytes=4 * MEGABYTE, redirects=3, attempts=3, first_wait=0)
 ALICE = Login("NIST\\alice", "s3cret")
 NOVEMBER = datetime(2018, 11, 1, tzinfo=UTC), datetime(2018, 12, 1, tzinfo=UTC)
 TITAN = Instrument("Titan", timezone="America/New_York")

@@ -17,17 +17,17 @@ from types import TracebackType
 import pytest
 
 from NexusCore.facility import Instrument, Reservation
-from NexusCore.network import Login, login_of
+from NexusCore.http import MEGABYTE, HttpLimits, Login, login_of
 from Services.Harvester.sources import SourceFailed
 from Services.Harvester.sources.ical import ICal
-from Services.Harvester.sources.web import MEGABYTE, FetchLimits, Token, Visit
+from Services.Harvester.sources.web import Token, Visit
 
 CALENDAR = (
     b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTART:20260303T090000Z\r\n"
     b"DTEND:20260303T100000Z\r\nSUMMARY:Found\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 )
 MARCH = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
-PATIENCE = FetchLimits(connect_seconds=5, read_seconds=5, most_bytes=MEGABYTE, redirects=3, attempts=3, first_wait=0)
+PATIENCE = HttpLimits(connect_seconds=5, read_seconds=5, most_bytes=MEGABYTE, redirects=3, attempts=3, first_wait=0)
 ALICE = Login("alice", "s3cret")
 
 
@@ -139,11 +139,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield one
 
 
-def fetch(address: str, patience: FetchLimits = PATIENCE, login: Login | None = None) -> list[Reservation]:
+def fetch(address: str, patience: HttpLimits = PATIENCE, login: Login | None = None) -> list[Reservation]:
     return ICal(patience, 1000, login).fetch(Instrument("Titan", api_url=address), *MARCH)
 
 
-def refusal(address: str, patience: FetchLimits = PATIENCE, login: Login | None = None) -> str:
+def refusal(address: str, patience: HttpLimits = PATIENCE, login: Login | None = None) -> str:
     with pytest.raises(SourceFailed) as error:
         fetch(address, patience, login)
     sentence = str(error.value)

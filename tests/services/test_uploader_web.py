@@ -11,17 +11,17 @@ import pytest
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.config.values import MASK
-from NexusCore.network import Login, login_of
+from NexusCore.http import HttpLimits, Login, login_of
 from NexusCore.service import Pass
 from Services.Uploader.destinations import DestinationAway
 from Services.Uploader.destinations.credentials import Authorise, Key, TokenUnusable, key_of
-from Services.Uploader.destinations.web import FellSilent, ServerResponse, Site, Unexpected, UploadLimits, fault_of
+from Services.Uploader.destinations.web import FellSilent, ServerResponse, Site, Unexpected, address_fault
 from Services.Uploader.service import Uploader
 from tests.peers.proxy import DROP_BEFORE, JSON, SILENCE, Fault, Proxy, proxy_before
 from tests.processes import app_on, rows
 from tests.services.uploading import facility_on, status_of
 
-PATIENCE = UploadLimits(connect_seconds=30, read_seconds=30, most_bytes=1000, attempts=3, first_wait=0)
+PATIENCE = HttpLimits(connect_seconds=30, read_seconds=30, most_bytes=1000, attempts=3, first_wait=0)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def server() -> Iterator[Proxy]:
         yield one
 
 
-def site(server: Proxy, patience: UploadLimits = PATIENCE, authorise: Authorise | None = None) -> Site:
+def site(server: Proxy, patience: HttpLimits = PATIENCE, authorise: Authorise | None = None) -> Site:
     return Site("there", server.url, patience, authorise)
 
 
@@ -52,7 +52,7 @@ class TestRepeating:
     def test_not_when_it_was_silent(self, server: Proxy) -> None:
         """That has cost much time already."""
         server.fault = Fault(SILENCE)
-        short = UploadLimits(connect_seconds=30, read_seconds=0.2, most_bytes=1000, attempts=3, first_wait=0)
+        short = HttpLimits(connect_seconds=30, read_seconds=0.2, most_bytes=1000, attempts=3, first_wait=0)
         with pytest.raises(FellSilent, match=r"it fell silent for 0\.2 s"):
             site(server, short).get("x", "the list")
         assert len(server.seen) == 1
@@ -194,14 +194,14 @@ class TestCredentials:
         ("https://cdcs.example.org", ""),
         ("http://127.0.0.1:8000/sub", ""),
         ("", "it is not set"),
-        ("cdcs.example.org", "no http"),
-        ("https://", "no http"),
-        ("http://[::1", "no http"),
-        ("http://host:port", "no http"),
-        ("file:///etc/passwd", "no http"),
+        ("cdcs.example.org", "not an http"),
+        ("https://", "not an http"),
+        ("http://[::1", "not an http"),
+        ("http://host:port", "not an http"),
+        ("file:///etc/passwd", "not an http"),
         ("https://jane:s3cr3t@cdcs.example.org", "^it contains a user's name, which belongs into the credentials$"),
     ],
 )
 def test_addresses(url: str, fault: str) -> None:
     """What is no address is told before anything is sent there."""
-    assert re.search(fault, fault_of(url)) if fault else fault_of(url) == ""
+    assert re.search(fault, address_fault(url)) if fault else address_fault(url) == ""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument
-from NexusCore.network import Login, cause_of
+from NexusCore.http import HttpLimits, Login, content_of, fault_of
 from NexusCore.text import counted
 from Services.Harvester.sources import SourceFailed
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     Proof = Callable[[requests.PreparedRequest], requests.PreparedRequest]
     """Adds the user's authentication to a request."""
 
-MEGABYTE = 1024 * 1024
-_DOWNLOAD_CHUNK = 64 * 1024
 _RETRIED_GATEWAY_STATUSES = (502, 503, 504)
 """Answers of a gateway whose server is restarting or overloaded."""
 _UNUSABLE = "its address, or one it redirects to, cannot be used"
@@ -40,37 +38,9 @@ class SourceAway(SourceFailed):
     """The calendar at {where} does not answer: {reason}."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchLimits:
-    """How long, how much and how often."""
-
-    connect_seconds: float
-    read_seconds: float
-    """Longest silence of a server that answers."""
-    most_bytes: int
-    redirects: int
-    attempts: int
-    first_wait: float
-    """Seconds before the second attempt; doubled before each further one."""
-
-
-def fetch_limits_of(config: NamedConfiguration) -> FetchLimits:
+def fetch_limits_of(config: NamedConfiguration) -> HttpLimits:
     """Return the limits that the settings of a kind of source ask for; those that are missing get their defaults."""
-    default = config.set_default
-    default("connect_timeout", 10.0, comment="Seconds that a connection may take.", minimum=0.05, maximum=600)
-    default("read_timeout", 30.0, comment="Seconds that a server may stay silent.", minimum=0.05, maximum=600)
-    default("size_limit", 16.0, comment="MB that a calendar may have.", minimum=0.001, maximum=1024)
-    default("redirects", 5, comment="How often a server may redirect.", minimum=0, maximum=30)
-    default("attempts", 3, comment="How often a server that is away is asked in one pass.", minimum=1, maximum=20)
-    default("first_wait", 1.0, comment="Seconds before the second attempt, doubled each time.", minimum=0, maximum=60)
-    return FetchLimits(
-        connect_seconds=config.number("connect_timeout"),
-        read_seconds=config.number("read_timeout"),
-        most_bytes=int(config.number("size_limit") * MEGABYTE),
-        redirects=int(config.number("redirects")),
-        attempts=int(config.number("attempts")),
-        first_wait=config.number("first_wait"),
-    )
+    return HttpLimits.of(config, read_seconds=30.0, megabytes=16.0, redirects=5)
 
 
 def most_bookings_of(config: NamedConfiguration) -> int:
@@ -139,7 +109,7 @@ class Visit:
         The user. A token is sent at once, a password only if the server asks for it.
     """
 
-    def __init__(self, limits: FetchLimits, login: Login | Token | None = None) -> None:
+    def __init__(self, limits: HttpLimits, login: Login | Token | None = None) -> None:
         import requests
 
         self._limits = limits
@@ -173,15 +143,7 @@ class Visit:
         return self._with_retries(HttpRequest(method, url, {}, headers, body, wanted=207))
 
     def _with_retries(self, request: HttpRequest) -> bytes:
-        import tenacity
-
-        attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self._limits.attempts),
-            wait=tenacity.wait_exponential(multiplier=self._limits.first_wait),
-            retry=tenacity.retry_if_exception_type(SourceAway),
-            reraise=True,
-        )
-        content: bytes = attempts(self._ask, request)
+        content = self._limits.retrying(lambda error: isinstance(error, SourceAway))(self._ask, request)
         self._left -= len(content)
         return content
 
@@ -232,7 +194,7 @@ class Visit:
             headers=request.headers,
             data=request.body,
             stream=True,
-            timeout=(self._limits.connect_seconds, self._limits.read_seconds),
+            timeout=self._limits.timeouts,
             # Other proofs would be given to the server that a redirect leads to.
             allow_redirects=request.method == "GET" and isinstance(auth, (NoneType, _TokenAuth, HTTPBasicAuth)),
             auth=auth,
@@ -249,16 +211,10 @@ class Visit:
             raise SourceFailed(where=where, reason=f"{answer}; the token's user has no right to view this")
         if status != request.wanted:
             raise SourceFailed(where=where, reason=answer)
-        content = bytearray()
-        announced = response.headers.get("Content-Length", "")
-        if not announced.isdecimal() or int(announced) <= self._left:
-            for chunk in response.iter_content(_DOWNLOAD_CHUNK):
-                content += chunk
-                if len(content) > self._left:
-                    break
-            else:
-                return bytes(content)
-        raise too_big(where, self._limits.most_bytes)
+        content = content_of(response, self._left)
+        if content is None:
+            raise too_big(where, self._limits)
+        return content
 
     def _login_refused(self, asked_again: bool) -> str:
         if isinstance(self._login, Token):
@@ -297,7 +253,7 @@ def web_address(instrument: Instrument) -> str:
     return address
 
 
-def download(url: str, limits: FetchLimits, login: Login | None = None) -> bytes:
+def download(url: str, limits: HttpLimits, login: Login | None = None) -> bytes:
     """Return what is at a URL; raise as `Visit.get` does."""
     with Visit(limits, login) as visit:
         return visit.get(url)
@@ -321,28 +277,11 @@ def _auth(challenge: str, login: Login, where: str) -> Proof:
     return HTTPBasicAuth(login.user.encode(), login.password.encode())  # as text, they could be Latin-1 alone
 
 
-def too_big(where: str, most: int) -> SourceFailed:
-    """Return the error for a document of more than `most` bytes."""
-    return SourceFailed(where=where, reason=f"it has more than {most / MEGABYTE:g} MB, the limit in the settings")
+def too_big(where: str, limits: HttpLimits) -> SourceFailed:
+    """Return the error for a document that is larger than the limits allow."""
+    return SourceFailed(where=where, reason=f"it has more than {limits.most}")
 
 
-def _source_error(error: requests.RequestException, where: str, limits: FetchLimits) -> SourceFailed:
-    from requests import exceptions
-    from urllib3.exceptions import ReadTimeoutError
-
-    passing = False
-    if isinstance(error, exceptions.TooManyRedirects):
-        reason = f"it redirects more than {counted(limits.redirects, 'time')}"
-    elif isinstance(error, exceptions.SSLError):
-        reason = f"its certificate is not accepted ({cause_of(error)})"
-    elif isinstance(error, exceptions.ConnectTimeout):
-        reason, passing = f"no connection within {limits.connect_seconds:g} s", True
-    elif isinstance(error, exceptions.ReadTimeout) or any(isinstance(cause, ReadTimeoutError) for cause in error.args):
-        reason = f"it fell silent for {limits.read_seconds:g} s"
-    elif isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
-        reason, passing = f"the connection failed ({cause_of(error)})", True
-    elif isinstance(error, (exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.MissingSchema)):
-        reason = _UNUSABLE
-    else:
-        reason = f"its answer cannot be understood ({type(error).__name__})"
-    return (SourceAway if passing else SourceFailed)(where=where, reason=reason)
+def _source_error(error: requests.RequestException, where: str, limits: HttpLimits) -> SourceFailed:
+    fault = fault_of(error, limits)
+    return (SourceAway if fault.passing else SourceFailed)(where=where, reason=fault.reason)

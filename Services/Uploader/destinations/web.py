@@ -16,15 +16,13 @@ from urllib.parse import urlsplit
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.errors import NexusError
-from NexusCore.network import cause_of
+from NexusCore.http import HttpLimits, content_of, fault_of
 from Services.Uploader.destinations import DestinationAway
 from Services.Uploader.destinations.credentials import Authorise, without_credentials
 
 if TYPE_CHECKING:
     import requests
 
-MEGABYTE = 1024 * 1024
-_UPLOAD_CHUNK = 64 * 1024
 _SENTENCE = 400
 """Characters of what a server says that go into a sentence."""
 _RETRIED_STATUSES = (408, 425, 429, 502, 503, 504)
@@ -44,38 +42,12 @@ class FellSilent(DestinationAway):
     """{destination} cannot be used now: it fell silent for {seconds:g} s."""
 
 
-@dataclass(frozen=True, slots=True)
-class UploadLimits:
-    """How long, how much and how often."""
-
-    connect_seconds: float
-    read_seconds: float
-    """Longest silence of a server that answers."""
-    most_bytes: int
-    attempts: int
-    """How often something is read from a server that is away."""
-    first_wait: float
-    """Seconds before the second attempt; doubled before each further one."""
-
-    @classmethod
-    def of(cls, config: NamedConfiguration) -> UploadLimits:
-        """Return what the settings say; those that are missing get their defaults."""
-        default = config.set_default
-        default("connect_timeout", 10.0, comment="Seconds that a connection may take.", minimum=0.05, maximum=600)
-        default("read_timeout", 60.0, comment="Seconds that the server may stay silent.", minimum=0.05, maximum=600)
-        default("size_limit", 64.0, comment="MB that an answer may have.", minimum=0.001, maximum=4096)
-        default("attempts", 3, comment="How often a server that is away is asked in one pass.", minimum=1, maximum=20)
-        default("first_wait", 1.0, comment="Seconds before the second of them, doubled each time.", minimum=0)
-        return cls(
-            connect_seconds=config.number("connect_timeout"),
-            read_seconds=config.number("read_timeout"),
-            most_bytes=int(config.number("size_limit") * MEGABYTE),
-            attempts=int(config.number("attempts")),
-            first_wait=config.number("first_wait"),
-        )
+def upload_limits_of(config: NamedConfiguration) -> HttpLimits:
+    """Return the limits that the settings of a destination ask for; those that are missing get their defaults."""
+    return HttpLimits.of(config, read_seconds=60.0, megabytes=64.0)
 
 
-def fault_of(url: str) -> str:
+def address_fault(url: str) -> str:
     """Return what is wrong with the address of a server, or an empty text."""
     if not url:
         return "it is not set"
@@ -139,7 +111,7 @@ class Site:
 
     destination: str
     url: str
-    limits: UploadLimits
+    limits: HttpLimits
     authorise: Authorise | None
 
     def get(self, path: str, what: str, **more: Any) -> ServerResponse:
@@ -154,15 +126,8 @@ class Site:
         more
             As for `requests.Session.request`.
         """
-        import tenacity
-
-        attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self.limits.attempts),
-            wait=tenacity.wait_exponential(multiplier=self.limits.first_wait),
-            # A server that is silent has cost much time already, and would again.
-            retry=tenacity.retry_if_exception(lambda error: type(error) is DestinationAway),
-            reraise=True,
-        )
+        # A server that is silent has cost much time already, and would again.
+        attempts = self.limits.retrying(lambda error: type(error) is DestinationAway)
         return attempts(self.ask, "GET", path, what, (200,), **more)
 
     def ask(self, method: str, path: str, what: str, expected: tuple[int, ...], **more: Any) -> ServerResponse:
@@ -193,13 +158,12 @@ class Site:
     def _answer(self, method: str, path: str, **more: Any) -> ServerResponse:
         import requests
 
-        timeouts = (self.limits.connect_seconds, self.limits.read_seconds)
         try:
             with requests.Session() as session:
                 session.auth = self.authorise or without_credentials
                 url = f"{self.url}/{path}"
                 with session.request(
-                    method, url, timeout=timeouts, allow_redirects=False, stream=True, **more
+                    method, url, timeout=self.limits.timeouts, allow_redirects=False, stream=True, **more
                 ) as response:
                     content = self._content(response)
                     location = response.headers.get("Location", "")
@@ -212,28 +176,14 @@ class Site:
             raise DestinationAway(destination=self.destination, reason=reason) from None
 
     def _content(self, response: requests.Response) -> bytes:
-        content = bytearray()
-        for chunk in response.iter_content(_UPLOAD_CHUNK):
-            content += chunk
-            if len(content) > self.limits.most_bytes:
-                most = f"{self.limits.most_bytes / MEGABYTE:g} MB, the limit in the settings"
-                raise DestinationAway(destination=self.destination, reason=f"its answer has more than {most}")
-        return bytes(content)
+        content = content_of(response, self.limits.most_bytes)
+        if content is None:
+            reason = f"its answer has more than {self.limits.most}"
+            raise DestinationAway(destination=self.destination, reason=reason)
+        return content
 
     def _translated(self, error: requests.RequestException) -> DestinationAway:
-        from requests import exceptions
-        from urllib3.exceptions import ReadTimeoutError
-
-        if isinstance(error, exceptions.ReadTimeout) or any(
-            isinstance(cause, ReadTimeoutError) for cause in error.args
-        ):
+        fault = fault_of(error, self.limits)
+        if fault.silent:
             return FellSilent(destination=self.destination, seconds=self.limits.read_seconds)
-        if isinstance(error, exceptions.SSLError):
-            reason = f"its certificate is not accepted ({cause_of(error)})"
-        elif isinstance(error, exceptions.ConnectTimeout):
-            reason = f"no connection within {self.limits.connect_seconds:g} s"
-        elif isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
-            reason = f"the connection failed ({cause_of(error)})"
-        else:
-            reason = f"its answer cannot be understood ({type(error).__name__})"
-        return DestinationAway(destination=self.destination, reason=reason)
+        return DestinationAway(destination=self.destination, reason=fault.reason)

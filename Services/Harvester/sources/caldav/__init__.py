@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
-from NexusCore.network import Login, login_of
-from Services.Harvester.sources.web import FetchLimits, Visit, fetch_limits_of, most_bookings_of, web_address
+from NexusCore.http import HttpLimits, Login, login_of
+from Services.Harvester.sources.web import Visit, fetch_limits_of, most_bookings_of, web_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class CalDAV:
 
     name: ClassVar[str] = "caldav"
 
-    limits: FetchLimits
+    limits: HttpLimits
     most_bookings: int
     login: Login | None = None
 

@@ -12,17 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
-from NexusCore.network import Login, login_of
+from NexusCore.http import HttpLimits, Login, login_of
 from Services.Harvester.sources import SourceFailed
-from Services.Harvester.sources.web import (
-    FetchLimits,
-    address_of,
-    download,
-    fetch_limits_of,
-    host_of,
-    most_bookings_of,
-    too_big,
-)
+from Services.Harvester.sources.web import address_of, download, fetch_limits_of, host_of, most_bookings_of, too_big
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +23,7 @@ class ICal:
 
     name: ClassVar[str] = "ical"
 
-    limits: FetchLimits
+    limits: HttpLimits
     most_bookings: int
     login: Login | None = None
 
@@ -65,7 +57,7 @@ class ICal:
         except (OSError, ValueError) as error:
             raise SourceFailed(where=where, reason=getattr(error, "strerror", None) or error) from None
         if len(content) > most:
-            raise too_big(where, most)
+            raise too_big(where, self.limits)
         return content
 
 

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument
-from NexusCore.network import Login, login_of
+from NexusCore.http import HttpLimits, Login, login_of
 from Services.Harvester.sources import Source, SourceFailed
 from Services.Harvester.sources.nemo.instances import Instance, Questions
-from Services.Harvester.sources.web import FetchLimits, Token, Visit, address_of, fetch_limits_of, host_of
+from Services.Harvester.sources.web import Token, Visit, address_of, fetch_limits_of, host_of
 
 _HERE = "Services.Harvester.nemo.instances"
 _API = re.compile(r"/api(/.*)?$")
@@ -33,7 +33,7 @@ class Nemo:
 
     name: ClassVar[str] = "nemo"
 
-    limits: FetchLimits
+    limits: HttpLimits
     page_size: int
     most_rows: int
     instances: tuple[Instance, ...]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from NexusCore.config import NamedConfiguration
-from NexusCore.network import login_of
+from NexusCore.http import login_of
 from Services.Uploader.destinations.cdcs.api import CdcsApi
 from Services.Uploader.destinations.cdcs.destination import CDCS, Choice
 from Services.Uploader.destinations.cdcs.files import Blobs, Share
 from Services.Uploader.destinations.credentials import Key, key_of
-from Services.Uploader.destinations.web import Site, UploadLimits
+from Services.Uploader.destinations.web import Site, upload_limits_of
 
 
 def make(config: NamedConfiguration, home: Path) -> CDCS:
@@ -33,7 +33,7 @@ def make(config: NamedConfiguration, home: Path) -> CDCS:
     default("files_url", "", comment="Address under which that folder is shown.")
     url = str(config["url"] or "").rstrip("/")
     key = key_of(CDCS.name, config)
-    site = Site(CDCS.name, url, UploadLimits.of(config), Key(f"Token {key}") if key else login_of(CDCS.name))
+    site = Site(CDCS.name, url, upload_limits_of(config), Key(f"Token {key}") if key else login_of(CDCS.name))
     api = CdcsApi(site, str(config["content_key"]))
     public = str(config["public_url"] or "").rstrip("/") or url
     share = str(config["files_path"] or "")

@@ -23,7 +23,7 @@ from NexusCore.facility import Record
 from Services.Uploader.destinations import DestinationAway, NotTaken, Receipt, RecordRefused, content_of, obstacle
 from Services.Uploader.destinations.cdcs.api import Ambiguous, CdcsApi, CdcsNotUnderstood, NotFound, Remote
 from Services.Uploader.destinations.cdcs.files import Files, beside, linked_paths, with_addresses
-from Services.Uploader.destinations.web import Unexpected, fault_of
+from Services.Uploader.destinations.web import Unexpected, address_fault
 
 _RECORD_REFUSED_STATUSES = (400, 413)
 """Answers to a record that say something of the record itself."""
@@ -78,7 +78,7 @@ class CDCS:
 
     def check(self) -> list[str]:
         """Say whether the server lets this user in, and has the template and the workspace."""
-        fault = fault_of(self.api.site.url)
+        fault = address_fault(self.api.site.url)
         if fault:
             return [f"Services.Uploader.cdcs.url cannot be used: {fault}"]
         if self.api.site.authorise is None:

@@ -20,7 +20,7 @@ from Services.Uploader.destinations import DestinationAway, NotTaken, digest_of,
 from Services.Uploader.destinations.cdcs.api import Blob, CdcsApi
 from Services.Uploader.destinations.directory.destination import Directory
 from Services.Uploader.destinations.record_files import files_beside, parse_xml
-from Services.Uploader.destinations.web import fault_of
+from Services.Uploader.destinations.web import address_fault
 
 _LONGEST_BLOB_NAME = 200
 """Characters that the name of a blob may have."""
@@ -68,7 +68,7 @@ class Share:
 
     def check(self) -> list[str]:
         """Say whether folder and address can be used."""
-        fault = fault_of(self.url)
+        fault = address_fault(self.url)
         wrong = [f"Services.Uploader.cdcs.files_url goes with files_path, but {fault}"] if fault else []
         return wrong + Directory(self.path).check()
 

@@ -8,7 +8,7 @@ from NexusCore.config import NamedConfiguration
 from Services.Uploader.destinations.credentials import Key, key_of
 from Services.Uploader.destinations.elabftw.api import ElabftwApi
 from Services.Uploader.destinations.elabftw.destination import ELabFTW
-from Services.Uploader.destinations.web import Site, UploadLimits
+from Services.Uploader.destinations.web import Site, upload_limits_of
 
 
 def make(config: NamedConfiguration, home: Path) -> ELabFTW:
@@ -19,6 +19,6 @@ def make(config: NamedConfiguration, home: Path) -> ELabFTW:
     default("tags", "NexusCore", comment="Tags that each experiment gets, with commas.")
     url = str(config["url"] or "").rstrip("/")
     key = key_of(ELabFTW.name, config)
-    site = Site(ELabFTW.name, url, UploadLimits.of(config), Key(key) if key else None)
+    site = Site(ELabFTW.name, url, upload_limits_of(config), Key(key) if key else None)
     tags = tuple(tag.strip() for tag in str(config["tags"] or "").split(",") if tag.strip())
     return ELabFTW(ElabftwApi(site), tags)

@@ -31,7 +31,7 @@ from Services.Uploader.destinations import (
 from Services.Uploader.destinations.elabftw.api import Attachment, ElabftwApi, ElabftwNotUnderstood
 from Services.Uploader.destinations.record_files import files_beside
 from Services.Uploader.destinations.record_summary import about
-from Services.Uploader.destinations.web import Unexpected, fault_of
+from Services.Uploader.destinations.web import Unexpected, address_fault
 
 _REFUSED_STATUSES = (400, 413, 422)
 """Answers that say something of what was sent."""
@@ -59,7 +59,7 @@ class ELabFTW:
 
     def check(self) -> list[str]:
         """Say whether the server lets this key in."""
-        fault = fault_of(self.api.site.url)
+        fault = address_fault(self.api.site.url)
         if fault:
             return [f"Services.Uploader.elabftw.url cannot be used: {fault}"]
         if self.api.site.authorise is None:
