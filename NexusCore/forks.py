@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -26,10 +27,14 @@ def renew_in_children(one: Forkable) -> None:
     _there.add(one)
 
 
+def in_children(function: Callable[[], None]) -> Callable[[], None]:
+    """Have a function called in every forked child, after those that were named before it; for use as a decorator."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=function)
+    return function
+
+
+@in_children
 def _after_fork() -> None:
     for one in list(_there):
         one.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -101,6 +101,11 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most `most` characters; the end of a longer one is replaced by an ellipsis."""
+    return text if len(text) <= most else f"{text[: max(0, most - 1)].rstrip()}…"
+
+
 def suggest(text: str, known: Iterable[str], alike: float = 0.6) -> str:
     """Return " Did you mean ...?" for what is known and most like `text`, or an empty text.
 

@@ -109,10 +109,10 @@ def _read(canvas: Canvas, version: str | None) -> tuple[App, NamedConfiguration]
     """Read the configuration on a thread: the screen shows something at once, and Ctrl-C always works."""
     from concurrent.futures import wait
 
-    from Tools.configui.background import run_in_thread
+    from NexusCore.threads import start_thread
 
     canvas.sentence("Reading the configuration ...")
-    reading = run_in_thread(lambda: open_version(version))
+    reading = start_thread(lambda: open_version(version))
     if not wait([reading], CONNECT_NOTICE_SECONDS).done:
         canvas.sentence("Reading the configuration ... The database has not answered yet; Ctrl-C gives up.")
     return reading.result()

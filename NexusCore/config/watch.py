@@ -16,7 +16,6 @@ Promises
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -40,6 +39,7 @@ from NexusCore.errors import (
     NoDatabaseFile,
     NoSuchVersionException,
 )
+from NexusCore.forks import in_children
 from NexusCore.storage.polling import LONGEST_WAIT, Follower
 
 WATCH_INTERVAL = 0.05
@@ -368,10 +368,7 @@ class LiveConfiguration:
 _living: weakref.WeakSet[LiveConfiguration] = weakref.WeakSet()
 
 
+@in_children
 def _after_fork() -> None:
     for live in list(_living):
         live._forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -24,6 +24,7 @@ from NexusCore.delivery.eviction import thin
 from NexusCore.delivery.frames import HEADER, Frame, number_of
 from NexusCore.delivery.lock import OWN, file_of, lock_file, unlock_file, write_mark
 from NexusCore.delivery.readable import ReadableJournal, relocate_files, remove
+from NexusCore.forks import in_children
 
 MEMORY_RECORDS = 50_000
 """Records kept in memory while no folder can be written to."""
@@ -384,11 +385,8 @@ class Journal(ReadableJournal):
 _journals: weakref.WeakSet[Journal] = weakref.WeakSet()
 
 
+@in_children
 def _after_fork() -> None:
     OWN.clear()
     for journal in _journals:
         journal._forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -11,6 +11,7 @@ from NexusCore import sizes
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.dispatch import Dispatcher
 from NexusCore.errors import StatusException
+from NexusCore.text import shortened
 
 _LOG = logging.getLogger("NexusCore.status")
 
@@ -30,7 +31,7 @@ callbacks = Dispatcher("status-callbacks")
 def fitting(sentence: str) -> str:
     """Return a sentence of any length as a value that can be stored, its end left out if need be."""
     most = LONGEST_STORED_VALUE // 4 - 1  # a character takes four bytes at the most, and the mark three
-    return sentence if len(sentence) <= most else f"{sentence[: most - 1]}…"
+    return shortened(sentence, most)
 
 
 def nobody(name: str, value: str | None, ts: int, expires: int | None) -> None:

@@ -12,7 +12,6 @@ Promises
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from NexusCore.clock import SYSTEM_CLOCK, Clock
+from NexusCore.forks import in_children
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import fork_gate
 from NexusCore.storage.dialect import Dialect, dialect_of
@@ -231,10 +231,7 @@ def pool_of(url: DatabaseURL, clock: Clock = SYSTEM_CLOCK) -> Pool:
         return pool
 
 
+@in_children
 def _after_fork() -> None:
     global _lock
     _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

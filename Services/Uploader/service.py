@@ -29,11 +29,12 @@ from NexusCore.log import in_session
 from NexusCore.service import FAILED, Example, Pass, Service
 from NexusCore.status.names import Channels
 from NexusCore.status.store import latest
+from NexusCore.threads import start_thread
 from Services.Uploader.destinations import Destination, kinds, make_of
 from Services.Uploader.instance_lock import InstanceLock
 from Services.Uploader.sending import LEASE_SECONDS, Sending, UploadRound
 from Services.Uploader.status_reporter import NONE, DestinationReporter
-from Services.Uploader.timed_calls import STOP_CHECK_SECONDS, TimedCalls, start_thread
+from Services.Uploader.timed_calls import STOP_CHECK_SECONDS, TimedCalls
 
 THREADS_END_SECONDS = 1.0
 """How long the end of the service waits for its threads, which check much more often whether to stop."""
@@ -153,7 +154,7 @@ class Uploader(Service):
         for upload_round in self._due(names, records):
             if upload_round.name not in self._rounds:
                 serve = partial(self._serve, upload_round)
-                self._rounds[upload_round.name] = start_thread(f"for {upload_round.name}", serve)
+                self._rounds[upload_round.name] = start_thread(serve, f"for {upload_round.name}")
         while self._whole and wait(self._rounds.values(), timeout=STOP_CHECK_SECONDS).not_done:
             pass
         further, failed = self._ended()

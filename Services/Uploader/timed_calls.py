@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextvars import copy_context
-from threading import Event, Thread
+from threading import Event
 from typing import Any, TypeVar
 
 from NexusCore.clock import Clock
+from NexusCore.threads import start_thread
 from Services.Uploader.destinations import DestinationAway
 
 STOP_CHECK_SECONDS = 0.1
@@ -27,21 +27,6 @@ class DestinationBusy(DestinationAway):
 
 class UploadStopped(Exception):
     """The service was stopped while a destination was at work."""
-
-
-def start_thread(name: str, work: Callable[[], T]) -> Future[T]:
-    """Run a function on a thread of its own."""
-    result: Future[T] = Future()
-
-    def go() -> None:
-        try:
-            result.set_result(work())
-        except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
-            result.set_exception(error)
-
-    # A non-daemon thread would hold up the end of the service for as long as a server is silent.
-    Thread(target=copy_context().run, args=(go,), name=name, daemon=True).start()
-    return result
 
 
 class TimedCalls:
@@ -84,7 +69,7 @@ class TimedCalls:
         """
         if name in self.overdue():
             raise DestinationBusy(destination=name)
-        result = start_thread(f"to {name}", work)
+        result = start_thread(work, f"to {name}")
         first = self._clock.monotonic()
         while not wait([result], timeout=STOP_CHECK_SECONDS).done:
             seconds = self._clock.monotonic() - first

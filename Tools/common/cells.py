@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.cells import get_character_cell_size
+from functools import lru_cache
 
 from NexusCore.text import is_odd, one_line
 
@@ -32,9 +32,16 @@ def _visible(character: str) -> str:
     return "␡" if character == "\x7f" else "�"
 
 
+@lru_cache(maxsize=4096)
+def _size(character: str) -> int:
+    from rich.cells import get_character_cell_size  # only text that is not ASCII needs it
+
+    return get_character_cell_size(character)
+
+
 def width(text: str) -> int:
     """Return the width of a plain text in cells."""
-    return len(text) if text.isascii() else sum(map(get_character_cell_size, text))
+    return len(text) if text.isascii() else sum(map(_size, text))
 
 
 def fitting(text: str, columns: int) -> int:
@@ -42,7 +49,7 @@ def fitting(text: str, columns: int) -> int:
     if text.isascii():
         return min(len(text), max(0, columns))
     for number, character in enumerate(text):
-        columns -= get_character_cell_size(character)
+        columns -= _size(character)
         if columns < 0:
             return number
     return len(text)

@@ -8,7 +8,8 @@ from NexusCore.config.store import Change
 from NexusCore.config.values import FOLDER, MASK, Limits, Value, decode, readable_value
 from NexusCore.errors import ConfigException
 from NexusCore.text import one_line
-from Tools.common.terminal import Screen, brief_value, cut
+from Tools.common.cells import cut
+from Tools.common.terminal import Screen, brief_value
 from Tools.common.time_parser import rfc3339
 
 WIDEST_PATH, WIDEST_VALUE = 60, 32

@@ -194,11 +194,6 @@ def brief_value(text: str) -> str:
     return brief(text, LONGEST_LINE_PART, SHORTENED_VALUE)
 
 
-def cut(text: str, width: int) -> str:
-    """Return `text`, cut to `width` characters with a mark at the end."""
-    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
-
-
 def run_tool(
     name: str,
     parser: Callable[[], ArgumentParser],

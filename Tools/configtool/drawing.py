@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from NexusCore.config.store import Change
 from NexusCore.config.values import FOLDER
 from NexusCore.text import one_line
+from Tools.common.cells import cut
 from Tools.common.parameters import on_a_line, remark
-from Tools.common.terminal import Screen, cut
+from Tools.common.terminal import Screen
 
 TREE_LINES = ("├── ", "└── ", "│   ", "    ")
 PLAIN_LINES = ("|-- ", "`-- ", "|   ", "    ")

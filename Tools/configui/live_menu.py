@@ -14,8 +14,9 @@ from typing import TypeVar
 from cursesmenu import CursesMenu, ItemGroup  # type: ignore[import-untyped]  # it has annotations, but no py.typed
 from cursesmenu.items import MenuItem  # type: ignore[import-untyped]
 
+from NexusCore.errors import EXIT_UNREACHABLE, NexusError
+from NexusCore.threads import start_thread
 from Tools.common import cells
-from Tools.configui.background import OutcomeUnknown, run_in_thread
 from Tools.configui.canvas import ENTER, ESCAPE, Canvas, Line
 from Tools.configui.text_line import Key, TextLine
 
@@ -27,6 +28,12 @@ NOTICE_SECONDS = 0.5
 """Seconds after which a notice says that the database has not answered."""
 _CHARACTERS = 256
 """From this number on, keys and characters overlap."""
+
+
+class OutcomeUnknown(NexusError):
+    """The database has not answered: it is not known whether the change was made."""
+
+    exit_code = EXIT_UNREACHABLE
 
 
 class LiveItem(MenuItem):  # type: ignore[misc]  # the library has no py.typed
@@ -212,7 +219,7 @@ class LiveMenu(CursesMenu):  # type: ignore[misc]  # the library has no py.typed
         OutcomeUnknown
             If the user stopped waiting.
         """
-        outcome = run_in_thread(work)
+        outcome = start_thread(work)
         if not wait([outcome], NOTICE_SECONDS).done:
             self.say("The database has not answered yet. Esc stops waiting.")
             while not outcome.done():

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from lxml import etree
 
+from NexusCore.text import shortened
 from Services.Builder.model import Activity, Dataset, Experiment, Notes, Project, Quantity, Sample, Scalar
 
 NAMESPACE = "https://data.nist.gov/od/dm/nexus/experiment/v1.0"
@@ -236,8 +237,7 @@ _LONGEST_TEXT = 1_000_000
 
 
 def _text(value: str | None) -> str:
-    text = value or ""
-    return _NOT_IN_XML.sub("\ufffd", text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…")
+    return _NOT_IN_XML.sub("\ufffd", shortened(value or "", _LONGEST_TEXT))
 
 
 def _line(value: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from NexusCore.text import shortened
 from Services.Harvester.sources import SourceFailed
 
 if TYPE_CHECKING:
@@ -30,17 +31,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 def text(value: object) -> str | None:
     """Return a text of several lines; None if empty."""
     clean = _CONTROL.sub("\ufffd", str(value if value is not None else "").replace("\r\n", "\n")).strip()
-    return short(clean, TEXT_LENGTH) or None
+    return shortened(clean, TEXT_LENGTH) or None
 
 
 def line(value: object, longest: int = LINE_LENGTH) -> str | None:
     """Return a text of one line; None if empty."""
-    return short(" ".join((text(value) or "").split()), longest) or None
-
-
-def short(words: str, longest: int) -> str:
-    """Cut a text that is too long, marked with an ellipsis."""
-    return words if len(words) <= longest else f"{words[: longest - 1]}…"
+    return shortened(" ".join((text(value) or "").split()), longest) or None
 
 
 def link(value: object) -> str | None:

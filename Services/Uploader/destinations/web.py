@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from NexusCore.config import NamedConfiguration
 from NexusCore.errors import NexusError
 from NexusCore.http import HttpLimits, content_of, fault_of
+from NexusCore.text import shortened
 from Services.Uploader.destinations import DestinationAway
 from Services.Uploader.destinations.credentials import Authorise, without_credentials
 
@@ -90,7 +91,7 @@ class ServerResponse:
         if not text and 300 <= self.status < 400:
             text = f"it redirects to {self.location or 'another address'}, so the address in the settings is wrong"
         text = re.sub(r"\s+", " ", text or self.reason or "no reason given").strip().rstrip(".")
-        return text if len(text) <= _SENTENCE else f"{text[: _SENTENCE - 1]}…"
+        return shortened(text, _SENTENCE)
 
 
 @dataclass(frozen=True, slots=True)

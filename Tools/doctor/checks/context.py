@@ -20,7 +20,7 @@ from NexusCore import settings as _settings
 from NexusCore.clock import SYSTEM_CLOCK, Clock
 from NexusCore.errors import DatabaseUnreachable, NexusError, SchemaMissing
 from NexusCore.settings import DatabaseURL, Settings
-from Tools.doctor.checks.timeouts import run_in_thread
+from NexusCore.threads import start_thread
 
 if TYPE_CHECKING:
     from NexusCore.storage import Database
@@ -122,7 +122,7 @@ class Case:
             If the database does not answer.
         """
         with self._lock:
-            future = self._contacts.get(url) or run_in_thread(lambda: _connect(url))
+            future = self._contacts.get(url) or start_thread(lambda: _connect(url))
             self._contacts[url] = future
         try:
             return future.result(self.left)
@@ -162,7 +162,7 @@ class Case:
             If neither can be read.
         """
         with self._lock:
-            future = self._configuration = self._configuration or run_in_thread(self._read_configuration)
+            future = self._configuration = self._configuration or start_thread(self._read_configuration)
         try:
             return future.result(self.left)
         except TimeoutError:

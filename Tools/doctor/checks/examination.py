@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 
 from NexusCore.errors import EXIT_UNREACHABLE, NexusError
+from NexusCore.threads import start_thread
 from Tools.doctor.checks.context import Case, CheckSkipped
 from Tools.doctor.checks.outcome import Check, CheckResult, Grade, note, problem
-from Tools.doctor.checks.timeouts import run_in_thread
 
 
 class RunningCheck:
@@ -25,7 +25,7 @@ class RunningCheck:
         self._check = check
         self._case = case
         self._results: list[CheckResult] = []
-        self._end: Future[None] = run_in_thread(self._run)
+        self._end: Future[None] = start_thread(self._run)
 
     def outcomes(self) -> Iterator[CheckResult]:
         """Wait for the check; yield its results, and the reason if it failed or hangs."""

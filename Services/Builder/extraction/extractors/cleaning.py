@@ -10,6 +10,8 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
+from NexusCore.text import shortened
+
 LONGEST_TEXT = 500
 """Characters of a text that a record shows; a longer one is cut, the JSON beside the preview keeps it."""
 LONGEST_IN_JSON = 20_000
@@ -39,7 +41,7 @@ def one_line(value: object, longest: int = LONGEST_TEXT) -> str:
     """Return a value as one line of clean text, cut at `longest` characters."""
     text = decode(value) if isinstance(value, bytes) else str(value)
     text = _SPACE.sub(" ", without_controls(_SPACE.sub(" ", text))).strip()
-    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+    return shortened(text, longest)
 
 
 def json_safe(value: Any, depth: int = 0) -> Any:

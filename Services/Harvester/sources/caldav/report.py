@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 from lxml import etree
 
 from NexusCore.facility import Instrument, Reservation
+from NexusCore.text import shortened
 from Services.Harvester.sources import SourceFailed, complain
 from Services.Harvester.sources.ical.events import ZONE_MARGIN, events_of, reservations_from
-from Services.Harvester.sources.text import line, parse_xml, short
+from Services.Harvester.sources.text import line, parse_xml
 from Services.Harvester.sources.web import Visit, host_of
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _check_is_calendar(visit: Visit, url: str, where: str) -> None:
     if kinds and kinds[0][1]:
         return
     names = [name for response, is_calendar in kinds if is_calendar for name in _names(response)]
-    inside = f"; in it are the calendars {short(', '.join(names), 150)}" if names else ""
+    inside = f"; in it are the calendars {shortened(', '.join(names), 150)}" if names else ""
     raise SourceFailed(where=where, reason=f"its address is not that of a calendar{inside}")
 
 

@@ -19,8 +19,9 @@ import recurring_ical_events
 
 from NexusCore.clock import SECOND, to_ts
 from NexusCore.facility import Instrument, Reservation
+from NexusCore.text import shortened
 from Services.Harvester.sources import SourceFailed, complain, source_of
-from Services.Harvester.sources.text import LINE_LENGTH, MOST_PEOPLE, consent, line, link, short, text
+from Services.Harvester.sources.text import LINE_LENGTH, MOST_PEOPLE, consent, line, link, text
 from Services.Harvester.sources.web import too_many
 
 ZONE_MARGIN = timedelta(days=2)
@@ -269,4 +270,4 @@ def _reason(events: Sequence[icalendar.Event], error: Exception) -> str:
     """Return why a series cannot be read: what the reader noted of a line says more than what failed because of it."""
     noted = next((f"{name}: {text}" for event in events for name, text in event.errors if name), None)
     missing = f"it has no {error.args[0]}" if isinstance(error, KeyError) and error.args else None
-    return short(" ".join((noted or missing or str(error) or type(error).__name__).split()), 200)
+    return shortened(" ".join((noted or missing or str(error) or type(error).__name__).split()), 200)

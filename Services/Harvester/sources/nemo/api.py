@@ -14,10 +14,10 @@ from typing import Any
 
 from NexusCore.clock import to_ts
 from NexusCore.facility import Instrument, Reservation
+from NexusCore.text import shortened
 from Services.Harvester.sources import Source, SourceFailed, complain
 from Services.Harvester.sources.nemo.instances import Instance, tool_of
 from Services.Harvester.sources.nemo.rows import ROW_READERS, NemoRow, numbers_in, uid_of
-from Services.Harvester.sources.text import short
 from Services.Harvester.sources.web import Visit, host_of
 
 _EXPAND = {"reservations": ("user", "project"), "usage_events": ("user", "operator", "project")}
@@ -73,7 +73,7 @@ class Answer:
             try:
                 reservation = ROW_READERS[what](row, uid, self.instance, instrument, span[1])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                reason = short(f"{type(error).__name__}: {error}", 150)
+                reason = shortened(f"{type(error).__name__}: {error}", 150)
                 complain(f"number {row['id']} of its {what} cannot be read ({reason})", uid)
                 continue
             if (reservation.start_ts < span[1] and reservation.end_ts > span[0]) or uid in self.unfinished:
@@ -136,7 +136,7 @@ def no_tool(tools: Mapping[int, str], instrument: Instrument) -> str:
         if number is not None
         else (f"no tool called '{instrument.calendar_name or instrument.name}'")
     )
-    return f"it has {what}; it has {short(', '.join(sorted(tools.values())) or 'none', 200)}"
+    return f"it has {what}; it has {shortened(', '.join(sorted(tools.values())) or 'none', 200)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from lxml import etree
 from NexusCore.clock import to_ts
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.facility.reservations import BookedSample
+from NexusCore.text import shortened
 from Services.Harvester.sources import SourceFailed, complain, source_of
-from Services.Harvester.sources.text import MOST_PEOPLE, MOST_SAMPLES, consent, line, link, parse_xml, short, text
+from Services.Harvester.sources.text import MOST_PEOPLE, MOST_SAMPLES, consent, line, link, parse_xml, text
 from Services.Harvester.sources.web import Visit, host_of, too_many
 
 _ATOM = "{http://www.w3.org/2005/Atom}"
@@ -133,7 +134,7 @@ def _translate(translate: etree.XSLT, feed: etree._Element, where: str) -> list[
 def _read(node: etree._Element, instrument: Instrument) -> Reservation | None:
     uid = line(node.get("id"), _UID_LENGTH)
     title = _line(node, "title")
-    what = f"the booking {uid or short(repr(title), 60)}"
+    what = f"the booking {uid or shortened(repr(title), 60)}"
     if uid is None:
         complain(f"{what} has no id")
         return None
