@@ -360,7 +360,7 @@ class TestWhereItComesFrom:
             "The SHA-256 of beside.raw is missing",
         ]
         assert json.loads((tmp_path / "p.json").read_text())["remarks"] == list(found.warnings)
-        assert "There is no SHA-256 of a.zspy" in extract(tmp_path / "a.zspy", None, None).warnings[0]
+        assert "The SHA-256 of a.zspy is missing" in extract(tmp_path / "a.zspy", None, None).warnings[0]
 
     def test_a_folder_that_is_one_dataset(self, tmp_path):
         """Its SHA-256 is that of what sha256sum prints of its files, in the order of their paths."""
