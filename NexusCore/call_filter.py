@@ -123,9 +123,9 @@ def _program(machine: str, process: int) -> _Steps:
     for number in (_KILL[column], _TGKILL[column]):
         yield from _with_argument(number, 0, (_EQUAL, 0, 1, process))
     yield from _with_argument(_IOCTL[column], 1, (_AND, 0, 0, 0xFFFFFF00), (_EQUAL, 0, 1, _TERMINALS))
-    never = [(_EQUAL, len(_SIGNALS_OF_FILES) - at, 0, one) for at, one in enumerate(_SIGNALS_OF_FILES)]
+    never = [(_EQUAL, len(_SIGNALS_OF_FILES) - at, 0, operation) for at, operation in enumerate(_SIGNALS_OF_FILES)]
     yield from _with_argument(_FCNTL[column], 1, *never)
-    refused = [one for call in _REFUSED.values() if (one := call[column]) is not None]
+    refused = [call_number for call in _REFUSED.values() if (call_number := call[column]) is not None]
     for at, call_number in enumerate(refused):
         yield _EQUAL, len(refused) - at, 0, call_number
     yield _GIVE, 0, 0, _ALLOW

@@ -43,7 +43,7 @@ class _PathBeneath(ctypes.Structure):
 
 @cache
 def landlock_version() -> int:
-    """Return the version of Landlock's interface that the running kernel has; 0 where there is no Landlock."""
+    """Return the version of Landlock's interface that the running kernel has; 0 without Landlock."""
     if platform.system() != "Linux":
         return 0
     try:
@@ -53,9 +53,9 @@ def landlock_version() -> int:
 
 
 def confine(read: Iterable[Path], look: Iterable[Path], write: Iterable[Path]) -> bool:
-    """Let this process from now on reach only what is named, and no network; return False where there is no Landlock.
+    """Restrict this process to the named paths, without network; return False where Landlock is missing.
 
-    No program can be started any more. What is open already stays open.
+    No program can be started afterwards. Open files stay open.
 
     Parameters
     ----------

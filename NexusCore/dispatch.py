@@ -171,7 +171,7 @@ class _Crew:
             if not leads:
                 self._catch_up(current)
             if not leads or current.dropped:
-                self._tell_that_it_returned(current)
+                self._log_return(current)
             if not leads:
                 return
 
@@ -251,7 +251,7 @@ class _Crew:
                 call = self._take(current.key)
             call.make()
 
-    def _tell_that_it_returned(self, current: _Current) -> None:
+    def _log_return(self, current: _Current) -> None:
         _LOG.log(
             logging.WARNING if current.dropped else logging.INFO,
             "The callback %s has returned, after %.1f seconds; %d calls were dropped meanwhile.",
@@ -260,7 +260,7 @@ class _Crew:
 
 
 def _key(function: Callable[..., object]) -> Hashable:
-    """Return what tells callbacks apart; methods of one object are different ones."""
+    """Return a key that identifies a callback; methods of one object have different keys."""
     try:
         hash(function)
     except TypeError:

@@ -1,9 +1,9 @@
-"""Files that are there whole or not at all, also in folders that others may write to.
+"""Files that are written completely or not at all, also in folders that others may write to.
 
 Promises
 --------
 * Below a `Folder`, no link is followed. Each folder is opened from the one above it, by descriptor, and what is done in
-  it happens there, whatever its path leads to a moment later. Its own path is the operator's, and may lead over links.
+  it happens there, even if its path is replaced a moment later. The path of the `Folder` itself may contain links.
 * A file takes the place of a file of one name, or of nothing. A link, a hard link, a pipe, a socket, a device or a
   folder stays where it is, and `InTheWay` says so.
 * `open_file_below` reads no file that has a second name: a hard link shows any file of the same file system.
@@ -236,7 +236,7 @@ class Folder:
             raise self._in_the_way(name)
 
     def open_file(self, name: str, *, one_name: bool = False) -> BufferedReader:
-        """Open a file for reading; with `one_name`, none that has a second name: that may be anybody's file."""
+        """Open a file for reading; with `one_name`, refuse one with a second name, which may be another's file."""
         status = self.status(name)
         if status is not None and not stat.S_ISREG(status.st_mode):
             raise self._in_the_way(name)  # before it is opened: a device may do something when it is
@@ -295,7 +295,7 @@ class Folder:
         try:
             with self._naming(name), suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self._descriptor)
-        except IsADirectoryError:  # only now: whoever looked before saw something else
+        except IsADirectoryError:  # it has become one since the check
             raise InTheWay(path=self.path / name, kind="a folder", folder=self.path) from None
 
     def remove_empty(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What all that talks with other systems shares: who logs in there, and what went wrong."""
+"""Shared by all that talk to other systems: logins, and the cause of an error."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def login_of(kind: str, environment: Mapping[str, str] = os.environ) -> Login | 
 
 
 def cause_of(error: BaseException) -> str:
-    """Return what the innermost error of a connection says: those around it repeat the address."""
-    seen: BaseException = error
+    """Return the message of the innermost error of a connection: those around it repeat the address."""
+    cause: BaseException = error
     for _ in range(20):
-        inner = seen.__cause__ or seen.__context__ or getattr(seen, "reason", None)
-        inner = inner or next((argument for argument in seen.args if isinstance(argument, Exception)), None)
+        inner = cause.__cause__ or cause.__context__ or getattr(cause, "reason", None)
+        inner = inner or next((argument for argument in cause.args if isinstance(argument, Exception)), None)
         if not isinstance(inner, BaseException):
             break
-        seen = inner
-    said = getattr(seen, "verify_message", None) or getattr(seen, "strerror", None)
-    return said or (str(seen) if isinstance(seen, (OSError, HTTPException)) else type(seen).__name__)
+        cause = inner
+    message = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None)
+    return message or (str(cause) if isinstance(cause, (OSError, HTTPException)) else type(cause).__name__)

@@ -1,4 +1,4 @@
-"""The signals that ask a program to end, taken over for as long as it wants to end in order.
+"""Handlers for the signals that ask a program to end, so that it can end in order.
 
 A signal that is ignored when the program starts stays ignored: that is what ``nohup`` asks for.
 """
@@ -28,7 +28,7 @@ _FRAGILE = "mysql.connector.connection_cext"
 
 
 class HandlerEvent(threading.Event):
-    """An event that a signal's handler may set, whatever the thread that it interrupts is doing.
+    """An event that a signal handler may set at any time.
 
     The standard library's holds a lock while it is set, and while a wait begins; a handler that comes in just then and
     sets the event waits for that lock for ever, since its own thread holds it. This one has no lock: who waits takes a
@@ -49,17 +49,17 @@ class HandlerEvent(threading.Event):
         self._tokens: SimpleQueue[None] = SimpleQueue()
 
     def is_set(self) -> bool:
-        """Tell whether it is set."""
+        """Return whether it is set."""
         return self._happened
 
     def set(self) -> None:
-        """Set it: who waits goes on."""
+        """Set it and wake the waiting threads."""
         if not self._happened:
             self._happened = True
             self._tokens.put(None)
 
     def clear(self) -> None:
-        """Have the next `wait` wait again."""
+        """Clear it: the next `wait` blocks again."""
         self._happened = False
         with suppress(Empty):
             while True:

@@ -1,18 +1,17 @@
-"""Wake-ups between the processes of one home: what one commits, the others on this machine look for at once.
+"""Wake-ups between the processes of one home: when one commits, the others on this machine look at once.
 
-Whoever follows a table binds a datagram socket in ``<home>/run/wake``, named after the table; whoever has committed
-rows of it sends one small datagram to each. A wake-up says nothing else: it has the follower ask the database now and
-not at its next poll. So one that is lost costs only the time until then, and where there are no sockets (on Windows, in
-a home that is read-only or has a long path, across homes and machines) polling is all there is.
+A follower of a table binds a datagram socket in ``<home>/run/wake``, named after the table; a process that has
+committed rows of it sends one small datagram to each. A wake-up makes the follower ask the database now instead of at
+its next poll, so a lost one costs only the time until then. Without sockets (on Windows, in a home that is read-only or
+has a long path, across homes and machines) followers only poll.
 
 Promises
 --------
-* `Wakeups.notify` never waits and never raises, whatever is in the folder. Where nobody follows, it costs a look at the
-  folder's time.
+* `Wakeups.notify` never waits and never raises. Without followers it only reads the modification time of the folder.
 * Sockets of dead processes are removed, by the next process that sends or follows. At most `MOST_SOCKETS` followers of
   a table are woken; the others poll.
-* Only in a folder that belongs to this user, and that nobody else may enter, is anything bound, sent or removed.
-* Whatever arrives has no other effect than an early poll, at most once every `REST_SECONDS`.
+* Sockets are bound, used and removed only in a folder that belongs to this user and that no other user may enter.
+* A datagram has no other effect than an early poll, at most once every `REST_SECONDS`.
 * A forked child has no part in its parent's sockets.
 """
 
@@ -162,9 +161,9 @@ class Subscription:
 
 
 def _datagram_socket() -> socket.socket:
-    one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    one.setblocking(False)
-    return one
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    return sock
 
 
 def _reach(path: Path, how: Callable[[str], object]) -> bool:

@@ -1,4 +1,4 @@
-"""A view of the configuration from one folder down: what `get_config` returns."""
+"""The configuration from one folder down: what `get_config` returns."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from NexusCore.errors import ConfigException, NexusError, NoSuchParameterExcepti
 class NamedConfiguration:
     """The parameters below a folder of one version, always as they are now.
 
-    Reading never goes to the database: every parameter, also a missing one, is answered from memory, which a watcher
-    keeps fresh. Names are paths from the view's folder, with dots.
+    Reading never asks the database: all parameters are in memory, which a watcher keeps up to date. Names are paths
+    relative to the folder, with dots.
 
     Parameters
     ----------
     live
         The configuration of this process.
     root
-        Path of the folder; empty for the absolute root. It need not exist.
+        Path of the folder, which need not exist; empty for the absolute root.
     version
         Name of the version; None for the default one.
 
     Raises
     ------
     ConfigException
-        If `root` is no path, or `version` no name.
+        If `root` is not a valid path, or `version` not a valid name.
     """
 
     def __init__(self, live: LiveConfiguration, root: str = "", version: str | None = None) -> None:
@@ -57,7 +57,7 @@ class NamedConfiguration:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def __getitem__(self, name: str) -> Value:
-        """Return the value of a parameter, or None if there is none.
+        """Return the value of a parameter, or None if it does not exist.
 
         Raises
         ------
@@ -91,14 +91,14 @@ class NamedConfiguration:
         return node
 
     def number(self, name: str) -> float:
-        """Return the value of a parameter that is to be a number.
+        """Return the value of a parameter that must be a number.
 
         Raises
         ------
         ValueMissing
             If it has no value.
         NotANumber
-            If it is something else: it was set before any program told what it is for.
+            If it is not a number: it was set before a program declared it.
         """
         value = self[name]
         if value is None:
@@ -110,22 +110,22 @@ class NamedConfiguration:
         return value
 
     def keys(self, name: str | None = None) -> list[str]:
-        """Return the names of what the folder holds, parameters and folders; [] if there is no such folder."""
+        """Return the names of the folder's children, parameters and folders; [] if it does not exist."""
         return [child.name for child in self.get_children(name)]
 
     def get_children(self, name: str | None = None) -> list[ConfigParameter]:
-        """Return what the folder holds."""
+        """Return the folder's children."""
         return self._tree.children(self._path(name))
 
     def get_leaves(self, name: str | None = None, recursive: bool = True) -> Leaves:
-        """Return all parameters below the folder, however deep, or without `recursive` what it holds itself."""
+        """Return all parameters below the folder; without `recursive`, only its children."""
         path = self._path(name)
         if not recursive:
             return Leaves(path, self._tree.children(path))
         return Leaves(path, (node for node in self._tree.below(path) if node.datatype != FOLDER))
 
     def search(self, text: str) -> list[ConfigParameter]:
-        """Return what has `text` in its own name, whatever the case, in the whole version."""
+        """Return everything with `text` in its own name, ignoring case, in the whole version."""
         check_text("the text to search for", text)
         wanted = text.lower()
         return [node for node in self._tree.below("") if wanted in node.name.lower()]
@@ -136,7 +136,7 @@ class NamedConfiguration:
         return max((time for time in times if time is not None), default=None)
 
     def history(self, name: str) -> list[HistoryEntry]:
-        """Return all that ever happened to a parameter, newest first."""
+        """Return all changes of a parameter, newest first."""
         return self._live.store.history(self._tree.version_id, self._path(name))
 
     # -- changing --------------------------------------------------------------------------------------------------
@@ -162,29 +162,29 @@ class NamedConfiguration:
         Parameters
         ----------
         name, value
-            What to set. A value is cast to the type the parameter has, if that loses nothing.
+            What to set. The value is converted to the parameter's type, if that loses nothing.
         datatype
-            New type; None keeps the one there is, or takes the value's own.
+            New type; None keeps the current one; a new parameter gets the value's own.
         comment
-            New comment; None keeps the one there is.
+            New comment; None keeps the current one.
         check
-            Keep to type and limits; without, the parameter takes on the value's own type.
+            Refuse a value that does not fit type and limits; without, the parameter gets the value's own type.
         why
             Reason, for the history.
         if_revision
-            Only if the parameter was last changed at this revision (0: create it, if it does not exist).
+            Only if the parameter was last changed at this revision (0: it does not exist and is created).
         create
             Create the parameter if it does not exist.
         **limits
-            Fields of `Limits`, each in the place of the one there is; None for none. A secret is shown from now on only
-            with ``secret=False``; the values that it had before stay hidden.
+            Fields of `Limits`, each replacing the current one; None removes it. Only ``secret=False`` reveals a secret;
+            its earlier values stay hidden.
 
         Raises
         ------
         NoSuchParameterException
-            If it does not exist, and is not to be created; with a hint for a near miss.
+            If it does not exist and `create` is false; with a hint for a similar path.
         ValueRefused
-            With a sentence saying why.
+            If type or limits do not allow the value.
         """
         path = self._path(name)
         edit = Edit(
@@ -221,12 +221,12 @@ class NamedConfiguration:
         self._live.apply(self._tree, [edit])
 
     def remove(self, name: str) -> None:
-        """Remove a parameter, or a folder with everything that is below it by then, in one transaction.
+        """Remove a parameter, or a folder with everything below it, in one transaction.
 
         Raises
         ------
         NoSuchParameterException
-            If there is none of that name; what somebody else removed just before is as it should be.
+            If it does not exist; not if another program has just removed it.
         """
         path = self._path(name)
         known = self._tree.node(path) is not None
@@ -241,9 +241,9 @@ class NamedConfiguration:
     def set_default(
         self, name: str, value: Value, datatype: str | None = None, comment: str | None = None, **limits: Any
     ) -> None:
-        """Create a parameter if it isn't there; one that is keeps its value.
+        """Create a parameter if it does not exist; an existing one keeps its value.
 
-        One that somebody set before any program told what it is for gets type, comment and limits now, if it fits them.
+        One that was set before any program declared it gets type, comment and limits now, if its value fits.
 
         Parameters
         ----------
@@ -263,17 +263,17 @@ class NamedConfiguration:
                 path, value=node.value, datatype=datatype or datatype_of(path, value), comment=node.comment or comment,
                 limits=bounds if node.limits == NO_LIMITS else None, if_revision=node.revision,
             )  # fmt: skip
-            # What does not fit is refused where it is used, and the rest can wait, but for hiding a secret.
+            # A value that does not fit is refused where it is used, and other errors can wait, but not hiding a secret.
             with nullcontext() if bounds.secret else suppress(NexusError):
                 self._live.apply(self._tree, [edit], "what it is for")
 
     def require(self, names: Iterable[str]) -> None:
-        """Demand that parameters exist, without creating them.
+        """Check that parameters exist, without creating them.
 
         Raises
         ------
         NoSuchParameterException
-            For the first that doesn't.
+            For the first that does not.
         """
         for name in _each(names):
             self.get(name)
@@ -283,7 +283,7 @@ class NamedConfiguration:
         return Group(self._prefix, lambda edits: self._live.apply(self._tree, edits, why))
 
     def clear_all(self) -> None:
-        """Remove everything that is below the view's folder by then, in one transaction."""
+        """Remove everything below the view's folder, in one transaction."""
         self._live.apply(self._tree, [Edit(self.root, CLEAR)], "cleared")
 
     # -- files and the past ------------------------------------------------------------------------------------------
@@ -293,12 +293,12 @@ class NamedConfiguration:
         return exchange.serialize(self.get(name))
 
     def deserialize(self, text: str, root: str | None = None, overwrite: bool = True, why: str | None = None) -> int:
-        """Take over JSON below the folder `root`, all or nothing; return how many parameters changed.
+        """Store JSON below the folder `root`, all or nothing; return how many parameters changed.
 
         Parameters
         ----------
         text
-            What `serialize` made.
+            The result of `serialize`.
         root
             Folder below the view's own; its own if not given.
         overwrite
@@ -312,36 +312,36 @@ class NamedConfiguration:
         return len(self._live.apply(self._tree, edits, why))
 
     def diff(self, old: int | str, new: int | str | None = None) -> list[Difference]:
-        """Return what is different in the view between two states.
+        """Return the differences between two states in the view.
 
         Parameters
         ----------
         old, new
-            A revision of this version (0 is before the first), or the name of a version, as it is now. Without `new`: a
-            revision against what is now, or this version against the one named.
+            A revision of this version (0 is before the first), or the name of a version as it is now. Without `new`:
+            the revision against the current state, or this version against the named one.
 
         Raises
         ------
         ConfigException
-            If there is no such revision or version.
+            If the revision or version does not exist.
         """
         if new is None:
             old, new = (self.version, old) if isinstance(old, str) else (old, self.version)
         store, own = self._live.store, self._tree.version_id
-        (one, before), (other, after) = (history.state_of(store, own, which, self.root) for which in (old, new))
-        return history.differences(before, after, history.ever_secret(store, {one, other}))
+        (old_id, before), (new_id, after) = (history.state_of(store, own, which, self.root) for which in (old, new))
+        return history.differences(before, after, history.ever_secret(store, {old_id, new_id}))
 
     def compare(self, version: str) -> list[Difference]:
-        """Return what is different between this version and another, in the view's folder."""
+        """Return the differences between this version and another in the view's folder."""
         return self.diff(version)
 
     def rollback(self, revision: int, why: str | None = None) -> int:
-        """Make the view what it was at a revision, as new revisions; return how many parameters changed.
+        """Restore the view's state at a revision, as new revisions; return how many parameters changed.
 
         Raises
         ------
         ConfigException
-            If there is no such revision.
+            If the revision does not exist.
         """
         store, own = self._live.store, self._tree.version_id
         then = history.state_at(store, own, history.known_revision(store, revision, 1), self.root)
@@ -351,12 +351,12 @@ class NamedConfiguration:
     # -- callbacks -------------------------------------------------------------------------------------------------
 
     def add_callback(self, names: str | Iterable[str], callback: Callback) -> None:
-        """Have `callback(parameter)` called whenever a parameter changes, its comment included.
+        """Call `callback(parameter)` whenever a parameter or its comment changes.
 
         Parameters
         ----------
         names
-            A name or several; a folder stands for everything below it. They need not exist yet.
+            One name or several; a folder includes everything below it. They need not exist yet.
         callback
             Called on a thread of its own, with the parameter.
         """
@@ -396,7 +396,7 @@ class NamedConfiguration:
         self._live.catch_up()
 
     def _limits(self, path: str, given: dict[str, Any]) -> Limits | None:
-        """Return the limits of a parameter with those that are given; None to leave them as they are."""
+        """Return the limits of a parameter, updated with `given`; None if nothing is given."""
         node = self._tree.node(path)
         return Limits.of({**(node.limits.given() if node is not None else {}), **given}) if given else None
 
@@ -413,7 +413,7 @@ class NamedConfiguration:
 
 
 def _each(names: str | Iterable[str]) -> Iterable[str]:
-    """Return the names of one or of several."""
+    """Return one name or several as an iterable."""
     if isinstance(names, (str, bytes)):
         return [names]
     try:

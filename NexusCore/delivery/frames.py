@@ -132,7 +132,7 @@ class FrameReader:
             segments = self.segments()
             if self._segment not in segments:
                 # One that was removed has been read, as those before it, or nothing was in it.
-                later = [one for one in segments if self._segment is None or one > self._segment]
+                later = [segment for segment in segments if self._segment is None or segment > self._segment]
                 if not later:
                     break
                 self._segment, self._offset = later[0], 0

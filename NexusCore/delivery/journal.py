@@ -275,8 +275,8 @@ class Journal(ReadableJournal):
             while self._overflow and self._overflow[0].sequence <= self.delivered:
                 self._overflow.popleft()
             while self._overflow:
-                one = self._overflow[0]
-                if not (self._write(one.sequence, one.payload) or self._write_to_next(one.sequence, one.payload)):
+                sequence, payload = self._overflow[0]
+                if not (self._write(sequence, payload) or self._write_to_next(sequence, payload)):
                     break
                 self._overflow.popleft()
             return len(self._overflow)

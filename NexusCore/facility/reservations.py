@@ -184,20 +184,24 @@ class Reservations:
         """
         among = self.overlapping(instrument, start_ts, end_ts)
         # Of one whose times cannot be read it is not known whether it has anything to do with the session.
-        found = [one for one in among if None not in (readable_time(one.start_ts), readable_time(one.end_ts))]
+        timed = [
+            reservation
+            for reservation in among
+            if None not in (readable_time(reservation.start_ts), readable_time(reservation.end_ts))
+        ]
 
-        def shared(one: Reservation) -> int:
-            return min(one.end_ts, end_ts) - max(one.start_ts, start_ts)
+        def shared(reservation: Reservation) -> int:
+            return min(reservation.end_ts, end_ts) - max(reservation.start_ts, start_ts)
 
         def longest(among: list[Reservation]) -> Reservation | None:
             return max(among, key=shared, default=None)
 
         def best(among: list[Reservation]) -> Reservation | None:
             most = max(map(shared, among), default=0)
-            return longest(_of([one for one in among if 2 * shared(one) >= most], _names(user)))
+            return longest(_of([reservation for reservation in among if 2 * shared(reservation) >= most], _names(user)))
 
-        bookings = [one for one in found if not one.usage]
-        use = best([one for one in found if one.usage])
+        bookings = [reservation for reservation in timed if not reservation.usage]
+        use = best([reservation for reservation in timed if reservation.usage])
         booking = longest(_of(bookings, _people(use))) if use else best(bookings)
         return of_use(use, booking) if use and booking else use or booking
 
@@ -231,7 +235,7 @@ def of_use(use: Reservation, booking: Reservation) -> Reservation:
         title=use.title or booking.title,
         user=user,
         user_id=(booking.user_id or use.user_id) if same else use.user_id,
-        collaborators=tuple(one for one in dict.fromkeys(others) if one != user),
+        collaborators=tuple(name for name in dict.fromkeys(others) if name != user),
         purpose=use.purpose or booking.purpose,
         samples=use.samples or booking.samples,
         project=booking.project or use.project,
@@ -242,11 +246,11 @@ def of_use(use: Reservation, booking: Reservation) -> Reservation:
 
 def _of(among: list[Reservation], people: set[str]) -> list[Reservation]:
     """Return those that are of one of these people; all, if none is."""
-    return [one for one in among if not people.isdisjoint(_people(one))] or among
+    return [reservation for reservation in among if not people.isdisjoint(_people(reservation))] or among
 
 
-def _people(one: Reservation) -> set[str]:
-    return _names(one.user, one.user_id)
+def _people(reservation: Reservation) -> set[str]:
+    return _names(reservation.user, reservation.user_id)
 
 
 def _names(*names: str | None) -> set[str]:
@@ -302,13 +306,13 @@ def _rest(data: dict[str, Any]) -> dict[str, Any]:
         elif name == "collaborators":
             rest[name] = _texts(value)
         elif name == "samples":
-            rest[name] = tuple(BookedSample(**{**one, "elements": _texts(one["elements"])}) for one in value)
+            rest[name] = tuple(BookedSample(**{**sample, "elements": _texts(sample["elements"])}) for sample in value)
         elif not isinstance(value, str | None):
             raise ValueError(value)
     return rest
 
 
 def _texts(values: object) -> tuple[str, ...]:
-    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
         raise ValueError(values)
     return tuple(values)

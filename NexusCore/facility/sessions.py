@@ -410,8 +410,8 @@ class Sessions:
     # -- inside a transaction ------------------------------------------------------------------------------------------
 
     def _first_waiting(self, transaction: Transaction, now: int, among: Selection) -> Session | None:
-        for one in transaction.all(_SESSIONS_TO_BUILD, now=now, count=CANDIDATES, **asdict(among)):
-            row = transaction.one(f"{_STILL_WAITING} {transaction.dialect.skip_locked}", id=one[0], now=now)
+        for waiting in transaction.all(_SESSIONS_TO_BUILD, now=now, count=CANDIDATES, **asdict(among)):
+            row = transaction.one(f"{_STILL_WAITING} {transaction.dialect.skip_locked}", id=waiting[0], now=now)
             if row is not None:
                 return _session(row)
         return None
@@ -473,7 +473,7 @@ class Sessions:
         suffix = transaction.dialect.for_update if lock else ""
         row = transaction.one(f"{_SELECT_SESSIONS} WHERE identifier = :identifier {suffix}", identifier=identifier)
         if row is None:
-            known = [one for (one,) in transaction.all("SELECT identifier FROM session ORDER BY id DESC LIMIT 200")]
+            known = [name for (name,) in transaction.all("SELECT identifier FROM session ORDER BY id DESC LIMIT 200")]
             raise NoSuchSession(identifier=identifier, hint=near_miss(identifier, known))
         return _session(row)
 

@@ -95,7 +95,7 @@ def read(
     passed
         Told the time up to which all has been looked through, every now and then.
     """
-    found = [_strand(database, search, one, backwards, behind, first, passed) for one in search.strands]
+    found = [_strand(database, search, strand, backwards, behind, first, passed) for strand in search.strands]
     if len(found) == 1:
         return found[0]
     return heapq.merge(*found, key=_in_order, reverse=backwards)

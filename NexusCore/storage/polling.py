@@ -71,7 +71,7 @@ class Poll:
     def leave(self, follower: Follower) -> None:
         """Wait no more; if it was the leader, another one has to take over."""
         with self._lock:
-            self._are_waiting(tuple(one for one in self._waiting if one is not follower))
+            self._are_waiting(tuple(other for other in self._waiting if other is not follower))
             if self._leader is follower:
                 self._leader = None
             if self._leader is None and self._waiting:
@@ -92,13 +92,13 @@ class Poll:
         mark = file_mark(database.url, clock.now())
         if mark is None or (mark, statement) != self._seen[:2]:
             self._seen = (mark, statement, database.glance(statement))
-        for one, newest in zip(waiting, self._seen[2], strict=True):
-            one.heard(newest, now)
+        for follower, newest in zip(waiting, self._seen[2], strict=True):
+            follower.heard(newest, now)
 
     def _are_waiting(self, followers: tuple[Follower, ...]) -> None:
         self._waiting = followers
-        self._statement = _query(tuple(one.table for one in followers))
-        self.pause = min((one.pause for one in followers), default=LONGEST_WAIT)
+        self._statement = _query(tuple(follower.table for follower in followers))
+        self.pause = min((follower.pause for follower in followers), default=LONGEST_WAIT)
 
 
 class Follower:

@@ -135,12 +135,12 @@ class Pool:
         spare: list[Connection] = []
         with self._lock:
             if self.idle:
-                spare = [one for one in self.idle if now - one.since >= SPARE_SECONDS]
-                self.idle = [one for one in self.idle if now - one.since < SPARE_SECONDS]
+                spare = [idle for idle in self.idle if now - idle.since >= SPARE_SECONDS]
+                self.idle = [idle for idle in self.idle if now - idle.since < SPARE_SECONDS]
             self.idle.append(connection)
             self._release(threading.get_ident())
-        for one in spare:
-            self._close(one)
+        for idle in spare:
+            self._close(idle)
 
     def drop(self, connection: Connection) -> None:
         """Close a connection that was taken."""
@@ -168,10 +168,10 @@ class Pool:
         """Close the connections that nobody uses, or those that nobody has used for so many seconds."""
         now = self._clock.monotonic()
         with self._changed:
-            gone = [one for one in self.idle if now - one.since > longer_than]
-            self.idle = [one for one in self.idle if now - one.since <= longer_than]
-        for one in gone:
-            self._close(one)
+            gone = [connection for connection in self.idle if now - connection.since > longer_than]
+            self.idle = [connection for connection in self.idle if now - connection.since <= longer_than]
+        for connection in gone:
+            self._close(connection)
 
     def close_for_fork(self) -> None:
         """Close the idle connections without the lock, which another thread may hold: `pop` is one step."""
@@ -198,7 +198,7 @@ class Pool:
 
     def _fits(self, patient: bool) -> Connection | None:
         """Return the idle connection that was given back last."""
-        return next((one for one in reversed(self.idle) if one.patient == patient), None)
+        return next((connection for connection in reversed(self.idle) if connection.patient == patient), None)
 
     def _is_current(self, connection: Connection) -> bool:
         """Return whether new connections would go to the same host: a second one may be a little behind the first."""

@@ -99,7 +99,7 @@ def choice(kind: type[StrEnum], what: str) -> Column:
         What its values are, with the article.
     """
     unknown = kind("UNKNOWN")
-    known = {one.value: one for one in kind if one is not unknown}
+    known = {member.value: member for member in kind if member is not unknown}
 
     def read(value: Any) -> StrEnum:
         if type(value) is not str or value not in known:

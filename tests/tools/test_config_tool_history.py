@@ -94,7 +94,7 @@ class TestVersions:
         assert tool("copy", "default@5", "before").code == 0
         assert tool("-v", "before", "get", "Camera.gain").out == "3\n"
         done = tool("copy", "defualt@5", "x")
-        assert (done.code, "There is no version 'defualt@5'" in done.err) == (1, True)
+        assert (done.code, "Version 'defualt@5' of the configuration does not exist" in done.err) == (1, True)
 
     def test_an_empty_one(self, desk: Database) -> None:
         done = tool("add-version", "night")
@@ -230,7 +230,7 @@ class TestDiff:
 
     def test_what_there_is_not(self, desk: Database) -> None:
         done = tool("diff", "99")
-        assert (done.code, "there is no revision 99; they go from 0 to 5" in done.err) == (4, True)
+        assert (done.code, "revision 99 does not exist; revisions go from 0 to 5" in done.err) == (4, True)
         assert tool("diff", "nihgt").code == 1
 
 
