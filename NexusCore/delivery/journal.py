@@ -1,7 +1,7 @@
 """A crash-proof journal on local disk: `append` returns when the record is written, and never waits for a database.
 
-A journal belongs to one process, which holds a lock on it while it lives; a journal whose lock is free was left behind
-by a process that died, and any other may adopt it. It consists of numbered segments, deleted as they are delivered.
+A journal belongs to one process, which locks it while it lives; a journal with a free lock was left behind by a dead
+process, and any other may adopt it. It consists of numbered segments, which are deleted when they are delivered.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ MEMORY_RECORDS = 50_000
 """Records kept in memory while no folder can be written to."""
 
 _complained_of: set[Path] = set()
-"""Places that could not be written to; once said, children do not say it again."""
+"""Folders already reported as not writable; also by the parent of this process."""
 _numbers = itertools.count(1)
 _SEGMENTS = 8
-"""Into how many segments a journal is divided at least, so that the oldest records can go first when it is full."""
+"""Minimum number of segments of a full journal, so that the oldest records can be dropped first."""
 _CLAIMS = 10
 """Attempts to make a lock before another process takes it."""
 
@@ -43,16 +43,15 @@ class Journal(ReadableJournal):
     Parameters
     ----------
     folder
-        Where journals for one destination lie; made if need be.
+        Folder of the journals for one destination; created if needed.
     clock
-        For the name.
+        For the name of the journal.
     wake
-        Called when there is something to deliver after there was nothing; from the thread that appends, so it must be
-        quick.
+        Called by the appending thread when the first record after a pause waits for delivery; must be fast.
     limit
-        Bytes that it may take while it cannot be delivered: see `thin`. Segments are a fraction of that at most.
+        Bytes that it may take while it cannot be delivered: see `thin`. A segment is at most a fraction of that.
     sync
-        Have records on the disk itself, safe from a power failure, before they are delivered; at least once a second
+        Flush records to the disk itself, safe from a power failure, before they are delivered; at least once a second
         while the database is away.
     """
 
@@ -80,7 +79,7 @@ class Journal(ReadableJournal):
         self.behind = 0
         """Records that are left in those of its journals that it does not hold any more."""
         self._settled = 0
-        """Number of the last record of which it is known that nothing is left to be delivered up to it."""
+        """Number up to which nothing is left to deliver."""
         self._appending = False
         self._nested: deque[bytes] = deque()
         self._sequence = 0
@@ -96,7 +95,7 @@ class Journal(ReadableJournal):
         """Those of them that could not be read back: damaged on disk, or their files are gone."""
         self._lock_fd = -1
         self._lock_file: tuple[int, int] | None = None
-        """Which file that is."""
+        """Device and inode of the lock file."""
         self._segment: segments.Segment | None = None
         self._number = 0
         """Of the segment."""
@@ -179,7 +178,7 @@ class Journal(ReadableJournal):
         self._number += 1
 
     def _finish(self, segment: segments.Segment) -> None:
-        """Finish the segment of the current number; remove its file if nothing is in it, as where there was no room."""
+        """Finish the current segment; remove its file if it is empty, as on a full disk."""
         segment.finish()
         if not segment.size and self._holds_lock():
             with suppress(OSError):
@@ -194,7 +193,7 @@ class Journal(ReadableJournal):
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if lock_file(fd) and path.exists():
                 return fd
-            # Another process saw it before it was locked, and may remove whatever has this name.
+            # Another process saw it before it was locked, and may remove the files with this name.
             os.close(fd)
             del OWN[self.name]
             super().__init__(self.folder, self._new_name())
@@ -263,9 +262,9 @@ class Journal(ReadableJournal):
             self.handed = max(self.handed, sequence)
 
     def _holds_lock(self) -> bool:
-        """Return whether the lock is still open: a program may close whatever it finds, as when it becomes a daemon.
+        """Return whether the lock is still open: a program may close all descriptors, for example to become a daemon.
 
-        The number may be of another file then, and the journal in other hands.
+        The descriptor may then be of another file, and another process may have the journal.
         """
         return file_of(self._lock_fd) == self._lock_file
 

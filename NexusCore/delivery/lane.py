@@ -3,11 +3,11 @@
 Promises
 --------
 * After any error the cursor is read again before anything is sent.
-* A batch is committed only in a database that may be given the journal (see `NexusCore.delivery.folders`): that is
-  looked at in the very transaction.
-* A cursor ahead of all that a journal has ever handed over is not believed: it is logged and counted, and everything
-  that is there is delivered.
-* A record that the table refuses goes to a side file and holds up no other.
+* A batch is committed only in a database that may get the journal (see `NexusCore.delivery.folders`), which is checked
+  in the same transaction.
+* A cursor ahead of all records ever sent is ignored: it is logged and counted, and everything in the journal is
+  delivered.
+* A record that the table refuses goes to a side file and does not block others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from NexusCore.delivery.adoption import AbandonedJournal, abandoned
 from NexusCore.delivery.folders import Folders
 from NexusCore.delivery.frames import Frame
 from NexusCore.delivery.journal import Journal
-from NexusCore.delivery.notices import tell_once
+from NexusCore.delivery.notices import report_once
 from NexusCore.errors import DatabaseRefused, NexusError
 from NexusCore.storage import Database, Transaction
 from NexusCore.storage.engine import IDENTITY, as_identity
@@ -76,7 +76,7 @@ class Lane:
     sink: Sink
     clock: Clock
     folders: Folders | None
-    """Whose journals the database gets; None for those in the journal's own folder, whatever database it is."""
+    """Which journals the database gets; None for those in the journal's own folder."""
     identity: str | None = None
     """Of the database, as far as known; see `Database.identity`."""
     delivered_to: str | None = None
@@ -155,7 +155,7 @@ class Lane:
     # -- delivering --------------------------------------------------------------------------------------------------
 
     def take_over(self, left: AbandonedJournal) -> None:
-        """Go on with a journal where its process, or whoever adopted it before, has left off."""
+        """Continue a journal where its process, or one that adopted it before, has stopped."""
         self._resume(left)
         if refused.side_file(left.folder, left.name).exists():
             frames, _ = refused.read(left.folder, left.name)
@@ -277,7 +277,7 @@ class Lane:
             self.complained = True  # the complaint is a record too, and may be refused like the one before
             _LOG.warning("A record was refused by the database and is kept in %s. %s", side, error)
         if isinstance(journal, Journal):
-            tell_once("refused", f"A record of this program is kept in {side}, since it was refused. {error}")
+            report_once("refused", f"A record of this program is kept in {side}, since it was refused. {error}")
 
     def _settle_refused(self, journal: Journal | AbandonedJournal, frames: list[Frame]) -> list[Frame]:
         """Find out whether the cursor has stepped over what was set aside last; return the records still to be sent."""

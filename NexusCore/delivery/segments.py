@@ -1,15 +1,14 @@
-"""The file that a journal is appended to: a memory-mapped segment, or where that cannot be had, one written to.
+"""The file that a journal is appended to: a memory-mapped segment, or if that is not possible, a written one.
 
-A mapped segment costs no system call for a record, and what was copied into it survives the death of the process, since
-the pages belong to the system. Its room is allocated when it is begun, so a full disk is an error then and never a
-SIGBUS later. A frame becomes valid by its marker, which is written last. What is not used of it is zeros, which are cut
-off when it is finished.
+A mapped segment needs no system call per record, and its contents survive the death of the process, since the pages
+belong to the system. Its space is allocated at the start, so a full disk is an error then and never a SIGBUS later. A
+frame becomes valid with its marker, which is written last. Unused space is zeros, cut off when the segment is finished.
 
 Promises
 --------
-* Only file systems are mapped that allocate room for good and live on this machine; on all others the segment is
-  written to, with the same promise to the caller.
-* Nobody but the process that began a segment writes to it, neither a forked child nor who adopts it.
+* Files are mapped only on local file systems that keep allocated space; on others the segment is written, with the
+  same promises to the caller.
+* Only the process that created a segment writes to it, neither a forked child nor a process that adopts it.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ MAPPABLE = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs", "
 
 _MARKER_SIZE = len(MARKER)
 _left_open: list[mmap.mmap] = []
-"""Maps that must not be closed, which they are as soon as nobody holds them."""
+"""Maps that must not be closed, as they would be without a reference."""
 
 
 class Segment(Protocol):
@@ -137,7 +136,7 @@ class MappedSegment:
     Raises
     ------
     OSError
-        If there is no room for it, or the file system does not map files.
+        If the disk is full, or the file system does not map files.
     """
 
     def __init__(self, fd: int, capacity: int) -> None:
@@ -261,7 +260,7 @@ def mapping_refused(folder: Path) -> str | None:
 
 
 def _file_system(folder: Path) -> str | None:
-    """Return the kind of file system that a folder is on, as the kernel names it; None if that cannot be told."""
+    """Return the kind of file system that a folder is on, as the kernel names it; None if unknown."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:

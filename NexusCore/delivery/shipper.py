@@ -1,13 +1,13 @@
-"""Takes journals to their databases in batches, on one thread for the whole process.
+"""Delivers journals to their databases in batches, on one thread for the whole process.
 
 Promises
 --------
 * Records are inserted in the same transaction that moves the journal's row in `delivery_cursor`: each arrives exactly
-  once, whatever broke in between (see `NexusCore.delivery.lane`).
+  once, even after failures (see `NexusCore.delivery.lane`).
 * While a database is away its journal grows, and drains in order when it is back; other databases are not held up.
 * Journals left by dead processes on this machine are adopted.
-* What is accepted after `Shipper.stop` is delivered before the process ends, if the database answers: by a thread that
-  lives for that alone, for which the end of the process waits; and by whoever logs when there are no threads any more.
+* Records accepted after `Shipper.stop` are delivered before the process ends, if the database answers: by a separate
+  thread, for which the end of the process waits; and when threads are no longer possible, by the thread that logs.
 * A database that is not used for a while is not kept connected.
 """
 
@@ -29,7 +29,7 @@ from NexusCore.delivery.adoption import AbandonedJournal
 from NexusCore.delivery.folders import Folders
 from NexusCore.delivery.journal import Journal
 from NexusCore.delivery.lane import AnotherDatabase, Lane, Sink
-from NexusCore.delivery.notices import is_logged, tell_once
+from NexusCore.delivery.notices import is_logged, report_once
 from NexusCore.errors import DatabaseBusy, DatabaseUnreachable, NexusError
 from NexusCore.forks import renew_in_children
 from NexusCore.storage import Database
@@ -77,7 +77,7 @@ class Shipper:
     Parameters
     ----------
     clock
-        Tells the time and waits.
+        Source of time, also for waiting.
     journal_size
         Bytes that one journal may take while its database is away.
     """
@@ -117,7 +117,7 @@ class Shipper:
         self.wake()  # a dead process may have left something
 
     def wake(self) -> None:
-        """Have the thread look at the journals now; starts it if need be."""
+        """Wake the thread to look at the journals; start it if needed."""
         if self._ended_in == os.getpid():
             self._wake_late()
             return
@@ -125,7 +125,7 @@ class Shipper:
         self._wake.set()
 
     def stop(self, seconds: float) -> Report:
-        """Deliver what can be delivered within `seconds`, leave the rest in the journals, and end."""
+        """Deliver for at most `seconds`, leave the rest in the journals, and end."""
         self._ended_in = os.getpid()
         self._deadline = self._clock.monotonic() + seconds
         self._stop.set()
@@ -141,7 +141,7 @@ class Shipper:
             dropped=sum(journal.lost + journal.refused for journal in journals) + in_memory,
         )
         if in_memory:
-            tell_once(
+            report_once(
                 "in memory",
                 f"{in_memory} records of this program are lost: neither the disk nor the database had room for them.",
             )
@@ -263,7 +263,7 @@ class Shipper:
         return not self._drain(lane, lane.journal)
 
     def _guarded(self, lane: Lane, work: Callable[[Lane], bool]) -> bool:
-        """Return what `work` returns; whatever goes wrong, the lane is tried again later, and False is returned."""
+        """Return what `work` returns; after any error return False and try the lane again later."""
         if self._clock.monotonic() < lane.retry_at and not self._stop.is_set():
             return False
         try:
@@ -271,7 +271,7 @@ class Shipper:
         except NexusError as error:
             self._put_off(lane, error)
         except Exception as error:  # noqa: BLE001  the edge of the thread
-            # Whatever it is: the records are safe in the journal, and must be tried again.
+            # The records are safe in the journal and must be tried again.
             self._put_off(lane, error)
             if not self._delivering_late:
                 _LOG.exception("Delivery to %s failed", lane.database.url)
@@ -305,7 +305,7 @@ class Shipper:
             return
         if not isinstance(error, _WAITS) and self._accepted() > self._complaints:
             folder = lane.journal.folder
-            tell_once("delivery", f"What this program reports is not delivered, and kept in {folder}. {error}")
+            report_once("delivery", f"What this program reports is not delivered, and kept in {folder}. {error}")
         if lane.away_since is None:
             lane.away_since = now
             before = self._accepted()

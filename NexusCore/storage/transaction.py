@@ -1,4 +1,4 @@
-"""A transaction: what can be asked and changed in it, in the dialect of any database."""
+"""A transaction: queries and changes in the dialect of any database."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Transaction:
         return self._read(sql, values, taken)
 
     def _read(self, sql: str, values: dict[str, object], fetch: Callable[[Any], T]) -> T:
-        """Return what a SELECT finds; once more where only a text that is no UTF-8 was in the way."""
+        """Return the result of a SELECT; repeat it if it failed at a text that is not valid UTF-8."""
         while True:
             try:
                 cursor = self._execute(sql, values)

@@ -88,7 +88,7 @@ def requeue(arguments: Namespace, screen: Screen) -> int:
         if record is None:
             raise NotToBeSent(identifier=found.identifier, reason="it has no record")
         text = f"record queued to be sent again, was {found.state}"
-        desk.sessions.note(found.identifier, desk.client(), text, also=desk.records.anew(record))
+        desk.sessions.note(found.identifier, desk.client(), text, also=desk.records.resend(record))
         session = desk.sessions.get(found.identifier)
         return _done(f"The record of session {session.identifier} is sent again.", session, arguments, screen)
     session = desk.sessions.requeue(found.identifier, desk.client())
