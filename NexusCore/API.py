@@ -112,8 +112,8 @@ class App:
                 self.logs  # noqa: B018  created first, so that messages of the configuration are logged
                 origin = Origin(identity.user(), identity.host(), self._tool)
                 store = ConfigStore(self.database(self.settings.config), self.clock)
-                kept = snapshot.file_of(self.settings.home, self.settings.config, take_over=True)
-                self._live = LiveConfiguration(store, origin, self.clock, kept, source_reported=self._report_source)
+                file = snapshot.file_of(self.settings.home, self.settings.config, take_over=True)
+                self._live = LiveConfiguration(store, origin, self.clock, file, source_reported=self._report_source)
             return self._live
 
     def get_config(self, root: str | None = None, version: str | None = None) -> NamedConfiguration:

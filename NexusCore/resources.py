@@ -218,10 +218,10 @@ def is_full_database(error: BaseException, path: Path | None) -> bool:
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and its causes, the outermost first."""
-    seen: set[int] = set()
+    visited: set[int] = set()
     following: BaseException | None = error
-    while following is not None and id(following) not in seen:
-        seen.add(id(following))
+    while following is not None and id(following) not in visited:
+        visited.add(id(following))
         yield following
         following = following.__cause__ or following.__context__
 

@@ -1,13 +1,13 @@
-"""The one way to follow a growing table without missing a row.
+"""Following a growing table without missing a row.
 
-Ids are given out when a row is inserted but become visible when its transaction commits, so with several writers a
-higher id can be seen before a lower one: asking for ``id > last`` loses rows. A `Tail` remembers the holes it saw in
-the sequence and asks for them again until they fill or have been asked for longer than any transaction lasts.
+An id is assigned when a row is inserted but becomes visible when its transaction commits, so with several writers a
+higher id can be visible before a lower one: asking for ``id > last`` loses rows. A `Tail` remembers the holes in the
+sequence and asks for them again until they fill or are older than any transaction can be.
 
 Promises
 --------
 * Each row is handed out exactly once; rows of one poll in the order of their ids.
-* After the database was away it goes on where it was; nothing is missed.
+* After the database was away it continues where it was; nothing is missed.
 * It resumes from a cursor.
 """
 
@@ -88,7 +88,7 @@ class TailSource(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class TailCursor:
-    """Where a follower stands."""
+    """Position of a follower."""
 
     last: int
     holes: tuple[int, ...] = ()
@@ -132,7 +132,7 @@ class Tail(Generic[T]):
     clock
         Source of time, also for waiting.
     cursor
-        Where to go on; None begins behind the newest row that is there now.
+        Where to continue; None starts after the newest row.
     """
 
     def __init__(
@@ -145,21 +145,21 @@ class Tail(Generic[T]):
         self._asked = clock.monotonic()
         """When the database was last asked and answered."""
         self._moved = float("-inf")
-        """When a row last came in, whether or not it was one to hand out."""
+        """When a row last came in, matching or not."""
         self._young: dict[int, float] = {}
-        """Ids that were passed over, with the time since when."""
+        """Ids of holes, with the time when they were first seen."""
         self._old: dict[int, float] = dict.fromkeys(cursor.holes, self._asked) if cursor else {}
         self._asked_old = float("-inf")
         self._waiting: deque[int] = deque()
-        """Ids of rows that were read, but not handed out yet."""
+        """Ids of rows that were read but not handed out yet."""
 
     @property
     def cursor(self) -> TailCursor:
-        """Where the follower stands: after all that was handed out."""
+        """Position after all rows handed out."""
         return TailCursor(self._last, tuple(sorted([*self._young, *self._old, *self._waiting])))
 
     def begin(self) -> None:
-        """Go behind the newest row, with holes for the transactions that are under way."""
+        """Start after the newest row, with holes for the transactions that are under way."""
         table = self._source.table
         with self._database.reading() as reading:
             row = reading.one(f"SELECT MAX(id) FROM {table}")  # noqa: S608  names from our code
@@ -217,7 +217,7 @@ class Tail(Generic[T]):
                 yield batch
 
     def batches(self, stop: threading.Event) -> Iterator[list[T] | Away | Back]:
-        """Yield the rows of each look together; they count as handed out when the next ones are asked for."""
+        """Yield the rows of each poll as a list; they count as handed out when the next list is requested."""
         away = False
         with closing(self._database.follow(self._source.table, self._clock)) as follower:
             while not stop.is_set():
@@ -237,11 +237,11 @@ class Tail(Generic[T]):
                     yield list(map(self._source.make, rows))
                     self._waiting.clear()
                 if len(rows) < BATCH:
-                    self._wait(follower, stop, seen=bool(rows))
+                    self._wait(follower, stop, had_rows=bool(rows))
 
-    def _wait(self, follower: Follower, stop: threading.Event, *, seen: bool) -> None:
-        """Wait until it is time to read; `seen`, there has just been something to read."""
-        if seen or self._young:
+    def _wait(self, follower: Follower, stop: threading.Event, *, had_rows: bool) -> None:
+        """Wait until it is time to read; `had_rows` if the last poll returned rows."""
+        if had_rows or self._young:
             follower.wait(stop, self._pause())
             return
         # Without holes, and with old ones until they are due, there is nothing new unless there is a newer id.
@@ -259,7 +259,7 @@ class Tail(Generic[T]):
         return self._asked - self._moved < LIVELY_SECONDS
 
     def _new(self, reading: Transaction) -> tuple[list[Row], set[int]]:
-        """Return what is behind the last id seen, and the ids that are visible there."""
+        """Return the rows after the last id, and the ids that are visible there."""
         if self._source.condition == EVERY_ROW and not self._source.join:
             rows = self._rows(reading, f"t.id > {self._last}", f"LIMIT {BATCH}")
             return rows, {row[-1] for row in rows}

@@ -32,13 +32,13 @@ from NexusCore.forks import renew_in_children
 MOST_SOCKETS = 64
 """Followers of one table that are woken."""
 REST_SECONDS = 0.02
-"""Pause of a socket after a wake-up; those that arrive meanwhile are one. So a follower of a busy table asks little
-more often than it polls."""
+"""Pause of a socket after a wake-up; those that arrive meanwhile count as one. So a follower of a busy table asks only
+slightly more often than it polls."""
 LIST_SECONDS = 1.0
-"""How long a listing of the folder is used while the folder's time does not change: that may be as coarse as a tick."""
+"""How long a listing of the folder is used while the folder's time, which may be coarse, does not change."""
 
 _QUEUED = 1024
-"""Datagrams that are taken from a socket at once; systems queue fewer."""
+"""Datagrams read from a socket at once; systems queue fewer."""
 _MESSAGE = b"."
 _numbers = itertools.count(1)
 
@@ -60,7 +60,7 @@ class Wakeups:
         self._listing: tuple[int, float, dict[str, list[Path]]] = (-1, 0.0, {})
 
     def notify(self, table: str) -> None:
-        """Wake those who follow a table, after rows of it were committed."""
+        """Wake the followers of a table, after rows of it were committed."""
         if not hasattr(socket, "AF_UNIX"):
             return
         with suppress(OSError):
@@ -71,12 +71,12 @@ class Wakeups:
                         _reach(path, lambda address: sender.sendto(_MESSAGE, address))
 
     def subscribe(self, table: str, wake: Callable[[], object]) -> Subscription | None:
-        """Have `wake` called, on a thread of its own, when rows of a table were committed.
+        """Call `wake`, on a thread of its own, when rows of a table were committed.
 
         Returns
         -------
         Subscription or None
-            To be closed; None where there can be no wake-ups.
+            To be closed; None if wake-ups are not possible.
         """
         if not hasattr(socket, "AF_UNIX"):
             return None
@@ -99,11 +99,11 @@ class Wakeups:
 
     def _listed(self, table: str) -> list[Path]:
         changed, now = self._folder.stat().st_mtime_ns, self._clock.monotonic()
-        before, at, found = self._listing
+        before, at, sockets = self._listing
         if changed != before or now - at >= LIST_SECONDS:
-            found = _sockets(self._folder)
-            self._listing = (changed, now, found)
-        return found.get(table, [])
+            sockets = _sockets(self._folder)
+            self._listing = (changed, now, sockets)
+        return sockets.get(table, [])
 
 
 class Subscription:
@@ -127,7 +127,7 @@ class Subscription:
         self._thread.start()
 
     def forked(self) -> None:
-        """Leave the socket to the parent: as long as a child held it, that of a dead parent would seem alive."""
+        """Leave the socket to the parent: a child that held it would make a dead parent seem alive."""
         self._closed = threading.Event()  # the thread may have held the lock of the old one
         self._closed.set()
         self._receiver.close()
@@ -154,7 +154,7 @@ class Subscription:
                 self._closed.wait(REST_SECONDS)
 
     def _drain(self) -> None:
-        """Take what has gathered: all of it is one wake-up."""
+        """Read all queued datagrams: together they are one wake-up."""
         with suppress(BlockingIOError):
             for _ in range(_QUEUED):
                 self._receiver.recv(1, socket.MSG_DONTWAIT)
@@ -174,7 +174,7 @@ def _reach(path: Path, how: Callable[[str], object]) -> bool:
         with suppress(OSError):
             path.unlink()
         return False
-    except OSError:  # it has more wake-ups waiting than it takes, or is being closed
+    except OSError:  # its queue is full, or it is being closed
         pass
     return True
 
@@ -190,9 +190,9 @@ def _sockets(folder: Path) -> dict[str, list[Path]]:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise PermissionError(folder)
-    found: dict[str, list[Path]] = {}
+    sockets: dict[str, list[Path]] = {}
     with os.scandir(folder) as entries:
         for entry in entries:
             if stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode):
-                found.setdefault(entry.name.partition(".")[0], []).append(Path(entry.path))
-    return found
+                sockets.setdefault(entry.name.partition(".")[0], []).append(Path(entry.path))
+    return sockets

@@ -186,16 +186,16 @@ def is_secret(row: Sequence[object]) -> bool:
     return any(Limits.readable(limits).secret for limits in row[-2:])
 
 
-def not_a_name(given: object) -> ConfigException:
+def not_a_name(value: object) -> ConfigException:
     """Return the error for a name of a parameter or folder that is not text."""
-    reason = f"{one_line(repr(given))[:40]} is not the name of a parameter; a name is text such as Module.parameter"
+    reason = f"{one_line(repr(value))[:40]} is not the name of a parameter; a name is text such as Module.parameter"
     return ConfigException(reason=reason)
 
 
-def check_text(what: str, given: object) -> None:
+def check_text(what: str, value: object) -> None:
     """Raise `ConfigException` if a value is not text; `what` names it in the message."""
-    if not isinstance(given, str):
-        raise ConfigException(reason=f"{what} must be text, but is of the type {type(given).__name__}")
+    if not isinstance(value, str):
+        raise ConfigException(reason=f"{what} must be text, but is of the type {type(value).__name__}")
 
 
 def check_comment(path: str, comment: object) -> None:

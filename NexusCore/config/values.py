@@ -71,9 +71,9 @@ def cast(path: str, value: Value, datatype: str) -> Value:
     result: Value = None
     if value is None:
         return None
-    given: object = value
-    if not isinstance(given, (str, int, float)):
-        datatype_of(path, given)
+    checked: object = value
+    if not isinstance(checked, (str, int, float)):
+        datatype_of(path, checked)
     if datatype == STRING:
         result = value if isinstance(value, str) else encode(value)
     elif datatype == BOOLEAN:
@@ -193,8 +193,8 @@ class Limits:
 
     def to_json(self) -> str | None:
         """Return the limits as stored; None when there are none."""
-        given = self.given()
-        return json.dumps(given, sort_keys=True) if given else None
+        limits = self.given()
+        return json.dumps(limits, sort_keys=True) if limits else None
 
     def given(self) -> dict[str, Any]:
         """Return the limits that are set; a minimum of 0 is one."""
@@ -244,8 +244,8 @@ class Limits:
         choices = values.get("choices")
         if choices is not None and not choices:
             raise ConfigException(reason="a parameter cannot have the limit choices, and none to choose from")
-        given = {key: value for key, value in values.items() if value is not None}
-        return cls(**{**given, "choices": tuple(choices or ())})
+        limits = {key: value for key, value in values.items() if value is not None}
+        return cls(**{**limits, "choices": tuple(choices or ())})
 
 
 _LIMIT_TYPES: dict[str, tuple[type, ...]] = {

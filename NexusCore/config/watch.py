@@ -72,7 +72,7 @@ class LiveConfiguration:
         Origin of changes made by this process, for the history.
     clock
         Source of time, also for waiting.
-    kept
+    snapshot_file
         File for the snapshot; None for no snapshot.
     interval
         Seconds between two polls while the configuration changes.
@@ -85,14 +85,14 @@ class LiveConfiguration:
         store: ConfigStore,
         origin: Origin,
         clock: Clock,
-        kept: Path | None = None,
+        snapshot_file: Path | None = None,
         interval: float = WATCH_INTERVAL,
         source_reported: Callable[[str], object] = lambda source: None,
     ) -> None:
         self.store = store
         self.origin = origin
         self._clock = clock
-        self._kept = kept
+        self._snapshot_file = snapshot_file
         self._interval = interval
         self._source_reported = source_reported
         self.source = "database"
@@ -222,7 +222,7 @@ class LiveConfiguration:
             tree = Tree(self, version, version_id, revision)
             tree.load(self.store.load_into(version_id, tree.load_rows))
         except (DatabaseUnreachable, DatabaseBusy, NoDatabaseFile) as error:
-            stored = snapshot.load(self._kept) if self._kept is not None else None
+            stored = snapshot.load(self._snapshot_file) if self._snapshot_file is not None else None
             if stored is None or version not in stored.versions:
                 raise
             revision, (version_id, changes) = stored.revisions[version], stored.versions[version]
@@ -268,8 +268,8 @@ class LiveConfiguration:
             self._revision, self._unsaved = revision, True
 
     def _save(self) -> None:
-        if self._kept is not None:
-            content = snapshot.SnapshotContent(self._kept, set(self._trees))
+        if self._snapshot_file is not None:
+            content = snapshot.SnapshotContent(self._snapshot_file, set(self._trees))
             with self._lock:
                 for name, tree in self._trees.items():
                     tree.dump(partial(content.put, name, tree.revision, tree.version_id))
@@ -343,7 +343,7 @@ class LiveConfiguration:
         pause, longest = max(self._interval, IDLE_INTERVAL), LONGEST_WAIT
         if now - changed < LIVELY_SECONDS:
             pause, longest = self._interval, LIVELY_SECONDS
-        if self._unsaved and self._kept is not None:
+        if self._unsaved and self._snapshot_file is not None:
             longest = max(pause, min(longest, due - now))
         return follower.wait_for_news(self._stop, pause, self._revision, longest)
 

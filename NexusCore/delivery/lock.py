@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-# Imported here, since finalizers may log when imports are no longer possible.
+# Imported here, since imports fail when finalizers log.
 if sys.platform == "win32":
     import msvcrt
 else:

@@ -93,7 +93,7 @@ _AWAY = f"""
 """  # noqa: S608  names from our schema
 
 _DESTINATION_DROPPED = """
-    -- a destination that is no longer configured; refused and unsettled uploads are kept
+    -- a destination removed from the configuration; refused and unsettled uploads are kept
     DELETE FROM upload
      WHERE record_id = :record AND destination = :destination AND state <> 'DONE' AND next_attempt_ts < :never
        AND unanswered_ts IS NULL AND lease_owner IS NULL
@@ -382,7 +382,7 @@ class Records:
     def resend(self, record: Record) -> Callable[[Transaction], None]:
         """Return a function that queues a record for all destinations again, for the transaction of `Sessions.note`.
 
-        It raises `NotToBeSent` if the record is no longer the session's, or about to be replaced.
+        It raises `NotToBeSent` if the record was replaced, or is about to be.
         """
 
         def write(transaction: Transaction) -> None:

@@ -227,10 +227,10 @@ def values(database: Database, column: str, how: LogQuery) -> Iterator[Any]:
         with database.reading(patient=True) as reading:
             yield from names(reading, "log_record", column)
         return
-    seen = {None}
+    yielded = {None}
     for _, _, value in _rows(database, how, f"t.{column}"):
-        if value not in seen:
-            seen.add(value)
+        if value not in yielded:
+            yielded.add(value)
             yield value
 
 
@@ -291,8 +291,8 @@ def _delete(ids: Sequence[int], transaction: Transaction) -> int:
 def _rows(database: Database, how: LogQuery, columns: str) -> Iterator[Row]:
     wanted = how.wanted
     with database.reading(patient=True) as reading:
-        strands, kept = _strands(reading, wanted)
-    condition, values = _all_of(part for column, part in wanted.parts().items() if column not in kept)
+        strands, met = _strands(reading, wanted)
+    condition, values = _all_of(part for column, part in wanted.parts().items() if column not in met)
     return read(
         database,
         Search("log_record", columns, strands, condition, values, wanted.since, wanted.until),
@@ -309,13 +309,15 @@ def _strands(reading: Transaction, wanted: LogFilter) -> tuple[tuple[Strand, ...
     if not columns and not wanted.level and wanted.highest is None:
         return (Strand("ix_log_record_ts"),), set()
     there = names(reading, "log_record", "level")
-    numbers = [level for level in there if isinstance(level, int)]  # SQLite takes a text for a number, too
+    numbers = [level for level in there if isinstance(level, int)]  # SQLite may store a text there
     highest = wanted.highest
     levels = [level for level in numbers if wanted.level <= level and (highest is None or level <= highest)]
     if columns:
-        found = {column: _of_names(column, getattr(wanted, NAMES[column]), levels) for column in columns}
-        column = min(columns, key=lambda name: _size(reading, found[name], wanted)) if len(columns) > 1 else columns[0]
-        return found[column], {column, "level"}
+        strands_by_column = {column: _of_names(column, getattr(wanted, NAMES[column]), levels) for column in columns}
+        column = columns[0]
+        if len(columns) > 1:
+            column = min(columns, key=lambda name: _size(reading, strands_by_column[name], wanted))
+        return strands_by_column[column], {column, "level"}
     if levels == there:
         return (Strand("ix_log_record_ts"),), set()
     strands = [Strand("ix_log_record_level_ts", "t.level = :of_level", {"of_level": level}) for level in levels]

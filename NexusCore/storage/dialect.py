@@ -227,7 +227,7 @@ class SQLite:
 
     errors: tuple[type[Exception], ...] = ()
     _driver: Any = None
-    """Kept, since finalizers may log the last records when imports are no longer possible."""
+    """Kept, since imports fail when finalizers log the last records."""
     for_update = ""
     skip_locked = ""
     # To the millisecond; both parts are of the same moment, since 'now' does not change while a statement runs.

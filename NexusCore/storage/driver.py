@@ -16,7 +16,7 @@ from NexusCore.errors import DatabaseUnusable
 from NexusCore.settings import DatabaseURL
 
 
-# Cached, since finalizers may log the last records of a process when imports are no longer possible.
+# Cached, since imports fail when finalizers log the last records of a process.
 @cache
 def _connector() -> Any:
     return import_module("mysql.connector")

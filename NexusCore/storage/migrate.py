@@ -107,9 +107,9 @@ def _refuse_newer(connection: sqlalchemy.Connection, url: DatabaseURL) -> None:
     from alembic.script import ScriptDirectory
 
     known = {script.revision for script in ScriptDirectory.from_config(config(connection)).walk_revisions()}
-    for found in MigrationContext.configure(connection).get_current_heads():
-        if found not in known:
-            raise SchemaNewer(where=url, found=found, needed=SCHEMA_REVISION)
+    for head in MigrationContext.configure(connection).get_current_heads():
+        if head not in known:
+            raise SchemaNewer(where=url, found=head, needed=SCHEMA_REVISION)
 
 
 def config(connection: object) -> Config:
