@@ -117,7 +117,14 @@ class App:
             return self._live
 
     def get_config(self, root: str | None = None, version: str | None = None) -> NamedConfiguration:
-        """Return the configuration from the folder `root` down; see `NamedConfiguration`.
+        """Return the configuration from a folder down; see `NamedConfiguration`.
+
+        Parameters
+        ----------
+        root
+            Path of the folder, which need not exist; None for all.
+        version
+            Name of the version, created if needed; None for the default one.
 
         Raises
         ------
@@ -186,7 +193,15 @@ class App:
             return self._logs
 
     def get_log(self, name: str, prefix: Prefix | None = None) -> Log:
-        """Return the logger with a name; `prefix`, a text or a function, is put before each message."""
+        """Return the logger with a name.
+
+        Parameters
+        ----------
+        name
+            Dots separate the levels of its hierarchy.
+        prefix
+            Text, or a function that returns one, to put before each message.
+        """
         return self.logs.get(name, prefix)
 
     def shutdown(self, seconds: float = SHUTDOWN_SECONDS) -> Report:
@@ -314,7 +329,15 @@ def _let_loggers_travel() -> None:
 
 
 def route_log(name: str, level: int = 0) -> None:
-    """Also store what a library logs: records of the logger `name` and of those below it, from `level` on."""
+    """Also store what a library logs with the standard library's logging.
+
+    Parameters
+    ----------
+    name
+        Logger of the library; those below it are included.
+    level
+        Lowest level to store; 0 keeps that of the logger.
+    """
     app().logs.route(name, level)
 
 

@@ -70,7 +70,16 @@ def replace_file(path: Path, *content: bytes | bytearray, sync: bool = False) ->
 
 
 def write_below(root: Path, path: Path, content: bytes) -> None:
-    """Replace a file atomically, and create the folders between it and `root`, none of which may be a link.
+    """Replace a file atomically, and create the folders between it and `root`.
+
+    Parameters
+    ----------
+    root
+        Folder named by the operator, created if missing; it may be a link.
+    path
+        The file, below `root` without any link.
+    content
+        Its new content.
 
     Raises
     ------

@@ -28,9 +28,14 @@ class Login:
 
 
 def login_of(kind: str, environment: Mapping[str, str] = os.environ) -> Login | None:
-    """Return the user and password for a kind of source or destination from the environment, or None.
+    """Return the login for a kind of source or destination, or None.
 
-    ``NEXUSCORE_<KIND>_USER`` and ``_PASSWORD`` go before ``nexusLIMS_user`` and ``nexusLIMS_pass``.
+    Parameters
+    ----------
+    kind
+        Such as ``nemo``.
+    environment
+        Variables: ``NEXUSCORE_<KIND>_USER`` and ``_PASSWORD``, or else ``nexusLIMS_user`` and ``nexusLIMS_pass``.
     """
     own = f"NEXUSCORE_{kind.upper()}"
     for user, password in ((f"{own}_USER", f"{own}_PASSWORD"), ("nexusLIMS_user", "nexusLIMS_pass")):

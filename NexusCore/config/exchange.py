@@ -44,9 +44,14 @@ def _object(node: ConfigParameter) -> dict[str, Any]:
 
 
 def deserialize(text: str, root: str = "") -> list[Edit]:
-    """Return the edits that store the JSON in `text` below the folder `root`.
+    """Return the edits that store JSON in the configuration.
 
-    Plain values (``{"a": {"b": 3}}``) are accepted, too, with their own types.
+    Parameters
+    ----------
+    text
+        From `serialize`; plain values (``{"a": {"b": 3}}``) are accepted, too, with their own types.
+    root
+        Path of the folder to store it in; empty for the absolute root.
 
     Raises
     ------

@@ -66,7 +66,17 @@ def known_revision(store: ConfigStore, revision: object, first: int) -> int:
 
 
 def state_of(store: ConfigStore, version_id: int, which: int | str, below: str = "") -> tuple[int, ConfigState]:
-    """Return id and parameters of a version: by its name, as it is now; or of `version_id` at a revision."""
+    """Return id and parameters of a version.
+
+    Parameters
+    ----------
+    store, version_id
+        The configuration, and the version that a revision refers to.
+    which
+        A revision of that version, or the name of any version, as it is now.
+    below
+        Only this folder; empty for all.
+    """
     if isinstance(which, str):
         version_id = store.version_id(which)
         return version_id, state_now(store, version_id, below)
@@ -113,7 +123,15 @@ def version_at(store: ConfigStore, name: str, revision: int) -> int:
 
 
 def differences(old: ConfigState, new: ConfigState, secrets: Collection[str] = ()) -> list[Difference]:
-    """Return what differs between two states, ordered by path; secrets and the paths in `secrets` are masked."""
+    """Return what differs between two states, ordered by path.
+
+    Parameters
+    ----------
+    old, new
+        The states.
+    secrets
+        Paths to mask, in addition to those that are secrets in either state.
+    """
     result = []
     for path in sorted(old.keys() | new.keys()):
         both = old.get(path), new.get(path)

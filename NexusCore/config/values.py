@@ -61,7 +61,16 @@ def guess(text: str) -> Value:
 
 
 def cast(path: str, value: Value, datatype: str) -> Value:
-    """Return `value` converted to `datatype`, if that loses nothing.
+    """Return a value converted to a datatype, if that loses nothing.
+
+    Parameters
+    ----------
+    path
+        Path of the parameter, for the message.
+    value
+        A Python value, or text as typed by a person (``yes`` and ``on`` are true).
+    datatype
+        One of `DATATYPES`.
 
     Raises
     ------

@@ -90,7 +90,14 @@ class NamedConfiguration(ReadOnlyConfiguration):
         comment: str | None = None,
         **limits: Any,
     ) -> None:
-        """Add a parameter, or with datatype "folder" a folder; `limits` as in `set_default`.
+        """Add a parameter or folder.
+
+        Parameters
+        ----------
+        name, value, datatype, comment
+            As in `set`; the datatype "folder" adds a folder.
+        **limits
+            As in `set_default`.
 
         Raises
         ------
@@ -177,6 +184,13 @@ class NamedConfiguration(ReadOnlyConfiguration):
     def rollback(self, revision: int, why: str | None = None) -> int:
         """Restore the view's state at a revision, as new revisions; return how many parameters changed.
 
+        Parameters
+        ----------
+        revision
+            A revision from 1 to the newest.
+        why
+            Reason, for the history.
+
         Raises
         ------
         ConfigException
@@ -221,6 +235,13 @@ class NamedConfiguration(ReadOnlyConfiguration):
 
     def copy_configuration(self, source: str, target: str, overwrite: bool = False) -> None:
         """Copy a version into another, all or nothing.
+
+        Parameters
+        ----------
+        source, target
+            Names of versions; `target` is added if needed.
+        overwrite
+            Replace existing parameters.
 
         Raises
         ------

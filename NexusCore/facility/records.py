@@ -142,6 +142,15 @@ class Records:
         """Return a function that writes a record's row, for the transaction of `Sessions.finish`.
 
         A session has one record; a second build replaces it, and its uploads start again if the content differs.
+
+        Parameters
+        ----------
+        session_id, path, title, sha256
+            The session, and file, title and checksum of its record.
+        config_revision, software
+            Revision of the configuration and version of the software that built it.
+        files, activities
+            Their numbers in the record.
         """
         columns = (
             "session_id", "path", "title", "sha256", "config_revision", "software", "files", "activities", "built_ts",
@@ -260,7 +269,15 @@ class Records:
         return self._database.write(claim)
 
     def renew(self, destination: str, owner: str, lease_seconds: float) -> None:
-        """Extend the leases that an Uploader still holds at a destination."""
+        """Extend the leases that an Uploader still holds at a destination.
+
+        Parameters
+        ----------
+        destination, owner
+            As claimed.
+        lease_seconds
+            New length of the leases, from now.
+        """
         sql = """UPDATE upload SET lease_until = :until
                   WHERE lease_owner = :owner AND destination = :destination AND lease_until >= :now
                     AND next_attempt_ts IS NOT NULL"""

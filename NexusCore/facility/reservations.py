@@ -164,7 +164,15 @@ class Reservations:
         return self._database.write(store)
 
     def overlapping(self, instrument: str, start_ts: int, end_ts: int) -> list[Reservation]:
-        """Return the reservations of an instrument that overlap a span and are not cancelled, ordered by start."""
+        """Return the reservations of an instrument in a span that are not cancelled, ordered by start.
+
+        Parameters
+        ----------
+        instrument
+            Pid.
+        start_ts, end_ts
+            The span, half open, in microseconds since the epoch.
+        """
         with self._database.reading() as reading:
             rows = reading.all(_OVERLAPPING, instrument=instrument, start=start_ts, end=end_ts)
         return [_reservation(row) for row in rows]
@@ -180,6 +188,15 @@ class Reservations:
         Accounts at an instrument are often shared, so the session's user only decides among reservations with at least
         half of the longest overlap. A recorded use takes precedence over bookings, and shows best who was there; the
         booking is then chosen by that person. `of_use` combines both.
+
+        Parameters
+        ----------
+        instrument
+            Pid.
+        start_ts, end_ts
+            Start and end of the session, in microseconds since the epoch.
+        user
+            Account of the session; None if unknown.
         """
         among = self.overlapping(instrument, start_ts, end_ts)
         # Without readable times the overlap is unknown.

@@ -155,8 +155,12 @@ class Sessions:
     def restart(self, identifier: str, client: Client) -> Session:
         """End a session that was left open and start a new one on its instrument, in one transaction.
 
-        The session to end is given: if two people do this at the same time, the second must not end what the first has
-        just started.
+        Parameters
+        ----------
+        identifier
+            The session to end: if two people do this at the same time, the second must not end the new session.
+        client
+            Who starts the new one.
 
         Raises
         ------
@@ -182,7 +186,18 @@ class Sessions:
         event: EventType = EventType.NOTE,
         also: Callable[[Transaction], None] | None = None,
     ) -> None:
-        """Add an event with a text to a session, in one transaction with what `also` writes.
+        """Add an event with a text to a session.
+
+        Parameters
+        ----------
+        identifier, client
+            The session, and who reports the event.
+        text
+            At most 64 KiB.
+        event
+            Its type.
+        also
+            Writes more in the same transaction.
 
         Raises
         ------
@@ -220,7 +235,17 @@ class Sessions:
             return self._find(reading, identifier)
 
     def newest(self, instrument: str | None = None, state: State | None = None, count: int = 20) -> list[Session]:
-        """Return the newest sessions, newest first; of one instrument, or in one state, if given."""
+        """Return the newest sessions, newest first.
+
+        Parameters
+        ----------
+        instrument
+            Pid; None for all.
+        state
+            Only sessions in this state; None for all.
+        count
+            At most this many.
+        """
         condition = "(:instrument IS NULL OR instrument = :instrument) AND (:state IS NULL OR state = :state)"
         sql = f"{_SELECT_SESSIONS} WHERE {condition} ORDER BY id DESC LIMIT :count"
         with self._database.reading() as reading:

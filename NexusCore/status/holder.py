@@ -172,7 +172,15 @@ class StatusHolder:
     def get_or_create_status_element(
         self, name: str, initial_value: Any = None, expire_time: float | None = None
     ) -> StatusElement:
-        """Return an element, created with `initial_value` and `expire_time` if it does not exist."""
+        """Return an element, created if it does not exist.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        initial_value, expire_time
+            As for `new`; only for a new element.
+        """
         element = self._elements.get(name) if isinstance(name, str) else None
         if element is None:
             created = self._new_element(name, expire_time)

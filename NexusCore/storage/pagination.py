@@ -186,7 +186,15 @@ class _Pages:
 
 
 def size(reading: Transaction, search: Search, most: int) -> int:
-    """Return how many rows there are in the strands of a search; no more than `most` of each are counted."""
+    """Return the number of rows in the strands of a search.
+
+    Parameters
+    ----------
+    reading, search
+        Where to count what; the search's own condition is ignored.
+    most
+        Counting a strand stops at this number.
+    """
     counted = 0
     for strand in search.strands:
         source, values = _Pages(search, strand, backwards=False).source(reading)

@@ -101,7 +101,17 @@ class Transaction:
     def upsert(
         self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Row], newer: str | None = None
     ) -> None:
-        """Insert rows, replacing those of the same key (only older ones, by column `newer`, if given)."""
+        """Insert rows, replacing existing ones with the same key.
+
+        Parameters
+        ----------
+        table, columns, rows
+            Where to insert what.
+        key
+            Columns of the key.
+        newer
+            A column; rows with a higher value in it are not replaced.
+        """
         self._each(self.dialect.upsert(table, columns, key, newer), rows)
 
     def _each(self, statement: str, rows: Sequence[Row]) -> None:
