@@ -49,21 +49,21 @@ class StopEvent(HandlerEvent):
     """An event that a signal's handler may set; it also answers to the name its method had in older programs."""
 
     def isSet(self) -> bool:  # noqa: N802  that name
-        """Tell whether it is set."""
+        """Return whether it is set."""
         return self.is_set()
 
 
 class App:
-    """Configuration, status and logs over the databases that the settings name.
+    """Configuration, status and logs of one process, in the databases that the settings name.
 
     Parameters
     ----------
     settings
         Where the databases are; read from the usual places if not given.
     clock
-        Tells the time and waits.
+        Source of time, also for waiting.
     tool
-        What the history of the configuration says a change was made with; this program's name if not given.
+        Program name in the history of the configuration; by default that of this program.
     """
 
     def __init__(self, settings: Settings | None = None, clock: Clock = SYSTEM_CLOCK, tool: str | None = None) -> None:
@@ -87,11 +87,11 @@ class App:
         renew_in_children(self)
 
     def forked(self) -> None:
-        """Make the lock new."""
+        """Replace the lock."""
         self._lock = threading.RLock()
 
     def database(self, url: DatabaseURL | None = None) -> Database:
-        """Return a database of the settings, the facility's own if none is given; one object for each."""
+        """Return the database at a URL, by default the facility's own; the same object each time."""
         from NexusCore.storage import Database
 
         with self._lock:
@@ -102,22 +102,29 @@ class App:
 
     @property
     def live(self) -> LiveConfiguration:
-        """The configuration that this process watches."""
+        """The live configuration of this process."""
         from NexusCore.config import snapshot
         from NexusCore.config.store import ConfigStore, Origin
         from NexusCore.config.watch import LiveConfiguration
 
         with self._lock:
             if self._live is None:
-                self.logs  # noqa: B018  made now, so that what the configuration has to say is in the log
+                self.logs  # noqa: B018  created first, so that messages of the configuration are logged
                 origin = Origin(identity.user(), identity.host(), self._tool)
                 store = ConfigStore(self.database(self.settings.config), self.clock)
-                kept = snapshot.file_of(self.settings.home, self.settings.config, take_over=True)
-                self._live = LiveConfiguration(store, origin, self.clock, kept, source_reported=self._tell_source)
+                file = snapshot.file_of(self.settings.home, self.settings.config, take_over=True)
+                self._live = LiveConfiguration(store, origin, self.clock, file, source_reported=self._report_source)
             return self._live
 
     def get_config(self, root: str | None = None, version: str | None = None) -> NamedConfiguration:
-        """Return the configuration from the folder `root` down; see `NamedConfiguration`.
+        """Return the configuration from a folder down; see `NamedConfiguration`.
+
+        Parameters
+        ----------
+        root
+            Path of the folder, which need not exist; None for all.
+        version
+            Name of the version, created if needed; None for the default one.
 
         Raises
         ------
@@ -126,13 +133,13 @@ class App:
         """
         from NexusCore.config.view import NamedConfiguration
 
-        found = NamedConfiguration(self.live, root or "", version)
+        config = NamedConfiguration(self.live, root or "", version)
         if not self._follows_log_settings:
             self._follow_log_settings(NamedConfiguration(self.live))
-        return found
+        return config
 
     def _follow_log_settings(self, config: NamedConfiguration) -> None:
-        """Send the log to further destinations when the folder ``Log`` of the configuration names some."""
+        """Send the log to the destinations in the folder ``Log`` of the configuration, now and when it changes."""
         self._follows_log_settings = True
         config.add_callback("Log", lambda parameter: self._redirect(config))
         if config.keys("Log"):
@@ -148,12 +155,12 @@ class App:
         destinations.configure()
 
     def reopen_log_file(self) -> bool:
-        """Open the log file again with its next line; return whether there is one. May be called by a signal."""
+        """Reopen the log file at the next line; return whether there is one. Safe in a signal handler."""
         destinations = self._destinations
         return destinations is not None and destinations.reopen()
 
     def get_status(self, channel: str) -> StatusHolder:
-        """Return the status channel of a name; the same object each time."""
+        """Return the status channel with a name; the same object each time."""
         from NexusCore.status.holder import StatusHolder
 
         with self._lock:
@@ -165,9 +172,9 @@ class App:
                     self._channels[channel]["configuration"] = self._live.source
             return self._channels[channel]
 
-    def _tell_source(self, source: str) -> None:
-        """Show on each channel that the configuration is what was last seen of it, or the database's again."""
-        # Without the lock: who holds it may be waiting for the configuration, whose lock is held here.
+    def _report_source(self, source: str) -> None:
+        """Show on each channel whether the configuration is from the database or from the snapshot."""
+        # Without the lock: its holder may be waiting for the configuration, whose lock is held here.
         for channel in list(self._channels.values()):
             channel["configuration"] = source
 
@@ -181,12 +188,20 @@ class App:
                 opened = self._open("log")
                 self._logs = Logs(self._journals["log"].append)
                 if opened:
-                    self._deliver("log")  # not before: what delivery has to say is in the log, too
+                    self._deliver("log")  # only now, so that messages of delivery are logged, too
                 _let_loggers_travel()
             return self._logs
 
     def get_log(self, name: str, prefix: Prefix | None = None) -> Log:
-        """Return the logger of a name; `prefix`, a text or a function, goes before each message."""
+        """Return the logger with a name.
+
+        Parameters
+        ----------
+        name
+            Dots separate the levels of its hierarchy.
+        prefix
+            Text, or a function that returns one, to put before each message.
+        """
         return self.logs.get(name, prefix)
 
     def shutdown(self, seconds: float = SHUTDOWN_SECONDS) -> Report:
@@ -221,13 +236,13 @@ class App:
         return report
 
     def _journal(self, role: str) -> Journal:
-        """Return the journal for what goes to one destination."""
+        """Return the journal for a role, ``log`` or ``status``, and deliver it."""
         if self._open(role):
             self._deliver(role)
         return self._journals[role]
 
     def _open_left_behind(self) -> None:
-        """Have delivered, too, what dead processes left for destinations that this one has nothing for."""
+        """Also deliver what dead processes left for destinations that this process does not write to."""
         from NexusCore.delivery.adoption import has_journals
 
         for role in ("log", "status"):
@@ -236,7 +251,7 @@ class App:
                 self._ship(role)
 
     def _open(self, role: str) -> bool:
-        """Open the journal for what goes to one destination, unless it is; return whether it was opened."""
+        """Open the journal for a role, unless it is open; return whether it was opened."""
         from NexusCore.delivery import Journal
 
         if role in self._journals:
@@ -306,7 +321,7 @@ def _get_prefixed(name: str, prefix: Prefix) -> PrefixedLog:
 
 
 def _let_loggers_travel() -> None:
-    """Have a logger go to another process as its name, as those of the standard library do."""
+    """Pickle a logger as its name, as the standard library does."""
     from NexusCore.log.logger import Log, PrefixedLog
 
     copyreg.pickle(Log, lambda log: (get_log, (log.name,)))
@@ -314,7 +329,15 @@ def _let_loggers_travel() -> None:
 
 
 def route_log(name: str, level: int = 0) -> None:
-    """Store what a library logs, too: the records of its logger `name` and of those below it, from `level` on."""
+    """Also store what a library logs with the standard library's logging.
+
+    Parameters
+    ----------
+    name
+        Logger of the library; those below it are included.
+    level
+        Lowest level to store; 0 keeps that of the logger.
+    """
     app().logs.route(name, level)
 
 
@@ -327,7 +350,7 @@ def shutdown(seconds: float = SHUTDOWN_SECONDS) -> Report:
 
 
 def reset() -> None:
-    """Shut down and forget everything, so that the next call reads the settings anew."""
+    """Shut down and forget everything, so that the next call reads the settings again."""
     global _app
     shutdown()
     with _app_lock:
@@ -336,19 +359,19 @@ def reset() -> None:
 
 
 def _at_exit(end: Callable[[], object]) -> None:
-    """Deliver what a program without `shutdown` leaves behind; briefly, since it wants to end."""
+    """Deliver what a program that did not call `shutdown` has accepted; briefly, since it is ending."""
     if _app is not None and not api_stop_event.is_set():
         end()
 
 
 def _after_the_end() -> None:
-    """Deliver what functions at the exit have logged after `shutdown`."""
+    """Deliver what exit functions have logged after `shutdown`."""
     shipper = sys.modules.get("NexusCore.delivery.shipper")
     if shipper is not None:
         shipper.deliver_at_exit()
 
 
-# They are called in the reverse order. What delivery registers by itself is called too early for this: it is imported
-# when it is first used, and so after what the program has registered by then.
+# Called in reverse order. What delivery registers itself is called too early for this: it is imported at first use, so
+# after what the program has registered by then.
 atexit.register(_after_the_end)
 atexit.register(_at_exit, lambda: shutdown(2.0))

@@ -1,11 +1,11 @@
-"""Has the kernel refuse a process, for the rest of its life, system calls that Landlock does not know.
+"""A system call filter for the rest of a process's life, for calls that Landlock does not control.
 
-Landlock (`NexusCore.confinement`) decides who may open, make and remove files. Who owns a file may besides change its
-mode, owner, times and attributes without opening it, and who runs as the same user may reach into other processes. A
-seccomp filter (seccomp(2), filter programs as in Documentation/userspace-api/seccomp_filter.rst of the kernel) refuses
-that with EACCES, and new sockets of every kind, for Landlock knows neither UDP nor sockets that have a path.
+Landlock (`NexusCore.confinement`) controls opening, creating and removing files. The owner of a file may also change
+its mode, owner, times and attributes without opening it, and a process may access others of the same user. A seccomp
+filter (seccomp(2), filter programs as in Documentation/userspace-api/seccomp_filter.rst of the kernel) refuses these
+calls with EACCES, and all new sockets, since Landlock controls neither UDP nor sockets with a path.
 
-The filter holds for the calling thread and those it starts later.
+The filter applies to the calling thread and those it starts later.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
 _LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _GIVE = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _FAIL = 0x7FFF0000, 0x00050000
 _X32 = 0x40000000
-"""Numbers from here on are x32's, which are other calls."""
+"""Numbers from here on are calls of x32."""
 
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-"""By machine: its name for the audit system (linux/audit.h)."""
+"""AUDIT_ARCH by machine (linux/audit.h)."""
 _COLUMN = {"x86_64": 0, "aarch64": 1}
 _REFUSED: dict[str, tuple[int | None, int | None]] = {
     # Call: its number on x86-64 (arch/x86/entry/syscalls/syscall_64.tbl) and on ARM64 (scripts/syscall.tbl, until 6.10
@@ -88,7 +88,7 @@ class _Program(ctypes.Structure):
 
 
 def refuse_calls() -> bool:
-    """Have the kernel refuse this process the calls; return False on an architecture that this is not made for."""
+    """Refuse the calls to this process; return False on an unsupported architecture."""
     machine = platform.machine() if platform.system() == "Linux" else ""
     if machine not in _ARCHITECTURES:
         return False
@@ -101,12 +101,12 @@ def refuse_calls() -> bool:
 
 
 def no_new_privileges() -> None:
-    """Give up that programs can gain privileges, which the kernel asks of who wants to confine itself."""
+    """Prevent gaining privileges by starting programs, which the kernel requires before a confinement."""
     _prctl(_NO_NEW_PRIVILEGES, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
 
 
 def _program(machine: str, process: int) -> _Steps:
-    """Yield the filter's instructions: code, steps to skip if it is so, steps to skip if not, operand."""
+    """Yield the filter's instructions: code, steps to skip if true, steps to skip if false, operand."""
     column = _COLUMN[machine]
     refuse = (_GIVE, 0, 0, _FAIL | errno.EACCES)
     yield _LOAD, 0, 0, 4  # the architecture of the call: another one's numbers mean other calls
@@ -123,9 +123,9 @@ def _program(machine: str, process: int) -> _Steps:
     for number in (_KILL[column], _TGKILL[column]):
         yield from _with_argument(number, 0, (_EQUAL, 0, 1, process))
     yield from _with_argument(_IOCTL[column], 1, (_AND, 0, 0, 0xFFFFFF00), (_EQUAL, 0, 1, _TERMINALS))
-    never = [(_EQUAL, len(_SIGNALS_OF_FILES) - at, 0, one) for at, one in enumerate(_SIGNALS_OF_FILES)]
+    never = [(_EQUAL, len(_SIGNALS_OF_FILES) - at, 0, operation) for at, operation in enumerate(_SIGNALS_OF_FILES)]
     yield from _with_argument(_FCNTL[column], 1, *never)
-    refused = [one for call in _REFUSED.values() if (one := call[column]) is not None]
+    refused = [call_number for call in _REFUSED.values() if (call_number := call[column]) is not None]
     for at, call_number in enumerate(refused):
         yield _EQUAL, len(refused) - at, 0, call_number
     yield _GIVE, 0, 0, _ALLOW
@@ -133,7 +133,7 @@ def _program(machine: str, process: int) -> _Steps:
 
 
 def _with_argument(number: int, argument: int, *tests: tuple[int, int, int, int]) -> _Steps:
-    """Yield what decides on one call by an argument: the last test goes on to allow it, or skips that."""
+    """Yield the instructions for one call that depends on an argument: the last test allows it, or skips that."""
     yield _EQUAL, 0, len(tests) + 3, number
     yield _LOAD, 0, 0, _argument(argument)
     yield from tests
@@ -142,7 +142,7 @@ def _with_argument(number: int, argument: int, *tests: tuple[int, int, int, int]
 
 
 def _argument(position: int) -> int:
-    """Return where the lower half of an argument lies, all that the kernel takes of an int (little-endian)."""
+    """Return the offset of the lower half of an argument, which is all of an int (little-endian)."""
     return 16 + 8 * position
 
 

@@ -1,7 +1,6 @@
-"""Time comes in through the door: everything that needs the time or waits takes a `Clock`.
+"""The source of time: everything that needs the time or waits takes a `Clock`.
 
-The base is UTC microseconds since the epoch, the unit of every `ts` column; no test sleeps:
-it moves a clock of its own.
+The unit is UTC microseconds since the epoch, as in every `ts` column. No test sleeps: it moves a clock of its own.
 """
 
 from __future__ import annotations
@@ -60,16 +59,16 @@ def to_datetime(ts: int) -> datetime:
     Raises
     ------
     ValueError
-        If it is no time that a calendar has; `readable_time` returns None then.
+        If it is outside the years 1 to 9999; `readable_time` returns None then.
     """
     if not -62_135_596_800 * SECOND <= ts < 253_402_300_800 * SECOND:  # the years 1 to 9999
-        raise ValueError(f"{ts} microseconds since the epoch is no time that a calendar has")
+        raise ValueError(f"{ts} microseconds since the epoch is outside the years 1 to 9999")
     seconds, micros = divmod(ts, SECOND)
     return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=micros)
 
 
 def readable_time(ts: object) -> datetime | None:
-    """Return the aware UTC datetime of what a column of times holds; None if that is no time, whatever it is."""
+    """Return the aware UTC datetime of a value from a time column; None for any other value."""
     if not isinstance(ts, int) or not EARLIEST <= ts < LATEST:
         return None
     return to_datetime(ts)

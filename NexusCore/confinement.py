@@ -1,11 +1,11 @@
-"""Gives up, for the rest of a process's life, what it does not need: files, the network, starting programs.
+"""Restricts a process for the rest of its life: files, network, starting programs.
 
-Files and TCP by Landlock, which any process may apply to itself (Linux 5.13 and later; landlock(7) and
-Documentation/userspace-api/landlock.rst of the kernel, from which all numbers here are). Later kernels can take more
-away; what the running one knows is used. What Landlock does not know, `NexusCore.call_filter` refuses.
+Files and TCP are restricted by Landlock, which any process may apply to itself (Linux 5.13 and later; landlock(7) and
+Documentation/userspace-api/landlock.rst of the kernel, the source of all numbers here). Later kernels can restrict
+more; all that the running one supports is used. `NexusCore.call_filter` refuses what Landlock does not control.
 
-It holds for the calling thread and those it starts later: confine a process before it has others. There is no
-well-kept library for it: those on PyPI are development versions or without support for later kernels.
+It applies to the calling thread and those it starts later: confine a process before it has others. No maintained
+library exists for it: those on PyPI are development versions or do not support later kernels.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _PathBeneath(ctypes.Structure):
 
 @cache
 def landlock_version() -> int:
-    """Return the version of Landlock's interface that the running kernel has; 0 where there is no Landlock."""
+    """Return the version of Landlock's interface that the running kernel has; 0 without Landlock."""
     if platform.system() != "Linux":
         return 0
     try:
@@ -53,18 +53,18 @@ def landlock_version() -> int:
 
 
 def confine(read: Iterable[Path], look: Iterable[Path], write: Iterable[Path]) -> bool:
-    """Let this process from now on reach only what is named, and no network; return False where there is no Landlock.
+    """Restrict this process to the named paths, without network; return False where Landlock is missing.
 
-    No program can be started any more. What is open already stays open.
+    No program can be started afterwards. Open files stay open.
 
     Parameters
     ----------
     read
-        Files, and folders with all below them, to read. What is not there is left out.
+        Files and whole folders to read. Missing ones are ignored.
     look
-        Folders whose names, at any depth, may be listed, but not what is in the files.
+        Folders to list, at any depth, without reading files.
     write
-        Folders to do anything in, but to make devices; files to read and write.
+        Folders to do anything in, except creating devices; files to read and write.
 
     Raises
     ------

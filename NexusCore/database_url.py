@@ -33,7 +33,7 @@ class TLS:
     mode: str = PREFERRED
     """One of `SSL_MODES`; with a CA it is ``verify-ca`` or ``verify-identity``."""
     ca: str | None = None
-    """File with the certificates of those who may vouch for the server."""
+    """File with the certificates of the CAs that may sign the server's."""
     cert: str | None = None
     key: str | None = None
 
@@ -63,7 +63,7 @@ class DatabaseURL:
     password: str = ""
     options: tuple[tuple[str, str], ...] = ()
     embedded: bool = False
-    """The default that nobody chose: it may be created on first use."""
+    """The default, not chosen by the user: it may be created on first use."""
     others: tuple[tuple[str, int], ...] = ()
     """The hosts after the first one, with their ports: other doors to the same rows."""
 
@@ -167,7 +167,7 @@ def _server(text: str, where: str, folder: Path | None) -> DatabaseURL:
     if unknown:
         raise BadDatabaseURL(where=where, reason=f"it has an unknown option {sorted(unknown)[0]!r}")
     for (key, _), (following, _) in pairwise(options):
-        if key == following:  # which of the two was meant is not known, and one may be the weaker ssl_mode
+        if key == following:  # which of the two counts is unknown, and one may be the weaker ssl_mode
             raise BadDatabaseURL(where=where, reason=f"it has the option {key} more than once")
     path = parts.path.strip("/")
     if not path:
@@ -227,7 +227,7 @@ def _tls(options: dict[str, str], where: str) -> TLS:
         reason = f"ssl_mode={mode} needs ssl_ca, the file with the certificate of the CA to trust"
         raise BadDatabaseURL(where=where, reason=reason)
     if ca and mode != VERIFY_CA:
-        # Who names a CA wants it checked, whatever else; a certificate of that CA for another host is no proof.
+        # A CA is named to be checked; a certificate of that CA for another host proves nothing.
         mode = VERIFY_IDENTITY
     return TLS(mode or PREFERRED, ca, cert, key)
 
@@ -244,7 +244,7 @@ def _path(options: dict[str, str], name: str, where: str) -> str | None:
     if name not in options:
         return None
     if not Path(options[name]).is_absolute():  # relative to what depends on who starts the program
-        raise BadDatabaseURL(where=where, reason=f"{name} is '{options[name]}', which is no absolute path of a file")
+        raise BadDatabaseURL(where=where, reason=f"{name} is '{options[name]}', which is not an absolute path")
     return options[name]
 
 

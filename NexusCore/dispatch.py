@@ -1,13 +1,13 @@
-"""Callbacks on threads of their own: a slow, hanging or faulty one never holds up who calls it, nor the others.
+"""Callbacks on separate threads: a slow, hanging or faulty one delays neither its caller nor the others.
 
 Promises
 --------
-* The calls of one callback are made one after the other, in the order they were handed in.
-* As long as every callback returns in time, one thread makes all calls, in the order they were handed in.
-* A callback that runs for longer than `STUCK_SECONDS` keeps that thread; another one goes on with the other callbacks.
-  The log says so once. Its further calls wait for it to return, up to `MOST_WAITING`; then the oldest are dropped and
+* Calls of one callback run one after the other, in order.
+* As long as every callback returns in time, one thread makes all calls, in order.
+* A callback that runs longer than `STUCK_SECONDS` keeps that thread; another thread continues with the other callbacks.
+  This is logged once. Its further calls wait for it to return, up to `MOST_WAITING`; then the oldest are dropped and
   counted.
-* There are never more than `MOST_STUCK` threads that wait for such callbacks.
+* At most `MOST_STUCK` threads wait for such callbacks.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from NexusCore.clock import SYSTEM_CLOCK, Clock
 from NexusCore.forks import renew_in_children
 
 STUCK_SECONDS = 1.0
-"""A callback that has run for longer than this no longer holds up the others."""
+"""A callback that runs longer than this no longer delays the others."""
 MOST_STUCK = 16
-"""Callbacks that may hang at the same time, each on a thread of its own; one more holds up all others."""
+"""Callbacks that may hang at the same time, each on its own thread; one more delays all others."""
 MOST_WAITING = 1000
-"""Calls that are kept for a callback that hangs."""
+"""Calls that wait for a hanging callback."""
 
 _LOG = logging.getLogger("NexusCore.callbacks")
 
@@ -42,30 +42,30 @@ class _Call:
     def make(self) -> None:
         try:
             self.function(*self.arguments)
-        except BaseException:  # noqa: BLE001  a stranger's code, which may say it is cancelled: the next must not suffer
+        except BaseException:  # noqa: BLE001  foreign code, which may also raise CancelledError
             _LOG.exception("The callback %r failed", self.function)
 
 
 @dataclass(eq=False, slots=True)
 class _Current:
-    """The call that the leading thread makes now."""
+    """The current call of the leading thread."""
 
     key: Hashable
     call: _Call
     since: float
     dropped: int = 0
-    """Calls of the same callback that found no room since then."""
+    """Calls of the same callback dropped since then."""
 
 
 class Dispatcher:
-    """Calls functions in the order they were handed in. The threads start with the first call.
+    """Calls functions in order. The threads start with the first call.
 
     Parameters
     ----------
     name
         Name of the threads.
     clock
-        Measures how long a callback runs.
+        Measures the run time of callbacks.
     """
 
     def __init__(self, name: str, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -75,19 +75,19 @@ class Dispatcher:
         renew_in_children(self)
 
     def forked(self) -> None:
-        """Begin: a forked child has neither the threads nor what waited for them."""
-        self._lock = threading.RLock()  # the handler of a signal may come in where its thread is already
+        """Start without threads and waiting calls, which a forked child does not have."""
+        self._lock = threading.RLock()  # a signal handler may interrupt its own thread here
         self._crew: _Crew | None = None
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Have a function called; returns at once."""
+        """Queue a call; return at once."""
         with self._lock:
             if self._crew is None:
                 self._crew = _Crew(self._name, self._clock)
             self._crew.add(_Call(function, arguments))
 
     def close(self, seconds: float) -> None:
-        """Call what was handed in so far, for at most `seconds`, and end the threads."""
+        """Make the queued calls, for at most `seconds`, and end the threads."""
         with self._lock:
             crew, self._crew = self._crew, None
         if crew is not None:
@@ -97,22 +97,22 @@ class Dispatcher:
 class _Crew:
     """The threads of a dispatcher from its first call to its end.
 
-    One of them leads: it makes the calls in order. A watcher, which exists only while calls wait behind the one being
-    made, takes the lead from a thread whose call does not return, and gives it to a new one.
+    One of them leads: it makes the calls in order. A watcher, which exists only while calls wait behind the current
+    one, takes the lead from a thread whose call does not return, and gives it to a new thread.
     """
 
     def __init__(self, name: str, clock: Clock) -> None:
         self._name = name
         self._clock = clock
         self._changed = threading.Condition()
-        """Guards what follows; notified when there is something to do for the leader or for `close`."""
+        """Guards the attributes below; notified when the leader or `close` must look."""
         self._waiting: dict[Hashable, deque[_Call]] = {}
         self._order: deque[Hashable] = deque()
-        """Whose call is next: each callback as often as calls of it wait, but not those that hang."""
+        """Order of the waiting calls, by callback, without those that hang."""
         self._current: _Current | None = None
         self._stuck: dict[Hashable, _Current] = {}
         self._slow: set[Hashable] = set()
-        """Callbacks that the log has named and that have not returned in time since."""
+        """Callbacks that were logged and have not returned in time since."""
         self._threads: set[threading.Thread] = set()
         self._watched = False
         self._alarm = threading.Event()
@@ -121,7 +121,7 @@ class _Crew:
         self._start(self._lead)
 
     def add(self, call: _Call) -> None:
-        """Take in a call."""
+        """Queue a call."""
         key = _key(call.function)
         with self._changed:
             waiting = self._waiting.setdefault(key, deque())
@@ -137,16 +137,16 @@ class _Crew:
             self._changed.notify_all()
 
     def close(self, seconds: float) -> None:
-        """Make the calls that wait, for at most `seconds`, and end."""
+        """Make the waiting calls, for at most `seconds`, and end."""
         with self._changed:
             self._closing = True
-            # There is less time for all of them now than one may usually take.
+            # All calls together have less time now than one usually has.
             self._patience = min(self._patience, seconds / 4)
             self._alarm.set()
             self._watch_if_needed()
             self._changed.notify_all()
             if threading.current_thread() in self._threads:
-                return  # a callback ends the program; what waits is called after it
+                return  # called by a callback; the waiting calls are made after it
             self._changed.wait_for(lambda: not (self._order or self._current or self._stuck), seconds)
             self._ended = True
             self._changed.notify_all()
@@ -171,7 +171,7 @@ class _Crew:
             if not leads:
                 self._catch_up(current)
             if not leads or current.dropped:
-                self._tell_that_it_returned(current)
+                self._log_return(current)
             if not leads:
                 return
 
@@ -208,7 +208,7 @@ class _Crew:
             self._start(self._watch)
 
     def _watch(self) -> None:
-        """Take the lead from a call that does not return; ends when nothing waits behind one."""
+        """Take the lead from a call that does not return; end when no call waits."""
         while True:
             with self._changed:
                 current = self._current
@@ -235,11 +235,11 @@ class _Crew:
         if current.key not in self._slow:
             self._slow.add(current.key)
             text = "The callback %s has been running for %.1f seconds. Its further calls wait until it returns%s."
-            limit = f"; {MOST_STUCK} callbacks hang, and one more holds up all others" if self._all_stuck() else ""
+            limit = f"; {MOST_STUCK} callbacks hang, and one more delays all others" if self._all_stuck() else ""
             _LOG.warning(text, _name(current.call.function), ran, limit)
 
     def _catch_up(self, current: _Current) -> None:
-        """Make the calls of a callback that came while it was hanging."""
+        """Make the calls of a callback that came while it hung."""
         while True:
             with self._changed:
                 if self._ended or current.key not in self._waiting:
@@ -251,7 +251,7 @@ class _Crew:
                 call = self._take(current.key)
             call.make()
 
-    def _tell_that_it_returned(self, current: _Current) -> None:
+    def _log_return(self, current: _Current) -> None:
         _LOG.log(
             logging.WARNING if current.dropped else logging.INFO,
             "The callback %s has returned, after %.1f seconds; %d calls were dropped meanwhile.",
@@ -260,7 +260,7 @@ class _Crew:
 
 
 def _key(function: Callable[..., object]) -> Hashable:
-    """Return what tells callbacks apart; methods of one object are different ones."""
+    """Return a key that identifies a callback; methods of one object have different keys."""
     try:
         hash(function)
     except TypeError:

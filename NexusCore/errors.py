@@ -1,7 +1,7 @@
-"""The errors that more than one room raises or catches, each with the one sentence a person reads.
+"""Errors that more than one package raises or catches.
 
-The docstring of a class is its message; the constructor takes the facts named in it. `exit_code` is what a tool or a
-service returns to the shell when the error ends it: 1 failure or no match, 2 usage, 3 database unreachable, 4 refused.
+The docstring of a class is its message; the constructor takes the facts named in it. `exit_code` is the exit code of a
+tool or service that the error ends: 1 failure or no match, 2 usage, 3 database unreachable, 4 refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EXIT_REFUSED = 4
 EXIT_INTERRUPTED = 130
 
 LONGEST_VALUE_SHOWN = 200
-"""Characters of a value that a sentence about it shows."""
+"""Characters of a value shown in a message."""
 
 
 class NexusError(Exception):
@@ -35,12 +35,12 @@ class NexusError(Exception):
         super().__init__(" ".join(sentence.format(**facts).split()))
 
     def __reduce__(self) -> tuple[Callable[[], NexusError], tuple[()]]:
-        # From a worker to its pool; facts that would not survive the journey travel as the texts they are shown as.
+        # From a worker to its pool; facts become text, since some cannot be pickled.
         return partial(type(self), **{name: str(fact) for name, fact in self.facts.items()}), ()
 
 
 def _with_one_stop(facts: dict[str, object]) -> dict[str, object]:
-    """Take the full stop from the end of the reason: the words of drivers and systems have one, or have none."""
+    """Remove a full stop from the end of the reason: messages of drivers and systems may have one."""
     reason = str(facts.get("reason", "")).rstrip()
     if not reason.endswith(".") or reason.endswith(".."):  # dots that mean "and so on" stay
         return facts
@@ -102,7 +102,7 @@ class DatabaseUnreachable(NexusError):
 class ConnectionLost(DatabaseUnreachable):
     """The database at {where} does not answer ({reason}). Is the server running, and is the host right?"""
 
-    # Raised while a connection was in use: what was not committed has not taken effect, and may be done again.
+    # Raised while a connection was in use: what was not committed has not taken effect and may be repeated.
 
 
 class CommitUnknown(DatabaseUnreachable):
@@ -141,7 +141,7 @@ class LoginNeedsTLS(DatabaseDenied):
 
 
 class NoSuchDatabase(DatabaseDenied):
-    """There is no such database at {where} ({reason}). Is its name right? An administrator makes one with:
+    """The database at {where} does not exist ({reason}). Is its name right? An administrator creates it with:
     ./install.sh mysql
     """
 
@@ -159,7 +159,7 @@ class DatabaseRefused(NexusError):
 
 
 class NoDatabaseFile(NexusError):
-    """There is no database at {where}. Is the path right? Make a new one with: python -m NexusCore.storage.migrate"""
+    """The database {where} does not exist. Is the path right? Create it with: python -m NexusCore.storage.migrate"""
 
     exit_code = EXIT_UNREACHABLE
 
@@ -202,13 +202,13 @@ class ConfigException(NexusError):
 
 
 class NoSuchParameterException(ConfigException):
-    """There is no parameter '{path}' in version '{version}' of the configuration.{hint}"""
+    """Parameter '{path}' does not exist in version '{version}' of the configuration.{hint}"""
 
     exit_code = EXIT_FAILURE
 
 
 class NoSuchVersionException(ConfigException):
-    """There is no version '{version}' of the configuration."""
+    """Version '{version}' of the configuration does not exist."""
 
     exit_code = EXIT_FAILURE
 
@@ -237,7 +237,7 @@ class SecretWithheld(ConfigException):
 
 
 class VersionAlreadyExistsException(ConfigException):
-    """There is already a version '{version}' of the configuration."""
+    """Version '{version}' of the configuration already exists."""
 
 
 # -- status ------------------------------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ class StatusException(NexusError):
 
 
 class NoSuchElementException(StatusException):
-    """There is no status element '{name}' in channel '{channel}'."""
+    """Status element '{name}' does not exist in channel '{channel}'."""
 
     exit_code = EXIT_FAILURE
 
@@ -259,7 +259,7 @@ class NoSuchElementException(StatusException):
 
 
 class NoSuchInstrument(NexusError):
-    """There is no instrument '{pid}' in the configuration.{hint} Add one with:
+    """Instrument '{pid}' does not exist in the configuration.{hint} Add it with:
     ConfigTool Instruments.<pid>.filestore_path=<folder>
     """
 
@@ -271,7 +271,7 @@ class NoInstrumentForHost(NexusError):
 
 
 class NoSuchSession(NexusError):
-    """There is no session '{identifier}'.{hint}"""
+    """Session '{identifier}' does not exist.{hint}"""
 
 
 class SessionOpen(NexusError):

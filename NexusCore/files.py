@@ -1,13 +1,13 @@
-"""Files that are there whole or not at all, also in folders that others may write to.
+"""Files that are written completely or not at all, also in folders that others may write to.
 
 Promises
 --------
 * Below a `Folder`, no link is followed. Each folder is opened from the one above it, by descriptor, and what is done in
-  it happens there, whatever its path leads to a moment later. Its own path is the operator's, and may lead over links.
-* A file takes the place of a file of one name, or of nothing. A link, a hard link, a pipe, a socket, a device or a
-  folder stays where it is, and `InTheWay` says so.
-* `open_file_below` reads no file that has a second name: a hard link shows any file of the same file system.
-* A file that is being written has a name that cannot be predicted, and is opened only if nothing bears it.
+  it happens there, even if its path is replaced a moment later. The path of the `Folder` itself may contain links.
+* A file replaces only a file with one name, or nothing. For a link, a hard link, a pipe, a socket, a device or a folder
+  `InTheWay` is raised.
+* `open_file_below` does not read a file with a second name: a hard link could be any file of the file system.
+* A file being written has an unpredictable name, and is opened only if that is free.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import BinaryIO
 from NexusCore.errors import NexusError
 
 UNFINISHED = ".nexuscore-"
-"""How the names of files that are being written begin by default."""
+"""Default prefix of the names of files being written."""
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | _CLOEXEC
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -44,16 +44,16 @@ class InTheWay(NexusError):
 
 
 def replace_file(path: Path, *content: bytes | bytearray, sync: bool = False) -> None:
-    """Replace a file that only its owner can read, in a folder that only he can write to, whole or not at all.
+    """Replace a file readable only by its owner, in a folder that only the owner can write to, atomically.
 
     Parameters
     ----------
     path
-        The file, in a folder that is there.
+        The file, in an existing folder.
     *content
-        What is in it, in parts.
+        Its content, in parts.
     sync
-        Have it survive a power cut.
+        Flush it to the disk itself.
     """
     unfinished = path.with_name(f"{path.name}.{os.urandom(8).hex()}.part")
     try:
@@ -70,12 +70,21 @@ def replace_file(path: Path, *content: bytes | bytearray, sync: bool = False) ->
 
 
 def write_below(root: Path, path: Path, content: bytes) -> None:
-    """Replace a file, whole or not at all, and make the folders between it and `root`, which lead over no link.
+    """Replace a file atomically, and create the folders between it and `root`.
+
+    Parameters
+    ----------
+    root
+        Folder named by the operator, created if missing; it may be a link.
+    path
+        The file, below `root` without any link.
+    content
+        Its new content.
 
     Raises
     ------
     InTheWay
-        If something else than folders is on the way, or than a file at its end.
+        If something on the way is not a folder, or `path` is not a file.
     OSError
         With the system's reason.
     """
@@ -89,7 +98,7 @@ def write_below(root: Path, path: Path, content: bytes) -> None:
 
 
 def status_below(root: Path, path: Path) -> os.stat_result | None:
-    """Return what a path stands for, itself and not what it links to; None if nothing is there, or only over a link."""
+    """Return the status of a path, without following links; None if it does not exist or is behind a link."""
     place = path.relative_to(root)
     try:
         with Folder.open(root) as top, top.below(place.parent) as folder:
@@ -99,7 +108,7 @@ def status_below(root: Path, path: Path) -> os.stat_result | None:
 
 
 def open_file_below(root: Path, path: Path) -> BufferedReader:
-    """Open a file for reading that is reached from `root` over no link, a hard link included.
+    """Open a file for reading that is below `root` without any link, including hard links.
 
     Errors as for `write_below`.
     """
@@ -109,7 +118,7 @@ def open_file_below(root: Path, path: Path) -> BufferedReader:
 
 
 def remove_below(root: Path, path: Path) -> None:
-    """Remove a file that is reached from `root` over no link, if it is there; errors as for `write_below`."""
+    """Remove a file that is below `root` without any link, if it exists; errors as for `write_below`."""
     place = path.relative_to(root)
     with suppress(FileNotFoundError), Folder.open(root) as top, top.below(place.parent) as folder:
         folder.remove(place.name)
@@ -124,23 +133,23 @@ def open_below(folder: int, parts: Sequence[str], flags: int = os.O_RDONLY) -> i
     Parameters
     ----------
     folder
-        Descriptor of the folder to begin in (`os.O_PATH` will do).
+        Descriptor of the folder to start from (`os.O_PATH` is enough).
     parts
         Names below it, outermost first.
     flags
-        As for `os.open`, to which those against following links are added.
+        As for `os.open`; flags against following links are added.
 
     Returns
     -------
     int
-        A descriptor that is the caller's to close.
+        A descriptor, to be closed by the caller.
 
     Raises
     ------
     OSError
-        As of `os.open`: ELOOP where the last component is a link, ENOTDIR where one before it is a link or no folder.
+        From `os.open`: ELOOP if the last component is a link, ENOTDIR if one before it is a link or not a folder.
     ValueError
-        A part is empty, ``.`` or ``..``, or holds a slash.
+        If a part is empty, ``.`` or ``..``, or contains a slash.
     """
     if not parts or any(part in ("", os.curdir, os.pardir) or os.sep in part for part in parts):
         raise ValueError(f"{list(parts)} does not name a file below a folder")
@@ -160,14 +169,14 @@ def open_below(folder: int, parts: Sequence[str], flags: int = os.O_RDONLY) -> i
 
 
 class Folder:
-    """An open folder. Names are those of things directly in it; errors as for `write_below`.
+    """An open folder. Names are those of its direct entries; errors as for `write_below`.
 
     Parameters
     ----------
     descriptor
         Of the folder; closed with this object.
     path
-        Where it was found, for messages.
+        Its path, for messages.
     """
 
     def __init__(self, descriptor: int, path: Path) -> None:
@@ -176,7 +185,7 @@ class Folder:
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False) -> Folder:
-        """Open a folder that the operator has named, over links too; with `create`, make it if it isn't there."""
+        """Open a folder that the operator has named, also through links; with `create`, create it if missing."""
         if create:
             path.mkdir(parents=True, exist_ok=True)
         return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | _CLOEXEC), path)
@@ -196,7 +205,7 @@ class Folder:
     # -- folders in it -------------------------------------------------------------------------------------------------
 
     def folder(self, name: str, *, create: bool = False) -> Folder:
-        """Open a folder in this one; with `create`, make it if it isn't there."""
+        """Open a folder in this one; with `create`, create it if missing."""
         _check(name)
         with self._naming(name):
             if create:
@@ -211,7 +220,7 @@ class Folder:
         return Folder(descriptor, self.path / name)
 
     def below(self, place: PurePath, *, create: bool = False) -> Folder:
-        """Open a folder at a relative path, and with `create` make those on the way."""
+        """Open a folder at a relative path; with `create`, create missing ones."""
         folder = Folder(os.dup(self._descriptor), self.path)
         for name in place.parts:
             with folder:
@@ -221,7 +230,7 @@ class Folder:
     # -- files in it ---------------------------------------------------------------------------------------------------
 
     def status(self, name: str) -> os.stat_result | None:
-        """Return what a name stands for, itself and not what it links to; None if it is free."""
+        """Return the status of a name, without following links; None if it is free."""
         _check(name)
         with self._naming(name):
             try:
@@ -230,20 +239,20 @@ class Folder:
                 return None
 
     def check_free(self, name: str) -> None:
-        """Raise `InTheWay` unless a name is free, or that of a file without a second one."""
+        """Raise `InTheWay` unless a name is free, or is that of a file without a second name."""
         status = self.status(name)
         if status is not None and (not stat.S_ISREG(status.st_mode) or status.st_nlink > 1):
             raise self._in_the_way(name)
 
     def open_file(self, name: str, *, one_name: bool = False) -> BufferedReader:
-        """Open a file for reading; with `one_name`, none that has a second name: that may be anybody's file."""
+        """Open a file for reading; with `one_name`, refuse one with a second name, which may be another's file."""
         status = self.status(name)
         if status is not None and not stat.S_ISREG(status.st_mode):
-            raise self._in_the_way(name)  # before it is opened: a device may do something when it is
+            raise self._in_the_way(name)  # before opening: that may already have an effect on a device
         return open(self._opened(name, os.O_RDONLY, one_name=one_name), "rb")  # noqa: PTH123  a descriptor
 
     def open_for_appending(self, name: str) -> BinaryIO:
-        """Open a file to write at its end, also as a lock; it is made if it isn't there."""
+        """Open a file to append to it, also as a lock; create it if missing."""
         descriptor = self._opened(name, os.O_RDWR | os.O_CREAT | os.O_APPEND, one_name=True)
         return open(descriptor, "ab", buffering=0)  # noqa: PTH123  a descriptor
 
@@ -256,18 +265,18 @@ class Folder:
         prefix: str = UNFINISHED,
         sync: bool = True,
     ) -> Iterator[BinaryIO]:
-        """Lend a file to write to; after the block it takes the name.
+        """Yield a new file to write to; after the block it gets the name.
 
         Parameters
         ----------
         name
-            What it is to be called.
+            The final name.
         check
-            Is given the file as it can be read back, and raises if it must not take the name.
+            Called with the file opened for reading; raises if it must not get the name.
         prefix
-            How its name begins until then.
+            Prefix of its name until then.
         sync
-            Have it survive a power cut.
+            Flush it to the disk itself.
         """
         self.check_free(name)
         unfinished = f"{prefix}{os.urandom(16).hex()}"
@@ -280,26 +289,26 @@ class Folder:
             with self.open_file(unfinished) as written:
                 check(written)
             self.check_free(name)
-            # A link that takes the name only now is replaced itself.
+            # A link created just now with this name is itself replaced.
             with self._naming(name):
                 os.replace(unfinished, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
         finally:
             self.remove(unfinished)
         if sync:
-            with suppress(OSError):  # not every file system can
+            with suppress(OSError):  # not supported by every file system
                 os.fsync(self._descriptor)
 
     def remove(self, name: str) -> None:
-        """Remove a file, a link or the like, if it is there."""
+        """Remove a file or link, if it exists."""
         _check(name)
         try:
             with self._naming(name), suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self._descriptor)
-        except IsADirectoryError:  # only now: whoever looked before saw something else
+        except IsADirectoryError:  # it has become one since the check
             raise InTheWay(path=self.path / name, kind="a folder", folder=self.path) from None
 
     def remove_empty(self, name: str) -> None:
-        """Remove a folder if nothing is in it."""
+        """Remove a folder if it is empty."""
         with suppress(OSError):
             os.rmdir(name, dir_fd=self._descriptor)
 
@@ -310,7 +319,7 @@ class Folder:
         return sorted(os.listdir(self._descriptor))  # noqa: PTH208  a descriptor
 
     def remove_others(self, wanted: Collection[Path]) -> None:
-        """Remove all in it and below but these paths, and folders that are empty then; of a link, the link itself."""
+        """Remove everything below except these paths, and the folders that are then empty; links are not followed."""
         for name in self.names():
             status = self.status(name)
             if status is not None and stat.S_ISDIR(status.st_mode):
@@ -327,11 +336,11 @@ class Folder:
         _check(name)
         with self._naming(name):
             try:
-                # Without waiting: opening a pipe waits until its other end is opened, too.
+                # Non-blocking: opening a pipe would wait for its other end.
                 flags |= os.O_NONBLOCK | _NO_LINK
                 descriptor = os.open(name, flags, 0o666, dir_fd=self._descriptor)
             except OSError as error:
-                # ENXIO: a socket, or a pipe that is not read from; ENODEV: a device without a driver.
+                # ENXIO: a socket, or a pipe without a reader; ENODEV: a device without a driver.
                 if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV):
                     raise
                 raise self._in_the_way(name, expected=stat.S_ISREG) from None
@@ -345,7 +354,7 @@ class Folder:
         return descriptor
 
     def _in_the_way(self, name: str, expected: Callable[[int], bool] = lambda mode: False) -> InTheWay:
-        """Return the error for what has a name; where that is `expected` by now, it was something else just before."""
+        """Return the error for the entry with a name; if it is `expected` now, it has just been replaced."""
         status = self.status(name)
         if status is None or expected(status.st_mode):
             kind = "being swapped for something else at this moment"
@@ -356,7 +365,7 @@ class Folder:
 
     @contextmanager
     def _naming(self, name: str) -> Iterator[None]:
-        """Have errors name the whole path."""
+        """Put the whole path into errors."""
         try:
             yield
         except OSError as error:

@@ -1,6 +1,6 @@
-"""What begins anew in a forked child.
+"""Objects that are renewed in a forked child.
 
-It has no thread but the one that forked, and a lock that another thread held at that moment is never given back.
+A child has only the thread that forked; a lock that another thread held at that moment is never released.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ class Forkable(Protocol):
     """Something with locks or threads."""
 
     def forked(self) -> None:
-        """Make the locks new; called in the child, before anything else runs there."""
+        """Replace the locks; called in the child before anything else runs there."""
         ...
 
 
 _there: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
-def renew_in_children(one: Forkable) -> None:
-    """Have `one.forked()` called in every child that is forked while `one` lives."""
-    _there.add(one)
+def renew_in_children(forkable: Forkable) -> None:
+    """Call `forkable.forked()` in every child that is forked while `forkable` lives."""
+    _there.add(forkable)
 
 
 def in_children(function: Callable[[], None]) -> Callable[[], None]:
@@ -36,5 +36,5 @@ def in_children(function: Callable[[], None]) -> Callable[[], None]:
 
 @in_children
 def _after_fork() -> None:
-    for one in list(_there):
-        one.forked()
+    for forkable in list(_there):
+        forkable.forked()

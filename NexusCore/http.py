@@ -168,9 +168,14 @@ class Login:
 
 
 def login_of(kind: str, environment: Mapping[str, str] = os.environ) -> Login | None:
-    """Return the user and password for a kind of source or destination from the environment, or None.
+    """Return the login for a kind of source or destination, or None.
 
-    ``NEXUSCORE_<KIND>_USER`` and ``_PASSWORD`` go before ``nexusLIMS_user`` and ``nexusLIMS_pass``.
+    Parameters
+    ----------
+    kind
+        Such as ``nemo``.
+    environment
+        Variables: ``NEXUSCORE_<KIND>_USER`` and ``_PASSWORD``, or else ``nexusLIMS_user`` and ``nexusLIMS_pass``.
     """
     own = f"NEXUSCORE_{kind.upper()}"
     for user, password in ((f"{own}_USER", f"{own}_PASSWORD"), ("nexusLIMS_user", "nexusLIMS_pass")):
@@ -180,13 +185,13 @@ def login_of(kind: str, environment: Mapping[str, str] = os.environ) -> Login | 
 
 
 def cause_of(error: BaseException) -> str:
-    """Return what the innermost error of a connection says: those around it repeat the address."""
-    seen: BaseException = error
+    """Return the message of the innermost error of a connection: those around it repeat the address."""
+    cause: BaseException = error
     for _ in range(20):
-        inner = seen.__cause__ or seen.__context__ or getattr(seen, "reason", None)
-        inner = inner or next((argument for argument in seen.args if isinstance(argument, Exception)), None)
+        inner = cause.__cause__ or cause.__context__ or getattr(cause, "reason", None)
+        inner = inner or next((argument for argument in cause.args if isinstance(argument, Exception)), None)
         if not isinstance(inner, BaseException):
             break
-        seen = inner
-    said = getattr(seen, "verify_message", None) or getattr(seen, "strerror", None)
-    return said or (str(seen) if isinstance(seen, (OSError, HTTPException)) else type(seen).__name__)
+        cause = inner
+    message = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None)
+    return message or (str(cause) if isinstance(cause, (OSError, HTTPException)) else type(cause).__name__)

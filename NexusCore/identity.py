@@ -1,4 +1,4 @@
-"""Who is at work here, and where: what histories, events and logs say of a change."""
+"""The user and host of this process, as recorded in histories, events and logs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def user() -> str:
 
     try:
         return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # no such user in the system's list, as in some containers
+    except (OSError, KeyError, ImportError):  # the user is not in the system's list, as in some containers
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 

@@ -1,7 +1,7 @@
-"""What a machine can run out of: room on a disk, open files, memory; each named first in what a person reads.
+"""What a machine can run out of (disk space, open files, memory), and the message that names it first.
 
-A full disk shows itself as many different errors: the system's, a database's, or a sentence of ours that was made of
-one of them. `explained` finds it behind all of these, so that not every place that writes needs to ask.
+A full disk appears as many different errors: the system's, a database's, or one of ours that was made from those.
+`explained` finds it behind all of them, so that not every place that writes needs to check.
 """
 
 from __future__ import annotations
@@ -64,21 +64,21 @@ class Room:
 
 
 def filesystem_of(path: Path) -> Mount | None:
-    """Return the file system that a path is on; None where that cannot be told."""
+    """Return the file system that a path is on; None if unknown."""
     try:
         lines = MOUNTS.read_text("utf-8", "replace").splitlines()
     except OSError:
         return None
-    found: Mount | None = None
+    mount: Mount | None = None
     real = os.path.realpath(path)
     for line in lines:
         fields, _, rest = line.partition(" - ")
         point = fields.split()[4].encode().decode("unicode_escape")  # blanks are written as \040
         inside = real == point or real.startswith(point.rstrip("/") + "/")
-        if inside and (found is None or len(point) >= len(found.point)):
+        if inside and (mount is None or len(point) >= len(mount.point)):
             kind, source = rest.split()[:2]
-            found = Mount(point, kind, source)
-    return found
+            mount = Mount(point, kind, source)
+    return mount
 
 
 def room_of(path: Path) -> Room:
@@ -104,7 +104,7 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def has_no_room(path: Path) -> bool:
-    """Return whether nothing more can be written where `path` is, or is to be; False where that cannot be told."""
+    """Return whether the disk of `path`, which need not exist, is full; False if unknown."""
     try:
         return room_of(_existing(path)).none
     except (OSError, AttributeError):  # Windows has no statvfs
@@ -112,7 +112,7 @@ def has_no_room(path: Path) -> bool:
 
 
 def place_text(path: Path | None, places: Iterable[Path] = ()) -> str:
-    """Return what is left on the disk of a path, for a sentence; without a path, of a place that has nothing left."""
+    """Return how full the disk of a path is, for a message; without a path, that of the first place that is full."""
     path = path or next(filter(has_no_room, (*places, temporary_folder(), Path.cwd())), None)
     if path is None:
         return "it has no room left"
@@ -130,7 +130,7 @@ def place_text(path: Path | None, places: Iterable[Path] = ()) -> str:
 
 
 def explained(error: BaseException, places: Iterable[Path] = ()) -> NexusError | None:
-    """Return the error for a person when the machine has run out of something; None if that is not what happened.
+    """Return the error to show when the machine has run out of something; None if it has not.
 
     Parameters
     ----------
@@ -141,31 +141,31 @@ def explained(error: BaseException, places: Iterable[Path] = ()) -> NexusError |
     """
     what = f"{error} " if isinstance(error, NexusError) else ""
     path = _path_of(error)
-    for one in _chain(error):
-        if isinstance(one, (DatabaseFull, DiskFull)):
-            return one
-        if is_disk_full(one) or is_full_database(one, path) or _has_no_temporary_folder(one):
+    for cause in _chain(error):
+        if isinstance(cause, (DatabaseFull, DiskFull)):
+            return cause
+        if is_disk_full(cause) or is_full_database(cause, path) or _has_no_temporary_folder(cause):
             return DiskFull(place=place_text(path, places), what=what)
-        if isinstance(one, OSError) and one.errno in _TOO_MANY_FILES:
+        if isinstance(cause, OSError) and cause.errno in _TOO_MANY_FILES:
             return TooManyOpenFiles(limit=_open_files(), what=what)
-        if isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno == errno.ENOMEM):
+        if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM):
             return OutOfMemory(what=what)
     return None
 
 
 def sentence_of(error: BaseException, places: Iterable[Path] = ()) -> str:
-    """Return what a person reads of an error: first what the machine has run out of, if that is behind it."""
+    """Return the message of an error; first what the machine has run out of, if that is the cause."""
     return str(explained(error, places) or error)
 
 
 def exit_code_of(error: BaseException) -> int:
-    """Return what the shell is to get when an error ends a program."""
+    """Return the exit code of a program that ends with an error."""
     return error.exit_code if isinstance(error, NexusError) else EXIT_FAILURE
 
 
 def temporary_folder() -> Path:
     """Return where temporary files go, or would go if there were room."""
-    import tempfile  # only who asks for it pays for what comes with it
+    import tempfile  # imported only when needed: it brings many modules
 
     try:
         return Path(tempfile.gettempdir())
@@ -174,20 +174,20 @@ def temporary_folder() -> Path:
 
 
 def _has_no_temporary_folder(error: BaseException) -> bool:
-    """Return whether Python has found no folder for temporary files because there is no room in it."""
+    """Return whether Python has found no temporary folder because the disk is full."""
     text = "No usable temporary directory"
     return isinstance(error, FileNotFoundError) and text in str(error) and has_no_room(temporary_folder())
 
 
 def complain(sentence: str) -> None:
-    """Write a sentence on standard error, if there is one, as one line and in one piece: other threads write, too."""
+    """Write one line on standard error, if there is one, in one piece: other threads write, too."""
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"{one_line(sentence)}\n")
         sys.stderr.flush()
 
 
 def reported(work: Callable[[], int], prefix: str = "") -> int:
-    """Do the work of a program and return its exit code; what ends it is told in a sentence on standard error."""
+    """Run a program and return its exit code; an error is reported in one line on standard error."""
     try:
         return work()
     except (NexusError, OSError, MemoryError) as error:
@@ -203,7 +203,7 @@ def is_full_database(error: BaseException, path: Path | None) -> bool:
     Parameters
     ----------
     error
-        What it raised.
+        The driver's error.
     path
         A database file, or its folder; None for a server.
     """
@@ -217,24 +217,24 @@ def is_full_database(error: BaseException, path: Path | None) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what led to it."""
-    seen: set[int] = set()
+    """Yield an error and its causes, the outermost first."""
+    visited: set[int] = set()
     following: BaseException | None = error
-    while following is not None and id(following) not in seen:
-        seen.add(id(following))
+    while following is not None and id(following) not in visited:
+        visited.add(id(following))
         yield following
         following = following.__cause__ or following.__context__
 
 
 def _path_of(error: BaseException) -> Path | None:
-    """Return what was to be written, as far as an error or what led to it says."""
-    for one in _chain(error):
-        facts = one.facts if isinstance(one, NexusError) else {}
+    """Return the path that could not be written, if an error or one of its causes names it."""
+    for cause in _chain(error):
+        facts = cause.facts if isinstance(cause, NexusError) else {}
         names: list[object] = [facts.get(name) for name in ("path", "folder", "target")]
         if (where := str(facts.get("where"))).startswith(_SQLITE_URL):
             names.append(where.removeprefix(_SQLITE_URL))
-        if isinstance(one, OSError):
-            names = [one.filename]
+        if isinstance(cause, OSError):
+            names = [cause.filename]
         for name in names:
             if isinstance(name, bytes):
                 name = os.fsdecode(name)

@@ -1,4 +1,4 @@
-"""The frame every service runs in: its loop, signals, heartbeat and exit codes.
+"""The frame that every service runs in: loop, signals, heartbeat and exit codes.
 
 Promises
 --------
@@ -40,7 +40,7 @@ HEARTBEAT_SECONDS = 10.0
 EXPIRE_SECONDS = 30.0
 """After this long without a heartbeat a service's state counts as stale."""
 FAILED = "failed: "
-"""What the state of a service begins with whose last pass did not come to its end."""
+"""How the state of a service begins whose last pass failed."""
 LAST_DELIVERY_SECONDS = 1.2
 """How long the end of a service may spend on delivery."""
 
@@ -51,17 +51,16 @@ Example = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What one round of a service came to."""
+    """Result of one pass of a service."""
 
     done: int = 0
     failed: int = 0
 
 
 class Service(ABC):
-    """A service: subclasses say what one pass does.
+    """A service: subclasses define what one pass does.
 
-    Its settings are read from `Services.<name>.*` at each pass, its state is on the status channel of its name, and it
-    logs under it.
+    Its settings are read from `Services.<name>.*` at each pass; its status channel and its logger have its name.
 
     Parameters
     ----------
@@ -72,7 +71,7 @@ class Service(ABC):
     name: ClassVar[str]
     watched: ClassVar[tuple[str, ...]] = ("Facility", "Instruments")
     """Folders of the configuration whose changes the service logs, besides its own."""
-    examples: ClassVar[tuple[Example, ...]] = (("", "run until told to end"), ("--once", "make one pass and end"))
+    examples: ClassVar[tuple[Example, ...]] = (("", "run until stopped"), ("--once", "make one pass and end"))
     """What the help begins with."""
 
     def __init__(self, app: App) -> None:
@@ -89,11 +88,11 @@ class Service(ABC):
         self._trouble = ""
         self._interval = INTERVAL
         self.tidying: threading.Event = signals.HandlerEvent()
-        """Set when the service puts everything in order before it ends: what hurries a pass is not to disturb that."""
+        """Set while the service cleans up before it ends: a second Ctrl-C must not interrupt that."""
 
     @abstractmethod
     def once(self) -> Pass:
-        """Do what there is to do now; look at `stopping` between steps."""
+        """Make one pass; check `stopping` between steps."""
 
     @classmethod  # noqa: B027  most have none
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -101,18 +100,18 @@ class Service(ABC):
 
     @classmethod
     def instead(cls, arguments: argparse.Namespace) -> Callable[[], int] | None:
-        """Return what the arguments ask for in the place of the service, such as a dry run; None for the service."""
+        """Return what to run instead of the service, such as a dry run; None to run the service."""
         return None
 
     def take_arguments(self, arguments: argparse.Namespace) -> None:  # noqa: B027  most have none
         """Take over the arguments of this service's own."""
 
     def close(self) -> None:  # noqa: B027  most hold nothing
-        """Release what the service holds, quickly."""
+        """Release resources, quickly."""
 
     @property
     def stopping(self) -> bool:
-        """Whether the service has been told to end."""
+        """Whether the service has been asked to stop."""
         return self.app.stop_event.is_set()
 
     @property
@@ -131,11 +130,11 @@ class Service(ABC):
             self._state.set_value(before)
 
     def run(self, *, once: bool) -> int:
-        """Run until told to end, which is 0, or one pass; return the exit code."""
+        """Run until stopped (exit code 0), or make one pass; return the exit code."""
         self.log.info("%s starts, process %d, on %s", self.name, os.getpid(), self.app.settings.main)
         self.app.get_config().add_callback([f"Services.{self.name}", *self.watched], self._saw)
         self._state.set_value("idle")
-        self._tell_source()
+        self._report_source()
         beat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         beat.start()
         code = EXIT_OK
@@ -151,7 +150,7 @@ class Service(ABC):
                 self.close()
             self.status.new("state", "stopped")  # this one does not go stale
             self.log.info("%s ends", self.name)
-        return code if once else EXIT_OK  # it ends because it was told to
+        return code if once else EXIT_OK  # it was asked to stop
 
     def _pass(self, once: bool) -> int:
         try:
@@ -160,12 +159,12 @@ class Service(ABC):
         except NexusError as error:
             if once:
                 raise
-            # The database being away is no fault of the pass; anything else is for the operators.
+            # An unreachable database is not a fault of the pass; anything else is for the operators.
             away = isinstance(error, DatabaseUnreachable) and not isinstance(error, DatabaseFull)
             self._pass_failed(sentence_of(error), logging.WARNING if away else logging.ERROR)
             return error.exit_code
         except Exception as error:
-            # The edge of the service: a fault of ours must not end what keeps a facility's records.
+            # The edge of the service: a bug must not end it.
             if (shortage := explained(error, [self.app.settings.home])) is not None:
                 if once:
                     raise shortage from error
@@ -180,7 +179,7 @@ class Service(ABC):
         return EXIT_FAILURE if result.failed else EXIT_OK
 
     def _pass_failed(self, trouble: str, level: int, *, fault: bool = False) -> None:
-        """Count a pass that failed, show why, and log it once, not at every pass for as long as it lasts."""
+        """Count a failed pass and show why; log the same reason only once."""
         self._passes_failed.inc()
         self._state.set_value(fitting(f"{FAILED}{trouble}"))
         if trouble != self._trouble:
@@ -188,7 +187,7 @@ class Service(ABC):
         self._trouble = trouble
 
     def _saw(self, parameter: ConfigParameter) -> None:
-        """Log a change of the configuration: it holds from the next step on."""
+        """Log a change of the configuration; it takes effect at the next step."""
         if parameter.revision:
             self.log.info("The configuration changed: %s is now '%s'", parameter.path, parameter.shown)
         else:
@@ -197,10 +196,10 @@ class Service(ABC):
     def _beat(self) -> None:
         while not self.clock.wait(self.app.stop_event, HEARTBEAT_SECONDS):
             self._state.set_value(self._state.get_value(), force_update=True)
-            self._tell_source()
+            self._report_source()
 
-    def _tell_source(self) -> None:
-        """Show where the configuration is from: the database, or what was last seen of it."""
+    def _report_source(self) -> None:
+        """Show whether the configuration is from the database or from the snapshot."""
         self.status["configuration"] = self.app.live.source
 
 
@@ -221,7 +220,7 @@ def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
             running = service(app)
             running.tidying = interruptions.tidying
             running.take_arguments(arguments)
-            app.get_config()  # without it nothing runs
+            app.get_config()  # nothing runs without a configuration
             console.open()
             code = running.run(once=arguments.once)
         except (NexusError, OSError, MemoryError) as error:
@@ -229,13 +228,13 @@ def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
             sentence = sentence_of(error, [] if app is None else [app.settings.home])
             if app is not None:
                 with contextlib.suppress(NexusError):
-                    app.logs.root.removeHandler(console)  # the terminal gets the bare sentence, once
+                    app.logs.root.removeHandler(console)  # the terminal gets the plain message, once
                     app.get_log(service.name).error("%s", sentence)
             complain(f"{service.name}: {sentence}")
             code = exit_code_of(error)
         finally:
             interruptions.tidying.set()
-    except KeyboardInterrupt:  # the second Ctrl-C; there is no other one, since the third ends the process
+    except KeyboardInterrupt:  # the second Ctrl-C: the third ends the process
         code = EXIT_INTERRUPTED
     finally:
         if app is not None:
@@ -254,7 +253,8 @@ class _Parser(argparse.ArgumentParser):
         """Return the help, the examples first."""
         commands = [f"{self.prog} {arguments}".rstrip() for arguments, _ in self.examples]
         width = max(map(len, commands), default=0)
-        lines = [f"  {one.ljust(width)}   {what}" for one, (_, what) in zip(commands, self.examples, strict=True)]
+        purposes = [purpose for _, purpose in self.examples]
+        lines = [f"  {line.ljust(width)}   {purpose}" for line, purpose in zip(commands, purposes, strict=True)]
         return "\n".join(["Examples:", *lines, "", super().format_help()])
 
 
@@ -271,7 +271,7 @@ def _parser(service: type[Service]) -> argparse.ArgumentParser:
 
 
 class _Interruptions:
-    """What Ctrl-C has asked for, and whether it may still raise an exception."""
+    """How often Ctrl-C was pressed, and whether it may still raise an exception."""
 
     def __init__(self) -> None:
         self.interrupted, self.repeated, self.tidying = (signals.HandlerEvent() for _ in range(3))
@@ -283,7 +283,7 @@ def _on_signals(app: App, interruptions: _Interruptions, *, once: bool) -> None:
         if number != signal.SIGINT:
             return
         if interruptions.repeated.is_set():
-            os._exit(EXIT_INTERRUPTED)  # what was accepted is in the journals
+            os._exit(EXIT_INTERRUPTED)  # accepted records are in the journals
         if interruptions.interrupted.is_set():
             interruptions.repeated.set()
             if not interruptions.tidying.is_set() and signals.may_raise(frame):
@@ -299,9 +299,9 @@ def _on_signals(app: App, interruptions: _Interruptions, *, once: bool) -> None:
 
 
 class _Terminal(logging.StreamHandler):  # type: ignore[type-arg]  # generic for the checker only
-    """Writes to whatever standard error is at the moment: a progress bar puts itself before it, and lines above.
+    """Writes to the current standard error, which a progress bar may have replaced.
 
-    What delivery says is held back until `open`: a service that cannot start says the same in its own sentence.
+    Messages of delivery are held back until `open`: a service that cannot start reports the same in its own message.
     """
 
     def __init__(self) -> None:
@@ -317,7 +317,7 @@ class _Terminal(logging.StreamHandler):  # type: ignore[type-arg]  # generic for
         super().emit(record)
 
     def open(self) -> None:
-        """Write what was held back, and from now on everything at once."""
+        """Write what was held back; from now on write everything at once."""
         with self.lock or contextlib.nullcontext():
             held, self._held = self._held, None
         for record in held or ():
@@ -325,7 +325,7 @@ class _Terminal(logging.StreamHandler):  # type: ignore[type-arg]  # generic for
 
 
 def _console() -> _Terminal:
-    """Return a handler for the terminal, or for the system's journal of whoever started the service."""
+    """Return a handler for the terminal, or for the system's journal."""
     handler = _Terminal()
     handler.setLevel(logging.INFO)
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

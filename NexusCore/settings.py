@@ -1,8 +1,8 @@
 """Where the databases are and where this process may write: the few things that cannot come from a database.
 
-Read from TOML files (`/etc/nexuscore/nexuscore.toml`, or in the folder that `NEXUSCORE_ETC` names instead; the user's
-configuration folder; the file named by
-`NEXUSCORE_SETTINGS`), each overriding the one before, and from environment variables of the same names, which win.
+Read from TOML files (`/etc/nexuscore/nexuscore.toml`, or in the folder that `NEXUSCORE_ETC` names; the user's
+configuration folder; the file named by `NEXUSCORE_SETTINGS`), each overriding the one before, and from environment
+variables of the same names, which override the files.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ def load(environment: Mapping[str, str] | None = None, files: tuple[Path, ...] |
         With a sentence that names the file or variable at fault.
     """
     environment = os.environ if environment is None else environment
-    found: dict[str, tuple[str, str]] = {}
+    values: dict[str, tuple[str, str]] = {}
     unreadable: Path | None = None
     named = environment.get(SETTINGS_FILE)
     for path in usual_files(environment) if files is None else files:
         try:
-            found.update({key: (value, str(path)) for key, value in _read(path).items()})
+            values.update({key: (value, str(path)) for key, value in _read(path).items()})
         except FileNotFoundError:
             if named and path == Path(named):
                 raise SettingsUnreadable(path=path, reason=f"{SETTINGS_FILE} names it, but it is not there") from None
@@ -84,27 +84,27 @@ def load(environment: Mapping[str, str] | None = None, files: tuple[Path, ...] |
             unreadable = path
         except OSError as error:
             raise SettingsUnreadable(path=path, reason=error.strerror) from None
-    found.update({key: (environment[key], f"the variable {key}") for key in KEYS if environment.get(key)})
-    if unreadable and "NEXUSCORE_DATABASE" not in found:
-        # Going on with the embedded database would show an operator an empty facility.
+    values.update({key: (environment[key], f"the variable {key}") for key in KEYS if environment.get(key)})
+    if unreadable and "NEXUSCORE_DATABASE" not in values:
+        # The embedded database would show an operator an empty facility.
         raise SettingsUnreadable(path=unreadable, reason="this user may not read it, and nothing else names a database")
     # Absolute, because the process may go to another folder while its journals stay where they are.
-    home = Path(found["NEXUSCORE_HOME"][0]).expanduser().absolute() if "NEXUSCORE_HOME" in found else default_home()
-    if "NEXUSCORE_DATABASE" in found:
-        main = _url(*found["NEXUSCORE_DATABASE"])
+    home = Path(values["NEXUSCORE_HOME"][0]).expanduser().absolute() if "NEXUSCORE_HOME" in values else default_home()
+    if "NEXUSCORE_DATABASE" in values:
+        main = _url(*values["NEXUSCORE_DATABASE"])
     else:
         main = DatabaseURL(kind="sqlite", name=str(home / "nexus.db"), embedded=True)
     config, status, log = (
-        _url(*found[key]) if (key := f"NEXUSCORE_DATABASE_{role}") in found else main
+        _url(*values[key]) if (key := f"NEXUSCORE_DATABASE_{role}") in values else main
         for role in ("CONFIG", "STATUS", "LOG")
     )
-    size = _journal_size(*found.get("NEXUSCORE_JOURNAL_SIZE", ("", "")))
-    sync = _journal_sync(*found.get("NEXUSCORE_JOURNAL_SYNC", ("", "")))
+    size = _journal_size(*values.get("NEXUSCORE_JOURNAL_SIZE", ("", "")))
+    sync = _journal_sync(*values.get("NEXUSCORE_JOURNAL_SYNC", ("", "")))
     return Settings(config, status, log, main, home, size, sync)
 
 
 def _url(text: str, where: str) -> DatabaseURL:
-    # Of what stands in a file, paths are relative to that file; of a variable, to nothing.
+    # Paths in a file are relative to that file; paths in a variable must be absolute.
     return DatabaseURL.parse(text, where, Path(where).parent if not where.startswith("the variable ") else None)
 
 
@@ -135,7 +135,7 @@ def default_home() -> Path:
 
 
 def usual_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
-    """Return where settings files are looked for, from weakest to strongest; they need not exist."""
+    """Return the paths of settings files, from weakest to strongest; they need not exist."""
     import platformdirs
 
     named = environment.get(SETTINGS_FILE)
@@ -149,7 +149,7 @@ def usual_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
 def _read(path: Path) -> dict[str, str]:
     """Return the keys of one settings file; refuse one whose password others can read."""
     mode = stat.S_IMODE(path.stat().st_mode)
-    import tomllib  # most often there is no such file
+    import tomllib  # imported only when there is a file
 
     try:
         values = tomllib.loads(path.read_text("utf-8"))
@@ -161,13 +161,13 @@ def _read(path: Path) -> dict[str, str]:
         if key not in KEYS:
             raise SettingsUnreadable(path=path, reason=f"it has an unknown key {key!r}; known are {', '.join(KEYS)}")
         if not isinstance(value, str):
-            raise SettingsUnreadable(path=path, reason=f"the value of {key} is no text in quotes")
+            raise SettingsUnreadable(path=path, reason=f"the value of {key} must be text in quotes")
     if sys.platform != "win32" and mode & 0o077 and any(_has_password(value) for value in values.values()):
         raise SettingsRefused(path=path, mode=f"{mode:04o}")
     return values
 
 
 def _has_password(value: str) -> bool:
-    """Tell whether a URL holds a password, also when it cannot be parsed."""
+    """Return whether a URL contains a password, even if the URL cannot be parsed."""
     authority = value.partition("://")[2].rpartition("@")[0]
     return ":" in authority

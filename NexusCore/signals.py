@@ -1,4 +1,4 @@
-"""The signals that ask a program to end, taken over for as long as it wants to end in order.
+"""Handlers for the signals that ask a program to end, so that it can end in order.
 
 A signal that is ignored when the program starts stays ignored: that is what ``nohup`` asks for.
 """
@@ -21,25 +21,25 @@ from NexusCore.errors import EXIT_INTERRUPTED
 Handler = Callable[[int, FrameType | None], object]
 
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
-"""Names of the signals that ask a program to end: Ctrl-C, ``kill``, a terminal that closes."""
+"""Names of the signals that ask a program to end: Ctrl-C, ``kill``, a closed terminal."""
 
 _FRAGILE = "mysql.connector.connection_cext"
-"""The module whose C extension does not expect exceptions of what it calls: it crashes the process."""
+"""The module whose C extension crashes the process if a handler raises an exception in it."""
 
 
 class HandlerEvent(threading.Event):
-    """An event that a signal's handler may set, whatever the thread that it interrupts is doing.
+    """An event that a signal handler may set at any time.
 
-    The standard library's holds a lock while it is set, and while a wait begins; a handler that comes in just then and
-    sets the event waits for that lock for ever, since its own thread holds it. This one has no lock: who waits takes a
-    token from a queue that may be interrupted (``queue.SimpleQueue``), and passes it on. And Python runs handlers
-    between two of its instructions only, so that of a signal that came just before a wait began would be run at its
-    end; the main thread therefore waits in short pieces.
+    That of the standard library holds a lock while it is set and when a wait begins; a handler that runs just then and
+    sets the event waits for that lock forever, since its own thread holds it. This one has no lock: a waiting thread
+    takes a token from a reentrant queue (``queue.SimpleQueue``) and passes it on. Python runs handlers only between two
+    of its instructions, so the handler of a signal that came just before a wait would run at its end; the main thread
+    therefore waits in short intervals.
 
     Parameters
     ----------
     piece
-        Seconds that the main thread waits at a time.
+        Seconds of one such interval.
     """
 
     def __init__(self, piece: float = 0.5) -> None:
@@ -49,17 +49,17 @@ class HandlerEvent(threading.Event):
         self._tokens: SimpleQueue[None] = SimpleQueue()
 
     def is_set(self) -> bool:
-        """Tell whether it is set."""
+        """Return whether it is set."""
         return self._happened
 
     def set(self) -> None:
-        """Set it: who waits goes on."""
+        """Set it and wake the waiting threads."""
         if not self._happened:
             self._happened = True
             self._tokens.put(None)
 
     def clear(self) -> None:
-        """Have the next `wait` wait again."""
+        """Clear it: the next `wait` blocks again."""
         self._happened = False
         with suppress(Empty):
             while True:
@@ -87,14 +87,14 @@ def may_raise(frame: FrameType | None) -> bool:
 
 
 def take(names: tuple[str, ...], handler: Handler) -> list[int]:
-    """Have `handler` called for signals; return the numbers of those that this system has and this process minds.
+    """Install `handler` for signals; return the numbers of those that exist here and are not ignored.
 
     Parameters
     ----------
     names
         Their names; Windows has no SIGHUP.
     handler
-        Called with the number and the frame, in the main thread, where this must be called, too.
+        Called with number and frame in the main thread, in which `take` must be called, too.
     """
     numbers = [int(getattr(signal, name)) for name in names if hasattr(signal, name)]
     minded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
@@ -104,10 +104,10 @@ def take(names: tuple[str, ...], handler: Handler) -> list[int]:
 
 
 def quiet_interrupts() -> None:
-    """Have Ctrl-C end this program without a traceback from its first moment to its last; for its main module.
+    """Let Ctrl-C end this program without a traceback at any time; for its main module.
 
-    It ends the process at once until the program takes the signal over. It is ignored when all functions at the exit
-    have been called, since Python gives the signal back to the system a moment before the process is gone.
+    It ends the process at once until the program installs a handler. It is ignored after all exit functions, since
+    Python restores the default action just before the process ends.
     """
     if take(("SIGINT",), lambda number, frame: os._exit(EXIT_INTERRUPTED)):
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
@@ -115,7 +115,7 @@ def quiet_interrupts() -> None:
 
 @contextmanager
 def taken(names: tuple[str, ...], handler: Handler) -> Iterator[list[int]]:
-    """`take` signals for the block; afterwards they do what they did before."""
+    """`take` signals for the block; restore their handlers afterwards."""
     before = {name: signal.getsignal(getattr(signal, name)) for name in names if hasattr(signal, name)}
     numbers = take(names, handler)
     try:

@@ -47,7 +47,15 @@ def fits(text: str, most: int) -> bool:
 
 
 def truncate(text: str, most: int) -> str:
-    """Return a text of at most `most` bytes; one that is longer is cut, and ends with how many bytes are missing."""
+    """Return a text, cut to a number of bytes if it is longer.
+
+    Parameters
+    ----------
+    text
+        The text.
+    most
+        Bytes of UTF-8, including the mark at the end of a cut text that says how many bytes are missing.
+    """
     if fits(text, most):
         return text
     data = text.encode("utf-8", "surrogatepass")

@@ -1,13 +1,13 @@
-"""The one way to follow a growing table without missing a row.
+"""Following a growing table without missing a row.
 
-Ids are given out when a row is inserted but become visible when its transaction commits, so with several writers a
-higher id can be seen before a lower one: asking for ``id > last`` loses rows. A `Tail` remembers the holes it saw in
-the sequence and asks for them again until they fill or have been asked for longer than any transaction lasts.
+An id is assigned when a row is inserted but becomes visible when its transaction commits, so with several writers a
+higher id can be visible before a lower one: asking for ``id > last`` loses rows. A `Tail` remembers the holes in the
+sequence and asks for them again until they fill or are older than any transaction can be.
 
 Promises
 --------
 * Each row is handed out exactly once; rows of one poll in the order of their ids.
-* After the database was away it goes on where it was; nothing is missed.
+* After the database was away it continues where it was; nothing is missed.
 * It resumes from a cursor.
 """
 
@@ -50,7 +50,7 @@ YOUNG_SECONDS = 1.0
 """A hole open for longer is asked for only this often: of old ones there may be very many, where rows were deleted."""
 _RUNS_PER_QUERY = 500
 _HOLE_DISTANCE = 16
-"""Holes that are no further apart are asked for together; where ids count up in steps, there are many."""
+"""Holes at most this far apart are asked for together; where ids increase in steps, there are many."""
 
 _WRITTEN = 4000
 """Runs of holes, the newest, that a cursor is written with: where lines were deleted there are very many, and a text
@@ -73,7 +73,7 @@ class TailSource(Generic[T]):
     join
         SQL after the table's name; the table has the alias ``t``.
     condition, values
-        Which rows to hand out. All rows are read past, so that a hole is told from a row that does not match.
+        Which rows to hand out. The ids of all rows are read, since a row that does not match is not a hole.
     make
         Makes an object of a row.
     """
@@ -88,7 +88,7 @@ class TailSource(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class TailCursor:
-    """Where a follower stands."""
+    """Position of a follower."""
 
     last: int
     holes: tuple[int, ...] = ()
@@ -107,7 +107,7 @@ class TailCursor:
                 raise ValueError(text)
             return cls(last, tuple(number for a, b in runs for number in range(a, b + 1)))
         except (ValueError, TypeError):
-            raise ConfigException(reason=f"'{text}' is no cursor") from None
+            raise ConfigException(reason=f"'{text}' is not a valid cursor") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +130,9 @@ class Tail(Generic[T]):
     database, source
         What to follow.
     clock
-        Tells the time and waits.
+        Source of time, also for waiting.
     cursor
-        Where to go on; None begins behind the newest row that is there now.
+        Where to continue; None starts after the newest row.
     """
 
     def __init__(
@@ -145,21 +145,21 @@ class Tail(Generic[T]):
         self._asked = clock.monotonic()
         """When the database was last asked and answered."""
         self._moved = float("-inf")
-        """When a row last came in, whether or not it was one to hand out."""
+        """When a row last came in, matching or not."""
         self._young: dict[int, float] = {}
-        """Ids that were passed over, with the time since when."""
+        """Ids of holes, with the time when they were first seen."""
         self._old: dict[int, float] = dict.fromkeys(cursor.holes, self._asked) if cursor else {}
         self._asked_old = float("-inf")
         self._waiting: deque[int] = deque()
-        """Ids of rows that were read, but not handed out yet."""
+        """Ids of rows that were read but not handed out yet."""
 
     @property
     def cursor(self) -> TailCursor:
-        """Where the follower stands: after all that was handed out."""
+        """Position after all rows handed out."""
         return TailCursor(self._last, tuple(sorted([*self._young, *self._old, *self._waiting])))
 
     def begin(self) -> None:
-        """Stand behind the newest row, minding the transactions that are under way."""
+        """Start after the newest row, with holes for the transactions that are under way."""
         table = self._source.table
         with self._database.reading() as reading:
             row = reading.one(f"SELECT MAX(id) FROM {table}")  # noqa: S608  names from our code
@@ -180,26 +180,26 @@ class Tail(Generic[T]):
             self.begin()
             return []
         now = self._clock.monotonic()
-        # Time in which nobody could ask, because the server or this machine stood still, makes no hole older.
+        # Time in which the server or this machine stood still does not count towards the age of a hole.
         pause = max(0.0, now - self._asked - AWAY_SECONDS)
-        while self._waiting:  # who followed left off in the middle of a batch
+        while self._waiting:  # the reader stopped within a batch
             self._young[self._waiting.popleft()] = now
         all_holes = pause > 0 or now - self._asked_old >= YOUNG_SECONDS
         holes = {**self._old, **self._young} if all_holes else self._young
         with self._database.reading() as reading:
             filled, visible = self._filled(reading, holes)
-            # Who leaves off in every batch and resumes has more and more waiting, if it does not come first.
+            # What waits comes first, or it would pile up for a reader that stops within every batch and resumes.
             new, ids = self._new(reading) if len(filled) < BATCH else ([], set())
-        # From here on nothing fails any more: what was read is handed out, or else would be read again.
-        left = {one: since + pause for one, since in holes.items() if one not in visible}
+        # Nothing fails from here on: the rows are handed out now, or would be read again.
+        left = {hole: since + pause for hole, since in holes.items() if hole not in visible}
         if all_holes:
             self._asked_old = now
-            self._old = {one: since for one, since in left.items() if YOUNG_SECONDS <= now - since < HOLE_SECONDS}
-            left = {one: since for one, since in left.items() if now - since < YOUNG_SECONDS}
+            self._old = {hole: since for hole, since in left.items() if YOUNG_SECONDS <= now - since < HOLE_SECONDS}
+            left = {hole: since for hole, since in left.items() if now - since < YOUNG_SECONDS}
         newest = max(ids, default=self._last)
         if len(ids) < newest - self._last:
             first = max(self._last + 1, newest - WIDEST)
-            left |= {one: now for one in range(first, newest) if one not in ids}
+            left |= {hole: now for hole in range(first, newest) if hole not in ids}
         self._young = left
         if filled or newest > self._last:
             self._moved = now
@@ -208,16 +208,16 @@ class Tail(Generic[T]):
 
     def follow(self, stop: threading.Event) -> Iterator[T | Away | Back]:
         """Yield rows as they appear, and `Away` and `Back`, until `stop` is set."""
-        for found in self.batches(stop):
-            if isinstance(found, list):
-                for row in found:
+        for batch in self.batches(stop):
+            if isinstance(batch, list):
+                for row in batch:
                     self._waiting.popleft()
                     yield row
             else:
-                yield found
+                yield batch
 
     def batches(self, stop: threading.Event) -> Iterator[list[T] | Away | Back]:
-        """Yield the rows of each look together; they count as handed out when the next ones are asked for."""
+        """Yield the rows of each poll as a list; they count as handed out when the next list is requested."""
         away = False
         with closing(self._database.follow(self._source.table, self._clock)) as follower:
             while not stop.is_set():
@@ -237,11 +237,11 @@ class Tail(Generic[T]):
                     yield list(map(self._source.make, rows))
                     self._waiting.clear()
                 if len(rows) < BATCH:
-                    self._wait(follower, stop, seen=bool(rows))
+                    self._wait(follower, stop, had_rows=bool(rows))
 
-    def _wait(self, follower: Follower, stop: threading.Event, *, seen: bool) -> None:
-        """Wait until it is time to read; `seen`, there has just been something to read."""
-        if seen or self._young:
+    def _wait(self, follower: Follower, stop: threading.Event, *, had_rows: bool) -> None:
+        """Wait until it is time to read; `had_rows` if the last poll returned rows."""
+        if had_rows or self._young:
             follower.wait(stop, self._pause())
             return
         # Without holes, and with old ones until they are due, there is nothing new unless there is a newer id.
@@ -259,7 +259,7 @@ class Tail(Generic[T]):
         return self._asked - self._moved < LIVELY_SECONDS
 
     def _new(self, reading: Transaction) -> tuple[list[Row], set[int]]:
-        """Return what is behind the last id seen, and the ids that are visible there."""
+        """Return the rows after the last id, and the ids that are visible there."""
         if self._source.condition == EVERY_ROW and not self._source.join:
             rows = self._rows(reading, f"t.id > {self._last}", f"LIMIT {BATCH}")
             return rows, {row[-1] for row in rows}
@@ -268,12 +268,12 @@ class Tail(Generic[T]):
             return [], ids
         place = f"t.id > {self._last} AND t.id <= {max(ids)}"
         rows = self._rows(reading, place)
-        # Between the two queries a hole may have filled: a row of the second is handed out, so it is no hole.
+        # Between the two queries a hole may have filled: a row of the second is handed out, so it is not a hole.
         return rows, ids | {int(row[-1]) for row in rows}
 
     def _filled(self, reading: Transaction, holes: dict[int, float]) -> tuple[list[Row], set[int]]:
-        """Return the rows that fill holes, and the holes that are none any more."""
-        found: list[Row] = []
+        """Return the rows that fill holes, and the holes that are filled."""
+        filled: list[Row] = []
         visible: set[int] = set()
         runs = _runs(holes, _HOLE_DISTANCE)
         for start in range(0, len(runs), _RUNS_PER_QUERY):
@@ -281,12 +281,12 @@ class Tail(Generic[T]):
             ids = self._ids(reading, place) & holes.keys()
             if ids:
                 rows = [row for row in self._rows(reading, place) if row[-1] in holes]
-                found += rows
+                filled += rows
                 visible |= ids | {int(row[-1]) for row in rows}
-        return found, visible
+        return filled, visible
 
     def _ids(self, reading: Transaction, place: str) -> set[int]:
-        return {int(one) for (one,) in reading.all(f"SELECT t.id FROM {self._source.table} t WHERE {place}")}  # noqa: S608
+        return {int(number) for (number,) in reading.all(f"SELECT t.id FROM {self._source.table} t WHERE {place}")}  # noqa: S608
 
     def _rows(self, reading: Transaction, place: str, limit: str = "") -> list[Row]:
         source = self._source
@@ -298,11 +298,11 @@ class Tail(Generic[T]):
 
 
 def _runs(ids: Iterable[int], apart: int) -> list[tuple[int, int]]:
-    """Return the first and last of ids that lie no further apart than so."""
+    """Return the first and last id of each run whose neighbours are at most `apart` from each other."""
     runs: list[tuple[int, int]] = []
-    for one in sorted(ids):
-        if runs and one - runs[-1][1] <= apart:
-            runs[-1] = (runs[-1][0], one)
+    for number in sorted(ids):
+        if runs and number - runs[-1][1] <= apart:
+            runs[-1] = (runs[-1][0], number)
         else:
-            runs.append((one, one))
+            runs.append((number, number))
     return runs

@@ -1,4 +1,4 @@
-r"""Text that comes from anywhere, made fit to be shown: it stays text, and never commands a terminal.
+r"""Text from any source, made safe to show: it cannot control a terminal.
 
 What is escaped: all that Unicode counts among control characters (Cc), formatting characters (Cf: marks of direction,
 joiners, tags), line and paragraph separators (Zl, Zp), surrogates (Cs), private use (Co) and characters that are not
@@ -19,7 +19,7 @@ INVISIBLE = (
     "\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"  # variation selectors
     "\u2800"  # the empty pattern of Braille
 )
-"""Characters, as ranges of a regular expression, that nobody sees although their categories say that one would."""
+"""Characters, as ranges of a regular expression, that are invisible although their categories are printable."""
 
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 
@@ -52,7 +52,7 @@ def one_line(text: str) -> str:
 def json_text(value: object, *, indent: int | None = None) -> str:
     r"""Return a value as JSON in which every odd character is escaped the way of JSON (``\u202e``).
 
-    What JSON has no word for, such as bytes, is written as its text; numbers that are not finite are null.
+    Types that JSON lacks, such as bytes, are written as text; numbers that are not finite are null.
     """
     if isinstance(value, str) and value.isascii() and value.isprintable() and not ('"' in value or "\\" in value):
         return f'"{value}"'  # as are most lines of log, of which there may be thousands a second
@@ -69,7 +69,7 @@ def json_text(value: object, *, indent: int | None = None) -> str:
 
 
 def readable(value: object) -> str:
-    """Return any value as a text; bytes that are no UTF-8 as escapes."""
+    """Return any value as text; bytes that are not valid UTF-8 are escaped."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).decode("utf-8", "backslashreplace")
     return str(value)
@@ -92,7 +92,7 @@ def shell_quote(text: str) -> str:
     if one_line(text) == text:
         return shlex.quote(text)
     quoted = text.replace("\\", "\\\\").replace("'", "\\'")
-    inner = "".join(_bytes_shown(one) if is_odd(one) else one for one in quoted)
+    inner = "".join(_bytes_shown(character) if is_odd(character) else character for character in quoted)
     return f"$'{inner}'"
 
 
@@ -118,7 +118,7 @@ def suggest(text: str, known: Iterable[str], alike: float = 0.6) -> str:
     alike
         Share of letters that both must have in common.
     """
-    import difflib  # only who mistyped pays for it
+    import difflib  # imported only after a mistake
 
     close = difflib.get_close_matches(text, list(known), n=1, cutoff=alike)
     return f" Did you mean '{close[0]}'?" if close else ""
@@ -130,7 +130,7 @@ def _bytes_shown(character: str) -> str:
 
 @lru_cache
 def _encoder(indent: int | None) -> Callable[[object], str]:
-    import json  # only who writes JSON pays for it
+    import json  # imported only to write JSON
 
     return json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=indent, default=readable).encode
 
@@ -176,7 +176,7 @@ def _finite(value: object) -> object:
     if isinstance(value, float):
         return value if value - value == 0 else None
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
+        return [_finite(item) for item in value]
     return value

@@ -1,18 +1,17 @@
-"""Wake-ups between the processes of one home: what one commits, the others on this machine look for at once.
+"""Wake-ups between the processes of one home: when one commits, the others on this machine look at once.
 
-Whoever follows a table binds a datagram socket in ``<home>/run/wake``, named after the table; whoever has committed
-rows of it sends one small datagram to each. A wake-up says nothing else: it has the follower ask the database now and
-not at its next poll. So one that is lost costs only the time until then, and where there are no sockets (on Windows, in
-a home that is read-only or has a long path, across homes and machines) polling is all there is.
+A follower of a table binds a datagram socket in ``<home>/run/wake``, named after the table; a process that has
+committed rows of it sends one small datagram to each. A wake-up makes the follower ask the database now instead of at
+its next poll, so a lost one costs only the time until then. Without sockets (on Windows, in a home that is read-only or
+has a long path, across homes and machines) followers only poll.
 
 Promises
 --------
-* `Wakeups.notify` never waits and never raises, whatever is in the folder. Where nobody follows, it costs a look at the
-  folder's time.
+* `Wakeups.notify` never waits and never raises. Without followers it only reads the modification time of the folder.
 * Sockets of dead processes are removed, by the next process that sends or follows. At most `MOST_SOCKETS` followers of
   a table are woken; the others poll.
-* Only in a folder that belongs to this user, and that nobody else may enter, is anything bound, sent or removed.
-* Whatever arrives has no other effect than an early poll, at most once every `REST_SECONDS`.
+* Sockets are bound, used and removed only in a folder that belongs to this user and that no other user may enter.
+* A datagram has no other effect than an early poll, at most once every `REST_SECONDS`.
 * A forked child has no part in its parent's sockets.
 """
 
@@ -33,13 +32,13 @@ from NexusCore.forks import renew_in_children
 MOST_SOCKETS = 64
 """Followers of one table that are woken."""
 REST_SECONDS = 0.02
-"""Pause of a socket after a wake-up; those that arrive meanwhile are one. So a follower of a busy table asks little
-more often than it polls."""
+"""Pause of a socket after a wake-up; those that arrive meanwhile count as one. So a follower of a busy table asks only
+slightly more often than it polls."""
 LIST_SECONDS = 1.0
-"""How long a listing of the folder is used while the folder's time does not change: that may be as coarse as a tick."""
+"""How long a listing of the folder is used while the folder's time, which may be coarse, does not change."""
 
 _QUEUED = 1024
-"""Datagrams that are taken from a socket at once; systems queue fewer."""
+"""Datagrams read from a socket at once; systems queue fewer."""
 _MESSAGE = b"."
 _numbers = itertools.count(1)
 
@@ -61,7 +60,7 @@ class Wakeups:
         self._listing: tuple[int, float, dict[str, list[Path]]] = (-1, 0.0, {})
 
     def notify(self, table: str) -> None:
-        """Wake those who follow a table, after rows of it were committed."""
+        """Wake the followers of a table, after rows of it were committed."""
         if not hasattr(socket, "AF_UNIX"):
             return
         with suppress(OSError):
@@ -72,12 +71,12 @@ class Wakeups:
                         _reach(path, lambda address: sender.sendto(_MESSAGE, address))
 
     def subscribe(self, table: str, wake: Callable[[], object]) -> Subscription | None:
-        """Have `wake` called, on a thread of its own, when rows of a table were committed.
+        """Call `wake`, on a thread of its own, when rows of a table were committed.
 
         Returns
         -------
         Subscription or None
-            To be closed; None where there can be no wake-ups.
+            To be closed; None if wake-ups are not possible.
         """
         if not hasattr(socket, "AF_UNIX"):
             return None
@@ -100,11 +99,11 @@ class Wakeups:
 
     def _listed(self, table: str) -> list[Path]:
         changed, now = self._folder.stat().st_mtime_ns, self._clock.monotonic()
-        before, at, found = self._listing
+        before, at, sockets = self._listing
         if changed != before or now - at >= LIST_SECONDS:
-            found = _sockets(self._folder)
-            self._listing = (changed, now, found)
-        return found.get(table, [])
+            sockets = _sockets(self._folder)
+            self._listing = (changed, now, sockets)
+        return sockets.get(table, [])
 
 
 class Subscription:
@@ -128,7 +127,7 @@ class Subscription:
         self._thread.start()
 
     def forked(self) -> None:
-        """Leave the socket to the parent: as long as a child held it, that of a dead parent would seem alive."""
+        """Leave the socket to the parent: a child that held it would make a dead parent seem alive."""
         self._closed = threading.Event()  # the thread may have held the lock of the old one
         self._closed.set()
         self._receiver.close()
@@ -155,16 +154,16 @@ class Subscription:
                 self._closed.wait(REST_SECONDS)
 
     def _drain(self) -> None:
-        """Take what has gathered: all of it is one wake-up."""
+        """Read all queued datagrams: together they are one wake-up."""
         with suppress(BlockingIOError):
             for _ in range(_QUEUED):
                 self._receiver.recv(1, socket.MSG_DONTWAIT)
 
 
 def _datagram_socket() -> socket.socket:
-    one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    one.setblocking(False)
-    return one
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    return sock
 
 
 def _reach(path: Path, how: Callable[[str], object]) -> bool:
@@ -175,7 +174,7 @@ def _reach(path: Path, how: Callable[[str], object]) -> bool:
         with suppress(OSError):
             path.unlink()
         return False
-    except OSError:  # it has more wake-ups waiting than it takes, or is being closed
+    except OSError:  # its queue is full, or it is being closed
         pass
     return True
 
@@ -191,9 +190,9 @@ def _sockets(folder: Path) -> dict[str, list[Path]]:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise PermissionError(folder)
-    found: dict[str, list[Path]] = {}
+    sockets: dict[str, list[Path]] = {}
     with os.scandir(folder) as entries:
         for entry in entries:
             if stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode):
-                found.setdefault(entry.name.partition(".")[0], []).append(Path(entry.path))
-    return found
+                sockets.setdefault(entry.name.partition(".")[0], []).append(Path(entry.path))
+    return sockets

@@ -1,4 +1,4 @@
-"""What changes of the configuration are: as wishes, as followers see them, as lines of its history, and as rows."""
+"""Changes of the configuration: requested (`Edit`), made (`Change`), in the history (`HistoryEntry`); their rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from NexusCore.storage.rows import TEXT, TIME, WHOLE, Columns, optional
 from NexusCore.text import odd_character, one_line
 
 SET, REMOVE, CLEAR = "set", "remove", "clear"
-"""What an edit does: set a parameter, remove it, or remove all that is below a path."""
+"""What an edit does: set a parameter, remove it, or remove everything below a path."""
 DEFAULT = "default"
 PATH_LENGTH = sizes.PATH
 NAME_LENGTH = sizes.NAME
@@ -74,7 +74,7 @@ _ENTRY = CONFIG_CHANGE.only(
 
 
 class Change(NamedTuple):
-    """One change as a follower sees it; a tuple, since a configuration may be tens of thousands."""
+    """One change as stored; a tuple, since a configuration may have tens of thousands."""
 
     revision: int
     version_id: int
@@ -87,17 +87,17 @@ class Change(NamedTuple):
     limits: str | None
     ts: int
     withheld: bool = False
-    """It is a secret whose value this program's database account may not read; `value` is None."""
+    """It is a secret that this program's database account may not read; `value` is None."""
 
     def again(self) -> Edit:
-        """Return the wish to have the parameter just so, wherever it is.
+        """Return the edit that gives a parameter of any version this content.
 
         Raises
         ------
         ConfigException
             If it cannot be read.
         SecretWithheld
-            If its value is not known here.
+            If `withheld`.
         """
         if self.withheld:
             raise SecretWithheld(path=self.path)
@@ -112,29 +112,29 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A wish to change one parameter; whether and how it is granted is decided inside the transaction."""
+    """A requested change of one parameter; it is checked inside the transaction."""
 
     path: str
     action: str = SET
     value: Value = None
     datatype: str | None = None
-    """None keeps the type there is, or takes the value's own."""
+    """None keeps the current type; a new parameter gets the value's own."""
     comment: str | None = None
-    """None keeps the comment there is; an empty text removes it."""
+    """None keeps the current comment; an empty text removes it."""
     limits: Limits | None = None
     keep_value: bool = False
     """Change comment and limits only; the parameter must exist."""
     only_there: bool = False
-    """Raise where there is no such parameter, instead of creating it."""
+    """Raise for a missing parameter instead of creating it."""
     only_new: bool = False
-    """Leave a parameter that exists as it is."""
+    """Do nothing if the parameter exists."""
     check: bool = True
     if_revision: int | None = None
     """Only if the parameter was last changed at this revision (0: does not exist)."""
     reveal: bool = False
-    """The parameter may stop being a secret; without, limits that do not mention it leave it one."""
+    """The parameter may stop being a secret; otherwise a secret stays one."""
     if_there: bool = False
-    """Leave it at that if there is no such parameter; without, that is an error."""
+    """Do nothing for a missing parameter; otherwise that is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def change_of(row: Sequence[object]) -> Change:
 
 
 def entry_of(row: Sequence[object], *, secret: bool) -> HistoryEntry:
-    """Return the line of history of a row, masked if it is about a secret; the limits before and after stand last."""
+    """Return the history entry of a row, masked if `secret`; the row ends with the limits before and after."""
     values, _ = _ENTRY.read(row[:-2])
     entry = HistoryEntry(*values)
     if not secret:
@@ -182,35 +182,35 @@ def entry_of(row: Sequence[object], *, secret: bool) -> HistoryEntry:
 
 
 def is_secret(row: Sequence[object]) -> bool:
-    """Return whether a line of history is about a secret, before or after."""
+    """Return whether a row of the history concerns a secret, before or after the change."""
     return any(Limits.readable(limits).secret for limits in row[-2:])
 
 
-def not_a_name(given: object) -> ConfigException:
-    """Return the error for what is given as the name of a parameter or folder, and is not text."""
-    reason = f"{one_line(repr(given))[:40]} is not the name of a parameter; a name is text such as Module.parameter"
+def not_a_name(value: object) -> ConfigException:
+    """Return the error for a name of a parameter or folder that is not text."""
+    reason = f"{one_line(repr(value))[:40]} is not the name of a parameter; a name is text such as Module.parameter"
     return ConfigException(reason=reason)
 
 
-def check_text(what: str, given: object) -> None:
-    """Raise `ConfigException` if something that is to be text is of another type."""
-    if not isinstance(given, str):
-        raise ConfigException(reason=f"{what} must be text, but is of the type {type(given).__name__}")
+def check_text(what: str, value: object) -> None:
+    """Raise `ConfigException` if a value is not text; `what` names it in the message."""
+    if not isinstance(value, str):
+        raise ConfigException(reason=f"{what} must be text, but is of the type {type(value).__name__}")
 
 
 def check_comment(path: str, comment: object) -> None:
-    """Raise `ConfigException` if the comment of a parameter, where there is one, is not text."""
+    """Raise `ConfigException` if the comment of a parameter is neither None nor text."""
     if comment is not None:
         check_text(f"the comment of '{path}'", comment)
 
 
 def check_path(path: str) -> str:
-    """Return `path` if a new parameter can have it.
+    """Return `path` if it is valid for a new parameter.
 
     Raises
     ------
     ConfigException
-        If a part is empty, it is too long to be stored whole, or a character of it would not be shown as it is.
+        If a part is empty, it is too long, or it contains a character that is not shown as it is.
     """
     check_form(path)
     odd = odd_character(path)
@@ -220,9 +220,9 @@ def check_path(path: str) -> str:
 
 
 def check_form(path: str) -> str:
-    """Return `path` if it has the form of one, whatever characters are in it: such a one can still be removed."""
+    """Return `path` if its form is valid; its characters are not checked, so that any stored path can be removed."""
     if not isinstance(path, str) or not path or any(not part or part != part.strip() for part in path.split(".")):
-        raise ConfigException(reason=f"'{path}' is no path of a parameter; it looks like Module.parameter")
+        raise ConfigException(reason=f"'{path}' is not a valid path of a parameter; use for example Module.parameter")
     if len(path) > PATH_LENGTH or max(map(len, path.split("."))) > NAME_LENGTH:
         reason = f"the path of {len(path)} characters that begins with '{path[:40]}' is too long"
         raise ConfigException(reason=f"{reason} (a path has at most {PATH_LENGTH}, a name {NAME_LENGTH})")
@@ -230,7 +230,7 @@ def check_form(path: str) -> str:
 
 
 def checked(edit: Edit) -> str:
-    """Return the path of an edit, if it may have it, and its comment."""
+    """Return the path of an edit after checking it and the comment."""
     if edit.action == CLEAR:
         return edit.path
     check_comment(edit.path, edit.comment)

@@ -1,4 +1,4 @@
-"""What a change of the configuration would come to: it is made, looked at and taken back, in one transaction."""
+"""Dry run of a change of the configuration: it is made and rolled back in one transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class DryRunDatabase(Database):
-    """A database for a `ConfigStore` whose changes are checked as always and then taken back.
+    """A database for a `ConfigStore` whose changes are checked as usual and then rolled back.
 
     Attributes
     ----------
@@ -26,23 +26,23 @@ class DryRunDatabase(Database):
         self.changes: list[Change] = []
 
     def write(self, work: Callable[[Transaction], T], *, seconds: float | None = None) -> T:
-        """Run `work` in a transaction that comes to nothing; return its result."""
+        """Run `work` in a transaction that is rolled back; return its result."""
 
         def run_and_undo(transaction: Transaction) -> None:
             newest = lock_revision(transaction)
             result = work(transaction)
-            raise _TakenBack(result, changes_since(transaction, newest))
+            raise _RolledBack(result, changes_since(transaction, newest))
 
         try:
             super().write(run_and_undo, seconds=seconds)
-        except _TakenBack as end:
+        except _RolledBack as end:
             self.changes += end.changes
             return end.result  # type: ignore[no-any-return]
         raise AssertionError("unreachable")
 
 
-class _TakenBack(Exception):
-    """Ends a transaction that is not to be committed."""
+class _RolledBack(Exception):
+    """Ends a transaction without committing it."""
 
     def __init__(self, result: Any, changes: list[Change]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The configuration as JSON, to be kept in files and carried between facilities.
+"""The configuration as JSON, for files and for exchange between facilities.
 
 A folder is an object of its children; a parameter is an object with the text ``datatype``:
 
@@ -25,7 +25,7 @@ _LIMITS = frozenset(field.name for field in fields(Limits))
 def serialize(node: ConfigParameter) -> str:
     """Return a folder or parameter, and all below it, as JSON text; its own name is the outermost key.
 
-    A secret's value is left out: the file is for other eyes.
+    Values of secrets are left out.
     """
     content = _object(node)
     return json_text({node.name: content} if node.name else content, indent=2)
@@ -34,31 +34,36 @@ def serialize(node: ConfigParameter) -> str:
 def _object(node: ConfigParameter) -> dict[str, Any]:
     if node.datatype == FOLDER:
         return {child.name: _object(child) for child in node.children}
-    found: dict[str, Any] = {"datatype": node.datatype}
+    content: dict[str, Any] = {"datatype": node.datatype}
     if not node.limits.secret:
-        found["value"] = node.value
+        content["value"] = node.value
     if node.comment:
-        found["comment"] = node.comment
-    found.update(node.limits.given())
-    return found
+        content["comment"] = node.comment
+    content.update(node.limits.given())
+    return content
 
 
 def deserialize(text: str, root: str = "") -> list[Edit]:
-    """Return the changes that make a configuration hold what `text` says, below the folder `root`.
+    """Return the edits that store JSON in the configuration.
 
-    Plain values (``{"a": {"b": 3}}``) are taken too, with the type they have by themselves.
+    Parameters
+    ----------
+    text
+        From `serialize`; plain values (``{"a": {"b": 3}}``) are accepted, too, with their own types.
+    root
+        Path of the folder to store it in; empty for the absolute root.
 
     Raises
     ------
     ConfigException
-        If it is not JSON of that form; the sentence says where.
+        If it is not JSON of that form; the message says where.
     """
     check_text("the JSON", text)
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigException(
-            reason=f"this is no JSON: {error.msg}, line {error.lineno}, column {error.colno}"
+            reason=f"this is not JSON: {error.msg}, line {error.lineno}, column {error.colno}"
         ) from None
     if not isinstance(content, dict):
         raise ConfigException(reason="the JSON must be an object whose keys are names of folders and parameters")
@@ -78,25 +83,25 @@ def _edits(content: dict[str, Any], prefix: str) -> Iterator[Edit]:
             yield from _edits(value, f"{path}.")
 
 
-def _parameter(path: str, found: dict[str, Any]) -> Edit:
-    datatype = found["datatype"]
+def _parameter(path: str, content: dict[str, Any]) -> Edit:
+    datatype = content["datatype"]
     if datatype not in DATATYPES:
         raise ConfigException(reason=f"'{path}' has the datatype '{datatype}'; known are {', '.join(DATATYPES)}")
-    unknown = found.keys() - _LIMITS - {"datatype", "value", "comment"}
+    unknown = content.keys() - _LIMITS - {"datatype", "value", "comment"}
     if unknown:
         raise ConfigException(reason=f"'{path}' has the unknown field '{sorted(unknown)[0]}' in the JSON")
-    limits = Limits.of({key: value for key, value in found.items() if key in _LIMITS})
-    if not isinstance(found.get("comment", ""), str):
-        raise ConfigException(reason=f"the comment of '{path}' in the JSON is no text")
-    without_value = limits.secret and "value" not in found
+    limits = Limits.of({key: value for key, value in content.items() if key in _LIMITS})
+    if not isinstance(content.get("comment", ""), str):
+        raise ConfigException(reason=f"the comment of '{path}' in the JSON must be text")
+    without_value = limits.secret and "value" not in content
     with discreet(limits):
-        value = cast(path, found.get("value"), datatype)
+        value = cast(path, content.get("value"), datatype)
     return Edit(
         path,
         value=value,
         datatype=datatype,
-        comment=found.get("comment"),
+        comment=content.get("comment"),
         limits=limits,
         only_new=without_value,
-        reveal=found.get("secret") is False,
+        reveal=content.get("secret") is False,
     )

@@ -11,12 +11,12 @@ from NexusCore.config.values import Value
 
 
 class Group:
-    """Collects changes; they are stored in one transaction when the block ends, none if it raises.
+    """Collects changes; they are stored in one transaction at the end of the block, or none if it raises.
 
     Parameters
     ----------
     prefix
-        Goes before each name.
+        Put before each name.
     apply
         Stores the changes.
     """

@@ -1,4 +1,4 @@
-"""What the configuration was at an earlier revision, how two states differ, and the way back."""
+"""Earlier states of the configuration, the differences between two states, and the way back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NAMED_THEN = """
 """
 
 _EVER_HIDDEN = """
-    -- what was a secret at any time
+    -- paths that were secret at any time
     SELECT DISTINCT path FROM config_change WHERE version_id = :version AND limits LIKE :hidden
 """
 
@@ -39,11 +39,11 @@ ConfigState = dict[str, Change]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A parameter that is not the same in two states; a secret's values are masked."""
+    """A parameter that differs between two states; values of secrets are masked."""
 
     path: str
     old: Value
-    """None where it did not exist, too."""
+    """None also where it did not exist."""
     new: Value
     old_datatype: str | None
     """None where it did not exist."""
@@ -52,21 +52,31 @@ class Difference:
 
 
 def known_revision(store: ConfigStore, revision: object, first: int) -> int:
-    """Return a revision, if there was one of that number since `first`.
+    """Return `revision` if it lies between `first` and the newest.
 
     Raises
     ------
     ConfigException
-        If not.
+        If it does not.
     """
     newest = store.revision()
     if type(revision) is not int or not first <= revision <= newest:
-        raise ConfigException(reason=f"there is no revision {revision!r}; they go from {first} to {newest}")
+        raise ConfigException(reason=f"revision {revision!r} does not exist; revisions go from {first} to {newest}")
     return revision
 
 
 def state_of(store: ConfigStore, version_id: int, which: int | str, below: str = "") -> tuple[int, ConfigState]:
-    """Return id and parameters of a version: as they are, by its name, or those of `version_id` at a revision."""
+    """Return id and parameters of a version.
+
+    Parameters
+    ----------
+    store, version_id
+        The configuration, and the version that a revision refers to.
+    which
+        A revision of that version, or the name of any version, as it is now.
+    below
+        Only this folder; empty for all.
+    """
     if isinstance(which, str):
         version_id = store.version_id(which)
         return version_id, state_now(store, version_id, below)
@@ -74,32 +84,36 @@ def state_of(store: ConfigStore, version_id: int, which: int | str, below: str =
 
 
 def ever_secret(store: ConfigStore, version_ids: Collection[int]) -> set[str]:
-    """Return the paths of what was a secret in one of some versions at any time, as `ConfigStore.history` masks it."""
+    """Return the paths that were secret at any time in one of the versions, as `ConfigStore.history` masks them."""
     with store.database.reading() as reading:
-        rows = [row for one in version_ids for row in reading.all(_EVER_HIDDEN, version=one, hidden='%"secret": true%')]
+        rows = [
+            row
+            for version_id in version_ids
+            for row in reading.all(_EVER_HIDDEN, version=version_id, hidden='%"secret": true%')
+        ]
     return {readable(path) for (path,) in rows}
 
 
 def state_at(store: ConfigStore, version_id: int, revision: int, below: str = "") -> ConfigState:
-    """Return a version's parameters as they were when a revision was the newest."""
+    """Return a version's parameters at a revision."""
     with store.database.reading() as reading:
         rows = reading.all(_AT_REVISION, version=version_id, revision=revision)
-        found = secrets.revealed(reading, rows)
-    return {change.path: change for change in found if _is_below(change.path, below)}
+        changes = secrets.revealed(reading, rows)
+    return {change.path: change for change in changes if _is_below(change.path, below)}
 
 
 def state_now(store: ConfigStore, version_id: int, below: str = "") -> ConfigState:
-    """Return a version's parameters as they are."""
+    """Return a version's parameters as they are now."""
     return {change.path: change for change in store.load(version_id) if _is_below(change.path, below)}
 
 
 def version_at(store: ConfigStore, name: str, revision: int) -> int:
-    """Return the id that a version had when a revision was the newest; it may be deleted since.
+    """Return the id that a version had at a revision; it may have been deleted since.
 
     Raises
     ------
     NoSuchVersionException
-        If nothing is known of a version of that name then.
+        If no version had that name then.
     """
     with store.database.reading() as reading:
         row = reading.one(_NAMED_THEN, name=name, revision=revision)
@@ -109,25 +123,33 @@ def version_at(store: ConfigStore, name: str, revision: int) -> int:
 
 
 def differences(old: ConfigState, new: ConfigState, secrets: Collection[str] = ()) -> list[Difference]:
-    """Return what differs between two states, in order of path; `secrets` are masked, besides what says it is one."""
-    found = []
+    """Return what differs between two states, ordered by path.
+
+    Parameters
+    ----------
+    old, new
+        The states.
+    secrets
+        Paths to mask, in addition to those that are secrets in either state.
+    """
+    result = []
     for path in sorted(old.keys() | new.keys()):
         both = old.get(path), new.get(path)
         if _content(both[0]) == _content(both[1]):
             continue
-        secret = path in secrets or any(Limits.readable(one.limits).secret for one in both if one)
-        values = [readable_value(one.value, one.datatype) if one else None for one in both]
+        secret = path in secrets or any(Limits.readable(change.limits).secret for change in both if change)
+        values = [readable_value(change.value, change.datatype) if change else None for change in both]
         before, after = (MASK if secret and value is not None else value for value in values)
-        kinds = [one.datatype if one else None for one in both]
-        found.append(Difference(path, before, after, kinds[0], kinds[1], secret))
-    return found
+        kinds = [change.datatype if change else None for change in both]
+        result.append(Difference(path, before, after, kinds[0], kinds[1], secret))
+    return result
 
 
 def way_back(now: ConfigState, then: ConfigState) -> list[Edit]:
-    """Return the changes that lead from a state back to an earlier one."""
+    """Return the edits that restore an earlier state."""
     edits = [Edit(path, REMOVE, if_there=True) for path in now.keys() - then.keys()]
     edits += [change.again() for path, change in then.items() if _content(change) != _content(now.get(path))]
-    # What goes makes room first: where a parameter was there may be a folder then, and the other way round.
+    # Removals first: a path may have been a folder then and be a parameter now, or the other way round.
     return sorted(edits, key=lambda edit: (edit.action != REMOVE, edit.path))
 
 

@@ -1,8 +1,8 @@
-"""A change of the configuration is stored once, also when the answer to its COMMIT was lost.
+"""A change of the configuration is stored exactly once, even if the answer to its COMMIT is lost.
 
-All writers take the lock on the one row of `config_revision` first, and all but those who only add a version change it:
-two can never interleave, and on a cluster whose hosts all take writes, what one host left over when it died conflicts
-with what comes next and is given up. So it is enough to look, under that lock, whether the change is there.
+Every writer first locks the one row of `config_revision`, and all but those that only add a version change it: two
+writers never interleave, and on a cluster with several writable hosts, a transaction left over by a dead host conflicts
+with the next one and is given up. So it is enough to check, under that lock, whether the change is there.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from NexusCore.errors import CommitUnknown, ConfigException, DatabaseBusy, Datab
 from NexusCore.storage import Database, Transaction
 
 CHANGE_WAIT_SECONDS = 10.0
-"""How long a change waits for others that are in its way."""
+"""How long a change waits for concurrent changes."""
 
 _REVISION = "SELECT revision FROM config_revision WHERE id = 1"
 
 _SAME_CHANGE = """
-    -- a change, if it is the one that was made at this time by this program
+    -- a change, if this program made it at this time
     SELECT revision
       FROM config_change
      WHERE revision = :revision AND ts = :ts AND who = :who AND host = :host AND tool = :tool
@@ -38,7 +38,7 @@ def newest_revision(transaction: Transaction) -> int:
 
 
 def lock_revision(transaction: Transaction) -> int:
-    """Return the newest revision, and see to it that nobody else changes anything until the transaction ends."""
+    """Return the newest revision, and lock the configuration until the transaction ends."""
     return _revision(transaction, transaction.dialect.for_update)
 
 
@@ -48,16 +48,16 @@ def write_once(
     work: Callable[[Transaction, int], T],
     is_there: Callable[[Transaction, T, int], bool],
 ) -> T:
-    """Run `work` with the time in a transaction, again where others are in the way; return its result.
+    """Run `work` in a transaction, again after conflicts; return its result.
 
     Parameters
     ----------
     database, clock
-        Where, and whose time.
+        The database, and the clock for the time of the change.
     work
-        Makes the change; it may run several times, with the same time.
+        Makes the change; it may run several times, always with the same time.
     is_there
-        Returns whether a change that gave a certain result is there, for one whose COMMIT got no answer.
+        Returns whether the change with a certain result is there; asked if the COMMIT got no answer.
     """
     now = clock.now()
     results: list[T] = []
@@ -77,13 +77,13 @@ def write_once(
         try:
             result = database.write(attempt, seconds=CHANGE_WAIT_SECONDS)
         except (DatabaseUnreachable, DatabaseBusy):
-            raise unknown from None  # it may be stored: another sentence would say that it is not
+            raise unknown from None  # it may be stored: the other error would say that it is not
     database.notify("config_revision")
     return result
 
 
 def changes_are_there(origin: Origin) -> Callable[[Transaction, list[Change], int], bool]:
-    """Return what tells whether the changes that a transaction was to make are there, and of this origin."""
+    """Return a check for `write_once`: whether the changes of a transaction are stored, with this origin."""
 
     def are_there(transaction: Transaction, changes: list[Change], now: int) -> bool:
         if not changes:
@@ -95,7 +95,7 @@ def changes_are_there(origin: Origin) -> Callable[[Transaction, list[Change], in
 
 
 def version_is_there(name: str) -> Callable[[Transaction, int, int], bool]:
-    """Return what tells whether a version that was to be added is there."""
+    """Return a check for `write_once`: whether a version was added."""
     return lambda transaction, version_id, now: bool(transaction.one(_SAME_VERSION, id=version_id, name=name, ts=now))
 
 
@@ -105,6 +105,6 @@ def _revision(transaction: Transaction, lock: str) -> int:
         raise ConfigException(reason="the row of config_revision is missing; run python -m NexusCore.storage.migrate")
     if type(row[0]) is int:
         return row[0]
-    # A counter that cannot be read: it is always that of the newest change, and the next one sets it right.
+    # The counter cannot be read: it equals the revision of the newest change, and the next change repairs it.
     newest = transaction.one("SELECT MAX(revision) FROM config_change")
     return newest[0] if newest is not None and type(newest[0]) is int else 0

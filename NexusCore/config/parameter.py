@@ -19,7 +19,7 @@ class ParameterTree(Protocol):
     version: str
 
     def children(self, path: str) -> list[ConfigParameter]:
-        """Return what a folder holds, in order of name."""
+        """Return the children of a folder, ordered by name."""
         ...
 
     def set_value(
@@ -50,11 +50,11 @@ class ConfigParameter:
     comment
         What the parameter is for, and its unit.
     revision
-        Revision of the configuration at which it was last changed; 0 for a folder that only its contents make.
+        Revision of the configuration at which it was last changed; 0 for a folder without an entry of its own.
     modified_ts
         When that was, in microseconds since the epoch, UTC.
     withheld
-        It is a secret whose value this program's database account may not read; `value` is None.
+        It is a secret that this program's database account may not read; `value` is None.
     """
 
     __slots__ = (
@@ -78,7 +78,7 @@ class ConfigParameter:
 
     @property
     def shown(self) -> str:
-        """The value as a person may see it: a secret is masked."""
+        """The value as text; a secret is masked."""
         hidden = self.withheld or (self.limits.secret and self.value is not None)
         return MASK if hidden else encode(self.value) or ""
 
@@ -89,12 +89,12 @@ class ConfigParameter:
 
     @property
     def last_modified(self) -> datetime | None:
-        """When it was last changed (aware, UTC); None for a folder that only its contents make."""
+        """When it was last changed (aware, UTC); None for a folder without an entry of its own."""
         return to_datetime(self.modified_ts) if self.modified_ts else None
 
     @property
     def children(self) -> list[ConfigParameter]:
-        """What the folder holds, in order of name; empty for a parameter."""
+        """The children of the folder, ordered by name; empty for a parameter."""
         return self._tree.children(self.path)
 
     def get_full_path(self) -> str:
@@ -123,28 +123,28 @@ class ConfigParameter:
         datatype
             New type of the parameter; None keeps the one it has.
         check
-            Refuse a value that does not fit type and limits. Without it the parameter takes on the value's own type.
+            Refuse a value that does not fit type and limits; without, the parameter gets the value's own type.
         commit
-            Store it. Without, only this process sees it, until someone stores another value.
+            Store it; without, only this process sees it, until another value is stored.
 
         Raises
         ------
         ValueRefused
-            If `check` finds fault.
+            If the check fails.
         """
         self._tree.set_value(self, value, datatype, check, commit)
 
     def set_comment(self, comment: str) -> None:
-        """Change what the parameter says of itself; it counts as a change."""
+        """Change the comment; it counts as a change."""
         self._tree.set_comment(self, comment)
 
     def snapshot(self) -> ConfigParameter:
-        """Return a copy that later changes leave alone."""
+        """Return a copy that later changes do not affect."""
         copy = ConfigParameter(self._tree, self.path)
         copy.update(**{field: getattr(self, field) for field in CONTENT})
         return copy
 
     def update(self, **fields: Any) -> None:
-        """Take over what the database says; only the tree calls it."""
+        """Set attributes from the database; for the tree only."""
         for name, value in fields.items():
             setattr(self, name, value)

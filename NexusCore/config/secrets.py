@@ -45,18 +45,18 @@ _MASK_HISTORY = """
 
 def is_secret(limits: str | None) -> bool:
     """Return whether stored limits make a parameter a secret."""
-    # Most parameters have none, and thousands are read at once.
+    # A quick check first: most parameters have no limits, and thousands are read at once.
     return limits is not None and "secret" in limits and Limits.readable(limits).secret
 
 
 def masked(value: str | None, limits: str | None) -> str | None:
-    """Return what is stored in the place of a value; an empty one says only that nothing is set, and stays."""
+    """Return what is stored in place of a value; an empty value is not masked: it only means that nothing is set."""
     return MASK if value and is_secret(limits) else value
 
 
 def read(transaction: Transaction, revisions: Collection[int]) -> dict[int, str] | None:
     """Return the secret values that were set at some revisions; None if this account may not read them."""
-    found: dict[int, str] = {}
+    values_by_revision: dict[int, str] = {}
     wanted = sorted(revisions)
     for first in range(0, len(wanted), SECRETS_PER_STATEMENT):
         marks, values = _listed(wanted[first : first + SECRETS_PER_STATEMENT])
@@ -66,15 +66,15 @@ def read(transaction: Transaction, revisions: Collection[int]) -> dict[int, str]
             if isinstance(transaction.dialect.translate(error, ""), DatabaseDenied):
                 return None
             raise
-        found.update((int(revision), readable(value)) for revision, value in rows)
-    return found
+        values_by_revision.update((int(revision), readable(value)) for revision, value in rows)
+    return values_by_revision
 
 
 def revealed(transaction: Transaction, rows: Iterable[Sequence[Any]]) -> list[Change]:
-    """Return changes from their rows, secrets with their values, or without them where this account may not read them.
+    """Return changes from their rows; secrets with their values, or withheld if this account may not read them.
 
-    What has its value in `config_secret` is a secret, whatever its limits said at the time: a state from before it
-    became one is not to be copied or restored as plain text.
+    A change with a value in `config_secret` is a secret even if its limits did not say so at the time: a state from
+    before the parameter became one must not be copied or restored as plain text.
     """
     changes = list(map(change_of, rows))
     hidden = {change.revision for change in changes if change.value == MASK}
@@ -85,7 +85,7 @@ def revealed(transaction: Transaction, rows: Iterable[Sequence[Any]]) -> list[Ch
 
 
 class Hiding:
-    """Keeps the secrets of a group of changes out of the rows that anybody may read.
+    """Keeps the secrets of a group of changes out of the tables that all accounts may read.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class Hiding:
     def shown(
         self, revision: int, path: str, old: tuple[str | None, str | None], new: tuple[str | None, str | None]
     ) -> tuple[str | None, str | None]:
-        """Return what a change says of the values before and after it; each comes with its limits."""
+        """Return the values before and after a change as its row shows them; each is given with its limits."""
         was, now = is_secret(old[1]), is_secret(new[1])
         if now and not was:
             self._new_secrets.add(path)
@@ -113,7 +113,7 @@ class Hiding:
         return MASK if old[0] and (was or now) else old[0], masked(*new)
 
     def write(self, revision: int) -> None:
-        """Store the values up to a revision; of what is a secret only now, those of the past too."""
+        """Store the values up to a revision; for new secrets, also the values they had before."""
         for rows in portions(self._values):
             self._store(rows)
         paths = sorted(self._new_secrets)
@@ -130,7 +130,7 @@ class Hiding:
             self._transaction.run(_MASK_HISTORY.format(column=column, paths=marks), **values)
 
     def _store(self, rows: Sequence[Sequence[Any]]) -> None:
-        # A row of that revision belongs to no change: the tables were restored one by one, or written to by hand.
+        # An existing row of that revision belongs to no change: the tables were restored separately, or edited by hand.
         self._transaction.upsert("config_secret", SECRET_COLUMNS, SECRET_COLUMNS[:1], [tuple(row) for row in rows])
 
 
@@ -146,6 +146,6 @@ def _revealed(change: Change, values: dict[int, str] | None) -> Change:
 
 
 def _listed(values: Sequence[int | str]) -> tuple[str, dict[str, object]]:
-    """Return the placeholders of values for IN, and the values by their names."""
-    named: dict[str, object] = {f"one_{number}": value for number, value in enumerate(values)}
+    """Return placeholders for IN, and the values by placeholder."""
+    named: dict[str, object] = {f"value_{number}": value for number, value in enumerate(values)}
     return ", ".join(f":{name}" for name in named), named

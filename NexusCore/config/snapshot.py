@@ -1,4 +1,4 @@
-"""The last configuration that was seen, in a file: a process that starts while the database is away starts with it."""
+"""The last known configuration in a file, for processes that start while the database is away."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from NexusCore.settings import DatabaseURL
 from NexusCore.storage.places import Places
 
 _SNAPSHOT_FORMAT = 3
-"""Number of the file's form; a file of another is ignored."""
+"""Format version of the file; other versions are ignored."""
 _IN_PARTS = msgspec.msgpack.Decoder(tuple[int, dict[str, msgspec.Raw], dict[str, int]]).decode
-"""Decodes a file, but leaves its versions as they stand there."""
+"""Decodes a file except for its versions, which stay encoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Versions by name, with their ids and parameters, each as it was at a revision of its own."""
+    """Versions by name, with their ids and parameters; each has a revision of its own."""
 
     versions: dict[str, tuple[int, list[Change]]]
     revisions: dict[str, int]
@@ -36,8 +36,8 @@ class Snapshot:
 def file_of(home: Path, url: DatabaseURL, *, take_over: bool = False) -> Path:
     """Return the file for the configuration in the database at a URL.
 
-    It is named after the identity of the database, so that who reaches it at another host has it, too; after the place
-    as long as the identity is not known.
+    It is named after the identity of the database, which is the same at any host; after the place while the identity is
+    not known.
 
     Parameters
     ----------
@@ -60,22 +60,23 @@ def file_of(home: Path, url: DatabaseURL, *, take_over: bool = False) -> Path:
 
 
 def load(path: Path) -> Snapshot | None:
-    """Return what a file holds; None if there is no file, or it is damaged."""
+    """Return the contents of a file; None if it is missing or damaged."""
     try:
         form, versions, revisions = msgspec.msgpack.decode(path.read_bytes())
         if form != _SNAPSHOT_FORMAT:
             return None
         return Snapshot(
-            {name: (one, [Change(*row) for row in rows]) for name, (one, rows) in versions.items()}, dict(revisions)
+            {name: (version_id, [Change(*row) for row in rows]) for name, (version_id, rows) in versions.items()},
+            dict(revisions),
         )
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
 class SnapshotContent:
-    """What is going to be in a file: the versions that are put into it, and those of the file that are not.
+    """The contents of a new file: versions that are put, and the others of the existing file.
 
-    They are written as they will stand there, one after the other, since a version may be large.
+    Versions are encoded one after the other, since one may be large.
 
     Parameters
     ----------
@@ -97,19 +98,19 @@ class SnapshotContent:
                 self._versions.update({name: bytes(raw) for name, raw in versions.items() if name not in mine})
 
     def put(self, name: str, revision: int, version_id: int, count: int, changes: Iterable[Change]) -> None:
-        """Put a version, as it is at a revision, with so many parameters."""
-        made = bytearray(b"\x92")  # a list of two
-        self._encode_into(version_id, made, -1)
-        made += b"\xdd" + count.to_bytes(4, "big")  # a list of so many
+        """Put a version at a revision, with its `count` parameters."""
+        encoded = bytearray(b"\x92")  # a list of two
+        self._encode_into(version_id, encoded, -1)
+        encoded += b"\xdd" + count.to_bytes(4, "big")  # a list of that length
         for change in changes:
-            self._encode_into(change, made, -1)
-        self._versions[name], self._revisions[name] = made, revision
+            self._encode_into(change, encoded, -1)
+        self._versions[name], self._revisions[name] = encoded, revision
 
     def save(self) -> None:
-        """Replace the file, whole or not at all.
+        """Replace the file, completely or not at all.
 
-        It holds the values of secrets, without which a service could not start while the database is away: only its
-        owner can read it (mode 0600, in a folder of mode 0700).
+        It contains the values of secrets, which services need to start while the database is away: only its owner can
+        read it (mode 0600, in a folder of mode 0700).
         """
         encode = msgspec.msgpack.encode
         parts: list[bytes | bytearray] = [
@@ -118,8 +119,8 @@ class SnapshotContent:
             b"\xdf",
             len(self._versions).to_bytes(4, "big"),
         ]
-        for name, made in self._versions.items():
-            parts += encode(name), made
+        for name, encoded in self._versions.items():
+            parts += encode(name), encoded
         parts.append(encode({name: self._revisions[name] for name in self._versions}))
         # A folder that cannot be written to costs only the snapshot.
         with suppress(OSError):

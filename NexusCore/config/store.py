@@ -1,7 +1,7 @@
 """The configuration in the database: every change is one revision, numbered without gaps in the order of commits.
 
-All writers take the lock on the one row of `config_revision` first, so that two can never interleave, and a reader that
-knows revision *n* gets everything after it with one query.
+Every writer first locks the one row of `config_revision`, so that two never interleave, and a reader that knows
+revision *n* gets everything after it with one query.
 """
 
 from __future__ import annotations
@@ -68,21 +68,21 @@ __all__ = [
 _VERSION_ID = "SELECT id FROM config_version WHERE name = :name"
 
 _PARAMETERS_OF_VERSION = """
-    -- every parameter of a version, shaped like the change that made it
+    -- every parameter of a version, in the form of the change that set it
     SELECT revision, version_id, path, 'set', value, datatype, comment, limits, last_modified
       FROM config_parameter
      WHERE version_id = :version
 """
 
 _CONTENTS = """
-    -- what is stored of each parameter that is not, or may not be, a secret
+    -- the content of each parameter that is not masked
     SELECT path, value, datatype, comment, limits, revision, last_modified
       FROM config_parameter
      WHERE version_id = :version AND (value <> :mask OR value IS NULL)
 """
 
 _IN_USE = """
-    -- the version, if it is the one that is used where none is named
+    -- the version, if it is the default one
     SELECT v.id
       FROM config_version v
       JOIN config_parameter p ON p.version_id = v.id
@@ -98,7 +98,7 @@ _NEWEST_CHANGES = """
 """
 
 _ENTRIES = """
-    -- changes with who made them; the limits are those before and after, of which either may say secret
+    -- changes with their origin; the limits after and before, since either may say secret
     SELECT c.revision, c.version, c.path, c.action, c.old_value, c.new_value, c.datatype, c.comment, c.who, c.host,
            c.tool, c.why, c.ts, c.limits,
            (SELECT b.limits FROM config_change b
@@ -108,7 +108,7 @@ _ENTRIES = """
 """
 
 _HISTORY = f"""
-    -- all that ever happened to a parameter, newest first
+    -- all changes of a parameter, newest first
     {_ENTRIES}
      WHERE c.version_id = :version AND c.path = :path
      ORDER BY c.revision DESC
@@ -128,7 +128,7 @@ _CHANGE_COLUMNS = (
 
 
 class ConfigStore:
-    """Reads and writes the tables `config_*`; secrets come with their values where the account may read them."""
+    """Reads and writes the tables `config_*`; secrets include their values if the account may read them."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
@@ -139,15 +139,15 @@ class ConfigStore:
         return self.database.read(newest_revision, current=current)
 
     def load(self, version_id: int) -> list[Change]:
-        """Return all parameters of a version, each as the change that made it."""
+        """Return all parameters of a version, each as the change that set it."""
         with self.database.reading() as reading:
             return parameters(reading, version_id)
 
     def load_into(self, version_id: int, take: Callable[[Iterable[Sequence[Any]]], None]) -> list[Change]:
-        """Have all parameters of a version but the secrets taken over while they are read; return the secrets.
+        """Pass all parameters of a version except secrets to `take` while they are read; return the secrets.
 
         So they are never in memory twice. `take` gets rows of path, value, datatype, comment, limits, revision and
-        time, and may be called again, from the first.
+        time; it may be called again, from the first row.
         """
         with self.database.reading() as reading:
             reading.through(
@@ -158,7 +158,7 @@ class ConfigStore:
             )
 
     def find(self, version_id: int, path: str) -> Change | None:
-        """Return one parameter as the change that made it, or None."""
+        """Return one parameter as the change that set it, or None."""
         with self.database.reading() as reading:
             rows = reading.all(f"{_PARAMETERS_OF_VERSION} AND path = :path", version=version_id, path=path)
             return next(iter(secrets.revealed(reading, rows)), None)
@@ -168,14 +168,14 @@ class ConfigStore:
         return self.database.read(lambda reading: changes_since(reading, revision), current=current)
 
     def history(self, version_id: int, path: str) -> list[HistoryEntry]:
-        """Return all that ever happened to a parameter, newest first; masked if it ever was a secret."""
+        """Return all changes of a parameter, newest first; masked if it ever was a secret."""
         with self.database.reading() as reading:
             rows = reading.all(_HISTORY, version=version_id, path=path)
         secret = any(map(is_secret, rows))
         return [entry_of(row, secret=secret) for row in rows]
 
     def entries_since(self, revision: int) -> list[HistoryEntry]:
-        """Return what happened after a revision, in all versions, oldest first."""
+        """Return the history after a revision, in all versions, oldest first."""
         with self.database.reading() as reading:
             return [entry_of(row, secret=is_secret(row)) for row in reading.all(_NEWEST_ENTRIES, revision=revision)]
 
@@ -215,7 +215,7 @@ class ConfigStore:
         Raises
         ------
         ConfigException
-            If it is "default", or the one that is used where none is named.
+            If it is "default", or the one that `default_version` names.
         """
         if name == DEFAULT:
             raise ConfigException(reason="the version 'default' cannot be deleted")
@@ -225,7 +225,7 @@ class ConfigStore:
             lock_revision(transaction)
             if transaction.one(_IN_USE, name=name):
                 raise ConfigException(reason=f"the version '{name}' is in use: default_version names it")
-            edits = [Edit(one.path, REMOVE) for one in parameters(transaction, version_id)]
+            edits = [Edit(change.path, REMOVE) for change in parameters(transaction, version_id)]
             changes = self._apply(transaction, version_id, name, edits, origin, now)
             transaction.run("DELETE FROM config_version WHERE id = :id", id=version_id)
             return changes
@@ -245,7 +245,7 @@ class ConfigStore:
         overwrite: bool,
         origin: Origin,
     ) -> list[int]:
-        """Take parameters over into a version, which is added if need be, in one transaction; return the revisions.
+        """Copy parameters into a version, added if needed, in one transaction; return the revisions.
 
         Parameters
         ----------
@@ -254,9 +254,9 @@ class ConfigStore:
         read
             Returns the parameters.
         source
-            What they are called in the sentence.
+            Their name in the message.
         overwrite
-            Replace what is there.
+            Replace existing parameters.
         origin
             For the history.
 
@@ -270,14 +270,15 @@ class ConfigStore:
             lock_revision(transaction)
             row = transaction.one(_VERSION_ID, name=target)
             target_id = int(row[0]) if row else self._add_version(transaction, target, now)
-            found = read(transaction)
-            both = sorted({one.path for one in found} & {one.path for one in parameters(transaction, target_id)})
+            changes = read(transaction)
+            there = {change.path for change in parameters(transaction, target_id)}
+            both = sorted({change.path for change in changes} & there)
             if both and not overwrite:
                 reason = (
                     f"version '{target}' already has {len(both)} of the parameters of '{source}', '{both[0]}' first"
                 )
                 raise ConfigException(reason=f"{reason}; say overwrite to replace them")
-            return self._apply(transaction, target_id, target, [one.again() for one in found], origin, now)
+            return self._apply(transaction, target_id, target, [change.again() for change in changes], origin, now)
 
         return _revisions(write_once(self.database, self._clock, fill, changes_are_there(origin)))
 
@@ -286,7 +287,7 @@ class ConfigStore:
         return _revisions(self.changed(version_id, version, edits, origin))
 
     def changed(self, version_id: int, version: str, edits: Sequence[Edit], origin: Origin) -> list[Change]:
-        """Make several changes, all or none; return them (none for what was so already).
+        """Make several changes, all or none; return those that changed something.
 
         Raises
         ------
@@ -317,8 +318,8 @@ class ConfigStore:
     ) -> list[Change]:
         revision = lock_revision(transaction)
         if transaction.one("SELECT id FROM config_version WHERE id = :id", id=version_id) is None:
-            raise NoSuchVersionException(version=version)  # it was deleted, by whomever
-        whence = (origin.who[:NAME_LENGTH], origin.host[:NAME_LENGTH], origin.tool[:NAME_LENGTH], origin.why)
+            raise NoSuchVersionException(version=version)  # it was deleted meanwhile
+        origin_columns = (origin.who[:NAME_LENGTH], origin.host[:NAME_LENGTH], origin.tool[:NAME_LENGTH], origin.why)
         wanted = list(edits)
         if not wanted:
             return []
@@ -355,7 +356,7 @@ class ConfigStore:
             rows.append(
                 (
                     revision, version_id, version, edit.path, edit.action, *shown, old_datatype, datatype, comment,
-                    limits, *whence, now,
+                    limits, *origin_columns, now,
                 )
             )  # fmt: skip
             changes.append(
@@ -375,7 +376,7 @@ def _revisions(changes: list[Change]) -> list[int]:
 
 
 def parameters(transaction: Transaction, version_id: int) -> list[Change]:
-    """Return all parameters of a version, each as the change that made it."""
+    """Return all parameters of a version, each as the change that set it."""
     return secrets.revealed(transaction, transaction.all(_PARAMETERS_OF_VERSION, version=version_id))
 
 
@@ -385,22 +386,22 @@ def changes_since(transaction: Transaction, revision: int) -> list[Change]:
 
 
 def _one_by_one(edits: Iterable[Edit], working_set: WorkingSet) -> Iterator[Edit]:
-    """Yield the changes of single parameters that edits come to, where things are as they are now."""
+    """Yield the edits of single parameters that `edits` amount to in the current state."""
     for edit in edits:
         there = working_set.at(edit.path) is not None
         if edit.action == CLEAR:
             yield from [Edit(path, REMOVE) for path in working_set.below(edit.path)]
         elif edit.keep_value and not there and working_set.is_folder(edit.path):
-            if edit.comment:  # which needs a place to stand, where so far only its contents made the folder
+            if edit.comment:  # needs an entry of the folder's own
                 yield replace(edit, keep_value=False, datatype=FOLDER)
         elif there or not edit.if_there:
             yield edit
 
 
-def _compare_revision(edit: Edit, found: int, old: Stored | None) -> None:
-    if edit.if_revision is None or edit.if_revision == found:
+def _compare_revision(edit: Edit, revision: int, old: Stored | None) -> None:
+    if edit.if_revision is None or edit.if_revision == revision:
         return
-    reason = f"it was changed meanwhile: its revision is {found}, not {edit.if_revision}"
+    reason = f"it was changed meanwhile: its revision is {revision}, not {edit.if_revision}"
     if edit.action == REMOVE:
         raise ConfigException(reason=f"'{edit.path}' cannot be removed, {reason}")
     secret = old is not None and Limits.readable(old[3]).secret
@@ -408,7 +409,7 @@ def _compare_revision(edit: Edit, found: int, old: Stored | None) -> None:
 
 
 def _granted(edit: Edit, version: str, old: Stored | None) -> Stored | None:
-    """Return what to store for an edit, or None where nothing is to change."""
+    """Return what to store for an edit, or None if nothing changes."""
     if old is not None and edit.only_new:
         return None
     if old is None and edit.keep_value:
@@ -431,7 +432,7 @@ def _granted(edit: Edit, version: str, old: Stored | None) -> Stored | None:
 
 
 def _check_sizes(path: str, new: Stored, old: Stored | None) -> None:
-    """Refuse what is longer than can be stored; what was there before stays."""
+    """Refuse a value or comment that is too long; an unchanged one is not checked."""
     value, comment = new[0], new[2]
     if value is not None and (old is None or value != old[0]) and not sizes.fits(value, sizes.CONFIG_VALUE):
         reason = f"it has {sizes.size(value):,} bytes, and a value has at most {sizes.CONFIG_VALUE:,}"
@@ -441,7 +442,7 @@ def _check_sizes(path: str, new: Stored, old: Stored | None) -> None:
 
 
 def _limits(edit: Edit, old: str | None) -> str | None:
-    """Return the limits to store; who does not say that a secret is none any more leaves it one."""
+    """Return the limits to store; a secret stays one unless the edit reveals it."""
     if edit.limits is None:
         return old
     stays = not edit.reveal and secrets.is_secret(old)
@@ -449,5 +450,5 @@ def _limits(edit: Edit, old: str | None) -> str | None:
 
 
 def near_miss(path: str, known: Iterable[str]) -> str:
-    """Return " Did you mean ...?" for the known path most like `path`, or an empty text."""
+    """Return " Did you mean ...?" with the known path closest to `path`, or an empty text."""
     return suggest(path, known, 0.7)

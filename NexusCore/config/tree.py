@@ -30,14 +30,14 @@ from NexusCore.forks import renew_in_children
 from NexusCore.text import one_line
 
 Content = tuple[str, Value, str | None, Limits, int, int, bool]
-"""What is stored of a parameter, in the order of `CONTENT`."""
+"""The stored attributes of a parameter, in the order of `CONTENT`."""
 NOTHING: Content = (FOLDER, None, None, NO_LIMITS, 0, 0, False)
 
 _LOG = logging.getLogger("NexusCore.config")
 
 
 class Owner(Protocol):
-    """Who stores what is set on a parameter of the tree."""
+    """Stores what is set on a parameter of the tree."""
 
     def set_value(self, parameter: ConfigParameter, value: Value, datatype: str | None, check: bool) -> None:
         """Store a value."""
@@ -49,18 +49,18 @@ class Owner(Protocol):
 
 
 class Leaves(list[ConfigParameter]):
-    """Parameters below a folder; ``"gain" in leaves`` tells by its name, as seen from the folder, whether one is there.
+    """Parameters below a folder; ``"gain" in leaves`` looks for a name relative to the folder.
 
     Parameters
     ----------
     folder
         Path of the folder.
-    found
-        What is below it.
+    parameters
+        The parameters below it.
     """
 
-    def __init__(self, folder: str, found: Iterable[ConfigParameter]) -> None:
-        super().__init__(found)
+    def __init__(self, folder: str, parameters: Iterable[ConfigParameter]) -> None:
+        super().__init__(parameters)
         self._prefix = f"{folder}." if folder else ""
 
     def __contains__(self, wanted: object) -> bool:
@@ -72,8 +72,8 @@ class Leaves(list[ConfigParameter]):
 class Tree:
     """The parameters of a version. Readers need no lock: `nodes` is one dict that is changed in place.
 
-    A folder exists as long as it holds something, or was added by itself. Of what nobody has asked for yet there is
-    only the content, since most programs ask for few of many thousand parameters; who asks first takes the lock.
+    A folder exists while it has children, or if it was added itself. A parameter that was not asked for yet exists only
+    as its content, since most programs ask for few of many thousand parameters; the first request takes the lock.
     """
 
     def __init__(self, owner: Owner, version: str, version_id: int, revision: int = 0) -> None:
@@ -81,26 +81,26 @@ class Tree:
         self.version = version
         self.version_id = version_id
         self.revision = revision
-        """Up to which changes have been taken over."""
+        """Changes up to this revision have been applied."""
         self.nodes: dict[str, ConfigParameter] = {"": ConfigParameter(self, "")}
-        """What somebody has asked for; `node` has the rest."""
+        """Those that were asked for; `node` returns the others."""
         self._unread: dict[str, Content] = {}
         self._removed: dict[str, ConfigParameter] = {}
-        """Programs may hold on to these; they come to life again when the path does."""
+        """Programs may still hold these; they are used again if the path is added again."""
         self._order: list[str] | None = None
-        """The paths of all that is stored, sorted; made when somebody first asks what a folder holds."""
+        """The paths of all stored parameters, sorted; made when the children of a folder are first needed."""
         self._stored: dict[str, tuple[Value, str]] = {}
-        """Values and types in the database of what was changed in this process only."""
+        """Stored values and types of parameters that were changed in this process only."""
         self._lock = threading.RLock()
-        """Held while nodes come into being, or what is stored changes."""
+        """Held while nodes are created or contents change."""
         renew_in_children(self)
 
     def forked(self) -> None:
-        """Make the lock new."""
+        """Replace the lock."""
         self._lock = threading.RLock()
 
     def parameter(self, path: str) -> ConfigParameter | None:
-        """Return what is stored at a path, or None; quickly, since programs ask again and again for what is not set."""
+        """Return the parameter stored at a path, or None; fast, since programs often ask for missing ones."""
         return self.node(path) if path in self._unread else self.nodes.get(path)
 
     def node(self, path: str) -> ConfigParameter | None:
@@ -116,37 +116,37 @@ class Tree:
     def paths(self) -> set[str]:
         """Return the paths of all parameters and folders."""
         with self._lock:
-            found = set(self._sorted())
-        for path in list(found):
-            while (path := path.rpartition(".")[0]) and path not in found:
-                found.add(path)
-        return found
+            paths = set(self._sorted())
+        for path in list(paths):
+            while (path := path.rpartition(".")[0]) and path not in paths:
+                paths.add(path)
+        return paths
 
     def children(self, path: str) -> list[ConfigParameter]:
-        """Return what a folder holds, in order of name."""
+        """Return the children of a folder, ordered by name."""
         prefix = f"{path}." if path else ""
         with self._lock:
             return [self._node(prefix + name) for name in sorted(self._names(prefix))]
 
     def below(self, path: str) -> Iterator[ConfigParameter]:
-        """Yield everything below a folder, depth first, in order of name."""
+        """Yield everything below a folder, depth first, ordered by name."""
         for child in self.children(path):
             yield child
             yield from self.below(child.path)
 
     def load(self, changes: Iterable[Change]) -> None:
-        """Take over parameters of the version, each as the change that made it, before anybody has asked for them."""
+        """Load parameters of the version, each as the change that set it, before any was asked for."""
         with self._lock:
             self._put((change.path, content) for change in changes if (content := _content(change)) is not None)
 
     def load_rows(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Do the same with all that `ConfigStore.load_into` reads, in the place of what was loaded before."""
+        """Load the rows that `ConfigStore.load_into` reads, replacing what was loaded before."""
         with self._lock:
             self._unread.clear()
             self._put(_contents(rows))
 
     def dump(self, take: Callable[[int, Iterator[Change]], object]) -> None:
-        """Call `take` with the number of parameters, and with each as `load` takes it; nothing changes meanwhile."""
+        """Call `take` with the number of parameters and the changes that `load` takes, under the lock."""
         with self._lock:
             read = [node for node in self.nodes.values() if node.revision]
             unread = starmap(self._unread_change, self._unread.items())
@@ -164,7 +164,7 @@ class Tree:
         return Change(revision, self.version_id, path, SET, text, datatype, comment, stored, ts, withheld)
 
     def replace(self, changes: Iterable[Change]) -> list[ConfigParameter]:
-        """Make the tree hold these parameters and no others, whatever their revisions; return what changed."""
+        """Replace all parameters by these, ignoring revisions; return those that changed."""
         with self._lock:
             wanted = {change.path: change for change in changes}
             changed = [self._remove(self._node(path)) for path in list(self._sorted()) if path not in wanted]
@@ -183,7 +183,7 @@ class Tree:
             return changed
 
     def apply(self, change: Change) -> ConfigParameter | None:
-        """Take over one change; return the parameter it concerns, or None where it is older than what is known."""
+        """Apply one change; return its parameter, or None if the change is older than the known state."""
         with self._lock:
             node = self.node(change.path)
             if node is not None and node.revision >= change.revision:
@@ -209,7 +209,7 @@ class Tree:
         parameter.update(value=value, datatype=datatype)
 
     def take_back(self, paths: Iterable[str]) -> None:
-        """Give parameters the values that are stored, which someone wants to change now."""
+        """Restore the stored values of parameters that were changed in this process only."""
         for path in paths:
             if path in self._stored:
                 value, datatype = self._stored.pop(path)
@@ -223,11 +223,11 @@ class Tree:
         self._unread.update(contents)
         self._order = None
         odd = self._unread.pop("", None)
-        if odd is not None:  # somebody wrote into the tables what no parameter is called
+        if odd is not None:  # written into the tables by hand: the empty path is not a parameter
             self._take("", odd)
 
     def _take(self, path: str, content: Content) -> ConfigParameter:
-        """Have a parameter stored."""
+        """Set the content of a parameter."""
         node = self._node(path)
         if not node.revision and self._order is not None:
             insort(self._order, path)
@@ -252,7 +252,7 @@ class Tree:
         return node
 
     def _node(self, path: str) -> ConfigParameter:
-        """Return the node of a path, which is one; made now, if nobody has asked for it yet."""
+        """Return the node of a path that exists, created on the first request."""
         node = self.nodes.get(path)
         if node is None:
             node = self._removed.pop(path, None) or ConfigParameter(self, path)
@@ -260,7 +260,7 @@ class Tree:
             if content is not None:
                 node.update(**dict(zip(CONTENT, content, strict=True)))
             self.nodes[path] = node
-            self._unread.pop(path, None)  # now, so that a reader finds it in one of the two at any time
+            self._unread.pop(path, None)  # only now: a reader finds it in one of the two at any time
         return node
 
     def _sorted(self) -> list[str]:
@@ -269,13 +269,13 @@ class Tree:
         return self._order
 
     def _holds(self, path: str) -> bool:
-        """Return whether something is below a path."""
+        """Return whether anything is below a path."""
         order, prefix = self._sorted(), f"{path}." if path else ""
         place = bisect_left(order, prefix)
         return place < len(order) and order[place].startswith(prefix)
 
     def _names(self, prefix: str) -> set[str]:
-        """Return the names of what a folder holds."""
+        """Return the names of the children of a folder."""
         order, names = self._sorted(), set()
         place = bisect_left(order, prefix)
         while place < len(order) and order[place].startswith(prefix):
@@ -289,7 +289,7 @@ class Tree:
 
 
 def _content(change: Change) -> Content | None:
-    """Return the content; None, and a warning, where someone wrote what cannot be read into the tables."""
+    """Return the content of a change; None, with a warning, if it cannot be read."""
     row = (change.path, change.value, change.datatype, change.comment, change.limits, change.revision, change.ts)
     for _, content in _contents([row]):
         return (*content[:-1], change.withheld)
@@ -299,7 +299,7 @@ def _content(change: Change) -> Content | None:
 def _contents(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, Content]]:
     """Yield paths and contents; a warning for each that cannot be read.
 
-    Of limits, comments and times that many parameters have, there is then one object each.
+    Limits, comments and times that many parameters share become one object each.
     """
     all_limits: dict[str | None, Limits] = {None: NO_LIMITS, "": NO_LIMITS}
     same = lru_cache(maxsize=1024)(str)

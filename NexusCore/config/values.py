@@ -21,7 +21,7 @@ MASK = "*****"
 """What is shown instead of a secret."""
 DATATYPES = (STRING, INTEGER, DOUBLE, BOOLEAN, FOLDER)
 NEED_A_VALUE = frozenset({INTEGER, DOUBLE, BOOLEAN})
-"""Those of which a parameter must have a value; a text may be missing, and a folder has none."""
+"""Datatypes that require a value; a text may be missing, and a folder has none."""
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _CANONICAL_INTEGER = re.compile(r"-?(0|[1-9]\d*)")
@@ -31,7 +31,7 @@ _OF_PYTHON: dict[type, str] = {bool: BOOLEAN, int: INTEGER, float: DOUBLE, str: 
 
 
 def datatype_of(path: str, value: object) -> str:
-    """Return the datatype that a Python value has by itself.
+    """Return the datatype of a Python value.
 
     Raises
     ------
@@ -47,9 +47,9 @@ def datatype_of(path: str, value: object) -> str:
 
 
 def guess(text: str) -> Value:
-    """Return what a text typed in a shell means for a parameter that has no type yet.
+    """Return the value that a text typed in a shell means for a parameter without a type.
 
-    Only what is written as a number is written back becomes one: ``-5`` is an integer, but ``0123`` stays a text.
+    Only text in the form in which a number is stored becomes one: ``-5`` is an integer, but ``0123`` stays text.
     """
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
@@ -61,19 +61,28 @@ def guess(text: str) -> Value:
 
 
 def cast(path: str, value: Value, datatype: str) -> Value:
-    """Return `value` as a value of `datatype`, if it is one without loss.
+    """Return a value converted to a datatype, if that loses nothing.
+
+    Parameters
+    ----------
+    path
+        Path of the parameter, for the message.
+    value
+        A Python value, or text as typed by a person (``yes`` and ``on`` are true).
+    datatype
+        One of `DATATYPES`.
 
     Raises
     ------
     ValueRefused
-        With a sentence saying why not: ``'a.b' cannot be set to True: it is an integer``.
+        With the reason: ``'a.b' cannot be set to True: it is an integer``.
     """
     result: Value = None
     if value is None:
         return None
-    given: object = value
-    if not isinstance(given, (str, int, float)):
-        datatype_of(path, given)
+    checked: object = value
+    if not isinstance(checked, (str, int, float)):
+        datatype_of(path, checked)
     if datatype == STRING:
         result = value if isinstance(value, str) else encode(value)
     elif datatype == BOOLEAN:
@@ -118,15 +127,15 @@ def encode(value: Value) -> str | None:
 
 
 def decode(text: str | None, datatype: str) -> Value:
-    """Return the value that a stored text stands for.
+    """Return the value of a stored text.
 
     Raises
     ------
     ValueError
-        If it stands for none, or there is no such datatype; `readable_value` returns the text then.
+        If the text or the datatype is invalid; `readable_value` returns the text then.
     """
     if datatype not in DATATYPES:
-        raise ValueError(f"there is no datatype '{datatype}'")
+        raise ValueError(f"the datatype '{datatype}' is unknown")
     if text is None or datatype == STRING:
         return text
     if datatype == INTEGER:
@@ -134,7 +143,7 @@ def decode(text: str | None, datatype: str) -> Value:
     if datatype == DOUBLE:
         number = float(text)
         if not math.isfinite(number):
-            raise ValueError(f"'{text}' is no finite number")
+            raise ValueError(f"'{text}' is not a finite number")
         return number
     if datatype == BOOLEAN:
         if text not in ("True", "False"):
@@ -144,7 +153,7 @@ def decode(text: str | None, datatype: str) -> Value:
 
 
 def readable_value(text: str | None, datatype: str | None) -> Value:
-    """Return the value that a stored text stands for; the text itself where it stands for none."""
+    """Return the value of a stored text; the text itself if it cannot be read."""
     try:
         return decode(text, datatype or STRING)
     except ValueError:  # written into the tables by hand
@@ -153,7 +162,7 @@ def readable_value(text: str | None, datatype: str | None) -> Value:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a parameter's value must keep to; a bad one is refused with a sentence saying why."""
+    """Limits of a parameter's value; a value outside them is refused with a reason."""
 
     minimum: float | None = None
     maximum: float | None = None
@@ -163,15 +172,15 @@ class Limits:
     path_exists: bool = False
     """The value names a file or folder that must be there, on the machine that sets it."""
     secret: bool = False
-    """The value is shown to nobody: not by tools, in history, in files or in logs."""
+    """The value is never shown: not by tools, in history, in files or in logs."""
 
     def check(self, path: str, value: Value) -> None:
         """Raise `ValueRefused` if `value` breaks a limit."""
-        reason = self._objection(value)
+        reason = self._violation(value)
         if reason:
             raise ValueRefused(path=path, value=MASK if self.secret else repr(value), reason=reason)
 
-    def _objection(self, value: Value) -> str | None:
+    def _violation(self, value: Value) -> str | None:
         if value is None:
             return None
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -186,18 +195,18 @@ class Limits:
                 if not re.fullmatch(self.pattern, str(value)):
                     return f"it must match the pattern {self.pattern}"
             except re.error as error:
-                return f"its pattern {self.pattern} is no regular expression: {error}"
+                return f"its pattern {self.pattern} is not a regular expression: {error}"
         if self.path_exists and not _exists(str(value)):
-            return "there is no such file or folder on this machine"
+            return "this file or folder does not exist on this machine"
         return None
 
     def to_json(self) -> str | None:
         """Return the limits as stored; None when there are none."""
-        given = self.given()
-        return json.dumps(given, sort_keys=True) if given else None
+        limits = self.given()
+        return json.dumps(limits, sort_keys=True) if limits else None
 
     def given(self) -> dict[str, Any]:
-        """Return the limits that there are; a minimum of 0 is one."""
+        """Return the limits that are set; a minimum of 0 is one."""
         return {
             key: value for key, value in asdict(self).items() if not (value is None or value is False or value == ())
         }
@@ -214,16 +223,16 @@ class Limits:
         if not text:
             return NO_LIMITS
         try:
-            found = json.loads(text)
+            values = json.loads(text)
         except (ValueError, TypeError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
+            values = None
+        if not isinstance(values, dict):
             raise ConfigException(reason="the limits of a parameter cannot be read, since they are not a JSON object")
-        return cls.of(found)
+        return cls.of(values)
 
     @classmethod
     def readable(cls, text: object) -> Limits:
-        """Return the limits from their stored form; where they cannot be read, the value is taken for a secret."""
+        """Return the limits from their stored form; if they cannot be read, the value counts as a secret."""
         try:
             return cls.from_json(text if text is None or isinstance(text, str) else readable(text))
         except ConfigException:
@@ -236,7 +245,7 @@ class Limits:
         Raises
         ------
         ConfigException
-            If one of them is no limit, or not of its kind.
+            If a name or the type of a value is invalid.
         """
         for key, value in values.items():
             if value is not None and not isinstance(value, _LIMIT_TYPES.get(key, ())):
@@ -244,8 +253,8 @@ class Limits:
         choices = values.get("choices")
         if choices is not None and not choices:
             raise ConfigException(reason="a parameter cannot have the limit choices, and none to choose from")
-        given = {key: value for key, value in values.items() if value is not None}
-        return cls(**{**given, "choices": tuple(choices or ())})
+        limits = {key: value for key, value in values.items() if value is not None}
+        return cls(**{**limits, "choices": tuple(choices or ())})
 
 
 _LIMIT_TYPES: dict[str, tuple[type, ...]] = {
@@ -261,7 +270,7 @@ NO_LIMITS = Limits()
 
 @contextmanager
 def discreet(limits: Limits) -> Iterator[None]:
-    """Keep a secret out of the sentence that refuses it."""
+    """Mask a secret in the message that refuses it."""
     try:
         yield
     except ValueRefused as refused:
@@ -272,6 +281,6 @@ def discreet(limits: Limits) -> Iterator[None]:
 
 def _exists(path: str) -> bool:
     try:
-        return bool(path) and Path(path).exists()  # an empty path would be the folder that one happens to be in
-    except OSError:  # longer than any name, or in a folder that this user may not look into
+        return bool(path) and Path(path).exists()  # an empty path would be the current folder
+    except OSError:  # a name that is too long, or a folder that this user may not read
         return False

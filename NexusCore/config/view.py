@@ -1,143 +1,28 @@
-"""A view of the configuration from one folder down: what `get_config` returns."""
+"""The configuration from one folder down: what `get_config` returns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from NexusCore.config import exchange, history
-from NexusCore.config.changes import check_comment, check_text, not_a_name
+from NexusCore.config.declarations import declaration
 from NexusCore.config.group import Group
-from NexusCore.config.history import Difference
-from NexusCore.config.parameter import ConfigParameter
-from NexusCore.config.store import CLEAR, REMOVE, Edit, HistoryEntry, check_path, near_miss
-from NexusCore.config.tree import Leaves
-from NexusCore.config.values import FOLDER, MASK, NO_LIMITS, Limits, Value, datatype_of
-from NexusCore.config.watch import Callback, LiveConfiguration
-from NexusCore.errors import ConfigException, NexusError, NoSuchParameterException, NotANumber, ValueMissing
+from NexusCore.config.readonly import ReadOnlyConfiguration, each_name
+from NexusCore.config.store import CLEAR, REMOVE, Edit
+from NexusCore.config.values import NO_LIMITS, Limits, Value
+from NexusCore.config.watch import Callback
+from NexusCore.errors import ConfigException, NexusError, NoSuchParameterException
 
 
-class NamedConfiguration:
+class NamedConfiguration(ReadOnlyConfiguration):
     """The parameters below a folder of one version, always as they are now.
 
-    Reading never goes to the database: every parameter, also a missing one, is answered from memory, which a watcher
-    keeps fresh. Names are paths from the view's folder, with dots.
-
-    Parameters
-    ----------
-    live
-        The configuration of this process.
-    root
-        Path of the folder; empty for the absolute root. It need not exist.
-    version
-        Name of the version; None for the default one.
-
-    Raises
-    ------
-    ConfigException
-        If `root` is no path, or `version` no name.
+    Reading never asks the database: all parameters are in memory, which a watcher keeps up to date. Names are paths
+    relative to the folder, with dots.
     """
-
-    def __init__(self, live: LiveConfiguration, root: str = "", version: str | None = None) -> None:
-        if root:
-            check_path(root)
-        self._live = live
-        self._tree = live.tree(version)
-        self.root = root
-        self.version = self._tree.version
-        self._prefix = f"{root}." if root else ""
-        self._nodes = self._tree.nodes
-
-    def __repr__(self) -> str:
-        return f"<NamedConfiguration {self.root or '(root)'}, version {self.version}>"
-
-    # -- reading ---------------------------------------------------------------------------------------------------
-
-    def __getitem__(self, name: str) -> Value:
-        """Return the value of a parameter, or None if there is none.
-
-        Raises
-        ------
-        SecretWithheld
-            If it is a secret that this program's database account may not read.
-        """
-        try:
-            path = self._prefix + name
-        except TypeError:
-            raise not_a_name(name) from None
-        node = self._nodes.get(path) or self._tree.parameter(path)
-        return None if node is None else node.get_value()
-
-    def __contains__(self, name: str) -> bool:
-        return self._tree.node(self._path(name)) is not None
-
-    def get(self, name: str | None = None) -> ConfigParameter:
-        """Return a parameter or folder; without a name, the view's own folder.
-
-        Raises
-        ------
-        NoSuchParameterException
-            If there is none of that name.
-        """
-        path = self._path(name)
-        node = self._tree.node(path)
-        if node is None:
-            if name:
-                raise self._missing(path)
-            node = ConfigParameter(self._tree, path)
-        return node
-
-    def number(self, name: str) -> float:
-        """Return the value of a parameter that is to be a number.
-
-        Raises
-        ------
-        ValueMissing
-            If it has no value.
-        NotANumber
-            If it is something else: it was set before any program told what it is for.
-        """
-        value = self[name]
-        if value is None:
-            raise ValueMissing(path=self._path(name), kind="a number")
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            path = self._path(name)
-            secret = self.get(name).limits.secret
-            raise NotANumber(path=path, value=MASK if secret else repr(value))
-        return value
-
-    def keys(self, name: str | None = None) -> list[str]:
-        """Return the names of what the folder holds, parameters and folders; [] if there is no such folder."""
-        return [child.name for child in self.get_children(name)]
-
-    def get_children(self, name: str | None = None) -> list[ConfigParameter]:
-        """Return what the folder holds."""
-        return self._tree.children(self._path(name))
-
-    def get_leaves(self, name: str | None = None, recursive: bool = True) -> Leaves:
-        """Return all parameters below the folder, however deep, or without `recursive` what it holds itself."""
-        path = self._path(name)
-        if not recursive:
-            return Leaves(path, self._tree.children(path))
-        return Leaves(path, (node for node in self._tree.below(path) if node.datatype != FOLDER))
-
-    def search(self, text: str) -> list[ConfigParameter]:
-        """Return what has `text` in its own name, whatever the case, in the whole version."""
-        check_text("the text to search for", text)
-        wanted = text.lower()
-        return [node for node in self._tree.below("") if wanted in node.name.lower()]
-
-    def last_updated(self) -> datetime | None:
-        """Return when anything in the view was last changed."""
-        times = (node.last_modified for node in self._tree.below(self.root))
-        return max((time for time in times if time is not None), default=None)
-
-    def history(self, name: str) -> list[HistoryEntry]:
-        """Return all that ever happened to a parameter, newest first."""
-        return self._live.store.history(self._tree.version_id, self._path(name))
 
     # -- changing --------------------------------------------------------------------------------------------------
 
@@ -162,29 +47,29 @@ class NamedConfiguration:
         Parameters
         ----------
         name, value
-            What to set. A value is cast to the type the parameter has, if that loses nothing.
+            What to set. The value is converted to the parameter's type, if that loses nothing.
         datatype
-            New type; None keeps the one there is, or takes the value's own.
+            New type; None keeps the current one; a new parameter gets the value's own.
         comment
-            New comment; None keeps the one there is.
+            New comment; None keeps the current one.
         check
-            Keep to type and limits; without, the parameter takes on the value's own type.
+            Refuse a value that does not fit type and limits; without, the parameter gets the value's own type.
         why
             Reason, for the history.
         if_revision
-            Only if the parameter was last changed at this revision (0: create it, if it does not exist).
+            Only if the parameter was last changed at this revision (0: it does not exist and is created).
         create
             Create the parameter if it does not exist.
         **limits
-            Fields of `Limits`, each in the place of the one there is; None for none. A secret is shown from now on only
-            with ``secret=False``; the values that it had before stay hidden.
+            Fields of `Limits`, each replacing the current one; None removes it. Only ``secret=False`` reveals a secret;
+            its earlier values stay hidden.
 
         Raises
         ------
         NoSuchParameterException
-            If it does not exist, and is not to be created; with a hint for a near miss.
+            If it does not exist and `create` is false; with a hint for a similar path.
         ValueRefused
-            With a sentence saying why.
+            If type or limits do not allow the value.
         """
         path = self._path(name)
         edit = Edit(
@@ -205,7 +90,14 @@ class NamedConfiguration:
         comment: str | None = None,
         **limits: Any,
     ) -> None:
-        """Add a parameter, or with datatype "folder" a folder; `limits` as in `set_default`.
+        """Add a parameter or folder.
+
+        Parameters
+        ----------
+        name, value, datatype, comment
+            As in `set`; the datatype "folder" adds a folder.
+        **limits
+            As in `set_default`.
 
         Raises
         ------
@@ -221,12 +113,12 @@ class NamedConfiguration:
         self._live.apply(self._tree, [edit])
 
     def remove(self, name: str) -> None:
-        """Remove a parameter, or a folder with everything that is below it by then, in one transaction.
+        """Remove a parameter, or a folder with everything below it, in one transaction.
 
         Raises
         ------
         NoSuchParameterException
-            If there is none of that name; what somebody else removed just before is as it should be.
+            If it does not exist; not if another program has just removed it.
         """
         path = self._path(name)
         known = self._tree.node(path) is not None
@@ -241,9 +133,9 @@ class NamedConfiguration:
     def set_default(
         self, name: str, value: Value, datatype: str | None = None, comment: str | None = None, **limits: Any
     ) -> None:
-        """Create a parameter if it isn't there; one that is keeps its value.
+        """Create a parameter if it does not exist; an existing one keeps its value.
 
-        One that somebody set before any program told what it is for gets type, comment and limits now, if it fits them.
+        One that was set before any program declared it gets type, comment and limits now, if its value fits.
 
         Parameters
         ----------
@@ -253,52 +145,30 @@ class NamedConfiguration:
             Fields of `Limits` (``minimum=``, ``maximum=``, ``choices=``, ``pattern=``, ``path_exists=``, ``secret=``).
         """
         path, bounds = self._path(name), Limits.of(limits) if limits else NO_LIMITS
-        check_comment(path, comment)
-        node = self._tree.node(path)
-        if node is None:
-            edit = Edit(path, value=value, datatype=datatype, comment=comment, limits=bounds, only_new=True)
-            self._live.apply(self._tree, [edit])
-        elif (bounds != NO_LIMITS and node.limits == NO_LIMITS) or (comment and not node.comment):
-            edit = Edit(
-                path, value=node.value, datatype=datatype or datatype_of(path, value), comment=node.comment or comment,
-                limits=bounds if node.limits == NO_LIMITS else None, if_revision=node.revision,
-            )  # fmt: skip
-            # What does not fit is refused where it is used, and the rest can wait, but for hiding a secret.
-            with nullcontext() if bounds.secret else suppress(NexusError):
-                self._live.apply(self._tree, [edit], "what it is for")
-
-    def require(self, names: Iterable[str]) -> None:
-        """Demand that parameters exist, without creating them.
-
-        Raises
-        ------
-        NoSuchParameterException
-            For the first that doesn't.
-        """
-        for name in _each(names):
-            self.get(name)
+        edit = declaration(self._tree.node(path), path, value, datatype, comment, bounds)
+        if edit is None:
+            return
+        # A value that does not fit is refused where it is used, and other errors can wait, but not hiding a secret.
+        with nullcontext() if edit.only_new or bounds.secret else suppress(NexusError):
+            self._live.apply(self._tree, [edit], None if edit.only_new else "what it is for")
 
     def together(self, why: str | None = None) -> Group:
         """Return a group of changes that take effect in one transaction: ``with cfg.together() as group: ...``."""
         return Group(self._prefix, lambda edits: self._live.apply(self._tree, edits, why))
 
     def clear_all(self) -> None:
-        """Remove everything that is below the view's folder by then, in one transaction."""
+        """Remove everything below the view's folder, in one transaction."""
         self._live.apply(self._tree, [Edit(self.root, CLEAR)], "cleared")
 
     # -- files and the past ------------------------------------------------------------------------------------------
 
-    def serialize(self, name: str | None = None) -> str:
-        """Return a folder as JSON; see `NexusCore.config.exchange`."""
-        return exchange.serialize(self.get(name))
-
     def deserialize(self, text: str, root: str | None = None, overwrite: bool = True, why: str | None = None) -> int:
-        """Take over JSON below the folder `root`, all or nothing; return how many parameters changed.
+        """Store JSON below the folder `root`, all or nothing; return how many parameters changed.
 
         Parameters
         ----------
         text
-            What `serialize` made.
+            The result of `serialize`.
         root
             Folder below the view's own; its own if not given.
         overwrite
@@ -311,37 +181,20 @@ class NamedConfiguration:
             edits = [replace(edit, only_new=True) for edit in edits]
         return len(self._live.apply(self._tree, edits, why))
 
-    def diff(self, old: int | str, new: int | str | None = None) -> list[Difference]:
-        """Return what is different in the view between two states.
+    def rollback(self, revision: int, why: str | None = None) -> int:
+        """Restore the view's state at a revision, as new revisions; return how many parameters changed.
 
         Parameters
         ----------
-        old, new
-            A revision of this version (0 is before the first), or the name of a version, as it is now. Without `new`: a
-            revision against what is now, or this version against the one named.
+        revision
+            A revision from 1 to the newest.
+        why
+            Reason, for the history.
 
         Raises
         ------
         ConfigException
-            If there is no such revision or version.
-        """
-        if new is None:
-            old, new = (self.version, old) if isinstance(old, str) else (old, self.version)
-        store, own = self._live.store, self._tree.version_id
-        (one, before), (other, after) = (history.state_of(store, own, which, self.root) for which in (old, new))
-        return history.differences(before, after, history.ever_secret(store, {one, other}))
-
-    def compare(self, version: str) -> list[Difference]:
-        """Return what is different between this version and another, in the view's folder."""
-        return self.diff(version)
-
-    def rollback(self, revision: int, why: str | None = None) -> int:
-        """Make the view what it was at a revision, as new revisions; return how many parameters changed.
-
-        Raises
-        ------
-        ConfigException
-            If there is no such revision.
+            If the revision does not exist.
         """
         store, own = self._live.store, self._tree.version_id
         then = history.state_at(store, own, history.known_revision(store, revision, 1), self.root)
@@ -351,28 +204,24 @@ class NamedConfiguration:
     # -- callbacks -------------------------------------------------------------------------------------------------
 
     def add_callback(self, names: str | Iterable[str], callback: Callback) -> None:
-        """Have `callback(parameter)` called whenever a parameter changes, its comment included.
+        """Call `callback(parameter)` whenever a parameter or its comment changes.
 
         Parameters
         ----------
         names
-            A name or several; a folder stands for everything below it. They need not exist yet.
+            One name or several; a folder includes everything below it. They need not exist yet.
         callback
             Called on a thread of its own, with the parameter.
         """
-        for name in _each(names):
+        for name in each_name(names):
             self._live.add_callback(self._tree, self._path(name), callback)
 
     def del_callback(self, names: str | Iterable[str], callback: Callback | None = None) -> None:
         """Stop calling `callback` for these names; without one, any callback of theirs."""
-        for name in _each(names):
+        for name in each_name(names):
             self._live.del_callback(self._tree, self._path(name), callback)
 
     # -- versions --------------------------------------------------------------------------------------------------
-
-    def list_versions(self) -> list[str]:
-        """Return the names of all versions."""
-        return self._live.store.versions()
 
     def add_version(self, version: str) -> None:
         """Add an empty version."""
@@ -387,6 +236,13 @@ class NamedConfiguration:
     def copy_configuration(self, source: str, target: str, overwrite: bool = False) -> None:
         """Copy a version into another, all or nothing.
 
+        Parameters
+        ----------
+        source, target
+            Names of versions; `target` is added if needed.
+        overwrite
+            Replace existing parameters.
+
         Raises
         ------
         ConfigException
@@ -396,27 +252,6 @@ class NamedConfiguration:
         self._live.catch_up()
 
     def _limits(self, path: str, given: dict[str, Any]) -> Limits | None:
-        """Return the limits of a parameter with those that are given; None to leave them as they are."""
+        """Return the limits of a parameter, updated with `given`; None if nothing is given."""
         node = self._tree.node(path)
         return Limits.of({**(node.limits.given() if node is not None else {}), **given}) if given else None
-
-    def _missing(self, path: str) -> NoSuchParameterException:
-        return NoSuchParameterException(path=path, version=self.version, hint=near_miss(path, self._tree.paths()))
-
-    def _path(self, name: str | None) -> str:
-        if name is None or name == "":
-            return self.root
-        try:
-            return self._prefix + name
-        except TypeError:
-            raise not_a_name(name) from None
-
-
-def _each(names: str | Iterable[str]) -> Iterable[str]:
-    """Return the names of one or of several."""
-    if isinstance(names, (str, bytes)):
-        return [names]
-    try:
-        return iter(names)
-    except TypeError:
-        raise not_a_name(names) from None

@@ -1,16 +1,16 @@
-"""The configuration kept fresh in this process: one watcher for all views, and callbacks on a thread of their own.
+"""The configuration kept up to date in this process: one watcher for all views, callbacks on a thread of their own.
 
 Promises
 --------
 * A change made anywhere is seen within about one interval, one made on this machine at once (see `NexusCore.wakeup`);
   each once, in the order of revisions, none missed: a watcher that was away gets all changes since the revision it
   knows.
-* A change made by this process is seen by it when `set` returns; if the database stops answering after it has stored
-  it, as soon as it answers again.
+* A change made by this process is visible to it when `set` returns; if the database stops answering after it has
+  stored the change, as soon as it answers again.
 * Callbacks run one after the other on their own thread, in the order of revisions; one that raises or hangs is
-  logged and stops no other.
-* While the database is away the known values stay readable; a process that starts then begins with the last ones that
-  any process of this user saw on this machine, and says so.
+  logged and does not stop the others.
+* While the database is away the known values stay readable; a process that starts then uses the last ones that any
+  process of this user read on this machine, and logs that.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from NexusCore.forks import in_children
 from NexusCore.storage.polling import LONGEST_WAIT, Follower
 
 WATCH_INTERVAL = 0.05
-"""Seconds between two looks at the revision counter, while the configuration changes."""
+"""Seconds between two polls of the revision counter while the configuration changes."""
 IDLE_INTERVAL = 0.07
-"""The same while it does not: many processes that wait must not cost a server much."""
+"""The same otherwise: many waiting processes must not cost a server much."""
 LIVELY_SECONDS = 1.0
-"""The configuration is changing if it last did so long ago at most."""
+"""The configuration counts as changing for this long after a change."""
 AWAY_INTERVAL = 1.0
 """Seconds between two attempts while the database is away."""
 
@@ -69,15 +69,15 @@ class LiveConfiguration:
     store
         The configuration in the database.
     origin
-        What the history says of changes made by this process.
+        Origin of changes made by this process, for the history.
     clock
-        Tells the time and waits.
-    kept
-        File for the last configuration seen; None to keep none.
+        Source of time, also for waiting.
+    snapshot_file
+        File for the snapshot; None for no snapshot.
     interval
-        Seconds between two looks for changes, while there are any.
+        Seconds between two polls while the configuration changes.
     source_reported
-        Called with `source` when it is the snapshot, and when it is the database again.
+        Called with `source` whenever it changes.
     """
 
     def __init__(
@@ -85,20 +85,20 @@ class LiveConfiguration:
         store: ConfigStore,
         origin: Origin,
         clock: Clock,
-        kept: Path | None = None,
+        snapshot_file: Path | None = None,
         interval: float = WATCH_INTERVAL,
         source_reported: Callable[[str], object] = lambda source: None,
     ) -> None:
         self.store = store
         self.origin = origin
         self._clock = clock
-        self._kept = kept
+        self._snapshot_file = snapshot_file
         self._interval = interval
         self._source_reported = source_reported
         self.source = "database"
-        """Where the values are from: ``database``, or ``snapshot`` until it answers."""
+        """Source of the values: ``database``, or ``snapshot`` until the database answers."""
         self.trouble: Exception | None = None
-        """Why the database cannot be asked now, while it cannot."""
+        """Why the database cannot be read at present."""
         self._unsaved = False
         self._trees: dict[str, Tree] = {}
         self._by_id: dict[int, Tree] = {}
@@ -125,16 +125,16 @@ class LiveConfiguration:
                 node = self.tree(DEFAULT).parameter("default_version")
                 version = str(node.value) if node is not None and node.value else DEFAULT
             if not isinstance(version, str):
-                raise ConfigException(reason=f"{version!r} is no name of a version")
+                raise ConfigException(reason=f"{version!r} is not a valid name of a version")
             tree = self._trees.get(version)
             if tree is None:
                 tree = self._load(version)
             return tree
 
     def catch_up(self, *, current: bool = False) -> bool:
-        """Take over all changes that are in the database by now, and have the callbacks told; return whether any were.
+        """Apply all changes in the database and call the callbacks; return whether there were any.
 
-        With `current`, also those that were made on another host of its cluster than the one that is asked.
+        With `current`, also changes just committed on another host of a cluster.
         """
         with self._lock:
             changes = self.store.changes_since(self._revision, current=current)
@@ -148,14 +148,14 @@ class LiveConfiguration:
             return bool(changes)
 
     def apply(self, tree: Tree, edits: Sequence[Edit], why: str | None = None) -> list[int]:
-        """Store changes, all or none, and take them over; return their revisions."""
+        """Store changes, all or none, and apply them; return their revisions."""
         origin = Origin(self.origin.who, self.origin.host, self.origin.tool, why) if why else self.origin
         changes = self.store.changed(tree.version_id, tree.version, edits, origin)
         tree.take_back(edit.path for edit in edits)
         try:
             self.catch_up(current=True)
         except (DatabaseUnreachable, DatabaseBusy) as error:
-            # It is stored: an error would have the caller set it again.
+            # It is stored: after an error the caller would set it again.
             with self._lock:
                 for change in changes:
                     self._take_over(tree, change)
@@ -172,7 +172,7 @@ class LiveConfiguration:
         self.apply(self._known(parameter.version), [Edit(parameter.path, comment=comment, keep_value=True)])
 
     def add_callback(self, tree: Tree, path: str, callback: Callback) -> None:
-        """Have `callback` called with the parameter whenever `path`, or anything below it, changes."""
+        """Call `callback` with the parameter whenever `path` or anything below it changes."""
         with self._lock:
             self._callbacks.setdefault(tree.version_id, []).append((path, callback))
             self._start()
@@ -180,15 +180,15 @@ class LiveConfiguration:
     def del_callback(self, tree: Tree, path: str, callback: Callback | None = None) -> None:
         """Stop calling `callback`, or all callbacks of `path`."""
         with self._lock:
-            kept = [
+            remaining = [
                 entry
                 for entry in self._callbacks.get(tree.version_id, [])
                 if not (entry[0] == path and callback in (None, entry[1]))
             ]
-            self._callbacks[tree.version_id] = kept
+            self._callbacks[tree.version_id] = remaining
 
     def forget(self, version: str) -> None:
-        """Drop a version that was deleted."""
+        """Forget a deleted version."""
         with self._lock:
             tree = self._trees.pop(version, None)
             if tree is not None:
@@ -196,7 +196,7 @@ class LiveConfiguration:
                 self._callbacks.pop(tree.version_id, None)
 
     def close(self, seconds: float = 2.0) -> None:
-        """Stop watching; callbacks that are due are still called. Takes at most `seconds`."""
+        """Stop watching, after the callbacks that are due, for at most `seconds`."""
         self._stop.set()
         if self._follower is not None:
             self._follower.wake()
@@ -208,11 +208,11 @@ class LiveConfiguration:
         parameter = tree.apply(change)
         self._unsaved = True
         if parameter is not None:
-            self._tell(change.version_id, parameter)
+            self._call_back(change.version_id, parameter)
 
     def _known(self, version: str) -> Tree:
         tree = self._trees.get(version)
-        if tree is None:  # deleted, while the program holds on to one of its parameters
+        if tree is None:  # deleted, while the program still holds one of its parameters
             raise NoSuchVersionException(version=version)
         return tree
 
@@ -222,13 +222,13 @@ class LiveConfiguration:
             tree = Tree(self, version, version_id, revision)
             tree.load(self.store.load_into(version_id, tree.load_rows))
         except (DatabaseUnreachable, DatabaseBusy, NoDatabaseFile) as error:
-            kept = snapshot.load(self._kept) if self._kept is not None else None
-            if kept is None or version not in kept.versions:
+            stored = snapshot.load(self._snapshot_file) if self._snapshot_file is not None else None
+            if stored is None or version not in stored.versions:
                 raise
-            revision, (version_id, changes) = kept.revisions[version], kept.versions[version]
+            revision, (version_id, changes) = stored.revisions[version], stored.versions[version]
             tree = Tree(self, version, version_id, revision)
             tree.load(changes)
-            self._revision = min(self._revision, revision)  # what was missed since then is to be caught up
+            self._revision = min(self._revision, revision)  # later changes must be caught up
             self.trouble = error
             _LOG.warning("Starting with the configuration last seen here, of revision %d. %s", revision, error)
             self._is_from("snapshot")
@@ -245,8 +245,8 @@ class LiveConfiguration:
             self._source_reported(source)
 
     def _find(self, version: str) -> tuple[int, int]:
-        """Return the id of a version, and the revision up to which what is read of it from now on is known."""
-        # The revision comes first: what changes in between is then seen twice, never missed, and applied once.
+        """Return the id of a version, and a revision that everything read from now on includes."""
+        # The revision is read first: a change in between is then seen twice and applied once, never missed.
         revision = self.store.revision()
         try:
             version_id = self.store.version_id(version)
@@ -255,21 +255,21 @@ class LiveConfiguration:
         return version_id, revision
 
     def _reload(self, revision: int) -> None:
-        """Take over a database whose past is not the one we know: it was restored, or set up anew."""
+        """Load the state of a database that was restored or set up again, so that its revisions went back."""
         with self._lock:
             for tree in self._trees.values():
                 version_id, _ = self._find(tree.version)
-                self._by_id = {one: kept for one, kept in self._by_id.items() if kept is not tree}
+                self._by_id = {key: known for key, known in self._by_id.items() if known is not tree}
                 callbacks = self._callbacks.pop(tree.version_id, [])
                 tree.version_id, self._by_id[version_id], self._callbacks[version_id] = version_id, tree, callbacks
                 for parameter in tree.replace(self.store.load(version_id)):
-                    self._tell(version_id, parameter)
+                    self._call_back(version_id, parameter)
                 tree.revision = revision
             self._revision, self._unsaved = revision, True
 
     def _save(self) -> None:
-        if self._kept is not None:
-            content = snapshot.SnapshotContent(self._kept, set(self._trees))
+        if self._snapshot_file is not None:
+            content = snapshot.SnapshotContent(self._snapshot_file, set(self._trees))
             with self._lock:
                 for name, tree in self._trees.items():
                     tree.dump(partial(content.put, name, tree.revision, tree.version_id))
@@ -282,7 +282,7 @@ class LiveConfiguration:
             self._thread.start()
 
     def _forked(self) -> None:
-        """Go on in a forked child, which has none of the threads, and may have a lock that nobody gives back."""
+        """Replace lock and threads in a forked child."""
         self._lock, self._thread = threading.RLock(), None
         self._dispatcher = Dispatcher("config-callbacks", self._clock)
         if self._trees:
@@ -317,7 +317,7 @@ class LiveConfiguration:
                 if not away:
                     _LOG.warning("The configuration cannot be watched now; the known values stay in use. %s", error)
                 away, self.trouble = True, error
-            except Exception:  # noqa: BLE001  the edge of the thread: without it, no later change would be seen
+            except Exception:  # noqa: BLE001  the edge of the thread: it must go on watching
                 if not away:
                     _LOG.exception("Looking for changes of the configuration failed")
                 away = True
@@ -330,15 +330,20 @@ class LiveConfiguration:
                 due = end + max(SAVE_INTERVAL, SAVE_PAUSE * (end - begin))
 
     def _wait(self, follower: Follower, changed: float, due: float) -> bool:
-        """Wait until it is time to look: the last change was seen at one time, the snapshot may be saved at another.
+        """Wait until it is time to look, or to save; return whether something seems to have changed.
 
-        Returns whether it seems that something has changed.
+        Parameters
+        ----------
+        follower
+            Waits for news.
+        changed, due
+            When the last change was seen, and when the snapshot may be saved; seconds of the monotonic clock.
         """
         now = self._clock.monotonic()
         pause, longest = max(self._interval, IDLE_INTERVAL), LONGEST_WAIT
         if now - changed < LIVELY_SECONDS:
             pause, longest = self._interval, LIVELY_SECONDS
-        if self._unsaved and self._kept is not None:
+        if self._unsaved and self._snapshot_file is not None:
             longest = max(pause, min(longest, due - now))
         return follower.wait_for_news(self._stop, pause, self._revision, longest)
 
@@ -348,19 +353,19 @@ class LiveConfiguration:
             self.catch_up()
         elif revision < self._revision:
             with self._lock:
-                # Another host of a cluster may only be behind the one that was asked before.
+                # Another host of a cluster may just lag behind the previous one.
                 newest = self.store.revision(current=True)
                 if newest < self._revision:
                     self._reload(newest)
 
-    def _tell(self, version_id: int, parameter: ConfigParameter) -> None:
+    def _call_back(self, version_id: int, parameter: ConfigParameter) -> None:
         due = [
             callback
             for path, callback in self._callbacks.get(version_id, ())
             if path in ("", parameter.path) or parameter.path.startswith(path + ".")
         ]
         if due:
-            as_changed = parameter.snapshot()  # the next change may come before the callbacks do
+            as_changed = parameter.snapshot()  # it may change again before the callbacks run
             for callback in due:
                 self._dispatcher.call(callback, as_changed)
 

@@ -1,8 +1,8 @@
-"""What stands where a group of changes is to be made, and whether a place is free.
+"""The stored parameters that a group of changes affects, and whether a path is free.
 
-A path is either a parameter's or a folder's: where a folder holds something there is no parameter, and nothing stands
-below one. Whoever changes the configuration holds the lock on the revision counter meanwhile, so what is read here
-stays true until the transaction ends.
+A path is either a parameter or a folder: a folder with children cannot be a parameter, and nothing can be below a
+parameter. The writer holds the lock on the revision counter, so what is read here stays true until the transaction
+ends.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from NexusCore.storage.transaction import portions
 Stored = tuple[str | None, str, str | None, str | None]
 """Value, datatype, comment and limits, as stored."""
 ParameterRow = tuple[int, Stored]
-"""Revision of a parameter, and what is stored of it."""
+"""Revision and content of a parameter."""
 
 FEW_CHANGES = 50
-"""Changes up to which only their surroundings are read; for more, the whole version is, in one statement."""
+"""For up to this many changes only the paths around them are read; for more, the whole version."""
 PATHS_PER_STATEMENT = 500
 """Paths in one statement that deletes."""
 
@@ -43,18 +43,18 @@ _PARAMETER_COLUMNS = (
 
 
 class WorkingSet:
-    """The parameters of a version that some paths have to do with: those at them, above and below them.
+    """The parameters of a version at, above and below some paths.
 
-    Read in one statement; kept as the changes leave it, and written back by `write`.
+    Read in one statement, changed in memory, and written back by `write`.
 
     Parameters
     ----------
     transaction
-        It holds the lock on the revision counter.
+        Holds the lock on the revision counter.
     version_id
         The version.
     paths
-        What is going to be changed.
+        The paths that will be changed.
     """
 
     def __init__(self, transaction: Transaction, version_id: int, paths: Iterable[str]) -> None:
@@ -70,11 +70,11 @@ class WorkingSet:
         self._reveal(wanted)
         self._before = frozenset(self._rows)
         self._contents = Counter(folder for path in self._rows for folder in _above(path))
-        """How much each folder holds, however deep."""
+        """Number of parameters below each folder, at any depth."""
         self._changed: dict[str, None] = {}
 
     def _reveal(self, paths: set[str]) -> None:
-        """Put the values of those secrets that are going to be changed in the place of their masks."""
+        """Replace the masks of the secrets that will be changed by their values."""
         hidden = {path for path in paths & self._rows.keys() if self._rows[path][1][0] == MASK}
         if hidden:
             values = secrets.read(self._transaction, {self._rows[path][0] for path in hidden})
@@ -85,19 +85,19 @@ class WorkingSet:
                 self._rows[path] = (revision, (values.get(revision, value), datatype, comment, limits))
 
     def at(self, path: str) -> ParameterRow | None:
-        """Return what is stored at a path, or None."""
+        """Return the parameter stored at a path, or None."""
         return self._rows.get(path)
 
     def is_folder(self, path: str) -> bool:
-        """Tell whether there is something below a path."""
+        """Return whether anything is below a path."""
         return self._contents[path] > 0
 
     def below(self, path: str) -> list[str]:
-        """Return the paths of all parameters below a path, in order; of all there are for an empty one."""
-        return sorted(one for one in self._rows if not path or one.startswith(f"{path}."))
+        """Return the paths of all parameters below a path, sorted; all paths for an empty one."""
+        return sorted(key for key in self._rows if not path or key.startswith(f"{path}."))
 
     def check(self, path: str, value: Value, datatype: str) -> None:
-        """Raise `ValueRefused` if nothing of that datatype can stand at a path."""
+        """Raise `ValueRefused` if a path cannot have that datatype."""
         row = self._rows.get(path)
         if datatype != FOLDER and self._contents[path] and (row is None or row[1][1] == FOLDER):
             raise ValueRefused(path=path, value=repr(value), reason="it is a folder, without a value")
@@ -110,20 +110,20 @@ class WorkingSet:
                 raise ValueRefused(path=path, value=repr(value), reason=reason)
 
     def put(self, path: str, revision: int, stored: Stored) -> None:
-        """Have a parameter stored."""
+        """Set a parameter."""
         if path not in self._rows:
             self._contents.update(_above(path))
         self._rows[path] = (revision, stored)
         self._changed[path] = None
 
     def remove(self, path: str) -> None:
-        """Have a parameter removed."""
+        """Remove a parameter."""
         del self._rows[path]
         self._contents.subtract(_above(path))
         self._changed[path] = None
 
     def write(self, now: int) -> None:
-        """Store what has changed, in few statements."""
+        """Store the changes, in few statements."""
         gone = [path for path in self._changed if path not in self._rows and path in self._before]
         for first in range(0, len(gone), PATHS_PER_STATEMENT):
             condition, values = _one_of(gone[first : first + PATHS_PER_STATEMENT])
@@ -143,10 +143,10 @@ class WorkingSet:
 
 
 def _around(paths: set[str]) -> tuple[str, dict[str, str]]:
-    """Return the condition that holds for what is at, above and below paths; for all there is where they are many."""
+    """Return the SQL condition for what is at, above and below paths; for the whole version if they are many."""
     if len(paths) > FEW_CHANGES or "" in paths:
         return "version_id = :version", {}
-    # The version stands in each part, since SQLite makes use of an index for OR only then.
+    # The version is repeated in each part, since SQLite uses an index for OR only then.
     condition, values = _one_of(sorted(paths.union(*map(_above, paths))))
     parts = [condition]
     for number, path in enumerate(sorted(paths)):
@@ -162,7 +162,7 @@ def _one_of(paths: Iterable[str]) -> tuple[str, dict[str, str]]:
 
 
 def _above(path: str) -> Iterator[str]:
-    """Yield the folders that a path is in, the nearest last."""
+    """Yield the folders above a path, the nearest last."""
     for end, letter in enumerate(path):
         if letter == ".":
             yield path[:end]

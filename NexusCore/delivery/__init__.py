@@ -1,4 +1,4 @@
-"""Delivery: what was accepted reaches the database, exactly once, whatever happens in between."""
+"""Delivery: accepted records reach the database exactly once, despite crashes and outages."""
 
 from NexusCore.delivery.folders import Folders
 from NexusCore.delivery.journal import Journal

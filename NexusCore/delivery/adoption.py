@@ -1,4 +1,4 @@
-"""Journals whose process is gone: any other process of this machine may adopt and deliver them."""
+"""Journals of dead processes: any other process of this machine may adopt and deliver them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from NexusCore.forks import renew_in_children
 
 
 class AbandonedJournal(ReadableJournal):
-    """A journal whose process is gone, held by this process while it delivers it."""
+    """A journal of a dead process, locked by this process while it delivers it."""
 
     def __init__(self, folder: Path, name: str, lock_fd: int) -> None:
         super().__init__(folder, name)
@@ -22,7 +22,7 @@ class AbandonedJournal(ReadableJournal):
         renew_in_children(self)
 
     def forked(self) -> None:
-        """Give up the child's part in the lock: as long as it is open there, the journal would seem to be held."""
+        """Close the child's copy of the lock, with which the journal would still seem locked."""
         with suppress(OSError):
             os.close(self._lock_fd)
         self._lock_fd = -1
@@ -31,7 +31,7 @@ class AbandonedJournal(ReadableJournal):
         return cursor <= 0 or could_be(self.folder, self.name, cursor, self._lock_fd)
 
     def close(self, *, delivered: bool) -> None:
-        """Give the lock back; with `delivered`, the files go."""
+        """Release the lock; with `delivered`, delete the files."""
         if delivered:
             remove(self.folder, self.name)
         with suppress(OSError):
@@ -42,10 +42,10 @@ class AbandonedJournal(ReadableJournal):
 
 
 def could_be(folder: Path, name: str, cursor: int, lock_fd: int) -> bool:
-    """Return whether a journal that is left behind may have been delivered up to `cursor`.
+    """Return whether an abandoned journal may have been delivered up to `cursor`.
 
-    That is, whether a record of that number is on disk, or was handed over according to the journal's lock. Where the
-    machine was started again since, the last records may be missing on disk: then there is nothing to doubt it by.
+    That is, whether a record with that number is on disk, or was sent according to the journal's lock. After a restart
+    of the machine the last records may be missing on disk, so that any cursor is possible.
     """
     mark = read_mark(lock_fd)
     if mark is not None and (cursor <= mark.sequence or not mark.complete):
@@ -53,16 +53,16 @@ def could_be(folder: Path, name: str, cursor: int, lock_fd: int) -> bool:
     for path in reversed(FrameReader(folder, name).segments()):
         if highest := max((frame.sequence for frame in frames_in(path)), default=0):
             return cursor <= highest
-    return True  # there is nothing to be delivered
+    return True  # nothing is left to deliver
 
 
 def has_journals(folder: Path) -> bool:
-    """Return whether any process, living or dead, has a journal in `folder`."""
+    """Return whether there is a journal in `folder`, of a living or dead process."""
     return any(folder.glob("*.lock"))
 
 
 def abandoned(folder: Path) -> Iterator[AbandonedJournal]:
-    """Yield the journals in `folder` whose process is gone, each locked for this process."""
+    """Yield the journals of dead processes in `folder`, each locked for this process."""
     for path in sorted(folder.glob("*.lock")):
         mine = object()
         if OWN.setdefault(path.stem, mine) is not mine:

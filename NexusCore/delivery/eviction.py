@@ -1,4 +1,4 @@
-"""Keeps a journal within its size while its database is away: the least important of the oldest records go first."""
+"""Keeps a journal within its size while its database is away: the oldest, least important records go first."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def thin(segments: Iterable[Path], limit: int, expendable: Callable[[bytes], boo
     Parameters
     ----------
     segments
-        The journal's files that nobody writes to any more, oldest first.
+        The journal's finished files, oldest first.
     limit
         Bytes that they may take together.
     expendable
-        Tells whether a record may go early: DEBUG and INFO in a log. The others go, whole segments at a time, only
-        where that is not enough.
+        Returns whether a record may be dropped first: DEBUG and INFO in a log. Others are dropped, by whole segments,
+        only if that is not enough.
     delivered
-        Number of the last record known to be in the database: up to it, nothing is lost with the file.
+        Number of the last record known to be in the database; up to it nothing is lost.
 
     Returns
     -------
@@ -37,10 +37,10 @@ def thin(segments: Iterable[Path], limit: int, expendable: Callable[[bytes], boo
             return dropped
         before = path.stat().st_size
         frames = _frames(path)
-        kept = [frame for frame in frames if not expendable(frame.payload)]
-        if len(kept) < len(frames):
-            _replace(path, kept)
-            dropped += _undelivered(frames, delivered) - _undelivered(kept, delivered)
+        remaining = [frame for frame in frames if not expendable(frame.payload)]
+        if len(remaining) < len(frames):
+            _replace(path, remaining)
+            dropped += _undelivered(frames, delivered) - _undelivered(remaining, delivered)
             size -= before - path.stat().st_size
     for path in files:
         if size <= limit:

@@ -1,16 +1,16 @@
-"""Where the journals of a facility's database lie, and which of them the database at a URL may be given.
+"""Where the journals for a database are, and which of them the database at a URL may get.
 
-A journal belongs to the database that was at its URL when its records were accepted, known by the UUID that stays with
-the rows: `<home>/journal/<role>-<uuid>`. What was accepted before that database ever answered is in
-`<home>/journal/<role>-<fingerprint of the place>`; so is what releases before the identity left there.
+A journal belongs to the database that was at its URL when its records were accepted, identified by the UUID stored in
+its rows: `<home>/journal/<role>-<uuid>`. Records accepted before that database ever answered are in
+`<home>/journal/<role>-<fingerprint of the place>`, as are those of releases that did not know the UUID.
 
 A database gets
 
-* the journals of its own UUID, through whatever host and port it is reached;
-* those of a place without a UUID, once it is seen at that place: they go where the URL of that time points;
-* those of another database that was at its place before it, if that one is at no other place that this home knows. An
-  operator who sets the database up anew, or puts another in its stead, expects what waited for it to arrive there; but
-  as long as the former database is known elsewhere, its journals wait for it and go to no other.
+* the journals of its own UUID, at any host and port;
+* those of a place without a UUID, once it is seen at that place;
+* those of a database that was at its place before, if that one is at no other place known to this home. An operator who
+  sets up the database again, or replaces it, expects waiting records to arrive there; but while the former database is
+  known elsewhere, its journals wait for it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Folders:
     role
         What the journals hold: ``log`` or ``status``.
     url
-        Where the database is reached.
+        Address of the database.
     """
 
     def __init__(self, home: Path, role: str, url: DatabaseURL) -> None:
@@ -42,11 +42,11 @@ class Folders:
         self._place = url.fingerprint
 
     def own(self) -> Path:
-        """Return the folder that a new journal belongs in, by what is known of the database now."""
+        """Return the folder for a new journal, by what is known of the database now."""
         return self.of(self._places.identity(self._place) or self._place)
 
     def is_unknown(self) -> bool:
-        """Return whether no database was ever seen at the URL."""
+        """Return whether a database was never seen at the URL."""
         return self._places.identity(self._place) is None
 
     def learn(self, identity: str) -> None:
@@ -54,12 +54,12 @@ class Folders:
         self._places.remember(self._place, self._text, identity)
 
     def adoptable(self, identity: str | None = None) -> list[Path]:
-        """Return the folders whose journals the database at the URL is to get; they need not exist.
+        """Return the folders whose journals the database at the URL gets; they need not exist.
 
         Parameters
         ----------
         identity
-            Which database is there, for one who only looks; what is remembered of it if not given.
+            UUID of the database, for inspection; by default the one last seen there.
         """
         own = self._place
         places = {place.fingerprint: place.identities for place in self._places.all()}
@@ -75,9 +75,9 @@ class Folders:
         return [self.of(owner) for owner in dict.fromkeys(owners)]
 
     def may_get(self, folder: Path) -> bool:
-        """Return whether the database at the URL may be given the journals in a folder."""
+        """Return whether the database at the URL may get the journals in a folder."""
         return folder in self.adoptable()
 
     def of(self, owner: str) -> Path:
-        """Return the folder for the journals of a database, or of a place where none was seen yet."""
+        """Return the folder for the journals of a database (UUID), or of a place (fingerprint)."""
         return self._root / f"{self._role}-{owner}"

@@ -1,8 +1,8 @@
-"""The form of a journal on disk: frames that can be told apart from damage.
+"""The format of a journal on disk: frames that can be distinguished from damage.
 
 A frame is ``marker (4 bytes) | CRC-32 of the rest (4) | payload length (4) | sequence number (8) | payload``, numbers
-little-endian. Whatever is cut or flipped, reading goes on at the next marker with a matching checksum, so damage costs
-only the frames it touches. Zeros behind the last frame are room that was allocated and not used.
+little-endian. After damage, reading continues at the next marker with a matching checksum, so only the damaged frames
+are lost. Zeros after the last frame are allocated, unused space.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CHECKSUM = struct.Struct("<I")
 _NUMBERS_LAYOUT = struct.Struct("<IQ")
 _NO_MARKER = bytes(len(MARKER))
 _CHECKED = len(MARKER) + _CHECKSUM.size
-"""Where that of a frame begins which the checksum is of."""
+"""Offset of the part of a frame that the checksum covers."""
 HEADER = _CHECKED + _NUMBERS_LAYOUT.size
 MAX_PAYLOAD = 16 * 1024 * 1024
 
@@ -36,8 +36,8 @@ def encode(sequence: int, payload: bytes) -> bytes:
     return MARKER + pack_checksum(crc32(body)) + body
 
 
-class Frame(NamedTuple):  # no dataclass: a million of them are made
-    """A record as read back."""
+class Frame(NamedTuple):  # not a dataclass: millions are created
+    """A record read from a journal."""
 
     sequence: int
     payload: bytes
@@ -45,20 +45,20 @@ class Frame(NamedTuple):  # no dataclass: a million of them are made
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Bytes that are no frame."""
+    """Bytes that do not form a frame."""
 
     data: bytes
 
 
 def decode(data: bytes, *, complete: bool) -> Iterator[tuple[Frame | Damage, int]]:
-    """Yield what `data` holds, each with the offset behind it.
+    """Yield the frames and damage in `data`, each with the offset of its end.
 
     Parameters
     ----------
     data
-        Part of a journal that begins where a frame begins.
+        Part of a journal that begins with a frame.
     complete
-        Nothing will be appended to it: an unfinished frame at its end is damage, not a frame still being written.
+        Nothing will be appended: an incomplete frame at the end is damage, not a frame being written.
     """
     at = 0
     while at < len(data):
@@ -69,7 +69,7 @@ def decode(data: bytes, *, complete: bool) -> Iterator[tuple[Frame | Damage, int
             continue
         following = _next_frame(data, at + 1)
         if following is None and (not complete or data.startswith(_NO_MARKER, at)):
-            return  # it is being written, or its writer was killed before it had accepted it
+            return  # being written, or its writer was killed before accepting it
         end = len(data) if following is None else following
         if spoiled := data[at:end] if following is not None else data[at:].rstrip(b"\0"):
             yield Damage(spoiled), end
@@ -90,7 +90,7 @@ def _frame_at(data: bytes, at: int) -> Frame | None:
 
 
 def _next_frame(data: bytes, start: int) -> int | None:
-    """Return where the next whole frame begins."""
+    """Return the offset of the next complete frame."""
     at = data.find(MARKER, start)
     while at >= 0 and _frame_at(data, at) is None:
         at = data.find(MARKER, at + 1)
@@ -121,18 +121,18 @@ class FrameReader:
         Parameters
         ----------
         size
-            Bytes to read, more where a frame is larger.
+            Bytes to read; more if a frame is larger.
         complete
-            Nobody writes to the journal any more.
+            The journal has no writer any more.
         written
-            Number of the segment that is written to, and how many bytes of it hold records, where that is known.
+            Number of the segment being written, and how many of its bytes are records, if known.
         """
-        found: list[Frame | Damage] = []
-        while not found:
+        pieces: list[Frame | Damage] = []
+        while not pieces:
             segments = self.segments()
             if self._segment not in segments:
-                # One that was removed has been read, as those before it, or nothing was in it.
-                later = [one for one in segments if self._segment is None or one > self._segment]
+                # A removed segment was empty or has been read, as have those before it.
+                later = [segment for segment in segments if self._segment is None or segment > self._segment]
                 if not later:
                     break
                 self._segment, self._offset = later[0], 0
@@ -144,14 +144,14 @@ class FrameReader:
             with file:
                 end = os.fstat(file.fileno()).st_size
                 if written is not None and number_of(self._segment) == written[0]:
-                    end = min(end, written[1])  # what is behind it is not used yet
+                    end = min(end, written[1])  # the rest is not used yet
                 file.seek(self._offset)
                 data = file.read(max(0, min(size, end - self._offset)))
                 rest = end - self._offset - len(data)
             for piece, behind in decode(data, complete=rest == 0 and (complete or not last)):
-                found.append(piece)
+                pieces.append(piece)
                 consumed = behind
-            if found:
+            if pieces:
                 self._offset += consumed
             elif rest:
                 size *= 4  # a frame larger than what was read
@@ -159,10 +159,10 @@ class FrameReader:
                 self._segment, self._offset = segments[segments.index(self._segment) + 1], 0
             else:
                 break
-        return found
+        return pieces
 
     def drop_read_segments(self) -> None:
-        """Delete the segments before the one being read; all that is in them was delivered."""
+        """Delete the segments before the one being read; they were delivered."""
         for segment in self.segments():
             if self._segment is None or segment >= self._segment:
                 break

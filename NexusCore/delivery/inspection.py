@@ -1,6 +1,6 @@
-"""Reading the journals of this machine for people.
+"""Inspection of the journals of this machine.
 
-Looking changes nothing in a journal, and holds up no process that writes or delivers one.
+It changes nothing in a journal, and does not delay processes that write or deliver one.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from NexusCore.delivery.adoption import abandoned, could_be
 from NexusCore.delivery.frames import Damage, Frame, FrameReader
 
 MOST_BYTES = 64 * 1024 * 1024
-"""How far `look` counts in a journal, where nothing else is said."""
+"""How many bytes of a journal `look` counts by default."""
 _READ_CHUNK = 1024 * 1024
 _ATTEMPTS = 1000
-"""How often a segment may vanish while a journal is read; its process deletes those that were delivered."""
+"""How often a segment may disappear while a journal is read: its process deletes delivered ones."""
 _JOURNAL_FILE = re.compile(r"(?P<name>.+?)(-\d{8}\.nxj|\.lock|\.refused|\.damaged)")
 _JOURNAL_FOLDER_NAME = re.compile(r"(?P<host>.+)-(?P<pid>\d+)-(?P<began>[0-9a-f]+)-r?\d+")
 
 
 class JournalOrigin(NamedTuple):
-    """Who began a journal, as its name says."""
+    """The process that created a journal, from its name."""
 
     host: str
     pid: int
@@ -39,7 +39,7 @@ class JournalOrigin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LocalJournal:
-    """A journal of this machine, or what is left of one."""
+    """A journal on this machine, or what is left of one."""
 
     folder: Path
     name: str
@@ -48,19 +48,19 @@ class LocalJournal:
 
     @property
     def role(self) -> str:
-        """What it holds: ``log`` or ``status``."""
+        """Kind of its records: ``log`` or ``status``."""
         return self.folder.name.partition("-")[0]
 
     @property
     def place(self) -> str:
-        """Identity of the database it is for, or fingerprint of its place: see `NexusCore.delivery.folders`."""
+        """UUID of its database, or fingerprint of the place: see `NexusCore.delivery.folders`."""
         return self.folder.name.partition("-")[2]
 
     @property
     def origin(self) -> JournalOrigin | None:
-        """Who began it; None where the name is another's make."""
-        found = _JOURNAL_FOLDER_NAME.fullmatch(self.name)
-        return JournalOrigin(found["host"], int(found["pid"]), int(found["began"], 16)) if found else None
+        """Who created it; None if the name has another form."""
+        match = _JOURNAL_FOLDER_NAME.fullmatch(self.name)
+        return JournalOrigin(match["host"], int(match["pid"]), int(match["began"], 16)) if match else None
 
     @property
     def segments(self) -> list[Path]:
@@ -74,26 +74,26 @@ class LocalJournal:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What is in a journal."""
+    """Contents of a journal."""
 
     records: int
-    """How many wait to be delivered."""
+    """Records that wait for delivery."""
     counted: bool
-    """That is all of them; otherwise there are more."""
+    """Whether all were counted."""
     oldest: int | None
-    """When the first of them was made, in microseconds since the epoch, UTC; None where it cannot be read."""
+    """Time of the first of them, in microseconds since the epoch, UTC; None if it cannot be read."""
     newest: int | None
-    """The same of the last one that was counted."""
+    """Time of the last one that was counted."""
     size: int
-    """Bytes of its segments, those of records included that are delivered already."""
+    """Bytes of its segments, including delivered records."""
     damaged: int
-    """Bytes in its segments that are no records."""
+    """Damaged bytes in its segments."""
     kept_damage: int
-    """Bytes in its side file for damage."""
+    """Bytes in its side file of damage."""
     refused: int
-    """Records in its side file that the database refused."""
+    """Records in its side file of refused records."""
     fault: str | None = None
-    """Why not all of it could be read."""
+    """Why some of it could not be read."""
 
 
 def journals(home: Path) -> list[LocalJournal]:
@@ -104,7 +104,7 @@ def journals(home: Path) -> list[LocalJournal]:
     OSError
         If the folders cannot be read.
     """
-    found = []
+    local = []
     root = home / "journal"
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.exists() else []
     for folder in folders:
@@ -113,12 +113,12 @@ def journals(home: Path) -> list[LocalJournal]:
         free = _free(folder)
         for name in sorted({match["name"] for match in files}):
             held = name not in free if name in locked else name in filled and _lives(name)
-            found.append(LocalJournal(folder, name, held))
-    return found
+            local.append(LocalJournal(folder, name, held))
+    return local
 
 
 def _free(folder: Path) -> set[str]:
-    """Return the names of those whose lock no process holds."""
+    """Return the names of journals whose lock is free."""
     names = set()
     for left in abandoned(folder):
         names.add(left.name)
@@ -127,22 +127,22 @@ def _free(folder: Path) -> set[str]:
 
 
 def _lives(name: str) -> bool:
-    """Tell whether the process that began a journal may still be there, though its lock is not."""
-    found = _JOURNAL_FOLDER_NAME.fullmatch(name)
-    return found is not None and found["host"] == socket.gethostname()[:60] and Path("/proc", found["pid"]).exists()
+    """Return whether the process that created a journal may still exist, although the lock does not."""
+    match = _JOURNAL_FOLDER_NAME.fullmatch(name)
+    return match is not None and match["host"] == socket.gethostname()[:60] and Path("/proc", match["pid"]).exists()
 
 
 def look(journal: LocalJournal, delivered: int = 0, most: int = MOST_BYTES) -> Contents:
-    """Count what is in a journal.
+    """Count the contents of a journal.
 
     Parameters
     ----------
     journal
-        Which.
+        The journal.
     delivered
         Number of the last record known to be in the database.
     most
-        Bytes after which counting ends.
+        Stop counting after this many bytes.
     """
     records = damaged = passed = 0
     oldest = newest = None
@@ -179,21 +179,21 @@ def look(journal: LocalJournal, delivered: int = 0, most: int = MOST_BYTES) -> C
 
 
 def waiting(journal: LocalJournal, delivered: int = 0) -> Iterator[Frame]:
-    """Yield the records that wait to be delivered, in order."""
+    """Yield the records that wait for delivery, in order."""
     for piece in _pieces(journal):
         if isinstance(piece, Frame) and piece.sequence > delivered:
             yield piece
 
 
 def refusals(journal: LocalJournal) -> list[Frame]:
-    """Return the records that the database refused, in order and each once."""
+    """Return the refused records, in order, each once."""
     return refused.read(journal.folder, journal.name)[0]
 
 
 def behind(journal: LocalJournal, cursor: int) -> int:
-    """Return after which record a journal is still to be delivered: the cursor's, unless it is one that cannot be.
+    """Return the number after which records are still to be delivered: the cursor, unless it is impossible.
 
-    See `NexusCore.delivery.adoption.could_be`; the process that holds a journal knows by itself.
+    See `NexusCore.delivery.adoption.could_be`; not checked if a process holds the journal.
     """
     if journal.held or cursor <= 0:
         return cursor
@@ -209,7 +209,7 @@ def behind(journal: LocalJournal, cursor: int) -> int:
 
 
 def program(pid: int) -> str | None:
-    """Return what a process of this machine is running; None if that cannot be told, or it is gone."""
+    """Return what a process of this machine runs; None if unknown or gone."""
     try:
         words = Path("/proc", str(pid), "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
     except OSError:
@@ -221,7 +221,7 @@ def program(pid: int) -> str | None:
 
 
 def time_of(payload: bytes) -> int | None:
-    """Return when a record was made: all kinds begin with that. None if it cannot be read."""
+    """Return the time of a record, the first field of all kinds; None if it cannot be read."""
     try:
         first = msgspec.msgpack.decode(payload)[0]
     except (ValueError, TypeError, LookupError):
@@ -236,7 +236,7 @@ def _pieces(journal: LocalJournal) -> Iterator[Frame | Damage]:
             while pieces := reader.read(_READ_CHUNK, complete=not journal.held):
                 yield from pieces
         except FileNotFoundError:
-            continue  # delivered and deleted meanwhile: the reader goes on with the next one
+            continue  # delivered and deleted meanwhile: the reader continues with the next one
         return
 
 

@@ -1,7 +1,7 @@
 """A crash-proof journal on local disk: `append` returns when the record is written, and never waits for a database.
 
-A journal belongs to one process, which holds a lock on it while it lives; a journal whose lock is free was left behind
-by a process that died, and any other may adopt it. It consists of numbered segments, deleted as they are delivered.
+A journal belongs to one process, which locks it while it lives; a journal with a free lock was left behind by a dead
+process, and any other may adopt it. It consists of numbered segments, which are deleted when they are delivered.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ MEMORY_RECORDS = 50_000
 """Records kept in memory while no folder can be written to."""
 
 _complained_of: set[Path] = set()
-"""Places that could not be written to; once said, children do not say it again."""
+"""Folders already reported as not writable; also by the parent of this process."""
 _numbers = itertools.count(1)
 _SEGMENTS = 8
-"""Into how many segments a journal is divided at least, so that the oldest records can go first when it is full."""
+"""Minimum number of segments of a full journal, so that the oldest records can be dropped first."""
 _CLAIMS = 10
 """Attempts to make a lock before another process takes it."""
 
@@ -44,16 +44,15 @@ class Journal(ReadableJournal):
     Parameters
     ----------
     folder
-        Where journals for one destination lie; made if need be.
+        Folder of the journals for one destination; created if needed.
     clock
-        For the name.
+        For the name of the journal.
     wake
-        Called when there is something to deliver after there was nothing; from the thread that appends, so it must be
-        quick.
+        Called by the appending thread when the first record after a pause waits for delivery; must be fast.
     limit
-        Bytes that it may take while it cannot be delivered: see `thin`. Segments are a fraction of that at most.
+        Bytes that it may take while it cannot be delivered: see `thin`. A segment is at most a fraction of that.
     sync
-        Have records on the disk itself, safe from a power failure, before they are delivered; at least once a second
+        Flush records to the disk itself, safe from a power failure, before they are delivered; at least once a second
         while the database is away.
     """
 
@@ -79,9 +78,9 @@ class Journal(ReadableJournal):
         self.handed = 0
         """Number of the last record that was sent to the database."""
         self.behind = 0
-        """Records that are left in those of its journals that it does not hold any more."""
+        """Records left in earlier journals of this process."""
         self._settled = 0
-        """Number of the last record of which it is known that nothing is left to be delivered up to it."""
+        """Number up to which nothing is left to deliver."""
         self._appending = False
         self._nested: deque[bytes] = deque()
         self._sequence = 0
@@ -92,29 +91,29 @@ class Journal(ReadableJournal):
         self.quiet = True
         """Nothing waits to be delivered: the next record must wake the shipper."""
         self.lost = 0
-        """Records accepted that will never arrive: no room on disk and in memory, or damaged on disk."""
+        """Accepted records that will never arrive: disk and memory full, or damaged on disk."""
         self.unreadable = 0
-        """Those of them that could not be read back: damaged on disk, or their files are gone."""
+        """Lost records that could not be read back: damaged, or their files are gone."""
         self._lock_fd = -1
         self._lock_file: tuple[int, int] | None = None
-        """Which file that is."""
+        """Device and inode of the lock file."""
         self._segment: segments.Segment | None = None
         self._number = 0
-        """Of the segment."""
+        """Number of the segment."""
         self._synced = (0, 0)
-        """Number of the segment that is on the disk itself, as those before it, and how many bytes of it."""
+        """Number of the last segment flushed to disk, and how many bytes of it."""
         self._overflow: deque[Frame] = deque()
 
     def _new_name(self) -> str:
-        # The number, because two journals of a process may be begun within one tick of the clock.
+        # With a number, since a process may create two journals within one tick of the clock.
         return f"{socket.gethostname()[:60]}-{os.getpid()}-{self._clock.now():x}-{next(_numbers)}"
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def append(self, payload: bytes) -> None:
-        """Accept a record: when this returns, a crash of the process no longer loses it. Never raises, never waits."""
+        """Accept a record: once this returns, a crash of the process does not lose it. Never raises, never waits."""
         with self._lock:
-            if self._appending:  # the handler of a signal logs, which came while this very thread was in here
+            if self._appending:  # a signal handler that interrupted this method logs
                 self._nested.append(payload)
                 return
             self._appending = True
@@ -130,7 +129,7 @@ class Journal(ReadableJournal):
 
     def _accept(self, payload: bytes) -> None:
         sequence = self._sequence = self._sequence + 1
-        # Where earlier records wait in memory, they must go first.
+        # Records that wait in memory must go first.
         if self._overflow or not (self._write(sequence, payload) or self._write_to_next(sequence, payload)):
             self._remember(Frame(sequence, payload))
 
@@ -143,12 +142,12 @@ class Journal(ReadableJournal):
         except OSError as error:
             self._complain(error)
             return False
-        except ValueError:  # a fork came in here, from the handler of a signal, and this is the child
+        except ValueError:  # a signal handler has forked in here, and this is the child
             self._segment = None
             return False
 
     def _write_to_next(self, sequence: int, payload: bytes) -> bool:
-        """Begin a segment and append to it; return whether that succeeded."""
+        """Create a segment and append to it; return whether that succeeded."""
         self._next_segment(HEADER + len(payload))
         return self._write(sequence, payload)
 
@@ -159,9 +158,9 @@ class Journal(ReadableJournal):
         self._overflow.append(frame)
 
     def _next_segment(self, needed: int = 0) -> None:
-        """Begin a segment with room for a frame; where that fails, the one there is goes on, or memory serves."""
+        """Create a segment with room for a frame; if that fails, the present one or memory is used."""
         before = self._segment
-        # Larger where the last one was full before it was delivered.
+        # Larger if the last one was full before it was delivered.
         room = segments.SMALLEST_SEGMENT if before is None or not needed else before.capacity * segments.GROWTH
         room = min(room, max(self._limit // _SEGMENTS, segments.SMALLEST_SEGMENT))
         try:
@@ -180,14 +179,14 @@ class Journal(ReadableJournal):
         self._number += 1
 
     def _finish(self, segment: segments.Segment) -> None:
-        """Finish the segment of the current number; remove its file if nothing is in it, as where there was no room."""
+        """Finish the current segment; remove its file if it is empty, as on a full disk."""
         segment.finish()
         if not segment.size and self._holds_lock():
             with suppress(OSError):
                 (self.folder / f"{self.name}-{self._number:08d}.nxj").unlink()
 
     def _claim(self) -> int:
-        """Make the journal's lock and return it, locked."""
+        """Create the journal's lock and return its descriptor, locked."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for _ in range(_CLAIMS):
             path = self.folder / f"{self.name}.lock"
@@ -195,7 +194,7 @@ class Journal(ReadableJournal):
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if lock_file(fd) and path.exists():
                 return fd
-            # Another process saw it before it was locked, and may remove whatever has this name.
+            # Another process saw it before it was locked, and may remove the files with this name.
             os.close(fd)
             del OWN[self.name]
             super().__init__(self.folder, self._new_name())
@@ -205,7 +204,7 @@ class Journal(ReadableJournal):
         place = self.folder.parent  # that of the log's journal and of the status's
         if place not in _complained_of:
             _complained_of.add(place)
-            # Straight to standard error: a log line would end up here again.
+            # Directly to standard error: a log line would come back here.
             full = f"The disk is full: {resources.place_text(place)}. " if resources.is_disk_full(error) else ""
             resources.complain(
                 f"NexusCore: {full}The journals in {place} cannot be written ({error.strerror}); "
@@ -230,7 +229,7 @@ class Journal(ReadableJournal):
         return frames
 
     def _sync_segments(self) -> None:
-        """Have what was written so far on the disk itself."""
+        """Flush what was written to the disk itself."""
         with self._lock:
             written = self._number, self._segment.size if self._segment is not None else 0
         if written != self._synced:
@@ -238,12 +237,12 @@ class Journal(ReadableJournal):
             self._synced = written
 
     def acknowledge(self, sequence: int) -> None:
-        """Note that records up to `sequence` are in the database, and give their room back."""
+        """Note that records up to `sequence` are in the database, and free their space."""
         self._give_back(sequence)
         super().acknowledge(sequence)
 
     def _give_back(self, sequence: int) -> None:
-        """Give back the room of records up to `sequence`, which are in the database or lost."""
+        """Free the space of records up to `sequence`, which are in the database or lost."""
         with self._lock:
             while self._overflow and self._overflow[0].sequence <= sequence:
                 self._overflow.popleft()
@@ -254,7 +253,7 @@ class Journal(ReadableJournal):
         return cursor <= self.handed
 
     def hand_over(self, sequence: int) -> None:
-        """Note that records up to `sequence` are about to be sent; whether they arrive may never be known."""
+        """Note that records up to `sequence` are about to be sent."""
         with self._lock:
             if self._lock_fd >= 0:
                 if not self._holds_lock():
@@ -264,26 +263,26 @@ class Journal(ReadableJournal):
             self.handed = max(self.handed, sequence)
 
     def _holds_lock(self) -> bool:
-        """Return whether the lock is still open: a program may close whatever it finds, as when it becomes a daemon.
+        """Return whether the lock is still open: a program may close all descriptors, for example to become a daemon.
 
-        The number may be of another file then, and the journal in other hands.
+        The descriptor may then be of another file, and another process may have the journal.
         """
         return file_of(self._lock_fd) == self._lock_file
 
     def save(self) -> int:
-        """Write what waits in memory to disk, if there is room again; return how many records still wait there."""
+        """Write records from memory to disk, if possible again; return how many remain in memory."""
         with self._lock:
             while self._overflow and self._overflow[0].sequence <= self.delivered:
                 self._overflow.popleft()
             while self._overflow:
-                one = self._overflow[0]
-                if not (self._write(one.sequence, one.payload) or self._write_to_next(one.sequence, one.payload)):
+                sequence, payload = self._overflow[0]
+                if not (self._write(sequence, payload) or self._write_to_next(sequence, payload)):
                     break
                 self._overflow.popleft()
             return len(self._overflow)
 
     def relocate(self, folder: Path) -> None:
-        """Have the journal, with all that is in it, in another folder."""
+        """Move the journal with its files to another folder."""
         with self._lock:
             if self._lock_fd >= 0:
                 relocate_files(self.folder, self.name, folder)
@@ -291,16 +290,16 @@ class Journal(ReadableJournal):
             self.rewind()
 
     def move_to(self, folder: Path, leaving_it_in: Path | None = None) -> None:
-        """Go on in another folder, under another name; what is left in this one waits to be adopted.
+        """Continue in another folder under another name; the remaining records wait to be adopted.
 
-        What waits in memory, for want of a disk, cannot be left behind and is lost, except before anything was written.
+        Records in memory (if the disk was full) are lost, except before anything was written.
 
         Parameters
         ----------
         folder
-            Where to go on.
+            New folder.
         leaving_it_in
-            Where what is left is to be found; where it is if not given.
+            Folder for the remaining files; by default the present one.
         """
         with self._lock:
             if self._lock_fd >= 0:
@@ -313,9 +312,9 @@ class Journal(ReadableJournal):
             super().__init__(folder, self._new_name())
 
     def settle(self, sequence: int) -> None:
-        """Give up on records up to `sequence` that could not be read back: they are counted as lost.
+        """Give up on records up to `sequence` that could not be read back: they count as lost.
 
-        `delivered` stays as it is: the database's cursor does, too, and must be found where it was left.
+        `delivered` does not change, since the database's cursor does not either.
         """
         unread = max(0, sequence - self.arrived - self.refused - self.lost - self.behind)
         self.unreadable += unread
@@ -374,7 +373,7 @@ class Journal(ReadableJournal):
                 self._synced = (0, 0)
 
     def _forked(self) -> None:
-        """Give a forked child a journal of its own; what the parent accepted stays the parent's."""
+        """Give a forked child its own journal; accepted records stay with the parent."""
         if self._segment is not None:
             self._segment.abandon()
         if self._lock_fd >= 0 and self._holds_lock():

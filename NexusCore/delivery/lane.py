@@ -1,13 +1,13 @@
-"""A journal on its way to a database: each batch in one transaction with the journal's row in `delivery_cursor`.
+"""Delivery of one journal to its database: each batch in one transaction with its row in `delivery_cursor`.
 
 Promises
 --------
 * After any error the cursor is read again before anything is sent.
-* A batch is committed only in a database that may be given the journal (see `NexusCore.delivery.folders`): that is
-  looked at in the very transaction.
-* A cursor ahead of all that a journal has ever handed over is not believed: it is logged and counted, and everything
-  that is there is delivered.
-* A record that the table refuses goes to a side file and holds up no other.
+* A batch is committed only in a database that may get the journal (see `NexusCore.delivery.folders`), which is checked
+  in the same transaction.
+* A cursor ahead of all records ever sent is ignored: it is logged and counted, and everything in the journal is
+  delivered.
+* A record that the table refuses goes to a side file and does not block others.
 """
 
 from __future__ import annotations
@@ -25,46 +25,46 @@ from NexusCore.delivery.adoption import AbandonedJournal, abandoned
 from NexusCore.delivery.folders import Folders
 from NexusCore.delivery.frames import Frame
 from NexusCore.delivery.journal import Journal
-from NexusCore.delivery.notices import tell_once
+from NexusCore.delivery.notices import report_once
 from NexusCore.errors import DatabaseRefused, NexusError
 from NexusCore.storage import Database, Transaction
 from NexusCore.storage.engine import IDENTITY, as_identity
 
 _FAULTS = (DatabaseRefused, ValueError, TypeError, LookupError, ArithmeticError)
-"""What the table and the sink raise for a record that they cannot take."""
+"""Errors of the table and the sink for a record that they cannot store."""
 _CURSOR = "SELECT `delivered` FROM `delivery_cursor` WHERE `journal` = :journal"
 _LOG = logging.getLogger("NexusCore.delivery")
 
 
 class Sink(Protocol):
-    """Puts decoded records into the tables of one kind."""
+    """Writes decoded records to the tables of one kind."""
 
     table: str
-    """The one that is followed."""
+    """The table that is followed."""
 
     def prepare(self, database: Database, payloads: Sequence[bytes]) -> None:
-        """Make what the records refer to, in transactions of its own."""
+        """Create what the records refer to, in separate transactions."""
         ...
 
     def write(self, transaction: Transaction, payloads: Sequence[bytes], *, left_behind: bool = False) -> None:
-        """Insert the records; `left_behind` by a dead process, they may be older than what is there."""
+        """Insert the records; those `left_behind` by a dead process may be older than existing ones."""
         ...
 
     def forget(self) -> None:
-        """Forget what was learned of the tables: they may have been restored from a copy meanwhile."""
+        """Forget cached ids: the tables may have been restored from a copy meanwhile."""
         ...
 
     def expendable(self, payload: bytes) -> bool:
-        """Return whether a record may go first when the journal has grown too large."""
+        """Return whether a record may be dropped first when the journal is too large."""
         ...
 
 
 class _Moved(Exception):
-    """The cursor is not where it should be: an earlier commit took effect although its answer was lost."""
+    """The cursor is not at the expected number: an earlier commit took effect although its answer was lost."""
 
 
 class AnotherDatabase(NexusError):
-    """The database at {where} is not the one that was there before. The journals are sorted again."""
+    """The database at {where} is not the one that was there before. The journals are assigned again."""
 
 
 @dataclass
@@ -76,13 +76,13 @@ class Lane:
     sink: Sink
     clock: Clock
     folders: Folders | None
-    """Whose journals the database gets; None for those in the journal's own folder, whatever database it is."""
+    """Which journals the database gets; None for those in the journal's own folder."""
     identity: str | None = None
-    """Of the database, as far as known; see `Database.identity`."""
+    """Identity of the database, if known; see `Database.identity`."""
     delivered_to: str | None = None
     """Identity of the database that got the last records of the journal."""
     met: bool = False
-    """The database has been asked for its identity since it was last away."""
+    """Whether the database was asked for its identity since it was last away."""
     away_since: float | None = None
     retry_at: float = 0.0
     adopt_at: float = 0.0
@@ -91,14 +91,14 @@ class Lane:
     unreadable: int = 0
     """Those of them that could not be read back."""
     complained: bool = False
-    """About a record that was refused, after which none has been taken."""
+    """Whether a refused record was logged and none was accepted since."""
     disbelieved: int = 0
-    """Cursors that were not believed."""
+    """Number of impossible cursors."""
 
     # -- whose database it is ----------------------------------------------------------------------------------------
 
     def meet(self) -> bool:
-        """Learn which database is at the URL, before it is given anything; return whether it had to be asked."""
+        """Find out which database is at the URL before sending anything; return whether it was asked."""
         if self.met or self.folders is None:
             return False
         before, self.identity = self.identity, self.database.identity()
@@ -106,9 +106,9 @@ class Lane:
             self.folders.learn(self.identity)
             own = self.folders.own()
             if before is None and not self.may_get(self.journal.folder):
-                self.journal.relocate(own)  # it was begun for a database that this process has never seen
+                self.journal.relocate(own)  # created for a database that this process had never seen
             elif before is not None and not self.may_get(former := self.folders.of(before)):
-                # What was accepted so far was for another database, which is elsewhere now.
+                # The records so far are for another database, which is elsewhere now.
                 self.journal.move_to(own, leaving_it_in=former)
             elif not self.journal.accepted():
                 self.journal.move_to(own)
@@ -116,22 +116,22 @@ class Lane:
         return True
 
     def may_get(self, folder: Path) -> bool:
-        """Return whether the database may be given the journals in a folder."""
+        """Return whether the database may get the journals in a folder."""
         return self.folders is None or self.folders.may_get(folder)
 
     def part(self) -> None:
-        """Prepare for a database that may be another one, or a restored one, when it answers again."""
+        """Prepare for another or a restored database at the same URL."""
         self.met = False
         self.sink.forget()
         self.journal.rewind()
 
     def left_behind(self) -> Iterator[AbandonedJournal]:
-        """Yield the journals of processes that are gone, of those that the database is to get; each must be closed."""
+        """Yield the journals of dead processes that the database gets; each must be closed."""
         if self.folders is None:
             yield from abandoned(self.journal.folder)
             return
         if self.folders.is_unknown():
-            self.meet()  # only then is it known what it is to get
+            self.meet()  # needed to know which journals it gets
         for folder in self.folders.adoptable():
             for left in abandoned(folder):
                 try:
@@ -146,7 +146,7 @@ class Lane:
                     left.close(delivered=False)
 
     def finish(self, *, cursor: bool) -> None:
-        """Release the journal; with `cursor`, forget that of one that was delivered whole."""
+        """Close the journal; with `cursor`, remove the cursor if all was delivered."""
         name, done = self.journal.name, self.journal.left == 0 and self.journal.delivered > 0
         self.journal.close()
         if done and cursor:
@@ -155,14 +155,14 @@ class Lane:
     # -- delivering --------------------------------------------------------------------------------------------------
 
     def take_over(self, left: AbandonedJournal) -> None:
-        """Go on with a journal where its process, or whoever adopted it before, has left off."""
+        """Continue a journal where its process, or one that adopted it before, has stopped."""
         self._resume(left)
         if refused.side_file(left.folder, left.name).exists():
             frames, _ = refused.read(left.folder, left.name)
             refused.settle(left.folder, left.name, left.delivered, left.those_in_it(frames))
 
     def deliver(self, journal: Journal | AbandonedJournal, frames: list[Frame], *, again: bool = False) -> None:
-        """Deliver records; those that the table refuses, it finds by halves."""
+        """Deliver records; refused ones are found by bisection."""
         if journal.doubtful:
             frames = self._settle_refused(journal, frames)
         if not frames:
@@ -184,7 +184,7 @@ class Lane:
             if len(frames) > 1:
                 middle = len(frames) // 2
                 self.deliver(journal, frames[:middle])
-                if journal.delivered >= frames[middle - 1].sequence:  # else it has gone back, and all of it comes again
+                if journal.delivered >= frames[middle - 1].sequence:  # else the cursor went back, and all is read again
                     self.deliver(journal, frames[middle:])
                 return
             self._set_aside(journal, frames[0], error)
@@ -197,13 +197,13 @@ class Lane:
         journal.acknowledge(frames[-1].sequence)
 
     def _follow_cursor(self, journal: Journal | AbandonedJournal, frames: list[Frame]) -> None:
-        """Go on where the cursor turned out to be; of these records, deliver those behind it."""
+        """Continue at the database's cursor; deliver those of the records after it."""
         self.sink.forget()
         before = journal.delivered
         if isinstance(journal, Journal) and self.delivered_to not in (None, self.identity):
             cursor = self._cursor(journal.name)
             if cursor < before:
-                # Another database has come into the place: it gets what waited, and not what the former one has got.
+                # Another database is at the URL now: it gets the waiting records, not those that the former one got.
                 journal.disbelieved = cursor
                 self.deliver(journal, frames)
                 return
@@ -218,7 +218,7 @@ class Lane:
             self.deliver(journal, left)
 
     def _deliver_again(self, journal: Journal | AbandonedJournal, before: int) -> None:
-        """Go back to where the cursor is: with rows and all, the database was restored from an older copy."""
+        """Go back to the database's cursor: the database was restored from an older copy."""
         journal.rewind()
         if isinstance(journal, Journal):
             journal.arrived = max(0, journal.arrived - (before - journal.delivered))
@@ -238,7 +238,7 @@ class Lane:
     def _move_cursor(
         self, transaction: Transaction, journal: Journal | AbandonedJournal, place: tuple[str, int], to: int
     ) -> None:
-        """Move the cursor of a journal, by name, from where it is; first see that it is the right database's."""
+        """Move the cursor of a journal, given by name and position, after checking the database's identity."""
         if self.identity is not None:
             row = transaction.one(IDENTITY)
             if row is None or as_identity(row[0]) != self.identity:
@@ -251,20 +251,20 @@ class Lane:
         transaction.upsert("delivery_cursor", columns, ("journal",), [(name, to, self.clock.now())])
 
     def _resume(self, journal: Journal | AbandonedJournal) -> None:
-        """Resume after the last record that the database acknowledged, if what it says of that can be."""
+        """Resume after the last record that the database acknowledged, if its cursor is possible."""
         cursor = self._cursor(journal.name)
         if not journal.resume(cursor):
             self.disbelieved += 1
             _LOG.warning(
                 "The cursor of journal %s in the database at %s is at %d, but the journal has never handed over that "
-                "much; it is not believed (the %d. of this process), and everything after record %d is delivered.",
+                "much; it is ignored (number %d of this process), and everything after record %d is delivered.",
                 journal.name, self.database.url, cursor, self.disbelieved, journal.delivered,
             )  # fmt: skip
 
     # -- what is refused ---------------------------------------------------------------------------------------------
 
     def _set_aside(self, journal: Journal | AbandonedJournal, frame: Frame, error: Exception) -> None:
-        """Keep a record that the table refuses in a side file, and step over it."""
+        """Keep a refused record in a side file, and move the cursor past it."""
         side = refused.side_file(journal.folder, journal.name)
         place = journal.name, journal.delivered
         journal.doubtful = True
@@ -274,13 +274,13 @@ class Lane:
         if isinstance(journal, Journal):
             journal.refused += 1
         if not self.complained:
-            self.complained = True  # the complaint is a record too, and may be refused like the one before
+            self.complained = True  # the warning is a record, too, and may be refused as well
             _LOG.warning("A record was refused by the database and is kept in %s. %s", side, error)
         if isinstance(journal, Journal):
-            tell_once("refused", f"A record of this program is kept in {side}, since it was refused. {error}")
+            report_once("refused", f"A record of this program is kept in {side}, since it was refused. {error}")
 
     def _settle_refused(self, journal: Journal | AbandonedJournal, frames: list[Frame]) -> list[Frame]:
-        """Find out whether the cursor has stepped over what was set aside last; return the records still to be sent."""
+        """Check whether the cursor has passed the last refused record; return the records still to be sent."""
         self._resume(journal)
         refused.settle(journal.folder, journal.name, journal.delivered, frames)
         journal.doubtful = False
@@ -292,12 +292,12 @@ class Lane:
     # -- the cursor --------------------------------------------------------------------------------------------------
 
     def _cursor(self, name: str) -> int:
-        # Of all hosts of a cluster: the last batch may have been committed on one that has died since.
+        # `current`: the last batch may have been committed on another host of a cluster.
         with self.database.reading(current=True) as reading:
             row = reading.one(_CURSOR, journal=name)
         return int(row[0]) if row else 0
 
     def forget_cursor(self, name: str) -> None:
-        """Remove the cursor of a journal whose files are gone; a row that stays does no harm."""
+        """Remove the cursor of a deleted journal; a row that stays is harmless."""
         with suppress(NexusError), self.database.transaction() as transaction:
             transaction.run("DELETE FROM `delivery_cursor` WHERE `journal` = :journal", journal=name)

@@ -1,6 +1,6 @@
-"""What a person must see although nobody reads the log: one sentence on standard error, once per process.
+"""Problems of delivery that a person must see: one line on standard error, once per process.
 
-That records cannot be delivered is a log record itself, and shares their fate.
+The log record that reports such a problem cannot be delivered either.
 """
 
 from __future__ import annotations
@@ -11,44 +11,44 @@ import sys
 from NexusCore.resources import complain
 
 _LOG = logging.getLogger("NexusCore.delivery")
-# Without any handler, as in a program that only has a status, Python itself prints warnings on standard error.
+# Without a handler, as in a program that only uses status, Python itself prints warnings on standard error.
 logging.getLogger("NexusCore").addHandler(logging.NullHandler())
 _given: set[str] = set()
-"""Subjects that were spoken of; children of this process do not do it again."""
+"""Subjects already reported; also by the parent of this process."""
 
 
-def tell_once(subject: str, sentence: str) -> None:
-    """Print a sentence on standard error, unless one on this subject was, or the log's warnings can be seen there.
+def report_once(subject: str, sentence: str) -> None:
+    """Print a line on standard error, once per subject, unless the log's warnings appear there anyway.
 
     Parameters
     ----------
     subject
-        What it is about.
+        The kind of problem.
     sentence
         What to print.
     """
     if subject in _given:
         return
     _given.add(subject)
-    if not _is_seen(_LOG):
+    if not _is_visible(_LOG):
         complain(f"NexusCore: {sentence}")
 
 
 def is_logged() -> bool:
-    """Return whether the warnings of delivery are records of the log themselves."""
+    """Return whether the warnings of delivery are log records themselves."""
     return any(not isinstance(handler, logging.NullHandler) for handler in logging.getLogger("NexusCore").handlers)
 
 
-def _is_seen(log: logging.Logger | None) -> bool:
-    """Return whether the warnings of a logger get to standard error."""
+def _is_visible(log: logging.Logger | None) -> bool:
+    """Return whether the warnings of a logger reach standard error."""
     while log is not None:
         for handler in log.handlers:
             if handler.level > logging.WARNING:
                 continue
             if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
                 return True
-            onward = getattr(handler, "onward", None)  # to the logger of the application above all others
-            if isinstance(onward, logging.Logger) and _is_seen(onward):
+            onward = getattr(handler, "onward", None)  # to the root logger of the application
+            if isinstance(onward, logging.Logger) and _is_visible(onward):
                 return True
         log = log.parent if log.propagate else None
     return False

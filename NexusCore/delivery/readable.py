@@ -1,4 +1,4 @@
-"""Reading a journal back, and what becomes of its files: for the process that writes it, and for who adopts it."""
+"""Reading a journal and handling its files: for the process that writes it, and for one that adopts it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOG = logging.getLogger("NexusCore.delivery")
 
 
 class ReadableJournal:
-    """What the shipper knows of a journal."""
+    """A journal as seen by the shipper."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
@@ -21,15 +21,15 @@ class ReadableJournal:
         self.delivered = 0
         """Number of the last record known to be in the database."""
         self.disbelieved: int | None = None
-        """What the database's cursor says, where that cannot be true."""
+        """The database's cursor, if it is impossible."""
         self.doubtful = False
-        """The side file may hold a record that the cursor has not stepped over."""
+        """The side file may contain a record that the cursor has not passed."""
         self._reader = FrameReader(folder, name)
 
     def read(self, size: int) -> list[Frame]:
-        """Return undelivered records in order, about `size` bytes of them; [] when there are no more.
+        """Return undelivered records in order, about `size` bytes of them; [] at the end.
 
-        Goes on where it stopped: after a failed delivery call `rewind` first.
+        Continues where it stopped: after a failed delivery call `rewind` first.
         """
         while pieces := self._reader.read(size, complete=self._complete(), written=self._written()):
             frames = keep_frames(pieces, self.folder, self.name)
@@ -39,14 +39,14 @@ class ReadableJournal:
         return []
 
     def rewind(self) -> None:
-        """Read again from the oldest segment; what was delivered is passed over."""
+        """Read again from the oldest segment; delivered records are skipped."""
         self._reader = FrameReader(self.folder, self.name)
 
     def resume(self, cursor: int) -> bool:
-        """Go on after the last record that the database acknowledged; return whether its cursor can be believed.
+        """Continue after the last record that the database acknowledged; return whether its cursor is possible.
 
-        One that is ahead of all that the journal has ever handed over is a mistake of somebody's: going by it would
-        lose records. Delivery then goes on after the last record that was acknowledged to this process.
+        A cursor ahead of all records ever sent is wrong, and using it would lose records. Delivery then continues after
+        the last record that was acknowledged to this process.
         """
         believed = self._can_be(cursor)
         self.disbelieved = None if believed else cursor
@@ -55,33 +55,33 @@ class ReadableJournal:
         return believed
 
     def _can_be(self, cursor: int) -> bool:
-        """Return whether a journal may have been delivered so far."""
+        """Return whether the journal may have been delivered up to a cursor."""
         raise NotImplementedError
 
     def hand_over(self, sequence: int) -> None:
-        """Note that records up to `sequence` are about to be sent; whether they arrive may never be known."""
+        """Note that records up to `sequence` are about to be sent."""
 
     def those_in_it(self, frames: Collection[Frame]) -> set[Frame]:
-        """Return those of some records that are on disk in the journal itself."""
+        """Return those of the records that are in the journal on disk."""
         wanted = set(frames)
         return {frame for path in self._reader.segments() for frame in frames_in(path) if frame in wanted}
 
     def acknowledge(self, sequence: int) -> None:
-        """Note that records up to `sequence` are in the database, and give their room back."""
+        """Note that records up to `sequence` are in the database, and free their space."""
         self.delivered, self.disbelieved = max(self.delivered, sequence), None
         self._reader.drop_read_segments()
 
     def _complete(self) -> bool:
-        """Tell whether nobody writes to the journal any more."""
+        """Return whether the journal has no writer any more."""
         return True
 
     def _written(self) -> tuple[int, int] | None:
-        """Return the number of the segment that is written to, and how many bytes of it hold records, if known."""
+        """Return the number of the segment being written, and how many of its bytes are records, if known."""
         return None
 
 
 def frames_in(segment: Path) -> Iterator[Frame]:
-    """Yield the whole frames of a segment; none of one that is gone."""
+    """Yield the complete frames of a segment; nothing if it is gone."""
     try:
         data = segment.read_bytes()
     except FileNotFoundError:
@@ -111,7 +111,7 @@ def remove(folder: Path, name: str) -> None:
 
 
 def relocate_files(folder: Path, name: str, target: Path) -> None:
-    """Move a journal's files to another folder, its lock last: without it nobody takes them."""
+    """Move a journal's files to another folder, the lock last: without it no process adopts them."""
     with suppress(OSError):
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in sorted(folder.glob(f"{name}[-.]*"), key=lambda path: path.suffix == ".lock"):

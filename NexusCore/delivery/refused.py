@@ -1,8 +1,8 @@
-"""The side file of records that a database refused: kept beside their journal, to be looked at and tried again.
+"""The side file of records that a database refused, next to their journal, for inspection and another attempt.
 
-A record is written there before the cursor steps over it, so that nothing is lost in between. Until the cursor has done
-so it is not refused yet: the database may have gone away, and may take the record at the next attempt. `settle` takes
-out what was written too early.
+A record is written there before the cursor passes it, so that nothing is lost in between. Until then it does not count
+as refused: the database may have gone away, and may accept the record at the next attempt. `settle` removes what was
+written too early.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ def side_file(folder: Path, name: str) -> Path:
 
 def keep(folder: Path, name: str, frame: Frame) -> None:
     """Add a record."""
-    # Frames, since a payload may hold any byte: so they can be told apart and delivered once more.
+    # As frames, since a payload may contain any byte: so they can be separated and delivered again.
     with suppress(OSError), side_file(folder, name).open("ab") as file:
         file.write(encode(frame.sequence, frame.payload))
 
 
 def read(folder: Path, name: str) -> tuple[list[Frame], bytes]:
-    """Return the refused records, in order and each once, and what in their file is none."""
+    """Return the refused records, in order, each once; and the damaged bytes of the file."""
     with suppress(FileNotFoundError):
         pieces = [piece for piece, _ in decode(side_file(folder, name).read_bytes(), complete=True)]
         frames = {piece.sequence: piece for piece in pieces if isinstance(piece, Frame)}
@@ -38,7 +38,7 @@ def read(folder: Path, name: str) -> tuple[list[Frame], bytes]:
 
 
 def settle(folder: Path, name: str, delivered: int, still_there: Collection[Frame]) -> None:
-    """Take out the records that are still to be delivered from the journal itself.
+    """Remove the records that the journal itself will still deliver.
 
     Parameters
     ----------
@@ -47,17 +47,17 @@ def settle(folder: Path, name: str, delivered: int, still_there: Collection[Fram
     delivered
         Number of the last record that the cursor has passed.
     still_there
-        Those of them that are in the journal, too.
+        Those of the records that are also in the journal.
     """
     frames, damage = read(folder, name)
-    kept = [frame for frame in frames if frame.sequence <= delivered or frame not in still_there]
-    if len(kept) < len(frames):
-        if kept or damage:
-            replace(side_file(folder, name), kept, damage)
+    remaining = [frame for frame in frames if frame.sequence <= delivered or frame not in still_there]
+    if len(remaining) < len(frames):
+        if remaining or damage:
+            replace(side_file(folder, name), remaining, damage)
         else:
             side_file(folder, name).unlink(missing_ok=True)
 
 
 def replace(path: Path, frames: Iterable[Frame], damage: bytes = b"") -> None:
-    """Replace a file of frames, whole or not at all."""
+    """Replace a file of frames, completely or not at all."""
     replace_file(path, damage + b"".join(encode(frame.sequence, frame.payload) for frame in frames), sync=True)

@@ -1,15 +1,14 @@
-"""The file that a journal is appended to: a memory-mapped segment, or where that cannot be had, one written to.
+"""The file that a journal is appended to: a memory-mapped segment, or if that is not possible, a written one.
 
-A mapped segment costs no system call for a record, and what was copied into it survives the death of the process, since
-the pages belong to the system. Its room is allocated when it is begun, so a full disk is an error then and never a
-SIGBUS later. A frame becomes valid by its marker, which is written last. What is not used of it is zeros, which are cut
-off when it is finished.
+A mapped segment needs no system call per record, and its contents survive the death of the process, since the pages
+belong to the system. Its space is allocated at the start, so a full disk is an error then and never a SIGBUS later. A
+frame becomes valid with its marker, which is written last. Unused space is zeros, cut off when the segment is finished.
 
 Promises
 --------
-* Only file systems are mapped that allocate room for good and live on this machine; on all others the segment is
-  written to, with the same promise to the caller.
-* Nobody but the process that began a segment writes to it, neither a forked child nor who adopts it.
+* Files are mapped only on local file systems that keep allocated space; on others the segment is written, with the
+  same promises to the caller.
+* Only the process that created a segment writes to it, neither a forked child nor a process that adopts it.
 """
 
 from __future__ import annotations
@@ -27,24 +26,24 @@ from NexusCore.delivery.frames import HEADER, MARKER, encode, pack_checksum, pac
 from NexusCore.delivery.lock import file_of
 
 SMALLEST_SEGMENT = 128 * 1024
-"""Bytes of the segment that a journal begins with: what an idle process keeps on disk and in memory."""
+"""Bytes of the first segment of a journal: what an idle process uses on disk and in memory."""
 LARGEST_SEGMENT = 4 * 1024 * 1024
-"""Bytes of a segment where records come faster than they are delivered."""
+"""Bytes of a segment if records come faster than they are delivered."""
 GROWTH = 4
-"""How much larger the next segment is when one is full before it was delivered."""
+"""Growth factor of the next segment if one is full before it was delivered."""
 MAPPABLE = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs", "overlay"})
-"""File systems that keep what they have allocated; their names in /proc/self/mountinfo."""
+"""Names in /proc/self/mountinfo of file systems that keep allocated space."""
 
 _MARKER_SIZE = len(MARKER)
 _left_open: list[mmap.mmap] = []
-"""Maps that must not be closed, which they are as soon as nobody holds them."""
+"""Maps that must not be closed, as they would be without a reference."""
 
 
 class Segment(Protocol):
-    """Where frames go."""
+    """A file of frames."""
 
     size: int
-    """Bytes that frames take in it."""
+    """Bytes of its frames."""
     capacity: int
     """Bytes that it may take."""
 
@@ -59,12 +58,12 @@ class Segment(Protocol):
         Raises
         ------
         OSError
-            If it cannot be written. No part of it is left then.
+            If it cannot be written; no part of it remains then.
         """
         ...
 
     def stretch(self) -> None:
-        """Take more than its capacity, if it can: no other segment can be begun."""
+        """Raise the capacity if possible, since no other segment can be created."""
         ...
 
     def finish(self) -> None:
@@ -84,7 +83,7 @@ class WrittenSegment:
     fd
         An empty file, open for appending.
     capacity
-        Bytes after which another is to be begun.
+        Bytes after which another segment is needed.
     """
 
     def __init__(self, fd: int, capacity: int) -> None:
@@ -111,12 +110,12 @@ class WrittenSegment:
         return self.size > LARGEST_SEGMENT // 4
 
     def stretch(self) -> None:
-        """Take more than its capacity."""
+        """Raise the capacity."""
         self.capacity += LARGEST_SEGMENT
 
     def finish(self) -> None:
         """Close it."""
-        if file_of(self._fd) == self._file:  # else the program has closed it, and the number may be of another file
+        if file_of(self._fd) == self._file:  # else the program has closed it, and the descriptor may be of another file
             os.close(self._fd)
 
     def abandon(self) -> None:
@@ -137,7 +136,7 @@ class MappedSegment:
     Raises
     ------
     OSError
-        If there is no room for it, or the file system does not map files.
+        If the disk is full, or the file system does not map files.
     """
 
     def __init__(self, fd: int, capacity: int) -> None:
@@ -156,7 +155,7 @@ class MappedSegment:
         body = pack_numbers(len(payload), sequence) + payload
         behind = start + _MARKER_SIZE
         self._map[behind:end] = pack_checksum(crc32(body)) + body
-        # Before the marker: a signal's handler that raises in between leaves a gap, never two records in one place.
+        # Before the marker: a signal handler that raises in between leaves a gap, never two records in one place.
         self.size = end
         self._map[start:behind] = MARKER
         return True
@@ -167,14 +166,14 @@ class MappedSegment:
         return self.size > SMALLEST_SEGMENT // 2 or self.capacity > SMALLEST_SEGMENT
 
     def stretch(self) -> None:
-        """Stay as it is: what is mapped cannot grow."""
+        """Do nothing: a map cannot grow."""
 
     def finish(self) -> None:
         """Cut off what is not used of it, and close it."""
         if not self._close_map():
             return
-        if os.getpid() == self._pid:  # else a fork came in while it was begun, and its parent goes on with it
-            with suppress(OSError):  # zeros at its end do no harm
+        if os.getpid() == self._pid:  # else a fork happened in between, and the parent uses it
+            with suppress(OSError):  # zeros at the end are harmless
                 os.ftruncate(self._fd, self.size)
         os.close(self._fd)
 
@@ -184,9 +183,9 @@ class MappedSegment:
             os.close(self._fd)
 
     def _close_map(self) -> bool:
-        """Close the map; return False, and leave it, where the program has closed the files behind it.
+        """Close the map; return False, and leave it open, if the program has closed its descriptors.
 
-        Their numbers may be of other files then, and the map would close what its own number, a copy, stands for now.
+        They may be of other files then, and closing the map would close the one that its own descriptor is now.
         """
         if file_of(self._fd) != self._file:
             _left_open.append(self._map)
@@ -196,21 +195,21 @@ class MappedSegment:
 
 
 def begin_segment(path: Path, room: int, least: int = 0) -> Segment:
-    """Make a file and return the segment in it: a mapped one if the place admits that.
+    """Create a file and return its segment: a mapped one if possible.
 
     Parameters
     ----------
     path
-        Of the file, which is not there yet.
+        Path of the new file.
     room
-        Bytes that it should have. Where there is less on the disk, a smaller one is made, or one that is written to.
+        Bytes that it should have; on a full disk it is smaller, or written instead of mapped.
     least
         Bytes that it must have.
 
     Raises
     ------
     OSError
-        If the file cannot be made.
+        If the file cannot be created.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_BINARY", 0)
     fd = os.open(path, flags, 0o600)
@@ -225,12 +224,12 @@ def begin_segment(path: Path, room: int, least: int = 0) -> Segment:
 
 
 def sync(paths: Iterable[Path]) -> None:
-    """Wait until some files, and that they are in their folders, are on the disk itself.
+    """Flush files and their folders to the disk itself.
 
     Raises
     ------
     OSError
-        If that fails: a file that is gone is passed over.
+        If that fails; missing files are ignored.
     """
     folders = set()
     for path in paths:
@@ -242,7 +241,7 @@ def sync(paths: Iterable[Path]) -> None:
 
 
 def _sync(path: Path) -> None:
-    # By a descriptor of its own: which of them a file was written by makes no difference.
+    # Any descriptor flushes all that was written to the file.
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -251,7 +250,7 @@ def _sync(path: Path) -> None:
 
 
 def mapping_refused(folder: Path) -> str | None:
-    """Return why segments in a folder, which need not be there yet, are not mapped, in words; None where they are."""
+    """Return why segments in a folder, which need not exist, cannot be mapped; None if they can."""
     if not hasattr(os, "posix_fallocate"):
         return "this system does not allocate room for files in advance"
     kind = _file_system(folder)
@@ -261,7 +260,7 @@ def mapping_refused(folder: Path) -> str | None:
 
 
 def _file_system(folder: Path) -> str | None:
-    """Return the kind of file system that a folder is on, as the kernel names it; None if that cannot be told."""
+    """Return the kind of file system that a folder is on, as the kernel names it; None if unknown."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:

@@ -1,13 +1,13 @@
-"""Takes journals to their databases in batches, on one thread for the whole process.
+"""Delivers journals to their databases in batches, on one thread for the whole process.
 
 Promises
 --------
 * Records are inserted in the same transaction that moves the journal's row in `delivery_cursor`: each arrives exactly
-  once, whatever broke in between (see `NexusCore.delivery.lane`).
+  once, even after failures (see `NexusCore.delivery.lane`).
 * While a database is away its journal grows, and drains in order when it is back; other databases are not held up.
 * Journals left by dead processes on this machine are adopted.
-* What is accepted after `Shipper.stop` is delivered before the process ends, if the database answers: by a thread that
-  lives for that alone, for which the end of the process waits; and by whoever logs when there are no threads any more.
+* Records accepted after `Shipper.stop` are delivered before the process ends, if the database answers: by a separate
+  thread, for which the end of the process waits; and when no thread can start, by the thread that logs.
 * A database that is not used for a while is not kept connected.
 """
 
@@ -29,7 +29,7 @@ from NexusCore.delivery.adoption import AbandonedJournal
 from NexusCore.delivery.folders import Folders
 from NexusCore.delivery.journal import Journal
 from NexusCore.delivery.lane import AnotherDatabase, Lane, Sink
-from NexusCore.delivery.notices import is_logged, tell_once
+from NexusCore.delivery.notices import is_logged, report_once
 from NexusCore.errors import DatabaseBusy, DatabaseUnreachable, NexusError
 from NexusCore.forks import renew_in_children
 from NexusCore.storage import Database
@@ -37,38 +37,38 @@ from NexusCore.storage import Database
 LINGER = 0.01
 """Seconds in which records gather into a batch."""
 QUIET_SECONDS = 0.03
-"""The first record after so long does not wait for others: someone may be waiting for it."""
+"""The first record after a pause of this length does not wait for others, since someone may wait for it."""
 BATCH_BYTES = 1024 * 1024
 PAUSE = 1.5
-"""Pause between batches while records keep coming, as a multiple of the last batch's processor time: what that takes,
-those who log wait for. The time that the batch waited for a server counts."""
+"""Pause between batches while records keep coming, as a multiple of the last batch's CPU time, in which threads that
+log have to wait. Time that the batch waited for a server counts as pause."""
 LONGEST_BATCH_PAUSE = 0.25
-"""Seconds after which it goes on in any case."""
+"""Longest pause between batches, in seconds."""
 ROUND_SECONDS = 0.1
-"""How long one journal may be delivered while others wait."""
+"""How long one journal is delivered while others wait."""
 AWAY_SECONDS = 1.0
 """Seconds between attempts while a database is away."""
 ADOPT_SECONDS = 30.0
-"""Seconds between looks for abandoned journals, and for connections that are not used."""
+"""Seconds between checks for abandoned journals and unused connections."""
 LATE_SECONDS = 2.0
-"""How long the delivery of what is accepted after the end may take, and hold up the end of the process."""
+"""How long delivery after the end may take, and delay the end of the process."""
 LATE_LINGER = 0.2
-"""Seconds in which more of that may come before the journal is closed again."""
+"""Seconds to wait for more such records before the journal is closed again."""
 
 _LOG = logging.getLogger("NexusCore.delivery")
 _WAITS = (DatabaseUnreachable, DatabaseBusy, AnotherDatabase)
-"""Reasons not to deliver that may go away by themselves."""
+"""Temporary reasons not to deliver."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of the records a process accepted."""
+    """Counts of the records that a process accepted."""
 
     delivered: int
     left: int
     """Still in a journal; a later process on this machine delivers them."""
     dropped: int
-    """Lost: refused by the database (kept in a side file), no room for them, or damaged on disk."""
+    """Lost: refused by the database (kept in a side file), a full disk, or damaged on disk."""
 
 
 class Shipper:
@@ -77,7 +77,7 @@ class Shipper:
     Parameters
     ----------
     clock
-        Tells the time and waits.
+        Source of time, also for waiting.
     journal_size
         Bytes that one journal may take while its database is away.
     """
@@ -87,15 +87,15 @@ class Shipper:
         self._journal_size = journal_size
         self._lanes: list[Lane] = []
         self._ended_in = 0
-        """The process in which delivery was ended."""
+        """Id of the process in which delivery has ended."""
         self._complaints = 0
-        """Records of its own: that no others can be delivered."""
+        """Its own log records that delivery fails."""
         self.forked()
         renew_in_children(self)
         _living.add(self)
 
     def forked(self) -> None:
-        """Begin: the thread starts with the first record, and the state of these events stayed with the parent."""
+        """Start without a thread and with new events: the old ones belong to the parent."""
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._never = threading.Event()
@@ -109,15 +109,15 @@ class Shipper:
         Parameters
         ----------
         journal, database, sink
-            What is delivered, where to, and how it gets into the tables.
+            The journal, its database, and how records get into the tables.
         folders
-            Which other journals the database is to get; those in the journal's own folder if not given.
+            Other journals that the database gets; by default those in the journal's own folder.
         """
         self._lanes.append(Lane(journal, database, sink, self._clock, folders))
         self.wake()  # a dead process may have left something
 
     def wake(self) -> None:
-        """Have the thread look at the journals now; starts it if need be."""
+        """Wake the thread to look at the journals; start it if needed."""
         if self._ended_in == os.getpid():
             self._wake_late()
             return
@@ -125,7 +125,7 @@ class Shipper:
         self._wake.set()
 
     def stop(self, seconds: float) -> Report:
-        """Deliver what can be delivered within `seconds`, leave the rest in the journals, and end."""
+        """Deliver for at most `seconds`, leave the rest in the journals, and end."""
         self._ended_in = os.getpid()
         self._deadline = self._clock.monotonic() + seconds
         self._stop.set()
@@ -134,14 +134,14 @@ class Shipper:
         if thread is not None and thread.is_alive():
             thread.join(seconds + 0.5)
         journals = [lane.journal for lane in self._lanes]
-        in_memory = sum(journal.save() for journal in journals)  # and nowhere else, so they end with this process
+        in_memory = sum(journal.save() for journal in journals)  # lost at the end of this process
         report = Report(
             delivered=sum(journal.arrived for journal in journals),
             left=max(0, sum(journal.left for journal in journals) - in_memory),
             dropped=sum(journal.lost + journal.refused for journal in journals) + in_memory,
         )
         if in_memory:
-            tell_once(
+            report_once(
                 "in memory",
                 f"{in_memory} records of this program are lost: neither the disk nor the database had room for them.",
             )
@@ -155,7 +155,7 @@ class Shipper:
             lane.finish(cursor=self._clock.monotonic() < self._deadline)
 
     def _start(self, run: Callable[[], None]) -> None:
-        """Start the thread unless it lives."""
+        """Start the thread unless it runs."""
         if self._thread is None or not self._thread.is_alive():
             with self._lock:
                 if self._thread is None or not self._thread.is_alive():
@@ -166,13 +166,13 @@ class Shipper:
     # -- after the end -----------------------------------------------------------------------------------------------
 
     def _wake_late(self) -> None:
-        """Deliver what was accepted after the end; see the promises of this module."""
+        """Deliver records accepted after the end; see the promises of this module."""
         self._wake.set()
-        if sys.is_finalizing():  # no thread comes up any more, and to wait for one would be for ever
+        if sys.is_finalizing():  # a new thread would never start
             if self._exiting:
                 self._deliver_late()
             return
-        with self._lock, suppress(RuntimeError):  # no thread can be started any more; the record stays in the journal
+        with self._lock, suppress(RuntimeError):  # no thread can be started; the record stays in the journal
             self._start(self._run_late)
         thread = self._thread
         if self._exiting and thread is not None and thread is not threading.current_thread():
@@ -191,7 +191,7 @@ class Shipper:
                     return
 
     def _deliver_late(self) -> None:
-        if self._delivering_late:  # a finalizer has come in where this very thread was
+        if self._delivering_late:  # a finalizer has interrupted this thread here
             return
         self._delivering_late = True
         try:
@@ -206,9 +206,9 @@ class Shipper:
             self._delivering_late = False
 
     def at_exit(self) -> None:
-        """Deliver what came after the end, for a bounded time; from now on, who logs waits for that as well."""
+        """Deliver records accepted after the end, for a limited time; later ones make the logging thread wait."""
         if self._ended_in != os.getpid():
-            if self._ended_in:  # by the parent of this process, which has gone on without
+            if self._ended_in:  # ended by the parent of this process
                 self.stop(LATE_SECONDS)
             return
         self._exiting = True
@@ -223,7 +223,7 @@ class Shipper:
 
     @staticmethod
     def _connect(lanes: list[Lane]) -> None:
-        """Have a connection ready for what finalizers log: a driver cannot make one when modules are gone."""
+        """Open a connection for records of finalizers: a driver cannot open one when modules are gone."""
         for lane in lanes:
             with suppress(NexusError), lane.database.reading():
                 lane.meet()
@@ -244,26 +244,26 @@ class Shipper:
             for lane in self._lanes:
                 self._adopt_when_due(lane)
             if stopping:
-                self._deliver_own()  # of a journal that cannot be read there is something to log
+                self._deliver_own()  # an unreadable journal causes a log record
                 return
             for lane in self._lanes:
                 lane.database.close_unused()
 
     def _deliver_own(self) -> None:
-        """Deliver what this process accepted: each lane has its turn, so that many records of one hold up no other."""
+        """Deliver the records of this process, in turns, so that many records of one lane do not block others."""
         while self._take_rounds():
             pass
 
     def _take_rounds(self) -> bool:
         """Give each lane its turn; return whether any has more to deliver."""
-        # Not any() over them: it would pass over those behind the first that has more.
+        # Not any(): it would skip the lanes after the first that has more.
         return sum(self._guarded(lane, self._drain_own) for lane in self._lanes) > 0
 
     def _drain_own(self, lane: Lane) -> bool:
         return not self._drain(lane, lane.journal)
 
     def _guarded(self, lane: Lane, work: Callable[[Lane], bool]) -> bool:
-        """Return what `work` returns; whatever goes wrong, the lane is tried again later, and False is returned."""
+        """Return what `work` returns; after any error return False and try the lane again later."""
         if self._clock.monotonic() < lane.retry_at and not self._stop.is_set():
             return False
         try:
@@ -271,7 +271,7 @@ class Shipper:
         except NexusError as error:
             self._put_off(lane, error)
         except Exception as error:  # noqa: BLE001  the edge of the thread
-            # Whatever it is: the records are safe in the journal, and must be tried again.
+            # The records are safe in the journal and must be tried again.
             self._put_off(lane, error)
             if not self._delivering_late:
                 _LOG.exception("Delivery to %s failed", lane.database.url)
@@ -299,21 +299,21 @@ class Shipper:
         now = self._clock.monotonic()
         lane.retry_at = now + AWAY_SECONDS
         lane.part()
-        lane.journal.quiet = False  # the retry comes by time; waking at every record would only cost
-        if self._delivering_late:  # the log has been taken down; the records wait for the next process
+        lane.journal.quiet = False  # the retry comes by time, not at every record
+        if self._delivering_late:  # the log is closed; the records wait for the next process
             lane.away_since = now
             return
         if not isinstance(error, _WAITS) and self._accepted() > self._complaints:
             folder = lane.journal.folder
-            tell_once("delivery", f"What this program reports is not delivered, and kept in {folder}. {error}")
+            report_once("delivery", f"What this program reports is not delivered, and kept in {folder}. {error}")
         if lane.away_since is None:
             lane.away_since = now
             before = self._accepted()
             _LOG.warning("Records are kept in the journal until they can be delivered. %s", error)
-            if is_logged():  # others log meanwhile, so that the difference says no more
+            if is_logged():  # others log meanwhile, so the difference may be larger
                 self._complaints += min(1, self._accepted() - before)
         dropped = 0
-        with suppress(OSError):  # a journal that cannot be read now is not to end the thread
+        with suppress(OSError):  # an unreadable journal must not end the thread
             dropped = lane.journal.thin(self._journal_size, lane.sink.expendable)
         if dropped:
             lane.lost += dropped
@@ -321,7 +321,7 @@ class Shipper:
             _LOG.warning("The journal for %s is full: %d of its oldest records were dropped.", where, dropped)
 
     def _drain(self, lane: Lane, journal: Journal | AbandonedJournal) -> bool:
-        """Deliver what is in a journal, for one turn; return whether that is done."""
+        """Deliver a journal for one turn; return whether all is delivered."""
         end = self._clock.monotonic() + ROUND_SECONDS
         while self._clock.monotonic() < min(end, self._deadline):
             accepted = journal.accepted() if isinstance(journal, Journal) else 0
@@ -381,10 +381,10 @@ _living: weakref.WeakSet[Shipper] = weakref.WeakSet()
 
 
 def deliver_at_exit() -> None:
-    """Deliver what came after the end of delivery; for the end of the program, as often as somebody calls it then."""
+    """Deliver records accepted after the end of delivery; may be called several times at the end of the program."""
     for shipper in list(_living):
         shipper.at_exit()
 
 
-# Registered before anything that uses this module, so called after it: functions are called in the reverse order.
+# Registered before the users of this module, so called after them: the order is reversed.
 atexit.register(deliver_at_exit)

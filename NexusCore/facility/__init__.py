@@ -29,7 +29,7 @@ if not TYPE_CHECKING:
     _ROOMS = {"Event": "sessions", "State": "sessions", "Upload": "records"}
 
     def __getattr__(name: str) -> object:
-        """Import a room when one of its names is first asked for: a tool that lists sessions does without the rest."""
+        """Import a module when one of its names is first used: a tool that lists sessions does not need the rest."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         room = _ROOMS.get(name) or f"{name.removesuffix('s').lower()}s"

@@ -1,4 +1,4 @@
-"""The facility's instruments; the configuration, `Instruments.<pid>.*`, is their one authoritative place."""
+"""The facility's instruments, as defined in the configuration, `Instruments.<pid>.*`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INSTRUMENTS_FOLDER = "Instruments"
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A microscope, as the configuration describes it now."""
+    """A microscope, as described in the configuration."""
 
     pid: str
     """Persistent identifier; the folder's name in the configuration. It has no dots."""
@@ -50,7 +50,7 @@ class Instrument:
         Raises
         ------
         ConfigException
-            If there is no zone of that name.
+            If the zone is unknown.
         """
         if not self.timezone:
             return None
@@ -59,7 +59,7 @@ class Instrument:
         except (ZoneInfoNotFoundError, ValueError):
             path = f"{INSTRUMENTS_FOLDER}.{self.pid}.timezone"
             raise ConfigException(
-                reason=f"{path} is '{self.timezone}', which is no time zone; it looks like Europe/Oslo"
+                reason=f"{path} is '{self.timezone}', which is not a time zone; use for example Europe/Oslo"
             ) from None
 
 
@@ -67,7 +67,7 @@ _INSTRUMENT_FIELDS = tuple(field.name for field in fields(Instrument) if field.n
 
 
 class Instruments:
-    """Finds instruments in the configuration; always as it is at the moment.
+    """Finds instruments in the configuration, in its current state.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Instruments:
         Raises
         ------
         NoSuchInstrument
-            If the configuration has none of that pid.
+            If the configuration has none with that pid.
         """
         known = self._config.keys(INSTRUMENTS_FOLDER)
         if pid not in known:
@@ -96,12 +96,12 @@ class Instruments:
         return self._read(pid)
 
     def of_host(self, host: str) -> Instrument:
-        """Return the instrument whose PC has a host name; a domain behind it and its case don't matter.
+        """Return the instrument whose PC has a host name, ignoring case and domain.
 
         Raises
         ------
         NoInstrumentForHost
-            If there is none.
+            If none has it.
         """
         short = host.partition(".")[0].lower()
         for instrument in self.all():
@@ -119,15 +119,15 @@ class Instruments:
         """
         if not instrument.filestore_path:
             path = f"{INSTRUMENTS_FOLDER}.{instrument.pid}.filestore_path"
-            raise ConfigException(reason=f"{path} is not set, so nobody knows where the instrument leaves its files")
+            raise ConfigException(reason=f"{path} is not set, so the folder of the instrument's files is unknown")
         return self.data_root() / Path(instrument.filestore_path).expanduser()
 
     def data_root(self) -> Path:
-        """Return the folder that relative file store paths begin in: `Facility.data_root`, or the current one."""
+        """Return the folder that file store paths are relative to: `Facility.data_root`, or the current one."""
         return Path(str(self._config["Facility.data_root"] or ".")).expanduser().absolute()
 
     def _read(self, pid: str) -> Instrument:
-        found = {name: self._config[f"{INSTRUMENTS_FOLDER}.{pid}.{name}"] for name in _INSTRUMENT_FIELDS}
-        values = {name: str(value) for name, value in found.items() if value is not None}
+        stored = {name: self._config[f"{INSTRUMENTS_FOLDER}.{pid}.{name}"] for name in _INSTRUMENT_FIELDS}
+        values = {name: str(value) for name, value in stored.items() if value is not None}
         name = values.get("name", pid)
         return Instrument(pid=pid, **{"name": name, "schema_name": name, **values})

@@ -1,4 +1,4 @@
-"""What a record is, and how far it is on its way to where it is to be."""
+"""Records and the state of their uploads."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from NexusCore.storage.rows import DUE, TEXT, TIME, WHOLE, Columns, Odd, choice,
 
 
 class UploadState(StrEnum):
-    """How far a record is on its way to one destination."""
+    """State of a record's upload to one destination."""
 
     WAITING = "WAITING"
     DONE = "DONE"
     ERROR = "ERROR"
     UNKNOWN = "UNKNOWN"
-    """Read where none of these is stored; never stored itself."""
+    """Read in place of an unknown stored value; never stored."""
 
 
 RECORD = Columns(
@@ -73,12 +73,12 @@ class Record:
     session: str
     """Identifier of its session."""
     odd: Odd = ()
-    """Sentences about what of it cannot be read."""
+    """Messages about fields that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A record on its way to a destination."""
+    """The upload of a record to a destination."""
 
     record_id: int
     destination: str
@@ -91,21 +91,21 @@ class Upload:
     updated_ts: int = 0
     """When its state last changed; this and the following by the database's clock."""
     next_attempt_ts: int | None = None
-    """When it is due: to be tried, or, once it is there, to be looked at again; `NEVER` for not by itself."""
+    """When it is due for an attempt, or once uploaded, for another check; `NEVER` for not automatically."""
     unanswered_ts: int | None = None
-    """When an attempt was last broken off that may be carried out all the same, or later; None if that is settled."""
+    """When the last attempt without an answer was given up, which may still take effect; None if that is settled."""
     odd: Odd = ()
-    """Sentences about what of it cannot be read."""
+    """Messages about fields that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many records a destination does not have that it is to have."""
+    """Number of records that a destination lacks."""
 
     waiting: int = 0
     refused: int = 0
-    """Failed, and not tried again by itself."""
+    """Failed, and not retried automatically."""
 
 
 NEVER = 1 << 62
-"""When to try again what is not to be tried again by itself."""
+"""`next_attempt_ts` of what is not retried automatically."""

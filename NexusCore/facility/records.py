@@ -1,11 +1,11 @@
-"""Records and what became of them: where each is, and which destinations have it.
+"""The tables of records and their uploads.
 
 Promises
 --------
-* From the first look at a record on, there is a row for each destination that is to have it.
-* Who sends a record holds a lease on its row: of several Uploaders, on whatever machines, one is at it at a time.
-* Leases, and when what is due, go by the database's clock: a machine whose own is wrong takes nothing from others.
-* What arrived is not forgotten over an attempt that is said later to have failed.
+* From the first check of a record on, there is a row for each destination that should get it.
+* An Uploader that sends a record holds a lease on its row: only one of several Uploaders, on any machines, sends it.
+* Leases and due times use the database's clock: a machine with a wrong clock takes nothing from others.
+* A successful upload stays recorded, even if another attempt is reported later as failed.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ _SELECT_UPLOADS = """
 _HELD = _SELECT_UPLOADS.replace("unanswered_ts", "unanswered_ts, lease_owner, lease_until")
 
 _BUILT = f"""
-    -- records whose sessions are built but not at all their destinations, oldest first
+    -- records of sessions that are built but not uploaded everywhere, oldest first
     {_SELECT_RECORDS}
      WHERE s.state = 'BUILT'
      ORDER BY r.id
 """
 
 _STANDING = """
-    -- how far each of these is
+    -- the states of their uploads
     SELECT u.record_id, u.destination, u.state
       FROM upload u
       JOIN record r ON r.id = u.record_id
@@ -70,12 +70,12 @@ _STANDING = """
 """
 
 _OF_THE_SENT = "s.state IN ('BUILT', 'COMPLETED')"
-"""Of sessions whose records may leave the house. Where one destination is enough, the others follow when they can."""
+"""Sessions whose records may be sent; also COMPLETED ones, since one destination may be enough to complete them."""
 
 _IS_FREE = "(upload.lease_until IS NULL OR upload.lease_until < :now OR upload.lease_owner = :owner)"
 
 _DUE = f"""
-    -- what is to be sent, or looked at once more, and nobody else is at, oldest first
+    -- what is due to be sent or checked, and not leased to others, oldest first
     SELECT upload.destination, {_RECORD}
       FROM upload
       JOIN record r ON r.id = upload.record_id
@@ -85,7 +85,7 @@ _DUE = f"""
 """  # noqa: S608  names from our schema
 
 _AWAY = f"""
-    -- all that was due at a destination that cannot be used: it is due again at once, to be asked for in one go
+    -- all that was due at an unusable destination: it stays due
     UPDATE upload
        SET state = 'ERROR', attempts = attempts + 1, last_error = :error, next_attempt_ts = :now, updated_ts = :now
      WHERE destination = :destination AND state <> 'DONE' AND next_attempt_ts <= :now AND {_IS_FREE}
@@ -93,7 +93,7 @@ _AWAY = f"""
 """  # noqa: S608  names from our schema
 
 _DESTINATION_DROPPED = """
-    -- a destination that the configuration names no more; what it refused, or may still do, is kept
+    -- a destination removed from the configuration; refused and unsettled uploads are kept
     DELETE FROM upload
      WHERE record_id = :record AND destination = :destination AND state <> 'DONE' AND next_attempt_ts < :never
        AND unanswered_ts IS NULL AND lease_owner IS NULL
@@ -102,7 +102,7 @@ _DESTINATION_DROPPED = """
 _LEFT = "lease_owner = :owner AND lease_until > 0 AND next_attempt_ts IS NOT NULL"
 
 _TALLIES = f"""
-    -- at each destination, how many records it does not have yet, and how many it refused
+    -- by destination, how many records wait and how many were refused
     SELECT u.destination,
            SUM(CASE WHEN u.next_attempt_ts < :never THEN 1 ELSE 0 END),
            SUM(CASE WHEN u.next_attempt_ts = :never THEN 1 ELSE 0 END)
@@ -139,9 +139,18 @@ class Records:
         files: int,
         activities: int,
     ) -> Callable[[Transaction], None]:
-        """Return what writes a record's row, for `Sessions.finish`: both or neither.
+        """Return a function that writes a record's row, for the transaction of `Sessions.finish`.
 
-        A session has one record; a second build replaces it, and its uploads begin anew if the content differs.
+        A session has one record; a second build replaces it, and its uploads start again if the content differs.
+
+        Parameters
+        ----------
+        session_id, path, title, sha256
+            The session, and file, title and checksum of its record.
+        config_revision, software
+            Revision of the configuration and version of the software that built it.
+        files, activities
+            Their numbers in the record.
         """
         columns = (
             "session_id", "path", "title", "sha256", "config_revision", "software", "files", "activities", "built_ts",
@@ -168,39 +177,39 @@ class Records:
         return None if row is None else _RECORD_COLUMNS.make(Record, row)
 
     def to_upload(self) -> list[Record]:
-        """Return the records that not all destinations have yet, oldest first."""
+        """Return the records that some destination still lacks, oldest first."""
         with self._database.reading() as reading:
             return [_RECORD_COLUMNS.make(Record, row) for row in reading.all(_BUILT)]
 
     def uploads(self, record: Record) -> list[Upload]:
-        """Return how far a record is on its way to each destination that is to have it."""
+        """Return the uploads of a record, ordered by destination."""
         with self._database.reading() as reading:
             rows = reading.all(f"{_SELECT_UPLOADS} WHERE record_id = :record ORDER BY destination", record=record.id)
         return [_UPLOAD_COLUMNS.make(Upload, row) for row in rows]
 
     def standing(self) -> dict[int, dict[str, UploadState]]:
-        """Return how far each of the records `to_upload` is, by its id and by destination."""
-        found: dict[int, dict[str, UploadState]] = {}
+        """Return the upload states of the records `to_upload`, by record id and destination."""
+        states: dict[int, dict[str, UploadState]] = {}
         with self._database.reading() as reading:
             for record, destination, state in reading.all(_STANDING):
                 (read,), _ = _UPLOAD_STATE.read((state,))
-                found.setdefault(record, {})[readable(destination)] = read
-        return found
+                states.setdefault(record, {})[readable(destination)] = read
+        return states
 
     def tallies(self) -> dict[str, Tally]:
-        """Return, for each destination that does not have all it is to have, what it lacks."""
+        """Return the number of missing records for each destination that lacks some."""
         with self._database.reading() as reading:
             return {row[0]: Tally(int(row[1]), int(row[2])) for row in reading.all(_TALLIES, never=NEVER)}
 
     def now(self) -> int:
-        """Return the time that the stamps of uploads go by: the database's."""
+        """Return the database's time, which the times of uploads are based on."""
         with self._database.reading() as reading:
             return reading.now()
 
     # -- what is to be sent --------------------------------------------------------------------------------------------
 
     def expect(self, missing: Iterable[tuple[Record, str]]) -> None:
-        """Have rows for records and the destinations that are to have them; those that are there stay as they are."""
+        """Add rows for records and their destinations; existing ones stay unchanged."""
         columns = ("record_id", "destination", "state", "attempts", "next_attempt_ts", "updated_ts")
         places = [(record.id, name, UploadState.WAITING.value, 0) for record, name in missing]
 
@@ -212,7 +221,7 @@ class Records:
             self._database.write(write)
 
     def drop(self, surplus: Collection[tuple[int, str]]) -> None:
-        """Expect records, by their ids, at destinations no more; what was refused or is unsettled stays to be seen."""
+        """Remove rows of record ids and destinations; refused and unsettled uploads stay."""
 
         def write(transaction: Transaction) -> None:
             for record, destination in surplus:
@@ -222,45 +231,53 @@ class Records:
             self._database.write(write)
 
     def due(self, owner: str, *, there: bool = False) -> dict[str, list[Record]]:
-        """Return by destination what this Uploader may send now, or look at once more where it is; oldest first."""
-        found: dict[str, list[Record]] = {}
+        """Return by destination what this Uploader may send now, or with `there` check again; oldest first."""
+        records: dict[str, list[Record]] = {}
         with self._database.reading() as reading:
             for destination, *row in reading.all(_DUE, now=reading.now(), owner=owner, there=int(there)):
-                found.setdefault(destination, []).append(_RECORD_COLUMNS.make(Record, row))
-        return found
+                records.setdefault(destination, []).append(_RECORD_COLUMNS.make(Record, row))
+        return records
 
     def claim(self, record: Record, destination: str, owner: str, lease_seconds: float) -> Upload | None:
-        """Take a record on for a destination; None if it is no longer due, or somebody else has it.
+        """Lease a record for a destination; return None if it is not due or leased to another Uploader.
 
         Parameters
         ----------
         record, destination
-            As `due` told.
+            From `due`.
         owner
-            Name of this Uploader, unique among all.
+            Unique name of this Uploader.
         lease_seconds
-            How long it is nobody else's; `renew` extends it.
+            Length of the lease; `renew` extends it.
         """
 
         def claim(transaction: Transaction) -> Upload | None:
             if not _may_leave(transaction, record):
                 return None
-            found, holder, until = _row(transaction, record, destination)
+            upload, holder, until = _row(transaction, record, destination)
             now = transaction.now()
-            if found is None or found.next_attempt_ts is None or found.next_attempt_ts > now:
+            if upload is None or upload.next_attempt_ts is None or upload.next_attempt_ts > now:
                 return None
             if holder not in (None, owner) and until >= now:
                 return None
             values: dict[str, object] = {"lease_owner": owner, "lease_until": now + int(lease_seconds * SECOND)}
-            if holder is not None:  # whoever had it did not come to an end
+            if holder is not None:  # its last holder did not finish
                 values["unanswered_ts"] = now
             _change(transaction, record, destination, values)
-            return found if holder is None else replace(found, unanswered_ts=now)
+            return upload if holder is None else replace(upload, unanswered_ts=now)
 
         return self._database.write(claim)
 
     def renew(self, destination: str, owner: str, lease_seconds: float) -> None:
-        """Extend what an Uploader still holds at a destination."""
+        """Extend the leases that an Uploader still holds at a destination.
+
+        Parameters
+        ----------
+        destination, owner
+            As claimed.
+        lease_seconds
+            New length of the leases, from now.
+        """
         sql = """UPDATE upload SET lease_until = :until
                   WHERE lease_owner = :owner AND destination = :destination AND lease_until >= :now
                     AND next_attempt_ts IS NOT NULL"""
@@ -273,7 +290,7 @@ class Records:
         self._database.write(renew)
 
     def abandon(self, owner: str) -> None:
-        """End the leases of an Uploader that is known to be at work no more."""
+        """End the leases of an Uploader that is known to have ended."""
         with self._database.reading() as reading:
             if reading.one(f"SELECT id FROM upload WHERE {_LEFT} LIMIT 1", owner=owner) is None:  # noqa: S608
                 return
@@ -301,14 +318,14 @@ class Records:
         remote_id, url
             What the destination calls it, and where it shows it.
         owner
-            Who claimed it; None if nobody had to.
+            Who claimed it; None if it was not claimed.
         look_seconds
-            When to look at it again, from now; None if nothing can come of earlier attempts any more.
+            When to check it again, from now; None if earlier attempts can no longer take effect.
 
         Returns
         -------
         bool
-            False if it was built anew meanwhile, or taken over by another: nothing is noted then.
+            False if it was rebuilt meanwhile, or claimed by another: nothing is recorded then.
         """
 
         def done(old: Upload, now: int) -> dict[str, object]:
@@ -346,16 +363,16 @@ class Records:
         error
             A sentence for the operators.
         retry_seconds
-            When to try again, from now; None: not by itself.
+            When to try again, from now; None: not automatically.
         unanswered
-            It is not known whether it was carried out, or still will be.
+            The attempt may have taken effect, or still may.
         at_work
-            It was only given up waiting for: the lease runs out by itself.
+            The attempt still runs, only the wait for it ended: the lease expires by itself.
 
         Returns
         -------
         bool
-            False as for `uploaded`; also where the record is there: that stays so, it is only looked at again.
+            False as for `uploaded`; also if the record is there, which stays so: it is only checked again.
         """
 
         def failed(old: Upload, now: int) -> dict[str, object]:
@@ -375,14 +392,14 @@ class Records:
         return self._write(record, destination, owner, failed, unanswered=unanswered, at_work=at_work)
 
     def away(self, destination: str, error: str, owner: str) -> None:
-        """Note for all that is due at a destination that it cannot be used now; all of it stays due."""
+        """Record for all that is due at a destination that it cannot be used now; it stays due."""
         values = {"destination": destination, "error": sizes.truncate(error, sizes.LAST_ERROR), "owner": owner}
         self._database.write(lambda transaction: transaction.run(_AWAY, now=transaction.now(), **values))
 
-    def anew(self, record: Record) -> Callable[[Transaction], None]:
-        """Return what has a record sent to all destinations again, for `Sessions.note`: both or neither.
+    def resend(self, record: Record) -> Callable[[Transaction], None]:
+        """Return a function that queues a record for all destinations again, for the transaction of `Sessions.note`.
 
-        It raises `NotToBeSent` where the record is not the session's any more, or is about to be replaced.
+        It raises `NotToBeSent` if the record was replaced, or is about to be.
         """
 
         def write(transaction: Transaction) -> None:
@@ -394,7 +411,7 @@ class Records:
             if state not in ("BUILT", "COMPLETED"):
                 raise NotToBeSent(identifier=record.session, reason=f"it is {state}, not BUILT or COMPLETED")
             if not _is_current(transaction, record):
-                raise NotToBeSent(identifier=record.session, reason="it was built anew just now")
+                raise NotToBeSent(identifier=record.session, reason="it has just been rebuilt")
             transaction.run("UPDATE session SET state = 'BUILT' WHERE id = :id", id=record.session_id)
             transaction.run(
                 """UPDATE upload SET state = 'WAITING', attempts = 0, next_attempt_ts = :now, last_error = NULL,
@@ -407,7 +424,7 @@ class Records:
         return write
 
     def complete(self, record: Record, destinations: Sequence[str]) -> bool:
-        """Mark the record's session COMPLETED if every destination has it; return whether this did so."""
+        """Mark the record's session COMPLETED if every destination has it; return whether this changed it."""
 
         def complete(transaction: Transaction) -> bool:
             if not _is_current(transaction, record):
@@ -430,20 +447,20 @@ class Records:
         unanswered: bool = False,
         at_work: bool = False,
     ) -> bool:
-        """Write what an attempt came to, and give back its lease; return whether its state was told."""
+        """Store the result of an attempt and release its lease; return whether the state was set."""
 
         def write(transaction: Transaction) -> bool:
             current = _is_current(transaction, record)
-            found, holder, _ = _row(transaction, record, destination)
+            upload, holder, _ = _row(transaction, record, destination)
             now = transaction.now()
-            if found is None:
+            if upload is None:
                 if not current:
                     return False
-                found = Upload(record.id, destination, UploadState.WAITING, 0, None, None, None)
+                upload = Upload(record.id, destination, UploadState.WAITING, 0, None, None, None)
                 columns = ("record_id", "destination", "state", "attempts", "next_attempt_ts", "updated_ts")
-                transaction.insert_new("upload", columns, [(record.id, destination, found.state.value, 0, now, now)])
+                transaction.insert_new("upload", columns, [(record.id, destination, upload.state.value, 0, now, now)])
             mine = owner is None or holder in (None, owner)
-            values = change(found, now) if current and mine else {}
+            values = change(upload, now) if current and mine else {}
             if unanswered:
                 values["unanswered_ts"] = now
             if owner is not None and holder == owner and not at_work:
@@ -456,7 +473,7 @@ class Records:
 
 
 def _row(transaction: Transaction, record: Record, destination: str) -> tuple[Upload | None, str | None, int]:
-    """Return how far a record is, who holds the lease on it and until when; the row is locked."""
+    """Return a record's upload, the holder of the lease and its end; the row is locked."""
     condition = f"WHERE record_id = :record AND destination = :destination {transaction.dialect.for_update}"
     row = transaction.one(f"{_HELD} {condition}", record=record.id, destination=destination)
     if row is None:
@@ -472,7 +489,7 @@ def _change(transaction: Transaction, record: Record, destination: str, values: 
 
 
 def _may_leave(transaction: Transaction, record: Record) -> bool:
-    """Tell whether a record is still its session's, and that still has one to send."""
+    """Return whether a record is current and its session is in a state to be sent."""
     if not _is_current(transaction, record):
         return False
     sql = f"SELECT s.id FROM session s WHERE s.id = :id AND {_OF_THE_SENT}"  # noqa: S608  names from our schema
@@ -480,9 +497,9 @@ def _may_leave(transaction: Transaction, record: Record) -> bool:
 
 
 def _is_current(transaction: Transaction, record: Record) -> bool:
-    """Tell whether a record is still the one that was read, and keep it so until the transaction ends.
+    """Return whether a record is still the one that was read, and lock it until the transaction ends.
 
-    A session may be built anew while its older record is on its way: what became of that says nothing about the new.
+    A session may be rebuilt while its older record is being sent: the result does not apply to the new record.
     """
     row = transaction.one(
         f"SELECT sha256 FROM record WHERE id = :record {transaction.dialect.for_update}",  # noqa: S608

@@ -1,4 +1,4 @@
-"""Reservations: who booked an instrument, when and what for, as the Harvester found them in the calendars."""
+"""Reservations: who booked an instrument, when and for what, as harvested from the calendars."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Reservation:
     """One booking of one instrument."""
 
     source: str
-    """Which calendar it is from; with `uid` its key."""
+    """Its calendar; together with `uid` its key."""
     uid: str
     """The source's own identifier of this occurrence."""
     instrument: str
@@ -50,13 +50,13 @@ class Reservation:
     url: str | None = None
     """Link to the reservation in its calendar."""
     consent: bool | None = None
-    """Whether the user agreed to have a record made; None where nobody asked."""
+    """Whether the user consented to a record; None if not asked."""
     usage: bool = False
-    """Whether it is a use that took place, as the facility's system noted it, rather than a booking."""
+    """Whether it is a recorded use rather than a booking."""
     ongoing: bool = False
-    """Whether that use has not ended yet; `end_ts` is then as far ahead as was asked."""
+    """Whether that use has not ended yet; `end_ts` is then the end of the requested span."""
     odd: Odd = ()
-    """Sentences about what of it cannot be read; what its user agreed to, for one, is not known then."""
+    """Messages about fields that cannot be read; the consent, for example, is then unknown."""
 
 
 RESERVATION = Columns(
@@ -91,7 +91,7 @@ _OVERLAPPING = f"""
 """
 
 _KNOWN = """
-    -- what a source had in a span
+    -- known reservations of a source in a span
     SELECT uid FROM reservation WHERE source = :source AND start_ts < :end AND end_ts > :start AND cancelled = 0
 """
 
@@ -99,7 +99,7 @@ _KNOWN = """
 _HAS = "SELECT 1 FROM reservation WHERE source = :source AND uid = :uid"
 
 _REPLACED = """
-    -- what other calendars had of an instrument in a span: it has another calendar now
+    -- reservations of an instrument from other calendars in a span: its calendar has changed
     UPDATE reservation SET cancelled = 1, fetched_ts = :now
      WHERE instrument = :instrument AND source <> :source AND start_ts < :end AND end_ts > :start AND cancelled = 0
 """
@@ -119,33 +119,33 @@ class Reservations:
         self._clock = clock
 
     def take_over(
-        self, source: str, start_ts: int, end_ts: int, found: Sequence[Reservation], only_for: str | None = None
+        self, source: str, start_ts: int, end_ts: int, reservations: Sequence[Reservation], only_for: str | None = None
     ) -> tuple[int, int]:
-        """Make the table hold what a source says about a span of time, in one transaction.
+        """Store the reservations of a source in a span of time, in one transaction.
 
         Parameters
         ----------
         source
             The calendar.
         start_ts, end_ts
-            The span that was asked for: what the table has in it and the source no longer has was cancelled.
-        found
-            What the source answered.
+            The span that was fetched: known reservations in it that the source no longer has are cancelled.
+        reservations
+            What the source returned.
         only_for
-            Pid of an instrument whose only calendar this is: what others had of it in the span has gone, too.
+            Pid of an instrument whose only calendar this is: those of other calendars in the span are cancelled, too.
 
         Returns
         -------
         stored, cancelled
-            How many reservations are there, and how many of the known ones have gone.
+            Number of reservations of the source, and number of cancelled ones.
         """
         now = self._clock.now()
-        # Of one that cannot be read, what is stored says more than what was read of it.
-        rows = [_row(reservation, now) for reservation in found if not reservation.odd]
+        # For one that cannot be read completely, the stored row is better.
+        rows = [_row(reservation, now) for reservation in reservations if not reservation.odd]
 
         def store(transaction: Transaction) -> tuple[int, int]:
             known = {uid for (uid,) in transaction.all(_KNOWN, source=source, start=start_ts, end=end_ts)}
-            gone = sorted(known - {reservation.uid for reservation in found})
+            gone = sorted(known - {reservation.uid for reservation in reservations})
             for uid in gone:
                 transaction.run(
                     "UPDATE reservation SET cancelled = 1, fetched_ts = :now WHERE source = :source AND uid = :uid",
@@ -159,12 +159,20 @@ class Reservations:
                     _REPLACED, now=now, instrument=only_for, source=source, start=start_ts, end=end_ts
                 )
             transaction.upsert("reservation", _RESERVATION_COLUMNS, _KEY, rows)
-            return len(found), len(gone) + replaced
+            return len(reservations), len(gone) + replaced
 
         return self._database.write(store)
 
     def overlapping(self, instrument: str, start_ts: int, end_ts: int) -> list[Reservation]:
-        """Return the live reservations of an instrument that share time with a span, in order of start."""
+        """Return the reservations of an instrument in a span that are not cancelled, ordered by start.
+
+        Parameters
+        ----------
+        instrument
+            Pid.
+        start_ts, end_ts
+            The span, half open, in microseconds since the epoch.
+        """
         with self._database.reading() as reading:
             rows = reading.all(_OVERLAPPING, instrument=instrument, start=start_ts, end=end_ts)
         return [_reservation(row) for row in rows]
@@ -175,55 +183,67 @@ class Reservations:
             return reading.one(_HAS, source=source, uid=uid) is not None
 
     def for_session(self, instrument: str, start_ts: int, end_ts: int, user: str | None = None) -> Reservation | None:
-        """Return the reservation a session belongs to: the one that shares most time with it.
+        """Return the reservation of a session: the one with the longest overlap.
 
-        An account at an instrument is often shared, so the session's own user decides only among those that share
-        about as much: at least half of what the longest does. A use that took place goes before bookings, and says
-        best who was there; the booking is then the one that fits that person. What both know is put together by
-        `of_use`.
+        Accounts at an instrument are often shared, so the session's user only decides among reservations with at least
+        half of the longest overlap. A recorded use takes precedence over bookings, and shows best who was there; the
+        booking is then chosen by that person. `of_use` combines both.
+
+        Parameters
+        ----------
+        instrument
+            Pid.
+        start_ts, end_ts
+            Start and end of the session, in microseconds since the epoch.
+        user
+            Account of the session; None if unknown.
         """
         among = self.overlapping(instrument, start_ts, end_ts)
-        # Of one whose times cannot be read it is not known whether it has anything to do with the session.
-        found = [one for one in among if None not in (readable_time(one.start_ts), readable_time(one.end_ts))]
+        # Without readable times the overlap is unknown.
+        timed = [
+            reservation
+            for reservation in among
+            if None not in (readable_time(reservation.start_ts), readable_time(reservation.end_ts))
+        ]
 
-        def shared(one: Reservation) -> int:
-            return min(one.end_ts, end_ts) - max(one.start_ts, start_ts)
+        def shared(reservation: Reservation) -> int:
+            return min(reservation.end_ts, end_ts) - max(reservation.start_ts, start_ts)
 
         def longest(among: list[Reservation]) -> Reservation | None:
             return max(among, key=shared, default=None)
 
         def best(among: list[Reservation]) -> Reservation | None:
             most = max(map(shared, among), default=0)
-            return longest(_of([one for one in among if 2 * shared(one) >= most], _names(user)))
+            return longest(_of([reservation for reservation in among if 2 * shared(reservation) >= most], _names(user)))
 
-        bookings = [one for one in found if not one.usage]
-        use = best([one for one in found if one.usage])
+        bookings = [reservation for reservation in timed if not reservation.usage]
+        use = best([reservation for reservation in timed if reservation.usage])
         booking = longest(_of(bookings, _people(use))) if use else best(bookings)
         return of_use(use, booking) if use and booking else use or booking
 
 
 def agreed(booking: Reservation | None, *, required: bool) -> bool:
-    """Tell whether a record may be made of a session with this reservation.
+    """Return whether a record may be made of a session with this reservation.
 
     Parameters
     ----------
     booking
-        What `Reservations.for_session` found; None for nothing.
+        From `Reservations.for_session`; None without one.
     required
-        Whether it takes a yes; else it takes that nobody said no.
+        Whether consent is required; otherwise a record is allowed unless consent was refused.
     """
     consent = booking.consent if booking is not None else None
     return consent is True or (consent is None and not required)
 
 
 def of_use(use: Reservation, booking: Reservation) -> Reservation:
-    """Return a booking with what is known of the use that was made of it.
+    """Return a booking combined with its recorded use.
 
-    Answers given at the instrument go before those given when it was booked. Where somebody else came than had booked,
-    they are the user, and the booker comes along; a consent holds only for who gave it, a refusal for all.
+    Answers given at the instrument override those given at booking. If another person came, that is the user, and the
+    booker becomes a collaborator; a consent applies only to the person who gave it, a refusal to all.
     """
     same = not _people(use).isdisjoint(_people(booking))
-    said = [use.consent, booking.consent if same or booking.consent is False else None]
+    answers = [use.consent, booking.consent if same or booking.consent is False else None]
     others = (*booking.collaborators, *use.collaborators, *(() if same or not booking.user else (booking.user,)))
     user = (booking.user or use.user) if same else use.user
     return replace(
@@ -231,26 +251,26 @@ def of_use(use: Reservation, booking: Reservation) -> Reservation:
         title=use.title or booking.title,
         user=user,
         user_id=(booking.user_id or use.user_id) if same else use.user_id,
-        collaborators=tuple(one for one in dict.fromkeys(others) if one != user),
+        collaborators=tuple(name for name in dict.fromkeys(others) if name != user),
         purpose=use.purpose or booking.purpose,
         samples=use.samples or booking.samples,
         project=booking.project or use.project,
-        consent=False if False in said else True if True in said else None,
+        consent=False if False in answers else True if True in answers else None,
         odd=(*booking.odd, *use.odd),
     )
 
 
 def _of(among: list[Reservation], people: set[str]) -> list[Reservation]:
-    """Return those that are of one of these people; all, if none is."""
-    return [one for one in among if not people.isdisjoint(_people(one))] or among
+    """Return the reservations of these people; all, if there are none."""
+    return [reservation for reservation in among if not people.isdisjoint(_people(reservation))] or among
 
 
-def _people(one: Reservation) -> set[str]:
-    return _names(one.user, one.user_id)
+def _people(reservation: Reservation) -> set[str]:
+    return _names(reservation.user, reservation.user_id)
 
 
 def _names(*names: str | None) -> set[str]:
-    """Return names as they are compared: systems spell the same account in capitals or not."""
+    """Return names for comparison: systems differ in the case of account names."""
     return {name.casefold() for name in names if name}
 
 
@@ -270,10 +290,10 @@ def _row(reservation: Reservation, now: int) -> tuple[Any, ...]:
 
 
 def _reservation(row: Row) -> Reservation:
-    return _SELECTED.make(_made, row)
+    return _SELECTED.make(_create, row)
 
 
-def _made(*values: Any, odd: Odd) -> Reservation:
+def _create(*values: Any, odd: Odd) -> Reservation:
     *own, data = values
     make: Callable[..., Reservation] = Reservation
     try:
@@ -283,7 +303,7 @@ def _made(*values: Any, odd: Odd) -> Reservation:
 
 
 def describes_a_reservation(data: str) -> bool:
-    """Return whether a text is what `Reservations` stores in the column `data`."""
+    """Return whether a text is valid for the column `data`."""
     try:
         _rest(OBJECT(data))
     except (TypeError, ValueError, LookupError, AttributeError):
@@ -292,7 +312,7 @@ def describes_a_reservation(data: str) -> bool:
 
 
 def _rest(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that are stored as JSON, each of its kind."""
+    """Return the fields that are stored as JSON, with checked types."""
     kinds = {field.name: field for field in fields(Reservation) if field.name not in _OWN_COLUMNS}
     rest = {name: value for name, value in data.items() if name in kinds}
     for name, value in rest.items():
@@ -302,13 +322,13 @@ def _rest(data: dict[str, Any]) -> dict[str, Any]:
         elif name == "collaborators":
             rest[name] = _texts(value)
         elif name == "samples":
-            rest[name] = tuple(BookedSample(**{**one, "elements": _texts(one["elements"])}) for one in value)
+            rest[name] = tuple(BookedSample(**{**sample, "elements": _texts(sample["elements"])}) for sample in value)
         elif not isinstance(value, str | None):
             raise ValueError(value)
     return rest
 
 
 def _texts(values: object) -> tuple[str, ...]:
-    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
         raise ValueError(values)
     return tuple(values)

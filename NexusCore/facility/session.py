@@ -1,4 +1,4 @@
-"""What a session is: its states, its events and who reports them."""
+"""Sessions: their states, their events and who reports them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from NexusCore.storage.rows import DUE, TEXT, TIME, WHOLE, Columns, Odd, choice,
 
 
 class State(StrEnum):
-    """What is to be done with a session, or was."""
+    """State of a session."""
 
     WAITING_FOR_END = "WAITING_FOR_END"
     TO_BE_BUILT = "TO_BE_BUILT"
@@ -23,11 +23,11 @@ class State(StrEnum):
     NO_CONSENT = "NO_CONSENT"
     ERROR = "ERROR"
     UNKNOWN = "UNKNOWN"
-    """Read where none of these is stored; never stored itself."""
+    """Read in place of an unknown stored value; never stored."""
 
 
 class EventType(StrEnum):
-    """What can happen in a session."""
+    """Kind of an event in a session."""
 
     START = "START"
     END = "END"
@@ -36,7 +36,7 @@ class EventType(StrEnum):
     RECORD_GENERATION = "RECORD_GENERATION"
     NOTE = "NOTE"
     UNKNOWN = "UNKNOWN"
-    """Read where none of these is stored; never stored itself."""
+    """Read in place of an unknown stored value; never stored."""
 
 
 SESSION_TABLE = Columns(
@@ -76,7 +76,7 @@ SESSION_EVENT = Columns(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session as it is now."""
+    """A session in its current state."""
 
     id: int
     identifier: str
@@ -93,11 +93,11 @@ class Session:
     """How often a Builder has tried to make the record."""
     last_error: str | None
     odd: Odd = ()
-    """Sentences about what of it cannot be read."""
+    """Messages about fields that cannot be read."""
 
     @property
     def start(self) -> datetime:
-        """Start, aware, UTC; raises ValueError where `odd` says that it is no time."""
+        """Start, aware, UTC; raises ValueError if it cannot be read (see `odd`)."""
         return to_datetime(self.start_ts)
 
     @property
@@ -108,7 +108,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in a session."""
+    """An event in a session."""
 
     id: int
     type: EventType
@@ -117,12 +117,12 @@ class Event:
     host: str
     detail: str | None
     odd: Odd = ()
-    """Sentences about what of it cannot be read."""
+    """Messages about fields that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who reports an event, from where; the clock of that machine is not trusted, only measured."""
+    """User and host that report an event; the clock of that host is measured, not trusted."""
 
     user: str
     host: str
@@ -134,7 +134,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which of the waiting sessions a Builder cares for."""
+    """Which of the waiting sessions a Builder takes."""
 
     identifier: str | None = None
     """The only one; None for any."""
@@ -144,7 +144,7 @@ class Selection:
     """Started before this time."""
 
     def includes(self, session: Session) -> bool:
-        """Tell whether a session is meant."""
+        """Return whether a session is selected."""
         return self.identifier in (None, session.identifier) and self.from_ts <= session.start_ts < self.to_ts
 
 

@@ -1,11 +1,11 @@
-"""Sessions at the instruments: START, END and what becomes of them; one transaction per step.
+"""Sessions at the instruments, from START to their record; one transaction per step.
 
 Promises
 --------
 * An instrument has at most one open session; of two simultaneous starts, one is refused.
 * END and the change of state happen together or not at all; ending twice is the same as ending once.
-* A session is claimed by one Builder at a time, for as long as its lease runs by the database's clock.
-* Events are ordered by their number; a clock set back cannot disturb them.
+* A session is claimed by one Builder at a time, until its lease expires by the database's clock.
+* Events are ordered by their number; a clock that is set back does not change the order.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _IS_SELECTED = """
 """
 
 _SESSIONS_TO_BUILD = f"""
-    -- sessions that a Builder may take: ended, due, and not held by a living one; oldest first
+    -- sessions that a Builder may take: ended, due and not leased; oldest first
     {_SELECT_SESSIONS}
      WHERE {_IS_WAITING} AND {_IS_SELECTED}
      ORDER BY end_ts, id
@@ -76,16 +76,16 @@ _SESSIONS_TO_BUILD = f"""
 """
 
 _STILL_WAITING = f"""
-    -- one of them, if that is still so; to be locked alone, since a sorted query locks all that it looks at
+    -- one of them, if it still waits; locked separately, since a sorted query locks all rows that it reads
     {_SELECT_SESSIONS}
      WHERE id = :id AND {_IS_WAITING}
 """
 QUEUED_AGAIN = "queued again, was"
-"""How the event of `Sessions.requeue` begins: about the building, not about the experiment."""
+"""How the event of `Sessions.requeue` begins; it is not about the experiment."""
 CANDIDATES = 20
-"""Sessions that a Builder tries to claim, in case others are at it."""
+"""Sessions that a Builder tries to claim, since others may be faster."""
 LISTED = 1000
-"""Waiting sessions that are looked at together."""
+"""Most waiting sessions returned together."""
 
 _EVENTS = "SELECT id, event_type, ts, user, host, detail FROM session_event WHERE session_id = :session ORDER BY id"
 
@@ -98,9 +98,9 @@ class Sessions:
     database
         The facility's own database.
     clock
-        Gives the time of START and END: that of the machine this runs on.
+        Source of the times of START and END.
     new_identifier
-        Makes identifiers; UUID4.
+        Creates identifiers; UUID4 by default.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Sessions:
         client
             Who starts it.
         identifier
-            Its name; a new UUID4 if not given. Starting one that exists is the same as having started it once.
+            Its name; a new UUID4 if not given. Starting an existing session changes nothing.
         ts
             When it started; now, if not given.
 
@@ -134,7 +134,7 @@ class Sessions:
         SessionOpen
             If another session is open on the instrument.
         SessionElsewhere
-            If a session of that name was started on another instrument.
+            If the session was started on another instrument.
         TooLong
             If a name cannot be stored whole.
         """
@@ -143,27 +143,31 @@ class Sessions:
         return self._open(instrument, name, lambda transaction: self._start(transaction, instrument, client, name, ts))
 
     def end(self, identifier: str, client: Client, ts: int | None = None) -> Session:
-        """Close a session: END, and the state TO_BE_BUILT, together. One that has ended stays as it is.
+        """Close a session: event END and state TO_BE_BUILT together. One that has ended stays unchanged.
 
         Raises
         ------
         NoSuchSession
-            If there is none of that name.
+            If it does not exist.
         """
         return self._database.write(lambda transaction: self._end(transaction, identifier, client, ts))
 
     def restart(self, identifier: str, client: Client) -> Session:
         """End a session that was left open and start a new one on its instrument, in one transaction.
 
-        It names the session it ends: of two people who answer the same question at once, the second must not end what
-        the first has just begun.
+        Parameters
+        ----------
+        identifier
+            The session to end: if two people do this at the same time, the second must not end the new session.
+        client
+            Who starts the new one.
 
         Raises
         ------
         SessionOpen
-            If another session has been opened there meanwhile; nothing is changed then.
+            If another session was started there meanwhile; nothing changes then.
         NoSuchSession
-            If there is none of that name.
+            If it does not exist.
         """
         name = self._new_identifier()
         instrument = self.get(identifier).instrument
@@ -182,14 +186,25 @@ class Sessions:
         event: EventType = EventType.NOTE,
         also: Callable[[Transaction], None] | None = None,
     ) -> None:
-        """Write an event with a text into the session's log, in one transaction with what `also` writes.
+        """Add an event with a text to a session.
+
+        Parameters
+        ----------
+        identifier, client
+            The session, and who reports the event.
+        text
+            At most 64 KiB.
+        event
+            Its type.
+        also
+            Writes more in the same transaction.
 
         Raises
         ------
         TooLong
             If the text cannot be stored whole.
         NoSuchSession
-            If there is no such session.
+            If it does not exist.
         """
         sizes.check_size("The note", text, sizes.EVENT_DETAIL)
 
@@ -214,13 +229,23 @@ class Sessions:
         Raises
         ------
         NoSuchSession
-            If there is none of that name.
+            If it does not exist.
         """
         with self._database.reading() as reading:
             return self._find(reading, identifier)
 
     def newest(self, instrument: str | None = None, state: State | None = None, count: int = 20) -> list[Session]:
-        """Return the newest sessions, newest first; of one instrument, or in one state, if given."""
+        """Return the newest sessions, newest first.
+
+        Parameters
+        ----------
+        instrument
+            Pid; None for all.
+        state
+            Only sessions in this state; None for all.
+        count
+            At most this many.
+        """
         condition = "(:instrument IS NULL OR instrument = :instrument) AND (:state IS NULL OR state = :state)"
         sql = f"{_SELECT_SESSIONS} WHERE {condition} ORDER BY id DESC LIMIT :count"
         with self._database.reading() as reading:
@@ -235,7 +260,7 @@ class Sessions:
         return [_session(row) for row in rows]
 
     def events(self, session: Session) -> list[Event]:
-        """Return what happened in a session, in order."""
+        """Return the events of a session, in order."""
         with self._database.reading() as reading:
             rows = reading.all(_EVENTS, session=session.id)
         return [_EVENT_COLUMNS.make(Event, row) for row in rows]
@@ -243,24 +268,24 @@ class Sessions:
     # -- building ----------------------------------------------------------------------------------------------------
 
     def waiting(self, among: Selection = ALL) -> list[Session]:
-        """Return the sessions that a Builder may take now, the one that has waited longest first; `LISTED` at most."""
+        """Return the sessions that a Builder may take now, the longest waiting first; at most `LISTED`."""
         with self._database.reading() as reading:
             rows = reading.all(_SESSIONS_TO_BUILD, now=reading.now(), count=LISTED, **asdict(among))
         return [_session(row) for row in rows]
 
     def claim(self, client: Client, owner: str, lease_seconds: float, among: Selection = ALL) -> Session | None:
-        """Take the session that has waited longest, for building; None if none waits.
+        """Lease the session that has waited longest, for building; None if none waits.
 
-        Writes its RECORD_GENERATION event in the same transaction: one for each attempt.
+        Adds a RECORD_GENERATION event in the same transaction, one for each attempt.
 
         Parameters
         ----------
         client
             Who builds, for the event.
         owner
-            Name of this Builder, unique among all.
+            Unique name of this Builder.
         lease_seconds
-            How long it has the session for itself; `renew` extends it.
+            Length of the lease; `renew` extends it.
         among
             Which sessions to choose from.
         """
@@ -284,7 +309,7 @@ class Sessions:
         return self._database.write(claim)
 
     def renew(self, session: Session, owner: str, lease_seconds: float) -> bool:
-        """Extend the lease; return whether the session is still this Builder's."""
+        """Extend the lease; return whether this Builder still holds it."""
 
         def renew(transaction: Transaction) -> bool:
             held = self._held(transaction, session, owner)
@@ -301,7 +326,7 @@ class Sessions:
         return self._database.write(lambda transaction: transaction.run(sql, owner=owner))
 
     def remark(self, session: Session, client: Client, text: str) -> Callable[[Transaction], None]:
-        """Return what writes a NOTE event, for `finish`: both or neither."""
+        """Return a function that adds a NOTE event, for the transaction of `finish`."""
 
         def write(transaction: Transaction) -> None:
             detail = sizes.truncate(text, sizes.EVENT_DETAIL)
@@ -318,14 +343,14 @@ class Sessions:
         retry_seconds: float | None = None,
         also: Callable[[Transaction], None] | None = None,
     ) -> bool:
-        """Give a claimed session back in a new state, in one transaction with what `also` writes.
+        """Release a claimed session in a new state, in one transaction with what `also` writes.
 
         Parameters
         ----------
         session, owner
             As they were claimed.
         state
-            The outcome; TO_BE_BUILT to leave it as if it hadn't been claimed.
+            The result; TO_BE_BUILT to undo the claim.
         error
             A sentence for the operators.
         retry_seconds
@@ -334,7 +359,7 @@ class Sessions:
         Returns
         -------
         bool
-            False if the lease had run out and another has taken over; nothing is written then.
+            False if the lease expired and another Builder has the session; nothing is written then.
         """
 
         def finish(transaction: Transaction) -> bool:
@@ -357,19 +382,19 @@ class Sessions:
         return self._database.write(finish)
 
     def requeue(self, identifier: str, client: Client, only: State | None = None) -> Session:
-        """Have a session's record built anew, at the next pass of a Builder; attempts are counted from the start.
+        """Queue a session to be built again by the next pass of a Builder; attempts are counted from zero.
 
         Parameters
         ----------
         identifier, client
-            The session, and who asks for it.
+            The session, and who requests it.
         only
-            The state that it must be in for it, as the caller has seen it; None for any.
+            State that the session must have, as seen by the caller; None for any.
 
         Raises
         ------
         NoSuchSession
-            If there is none of that name.
+            If it does not exist.
         NotToBeBuilt
             If it is still open, or being built, or in another state than the caller has seen.
         """
@@ -399,7 +424,7 @@ class Sessions:
         try:
             return self._database.write(start)
         except DatabaseRefused:
-            # Another start came first, and the key that allows one open session has refused ours.
+            # Another start came first, and the unique key on open sessions refused this one.
             other = self.open_on(instrument)
             if other is None:
                 raise
@@ -410,8 +435,8 @@ class Sessions:
     # -- inside a transaction ------------------------------------------------------------------------------------------
 
     def _first_waiting(self, transaction: Transaction, now: int, among: Selection) -> Session | None:
-        for one in transaction.all(_SESSIONS_TO_BUILD, now=now, count=CANDIDATES, **asdict(among)):
-            row = transaction.one(f"{_STILL_WAITING} {transaction.dialect.skip_locked}", id=one[0], now=now)
+        for waiting in transaction.all(_SESSIONS_TO_BUILD, now=now, count=CANDIDATES, **asdict(among)):
+            row = transaction.one(f"{_STILL_WAITING} {transaction.dialect.skip_locked}", id=waiting[0], now=now)
             if row is not None:
                 return _session(row)
         return None
@@ -473,7 +498,7 @@ class Sessions:
         suffix = transaction.dialect.for_update if lock else ""
         row = transaction.one(f"{_SELECT_SESSIONS} WHERE identifier = :identifier {suffix}", identifier=identifier)
         if row is None:
-            known = [one for (one,) in transaction.all("SELECT identifier FROM session ORDER BY id DESC LIMIT 200")]
+            known = [name for (name,) in transaction.all("SELECT identifier FROM session ORDER BY id DESC LIMIT 200")]
             raise NoSuchSession(identifier=identifier, hint=near_miss(identifier, known))
         return _session(row)
 

@@ -15,7 +15,7 @@ __all__ = ["Log", "LogRecord", "Logs", "in_session"]
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Import what logs when it is first asked for: who only reads the log does without it."""
+        """Import the loggers at first use: a program that only reads the log does not need them."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from NexusCore.log import handler, logger

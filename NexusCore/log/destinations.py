@@ -1,7 +1,7 @@
-"""Where log records go besides the database, by configuration: standard output, a file, e-mail.
+"""Configured destinations of log records besides the database: standard output, a file, e-mail.
 
-The parameters are in the folder ``Log`` and take effect while the program runs. None of them can hold up or break a log
-call: mail has a queue and a thread of its own, and a limit to how many are sent.
+The parameters are in the folder ``Log`` and take effect while the program runs. No destination can delay or break a log
+call: mail has its own queue and thread, and a limit per hour.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ class LogSettings(Protocol):
 
 
 class LimitedMail(logging.handlers.SMTPHandler):
-    """Sends each record as a mail, but only so many an hour; what was held back is counted in the next one.
+    """Sends each record by mail, up to a limit per hour; the next mail says how many were held back.
 
     Parameters
     ----------
     host, sender, receivers, subject
         As in `logging.handlers.SMTPHandler`; `host` may end in ``:port``.
     per_hour
-        Mails an hour.
+        Limit per hour.
     clock
-        Tells the time.
+        Source of time.
     """
 
     def __init__(self, host: str, sender: str, receivers: list[str], subject: str, per_hour: int, clock: Clock) -> None:
@@ -71,7 +71,7 @@ class LimitedMail(logging.handlers.SMTPHandler):
         self._complained = False
 
     def createLock(self) -> None:  # noqa: N802  the standard library's name
-        """Do without a lock: one thread sends, and at its end the program would wait for it."""
+        """Create no lock: only one thread sends, and the program would wait for the lock when it ends."""
         self.lock = None
 
     def handle(self, record: logging.LogRecord) -> bool:
@@ -80,7 +80,7 @@ class LimitedMail(logging.handlers.SMTPHandler):
         return True
 
     def getSubject(self, record: logging.LogRecord) -> str:  # noqa: N802  the standard library's name
-        """Return the subject, with what was held back before."""
+        """Return the subject, with the number of messages that were held back."""
         more = f" (and {self._held_back} messages that were held back)" if self._held_back else ""
         self._held_back = 0
         return one_line(super().getSubject(record)) + more  # a line end would end the header
@@ -97,14 +97,14 @@ class LimitedMail(logging.handlers.SMTPHandler):
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the standard library's name
-        """Say once on standard error that mail cannot be sent; the record itself is in the database."""
+        """Report once on standard error that mail cannot be sent; the record is in the database."""
         if not self._complained:
             self._complained = True
-            complain(f"NexusCore: no mail can be sent by {self.mailhost}: {sys.exc_info()[1]}")
+            complain(f"NexusCore: mail cannot be sent by {self.mailhost}: {sys.exc_info()[1]}")
 
 
 class _MailFormatter(logging.Formatter):
-    """Makes of a record the text of a mail, as odd as its characters may be."""
+    """Formats a record as the text of a mail, with odd characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text."""
@@ -112,18 +112,18 @@ class _MailFormatter(logging.Formatter):
 
 
 class Destinations:
-    """Keeps the further handlers of a logger as the configuration says.
+    """Keeps the additional handlers of a logger in line with the configuration.
 
     Parameters
     ----------
     logger
-        The logger above all others of the process.
+        The root logger of the process.
     config
         The configuration from its absolute root.
     clock
-        Tells the time.
+        Source of time.
     program
-        This program's name, for ``{program}`` in the file's.
+        Name of this program, for ``{program}`` in the file name.
     """
 
     def __init__(self, logger: logging.Logger, config: LogSettings, clock: Clock, program: str) -> None:
@@ -137,28 +137,28 @@ class Destinations:
         renew_in_children(self)
 
     def forked(self) -> None:
-        """Make the lock new, and all that sends mail."""
+        """Replace the lock and the mail sender."""
         self._lock = threading.Lock()
         if self._sender is not None:
             self._sender = None
             self.configure()
 
     def close(self, seconds: float) -> None:
-        """Take the handlers away; mail that waits is sent for at most `seconds`."""
+        """Remove the handlers; send waiting mail for at most `seconds`."""
         with self._lock:
             self._use([])
             if self._sender is not None:
                 self._sender.end(seconds)
 
     def reopen(self) -> bool:
-        """Open the log file again with its next line; return whether there is one. May be called by a signal."""
-        files = [one for one in self._handlers if isinstance(one, LogFile)]
+        """Reopen the log file at the next line; return whether there is one. Safe in a signal handler."""
+        files = [handler for handler in self._handlers if isinstance(handler, LogFile)]
         for file in files:
             file.reopen()
         return bool(files)
 
     def configure(self) -> None:
-        """Make the handlers what the configuration says now."""
+        """Set up the handlers that the configuration names now."""
         with self._lock:
             handlers: list[logging.Handler] = []
             for make in (self._stdout, self._file, self._by_mail):
@@ -173,8 +173,8 @@ class Destinations:
 
     def _use(self, handlers: list[logging.Handler]) -> None:
         old, self._handlers = self._handlers, handlers
-        # In one step, so that what is logged meanwhile goes to the old ones or to the new ones, and to none twice.
-        self._logger.handlers = [*(one for one in self._logger.handlers if one not in old), *handlers]
+        # In one step, so that concurrent records go either to the old handlers or to the new ones.
+        self._logger.handlers = [*(handler for handler in self._logger.handlers if handler not in old), *handlers]
         for handler in old:
             handler.close()
 
@@ -209,7 +209,7 @@ class Destinations:
         if self._sender is None:
             self._sender = _Sender(queue.Queue(), mail)
             self._sender.start()
-        self._sender.handlers = (mail,)  # what waits goes there, too
+        self._sender.handlers = (mail,)  # waiting records are sent with it, too
         handler = _Waiting(self._sender.waiting)
         handler.setLevel(level)
         return handler
@@ -218,7 +218,7 @@ class Destinations:
         text = self._text(name) or default
         level = logging.getLevelNamesMapping().get(text.upper())
         if level is None:
-            raise ValueError(f"{LOG_SETTINGS}.{name} is '{text}', which is no level")
+            raise ValueError(f"{LOG_SETTINGS}.{name} is '{text}', which is not a log level")
         return level
 
     def _text(self, name: str) -> str:
@@ -236,30 +236,30 @@ def _formatted(handler: logging.Handler, level: int) -> logging.Handler:
 
 
 class _Sender(logging.handlers.QueueListener):
-    """Sends what waits, on a thread of its own."""
+    """Sends waiting records, on a thread of its own."""
 
     def __init__(self, waiting: queue.Queue[logging.LogRecord], mail: LimitedMail) -> None:
         super().__init__(waiting, mail)
         self.waiting = waiting
 
     def end(self, seconds: float) -> None:
-        """End when all that waits was sent; wait for that at most `seconds`."""
+        """End after all waiting records are sent; wait for that at most `seconds`."""
         self.enqueue_sentinel()
         if self._thread is not None:
             self._thread.join(seconds)
 
 
 class _Waiting(logging.handlers.QueueHandler):
-    """Queues records for mail; when too many wait, the newest are left out: they are in the database."""
+    """Queues records for mail; if too many wait, new ones are dropped: they are in the database."""
 
     def __init__(self, waiting: queue.Queue[logging.LogRecord]) -> None:
         super().__init__(waiting)
         self._waiting = waiting
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Queue a record. The queue itself has no limit, or the word that it ends might find no room."""
+        """Queue a record. The queue itself has no limit, since the sentinel must always fit."""
         if self._waiting.qsize() < WAITING_MAILS:
             self._waiting.put_nowait(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the standard library's name
-        """Leave the record out."""
+        """Drop the record."""

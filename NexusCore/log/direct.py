@@ -1,10 +1,9 @@
-"""The short way of a log call into the journal: no record of the standard library is made, since nobody would see it.
+"""The direct way of a log call into the journal, without creating a record of the standard library.
 
-It is taken only where the journal's handler alone would get the record and nothing else may look at it or change it: no
-further handler, no filter, no record factory, none of logging's settings about records changed, no `extra`, no
-`stack_info`, `exc_info` or `stacklevel`, no subclass. What it puts into the journal is what the handler would. In all
-other cases, and where a message cannot be made or encoded, `DirectWay.write` does nothing and says so, and the call
-goes the full way.
+It is used only if the journal's handler alone would get the record and nothing else could read or change it: no further
+handler, filter or record factory, default settings of logging about records, no `extra`, `stack_info`, `exc_info` or
+`stacklevel`, no subclass. It writes the same as the handler. In all other cases, and if a message cannot be formatted
+or encoded, `DirectWay.write` does nothing and returns False, and the call goes through the standard library.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from NexusCore.log.record import CURRENT_SESSION
 from NexusCore.sizes import LOG_TEXT
 
 _FILES_REMEMBERED = 4096
-"""Names of source files whose modules are remembered; programs that make code at run time have ever new ones."""
+"""Source files whose module names are cached; programs that create code at run time have ever new ones."""
 _SINGLE = frozenset({int, str, float, bool, bytes, type(None)})
-"""Types of an only argument that holds no named ones."""
+"""Types of a single argument that are not mappings."""
 _SURE = LOG_TEXT // 4
-"""Characters that a message of any kind may have without being too long: one is at most four bytes of UTF-8."""
+"""Messages of up to this many characters always fit: one character is at most four bytes of UTF-8."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _now = time.time_ns
@@ -40,18 +39,18 @@ _factory = logging.getLogRecordFactory
 
 
 class DirectWay:
-    """Writes records to the journal where the full way through the standard library's logging would do no more.
+    """Writes records to the journal when the standard library's logging would do nothing else.
 
     Parameters
     ----------
     handler
         The handler that writes to the journal.
     root
-        The logger at which all others end; `handler` is to be the only one it has.
+        The root of all loggers; `handler` must be its only handler.
     append
         Takes an encoded record; safe to call from all threads.
     kinds
-        The classes of loggers whose records are made as the standard library makes them.
+        The logger classes whose records are those of the standard library.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class DirectWay:
         self._modules: dict[str, str | None] = {}
 
     def write(self, log: Log, level: int, message: object, args: tuple[object, ...]) -> bool:
-        """Write what the caller's caller logs; return whether that was done.
+        """Write what the caller's caller logs; return whether it was written.
 
         Parameters
         ----------
@@ -88,7 +87,7 @@ class DirectWay:
         try:
             module = self._modules[code.co_filename]
         except KeyError:
-            module = self._remember(code.co_filename)
+            module = self._module_of(code.co_filename)
         prefix = log.prefix
         if module is None or type(message) is not str or type(prefix) is not str:
             return False
@@ -98,10 +97,10 @@ class DirectWay:
         ts = _now() // 1000
         if args:
             if len(args) == 1 and type(args[0]) not in _SINGLE and isinstance(args[0], Mapping):
-                return False  # the standard library takes them for named arguments
+                return False  # the standard library uses a mapping as named arguments
             try:
                 message = message % args
-            except Exception:  # noqa: BLE001  the full way shows what does not fit
+            except Exception:  # noqa: BLE001  the standard way shows what does not fit
                 return False
         if len(message) > _SURE:
             return False
@@ -117,13 +116,13 @@ class DirectWay:
         return True
 
     def _is_open(self, log: logging.Logger, level: int) -> bool:
-        """Return whether the journal's handler alone would get the record as it was made."""
+        """Return whether the journal's handler alone would get the unchanged record."""
         handler, root = self._handler, self._root
-        one: logging.Logger | None = log
-        while one is not root:
-            if one is None or one.handlers or not one.propagate:
+        logger: logging.Logger | None = log
+        while logger is not root:
+            if logger is None or logger.handlers or not logger.propagate:
                 return False
-            one = one.parent
+            logger = logger.parent
         handlers = root.handlers
         return (
             len(handlers) == 1
@@ -138,12 +137,12 @@ class DirectWay:
             and logging._srcfile is not None
         )
 
-    def _remember(self, filename: str) -> str | None:
-        """Return the module that a source file is; None if its frames are not those of callers."""
+    def _module_of(self, filename: str) -> str | None:
+        """Return the module name of a source file; None if its frames do not count as callers."""
         if len(self._modules) >= _FILES_REMEMBERED:
             self._modules.clear()
         module: str | None = os.path.splitext(os.path.basename(filename))[0]  # noqa: PTH119, PTH122  as logging does
-        # logging passes over its own frames, and over those of imports.
+        # logging skips its own frames and those of imports.
         if os.path.normcase(filename) == logging._srcfile or ("importlib" in filename and "_bootstrap" in filename):
             module = None
         self._modules[filename] = module

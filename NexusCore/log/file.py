@@ -2,10 +2,10 @@
 
 Promises
 --------
-* A file that was renamed or deleted, as logrotate does, is made again by the next line; so is its folder.
+* A file that was renamed or deleted, as logrotate does, is created again by the next line; so is its folder.
 * Several processes may write to one file: each line is written whole, and only one of them rotates at a time.
-* A file that cannot be written, as on a full disk, holds up nobody: one sentence on standard error says so, and the
-  file goes on as soon as it can be written again. The lines that it misses are in the database.
+* A file that cannot be written, as on a full disk, delays nothing: one line on standard error reports it, and the
+  file continues as soon as it can be written again. The missing lines are in the database.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class LogFile(logging.handlers.RotatingFileHandler):
         self._missed = 0
         """Lines that could not be written since the last one that could."""
         self._complained = False
-        """About a file that cannot be written; it is said once until it can."""
+        """Whether it was reported that the file cannot be written; once until it can."""
         self._cannot_rotate = False
 
     def begin(self) -> OSError | None:
-        """Open the file; return why that is not possible now. The next line tries again."""
+        """Open the file; return the error if that fails. The next line tries again."""
         try:
             self._opened()
         except OSError as error:
@@ -58,17 +58,17 @@ class LogFile(logging.handlers.RotatingFileHandler):
         return None
 
     def reopen(self) -> None:
-        """Open the file again with the next line. May be called by a signal."""
+        """Reopen the file at the next line. Safe in a signal handler."""
         self._reopen = True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line; after the end this opens the file again for it, since the line may have been under way."""
+        """Write a line; after `close` the file is opened again for a line that was under way."""
         try:
             line = self.format(record) + self.terminator
             self._write(record, line)
         except OSError as error:
             self._complain(error)
-        except Exception:  # noqa: BLE001  a stranger's message, which cannot be formatted; as the standard library does
+        except Exception:  # noqa: BLE001  a message that cannot be formatted; as the standard library does
             self.handleError(record)
         if self._ended:
             self._leave()
@@ -79,7 +79,7 @@ class LogFile(logging.handlers.RotatingFileHandler):
         try:
             self._ended = True
             self._leave()
-            logging.Handler.close(self)  # not the base class's, which would raise what is wrong with the disk
+            logging.Handler.close(self)  # not the base class's, which would raise errors of the disk
         finally:
             self.release()
 
@@ -100,7 +100,7 @@ class LogFile(logging.handlers.RotatingFileHandler):
         self._missed, self._complained = 0, False
 
     def _is_current(self) -> bool:
-        """Return whether the file that is open is the one that has the name."""
+        """Return whether the open file still has its name."""
         if self.stream is None:
             return True
         try:
@@ -118,19 +118,19 @@ class LogFile(logging.handlers.RotatingFileHandler):
         return super()._open()
 
     def _leave(self) -> None:
-        """Close the file, whatever the disk says to what is still to be written."""
+        """Close the file, ignoring errors of the disk."""
         stream, self.stream = self.stream, None
         if stream is not None:
             with suppress(OSError, ValueError):
                 stream.close()
 
     def _rotate(self) -> None:
-        """Rename the file, unless another process is doing so, or has done so."""
-        # The lock of the file goes with the one that is open: who gets it later sees that the name has moved. That of
-        # the folder keeps others from rotating a new file of this name, where this one is renamed meanwhile.
-        held = [os.dup(self._opened().fileno())]  # of its own, so that the lock is kept until all is done
+        """Rename the file, unless another process is doing so or has done so."""
+        # The lock belongs to the open file: a process that gets it later sees that the name has moved. The lock on the
+        # folder keeps others from rotating a new file with this name meanwhile.
+        held = [os.dup(self._opened().fileno())]  # a duplicate, so that the lock is kept until the end
         try:
-            with suppress(OSError):  # on Windows, and of a folder that may not be read
+            with suppress(OSError):  # on Windows, or for an unreadable folder
                 held.append(os.open(Path(self.baseFilename).parent, os.O_RDONLY))
             if not all(map(_locked, held)):
                 return
@@ -139,7 +139,7 @@ class LogFile(logging.handlers.RotatingFileHandler):
                 self._cannot_rotate = False
             else:
                 self._leave()
-        except FileNotFoundError:  # somebody else has just renamed it
+        except FileNotFoundError:  # another process has just renamed it
             self._leave()
         except OSError as error:
             if not self._cannot_rotate:
@@ -165,7 +165,7 @@ class LogFile(logging.handlers.RotatingFileHandler):
     def _say(self, what: str, error: OSError | None = None) -> None:
         path = Path(self.baseFilename)
         full = f"The disk is full: {place_text(path)}. " if error is not None and is_disk_full(error) else ""
-        # Straight to standard error: a log line would end up here again.
+        # Directly to standard error: a log line would come back here.
         complain(f"NexusCore: {full}The log file {path} {what}.")
 
 

@@ -1,6 +1,6 @@
-"""`get_log`: loggers of the standard library, in a hierarchy of their own, whose records go to the journal.
+"""`get_log`: loggers in a hierarchy of their own, whose records go to the journal.
 
-Nothing of the application's own logging is touched: no global logger class, no handler on the root logger.
+The application's own logging is not changed: no global logger class, no handler on the root logger.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ class JournalHandler(logging.Handler):
         self._host = identity.host()
 
     def createLock(self) -> None:  # noqa: N802  the standard library's name
-        """Do without the handler's lock: the journal has its own."""
+        """Create no lock: the journal has its own."""
         self.lock = None
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Write one record, if no filter objects; this is the hot path, and there is no lock to take."""
+        """Write one record that passes the filters; without a lock, since this is the hot path."""
         if self.filters and not self.filter(record):
             return False
         self.emit(record)
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record. Never raises: what cannot be encoded is written with its odd characters escaped."""
+        """Write one record; never raises. Characters that cannot be encoded are escaped."""
         tb = traceback_of(record) if record.exc_info or record.stack_info or record.exc_text else None
         fields = (
             int(record.created * 1_000_000),
             record.levelno,
-            # Records that somebody made by hand, and settings of logging, may leave any of these out.
+            # Any of these may be missing in records created by hand, or by settings of logging.
             str(record.name or ""),
             record.module or "",
             record.lineno or 0,
@@ -73,7 +73,7 @@ class JournalHandler(logging.Handler):
 
 
 def _plain(field: object) -> object:
-    """Return a field so that it can be stored: lone surrogates escaped, numbers within 32 bits, text as text."""
+    """Return a field in a form that can be stored: lone surrogates escaped, numbers within 32 bits."""
     if field is None:
         return None
     if isinstance(field, int):
@@ -82,18 +82,18 @@ def _plain(field: object) -> object:
 
 
 class _Onward(logging.Handler):
-    """Hands the records of a library's logger to the handlers of ours."""
+    """Passes the records of a library's logger to the handlers of ours."""
 
     def __init__(self, onward: logging.Logger) -> None:
         super().__init__()
         self.onward = onward
-        """Whose handlers get the records."""
+        """The logger whose handlers get the records."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand on a record, once, though it may come by several loggers that are routed."""
-        seen = record.__dict__.setdefault("nexuscore_seen", [])
-        if self not in seen:
-            seen.append(self)
+        """Pass on a record once, even if it comes through several routed loggers."""
+        visited = record.__dict__.setdefault("nexuscore_seen", [])
+        if self not in visited:
+            visited.append(self)
             self.onward.callHandlers(record)
 
 
@@ -103,7 +103,7 @@ class Logs:
     Parameters
     ----------
     append
-        Where encoded records go.
+        Called with each encoded record.
     """
 
     def __init__(self, append: Callable[[bytes], None]) -> None:
@@ -114,18 +114,18 @@ class Logs:
         self._manager = self.root.manager = Manager(self.root, direct)
         self._onward = _Onward(self.root)
         self._routed: list[logging.Logger] = []
-        # Otherwise the level of whatever program this is would hold, and that the database is back would go unsaid.
+        # Otherwise the application's level would apply, and "the database is back" might not be logged.
         self.route("NexusCore", logging.getLogger("NexusCore").level or logging.INFO)
 
     def get(self, name: str, prefix: Prefix | None = None) -> Log:
-        """Return the logger of a name; with a prefix, one whose messages begin with it."""
+        """Return the logger with a name; with a prefix, one whose messages begin with it."""
         log = self._manager.getLogger(name)
         if prefix is not None:
             return PrefixedLog(cast(Log, log), prefix)
-        return cast(Log, log)  # the manager makes them of our class
+        return cast(Log, log)  # the manager creates our class
 
     def route(self, name: str, level: int = logging.NOTSET) -> None:
-        """Have the records of a library's logger, and of those below it, go where ours go."""
+        """Send the records of a library's logger, and of those below it, to our handlers."""
         logger = logging.getLogger(name)
         if self._onward not in logger.handlers:
             logger.addHandler(self._onward)
@@ -134,7 +134,7 @@ class Logs:
             logger.setLevel(level)
 
     def close(self) -> None:
-        """Take the handler back from the libraries' loggers."""
+        """Remove the handler from the libraries' loggers."""
         for logger in self._routed:
             logger.removeHandler(self._onward)
         self._routed.clear()

@@ -1,4 +1,4 @@
-"""What `get_log` returns: the standard library's logger, with a short way into the journal."""
+"""The loggers that `get_log` returns: those of the standard library with a direct way into the journal."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ Prefix = str | Callable[[], str]
 
 
 class ShortWay(Protocol):
-    """A way into the journal past the standard library's records: `NexusCore.log.direct.DirectWay`."""
+    """A way into the journal without the standard library's records: `NexusCore.log.direct.DirectWay`."""
 
     def write(self, log: Log, level: int, message: object, args: tuple[object, ...]) -> bool:
-        """Write what the caller's caller logs; return whether that was done."""
+        """Write what the caller's caller logs; return whether it was written."""
         ...
 
 
 class Manager(logging.Manager):
-    """What the loggers of one process have in common.
+    """The shared state of the loggers of one process.
 
     Parameters
     ----------
     root
-        The logger at which all others end.
+        The root of all loggers.
     way
-        The short way into the journal.
+        The direct way into the journal.
     """
 
     def __init__(self, root: logging.Logger, way: ShortWay) -> None:
@@ -39,7 +39,7 @@ class Manager(logging.Manager):
 
     @property
     def disable(self) -> int:
-        """The level up to which nothing is logged: that of `logging.disable` holds for these loggers, too."""
+        """The level up to which nothing is logged; `logging.disable` applies to these loggers, too."""
         return max(self._disable, logging.root.manager.disable)
 
     @disable.setter
@@ -47,7 +47,7 @@ class Manager(logging.Manager):
         self._disable = level
 
     def getLogger(self, name: str) -> logging.Logger:  # noqa: N802  the standard library's name
-        """Return the logger of a name."""
+        """Return the logger with a name."""
         log = super().getLogger(name)
         if isinstance(log, Log):
             log.way = self.way
@@ -58,17 +58,17 @@ _managers: weakref.WeakSet[Manager] = weakref.WeakSet()
 
 
 class _Cache(dict[int, bool]):
-    """What a logger of the standard library's remembers of levels; when it forgets that, so do the loggers of ours."""
+    """Cache of enabled levels in a logger of the standard library; clearing it also clears those of our loggers."""
 
     def clear(self) -> None:
-        """Forget."""
+        """Clear the caches."""
         super().clear()
         for manager in list(_managers):
             manager._clear_cache()  # type: ignore[attr-defined]  # what logging calls itself
 
 
-# `logging.disable` has the loggers that the standard library knows forget what is enabled, and says it nowhere else.
-# To ask it at each call instead would cost every call.
+# `logging.disable` clears the caches of the loggers in the standard library's hierarchy, and notifies nothing else.
+# Checking its level at every call would be slow.
 logging.getLogger("NexusCore")._cache = _Cache()  # type: ignore[attr-defined]  # private to logging
 
 
@@ -79,11 +79,11 @@ class Log(logging.Logger):
     """
 
     prefix: Prefix = ""
-    """Stands before each message."""
+    """Put before each message."""
     way: ShortWay | None = None
-    """The short way into the journal; none for a logger that was made by hand."""
+    """The direct way into the journal; None for a logger that was created by hand."""
 
-    # Each method by itself: one that they share would be another call, and the caller's frame is counted from here.
+    # No shared helper: that would be another call, and the caller's frame is counted from here.
 
     def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Log at level DEBUG."""
@@ -111,7 +111,7 @@ class Log(logging.Logger):
             self._log(CRITICAL, msg, args, **_for_the_caller(kwargs))
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log at a level given by its number."""
+        """Log at a numeric level."""
         if type(level) is not int:
             super().log(level, msg, *args, **_for_the_caller(kwargs))
         elif self.isEnabledFor(level) and (kwargs or not self.way or not self.way.write(self, level, msg, args)):
@@ -124,7 +124,7 @@ class PrefixedLog(Log):
     Parameters
     ----------
     log
-        The logger of that name: its level, filters and handlers hold here too.
+        The logger whose level, filters and handlers are used.
     prefix
         The text, or a function that returns it.
     """
@@ -136,23 +136,23 @@ class PrefixedLog(Log):
         self._log_of_name = log
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802  the standard library's name
-        """Tell whether a level is logged; nothing is remembered, since the manager does not know this logger."""
+        """Return whether a level is logged; not cached, since the manager does not know this logger."""
         if not self.level:
             return self._log_of_name.isEnabledFor(level)
         return not self.disabled and self.manager.disable < level >= self.level
 
     def makeRecord(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: N802  the standard library's name
-        """Make the record, with the logger's prefix before the message."""
+        """Create the record, with the prefix before the message."""
         record = super().makeRecord(*args, **kwargs)
         try:
             prefix = self.prefix() if callable(self.prefix) else self.prefix
             # With arguments the message is a format, in which a % of the prefix would be read as a placeholder.
             record.msg = (prefix.replace("%", "%%") if record.args else prefix) + str(record.msg)
-        except Exception:  # noqa: BLE001  prefix and message are a stranger's code, and a log call must not raise
-            record.exc_info = record.exc_info or sys.exc_info()  # the record tells, in the place of a traceback
+        except Exception:  # noqa: BLE001  prefix and message may be foreign code, and a log call must not raise
+            record.exc_info = record.exc_info or sys.exc_info()  # the record shows it as its traceback
         return record
 
 
 def _for_the_caller(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Have the full way pass over the method of ours, which is one frame more than the standard library's."""
+    """Add the frame of our method to the stack level."""
     return {**kwargs, "stacklevel": kwargs.get("stacklevel", 1) + 1}

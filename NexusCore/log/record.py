@@ -1,4 +1,4 @@
-"""What a line of log is, from the statement to the reader."""
+"""The record of a log call, from the statement to the reader."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from NexusCore.storage.rows import Odd
 from NexusCore.text import escape, one_line
 
 CURRENT_SESSION: ContextVar[str | None] = ContextVar("session", default=None)
-"""Identifier of the session that is being worked on."""
+"""Identifier of the current session."""
 
 
 class LogRecord(NamedTuple):
-    """One line of log, as stored and as handed to a reader; a tuple, since readers make thousands a second of rows."""
+    """One log record, as stored and read; a tuple, since readers create thousands a second."""
 
     ts: int
     """Microseconds since the epoch, UTC, by the clock of the machine that logged."""
@@ -39,16 +39,16 @@ class LogRecord(NamedTuple):
     message: str
     traceback: str | None = None
     session: str | None = None
-    """Session that was being worked on, where one was."""
+    """Session that the program worked on, if any."""
     id: int = 0
-    """Number in the database; 0 before it is there."""
+    """Number in the database; 0 until it is stored."""
     odd: Odd = ()
-    """Sentences about what of it cannot be read."""
+    """Messages about fields that cannot be read."""
 
 
 @contextmanager
 def in_session(identifier: str) -> Iterator[None]:
-    """Attach a session's identifier to all that is logged inside the block, in this thread or task."""
+    """Attach a session's identifier to everything logged in the block, in this thread or task."""
     token = CURRENT_SESSION.set(identifier)
     try:
         yield
@@ -57,10 +57,10 @@ def in_session(identifier: str) -> Iterator[None]:
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """Return a record's message; a format that does not fit its arguments is shown, never raised."""
+    """Return a record's message; never raises, even if the format does not fit its arguments."""
     try:
         message = record.getMessage()
-    except Exception as error:  # noqa: BLE001  arguments are strangers' objects, and a log call must not raise
+    except Exception as error:  # noqa: BLE001  arguments may be any objects, and a log call must not raise
         try:
             message = f"{record.msg} (arguments {record.args!r} do not fit: {error})"
         except Exception:  # noqa: BLE001  nor may their repr
@@ -71,7 +71,7 @@ def message_of(record: logging.LogRecord) -> str:
 def _shown(message: object) -> str:
     try:
         return f"{message!s:.1000} (its arguments cannot be shown)"
-    except Exception:  # noqa: BLE001  the message is a stranger's object too
+    except Exception:  # noqa: BLE001  the message may be any object, too
         return f"(a message of type {type(message).__name__} that cannot be shown)"
 
 
@@ -81,7 +81,7 @@ def traceback_of(record: logging.LogRecord) -> str | None:
     if record.exc_info and record.exc_info[0] is not None:
         try:
             parts.append("".join(traceback.format_exception(*record.exc_info)).rstrip())
-        except Exception as error:  # noqa: BLE001  what was given as an exception may be anything
+        except Exception as error:  # noqa: BLE001  the given exception may be any object
             parts.append(f"(the exception cannot be shown: {error!r})")
     elif record.exc_text:
         parts.append(record.exc_text)
@@ -99,25 +99,25 @@ def short_line(record: LogRecord) -> str:
 
 
 def second_text(second: int) -> str:
-    """Return a time, in seconds since the epoch, as the line of a record begins."""
+    """Return a time, in seconds since the epoch, as shown at the beginning of a line."""
     return time.ctime(second) if EARLIEST <= second * SECOND < LATEST else "unreadable time"
 
 
 def untimed(record: LogRecord) -> str:
-    """Return what a record's line says behind the time."""
+    """Return the line of a record without the time."""
     return _place(record.level, record.module, record.line, record.logger) + escape(record.message)
 
 
 @lru_cache(maxsize=1024)
 def _place(level: int, module: str, line: int, logger: str) -> str:
-    """Return where a record is from: a few statements make a million lines."""
+    """Return the part of a line before the message; cached, since a few statements make most lines."""
     return f"[{logging.getLevelName(level):>5}][{one_line(module):>7}({line:4d})][{one_line(logger)}]"
 
 
 class LineFormatter(logging.Formatter):
-    """Makes of a record text that cannot command a terminal; only its first line is at the margin.
+    """Formats records as text that cannot control a terminal; further lines are indented.
 
-    So no message can forge a line of log.
+    So no message can look like another log line.
     """
 
     def format(self, record: logging.LogRecord) -> str:

@@ -1,4 +1,4 @@
-"""Log records in the database: how they get in, and how a reader finds them."""
+"""Log records in the database: storing and finding them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAME_LENGTH = sizes.NAME
 SESSION_LENGTH = sizes.IDENTIFIER
 REMOVED_AT_ONCE = 1000
 MANY = 5000
-"""Where records could be looked up by one column or by another, those that have this many count as equal."""
+"""When choosing the column to look records up by, counts stop here: larger ones count as equal."""
 
 
 LOG_RECORD = Columns(
@@ -52,12 +52,12 @@ _LOG_READ = LOG_RECORD.only(*LOG_COLUMNS, "id")
 
 
 class LogSink:
-    """Puts records from a journal into `log_record`."""
+    """Writes records from a journal to `log_record`."""
 
     table = "log_record"
 
     def __init__(self) -> None:
-        import msgspec  # here, since who only reads the log does without it
+        import msgspec  # here, since a program that only reads the log does not need it
 
         name = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH)]
         session = Annotated[str, msgspec.Meta(max_length=SESSION_LENGTH)] | None
@@ -76,10 +76,10 @@ class LogSink:
         transaction.insert_many("log_record", LOG_COLUMNS, rows)
 
     def forget(self) -> None:
-        """Do nothing, likewise."""
+        """Do nothing."""
 
     def expendable(self, payload: bytes) -> bool:
-        """Let DEBUG and INFO go before what is worse, and what cannot be read with them."""
+        """Return whether a record is below WARNING, or cannot be read."""
         try:
             return bool(self._payloads.decode(payload)[1] < logging.WARNING)
         except (ValueError, LookupError, TypeError):
@@ -87,7 +87,7 @@ class LogSink:
 
 
 def _fitted(record: Sequence[Any]) -> Row:
-    """Return the row of a record that may be of an odd kind; its names are cut to their lengths."""
+    """Return the row of a record, with missing fields replaced and long names cut."""
     ts, level, logger, module, line, function, host, pid, thread, message, traceback, session = record
     return (
         ts,
@@ -109,18 +109,18 @@ Part = tuple[str, dict[str, object]]
 """An SQL condition, and the values in it."""
 
 NAMES = {"logger": "loggers", "module": "modules", "host": "hosts"}
-"""Columns with names that lines are looked up by, and what `LogFilter` calls them."""
+"""Columns with names to look records up by, and their fields of `LogFilter`."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which records a reader wants; what is not given does not restrict."""
+    """Which records a reader wants; fields that are not set do not restrict."""
 
     loggers: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
-    """Texts that must all stand in the message or in its traceback, whatever the case."""
+    """Texts that must all occur in the message or its traceback, ignoring case."""
     session: str | None = None
     level: int = 0
     """At least this level."""
@@ -132,25 +132,25 @@ class LogFilter:
     """Not after this time."""
 
     def parts(self) -> dict[str, Part]:
-        """Return the conditions, by the column that they are about; those on the time are not among them."""
-        found: dict[str, Part] = {}
+        """Return the conditions by column, without those on the time."""
+        parts: dict[str, Part] = {}
         for column, ours in NAMES.items():
             wanted = getattr(self, ours)
             if wanted:
                 values: dict[str, object] = {f"{column}_{number}": name for number, name in enumerate(wanted)}
-                found[column] = (f"t.{column} IN ({', '.join(f':{mark}' for mark in values)})", values)
+                parts[column] = (f"t.{column} IN ({', '.join(f':{mark}' for mark in values)})", values)
         if self.session is not None:
-            found["session"] = ("t.session = :session", {"session": self.session})
+            parts["session"] = ("t.session = :session", {"session": self.session})
         if self.level or self.highest is not None:
             highest = 2**31 - 1 if self.highest is None else self.highest
-            found["level"] = ("t.level BETWEEN :lowest AND :highest", {"lowest": self.level, "highest": highest})
+            parts["level"] = ("t.level BETWEEN :lowest AND :highest", {"lowest": self.level, "highest": highest})
         for number, word in enumerate(self.keywords):
             like = f"LIKE :word_{number} {LIKE_ESCAPE}"
-            found[f"word {number}"] = (
+            parts[f"word {number}"] = (
                 f"(LOWER(t.message) {like} OR LOWER(t.traceback) {like})",
                 {f"word_{number}": f"%{escape_like(word.lower())}%"},
             )
-        return found
+        return parts
 
 
 LOG_FIELDS = f"t.{', t.'.join(LOG_COLUMNS)}, t.id"
@@ -172,7 +172,7 @@ def _all_of(parts: Iterable[Part]) -> Part:
 
 
 def arriving(wanted: LogFilter) -> TailSource[LogRecord]:
-    """Return what a `NexusCore.tail.Tail` needs to hand out the records that match."""
+    """Return the source for a `NexusCore.tail.Tail` of the records that match."""
     parts = wanted.parts()
     if wanted.since is not None:
         parts["since"] = ("t.ts >= :since", {"since": wanted.since})
@@ -182,7 +182,7 @@ def arriving(wanted: LogFilter) -> TailSource[LogRecord]:
     return TailSource("log_record", LOG_FIELDS, record_of, condition=condition or EVERY_ROW, values=values)
 
 
-# -- looking through the log by time -------------------------------------------------------------------------------
+# -- reading the log by time ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +193,11 @@ class LogQuery:
     backwards: bool = False
     """The newest first."""
     behind: PagePosition | None = None
-    """Go on behind the record of this time and id."""
+    """Continue after the record with this time and id."""
     first: int = FIRST
-    """How many are probably taken."""
+    """How many the reader probably takes."""
     passed: Callable[[int], None] = lambda ts: None
-    """Told, every now and then, the time up to which all has been looked through."""
+    """Called from time to time with the time up to which the log has been searched."""
 
 
 def records(database: Database, how: LogQuery) -> Iterator[LogRecord]:
@@ -208,34 +208,34 @@ def records(database: Database, how: LogQuery) -> Iterator[LogRecord]:
 
 def newest(database: Database, wanted: LogFilter, count: int) -> list[LogRecord]:
     """Return the newest records that match, oldest first. The filter comes before the count."""
-    found = list(islice(records(database, LogQuery(wanted, backwards=True, first=count)), count))
-    found.reverse()
-    return found
+    matches = list(islice(records(database, LogQuery(wanted, backwards=True, first=count)), count))
+    matches.reverse()
+    return matches
 
 
 def values(database: Database, column: str, how: LogQuery) -> Iterator[Any]:
-    """Yield each value that a column has in the records that match, once.
+    """Yield the distinct values of a column in the records that match.
 
     Parameters
     ----------
     database, how
         What to read.
     column
-        One of those that an index begins with: level, logger, module, host, session.
+        One that an index begins with: level, logger, module, host, session.
     """
     if how.wanted == LogFilter():
         with database.reading(patient=True) as reading:
             yield from names(reading, "log_record", column)
         return
-    seen = {None}
+    yielded = {None}
     for _, _, value in _rows(database, how, f"t.{column}"):
-        if value not in seen:
-            seen.add(value)
+        if value not in yielded:
+            yielded.add(value)
             yield value
 
 
 def last_id(database: Database) -> int:
-    """Return the highest number of a record, 0 if there is none."""
+    """Return the highest id of a record, 0 without records."""
     with database.reading(patient=True) as reading:
         row = reading.one("SELECT MAX(id) FROM log_record")
     return int(row[0] or 0) if row is not None else 0
@@ -243,21 +243,21 @@ def last_id(database: Database) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much log there is."""
+    """Size of the log."""
 
     lines: int
-    """At most so many: those deleted from the middle are not known."""
+    """Upper limit of the number of records: deleted ones between others are counted."""
     oldest: int | None
     newest: int | None
-    """Times in microseconds since the epoch; None where there is no line."""
+    """Times in microseconds since the epoch; None without records."""
     bytes: int
-    """What it takes; on SQLite, what the whole file does."""
+    """Bytes of the table; on SQLite, of the whole file."""
     free: int
-    """How much of that is free to be used again."""
+    """Bytes of those that are free for reuse."""
 
 
 def extent(database: Database) -> Extent:
-    """Return how much log there is, without reading it."""
+    """Return the size of the log without reading it."""
     with database.reading(patient=True) as reading:
         lines = reading.one("SELECT MAX(id) - MIN(id) + 1 FROM log_record")
         times = reading.one("SELECT MIN(ts), MAX(ts) FROM log_record")
@@ -273,13 +273,13 @@ def count(database: Database, wanted: LogFilter, most: int) -> int:
 
 
 def remove(database: Database, wanted: LogFilter) -> Iterator[int]:
-    """Delete the records that match, the oldest first; yield how many have gone, after each transaction.
+    """Delete the records that match, oldest first; yield how many were deleted after each transaction.
 
-    The transactions are short: those who want to write are not held up.
+    The transactions are short, so that writers are not delayed.
     """
     gone = 0
-    found = _rows(database, LogQuery(wanted, first=REMOVED_AT_ONCE), "t.id")
-    while ids := [int(row[1]) for row in islice(found, REMOVED_AT_ONCE)]:
+    matches = _rows(database, LogQuery(wanted, first=REMOVED_AT_ONCE), "t.id")
+    while ids := [int(row[1]) for row in islice(matches, REMOVED_AT_ONCE)]:
         gone += database.write(partial(_delete, ids))
         yield gone
 
@@ -291,8 +291,8 @@ def _delete(ids: Sequence[int], transaction: Transaction) -> int:
 def _rows(database: Database, how: LogQuery, columns: str) -> Iterator[Row]:
     wanted = how.wanted
     with database.reading(patient=True) as reading:
-        strands, kept = _strands(reading, wanted)
-    condition, values = _all_of(part for column, part in wanted.parts().items() if column not in kept)
+        strands, met = _strands(reading, wanted)
+    condition, values = _all_of(part for column, part in wanted.parts().items() if column not in met)
     return read(
         database,
         Search("log_record", columns, strands, condition, values, wanted.since, wanted.until),
@@ -301,7 +301,7 @@ def _rows(database: Database, how: LogQuery, columns: str) -> Iterator[Row]:
 
 
 def _strands(reading: Transaction, wanted: LogFilter) -> tuple[tuple[Strand, ...], set[str]]:
-    """Return the parts of the indexes to read, and the columns whose conditions all that is there meets."""
+    """Return the parts of the indexes to read, and the columns whose conditions these already meet."""
     if wanted.session is not None:
         strand = Strand("ix_log_record_session_ts", "t.session = :of_session", {"of_session": wanted.session})
         return (strand,), {"session"}
@@ -309,12 +309,15 @@ def _strands(reading: Transaction, wanted: LogFilter) -> tuple[tuple[Strand, ...
     if not columns and not wanted.level and wanted.highest is None:
         return (Strand("ix_log_record_ts"),), set()
     there = names(reading, "log_record", "level")
-    numbers = [one for one in there if isinstance(one, int)]  # SQLite takes a text for a number, too
-    levels = [one for one in numbers if wanted.level <= one and (wanted.highest is None or one <= wanted.highest)]
+    numbers = [level for level in there if isinstance(level, int)]  # SQLite may store a text there
+    highest = wanted.highest
+    levels = [level for level in numbers if wanted.level <= level and (highest is None or level <= highest)]
     if columns:
-        found = {column: _of_names(column, getattr(wanted, NAMES[column]), levels) for column in columns}
-        column = min(columns, key=lambda one: _size(reading, found[one], wanted)) if len(columns) > 1 else columns[0]
-        return found[column], {column, "level"}
+        strands_by_column = {column: _of_names(column, getattr(wanted, NAMES[column]), levels) for column in columns}
+        column = columns[0]
+        if len(columns) > 1:
+            column = min(columns, key=lambda name: _size(reading, strands_by_column[name], wanted))
+        return strands_by_column[column], {column, "level"}
     if levels == there:
         return (Strand("ix_log_record_ts"),), set()
     strands = [Strand("ix_log_record_level_ts", "t.level = :of_level", {"of_level": level}) for level in levels]
@@ -353,7 +356,7 @@ def hosts(database: Database) -> list[str]:
 
 
 def session_at(database: Database, text: str) -> str | None:
-    """Return the first session, in the order of the alphabet, that is `text` or comes after it."""
+    """Return the first session, in alphabetical order, that is `text` or comes after it."""
     with database.reading(patient=True) as reading:
         row = reading.one("SELECT MIN(session) FROM log_record WHERE session >= :text", text=text)
     return readable(row[0]) if row is not None and row[0] is not None else None

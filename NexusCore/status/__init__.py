@@ -1,4 +1,4 @@
-"""Status: values that tell how a program is doing, held in memory and stored as they change."""
+"""Status: values that show how a program is doing, kept in memory and stored when they change."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ LONGEST_STORED_VALUE = sizes.STATUS_VALUE
 """Bytes of UTF-8 that a stored value may have."""
 
 LATEST_TIME = 1e12
-"""Seconds before and after the epoch, beyond which a time is taken for a mistake."""
+"""Seconds before and after the epoch; times beyond are refused as mistakes."""
 
 Report = Callable[[str, str | None, int, int | None], None]
 """Takes name, value as text, time and expiry in microseconds since the epoch."""
@@ -29,13 +29,13 @@ callbacks = Dispatcher("status-callbacks")
 
 
 def fitting(sentence: str) -> str:
-    """Return a sentence of any length as a value that can be stored, its end left out if need be."""
+    """Return a message shortened so that it can be stored as a value."""
     most = LONGEST_STORED_VALUE // 4 - 1  # a character takes four bytes at the most, and the mark three
     return shortened(sentence, most)
 
 
-def nobody(name: str, value: str | None, ts: int, expires: int | None) -> None:
-    """Store nothing: the element belongs to no holder."""
+def discard(name: str, value: str | None, ts: int, expires: int | None) -> None:
+    """Store nothing: the element has no channel."""
 
 
 def system_now() -> int:
@@ -57,7 +57,7 @@ class Reporter(Protocol):
     name: str
 
     def report(self, element: StatusElement) -> None:
-        """Take note of an element's new value."""
+        """Report an element's new value."""
         ...
 
 
@@ -69,17 +69,17 @@ class StatusElement:
     name
         Its name in the channel.
     holder
-        The channel that it is meant for, which may be None: it is `StatusHolder.add_status_element` that puts it there.
+        Ignored, for programs written for CryoCore: use `StatusHolder.add_status_element`.
     initial_value
-        The value that it begins with.
+        Its first value.
     expire_time
         Seconds after which the stored value counts as stale; the element itself keeps it.
     report
-        Takes each change to be stored.
+        Called with each change to store.
     now
-        Gives UTC microseconds since the epoch.
+        Returns UTC microseconds since the epoch.
     reporters
-        Are told of each change.
+        Called with each change.
     """
 
     __slots__ = (
@@ -94,7 +94,7 @@ class StatusElement:
         initial_value: Any = None,
         *,
         expire_time: float | None = None,
-        report: Report = nobody,
+        report: Report = discard,
         now: Callable[[], int] = system_now,
         reporters: Sequence[Reporter] = (),
     ) -> None:
@@ -105,7 +105,7 @@ class StatusElement:
         self.set_expire_time(expire_time)
         self._value: Any = initial_value
         self._ts = now()
-        self._lock = threading.RLock()  # setting an event may run code of its owner, which may set the element again
+        self._lock = threading.RLock()  # an event may run code of its owner that sets the element again
         self._changed: list[tuple[threading.Event, bool]] = []
         self._wanted: list[tuple[object, threading.Event, bool]] = []
         self._called: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
@@ -120,46 +120,46 @@ class StatusElement:
         return self.name
 
     def get_value(self) -> Any:
-        """Return the value, in the type it was set."""
+        """Return the value, with the type that was set."""
         return self._value
 
     def get_timestamp(self) -> float:
-        """Return when the value was last stored, in seconds since the epoch; when the element was made, at first."""
+        """Return when the value was last stored, in seconds since the epoch; at first, when the element was created."""
         return self._ts / SECOND
 
     def set_expire_time(self, expire_time: float | None) -> None:
-        """Have what is stored from now on count as stale after so many seconds, or never."""
+        """Set after how many seconds values stored from now on count as stale; None for never."""
         self._expires = None if expire_time is None else self._micros("expire time", expire_time, 0)
 
     def set_value(self, value: Any, force_update: bool = False, timestamp: float | None = None) -> None:
-        """Change the value; it is stored if it differs from the one before.
+        """Change the value; it is stored if it differs from the previous one.
 
         Parameters
         ----------
         value
-            Anything whose text has at most 1024 bytes.
+            Any value whose text has at most 1024 bytes.
         force_update
-            Store it although it is the same.
+            Store it even if it is unchanged.
         timestamp
             Time of the change in seconds since the epoch; now, if not given.
 
         Raises
         ------
         StatusException
-            If the value is too long; the element keeps the one it had.
+            If the value is too long; the element keeps the previous one.
         """
         if not (force_update or self._watched):
-            # Without the lock, since a value is there only when it has been stored.
+            # No lock needed: a value is only visible once it has been stored.
             old = self._value
             if type(old) is type(value) and old == value:
                 return
         with self._lock:
             changed = self._set(value, force_update, timestamp)
         if changed and self._watched:
-            self._tell()
+            self._call_reporters()
 
     def _set(self, value: Any, force_update: bool = False, timestamp: float | None = None) -> bool:
-        """Take over a value and set the events that wait for it; return whether it is another. The lock is held."""
+        """Set the value, under the lock, and the events that wait for it; return whether it changed."""
         old = self._value
         changed = type(old) is not type(value) or old != value
         if changed or force_update:
@@ -178,7 +178,7 @@ class StatusElement:
         Raises
         ------
         StatusException
-            If the value is no number.
+            If the value is not a number.
         """
         with self._lock:
             try:
@@ -187,22 +187,22 @@ class StatusElement:
                 raise StatusException(reason=f"'{self.name}' is {self._value!r}, which cannot be counted") from None
             changed = self._set(value)
         if changed and self._watched:
-            self._tell()
+            self._call_reporters()
 
     def dec(self, by: float = 1) -> None:
         """Count down."""
         self.inc(-by)
 
     def add_event_on_change(self, event: threading.Event, once: bool = False) -> None:
-        """Set `event` each time the value changes, or with ``once=True`` the first time only."""
+        """Set `event` each time the value changes; with ``once=True``, only the first time."""
         with self._lock:
             self._changed.append((event, once))
             self._watched = True
 
     def add_event_on_value(self, value: Any, event: threading.Event, once: bool = False) -> None:
-        """Set `event` each time `value` is set, changed or not, and at once if it is the value now.
+        """Set `event` each time `value` is set, changed or not, and immediately if it is the current value.
 
-        With ``once=True`` it is set one time only, which may be at once.
+        With ``once=True`` it is set only once, possibly immediately.
         """
         with self._lock:
             met = bool(self._value == value)
@@ -213,50 +213,50 @@ class StatusElement:
                 event.set()
 
     def remove_event(self, event: threading.Event) -> None:
-        """Set `event` no more."""
+        """Stop setting `event`."""
         with self._lock:
             self.remove_event_on_change(event)
             self._wanted = [entry for entry in self._wanted if entry[1] is not event]
 
     def remove_event_on_change(self, event: threading.Event) -> None:
-        """Set `event` on changes no more."""
+        """Stop setting `event` on changes."""
         with self._lock:
             self._changed = [entry for entry in self._changed if entry[0] is not event]
 
     def remove_event_on_value(self, value: Any, event: threading.Event) -> None:
-        """Set `event` on this value no more; on others it still is."""
+        """Stop setting `event` on this value; other values still set it."""
         with self._lock:
             self._wanted = [entry for entry in self._wanted if entry[1] is not event or entry[0] != value]
 
     def add_callback(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Have ``function(element, *arguments)`` called after each change, on a thread of its own.
+        """Call ``function(element, *arguments)`` after each change, on a separate thread.
 
-        What it is given says the value that the element had at that change; what is done to it is done to the element.
+        The argument `element` has the value of that change; methods that change it change the real element.
         """
         with self._lock:
             self._called.append((function, arguments))
             self._watched = True
 
     def remove_callback(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Call `function` no more; with arguments, no more with these."""
+        """Stop calling `function`; with arguments, only stop calls with these."""
         with self._lock:
-            self._called = [one for one in self._called if one[0] != function or arguments not in ((), one[1])]
+            self._called = [entry for entry in self._called if entry[0] != function or arguments not in ((), entry[1])]
 
     def attach(self, report: Report, now: Callable[[], int], reporters: Sequence[Reporter]) -> None:
-        """Belong to a holder from now on; it calls this."""
+        """Attach the element to a channel; called by the holder."""
         with self._lock:
             self._report, self._now, self._reporters = report, now, reporters
             self._watched = self._watched or bool(reporters)
 
     def forked(self) -> None:
-        """Make the lock new; the holder calls this."""
+        """Replace the lock; called by the holder."""
         self._lock = threading.RLock()
 
     def _fire(self, value: Any, changed: bool) -> None:
         if changed:
             if self._called:
-                # Handed in under the lock, so that they come in the order of the changes whoever makes them; and first,
-                # since an event may be one that sets the element again.
+                # Queued under the lock, so that they come in the order of the changes; and before the events, since
+                # setting an event may set the element again.
                 then = self._as_it_is()
                 for function, arguments in self._called:
                     callbacks.call(function, then, *arguments)
@@ -270,13 +270,13 @@ class StatusElement:
                 event.set()
 
     def _as_it_is(self) -> StatusElement:
-        """Return what callbacks are given of the element."""
+        """Return the element for callbacks, with its present value."""
         then = object.__new__(_ElementAtChange)
         then.live, then.name, then._value, then._ts = self, self.name, self._value, self._ts
         return then
 
-    def _tell(self) -> None:
-        """Tell the reporters of a change; without the lock, since one may set elements that others hold."""
+    def _call_reporters(self) -> None:
+        """Report a change; without the lock, since a reporter may set elements whose locks others hold."""
         for reporter in self._reporters:
             try:
                 reporter.report(self)
@@ -284,18 +284,18 @@ class StatusElement:
                 _LOG.exception("The status reporter %s failed", reporter.name)
 
     def _micros(self, what: str, seconds: float, least: float) -> int:
-        """Return a time as it is stored."""
+        """Return a time in seconds as stored, in microseconds."""
         try:
             # False for NaN; and nanoseconds instead of seconds would not fit any column.
             fits = least <= seconds < LATEST_TIME
         except TypeError:
             fits = False
         if not fits:
-            raise StatusException(reason=f"the {what} {seconds!r} of '{self.name}' is no number of seconds")
+            raise StatusException(reason=f"the {what} {seconds!r} of '{self.name}' is not a number of seconds")
         return int(seconds * SECOND)
 
     def _text(self, value: Any) -> str:
-        """Return the text that is stored."""
+        """Return the text of a value, as stored."""
         text = str(value)
         if len(text) * 4 > LONGEST_STORED_VALUE:
             length = len(text.encode("utf-8", "surrogatepass"))
@@ -339,7 +339,7 @@ def _on_the_element(name: str) -> Callable[..., Any]:
 
 
 class ElementAtChange:
-    """What an element was at a change, as callbacks are given it; what is done to it is done to the element."""
+    """An element with its value at a change, for callbacks; methods that change it change the real element."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""A status value with two dimensions: small pictures of what is going on, such as a map of tiles done."""
+"""A status value with two dimensions: small images of progress, such as a map of finished tiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Grid = list[list[int]]
 Cell = tuple[int, int]
 
 LARGEST_GRID = 1_000_000
-"""Cells that a grid may have: each change is stored whole."""
+"""Most cells of a grid: each change stores the whole grid."""
 
 
 class Status2DElement(StatusElement):
@@ -31,7 +31,7 @@ class Status2DElement(StatusElement):
     size
         Columns and rows, both above 0; at most a million cells.
     initial_value
-        One number for all cells, or a whole value; 0 if not given.
+        One number for all cells, or a whole grid; 0 if not given.
     expire_time
         As for `StatusElement`.
     """
@@ -51,7 +51,7 @@ class Status2DElement(StatusElement):
         if (
             not isinstance(size, (tuple, list))
             or len(size) != 2
-            or not all(type(one) is int and one > 0 for one in size)
+            or not all(type(count) is int and count > 0 for count in size)
         ):
             raise StatusException(reason=f"the size of '{name}' is {size!r}; it takes two whole numbers above 0")
         columns, rows = size
@@ -63,24 +63,24 @@ class Status2DElement(StatusElement):
         self._value = self._checked(initial_value)
 
     def get_value(self, cell: Cell | None = None) -> Any:
-        """Return the whole value, or that of one cell."""
+        """Return the whole grid, or the value of one cell."""
         if cell is None:
             return [list(column) for column in self._value]
         x, y = self._inside(cell)
         return self._value[x][y]
 
     def set_value(self, value: Any, *rest: Any, **options: Any) -> None:
-        """Change the whole value, ``set_value(columns, ...)``, or one cell, ``set_value((x, y), number, ...)``.
+        """Change the whole grid, ``set_value(columns, ...)``, or one cell, ``set_value((x, y), number, ...)``.
 
-        What follows is `force_update` and `timestamp`, as for `StatusElement.set_value`.
+        Further arguments are `force_update` and `timestamp`, as for `StatusElement.set_value`.
 
         Raises
         ------
         StatusException
-            If a number is not from 0 to 255, or the shape is not that of the element.
+            If a number is not between 0 and 255, or the shape is not that of the element.
         """
         with self._lock:
-            if isinstance(value, tuple) and len(value) == 2 and all(isinstance(one, int) for one in value):
+            if isinstance(value, tuple) and len(value) == 2 and all(isinstance(index, int) for index in value):
                 if not rest:
                     raise StatusException(reason=f"the cell {value} of '{self.name}' was given no number")
                 grid = self.get_value()
@@ -90,27 +90,27 @@ class Status2DElement(StatusElement):
                 grid = value
             changed = self._set(self._checked(grid), *rest, **options)
         if changed:
-            self._tell()
+            self._call_reporters()
 
     def inc(self, cell: Cell | None = None, by: float = 1) -> None:  # type: ignore[override]  # which cell comes first
-        """Count one cell up: ``inc((x, y))``."""
+        """Increase one cell: ``inc((x, y))``."""
         with self._lock:
             if not isinstance(cell, (tuple, list)):
                 raise StatusException(reason=f"'{self.name}' counts by cell: inc((x, y))")
             self.set_value(tuple(cell), self.get_value(cell) + by)
 
     def dec(self, cell: Cell | None = None, by: float = 1) -> None:  # type: ignore[override]  # which cell comes first
-        """Count one cell down: ``dec((x, y))``."""
+        """Decrease one cell: ``dec((x, y))``."""
         self.inc(cell, -by)
 
-    def become(self, other: Status2DElement, *, set_anew: bool) -> None:
-        """Take over the size and expiry of another, and its value if told or if it has another size."""
+    def become(self, other: Status2DElement, *, with_value: bool) -> None:
+        """Take over size and expiry of another element, and its value if `with_value` or if the size differs."""
         with self._lock:
             self._expires = other._expires
             resized, self.size = self.size != other.size, other.size
-            changed = self._set(other.get_value(), force_update=True) if set_anew or resized else False
+            changed = self._set(other.get_value(), force_update=True) if with_value or resized else False
         if changed:
-            self._tell()
+            self._call_reporters()
 
     def __getitem__(self, cell: Cell) -> int:
         return int(self.get_value(cell))

@@ -28,20 +28,20 @@ def _nowhere(payload: bytes) -> None:
 
 
 class StatusHolder:
-    """The elements of a channel, by name; ``status["state"] = "idle"`` makes one if need be.
+    """The elements of a channel, by name; ``status["state"] = "idle"`` creates one if needed.
 
-    Values go to the database, but never come back from it.
+    Values are written to the database, never read from it.
 
     Parameters
     ----------
     name
         Name of the channel.
     stop_event
-        Of no use here, where a channel has no thread to stop; programs written for CryoCore give one.
+        Ignored, for programs written for CryoCore: a channel has no thread.
     append
-        Takes an encoded change to be stored; without it, the channel is in memory only.
+        Called with each encoded change to store; without it, the channel is in memory only.
     now
-        Gives UTC microseconds since the epoch.
+        Returns UTC microseconds since the epoch.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class StatusHolder:
         element.set_value(value)
 
     def __getitem__(self, name: str) -> StatusElement:
-        """Return an element, made if it isn't there, as one is by setting it."""
+        """Return an element, created if it does not exist."""
         element = self._elements.get(name)
         return element if element is not None else self.get_or_create_status_element(name)
 
@@ -90,18 +90,18 @@ class StatusHolder:
             return list(self._elements)
 
     def new(self, name: str, initial_value: Any = None, expire_time: float | None = None) -> StatusElement:
-        """Return an element, made if it isn't there; one that is takes over expiry and value.
+        """Return an element, created if it does not exist; an existing one gets the expiry and value.
 
         Parameters
         ----------
         name
             Its name.
         initial_value
-            Set at once, unless None.
+            Value to set, unless None.
         expire_time
             Seconds after which a stored value counts as stale.
         """
-        fresh = self._made(name, expire_time)
+        fresh = self._new_element(name, expire_time)
         with self._lock:
             element = self._elements.setdefault(fresh.name, fresh)
         element.set_expire_time(expire_time)
@@ -121,36 +121,36 @@ class StatusHolder:
         Raises
         ------
         StatusException
-            If there is an element of that name with one value.
+            If an element with that name has one value.
         """
         fresh = Status2DElement(_name(name), self, size, initial_value, expire_time=expire_time)
         element = self._taken_in(fresh)
-        element.become(fresh, set_anew=initial_value is not None)
+        element.become(fresh, with_value=initial_value is not None)
         return element
 
     def create_status_element(
         self, name: str, initial_value: Any = None, expire_time: float | None = None
     ) -> StatusElement:
-        """Make an element that must not be there yet.
+        """Create a new element.
 
         Raises
         ------
         StatusException
-            If it is.
+            If it exists.
         """
         if name in self._elements:
             raise StatusException(reason=f"channel '{self.channel}' already has an element '{name}'")
         return self.new(name, initial_value, expire_time)
 
     def add_status_element(self, element: StatusElement) -> StatusElement:
-        """Take in an element that was made by itself; its changes are stored. Return the one that is in the channel.
+        """Add an element that was created separately; return the one in the channel.
 
-        One of the same name that is there stays, with all who watch it, and takes over the value.
+        An existing element with that name stays, with its callbacks and events, and gets the value.
 
         Raises
         ------
         StatusException
-            If only one of the two has two dimensions.
+            If only one of the two elements has two dimensions.
         """
         known = self._taken_in(element)
         if known is not element:
@@ -158,7 +158,7 @@ class StatusHolder:
         return known
 
     def add_reporter(self, reporter: OnChangeStatusReporter | PeriodicStatusReporter) -> None:
-        """Tell a reporter of this channel's elements, those that come later too."""
+        """Attach a reporter to this channel's elements, including later ones."""
         if isinstance(reporter, PeriodicStatusReporter):
             reporter.attach(self)
             return
@@ -172,13 +172,21 @@ class StatusHolder:
     def get_or_create_status_element(
         self, name: str, initial_value: Any = None, expire_time: float | None = None
     ) -> StatusElement:
-        """Return an element, made if it isn't there; `initial_value` and `expire_time` are for one that is made."""
+        """Return an element, created if it does not exist.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        initial_value, expire_time
+            As for `new`; only for a new element.
+        """
         element = self._elements.get(name) if isinstance(name, str) else None
         if element is None:
-            made = self._made(name, expire_time)
-            with self._lock:  # another thread may have made it meanwhile: there is one, and no change to it gets lost
-                element = self._elements.setdefault(made.name, made)
-            if element is made and initial_value is not None:
+            created = self._new_element(name, expire_time)
+            with self._lock:  # another thread may have created it meanwhile
+                element = self._elements.setdefault(created.name, created)
+            if element is created and initial_value is not None:
                 element.set_value(initial_value)
         return element
 
@@ -188,7 +196,7 @@ class StatusHolder:
         Raises
         ------
         NoSuchElementException
-            If there is none of that name.
+            If it does not exist.
         """
         try:
             return self._elements[name]
@@ -196,12 +204,12 @@ class StatusHolder:
             raise NoSuchElementException(name=name, channel=self.channel) from None
 
     def remove_status_element(self, element: StatusElement | str) -> None:
-        """Forget an element, given itself or by name; what was stored stays stored.
+        """Remove an element, given itself or its name; stored values stay.
 
         Raises
         ------
         NoSuchElementException
-            If there is none of that name.
+            If it does not exist.
         """
         name = element.name if isinstance(element, StatusElement) else element
         self.get_status_element(name)
@@ -214,18 +222,18 @@ class StatusHolder:
             return list(self._elements.values())
 
     def forked(self) -> None:
-        """Make the locks new."""
+        """Replace the locks."""
         self._lock = threading.Lock()
         for element in self._elements.values():
             element.forked()
 
-    def _made(self, name: str, expire_time: float | None) -> StatusElement:
+    def _new_element(self, name: str, expire_time: float | None) -> StatusElement:
         return StatusElement(
             _name(name), self, expire_time=expire_time, report=self._report, now=self._now, reporters=self._reporters
         )
 
     def _taken_in(self, element: _Kind) -> _Kind:
-        """Return the element of that name and kind that is in the channel: this one, unless there is another."""
+        """Return the channel's element with that name and kind: this one, unless another exists."""
         name = _name(element.name)
         if self._elements.get(name, element) is element:
             element.attach(self._report, self._now, self._reporters)
@@ -246,7 +254,7 @@ class StatusHolder:
 
 
 def _name(name: str) -> str:
-    # A database may take names that differ in outer spaces only for one; nor does it take halves of characters.
+    # A database may consider names that differ in outer spaces equal, and does not accept lone surrogates.
     if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH or name != name.strip():
         text = str(name)
         shown = one_line(text) if len(text) <= NAME_LENGTH else f"{one_line(text[:40])}… ({len(text)} characters)"

@@ -1,4 +1,4 @@
-"""Channels and items by name: making those that are new, many at once, and choosing those a reader wants."""
+"""Channels and items by name: creating new ones, many at once, and selecting those a reader wants."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Channels:
 
     names: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
-    """What their names begin with. A reader that minds case must look again: not every database does."""
+    """How their names begin. A reader that needs exact case must check again: not every database compares it."""
 
     def condition(self, column: str) -> tuple[str, dict[str, object]]:
-        """Return SQL that a channel's name has to meet, and the values in it."""
+        """Return the SQL condition on a channel's name, and its values."""
         if "" in self.prefixes:
             return "1 = 1", {}
         placeholders, values = marks("channel", self.names)
@@ -41,10 +41,10 @@ class Channels:
 
 
 def learn(database: Database, wanted: Collection[Name]) -> dict[Name, int]:
-    """Return the ids of items, made if they are not there.
+    """Return the ids of items, created if they do not exist.
 
-    What is there is looked up without locks, so that processes that report the same hold each other up only where an
-    item is new; new ones are made in the order of their names, so that no two processes wait for each other.
+    Existing items are looked up without locks, so that processes that report the same ones block each other only for
+    new items; these are created in the order of their names, so that no two processes deadlock.
     """
     names = sorted({channel for channel, _ in wanted})
     channels = _look_up(database, names, _channels)
@@ -53,7 +53,7 @@ def learn(database: Database, wanted: Collection[Name]) -> dict[Name, int]:
         # Only after the commit: an id of a transaction that was rolled back must not be remembered.
         channels |= _look_up(database, missing, _channels)
     pairs = sorted((channels[channel], name) for channel, name in wanted)
-    # Another process may have put items into a new channel meanwhile; making them again is no harm.
+    # Another process may have added items to a new channel meanwhile; adding them again is harmless.
     new = {channels[name] for name in missing}
     items = _look_up(database, [pair for pair in pairs if pair[0] not in new], _items)
     if absent := [pair for pair in pairs if pair not in items]:
@@ -66,12 +66,12 @@ def learn(database: Database, wanted: Collection[Name]) -> dict[Name, int]:
 def _look_up(
     database: Database, keys: Sequence[K], find: Callable[[Transaction, Sequence[K]], dict[T, int]]
 ) -> dict[T, int]:
-    found: dict[T, int] = {}
+    ids: dict[T, int] = {}
     rest = iter(keys)
     while some := list(islice(rest, NAMES_PER_STATEMENT)):
         with database.reading() as reading:
-            found |= find(reading, some)
-    return found
+            ids |= find(reading, some)
+    return ids
 
 
 def _add(table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]], transaction: Transaction) -> None:
@@ -97,15 +97,15 @@ def _items(reading: Transaction, pairs: Sequence[tuple[int, str]]) -> dict[tuple
         placeholders, some = marks(f"of_{channel}", names)
         parts.append(f"(`channel_id` = {channel} AND `name` IN ({placeholders}))")
         values |= some
-    return _found_items(reading, " OR ".join(parts), values)
+    return _select_items(reading, " OR ".join(parts), values)
 
 
 def _items_of_channels(reading: Transaction, channels: Sequence[int]) -> dict[tuple[int, str], int]:
-    """Return all items of channels, which is quicker than to ask for each, and more than that where they are old."""
-    return _found_items(reading, f"`channel_id` IN ({', '.join(map(str, channels))})", {})
+    """Return all items of channels; for new channels that is quicker than asking for each item."""
+    return _select_items(reading, f"`channel_id` IN ({', '.join(map(str, channels))})", {})
 
 
-def _found_items(reading: Transaction, condition: str, values: dict[str, object]) -> dict[tuple[int, str], int]:
+def _select_items(reading: Transaction, condition: str, values: dict[str, object]) -> dict[tuple[int, str], int]:
     rows = reading.all(
         f"SELECT `channel_id`, `name`, `id` FROM `status_item` WHERE {condition}",  # noqa: S608  placeholders, numbers
         **values,

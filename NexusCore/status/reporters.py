@@ -1,4 +1,4 @@
-"""Other places that status goes to; subclass a reporter and attach it with `StatusHolder.add_reporter`."""
+"""Further destinations of status: subclass a reporter and attach it with `StatusHolder.add_reporter`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOG = logging.getLogger("NexusCore.status")
 
 
 class OnChangeStatusReporter(ABC):
-    """Is told of every change, before `set_value` returns; so it must be quick.
+    """Called with every change before `set_value` returns, so it must be fast.
 
     Parameters
     ----------
@@ -25,11 +25,11 @@ class OnChangeStatusReporter(ABC):
 
     @abstractmethod
     def report(self, element: StatusElement) -> None:
-        """Take note of an element's new value."""
+        """Report an element's new value."""
 
 
 class PeriodicStatusReporter(ABC):
-    """Reports all elements of its holders every so often, on a thread of its own.
+    """Reports all elements of its holders periodically, on a thread of its own.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class PeriodicStatusReporter(ABC):
     period
         Seconds between two reports.
     stop_event
-        Ends the thread when set; one of its own if not given.
+        Ends the thread when set; by default an event of its own.
     """
 
     def __init__(self, name: str, period: float, stop_event: threading.Event | None = None) -> None:
@@ -50,14 +50,14 @@ class PeriodicStatusReporter(ABC):
 
     @abstractmethod
     def report(self) -> None:
-        """Report; `get_elements` tells what there is."""
+        """Report the elements; `get_elements` returns them."""
 
     def get_elements(self) -> list[StatusElement]:
-        """Return the elements of all holders it is attached to."""
+        """Return the elements of all holders that it is attached to."""
         return [element for holder in self._holders for element in holder.get_elements()]
 
     def attach(self, holder: Channel) -> None:
-        """Begin with a holder; the thread starts with the first."""
+        """Attach to a holder; the first one starts the thread."""
         if holder not in self._holders:
             self._holders.append(holder)
         if self._thread is None:

@@ -1,4 +1,4 @@
-"""Status in the database: how changes get in, and how a reader finds what is now."""
+"""Status in the database: storing changes, and reading current values and history."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _CHANGE_SOURCE = """
 """
 EVERY = Channels(prefixes=("",))
 FEW_ITEMS = 30
-"""Items whose changes are looked up one by one; those of more are picked out of all."""
+"""Up to this many items are looked up one by one; for more, all changes are filtered."""
 
 _LATEST = """
-    -- what is now, without reading history
+    -- current values, without reading the history
     SELECT c.name, i.name, l.value, l.ts, l.expires, 0
       FROM status_latest l
       JOIN status_item i ON i.id = l.item_id
@@ -95,7 +95,7 @@ class StatusSink:
         self._items: dict[tuple[str, str], int] = {}
 
     def prepare(self, database: Database, payloads: Sequence[bytes]) -> None:
-        """Make the channels and items that are new, and learn their ids."""
+        """Create new channels and items, and get their ids."""
         unknown = {(channel, name) for _, channel, name, _, _ in self._changes(payloads)} - self._items.keys()
         if unknown:
             self._items |= learn(database, unknown)
@@ -105,7 +105,7 @@ class StatusSink:
         return changes if changes is not None else [self._payloads.decode(payload) for payload in payloads]
 
     def write(self, transaction: Transaction, payloads: Sequence[bytes], *, left_behind: bool = False) -> None:
-        """Insert the changes; the last of each item becomes what is now."""
+        """Insert the changes; the last one of each item becomes its current value."""
         items = self._items
         rows = [
             (items[channel, name], ts, value, expires) for ts, channel, name, value, expires in self._changes(payloads)
@@ -114,16 +114,16 @@ class StatusSink:
         transaction.insert_many("status_sample", columns, rows)
         # In the order of items, so that processes writing the same ones wait for each other instead of deadlocking.
         latest = sorted({row[0]: row for row in rows}.values())
-        # By the order of arrival, since the clock may have been set back; but what a dead process left is delivered
-        # after what its successor said, so there the time decides.
+        # In order of arrival, since the clock may have been set back; but changes of a dead process are delivered after
+        # those of its successor, so there the time decides.
         transaction.upsert("status_latest", columns, ("item_id",), latest, newer="ts" if left_behind else None)
 
     def forget(self) -> None:
-        """Forget the items' ids: in tables restored from a copy, they may be other items'."""
+        """Forget the ids of items: in restored tables they may belong to other items."""
         self._items.clear()
 
     def expendable(self, payload: bytes) -> bool:
-        """Let the oldest values go: a newer one tells what is."""
+        """Return True: any value may be dropped, since newer ones replace it."""
         return True
 
 
@@ -143,7 +143,7 @@ def changes(
     until: int | None = None,
     behind: PagePosition | None = None,
 ) -> Iterator[StatusSample]:
-    """Yield the changes there were, in the order of their times.
+    """Yield the stored changes in the order of their times.
 
     Parameters
     ----------
@@ -152,11 +152,11 @@ def changes(
     channels
         Of which channels.
     wanted
-        Returns by channel and name whether an item of these is wanted; all are if not given.
+        Returns whether an item, given by channel and name, is wanted; all are if not given.
     since, until
         First and last time, in microseconds since the epoch.
     behind
-        Go on behind the change of this time and id.
+        Continue after the change with this time and id.
     """
     strands: tuple[Strand, ...] = (Strand("ix_status_sample_ts"),)
     condition = ""
@@ -180,7 +180,7 @@ def _items(database: Database, channels: Channels, wanted: Callable[[str, str], 
 
 
 def arriving(channels: Channels = EVERY) -> TailSource[StatusSample]:
-    """Return what a `NexusCore.tail.Tail` needs to hand out every change, or those of some channels."""
+    """Return the source for a `NexusCore.tail.Tail` of all changes, or those of some channels."""
     condition, values = channels.condition("c.`name`")
     return TailSource(
         table="status_sample",

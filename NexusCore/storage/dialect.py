@@ -1,4 +1,4 @@
-"""What differs between the databases, and nothing else: connecting, placeholders, upserts, row locks, errors.
+"""The differences between the databases: connecting, placeholders, upserts, row locks, errors.
 
 Statements are written once, with ``:name`` placeholders and SQL that MySQL 8 and 9, MariaDB 10.11 and SQLite share, its
 keywords in capitals. Every name in them (of a table, column, index or alias) is quoted here before a database sees it:
@@ -63,7 +63,7 @@ _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 
 class Dialect(Protocol):
-    """All that the rest of the project may ask of a database in its own tongue."""
+    """What the rest of the project needs from a database in its own dialect."""
 
     errors: tuple[type[Exception], ...]
     """The driver's exceptions; empty until the first connection."""
@@ -76,9 +76,9 @@ class Dialect(Protocol):
     server_time: str
     """SELECT of the server's clock in microseconds since the epoch; empty where it is this machine's own."""
     by_index: str
-    """What follows a table in FROM so that it is read by one index and no other; a format for the index's name."""
+    """Clause after a table in FROM that forces an index; a format for the index's name."""
     size: str
-    """SELECT of the bytes that the table ``:name`` takes, and of those of them that are free to be used again."""
+    """SELECT of the bytes of the table ``:name``, and of those that are free for reuse."""
 
     def connect(
         self,
@@ -97,17 +97,17 @@ class Dialect(Protocol):
         ...
 
     def synchronize(self, raw: Any, *, writable: bool) -> bool:
-        """Make a new connection see all that any host of its cluster has committed; return whether there is a cluster.
+        """Make a new connection see everything committed in its cluster; return whether there is a cluster.
 
         Raises
         ------
         DatabaseUnusable
-            If its host does not take part in the cluster now, or, with `writable`, lets only read.
+            If its host is not an active member of the cluster, or, with `writable`, is read-only.
         """
         ...
 
     def cursor(self, raw: Any) -> Any:
-        """Return a cursor, without asking the server whether it is there."""
+        """Return a cursor, without pinging the server."""
         ...
 
     def fetch_all(self, cursor: Any) -> list[tuple[Any, ...]]:
@@ -119,11 +119,11 @@ class Dialect(Protocol):
         ...
 
     def first_row(self, raw: Any, sql: str) -> tuple[Any, ...]:
-        """Return the first row of a translated SELECT without values that has one, at as little cost as can be."""
+        """Return the first row of a translated SELECT without values, as cheaply as possible."""
         ...
 
     def wait_for_cluster(self, raw: Any, begin: bool) -> None:
-        """Begin, or end, to wait before each SELECT until what the cluster has committed is visible."""
+        """Start or stop waiting before each SELECT until everything committed in the cluster is visible."""
         ...
 
     def statement(self, sql: str) -> str:
@@ -131,11 +131,11 @@ class Dialect(Protocol):
         ...
 
     def begin(self, raw: Any, write: bool) -> None:
-        """Begin a transaction; `write` tells that it will change rows."""
+        """Begin a transaction; with `write`, one that changes rows."""
         ...
 
     def alive(self, raw: Any) -> bool:
-        """Tell whether an idle connection still works."""
+        """Return whether an idle connection still works."""
         ...
 
     def insert(self, table: str, columns: Sequence[str]) -> str:
@@ -158,7 +158,7 @@ class Dialect(Protocol):
         ...
 
     def bear(self, raw: Any, error: Exception) -> bool:
-        """Have a connection read what a SELECT failed at; return whether it is worth another try."""
+        """Adapt a connection to the value at which a SELECT failed; return whether to try again."""
         ...
 
     def translate(self, error: Exception, where: str) -> NexusError:
@@ -170,7 +170,7 @@ class Dialect(Protocol):
         ...
 
 
-# Followers write numbers into their statements, so there is no end to how many different ones there are.
+# Bounded, since followers write numbers into their statements.
 @lru_cache(maxsize=STATEMENTS)
 def _bare(sql: str) -> str:
     return " ".join(with_names_quoted(sql).split())
@@ -197,11 +197,11 @@ def quoted(*names: str) -> str:
 
 
 class NoText(bytes):
-    """What SQLite stores as a text and is not UTF-8."""
+    """A text stored in SQLite that is not valid UTF-8."""
 
 
 def compared(mark: str, value: object) -> str:
-    """Return the placeholder of a value that a column is compared with, so that it is found in its place again."""
+    """Return the placeholder for a value that a column is compared with, in the order of the column."""
     return f"CAST(:{mark} AS TEXT)" if isinstance(value, NoText) else f":{mark}"
 
 
@@ -218,8 +218,8 @@ def _lowered(text: bytes | str | None) -> str | None:
 
 @lru_cache(maxsize=STATEMENTS)
 def _with_bytes(sql: str) -> str:
-    # Of a text that is no UTF-8, a function of ours would not even be called.
-    return _COLUMN_LOWERED.sub(lambda found: f"LOWER(CAST({found[1]} AS BLOB))", _bare(sql))
+    # SQLite does not call our function for text that is not valid UTF-8.
+    return _COLUMN_LOWERED.sub(lambda match: f"LOWER(CAST({match[1]} AS BLOB))", _bare(sql))
 
 
 class SQLite:
@@ -227,14 +227,14 @@ class SQLite:
 
     errors: tuple[type[Exception], ...] = ()
     _driver: Any = None
-    """Kept, since nothing can be imported any more when the last records of a process come, from its finalizers."""
+    """Kept, since imports fail when finalizers log the last records."""
     for_update = ""
     skip_locked = ""
     # To the millisecond; both parts are of the same moment, since 'now' does not change while a statement runs.
     now = "CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000"
     server_time = ""
     by_index = "INDEXED BY {}"
-    # The whole file: to ask how much of it is one table's reads all of it, if this SQLite was built to tell at all.
+    # The whole file: finding the size of one table would read it all, and needs an option of the SQLite build.
     size = """
         SELECT page_count * page_size, freelist_count * page_size
           FROM pragma_page_count, pragma_page_size, pragma_freelist_count
@@ -259,7 +259,7 @@ class SQLite:
             # NORMAL in WAL mode: a power cut may take the last commits back, never tear the file.
             raw.execute("PRAGMA synchronous=NORMAL")
             raw.execute("PRAGMA foreign_keys=ON")
-            # Its own knows the letters of ASCII only: who looks for "Ärger" would not find it.
+            # SQLite's own only knows ASCII letters: a search for "Ärger" would find nothing.
             raw.create_function("LOWER", 1, _lowered, deterministic=True)
         except library.Error:
             raw.close()
@@ -267,7 +267,7 @@ class SQLite:
         return raw
 
     def synchronize(self, raw: sqlite3.Connection, *, writable: bool) -> bool:
-        """Say no: a file has no hosts."""
+        """Return False: a file has no hosts."""
         return False
 
     def cursor(self, raw: sqlite3.Connection) -> sqlite3.Cursor:
@@ -295,11 +295,11 @@ class SQLite:
         return _with_bytes(sql)
 
     def begin(self, raw: sqlite3.Connection, write: bool) -> None:
-        """Begin; a writer takes its turn at once, since one that began by reading cannot wait for it later."""
+        """Begin; a writer locks at once, since a transaction that began by reading cannot wait for the lock later."""
         raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
 
     def alive(self, raw: sqlite3.Connection) -> bool:
-        """Say yes: an open file stays open."""
+        """Return True: an open file stays open."""
         return True
 
     def insert(self, table: str, columns: Sequence[str]) -> str:
@@ -331,9 +331,9 @@ class SQLite:
         return f"{self.insert(table, columns)} ON CONFLICT ({quoted(*key)}) DO UPDATE SET {changes}{condition}"
 
     def bear(self, raw: sqlite3.Connection, error: Exception) -> bool:
-        """Have texts that are no UTF-8 read all the same: SQLite stores any bytes as a text, if told to.
+        """Read texts that are not valid UTF-8, which SQLite stores like others.
 
-        Not from the beginning: a function of ours for each text would cost all readers a third of their speed.
+        Not from the beginning: a function of ours for each text would slow down all readers by a third.
         """
         if "Could not decode to UTF-8" not in str(error) or raw.text_factory is _decoded:
             return False
@@ -362,7 +362,7 @@ class SQLite:
         return DatabaseRefused(where=where, reason=text)
 
     def may_have_committed(self, error: Exception) -> bool:
-        """Say no: what SQLite reports, it has not done."""
+        """Return False: a COMMIT that raises in SQLite had no effect."""
         return False
 
 
@@ -472,7 +472,7 @@ class MySQL:
         return f"{self.insert(table, columns)} ON DUPLICATE KEY UPDATE {changes}"
 
     def bear(self, raw: Any, error: Exception) -> bool:
-        """Say no: a server lets nothing into a column that is not of its kind."""
+        """Return False: a server stores only valid values in a column."""
         return False
 
     def translate(self, error: Exception, where: str) -> NexusError:
@@ -487,7 +487,7 @@ class MySQL:
 @lru_cache(maxsize=STATEMENTS)
 def _pyformat(sql: str) -> str:
     # A template in the place of the function has `re` import something at each call.
-    return _PLACEHOLDER.sub(lambda found: f"%({found[1]})s", _bare(sql).replace("%", "%%"))
+    return _PLACEHOLDER.sub(lambda match: f"%({match[1]})s", _bare(sql).replace("%", "%%"))
 
 
 def dialect_of(url: DatabaseURL) -> Dialect:

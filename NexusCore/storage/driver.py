@@ -16,8 +16,7 @@ from NexusCore.errors import DatabaseUnusable
 from NexusCore.settings import DatabaseURL
 
 
-# What these return is kept, since nothing can be imported any more when the last records of a process come, from its
-# finalizers.
+# Cached, since imports fail when finalizers log the last records of a process.
 @cache
 def _connector() -> Any:
     return import_module("mysql.connector")
@@ -73,11 +72,11 @@ def _cursor_class(*, extension: bool) -> Any:
 @cache
 def errors() -> tuple[type[Exception], ...]:
     """Return the driver's exceptions."""
-    found = [_connector().Error]
+    classes = [_connector().Error]
     with suppress(ImportError):
-        # What goes wrong at COMMIT and ROLLBACK comes out of the C extension as it is.
-        found.append(import_module("_mysql_connector").MySQLError)
-    return tuple(found)
+        # At COMMIT and ROLLBACK the exceptions of the C extension are not converted.
+        classes.append(import_module("_mysql_connector").MySQLError)
+    return tuple(classes)
 
 
 def open_connection(url: DatabaseURL, *, seconds: float, **options: Any) -> Any:
@@ -97,12 +96,12 @@ def open_connection(url: DatabaseURL, *, seconds: float, **options: Any) -> Any:
     DatabaseNotSecure
         With the reason; any other error is one of the driver's.
     """
-    from NexusCore.storage import tls  # which an embedded database does without
+    from NexusCore.storage import tls  # not needed by an embedded database
 
     place: dict[str, Any] = (
         {"unix_socket": url.unix_socket} if url.unix_socket else {"host": url.host, "port": url.port}
     )
-    # Through a socket the driver itself leaves TLS out, unless it is told anything about it.
+    # Through a socket the driver leaves TLS out, unless it gets options for it.
     security = {} if url.unix_socket else tls.driver_options(url)
     tls.insist(url, seconds)
     try:
@@ -138,8 +137,8 @@ def cursor(raw: Any) -> Any:
 def fetch_all(reader: Any) -> list[tuple[Any, ...]]:
     """Return all rows of a cursor's result.
 
-    The driver's own method looks at each value again in Python, for types that no table of ours has: half of what
-    reading costs.
+    The driver's own method checks each value again in Python, for types that our tables do not have; that takes half
+    of the time.
     """
     connection = reader._connection
     extension = getattr(connection, "_cmysql", None)
@@ -152,7 +151,7 @@ def fetch_all(reader: Any) -> list[tuple[Any, ...]]:
 
 
 def rows(reader: Any) -> Generator[tuple[Any, ...], None, None]:
-    """Yield all rows of a cursor's result, one by one; likewise."""
+    """Yield all rows of a cursor's result, one by one; see `fetch_all`."""
     extension = getattr(reader._connection, "_cmysql", None)
     if extension is None or not reader._connection.unread_result:
         yield from reader.fetchall()
@@ -164,7 +163,7 @@ def rows(reader: Any) -> Generator[tuple[Any, ...], None, None]:
 
 
 def first_row(raw: Any, sql: str) -> tuple[Any, ...]:
-    """Return the first row of a SELECT without values that has one; without the layers of the driver, if it may be.
+    """Return the first row of a SELECT without values, bypassing the driver's Python layers if possible.
 
     They take three times as long as the extension and the server together.
     """
@@ -178,12 +177,12 @@ def first_row(raw: Any, sql: str) -> tuple[Any, ...]:
 
 
 def synchronize(raw: Any, *, writable: bool) -> bool:
-    """See all that a Galera cluster has committed; return whether there is one.
+    """Wait for everything that a Galera cluster has committed; return whether there is a cluster.
 
     Raises
     ------
     DatabaseUnusable
-        If the host lets only read, or is a node that is not ready; asked only with `writable`.
+        With `writable`, if the host is read-only, or a node that is not ready.
     """
     names = "('wsrep_on', 'read_only')" if writable else "('wsrep_on')"
     variables = dict(_rows(raw, f"SHOW GLOBAL VARIABLES WHERE `variable_name` IN {names}"))

@@ -2,11 +2,11 @@
 
 Promises
 --------
-* A transaction is committed when its block ends and rolled back when the block raises: there is no half.
-* Errors of the drivers come out as `NexusCore.errors`, whatever the database.
-* Connections are kept for the next transaction, whoever's it is, checked after an idle time, and never shared with a
-  forked child (see `NexusCore.storage.pool`).
-* Where there are several hosts, all connections go to the same one as long as it works (see `NexusCore.storage.hosts`).
+* A transaction is committed when its block ends and rolled back when the block raises.
+* Errors of all drivers are raised as `NexusCore.errors`.
+* Connections are kept for later transactions, checked after an idle time, and never shared with a forked child (see
+  `NexusCore.storage.pool`).
+* With several hosts, all connections go to the same one as long as it works (see `NexusCore.storage.hosts`).
 * Every wait has a limit (see `NexusCore.storage.dialect`).
 """
 
@@ -47,13 +47,13 @@ from NexusCore.storage.transaction import Row, Transaction
 from NexusCore.wakeup import Wakeups
 
 RETRY_SECONDS = 40.0
-"""How long `Database.write` goes on trying where others are in the way, where nothing else is said."""
+"""How long `Database.write` repeats a transaction after conflicts, by default."""
 READ_SECONDS = 10.0
-"""How long `Database.read` begins again."""
+"""How long `Database.read` repeats after conflicts."""
 FIRST_PAUSE, LONGEST_RETRY_PAUSE = 0.01, 0.1
-"""Seconds, at most, between two attempts: twice as long each time, and random, so that two do not meet again."""
+"""Longest pause in seconds between two attempts: doubled each time, and random, so that two do not conflict again."""
 CONFLICTS_PER_HOST = 5
-"""So many conflicts of one transaction in a row have it tried on another host of a cluster."""
+"""After this many conflicts in a row a transaction is tried on another host of a cluster."""
 IDENTITY = "SELECT `uuid` FROM `facility_identity` WHERE `id` = 1"
 """The identity of the database; see `Database.identity`."""
 
@@ -62,20 +62,20 @@ T = TypeVar("T")
 
 
 class Database:
-    """One database. Safe to share between threads; each transaction has a connection of its own while it lasts.
+    """One database; thread-safe, since each transaction has a connection of its own.
 
     Parameters
     ----------
     url
         Where it is.
     check_schema
-        Compare the revision of its tables with this code's at the first connection; migrations alone do without.
+        Compare the revision of its tables with this code's at the first connection; not for migrations.
     clock
         Measures waits.
     chance
         Returns random numbers from 0 to 1, for the pauses between attempts.
     wakeups
-        Between those on this machine who write to it and those who follow it; they only poll if not given.
+        From writers to followers on this machine; without, followers only poll.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Database:
         ------
         DatabaseUnreachable, DatabaseBusy, DatabaseDenied, DatabaseRefused
         NoDatabaseFile, SchemaMissing, SchemaMismatch
-            After CommitUnknown it is not known whether the transaction took effect; after any other error it did not.
+            After CommitUnknown the transaction may have taken effect; after any other error it has not.
         """
         with self._connection(begin=True) as connection:
             yield Transaction(connection.raw, self.dialect)
@@ -116,14 +116,14 @@ class Database:
 
     @contextmanager
     def reading(self, *, current: bool = False, patient: bool = False) -> Iterator[Transaction]:
-        """Run SELECTs, each of which sees what is committed at that moment.
+        """Run SELECTs; each sees what is committed at that moment.
 
         Parameters
         ----------
         current
-            Also what was committed on another host of a cluster, which this one may not have got yet.
+            Also see what was just committed on another host of a cluster.
         patient
-            They may take long: where there are other hosts, do not give this one up any earlier than a single one.
+            They may take long: do not give up the host early, even if there are others.
         """
         with self._connection(begin=False, patient=patient) as connection:
             if not (current and connection.cluster):
@@ -136,8 +136,8 @@ class Database:
     def read(self, work: Callable[[Transaction], T], *, current: bool = False) -> T:
         """Run `work`, which only reads, and return its result.
 
-        Once more if the connection was lost meanwhile, and again for a while if others were in the way: a node of a
-        cluster may be late with what another one has committed.
+        Repeated once if the connection was lost, and for a while after conflicts: a node of a cluster may be late in
+        applying what another one has committed.
         """
         until, pause, lost = self._clock.monotonic() + READ_SECONDS, FIRST_PAUSE, False
         while True:
@@ -155,17 +155,17 @@ class Database:
                 pause = min(2 * pause, LONGEST_RETRY_PAUSE)
 
     def write(self, work: Callable[[Transaction], T], *, seconds: float | None = None) -> T:
-        """Run `work` in a transaction; return its result. Again if others were in the way or the connection was lost.
+        """Run `work` in a transaction and return its result; repeat it after conflicts or a lost connection.
 
-        `work` must do nothing outside the database, since it may run several times. What is never done again is a
-        transaction of which it is not known whether it took effect (`CommitUnknown`).
+        `work` must do nothing outside the database, since it may run several times. A transaction that may have taken
+        effect (`CommitUnknown`) is not repeated.
 
         Parameters
         ----------
         work
             What to do in the transaction.
         seconds
-            How long to begin with it again; `RETRY_SECONDS` if not given.
+            How long to repeat it; `RETRY_SECONDS` if not given.
         """
         seconds = RETRY_SECONDS if seconds is None else seconds
         until = self._clock.monotonic() + seconds
@@ -181,8 +181,8 @@ class Database:
                     self.hosts.move_on()
                 now = self._clock.monotonic()
                 if now - begin > SLOW_HOST_SECONDS and not stood_still:
-                    # A cluster stands still for seconds when a node dies. That is not held against an attempt which
-                    # then meets a conflict: those are soon over.
+                    # A cluster stops for seconds when a node dies. An attempt that then meets a conflict gets more
+                    # time, since conflicts are short.
                     until, stood_still = max(until, now + seconds / 2), True
                 if now + pause > until:
                     raise
@@ -190,11 +190,11 @@ class Database:
             pause = min(2 * pause, LONGEST_RETRY_PAUSE)
 
     def follow(self, table: str, clock: Clock) -> Follower:
-        """Return what waits for news of a table; to be closed."""
+        """Return a follower of a table, to be closed."""
         return Follower(self, self.pool.poll, table, clock)
 
     def notify(self, table: str) -> None:
-        """Wake those on this machine who follow a table, after rows of it were committed; never fails."""
+        """Wake the followers of a table on this machine, after rows of it were committed; never fails."""
         if self.wakeups is not None:
             self.wakeups.notify(table)
 
@@ -204,7 +204,7 @@ class Database:
         Raises
         ------
         DatabaseUnreachable, DatabaseBusy, NoDatabaseFile, SchemaMissing, SchemaMismatch
-            Also for a connection that was lost while idle.
+            Also if the connection was lost while idle.
         """
         statement = self.dialect.statement(sql)
         with fork_gate.while_in_use(self.pool):
@@ -221,7 +221,7 @@ class Database:
             return self.dialect.first_row(connection.raw, statement)
 
     def identity(self) -> str | None:
-        """Return the UUID that stays with the rows, wherever they are reached; None where it may not be read.
+        """Return the UUID stored in the database; None if it may not be read.
 
         Raises
         ------
@@ -230,18 +230,18 @@ class Database:
         try:
             with self.reading() as reading:
                 row = reading.one(IDENTITY)
-        except DatabaseDenied:  # the grants are those of an older release
+        except DatabaseDenied:  # grants of an older release
             return None
         return as_identity(row[0]) if row else None
 
     def close(self) -> None:
-        """Close the idle connections, unless others of this process use them; the next transaction opens a new one."""
+        """Close the idle connections, unless other users of the pool need them."""
         self.pool.users.discard(self)
         if not self.pool.users:
             self.pool.close_idle()
 
     def close_unused(self) -> None:
-        """Close the connections that nobody has used for a while."""
+        """Close the connections that were not used for a while."""
         self.pool.close_idle(IDLE_SECONDS)
 
     @contextmanager
@@ -262,7 +262,7 @@ class Database:
             self._give_back(connection, None, begin)
 
     def _failed(self, error: BaseException, connection: Connection | None, *, begun: bool) -> None:
-        """Take a connection back after an error, and raise ours in the place of the driver's."""
+        """Return a connection to the pool after an error; raise our error instead of the driver's."""
         ours = self._ours(error, connection)
         self._give_back(connection, ours or error, begun)
         if ours is not None:
@@ -280,13 +280,13 @@ class Database:
         reason = ours.facts.get("reason")
         if connection.committing and self.dialect.may_have_committed(error):
             return CommitUnknown(where=self.url, reason=reason)
-        # Where there are other hosts, one that cannot be used is as good as one that died: the next one is asked.
+        # With several hosts, an unusable one is treated like a dead one: the next one is tried.
         if type(ours) is DatabaseUnreachable or (isinstance(ours, DatabaseUnusable) and self.hosts.several):
             return ConnectionLost(where=self.url, reason=reason)
         return ours
 
     def _begun(self) -> Connection:
-        """Return a connection in a transaction; one that was lost while idle is replaced."""
+        """Return a connection in a transaction; replace one that was lost while idle."""
         connection = self._take(False)
         begin = self._clock.monotonic()
         try:
@@ -320,14 +320,14 @@ class Database:
         except (SchemaMissing, SchemaUnfinished):
             if not self.url.embedded:
                 raise
-            # Another thread or process has just made the file, or was killed before it had made the tables.
+            # Another thread or process has just created the file, or was killed before creating the tables.
             self._set_up()
             connection = self._checked(patient)
         self._check_schema = False
         return connection
 
     def _checked(self, patient: bool) -> Connection:
-        """Return a connection to tables that this code knows."""
+        """Return a connection after checking the revision of the tables."""
         connection = self.pool.take(self._open, patient=patient)
         try:
             self._compare(connection.raw)
@@ -355,13 +355,13 @@ class Database:
 
     def _open(self, patient: bool) -> Connection:
         if self.url.kind == "sqlite" and not Path(self.url.name).exists():
-            if not self.url.embedded:  # a mistyped path, most likely
+            if not self.url.embedded:  # probably a mistyped path
                 raise NoDatabaseFile(where=self.url)
             self._set_up()
         return Connection(*self.pool.hosts.connect(patient=patient), patient)
 
     def _set_up(self) -> None:
-        """Make the embedded default on first use."""
+        """Create the embedded default at first use."""
         from NexusCore.storage.migrate import migrate
 
         migrate(self.url)
@@ -381,10 +381,10 @@ class Database:
 
 
 def as_identity(text: object) -> str | None:
-    """Return the identity that a database gives itself; None if it is none, since files are named after it."""
+    """Return an identity in lower case; None if it has another form, since files are named after it."""
     return text.lower() if isinstance(text, str) and _IDENTITY.fullmatch(text) else None
 
 
 def open_database(url: DatabaseURL | str, wakeups: Wakeups | None = None) -> Database:
-    """Return the database of a URL. Nothing is connected until the first transaction."""
+    """Return the database at a URL. The first transaction connects."""
     return Database(DatabaseURL.parse(url) if isinstance(url, str) else url, wakeups=wakeups)

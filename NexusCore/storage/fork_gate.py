@@ -49,7 +49,7 @@ class _Gate:
             self._free.notify_all()
 
     def shut(self) -> None:
-        """Close all SQLite connections and keep others from being opened; one that is long in use is not waited for."""
+        """Close all SQLite connections and block new ones; do not wait for one that is in use for long."""
         self._free.acquire()
         self._free.wait_for(lambda: not self._users, FORK_SECONDS)
         for database in list(_databases):
@@ -57,7 +57,7 @@ class _Gate:
                 database.close_for_fork()
 
     def open(self) -> None:
-        """Let them be opened again."""
+        """Allow connections again."""
         self._free.release()
 
 
@@ -66,12 +66,12 @@ _gate = _Gate()
 
 
 def watch(database: ForkableDatabase) -> None:
-    """Have a database take part in forks from now on."""
+    """Include a database in forks from now on."""
     _databases.add(database)
 
 
 def while_in_use(database: ForkableDatabase) -> AbstractContextManager[None]:
-    """Return a context in which a connection may be used; no fork comes in between where that would do harm."""
+    """Return a context in which a connection may be used; no fork happens in it if that would do harm."""
     return _gate if database.url.kind == "sqlite" else nullcontext()
 
 

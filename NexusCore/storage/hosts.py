@@ -1,4 +1,4 @@
-"""Which of a URL's hosts to connect to: one that answers and takes writes, and the same one as long as it works.
+"""Choice of the host to connect to: one that answers and accepts writes, and the same one as long as it works.
 
 Promises
 --------
@@ -52,7 +52,7 @@ class Hosts:
         """Hosts that failed, with the time until when they are kept out."""
         self._insecure: dict[DatabaseURL, NexusError] = {}
         """What is wrong with the TLS of some of them. A server counts attempts that break off, and blocks this machine
-        in the end, so these are not tried before their time even where there is no other."""
+        in the end, so these are not tried before their time, even without another host."""
         self.current: DatabaseURL | None = None
         """The host that new connections go to first; None before the first, and after it has failed."""
 
@@ -148,7 +148,7 @@ class Hosts:
             return errors[0][1]
         kinds = (DatabaseUnusable, DatabaseNotSecure, DatabaseUnreachable)
         others = [error for _, error in errors if not isinstance(error, kinds)]
-        if others:  # a wrong password, a missing database: that will not mend itself
+        if others:  # a wrong password, a missing database: waiting does not help
             return others[0]
         kind = next(kind for kind in kinds if any(isinstance(error, kind) for _, error in errors))
         reasons = "; ".join(f"{host.addresses[0]}: {error.facts.get('reason', error)}" for host, error in errors)

@@ -37,10 +37,10 @@ class MigrationFailed(NexusError):
 
 
 def migrate(url: DatabaseURL | str, revision: str = "head") -> None:
-    """Bring the tables of a database to a revision; a SQLite file is made if it isn't there.
+    """Bring the tables of a database to a revision; create a missing SQLite file.
 
-    On SQLite all of it happens or nothing. On a server a migration that was killed is finished by the next one (see
-    `NexusCore.storage.repeatable`). Threads and processes that come at the same time wait for each other.
+    On SQLite all of it happens or nothing. On a server the next run finishes a migration that was killed (see
+    `NexusCore.storage.repeatable`). Concurrent threads and processes wait for each other.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def migrate(url: DatabaseURL | str, revision: str = "head") -> None:
     Raises
     ------
     SetupMissing, SchemaNewer, DatabaseUnreachable, DatabaseBusy, DatabaseDenied, DatabaseRefused, MigrationFailed
-        With a sentence that says what to do.
+        With a message that says what to do.
     """
     url = DatabaseURL.parse(url) if isinstance(url, str) else url
     try:
@@ -90,10 +90,10 @@ def _upgrade(url: DatabaseURL, dialect: Dialect, revision: str) -> None:
         poolclass=sqlalchemy.pool.NullPool,
     )
     if url.kind == "sqlite":
-        # Its changes of tables belong to a transaction like all others, if somebody begins one: the driver does not.
+        # The driver does not begin a transaction for DDL, which SQLite would roll back, too.
         sqlalchemy.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     try:
-        # Alembic leaves a transaction that it finds under way to whoever began it.
+        # Alembic does not commit a transaction that its caller began.
         with engine.begin() as connection:
             _refuse_newer(connection, url)
             command.upgrade(config(connection), revision)
@@ -107,9 +107,9 @@ def _refuse_newer(connection: sqlalchemy.Connection, url: DatabaseURL) -> None:
     from alembic.script import ScriptDirectory
 
     known = {script.revision for script in ScriptDirectory.from_config(config(connection)).walk_revisions()}
-    for found in MigrationContext.configure(connection).get_current_heads():
-        if found not in known:
-            raise SchemaNewer(where=url, found=found, needed=SCHEMA_REVISION)
+    for head in MigrationContext.configure(connection).get_current_heads():
+        if head not in known:
+            raise SchemaNewer(where=url, found=head, needed=SCHEMA_REVISION)
 
 
 def config(connection: object) -> Config:
@@ -123,7 +123,7 @@ def config(connection: object) -> Config:
 
 
 def _make_views(connection: sqlalchemy.Connection, kind: str) -> None:
-    """Make the views again: they hold nothing, so they need no migrations."""
+    """Create the views again: they hold no data, so they need no migrations."""
     from NexusCore.storage.schema import views
 
     for name, written in views(kind).items():
@@ -132,7 +132,7 @@ def _make_views(connection: sqlalchemy.Connection, kind: str) -> None:
             connection.exec_driver_sql(f"DROP VIEW IF EXISTS `{name}`")
             connection.exec_driver_sql(f"CREATE VIEW `{name}` AS {select}")
         else:
-            # In one statement, so that there is no moment without the view.
+            # In one statement, so that the view always exists.
             connection.exec_driver_sql(f"CREATE OR REPLACE VIEW `{name}` AS {select}".replace("%", "%%"))
 
 

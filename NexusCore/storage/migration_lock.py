@@ -1,6 +1,6 @@
 """One migration of a database at a time, among threads and among processes.
 
-Every wait has a limit; who waits longer gets `NexusCore.errors.DatabaseBusy`.
+Every wait has a limit; after it `NexusCore.errors.DatabaseBusy` is raised.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OTHER = "another program is creating or updating its tables"
 
 
 class _Threads:
-    """Alembic keeps what it is doing in variables of its modules: one thread at a time, whatever the database."""
+    """The lock among threads: Alembic keeps its state in module variables, so one thread at a time may migrate."""
 
     def __init__(self) -> None:
         self.forked()

@@ -2,10 +2,10 @@
 
 Promises
 --------
-* Rows come in the order of their times, and of their ids where times are equal, by however many indexes they are found.
-* Conditions come before any count: a reader takes rows until it has enough.
-* No statement looks at more than `LARGEST_PAGE` rows, whatever it finds: a search through millions hits no time limit,
-  holds nobody up, and can be broken off and gone on with at any row.
+* Rows come in the order of their times, then of their ids, even if several indexes are read.
+* Conditions are applied before counting: a reader takes rows until it has enough.
+* No statement reads more than `LARGEST_PAGE` rows: a search through millions exceeds no time limit, blocks no other
+  connection, and can be stopped and resumed at any row.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ PagePosition = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Strand:
-    """Rows that stand in an index one after the other, in the order of their times.
+    """Rows that are adjacent in an index, in the order of their times.
 
     Parameters
     ----------
     index
         Its name.
     condition, values
-        SQL that says what its columns before the time are.
+        SQL that fixes its columns before the time.
     """
 
     index: str
@@ -55,9 +55,9 @@ class Search:
     table, columns
         What to read, as SQL.
     strands
-        Where to look. A row must not be in two of them.
+        Where to look; no row may be in two of them.
     condition, values
-        SQL that a row has to meet as well.
+        Further SQL condition on rows.
     since, until
         First and last time, in microseconds since the epoch.
     """
@@ -89,16 +89,16 @@ def read(
     backwards
         Begin with the newest row instead of the oldest.
     behind
-        Go on behind this row, in the direction of reading.
+        Continue after this row, in the direction of reading.
     first
         How many rows the reader probably takes.
     passed
-        Told the time up to which all has been looked through, every now and then.
+        Called from time to time with the time up to which the table has been searched.
     """
-    found = [_strand(database, search, one, backwards, behind, first, passed) for one in search.strands]
-    if len(found) == 1:
-        return found[0]
-    return heapq.merge(*found, key=_in_order, reverse=backwards)
+    strands = [_strand(database, search, strand, backwards, behind, first, passed) for strand in search.strands]
+    if len(strands) == 1:
+        return strands[0]
+    return heapq.merge(*strands, key=_in_order, reverse=backwards)
 
 
 def _strand(
@@ -186,7 +186,15 @@ class _Pages:
 
 
 def size(reading: Transaction, search: Search, most: int) -> int:
-    """Return how many rows there are in the strands of a search; no more than `most` of each are counted."""
+    """Return the number of rows in the strands of a search.
+
+    Parameters
+    ----------
+    reading, search
+        Where to count what; the search's own condition is ignored.
+    most
+        Counting a strand stops at this number.
+    """
     counted = 0
     for strand in search.strands:
         source, values = _Pages(search, strand, backwards=False).source(reading)
@@ -209,11 +217,11 @@ def _in_order(row: Row) -> tuple[int, Any, int]:
 
 
 def names(reading: Transaction, table: str, column: str) -> list[Any]:
-    """Return the values, in order, of a column that an index begins with: the index is leapt through, not read."""
-    found: list[Any] = []
+    """Return the distinct values, sorted, of a column that an index begins with; the index is skipped through."""
+    values: list[Any] = []
     row = reading.one(f"SELECT MIN({column}) FROM {table}")  # noqa: S608  names from our code
     while row is not None and row[0] is not None:
-        found.append(row[0])
+        values.append(row[0])
         last = compared("last", row[0])
         row = reading.one(f"SELECT MIN({column}) FROM {table} WHERE {column} > {last}", last=row[0])  # noqa: S608
-    return found
+    return values

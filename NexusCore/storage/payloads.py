@@ -21,12 +21,12 @@ class Payloads(Generic[T]):
     """
 
     def __init__(self, kind: Any) -> None:
-        import msgspec  # here, since who only reads does without it
+        import msgspec  # here, since a program that only reads does not need it
 
         self._errors = msgspec.DecodeError
         self._together = msgspec.msgpack.Decoder(list[kind]).decode
         self.decode = msgspec.msgpack.Decoder(tuple).decode
-        """Decodes one record, whatever is in it."""
+        """Decodes one record of any form."""
 
     def rows(self, payloads: Sequence[bytes]) -> list[T] | None:
         """Return all records, or None if any is not of that kind; one call, since it is done while others log."""

@@ -1,7 +1,7 @@
 """Which database was seen at which place: remembered in the home, since a process may start while none answers.
 
-A place is what a URL names (`NexusCore.settings.DatabaseURL.place`); the database behind it tells its identity, a UUID
-that stays with its rows. One database may be reached at several places, and a place may get another database.
+A place is what a URL names (`NexusCore.settings.DatabaseURL.place`); the identity of a database is a UUID stored in its
+rows. One database may be reached at several places, and a place may get another database.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Places:
         self._folder = home / "places"
 
     def identities(self, fingerprint: str) -> tuple[str, ...]:
-        """Return the databases that were seen at a place, the present one first; () if none ever was."""
-        found = self._read(self._file(fingerprint))
-        return found.identities if found is not None else ()
+        """Return the databases that were seen at a place, the present one first."""
+        place = self._read(self._file(fingerprint))
+        return place.identities if place is not None else ()
 
     def identity(self, fingerprint: str) -> str | None:
         """Return the database that was last seen at a place."""
@@ -52,11 +52,11 @@ class Places:
 
     def all(self) -> list[KnownPlace]:
         """Return all places at which a database was seen."""
-        found = [self._read(path) for path in sorted(self._folder.glob("*.json"))]
-        return [place for place in found if place is not None]
+        places = map(self._read, sorted(self._folder.glob("*.json")))
+        return [place for place in places if place is not None]
 
     def remember(self, fingerprint: str, text: str, identity: str) -> None:
-        """Remember that a database was seen at a place; a folder that cannot be written to costs only the memory."""
+        """Remember that a database was seen at a place; errors of the folder are ignored."""
         before = self.identities(fingerprint)
         if before[:1] == (identity,):
             return

@@ -1,14 +1,14 @@
 """Followers of growing tables: they wait for news together, and one of them asks for all.
 
-What a process waits for is the newest number of a few tables: the revision of the configuration, the id of the last
-record. To ask for those is cheap if it is one small query for all of them, past the layers that other queries need.
-The answer only says whether a follower should look now; what there is, it finds out by itself.
+A process waits for the newest number of a few tables: the revision of the configuration, the id of the last record.
+Asking is cheap with one small query for all of them that bypasses the layers of other queries. The answer only says
+whether a follower should look now; it reads the rows itself.
 
 Promises
 --------
 * Of the threads that wait for news from one database, one (the leader) polls; the others sleep until it sees news for
   them. When the leader has something to do, another one takes over.
-* A commit of this machine wakes those who follow its table (see `NexusCore.wakeup`).
+* A commit on this machine wakes the followers of its table (see `NexusCore.wakeup`).
 * After `LONGEST_WAIT` at most, and after any error, a follower looks by itself.
 """
 
@@ -26,10 +26,10 @@ from NexusCore.storage.transaction import Row
 from NexusCore.wakeup import Wakeups
 
 LONGEST_WAIT = 5.0
-"""Seconds after which a follower looks by itself, whatever the leader has seen."""
+"""Seconds after which a follower looks by itself, even without news from the leader."""
 
 SETTLED_MICROSECONDS = 100_000
-"""Age at which a file's time differs from that of the next change: it is as coarse as a tick of the system."""
+"""Age at which a file's time differs from that of the next change, given the resolution of the system's clock."""
 
 _NEWEST = {"config_revision": "SELECT revision FROM config_revision WHERE id = 1"}
 """Where the newest number of a table is found; by default it is its highest id."""
@@ -47,78 +47,78 @@ class FollowedDatabase(Protocol):
 
 
 class Poll:
-    """Those who wait for news from one database; belongs to its pool."""
+    """The followers that wait for news from one database; belongs to its pool."""
 
     def __init__(self) -> None:
         self.forked()
 
     def forked(self) -> None:
-        """Begin without followers: their threads stayed with the parent."""
+        """Start without followers: their threads stayed in the parent."""
         self._lock = threading.Lock()
         self._leader: Follower | None = None
         self._waiting: tuple[Follower, ...] = ()
         self._statement = ""
         self._seen: tuple[object, str, Row] = (None, "", ())
-        """What was last asked and answered, and the mark that the database had before."""
+        """Mark of the database before the last query, the query, and its answer."""
         self.pause = LONGEST_WAIT
-        """The shortest that any of the followers wants."""
+        """The shortest pause of the followers."""
 
     def join(self, follower: Follower) -> None:
-        """Begin to wait."""
+        """Add a waiting follower."""
         with self._lock:
             self._are_waiting((*self._waiting, follower))
 
     def leave(self, follower: Follower) -> None:
-        """Wait no more; if it was the leader, another one has to take over."""
+        """Remove a follower; if it was the leader, another one takes over."""
         with self._lock:
-            self._are_waiting(tuple(one for one in self._waiting if one is not follower))
+            self._are_waiting(tuple(other for other in self._waiting if other is not follower))
             if self._leader is follower:
                 self._leader = None
             if self._leader is None and self._waiting:
                 self._waiting[0].stir()
 
     def led_by(self, follower: Follower) -> bool:
-        """Return whether a follower is the leader; it is from now on, if there is none."""
+        """Return whether a follower is the leader; without one, it becomes the leader."""
         if self._leader is None:
             with self._lock:
                 self._leader = self._leader or follower
         return self._leader is follower
 
     def look(self, database: FollowedDatabase, clock: Clock) -> None:
-        """Ask for the newest numbers, and wake those for whom there is news, or who are to stop."""
+        """Ask for the newest numbers; wake the followers that have news or must stop."""
         now = clock.monotonic()
-        with self._lock:  # both are of one moment
+        with self._lock:  # both from the same moment
             waiting, statement = self._waiting, self._statement
         mark = file_mark(database.url, clock.now())
         if mark is None or (mark, statement) != self._seen[:2]:
             self._seen = (mark, statement, database.glance(statement))
-        for one, newest in zip(waiting, self._seen[2], strict=True):
-            one.heard(newest, now)
+        for follower, newest in zip(waiting, self._seen[2], strict=True):
+            follower.heard(newest, now)
 
     def _are_waiting(self, followers: tuple[Follower, ...]) -> None:
         self._waiting = followers
-        self._statement = _query(tuple(one.table for one in followers))
-        self.pause = min((one.pause for one in followers), default=LONGEST_WAIT)
+        self._statement = _query(tuple(follower.table for follower in followers))
+        self.pause = min((follower.pause for follower in followers), default=LONGEST_WAIT)
 
 
 class Follower:
-    """One who follows a table.
+    """A follower of a table.
 
     Parameters
     ----------
     database, table
-        What is followed.
+        What to follow.
     poll
-        Those who wait for news from the database.
+        The followers of the database.
     clock
-        Tells the time and waits.
+        Source of time, also for waiting.
     """
 
     def __init__(self, database: FollowedDatabase, poll: Poll, table: str, clock: Clock) -> None:
         self.table = table
         self.pause = LONGEST_WAIT
         self.asked = float("-inf")
-        """When the database last said that there is no news."""
+        """When the database was last asked."""
         self._database = database
         self._poll = poll
         self._clock = clock
@@ -131,7 +131,7 @@ class Follower:
         self._subscription = wakeups.subscribe(table, self.wake) if wakeups is not None else None
 
     def close(self) -> None:
-        """Get no more wake-ups."""
+        """Unsubscribe from wake-ups."""
         if self._subscription is not None:
             self._subscription.close()
 
@@ -141,11 +141,11 @@ class Follower:
         self._stirred.set()
 
     def stir(self) -> None:
-        """Have it see whether it is to lead."""
+        """Make it check whether it should lead."""
         self._stirred.set()
 
     def heard(self, newest: object, now: float) -> None:
-        """Take note of the newest number of the table."""
+        """Record the newest number of the table; wake up if it is news."""
         news = newest not in (self._known, self._heard)
         self._heard, self.asked = newest, now
         if news or self._stop.is_set():
@@ -158,9 +158,9 @@ class Follower:
         self._due = False
 
     def wait_for_news(self, stop: threading.Event, pause: float, known: object, seconds: float = LONGEST_WAIT) -> bool:
-        """Wait until the newest number of the table is neither `known` nor the one before, or as `wait` does.
+        """Wait until the newest number of the table changes from `known` and from the last one, or as `wait` does.
 
-        Returns whether it seems that there is news.
+        Returns whether there seems to be news.
 
         Parameters
         ----------
@@ -169,9 +169,9 @@ class Follower:
         pause
             Seconds between two polls.
         known
-            The number up to which there is no news.
+            The newest number that the caller knows.
         seconds
-            How long to wait at most.
+            Longest wait.
         """
         poll, clock = self._poll, self._clock
         until = clock.monotonic() + seconds
@@ -188,14 +188,14 @@ class Follower:
                     poll.look(self._database, clock)
             return self._due
         except NexusError:
-            self._heard = None  # it looks by itself, and deals with what is wrong
+            self._heard = None  # the follower looks by itself and handles the error
             return False
         finally:
             poll.leave(self)
             self._due = False
 
     def _sleep(self, stop: threading.Event, seconds: float) -> None:
-        """Wait where nobody but `stop` and wake-ups end it."""
+        """Wait for `stop` or a wake-up."""
         if self._subscription is None:
             self._clock.wait(stop, seconds)
         elif self._clock.wait(self._stirred, seconds):
@@ -203,7 +203,7 @@ class Follower:
 
 
 def file_mark(url: DatabaseURL, now: int) -> object:
-    """Return what is different after each commit to a database that is a file, without opening it.
+    """Return a value that changes with each commit to a database file, without opening it.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def file_mark(url: DatabaseURL, now: int) -> object:
     -------
     object
         Times and sizes of the file and its log; None if the log was written so recently that the next commit may leave
-        the same time, if there is no log, or on a server.
+        the same time, without a log, or on a server.
     """
     if url.kind != "sqlite":
         return None

@@ -1,13 +1,12 @@
-"""The connections of this process to one database, shared by all who use it.
+"""The connections of this process to one database, shared by all its users.
 
 Promises
 --------
-* A thread that needs a connection for a moment takes the one that another thread has just given back: a process whose
-  threads only look now and then holds one connection, not one for each of them.
-* A thread that cannot have it within `SHARE_SECONDS` gets another; that one is closed when it has been spare for a
-  while.
-* All go to the same host as long as it works (see `NexusCore.storage.hosts`).
-* None is ever shared with a forked child.
+* A thread that needs a connection briefly takes the one that another thread has just returned: a process whose threads
+  only look from time to time has one connection, not one per thread.
+* A thread that cannot get it within `SHARE_SECONDS` opens another, which is closed after it was idle for a while.
+* All connections go to the same host as long as it works (see `NexusCore.storage.hosts`).
+* No connection is shared with a forked child.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from NexusCore.storage.hosts import Hosts
 from NexusCore.storage.polling import Poll
 
 IDLE_SECONDS = 30.0
-"""A connection idle for longer is checked before it is used again, or closed where nobody is going to use it."""
+"""A connection idle for longer is checked before its next use, or closed if it is not needed."""
 SPARE_SECONDS = 2.0
-"""A connection besides the one that suffices is closed when it has been idle for so long."""
+"""An additional connection is closed after it was idle for this long."""
 SHARE_SECONDS = 0.1
-"""How long a thread waits for the connection that another uses before it opens one more."""
+"""How long a thread waits for a connection in use before it opens another."""
 SLOW_HOST_SECONDS = 1.0
-"""A host that takes longer to say that an idle connection is lost is taken for dead."""
+"""A host that takes longer to report that an idle connection is lost counts as dead."""
 
 
 @dataclass(slots=True, eq=False)
@@ -71,7 +70,7 @@ class Pool:
         self._embedded = url.kind == "sqlite"
         self.idle: list[Connection] = []
         self.users: weakref.WeakSet[Any] = weakref.WeakSet()
-        """Who has used it and not closed it since."""
+        """Those that have used it and not closed it since."""
         self._busy: list[int] = []
         """The thread of each connection that is in use or being opened."""
         self._begin_lock()
@@ -80,21 +79,20 @@ class Pool:
         fork_gate.watch(self)
 
     def take(self, connect: Callable[[bool], Connection], *, patient: bool = False) -> Connection:
-        """Return a connection that nobody else uses; `give_back` or `drop` it afterwards.
+        """Return a connection for exclusive use; `give_back` or `drop` it afterwards.
 
         Parameters
         ----------
         connect
-            Opens a new one, a patient one if told so.
+            Opens a new one; its argument is `patient`.
         patient
-            Its statements may take long: where there are other hosts, do not give this one up any earlier than a
-            single one.
+            Its statements may take long: do not give up its host early, even if there are others.
         """
         patient = patient and self.hosts.several
         thread = threading.get_ident()
         while True:
             with self._changed:
-                # A file costs no server anything; and a thread that has one already would wait for itself.
+                # A file costs no server anything; a thread that already has a connection would wait for itself.
                 if not self._fits(patient) and self._busy and not self._embedded and thread not in self._busy:
                     self._wanting += 1
                     self._changed.wait_for(lambda: self._fits(patient), SHARE_SECONDS)
@@ -118,7 +116,7 @@ class Pool:
             self.drop(connection)
 
     def borrow(self) -> Connection | None:
-        """Return the connection that `take` would return at once, for a moment; None where there is more to it."""
+        """Return the connection that `take` would return at once; None if `take` would do more."""
         now = self._clock.monotonic()
         with self._lock:
             if not self.idle or (connection := self.idle[-1]).patient or now - connection.since >= IDLE_SECONDS:
@@ -129,18 +127,18 @@ class Pool:
             return self.idle.pop()
 
     def give_back(self, connection: Connection) -> None:
-        """Let others use a connection; close those that have not been needed for a while."""
+        """Return a connection to the pool; close those that were idle for a while."""
         now = self._clock.monotonic()
         connection.committing, connection.since = False, now
         spare: list[Connection] = []
         with self._lock:
             if self.idle:
-                spare = [one for one in self.idle if now - one.since >= SPARE_SECONDS]
-                self.idle = [one for one in self.idle if now - one.since < SPARE_SECONDS]
+                spare = [idle for idle in self.idle if now - idle.since >= SPARE_SECONDS]
+                self.idle = [idle for idle in self.idle if now - idle.since < SPARE_SECONDS]
             self.idle.append(connection)
             self._release(threading.get_ident())
-        for one in spare:
-            self._close(one)
+        for idle in spare:
+            self._close(idle)
 
     def drop(self, connection: Connection) -> None:
         """Close a connection that was taken."""
@@ -149,15 +147,15 @@ class Pool:
         self._close(connection)
 
     def lost(self, connection: Connection) -> None:
-        """Give up the other connections to a host, and the host itself if there are more."""
+        """Close the other connections to a host; with several hosts, give up this one."""
         if self.hosts.several:
             self.hosts.failed(connection.host)
         self.close_idle()
 
     def lost_idle(self, connection: Connection, since: float) -> None:
-        """Do the same for a connection that was lost while idle, if its host took time to say so.
+        """Call `lost` for a connection that was lost while idle, if its host took long to report that.
 
-        Where it says so at once, it may only have closed a connection that was idle for too long.
+        Otherwise the host may only have closed a connection that was idle for too long.
         """
         if self._clock.monotonic() - since > SLOW_HOST_SECONDS:
             self.lost(connection)
@@ -165,25 +163,25 @@ class Pool:
             self.close_idle()
 
     def close_idle(self, longer_than: float = -1.0) -> None:
-        """Close the connections that nobody uses, or those that nobody has used for so many seconds."""
+        """Close the idle connections, or those that were idle for more than `longer_than` seconds."""
         now = self._clock.monotonic()
         with self._changed:
-            gone = [one for one in self.idle if now - one.since > longer_than]
-            self.idle = [one for one in self.idle if now - one.since <= longer_than]
-        for one in gone:
-            self._close(one)
+            gone = [connection for connection in self.idle if now - connection.since > longer_than]
+            self.idle = [connection for connection in self.idle if now - connection.since <= longer_than]
+        for connection in gone:
+            self._close(connection)
 
     def close_for_fork(self) -> None:
-        """Close the idle connections without the lock, which another thread may hold: `pop` is one step."""
+        """Close the idle connections without the lock, which another thread may hold: `pop` is atomic."""
         while self.idle:
             self._close(self.idle.pop())
 
     def forked(self) -> None:
-        """Begin without connections in a forked child: those there are belong to its parent."""
+        """Start without connections in a forked child: existing ones belong to the parent."""
         import ctypes
 
         for connection in self.idle:
-            # Closing one, even by the collector at the end of the process, would end the parent's session.
+            # Closing one, even by the garbage collector, would end the parent's session.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection.raw))
         self.idle, self._busy = [], []
         self._begin_lock()
@@ -191,17 +189,17 @@ class Pool:
 
     def _begin_lock(self) -> None:
         self._lock = threading.Lock()
-        """That of `_changed`, for those who wait for nothing: the condition's own methods take three times as long."""
+        """Lock of `_changed`, used directly without waiting: the condition's own methods take three times as long."""
         self._changed = threading.Condition(self._lock)
         self._wanting = 0
-        """Threads that wait for a connection."""
+        """Number of threads that wait for a connection."""
 
     def _fits(self, patient: bool) -> Connection | None:
-        """Return the idle connection that was given back last."""
-        return next((one for one in reversed(self.idle) if one.patient == patient), None)
+        """Return the idle connection that was returned last."""
+        return next((connection for connection in reversed(self.idle) if connection.patient == patient), None)
 
     def _is_current(self, connection: Connection) -> bool:
-        """Return whether new connections would go to the same host: a second one may be a little behind the first."""
+        """Return whether new connections would go to the same host: another one may lag behind."""
         return not self.hosts.several or connection.host == self.hosts.current
 
     def _close(self, connection: Connection) -> None:
@@ -209,10 +207,10 @@ class Pool:
             connection.raw.close()
 
     def _release(self, thread: int) -> None:
-        """Note, under the lock, that a thread needs its connection no more."""
+        """Note, under the lock, that a thread has released its connection."""
         if thread in self._busy:
             self._busy.remove(thread)
-        elif self._busy:  # begun in one thread and ended in another, as a generator may be
+        elif self._busy:  # taken in one thread and released in another, as by a generator
             self._busy.pop()
         if self._wanting:
             self._changed.notify()
@@ -223,7 +221,7 @@ _lock = threading.Lock()
 
 
 def pool_of(url: DatabaseURL, clock: Clock = SYSTEM_CLOCK) -> Pool:
-    """Return the connections of this process to a database; those who measure by different clocks share none."""
+    """Return this process's pool for a database and a clock."""
     with _lock:
         pool = _pools.get((url, clock))
         if pool is None:

@@ -1,7 +1,7 @@
-"""Make Alembic's operations repeatable: each asks first whether it is already done.
+"""Make Alembic's operations repeatable: each first checks whether it is already done.
 
-MySQL and MariaDB commit every change of the tables by itself, so a migration that is killed leaves some of its steps
-behind, without a word about which. The next run repeats the migration from its beginning; what is done is passed over.
+MySQL and MariaDB commit every change of the tables separately, so a killed migration leaves some of its steps behind,
+and does not record which. The next run repeats the migration from the start and skips what is done.
 A migration is written as usual (``op.create_table(...)``) and gets this by `NexusCore/storage/migrations/env.py`. First
 rows are written with ``op.bulk_insert``.
 """
@@ -24,11 +24,11 @@ def _tables(operations: Operations) -> sa.Inspector:
 
 
 def _has_column(operations: Operations, table: str, column: str) -> bool:
-    return column in {found["name"] for found in _tables(operations).get_columns(table)}
+    return column in {existing["name"] for existing in _tables(operations).get_columns(table)}
 
 
 def _has_index(operations: Operations, table: str, index: str | None) -> bool:
-    return index in {found["name"] for found in _tables(operations).get_indexes(table)}
+    return index in {existing["name"] for existing in _tables(operations).get_indexes(table)}
 
 
 @Operations.implementation_for(ops.CreateTableOp, replace=True)
@@ -81,7 +81,7 @@ def _has_row(operations: Operations, table: Any, row: dict[str, Any]) -> bool:
     """Return whether a row of the same key is there: one that was changed since is not written again."""
     tables = _tables(operations)
     keys = [tables.get_pk_constraint(table.name)["constrained_columns"]]
-    keys += [found["column_names"] for found in tables.get_unique_constraints(table.name)]
+    keys += [constraint["column_names"] for constraint in tables.get_unique_constraints(table.name)]
     keys = [key for key in keys if key and set(key) <= set(row)]
     if not keys:
         raise ValueError(f"a first row of {table.name} names no whole key, so it could be inserted twice")

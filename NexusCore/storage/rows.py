@@ -1,8 +1,8 @@
-"""What the columns of a table hold, and what stands in the place of a value that cannot be read.
+"""The types of the columns of tables, and the replacements for values that cannot be read.
 
-SQLite takes any value in any column, and with an SQL client anybody can write what no program would. One odd value
-must hide neither its row nor the others: rows are turned into objects here, and nowhere else, so that each odd value is
-replaced by one that all programs can go on with, and named in a sentence.
+SQLite accepts any value in any column, and an SQL client can write values that no program would. One odd value must
+hide neither its row nor others: rows become objects only here, and each odd value is replaced by one that programs can
+use, and reported in a message.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from NexusCore.clock import UNREADABLE_TS, readable_time
 from NexusCore.text import one_line, readable
 
 LONGEST_ODD_VALUE = 60
-"""Characters of an odd value that a sentence about it shows."""
+"""Characters of an odd value shown in a message."""
 
 T = TypeVar("T")
 
 Odd = tuple[str, ...]
-"""Sentences about the values of a row that cannot be read: ``state is 'BULIT', which is no state``."""
+"""Messages about the values of a row that cannot be read: ``state is 'BULIT', which is not a state``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What a column holds."""
+    """Type of a column."""
 
     what: str
-    """With its article: "a whole number"."""
+    """Name with its article: "a whole number"."""
     read: Callable[[Any], Any]
-    """Returns a value as programs use it; raises ValueError for one that cannot be read."""
+    """Converts a stored value; raises ValueError if it cannot be read."""
     instead: Callable[[object], Any]
-    """Returns what stands in the place of one that cannot be read."""
+    """Returns the replacement for a value that cannot be read."""
     nullable: bool = False
 
     def __call__(self, value: object) -> Any:
-        """Return a value as programs use it.
+        """Convert a stored value.
 
         Raises
         ------
@@ -71,35 +71,35 @@ def _flag(value: Any) -> bool:
 
 def _object(value: Any) -> dict[str, Any]:
     try:
-        found = json.loads(value)
+        content = json.loads(value)
     except (TypeError, RecursionError) as error:
         raise ValueError(value) from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise ValueError(value)
-    return found
+    return content
 
 
 TEXT = Column("a text", _exactly(str), lambda value: "" if value is None else readable(value))
 WHOLE = Column("a whole number", _exactly(int), lambda value: 0)
 TIME = Column("a time on the calendar", _time, lambda value: value if type(value) is int else UNREADABLE_TS)
 DUE = Column("a time", _exactly(int), lambda value: UNREADABLE_TS)
-"""When something is due or expires; far beyond the calendar for never."""
+"""When something is due or expires; never is far beyond the calendar."""
 FLAG = Column("yes (1) or no (0)", _flag, lambda value: True)
 OBJECT = Column("a JSON object", _object, lambda value: {})
 
 
 def choice(kind: type[StrEnum], what: str) -> Column:
-    """Return a column with one of the values of an enumeration; its member ``UNKNOWN``, which is stored nowhere, else.
+    """Return a column with the values of an enumeration; others are read as its member ``UNKNOWN``.
 
     Parameters
     ----------
     kind
         The enumeration.
     what
-        What its values are, with the article.
+        Name of a value, with the article.
     """
     unknown = kind("UNKNOWN")
-    known = {one.value: one for one in kind if one is not unknown}
+    known = {member.value: member for member in kind if member is not unknown}
 
     def read(value: Any) -> StrEnum:
         if type(value) is not str or value not in known:
@@ -110,7 +110,7 @@ def choice(kind: type[StrEnum], what: str) -> Column:
 
 
 def optional(column: Column) -> Column:
-    """Return a column that may also hold nothing."""
+    """Return a column that may also be NULL."""
     return replace(column, nullable=True)
 
 
@@ -130,14 +130,14 @@ class Columns:
         self.columns = columns
         self._readers = list(columns.items())
         self._types: set[tuple[type, ...]] = set()
-        """Types that the values of rows had in which there was nothing odd."""
+        """Types of the values of rows without odd values."""
 
     def only(self, *names: str) -> Columns:
         """Return some of the columns, in this order."""
         return Columns(self.table, {name: self.columns[name] for name in names})
 
     def read(self, row: Sequence[object]) -> tuple[list[Any], Odd]:
-        """Return the values of a row, those that cannot be read replaced, and a sentence about each of these."""
+        """Return the values of a row, with replacements, and a message for each value that cannot be read."""
         values: list[Any] = []
         odd: list[str] = []
         for (name, column), value in zip(self._readers, row, strict=True):
@@ -149,14 +149,14 @@ class Columns:
         return values, tuple(odd)
 
     def make(self, kind: Callable[..., T], row: Sequence[object]) -> T:
-        """Return an object of a row: `kind` takes its values in order, and the sentences as `odd`."""
+        """Return an object from a row: `kind` gets the values in order, and the messages as `odd`."""
         values, odd = self.read(row)
         return kind(*values, odd=odd)
 
     def typed(self, row: Sequence[object]) -> tuple[Sequence[Any], Odd]:
-        """Do the same for columns whose values are used as they are stored, of which there may be millions.
+        """Do the same as `read`, faster, for columns whose values need no conversion.
 
-        A number that is no time passes: who shows it must see to that.
+        A number outside the calendar is accepted as a time: the caller must check it.
         """
         if (types := tuple(map(type, row))) in self._types:
             return row, ()
@@ -166,14 +166,14 @@ class Columns:
         return values, odd
 
     def all_typed(self, rows: Iterable[Sequence[object]]) -> Iterator[Sequence[Any]]:
-        """Yield the values of rows as `typed` returns them, without the sentences."""
+        """Yield the values of rows as `typed` returns them, without the messages."""
         known = self._types
         for row in rows:
             yield row if tuple(map(type, row)) in known else self.typed(row)[0]
 
 
 def shown(value: object) -> str:
-    """Return an odd value as a sentence shows it."""
+    """Return an odd value as shown in a message."""
     if value is None:
         return "NULL"
     if isinstance(value, (int, float)):

@@ -1,4 +1,4 @@
-"""Which errors of MySQL and MariaDB mean what for us, by number.
+"""The meaning of errors of MySQL and MariaDB, by number.
 
 Gone through are both servers' lists: the MySQL Error Message Reference (dev.mysql.com/doc/mysql-errors), MariaDB's
 error codes (mariadb.com/kb/en/mariadb-error-code-reference) and the client library's (2000 to 2999). Numbers above 1900
@@ -42,7 +42,7 @@ CONNECTION_LOST = frozenset(
         2024, 2025, 2026, 2027, 2048, 2055,  # TLS, malformed packet, invalid handle, lost connection
     }
 )  # fmt: skip
-"""There is no connection any more, or none could be had."""
+"""The connection is lost, or could not be opened."""
 
 UNUSABLE = frozenset(
     {
@@ -80,7 +80,7 @@ BUSY = frozenset(
         3781, 3782,  # Group Replication: waiting for a new primary took too long, or was ended
     }
 )  # fmt: skip
-"""Others were in the way: the same transaction may well succeed when it is done again."""
+"""A conflict with other transactions: a repetition may succeed."""
 
 DENIED = frozenset(
     {
@@ -97,7 +97,7 @@ INSECURE = 3159
 """The server lets in connections with TLS only (require_secure_transport)."""
 
 CONFLICT_AT_COMMIT = ("error 149", "error 146", "error: 149", "error: 146")
-"""How the text of 1180 tells of a deadlock or a lock time-out: so does Group Replication of its conflicts."""
+"""Marks of a deadlock or a lock time-out in the text of 1180; Group Replication reports its conflicts so."""
 
 UNKNOWN_OUTCOME = CONNECTION_LOST | {1180, 3100}
 """At COMMIT: whether it took effect is not known. Any other error at COMMIT is the server's word that it did not."""
@@ -155,7 +155,7 @@ def number_of(error: Exception) -> int:
 
 
 def is_conflict(text: str) -> bool:
-    """Return whether the text of 1180 tells of a conflict."""
+    """Return whether the text of 1180 reports a conflict."""
     return any(mark in text for mark in CONFLICT_AT_COMMIT)
 
 

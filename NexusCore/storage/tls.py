@@ -1,4 +1,4 @@
-"""TLS to a MySQL or MariaDB server: what the driver is told, what it leaves unchecked, and why a connection failed.
+"""TLS to a MySQL or MariaDB server: options of the driver, checks that it omits, and why a connection failed.
 
 mysql-connector knows no ``ssl_mode``. Seen with 9.7 and its C extension: ``ssl_ca`` alone verifies nothing and does
 not even open the file; with ``ssl_verify_cert`` the chain is verified, but a server without TLS is taken in clear text;
@@ -174,7 +174,7 @@ def _offers_tls(plain: socket.socket) -> bool:
     """Read a server's greeting; return whether it offers TLS.
 
     Layout: length (3 bytes), sequence (1), protocol (1), version ending in a zero, thread (4), salt (8), a zero, the
-    lower half of the capabilities (2). An error packet, which begins with 255, is no offer, nor a refusal.
+    lower half of the capabilities (2). An error packet, which begins with 255, is neither an offer nor a refusal.
     """
     with plain.makefile("rb") as stream:
         header = stream.read(4)

@@ -1,4 +1,4 @@
-"""A transaction: what can be asked and changed in it, in the dialect of any database."""
+"""A transaction: queries and changes in the dialect of any database."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Transaction:
         return self._read(sql, values, taken)
 
     def _read(self, sql: str, values: dict[str, object], fetch: Callable[[Any], T]) -> T:
-        """Return what a SELECT finds; once more where only a text that is no UTF-8 was in the way."""
+        """Return the result of a SELECT; repeat it if it failed at a text that is not valid UTF-8."""
         while True:
             try:
                 cursor = self._execute(sql, values)
@@ -101,7 +101,17 @@ class Transaction:
     def upsert(
         self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Row], newer: str | None = None
     ) -> None:
-        """Insert rows, replacing those of the same key (only older ones, by column `newer`, if given)."""
+        """Insert rows, replacing existing ones with the same key.
+
+        Parameters
+        ----------
+        table, columns, rows
+            Where to insert what.
+        key
+            Columns of the key.
+        newer
+            A column; rows with a higher value in it are not replaced.
+        """
         self._each(self.dialect.upsert(table, columns, key, newer), rows)
 
     def _each(self, statement: str, rows: Sequence[Row]) -> None:

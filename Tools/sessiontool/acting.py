@@ -89,7 +89,7 @@ def requeue(arguments: Namespace, screen: Screen) -> int:
         if record is None:
             raise NotToBeSent(identifier=session.identifier, reason="it has no record")
         text = f"record queued to be sent again, was {state}"
-        desk.sessions.note(session.identifier, desk.client(), text, also=desk.records.anew(record))
+        desk.sessions.note(session.identifier, desk.client(), text, also=desk.records.resend(record))
         session = desk.sessions.get(session.identifier)
         return _done(
             f"The record of session {session.identifier} is queued to be sent again.", session, arguments, screen

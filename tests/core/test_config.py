@@ -267,7 +267,7 @@ class TestHistory:
         assert ("x", None, 1) in [(one.path, one.old, one.new) for one in cfg.diff(0, then)]
         for wrong in (-1, then + 3, 99_999_999, None, 1.5, True):
             for asked in ((wrong,), (then, wrong)) if wrong is not None else ((wrong,),):
-                with pytest.raises(ConfigException, match="there is no revision"):
+                with pytest.raises(ConfigException, match="does not exist; revisions go from"):
                     cfg.diff(*asked)
 
 

@@ -62,7 +62,7 @@ class TestPoison:
         """A program may give nanoseconds where seconds belong (003-41)."""
         app = app_on(NOBODY, tmp_path / "home")
         element = app.get_status("odd").new("x", 1)
-        with pytest.raises(StatusException, match="no number of seconds"):
+        with pytest.raises(StatusException, match="not a number of seconds"):
             element.set_value(2, timestamp=timestamp)
         assert element.get_value() == 1
         app.shutdown(0.1)

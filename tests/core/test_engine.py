@@ -302,7 +302,7 @@ class TestErrorsSayWhatToDo:
 
     def test_no_such_database(self, database_server: Server) -> None:
         for ask in (migrate, lambda url: rows(url, "SELECT 1")):
-            with pytest.raises(NoSuchDatabase, match=r"no such database at .*nowhere.* Is its name right\?"):
+            with pytest.raises(NoSuchDatabase, match=r"database at .*nowhere.* does not exist .* Is its name right\?"):
                 ask(database_server.url("nowhere"))
 
 

@@ -300,7 +300,7 @@ class TestOneUploaderAtATime:
     def test_what_went_unanswered_outlives_a_newer_record(self, records: Records, record: Record) -> None:
         records.claim(record, "cdcs", "one", 60)
         records.failed(record, "cdcs", "it fell silent", 60, owner="one", unanswered=True)
-        records._database.write(records.anew(record))
+        records._database.write(records.resend(record))
         again = records.claim(record, "cdcs", "one", 60)
         assert again is not None
         assert (again.attempts, again.unanswered_ts is not None) == (0, True)

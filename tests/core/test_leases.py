@@ -170,5 +170,5 @@ class TestUploads:
     ) -> None:
         right.expect([(record, "cdcs")])
         assert right.uploaded(record, "cdcs", "1", None)
-        database.write(other.anew(record))
+        database.write(other.resend(record))
         assert right.due("right") == {"cdcs": [record]}

@@ -265,13 +265,13 @@ class TestConfiguration:
         process = start(CONFIGURATION, main=database_url, home=tmp_path / "home")
         _, err = process.communicate(timeout=60)
         assert process.returncode == 1
-        assert "NoSuchParameterException: There is no parameter 'Instruments.Camera.shutter_speed'" in err.decode()
+        assert "NoSuchParameterException: Parameter 'Instruments.Camera.shutter_speed' does not exist" in err.decode()
         stored = {path for (path,) in rows(database_url, "SELECT path FROM config_parameter")}
         assert stored == {"default_version", "Instruments.Camera.enabled"}
 
     def test_versions(self, database_url: str, tmp_path: Path) -> None:
         missing, taken = run(VERSIONS, main=database_url, home=tmp_path / "home").splitlines()
-        assert missing.startswith("There is no parameter 'A.not found'")
+        assert missing.startswith("Parameter 'A.not found' does not exist")
         assert "already has" in taken
 
     def test_the_tool(self, database_url: str, tmp_path: Path) -> None:

@@ -337,7 +337,7 @@ class TestValues:
     @pytest.mark.parametrize("timestamp", ["now", None.__class__, b"1"])
     def test_a_time_that_is_none(self, status: StatusHolder, timestamp: Any) -> None:
         """003-41."""
-        with pytest.raises(StatusException, match="no number of seconds"):
+        with pytest.raises(StatusException, match="not a number of seconds"):
             status.new("x", 1).set_value(2, timestamp=timestamp)
         assert status["x"] == 1
 

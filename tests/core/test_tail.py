@@ -97,7 +97,7 @@ class TestInOrder:
 
     @pytest.mark.parametrize("text", ["", "x", "{}", "[]", "5", '["a"]', "[null]"])
     def test_a_text_that_is_no_cursor(self, text: str) -> None:
-        with pytest.raises(ConfigException, match="is no cursor"):
+        with pytest.raises(ConfigException, match="is not a valid cursor"):
             TailCursor.parse(text)
 
 

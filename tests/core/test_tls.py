@@ -196,8 +196,8 @@ class TestURLsThatContradictThemselves:
             ("ssl_ca=/ca.pem&ssl_mode=verify-ca&ssl_ca=/ca.pem", "the option ssl_ca more than once"),
             ("ssl_mode=verify-ca", "ssl_mode=verify-ca needs ssl_ca"),
             ("ssl_mode=verify-identity", "ssl_mode=verify-identity needs ssl_ca"),
-            ("ssl_ca=ca.pem", "ssl_ca is 'ca.pem', which is no absolute path"),
-            ("ssl_ca=", "ssl_ca is '', which is no absolute path"),
+            ("ssl_ca=ca.pem", "ssl_ca is 'ca.pem', which is not an absolute path"),
+            ("ssl_ca=", "ssl_ca is '', which is not an absolute path"),
             ("ssl_verify=true", "unknown option 'ssl_verify'"),
         ],
     )

@@ -114,7 +114,7 @@ class TestOnce:
         uploader = Uploader(facility.app)
         uploader.once()
         before, blobs = reader.one(record), reader.blobs()
-        facility.app.database().write(facility.records.anew(record))
+        facility.app.database().write(facility.records.resend(record))
         asked = len(reader.server.requests())
         assert uploader.once() == Pass(done=1)
         assert not [one for one in reader.server.requests()[asked:] if not one.startswith("GET")]
@@ -147,7 +147,7 @@ class TestOnce:
                 "data/", method="POST", json={"template": "1", "title": record.title, "xml_content": one["xml_content"]}
             )
             assert made.status_code == 201
-        facility.app.database().write(facility.records.anew(record))
+        facility.app.database().write(facility.records.resend(record))
         assert uploader.once() == Pass(done=1)
         assert reader.one(record)["id"] == one["id"]
 
@@ -215,7 +215,7 @@ class TestWhatIsRefused:
         assert uploader.once() == Pass(failed=1)
         assert (status_of(uploader, "refused cdcs"), status_of(uploader, "waiting cdcs")) == (1, 0)
         assert reader.copies("invalid") == []
-        facility.app.database().write(facility.records.anew(record))
+        facility.app.database().write(facility.records.resend(record))
         assert uploader.once() == Pass(failed=1)
         facility.wait_again(record)
         record = facility.build(session, experiment_xml(session, "valid"), "invalid")

@@ -210,7 +210,7 @@ class TestInTheMiddle:
         facility.clock.move(1_000_000)
         assert uploader.once() == Pass(failed=1)
         assert len([one for one in proxy.seen if one == ("POST", NEW)]) == 1
-        facility.app.database().write(facility.records.anew(record))
+        facility.app.database().write(facility.records.resend(record))
         assert uploader.once() == Pass(done=1)
 
     @pytest.mark.parametrize(

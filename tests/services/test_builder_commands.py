@@ -250,7 +250,7 @@ class TestDryRun:
 
     def test_mistakes_have_a_sentence_and_a_code(self, facility: Facility) -> None:
         done = facility.run("Services.Builder", "--dry-run", "--session", "nobody", code=1)
-        assert (done.stdout, done.stderr) == ("", "Builder: There is no session 'nobody'.\n")
+        assert (done.stdout, done.stderr) == ("", "Builder: Session 'nobody' does not exist.\n")
 
 
 class TestTheCommandLine:

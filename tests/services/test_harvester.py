@@ -166,7 +166,7 @@ class TestACalendarThatFails:
                 "Instruments.Titan.harvester is 'icall', which is not a kind of calendar; "
                 f"known are: {', '.join(kinds())}. Did you mean 'ical'?",
             ),
-            ("timezone", "Mars/Olympus", "which is no time zone; it looks like Europe/Oslo"),
+            ("timezone", "Mars/Olympus", "which is not a time zone; use for example Europe/Oslo"),
             ("api_url", "", "Instruments.Titan.api_url is not set"),
             ("api_url", "/nowhere/x.ics", "The calendar at /nowhere/x.ics cannot be read: No such file or directory."),
         ],

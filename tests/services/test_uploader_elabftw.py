@@ -77,7 +77,7 @@ class TestARecordArrives:
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(done=20)
         for record in records:
-            facility.app.database().write(facility.records.anew(record))
+            facility.app.database().write(facility.records.resend(record))
         assert uploader.once() == Pass(done=20)
         assert len(lab.experiments) == 20
 
@@ -89,7 +89,7 @@ class TestOnce:
         record = facility.experiment()
         uploader = Uploader(facility.app)
         uploader.once()
-        facility.app.database().write(facility.records.anew(record))
+        facility.app.database().write(facility.records.resend(record))
         asked = len(lab.seen)
         assert uploader.once() == Pass(done=1)
         assert not [one for one in lab.seen[asked:] if not one.startswith("GET")]
@@ -130,7 +130,7 @@ class TestOnce:
         uploader = Uploader(facility.app)
         uploader.once()
         lab.attach(1, f"{record.session}.xml", Path(record.path).read_bytes(), None)
-        facility.app.database().write(facility.records.anew(record))
+        facility.app.database().write(facility.records.resend(record))
         assert uploader.once() == Pass(done=1)
         assert named(lab, ".xml") == [f"{record.session}.xml"]
 

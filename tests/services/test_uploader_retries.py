@@ -216,7 +216,7 @@ class TestGivingUp:
         assert [text for text, _ in facility.said() if text.startswith("fickle")] == [sentence], "said once"
         assert facility.state(record) is State.BUILT
         fickle.failure = None
-        facility.app.database().write(facility.records.anew(record))
+        facility.app.database().write(facility.records.resend(record))
         assert uploader.once() == Pass(done=2)
         assert facility.state(record) is State.COMPLETED
 

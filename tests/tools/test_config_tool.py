@@ -57,7 +57,7 @@ class TestReading:
     def test_a_missing_parameter_has_a_hint(self, desk: Database) -> None:
         done = tool("get", "Camera.gian")
         assert (done.code, done.out) == (1, "")
-        assert "There is no parameter 'Camera.gian'" in done.err
+        assert "Parameter 'Camera.gian' does not exist" in done.err
         assert "Did you mean 'Camera.gain'?" in done.err
 
     def test_a_folder_has_no_value(self, desk: Database) -> None:
@@ -256,7 +256,7 @@ class TestAssignment:
     def test_what_is_no_path_is_refused(self, desk: Database) -> None:
         done = tool("a..b=5")
         assert done.code == 4
-        assert "'a..b' is no path of a parameter" in done.err
+        assert "'a..b' is not a valid path of a parameter" in done.err
 
 
 class TestSet:
@@ -388,7 +388,7 @@ class TestVersions:
     def test_an_unknown_version(self, desk: Database) -> None:
         done = tool("-v", "nihgt", "list")
         assert done.code == 1
-        assert done.err == "ConfigTool: There is no version 'nihgt' of the configuration. Versions: default.\n"
+        assert done.err == "ConfigTool: Version 'nihgt' of the configuration does not exist. Versions: default.\n"
 
     def test_a_mistyped_name_makes_no_version(self, desk: Database, tmp_path: Path) -> None:
         """003-20: what is not there is made where somebody says so; the sentence says what to type."""
@@ -397,7 +397,7 @@ class TestVersions:
         for words in (("deserialize", ".", str(file)), ("Camera.gain=5",)):
             done = tool("-v", "nihgt", *words)
             assert (done.code, done.out) == (1, "")
-            assert done.err.endswith("There are: default. To add it: ConfigTool add-version nihgt\n")
+            assert done.err.endswith("Versions: default. To add it: ConfigTool add-version nihgt\n")
         assert tool("versions").lines == ["default"]
         assert tool("add-version", "nihgt").code == tool("-v", "nihgt", "deserialize", ".", str(file)).code == 0
         assert tool("-v", "nihgt", "get", "Camera.gain").out == "5\n"

@@ -131,7 +131,7 @@ class TestJSON:
 
     def test_files_that_cannot_be_used(self, desk: Database, tmp_path: Path, file: Path) -> None:
         for content, code, reason in (
-            (b"{", 4, "this is no JSON"),
+            (b"{", 4, "this is not JSON"),
             (b"[1]", 4, "must be an object"),
             (b"\xff", 1, "it is no text in UTF-8"),
             (b'{"a":' * 100_000, 4, "nested too deeply"),

@@ -94,7 +94,7 @@ class TestVersions:
         assert tool("copy", "default@5", "before").code == 0
         assert tool("-v", "before", "get", "Camera.gain").out == "3\n"
         done = tool("copy", "defualt@5", "x")
-        assert (done.code, "There is no version 'defualt@5'" in done.err) == (1, True)
+        assert (done.code, "Version 'defualt@5' of the configuration does not exist" in done.err) == (1, True)
 
     def test_an_empty_one(self, desk: Database) -> None:
         done = tool("add-version", "night")
@@ -115,7 +115,7 @@ class TestVersions:
             done = tool("delete", "version", name)
             assert (done.code, reason in done.err) == (4, True), done
         done = tool("delete", "version", "nihgt")
-        assert (done.code, "There are: default, night." in done.err) == (1, True)
+        assert (done.code, "Versions: default, night." in done.err) == (1, True)
         done = tool("delete", "v2")
         assert (done.code, "Write: ConfigTool delete version v2." in done.err) == (2, True)
 
@@ -233,7 +233,7 @@ class TestDiff:
 
     def test_what_there_is_not(self, desk: Database) -> None:
         done = tool("diff", "99")
-        assert (done.code, "there is no revision 99; they go from 0 to 5" in done.err) == (4, True)
+        assert (done.code, "revision 99 does not exist; revisions go from 0 to 5" in done.err) == (4, True)
         assert tool("diff", "nihgt").code == 1
 
 

@@ -71,8 +71,8 @@ class TestWatch:
     def test_a_name_that_is_not_there_is_told(self, camera: Database) -> None:
         """It may come yet, or be mistyped."""
         with Follower("ConfigTool", "watch", "Camera.gian", "Stage", "New") as following:
-            following.until_message("There is no parameter 'Camera.gian' .* Did you mean 'Camera.gain'")
-            following.until_message("There is no parameter 'New'")
+            following.until_message("Parameter 'Camera.gian' does not exist .* Did you mean 'Camera.gain'")
+            following.until_message("Parameter 'New' does not exist")
             configure(camera, Edit("New.x", value=1))
             following.until(r"New\.x")
             assert following.interrupt() == 130

@@ -80,7 +80,7 @@ class TestTheTree:
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
-            (("Services.Bilder",), "There is no parameter 'Services.Bilder' .*Did you mean 'Services.Builder'"),
+            (("Services.Bilder",), "Parameter 'Services.Bilder' does not exist .*Did you mean 'Services.Builder'"),
             (("-v", "day"), "Version 'day' of the configuration not found. Versions: default"),
         ],
     )

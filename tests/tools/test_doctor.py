@@ -362,7 +362,7 @@ class TestInstruments:
         )
         found = reported("Instruments")
         assert only(found, "PC5 is assigned to A and B: all its sessions go to A.")[0] == "problem"
-        assert "timezone=Europe/Oslo" in only(found, "'Europe/Olso', which is no time zone")[1]
+        assert "timezone=Europe/Oslo" in only(found, "'Europe/Olso', which is not a time zone")[1]
         assert "Facility.data_root=" in only(found, "The filestore_path of A is relative")[1]
 
     def test_none_yet(self, embedded: Database) -> None:

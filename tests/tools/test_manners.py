@@ -113,7 +113,7 @@ class TestExitCodes:
     def test_a_mistyped_path(self, tmp_path: Path) -> None:
         done = run("ConfigTool", "list", NEXUSCORE_DATABASE=f"sqlite:///{tmp_path}/mistyped.db")
         assert (done.code, done.err.count("\n")) == (3, 1)
-        assert f"There is no database at sqlite:///{tmp_path}/mistyped.db." in done.err
+        assert f"The database sqlite:///{tmp_path}/mistyped.db does not exist." in done.err
         assert list(tmp_path.glob("*.db")) == []
 
     def test_a_wrong_password(self, mariadb: MariaDB) -> None:

@@ -72,7 +72,7 @@ class TestStartAndEnd:
     def test_an_unknown_instrument(self, sessions: Sessions) -> None:
         done = tool("start", "FEI-Titan")
         assert (done.code, done.out) == (1, "")
-        assert "There is no instrument 'FEI-Titan'" in done.err
+        assert "Instrument 'FEI-Titan' does not exist" in done.err
         assert "Did you mean 'FEI-Titan-TEM'?" in done.err
         assert sessions.newest() == []
 
@@ -81,7 +81,7 @@ class TestStartAndEnd:
         assert (done.code, done.err) == (1, "SessionTool: FEI-Titan-TEM has no open session.\n")
         done = tool("end", "FEI-Titan")
         assert done.code == 1
-        assert "There is no session 'FEI-Titan'. Did you mean 'FEI-Titan-TEM'?" in done.err
+        assert "Session 'FEI-Titan' does not exist. Did you mean 'FEI-Titan-TEM'?" in done.err
 
 
 class TestLooking:

@@ -48,7 +48,7 @@ class TestWhatIsBehindAnError:
         except NoSuchSession as error:
             sentence, code = sentence_of(error), exit_code_of(error)
         assert sentence.startswith("The disk is full: ")
-        assert "There is no session 's1'. Make room there, and try again." in sentence
+        assert "Session 's1' does not exist. Make room there, and try again." in sentence
         assert code == NoSuchSession.exit_code
 
     def test_other_errors_stay_what_they_are(self) -> None:

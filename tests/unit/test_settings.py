@@ -149,7 +149,7 @@ class TestAFileThatCannotBeUsed:
         [
             ("NEXUSCORE_DATABASE", "it is not TOML"),
             ('NEXUSCORE_DATABSE = "x"', "unknown key 'NEXUSCORE_DATABSE'"),
-            ("NEXUSCORE_DATABASE = 5", "no text in quotes"),
+            ("NEXUSCORE_DATABASE = 5", "must be text in quotes"),
             ('[database]\nurl = "x"', "unknown key 'database'"),
             ('NEXUSCORE_DATABASE = "\udce9"', "UTF-8"),
         ],

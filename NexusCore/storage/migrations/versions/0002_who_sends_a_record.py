@@ -1,4 +1,4 @@
-"""Who sends a record to a destination, until when nobody else does, and what is not known of its arrival."""
+"""Who sends a record to a destination, until when, and whether its arrival is unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which database it is: an identity that moves with the rows, whatever host and port they are reached at."""
+"""The identity of the database, which moves with its rows to any host and port."""
 
 from __future__ import annotations
 

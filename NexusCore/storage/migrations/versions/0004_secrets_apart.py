@@ -47,7 +47,7 @@ MASK_NEW = """
      WHERE `version_id` = :version AND `path` = :path AND `revision` <= :last AND `new_value` <> ''
 """
 MASK_OLD = """
-    -- the change after the last still tells what was there before it
+    -- the change after the last still says what was there before it
     UPDATE `config_change` SET `old_value` = :mask
      WHERE `version_id` = :version AND `path` = :path AND `revision` <= :next AND `old_value` <> ''
 """
