@@ -65,8 +65,8 @@ set_up_here() {
     say "NexusCore is ready. What to type next:"
     say "  . .venv/bin/activate     (once in each new shell)"
     say "  ConfigTool --help        shows and changes the configuration"
-    say "  TailLog -f               shows what the programs log"
-    say "  TailStatus -f            shows what the programs are doing"
+    say "  TailLog -f               shows the log of all programs"
+    say "  TailStatus -f            shows the status of all programs"
 }
 
 # Settings that cannot be read name none: the next step says what is wrong with them.
