@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets NexusCore up on this machine: ./install.sh --help says what it can do.
+# Sets NexusCore up on this machine. For all commands: ./install.sh --help
 set -euo pipefail
 
 PROJECT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
@@ -12,7 +12,7 @@ cd "$PROJECT"
 
 usage() {
     cat <<'TEXT'
-Sets NexusCore up on this machine. Safe to run again: what is already done is left alone.
+Sets NexusCore up on this machine. It can be run again: finished steps are skipped.
 
   ./install.sh                    a virtual environment in .venv with the tools, services and session logger,
                                   completion for bash, and an embedded database for one machine
@@ -21,19 +21,19 @@ Sets NexusCore up on this machine. Safe to run again: what is already done is le
                                   and a settings file with the password of each user
   ./install.sh service NAME... [--start]
                                   start scripts for services: builder, harvester, uploader
-  ./install.sh demo               a small facility to look at, on this machine alone
+  ./install.sh demo               a demonstration with a small facility, only on this machine
   ./install.sh test [ARGUMENT...] every check and test of the project; arguments go to pytest
   ./install.sh test quick [ARGUMENT...]
                                   the checks, and those tests that need no server: in less than a minute
   ./install.sh bench [ARGUMENT...]
                                   the benchmarks; arguments go to pytest
-  ./install.sh constraints        renews Install/constraints.txt, the versions that all of the above install: for who
-                                  works on NexusCore, before ./install.sh test
-  ./install.sh requirements       writes into docs/requirements.md which tests show each requirement, as the
-                                  docstrings of the tests have it
+  ./install.sh constraints        updates Install/constraints.txt, the versions of all libraries; for developers,
+                                  before ./install.sh test
+  ./install.sh requirements       writes the tests of each requirement, from their docstrings, to
+                                  docs/requirements.md
   ./install.sh --help             this text
 
-Environment: PYTHON names the Python to use (3.11 or newer). What each step needs of root it does with sudo.
+Environment: PYTHON is the Python to use (3.11 or newer). Steps that need root use sudo.
 TEXT
 }
 
@@ -53,45 +53,45 @@ refuse() {
 }
 
 set_up_here() {
-    (($# == 0)) || refuse "it takes no argument here, and got '$1'"
+    (($# == 0)) || refuse "unexpected argument '$1'"
     make_environment setup services logger
     switch_on_completion
     if names_a_server; then
-        step "The settings name a database server, whose tables ./install.sh mysql keeps up to date"
+        step "The settings have a database server; to update its tables: ./install.sh mysql"
     else
-        step "Creating the database's tables, or bringing them up to date"
-        .venv/bin/python -m NexusCore.storage.migrate || fail "The tables could not be created, for the reason above."
+        step "Creating or updating the tables of the database"
+        .venv/bin/python -m NexusCore.storage.migrate || fail "The tables could not be created; see the reason above."
     fi
-    .venv/bin/python Install/set_defaults.py || fail "The default configuration could not be set, for the reason above."
+    .venv/bin/python Install/set_defaults.py || fail "The default configuration could not be set; see the reason above."
     say
     say "NexusCore is ready. What to type next:"
     say "  . .venv/bin/activate     (once in each new shell)"
     say "  ConfigTool --help        shows and changes the configuration"
-    say "  TailLog -f               shows what the programs log"
-    say "  TailStatus -f            shows what the programs are doing"
+    say "  TailLog -f               shows the log of all programs"
+    say "  TailStatus -f            shows the status of all programs"
 }
 
-# Settings that cannot be read name none: the next step says what is wrong with them.
+# Unreadable settings count as no server: the next step reports the error.
 names_a_server() {
     .venv/bin/python -c 'import sys; from NexusCore import settings; sys.exit(settings.load().main.kind != "mysql")' 2>/dev/null
 }
 
 run_demo() {
-    (($# == 0)) || refuse "demo takes no argument, and got '$1'"
+    (($# == 0)) || refuse "demo: unexpected argument '$1'"
     make_environment setup services logger
     step "Starting the demonstration"
     exec .venv/bin/python Install/demo.py
 }
 
 set_up_tests() {
-    # The bare programs of the server, where they can be had: a server of the system's own is not wanted here.
+    # Only the programs of the server, if available: a running system server is not needed.
     need_programs mariadbd=server-programs my_print_defaults=server-programs Xvfb=xvfb xdotool=xdotool shellcheck=shellcheck \
         faketime=faketime
-    # A library, for a cluster of the tests' own. Where no package brings it, those tests are skipped.
+    # A library for a test cluster. Without a package for it, those tests are skipped.
     if [[ -z $(compgen -G '/usr/lib*/galera*/libgalera_smm.so') && ! -e /usr/lib/libgalera_smm.so ]]; then
         (need_package galera "the library of Galera, for the tests of a cluster") || true
     fi
-    # A file system that a program serves, for the tests of journals there; skipped likewise.
+    # A FUSE file system, for tests of journals on it; skipped likewise.
     command -v bindfs >/dev/null ||
         (need_package bindfs "bindfs, for the tests of file systems like a network's") || true
     # It spares the tests' servers from waiting for the disk; without it the suite takes longer.
@@ -108,12 +108,12 @@ run_tests() {
     check ruff check .
     check ruff format --check .
     check mypy
-    # A test process that crashed is a failure: with another in its place xdist would wait for ever for the rest of a file.
+    # A crashed test process is a failure: if it were replaced, xdist would wait forever for the rest of a file.
     check python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 "$@"
     exit "$worst"
 }
 
-# Runs one program of the environment and keeps the worst exit code in `worst`.
+# Runs a program of the environment and keeps the worst exit code in `worst`.
 check() {
     local code=0
     step "$*"
@@ -129,19 +129,19 @@ run_benchmarks() {
 }
 
 renew_tested_set() {
-    (($# == 0)) || refuse "constraints takes no argument, and got '$1'"
+    (($# == 0)) || refuse "constraints: unexpected argument '$1'"
     renew_constraints
     say "Now run ./install.sh test, and commit $CONSTRAINTS if it succeeds."
 }
 
 write_requirements() {
-    (($# == 0)) || refuse "requirements takes no argument, and got '$1'"
+    (($# == 0)) || refuse "requirements: unexpected argument '$1'"
     local python=.venv/bin/python
     is_new_enough "$python" || python=$(find_python) ||
-        fail "There is no Python ${OLDEST_PYTHON/, /.} or newer." \
-            "Name one with: PYTHON=/path/to/python3 ./install.sh requirements"
+        fail "Python ${OLDEST_PYTHON/, /.} or newer was not found." \
+            "Set its path: PYTHON=/path/to/python3 ./install.sh requirements"
     step "Writing the tests of each requirement into docs/requirements.md"
-    "$python" tests/requirements.py || fail "docs/requirements.md is as it was, for the reason above."
+    "$python" tests/requirements.py || fail "docs/requirements.md was not changed; see the reason above."
 }
 
 main() {
@@ -165,7 +165,7 @@ main() {
         constraints) renew_tested_set "$@" ;;
         requirements) write_requirements "$@" ;;
         -h | --help) usage ;;
-        *) refuse "there is nothing called '$what' to set up" ;;
+        *) refuse "unknown command '$what'" ;;
     esac
 }
 

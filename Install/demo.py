@@ -1,8 +1,8 @@
-"""Shows the whole way of a record on a sample session: calendar, session, files, record, upload.
+"""Demonstrates the way of a record with a sample session: calendar, session, files, record, upload.
 
-Run by ``./install.sh demo``, on the database that the settings name, unless it serves a facility already: the services
-would work on its sessions, too. Each run makes a session of its own on the instrument Demo-TEM, which exists in the
-configuration only.
+``./install.sh demo`` runs it on the database of the settings, unless that serves a facility already: the services
+would process its sessions too. Each run creates a session on the instrument Demo-TEM, which exists only in the
+configuration.
 """
 
 from __future__ import annotations
@@ -46,17 +46,16 @@ END:VEVENT
 END = "END:VCALENDAR\n"
 
 
-class FacilityThere(NexusError):
-    """The database at {where} serves a facility already ({instruments}), and the demonstration would work on its
-    sessions, too. Give it a place of its own: an empty folder in NEXUSCORE_HOME, and no NEXUSCORE_DATABASE or settings
-    file that names another database.
+class FacilityExists(NexusError):
+    """The database at {where} already serves a facility ({instruments}), whose sessions the demonstration would process
+    too. Set NEXUSCORE_HOME to an empty folder, and no NEXUSCORE_DATABASE in the environment or a settings file.
     """  # noqa: D205  the docstring is the message
 
     exit_code = EXIT_REFUSED
 
 
 def main() -> int:
-    """Run the demonstration; return 0 if a valid record came out."""
+    """Run the demonstration; return 0 if the result is a valid record."""
     app = App(tool="demo")
     try:
         return run(app)
@@ -68,10 +67,10 @@ def main() -> int:
 
 
 def run(app: App) -> int:
-    """Make a session, let the services work on it, and tell what happened."""
+    """Create a session, run the services on it, and report the result."""
     others = [pid for pid in app.get_config().keys("Instruments") if pid != INSTRUMENT]
     if others:
-        raise FacilityThere(where=app.settings.main, instruments=", ".join(others[:3]))
+        raise FacilityExists(where=app.settings.main, instruments=", ".join(others[:3]))
     set_defaults(app.settings.config)
     now = datetime.now().astimezone().replace(microsecond=0)
     folder = app.settings.home / "demo" / now.strftime("%Y-%m-%d_%H%M%S")
@@ -92,11 +91,11 @@ def run(app: App) -> int:
         print(f"{number}. The {service} {what}.", flush=True)
         if not serve(service):
             return EXIT_FAILURE
-    return tell(app, session)
+    return report(app, session)
 
 
 def make_session(app: App, folder: Path, now: datetime) -> Session:
-    """Configure the instrument and leave a session behind, as its user would."""
+    """Configure the instrument, and record a session as its user would."""
     from Services.Builder.sample import make_session as make_files
 
     sessions = Sessions(app.database(), app.clock)
@@ -116,13 +115,13 @@ def make_session(app: App, folder: Path, now: datetime) -> Session:
 
 
 def book(calendar: Path, event: str) -> None:
-    """Put an event into the calendar, beside those of earlier runs: one that were missing would count as cancelled."""
+    """Add an event to the calendar and keep those of earlier runs: a missing event would count as cancelled."""
     before = calendar.read_text("utf-8").removesuffix(END) if calendar.exists() else DEMO_CALENDAR
     calendar.write_text(before + event + END, encoding="utf-8", newline="\r\n")
 
 
 def configure(config: NamedConfiguration, files: Path, calendar: Path) -> None:
-    """Tell the configuration about the instrument: it needs no restart of any service."""
+    """Add the instrument to the configuration; no service needs a restart."""
     instrument = f"Instruments.{INSTRUMENT}"
     for name, value in {
         "name": "Demonstration TEM",
@@ -134,7 +133,7 @@ def configure(config: NamedConfiguration, files: Path, calendar: Path) -> None:
 
 
 def serve(service: str) -> bool:
-    """Run one pass of a service as its own process; show its lines only if it fails."""
+    """Run a pass of a service in a process of its own; show its output only if it fails."""
     done = subprocess.run(  # noqa: S603  our own service
         [sys.executable, "-m", f"Services.{service}", "--once"],
         cwd=PROJECT,
@@ -148,14 +147,14 @@ def serve(service: str) -> bool:
     return done.returncode == 0
 
 
-def tell(app: App, session: Session) -> int:
-    """Say what came out, and what to type next."""
+def report(app: App, session: Session) -> int:
+    """Print the result, and what to type next."""
     session = Sessions(app.database(), app.clock).get(session.identifier)
     records = Records(app.database(), app.clock)
     record = records.of_session(session.id)
     if record is None or session.state is not State.COMPLETED:
         print(
-            one_line(f"The session is {session.state}: {session.last_error or 'no record was made'}"), file=sys.stderr
+            one_line(f"The session is {session.state}: {session.last_error or 'no record was built'}"), file=sys.stderr
         )
         return EXIT_FAILURE
     copies = [upload.url or upload.remote_id or upload.destination for upload in records.uploads(record)]
@@ -166,8 +165,8 @@ def tell(app: App, session: Session) -> int:
   uploaded to: {", ".join(copies)}
 
 What to type next (first: . {_shown(PROJECT / ".venv/bin/activate")}):
-  TailLog -n 20                                   what the services said
-  TailStatus                                      what they are doing now
+  TailLog -n 20                                   the log of the services
+  TailStatus                                      their present status
   SessionTool show {session.identifier}
   ConfigTool list Instruments.{INSTRUMENT}
   ConfigTool Services.Builder.sensitivity=1.5     takes effect at the next session, without a restart""")
@@ -175,7 +174,7 @@ What to type next (first: . {_shown(PROJECT / ".venv/bin/activate")}):
 
 
 def _utc(moment: datetime) -> str:
-    """Return a time as iCalendar writes it (RFC 5545, form 2)."""
+    """Return a time in the form of iCalendar (RFC 5545, form 2)."""
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 

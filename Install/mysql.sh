@@ -1,17 +1,17 @@
 # A MariaDB server with NexusCore's database. Sourced by install.sh.
 # shellcheck shell=bash
 
-# NEXUSCORE_MYSQL_SOCKET names the socket of a server of one's own; NEXUSCORE_MYSQL_ADMIN a file with the login of an
+# NEXUSCORE_MYSQL_SOCKET is the socket of another server, NEXUSCORE_MYSQL_ADMIN a file with the login of its
 # administrator. With either, no server is installed or started.
 set_up_mysql() {
-    local new='' one
-    for one in "$@"; do
-        [[ $one == --new-passwords ]] || refuse "mysql takes no argument '$one'"
-        new=$one
+    local new='' argument
+    for argument in "$@"; do
+        [[ $argument == --new-passwords ]] || refuse "mysql: unexpected argument '$argument'"
+        new=$argument
     done
     if [[ -z ${NEXUSCORE_MYSQL_SOCKET:-}${NEXUSCORE_MYSQL_ADMIN:-} ]] && ! as_root true; then
-        fail "A database server is set up with root's rights, which this user has not." \
-            "Please ask the administrator of this machine to run ./install.sh mysql in $PROJECT."
+        fail "Setting up a database server needs root's rights, which this user does not have." \
+            "Ask the administrator of this machine to run ./install.sh mysql in $PROJECT."
     fi
     make_environment setup services logger
     local folder owner run=() server=()
@@ -26,7 +26,7 @@ set_up_mysql() {
     if [[ -z ${NEXUSCORE_MYSQL_SOCKET:-}${NEXUSCORE_MYSQL_ADMIN:-} ]]; then
         have_server
         NEXUSCORE_MYSQL_SOCKET=$(server_socket)
-        # The server knows root by the process that connects, without a password.
+        # The server recognizes root by the connecting process, without a password.
         run=(as_root)
         read -ra server <<<"$(server_options)"
     fi
@@ -34,12 +34,12 @@ set_up_mysql() {
         .venv/bin/python Install/set_up_mysql.py --folder "$folder" --owner "$owner" "${server[@]}" ${new:+"$new"}
 }
 
-# Prints how the configuration of the system's own server can be added to, for a certificate that it may need.
+# Prints the options for extending the configuration of the system's server with a certificate.
 server_options() {
-    local one folder='' service restart
-    for one in /etc/mysql/mariadb.conf.d /etc/mysql/mysql.conf.d /etc/mysql/conf.d /etc/my.cnf.d; do
-        if [[ -d $one ]]; then
-            folder=$one
+    local candidate folder='' service restart
+    for candidate in /etc/mysql/mariadb.conf.d /etc/mysql/mysql.conf.d /etc/mysql/conf.d /etc/my.cnf.d; do
+        if [[ -d $candidate ]]; then
+            folder=$candidate
             break
         fi
     done
@@ -50,15 +50,15 @@ server_options() {
     echo "--server-folder $folder --server-restart=${restart// /,}"
 }
 
-# Prints the socket at which the system's own server listens.
+# Prints the socket of the system's server.
 server_socket() {
-    local one configured=''
+    local candidate configured=''
     if command -v my_print_defaults >/dev/null; then
         configured=$(my_print_defaults --mysqld client-server | sed -n 's/^--socket=//p' | tail -n 1)
     fi
-    for one in "$configured" /run/mysqld/mysqld.sock /var/lib/mysql/mysql.sock; do
-        if [[ -S $one ]]; then
-            echo "$one"
+    for candidate in "$configured" /run/mysqld/mysqld.sock /var/lib/mysql/mysql.sock; do
+        if [[ -S $candidate ]]; then
+            echo "$candidate"
             return
         fi
     done
@@ -69,39 +69,39 @@ server_answers() {
     local place
     place=$(server_socket) && .venv/bin/python - "$place" 2>/dev/null <<'PYTHON'
 import socket, sys
-with socket.socket(socket.AF_UNIX) as one:
-    one.settimeout(5)
-    one.connect(sys.argv[1])
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.settimeout(5)
+    connection.connect(sys.argv[1])
 PYTHON
 }
 
-# Prints the name of the service that the system's server has, if it has one: its bare programs may be here without.
+# Prints the name of the system's database service, if any: the programs may be installed without a service.
 server_service() {
-    local one
-    for one in mariadb mysql mysqld; do
-        if [[ -e /etc/init.d/$one || -e /lib/systemd/system/$one.service || -e /usr/lib/systemd/system/$one.service ]]; then
-            echo "$one"
+    local name
+    for name in mariadb mysql mysqld; do
+        if [[ -e /etc/init.d/$name || -e /lib/systemd/system/$name.service || -e /usr/lib/systemd/system/$name.service ]]; then
+            echo "$name"
             return
         fi
     done
     return 1
 }
 
-# Makes sure that the system's own server is installed and answers; a server elsewhere, as of tests, does not count.
+# Makes sure that the system's server is installed and answers; other servers, such as those of tests, do not count.
 have_server() {
     server_answers && return
     server_service >/dev/null || need_package server "a MariaDB server"
     local service
-    service=$(server_service) || fail "The MariaDB server's package brought no service that could be started."
+    service=$(server_service) || fail "The package of the MariaDB server has no service to start."
     step "Starting the service $service"
     if [[ -d /run/systemd/system ]]; then
         as_root systemctl enable --now "$service"
     else
         as_root service "$service" start
-    fi || fail "The service $service could not be started; its own log says why."
+    fi || fail "The service $service could not be started; see its log."
     local left=60
     until server_answers; do
-        ((left-- > 0)) || fail "The service $service has started, but does not answer."
+        ((left-- > 0)) || fail "The service $service was started, but does not answer."
         sleep 1
     done
 }

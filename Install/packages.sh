@@ -1,4 +1,4 @@
-# Packages of the system: what they are called here, and how they are installed. Sourced by install.sh.
+# Packages of the system: their names, and installing them. Sourced by install.sh.
 # shellcheck shell=bash
 
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -16,17 +16,17 @@ as_root() {
 }
 
 package_manager() {
-    local one
-    for one in apt-get dnf zypper pacman; do
-        if command -v "$one" >/dev/null; then
-            echo "$one"
+    local manager
+    for manager in apt-get dnf zypper pacman; do
+        if command -v "$manager" >/dev/null; then
+            echo "$manager"
             return
         fi
     done
     echo none
 }
 
-# Prints the packages, by this system's names, that bring something the project needs.
+# Prints the packages, by their names on this system, for a need of the project.
 packages_for() {
     case "$1:$(package_manager)" in
         server:apt-get | server:dnf | server-programs:dnf) echo mariadb-server ;;
@@ -52,7 +52,7 @@ packages_for() {
     esac
 }
 
-# Debian and newer Ubuntu have the server's programs apart from its service; older Ubuntu has the version in the name.
+# Debian and newer Ubuntu package the server's programs without its service; older Ubuntu has the version in the name.
 server_program_packages() {
     refresh_lists
     local names
@@ -64,7 +64,7 @@ server_program_packages() {
     fi
 }
 
-# The system's default Python, unless it is too old and a newer one stands beside it.
+# The system's newest Python with a package, else its default Python.
 python_packages() {
     refresh_lists
     local version
@@ -79,12 +79,12 @@ python_packages() {
 
 refresh_lists() {
     [[ -n $_lists_are_fresh ]] && return
-    # A failure is not the end: the package may be in the lists as they are.
+    # Go on after a failure: the package may be in the present lists.
     as_root apt-get update -qq >&2 || true
     _lists_are_fresh=yes
 }
 
-# need_package THING WHY [VERSION]: installs the packages that bring THING, or says what to ask the administrator for.
+# need_package THING WHY [VERSION]: installs the packages for THING, or says what to ask the administrator for.
 need_package() {
     local names
     [[ $(package_manager) == apt-get ]] && refresh_lists
@@ -92,20 +92,20 @@ need_package() {
     install_packages "$2" "${names[@]}"
 }
 
-# need_programs PROGRAM=THING...: installs what brings the programs that are not here, all at once.
+# need_programs PROGRAM=THING...: installs the packages of all missing programs at once.
 need_programs() {
-    local one names=() missing=()
-    for one in "$@"; do
-        command -v "${one%=*}" >/dev/null && continue
+    local need program names=() missing=()
+    for need in "$@"; do
+        command -v "${need%=*}" >/dev/null && continue
         ((${#missing[@]})) || [[ $(package_manager) != apt-get ]] || refresh_lists
-        missing+=("${one%=*}")
-        names+=("$(packages_for "${one#*=}")")
+        missing+=("${need%=*}")
+        names+=("$(packages_for "${need#*=}")")
     done
     ((${#missing[@]})) || return 0
     read -ra names <<<"$(printf '%s\n' "${names[@]}" | tr ' ' '\n' | sort -u | tr '\n' ' ')"
     install_packages "the programs ${missing[*]}" "${names[@]}"
-    for one in "${missing[@]}"; do
-        command -v "$one" >/dev/null || fail "The program $one is still missing after its package was installed."
+    for program in "${missing[@]}"; do
+        command -v "$program" >/dev/null || fail "The program $program is still missing after its package was installed."
     done
 }
 
@@ -118,8 +118,8 @@ install_packages() {
         dnf) command=(dnf install -y) ;;
         zypper) command=(zypper --non-interactive install) ;;
         pacman) command=(pacman -S --noconfirm --needed) ;;
-        none) fail "This machine lacks $what, and none of the package managers apt-get, dnf, zypper and pacman is here." \
-            "Please install them by hand (packages $* or the like) and run this again." ;;
+        none) fail "This machine lacks $what, and has no package manager (apt-get, dnf, zypper or pacman)." \
+            "Install them by hand (packages $* or similar), and run this again." ;;
     esac
     step "Installing $what (packages: $*)"
     log=$(mktemp)
@@ -129,7 +129,7 @@ install_packages() {
     fi
     tail -n 10 "$log" >&2
     rm -f "$log"
-    if ((EUID == 0)); then fail "The package manager could not install $what; its last words are above."; fi
+    if ((EUID == 0)); then fail "The package manager could not install $what; see its messages above."; fi
     fail "This machine lacks $what, and this user may not install them." \
-        "Please ask the administrator of this machine to run: ${command[*]} $*"
+        "Ask the administrator of this machine to run: ${command[*]} $*"
 }

@@ -1,7 +1,6 @@
-"""A certificate for a database server that has none, so that accounts from other machines can be made to use TLS.
+"""A certificate for a database server without one, so that accounts from other machines can be forced to use TLS.
 
-The CA that vouches for it is made for this one certificate, and its key is thrown away: nothing else can be issued in
-its name.
+Its CA is created for this certificate only, and the key of the CA is not kept: it can never issue another certificate.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from NexusCore.errors import NexusError
 
 CA, CERTIFICATE, KEY = "nexuscore-ca.pem", "nexuscore-server.pem", "nexuscore-server-key.pem"
 CONFIGURATION = "60-nexuscore-tls.cnf"
-"""Read by the server after its own files, which come in the order of their names."""
+"""File name that the server reads after its own files, in the order of their names."""
 DAYS = 3650
 RESTART_SECONDS = 60.0
-LOOK_EVERY = 0.2
+CHECK_INTERVAL_SECONDS = 0.2
 
 
 class NoRestart(NexusError):
-    """The database server has a certificate now, in {folder}, but could not be restarted ({reason}). Its own log says
-    why; {configuration} is what is new to it.
-    """  # noqa: D205  an error's docstring is one sentence or two, as the user reads them
+    """The database server has a certificate now, in {folder}, but could not be restarted ({reason}). See its log;
+    the new configuration is in {configuration}.
+    """  # noqa: D205  the docstring of an error is the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +41,12 @@ class ServerFiles:
 
     @property
     def settings(self) -> dict[str, Path]:
-        """What the server's configuration says of them."""
+        """The files by their options in the server's configuration."""
         return {"ssl_ca": self.folder / CA, "ssl_cert": self.folder / CERTIFICATE, "ssl_key": self.folder / KEY}
 
     @property
     def complete(self) -> bool:
-        """Whether they are all there."""
+        """Whether all files exist."""
         return all(path.exists() for path in self.settings.values())
 
     @property
@@ -57,20 +56,20 @@ class ServerFiles:
 
 
 def offers_tls(cursor: Any) -> bool:
-    """Return whether a server has a certificate, that is, lets in connections with TLS."""
+    """Return whether a server has a certificate and so accepts TLS."""
     cursor.execute("SHOW GLOBAL VARIABLES LIKE 'have_ssl'")
     row = cursor.fetchall()
     if row:
         return bool(row[0][1] == "YES")
-    # MySQL has no such variable any more; what it uses stands in its status.
+    # MySQL has no such variable any more, but a status variable.
     cursor.execute("SHOW GLOBAL STATUS LIKE 'Current_tls_cert'")
     return any(value for _, value in cursor.fetchall())
 
 
 def make_certificate(folder: Path, names: Iterable[str]) -> ServerFiles:
-    """Make a CA, and a certificate of it for a server with these names and addresses; return the files.
+    """Create a CA and a certificate for a server with these names and addresses; return the files.
 
-    The key can be read by its owner alone.
+    Only its owner can read the key.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -87,7 +86,7 @@ def make_certificate(folder: Path, names: Iterable[str]) -> ServerFiles:
             .issuer_name(issuer)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            # A little in the past, for clients whose clocks are slow.
+            # In the past, for clients with slow clocks.
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=DAYS))
         )
@@ -119,11 +118,11 @@ def make_certificate(folder: Path, names: Iterable[str]) -> ServerFiles:
 
 
 def configure(files: ServerFiles, folder: Path, owner: str) -> Path:
-    """Give the key to the server's user, and tell the server of the files in its configuration; return that."""
+    """Give the key to the server's user, and write a configuration file with the certificate; return its path."""
     if os.geteuid() == 0:
         shutil.chown(files.folder / KEY, owner, pwd.getpwnam(owner).pw_gid)
     path = folder / CONFIGURATION
-    _write(path, f"# Made by ./install.sh mysql.\n{files.configuration}".encode(), 0o644)
+    _write(path, f"# Written by ./install.sh mysql.\n{files.configuration}".encode(), 0o644)
     return path
 
 
@@ -133,23 +132,23 @@ def restart(command: Sequence[str], files: ServerFiles, configuration: Path, ans
     Raises
     ------
     NoRestart
-        If it does not; the configuration is taken back, so that the next start succeeds as before.
+        If it does not; the configuration file is renamed, so that the server starts without it.
     """
     done = subprocess.run(command, capture_output=True, text=True, timeout=RESTART_SECONDS, check=False)  # noqa: S603  of install.sh
-    until = time.monotonic() + RESTART_SECONDS
-    while done.returncode == 0 and time.monotonic() < until:
+    deadline = time.monotonic() + RESTART_SECONDS
+    while done.returncode == 0 and time.monotonic() < deadline:
         if answers():
             return
-        time.sleep(LOOK_EVERY)
+        time.sleep(CHECK_INTERVAL_SECONDS)
     reason = (done.stderr or done.stdout).strip().partition("\n")[0] or "it does not answer"
-    taken_back = configuration.with_suffix(".failed")
-    configuration.replace(taken_back)
+    disabled = configuration.with_suffix(".failed")
+    configuration.replace(disabled)
     subprocess.run(command, capture_output=True, timeout=RESTART_SECONDS, check=False)  # noqa: S603
-    raise NoRestart(folder=files.folder, reason=reason, configuration=taken_back)
+    raise NoRestart(folder=files.folder, reason=reason, configuration=disabled)
 
 
 def _may_only_issue(x509: Any) -> Any:
-    """Return what the CA's key may be used for, which strict clients want to see."""
+    """Return the allowed uses of the CA's key, which strict clients check."""
     no = dict.fromkeys(
         ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
          "encipher_only", "decipher_only"),
@@ -166,7 +165,7 @@ def _name(text: str, x509: Any) -> Any:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Write a file that is complete, and closed to others, before it has its name."""
+    """Write a file atomically; other users cannot read it at any time."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -6,38 +6,38 @@ SERVICE_HOME=/var/lib/nexuscore
 SERVICE_OUTPUT=/var/log/nexuscore
 declare -A SERVICE_MODULES=([builder]=Services.Builder [harvester]=Services.Harvester [uploader]=Services.Uploader)
 
-# With DESTDIR, as for making a package, files are written below that folder and nothing else is done.
+# With DESTDIR, for building a package, only files below that folder are written.
 set_up_services() {
-    local names=() start='' one
-    for one in "$@"; do
-        case $one in
+    local names=() start='' argument name
+    for argument in "$@"; do
+        case $argument in
             --start) start=yes ;;
             *)
-                [[ -n ${SERVICE_MODULES[$one]:-} ]] || refuse "there is no service called '$one'"
-                names+=("$one")
+                [[ -n ${SERVICE_MODULES[$argument]:-} ]] || refuse "unknown service '$argument'"
+                names+=("$argument")
                 ;;
         esac
     done
     ((${#names[@]})) || refuse "service needs the name of at least one service"
     [[ $PROJECT =~ ^[A-Za-z0-9/._+@:,-]+$ ]] ||
-        fail "The folder's name, $PROJECT, has a space or other character that start scripts cannot hold."
+        fail "The path $PROJECT has a space or another character that start scripts do not allow."
     if [[ -n ${DESTDIR:-} ]]; then
-        for one in "${names[@]}"; do install_start_scripts "$one"; done
+        for name in "${names[@]}"; do install_start_scripts "$name"; done
         return
     fi
-    ((EUID == 0)) || fail "System services are set up by root. Run: sudo ./install.sh service $*"
+    ((EUID == 0)) || fail "Setting up system services needs root. Run: sudo ./install.sh service $*"
     make_environment setup services logger
     create_service_user
     check_service_user_can_run
     create_output_folder
-    for one in "${names[@]}"; do
-        install_start_scripts "$one"
-        enable_service "$one"
+    for name in "${names[@]}"; do
+        install_start_scripts "$name"
+        enable_service "$name"
     done
     hand_over_settings
     if has_systemd; then systemctl daemon-reload; fi
-    for one in "${names[@]}"; do
-        if [[ -n $start ]]; then start_service "$one"; fi
+    for name in "${names[@]}"; do
+        if [[ -n $start ]]; then start_service "$name"; fi
     done
     if [[ -z $start ]]; then say "Start a service with: service nexuscore-${names[0]} start"; fi
 }
@@ -69,13 +69,13 @@ check_service_user_can_run() {
     for place in "$PROJECT/NexusCore" "$(readlink -f .venv/bin/python)"; do
         folder=$(first_closed_folder "$place") || continue
         fail "The services run as the user $SERVICE_USER, who cannot use $place because the folder $folder is closed to" \
-            "other users. Put the project into a folder that everyone may enter, such as /opt, make .venv from the" \
+            "other users. Move the project to a folder that all users may enter, such as /opt, create .venv from the" \
             "system's Python (PYTHON=/usr/bin/python3 ./install.sh), and run this again."
     done
-    fail "The user $SERVICE_USER, as whom the services run, cannot run $PROJECT/.venv/bin/python."
+    fail "The user of the services, $SERVICE_USER, cannot run $PROJECT/.venv/bin/python."
 }
 
-# Prints the topmost folder on the way to a file that the services' user may not enter.
+# Prints the topmost folder of a path that the services' user may not enter.
 first_closed_folder() {
     local folder='' part parts
     IFS=/ read -ra parts <<<"${1%/*}"
@@ -99,7 +99,7 @@ install_start_scripts() {
     chmod 0644 "$unit"
 }
 
-# Prints a template filled in for one service.
+# Prints a template filled in for a service.
 render() {
     sed -e "s|@NAME@|$1|g" -e "s|@MODULE@|${SERVICE_MODULES[$1]}|g" -e "s|@USER@|$SERVICE_USER|g" \
         -e "s|@PYTHON@|$PROJECT/.venv/bin/python|g" -e "s|@PROJECT@|$PROJECT|g" "$2"
@@ -114,15 +114,15 @@ enable_service() {
     fi
 }
 
-# The settings hold a password: the services' user must own them, since nobody else may read them.
+# The settings contain a password: only their owner may read them, so it must be the services' user.
 hand_over_settings() {
     local file="${NEXUSCORE_ETC:-/etc/nexuscore}/nexuscore.toml"
     if [[ -e $file ]]; then
-        step "Handing $file over to the user $SERVICE_USER"
+        step "Making the user $SERVICE_USER the owner of $file"
         chown "$SERVICE_USER:" "$file"
     else
-        say "There is no $file yet, so the services would use a database of their own that the tools do not see."
-        say "Create it with ./install.sh mysql, run by root, or copy your own there (owner $SERVICE_USER, mode 0600)."
+        say "$file does not exist yet: without it, the services use a database of their own that the tools do not see."
+        say "Create it with sudo ./install.sh mysql, or copy your own (owner $SERVICE_USER, mode 0600)."
     fi
 }
 

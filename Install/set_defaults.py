@@ -1,4 +1,4 @@
-"""Puts the default configuration into a database: parameters that are there already stay as they are."""
+"""Adds the default configuration to a database; existing parameters stay as they are."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ DEFAULTS_FILE = Path(__file__).with_name("default-configuration.json")
 
 
 def set_defaults(url: DatabaseURL) -> int:
-    """Add the parameters that are missing; return how many they were."""
-    with tempfile.TemporaryDirectory() as home:  # whoever sets up leaves no journals behind
+    """Add the missing parameters; return their number."""
+    with tempfile.TemporaryDirectory() as home:  # temporary, so that no journals are left behind
         app = App(Settings(url, url, url, url, Path(home)), tool="install")
         try:
             return app.get_config().deserialize(DEFAULTS_FILE.read_text("utf-8"), overwrite=False, why="set-up")
@@ -26,7 +26,7 @@ def set_defaults(url: DatabaseURL) -> int:
 
 
 def main() -> int:
-    """Set the defaults in the database that the settings name for the configuration."""
+    """Set the defaults in the configuration database of the settings."""
     try:
         set_defaults(settings.load().config)
     except NexusError as error:

@@ -1,9 +1,9 @@
 """Set up NexusCore's database on a MariaDB or MySQL server; ``./install.sh mysql`` runs this.
 
 Creates the database, its tables and two users with generated passwords, and writes a settings file for each user. Run
-again, it brings the tables up to date and keeps every password that works. A password stands in the settings files and
-nowhere else: not on a command line, and not in the server's logs. Users who come from other machines must use TLS; a
-server on this machine that has no certificate gets one.
+again, it updates the tables and keeps working passwords. Passwords are only in the settings files, not on command lines
+or in the server's logs. Users from other machines must use TLS; a server on this machine without a certificate gets
+one.
 """
 
 from __future__ import annotations
@@ -46,26 +46,26 @@ SOCKET = "NEXUSCORE_MYSQL_SOCKET"
 ADMINISTRATOR = "NEXUSCORE_MYSQL_ADMIN"
 SERVER_CONNECT_SECONDS = 10
 ACCESS_DENIED = (1044, 1045, 1698)
-"""Numbers of the server's errors: no right to a database, wrong password, no login without the right process."""
+"""Error numbers of the server: no right to a database, wrong password, login by a wrong process."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ANYWHERE = "%"
-"""What the server calls all hosts."""
+"""The server's name for all hosts."""
 
 
 class AdministratorRefused(NexusError):
-    """The database server at {where} does not accept its administrator ({reason}). Write a file that only you can read,
-    with the lines [client], user=..., password=... and host=... or socket=..., and name it in NEXUSCORE_MYSQL_ADMIN.
-    """  # noqa: D205  an error's docstring is one sentence or two, as the user reads them
+    """The database server at {where} refuses its administrator ({reason}). Write a file that only you can read, with
+    the lines [client], user=..., password=... and host=... or socket=..., and set NEXUSCORE_MYSQL_ADMIN to its path.
+    """  # noqa: D205  the docstring of an error is the message
 
 
 class NoTLS(NexusError):
-    """The database server at {where} offers no TLS, which users who come from other machines need. Set it up on the
-    server, as docs/databases.md says, and run this again.
+    """The database server at {where} offers no TLS, which users from other machines must use. Set TLS up on the
+    server (docs/databases.md), and run this again.
     """  # noqa: D205
 
 
 class SettingsTaken(NexusError):
-    """The settings file {path} already names another database ({found}). Move the file away and run this again."""
+    """The settings file {path} already has another database ({found}). Move the file away, and run this again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +74,18 @@ class Account:
 
     url: DatabaseURL
     hosts: tuple[str, ...]
-    """From where the user may log in, as the server writes it."""
+    """The hosts from which the user may log in, as the server names them."""
     file: Path
     changed: bool
-    """The password is new."""
+    """Whether the password is new."""
 
     def demands_tls(self, host: str) -> bool:
-        """Return whether the user must use TLS when it comes from a host: it does from any but this machine."""
+        """Return whether the user must use TLS from a host: from all hosts except this machine."""
         return host == ANYWHERE
 
     @property
     def names(self) -> str:
-        """The user at each of its hosts, as a GRANT statement lists them."""
+        """The user at each of its hosts, for a GRANT statement."""
         return ", ".join(f"'{self.url.user}'@'{host}'" for host in self.hosts)
 
 
@@ -93,8 +93,8 @@ class Account:
 
 
 def administrator(environment: Mapping[str, str]) -> DatabaseURL:
-    """Return how to log in as the server's administrator: the file named in the environment, or root at a socket."""
-    found: dict[str, str] = {}
+    """Return the login of the server's administrator: from the file named in the environment, or root at a socket."""
+    client: dict[str, str] = {}
     name = environment.get(ADMINISTRATOR)
     if name:
         path = Path(name)
@@ -102,28 +102,28 @@ def administrator(environment: Mapping[str, str]) -> DatabaseURL:
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
             parser.read_string(path.read_text("utf-8"))
-            found = {key: (value or "").strip("'\"") for key, value in parser["client"].items()}
+            client = {key: (value or "").strip("'\"") for key, value in parser["client"].items()}
         except (OSError, ConfigParserError, KeyError) as error:
-            raise SettingsUnreadable(path=path, reason=f"it is no defaults file of MySQL's ({error})") from None
+            raise SettingsUnreadable(path=path, reason=f"it is not a MySQL option file ({error})") from None
         if mode & 0o077:
             raise SettingsRefused(path=path, mode=f"{mode:04o}")
-    place = environment.get(SOCKET) or found.get("socket")
-    options = {name: found.get(name.replace("_", "-"), found.get(name, "")) for name in settings.FILE_OPTIONS}
+    place = environment.get(SOCKET) or client.get("socket")
+    options = {name: client.get(name.replace("_", "-"), client.get(name, "")) for name in settings.FILE_OPTIONS}
     options["unix_socket"] = place or ""
     return DatabaseURL(
         kind="mysql",
         name=DATABASE,
-        host=found.get("host", "localhost"),
-        port=int(found.get("port", 3306)),
-        user=found.get("user", "root"),
-        password=found.get("password", ""),
+        host=client.get("host", "localhost"),
+        port=int(client.get("port", 3306)),
+        user=client.get("user", "root"),
+        password=client.get("password", ""),
         options=tuple(sorted((name, value) for name, value in options.items() if value)),
     )
 
 
 @contextmanager
 def connected(url: DatabaseURL, *, database: bool = True) -> Iterator[Any]:
-    """Open a connection and lend its cursor; every statement commits by itself."""
+    """Open a connection and yield its cursor; every statement commits by itself."""
     name = {"database": url.name} if database else {}
     connection = open_connection(url, seconds=SERVER_CONNECT_SECONDS, **name)
     with closing(connection), connection.cursor() as cursor:
@@ -131,7 +131,7 @@ def connected(url: DatabaseURL, *, database: bool = True) -> Iterator[Any]:
 
 
 def works(url: DatabaseURL) -> bool:
-    """Tell whether a user can log in with its password."""
+    """Return whether a user can log in with its password."""
     import mysql.connector
 
     try:
@@ -142,7 +142,7 @@ def works(url: DatabaseURL) -> bool:
 
 
 def exists(cursor: Any, user: str) -> bool:
-    """Tell whether the server has a user of a name."""
+    """Return whether the server has a user of this name."""
     cursor.execute("SELECT COUNT(*) FROM `mysql`.`user` WHERE `user` = %s", (user,))
     return bool(cursor.fetchone()[0])
 
@@ -151,13 +151,13 @@ def create_account(cursor: Any, account: Account) -> None:
     """Create a user at each of its hosts, with its password."""
     cursor.execute("SELECT VERSION()")
     if "MariaDB" in cursor.fetchone()[0]:
-        # MariaDB writes statements to its logs as they come, passwords and all, so it gets the hash it would make.
-        digest = hashlib.sha1(hashlib.sha1(account.url.password.encode()).digest()).hexdigest()  # noqa: S324  its own scheme
+        # MariaDB logs statements with their passwords, so it gets the hash that it would compute.
+        digest = hashlib.sha1(hashlib.sha1(account.url.password.encode()).digest()).hexdigest()  # noqa: S324  MariaDB's own scheme
         how, secret = "IDENTIFIED BY PASSWORD", f"*{digest.upper()}"
     else:
         how, secret = "IDENTIFIED BY", account.url.password
     for host in account.hosts:
-        # Both, since CREATE leaves the password of a user that exists as it was.
+        # Both, because CREATE does not change the password of an existing user.
         for verb in ("CREATE USER IF NOT EXISTS", "ALTER USER"):
             cursor.execute(f"{verb} %s@%s {how} %s", (account.url.user, host, secret))
         need = "SSL" if account.demands_tls(host) else "NONE"
@@ -172,7 +172,7 @@ def grants(services: Account, loggers: Account) -> list[str]:
 
 
 def listens_here_only(cursor: Any) -> bool:
-    """Tell whether the server hears this machine alone."""
+    """Return whether the server accepts connections only from this machine."""
     cursor.execute("SHOW GLOBAL VARIABLES WHERE `variable_name` IN ('bind_address', 'skip_networking')")
     values = dict(cursor.fetchall())
     return values.get("bind_address") in LOOPBACK or values.get("skip_networking") == "ON"
@@ -184,28 +184,28 @@ def listens_here_only(cursor: Any) -> bool:
 def account(
     default: DatabaseURL, hosts: tuple[str, ...], file: Path, *, new_password: bool, door: DatabaseURL
 ) -> Account:
-    """Return a user with the password in its settings file, if that works, or with a new one.
+    """Return a user with the password of its settings file if that works, else with a new password.
 
-    What else the file says of the address is kept: someone may have written the name by which others reach the server.
-    `door` is how this machine reaches the server to try the password.
+    Other parts of the address in the file are kept, such as the server's name for other machines. The password is tried
+    at `door`, the address of the server from this machine.
     """
     url = default
     if file.exists():
-        found = settings.load({}, (file,)).main
-        if not found.embedded:
-            if (found.kind, found.user, found.name) != (default.kind, default.user, default.name):
-                raise SettingsTaken(path=file, found=found)
-            url = found
-    tried = replace(door, user=url.user, password=url.password)
-    changed = new_password or not url.password or not works(tried)
+        existing = settings.load({}, (file,)).main
+        if not existing.embedded:
+            if (existing.kind, existing.user, existing.name) != (default.kind, default.user, default.name):
+                raise SettingsTaken(path=file, found=existing)
+            url = existing
+    login = replace(door, user=url.user, password=url.password)
+    changed = new_password or not url.password or not works(login)
     if changed:
-        # Passwords of this length need no rules, but a server may have some: a capital, a digit, a sign.
+        # The end satisfies servers with rules for passwords: a capital, a digit, a special character.
         url = replace(url, password=f"{secrets.token_urlsafe(24)}-A1a")
     return Account(url=url, hosts=hosts, file=file, changed=changed)
 
 
 def address(url: DatabaseURL, folder: Path) -> str:
-    """Return a URL as a settings file in a folder holds it, with the password; files beside it without their folder."""
+    """Return a URL for a settings file in a folder, with the password; paths of files in this folder become names."""
     options = "&".join(f"{key}={quote(_beside(key, value, folder), safe='/')}" for key, value in url.options)
     account = f"{quote(url.user, safe='')}:{quote(url.password, safe='')}"
     return f"mysql://{account}@{','.join(url.addresses)}/{url.name}" + (f"?{options}" if options else "")
@@ -223,7 +223,7 @@ def write_settings(path: Path, url: DatabaseURL, owner: str) -> bool:
     pattern = re.compile(r"^NEXUSCORE_DATABASE\s*=.*\n?", re.MULTILINE)
     new = pattern.sub(lambda _: line, old, count=1) if pattern.search(old) else line + old
     if new != old:
-        # Complete and closed to others before it has its name.
+        # Atomic; other users cannot read it at any time.
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
         Path(name).write_text(new, "utf-8")
@@ -234,19 +234,19 @@ def write_settings(path: Path, url: DatabaseURL, owner: str) -> bool:
     return new != old
 
 
-# -- the whole -----------------------------------------------------------------------------------------------------
+# -- set-up --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfiguration:
-    """How the server's own configuration can be added to; known of the system's own server alone."""
+    """How to extend the server's configuration; known only for the server of this system."""
 
     folder: Path
-    """Of files that the server reads."""
+    """Folder of files that the server reads."""
     restart: tuple[str, ...]
-    """Command that restarts it."""
+    """Command that restarts the server."""
     user: str
-    """Whom it runs as."""
+    """User of the server process."""
 
 
 def set_up(
@@ -257,7 +257,7 @@ def set_up(
     new_passwords: bool = False,
     configuration: ServerConfiguration | None = None,
 ) -> None:
-    """Bring database, tables, users and settings files about, saying each step."""
+    """Create or update database, tables, users and settings files, and print each step."""
     local = bool(admin.unix_socket)
     own_hosts = _own_hosts(admin)
     services = account(
@@ -270,7 +270,7 @@ def set_up(
     here = next(
         (name for name in (socket.getfqdn(), socket.gethostname()) if not name.startswith("localhost")), "localhost"
     )
-    # A user at '%' does not count for connections from the server's own machine where an anonymous user exists.
+    # If an anonymous user exists, a user at '%' cannot log in from the server's own machine.
     loggers = account(
         replace(admin, user=LOGGERS, password="", host=here if local else admin.host, options=()),
         tuple(dict.fromkeys((ANYWHERE, "localhost", *own_hosts))),
@@ -279,16 +279,16 @@ def set_up(
         door=admin,
     )
     loggers = replace(loggers, url=_with_tls(admin, loggers.url, folder, configuration))
-    step(f"Creating the database {DATABASE} and its users {SERVICES_ACCOUNT} and {LOGGERS}, where they are missing")
+    step(f"Creating the database {DATABASE} and its users {SERVICES_ACCOUNT} and {LOGGERS}, if missing")
     with connected(admin, database=False) as cursor:
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{DATABASE}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
         replaced = [login.url.user for login in (services, loggers) if login.changed and exists(cursor, login.url.user)]
         for login in (services, loggers):
             create_account(cursor, login)
-    step("Creating the tables, or bringing them up to date")
+    step("Creating or updating the tables")
     migrate(admin)
     set_defaults(admin)
-    step("Granting each user what it needs")
+    step("Granting rights to the users")
     with connected(admin) as cursor:
         for statement in grants(services, loggers):
             cursor.execute(statement)
@@ -305,16 +305,16 @@ def set_up(
     say(f"For each microscope PC, copy {loggers.file} to it as nexuscore.toml; it may only write sessions.")
     authority = loggers.url.tls.ca
     if authority is not None and Path(authority).parent == folder.absolute():
-        say(f"Copy {authority} beside it: that is what it knows this server by.")
+        say(f"Copy {authority} to the same folder: it identifies this server.")
     for user in replaced:
-        say(f"The password of {user} is new: what has the old one (running services, files copied elsewhere) needs it.")
+        say(f"The password of {user} is new: restart running services, and replace copies of its settings file.")
     if local and closed:
-        say("The server hears this machine only. To let the microscope PCs in, set bind-address in its configuration")
+        say("The server accepts only this machine. For the microscope PCs, set bind-address in its configuration")
         say("(on Debian: /etc/mysql/mariadb.conf.d/50-server.cnf) and restart it.")
 
 
 def _own_hosts(admin: DatabaseURL) -> tuple[str, ...]:
-    """Return what the server calls this machine, if it can be reached without leaving it; any host otherwise."""
+    """Return the server's names for this machine if it is a local server; any host otherwise."""
     if admin.unix_socket:
         return ("localhost",)
     if admin.host not in LOOPBACK:
@@ -328,27 +328,27 @@ def _own_hosts(admin: DatabaseURL) -> tuple[str, ...]:
 def _with_tls(
     admin: DatabaseURL, loggers: DatabaseURL, folder: Path, configuration: ServerConfiguration | None
 ) -> DatabaseURL:
-    """See to it that the server offers TLS; return the microscope PCs' address with what they need to insist on it."""
+    """Make the server offer TLS; return the address for the microscope PCs, with the options that require TLS."""
     with connected(admin, database=False) as cursor:
         offered = server_tls.offers_tls(cursor)
     authority = folder.absolute() / server_tls.CA
     if not offered and not admin.unix_socket:
         if admin.host not in LOOPBACK:
             raise NoTLS(where=admin)
-        say("The server offers no TLS, so only this machine can log in: docs/databases.md says how it is set up.")
+        say("The server offers no TLS, so only this machine can log in. To set TLS up: docs/databases.md")
         return loggers
     if not offered:
         names = [loggers.host, socket.getfqdn(), socket.gethostname(), *LOOPBACK[::-1]]
         files = server_tls.ServerFiles(folder.absolute() / "tls" if configuration is None else configuration.folder)
         if not files.complete or not authority.exists():
-            step(
-                f"Making a certificate for the server, in {files.folder}: it has none, and other machines must use TLS"
-            )
+            step(f"Creating a certificate for the server in {files.folder}, because other machines must use TLS")
             server_tls.make_certificate(files.folder, names)
             shutil.copy(files.folder / server_tls.CA, authority)
         if configuration is None:
-            say("The server does not use its certificate yet, and other machines cannot log in before it does. Let the")
-            say(f"server's user read {files.folder / server_tls.KEY}, add this to its configuration, and restart it:")
+            say(
+                "The server does not use its certificate yet; other machines cannot log in before it does. Make the key"
+            )
+            say(f"{files.folder / server_tls.KEY} readable for the server's user, and add this to its configuration:")
             say(f"\n{files.configuration}")
         else:
             written = server_tls.configure(files, configuration.folder, configuration.user)
@@ -368,7 +368,7 @@ def say(text: str) -> None:
 
 
 def step(text: str) -> None:
-    """Print what is about to be done."""
+    """Print the next step."""
     say(f"==> {text}")
 
 
@@ -377,12 +377,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     import mysql.connector
 
     parser = argparse.ArgumentParser(prog="./install.sh mysql", description="Set up NexusCore's database on a server.")
-    parser.add_argument("--folder", type=Path, required=True, help="where the settings files are written")
-    parser.add_argument("--owner", required=True, help="the user who shall own them")
-    parser.add_argument("--new-passwords", action="store_true", help="replace passwords that work, too")
-    parser.add_argument("--server-folder", type=Path, help="a folder of files that the server reads its settings from")
-    parser.add_argument("--server-restart", default="", help="command that restarts it, with commas for spaces")
-    parser.add_argument("--server-user", default="mysql", help="the user that the server runs as")
+    parser.add_argument("--folder", type=Path, required=True, help="folder for the settings files")
+    parser.add_argument("--owner", required=True, help="owner of the settings files")
+    parser.add_argument("--new-passwords", action="store_true", help="replace working passwords too")
+    parser.add_argument("--server-folder", type=Path, help="folder of the server's configuration files")
+    parser.add_argument("--server-restart", default="", help="command that restarts the server, with commas for spaces")
+    parser.add_argument("--server-user", default="mysql", help="user of the server process")
     arguments = parser.parse_args(argv)
     try:
         admin = administrator(os.environ)

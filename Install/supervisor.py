@@ -1,16 +1,16 @@
-"""Runs a service where an init script starts it: keeps its output, and starts it again after a crash.
+"""Runs a service for an init script: stores its output, and restarts it after a crash.
 
     python Install/supervisor.py --output /var/log/nexuscore/builder.out -- -m Services.Builder
 
 Promises
 --------
-* What the service prints goes to a file that rotates by size; one that cannot be written does not hold up the service.
-* A service that fails or is killed is started again: after `FIRST_SECONDS`, then after twice as long each time, up to
-  `MOST_SECONDS`; one that ran for `LASTING_SECONDS` begins with the first again. One that ends with 0 wanted to end.
-* One whose very first run fails at once is not started again, so that the init script can say so: its settings are at
-  fault. A database that does not answer is another matter, and waited for.
-* SIGTERM ends both for good, and the service with a signal that it cannot ignore if need be. Should the supervisor
-  itself be killed, the kernel asks the service to end.
+* The output of the service goes to a file that rotates by size; an unwritable file does not hold up the service.
+* A service that fails or is killed is restarted after `FIRST_SECONDS`, then after twice as long each time, up to
+  `MOST_SECONDS`; after a run of `LASTING_SECONDS` the wait is `FIRST_SECONDS` again. Exit code 0 ends it for good.
+* If the very first run fails at once, because of wrong settings, the service is not restarted, and the init script
+  reports it. If only the database does not answer, it is restarted.
+* SIGTERM ends both for good; a service that ignores it is killed. If the supervisor itself is killed, the kernel sends
+  SIGTERM to the service.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ AT_ONCE_SECONDS = 3.0
 """A first run that fails within this time counts as failing at once."""
 STOP_SECONDS = 10.0
 OUTPUT_BYTES, OUTPUT_FILES = 5_000_000, 5
-"""When the file with the output is renamed, and how many older ones are kept."""
+"""Size at which the output file is rotated, and the number of older files."""
 LONGEST_LINE = 65_536
 LONGEST_WAIT_SECONDS = 60.0
 """Longest wait for a signal or for output."""
@@ -47,12 +47,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 class BackOff:
-    """How long to wait before a service is started again.
+    """The wait before a service is restarted.
 
     Parameters
     ----------
     first, most
-        Seconds after the first failure, and at most.
+        Seconds after the first failure, and the longest wait.
     """
 
     def __init__(self, first: float = FIRST_SECONDS, most: float = MOST_SECONDS) -> None:
@@ -61,26 +61,26 @@ class BackOff:
         self._failures = 0
 
     def seconds(self, ran: float) -> float:
-        """Return how long to wait after a run of `ran` seconds that failed."""
+        """Return the seconds to wait after a failed run of `ran` seconds."""
         self._failures = 1 if ran >= LASTING_SECONDS else self._failures + 1
         return min(self._most, self._first * 2.0 ** min(self._failures - 1, 30))
 
 
 class Supervisor:
-    """Keeps one service running.
+    """Keeps a service running.
 
     Parameters
     ----------
     command
-        What to run, with its arguments.
+        The program and its arguments.
     write
-        Takes each line that it prints.
+        Called with each line of its output.
     back_off
-        Says how long to wait after a failure.
+        Gives the wait after a failure.
     stop_seconds
-        How long the service may take to end when it is asked to.
+        Seconds that the service may take to end after a signal.
     clock
-        Tells the time.
+        Clock for the waits.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class Supervisor:
         self._clock = clock
         self._service: subprocess.Popen[bytes] | None = None
         self._killed_at: float | None = None
-        """When a service that was asked to end is killed; None while it was not asked."""
+        """Time at which the service is killed, set by a signal that ends it; None before."""
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> int:
-        """Run the service until it ends by itself, or until told to end; return the exit code."""
+        """Run the service until it ends by itself or a signal ends it; return the exit code."""
         read_end, write_end = os.pipe()
         for end in (read_end, write_end):
             os.set_blocking(end, False)
@@ -127,11 +127,11 @@ class Supervisor:
                 return EXIT_OK
             how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
             if first and code > 0 and code != EXIT_UNREACHABLE and ran < AT_ONCE_SECONDS:
-                self._say(f"The service ended right after its start ({how}) and is not started again.")
+                self._say(f"The service ended right after its start ({how}) and is not restarted.")
                 return code
             first = False
             wait = self._back_off.seconds(ran)
-            self._say(f"The service ended after {ran:.0f} s ({how}); it is started again in {wait:g} s.")
+            self._say(f"The service ended after {ran:.0f} s ({how}); it is restarted in {wait:g} s.")
             until = self._clock.monotonic() + wait
             while (left := until - self._clock.monotonic()) > 0:
                 self._listen(left)
@@ -142,7 +142,7 @@ class Supervisor:
         return self._killed_at is not None
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
-        """Pass on a signal; SIGHUP does not end the supervision, since it need not end the service."""
+        """Pass on a signal; SIGHUP does not end the supervisor, because it may not end the service."""
         if number != signal.SIGHUP and self._killed_at is None:
             self._killed_at = self._clock.monotonic() + self._stop_seconds
         if self._service is not None:
@@ -156,7 +156,7 @@ class Supervisor:
         )  # fmt: skip
         assert service.stdout is not None  # noqa: S101  as asked for
         self._service = service
-        if self._is_to_end():  # the signal came before there was anything to pass it on to
+        if self._is_to_end():  # the signal came before the service was started
             service.terminate()
         output = _Output(service.stdout.fileno(), self._write)
         self._selector.register(output, selectors.EVENT_READ)
@@ -165,7 +165,7 @@ class Supervisor:
             if left <= 0:
                 service.kill()
             self._listen(max(left, 0.05))
-        # What it started may still hold the pipe, so its end is not waited for.
+        # Child processes of the service may keep the pipe open, so this does not wait for its end.
         if not output.ended:
             output.read()
             self._selector.unregister(output)
@@ -179,24 +179,24 @@ class Supervisor:
         for key, _ in self._selector.select(min(seconds, LONGEST_WAIT_SECONDS)):
             if isinstance(key.fileobj, _Output):
                 key.fileobj.read()
-                if key.fileobj.ended:  # it would always seem to have something to read
+                if key.fileobj.ended:  # a closed pipe is always readable
                     self._selector.unregister(key.fileobj)
             else:
-                os.read(key.fd, 4096)  # the signals' handlers have run
+                os.read(key.fd, 4096)  # the signal handlers have run already
 
     def _say(self, sentence: str) -> None:
         self._write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} supervisor: {sentence}")
 
 
 class _Output:
-    """Takes lines from a pipe.
+    """Reads lines from a pipe.
 
     Parameters
     ----------
     pipe
-        Its descriptor.
+        File descriptor of the pipe.
     write
-        Takes each line.
+        Called with each line.
     """
 
     def __init__(self, pipe: int, write: Callable[[str], object]) -> None:
@@ -205,14 +205,14 @@ class _Output:
         self._write = write
         self._text = b""
         self.ended = False
-        """Nothing more will come."""
+        """Whether the pipe is closed."""
 
     def fileno(self) -> int:
         """Return the descriptor, for a selector."""
         return self._pipe
 
     def read(self) -> None:
-        """Write the lines that are there; what has no end yet waits for it, unless it is very long."""
+        """Write the complete lines; an incomplete line waits for its end, unless it is very long."""
         while True:
             try:
                 chunk = os.read(self._pipe, LONGEST_LINE)
@@ -228,14 +228,14 @@ class _Output:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what has no end."""
+        """Write the incomplete line."""
         if self._text:
             self._write(self._text.decode("utf-8", "replace"))
             self._text = b""
 
 
 def _ended_with_parent() -> Callable[[], None] | None:
-    """Return what a child does so that the kernel sends it SIGTERM when its parent is gone; None where none can."""
+    """Return the function for a child to get SIGTERM when its parent has ended; None where the kernel cannot."""
     if not sys.platform.startswith("linux"):
         return None
     library, parent = ctypes.CDLL(None), os.getpid()
@@ -251,12 +251,14 @@ def _ended_with_parent() -> Callable[[], None] | None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line; return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="supervisor.py", description="Run a service, keep its output, and start it again after a crash."
+        prog="supervisor.py", description="Run a service, store its output, and restart it after a crash."
     )
-    parser.add_argument("--output", type=Path, required=True, help="file for what it prints")
-    parser.add_argument("--stop-seconds", type=float, default=STOP_SECONDS, help="how long it may take to end")
-    parser.add_argument("--restart-seconds", type=float, default=FIRST_SECONDS, help="wait after its first failure")
-    parser.add_argument("arguments", nargs="+", help="what Python is to run, after --")
+    parser.add_argument("--output", type=Path, required=True, help="file for its output")
+    parser.add_argument("--stop-seconds", type=float, default=STOP_SECONDS, help="seconds that it may take to end")
+    parser.add_argument(
+        "--restart-seconds", type=float, default=FIRST_SECONDS, help="seconds to wait after its first failure"
+    )
+    parser.add_argument("arguments", nargs="+", help="arguments for Python, after --")
     arguments = parser.parse_args(argv)
     file = LogFile(arguments.output, OUTPUT_BYTES, OUTPUT_FILES)
 

@@ -1,4 +1,4 @@
-"""Start the session logger; what the shortcut on the desktop of a microscope's PC does."""
+"""Start the session logger, as the desktop shortcut of a microscope's PC does."""
 
 from __future__ import annotations
 
@@ -13,37 +13,39 @@ from typing import TYPE_CHECKING, Sequence
 if TYPE_CHECKING:
     import tkinter
 
-    from Logger.session_backend import SessionBook
+    from Logger.session_backend import SessionBackend
 
 EXIT_FAILURE = 1
 EXIT_REFUSED = 4
 REPORT = "NEXUSCORE_LOGGER_GEOMETRY"
-"""Variable naming a file that the window writes the places of its buttons into."""
+"""Variable with the name of a file to which the window writes the places of its buttons."""
 
 _LOGGER_EXAMPLES = """\
 examples:
   SessionLogger                                  start a session on this computer's instrument
-  SessionLogger --support microscopy@example.org the same, and say where the debug log is to be sent
+  SessionLogger --support microscopy@example.org the same, with the address for the debug log
   SessionLogger --host TITAN-PC                  the same for the instrument of another computer
 """
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line; no argument is needed."""
-    found = argparse.ArgumentParser(
+    """Return the parser of the command line; all arguments are optional."""
+    parser = argparse.ArgumentParser(
         prog="SessionLogger",
-        description="Record when a session at the microscope begins and ends.",
+        description="Record the start and end of a session at the microscope.",
         epilog=_LOGGER_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    found.add_argument("--host", metavar="NAME", help="look up the instrument of this computer instead of one's own")
-    found.add_argument(
+    parser.add_argument(
+        "--host", metavar="NAME", help="use the instrument of the computer NAME instead of this computer"
+    )
+    parser.add_argument(
         "--support",
         metavar="ADDRESS",
         default="",
-        help="where to send the debug log while the configuration, which names an address too, cannot be read",
+        help="address for the debug log until the one in the configuration can be read",
     )
-    return found
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ImportError as error:
         return _refuse(f"Tk, which draws the window, is not installed for this Python ({error}).")
     except tkinter.TclError as error:
-        return _refuse(f"It needs a screen to show its window on, and can open none ({error}).")
+        return _refuse(f"It needs a screen for its window, but cannot open it ({error}).")
     try:
         return _run(root, host, arguments.support)
     finally:
@@ -68,22 +70,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(root: tkinter.Tk, host: str, support: str) -> int:
-    from Logger.controller import Logic
+    from Logger.controller import Controller
     from Logger.debuglog import collect
-    from Logger.notice import tell
-    from Logger.single import only_copy
+    from Logger.notice import show_notice
+    from Logger.single import acquire_lock
     from Logger.window import MainWindow
 
     try:
-        alone = only_copy(host)
+        is_only_copy = acquire_lock(host)
     except OSError as error:
-        return _refuse(f"It cannot tell whether it is open already ({error}).")
-    if not alone:
-        tell(root, "The session logger is already open on this computer. Look for its window in the task bar.")
+        return _refuse(f"Cannot check whether it is already open ({error}).")
+    if not is_only_copy:
+        show_notice(root, "The session logger is already open on this computer. Look for its window in the task bar.")
         return EXIT_REFUSED
     log = collect()
     report = os.environ.get(REPORT)
-    window = MainWindow(root, Logic(_book(host)), log, support, Path(report) if report else None)
+    window = MainWindow(root, Controller(_backend(host)), log, support, Path(report) if report else None)
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
@@ -91,14 +93,14 @@ def _run(root: tkinter.Tk, host: str, support: str) -> int:
     return window.run()
 
 
-def _book(host: str) -> SessionBook:
-    from Logger.database_backend import DirectBook
+def _backend(host: str) -> SessionBackend:
+    from Logger.database_backend import DatabaseBackend
 
-    return DirectBook(host)
+    return DatabaseBackend(host)
 
 
 def _refuse(reason: str) -> int:
-    print(f"The session logger cannot start. {reason}", file=sys.stderr)  # noqa: T201  there is nowhere else to say it
+    print(f"The session logger cannot start. {reason}", file=sys.stderr)  # noqa: T201  there is no window for it
     return EXIT_FAILURE
 
 

@@ -1,12 +1,12 @@
-"""What the session logger does: it starts a session, waits, and ends it. There is no window here.
+"""The controller of the session logger: starts a session, waits, and ends it, without a window.
 
 Promises
 --------
-* What takes time happens on a thread of its own. The window gives orders (`begin`, `go_on`, `start_anew`, `end`), which
-  return at once, and takes what it is to show from the queue `states`.
-* An error is shown as an error; the question about an interrupted session is asked only about one that was found.
-* Any order may be given again after a failure: there is never a second START or END of one session.
-* While a session runs, nothing happens.
+* Slow work runs on a thread of its own. The commands of the window (`begin`, `go_on`, `start_new`, `end`) return at
+  once; the queue `states` has the states to show.
+* Errors are shown as errors; the question about an open session is asked only if such a session was found.
+* Every command can be repeated after a failure: a session never gets a second START or END.
+* While a session is running, nothing is sent.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Callable, Union
 
-from Logger.session_backend import AlreadyOpen, BookError, OpenSession, SessionBook, Station
+from Logger.session_backend import AlreadyOpen, BackendError, OpenSession, SessionBackend, Station
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Working:
-    """The logger is busy with a step."""
+    """A step is in progress."""
 
     step: str
     number: int
-    """Of this step, from 1."""
+    """Number of this step, from 1."""
     of: int
-    """How many steps there are."""
+    """Number of steps."""
 
 
 @dataclass(frozen=True)
 class OpenSessionQuestion:
-    """A session is still open; its user says whether it goes on or a new one begins."""
+    """A session is still open; the user decides whether to continue it or to start a new one."""
 
     station: Station
     session: OpenSession
@@ -46,7 +46,7 @@ class OpenSessionQuestion:
 
 @dataclass(frozen=True)
 class Running:
-    """The session runs, until `end`."""
+    """The session is running, until `end`."""
 
     station: Station
     session: OpenSession
@@ -54,16 +54,16 @@ class Running:
 
 @dataclass(frozen=True)
 class Failed:
-    """Something went wrong; the same may be tried again."""
+    """A step failed; it can be tried again."""
 
     sentence: str
-    """What this means for the session."""
+    """The effect on the session."""
     detail: str
-    """What went wrong, in the error's own sentence."""
+    """The message of the error."""
     station: Station | None
-    """None if not even the instrument is known."""
+    """None if the instrument is not known yet."""
     session: OpenSession | None
-    """The session that could not be ended, and runs on; None if there is none."""
+    """The session that could not be ended and is still running, if any."""
 
 
 @dataclass(frozen=True)
@@ -76,63 +76,63 @@ class Ended:
 
 @dataclass(frozen=True)
 class Closed:
-    """There is nothing more to show."""
+    """The window can close."""
 
 
 ControllerState = Union[Working, OpenSessionQuestion, Running, Failed, Ended, Closed]
 
 
-class Logic:
-    """The course of one session.
+class Controller:
+    """Controls a session.
 
     Parameters
     ----------
-    book
-        Where sessions are written down; used on the logic's own thread only.
+    backend
+        Stores sessions; used only on the thread of the controller.
     new_identifier
-        Makes identifiers of sessions; UUID4.
+        Returns an identifier for a session; UUID4 by default.
     sleep
-        Waits for a number of seconds before the window closes.
+        Waits some seconds before the window closes.
     """
 
     def __init__(
         self,
-        book: SessionBook,
+        backend: SessionBackend,
         new_identifier: Callable[[], str] = lambda: str(uuid.uuid4()),
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.states: queue.SimpleQueue[ControllerState] = queue.SimpleQueue()
-        """What the window is to show, in order."""
-        self._book = book
+        """The states to show, in order."""
+        self._backend = backend
         self._new_identifier = new_identifier
         self._sleep = sleep
-        # One name for one session, however often its start is tried: an attempt whose answer was lost may have worked.
+        # All attempts to start use the same identifier: an attempt whose answer was lost may have worked.
         self._identifier = new_identifier()
         self._station: Station | None = None
-        self._asked: OpenSession | None = None
+        self._question: OpenSession | None = None
         self._session: OpenSession | None = None
         self._orders: queue.SimpleQueue[Callable[[], ControllerState | None]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="logic", daemon=True).start()
+        threading.Thread(target=self._work, name="controller", daemon=True).start()
 
-    # -- orders ------------------------------------------------------------------------------------------------------
+    # -- commands ----------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Find the instrument and start a session, or ask about the one that is open."""
+        """Find the instrument and start a session, or ask about an open session."""
         self._orders.put(self._begin)
 
     def go_on(self) -> None:
-        """Answer the question with: continue."""
+        """Continue the open session."""
         self._orders.put(self._go_on)
 
-    def start_anew(self) -> None:
-        """Answer the question with: a new session."""
-        self._orders.put(self._start_anew)
+    def start_new(self) -> None:
+        """End the open session and start a new one."""
+        self._orders.put(self._start_new)
 
     def end(self) -> None:
         """End the session."""
         self._orders.put(self._end)
 
-    # -- on the logic's own thread -------------------------------------------------------------------------------------
+    # -- on the thread of the controller -------------------------------------------------------------------------------
 
     def _work(self) -> None:
         state: ControllerState | None = None
@@ -140,11 +140,11 @@ class Logic:
             order = self._orders.get()
             try:
                 state = order()
-            except BookError as error:
+            except BackendError as error:
                 state = self._failed(str(error))
-            except Exception as error:  # noqa: BLE001  the edge of the thread: a dead one would leave a frozen window
-                state = self._failed(f"Something unexpected happened: {type(error).__name__}: {error}.")
-            self._book.release()
+            except Exception as error:  # noqa: BLE001  the edge of the thread: without it, the window would freeze
+                state = self._failed(f"Unexpected error: {type(error).__name__}: {error}.")
+            self._backend.release()
             if state is not None:
                 self.states.put(state)
         self._sleep(state.station.close_delay)
@@ -154,31 +154,31 @@ class Logic:
         if self._session is not None:
             return None
         self._step("Finding the instrument of this computer", 1)
-        self._station = self._book.station()
+        self._station = self._backend.station()
         _LOG.info("This computer belongs to %s (%s).", self._here.name, self._here.pid)
-        found = self._found()
-        if found is not None:
-            return self._mine(found) or self._ask(found)
+        session = self._find_open()
+        if session is not None:
+            return self._mine(session) or self._ask(session)
         return self._opened()
 
     def _go_on(self) -> ControllerState | None:
-        if self._asked is None:
+        if self._question is None:
             return None
-        found = self._found()
-        if found is None:
-            self._asked = None
-            raise BookError("The session that was to continue has ended in the meantime. Try again to start a new one.")
-        if found.identifier != self._asked.identifier:
-            return self._ask(found)
+        session = self._find_open()
+        if session is None:
+            self._question = None
+            raise BackendError("The open session has ended in the meantime. Try again to start a new session.")
+        if session.identifier != self._question.identifier:
+            return self._ask(session)
         self._step("Continuing the session", 3)
-        self._book.resume(found.identifier)
-        return self._started(found)
+        self._backend.resume(session.identifier)
+        return self._started(session)
 
-    def _start_anew(self) -> ControllerState | None:
-        if self._asked is None:
+    def _start_new(self) -> ControllerState | None:
+        if self._question is None:
             return None
-        # The one that was asked about, and no other: somebody else may have answered the same question.
-        self._close(self._asked, 4)
+        # Exactly the session in the question: another window may have answered the same question.
+        self._close(self._question, 4)
         return self._opened()
 
     def _end(self) -> ControllerState | None:
@@ -190,52 +190,52 @@ class Logic:
 
     @property
     def _here(self) -> Station:
-        assert self._station is not None  # noqa: S101  every course begins with finding it
+        assert self._station is not None  # noqa: S101  `begin` finds it first
         return self._station
 
     def _close(self, session: OpenSession, of: int) -> None:
         self._step("Ending the session", 1, of)
-        self._book.end(session.identifier)
+        self._backend.end(session.identifier)
         self._step("Checking that its end is recorded", 2, of)
-        if not self._book.has_ended(session.identifier):
-            raise BookError("The end of the session was written, but is not there when it is looked for.")
+        if not self._backend.has_ended(session.identifier):
+            raise BackendError("The end of the session was written, but could not be read back.")
         _LOG.info("Session %s has ended.", session.identifier)
 
-    def _found(self) -> OpenSession | None:
+    def _find_open(self) -> OpenSession | None:
         self._step("Looking for a session that is still open", 2)
-        found = self._book.open_session(self._here.pid)
-        if found is None:
+        session = self._backend.open_session(self._here.pid)
+        if session is None:
             _LOG.info("No session is open.")
         else:
-            _LOG.info("Session %s of %s is open since %s.", found.identifier, found.user, _text(found.since))
-        return found
+            _LOG.info("Session %s of %s is open since %s.", session.identifier, session.user, _text(session.since))
+        return session
 
     def _opened(self) -> ControllerState:
         self._step("Starting the session", 3)
         try:
-            return self._started(self._book.start(self._here.pid, self._identifier))
+            return self._started(self._backend.start(self._here.pid, self._identifier))
         except AlreadyOpen as error:
-            _LOG.info("Somebody was faster. %s", error)
-        found = self._found()
-        if found is None:
-            raise BookError("Another session began and ended just now. Please try again.")
-        return self._mine(found) or self._ask(found)
+            _LOG.info("Another session was started first. %s", error)
+        session = self._find_open()
+        if session is None:
+            raise BackendError("Another session started and ended just now. Please try again.")
+        return self._mine(session) or self._ask(session)
 
-    def _mine(self, found: OpenSession) -> Running | None:
-        """Return that the session runs, if the one found is ours: an attempt that seemed to fail has worked."""
-        return self._started(found) if found.identifier == self._identifier else None
+    def _mine(self, session: OpenSession) -> Running | None:
+        """Return the running state if the session is ours: an attempt that seemed to fail had worked."""
+        return self._started(session) if session.identifier == self._identifier else None
 
-    def _ask(self, found: OpenSession) -> OpenSessionQuestion:
-        self._asked = found
-        return OpenSessionQuestion(self._here, found)
+    def _ask(self, session: OpenSession) -> OpenSessionQuestion:
+        self._question = session
+        return OpenSessionQuestion(self._here, session)
 
     def _started(self, session: OpenSession) -> Running:
         self._step("Checking that its start is recorded", 4)
-        if self._book.has_ended(session.identifier):
-            self._identifier = self._new_identifier()  # that one is used up
-            raise BookError("The session was started, but has ended already. Please try again.")
-        self._asked, self._session = None, session
-        _LOG.info("Session %s runs since %s.", session.identifier, _text(session.since))
+        if self._backend.has_ended(session.identifier):
+            self._identifier = self._new_identifier()  # an identifier is used only once
+            raise BackendError("The session was started, but has ended already. Please try again.")
+        self._question, self._session = None, session
+        _LOG.info("Session %s has been running since %s.", session.identifier, _text(session.since))
         return Running(self._here, session)
 
     def _step(self, step: str, number: int, of: int = 4) -> None:

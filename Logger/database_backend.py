@@ -1,4 +1,4 @@
-"""Sessions written straight into the facility's database, through NexusCore; this module needs Python 3.11."""
+"""Stores sessions in the facility's database, through NexusCore; this module needs Python 3.11."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from NexusCore.facility.instruments import Instruments
 from NexusCore.facility.sessions import Client, EventType, Session, Sessions, State
 from NexusCore.storage import Database
 
-from Logger.session_backend import AlreadyOpen, BookError, OpenSession, Station
+from Logger.session_backend import AlreadyOpen, BackendError, OpenSession, Station
 
 
 class NoDatabaseNamed(NexusError):
-    """This computer has not been told where the facility's database is: nothing names one, neither the variable
-    NEXUSCORE_DATABASE nor a settings file nexuscore.toml.
+    """This computer does not know the facility's database: set it in the variable NEXUSCORE_DATABASE or in a settings
+    file nexuscore.toml.
     """  # noqa: D205, D404  the docstring is the message
 
 
-class DirectBook:
-    """The `SessionBook` of a PC that reaches the facility's database itself.
+class DatabaseBackend:
+    """The `SessionBackend` of a PC with access to the facility's database.
 
     Parameters
     ----------
     host
-        Name of the computer; this one's own if not given.
+        Name of the computer; this computer by default.
     clock
-        This computer's clock. It is compared with the database server's, which gives the time of START and END.
+        This computer's clock. It is compared with that of the database server, which sets the times of START and END.
     """
 
     def __init__(self, host: str | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -43,13 +43,12 @@ class DirectBook:
         self._database: Database | None = None
         self._ahead: int | None = None
 
-    # -- SessionBook -------------------------------------------------------------------------------------------------
+    # -- SessionBackend ----------------------------------------------------------------------------------------------
 
     def station(self) -> Station:
         """Return the instrument of this computer, with the settings `Logger.*` of the configuration."""
         with _failures_reported():
-            found = _settings()
-            database = Database(found.config)
+            database = Database(_settings().config)
             try:
                 config = _configuration(database, self._clock, self._host)
             finally:
@@ -65,8 +64,8 @@ class DirectBook:
     def open_session(self, pid: str) -> OpenSession | None:
         """Return the session that is open on an instrument, if any."""
         with _failures_reported():
-            found = self._sessions().open_on(pid)
-            return None if found is None else self._as_seen_here(found)
+            session = self._sessions().open_on(pid)
+            return None if session is None else self._as_seen_here(session)
 
     def start(self, pid: str, identifier: str) -> OpenSession:
         """Open a session."""
@@ -91,9 +90,7 @@ class DirectBook:
             events = {event.type for event in sessions.events(session)}
             ended = session.state is not State.WAITING_FOR_END
             if EventType.START not in events or ended is not (EventType.END in events):
-                raise BookError(
-                    f"The record of session {identifier} is not as it should be: {', '.join(sorted(events))}."
-                )
+                raise BackendError(f"Session {identifier} has inconsistent events: {', '.join(sorted(events))}.")
             return ended
 
     def release(self) -> None:
@@ -102,7 +99,7 @@ class DirectBook:
         if database is not None:
             database.close()
 
-    # -- inside ------------------------------------------------------------------------------------------------------
+    # -- private -----------------------------------------------------------------------------------------------------
 
     def _sessions(self) -> Sessions:
         if self._database is None:
@@ -124,7 +121,7 @@ class DirectBook:
 
 
 class _FacilityTime:
-    """The computer's clock, put right by what the server's shows."""
+    """The computer's clock, corrected to that of the server."""
 
     def __init__(self, clock: Clock, ahead: int) -> None:
         self._clock = clock
@@ -142,26 +139,26 @@ class _FacilityTime:
 
 @contextmanager
 def _failures_reported() -> Iterator[None]:
-    """Hand on the core's errors as the logger knows them; their sentences are made to be read."""
+    """Raise errors of NexusCore as `BackendError`, with the same sentences."""
     try:
         yield
     except SessionOpen as error:
         raise AlreadyOpen(str(error)) from error
     except NexusError as error:
-        raise BookError(str(error)) from error
+        raise BackendError(str(error)) from error
 
 
 def _settings() -> settings.Settings:
-    found = settings.load()
-    if found.main.embedded and not Path(found.main.name).exists():
-        # Others create it on first use; here that would hide a PC that was never set up behind an empty facility.
+    loaded = settings.load()
+    if loaded.main.embedded and not Path(loaded.main.name).exists():
+        # Other programs create it on first use; here, an empty database would hide that the PC was never set up.
         raise NoDatabaseNamed()
-    return found
+    return loaded
 
 
 def _configuration(database: Database, clock: Clock, host: str) -> NamedConfiguration:
     live = LiveConfiguration(ConfigStore(database, clock), Origin(identity.user(), host, "SessionLogger"), clock)
-    live.close()  # read once, not watched: a watcher asks the database twenty times a second
+    live.close()  # read once: a watcher would query the database twenty times per second
     return NamedConfiguration(live)
 
 
@@ -170,12 +167,12 @@ def _seconds(config: NamedConfiguration, path: str, default: float) -> float:
     try:
         seconds = default if value is None else float(str(value))
     except ValueError:
-        raise ConfigException(reason=f"{path} is '{value}', which is no number of seconds") from None
+        raise ConfigException(reason=f"{path} is '{value}', but must be a number of seconds") from None
     return max(0.0, seconds)
 
 
 def _ahead(database: Database, clock: Clock) -> int | None:
-    """Return by how many microseconds this computer's clock is ahead of the server's; None where there is no server."""
+    """Return the microseconds that this computer's clock is ahead of the server's; None without a server."""
     if not database.dialect.server_time:
         return None
     with database.reading() as reading:

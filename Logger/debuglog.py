@@ -1,4 +1,4 @@
-"""What the logger did, line by line, kept in memory for the window that shows it."""
+"""The debug log, kept in memory for its window."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections import deque
 from importlib import metadata
 
 LINES_KEPT = 5000
-"""A session's log has some twenty lines; more is a fault that repeats itself, of which the newest lines tell most."""
+"""A session logs about twenty lines; more come from a repeated fault, and its newest lines are enough."""
 
 
 class DebugLog(logging.Handler):
-    """Keeps the messages of this program; nothing of it is written to a disk."""
+    """Keeps the messages of this program in memory only."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -21,10 +21,10 @@ class DebugLog(logging.Handler):
         first = f"Session logger {_version()}, Python {platform.python_version()}, {platform.platform()}"
         self._lines = deque([first], LINES_KEPT)
         self.count = 0
-        """How many messages there have been."""
+        """Number of messages so far."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep one message, with its traceback."""
+        """Keep a message with its traceback."""
         self._lines.append(self.format(record))
         self.count += 1
 
@@ -38,7 +38,7 @@ class DebugLog(logging.Handler):
 
 
 def collect() -> DebugLog:
-    """Begin to keep what this program and the core below it have to say."""
+    """Start keeping the messages of this program and of NexusCore."""
     log = DebugLog()
     for name in ("Logger", "NexusCore"):
         logging.getLogger(name).addHandler(log)

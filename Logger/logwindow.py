@@ -19,9 +19,9 @@ class LogWindow(tkinter.Toplevel):
     look
         Sizes and fonts.
     log
-        What to show; new lines appear as they come.
+        The log to show; new lines appear as they arrive.
     support
-        Address that the text is to be sent to; empty if the facility names none.
+        Address for sending the log; empty if the facility has none.
     """
 
     def __init__(self, root: tkinter.Tk, look: Theme, log: DebugLog, support: str) -> None:
@@ -31,8 +31,8 @@ class LogWindow(tkinter.Toplevel):
         self._shown = -1
         body = ttk.Frame(self, padding=look.px(14))
         body.pack(fill="both", expand=True)
-        whom = f"to {support}" if support else "to the staff of your facility"
-        words = f"If this window opened by itself, please press “Copy” and send the text {whom}."
+        recipient = f"to {support}" if support else "to the staff of your facility"
+        words = f"If this window opened by itself, please press “Copy” and send the text {recipient}."
         width = self._place(root, look)
         ttk.Label(body, text=words, wraplength=width - look.px(36), style="Small.TLabel").pack(anchor="w")
         foot = ttk.Frame(body)
@@ -56,7 +56,7 @@ class LogWindow(tkinter.Toplevel):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the lines that have come since."""
+        """Show new lines."""
         if self._log.count == self._shown:
             return
         self._shown = self._log.count
@@ -67,13 +67,13 @@ class LogWindow(tkinter.Toplevel):
         self.copied.configure(text="Copy")
 
     def copy(self) -> None:
-        """Put the whole text on the clipboard."""
+        """Copy the whole log to the clipboard."""
         self.clipboard_clear()
         self.clipboard_append(self._log.text())
         self.copied.configure(text="Copied")
 
     def _place(self, root: tkinter.Tk, look: Theme) -> int:
-        """Stand beside the main window where there is room, else below its headline; return the width."""
+        """Place the window beside the main window if there is space, else below its headline; return the width."""
         gap = look.px(12)
         beside = root.winfo_rootx() + root.winfo_width() + gap
         room = self.winfo_screenwidth() - beside - gap

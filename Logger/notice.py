@@ -1,4 +1,4 @@
-"""A window that says one sentence."""
+"""A window with a sentence."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from Logger.pages import PAGE_MARGIN, ROOM
 from Logger.theme import WIDTH, Theme, centre
 
 
-def tell(root: tkinter.Tk, sentence: str) -> None:
-    """Show a sentence in Tk's main window, and return when its reader closes it."""
+def show_notice(root: tkinter.Tk, sentence: str) -> None:
+    """Show a sentence in Tk's main window until the user closes it."""
     look = Theme(root)
     root.title("Session logger")
     root.resizable(False, False)

@@ -1,4 +1,4 @@
-"""The pages of the logger's window: one for each state, built anew when it comes."""
+"""The pages of the logger's window, one for each state, created when the state begins."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from Logger.theme import WIDTH, Theme
 PAGE_MARGIN = 28
 """Points around a page."""
 ROOM = WIDTH - 2 * PAGE_MARGIN - 4
-"""Points that a line of text may take; a little is left for the rounding of fonts."""
+"""Points for a line of text, with a reserve for the rounding of fonts."""
 Command = Callable[[], object]
 
 
 class Page(ttk.Frame):
-    """A column of texts with buttons at its foot.
+    """A column of texts with buttons below.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Page(ttk.Frame):
         super().__init__(parent)
         self.look = look
         self.buttons: dict[str, ttk.Button] = {}
-        """By the letter that, with Alt, stands for a click."""
+        """Buttons by the letter that clicks them together with Alt."""
         self._foot = ttk.Frame(self)
         self._foot.pack(side="bottom", fill="x")
 
@@ -58,7 +58,7 @@ class Page(ttk.Frame):
 
 
 class WorkingPage(Page):
-    """What the logger is doing, and how far it is."""
+    """The present step of the logger."""
 
     def __init__(self, parent: ttk.Frame, look: Theme) -> None:
         super().__init__(parent, look)
@@ -76,7 +76,7 @@ class WorkingPage(Page):
 
 
 class RunningPage(Page):
-    """The session runs; also what it looks like when its end has failed."""
+    """The session is running, also after ending it has failed."""
 
     def __init__(
         self, parent: ttk.Frame, look: Theme, state: Running | Failed, session: OpenSession, end: Command
@@ -95,17 +95,17 @@ class RunningPage(Page):
         self.button("End session", "e", end, "Accent.TButton")
 
     def refresh(self, now: datetime) -> None:
-        """Show for how long the session has been running."""
+        """Update the duration of the session."""
         words = f"Running for {duration(now - self._since)}"
         if words != self._elapsed.cget("text"):
             self._elapsed.configure(text=words)
 
 
 class QuestionPage(Page):
-    """Asks whether the session that is still open goes on or a new one begins."""
+    """Asks whether to continue the open session or to start a new one."""
 
     def __init__(
-        self, parent: ttk.Frame, look: Theme, state: OpenSessionQuestion, go_on: Command, start_anew: Command
+        self, parent: ttk.Frame, look: Theme, state: OpenSessionQuestion, go_on: Command, start_new: Command
     ) -> None:
         super().__init__(parent, look)
         self.text("An earlier session is still open", "Warn.TLabel")
@@ -113,23 +113,23 @@ class QuestionPage(Page):
         self.text(f"Started {moment(state.session.since)}", gap=4)
         self.text(f"by {state.session.user}")
         self.text(
-            "Is it yours, and do you go on working? Then continue it. A new session ends this one.",
+            "Continue it if it is your session. A new session ends this one.",
             "Muted.TLabel",
             8,
         )
         self.button("Continue", "c", go_on, "Accent.TButton")
-        self.button("New session", "n", start_anew)
+        self.button("New session", "n", start_new)
 
 
 class ClosePage(Page):
-    """Asks whether to end the session, to pause it, or to go back, as the window is to be closed."""
+    """Asks before closing whether to end the session, to pause it, or to go back."""
 
     def __init__(self, parent: ttk.Frame, look: Theme, end: Command, pause: Command, cancel: Command) -> None:
         super().__init__(parent, look)
         self.text("End the session before closing?", "Plain.TLabel")
         self.text(
-            "Pause it only if you come back before anybody else uses the instrument, for example after a restart of "
-            "this computer. Until then it counts as running.",
+            "Pause it only if you come back before anyone else uses the instrument, for example after a restart of "
+            "this computer. A paused session counts as running.",
             "Muted.TLabel",
             8,
         )
@@ -139,7 +139,7 @@ class ClosePage(Page):
 
 
 class FailedPage(Page):
-    """No session could be started."""
+    """The session could not be started."""
 
     def __init__(self, parent: ttk.Frame, look: Theme, state: Failed, again: Command, close: Command) -> None:
         super().__init__(parent, look)

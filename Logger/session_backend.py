@@ -1,4 +1,4 @@
-"""What the session logger needs from the facility, without saying where the facility keeps it."""
+"""The interface of the session logger to the facility."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Station:
-    """The instrument that this computer belongs to, and what the facility has set for its logger."""
+    """The instrument of this computer, and the settings of its logger."""
 
     pid: str
     """Persistent identifier of the instrument."""
     name: str
-    """What people call it."""
+    """Display name."""
     close_delay: float = 3.0
     """Seconds that the window stays open after the end of a session."""
     support_address: str = ""
-    """Where to send the debug log; empty if the facility names none."""
+    """Address for the debug log; empty if the facility has none."""
 
 
 @dataclass(frozen=True)
@@ -26,26 +26,26 @@ class OpenSession:
     """A session that has not ended."""
 
     identifier: str
-    """The same for START and END."""
+    """Identifier, the same for START and END."""
     user: str
     """Account that started it."""
     since: datetime
-    """Its start, aware, as this computer's own clock showed it: what its user can compare."""
+    """Time zone aware start, by this computer's clock, which its user can compare."""
 
 
-class BookError(Exception):
-    """The facility could not do what was asked; the text is a sentence for the user."""
+class BackendError(Exception):
+    """The facility could not do this; the text is a sentence for the user."""
 
 
-class AlreadyOpen(BookError):
-    """Another session is open on the instrument; it may have begun a moment ago."""
+class AlreadyOpen(BackendError):
+    """Another session is open on the instrument; it may have started just now."""
 
 
-class SessionBook(Protocol):
-    """Where sessions are written down. Every method may take seconds, and may raise `BookError`.
+class SessionBackend(Protocol):
+    """Stores sessions. Every method may take seconds and may raise `BackendError`.
 
-    After an error it is not known whether the write took effect; asking for the same again, with the same identifier,
-    leaves one START and one END.
+    After an error, the write may or may not have taken effect. Repeating a call with the same identifier leaves one
+    START and one END.
     """
 
     def station(self) -> Station:
@@ -69,9 +69,9 @@ class SessionBook(Protocol):
         ...
 
     def has_ended(self, identifier: str) -> bool:
-        """Read back what was written: START alone, or also END; raise `BookError` if neither is there."""
+        """Return whether END is stored, read back from the facility; raise `BackendError` if not even START is."""
         ...
 
     def release(self) -> None:
-        """Let go of connections until the next call: there is no traffic while a session runs; never raise."""
+        """Close connections until the next call: a running session causes no traffic. Never raises."""
         ...

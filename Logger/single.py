@@ -1,7 +1,7 @@
-"""One copy of the logger per computer, whoever is logged on.
+"""One copy of the logger per computer, for all users.
 
-The lock is an object of the operating system that belongs to the process and goes with it, however it ends: there is no
-file that could be left behind, and none that lies in a folder of one user.
+The lock is an object of the operating system that disappears with its process, however that ends. There is no lock
+file that could be left behind, or lie in a folder that other users cannot read.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ _ERROR_ACCESS_DENIED = 5
 _ERROR_ALREADY_EXISTS = 183
 
 
-def only_copy(host: str) -> bool:
-    """Take the lock, until this process ends; return False if another process has it, under this logon or another.
+def acquire_lock(host: str) -> bool:
+    """Take the lock until this process ends; return False if another process of any user has it.
 
     Parameters
     ----------
     host
-        Name of the computer; its case and a domain behind it do not matter.
+        Name of the computer; case and domain are ignored.
     """
-    # Windows and Linux limit the length of such a name.
+    # Windows and Linux limit the length of the name.
     return _lock(f"NexusCore-SessionLogger-{host.lower().partition('.')[0][:60]}")
 
 
 if sys.platform == "win32":
 
     def _lock(name: str) -> bool:
-        """Create a mutex in the namespace that all logons share; that needs no administrator's rights."""
+        """Create a mutex in the namespace shared by all logons; this needs no administrator rights."""
         import ctypes
 
         kernel = ctypes.WinDLL("kernel32", use_last_error=True)
         kernel.CreateMutexW.restype = ctypes.c_void_p
-        handle = kernel.CreateMutexW(None, False, f"Global\\{name}")  # never closed: Windows does, at our end
+        handle = kernel.CreateMutexW(None, False, f"Global\\{name}")  # closed by Windows when this process ends
         last = ctypes.get_last_error()
-        if not handle and last != _ERROR_ACCESS_DENIED:  # denied: the process of another user has it
-            raise OSError(f"no lock can be made (Windows error {last})")
+        if not handle and last != _ERROR_ACCESS_DENIED:  # denied: a process of another user has it
+            raise OSError(f"the lock cannot be created (Windows error {last})")
         return bool(handle) and last != _ERROR_ALREADY_EXISTS
 
 else:
@@ -51,5 +51,5 @@ else:
                 if error.errno != errno.EADDRINUSE:
                     raise
                 return False
-            sock.detach()  # from Python, which would close it with the object; Linux does, at our end
+            sock.detach()  # from Python, which would close it too early; Linux closes it when this process ends
             return True

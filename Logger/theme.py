@@ -1,4 +1,4 @@
-"""How the logger looks: colours, fonts and sizes, the same on every screen."""
+"""Colours, fonts and sizes of the logger, the same on every screen."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tkinter import ttk
 from Logger import icon
 
 WIDTH, HEIGHT = 420, 355
-"""Of the window, in points."""
+"""Size of the window in points."""
 SHARE = 0.42
-"""Of the screen's height that the window takes at least: it is read from two metres, and not every system says how fine
-its screen is."""
+"""Least share of the screen's height for the window: it is read from two metres, and not every system reports the
+resolution of its screen."""
 LARGEST_SCREEN_SHARE = 0.86
-"""Share of the screen's width or height that it takes at most, decorations excluded."""
+"""Largest share of the screen's width or height for the window, without decorations."""
 
 TALLEST = 0.92
-"""Share of the screen's height that a window may grow to when it has much to say."""
+"""Largest share of the screen's height for a window with long texts."""
 
 PAPER = "#f6f7f8"
 CARD = "#ffffff"
@@ -33,12 +33,12 @@ BAD = "#b3261e"
 
 
 class Theme:
-    """Styles of one Tk application, made to measure for its screen.
+    """Styles of a Tk application, scaled to its screen.
 
     Parameters
     ----------
     root
-        Its main window.
+        The main window.
     """
 
     def __init__(self, root: tkinter.Tk) -> None:
@@ -53,15 +53,15 @@ class Theme:
         self._styles(ttk.Style(root))
 
     def px(self, points: float) -> int:
-        """Return pixels for a length in points of the design."""
+        """Return the pixels for a length in design points."""
         return round(points * self._unit)
 
     def font(self, points: float, *, bold: bool = False, fixed: bool = False) -> tkfont.Font:
-        """Return a font of the system's own family."""
+        """Return a font of the system's default family."""
         key = f"{points} {bold} {fixed}"
         if key not in self._fonts:
             family = tkfont.nametofont("TkFixedFont" if fixed else "TkDefaultFont").actual("family")
-            # A negative size is one in pixels, which our unit has already been made for.
+            # A negative size is in pixels, which are scaled already.
             self._fonts[key] = tkfont.Font(family=family, size=-self.px(points), weight="bold" if bold else "normal")
         return self._fonts[key]
 
@@ -102,17 +102,17 @@ class Theme:
 
 
 def centre(window: tkinter.Tk | tkinter.Toplevel, width: int, height: int) -> None:
-    """Put a window of a size into the middle of the screen, which Tk knows without asking the system."""
-    height = min(height, round(TALLEST * window.winfo_screenheight()))  # texts give way then, buttons do not
+    """Centre a window of this size on the screen."""
+    height = min(height, round(TALLEST * window.winfo_screenheight()))  # then texts are cut, but not buttons
     left = (window.winfo_screenwidth() - width) // 2
-    top = (window.winfo_screenheight() - height) * 2 // 5  # a title bar comes on top, a task bar below
+    top = (window.winfo_screenheight() - height) * 2 // 5  # above it is a title bar, below a task bar
     window.geometry(f"{width}x{height}+{max(left, 0)}+{max(top, 0)}")
 
 
 def sharp_on_windows() -> None:
-    """Tell Windows that we draw for the screen's true resolution; it would enlarge a blurred picture otherwise.
+    """Declare to Windows that we draw in the screen's real resolution; otherwise it would scale a blurred image.
 
-    To be called before the first window is made.
+    Call it before the first window is created.
     """
     if sys.platform == "win32":
         import ctypes

@@ -1,6 +1,6 @@
-"""The logger's window: shows what the logic says, and hands it the user's answers.
+"""The logger's window: shows the states of the controller, and passes the user's commands to it.
 
-Tk is called on the main thread only: the logic's states are fetched from its queue by a timer.
+Tk is called only on the main thread: a timer reads the states of the controller from its queue.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tkinter import ttk
 from types import TracebackType
 from typing import Iterator
 
-from Logger.controller import Closed, ControllerState, Ended, Failed, Logic, OpenSessionQuestion, Running, Working
+from Logger.controller import Closed, Controller, ControllerState, Ended, Failed, OpenSessionQuestion, Running, Working
 from Logger.debuglog import DebugLog
 from Logger.logwindow import LogWindow
 from Logger.pages import (
@@ -34,9 +34,9 @@ from Logger.pages import (
 from Logger.theme import HEIGHT, WIDTH, Theme, centre
 
 POLL = 50
-"""Milliseconds between two looks into the queue."""
+"""Interval of reading the queue, in milliseconds."""
 LOGOFF_SECONDS = 4.0
-"""How long a logoff is held up for the end of the session; Windows loses patience after five."""
+"""Seconds that a logoff waits for the end of the session; Windows allows five."""
 EXIT_OK, EXIT_FAILURE = 0, 1
 
 _LOG = logging.getLogger(__name__)
@@ -49,22 +49,21 @@ class MainWindow:
     ----------
     root
         Tk's main window, empty.
-    logic
-        What the logger does.
+    controller
+        The controller.
     log
         The debug log.
     support
-        Address for the debug log as long as the facility's configuration has not named another.
+        Address for the debug log until the facility's configuration gives another.
     report
-        File to write the place of every button into whenever a page is shown, for those who work the window by program;
-        none if not given.
+        File for the places of all buttons, written with every page, so that programs can operate the window; optional.
     """
 
     def __init__(
-        self, root: tkinter.Tk, logic: Logic, log: DebugLog, support: str = "", report: Path | None = None
+        self, root: tkinter.Tk, controller: Controller, log: DebugLog, support: str = "", report: Path | None = None
     ) -> None:
         self._root = root
-        self._logic = logic
+        self._controller = controller
         self._log = log
         self._support = support
         self._report = report
@@ -95,12 +94,12 @@ class MainWindow:
 
     def run(self) -> int:
         """Start a session and stay until the window is closed; return the exit code."""
-        self._give(self._logic.begin)
+        self._send(self._controller.begin)
         self._poll()
         self._root.mainloop()
         return EXIT_FAILURE if isinstance(self._state, Failed) else EXIT_OK
 
-    # -- what the logic says -------------------------------------------------------------------------------------------
+    # -- states of the controller --------------------------------------------------------------------------------------
 
     def show(self, state: ControllerState) -> None:
         """Show a state."""
@@ -121,21 +120,21 @@ class MainWindow:
             self.show_log()
         if self._close_asked:
             self._close_asked = False
-            if not (isinstance(state, Failed) and state.session is not None):  # that has to be read first
+            if not (isinstance(state, Failed) and state.session is not None):  # the user must read that first
                 self.close()
 
     def _page_of(self, state: OpenSessionQuestion | Running | Failed | Ended) -> Page:
-        body, look, logic = self._body, self._look, self._logic
+        body, look, controller = self._body, self._look, self._controller
         if isinstance(state, OpenSessionQuestion):
-            return QuestionPage(body, look, state, self._giving(logic.go_on), self._giving(logic.start_anew))
+            return QuestionPage(body, look, state, self._command(controller.go_on), self._command(controller.start_new))
         if isinstance(state, Ended):
             return EndedPage(body, look, state, _now(), self._quit)
         if state.session is not None:
-            return RunningPage(body, look, state, state.session, self._giving(logic.end))
-        return FailedPage(body, look, state, self._giving(logic.begin), self._quit)
+            return RunningPage(body, look, state, state.session, self._command(controller.end))
+        return FailedPage(body, look, state, self._command(controller.begin), self._quit)
 
     def _show_page(self, page: Page) -> None:
-        """Show a page in place of the one before."""
+        """Replace the page."""
         if page is not self._page:
             self._page.destroy()
             self._page = page
@@ -145,16 +144,16 @@ class MainWindow:
             if page.buttons and not running:
                 next(iter(page.buttons.values())).focus_set()
             else:
-                page.focus_set()  # a stray key must not end the session
+                page.focus_set()  # so that a stray key does not end the session
         self._refresh()
         self._root.update_idletasks()
         if self._root.winfo_reqheight() > self._root.winfo_height() > 1:
             centre(self._root, self._root.winfo_width(), self._root.winfo_reqheight())
 
-    # -- what the user wants -------------------------------------------------------------------------------------------
+    # -- commands of the user ------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the window, if the session allows: one that runs is to be ended or paused first."""
+        """Close the window; a running session must be ended or paused first."""
         if self._busy:
             self._close_asked = True
             if isinstance(self._page, WorkingPage) and isinstance(self._state, Working):
@@ -163,20 +162,22 @@ class MainWindow:
             self._quit()
         elif not isinstance(self._page, ClosePage):
             self._root.deiconify()
-            self._show_page(ClosePage(self._body, self._look, self._giving(self._logic.end), self._pause, self._back))
+            self._show_page(
+                ClosePage(self._body, self._look, self._command(self._controller.end), self._pause, self._back)
+            )
 
     def leave(self) -> None:
-        """End the session and close, without asking: the system demands it. May be called by a signal."""
+        """End the session and close without asking, for the system. May be called by a signal handler."""
         self._leaving = True
 
     def system_ends(self) -> None:
-        """Do the same at once, before the system goes on; for at most `LOGOFF_SECONDS`."""
+        """End the session and close within `LOGOFF_SECONDS`, before the system continues."""
         self.leave()
         deadline = time.monotonic() + LOGOFF_SECONDS
         while not self._done and time.monotonic() < deadline:
             self._leave()
             try:
-                self.show(self._logic.states.get(timeout=POLL / 1000))
+                self.show(self._controller.states.get(timeout=POLL / 1000))
             except queue.Empty:
                 continue
 
@@ -194,23 +195,23 @@ class MainWindow:
     def _back(self) -> None:
         self.show(self._state)
 
-    def _giving(self, order: Command) -> Command:
-        return lambda: self._give(order)
+    def _command(self, order: Command) -> Command:
+        return lambda: self._send(order)
 
-    def _give(self, order: Command) -> None:
-        """Hand an order to the logic; until it answers, no other can be given."""
+    def _send(self, order: Command) -> None:
+        """Pass a command to the controller; buttons are disabled until it answers."""
         self._busy = True
         for button in self._page.buttons.values():
             button.state(["disabled"])
         order()
 
     def _leave(self) -> None:
-        """Take the next step on the way out."""
+        """Do the next step of leaving."""
         if self._busy:
             return
         if self._session_open and not self._end_tried:
             self._end_tried = True
-            self._give(self._logic.end)
+            self._send(self._controller.end)
         else:
             self._quit()
 
@@ -228,7 +229,7 @@ class MainWindow:
     def _poll(self) -> None:
         try:
             while not self._done:
-                self.show(self._logic.states.get_nowait())
+                self.show(self._controller.states.get_nowait())
         except queue.Empty:
             if self._leaving:
                 self._leave()
@@ -262,7 +263,7 @@ class MainWindow:
             self._page.buttons[key].invoke()
 
     def _fault(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """Tell of a fault in the window itself; it must not vanish with a terminal that nobody sees."""
+        """Log a fault of the window and show the log; a terminal may not be visible."""
         _LOG.error("A fault in the window: %s", error, exc_info=(kind, error, trace))
         self.show_log()
 
@@ -284,9 +285,9 @@ class MainWindow:
         text = json.dumps({"page": type(self._page).__name__, "buttons": places})
         if text != self._reported:
             self._reported = text
-            written = file.with_suffix(".new")
-            written.write_text(text, "utf-8")
-            written.replace(file)  # whoever reads it sees the old or the new, never half
+            new = file.with_suffix(".new")
+            new.write_text(text, "utf-8")
+            new.replace(file)  # atomic: readers see the old or the new text
 
 
 def _below(widget: tkinter.Misc) -> Iterator[tkinter.Misc]:

@@ -215,7 +215,7 @@ class TestRefusals:
         (folder / "nexuscore.toml").write_text('NEXUSCORE_DATABASE = "sqlite:////data/nexus.db"\n')
         done = run()
         assert done.returncode == 1
-        assert "already names another database (sqlite:////data/nexus.db)" in done.stderr
+        assert "already has another database (sqlite:////data/nexus.db)" in done.stderr
         assert server.execute("SHOW DATABASES LIKE 'nexuscore'") == []
 
     def test_no_server_at_the_socket(self, run: Run, tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ class TestAdministratorsFile:
         file.write_text(file.read_text().replace("password='tester'", "password='sesame'"))
         done = run(NEXUSCORE_MYSQL_ADMIN=str(file))
         assert done.returncode == 1
-        assert "does not accept its administrator" in done.stderr
+        assert "refuses its administrator" in done.stderr
         assert "sesame" not in done.stderr
 
     @pytest.mark.parametrize("text", ["", "nonsense", "[mysqld]\nuser=x\n"])
@@ -269,7 +269,7 @@ class TestAdministratorsFile:
         file.write_text(text)
         done = run(NEXUSCORE_MYSQL_ADMIN=str(file))
         assert done.returncode == 2
-        assert "it is no defaults file of MySQL's" in done.stderr
+        assert "it is not a MySQL option file" in done.stderr
         assert "Traceback" not in done.stderr
 
 

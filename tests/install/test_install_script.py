@@ -196,7 +196,7 @@ class TestTestedSet:
         machine.python()
         done = machine.run(word, PYTHON="/nosuch")
         assert (done.returncode, done.stderr) == (
-            1, "install.sh: PYTHON names /nosuch, which is no Python of version 3.11 or newer.\n"
+            1, "install.sh: PYTHON is /nosuch, but must be Python 3.11 or newer.\n"
         )  # fmt: skip
         assert machine.installed() == []
 
@@ -225,7 +225,7 @@ class TestRequirements:
         machine.program("python3", text.replace("esac", "    tests/requirements.py) exit 1 ;;\nesac"))
         done = machine.run("requirements")
         assert done.returncode == 1
-        assert "docs/requirements.md is as it was" in done.stderr
+        assert "docs/requirements.md was not changed" in done.stderr
 
 
 class TestPythonIsChosen:
@@ -246,7 +246,7 @@ class TestPythonIsChosen:
         machine.run()
         done = machine.run(PYTHON=str(machine.python("mine", too_old=True)))
         assert done.returncode == 1
-        assert "which is no Python of version 3.11 or newer" in done.stderr
+        assert "but must be Python 3.11 or newer" in done.stderr
         assert (machine.project / ".venv/bin/python").exists()
 
 
@@ -287,7 +287,7 @@ class TestWithoutRights:
         machine.program("sudo", "#!/bin/sh\nexit 1\n")
         done = machine.run(as_nobody=True, PYTHON=str(machine.programs / "python3"))
         assert done.returncode == 1
-        assert "Please ask the administrator of this machine to run:" in done.stderr
+        assert "Ask the administrator of this machine to run:" in done.stderr
         assert "apt-get install" in done.stderr
         assert "-venv" in done.stderr
 

@@ -119,8 +119,8 @@ class TestTheCertificate:
         files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         again = set_up(server, folder)
         assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
-        assert "Making a certificate" in first.stdout
-        assert "Making a certificate" not in again.stdout
+        assert "Creating a certificate" in first.stdout
+        assert "Creating a certificate" not in again.stdout
         restart(server, again.stdout)
         third = set_up(server, folder)
         assert "certificate" not in third.stdout
@@ -176,6 +176,6 @@ class TestRemoteServers:
 
         monkeypatch.setattr(set_up_mysql, "LOOPBACK", ())
         admin = DatabaseURL.parse(server.url("nexuscore"))
-        with pytest.raises(set_up_mysql.NoTLS, match=r"offers no TLS, which users who come from other machines need"):
+        with pytest.raises(set_up_mysql.NoTLS, match=r"offers no TLS, which users from other machines must use"):
             set_up_mysql.set_up(admin, folder, "root")
         assert server.execute("SHOW DATABASES LIKE 'nexuscore'") == []

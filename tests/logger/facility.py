@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Callable
 from typing import TypeVar
 
-from Logger.controller import Closed, ControllerState, Logic, Working
-from Logger.session_backend import SessionBook, Station
+from Logger.controller import Closed, Controller, ControllerState, Working
+from Logger.session_backend import SessionBackend, Station
 from NexusCore import settings
 from NexusCore.API import App
 from NexusCore.clock import SYSTEM_CLOCK
@@ -63,27 +63,27 @@ class Facility:
 class Course:
     """A logger without a window: gives orders as the window does, and reads what it would show."""
 
-    def __init__(self, book: SessionBook) -> None:
+    def __init__(self, backend: SessionBackend) -> None:
         self.waited: list[float] = []
         self.steps: list[Working] = []
-        self.logic = Logic(book, sleep=self.waited.append)
+        self.controller = Controller(backend, sleep=self.waited.append)
 
     def begin(self, expected: type[S]) -> S:
-        return self._after(self.logic.begin, expected)
+        return self._after(self.controller.begin, expected)
 
     def go_on(self, expected: type[S]) -> S:
-        return self._after(self.logic.go_on, expected)
+        return self._after(self.controller.go_on, expected)
 
-    def start_anew(self, expected: type[S]) -> S:
-        return self._after(self.logic.start_anew, expected)
+    def start_new(self, expected: type[S]) -> S:
+        return self._after(self.controller.start_new, expected)
 
     def end(self, expected: type[S]) -> S:
-        return self._after(self.logic.end, expected)
+        return self._after(self.controller.end, expected)
 
     def next(self, expected: type[S]) -> S:
         while True:
             try:
-                state = self.logic.states.get(timeout=LIMIT)
+                state = self.controller.states.get(timeout=LIMIT)
             except queue.Empty:
                 raise AssertionError("the logger shows nothing more") from None
             if isinstance(state, Working) and expected is not Working:
@@ -99,7 +99,7 @@ class Course:
 
     def finish(self) -> None:
         """End a session that runs, until the window would be gone."""
-        self.logic.end()
+        self.controller.end()
         while not isinstance(self.next(object), Closed):  # type: ignore[type-var]
             pass
 

@@ -107,12 +107,12 @@ class _ClientMessage(ctypes.Structure):
 
 _LOG_OFF = """
 import sys, tkinter
-from Logger.controller import Logic
-from Logger.database_backend import DirectBook
+from Logger.controller import Controller
+from Logger.database_backend import DatabaseBackend
 from Logger.debuglog import DebugLog
 from Logger.window import MainWindow
 root = tkinter.Tk()
-window = MainWindow(root, Logic(DirectBook(sys.argv[1])), DebugLog())
+window = MainWindow(root, Controller(DatabaseBackend(sys.argv[1])), DebugLog())
 root.after_idle(window.system_ends)
 sys.exit(window.run())
 """

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from Logger.controller import Closed, Ended, Failed, OpenSessionQuestion, Running
-from Logger.database_backend import DirectBook
-from Logger.session_backend import BookError, OpenSession, Station
+from Logger.database_backend import DatabaseBackend
+from Logger.session_backend import BackendError, OpenSession, Station
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.facility.sessions import Client, State
 from NexusCore.settings import DatabaseURL
@@ -25,8 +25,8 @@ from tests.server import Server
 ANN = Client(user="ann", host="elsewhere")
 
 
-class LosesAnswers(DirectBook):
-    """A book whose writes reach the database while their answers do not: the network failed in between."""
+class LosesAnswers(DatabaseBackend):
+    """A backend whose writes reach the database while their answers do not: the network failed in between."""
 
     def __init__(self, host: str, *lost: str) -> None:
         super().__init__(host)
@@ -44,7 +44,7 @@ class LosesAnswers(DirectBook):
     def _lose(self, answer: str) -> None:
         if answer in self._lost:
             self._lost.remove(answer)
-            raise BookError("The network is gone.")
+            raise BackendError("The network is gone.")
 
 
 class TestASessionFromStartToEnd:
@@ -52,7 +52,7 @@ class TestASessionFromStartToEnd:
 
     def test_start_end_and_release_for_building(self, facility: Facility) -> None:
         """000-32, 37, 39, 48: START, END; the state goes from WAITING_FOR_END to TO_BE_BUILT."""
-        course = Course(DirectBook(facility.host))
+        course = Course(DatabaseBackend(facility.host))
         running = course.begin(Running)
         assert running.station.name == "FEI Titan TEM"
         assert (facility.events(), facility.session().state) == (["START"], State.WAITING_FOR_END)
@@ -62,7 +62,7 @@ class TestASessionFromStartToEnd:
 
     def test_a_progress_bar_has_all_steps_to_show(self, facility: Facility) -> None:
         """000-22: the steps come in order, and say what is done."""
-        course = Course(DirectBook(facility.host))
+        course = Course(DatabaseBackend(facility.host))
         course.begin(Running)
         assert [(step.number, step.of) for step in course.steps] == [(1, 4), (2, 4), (3, 4), (4, 4)]
         assert [step.step.split()[0] for step in course.steps] == ["Finding", "Looking", "Starting", "Checking"]
@@ -71,7 +71,7 @@ class TestASessionFromStartToEnd:
 
     def test_it_closes_by_itself_after_the_configured_time(self, facility: Facility) -> None:
         """000-41: the facility has set 0.2 s here."""
-        course = Course(DirectBook(facility.host))
+        course = Course(DatabaseBackend(facility.host))
         course.begin(Running)
         course.end(Ended)
         course.next(Closed)
@@ -84,21 +84,21 @@ class TestASessionFromStartToEnd:
     def test_the_next_user_can_start_at_once(self, facility: Facility) -> None:
         """000-29, 42: the first finds no session at all, the second one that has ended."""
         for _ in range(2):
-            course = Course(DirectBook(facility.host))
+            course = Course(DatabaseBackend(facility.host))
             course.begin(Running)
             course.end(Ended)
         assert [session.state for session in facility.all()] == [State.TO_BE_BUILT] * 2
 
     def test_an_end_ordered_twice_is_one_end(self, facility: Facility) -> None:
-        course = Course(DirectBook(facility.host))
+        course = Course(DatabaseBackend(facility.host))
         course.begin(Running)
-        course.logic.end()
+        course.controller.end()
         course.end(Ended)
         course.next(Closed)
         assert facility.events() == ["START", "END"]
 
     def test_a_session_that_the_staff_has_ended_needs_no_second_end(self, facility: Facility) -> None:
-        course = Course(DirectBook(facility.host))
+        course = Course(DatabaseBackend(facility.host))
         running = course.begin(Running)
         facility.sessions.end(running.session.identifier, ANN)
         course.end(Ended)
@@ -110,7 +110,7 @@ class TestWhatIsCollected:
 
     def test_identifier_instrument_and_user(self, facility: Facility) -> None:
         """000-44, 45, 47, 49: a random UUID4, the pid, the account; an apostrophe in its name does no harm."""
-        Course(DirectBook(facility.host)).begin(Running)
+        Course(DatabaseBackend(facility.host)).begin(Running)
         session = facility.session()
         assert uuid.UUID(session.identifier).version == 4
         assert len(session.identifier) == 36
@@ -120,7 +120,7 @@ class TestWhatIsCollected:
 
     def test_zone_and_clock_offset(self, facility: Facility) -> None:
         """000-46: the zone is an offset; a clock is measured where there is a server to compare it with."""
-        Course(DirectBook(facility.host)).begin(Running)
+        Course(DatabaseBackend(facility.host)).begin(Running)
         with facility.database.reading() as reading:
             ((zone, offset),) = reading.all("SELECT zone, clock_offset FROM session_event")
         assert re.fullmatch(r"[+-]\d{4}", zone)
@@ -130,7 +130,7 @@ class TestWhatIsCollected:
         """000-46: the time recorded is the server's, the user is shown that of the PC."""
         monkeypatch.setenv("NEXUSCORE_DATABASE", mariadb_url)
         facility = Facility()
-        course = Course(DirectBook(facility.host, _Fast(600 * SECOND)))
+        course = Course(DatabaseBackend(facility.host, _Fast(600 * SECOND)))
         before = SYSTEM_CLOCK.now()
         running = course.begin(Running)
         assert before - SECOND < facility.session().start_ts < SYSTEM_CLOCK.now() + SECOND
@@ -163,18 +163,18 @@ class TestInterruptedSessions:
     @pytest.fixture
     def interrupted(self, facility: Facility) -> str:
         """Start a session as o'brien, whose logger then vanishes."""
-        return Course(DirectBook(facility.host)).begin(Running).session.identifier
+        return Course(DatabaseBackend(facility.host)).begin(Running).session.identifier
 
     def test_the_question_says_whose_it_is(self, facility: Facility, interrupted: str) -> None:
         """000-18, 19, 30."""
-        question = Course(DirectBook(facility.host)).begin(OpenSessionQuestion)
+        question = Course(DatabaseBackend(facility.host)).begin(OpenSessionQuestion)
         assert (question.session.identifier, question.session.user) == (interrupted, "o'brien")
         assert abs(question.session.since - datetime.now(UTC)) < timedelta(seconds=LIMIT)
         assert facility.events() == ["START"]
 
     def test_continue(self, facility: Facility, interrupted: str) -> None:
         """000-20, 31: the same identifier, no new START; that it went on is noted."""
-        course = Course(DirectBook(facility.host))
+        course = Course(DatabaseBackend(facility.host))
         course.begin(OpenSessionQuestion)
         assert course.go_on(Running).session.identifier == interrupted
         course.end(Ended)
@@ -186,9 +186,9 @@ class TestInterruptedSessions:
     ) -> None:
         """000-21: the session that was found is ended, by whom it was ended is noted, and a new one begins."""
         monkeypatch.setenv("LOGNAME", "ann")
-        course = Course(DirectBook(facility.host))
+        course = Course(DatabaseBackend(facility.host))
         course.begin(OpenSessionQuestion)
-        running = course.start_anew(Running)
+        running = course.start_new(Running)
         old, new = facility.all()
         assert (old.identifier, old.user, old.state) == (interrupted, "o'brien", State.TO_BE_BUILT)
         assert [(event.type, event.user) for event in facility.full_events(old)] == [
@@ -200,7 +200,7 @@ class TestInterruptedSessions:
         assert facility.events() == ["START", "END"]
 
     def test_continue_after_it_was_ended_elsewhere(self, facility: Facility, interrupted: str) -> None:
-        course = Course(DirectBook(facility.host))
+        course = Course(DatabaseBackend(facility.host))
         course.begin(OpenSessionQuestion)
         facility.sessions.end(interrupted, ANN)
         failed = course.go_on(Failed)
@@ -208,25 +208,25 @@ class TestInterruptedSessions:
         assert course.begin(Running).session.identifier != interrupted
 
     def test_the_answer_is_about_the_session_that_was_asked_about(self, facility: Facility, interrupted: str) -> None:
-        course = Course(DirectBook(facility.host))
+        course = Course(DatabaseBackend(facility.host))
         course.begin(OpenSessionQuestion)
         facility.sessions.end(interrupted, ANN)
         other = facility.sessions.start(PID, ANN)
-        assert course.start_anew(OpenSessionQuestion).session.identifier == other.identifier
+        assert course.start_new(OpenSessionQuestion).session.identifier == other.identifier
         assert facility.events() == ["START"]
 
     def test_a_session_of_another_instrument_is_no_question(self, facility: Facility) -> None:
         facility.sessions.start("Another-SEM", ANN)
-        Course(DirectBook(facility.host)).begin(Running)
+        Course(DatabaseBackend(facility.host)).begin(Running)
 
 
 class TestTwoAtOnce:
     """One session is open on an instrument, however many loggers start at the same moment."""
 
     def test_two_starts(self, facility: Facility) -> None:
-        courses = [Course(DirectBook(facility.host)) for _ in range(2)]
+        courses = [Course(DatabaseBackend(facility.host)) for _ in range(2)]
         for course in courses:
-            course.logic.begin()
+            course.controller.begin()
         states = [course.next(object) for course in courses]  # type: ignore[type-var]
         assert sorted(type(state).__name__ for state in states) == ["OpenSessionQuestion", "Running"]
         assert [session.identifier for session in facility.all()] == [states[0].session.identifier]  # type: ignore[attr-defined]
@@ -235,11 +235,11 @@ class TestTwoAtOnce:
     def test_two_new_sessions(self, facility: Facility) -> None:
         """The slower one is asked about the session of the faster one, which is not ended behind its back."""
         facility.sessions.start(PID, ANN)
-        courses = [Course(DirectBook(facility.host)) for _ in range(2)]
+        courses = [Course(DatabaseBackend(facility.host)) for _ in range(2)]
         for course in courses:
             course.begin(OpenSessionQuestion)
         for course in courses:
-            course.logic.start_anew()
+            course.controller.start_new()
         states = [course.next(object) for course in courses]  # type: ignore[type-var]
         assert sorted(type(state).__name__ for state in states) == ["OpenSessionQuestion", "Running"]
         assert [facility.events(session) for session in facility.all()] == [["START", "END"], ["START"]]
@@ -247,7 +247,7 @@ class TestTwoAtOnce:
     def test_a_start_between_looking_and_starting(self, facility: Facility) -> None:
         """The one who was slower is asked; nobody is told of an error."""
 
-        class Slow(DirectBook):
+        class Slow(DatabaseBackend):
             def start(self, pid: str, identifier: str) -> OpenSession:
                 facility.sessions.start(pid, ANN)
                 return super().start(pid, identifier)
@@ -262,7 +262,7 @@ class TestErrors:
 
     def test_unknown_computer(self, facility: Facility) -> None:
         """000-27: the sentence names the computer and what the staff can do."""
-        failed = Course(DirectBook("nobody's-pc")).begin(Failed)
+        failed = Course(DatabaseBackend("nobody's-pc")).begin(Failed)
         assert failed.sentence == "The session was not started."
         assert "'nobody's-pc'" in failed.detail
         assert "ConfigTool Instruments.<pid>.computer_name=nobody's-pc" in failed.detail
@@ -274,7 +274,7 @@ class TestErrors:
         """The user is not asked about a session that isn't there, and the next attempt works."""
         monkeypatch.setenv("NEXUSCORE_DATABASE", database_url)
         facility = Facility()
-        course = Course(DirectBook(facility.host))
+        course = Course(DatabaseBackend(facility.host))
         nobody = re.sub(r":\d+/", ":1/", database_url) if "mysql" in database_url else f"{database_url}-is-away"
         monkeypatch.setenv("NEXUSCORE_DATABASE", nobody)
         failed = course.begin(Failed)
@@ -295,7 +295,7 @@ class TestErrors:
         facility.sessions.start(PID, ANN)
         course = Course(LosesAnswers(facility.host, "start"))
         course.begin(OpenSessionQuestion)
-        course.start_anew(Failed)
+        course.start_new(Failed)
         running = course.begin(Running)
         assert [facility.events(session) for session in facility.all()] == [["START", "END"], ["START"]]
         assert facility.session().identifier == running.session.identifier
@@ -316,7 +316,7 @@ class TestErrors:
         with Wire(mariadb.port) as wire:
             monkeypatch.setenv("NEXUSCORE_DATABASE", mariadb_url.replace(str(mariadb.port), str(wire.port)))
             facility = Facility()
-            course = Course(DirectBook(facility.host))
+            course = Course(DatabaseBackend(facility.host))
             running = course.begin(Running)
             wire.cut_after = b"COMMIT"
             assert course.end(Failed).session == running.session
@@ -335,7 +335,7 @@ class TestErrors:
             migrate(url)
             monkeypatch.setenv("NEXUSCORE_DATABASE", url)
             facility = Facility()
-            course = Course(DirectBook(facility.host))
+            course = Course(DatabaseBackend(facility.host))
             course.begin(Running)
             server.kill()
             assert "does not answer" in course.end(Failed).detail
@@ -353,20 +353,20 @@ class TestErrors:
     def test_a_pc_that_was_never_set_up(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """It says so, and creates no database of its own."""
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-        failed = Course(DirectBook("pc")).begin(Failed)
-        assert "has not been told where the facility's database is" in failed.detail
+        failed = Course(DatabaseBackend("pc")).begin(Failed)
+        assert "does not know the facility's database" in failed.detail
         assert list(tmp_path.rglob("*.db")) == []
 
     def test_a_closing_delay_that_is_no_number(self, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NEXUSCORE_DATABASE", sqlite_url)
         facility = Facility(close_delay="soon")
-        failed = Course(DirectBook(facility.host)).begin(Failed)
-        assert "Logger.close_delay is 'soon', which is no number of seconds" in failed.detail
+        failed = Course(DatabaseBackend(facility.host)).begin(Failed)
+        assert "Logger.close_delay is 'soon', but must be a number of seconds" in failed.detail
         facility.close()
 
 
 class _Faulty:
-    """A book whose first page cannot be read."""
+    """A backend whose instrument cannot be read."""
 
     def __init__(self) -> None:
         self._opened = False
@@ -400,23 +400,23 @@ class TestWhatIsNotThereIsNotBelieved:
     """000-33, 38: what was written is read back."""
 
     def test_an_end_that_is_not_recorded(self) -> None:
-        book = _Faulty()
-        course = Course(book)
+        backend = _Faulty()
+        course = Course(backend)
         course.begin(Failed)
         course.begin(Running)
         failed = course.end(Failed)
-        assert "not there when it is looked for" in failed.detail
+        assert "could not be read back" in failed.detail
         assert failed.session is not None
 
     def test_a_start_whose_row_is_gone(self, facility: Facility) -> None:
-        class Forgetful(DirectBook):
+        class Forgetful(DatabaseBackend):
             def start(self, pid: str, identifier: str) -> OpenSession:
                 session = super().start(pid, identifier)
                 with facility.database.transaction() as transaction:
                     transaction.run("DELETE FROM session_event")
                 return session
 
-        assert "not as it should be" in Course(Forgetful(facility.host)).begin(Failed).detail
+        assert "has inconsistent events" in Course(Forgetful(facility.host)).begin(Failed).detail
 
 
 class TestNothingHappensWhileASessionRuns:
@@ -429,14 +429,14 @@ class TestNothingHappensWhileASessionRuns:
         name = DatabaseURL.parse(mariadb_url).name
         query = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = %s"
         for course_state in (Running, OpenSessionQuestion):
-            Course(DirectBook(facility.host)).begin(course_state)
+            Course(DatabaseBackend(facility.host)).begin(course_state)
             # The server hears of a closed connection a moment later.
             until(lambda: mariadb.execute(query, name) == [(0,)], "the connections are closed")
 
     def test_no_thread_but_the_logic_s_own_is_left(self, facility: Facility) -> None:
         before = set(threading.enumerate())
-        Course(DirectBook(facility.host)).begin(Running)
-        assert [thread.name for thread in set(threading.enumerate()) - before] == ["logic"]
+        Course(DatabaseBackend(facility.host)).begin(Running)
+        assert [thread.name for thread in set(threading.enumerate()) - before] == ["controller"]
 
 
 class TestLeastPrivilege:
@@ -456,10 +456,10 @@ class TestLeastPrivilege:
         try:
             monkeypatch.setenv("NEXUSCORE_DATABASE", database_server.url(name, user="logger", password="pw"))
             facility.sessions.start(PID, ANN)
-            course = Course(DirectBook(facility.host))
+            course = Course(DatabaseBackend(facility.host))
             course.begin(OpenSessionQuestion)
-            course.start_anew(Running)
-            Course(DirectBook(facility.host)).begin(OpenSessionQuestion)
+            course.start_new(Running)
+            Course(DatabaseBackend(facility.host)).begin(OpenSessionQuestion)
             course.end(Ended)
             assert facility.events() == ["START", "END"]
         finally:

@@ -9,16 +9,16 @@ import uuid
 
 import pytest
 
-from Logger.single import only_copy
+from Logger.single import acquire_lock
 from tests.conftest import PROJECT
 from tests.logger.facility import LIMIT
 
 HOLD = """
 import os, sys
-from Logger.single import only_copy
+from Logger.single import acquire_lock
 if len(sys.argv) > 2:
     os.setuid(int(sys.argv[2]))
-print(only_copy(sys.argv[1]), flush=True)
+print(acquire_lock(sys.argv[1]), flush=True)
 sys.stdin.read()
 """
 STRANGER = 65534
@@ -54,22 +54,22 @@ class TestTheLock:
         process = hold(host)
         try:
             assert answer(process) == "True"
-            assert not only_copy(host)
+            assert not acquire_lock(host)
         finally:
             process.kill()
             process.communicate(timeout=LIMIT)
-        assert only_copy(host)
+        assert acquire_lock(host)
 
     def test_case_and_domain_of_the_computer_s_name_do_not_matter(self, host: str) -> None:
-        assert only_copy(host)
-        assert not only_copy(f"{host.upper()}.example.org")
-        assert only_copy(f"other-{host}")
+        assert acquire_lock(host)
+        assert not acquire_lock(f"{host.upper()}.example.org")
+        assert acquire_lock(f"other-{host}")
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process as another user")
     def test_another_user_is_refused_too(self, host: str) -> None:
         process = hold(host, STRANGER)
         try:
             assert answer(process) == "True"
-            assert not only_copy(host)
+            assert not acquire_lock(host)
         finally:
             process.communicate(timeout=LIMIT)

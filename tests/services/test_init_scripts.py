@@ -255,7 +255,7 @@ class TestStalePidFile:
     def test_status(self, stale: Script) -> None:
         status = stale("status")
         assert status.returncode == 1
-        assert "its pid file is there" in status.stdout
+        assert "its pid file exists" in status.stdout
 
     def test_stop_removes_it(self, stale: Script) -> None:
         pid = stale.pid
@@ -298,7 +298,7 @@ class TestSupervision:
         script("start")
         supervisor, first = script.pid, script.service
         os.kill(first, signal.SIGKILL)
-        eventually(lambda: "SIGKILL); it is started again" in script.output.read_text())
+        eventually(lambda: "SIGKILL); it is restarted" in script.output.read_text())
         second = script.service
         assert (second != first, script.pid) == (True, supervisor)
         assert script("status").stdout == f"nexuscore-builder is running (process {supervisor}).\n"
@@ -309,11 +309,11 @@ class TestSupervision:
         script.environment["NEXUSCORE_RESTART_SECONDS"] = "3600"
         script("start")
         os.kill(script.service, signal.SIGKILL)
-        eventually(lambda: "started again in 3600 s" in script.output.read_text())
+        eventually(lambda: "restarted in 3600 s" in script.output.read_text())
         status = script("status")
         assert status.returncode == 1
-        assert "nexuscore-builder is not running; it is started again." in status.stdout
-        assert "(SIGKILL); it is started again in 3600 s." in status.stdout
+        assert "nexuscore-builder is not running; it is restarted." in status.stdout
+        assert "(SIGKILL); it is restarted in 3600 s." in status.stdout
         supervisor = script.pid
         assert script("stop").returncode == 0
         assert gone(supervisor)

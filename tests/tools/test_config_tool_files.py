@@ -133,7 +133,7 @@ class TestJSON:
         for content, code, reason in (
             (b"{", 4, "this is not JSON"),
             (b"[1]", 4, "must be an object"),
-            (b"\xff", 1, "it is no text in UTF-8"),
+            (b"\xff", 1, "it is not UTF-8 text"),
             (b'{"a":' * 100_000, 4, "nested too deeply"),
             (b"{}", 4, "contains no parameters"),
         ):
@@ -180,7 +180,7 @@ class TestXML:
         file = tmp_path / "c.xml"
         file.write_text("<configuration><System><SystemControl><sample_rate>5</sample_rate></SystemControl></System>"
                         "</configuration>")  # fmt: skip
-        assert "--overwrite replaces" in tool("import", str(file)).err
+        assert "use --overwrite to replace" in tool("import", str(file)).err
         done = tool("import", str(file), "--overwrite")
         assert done.lines[0] == "System.SystemControl.sample_rate = 5.0  (double, was 10.0)"
 
@@ -189,8 +189,8 @@ class TestXML:
         [
             ('<!DOCTYPE c [<!ENTITY a "x">]><configuration><A>&a;</A></configuration>', 1, "document type definition"),
             ('<!DOCTYPE c SYSTEM "file:///etc/passwd"><configuration/>', 1, "document type definition"),
-            ("<configuration><A>&nbsp;</A></configuration>", 1, "it is no XML (undefined entity"),
-            ("<configuration><A>", 1, "it is no XML"),
+            ("<configuration><A>&nbsp;</A></configuration>", 1, "it is not valid XML (undefined entity"),
+            ("<configuration><A>", 1, "it is not valid XML"),
             ("<settings><A>1</A></settings>", 4, "the XML has no element <configuration>"),
             ("<configuration><A>1<B>2</B></A></configuration>", 4, "'A' has both a value and something below it"),
             ("<configuration><A type='colour'>1</A></configuration>", 4, "'A' has the unknown type 'colour'"),
@@ -239,7 +239,7 @@ class TestValidate:
             "System.SystemControl.default_user: its limits cannot be read",
             "System.SystemControl.password: *****: it must match the pattern x",
             "System.SystemControl.sample_rate: 0.01: it must be at least 0.1",
-            "default_version: there is no version 'gone'",
+            "default_version: version 'gone' does not exist",
         ]
         assert done.err == "7 problems in 8 parameters of version 'default'.\n"
         *problems, end = tool("validate", "-v", "default", "--json").objects

@@ -18,7 +18,7 @@ from tests.tools.programs import Done, Terminal, bash, command
 
 PATH = "Services.Uploader.cdcs.token"
 HIDDEN = Limits(secret=True).to_json()
-SEEN = "other users can see it on the command line"
+SEEN = "other users can see the command line"
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ class TestFromFile:
         assert tool("set", PATH, "--from-file", str(file), "--secret").err == ""
         file.chmod(0o644)
         done = tool("add", "Mail.other", "--secret", "--from-file", str(file))
-        assert (done.code, f"Other users can read {file}. Close it with: chmod 600" in done.err) == (0, True)
+        assert (done.code, f"Other users can read {file}. To prevent that: chmod 600" in done.err) == (0, True)
         assert {state(desk)[path] for path in (PATH, "Mail.other")} == {("sword fish ", "string", None, HIDDEN)}
 
     def test_what_is_no_secret(self, desk: Database, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ class TestByRevision:
     @pytest.mark.parametrize(
         ("words", "code", "sentence"),
         [
-            (("--only", "99"), 4, "there is no revision 99 yet; the newest is 12"),
+            (("--only", "99"), 4, "revision 99 does not exist yet; the newest is 12"),
             (("--only", "9..2"), 2, "invalid revision range '9..2'; use for example 6..14"),
             (("--only", "x"), 2, "'x' is not a whole number"),
             (("3", "--only", "4"), 2, "--only cannot be combined with REVISION and PATH."),

@@ -149,7 +149,7 @@ class TestEditing:
             screen.type(ESCAPE)
             screen.until("^ interval = 300$")
             screen.type(ESCAPE)
-            screen.until("Left as it was")
+            screen.until("Not changed")
             screen.type(ENTER + ENTER)
             screen.until("interval is 30 already")
         assert len(history(one, INTERVAL)) == 1
@@ -178,7 +178,7 @@ class TestEditing:
             screen.type("h")
             screen.until(r"jane  \*\*\*\*\*")
             screen.type(ESCAPE + ENTER + ENTER)
-            screen.until("Left as it was")
+            screen.until("Not changed")
             for secret in (b"s3cr3t", b"a-b", b"hunter2"):
                 assert secret not in screen.written
         assert value(facility, "Services.Harvester.token") == "hunter2"
@@ -312,7 +312,7 @@ class TestHistory:
             assert run("ConfigTool", f"{INTERVAL}=61", "-m", "because").code == 0
             screen.until("61  because", chosen="jane  30")
             screen.type(HOME)
-            screen.until("with ConfigTool", chosen="61  because")
+            screen.until("use ConfigTool", chosen="61  because")
             screen.type(LEFT)
             screen.until_chosen("interval = 61")
 

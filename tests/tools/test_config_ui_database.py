@@ -64,7 +64,7 @@ class TestMany:
             screen.type(ENTER + "0" + ENTER + ENTER)
             screen.until("The database has not answered yet. Esc stops waiting")
             screen.type(ESCAPE)
-            screen.until_said("It is not known whether the database did this")
+            screen.until_said("it is not known whether the change was made")
             screen.until("^ parameter998 = 49980$")
             screen.type(ESCAPE + HOME)
             screen.until_chosen("▾ Big")

@@ -266,7 +266,7 @@ class TestDescribing:
             (Limits(maximum=3), "string, at most 3"),
             (Limits(choices=("a", "b")), "string, one of a, b"),
             (Limits(pattern="a+", secret=True), "string, of the pattern a+, secret"),
-            (Limits(path_exists=True), "string, a file or folder that is there"),
+            (Limits(path_exists=True), "string, an existing file or folder"),
         ],
     )
     def test_limits(self, limits: Limits, words: str) -> None:

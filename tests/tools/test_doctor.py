@@ -121,8 +121,8 @@ class TestOnATerminal:
         configure(embedded, Edit("Instruments.Titan.filestore_path", value="/no/such/folder/" + "x" * 60))
         done = on_terminal("Doctor", width=80)
         lines = done.out.splitlines()
-        at = next(number for number, line in enumerate(lines) if "Titan: there" in line)
-        assert lines[at].startswith("  \x1b[1;31m✗\x1b[0m Titan: there is no folder")
+        at = next(number for number, line in enumerate(lines) if "Titan: the folder" in line)
+        assert lines[at].startswith("  \x1b[1;31m✗\x1b[0m Titan: the folder")
         assert lines[at + 1].startswith("    /no/such/folder/xxx")
         assert "      \x1b[36mIs the share mounted? Is the name right?\x1b[0m" in lines
 
@@ -174,7 +174,7 @@ class TestDatabases:
     def test_its_kind_and_tables(self, database: Database, request: pytest.FixtureRequest) -> None:
         found = reported("Databases")
         kind = KINDS[request.node.callspec.params["database_url"]]
-        assert only(found, f"({kind}")[0] == only(found, f"of revision {SCHEMA_REVISION}, the one")[0] == WELL
+        assert only(found, f"({kind}")[0] == only(found, f"have revision {SCHEMA_REVISION}, which")[0] == WELL
         assert found[0][1].endswith(": configuration, status, log and sessions.")
 
     def test_two_of_them(self, embedded: Database, mariadb_url: str) -> None:
@@ -185,7 +185,7 @@ class TestDatabases:
 
     @pytest.mark.parametrize(
         ("revision", "remedy"),
-        [("0000", "Bring them up to date: python -m NexusCore.storage.migrate"), ("9999", "They are newer: update")],
+        [("0000", "Update them: python -m NexusCore.storage.migrate"), ("9999", "They are newer: update")],
     )
     def test_tables_of_another_revision(self, database: Database, revision: str, remedy: str) -> None:
         execute(os.environ["NEXUSCORE_DATABASE"], "UPDATE alembic_version SET version_num = :one", one=revision)
@@ -199,12 +199,12 @@ class TestDatabases:
         done = tool(NEXUSCORE_DATABASE=url)
         mariadb.drop_database("bare")
         assert done.code == 1
-        assert "holds no NexusCore tables." in done.out
+        assert "has no NexusCore tables." in done.out
         assert "Create them: python -m NexusCore.storage.migrate" in done.out
 
     def test_not_let_in(self, mariadb: MariaDB) -> None:
         done = tool(NEXUSCORE_DATABASE=mariadb.url("nexus", password="wrong"))
-        assert (done.code, "does not let this user in: Access denied" in done.out, "wrong" in done.out) == (
+        assert (done.code, "refuses this user: Access denied" in done.out, "wrong" in done.out) == (
             1,
             True,
             False,
@@ -212,7 +212,7 @@ class TestDatabases:
 
     def test_no_such_file(self, tmp_path: Path) -> None:
         done = tool(NEXUSCORE_DATABASE=f"sqlite:///{tmp_path}/nowhere.db")
-        assert (done.code, f"There is no database {tmp_path}/nowhere.db." in done.out) == (3, True)
+        assert (done.code, f"The database {tmp_path}/nowhere.db does not exist." in done.out) == (3, True)
 
     def test_a_server_that_is_not_set_up_well(self, mariadb: MariaDB, mariadb_url: str) -> None:
         execute(mariadb_url, "ALTER TABLE record CONVERT TO CHARACTER SET latin1")
@@ -265,7 +265,7 @@ class TestADatabaseThatIsAway:
         assert done.code == 3
         sentences = [one["sentence"] for one in done.objects]
         assert any("the checks below use the copy on this machine: 2 parameters" in one for one in sentences)
-        assert any(f"Titan: there is no folder {tmp_path / 'gone'}" in one for one in sentences)
+        assert any(f"Titan: the folder {tmp_path / 'gone'} does not exist" in one for one in sentences)
         assert any(one.startswith("Not checked: mysql://u@127.0.0.1:1/nothing") for one in sentences)
 
 
@@ -289,7 +289,7 @@ class TestJournals:
 
     def test_nearly_full(self, embedded: Database) -> None:
         leave(self.folder(embedded), [log_payload("x" * 900_000)])
-        grade, remedy = only(reported("Journals", NEXUSCORE_JOURNAL_SIZE="1"), "of the 1.0 MiB that it may take")
+        grade, remedy = only(reported("Journals", NEXUSCORE_JOURNAL_SIZE="1"), "of at most 1.0 MiB")
         assert (grade, "raise NEXUSCORE_JOURNAL_SIZE" in remedy) == ("problem", True)
 
     def test_for_another_database(self, embedded: Database) -> None:
@@ -348,8 +348,8 @@ class TestInstruments:
         found = reported("Instruments", code=1)
         assert only(found, f"A: {tmp_path / 'full'} can be read, ")[0] == WELL
         assert only(found, f"B: {tmp_path / 'empty'} is empty")[0] == "note"
-        assert only(found, f"C: there is no folder {tmp_path / 'gone'}")[0] == "problem"
-        assert only(found, f"D: {tmp_path / 'full/file'} is no folder.")[0] == "problem"
+        assert only(found, f"C: the folder {tmp_path / 'gone'} does not exist")[0] == "problem"
+        assert only(found, f"D: {tmp_path / 'full/file'} is not a folder.")[0] == "problem"
         assert "Instruments.E.filestore_path=<folder>" in only(found, "E has no filestore_path")[1]
 
     def test_names_zones_and_relative_folders(self, embedded: Database) -> None:
@@ -366,7 +366,7 @@ class TestInstruments:
         assert "Facility.data_root=" in only(found, "The filestore_path of A is relative")[1]
 
     def test_none_yet(self, embedded: Database) -> None:
-        assert only(reported("Instruments"), "There is no instrument")[0] == "note"
+        assert only(reported("Instruments"), "has no instrument yet")[0] == "note"
 
 
 class TestCredentials:
@@ -403,7 +403,7 @@ class TestCredentials:
         assert found == [
             "For the calendars (ical) of A, nexusLIMS_user and nexusLIMS_pass would be used (set in this shell).",
             f"For the calendars (nemo) of B, NEXUSCORE_NEMO_TOKEN would be used (set for the services, in {defaults}).",
-            "For the destination cdcs, the configuration holds Services.Uploader.cdcs.token.",
+            "For the destination cdcs, the configuration has Services.Uploader.cdcs.token.",
         ]
         assert "hunter" not in done.out
 
@@ -414,7 +414,7 @@ class TestCredentials:
 
     def test_half(self, embedded: Database) -> None:
         found = reported("Credentials", NEXUSCORE_ICAL_USER="jane")
-        assert only(found, "but NEXUSCORE_ICAL_PASSWORD is not: it is not used.")[0] == "problem"
+        assert only(found, "but NEXUSCORE_ICAL_PASSWORD is not, so neither is used.")[0] == "problem"
 
 
 class TestServices:
@@ -493,8 +493,10 @@ class TestSessions:
         record = records.of_session(session.id)
         assert record is not None
         records.failed(record, "cdcs", "It says 403", None)
-        found = only(reported("Sessions"), "The record of session s is not at 'cdcs' after 1 attempt: It says 403.")
-        assert found == ("problem", "It is not tried again by itself. TailLog --session s tells more.")
+        found = only(
+            reported("Sessions"), "The record of session s was not sent to 'cdcs' after 1 attempt: It says 403."
+        )
+        assert found == ("problem", "It is not retried automatically. For details: TailLog --session s")
 
     def test_many(self, embedded: Database) -> None:
         sessions, client = Sessions(embedded, SYSTEM_CLOCK), Client("jane", "pc")

@@ -228,7 +228,7 @@ class TestServer:
         monkeypatch.setattr(resources, "MOUNTS", mounts)
         with case_on(os.environ["NEXUSCORE_DATABASE"], tmp_path) as case:
             found = [one.sentence for one in databases.databases(case) if one.grade is Grade.PROBLEM]
-        assert found == [f"{tmp_path}/nexus.db lies on a network file system (nfs4), where SQLite's locks do not hold."]
+        assert found == [f"{tmp_path}/nexus.db lies on a network file system (nfs4), where SQLite's locks do not work."]
 
 
 class TestDisks:
@@ -240,7 +240,7 @@ class TestDisks:
             (Room(50 * 2**30, 100 * 2**30, 9), Grade.OK, "has 50.0 GiB of 100 GiB left"),
             (Room(4 * 2**30, 100 * 2**30, 9), Grade.NOTE, "is nearly full: 4.0 GiB of 100 GiB are left"),
             (Room(5 * 2**20, 100 * 2**30, 9), Grade.PROBLEM, "is full: only 5.0 MiB of 100 GiB are left"),
-            (Room(50 * 2**30, 100 * 2**30, 0), Grade.PROBLEM, "is full: no more files can be made"),
+            (Room(50 * 2**30, 100 * 2**30, 0), Grade.PROBLEM, "is full: no more files can be created"),
         ],
     )
     def test_room(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: Room, grade: Grade, says: str) -> None:

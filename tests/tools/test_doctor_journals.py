@@ -207,7 +207,7 @@ class TestShow:
     def test_refused(self, embedded: Database) -> None:
         leave_refused([log_payload("no"), b"\xc1"])
         done = tool(PC, "--show")
-        assert done.err == "2 records that the database refused:\n"
+        assert done.err == "2 records refused by the database:\n"
         assert done.lines == [
             "Tue Nov 14 22:13:20 2023 [ INFO][ module(   1)][dead]no",
             "(record 6 cannot be read: 1 byte)",
@@ -352,7 +352,10 @@ class TestRepairLeavesTheLivingAlone:
         (journal,) = journals(home())
         done = tool(journal.name, "--repair")
         assert (done.code, done.out) == (4, "")
-        assert re.search(rf"{journal.name} is in use by python\S*, process {living.pid}, so it is left alone", done.err)
+        assert re.search(
+            rf"{journal.name} is in use by python\S*, process {living.pid}. Repair it when that process has ended",
+            done.err,
+        )
 
     def test_one_with_nothing_to_repair_is_passed_over(self, living: subprocess.Popen[bytes]) -> None:
         assert tool("--repair").code == 0

@@ -88,7 +88,7 @@ class TestRepairing:
         change(database, "UPDATE session SET state = 'BULIT'")
         assert sessions.open_on("FEI-Titan-TEM") is not None
         done = in_process("Doctor", "--rows", "--repair")
-        assert (done.code, "1 row of 1 put right" in done.out) == (0, True), done
+        assert (done.code, "1 of 1 row corrected" in done.out) == (0, True), done
         found = sessions.get(session.identifier)
         assert (found.state, found.start_ts, found.odd) == (State.ERROR, session.start_ts, ())
         assert found.last_error == "This could not be read: state is 'BULIT', which is not a state of a session."

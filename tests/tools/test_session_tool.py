@@ -169,7 +169,7 @@ class TestLooking:
         ("content", "reason"),
         [
             (None, "no such file"),
-            ("<Experiment>", "it is no XML"),
+            ("<Experiment>", "it is not valid XML"),
             ('<!DOCTYPE a [<!ENTITY x "y">]><Experiment>&x;</Experiment>', "document type definition"),
         ],
     )

@@ -116,7 +116,7 @@ class TestWhenSaid:
         for words, code, sentence in (
             (("--at", "-2d"), 4, "it began"),
             (("--at", "2999-01-01"), 4, "that is in the future"),
-            (("--at", "noonish"), 2, "'noonish' is no time"),
+            (("--at", "noonish"), 2, "invalid time 'noonish'"),
             (("--at", "09:00", "--now"), 2, "not allowed with"),
         ):
             done = tool("close", forgotten.identifier, *words)

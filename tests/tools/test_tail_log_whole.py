@@ -65,8 +65,8 @@ class TestDiskUsage:
 
     def test_it(self, months: Database) -> None:
         room, lines = tail("--disk-usage").lines
-        assert ("takes " in room, "free to be used again" in room) == (True, True)
-        assert lines.startswith("It holds up to 100 lines, from ")
+        assert ("takes " in room, "can be reused" in room) == (True, True)
+        assert lines.startswith("It has up to 100 log lines, from ")
         (found,) = tail("--disk-usage", "--json").objects
         assert found["bytes"] > found["free"] >= 0
         assert (found["lines"], found["oldest"] < found["newest"]) == (100, True)
@@ -114,7 +114,7 @@ class TestDeleting:
     )
     def test_what_does_not_go_with_it(self, words: tuple[str, ...]) -> None:
         done = tail("--vacuum-time", "1d", "--yes", *words)
-        assert (done.code, done.out, " does not go with --" in done.err) == (2, "", True)
+        assert (done.code, done.out, " cannot be combined with --" in done.err) == (2, "", True)
 
 
 class TestLongSearches:

@@ -91,17 +91,17 @@ class TestWhatIsNow:
     def test_nothing_of_that_name(self, running: Database) -> None:
         done = tail("Bulder:state")
         assert (done.code, done.out) == (1, "")
-        assert done.err == "TailStatus: There is no status 'Bulder:state'. Did you mean 'Builder:state'?\n"
+        assert done.err == "TailStatus: Status not found: Bulder:state. Did you mean 'Builder:state'?\n"
 
     def test_one_of_several_is_not_there(self, running: Database) -> None:
         """What is there is shown, and what is not is pointed out."""
-        sentence = "TailStatus: There is no status 'Bulder:state'. Did you mean 'Builder:state'?\n"
+        sentence = "TailStatus: Status not found: Bulder:state. Did you mean 'Builder:state'?\n"
         for words in ((), ("--json",), ("-S", "-1d")):
             done = tail("Bulder:state", "Builder:done", *words)
             assert (done.code, "12" in done.out, done.err) == (0, True, sentence)
         with Follower("TailStatus", "-f", "Bulder:state", "Builder:done") as follower:
             follower.until("done = 12")
-            follower.until_message("There is no status 'Bulder:state'")
+            follower.until_message("Status not found: Bulder:state")
             follower.interrupt()
 
     def test_nothing_at_all(self, database: Database) -> None:
@@ -185,7 +185,7 @@ class TestFollowing:
 
     def test_a_name_that_is_not_there_yet_is_told(self, running: Database) -> None:
         with Follower("TailStatus", "-f", "Builder:stat", "--csv") as follower:
-            follower.until_message("There is no status 'Builder:stat'. Did you mean 'Builder:state'?")
+            follower.until_message("Status not found: Builder:stat. Did you mean 'Builder:state'?")
             report(running, (SYSTEM_CLOCK.now(), "Builder", "stat", "1", None))
             follower.until("Builder,stat,1,,0")
             follower.interrupt()
@@ -251,7 +251,7 @@ class TestWaiting:
             ("Builder:done>12", "Builder:done is '12'."),
             ("Builder:state<5", "Builder:state is 'idle'."),
             ("Camera:state=cooling", "Camera:state is 'cooling' and STALE."),
-            ("Bulder:state=idle", "There is no status 'Bulder:state'. Did you mean 'Builder:state'?"),
+            ("Bulder:state=idle", "Status not found: Bulder:state. Did you mean 'Builder:state'?"),
         ):
             done = tail("--exit-on", condition, "--timeout", "0.1")
             assert (done.code, done.out) == (1, "")
@@ -313,7 +313,7 @@ class TestWaiting:
     def test_a_name_that_is_not_there_yet_is_told(self, running: Database) -> None:
         """Without a limit, somebody who mistyped it would wait for ever."""
         with Follower("TailStatus", "--exit-on", "Bulder:state=idle") as script:
-            script.until_message("There is no status 'Bulder:state'. Did you mean 'Builder:state'?")
+            script.until_message("Status not found: Bulder:state. Did you mean 'Builder:state'?")
             report(running, (SYSTEM_CLOCK.now(), "Bulder", "state", "idle", None))
             assert script.wait() == 0
 
@@ -354,10 +354,10 @@ class TestWatching:
     def test_only_what_is_asked_for(self, running: Database) -> None:
         with Emulated(command("TailStatus", "--watch", "Builder:done", "*:new"), 10, 40) as terminal:
             terminal.until("^Builder  done  12")
-            terminal.until(r"^There is no status '\*:new'\.")
+            terminal.until(r"^Status not found: \*:new\.")
             report(running, (SYSTEM_CLOCK.now(), "Größe", "new", "日本語" * 30, None))
             terminal.until("^Größe.* 日本.*… ")
-            terminal.until_gone("There is no status")
+            terminal.until_gone("Status not found")
             assert "state" not in terminal.text
             terminal.type("\x03")
             assert terminal.end() == 130
