@@ -35,7 +35,7 @@ assert API.api_stop_event.is_set() and API.api_stop_event.isSet()
 class TestTheProgramOfTheText:
     """The program that the text shows in a nutshell runs, and leaves behind what it says (003-04..06)."""
 
-    def test_it_runs(self, database_url: str, tmp_path: Path) -> None:
+    def test_the_program_leaves_its_log_and_status(self, database_url: str, tmp_path: Path) -> None:
         run("from NexusCore import API; API.get_config('MyModule').set_default('version', '1.2')",
             main=database_url, home=tmp_path)  # fmt: skip
         run(NUTSHELL, main=database_url, home=tmp_path)
@@ -45,7 +45,7 @@ class TestTheProgramOfTheText:
             ("processed", "2"), ("processed", "3"), ("processed", "4"), ("state", "idle"),
         ]  # fmt: skip
 
-    def test_its_configuration(self, database_url: str, tmp_path: Path) -> None:
+    def test_a_callback_sees_the_new_value(self, database_url: str, tmp_path: Path) -> None:
         """003-15..17, with the loop's missing `not`."""
         program = """
 import threading
@@ -86,7 +86,7 @@ class TestImportForms:
             "from NexusCore import *; get_config('A')['b'] = 1; API.shutdown()",
         ],
     )
-    def test_each(self, sqlite_url: str, tmp_path: Path, form: str) -> None:
+    def test_each_form_reaches_the_database(self, sqlite_url: str, tmp_path: Path, form: str) -> None:
         run(form, main=sqlite_url, home=tmp_path)
         assert rows(sqlite_url, "SELECT value FROM config_parameter WHERE path = 'A.b'") == [("1",)]
 
@@ -124,7 +124,7 @@ assert threading.active_count() == 1, threading.enumerate()
         assert not (tmp_path / "none").exists()
 
     @pytest.mark.parametrize("end", ["pass", "sys.exit(0)", "raise SystemExit", "threading.Event().wait(0.2)"])
-    def test_without_shutdown(self, database_url: str, tmp_path: Path, end: str) -> None:
+    def test_nothing_is_lost_without_shutdown(self, database_url: str, tmp_path: Path, end: str) -> None:
         """The process ends, and nothing is lost."""
         program = f"""
 import sys, threading
@@ -200,7 +200,7 @@ log.info("interrupted")
 class TestStartingAnew:
     """`reset` forgets everything, so that the next call reads the settings anew."""
 
-    def test_another_database(self, sqlite_url: str, server_database_url: str, tmp_path: Path) -> None:
+    def test_records_go_to_the_new_database(self, sqlite_url: str, server_database_url: str, tmp_path: Path) -> None:
         program = """
 import os, sys
 from NexusCore import API
@@ -234,7 +234,7 @@ API.shutdown(30)
 class TestTheEmbeddedDatabase:
     """Without any settings the API works: its database is made at first use."""
 
-    def test_first_use(self, tmp_path: Path) -> None:
+    def test_first_use_creates_it(self, tmp_path: Path) -> None:
         program = "import os; del os.environ['NEXUSCORE_DATABASE']\n" + NUTSHELL
         run(program, main="sqlite:////nowhere", home=tmp_path / "home")
         assert messages(f"sqlite:///{tmp_path}/home/nexus.db", "MyModule") == ["My module version None starting"]

@@ -53,7 +53,7 @@ def lose_next(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 class TestConfiguration:
     """A change is stored once, and its revision is returned."""
 
-    def test_a_value(self, store: ConfigStore, lose_next: Callable[[], None]) -> None:
+    def test_a_lost_answer_stores_the_value_once(self, store: ConfigStore, lose_next: Callable[[], None]) -> None:
         version = store.version_id("default")
         lose_next()
         revisions = store.apply(version, "default", [Edit("A.b", value=1)], ORIGIN)
@@ -104,7 +104,7 @@ class TestConfiguration:
                 store.apply(version, "default", [Edit("A.b", value=1)], ORIGIN)
         other.close()
 
-    def test_versions(self, store: ConfigStore, lose_next: Callable[[], None]) -> None:
+    def test_versions_survive_lost_answers(self, store: ConfigStore, lose_next: Callable[[], None]) -> None:
         store.apply(store.version_id("default"), "default", [Edit("A.b", value=1)], ORIGIN)
         lose_next()
         assert store.add_version("night") == store.version_id("night")

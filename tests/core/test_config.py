@@ -55,7 +55,7 @@ def stored(url: str) -> dict[str, str | None]:
 class TestReading:
     """Values come by name from the view's folder; what isn't there is None or an error (003-20..23, 26)."""
 
-    def test_a_value(self, cfg: NamedConfiguration, app: App) -> None:
+    def test_values_are_read_by_absolute_and_relative_name(self, cfg: NamedConfiguration, app: App) -> None:
         """003-20, 003-21, 003-22, 003-26."""
         cfg["Instruments.Camera.exposure"] = 0.5
         camera = app.get_config("Instruments.Camera")
@@ -145,7 +145,7 @@ class TestChanging:
         assert cfg["n"] == 2
         assert stored(database_url)["n"] == "1"
 
-    def test_limits(self, cfg: NamedConfiguration) -> None:
+    def test_values_outside_the_limits_are_refused(self, cfg: NamedConfiguration) -> None:
         cfg.set_default("percent", 50, minimum=0, maximum=100)
         cfg.set_default("mode", "TEM", choices=("TEM", "STEM"))
         for name, value, reason in (
@@ -309,7 +309,7 @@ class TestVersions:
             cfg.copy_configuration("nowhere", "new")
         assert "new" not in cfg.list_versions()
 
-    def test_copying_over(self, cfg: NamedConfiguration, app: App) -> None:
+    def test_overwriting_copies_values_comments_and_limits(self, cfg: NamedConfiguration, app: App) -> None:
         """003-25: values, types, comments and limits become those of the source."""
         cfg.set("a", 1, comment="the source's", create=True)
         cfg["b"] = 2.5
@@ -400,7 +400,7 @@ class TestCallbacks:
         eventually(lambda: seen == [1, 2])
         eventually(lambda: rows(database_url, "SELECT id FROM log_record WHERE traceback LIKE '%broken callback%'"))
 
-    def test_a_slow_one_holds_up_nobody(self, cfg: NamedConfiguration) -> None:
+    def test_a_slow_one_delays_no_change(self, cfg: NamedConfiguration) -> None:
         release, entered = threading.Event(), threading.Event()
 
         def slow(parameter: ConfigParameter) -> None:
@@ -440,7 +440,7 @@ class TestCallbacks:
 class TestEveryRefusalIsOneSentence:
     """What is refused says why, in one sentence (the class's own), and changes nothing."""
 
-    def test_each(self, cfg: NamedConfiguration) -> None:
+    def test_each_refusal_ends_as_a_sentence(self, cfg: NamedConfiguration) -> None:
         cfg["n"] = 1
         for refused in (
             lambda: cfg.set("n", "x"),

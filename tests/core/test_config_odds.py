@@ -257,7 +257,7 @@ class TestSubtrees:
         assert grown.rollback(then) == 1
         assert grown.keys() == ["a", "f"]
 
-    def test_clearing(self, grown: NamedConfiguration, app: App, other: App) -> None:
+    def test_clearing_a_folder_removes_nothing_else(self, grown: NamedConfiguration, app: App, other: App) -> None:
         app.get_config()["Other"] = 1
         seen = other.get_config("View")
         app.get_config("View.a").clear_all()
@@ -283,7 +283,7 @@ class TestSubtrees:
         assert copy.deserialize(text) == 0
         assert app.get_config("Copy.a").serialize() == text
 
-    def test_without_overwriting(self, grown: NamedConfiguration) -> None:
+    def test_without_overwrite_existing_values_stay(self, grown: NamedConfiguration) -> None:
         text = grown.serialize("a")
         grown["a.e"] = 30
         grown.remove("a.b")
@@ -316,7 +316,7 @@ class TestCallbacks:
     """003-17: on any change, the comment's included; by name, by several names, by folder, by the absolute root."""
 
     @pytest.mark.parametrize("names", ["a.b", ["x", "a.b"], "a", "", ("a",), {"a.b"}])
-    def test_names(self, app: App, names: Any) -> None:
+    def test_every_form_of_name_gets_each_change_once(self, app: App, names: Any) -> None:
         cfg = app.get_config()
         seen: list[tuple[str, Any, Any]] = []
 
@@ -382,7 +382,7 @@ class TestSentences:
             (lambda cfg: cfg.set("x", 1, datatype="folder"), ConfigException),
         ],
     )
-    def test_each(
+    def test_each_mistake_gets_a_one_line_error(
         self, cfg: NamedConfiguration, wrong: Callable[[NamedConfiguration], object], error: type[Exception]
     ) -> None:
         with pytest.raises(error) as caught:
@@ -411,14 +411,14 @@ class TestWhatIsNoText:
         lambda cfg, name: cfg.together().remove(name),
     ]
 
-    def test_a_name(self, app: App) -> None:
+    def test_a_name_that_is_not_text_is_refused(self, app: App) -> None:
         for place in ("", "M"):
             for name in (10, 0, b"x", 1.5):
                 for use in self.USES:
                     with pytest.raises(ConfigException, match="is not the name of a parameter; a name is text such as"):
                         use(app.get_config(place), name)
 
-    def test_a_comment(self, cfg: NamedConfiguration) -> None:
+    def test_a_comment_that_is_not_text_is_refused(self, cfg: NamedConfiguration) -> None:
         cfg.set_default("there", 1)
         changes: list[Callable[[Any], object]] = [
             lambda comment: cfg.set("there", 2, comment=comment),
@@ -433,7 +433,7 @@ class TestWhatIsNoText:
                     change(comment)
         assert (cfg["there"], cfg.get("there").comment, "new" in cfg) == (1, None, False)
 
-    def test_other_texts(self, cfg: NamedConfiguration) -> None:
+    def test_reasons_versions_and_searches_must_be_text(self, cfg: NamedConfiguration) -> None:
         cfg["x"] = 0
         other: Any = 5
         nothing: Any = None
@@ -452,7 +452,7 @@ class TestWhatIsNoText:
 class TestThreads:
     """Threads share a view: each sees its own change when `set` returns, and a folder's contents at any time."""
 
-    def test_eight(self, cfg: NamedConfiguration, app: App) -> None:
+    def test_eight_threads_each_see_their_own_changes(self, cfg: NamedConfiguration, app: App) -> None:
         faults: list[BaseException] = []
         called: list[tuple[str, Any]] = []
         cfg.add_callback("", lambda parameter: called.append((parameter.name, parameter.value)))

@@ -40,7 +40,7 @@ API.shutdown()
 class TestNothingIsReverted:
     """Two processes that set the same parameter 200 times: each change is stored, revisions have no gaps."""
 
-    def test_two_processes(self, database_url: str, tmp_path: Path) -> None:
+    def test_every_change_of_both_is_in_the_history(self, database_url: str, tmp_path: Path) -> None:
         setters = [start(SETTER, name, 200, main=database_url, home=tmp_path / name) for name in "ab"]
         for setter in setters:
             line_of(setter)

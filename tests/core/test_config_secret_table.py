@@ -104,7 +104,7 @@ class TestNowhereElse:
 class TestAsBefore:
     """Whoever may read the table notices nothing of it."""
 
-    def test_another_process(self, cfg: NamedConfiguration, database_url: str, tmp_path: Path) -> None:
+    def test_another_process_sees_the_value(self, cfg: NamedConfiguration, database_url: str, tmp_path: Path) -> None:
         other = app_on(database_url, tmp_path / "other")
         theirs = other.get_config("Mail")
         assert theirs["password"] == "opensesame"

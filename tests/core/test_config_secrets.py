@@ -97,13 +97,13 @@ class TestMasked:
             lambda cfg: cfg.deserialize('{"new": {"datatype": "string", "value": ["hunter2"], "secret": true}}'),
         ],
     )
-    def test_sentences(self, cfg: NamedConfiguration, refused: Callable[[NamedConfiguration], object]) -> None:
+    def test_errors_are_masked(self, cfg: NamedConfiguration, refused: Callable[[NamedConfiguration], object]) -> None:
         with pytest.raises(ConfigException) as caught:
             refused(cfg)
         shown = "".join(traceback.format_exception(caught.value)).splitlines()
         assert clean(caught.value, *(line for line in shown if "lambda" not in line))
 
-    def test_logs(self, cfg: NamedConfiguration, app: App, caplog: pytest.LogCaptureFixture) -> None:
+    def test_log_lines_are_masked(self, cfg: NamedConfiguration, app: App, caplog: pytest.LogCaptureFixture) -> None:
         """A callback that fails is logged; its parameter is not told."""
         caplog.set_level(logging.DEBUG)
 

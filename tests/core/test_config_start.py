@@ -256,7 +256,7 @@ class TestAFileThatIsAway:
 class TestADatabaseThatIsReplaced:
     """The database is restored from a copy, or set up anew: what is there holds."""
 
-    def test_set_up_anew(self, database_url: str, app: App) -> None:
+    def test_a_new_database_replaces_what_was_seen(self, database_url: str, app: App) -> None:
         cfg, night = app.get_config(), app.get_config("", "night")
         seen: list[tuple[str, object]] = []
         cfg.add_callback("", lambda parameter: seen.append((parameter.path, parameter.value)))

@@ -84,7 +84,7 @@ class TestAPathIsAParameterOrAFolder:
         assert paths(store) == {"A.b"}
 
     @pytest.mark.parametrize("neighbour", NEIGHBOURS)
-    def test_neighbours_are_in_nobodys_way(self, store: ConfigStore, neighbour: str) -> None:
+    def test_similar_names_are_not_in_the_way(self, store: ConfigStore, neighbour: str) -> None:
         """Names that begin alike, on either side of the dot in the order of the database."""
         apply(store, Edit(neighbour, value=1))
         apply(store, Edit("A.b", value=2))
@@ -229,7 +229,7 @@ class TestManyAtOnce:
 class TestDryRun:
     """What a change would come to can be seen, with all its checks, and nothing stays of it."""
 
-    def test_of_changes(self, store: ConfigStore, database_url: str) -> None:
+    def test_changes_are_checked_and_shown_but_not_kept(self, store: ConfigStore, database_url: str) -> None:
         apply(store, Edit("A.b", value=1))
         before = store.revision()
         dry_run = DryRunDatabase(DatabaseURL.parse(database_url))
@@ -241,7 +241,7 @@ class TestDryRun:
         assert (values(store), store.revision()) == ({"A.b": "1"}, before)
         dry_run.close()
 
-    def test_of_versions(self, store: ConfigStore, database_url: str) -> None:
+    def test_versions_are_neither_added_nor_deleted(self, store: ConfigStore, database_url: str) -> None:
         store.add_version("night")
         dry_run = DryRunDatabase(DatabaseURL.parse(database_url))
         changed = ConfigStore(dry_run, SYSTEM_CLOCK)
@@ -282,7 +282,7 @@ class TestVersionsComeBack:
 class TestTheHistoryHidesSecrets:
     """A follower of all changes sees no secret, also where it ceases to be one or is removed."""
 
-    def test_it(self, store: ConfigStore) -> None:
+    def test_no_entry_contains_a_secret_value(self, store: ConfigStore) -> None:
         before = store.revision()
         secret = Limits(secret=True)
         apply(store, Edit("password", value="hunter1", limits=secret), Edit("plain", value="seen"))

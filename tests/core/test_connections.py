@@ -104,7 +104,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 class TestStatements:
     """A process that follows the configuration and the log asks 20 times a second at most while nothing happens."""
 
-    def test_of_each(self, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_both_keep_to_the_rate(self, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         app = app_on(database_url, tmp_path)
         app.get_log("before").info("one")
         app.shutdown(LIMIT)
@@ -128,7 +128,7 @@ class TestStatements:
         assert SECONDS < of_the_log <= MOST_A_SECOND * SECONDS
         assert SECONDS < of_the_configuration <= MOST_A_SECOND * SECONDS
 
-    def test_a_file_that_nobody_has_written_to_is_not_read(
+    def test_an_unchanged_file_is_not_read(
         self, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Its times say so. A commit is seen, whether its time can be told from the one before or not."""

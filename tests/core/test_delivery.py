@@ -54,7 +54,7 @@ class TestAProcessMayEndRightAfterItsCalls:
     """5,000 log records and 5,000 changes of status arrive once and in order, however the process ends (003-05)."""
 
     @pytest.mark.parametrize("how", ["shutdown", "return", "killed"])
-    def test_all_arrive(self, database_url: str, tmp_path: Path, how: str) -> None:
+    def test_all_records_arrive_in_order(self, database_url: str, tmp_path: Path, how: str) -> None:
         process = start(BURST, 5000, how, main=database_url, home=tmp_path / "home")
         if how == "killed":
             process.communicate(timeout=60)

@@ -20,7 +20,7 @@ NOBODY = "mysql://u:p@127.0.0.1:1/nothing"
 class TestPoison:
     """A record that the table refuses goes to a side file and holds up no neighbour."""
 
-    def test_neighbours_arrive(self, database_url: str, tmp_path: Path) -> None:
+    def test_neighbours_of_a_refused_record_arrive(self, database_url: str, tmp_path: Path) -> None:
         refuse(database_url, "log_record", "NEW.message = '57'")
         app = app_on(database_url, tmp_path / "home")
         log = app.get_log("mixed")
@@ -144,7 +144,7 @@ print(API.shutdown(60))
 """
 
     @pytest.mark.parametrize("how", ["orderly", "abrupt"])
-    def test_all_arrive(self, database_url: str, tmp_path: Path, how: str) -> None:
+    def test_records_of_parent_and_children_arrive(self, database_url: str, tmp_path: Path, how: str) -> None:
         printed = run(self.PROGRAM, 5, how, main=database_url, home=tmp_path / "home")
         assert printed.strip().splitlines()[-1] == "Report(delivered=4, left=0, dropped=0)"
         adopt(database_url, tmp_path / "home")
@@ -153,7 +153,7 @@ print(API.shutdown(60))
         assert sorted(value for _, value in samples(database_url, "family")) == ["-1", "0", "1", "2", "3", "4", "5"]
         assert rows(database_url, "SELECT COUNT(DISTINCT pid) FROM log_record WHERE logger = 'family'") == [(6,)]
 
-    def test_journals_of_one_moment_are_told_apart(self, database_url: str, tmp_path: Path) -> None:
+    def test_journals_of_one_moment_stay_separate(self, database_url: str, tmp_path: Path) -> None:
         """Log and status may be opened within one tick of the clock, as after a fork: each has its own cursor."""
         app = app_on(database_url, tmp_path / "home", SetClock())
         log, status = app.get_log("twins"), app.get_status("twins")

@@ -55,7 +55,7 @@ def put_anew(url: str, home: Path) -> str:
 class TestOneDatabaseOfSeveralNames:
     """What was journalled for one host or path is delivered through another of the same database."""
 
-    def test_by_identity(self, database_url: str, tmp_path: Path) -> None:
+    def test_a_journal_is_delivered_under_another_name(self, database_url: str, tmp_path: Path) -> None:
         identity = become(database_url)
         first = deliver(database_url, tmp_path)
         leave(folder_for(first, "log", identity), [log_payload("a")])

@@ -66,7 +66,7 @@ class TestItArrives:
     """Whoever says it, and however late."""
 
     @pytest.mark.parametrize("who", LATE)
-    def test_from(self, database_url: str, tmp_path: Path, who: str) -> None:
+    def test_late_records_arrive_from_any_code(self, database_url: str, tmp_path: Path, who: str) -> None:
         run(BEGIN + LATE[who], main=database_url, home=tmp_path)
         assert messages(database_url, "late") == ["in time", "late"]
         assert samples(database_url, "late") == [("n", "1")]
@@ -126,7 +126,7 @@ log.info("parent")
 class TestTheDatabaseIsAway:
     """The end of the process is not held up for longer than a moment, and what came late waits in the journal."""
 
-    def test_nobody_listens(self, tmp_path: Path) -> None:
+    def test_late_records_stay_in_the_journal(self, tmp_path: Path) -> None:
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
             url = f"mysql://u:p@127.0.0.1:{nobody.getsockname()[1]}/nothing"

@@ -64,7 +64,7 @@ def errors_of(program: str, url: str, home: Path) -> str:
 class TestRefused:
     """One sentence, once per process; the side file keeps the records."""
 
-    def test_once(self, database_url: str, tmp_path: Path) -> None:
+    def test_a_refused_record_is_reported_once(self, database_url: str, tmp_path: Path) -> None:
         refuse(database_url, "log_record", "NEW.level > 0")
         (sentence,) = errors_of(PROGRAM, database_url, tmp_path).splitlines()
         assert sentence.startswith("NexusCore: A record of this program is kept in ")
@@ -80,7 +80,7 @@ class TestRefused:
 class TestNeverDelivered:
     """For a reason that waiting does not mend."""
 
-    def test_no_tables(self, mariadb: MariaDB, tmp_path: Path) -> None:
+    def test_missing_tables_are_reported_with_the_remedy(self, mariadb: MariaDB, tmp_path: Path) -> None:
         url = mariadb.create_database("no_tables_here")
         (sentence,) = errors_of(PROGRAM, url, tmp_path).splitlines()
         mariadb.drop_database("no_tables_here")
@@ -96,7 +96,7 @@ class TestNeverDelivered:
         assert "The tables cannot be created: the package sqlalchemy is not installed." in sentence
 
     @pytest.mark.parametrize("wrong", ["password", "name", "path"])
-    def test_denied(self, mariadb: MariaDB, tmp_path: Path, wrong: str) -> None:
+    def test_wrong_settings_are_reported_without_password(self, mariadb: MariaDB, tmp_path: Path, wrong: str) -> None:
         url = {
             "password": mariadb.url("nexus", password="wrong"),
             "name": mariadb.url("mistyped"),
@@ -120,7 +120,7 @@ class TestNeverDelivered:
         assert err.count("Records are kept in the journal until they can be delivered.") == 1
         assert "Is the path right?" in err
 
-    def test_other_tables(self, database_url: str, tmp_path: Path) -> None:
+    def test_tables_of_another_revision_are_reported(self, database_url: str, tmp_path: Path) -> None:
         execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
         (sentence,) = errors_of(PROGRAM, database_url, tmp_path).splitlines()
         assert "are of revision 9999" in sentence
@@ -135,14 +135,14 @@ class TestNeverDelivered:
 class TestOnlyAway:
     """While the database is away, nothing is printed: the records wait, and arrive."""
 
-    def test_nobody_listens(self, tmp_path: Path) -> None:
+    def test_a_closed_port_prints_nothing(self, tmp_path: Path) -> None:
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
             url = f"mysql://u:p@127.0.0.1:{nobody.getsockname()[1]}/nothing"
             program = PROGRAM.replace("shutdown(60)", "shutdown(0.2)")
             assert errors_of(program, url, tmp_path) == ""
 
-    def test_nobody_listens_to_a_status(self, tmp_path: Path) -> None:
+    def test_a_closed_port_prints_nothing_for_a_status(self, tmp_path: Path) -> None:
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
             url = f"mysql://u:p@127.0.0.1:{nobody.getsockname()[1]}/nothing"

@@ -224,7 +224,7 @@ class TestTheEnd:
 class TestWhereTheyAreUsed:
     """Configuration and status: one callback that hangs does not end those of all others in the process."""
 
-    def test_configuration(self, app: App, hanging: Hanging) -> None:
+    def test_other_callbacks_of_a_parameter_go_on(self, app: App, hanging: Hanging) -> None:
         cfg, seen = app.get_config(), []
 
         def note(parameter: ConfigParameter) -> None:
@@ -240,7 +240,7 @@ class TestWhereTheyAreUsed:
         eventually(lambda: len(hanging.seen) == 5)
         assert [one.value for one in hanging.seen] == list(range(5))  # type: ignore[attr-defined]
 
-    def test_status(self, app: App, hanging: Hanging) -> None:
+    def test_other_callbacks_of_an_element_go_on(self, app: App, hanging: Hanging) -> None:
         status, seen = app.get_status("Camera"), []
         status["x"] = -1
         status["x"].add_callback(hanging)

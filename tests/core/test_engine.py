@@ -44,7 +44,7 @@ def channels(url: str) -> list[str]:
 class TestReading:
     """What is read is what the driver says it is; an error in the middle of many rows is an error."""
 
-    def test_values(self, database: Database) -> None:
+    def test_values_come_back_with_their_types(self, database: Database) -> None:
         texts = ["", "plain", "Größe 20 µm", "電子顯微鏡 👩🔬", "x" * 100_000, "a\0b\nc"]
         written = [
             (number - 3, 2**31 - 1 - number, "log", "module", -number, "f", "h", 1, "t", text, text or None, None)
@@ -76,7 +76,7 @@ class TestReading:
 class TestTransactionsHaveNoHalf:
     """A transaction is committed when its block ends and rolled back when the block raises."""
 
-    def test_commit(self, database: Database, database_url: str) -> None:
+    def test_rows_are_visible_only_after_the_commit(self, database: Database, database_url: str) -> None:
         with database.transaction() as transaction:
             transaction.insert("status_channel", name="a")
             transaction.insert_many("status_channel", ("name",), [("b",), ("c",)])
@@ -84,7 +84,7 @@ class TestTransactionsHaveNoHalf:
         assert channels(database_url) == ["a", "b", "c"]
 
     @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt, DatabaseRefused])
-    def test_rollback(self, database: Database, database_url: str, fault: type[BaseException]) -> None:
+    def test_an_exception_undoes_all(self, database: Database, database_url: str, fault: type[BaseException]) -> None:
         with pytest.raises(fault), database.transaction() as transaction:
             transaction.insert("status_channel", name="a")
             raise fault(where="", reason="") if issubclass(fault, NexusError) else fault
@@ -216,7 +216,7 @@ class TestErrorsAreSorted:
             (sqlite3.SQLITE_TOOBIG, DatabaseRefused), (sqlite3.SQLITE_MISMATCH, DatabaseRefused),
         ],
     )  # fmt: skip
-    def test_of_sqlite(self, code: int, kind: type[NexusError]) -> None:
+    def test_sqlite_codes_become_the_right_errors(self, code: int, kind: type[NexusError]) -> None:
         error = sqlite3.OperationalError("reason")
         error.sqlite_errorcode = code
         assert type(dialect.SQLite().translate(error, "here")) is kind
@@ -238,7 +238,7 @@ class TestErrorsAreSorted:
             (3159, DatabaseNotSecure), (3098, DatabaseRefused), (4025, DatabaseRefused), (1105, DatabaseRefused),
         ],
     )  # fmt: skip
-    def test_of_mysql(self, number: int, kind: type[NexusError]) -> None:
+    def test_mysql_numbers_become_the_right_errors(self, number: int, kind: type[NexusError]) -> None:
         """Galera tells of its conflicts at COMMIT, where the driver's C extension raises an error of its own."""
         assert type(dialect.MySQL().translate(mysql.connector.Error("reason", number), "here")) is kind
 
@@ -266,14 +266,14 @@ class TestErrorsAreSorted:
 class TestErrorsSayWhatToDo:
     """Errors of the drivers come out as those of the project, whatever the database."""
 
-    def test_no_tables(self, tmp_path: Path, database_server: Server) -> None:
+    def test_missing_tables_name_the_migration_command(self, tmp_path: Path, database_server: Server) -> None:
         (tmp_path / "no.db").touch()
         for url in (f"sqlite:///{tmp_path}/no.db", database_server.create_database("no_tables")):
             with pytest.raises(SchemaMissing, match=r"NexusCore\.storage\.migrate"):
                 rows(url, "SELECT 1")
         database_server.drop_database("no_tables")
 
-    def test_other_tables(self, database_url: str) -> None:
+    def test_an_unknown_revision_is_named(self, database_url: str) -> None:
         execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
         with pytest.raises(SchemaMismatch, match="9999"):
             rows(database_url, "SELECT 1")
@@ -290,7 +290,7 @@ class TestErrorsSayWhatToDo:
                 rows(f"sqlite:///{path}", "SELECT 1")
             assert "server" not in str(caught.value)
 
-    def test_nobody_listens(self) -> None:
+    def test_a_closed_port_is_reported_without_the_password(self) -> None:
         with pytest.raises(DatabaseUnreachable, match="does not answer") as caught:
             rows("mysql://u:secret@127.0.0.1:1/x", "SELECT 1")
         assert "secret" not in str(caught.value)

@@ -146,7 +146,7 @@ class TestRecords:
         assert records.to_upload() == [again]
         assert records.of_session(999) is None
 
-    def test_uploads(self, sessions: Sessions, records: Records, clock: SetClock) -> None:
+    def test_the_last_upload_completes_the_session(self, sessions: Sessions, records: Records, clock: SetClock) -> None:
         record = self.built(sessions, records)
         assert not records.complete(record, ["folder", "cdcs"])
         assert records.uploaded(record, "folder", "é.xml", "file:///é.xml")
@@ -165,7 +165,7 @@ class TestRecords:
         states = [(one.destination, one.state, one.attempts, one.remote_id) for one in records.uploads(record)]
         assert states == [("cdcs", UploadState.DONE, 3, "id-1"), ("folder", UploadState.DONE, 1, "é.xml")]
 
-    def test_one_that_was_built_anew_goes_anew(self, sessions: Sessions, records: Records) -> None:
+    def test_a_rebuilt_record_is_uploaded_again(self, sessions: Sessions, records: Records) -> None:
         """What became of the older one says nothing about it."""
         old = self.built(sessions, records)
         records.uploaded(old, "folder", "1", None)
@@ -266,7 +266,7 @@ class TestOneUploaderAtATime:
         assert (upload.state, upload.remote_id, upload.last_error) == (UploadState.DONE, "1", None)
         assert (upload.next_attempt_ts is not None) == unanswered
 
-    def test_completed_once(self, records: Records, record: Record) -> None:
+    def test_completion_is_reported_only_once(self, records: Records, record: Record) -> None:
         """One of two that see the last destination have it says so."""
         records.uploaded(record, "cdcs", "1", None)
         assert [records.complete(record, ["cdcs"]) for _ in range(2)] == [True, False]
@@ -338,7 +338,7 @@ class TestInstruments:
     def instruments(self, app: App) -> Instruments:
         return Instruments(app.get_config())
 
-    def test_all(self, instruments: Instruments) -> None:
+    def test_all_configured_instruments_are_listed(self, instruments: Instruments) -> None:
         titan, jeol = instruments.all()
         assert (titan.pid, titan.name, str(titan.zone)) == ("FEI-Titan-TEM", "FEI-Titan-TEM", "Europe/Oslo")
         assert (jeol.pid, jeol.name, jeol.property_tag, jeol.zone) == ("JEOL", "JEOL 3010", "12345", None)
@@ -356,7 +356,7 @@ class TestInstruments:
         with pytest.raises(NoInstrumentForHost, match="computer_name"):
             instruments.of_host(host)
 
-    def test_folders(self, app: App, instruments: Instruments, tmp_path: Path) -> None:
+    def test_folders_follow_the_configuration(self, app: App, instruments: Instruments, tmp_path: Path) -> None:
         cfg = app.get_config()
         cfg["Facility.data_root"] = str(tmp_path)
         assert instruments.folder(instruments.get("FEI-Titan-TEM")) == tmp_path / "Titan"

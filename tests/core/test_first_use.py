@@ -56,7 +56,7 @@ class TestTheFirstProgram:
                 assert (process.returncode, out, err) == (0, "", "")
             assert messages(f"sqlite:///{home}/nexus.db", "x") == ["y"] * together
 
-    def test_many_threads(self, tmp_path: Path) -> None:
+    def test_eight_threads_can_create_it_together(self, tmp_path: Path) -> None:
         """Each has a connection, and a database object, of its own."""
         url = embedded(tmp_path / "nexus.db")
         together = threading.Barrier(8)
@@ -81,7 +81,7 @@ class TestAnUnfinishedDatabase:
     """What a killed program left is finished: by the first use of the embedded one, by ``migrate`` everywhere."""
 
     @pytest.mark.parametrize("left", ["a file", "tables without a revision"])
-    def test_it(self, tmp_path: Path, left: str) -> None:
+    def test_the_next_use_completes_the_tables(self, tmp_path: Path, left: str) -> None:
         path = tmp_path / "nexus.db"
         with closing(sqlite3.connect(path)) as raw:
             raw.execute("PRAGMA journal_mode=WAL")
@@ -112,13 +112,13 @@ class TestWithoutTheSetUpPackages:
 
     ABSENT = "import sys; sys.modules['alembic'] = None"
 
-    def test_the_configuration(self, tmp_path: Path) -> None:
+    def test_reading_the_configuration_names_the_missing_package(self, tmp_path: Path) -> None:
         process = program("API.get_config('z')", tmp_path / "home", before=self.ABSENT)
         _, err = process.communicate(timeout=LIMIT)
         assert process.returncode == 1
         assert "the package alembic is not installed. ./install.sh installs it" in err
 
-    def test_the_log(self, tmp_path: Path) -> None:
+    def test_a_log_record_waits_in_the_journal(self, tmp_path: Path) -> None:
         """The record waits in the journal for the first program that can make the tables."""
         home = tmp_path / "home"
         process = program("API.get_log('x').info('y')", home, before=self.ABSENT)

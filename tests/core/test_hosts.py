@@ -297,7 +297,7 @@ class TestRealServers:
         for _ in range(3):
             assert name_of(database) == other.port
 
-    def test_no_tables(self, pair: tuple[MariaDB, MariaDB]) -> None:
+    def test_missing_tables_are_not_sought_on_another_host(self, pair: tuple[MariaDB, MariaDB]) -> None:
         one, _ = pair
         one.create_database("empty")
         url = one.url("empty").replace(f":{one.port}/", f":{one.port},127.0.0.1:1/")

@@ -133,7 +133,7 @@ class TestCounting:
     def folder(self, tmp_path: Path) -> Path:
         return tmp_path / "journal/log-0123456789ab"
 
-    def test_what_waits(self, folder: Path, tmp_path: Path) -> None:
+    def test_waiting_records_are_counted_with_their_times(self, folder: Path, tmp_path: Path) -> None:
         leave(folder, [status_payload("n", str(number), START + number) for number in range(5)])
         found = look(only(tmp_path))
         assert (found.records, found.counted, found.oldest, found.newest) == (5, True, START, START + 4)
@@ -146,7 +146,7 @@ class TestCounting:
         assert (found.records, found.oldest, found.newest) == (2, START + 3, START + 4)
         assert [frame.sequence for frame in waiting(only(tmp_path), delivered=3)] == [4, 5]
 
-    def test_damage(self, folder: Path, tmp_path: Path) -> None:
+    def test_damaged_bytes_are_counted_beside_the_records(self, folder: Path, tmp_path: Path) -> None:
         leave(folder, [log_payload(text) for text in "abc"])
         segment = folder / "dead-1-1-00000001.nxj"
         segment.write_bytes(b"12345" + segment.read_bytes() + b"678")

@@ -59,7 +59,7 @@ class TestWhatIsCollected:
         assert (record.host, record.pid) == (socket.gethostname(), os.getpid())
         assert (record.thread, record.traceback, record.session) == ("MainThread", None, None)
 
-    def test_levels(self, app: App, stored: Stored) -> None:
+    def test_each_level_is_stored_as_its_number(self, app: App, stored: Stored) -> None:
         """003-54."""
         log = app.get_log("MyModule")
         for level in ("debug", "info", "warning", "error", "fatal"):
@@ -79,11 +79,11 @@ class TestWhatIsCollected:
         assert "ValueError: the cause" in record.traceback
         assert f'{Path(__file__).name}", line' in record.traceback
 
-    def test_a_stack(self, app: App, stored: Stored) -> None:
+    def test_a_requested_stack_is_stored(self, app: App, stored: Stored) -> None:
         app.get_log("MyModule").info("where", stack_info=True)
         (record,) = stored()
         assert record.traceback is not None
-        assert "test_a_stack" in record.traceback
+        assert "test_a_requested_stack_is_stored" in record.traceback
 
     def test_the_level_of_the_stack(self, app: App, stored: Stored) -> None:
         """A wrapper of the program's own can name its caller."""
@@ -97,7 +97,7 @@ class TestWhatIsCollected:
         (record,) = stored()
         assert (record.line, record.function) == (line, "test_the_level_of_the_stack")
 
-    def test_the_session(self, app: App, stored: Stored) -> None:
+    def test_the_session_is_that_of_the_thread(self, app: App, stored: Stored) -> None:
         log = app.get_log("Builder")
         with in_session("s-1"):
             log.info("inside")
@@ -134,7 +134,7 @@ class TestAPrefix:
         expected = ["no arguments: 5 %", "one: a", "by name: 5"]
         assert [record.message for record in stored()] == [f"[100 %s] {text}" for text in expected]
 
-    def test_a_function(self, app: App, stored: Stored) -> None:
+    def test_a_function_is_called_for_each_message(self, app: App, stored: Stored) -> None:
         names = iter("ab")
         log = app.get_log("MyModule", lambda: f"[{next(names)}] ")
         for _ in range(3):
@@ -143,7 +143,7 @@ class TestAPrefix:
         assert [record.message for record in records] == ["[a] x", "[b] x", "x"]
         assert records[2].traceback is not None
         assert "StopIteration" in records[2].traceback
-        assert {record.function for record in records} == {"test_a_function"}
+        assert {record.function for record in records} == {"test_a_function_is_called_for_each_message"}
 
     def test_level_and_handlers_are_those_of_the_name(self, app: App, stored: Stored) -> None:
         """003-57: a file of the program's own gets what goes through the prefixed logger, too."""
@@ -192,7 +192,7 @@ class TestNothingRaisesOutOfALogCall:
             lambda log: log.log(-(2**70), "not logged") or log.info("x"),
         ],
     )
-    def test_odd_arguments(self, app: App, stored: Stored, call: Callable[[logging.Logger], object]) -> None:
+    def test_odd_calls_are_stored(self, app: App, stored: Stored, call: Callable[[logging.Logger], object]) -> None:
         log = app.get_log("MyModule")
         log.info("before")
         call(log)
@@ -216,14 +216,14 @@ class TestNothingRaisesOutOfALogCall:
         ],
         ids=["surrogate", "nul", "4 bytes", "quotes", "spaces", "empty", "2 MB", "4 MB"],
     )
-    def test_odd_texts(self, app: App, stored: Stored, text: str, expected: str) -> None:
+    def test_odd_texts_are_stored_escaped_or_cut(self, app: App, stored: Stored, text: str, expected: str) -> None:
         log = app.get_log("MyModule")
         log.info("before")
         log.info("%s", text)
         log.info("after")
         assert [record.message for record in stored()] == ["before", expected, "after"]
 
-    def test_long_names(self, app: App, stored: Stored) -> None:
+    def test_long_names_are_cut_and_odd_ones_escaped(self, app: App, stored: Stored) -> None:
         with in_session("s" * 1000):
             app.get_log("n" * 1000).info("x")
             app.get_log("\udc80").info("x")
@@ -275,7 +275,7 @@ class TestFilters:
             (("'; DROP TABLE log_record; --",), ()),
         ],
     )
-    def test_keywords(self, some: Stored, keywords: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    def test_keywords_match_as_typed(self, some: Stored, keywords: tuple[str, ...], expected: tuple[str, ...]) -> None:
         found = some(LogFilter(loggers=("Words",), keywords=keywords))
         assert [record.message for record in found] == list(expected)
 
@@ -284,7 +284,7 @@ class TestFilters:
         found = some(LogFilter(loggers=("Words",), keywords=("ärger",)))
         assert [record.message for record in found] == ["ÄRGER", "ein Ärger"]
 
-    def test_the_others(self, some: Stored, database_url: str) -> None:
+    def test_loggers_modules_sessions_and_levels_select(self, some: Stored, database_url: str) -> None:
         assert [r.logger for r in some(LogFilter(loggers=("Other", "Other's")))] == ["Other", "Other's"]
         assert [r.logger for r in some(LogFilter(session="s'1"))] == ["Other's"]
         assert [r.logger for r in some(LogFilter(level=logging.ERROR))] == ["Other"]
@@ -300,7 +300,7 @@ class TestFilters:
 class TestTheReadableView:
     """`log_view` shows times to someone with an SQL client."""
 
-    def test_times(self, app: App, stored: Stored, database_url: str) -> None:
+    def test_times_are_readable_utc(self, app: App, stored: Stored, database_url: str) -> None:
         app.get_log("MyModule").info("x")
         (record,) = stored()
         ((time,),) = rows(database_url, "SELECT time_utc FROM log_view")

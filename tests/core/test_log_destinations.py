@@ -285,7 +285,7 @@ if sys.argv[2] == "shutdown":
 class TestAMailServerThatIsDown:
     """It never holds up a log call, other destinations or the end of the program."""
 
-    def test_nobody_listens(self, app: App, database_url: str, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_an_outage_is_reported_once(self, app: App, database_url: str, capfd: pytest.CaptureFixture[str]) -> None:
         set_mail(app, "127.0.0.1:1")
         log = app.get_log("MyModule")
         for number in range(10):

@@ -38,7 +38,7 @@ def file(path: Path) -> Iterator[LogFile]:
 class TestAFileThatIsTakenAway:
     """As logrotate does: the next line makes it again."""
 
-    def test_renamed(self, file: LogFile, path: Path) -> None:
+    def test_a_renamed_file_is_made_again(self, file: LogFile, path: Path) -> None:
         write(file, "one")
         path.rename(path.with_name("n.log.1"))
         write(file, "two", "three")
@@ -53,7 +53,7 @@ class TestAFileThatIsTakenAway:
         write(file, "two")
         assert path.read_text() == "two\n"
 
-    def test_deleted(self, file: LogFile, path: Path) -> None:
+    def test_a_deleted_file_is_made_again(self, file: LogFile, path: Path) -> None:
         write(file, "one")
         path.unlink()
         write(file, "two")
@@ -65,7 +65,7 @@ class TestAFileThatIsTakenAway:
         write(file, "two")
         assert path.read_text() == "two\n"
 
-    def test_emptied(self, file: LogFile, path: Path) -> None:
+    def test_an_emptied_file_is_written_from_its_start(self, file: LogFile, path: Path) -> None:
         """Logrotate's `copytruncate`."""
         write(file, "one")
         path.write_text("")
@@ -80,7 +80,7 @@ class TestAFileThatIsTakenAway:
         assert path.read_text() == "one\ntwo\n"
         assert file.stream is None
 
-    def test_reopened_when_told(self, file: LogFile, path: Path) -> None:
+    def test_reopening_goes_on_in_the_same_file(self, file: LogFile, path: Path) -> None:
         write(file, "one")
         before = file.stream
         file.reopen()

@@ -176,7 +176,7 @@ class TestBothWays:
         st.integers(0, 2),
         st.booleans(),
     )
-    def test_any_call(
+    def test_any_call_gives_equal_rows(
         self,
         method: str,
         level: int,
@@ -207,21 +207,21 @@ class TestBothWays:
         assert found[0] == found[1]
         assert len(found[0]) == (method != "log" or level >= logging.DEBUG)
 
-    def test_the_caller_is_whoever_calls(self, rows: Rows) -> None:
+    def test_the_caller_is_the_calling_code(self, rows: Rows) -> None:
         log = rows.logs.get("x")
         log.info("here")
         line = sys._getframe().f_lineno - 1
         ((_, name, module, lineno, function, *_),) = rows.take()
-        assert (name, module, lineno, function) == ("x", "test_log_ways", line, "test_the_caller_is_whoever_calls")
+        assert (name, module, lineno, function) == ("x", "test_log_ways", line, "test_the_caller_is_the_calling_code")
         assert rows.short()
 
-    def test_whoever_calls_an_adapter(self, rows: Rows) -> None:
+    def test_an_adapter_is_not_the_caller(self, rows: Rows) -> None:
         log = rows.logs.get("x")
         logging.LoggerAdapter(log, {"user": "someone"}).info("adapted")
         log.info("one frame up", stacklevel=2)
         adapted, above = rows.take()
-        assert adapted[2:5:2] == ("test_log_ways", "test_whoever_calls_an_adapter")
-        assert above[4] != "test_whoever_calls_an_adapter"
+        assert adapted[2:5:2] == ("test_log_ways", "test_an_adapter_is_not_the_caller")
+        assert above[4] != "test_an_adapter_is_not_the_caller"
 
     def test_callers_that_are_no_code_of_a_program(self, rows: Rows) -> None:
         """An adapter, `warn`, another thread's function, code made at run time, a call that no Python code makes."""
@@ -275,7 +275,7 @@ class TestOnlyWhereNobodyLooksOn:
         rows.logs.get("a.b").info("message")
         assert rows.short()
 
-    def test_a_filter(self, rows: Rows) -> None:
+    def test_a_filter_sees_and_changes_the_record(self, rows: Rows) -> None:
         def censor(record: logging.LogRecord) -> bool:
             record.msg = "changed"
             return True
@@ -306,7 +306,7 @@ class TestOnlyWhereNobodyLooksOn:
         rows.logs.get("x").info("message")
         assert not rows.short()
 
-    def test_levels(self, rows: Rows) -> None:
+    def test_levels_and_disabling_are_respected(self, rows: Rows) -> None:
         log = rows.logs.get("x")
         rows.logs.handler.setLevel(30)
         log.info("below that of the handler")
@@ -352,7 +352,7 @@ class TestOnlyWhereNobodyLooksOn:
         log.info("message")
         assert rows.take() == []
 
-    def test_a_subclass(self, rows: Rows) -> None:
+    def test_a_subclass_takes_the_full_way(self, rows: Rows) -> None:
         log = Subclass("mine")
         log.parent, log.way = rows.logs.root, rows.logs.get("x").way
         log.info("message")

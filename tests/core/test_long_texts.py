@@ -25,7 +25,7 @@ def cfg(app: App) -> NamedConfiguration:
 class TestConfiguration:
     """Refused in a sentence, and nothing is stored."""
 
-    def test_a_value(self, cfg: NamedConfiguration, other: App) -> None:
+    def test_a_value_that_is_too_long_is_refused(self, cfg: NamedConfiguration, other: App) -> None:
         whole = "é" * (sizes.CONFIG_VALUE // 2)
         cfg["x"] = whole
         assert other.get_config("Long")["x"] == whole
@@ -83,14 +83,14 @@ class TestSessions:
     def sessions(self, app: App) -> Sessions:
         return Sessions(app.database(), app.clock)
 
-    def test_a_note(self, sessions: Sessions) -> None:
+    def test_a_note_that_is_too_long_is_refused(self, sessions: Sessions) -> None:
         session = sessions.start("Titan", JANE)
         sessions.note(session.identifier, JANE, "n" * sizes.EVENT_DETAIL)
         with pytest.raises(TooLong, match=r"^The note has 65,537 bytes; at most 65,536 can be stored\.$"):
             sessions.note(session.identifier, JANE, "n" * (sizes.EVENT_DETAIL + 1))
         assert [len(one.detail or "") for one in sessions.events(session)] == [0, 65_536]
 
-    def test_names(self, sessions: Sessions) -> None:
+    def test_names_that_are_too_long_are_refused(self, sessions: Sessions) -> None:
         for refused in (
             lambda: sessions.start("Titan", Client("j" * 129, "pc")),
             lambda: sessions.start("Titan", JANE, "i" * 256),

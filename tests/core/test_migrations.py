@@ -22,7 +22,7 @@ from tests.server import Server
 class TestTheTablesAreThoseOfTheSchema:
     """The migrations lead to the schema, on every database."""
 
-    def test_nothing_differs(self, database_url: str) -> None:
+    def test_migrated_tables_equal_the_schema(self, database_url: str) -> None:
         assert differences(database_url) == []
 
     def test_the_revision_is_the_newest(self) -> None:
@@ -30,7 +30,7 @@ class TestTheTablesAreThoseOfTheSchema:
         scripts = ScriptDirectory.from_config(migrate.config(None))
         assert scripts.get_heads() == [SCHEMA_REVISION]
 
-    def test_text_is_told_apart_by_case_and_accent(self, server_database_url: str) -> None:
+    def test_text_differs_by_case_and_accent(self, server_database_url: str) -> None:
         """As on SQLite: what MariaDB calls utf8mb4_bin."""
         columns = rows(
             server_database_url,
@@ -46,7 +46,7 @@ class TestTheTablesAreThoseOfTheSchema:
 class TestSettingUpAgain:
     """Running it again changes nothing, and costs nothing that is in the tables."""
 
-    def test_rows_stay(self, database_url: str) -> None:
+    def test_existing_rows_stay(self, database_url: str) -> None:
         before = rows(database_url, "SELECT * FROM config_parameter")
         assert before, "the default version names itself"
         for _ in range(2):
@@ -89,7 +89,7 @@ class TestNewerTables:
         execute(database_url, "UPDATE `alembic_version` SET `version_num` = '9999'")
         return database_url
 
-    def test_the_command(self, newer_url: str, tmp_path: Path) -> None:
+    def test_the_migrate_command_asks_for_an_update(self, newer_url: str, tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "NexusCore.storage.migrate"],
             cwd=PROJECT,
@@ -105,7 +105,7 @@ class TestNewerTables:
             f"program, which knows {SCHEMA_REVISION}. Update NexusCore on this machine.\n"
         )
 
-    def test_a_program(self, newer_url: str) -> None:
+    def test_a_program_asks_for_an_update(self, newer_url: str) -> None:
         with pytest.raises(SchemaNewer, match=r"revision 9999, newer than this program.* Update NexusCore") as raised:
             rows(newer_url, "SELECT 1")
         assert "migrate" not in str(raised.value)
@@ -116,5 +116,5 @@ class TestViews:
     """`log_view`, `status_view` and `session_log` can be read by someone with an SQL client."""
 
     @pytest.mark.parametrize("view", sorted(views("sqlite")))
-    def test_each(self, database_url: str, view: str) -> None:
+    def test_each_view_can_be_read(self, database_url: str, view: str) -> None:
         assert rows(database_url, f"SELECT * FROM {view}") == []

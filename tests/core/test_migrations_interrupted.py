@@ -166,7 +166,7 @@ class TestTogether:
     """Migrations of one database that begin at the same time follow each other, and all succeed."""
 
     @pytest.mark.parametrize("state", ["empty", "complete"])
-    def test_several_processes(self, database_server: Server, tmp_path: Path, state: str) -> None:
+    def test_three_processes_migrate_one_database(self, database_server: Server, tmp_path: Path, state: str) -> None:
         url = database_server.create_database("together")
         if state == "complete":
             migrate(url)

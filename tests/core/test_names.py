@@ -72,7 +72,7 @@ class TestHowNamesAreFound:
             ("SET state='BUILT',n=n+1", "SET `state`='BUILT',`n`=`n`+1"),
         ],
     )
-    def test_it(self, written: str, sent: str) -> None:
+    def test_only_names_get_quoted(self, written: str, sent: str) -> None:
         assert with_names_quoted(written) == sent
 
     def test_what_is_quoted_stays(self) -> None:
@@ -83,7 +83,7 @@ class TestHowNamesAreFound:
 class TestReservedWords:
     """Tables and columns named by reserved words do in every kind of statement, on every database."""
 
-    def test_each_statement(self, database_url: str) -> None:
+    def test_every_statement_takes_reserved_words(self, database_url: str) -> None:
         columns = ", ".join(f"{word} INTEGER" for word in RESERVED[1:])
         # "function" is the key, and the table is called "lateral".
         execute(database_url, f"CREATE TABLE lateral (function INTEGER PRIMARY KEY, {columns})")
@@ -120,7 +120,7 @@ class TestNothingGoesAround:
     """Statements reach a database through `Transaction`, which has their names quoted."""
 
     @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PROJECT)))
-    def test_a_module(self, path: Path) -> None:
+    def test_each_module_sends_statements_through_transaction(self, path: Path) -> None:
         for statement in statements(path):
             small = r"(?<!:)\b(select|insert|update|delete|from|where|set|values|join|and|or|order by)\b"
             assert not re.search(small, re.sub(r"'[^']*'", "", statement)), "keywords in capitals"
@@ -139,6 +139,6 @@ class TestNothingGoesAround:
                 sent = sent.replace(quoted, bare)
             assert sent == written
 
-    def test_the_grants(self) -> None:
+    def test_the_grants_are_quoted_already(self) -> None:
         text = re.sub(r"--[^\n]*", "", (PROJECT / "Install/grants.sql").read_text("utf-8"))
         assert with_names_quoted(text) == text

@@ -82,7 +82,7 @@ class TestWhatIsFound:
                 found = [(one.ts, one.id) for one in records(database, LogQuery(wanted, backwards=backwards))]
                 assert (wanted, found) == (wanted, there[::-1] if backwards else there)
 
-    def test_the_newest(self, database: Database) -> None:
+    def test_the_newest_matching_rows_are_returned(self, database: Database) -> None:
         """003-60: the filter comes before the count."""
         for wanted in CONDITIONS:
             there = expected(database, wanted)
@@ -107,7 +107,7 @@ class TestWhatIsFound:
             assert count(database, wanted, 10_000) == len(there)
             assert count(database, wanted, 5) == min(len(there), 5)
 
-    def test_deleting_it(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_matching_rows_are_deleted_in_batches(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         """In transactions of bounded size; nothing else goes."""
         monkeypatch.setattr("NexusCore.log.store.REMOVED_AT_ONCE", 30)
         for wanted in (*reversed(CONDITIONS[2:]), CONDITIONS[1], CONDITIONS[0]):

@@ -234,7 +234,7 @@ NexusCore.API.shutdown()
 class TestInANutshell:
     """003-04."""
 
-    def test_it(self, database_url: str, tmp_path: Path) -> None:
+    def test_the_nutshell_program_leaves_log_and_status(self, database_url: str, tmp_path: Path) -> None:
         app = app_on(database_url, tmp_path / "other")
         app.get_config("MyModule")["version"] = "1.2"
         app.shutdown()
@@ -246,7 +246,7 @@ class TestInANutshell:
 class TestConfiguration:
     """003-06, 003-08, 003-15..27."""
 
-    def test_the_camera(self, database_url: str, tmp_path: Path) -> None:
+    def test_the_camera_program_follows_each_change(self, database_url: str, tmp_path: Path) -> None:
         app = app_on(database_url, tmp_path / "other")
         camera = app.get_config("Instruments.Camera")
         camera["shutter_speed"] = 60
@@ -269,12 +269,12 @@ class TestConfiguration:
         stored = {path for (path,) in rows(database_url, "SELECT path FROM config_parameter")}
         assert stored == {"default_version", "Instruments.Camera.enabled"}
 
-    def test_versions(self, database_url: str, tmp_path: Path) -> None:
+    def test_missing_and_taken_names_raise_errors(self, database_url: str, tmp_path: Path) -> None:
         missing, taken = run(VERSIONS, main=database_url, home=tmp_path / "home").splitlines()
         assert missing.startswith("Parameter 'A.not found' does not exist")
         assert "already has" in taken
 
-    def test_the_tool(self, database_url: str, tmp_path: Path) -> None:
+    def test_the_commands_of_the_tool_work(self, database_url: str, tmp_path: Path) -> None:
         """003-30..34."""
 
         def tool(*arguments: str) -> str:
@@ -314,12 +314,12 @@ class TestStatus:
         ]  # fmt: skip
         assert rows(database_url, "SELECT MIN(ts) FROM status_sample") == [(1470131063 * 1_000_000,)]
 
-    def test_events(self, sqlite_url: str, tmp_path: Path) -> None:
+    def test_events_are_set_in_order(self, sqlite_url: str, tmp_path: Path) -> None:
         """003-48..51."""
         printed = run(EVENTS, main=sqlite_url, home=tmp_path / "home")
         assert printed.strip() == "['State changed', 'Idling', 'Idling']"
 
-    def test_the_view(self, database_url: str, tmp_path: Path) -> None:
+    def test_one_full_name_shows_only_that(self, database_url: str, tmp_path: Path) -> None:
         """003-52, 003-53: one full name shows only that."""
         run(STATUS, main=database_url, home=tmp_path / "home")
         _, line = _tool("TailStatus.py", "MyModule:item", main=database_url, home=tmp_path / "home").splitlines()
@@ -329,7 +329,7 @@ class TestStatus:
 class TestLogs:
     """003-54..60."""
 
-    def test_the_levels(self, database_url: str, tmp_path: Path) -> None:
+    def test_every_level_and_the_exception_are_stored(self, database_url: str, tmp_path: Path) -> None:
         run(LOGS, main=database_url, home=tmp_path / "home")
         found = rows(database_url, "SELECT level, message, traceback FROM log_record ORDER BY id")
         assert [level for level, _, _ in found] == [10, 20, 30, 40, 50, 40]
@@ -340,7 +340,9 @@ class TestLogs:
         ("arguments", "count"),
         [((), 6), (("--logger", "MyModule"), 6), (("--logger", "None"), 0), (("bad", "very"), 1)],
     )
-    def test_the_tail(self, database_url: str, tmp_path: Path, arguments: tuple[str, ...], count: int) -> None:
+    def test_the_tail_selects_and_formats_lines(
+        self, database_url: str, tmp_path: Path, arguments: tuple[str, ...], count: int
+    ) -> None:
         run(LOGS, main=database_url, home=tmp_path / "home")
         printed = _tool("TailLog.py", *arguments, main=database_url, home=tmp_path / "home", fails=not count)
         line = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} \[[ A-Z]{5,}\]\[.+\( *\d+\)\]\[MyModule\].+"

@@ -42,7 +42,7 @@ def finished(sessions: Sessions, instrument: str) -> Session:
 class TestStartAndEnd:
     """000-01, 32, 37..39, 001-13, 002-07: START and END frame a session; each is one transaction, and repeatable."""
 
-    def test_a_session(self, sessions: Sessions, clock: SetClock, database_url: str) -> None:
+    def test_a_session_has_start_and_end_events(self, sessions: Sessions, clock: SetClock, database_url: str) -> None:
         """000-28, 000-44..49, 001-12."""
         opened = sessions.start("FEI-Titan-TEM", ADA)
         assert uuid.UUID(opened.identifier).version == 4
@@ -130,7 +130,7 @@ class TestStartAndEnd:
         with pytest.raises(NoSuchSession, match=f"Did you mean '{one.identifier}'"):
             sessions.end(one.identifier[:-2] + "xx", ADA)
 
-    def test_lists(self, sessions: Sessions, clock: SetClock) -> None:
+    def test_lists_select_by_instrument_state_and_count(self, sessions: Sessions, clock: SetClock) -> None:
         first, second = finished(sessions, "A"), sessions.start("B", ADA)
         assert sessions.newest() == [second, first]
         assert sessions.newest("A") == [first]
@@ -142,7 +142,7 @@ class TestTwoAtOnce:
     """Of two simultaneous starts, or restarts of one session, one is refused, in the sentence that says why."""
 
     @pytest.mark.parametrize("how", ["start", "restart"])
-    def test_two_processes(self, database_url: str, tmp_path: Path, how: str) -> None:
+    def test_one_of_two_processes_is_refused(self, database_url: str, tmp_path: Path, how: str) -> None:
         program = """
 import os, sys
 from NexusCore.clock import SYSTEM_CLOCK
@@ -274,7 +274,7 @@ class TestClaiming:
         assert sessions.claim(BUILDER, "one", MINUTE) is None
 
     @pytest.mark.parametrize("state", [one for one in State if one not in (State.WAITING_FOR_END, State.BUILDING)])
-    def test_queueing_anew(self, sessions: Sessions, state: State) -> None:
+    def test_a_finished_session_can_be_queued_again(self, sessions: Sessions, state: State) -> None:
         session = finished(sessions, "A")
         claimed = sessions.claim(BUILDER, "one", MINUTE)
         assert claimed is not None

@@ -40,14 +40,14 @@ def status() -> StatusHolder:
 class TestMakingElements:
     """Elements come into being by assignment or by name (003-36..38), and go again."""
 
-    def test_by_assignment(self, status: StatusHolder) -> None:
+    def test_an_assignment_creates_an_element(self, status: StatusHolder) -> None:
         """003-36."""
         status["state"] = "Initializing"
         assert status["state"].get_value() == "Initializing"
         assert str(status["state"]) == "state=Initializing"
         assert "state" in status
 
-    def test_new(self, status: StatusHolder) -> None:
+    def test_new_creates_an_element_with_or_without_value(self, status: StatusHolder) -> None:
         """003-37."""
         assert status.new("n").get_value() is None
         assert status.new("m", 5, expire_time=10).get_value() == 5
@@ -83,7 +83,7 @@ class TestMakingElements:
         status["x"] = 1
         assert status["x"] == 1
 
-    def test_removing(self, status: StatusHolder) -> None:
+    def test_a_removed_element_is_gone_and_can_return(self, status: StatusHolder) -> None:
         status["x"] = 1
         status.remove_status_element("x")
         assert "x" not in status
@@ -149,7 +149,7 @@ class TestMakingElements:
 class TestMadeAgain:
     """An element is one object however often it is made: who holds or watches it goes on doing so (003-37, 38)."""
 
-    def test_by_new(self, status: StatusHolder) -> None:
+    def test_new_returns_the_existing_element(self, status: StatusHolder) -> None:
         element, event, reported = status.new("n", 1, expire_time=5), threading.Event(), Reported()
         status.add_reporter(reported)
         element.add_event_on_change(event)
@@ -217,7 +217,7 @@ class TestValues:
         assert status["x"].get_value() == value
         assert type(status["x"].get_value()) is type(value)
 
-    def test_comparison(self, status: StatusHolder) -> None:
+    def test_an_element_compares_like_its_value(self, status: StatusHolder) -> None:
         """003-47."""
         status["n"], status["m"], status["text"] = 5, 6, "0"
         n, m = status["n"], status["m"]
@@ -236,7 +236,7 @@ class TestValues:
         assert status["a"] == status["a"], "an element equals itself"
         assert len({status["a"], status["b"]}) == 2, "they can be kept in sets all the same"
 
-    def test_counting(self, status: StatusHolder) -> None:
+    def test_inc_and_dec_count_from_zero(self, status: StatusHolder) -> None:
         """003-42."""
         status["n"] = 0
         for _ in range(3):
@@ -315,7 +315,7 @@ class TestValues:
         assert status["n"].get_value() == 8000
 
     @pytest.mark.parametrize("value", ["x" * 1025, "ä" * 513, "\U0001f52c" * 257, list(range(1000))])
-    def test_too_long(self, status: StatusHolder, value: Any) -> None:
+    def test_a_value_that_is_too_long_is_refused(self, status: StatusHolder, value: Any) -> None:
         """003-45: the sentence says both lengths, and the element keeps what it had."""
         status["x"] = "before"
         with pytest.raises(StatusException, match=r"has \d+ bytes, at most 1024"):
@@ -323,7 +323,7 @@ class TestValues:
         assert status["x"] == "before"
 
     @pytest.mark.parametrize("value", ["x" * 1024, "ä" * 512, "\U0001f52c" * 256])
-    def test_just_fits(self, status: StatusHolder, value: str) -> None:
+    def test_a_value_of_1024_bytes_fits(self, status: StatusHolder, value: str) -> None:
         """003-45."""
         status["x"] = value
         assert status["x"] == value
@@ -358,7 +358,7 @@ class TestGrids:
         status["map"] = [[0, 0, 0], [0, 0, 0]]
         assert status["map"].get_value() == [[0, 0, 0], [0, 0, 0]]
 
-    def test_initial_values(self, status: StatusHolder) -> None:
+    def test_initial_values_are_zero_unless_given(self, status: StatusHolder) -> None:
         assert status.new2d("a", (1, 2)).get_value() == [[0, 0]]
         assert status.new2d("b", (1, 2), [[1, 2]]).get_value() == [[1, 2]]
 
@@ -370,7 +370,7 @@ class TestGrids:
         assert status["d"] is grid
         assert grid.get_value() == [[4], [4]]
 
-    def test_counting(self, status: StatusHolder) -> None:
+    def test_a_cell_counts_up_and_down(self, status: StatusHolder) -> None:
         grid = status.new2d("map", (2, 2))
         grid.inc((0, 1))
         grid.inc((0, 1), 5)

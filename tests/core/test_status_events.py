@@ -62,7 +62,7 @@ class TestEvents:
             event.clear()
         assert fired == [False, True, False, True, True]
 
-    def test_each_time_unless_told_otherwise(self, status: StatusHolder) -> None:
+    def test_each_change_sets_it_unless_once_is_given(self, status: StatusHolder) -> None:
         """003-48."""
         each, first = threading.Event(), threading.Event()
         status["x"] = 0
@@ -135,7 +135,7 @@ class TestEvents:
         element.remove_event(event)
         assert [fired_by(value) for value in (1, 2, 3)] == [(False, True)] * 3
 
-    def test_across_threads(self, status: StatusHolder) -> None:
+    def test_an_event_wakes_another_thread(self, status: StatusHolder) -> None:
         """003-51."""
         event, seen = threading.Event(), threading.Event()
         status["state"] = "busy"
@@ -251,7 +251,7 @@ class TestCallbacks:
         eventually(lambda: grids)
         assert (grid.get_value(), grids) == ([[5, 7]], [[[4, 0]]])
 
-    def test_in_the_order_of_the_changes_whoever_makes_them(self, status: StatusHolder) -> None:
+    def test_changes_of_all_threads_arrive_in_order(self, status: StatusHolder) -> None:
         seen: list[Any] = []
         status["n"] = 0
         status["n"].add_callback(lambda element: seen.append(element.get_value()))
@@ -288,7 +288,7 @@ class TestCallbacks:
         assert done.wait(LIMIT)
         assert len(seen) == 2
 
-    def test_a_slow_one_holds_up_nobody(self, status: StatusHolder) -> None:
+    def test_a_slow_one_delays_no_change(self, status: StatusHolder) -> None:
         release = threading.Event()
         status["x"] = 0
         status["x"].add_callback(lambda one: release.wait(LIMIT))
@@ -377,7 +377,7 @@ class TestReporters:
         assert not any(thread.is_alive() for thread in threads)
         assert (status["mm"].get_value(), status["um"].get_value()) == (5, 5)
 
-    def test_periodically_until_told_to_stop(self, status: StatusHolder) -> None:
+    def test_a_periodic_reporter_runs_until_stopped(self, status: StatusHolder) -> None:
         seen: list[list[str]] = []
         stop, reported = threading.Event(), threading.Semaphore(0)
 

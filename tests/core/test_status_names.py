@@ -21,7 +21,7 @@ from tests.processes import LIMIT, eventually, rows
 class TestNamesAreLearnedManyAtOnce:
     """However many channels and items are new, few statements make them; those who make the same do not collide."""
 
-    def test_few_statements(self, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_thousands_of_names_need_few_statements(self, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         wanted = {(f"channel {number % 1500}", f"item {number}") for number in range(2000)}
         sent: list[int] = []
         many, one = Transaction._each, Transaction._execute

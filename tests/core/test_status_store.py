@@ -75,7 +75,7 @@ class TestWhatIsStored:
         assert app.shutdown(LIMIT).dropped == 0
         assert samples(database_url, "Long") == [("x", "x" * 1024)]
 
-    def test_grids(self, app: App, database_url: str) -> None:
+    def test_grids_are_stored_whole_when_they_change(self, app: App, database_url: str) -> None:
         """003-46: whole, as JSON, column by column."""
         status = app.get_status("Grids")
         status.new2d("implicit", (2, 1))
@@ -102,7 +102,7 @@ class TestWhatIsStored:
         assert json.loads(value) == [[255] * 1000] * 1000
 
     @pytest.mark.parametrize("name", ["it's", 'quo"te', "50 %", "a:b", "Größe \U0001f52c", "n" * 128, "N", "n"])
-    def test_names(self, app: App, database_url: str, name: str) -> None:
+    def test_any_name_is_stored_as_given(self, app: App, database_url: str, name: str) -> None:
         app.get_status(name)[name] = 1
         app.get_status(name)[name] = 2
         app.shutdown(LIMIT)
@@ -132,7 +132,7 @@ class TestWhatIsStored:
 class TestAfterTheEnd:
     """Holders still work in memory after `shutdown`."""
 
-    def test_in_memory(self, app: App) -> None:
+    def test_values_and_events_work_in_memory(self, app: App) -> None:
         status = app.get_status("Module")
         status["x"] = 1
         app.shutdown(LIMIT)
@@ -161,7 +161,7 @@ class TestAfterTheEnd:
 class TestOneDeliveryThread:
     """One delivery thread per process, however many channels and logs there are."""
 
-    def test_many_channels(self, database_url: str, tmp_path: Path) -> None:
+    def test_fifty_channels_share_one_thread(self, database_url: str, tmp_path: Path) -> None:
         program = """
 import threading
 from NexusCore import API
@@ -256,7 +256,7 @@ for number in range(int(sys.argv[2])):
 print(API.shutdown(60))
 """
 
-    def test_eight(self, database_url: str, tmp_path: Path) -> None:
+    def test_values_of_eight_processes_arrive_in_order(self, database_url: str, tmp_path: Path) -> None:
         count = 200
         processes = [start(self.PROGRAM, own, count, main=database_url, home=tmp_path / "home") for own in range(8)]
         for process in processes:
@@ -276,7 +276,7 @@ print(API.shutdown(60))
         assert rows(database_url, "SELECT COUNT(*) FROM status_item") == [(18,)]
 
 
-def test_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_shows_the_day_without_leading_blank(monkeypatch: pytest.MonkeyPatch) -> None:
     """003-52: the day without a leading blank, as TailStatus shows it."""
     import time
 

@@ -54,7 +54,7 @@ class TestTextsArriveAsTheyAre:
         assert rows(database_url, "SELECT item_id, ts, value, expires FROM status_latest ORDER BY item_id") == sent
 
     @pytest.mark.parametrize("text", ODD)
-    def test_each_way(self, database: Database, text: str) -> None:
+    def test_every_statement_keeps_an_odd_text(self, database: Database, text: str) -> None:
         with database.transaction() as transaction:
             transaction.insert("status_latest", item_id=1, ts=2, value=text)
             transaction.upsert("status_latest", COLUMNS, ("item_id",), [(1, 3, text, 4), (2, 3, text, None)])
@@ -64,7 +64,7 @@ class TestTextsArriveAsTheyAre:
             assert transaction.one("SELECT :text, '%'", text=text) == (text, "%")
         assert found == [(1, 3, text), (2, 3, text), (3, 9, text)]
 
-    def test_any_text(self, database: Database) -> None:
+    def test_random_texts_come_back_unchanged(self, database: Database) -> None:
         """Drawn from what has a meaning in SQL, in the driver's formats and in scripts."""
         chance = random.Random(11)
         pieces = [

@@ -157,7 +157,7 @@ class TestLateCommits:
             assert tail.poll() == []
         assert not tail.cursor.holes
 
-    def test_time_in_which_nobody_could_ask_does_not_count(self, server_database: Database, clock: HandClock) -> None:
+    def test_time_without_polls_does_not_count(self, server_database: Database, clock: HandClock) -> None:
         """The server, this machine or the network stood still for longer than any hole is remembered."""
         tail = follower(server_database, clock)
         with server_database.transaction() as late:
@@ -254,7 +254,7 @@ class TestTheDatabaseGoesAway:
         assert found == ["early", "away", "late 1", "late 2", "new"]
 
     @pytest.mark.parametrize("fault", [DatabaseUnreachable, DatabaseBusy])
-    def test_a_reader_is_told_once(self, database: Database, fault: type[DatabaseUnreachable | DatabaseBusy]) -> None:
+    def test_it_is_reported_once(self, database: Database, fault: type[DatabaseUnreachable | DatabaseBusy]) -> None:
         with closing(Faulty(database)) as faulty:
             tail = follower(faulty, HastyClock())
             stop = threading.Event()
@@ -315,7 +315,7 @@ class TestTheCursor:
         add(database, *"abc")
         assert [next(tail.follow(threading.Event())).message for _ in range(3)] == ["a", "b", "c"]  # type: ignore[union-attr]
 
-    def test_batches(self, database: Database, clock: HandClock) -> None:
+    def test_a_batch_counts_when_the_next_is_requested(self, database: Database, clock: HandClock) -> None:
         """A batch counts as handed out when the next one is asked for: who is stopped meanwhile gets it again."""
         tail, stop = follower(database, clock), threading.Event()
         add(database, *"abc")
@@ -355,7 +355,7 @@ class TestTheCursor:
         put(database_url, 999_999_999_999, "near it")
         assert texts(tail.poll()) == ["near it"]
 
-    def test_rows_that_were_deleted_stop_nobody(self, database: Database, database_url: str, clock: HandClock) -> None:
+    def test_deleted_rows_stop_no_reader(self, database: Database, database_url: str, clock: HandClock) -> None:
         """As old rows are, in a facility that keeps a year of logs."""
         tail = follower(database, clock)
         add(database, *"abcdef")

@@ -77,11 +77,11 @@ class TestModes:
     """What each `ssl_mode` does on a server with TLS and on one without."""
 
     @pytest.mark.parametrize("mode", ["", "ssl_mode=preferred", "ssl_mode=required", "ssl_mode=REQUIRED"])
-    def test_encrypted(self, secure: MariaDB, mode: str) -> None:
+    def test_connections_are_encrypted_unless_disabled(self, secure: MariaDB, mode: str) -> None:
         assert cipher(url(secure, mode))
 
     @pytest.mark.parametrize("mode", ["ssl_mode=disabled", "ssl_disabled=true"])
-    def test_disabled(self, secure: MariaDB, mode: str) -> None:
+    def test_tls_can_be_disabled(self, secure: MariaDB, mode: str) -> None:
         assert cipher(url(secure, mode)) == ""
 
     @pytest.mark.parametrize("mode", ["", "ssl_mode=preferred", "ssl_mode=disabled", "ssl_disabled=false"])
@@ -109,12 +109,12 @@ class TestACAIsVerified:
         assert cipher(url(secure, f"ssl_ca={authority.file}{mode}"))
 
     @pytest.mark.parametrize("mode", ["", "&ssl_mode=verify-ca", "&ssl_mode=required", "&ssl_mode=preferred"])
-    def test_another_one(self, secure: MariaDB, other: Authority, mode: str) -> None:
+    def test_a_certificate_of_another_ca_is_refused(self, secure: MariaDB, other: Authority, mode: str) -> None:
         sentence = refusal(url(secure, f"ssl_ca={other.file}{mode}"))
         assert f"not from the CA in {other.file}" in sentence
         assert "make ssl_ca the certificate of the CA" in sentence
 
-    def test_another_host(self, authority: Authority) -> None:
+    def test_a_certificate_for_another_host_is_refused(self, authority: Authority) -> None:
         with with_tls(authority.issue("elsewhere", dns=["db.example.org"]), authority) as server:
             sentence = refusal(url(server, f"ssl_ca={authority.file}"))
             assert "not for '127.0.0.1'" in sentence
@@ -124,7 +124,7 @@ class TestACAIsVerified:
     @pytest.mark.parametrize(
         ("valid", "reason"), [((-9, -2), "has expired; renew it"), ((2, 9), "not valid yet; compare the clocks")]
     )
-    def test_another_time(self, authority: Authority, valid: tuple[int, int], reason: str) -> None:
+    def test_certificate_dates_are_checked(self, authority: Authority, valid: tuple[int, int], reason: str) -> None:
         certificate = authority.issue(f"at{valid[0]}", addresses=["127.0.0.1"], valid=valid)
         with with_tls(certificate, authority) as server:
             for mode in ("verify-ca", "verify-identity"):
@@ -201,7 +201,7 @@ class TestURLsThatContradictThemselves:
             ("ssl_verify=true", "unknown option 'ssl_verify'"),
         ],
     )
-    def test_each(self, options: str, reason: str) -> None:
+    def test_each_contradiction_is_refused_with_the_reason(self, options: str, reason: str) -> None:
         with pytest.raises(BadDatabaseURL, match=reason) as caught:
             DatabaseURL.parse(f"mysql://u:secret@h/n?{options}")
         assert "secret" not in str(caught.value)

@@ -68,7 +68,7 @@ def sockets(home: Path) -> list[Path]:
 class TestAWakeUp:
     """It reaches every follower of the table in the same home, and no other."""
 
-    def test_arrives(self, home: Path, subscription: Subscription, woken: threading.Semaphore) -> None:
+    def test_each_wake_up_arrives(self, home: Path, subscription: Subscription, woken: threading.Semaphore) -> None:
         for _ in range(3):
             Wakeups(home).notify(TABLE)
             assert woken.acquire(timeout=LIMIT)
@@ -82,7 +82,7 @@ class TestAWakeUp:
         ended(process)
         assert sockets(home) == []
 
-    def test_reaches_each(self, home: Path, subscription: Subscription, woken: threading.Semaphore) -> None:
+    def test_a_newcomer_is_woken_too(self, home: Path, subscription: Subscription, woken: threading.Semaphore) -> None:
         """Also one that came after the sender has looked who there is."""
         sender, other = Wakeups(home), threading.Event()
         sender.notify(TABLE)
@@ -160,7 +160,7 @@ class TestAHostileSender:
     """Whatever is sent, it comes to an early poll, and to few of those."""
 
     @pytest.mark.parametrize("message", [b"", b"\0" * 60_000, b"__import__('os').abort()", b"log_record"])
-    def test_any_message(
+    def test_any_message_is_only_a_wake_up(
         self, home: Path, subscription: Subscription, woken: threading.Semaphore, message: bytes
     ) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
@@ -214,7 +214,7 @@ class TestAHostileSender:
             with pytest.raises(BlockingIOError):
                 theirs.recv(1)
 
-    def test_nobody_else_may_enter_the_folder(self, home: Path, subscription: Subscription) -> None:
+    def test_only_the_owner_may_enter_the_folder(self, home: Path, subscription: Subscription) -> None:
         assert stat.S_IMODE((home / "run/wake").stat().st_mode) == 0o700
 
 
@@ -251,7 +251,7 @@ class TestWhereThereAreNone:
             app.shutdown(LIMIT)
             other.shutdown(LIMIT)
 
-    def test_a_sender_is_told_of_nothing(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_sender_gets_no_error(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Wakeups(home).notify(TABLE)
         Wakeups(Path("/dev/null")).notify(TABLE)
         monkeypatch.delattr(socket, "AF_UNIX")

@@ -89,7 +89,7 @@ def end(*processes: subprocess.Popen[str]) -> None:
 class TestKilledAtAnyMoment:
     """001-50: after ``kill -9`` and a restart there is one record, and what was read is not read again."""
 
-    def test_at_random(self, facility: Facility) -> None:
+    def test_random_kills_leave_one_record_per_session(self, facility: Facility) -> None:
         chance = random.Random(os.urandom(8))
         killed = 0
         for number in range(ROUNDS):
@@ -136,7 +136,7 @@ def kept(facility: Facility) -> int:
 class TestTwoBuilders:
     """001-14: on one database they share the work; each session is built once."""
 
-    def test_many_sessions(self, facility: Facility) -> None:
+    def test_each_of_many_sessions_is_built_once(self, facility: Facility) -> None:
         sessions = [small_session(facility, number, files=1) for number in range(100 if LONG else 20)]
         facility.configure("Services.Builder.interval=0.2")
         both = [facility.start("Builder") for _ in range(2)]

@@ -132,7 +132,7 @@ class TestKill9:
     """What a process was told is accepted is stored, once, although it was killed the next moment."""
 
     @pytest.mark.parametrize("seed", range(1, 6 if LONG else 3))
-    def test_ten_times(self, database_url: str, tmp_path: Path, seed: int) -> None:
+    def test_ten_killed_processes_lose_nothing_accepted(self, database_url: str, tmp_path: Path, seed: int) -> None:
         """Processes one after the other, each adopting what the ones before it left (five seeds in the long form)."""
         chance = random.Random(seed)
         reported = dict(
@@ -163,7 +163,7 @@ class TestKill9:
 class TestTheServerComesAndGoes:
     """While the database is away its journal grows, and drains in order when it is back."""
 
-    def test_under_load(self, private_mariadb: MariaDB, own_server: str, tmp_path: Path) -> None:
+    def test_restarts_keep_records_in_order(self, private_mariadb: MariaDB, own_server: str, tmp_path: Path) -> None:
         process = start(STEADY, main=own_server, home=tmp_path / "home")
         assert line_of(process) == "begun"
         for end in (private_mariadb.stop, private_mariadb.kill, private_mariadb.stop):

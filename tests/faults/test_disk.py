@@ -137,7 +137,7 @@ class TestNoRoomForTheJournal:
 class TestNoRoomForTheDatabase:
     """SQLite's disk is full: what was accepted waits, and arrives when there is room."""
 
-    def test_sqlite(self, sqlite_url: str, small_disk: Path, tmp_path: Path) -> None:
+    def test_records_arrive_once_sqlite_has_room_again(self, sqlite_url: str, small_disk: Path, tmp_path: Path) -> None:
         path = Path(sqlite_url.removeprefix("sqlite:///"))
         size = path.stat().st_size
         assert size < 200 * 1024, "the disk of the test must hold it"
@@ -183,7 +183,7 @@ for _ in range(500):
 print(API.shutdown(0.5))
 """
 
-    def test_one_megabyte(self, database_url: str, tmp_path: Path) -> None:
+    def test_warnings_stay_and_dropped_records_are_counted(self, database_url: str, tmp_path: Path) -> None:
         printed = run(self.PROGRAM, main=NOBODY, home=tmp_path / "home", NEXUSCORE_JOURNAL_SIZE="1")
         left, dropped = (int(part.partition("=")[2].rstrip(")\n")) for part in printed.split(", ")[1:])
         assert dropped > 20_000

@@ -121,7 +121,7 @@ class TestManyWriters:
 class TestTheServerComesAndGoes:
     """A follower says that it is away, and that it is back, and goes on where it was."""
 
-    def test_twice(self, private_mariadb: MariaDB, tmp_path: Path) -> None:
+    def test_two_outages_are_reported_and_nothing_is_missed(self, private_mariadb: MariaDB, tmp_path: Path) -> None:
         url = private_mariadb.create_database("nexus")
         migrate(url)
         with Following(url) as following:

@@ -68,7 +68,7 @@ print(*counts, report.left, report.dropped)
 class TestForkedWhileThreadsAreBusy:
     """A lock that another thread holds at that moment is never given back in the child."""
 
-    def test_forty_children(self, database_url: str, tmp_path: Path) -> None:
+    def test_forty_children_neither_hang_nor_lose_records(self, database_url: str, tmp_path: Path) -> None:
         count = 41
         program = f"from NexusCore import API; API.get_config('Family')['x'] = -4; API.shutdown()\n{PROGRAM}"
         program = program.replace("import os, signal", "API.reset()\nimport os, signal", 1)

@@ -67,13 +67,13 @@ class TestTheDatabasesDisk:
     """SQLite says of it "disk I/O error", "unable to open database file" or "database or disk is full"."""
 
     @pytest.mark.parametrize("words", TOOLS, ids=" ".join)
-    def test_tools(self, full_database: str, disk: Path, words: tuple[str, ...]) -> None:
+    def test_tools_say_that_the_disk_is_full(self, full_database: str, disk: Path, words: tuple[str, ...]) -> None:
         done = module(f"Tools.{words[0]}", *words[1:])
         assert (done.code, done.err.count("\n")) == (3, 1), done
         assert done.err.startswith(f"{words[0]}: {FULL.format(disk)} The database at {full_database} stores nothing")
 
     @pytest.mark.parametrize("name", SERVICES)
-    def test_services(self, full_database: str, disk: Path, name: str) -> None:
+    def test_services_say_that_the_disk_is_full(self, full_database: str, disk: Path, name: str) -> None:
         done = module(f"Services.{name}", "--once")
         assert done.code == 3
         *others, last = done.err.splitlines()
@@ -88,11 +88,11 @@ class TestTheDatabasesDisk:
         assert done.out.count(f"are left for {disk} (the database)") == 1
 
     @pytest.mark.parametrize("program", ["NexusCore/storage/migrate", "Install/set_defaults", "Install/demo"])
-    def test_set_up(self, full_database: str, disk: Path, program: str) -> None:
+    def test_set_up_says_that_the_disk_is_full(self, full_database: str, disk: Path, program: str) -> None:
         done = run_command([sys.executable, f"{PROJECT / program}.py"], PYTHONPATH=str(PROJECT))
         assert (done.code, done.err.startswith(FULL.format(disk))) == (3, True), done
 
-    def test_first_use(self, disk: Path) -> None:
+    def test_first_use_says_that_the_disk_is_full(self, disk: Path) -> None:
         fill(disk)
         done = module("Tools.ConfigTool", "list", NEXUSCORE_HOME=str(disk / "home"))
         assert (done.code, done.err.startswith(f"ConfigTool: {FULL.format(disk)}")) == (3, True), done
@@ -101,14 +101,14 @@ class TestTheDatabasesDisk:
 class TestTheHomesDisk:
     """Where journals, snapshots and caches are: what is only for speed is done without; the rest says so."""
 
-    def test_tools_work(self, facility: Facility, disk: Path) -> None:
+    def test_tools_work_without_room_at_home(self, facility: Facility, disk: Path) -> None:
         fill(disk)
         for words in (("ConfigTool", "Some.parameter=1"), ("ConfigTool", "list")):
             done = module(f"Tools.{words[0]}", *words[1:], NEXUSCORE_HOME=str(disk / "home"))
             assert (done.code, "Traceback" in done.err) == (0, False), done
 
     @pytest.mark.parametrize("name", SERVICES)
-    def test_services(self, facility: Facility, disk: Path, name: str) -> None:
+    def test_services_say_that_no_journal_is_possible(self, facility: Facility, disk: Path, name: str) -> None:
         fill(disk)
         done = module(f"Services.{name}", "--once", NEXUSCORE_HOME=str(disk / "home"))
         first, *others = done.err.splitlines()
@@ -131,7 +131,7 @@ class TestTheOutputsDisk:
         ["ConfigTool list", "ConfigTool serialize", "TailStatus --json", "TailLog -o json", "Doctor", "Doctor --json",
          "TailLog --help"],
     )  # fmt: skip
-    def test_standard_output(self, facility: Facility, disk: Path, words: str) -> None:
+    def test_a_full_disk_at_standard_output_is_reported(self, facility: Facility, disk: Path, words: str) -> None:
         facility.configure("Some.parameter=1")
         app = app_on(facility.url, facility.folder / "filling")
         app.get_log("Some").info("line")
@@ -143,7 +143,7 @@ class TestTheOutputsDisk:
         sentence = f"{words.split()[0]}: {FULL.format(disk)} Make room there, and try again.\n"
         assert (done.code, done.err) == (1, sentence)
 
-    def test_doctors_bundle(self, facility: Facility, disk: Path) -> None:
+    def test_an_unfinished_bundle_is_reported_and_removed(self, facility: Facility, disk: Path) -> None:
         fill(disk)
         done = module("Tools.Doctor", "--bundle", disk / "help.zip")
         assert done.err.splitlines()[-1].startswith(
@@ -170,7 +170,7 @@ class TestTheRecordsDisk:
         os.utime(facility.files / "noise.tif", (moment, moment))
         return facility.session(start, start + timedelta(minutes=10))
 
-    def test_records(self, facility: Facility, session: Session, disk: Path) -> None:
+    def test_a_record_waits_for_room_for_previews(self, facility: Facility, session: Session, disk: Path) -> None:
         """A record whose previews found no room is not published without them; it is made when there is room."""
         (disk / "other").write_bytes(b"x" * 900_000)
         facility.configure(f"Services.Builder.records_path={disk}/records")
@@ -193,14 +193,14 @@ class TestTheRecordsDisk:
         failed = facility.sessions.get(session.identifier)
         assert (failed.last_error or "").startswith(FULL.format(disk))
 
-    def test_scratch(self, facility: Facility, session: Session, disk: Path) -> None:
+    def test_scratch_goes_elsewhere_or_is_reported(self, facility: Facility, session: Session, disk: Path) -> None:
         """Python takes another folder for temporary files if it finds one; so either all is well, or it is told."""
         fill(disk)
         done = module("Services.Builder", "--dry-run", NEXUSCORE_HOME=str(facility.folder / "home"), TMPDIR=str(disk))
         assert "Traceback" not in done.err
         assert done.code == 0 or "The disk is full: " in done.err
 
-    def test_uploads(self, facility: Facility, session: Session, disk: Path) -> None:
+    def test_a_full_destination_fails_the_upload(self, facility: Facility, session: Session, disk: Path) -> None:
         facility.run("Services.Builder", "--once")
         facility.configure("Services.Uploader.destinations=directory", f"Services.Uploader.directory.path={disk}")
         (disk / "other").write_bytes(b"x" * 900_000)

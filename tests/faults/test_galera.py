@@ -220,7 +220,7 @@ def revision(reading: Transaction) -> int:
 class TestSixWritersOnThreeNodes:
     """A node is killed, stands still, is cut off; nothing accepted is lost, doubled or refused."""
 
-    def test_the_ledger(self, cluster: Cluster, tmp_path: Path) -> None:
+    def test_every_accepted_record_is_stored_and_seen_once(self, cluster: Cluster, tmp_path: Path) -> None:
         urls = [cluster.url("nexus", first) for first in (1, 2, 3)]
         homes = [tmp_path / f"home{number}" for number in range(WRITERS)]
         followers = [Follower(url) for url in urls]

@@ -60,7 +60,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path
 class TestKindsOfFileSystems:
     """Whatever the home lies on: what was accepted arrives, once and in order."""
 
-    def test_many_records(self, sqlite_url: str, place: tuple[Path, bool]) -> None:
+    def test_all_records_arrive_in_order(self, sqlite_url: str, place: tuple[Path, bool]) -> None:
         folder, mapped = place
         assert (mapping_refused(folder) is None) == mapped
         process = start(LOG, COUNT, main=sqlite_url, home=folder / "home")
@@ -106,7 +106,7 @@ class TestPlacesThatRefuse:
 class TestManyShortProcesses:
     """Programs that live for a moment leave nothing behind."""
 
-    def test_two_hundred(self, mariadb_url: str, tmp_path: Path) -> None:
+    def test_two_hundred_processes_leave_no_journal_files(self, mariadb_url: str, tmp_path: Path) -> None:
         for first in range(0, 200, 20):
             processes = [start(LOG, 3, main=mariadb_url, home=tmp_path / "home") for _ in range(first, first + 20)]
             for process in processes:

@@ -120,7 +120,7 @@ class TestAMutatedFileGivesADataset:
             for sentence in one.warnings:
                 assert sentence.isprintable() and len(sentence) < 400 and "Traceback" not in sentence, (what, sentence)
 
-    def test_none_hangs(self, results):
+    def test_no_reader_exceeds_its_time_limit(self, results):
         assert [(what, one.warnings) for what, one in results if "longer than" in " ".join(one.warnings)] == []
 
     def test_what_is_read_has_a_preview_or_a_reason(self, results):

@@ -170,7 +170,7 @@ class TestSixteenWriters:
         with capsys.disabled() if LONG else nullcontext():
             print(f"\n  MariaDB: {ROWS} rows in {took:.1f} s, away {follower.away} times, 0 missed, 0 twice")
 
-    def test_on_sqlite(self, sqlite_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_sqlite_misses_no_row(self, sqlite_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         took, _ = self.check(sqlite_url, tmp_path / "home", lambda: None)
         with capsys.disabled() if LONG else nullcontext():
             print(f"\n  SQLite: {ROWS} rows in {took:.1f} s, 0 missed, 0 twice")

@@ -239,7 +239,7 @@ class TestAdministratorsFile:
         path.chmod(0o600)
         return path
 
-    def test_is_used(self, run: Run, file: Path, folder: Path) -> None:
+    def test_its_login_sets_up_the_database(self, run: Run, file: Path, folder: Path) -> None:
         done = run(NEXUSCORE_MYSQL_ADMIN=str(file))
         assert done.returncode == 0, done.stderr
         services = url(folder / "nexuscore.toml")
@@ -316,7 +316,7 @@ class TestLeastPrivilege:
                 cursor.execute(f"DELETE FROM {table} WHERE FALSE")
 
     @pytest.mark.parametrize("user", ["services", "loggers"])
-    def test_nobody_changes_tables_or_users(self, accounts: dict[str, Path], server: MariaDB, user: str) -> None:
+    def test_no_user_changes_tables_or_users(self, accounts: dict[str, Path], server: MariaDB, user: str) -> None:
         self.check_refused(server, accounts[user], self.NOBODYS)
 
     def test_loggers_neither_read_nor_change_what_is_not_theirs(

@@ -92,7 +92,7 @@ class TestUsage:
     """003-14: help is at hand, and a wrong word gets the usage, not half a set-up."""
 
     @pytest.mark.parametrize("argument", ["--help", "-h"])
-    def test_help(self, machine: Machine, argument: str) -> None:
+    def test_help_names_every_command(self, machine: Machine, argument: str) -> None:
         done = machine.run(argument)
         assert done.returncode == 0
         for word in ("mysql", "service", "demo", "test", "bench", "constraints", "requirements"):
@@ -175,7 +175,7 @@ class TestTestedSet:
         (line,) = (line for line in machine.seen.read_text().splitlines() if "pip install" in line)
         assert line.split()[:2] == ["Install/constraints.txt"] * 2
 
-    def test_renewing_it(self, machine: Machine) -> None:
+    def test_renewal_freezes_a_fresh_environment(self, machine: Machine) -> None:
         """It is what a fresh environment with all extras gets while nothing holds it back."""
         text = machine.python().read_text()
         text = text.replace("esac", '    *"pip freeze"*) printf "zict==3\\nAlembic==1\\nattrs==2\\n" ;;\nesac')
@@ -323,11 +323,11 @@ class TestWithoutRights:
 class TestShellScripts:
     """The shell scripts are free of what shellcheck knows to go wrong."""
 
-    def test_set_up(self) -> None:
+    def test_shellcheck_accepts_the_set_up_scripts(self) -> None:
         files = ["install.sh", ".ci/run", *(str(path) for path in sorted(PROJECT.glob("Install/*.sh")))]
         self.check(["shellcheck", "--external-sources", *files])
 
-    def test_init_script(self, project_copy: Path, tmp_path: Path) -> None:
+    def test_shellcheck_accepts_the_init_script(self, project_copy: Path, tmp_path: Path) -> None:
         subprocess.run(
             [project_copy / "install.sh", "service", "builder"],
             env={**os.environ, "DESTDIR": str(tmp_path)},

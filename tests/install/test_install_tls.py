@@ -170,7 +170,9 @@ class TestTheCertificate:
 class TestRemoteServers:
     """A server that is reached over the network, and offers no TLS, is not set up."""
 
-    def test_is_refused(self, server: MariaDB, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_server_without_tls_is_refused(
+        self, server: MariaDB, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.syspath_prepend(str(PROJECT / "Install"))
         import set_up_mysql
 

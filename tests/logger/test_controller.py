@@ -172,7 +172,7 @@ class TestInterruptedSessions:
         assert abs(question.session.since - datetime.now(UTC)) < timedelta(seconds=LIMIT)
         assert facility.events() == ["START"]
 
-    def test_continue(self, facility: Facility, interrupted: str) -> None:
+    def test_continuing_keeps_the_identifier_and_is_noted(self, facility: Facility, interrupted: str) -> None:
         """000-20, 31: the same identifier, no new START; that it went on is noted."""
         course = Course(DatabaseBackend(facility.host))
         course.begin(OpenSessionQuestion)
@@ -223,7 +223,7 @@ class TestInterruptedSessions:
 class TestTwoAtOnce:
     """One session is open on an instrument, however many loggers start at the same moment."""
 
-    def test_two_starts(self, facility: Facility) -> None:
+    def test_two_starts_open_only_one_session(self, facility: Facility) -> None:
         courses = [Course(DatabaseBackend(facility.host)) for _ in range(2)]
         for course in courses:
             course.controller.begin()
@@ -260,7 +260,7 @@ class TestTwoAtOnce:
 class TestErrors:
     """000-10: the user is told what went wrong and what that means; anything can be tried again."""
 
-    def test_unknown_computer(self, facility: Facility) -> None:
+    def test_an_unknown_computer_is_named_with_the_remedy(self, facility: Facility) -> None:
         """000-27: the sentence names the computer and what the staff can do."""
         failed = Course(DatabaseBackend("nobody's-pc")).begin(Failed)
         assert failed.sentence == "The session was not started."

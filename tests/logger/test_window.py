@@ -82,7 +82,7 @@ class TestASession:
 class TestAnInterruptedSession:
     """000-17..21: the next start asks what is to become of it."""
 
-    def test_continue(self, desk: Desk, small_facility: Facility) -> None:
+    def test_continue_resumes_the_same_session(self, desk: Desk, small_facility: Facility) -> None:
         earlier = small_facility.sessions.start(PID, ANN)
         logger = desk.double_click()
         desk.click("QuestionPage", "Continue")
@@ -91,7 +91,7 @@ class TestAnInterruptedSession:
         assert [session.identifier for session in small_facility.all()] == [earlier.identifier]
         assert small_facility.events() == ["START", "RESUME", "END"]
 
-    def test_new_session(self, desk: Desk, small_facility: Facility) -> None:
+    def test_new_session_ends_the_old_one(self, desk: Desk, small_facility: Facility) -> None:
         earlier = small_facility.sessions.start(PID, ANN)
         logger = desk.double_click()
         desk.click("QuestionPage", "New session")
@@ -121,7 +121,7 @@ class TestAnInterruptedSession:
 class TestClosingTheWindow:
     """000-14..16: a session is not lost by the way."""
 
-    def test_pause(self, desk: Desk, small_facility: Facility) -> None:
+    def test_pausing_closes_and_leaves_the_session_open(self, desk: Desk, small_facility: Facility) -> None:
         """000-16: closes at once, and writes nothing."""
         logger = desk.double_click()
         desk.see("RunningPage", "End session")
@@ -188,7 +188,7 @@ class TestErrors:
         desk.click("FailedPage", "Close")
         assert code_of(logger) == 1
 
-    def test_try_again(self, desk: Desk, small_facility: Facility) -> None:
+    def test_trying_again_works_once_the_database_is_back(self, desk: Desk, small_facility: Facility) -> None:
         url = Path(small_facility.database.url.name)
         away = url.rename(url.with_suffix(".away"))
         logger = desk.double_click()
@@ -258,7 +258,7 @@ class TestCommandLine:
         assert (done.returncode, done.stderr) == (0, "")
         assert "--host NAME" in done.stdout
 
-    def test_no_screen(self) -> None:
+    def test_without_a_screen_one_sentence_is_printed(self) -> None:
         """One sentence, and an exit code."""
         done = self.run()
         assert done.returncode == 1

@@ -120,7 +120,7 @@ class TestOnce:
         assert not [one for one in reader.server.requests()[asked:] if not one.startswith("GET")]
         assert (reader.one(record), reader.blobs()) == (before, blobs)
 
-    def test_built_anew(self, facility: Facility, reader: Reader) -> None:
+    def test_a_rebuilt_record_replaces_the_older_one(self, facility: Facility, reader: Reader) -> None:
         """It replaces the older one, which keeps its number; the older picture goes."""
         record = facility.experiment("first")
         uploader = Uploader(facility.app)
@@ -260,7 +260,9 @@ class TestWhatIsRefused:
             ("url", "ftp://cdcs", "Services.Uploader.cdcs.url cannot be used: it is not an http or https address"),
         ],
     )
-    def test_wrong_settings(self, facility: Facility, reader: Reader, setting: str, value: str, says: str) -> None:
+    def test_wrong_settings_fail_until_corrected(
+        self, facility: Facility, reader: Reader, setting: str, value: str, says: str
+    ) -> None:
         right = facility.config[f"Services.Uploader.cdcs.{setting}"]
         facility.config[f"Services.Uploader.cdcs.{setting}"] = value
         record = facility.experiment()
@@ -304,7 +306,7 @@ class TestWhatIsRefused:
         facility.clock.move(60)
         assert uploader.once() == Pass(done=1)
 
-    def test_no_token_is_told(self, facility: Facility) -> None:
+    def test_no_token_is_shown(self, facility: Facility) -> None:
         """Neither in a log line nor in the status."""
         facility.config["Services.Uploader.cdcs.token"] = "s3cr3t-token"
         facility.experiment()

@@ -55,7 +55,7 @@ def when(one: Reservation) -> str:
 class TestWhatItSays:
     """001-19, 001-20: the bookings of each instrument's calendar, at the moments they are meant for."""
 
-    def test_a_booking(self, lab: Facility) -> None:
+    def test_a_booking_has_user_time_and_consent(self, lab: Facility) -> None:
         assert Harvester(lab.app).once() == Pass(done=4)
         one = lab.found()["titan-1"]
         assert (one.source, one.user, one.user_id) == ("caldav:Titan", "Alice Adams", "alice@example.org")
@@ -63,7 +63,7 @@ class TestWhatItSays:
         assert one.consent is True
         assert lab.found()["titan-2"].consent is False
 
-    def test_cancelled(self, lab: Facility) -> None:
+    def test_a_cancelled_booking_is_stored_as_cancelled(self, lab: Facility) -> None:
         Harvester(lab.app).once()
         assert "titan-3-cancelled" in lab.cancelled()
 
@@ -74,12 +74,12 @@ class TestWhatItSays:
         assert mondays == ["03-09 12:00 to 03-09 13:00", "03-23 14:00 to 03-23 15:00"]
         assert when(lab.found()["titan-4-dst"]) == "03-08 03:00 to 03-08 10:00"
 
-    def test_in_autumn(self, lab: Facility) -> None:
+    def test_times_are_right_at_the_autumn_clock_change(self, lab: Facility) -> None:
         lab.clock.time = datetime(2026, 11, 1, tzinfo=UTC)
         Harvester(lab.app).once()
         assert when(lab.found()["titan-6-autumn"]) == "11-01 04:30 to 11-01 08:30"
 
-    def test_odd_ones(self, lab: Facility) -> None:
+    def test_odd_bookings_are_read(self, lab: Facility) -> None:
         """A duration instead of an end, whole days, no zone at all, nobody's, and one for ever."""
         Harvester(lab.app).once()
         quanta, jeol = lab.found("Quanta"), lab.found("JEOL")
@@ -114,7 +114,7 @@ class TestChanges:
         harvester.once()
         assert lab.found("Saw") == {}
 
-    def test_a_thousand(self, lab: Facility, caldav: PeerServer) -> None:
+    def test_a_thousand_reservations_need_few_requests(self, lab: Facility, caldav: PeerServer) -> None:
         """1,000 reservations in the window: one request."""
         only_the_saw(lab, caldav, 1000)
         harvester, before = Harvester(lab.app), len(caldav.requests())
@@ -144,7 +144,7 @@ def only_the_saw(lab: Facility, caldav: PeerServer, count: int) -> None:
 class TestWhoMaySeeWhat:
     """001-07: the environment's user and password; a refusal is a sentence, and nothing known is lost."""
 
-    def test_a_stranger(self, lab: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_forbidden_calendar_keeps_what_was_known(self, lab: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
         harvester = Harvester(lab.app)
         harvester.once()
         known = lab.found()

@@ -117,7 +117,7 @@ class TestWhatItSays:
         one = of(nemo, titan.found())[9]
         assert one.end_ts - one.start_ts == 7 * 3600 * 1_000_000
 
-    def test_usage_events(self, titan: Facility, nemo: PeerServer) -> None:
+    def test_usage_events_have_times_users_and_collaborators(self, titan: Facility, nemo: PeerServer) -> None:
         Harvester(titan.app).once()
         first = of(nemo, titan.found(), "usage_events")[1]
         assert first.start_ts == to_ts(datetime(2026, 3, 3, 14, 4, 31, 123456, tzinfo=UTC))
@@ -138,7 +138,7 @@ class TestWhatItSays:
 class TestWhichOneASessionBelongsTo:
     """001-19, 001-21: overlap decides; the usage event first, then the reservation."""
 
-    def test_both(self, titan: Facility, nemo: PeerServer) -> None:
+    def test_a_use_and_its_reservation_are_combined(self, titan: Facility, nemo: PeerServer) -> None:
         Harvester(titan.app).once()
         one = titan.booking("Titan", "2026-03-03T09:05-05:00", "2026-03-03T11:50-05:00", "shared-account")
         assert one is not None
@@ -172,7 +172,7 @@ class TestWhichOneASessionBelongsTo:
         assert one is not None
         assert (one.user, one.collaborators, one.consent) == ("Bob Brown", ("Alice Adams",), None)
 
-    def test_none(self, titan: Facility) -> None:
+    def test_cancelled_and_missed_bookings_do_not_count(self, titan: Facility) -> None:
         Harvester(titan.app).once()
         assert titan.booking("Titan", "2026-03-05T09:00-05:00", "2026-03-05T12:00-05:00") is None, "it was cancelled"
         assert titan.booking("JEOL", "2026-03-07T09:00-05:00", "2026-03-07T10:00-05:00") is None, "nobody came"
@@ -199,7 +199,7 @@ class TestChanges:
         assert 9 not in of(nemo, titan.found("Titan"))
         assert 9 in of(nemo, titan.found("Quanta"))
 
-    def test_deleted(self, titan: Facility, nemo: PeerServer) -> None:
+    def test_a_deleted_reservation_is_gone(self, titan: Facility, nemo: PeerServer) -> None:
         harvester = Harvester(titan.app)
         harvester.once()
         headers = {"Authorization": f"Token {nemo.tokens['admin']}"}
@@ -288,7 +288,7 @@ class TestServersThatAreNotThere:
 class TestTokens:
     """Each instance has its own; they are secrets, and are shown to no other server."""
 
-    def test_two_instances(self, titan: Facility, nemo: PeerServer) -> None:
+    def test_each_instance_uses_its_own_token(self, titan: Facility, nemo: PeerServer) -> None:
         """The same server under two names is two instances; one of them does not let us in."""
         other = PeerServer(
             "nemo", nemo.url.replace("127.0.0.1", "localhost"), nemo.pid, {"x": nemo.tokens["noperm"]}, {}, nemo.log
@@ -317,7 +317,7 @@ class TestTokens:
         assert harvester.once() == Pass(failed=4)
         assert "it refuses the user 'harvester' (401)" in str(status_of(harvester, "source Titan"))
 
-    def test_secret(self, titan: Facility) -> None:
+    def test_a_token_is_a_secret_and_never_shown(self, titan: Facility) -> None:
         """Even where it was set without saying so."""
         Harvester(titan.app).once()
         token = titan.config.get(f"{HERE}.main.token")
@@ -330,7 +330,7 @@ class TestTokens:
 class TestManyReservations:
     """1,000 reservations in the window: five requests at the most for the source, and less than three seconds."""
 
-    def test_a_thousand(self, titan: Facility, nemo: PeerServer) -> None:
+    def test_a_thousand_reservations_need_few_requests(self, titan: Facility, nemo: PeerServer) -> None:
         fill(nemo, 1000)
         harvester = Harvester(titan.app)
         before, begin = len(nemo.requests()), titan.clock.monotonic()
@@ -341,7 +341,7 @@ class TestManyReservations:
         assert len(asked) <= 5
         assert sum(len(of(nemo, titan.found(pid))) for pid in TOOLS) >= 1000
 
-    def test_in_pages(self, titan: Facility, nemo: PeerServer) -> None:
+    def test_all_pages_are_read_up_to_the_limit(self, titan: Facility, nemo: PeerServer) -> None:
         fill(nemo, 95)
         titan.config["Services.Harvester.nemo.page_size"] = 10
         Harvester(titan.app).once()

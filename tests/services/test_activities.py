@@ -248,10 +248,10 @@ class TestFilesOfASession:
         files = found([0, 0, 0])
         assert group_files([files[1], files[2], files[0]]) == [tuple(files)]
 
-    def test_no_files(self) -> None:
+    def test_no_files_give_no_groups(self) -> None:
         assert group_files([]) == []
 
-    def test_sensitivity(self) -> None:
+    def test_high_sensitivity_separates_all_files(self) -> None:
         assert len(group_files(found(series(50, 30)), 50)) == 50
 
 
@@ -281,7 +281,7 @@ class TestCommandLine:
         assert "Activity 1, 2020-02-23 11:00:00 to 11:00:08, files: 2" in done.stdout
         assert f"Activity 2, 2020-02-23 13:00:00 to 13:00:00, files: 1\n  13:00:00  {session[2]}\n" in done.stdout
 
-    def test_sensitivity(self, session: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_sensitivity_0_gives_one_activity(self, session: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["--sensitivity", "0", *map(str, session)]) == EXIT_OK
         assert capsys.readouterr().out.startswith("Files: 3, activities: 1\n")
 
@@ -300,7 +300,7 @@ class TestCommandLine:
         assert main([*map(str, session), str(picture), "--plot", str(target)]) == EXIT_USAGE
         assert target.read_bytes() == b"an instrument's"
 
-    def test_several_days(self, session: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_times_are_shown_with_their_dates(self, session: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
         """A time without its date would be taken for one of the first day."""
         os.utime(session[2], (0, session[2].stat().st_mtime + 3 * 86_400))
         assert main(["--sensitivity", "0", *map(str, session)]) == EXIT_OK

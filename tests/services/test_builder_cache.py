@@ -45,7 +45,7 @@ def caches(stage: Stage) -> list[Path]:
 class TestASecondBuild:
     """A build of unchanged files uses what was extracted, and comes to the same record."""
 
-    def test_reads_nothing(self, stage: Stage) -> None:
+    def test_unchanged_files_are_not_read_again(self, stage: Stage) -> None:
         session = stage.session(*NAMES)
         stage.builder.once()
         first = stage.document(session)
@@ -91,7 +91,7 @@ class TestASecondBuild:
         assert again(stage, session) == ["a.dm3", "b.dm3", "c.emi"]
         assert "elsewhere" in str(stage.records.of_session(session.id))
 
-    def test_says_so(self, stage: Stage) -> None:
+    def test_the_log_counts_unchanged_files(self, stage: Stage) -> None:
         session = stage.session(*NAMES)
         stage.builder.once()
         again(stage, session)
@@ -198,7 +198,7 @@ class TestAnEntry:
             cache.put(job, stamps(job), worse)
             assert cache.get(job) is None
 
-    def test_a_number_beyond_all_bounds_is_read_anew(self, tmp_path: Path, job: Job) -> None:
+    def test_a_huge_number_is_read_again(self, tmp_path: Path, job: Job) -> None:
         found = replace(extraction(job), meta={"Huge": Quantity(10**30)})
         ExtractionCache(tmp_path / "c", LOG).of_session("s").put(job, stamps(job), found)
         assert ExtractionCache(tmp_path / "c", LOG).of_session("s").get(job) is None
@@ -207,7 +207,7 @@ class TestAnEntry:
 class TestOldCaches:
     """What was not used for `cache_days` is deleted; it can be read again."""
 
-    def test_are_forgotten(self, stage: Stage) -> None:
+    def test_an_unused_cache_is_deleted(self, stage: Stage) -> None:
         stage.session(*NAMES)
         stage.builder.once()
         (path,) = caches(stage)

@@ -147,7 +147,7 @@ class TestReadingOnACluster:
         assert found["hang"] == "Reading the file took longer than 3 s and was given up."
         assert found["eat"] == "Reading the file takes more memory than one file is allowed."
 
-    def test_it_stops_when_told_to(self, dask: DaskCluster, tmp_path: Path) -> None:
+    def test_reading_stops_on_request(self, dask: DaskCluster, tmp_path: Path) -> None:
         begin = time.monotonic()
         with Cluster(dask.address, 300.0, 1024, FUNCTION) as cluster:
             found = list(
@@ -177,7 +177,7 @@ class TestReadingOnACluster:
 class TestABuilderWithACluster:
     """`Services.Builder.dask_scheduler` is all that has to be said."""
 
-    def test_a_record(self, database_url: str, tmp_path: Path) -> None:
+    def test_a_session_is_built_on_the_cluster(self, database_url: str, tmp_path: Path) -> None:
         facility = Facility(database_url, tmp_path)
         facility.files.mkdir()
         start = datetime(2026, 3, 4, 9, tzinfo=UTC)
@@ -212,7 +212,7 @@ class TestAClusterThatIsAway:
         monkeypatch.setattr(cluster_module, "SCHEDULER_SECONDS", 1.0)
         monkeypatch.setattr(cluster_module, "_stuck", [])
 
-    def test_nobody_there(self) -> None:
+    def test_a_closed_port_is_reported(self) -> None:
         address = f"tcp://127.0.0.1:{free_port()}"
         with pytest.raises(ClusterAway) as caught, Cluster(address, 1.0, 512):
             pass
@@ -223,11 +223,11 @@ class TestAClusterThatIsAway:
         "address",
         ["nonsense", "tcp://no.such.host.invalid:8786", "carrier-pigeon://here:1", "tcp://here", "tcp://here:99999"],
     )
-    def test_no_address(self, address: str) -> None:
+    def test_unusable_addresses_are_refused(self, address: str) -> None:
         with pytest.raises(ClusterAway), Cluster(address, 1.0, 512):
             pass
 
-    def test_somebody_else_there(self) -> None:
+    def test_a_silent_listener_is_reported(self) -> None:
         """Who listens, and says nothing."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"

@@ -60,7 +60,7 @@ def states(stage: Stage, *sessions: Session) -> list[State]:
 class TestOneSession:
     """``--session`` builds just this one, whatever became of it before; the others stay as they are."""
 
-    def test_that_waits(self, stage: Stage) -> None:
+    def test_only_the_named_session_is_built(self, stage: Stage) -> None:
         first, second = stage.session("a.dm3"), stage.session("b.dm3")
         assert ask(stage, "--session", second.identifier).once
         assert stage.builder.once().done == 1
@@ -117,7 +117,7 @@ class TestOneSession:
 class TestSessionsOfATime:
     """``--from`` and ``--to`` choose sessions by when they were started."""
 
-    def test_half_open(self, stage: Stage) -> None:
+    def test_from_is_included_and_to_is_not(self, stage: Stage) -> None:
         sessions = [stage.session(f"{number}.dm3") for number in range(4)]
         begins = [one.start.isoformat() for one in sessions]
         ask(stage, "--from", begins[1], "--to", begins[3])
@@ -179,7 +179,7 @@ class TestDryRun:
         again = dry_run_output(stage, monkeypatch, Selection(session.identifier))
         assert again[1] == printed, "any session, also one that was built"
 
-    def test_several(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_every_waiting_session_is_printed(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("a.dm3", "b.dm3"):
             stage.session(name)
         _, printed, _ = dry_run_output(stage, monkeypatch)

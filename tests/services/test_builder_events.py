@@ -97,7 +97,7 @@ class TestASessionThatFails:
 class TestASessionThatRecovers:
     """It leaves an event and a line that is mailed like the first; the status is empty again."""
 
-    def test_by_itself(self, stage: Stage) -> None:
+    def test_recovery_is_noted_logged_and_shown(self, stage: Stage) -> None:
         stage.config[SCHEMA] = "/nowhere/own.xsd"
         session = stage.session("a.dm3")
         passes(stage)
@@ -109,7 +109,7 @@ class TestASessionThatRecovers:
         assert stage.builder.status["last_error"].get_value() == ""
         assert lines(stage, session, 30)[0].startswith(f"Session {session.identifier} recovered: 1 file")
 
-    def test_when_somebody_queues_it_again(self, stage: Stage) -> None:
+    def test_a_requeued_session_clears_the_status(self, stage: Stage) -> None:
         """They know; the status is empty all the same."""
         stage.config[SCHEMA] = "/nowhere/own.xsd"
         session = stage.session("a.dm3")

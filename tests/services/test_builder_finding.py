@@ -122,7 +122,7 @@ class TestStrategies:
         stage.builder.once()
         return set(stage.readers.asked)
 
-    def test_both(self, stage: Stage) -> None:
+    def test_exclusive_takes_known_formats_only(self, stage: Stage) -> None:
         assert self.datasets(stage) == set(self.NAMES)
         stage.config["Services.Builder.strategy"] = "exclusive"
         assert self.datasets(stage) == {"image.dm3", "spectrum.msa"}
@@ -147,7 +147,7 @@ class TestStrategies:
 class TestFilesThatComeLate:
     """001-29: a session without files is given `file_delay` seconds before it is NO_FILES_FOUND."""
 
-    def test_they_come(self, stage: Stage) -> None:
+    def test_late_files_are_still_built(self, stage: Stage) -> None:
         stage.config["Services.Builder.file_delay"] = FILE_DELAY
         session = stage.session()
         stage.builder.once()

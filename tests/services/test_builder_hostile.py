@@ -113,7 +113,7 @@ def test_in_place_of_the_record_or_its_files(
 
 
 @pytest.mark.parametrize("below", ["folder", "files"])
-def test_below_them(stage: Stage, session: Session, xml: Path, victim: Path, below: str) -> None:
+def test_links_below_it_are_not_followed(stage: Stage, session: Session, xml: Path, victim: Path, below: str) -> None:
     """The record is built, and says why a dataset has no preview; what lies behind the link is not taken for it.
 
     No reader is to blame, and the advice is given whole.

@@ -175,7 +175,7 @@ class TestWhatWasFoundIsRead:
 
         assert "links in the file store are not followed" in self.swapped(tmp_path, "day/a.png", swap).warnings[0]
 
-    def test_another_file(self, tmp_path):
+    def test_a_replaced_file_is_not_read(self, tmp_path):
         def swap(path: Path, hidden: Path) -> None:
             (hidden / "secret.png").replace(path)
 
@@ -183,7 +183,7 @@ class TestWhatWasFoundIsRead:
         assert "another file has taken the place of a.png since the search" in found.warnings[0]
         assert not found.whole, "another attempt may yield more"
 
-    def test_a_pipe(self, tmp_path):
+    def test_a_pipe_is_not_read(self, tmp_path):
         def swap(path: Path, hidden: Path) -> None:
             path.unlink()
             os.mkfifo(path)
@@ -193,7 +193,7 @@ class TestWhatWasFoundIsRead:
             "another file" in said
         )
 
-    def test_a_companion(self, tmp_path):
+    def test_a_companion_that_became_a_link_is_refused(self, tmp_path):
         store, hidden = tmp_path / "store", secret(tmp_path / "hidden")
         store.mkdir()
         (tmp_path / "other").mkdir()
@@ -245,7 +245,7 @@ class TestWhatIsDatasetsOwn:
 class TestReadersThatRunWhatAFileSays:
     """They are not used."""
 
-    def test_netcdf(self, tmp_path):
+    def test_netcdf_files_are_not_read(self, tmp_path):
         (tmp_path / "a.nc").write_bytes(b"CDF\1" + bytes(60))
         found = extract(tmp_path / "a.nc", None, None)
         assert found.warnings == (

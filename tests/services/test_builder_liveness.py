@@ -24,7 +24,7 @@ if sys.argv[3] == "leaves": here.close()
 
 
 @pytest.mark.parametrize(("how", "reported"), [("killed", ["pc:1:a"]), ("leaves", [])])
-def test_a_builder_is_told_who_died(tmp_path: Path, how: str, reported: list[str]) -> None:
+def test_a_builder_learns_who_died(tmp_path: Path, how: str, reported: list[str]) -> None:
     command = [sys.executable, "-c", LIVING, str(tmp_path), "pc:1:a", how]
     with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "here\n"
@@ -39,7 +39,7 @@ def test_a_builder_is_told_who_died(tmp_path: Path, how: str, reported: list[str
     assert list(tmp_path.glob("*.alive")) == []
 
 
-def test_without_a_folder_nobody_is_told(tmp_path: Path) -> None:
+def test_without_a_folder_no_death_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     own = Presence(tmp_path / "file" / "builders", "pc:2:b")
     assert list(own.dead()) == []

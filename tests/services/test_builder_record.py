@@ -91,7 +91,7 @@ class TestTheReservation:
         assert [etree.QName(one).localname for one in sample.find("nx:elements", NX)] == ["Mn", "Co", "Ni"]
         assert texts(record, "nx:acquisitionActivity/nx:sampleID") == ["sample-1"]
 
-    def test_without_one(self, stage: Stage) -> None:
+    def test_without_one_account_and_date_are_used(self, stage: Stage) -> None:
         """001-17, 001-21: instrument, date and time, and the account at the instrument."""
         session = stage.session("a.dm3")
         record = built(stage, session)
@@ -101,7 +101,7 @@ class TestTheReservation:
         assert texts(record, "nx:summary/nx:instrument") == ["Titan"]
 
     @pytest.mark.parametrize("usage", [False, True])
-    def test_times(self, stage: Stage, usage: bool) -> None:
+    def test_times_are_those_of_the_reservation(self, stage: Stage, usage: bool) -> None:
         """Those of the reservation; a use that nobody booked has none, and so the session's."""
         stage.config["Instruments.Titan.timezone"] = "Europe/Oslo"
         session = stage.session("a.dm3")
@@ -112,7 +112,7 @@ class TestTheReservation:
         (start,) = texts(record, "nx:summary/nx:reservationStart")
         assert str(start).endswith("+01:00")
 
-    def test_consent(self, stage: Stage) -> None:
+    def test_refused_consent_ends_as_no_consent(self, stage: Stage) -> None:
         session = stage.session("a.dm3")
         book(stage, session, consent=False)
         stage.builder.once()
@@ -178,7 +178,7 @@ class TestADataset:
             ("recalibrated.dm3", "TEM_Imaging", "Experimental"),
         ],
     )
-    def test_its_role(self, stage: Stage, name: str, data_type: str, role: str) -> None:
+    def test_type_and_name_decide_its_role(self, stage: Stage, name: str, data_type: str, role: str) -> None:
         stage.readers.data_type = data_type
         (one,) = built(stage, stage.session(name)).findall(".//nx:dataset", NX)
         assert one.get("role") == role
@@ -193,7 +193,7 @@ class TestADataset:
         assert record is not None
         assert all((Path(record.path).parent / preview).exists() for preview in previews)
 
-    def test_provenance(self, stage: Stage) -> None:
+    def test_a_record_names_software_and_configuration(self, stage: Stage) -> None:
         """The software's version and the configuration's revision stand in each record."""
         session = stage.session("a.dm3")
         document = etree.tostring(built(stage, session)).decode()
@@ -277,7 +277,7 @@ class TestInstrumentProfiles:
 class TestActivities:
     """001-30, 001-47: activities begin with their first file, in the instrument's zone."""
 
-    def test_the_start(self, stage: Stage) -> None:
+    def test_an_activity_starts_with_its_first_file(self, stage: Stage) -> None:
         stage.config["Instruments.Titan.timezone"] = "Europe/Oslo"
         session = stage.session("a.dm3")
         record = built(stage, session)

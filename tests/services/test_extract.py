@@ -129,7 +129,7 @@ class TestEveryInstrumentFile:
         assert "Traceback" not in one.warnings[0]
 
     @pytest.mark.parametrize("name", EXPECTED)
-    def test_types(self, extractions, name):
+    def test_each_file_has_the_expected_type(self, extractions, name):
         assert (extractions[name].dataset_type, extractions[name].data_type) == EXPECTED[name]
 
     def test_json_is_strict_and_complete(self, extractions):
@@ -229,7 +229,7 @@ class TestValuesAreTheInstruments:
             ("phenom/Elid2Version4.elid", {"Signals": (11, None), "Stage X": (-2586.744, "µm")}),
         ],
     )  # fmt: skip
-    def test_quantities(self, extractions, name, expected):
+    def test_each_file_has_the_expected_quantities(self, extractions, name, expected):
         meta = extractions[name].meta
         found = {key: (meta[key].value, meta[key].unit) for key in expected if key in meta}
         assert found == expected
@@ -274,7 +274,7 @@ class TestSmallFiles:
         assert found.preview == tmp_path / "a.png" and found.preview.is_file()
         assert found.warnings == ()
 
-    def test_a_spectrum(self, tmp_path):
+    def test_a_spectrum_has_type_and_dispersion(self, tmp_path):
         path = saved(tmp_path / "a.msa", np.arange(16.0), [axis(16, "Energy", "eV")], Signal={"signal_type": "EELS"})
         found = extract(path, None, None)
         assert (found.dataset_type, found.meta["Dispersion"]) == ("Spectrum", Quantity(1, "eV"))
@@ -387,7 +387,7 @@ class TestWhereItComesFrom:
             "Creation Time",
         }
 
-    def test_a_clock_that_nobody_set_tells_no_time(self, tmp_path):
+    def test_a_clock_never_set_gives_no_time(self, tmp_path):
         general = {"title": "", "date": "1970-01-01", "time": "00:00:05"}
         path = saved(tmp_path / "a.hspy", np.zeros((3, 4)), [axis(3, "y", "nm"), axis(4, "x", "nm")], General=general)
         assert extract(path, None, None).acquired is None
@@ -410,7 +410,7 @@ class TestABadFileCostsOnlyItself:
             ("noextension", b"abc", "No reader is known for files of the kind 'noextension'."),
         ],
     )
-    def test_broken(self, tmp_path, name, content, said):
+    def test_a_broken_file_is_explained(self, tmp_path, name, content, said):
         (tmp_path / name).write_bytes(content)
         found = extract(tmp_path / name, tmp_path / "p.png", tmp_path / "p.json")
         assert (found.dataset_type, found.data_type, found.preview) == ("Unknown", "Unknown", None)
@@ -419,10 +419,10 @@ class TestABadFileCostsOnlyItself:
         assert json.loads((tmp_path / "p.json").read_text())["remarks"] == list(found.warnings)
         assert not (tmp_path / "p.png").exists()
 
-    def test_missing(self, tmp_path):
+    def test_a_missing_file_is_explained(self, tmp_path):
         assert "There is no file" in extract(tmp_path / "gone.dm3", None, None).warnings[0]
 
-    def test_a_folder(self, tmp_path):
+    def test_a_folder_is_of_unknown_type(self, tmp_path):
         assert extract(tmp_path, None, None).dataset_type == "Unknown"
 
     def test_a_name_that_is_no_utf8(self, tmp_path):

@@ -132,7 +132,7 @@ class TestEachVendorsConditions:
         assert "Objective Aperture" not in read("TIA", original).meta
 
     @pytest.mark.parametrize("mode", ["On", "Off"])
-    def test_the_landing_energy_is_told_where_the_beam_is_decelerated(self, mode):
+    def test_landing_energy_is_reported_if_decelerated(self, mode):
         found = _special({"EBeamDeceleration": {"ModeOn": mode, "LandingEnergy": "500"}})["Landing Energy"]
         assert found == (Quantity(0.5, "keV") if mode == "On" else None)
 
@@ -255,7 +255,7 @@ class TestTheColumn:
             ("TIFF", {}, "plant stem.tif", "Imaging"),
         ],
     )
-    def test_told_by_file_or_name(self, plugin, original, name, expected):
+    def test_file_or_name_identifies_the_microscope(self, plugin, original, name, expected):
         assert kind_of(read(plugin, original, name=name), Path(name).stem).data_type == expected
 
 
@@ -292,7 +292,7 @@ class TestContradictions:
             (signal(Axis(64, "Energy", "keV")), of(dwell_time=6.0, frame_time=1.9, real_time=30.0), set()),
         ],
     )
-    def test_marked(self, one, meta, doubtful):
+    def test_contradicting_quantities_are_marked(self, one, meta, doubtful):
         found = mark_contradictions(meta, one)
         assert {name for name, value in found.items() if value.warning} == doubtful
         assert {name: (value.value, value.unit) for name, value in found.items()} == {
@@ -349,7 +349,7 @@ class TestInstrumentsOwnFiles:
             ("tia_nexus/Titan_TEM_2_HAADF_STEM_dataZeroed_1.ser", "STEM_Imaging"),
         ],
     )
-    def test_types(self, name, expected):
+    def test_each_file_has_the_expected_type(self, name, expected):
         assert extract(DATA / name, None, None).data_type == expected
 
 

@@ -143,7 +143,7 @@ class TestOneNameAndUnitPerQuantity:
             ("Dwell Time", 51.2, "µs", Quantity(51.2, "µs")),
         ],
     )
-    def test_converted(self, name, value, unit, expected):
+    def test_values_are_converted_to_the_usual_unit(self, name, value, unit, expected):
         assert quantity(name, value, unit) == expected
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), None, "", "  ", [], {"a": 1}, np.float32("nan")])
@@ -163,7 +163,7 @@ class TestOneNameAndUnitPerQuantity:
             ("angstrom", "Å"), ("keV", "keV"), ("T", "T"),
         ],
     )  # fmt: skip
-    def test_unit_symbols(self, text, expected):
+    def test_unit_symbols_are_normalised(self, text, expected):
         assert symbol(text) == expected
 
     def test_pixels_and_energies_from_the_axes(self):
@@ -195,7 +195,7 @@ class TestInstrumentProfiles:
 
     META: ClassVar = {"Spot Size": Quantity(3), "Camera Length": Quantity(100, "mm"), "Stage Beta": Quantity(0, "°")}
 
-    def test_each_correction(self):
+    def test_each_kind_of_correction_is_applied(self):
         found = profile(
             {
                 "rename": "Spot Size = Gun Lens",
@@ -341,7 +341,7 @@ class TestTimesAreAware:
             ({"date": "2019-07-31", "time": "11:34:12.123456789"}, "2019-07-31T11:34:12.123456+02:00"),
         ],
     )
-    def test_zones(self, general, expected):
+    def test_times_get_the_right_offset(self, general, expected):
         assert rfc3339(NOTHING_KNOWN.aware(moment({"General": general}))) == expected
 
     def test_the_instruments_zone_counts_before_the_machines(self):
@@ -364,12 +364,12 @@ class TestTimesAreAware:
 class TestForeignValuesBecomeClean:
     """Metadata in JSON and XML hold no control characters, no NaN and no huge arrays."""
 
-    def test_text(self):
+    def test_text_is_cleaned_and_cut(self):
         assert one_line("A\x00\x07 B\r\n\tC\udc80 ") == "A B C"
         assert one_line(b"\xb5m") == "µm"
         assert one_line("x" * 600).endswith("…")
 
-    def test_json(self):
+    def test_any_value_becomes_strict_json(self):
         class Colour(Enum):
             RED = 1
 
@@ -409,7 +409,7 @@ class TestFaultsAreSentences:
             (RuntimeError("what\nis\x00 this."), "its reader gave up (RuntimeError: what is this)"),
         ],
     )
-    def test_reasons(self, error, expected):
+    def test_each_exception_has_a_sentence(self, error, expected):
         assert reason(error, Path("/data/a.asw")) == expected
 
 

@@ -36,7 +36,7 @@ class TestFilesOfTheSession:
             put(store / name, seconds, nanoseconds=nanoseconds)
         assert names(find_files(store, [SESSION], find=find)) == ["1", "2"]
 
-    def test_microseconds_decide(self, store: Path, find: str | None) -> None:
+    def test_microseconds_decide_what_belongs(self, store: Path, find: str | None) -> None:
         # 1795165200.000003 is no binary fraction: as floats these would not be told apart reliably
         window = TimeRange("w", START + timedelta(microseconds=3), START + timedelta(microseconds=5))
         for microsecond in range(2, 7):
@@ -68,7 +68,7 @@ class TestFilesOfTheSession:
         assert names(find_files(store, [SESSION], find=find)) == ["z", "b", "b-1", "c", "x", "a"]
         assert list(found) == sorted(found, key=lambda file: (file.modified, file.path))
 
-    def test_no_files(self, store: Path, find: str | None) -> None:
+    def test_an_empty_folder_gives_an_empty_answer(self, store: Path, find: str | None) -> None:
         """001-29: that nothing was found is an answer."""
         assert find_files(store, [SESSION], find=find) == FileSearch({"session": ()}, {"session": ()}, ())
 
@@ -182,7 +182,7 @@ class TestWhatCounts:
 class TestDatasetsOfSeveralFiles:
     """001-25, 001-32: the files of one dataset stay together."""
 
-    def test_each_kind(self, store: Path, find: str | None) -> None:
+    def test_companions_join_their_main_file(self, store: Path, find: str | None) -> None:
         kinds = {
             "a.emi": ["a_1.ser", "a_2.ser", "a_10.ser"],
             "b.rpl": ["b.raw"],
@@ -251,7 +251,7 @@ class TestDatasetsOfSeveralFiles:
         (file,) = find_files(store, [SESSION], known=frozenset({".rpl"}), find=find).files["session"]
         assert file.companions == (store / "a.raw",)
 
-    def test_real_files(self, store: Path, find: str | None) -> None:
+    def test_companions_of_real_files_are_found(self, store: Path, find: str | None) -> None:
         data = Path(os.environ.get("NEXUSCORE_TEST_DATA", PROJECT.parent / "shared/data"))
         if not data.is_dir():
             pytest.skip("no real instrument files: NEXUSCORE_TEST_DATA names no folder")

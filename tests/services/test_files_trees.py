@@ -86,7 +86,7 @@ class TestUnreadable:
     """001-26: what cannot be read is said and left out; it neither ends the search nor goes unnoticed."""
 
     @pytest.mark.parametrize("find", BOTH)
-    def test_closed_folders(self, closed: Path, find: str | None) -> None:
+    def test_closed_folders_are_reported_and_skipped(self, closed: Path, find: str | None) -> None:
         done = without_privileges(SEARCH, str(closed), find or "")
         assert done.stderr == ""
         found, unreadable, fallback = json.loads(done.stdout)
@@ -304,7 +304,7 @@ class TestFindAndPythonAgree:
     @needs_find
     @given(_trees, st.sampled_from([None, frozenset({".tif", ".ser", ".emi"})]))
     @UNHURRIED
-    def test_same_result(self, tree: dict[bytes, tuple[str, int]], known: frozenset[str] | None) -> None:
+    def test_both_give_the_same_result(self, tree: dict[bytes, tuple[str, int]], known: frozenset[str] | None) -> None:
         with tempfile.TemporaryDirectory() as folder:
             grow(Path(folder), tree)
             by_find = find_files(Path(folder), self.WINDOWS, known=known, find="find")

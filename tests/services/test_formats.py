@@ -148,7 +148,7 @@ class TestEveryFileYields:
 class TestThePage:
     """A table of what was read, what was not at hand, what was not read, and the quantities by format."""
 
-    def test_rows(self):
+    def test_readable_and_unreadable_files_have_rows(self):
         good = Extraction(
             Path("a.DM3"), "Gatan DigitalMicrograph 3", "Image", "TEM_Imaging",
             meta={"Magnification": Quantity(1000), "Stage X": Quantity(1, "µm"), "Data Shape": Quantity("2 × 3")},

@@ -73,7 +73,7 @@ class TestFormatsWritten:
             ("numpy", "a.npy", "NumPy array", ""),
         ],
     )
-    def test_read_again(self, tmp_path, writer, name, format_, keeps):
+    def test_written_files_are_read_again(self, tmp_path, writer, name, format_, keeps):
         found = made(tmp_path, writer, name)
         assert found.format == format_
         if "calibration" in keeps:
@@ -105,7 +105,7 @@ class TestTofwerk:
         assert found.acquired == datetime.fromisoformat("2025-01-01T12:00:00-05:00")
         assert found.preview is not None and (tmp_path / "p.1.png").is_file()
 
-    def test_a_spectrum(self, tmp_path, maker):
+    def test_a_sum_spectrum_is_read(self, tmp_path, maker):
         maker.make_raw_fixture(tmp_path / "a.h5")
         found = extract(tmp_path / "a.h5", tmp_path / "p.png", None)
         assert (found.dataset_type, found.data_type, found.warnings) == ("Spectrum", "FIB_SIMS", ())
@@ -116,7 +116,7 @@ class TestHdf5IsToldApartByContent:
     """001-32: .h5 and .hdf5 belong to many programs; of what none of them wrote the arrays are shown."""
 
     @pytest.mark.parametrize("name", ["a.h5", "a.hdf5"])
-    def test_somebody_elses(self, tmp_path, name):
+    def test_unknown_hdf5_is_read_as_misc(self, tmp_path, name):
         with h5py.File(tmp_path / name, "w") as file:
             file["numbers"] = np.arange(5)
         found = extract(tmp_path / name, tmp_path / "p.png", None)
@@ -158,7 +158,7 @@ class TestSamplesOfATiff:
         assert (found.meta["Data Shape"], picture.size) == (Quantity("80 × 60"), (500, 375))
         assert [picture.getpixel(place) for place in ((100, 100), (400, 300))] == [(250, 200, 50), (0, 0, 50)]
 
-    def test_together(self, tmp_path):
+    def test_interleaved_colours_are_kept(self, tmp_path):
         found, picture = self.read(tmp_path, np.moveaxis(self.COLOURS, 0, -1), photometric="rgb")
         assert (found.meta["Data Shape"], picture.getpixel((100, 100))) == (Quantity("80 × 60"), (250, 200, 50))
 
@@ -239,7 +239,7 @@ class TestThermoFishersMrc:
         assert (meta["Detector"], meta["Binning"]) == (Quantity("BM-Ceta"), Quantity("2 × 2"))
         assert (meta["Exposure Time"], meta["Defocus"]) == (Quantity(0.5, "s"), Quantity(1000, "nm"))
 
-    def test_what_is_not_set_is_not_told(self, tmp_path):
+    def test_what_is_not_set_is_left_out(self, tmp_path):
         found = self.file(tmp_path, self.header(HT=True, Timestamp=True))
         assert "Acceleration Voltage" not in found.meta and found.acquired is None
 

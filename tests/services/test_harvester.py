@@ -81,7 +81,7 @@ class TestReservationsAreKeptFresh:
         harvester.once()
         assert sorted(facility.found()) == ["1"]
 
-    def test_several_instruments(self, facility: Facility) -> None:
+    def test_each_instrument_has_its_own_reservations(self, facility: Facility) -> None:
         """Each has its own; the same UID in two calendars is two reservations."""
         facility.instrument("Titan", event("1", ":20260311T090000Z", ":20260311T100000Z"))
         facility.instrument("Quanta", event("1", ":20260312T090000Z", ":20260312T100000Z"))
@@ -224,7 +224,7 @@ class TestStrangersText:
         )
         assert str(status_of(harvester, "source Titan")).endswith("(1 more like this)")
 
-    def test_when_nobody_can_tell_which_all_stay(self, facility: Facility) -> None:
+    def test_a_damaged_event_without_uid_cancels_none(self, facility: Facility) -> None:
         one = event("1", ":20260311T090000Z", ":20260311T100000Z")
         path = facility.instrument("Titan", one)
         harvester = Harvester(facility.app)
@@ -373,7 +373,7 @@ class TestTheProgram:
         assert rows(facility.url, "SELECT * FROM reservation") == stored
 
     @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-    def test_told_to_end_while_a_server_is_silent(self, facility: Facility, server: Server, how: int) -> None:
+    def test_it_ends_although_a_server_is_silent(self, facility: Facility, server: Server, how: int) -> None:
         """Its last lines are in the database, and no process is left."""
         server.answers["/titan"] = silent
         facility.instrument("Titan")
@@ -414,7 +414,7 @@ class TestTheProgram:
             running.terminate()
             running.wait(END_LIMIT)
 
-    def test_help(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_help_is_printed_with_exit_code_0(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as end:
             main(Harvester, ["--help"])
         assert end.value.code == 0

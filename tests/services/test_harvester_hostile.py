@@ -128,7 +128,7 @@ class TestEntities:
     """A document that declares any is refused; nothing is expanded or fetched for it."""
 
     @pytest.mark.parametrize("bomb", BOMBS)
-    def test_a_bomb(self, server: Server, kind: str, bomb: str, tmp_path: Path) -> None:
+    def test_an_entity_bomb_is_refused(self, server: Server, kind: str, bomb: str, tmp_path: Path) -> None:
         said, grown = ask(server, kind, send(kind, document(kind, *BOMBS[bomb])), tmp_path)
         assert said.startswith("The calendar at 127.0.0.1 cannot be read: what it sends ")
         assert grown < ROOM
@@ -190,7 +190,7 @@ class TestFloods:
         assert said.endswith("it has more than 16 MB, the limit in the settings.")
         assert grown < ROOM
 
-    def test_packed(self, server: Server, kind: str, tmp_path: Path) -> None:
+    def test_a_packed_flood_stops_at_the_limit(self, server: Server, kind: str, tmp_path: Path) -> None:
         packed = gzip.compress(b" " * (200 * MEGABYTE))
         said, grown = ask(server, kind, send(kind, packed, Content_Encoding="gzip"), tmp_path)
         assert said.endswith("it has more than 16 MB, the limit in the settings.")

@@ -85,7 +85,7 @@ class TestFields:
     @pytest.mark.parametrize(
         ("said", "consent"), [("Agree", True), ("yes", True), ("Disagree", False), ("FALSE", False), ("perhaps", None)]
     )
-    def test_consent(self, said: str, consent: bool | None) -> None:
+    def test_consent_is_read_from_the_answer(self, said: str, consent: bool | None) -> None:
         assert read(event("a", ":20260303T090000Z", None, f"X-CONSENT:{said}"))[0].consent is consent
 
     def test_who_does_not_come_is_no_collaborator(self) -> None:
@@ -104,7 +104,7 @@ class TestFields:
         )
         assert one.collaborators == ("Bob",)
 
-    def test_nobody_said_anything(self) -> None:
+    def test_missing_fields_stay_empty(self) -> None:
         (one,) = read(event("a", ":20260303T090000Z"))
         assert (one.title, one.user, one.user_id, one.purpose, one.url, one.consent) == (None,) * 6
         assert one.collaborators == ()
@@ -203,7 +203,7 @@ class TestSeries:
         ]
         assert times(found)[3] == "03-23T15:00 to 03-23T17:00"
 
-    def test_cancelled(self) -> None:
+    def test_only_cancelled_events_are_marked(self) -> None:
         found = read(
             event("one", ":20260303T090000Z", None, "STATUS:CANCELLED"),
             event("w", ":20260302T090000Z", None, "RRULE:FREQ=WEEKLY;COUNT=2"),
@@ -292,7 +292,7 @@ class TestTimes:
             "03-04T07:30 to 03-04T08:30"
         ]
 
-    def test_a_zone_that_nobody_knows_is_told(self) -> None:
+    def test_an_unknown_zone_is_reported(self) -> None:
         found, complaints = heard(event("a", ";TZID=Mars/Olympus:20260304T080000", None, "DURATION:PT1H"))
         assert times(found) == ["03-04T13:00 to 03-04T14:00"]
         assert complaints[0].sentence.startswith("the event 'a' is in the time zone 'Mars/Olympus', which is unknown")
@@ -314,7 +314,7 @@ class TestDamage:
             (event("bad", ":20260303T090000Z", None, "RRULE:FREQ=DAILY;INTERVAL=0"), "it repeats after no time at all"),
         ],
     )
-    def test_one_event(self, damaged: str, says: str) -> None:
+    def test_a_damaged_event_is_reported_alone(self, damaged: str, says: str) -> None:
         found, complaints = heard(event("first", ":20260303T090000Z"), damaged, event("last", ":20260305T090000Z"))
         assert [one.uid for one in found] == ["first", "last"]
         assert [one.uid for one in complaints] == ["bad"]
@@ -344,7 +344,7 @@ class TestDamage:
         ],
         ids=["nothing", "a page", "noise", "half a calendar", "one and a half", "a stray line", "upside down"],
     )
-    def test_the_whole(self, content: bytes, says: str) -> None:
+    def test_a_damaged_calendar_is_refused(self, content: bytes, says: str) -> None:
         with pytest.raises(SourceFailed) as error:
             bookings(content, "host.example.org", NEW_YORK, *MARCH, 1000)
         assert str(error.value).startswith(f"The calendar at host.example.org cannot be read: {says}")

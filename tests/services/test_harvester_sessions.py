@@ -54,7 +54,7 @@ class TestWhoseSessionItIs:
         facility.reservations.take_over(SOURCE, at(-100), at(100), known)
         return facility.reservations.for_session("Titan", at(-2), at(0), user)
 
-    def test_none(self, facility: Facility) -> None:
+    def test_without_overlap_there_is_none(self, facility: Facility) -> None:
         assert (
             self.of(facility, booked(-4, -2), booked(0, 2, "later"), used(-3, -2), used(0, None, "later use")) is None
         )
@@ -66,7 +66,7 @@ class TestWhoseSessionItIs:
     def test_a_use_alone(self, facility: Facility) -> None:
         assert self.of(facility, used(-1.9, -0.1)) == used(-1.9, -0.1)
 
-    def test_both(self, facility: Facility) -> None:
+    def test_use_and_reservation_are_combined(self, facility: Facility) -> None:
         use = used(-1.9, -0.1, collaborators=("Carol",), consent=None, project="billing")
         found = self.of(facility, booked(-3, 1, purpose="Why", project="PRJ-1", consent=True), use)
         assert found == booked(-3, 1, purpose="Why", project="PRJ-1", consent=True, collaborators=("Carol",))
@@ -85,7 +85,7 @@ class TestWhoseSessionItIs:
         assert (found.title, found.samples, found.consent) == ("Now", samples, False)
 
     @pytest.mark.parametrize(("given", "holds"), [(True, None), (False, False), (None, None)])
-    def test_somebody_else_came(self, facility: Facility, given: bool | None, holds: bool | None) -> None:
+    def test_who_came_counts_not_who_booked(self, facility: Facility, given: bool | None, holds: bool | None) -> None:
         """Nobody agrees for another; a refusal is one all the same."""
         found = self.of(facility, booked(-3, 1, consent=given), used(-2, 0, user="Bob", user_id="bob"))
         assert found is not None
@@ -210,7 +210,7 @@ class TestSessionsFromUsage:
         facility.sessions.start("Titan", LOGGER)
         assert usage.unfinished("Titan", SOURCE) == set()
 
-    def test_in_words(self) -> None:
+    def test_a_step_reads_as_a_sentence(self) -> None:
         assert str(SessionStep("u", "bob", start=False, ts=None)) == "end the session u of bob at now"
 
 
@@ -223,7 +223,7 @@ class TestConsentThatComesLater:
     def refused(self, facility: Facility) -> Session:
         return facility.refused("Titan", "2026-03-09T09:10:00+00:00", "2026-03-09T11:50:00+00:00")
 
-    def test_given(self, facility: Facility) -> None:
+    def test_later_consent_queues_the_session(self, facility: Facility) -> None:
         path = facility.instrument("Titan", self.booking("no"))
         harvester, session = Harvester(facility.app), self.refused(facility)
         harvester.once()
@@ -236,13 +236,13 @@ class TestConsentThatComesLater:
         assert f"Titan: the session {session.identifier} is built, since its user agrees now" in facility.said()
 
     @pytest.mark.parametrize("said", ["no", "perhaps"])
-    def test_not_given(self, facility: Facility, said: str) -> None:
+    def test_other_answers_change_nothing(self, facility: Facility, said: str) -> None:
         facility.instrument("Titan", self.booking(said))
         session = self.refused(facility)
         Harvester(facility.app).once()
         assert facility.sessions.get(session.identifier).state is State.NO_CONSENT
 
-    def test_too_late(self, facility: Facility) -> None:
+    def test_consent_after_the_limit_changes_nothing(self, facility: Facility) -> None:
         facility.instrument("Titan", self.booking("yes"))
         session = self.refused(facility)
         facility.config["Services.Harvester.consent_days"] = 1
@@ -265,7 +265,7 @@ class TestConsentThatIsTakenBack:
         Harvester(facility.app).once()
         return facility.sessions.get(session.identifier).state
 
-    def test_taken_back(self, facility: Facility) -> None:
+    def test_the_record_is_held_back(self, facility: Facility) -> None:
         """TO_BE_BUILT: no Uploader sends it, and the Builder decides anew."""
         path = facility.instrument("Titan", self.booking("yes"))
         harvester, session = Harvester(facility.app), facility.finished("Titan", *self.SESSION, State.BUILT)
@@ -326,7 +326,7 @@ class TestConsentThatIsTakenBack:
         facility.clock.time += timedelta(days=2)
         assert self.state(facility, session, self.booking("no")) is State.BUILT
 
-    def test_somebody_was_faster(self, facility: Facility) -> None:
+    def test_a_completed_session_is_left_alone(self, facility: Facility) -> None:
         """A session that an Uploader completed in the last moment is left alone."""
         session = facility.finished("Titan", *self.SESSION, State.BUILT)
         with facility.app.database().transaction() as transaction:
@@ -339,7 +339,7 @@ class TestConsentThatIsTakenBack:
 class TestAnotherCalendar:
     """An instrument has one calendar: what the one before had in the window is retired when the new one is read."""
 
-    def test_retired(self, facility: Facility) -> None:
+    def test_old_reservations_in_the_window_go(self, facility: Facility) -> None:
         facility.instrument("Titan", event("1", ":20260311T090000Z", ":20260311T100000Z"))
         old = [booked(24, 25, "new enough"), booked(-1000, -999, "long ago")]
         facility.reservations.take_over(SOURCE, at(-2000), at(1000), old)
@@ -361,7 +361,7 @@ class TestAnotherCalendar:
 class TestAPrivateAddress:
     """The address of a private calendar is a key to it: as a secret, it is shown nowhere."""
 
-    def test_a_secret(self, facility: Facility) -> None:
+    def test_the_address_is_never_shown(self, facility: Facility) -> None:
         path = facility.instrument("Titan", event("1", ":20260311T090000Z", ":20260311T100000Z"))
         address = f"http://127.0.0.1:1/private-8f2e/{path.name}"
         facility.config.deserialize(
@@ -377,7 +377,7 @@ class TestAPrivateAddress:
 class TestADryRun:
     """``--dry-run`` says what would become of sessions, and changes none."""
 
-    def test_consent(self, facility: Facility) -> None:
+    def test_later_consent_is_only_reported(self, facility: Facility) -> None:
         consents = TestConsentThatComesLater()
         facility.instrument("Titan", consents.booking("yes"))
         facility.config["Services.Harvester.days_back"] = 3660

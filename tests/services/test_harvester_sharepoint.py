@@ -248,7 +248,7 @@ class TestTheFeed:
         ]
         assert [one.uid for one in fetch(lists)] == ["2", "3"]
 
-    def test_pages(self, lists: Lists) -> None:
+    def test_pages_are_followed_but_no_circle(self, lists: Lists) -> None:
         lists.rows = [
             Row(n, f"2018-11-{1 + n % 28:02}T09:00:00", f"2018-11-{1 + n % 28:02}T10:00:00") for n in range(10)
         ]
@@ -258,7 +258,7 @@ class TestTheFeed:
         lists.circle = True
         assert refusal(lists) == "its pages form a loop."
 
-    def test_a_thousand(self, lists: Lists) -> None:
+    def test_a_thousand_rows_need_few_requests(self, lists: Lists) -> None:
         """1,000 reservations in the window: five requests at the most, the log-in among them."""
         lists.rows = [replace(WHOLE, number=n) for n in range(1000)]
         assert len(fetch(lists)) == 1000
@@ -268,7 +268,7 @@ class TestTheFeed:
         lists.rows = [replace(WHOLE, number=n) for n in range(20)]
         assert refusal(lists, most=10) == "it has more than 10 bookings in the time asked for."
 
-    def test_a_series_is_told_of(self, lists: Lists) -> None:
+    def test_a_series_is_reported_and_left_out(self, lists: Lists) -> None:
         """Its one row ends with its last occurrence; it would take the instrument for months."""
         lists.rows = [replace(WHOLE, columns={"Recurrence": "true"}), replace(WHOLE, number=2)]
         with collect_complaints() as complaints:
@@ -299,7 +299,7 @@ class TestTheFeed:
 class TestTheLogIn:
     """001-07: the environment's user and password pass the server's challenge, and are shown to nobody."""
 
-    def test_passed(self, lists: Lists) -> None:
+    def test_the_user_is_let_in(self, lists: Lists) -> None:
         lists.rows = [WHOLE]
         fetch(lists)
         assert lists.let_in == ["NIST\\alice"]
@@ -310,11 +310,11 @@ class TestTheLogIn:
         assert len(lists.let_in) == 1
 
     @pytest.mark.parametrize("login", [replace(ALICE, password="s3cret?"), replace(ALICE, user="NIST\\bob")])
-    def test_not_passed(self, lists: Lists, login: Login) -> None:
+    def test_a_wrong_login_is_refused(self, lists: Lists, login: Login) -> None:
         assert refusal(lists, login=login) == f"it refuses the user '{login.user}' (401)."
         assert lists.let_in == []
 
-    def test_nobody(self, lists: Lists) -> None:
+    def test_a_missing_login_is_reported(self, lists: Lists) -> None:
         assert refusal(lists, login=None).startswith("it requires a user and a password (401)")
 
     def test_a_challenge_that_is_none(self, lists: Lists, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,7 +338,7 @@ class TestAStylesheetOfItsOwn:
           <sample ref="pid:1"><name>N</name><element>Ni</element><element>O</element></sample>
         </reservation></xsl:for-each></reservations></xsl:template></xsl:stylesheet>"""
 
-    def test_other_columns(self, lists: Lists, tmp_path: Path) -> None:
+    def test_its_columns_become_the_reservation(self, lists: Lists, tmp_path: Path) -> None:
         path = tmp_path / "own.xslt"
         path.write_text(self.OWN)
         lists.rows = [replace(WHOLE, columns={"What": "Ours", "May": "no", "Gone": "yes"})]

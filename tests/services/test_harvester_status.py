@@ -65,7 +65,7 @@ class TestAfterARestart:
             ("source Titan", gone)
         ], "said once"
 
-    def test_counters(self, facility: Facility) -> None:
+    def test_counters_go_on_from_before(self, facility: Facility) -> None:
         for gone in (1, 2):
             path = facility.instrument("Titan", ONE)
             with restarted(facility) as harvester:

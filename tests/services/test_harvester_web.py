@@ -155,7 +155,7 @@ def refusal(address: str, patience: HttpLimits = PATIENCE, login: Login | None =
 class TestServers:
     """Each fault is one sentence; those that pass by themselves are waited out, the others are not repeated."""
 
-    def test_a_calendar(self, server: Server) -> None:
+    def test_a_calendar_takes_one_request(self, server: Server) -> None:
         server.answers["/calendar.ics"] = calendar
         assert [one.title for one in fetch(server.url())] == ["Found"]
         assert server.asked == [("/calendar.ics", None)]
@@ -177,7 +177,7 @@ class TestServers:
         assert refusal(server.url("/secret/calendar.ics")).startswith(f"cannot be read: it answered {status} ")
         assert len(server.asked) == 1
 
-    def test_nobody_listens(self) -> None:
+    def test_a_closed_port_is_reported(self) -> None:
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as gone:
             port = gone.server_port
         assert refusal(f"http://127.0.0.1:{port}/secret") == (
@@ -185,7 +185,7 @@ class TestServers:
         )
 
     @pytest.mark.parametrize("answer", [silent, silent_in_the_middle])
-    def test_silence(self, server: Server, answer: Callable[[Handler], None]) -> None:
+    def test_silence_is_not_tried_again(self, server: Server, answer: Callable[[Handler], None]) -> None:
         server.answers["/secret"] = answer
         assert refusal(server.url("/secret"), replace(PATIENCE, read_seconds=0.2)) == (
             "cannot be read: it fell silent for 0.2 s."
@@ -222,11 +222,11 @@ class TestServers:
 class TestRedirects:
     """Followed, but not for ever, nor to anything but the web."""
 
-    def test_one(self, server: Server) -> None:
+    def test_a_redirect_is_followed(self, server: Server) -> None:
         server.answers |= {"/old": says(301, Location="/new"), "/new": calendar}
         assert len(fetch(server.url("/old"))) == 1
 
-    def test_a_circle(self, server: Server) -> None:
+    def test_redirects_in_a_circle_end(self, server: Server) -> None:
         server.answers |= {"/a": says(302, Location="/b"), "/b": says(302, Location="/a")}
         assert refusal(server.url("/a")) == "cannot be read: it redirects more than 3 times."
         assert len(server.asked) == 4
@@ -245,7 +245,7 @@ class TestCredentials:
         assert len(fetch(server.url(), login=ALICE)) == 1
         assert [given is not None for _, given in server.asked] == [False, True]
 
-    def test_by_digest(self, server: Server) -> None:
+    def test_a_digest_challenge_gets_a_digest(self, server: Server) -> None:
         challenge = 'Digest realm="x", nonce="n", qop="auth", algorithm=SHA-256'
 
         def digest(request: Handler) -> None:
@@ -258,12 +258,12 @@ class TestCredentials:
         assert len(fetch(server.url(), login=ALICE)) == 1
         assert not any("Basic" in (given or "") for _, given in server.asked)
 
-    def test_wrong_ones(self, server: Server) -> None:
+    def test_a_wrong_login_names_the_user(self, server: Server) -> None:
         server.answers["/calendar.ics"] = asks_for_a_password
         sentence = refusal(server.url(), login=replace(ALICE, user="bob"))
         assert sentence == "cannot be read: it refuses the user 'bob' (401)."
 
-    def test_none(self, server: Server) -> None:
+    def test_missing_ones_name_their_variables(self, server: Server) -> None:
         server.answers["/calendar.ics"] = asks_for_a_password
         assert refusal(server.url()) == (
             "cannot be read: it requires a user and a password (401); "
@@ -340,7 +340,7 @@ class TestFiles:
     """A path or a file URL."""
 
     @pytest.mark.parametrize("address", ["{}", "file://{}", "file://localhost{}", "FILE://{}"])
-    def test_a_calendar(self, tmp_path: Path, address: str) -> None:
+    def test_paths_and_file_urls_are_read(self, tmp_path: Path, address: str) -> None:
         path = tmp_path / "my calendar.ics"
         path.write_bytes(CALENDAR)
         assert len(fetch(address.format(path if address == "{}" else str(path).replace(" ", "%20")))) == 1
@@ -349,21 +349,21 @@ class TestFiles:
         Path(os.environ["HOME"], "c.ics").write_bytes(CALENDAR)
         assert len(fetch("~/c.ics")) == 1
 
-    def test_not_there(self, tmp_path: Path) -> None:
+    def test_a_missing_file_is_reported(self, tmp_path: Path) -> None:
         path = tmp_path / "c.ics"
         assert refusal(str(path)) == f"The calendar at {path} cannot be read: No such file or directory."
 
-    def test_no_file(self, tmp_path: Path) -> None:
+    def test_pipes_and_folders_are_refused(self, tmp_path: Path) -> None:
         """A named pipe that nobody writes into would keep a reader for ever."""
         os.mkfifo(tmp_path / "pipe")
         assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
         for name in ("pipe", ""):
             assert re.search(r"cannot be read: it is not a file\.|Is a directory", refusal(f"{tmp_path}/{name}"))
 
-    def test_too_big(self, tmp_path: Path) -> None:
+    def test_a_large_file_is_refused(self, tmp_path: Path) -> None:
         with (tmp_path / "c.ics").open("wb") as file:
             file.truncate(MEGABYTE + 1)
         assert "it has more than 1 MB" in refusal(str(tmp_path / "c.ics"))
 
-    def test_no_address(self) -> None:
+    def test_a_missing_address_is_reported(self) -> None:
         assert refusal(" ") == "The calendar at no address cannot be read: Instruments.Titan.api_url is not set."

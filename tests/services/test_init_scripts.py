@@ -160,7 +160,7 @@ def script(project: Path) -> Script:
 class TestStart:
     """001-01: a service is started by the system, once, and a start that fails says why."""
 
-    def test_starts(self, script: Script) -> None:
+    def test_start_reports_the_running_process(self, script: Script) -> None:
         started = script("start")
         assert (started.returncode, started.stdout) == (0, f"nexuscore-builder is running (process {script.pid}).\n")
         assert "Services.Builder" in Path(f"/proc/{script.pid}/cmdline").read_text()
@@ -198,7 +198,7 @@ class TestStart:
 class TestStop:
     """A service is asked to end, then made to; what an earlier one left behind is cleared away."""
 
-    def test_stops(self, script: Script) -> None:
+    def test_stop_ends_it_and_removes_the_file(self, script: Script) -> None:
         script("start")
         pid = script.pid
         stopped = script("stop")
@@ -252,7 +252,7 @@ class TestStalePidFile:
         assert gone(pid)
         return script
 
-    def test_status(self, stale: Script) -> None:
+    def test_status_mentions_the_pid_file(self, stale: Script) -> None:
         status = stale("status")
         assert status.returncode == 1
         assert "its pid file exists" in status.stdout
@@ -391,10 +391,10 @@ class TestSupervision:
 class TestStatusAndUsage:
     """The exit codes are the Linux Standard Base's."""
 
-    def test_not_running(self, script: Script) -> None:
+    def test_a_stopped_service_has_status_3(self, script: Script) -> None:
         assert script("status").returncode == 3
 
-    def test_running(self, script: Script) -> None:
+    def test_a_running_service_has_status_0(self, script: Script) -> None:
         script("start")
         assert script("status").returncode == 0
 

@@ -37,7 +37,7 @@ class TestServices:
     """One pass of each, with an odd value of each kind in each column."""
 
     @pytest.mark.parametrize("service", ["Builder", "Uploader", "Harvester"])
-    def test_a_pass(self, facility: OddFacility, tmp_path: Path, service: str) -> None:
+    def test_a_pass_survives_odd_rows(self, facility: OddFacility, tmp_path: Path, service: str) -> None:
         configure(
             facility.database,
             Edit("Facility.data_root", value=str(tmp_path)),

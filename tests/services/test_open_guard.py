@@ -77,7 +77,7 @@ class TestNamesThatAreFoundInNoOtherWay:
         assert (found.dataset_type, found.preview) == ("Unknown", None)
 
 
-def test_what_an_import_may_not_open_is_nobodys_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_refused_to_an_import_are_not_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "settings").write_text("x")
     (tmp_path / "code/opens_of_test_guard.py").write_text(

@@ -147,7 +147,7 @@ class TestNothingToDo:
     """``--once`` with nothing to do is no failure."""
 
     @pytest.mark.parametrize("service", ["Builder", "Harvester", "Uploader"])
-    def test_returns_0(self, facility: Facility, service: str) -> None:
+    def test_a_pass_without_work_returns_0(self, facility: Facility, service: str) -> None:
         facility.run(f"Services.{service}", "--once")
 
     def test_a_session_without_files(self, facility: Facility) -> None:
@@ -209,7 +209,7 @@ class TestARunningBuilder:
         assert running.returncode == 0, errors
         assert facility.messages()[-1] == "Builder ends"
 
-    def test_told_to_end_in_the_middle_of_a_session(self, facility: Facility, sample: Session) -> None:
+    def test_a_session_interrupted_by_sigterm_is_built_later(self, facility: Facility, sample: Session) -> None:
         """The session waits for the next Builder, which makes its one record."""
         running = facility.start("Builder")
         try:

@@ -75,7 +75,7 @@ class TestEveryKindIsDrawn:
             (rising(2, 3, 4, 8, 6), (Axis(2), nm(3), nm(4), Axis(8, "", "mrad"), Axis(6, "", "mrad")), {}),
         ],
     )
-    def test_drawn(self, data, axes, options):
+    def test_pictures_keep_to_the_size_limits(self, data, axes, options):
         for one in (data, da.from_array(data, chunks=-1)):
             picture = drawn(one, *axes, **options)
             assert picture.format == "PNG"
@@ -148,7 +148,7 @@ class TestScaleBar:
             (Axis(100, "x", "mrad", 0.5), "10 mrad"),
         ],
     )
-    def test_round_lengths(self, axis, label):
+    def test_a_bar_has_a_round_length(self, axis, label):
         share, found = bar_for(axis, 0.3)
         assert found == label
         assert 0.1 < share <= 0.3

@@ -98,7 +98,7 @@ class TestTheSandbox:
         data, secret, new, network, *_ = one_of(f"{functions}:work", tmp_path).warnings
         assert (data, secret, new, network) == ("the data", *["PermissionError"] * 3)
 
-    def test_the_environment(self, functions, tmp_path, monkeypatch):
+    def test_secrets_are_not_in_the_environment(self, functions, tmp_path, monkeypatch):
         given = {
             "NEXUSCORE_DATABASE": "mysql://u:p4ssw0rd@h/d", "nexusLIMS_pass": "p4ssw0rd",
             "AWS_SECRET_ACCESS_KEY": "p4ssw0rd",

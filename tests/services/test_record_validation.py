@@ -81,7 +81,7 @@ class TestWhatMakesARecordBelievable:
             ("<Fe/>", "<Fe>yes</Fe>", 12, "Element 'Fe': Character content is not allowed"),
         ],
     )
-    def test_refused(self, old: str, new: str, line: int, says: str) -> None:
+    def test_a_fault_is_refused_with_its_line(self, old: str, new: str, line: int, says: str) -> None:
         faults = validate(changed(old, new, 1))
         assert any(fault.startswith(f"Line {line}: ") and says in fault for fault in faults), faults
 
@@ -117,12 +117,12 @@ class TestDocumentsAreReadWithoutRisk:
         assert faults
         assert all(fault.startswith("Line ") for fault in faults)
 
-    def test_faults_of_one_document_are_not_told_of_the_next(self) -> None:
+    def test_faults_do_not_carry_over(self) -> None:
         assert validate(b"<a>") == validate(b"<a>")
         assert validate(changed(' pid="S-1"', "")) == validate(changed(' pid="S-1"', ""))
         assert validate(RECORD) == []
 
-    def test_another_vocabulary(self) -> None:
+    def test_another_vocabulary_is_refused(self) -> None:
         assert validate(b"<html/>") == [
             "Line 1: Element 'html': No matching global declaration available for the validation root."
         ]

@@ -399,7 +399,7 @@ class TestNumbersAreWrittenAsAPersonWould:
             (-math.inf, "-INF"),
         ],
     )
-    def test_value(self, value: float | str, text: str) -> None:
+    def test_values_are_written_without_spurious_digits(self, value: float | str, text: str) -> None:
         assert written(value) == text
 
     @UNHURRIED

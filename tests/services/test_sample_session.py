@@ -218,7 +218,7 @@ class TestEveryFileIsReadBack:
 class TestTimesInTheFilesAreTheTimesOfTheFiles:
     """001-39: the time of acquisition that a file holds is its modification time, on the instrument's clock."""
 
-    def test_digitalmicrograph(self, session: SampleSession) -> None:
+    def test_digitalmicrograph_has_the_file_time(self, session: SampleSession) -> None:
         for path in session.files:
             if path.suffix == ".dm3":
                 bar = tags(read(path))["DataBar"]
@@ -230,7 +230,7 @@ class TestTimesInTheFilesAreTheTimesOfTheFiles:
     @pytest.mark.parametrize(
         "end", ["map1.rpl", "map2.hspy", "4DSTEM_boundary.zspy", "focal_series.mrc", "HRTEM_003.tif"]
     )
-    def test_general_metadata(self, find: Callable[[str], Path], end: str) -> None:
+    def test_general_metadata_has_the_file_time(self, find: Callable[[str], Path], end: str) -> None:
         general = read(find(end))["metadata"]["General"]
         assert f"{general['date']}T{general['time']}" == f"{modified(find(end)):%Y-%m-%dT%H:%M:%S}"
 
@@ -330,7 +330,7 @@ class TestTheSampleIsReal:
 
     @pytest.mark.parametrize("end", ["spot1_particle.msa", "spot2_particle.msa", "EDS_spectrum.dm3"])
     @pytest.mark.parametrize("element", ["O", "Mn", "Co", "Ni"])
-    def test_xray_lines(self, find: Callable[[str], Path], end: str, element: str) -> None:
+    def test_xray_lines_have_their_energies(self, find: Callable[[str], Path], end: str, element: str) -> None:
         dataset = read(find(end))
         energy, line = axis(dataset, 0), EMISSION_LINES[element][0][0]
         near = np.abs(energy - line) < 0.15
@@ -364,7 +364,7 @@ class TestTheSampleIsReal:
         assert energy[energy > 10][data[energy > 10].argmax()] == pytest.approx(PLASMON, abs=1.5)
 
     @pytest.mark.parametrize("end", ["core_001_bulk.dm3", "core_003_bulk.msa"])
-    def test_edges(self, find: Callable[[str], Path], end: str) -> None:
+    def test_edges_lie_at_their_energies(self, find: Callable[[str], Path], end: str) -> None:
         dataset = read(find(end))
         energy, data = axis(dataset, 0), np.asarray(dataset["data"], dtype=float)
         for third, second in WHITE_LINES.values():
@@ -422,7 +422,7 @@ class TestRefusals:
             make_session(tmp_path / "new", datetime(2026, 11, 20, 9))  # noqa: DTZ001  the naive start is the point
         assert not (tmp_path / "new").exists()
 
-    def test_negative_seed(self, tmp_path: Path) -> None:
+    def test_a_negative_seed_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(NegativeSeed, match="-1"):
             make_session(tmp_path / "new", START, seed=-1)
 
@@ -448,7 +448,7 @@ class TestTheCommand:
         assert "already is a sample session" in capsys.readouterr().err
 
     @pytest.mark.parametrize("arguments", [["--start", "yesterday"], ["--seed", "x"], []])
-    def test_bad_usage(self, tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_bad_usage_exits_2(self, tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         folder = [str(tmp_path)] if arguments else []
         with pytest.raises(SystemExit) as ended:
             main(folder + arguments)

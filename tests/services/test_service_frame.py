@@ -48,7 +48,7 @@ class TestAPassThatFails:
         "trouble",
         [ZeroDivisionError("a fault"), ConfigException(reason="a mistake"), ValueError("a long one " + "é" * 5000)],
     )
-    def test_told_once_counted_and_shown(self, database_url: str, tmp_path: Path, trouble: Exception) -> None:
+    def test_reported_once_counted_and_shown(self, database_url: str, tmp_path: Path, trouble: Exception) -> None:
         app = app_on(database_url, tmp_path)
         service = Moody(app)
         service.config["interval"] = 0.1

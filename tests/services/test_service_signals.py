@@ -59,7 +59,7 @@ class TestHangUp:
         assert end_of(process)[0] == 0
         app.shutdown(LIMIT)
 
-    def test_under_nohup(self, sqlite_url: str, tmp_path: Path) -> None:
+    def test_nohup_makes_it_ignore_sighup(self, sqlite_url: str, tmp_path: Path) -> None:
         process = run_service("Harvester", sqlite_url, tmp_path / "home", "nohup")
         ignored = next(
             line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if "SigIgn" in line

@@ -54,7 +54,7 @@ class TestARecordArrives:
         assert Uploader(facility.app).once() == Pass()
         assert not facility.uploaded.exists()
 
-    def test_many(self, facility: Facility) -> None:
+    def test_many_records_complete_in_one_pass(self, facility: Facility) -> None:
         records = [facility.built(f"Instrument-{number}") for number in range(5)]
         assert Uploader(facility.app).once() == Pass(done=5)
         assert {facility.state(record) for record in records} == {State.COMPLETED}
@@ -80,7 +80,7 @@ class TestARecordArrives:
 class TestARecordThatIsNotWhatWasBuilt:
     """It is not sent: the upload is in ERROR with a sentence, and tried again later."""
 
-    def test_missing(self, facility: Facility) -> None:
+    def test_a_missing_record_fails_its_upload(self, facility: Facility) -> None:
         record = facility.built()
         Path(record.path).unlink()
         assert Uploader(facility.app).once() == Pass(failed=1)

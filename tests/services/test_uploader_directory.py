@@ -142,7 +142,7 @@ class TestPutting:
 class TestWhoseItIs:
     """A name belongs to one session; what others put there is left alone."""
 
-    def test_another_session(self, records: Path, target: Directory) -> None:
+    def test_another_sessions_record_is_not_overwritten(self, records: Path, target: Directory) -> None:
         target.put(write(records, "<Mine/>"))
         with pytest.raises(NotTaken) as error:
             target.put(write(records, "<Yours/>", OTHER))
@@ -153,7 +153,7 @@ class TestWhoseItIs:
         assert tree(target.path) == {f"{NAME}.xml": "<Mine/>"}
 
     @pytest.mark.parametrize("name", [f"{NAME}.xml", f"{NAME}.files/a.png"])
-    def test_somebody_elses(self, records: Path, target: Directory, name: str) -> None:
+    def test_foreign_files_are_not_overwritten(self, records: Path, target: Directory, name: str) -> None:
         (target.path / name).parent.mkdir(exist_ok=True)
         (target.path / name).write_text("theirs")
         with pytest.raises(NotTaken, match="was not put there by NexusCore"):
@@ -255,7 +255,7 @@ class TestWholeOrNotAtAll:
 class TestChecking:
     """What stands in the way of every record is said before any is tried, and nothing is changed by asking."""
 
-    def test_ready(self, target: Directory) -> None:
+    def test_a_check_changes_nothing(self, target: Directory) -> None:
         assert target.check() == []
         assert tree(target.path) == {}
 

@@ -71,7 +71,7 @@ class TestARecordArrives:
         assert len(lab.files(1)) == 6
         assert len(named(lab, ".x_y.png")) == 3
 
-    def test_many_experiments(self, facility: Facility, lab: ELabServer) -> None:
+    def test_twenty_experiments_are_found_again(self, facility: Facility, lab: ELabServer) -> None:
         """More than a list has entries, each found again."""
         records = [facility.experiment() for _ in range(20)]
         uploader = Uploader(facility.app)
@@ -94,7 +94,7 @@ class TestOnce:
         assert uploader.once() == Pass(done=1)
         assert not [one for one in lab.seen[asked:] if not one.startswith("GET")]
 
-    def test_built_anew(self, facility: Facility, lab: ELabServer) -> None:
+    def test_a_rebuilt_record_replaces_only_its_files(self, facility: Facility, lab: ELabServer) -> None:
         """Files follow; title and text are people's."""
         record = facility.experiment("first", None, "b.png")
         (Path(record.path).with_suffix(".files") / "b.png").write_text("gone later")
@@ -161,7 +161,9 @@ class TestWhatIsRefused:
             ("url", "", "Services.Uploader.elabftw.url cannot be used: it is not set"),
         ],
     )
-    def test_wrong_settings(self, facility: Facility, lab: ELabServer, setting: str, value: str, says: str) -> None:
+    def test_wrong_settings_fail_with_a_sentence(
+        self, facility: Facility, lab: ELabServer, setting: str, value: str, says: str
+    ) -> None:
         facility.config[f"Services.Uploader.elabftw.{setting}"] = value
         record = facility.experiment()
         uploader = Uploader(facility.app)

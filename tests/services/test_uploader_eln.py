@@ -162,7 +162,7 @@ class TestPutting:
         with pytest.raises(NotTaken, match="is not an archive of its session"):
             target.put(replace(record, session="another"))
 
-    def test_broken_off(self, facility: Facility, target: ELN, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_full_disk_keeps_the_old(self, facility: Facility, target: ELN, monkeypatch: pytest.MonkeyPatch) -> None:
         record = facility.experiment("first")
         before = target.fetch(target.put(record))
         facility.wait_again(record)

@@ -195,7 +195,7 @@ class TestELN:
             (lambda path, victim: path.mkdir(), "a folder"),
         ],
     )
-    def test_an_archive(
+    def test_what_is_in_the_way_is_named(
         self, archives: ELN, record: Record, victim: Path, make: Callable[[Path, Path], None], kind: str
     ) -> None:
         place = archives.path / f"{NAME}.eln"

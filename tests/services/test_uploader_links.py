@@ -89,7 +89,7 @@ class TestAFolderThatIsShown:
     def test_without_an_address(self, tmp_path: Path, url: str, says: str) -> None:
         assert Share(tmp_path, url).check() == [f"Services.Uploader.cdcs.files_url goes with files_path, but {says}"]
 
-    def test_not_mounted(self, tmp_path: Path) -> None:
+    def test_an_unmounted_share_is_reported(self, tmp_path: Path) -> None:
         (problem,) = Share(tmp_path / "share", "https://files.example.org").check()
         assert "does not exist" in problem
 

@@ -91,7 +91,7 @@ class TestTheProgram:
         assert "Traceback" not in done.stderr
         assert (facility.state(good), facility.state(bad)) == (State.COMPLETED, State.BUILT)
 
-    def test_told_to_end(self, facility: Facility) -> None:
+    def test_sigterm_ends_it_in_order(self, facility: Facility) -> None:
         """Its last lines are in the database."""
         running = self.start(facility)
         eventually(lambda: messages(facility.url, "Uploader"))
@@ -101,7 +101,7 @@ class TestTheProgram:
         assert "Traceback" not in errors
         assert messages(facility.url, "Uploader")[-1] == "Uploader ends"
 
-    def test_told_to_end_while_a_destination_is_silent(
+    def test_it_ends_although_a_destination_is_silent(
         self, facility: Facility, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It is left alone, and the record counts as not yet sent."""
@@ -171,7 +171,7 @@ class TestTheProgram:
             running.terminate()
             running.communicate(timeout=END_LIMIT)
 
-    def test_help(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_help_is_printed_with_exit_code_0(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as end:
             main(Uploader, ["--help"])
         assert end.value.code == 0

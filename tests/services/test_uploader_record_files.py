@@ -89,7 +89,7 @@ class TestWhatIsNotNamed:
         assert uploader.once() == Pass(done=2)
         assert b"older" not in sent(facility)
 
-    def test_many(self) -> None:
+    def test_five_names_are_shown_and_the_rest_counted(self) -> None:
         others = tuple(f"s.files/{number}" for number in range(7))
         (sentence,) = RecordFiles(others=others).warnings("Rock salt")
         assert sentence.endswith("s.files/0, s.files/1, s.files/2, s.files/3, s.files/4 and 2 more")
@@ -142,7 +142,7 @@ class TestWhatIsInTheWay:
 class TestWhatIsMissing:
     """It cannot be sent; the rest is, and the log says so once."""
 
-    def test_a_preview(self, facility: Facility) -> None:
+    def test_a_missing_preview_is_logged_once(self, facility: Facility) -> None:
         record = facility.experiment()
         (files_of(record) / "a.png").unlink()
         assert Uploader(facility.app).once() == Pass(done=2)

@@ -27,7 +27,7 @@ def facility(database_url: str, tmp_path: Path) -> Iterator[Facility]:
 class TestTryingAgain:
     """What fails is tried again at growing intervals, each destination by itself, and holds up nothing."""
 
-    def test_growing_intervals(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_intervals_grow_up_to_the_longest(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
         fickle = Fickle()
         give(monkeypatch, fickle)
         facility.config["Services.Uploader.destinations"] = "fickle"

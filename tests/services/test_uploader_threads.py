@@ -91,7 +91,7 @@ class TestAHungDestination:
         eventually(lambda: status_of(uploader, "state") == "idle")
         assert hung.put_so_far == [first.session, second.session], "each once"
 
-    def test_it_shows(self, facility: Facility, hung: Hung, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_status_shows_the_delay(self, facility: Facility, hung: Hung, monkeypatch: pytest.MonkeyPatch) -> None:
         """Long before it counts as silent."""
         monkeypatch.setattr(sending, "STATUS_DELAY_SECONDS", 0.2)
         facility.config["Services.Uploader.destinations"] = "hung"

@@ -37,13 +37,13 @@ def site(server: Proxy, patience: HttpLimits = PATIENCE, authorise: Authorise | 
 class TestRepeating:
     """What only reads is asked again, what writes never."""
 
-    def test_reading(self, server: Proxy) -> None:
+    def test_a_read_is_tried_again(self, server: Proxy) -> None:
         server.fault = Fault(DROP_BEFORE)
         with pytest.raises(DestinationAway, match="there cannot be used now: the connection failed"):
             site(server).get("x", "the list")
         assert len(server.seen) == PATIENCE.attempts
 
-    def test_writing(self, server: Proxy) -> None:
+    def test_a_write_is_tried_once(self, server: Proxy) -> None:
         server.fault = Fault(DROP_BEFORE)
         with pytest.raises(DestinationAway):
             site(server).ask("POST", "x", "the record", (201,))
@@ -65,7 +65,7 @@ class TestRepeating:
         assert error.value.status == status
         assert len(server.seen) == 1
 
-    def test_nobody_there(self) -> None:
+    def test_a_closed_port_is_reported(self) -> None:
         with pytest.raises(DestinationAway, match="the connection failed \\(Connection refused\\)"):
             Site("there", "http://127.0.0.1:1", PATIENCE, None).get("x", "the list")
 
@@ -105,7 +105,7 @@ class TestAnswers:
 class TestCredentials:
     """001-07: from the environment, a destination's own first; never shown, and no others are taken."""
 
-    def test_the_order(self) -> None:
+    def test_its_own_login_comes_first(self) -> None:
         facility = {"nexusLIMS_user": "jane", "nexusLIMS_pass": "p"}
         own = {"NEXUSCORE_CDCS_USER": "uploader", "NEXUSCORE_CDCS_PASSWORD": "q"}
         assert login_of("cdcs", {}) is None
@@ -113,7 +113,7 @@ class TestCredentials:
         assert login_of("cdcs", facility) == Login("jane", "p")
         assert login_of("cdcs", {**facility, **own}) == Login("uploader", "q")
 
-    def test_a_token(self, sqlite_url: str, tmp_path: Path) -> None:
+    def test_the_environments_token_comes_first(self, sqlite_url: str, tmp_path: Path) -> None:
         app = app_on(sqlite_url, tmp_path)
         config: NamedConfiguration = app.get_config("Services.Uploader.cdcs")
         config["token"] = "set before"
@@ -140,7 +140,7 @@ class TestCredentials:
         app.shutdown()
 
     @pytest.mark.parametrize("kind", ["cdcs", "elabftw"])
-    def test_none_is_told(self, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def test_none_is_shown(self, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
         """Neither in a log line nor a traceback nor the status nor the record's row."""
         with facility_on(sqlite_url, tmp_path) as facility:
             monkeypatch.setenv(f"NEXUSCORE_{kind.upper()}_TOKEN", "ab\ncdSECRET")
@@ -202,6 +202,6 @@ class TestCredentials:
         ("https://jane:s3cr3t@cdcs.example.org", "^it contains a user's name, which belongs into the credentials$"),
     ],
 )
-def test_addresses(url: str, fault: str) -> None:
+def test_only_web_addresses_are_accepted(url: str, fault: str) -> None:
     """What is no address is told before anything is sent there."""
     assert re.search(fault, address_fault(url)) if fault else address_fault(url) == ""

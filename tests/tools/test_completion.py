@@ -127,7 +127,7 @@ class TestOffers:
         found = offered_for(*(line for line, _ in cases))
         assert [(line, sorted(words)) for (line, _), words in zip(cases, found, strict=True)] == list(cases)
 
-    def test_files(self, embedded: Database, tmp_path: Path) -> None:
+    def test_files_with_the_prefix_are_offered(self, embedded: Database, tmp_path: Path) -> None:
         (tmp_path / "folder").mkdir()
         for name in ("f.json", ".hidden", "other.xml"):
             (tmp_path / name).touch()

@@ -105,10 +105,10 @@ class TestReading:
 class TestAWordThatIsNoCommand:
     """003-30: it lists the parameter of that name, or else every parameter containing it."""
 
-    def test_a_parameter(self, desk: Database) -> None:
+    def test_a_parameters_name_shows_it(self, desk: Database) -> None:
         assert tool("Camera.gain").lines == ["Camera.gain = 3  (integer)  # Electrons per count."]
 
-    def test_a_folder(self, desk: Database) -> None:
+    def test_a_folder_is_listed(self, desk: Database) -> None:
         assert tool("Camera.cooling") == tool("Camera.cooling.") == tool("list", "Camera.cooling")
 
     def test_a_part_of_a_path_in_any_case(self, desk: Database) -> None:
@@ -130,7 +130,7 @@ class TestAWordThatIsNoCommand:
 class TestAssignment:
     """003-31: PATH=VALUE sets, and the type is checked."""
 
-    def test_old_new_revision_and_the_way_back_are_told(self, camera: Database) -> None:
+    def test_old_new_revision_and_undo_are_shown(self, camera: Database) -> None:
         done = tool("Camera.gain=5")
         assert done == Done(
             0,
@@ -282,7 +282,7 @@ class TestSet:
 class TestAddAndRemove:
     """`add` adds only what isn't there; `remove` takes a folder with all that is in it."""
 
-    def test_add(self, camera: Database) -> None:
+    def test_add_creates_parameters_and_folders(self, camera: Database) -> None:
         assert tool("add", "Camera.name", "Orca", "--comment", "On its back.").lines[0] == (
             "Camera.name = Orca  (string, new)"
         )
@@ -357,7 +357,7 @@ class TestHistory:
         assert re.match(r"2 .* jane@desk +test +3 +to begin with$", lines[2])
         assert len(tool("history", "Camera.gain", "-n", "1", "--json").objects) == 1
 
-    def test_of_nothing(self, desk: Database) -> None:
+    def test_an_unknown_name_exits_with_1(self, desk: Database) -> None:
         assert tool("history", "Camera.gian").code == 1
 
 
@@ -444,7 +444,7 @@ class TestOnlyWhatIsNeededIsRead:
             ("remove", "Camera.cooling"),
         ],
     )
-    def test_it(self, camera: Database, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    def test_no_more_is_read(self, camera: Database, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
         def refuse(*_: object) -> NoReturn:
             raise AssertionError("the whole version is read")
 

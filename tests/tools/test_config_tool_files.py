@@ -94,7 +94,7 @@ class TestJSON:
         assert (done.code, "All.of.it.System.Other = 1  (integer, new)" in done.lines) == (0, True)
         assert {path for path in state(control) if not path.startswith("All")} == set(before)
 
-    def test_nothing_is_replaced_without_being_told_to(self, control: Database, file: Path) -> None:
+    def test_nothing_is_replaced_without_overwrite(self, control: Database, file: Path) -> None:
         """Like copying (003-25): all or nothing."""
         file.write_text(json.dumps({"SystemControl": {"default_user": "jane", "sample_rate": 10.0, "added": 1}}))
         before = state(control)
@@ -155,7 +155,7 @@ class TestJSON:
 class TestXML:
     """Configurations of CryoCore are taken over, from its XML."""
 
-    def test_the_shape(self, database: Database, tmp_path: Path) -> None:
+    def test_paths_types_and_comments_are_taken_over(self, database: Database, tmp_path: Path) -> None:
         file = tmp_path / "defaultConfiguration.xml"
         file.write_text(XML, "utf-8")
         before = state(database)
@@ -272,7 +272,7 @@ class TestValidate:
             "C: it has no value, but its type double needs one",
         ]
 
-    def test_a_file(self, desk: Database, file: Path) -> None:
+    def test_each_mistake_in_a_file_is_listed(self, desk: Database, file: Path) -> None:
         file.write_text(tool("serialize", "System").out)
         assert tool("validate", str(file)).code == 0
         content = {

@@ -47,7 +47,7 @@ def everything(database: Database) -> dict[str, dict[str, tuple[str | None, str]
 class TestVersions:
     """003-19, 003-25: versions are added, copied and deleted, and each step says the way back."""
 
-    def test_copying(self, camera: Database) -> None:
+    def test_a_copy_has_all_and_can_be_undone(self, camera: Database) -> None:
         done = tool("copy", "default", "night", "-m", "for the night shift")
         assert done.lines == [
             "Version 'night' now has all parameters of 'default': 5 new, 0 replaced.",
@@ -141,7 +141,7 @@ class TestDryRun:
             ),
         ],
     )  # fmt: skip
-    def test_it(self, desk: Database, words: tuple[str, ...], shown: str) -> None:
+    def test_changes_are_shown_but_not_made(self, desk: Database, words: tuple[str, ...], shown: str) -> None:
         store = ConfigStore(desk, SYSTEM_CLOCK)
         store.copy("default", "day", False, Origin("jane", "desk", "test"))
         before, revision = everything(desk), store.revision()
@@ -179,7 +179,7 @@ class TestDryRun:
 class TestUnderACondition:
     """--if-revision: a change is made only if nobody else has changed the parameter meanwhile."""
 
-    def test_it(self, camera: Database) -> None:
+    def test_a_stale_revision_is_refused(self, camera: Database) -> None:
         (entry,) = tool("history", "Camera.gain", "--json").objects
         seen = str(entry["revision"])
         assert tool("--if-revision", seen, "Camera.gain=4").code == 0
@@ -200,7 +200,7 @@ class TestUnderACondition:
 class TestDiff:
     """What is different between revisions, between versions, and between then and now."""
 
-    def test_between_revisions(self, camera: Database) -> None:
+    def test_differences_between_revisions_are_listed(self, camera: Database) -> None:
         tool("Camera.gain=5")
         tool("set", "Camera.cooling.target", "cold", "--comment", "")
         tool("remove", "Camera.cooling.enabled")
@@ -219,7 +219,7 @@ class TestDiff:
             {"path": "Camera.gain", "old": 3, "new": 5, "old_datatype": "integer", "datatype": "integer"}
         ]
 
-    def test_between_versions(self, desk: Database) -> None:
+    def test_differences_between_versions_are_listed(self, desk: Database) -> None:
         tool("copy", "default", "night")
         tool("-v", "night", "Camera.gain=5", "Camera.password=hunter3")
         tool("set", "Camera.gain", "3", "--comment", "e/count")
@@ -240,7 +240,7 @@ class TestDiff:
 class TestTree:
     """A folder, drawn."""
 
-    def test_it(self, desk: Database) -> None:
+    def test_folders_and_values_are_drawn(self, desk: Database) -> None:
         assert tool("tree", "Camera").lines == [
             "Camera",
             "├── cooling",

@@ -115,7 +115,7 @@ class TestFromFile:
         assert "swordfish" not in done.out + done.err
         assert "*****" in done.err
 
-    def test_a_file(self, desk: Database, tmp_path: Path) -> None:
+    def test_the_file_gives_the_value_without_line_end(self, desk: Database, tmp_path: Path) -> None:
         file = tmp_path / "token"
         file.write_text("sword fish \r\n")
         file.chmod(0o600)
@@ -141,7 +141,7 @@ class TestFromFile:
             (("set", "Mail.password", "--no-secret"), "VALUE is missing.", 2),
         ],
     )
-    def test_mistakes(self, desk: Database, words: tuple[str, ...], sentence: str, code: int) -> None:
+    def test_mistakes_change_nothing(self, desk: Database, words: tuple[str, ...], sentence: str, code: int) -> None:
         before = state(desk)
         done = tool(*words)
         assert (done.code, done.out, sentence in done.err) == (code, "", True), done
@@ -161,7 +161,7 @@ class TestOnTheCommandLine:
             ("Mail.password=swordfish",),
         ],
     )
-    def test_the_warning(self, desk: Database, words: tuple[str, ...]) -> None:
+    def test_one_warning_is_printed(self, desk: Database, words: tuple[str, ...]) -> None:
         done = tool(*words)
         assert (done.code, done.err.count(SEEN), "swordfish" in done.out + done.err) == (0, 1, False), done
         assert "swordfish" in [value for value, *_ in state(desk).values()]
@@ -192,7 +192,7 @@ class TestBecomingOne:
         assert "hunter2" not in undo(tool("set", "Mail.host", "another", "--secret")).out
         assert state(desk)["Mail.host"] == ("swordfish", "string", None, HIDDEN)
 
-    def test_ending_it(self, desk: Database) -> None:
+    def test_only_the_new_value_becomes_public(self, desk: Database) -> None:
         done = tool("set", "Mail.password", "--no-secret", "for all")
         assert (done.code, done.err) == (0, "")
         assert "Mail.password = for all  (string, was *****)" in done.out

@@ -143,7 +143,7 @@ class TestByRevision:
             (("--only", "2..3", "-v", "night"), 4, "revisions 2 to 3 changed nothing in version 'night'; -v names"),
         ],
     )
-    def test_mistakes(self, desk: Database, words: Sequence[str], code: int, sentence: str) -> None:
+    def test_each_mistake_changes_nothing(self, desk: Database, words: Sequence[str], code: int, sentence: str) -> None:
         ConfigStore(desk, SYSTEM_CLOCK).add_version("night")
         before = state(desk)
         done = tool("rollback", *words)
@@ -170,7 +170,7 @@ class TestTheVersion:
 class TestForPrograms:
     """--json: values as they are by their types, and the command that undoes it all, word by word."""
 
-    def test_a_change(self, desk: Database) -> None:
+    def test_a_change_names_its_undo_command(self, desk: Database) -> None:
         before = state(desk)
         found = tool("Camera.p1=5", "Camera.cooling.target=-1", "Camera.new=true", "--json").objects
         assert [(one["old"], one["new"]) for one in found] == [(1, 5), (-20.5, -1.0), (None, True)]
@@ -180,7 +180,7 @@ class TestForPrograms:
         assert state(desk) == before
         assert [one["undo"] for one in tool("Camera.p1=5", "--json", "--dry-run").objects] == [None]
 
-    def test_versions(self, desk: Database) -> None:
+    def test_a_new_version_names_its_undo_command(self, desk: Database) -> None:
         (added,) = tool("add-version", "night", "--json").objects
         assert added["undo"] == ["ConfigTool", "delete", "version", "night"]
         assert tool(*added["undo"][1:]).code == 0
@@ -188,7 +188,7 @@ class TestForPrograms:
         assert (copied["undo"], len(changes)) == (added["undo"], 12)
         assert {one["new"] for one in changes if one["path"] == "Camera.cooling.target"} == {-20.5}
 
-    def test_history(self, desk: Database) -> None:
+    def test_history_has_typed_values(self, desk: Database) -> None:
         tool("set", "Camera.p1", "five")
         tool("remove", "Camera.p1")
         found = tool("history", "Camera.p1", "--json").objects

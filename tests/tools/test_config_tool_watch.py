@@ -68,7 +68,7 @@ class TestWatch:
         with Follower("ConfigTool", "-v", "night", "watch", "--after", str(revision)) as following:
             following.until(r"Camera\.gain = 4")
 
-    def test_a_name_that_is_not_there_is_told(self, camera: Database) -> None:
+    def test_a_missing_name_is_reported(self, camera: Database) -> None:
         """It may come yet, or be mistyped."""
         with Follower("ConfigTool", "watch", "Camera.gian", "Stage", "New") as following:
             following.until_message("Parameter 'Camera.gian' does not exist .* Did you mean 'Camera.gain'")
@@ -78,7 +78,7 @@ class TestWatch:
             assert following.interrupt() == 130
         assert len(following.messages) == 2
 
-    def test_it_ends_when_nobody_reads_on(self, camera: Database) -> None:
+    def test_it_ends_with_its_reader(self, camera: Database) -> None:
         done = bash("ConfigTool watch --after 0 | head -1; echo ${PIPESTATUS[0]}")
         assert (done.lines[1], done.err) == ("0", "")
 
@@ -94,7 +94,7 @@ class TestWatch:
 class TestTheDatabaseIsAway:
     """One sentence, then it goes on, and nothing is missed."""
 
-    def test_it(self, private_mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_change_is_missed(self, private_mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch) -> None:
         from NexusCore.storage.migrate import migrate
 
         url = private_mariadb.create_database("watched")

@@ -65,13 +65,13 @@ class TestTheTree:
             assert screen.end() == 0
             assert screen.is_restored
 
-    def test_it_begins_where_it_is_told_to(self, facility: Database) -> None:
+    def test_it_begins_at_the_given_path(self, facility: Database) -> None:
         with ui("Services.Builder") as screen:
             screen.until("interval = 30", chosen="▾ Builder")
         with ui(INTERVAL + ".") as screen:
             screen.until_chosen("interval = 30")
 
-    def test_another_version(self, one: Database) -> None:
+    def test_another_version_can_be_shown(self, one: Database) -> None:
         ConfigStore(one, SYSTEM_CLOCK).add_version("night")
         run("ConfigTool", "-v", "night", "Only.here=1")
         with ui("-v", "night") as screen:
@@ -99,7 +99,7 @@ class TestTheTree:
             screen.type(DOWN + RIGHT + LEFT + ENTER + "hn/x" + ENTER + "q")
             assert screen.end() == 0
 
-    def test_help(self, one: Database) -> None:
+    def test_a_question_mark_shows_help(self, one: Database) -> None:
         with ui() as screen:
             screen.until("Instruments")
             screen.type("?")
@@ -124,7 +124,7 @@ class TestEditing:
         newest = history(facility, INTERVAL)[0]
         assert (newest.new_value, newest.tool, newest.why) == ("45", "ConfigUI", "quicker for the demo")
 
-    def test_bad_values(self, facility: Database) -> None:
+    def test_a_bad_value_can_be_corrected(self, facility: Database) -> None:
         with ui(INTERVAL) as screen:
             screen.until_chosen("interval = 30")
             screen.type(ENTER + ERASE_LINE + "True" + ENTER)
@@ -154,7 +154,7 @@ class TestEditing:
             screen.until("interval is 30 already")
         assert len(history(one, INTERVAL)) == 1
 
-    def test_choices(self, one: Database) -> None:
+    def test_choices_are_picked_with_arrows(self, one: Database) -> None:
         with ui("Services.Builder.colours") as screen:
             screen.until_chosen("colours  = gray")
             screen.type(ENTER + DOWN + DOWN)
@@ -287,7 +287,7 @@ class TestLive:
             screen.until_gone("interval = 77")
             screen.until(rf"{INTERVAL} \(removed\)")
 
-    def test_while_searching(self, one: Database) -> None:
+    def test_a_search_shows_new_matches(self, one: Database) -> None:
         with ui() as screen:
             screen.until("Instruments")
             screen.type("/interval")

@@ -105,7 +105,7 @@ class TestCells:
 
     @UNHURRIED
     @given(TEXTS, WIDTHS)
-    def test_cutting(self, text: str, columns: int) -> None:
+    def test_a_cut_text_fits_its_columns(self, text: str, columns: int) -> None:
         text = cells.plain(text)
         shown = cells.cut(text, columns)
         assert cells.width(shown) <= columns
@@ -113,7 +113,7 @@ class TestCells:
 
     @UNHURRIED
     @given(TEXTS, WIDTHS, st.integers(1, 5))
-    def test_wrapping(self, text: str, columns: int, most: int) -> None:
+    def test_wrapped_text_fits_its_box(self, text: str, columns: int, most: int) -> None:
         lines = cells.wrapped(cells.plain(text), columns, most)
         assert len(lines) <= most
         assert all(cells.width(line) <= columns for line in lines)
@@ -125,7 +125,7 @@ class TestCells:
         assert cells.in_place(text).isprintable()
         assert len(cells.in_place(text)) == len(text)
 
-    def test_examples(self) -> None:
+    def test_wide_and_odd_characters_are_handled(self) -> None:
         assert cells.width("電子é") == 5
         assert cells.cut("電子顯微鏡", 6) == "電子…"
         assert cells.plain("a\nb\x1b\x7f\u202e\xa0c") == "a\\nb\\x1b\\x7f\\u202e c"
@@ -196,7 +196,7 @@ class TestTextLine:
 class TestOutline:
     """Lines are those of open folders; a search goes through the whole tree, in its order."""
 
-    def test_rows(self, still: Still) -> None:
+    def test_rows_are_those_of_open_folders(self, still: Still) -> None:
         outline = Outline(still.config)
         assert [row.node.path for row in outline.rows()] == ["A", "B", "C"]
         outline.open_to("B.c.y")
@@ -204,7 +204,7 @@ class TestOutline:
             ("A", 0), ("B", 0), ("B.c", 1), ("B.c.titan", 2), ("B.c.y", 2), ("B.titan", 1), ("C", 0)
         ]  # fmt: skip
 
-    def test_matches(self, still: Still) -> None:
+    def test_names_values_and_comments_are_searched(self, still: Still) -> None:
         still.change("C", "Titan2")
         still.change("A.x", comment="Of the titan")
         still.change("S", "titan", limits=Limits(secret=True))
@@ -269,7 +269,7 @@ class TestDescribing:
             (Limits(path_exists=True), "string, an existing file or folder"),
         ],
     )
-    def test_limits(self, limits: Limits, words: str) -> None:
+    def test_limits_are_described_in_words(self, limits: Limits, words: str) -> None:
         still = Still()
         still.change("x", limits=limits)
         assert describing.kind(still.config.get("x")) == words

@@ -53,7 +53,7 @@ class TestSize:
             assert screen.end() == 0
             assert screen.is_restored
 
-    def test_resizing(self, facility: Database) -> None:
+    def test_the_picture_follows_the_window_size(self, facility: Database) -> None:
         with ui("Services.Uploader.place") as screen:
             screen.until(r"電子顯微鏡/データ")
             for rows, columns in ((40, 120), (15, 60), (24, 80)):

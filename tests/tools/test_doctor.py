@@ -105,7 +105,7 @@ class TestAllIsWell:
 class TestAHomeThatIsNone:
     """Where NEXUSCORE_HOME cannot be a folder, that is told; nothing fails over it."""
 
-    def test_a_file(self, embedded: Database) -> None:
+    def test_a_file_as_home_is_a_problem(self, embedded: Database) -> None:
         home().touch()
         found = reported("Disks", code=1)
         assert (
@@ -117,7 +117,7 @@ class TestAHomeThatIsNone:
 class TestOnATerminal:
     """Colours, and sentences broken between words; a remedy stays on its line, to be copied."""
 
-    def test_a_problem(self, embedded: Database) -> None:
+    def test_a_problem_has_colour_and_whole_remedy(self, embedded: Database) -> None:
         configure(embedded, Edit("Instruments.Titan.filestore_path", value="/no/such/folder/" + "x" * 60))
         done = on_terminal("Doctor", width=80)
         lines = done.out.splitlines()
@@ -126,7 +126,7 @@ class TestOnATerminal:
         assert lines[at + 1].startswith("    /no/such/folder/xxx")
         assert "      \x1b[36mIs the share mounted? Is the name right?\x1b[0m" in lines
 
-    def test_without_colours(self, embedded: Database) -> None:
+    def test_no_color_turns_colours_off(self, embedded: Database) -> None:
         assert "\x1b" not in on_terminal("Doctor", NO_COLOR="1").out
 
     def test_one_that_knows_only_ascii(self, embedded: Database) -> None:
@@ -194,7 +194,7 @@ class TestDatabases:
         assert f"have revision {revision}; this program expects {SCHEMA_REVISION}.\n      {remedy}" in done.out
         assert f"are not of revision {SCHEMA_REVISION}" in done.out
 
-    def test_no_tables(self, mariadb: MariaDB) -> None:
+    def test_missing_tables_name_their_remedy(self, mariadb: MariaDB) -> None:
         url = mariadb.create_database("bare")
         done = tool(NEXUSCORE_DATABASE=url)
         mariadb.drop_database("bare")
@@ -287,7 +287,7 @@ class TestJournals:
         assert "Doctor --journals dead-1-1 --show" in only(found, "The database refused 1 log record")[1]
         assert "Doctor --journals dead-1-1 --repair" in only(found, "6 bytes of journal dead-1-1 are damaged")[1]
 
-    def test_nearly_full(self, embedded: Database) -> None:
+    def test_nearly_full_journals_are_a_problem(self, embedded: Database) -> None:
         leave(self.folder(embedded), [log_payload("x" * 900_000)])
         grade, remedy = only(reported("Journals", NEXUSCORE_JOURNAL_SIZE="1"), "of at most 1.0 MiB")
         assert (grade, "raise NEXUSCORE_JOURNAL_SIZE" in remedy) == ("problem", True)
@@ -301,7 +301,7 @@ class TestJournals:
         assert said[0] == "ok"
         assert only(reported("Journals", NEXUSCORE_JOURNAL_SYNC="yes"), "synced to the disk before they are delivered")
 
-    def test_many(self, embedded: Database) -> None:
+    def test_more_than_five_are_summed_up(self, embedded: Database) -> None:
         for number in range(9):
             leave(self.folder(embedded), [log_payload("a")], f"dead-1-{number}")
         found = reported("Journals")
@@ -333,7 +333,7 @@ class TestParameters:
 class TestInstruments:
     """001-22, 001-24: where each instrument's files are, and whether its settings make sense."""
 
-    def test_folders(self, database: Database, tmp_path: Path) -> None:
+    def test_each_folder_is_graded(self, database: Database, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         (tmp_path / "full").mkdir()
         (tmp_path / "full/file").touch()
@@ -365,7 +365,7 @@ class TestInstruments:
         assert "timezone=Europe/Oslo" in only(found, "'Europe/Olso', which is not a time zone")[1]
         assert "Facility.data_root=" in only(found, "The filestore_path of A is relative")[1]
 
-    def test_none_yet(self, embedded: Database) -> None:
+    def test_no_instrument_is_a_note(self, embedded: Database) -> None:
         assert only(reported("Instruments"), "has no instrument yet")[0] == "note"
 
 
@@ -386,7 +386,7 @@ class TestCredentials:
         )
         return embedded
 
-    def test_missing(self, configured: Database) -> None:
+    def test_missing_ones_are_named(self, configured: Database) -> None:
         found = reported("Credentials")
         assert only(found, "For the calendars (ical) of A, no credentials are set; that is right if")[0] == "note"
         grade, remedy = only(found, "For the calendars (nemo) of B, no credentials are set.")
@@ -394,7 +394,7 @@ class TestCredentials:
         assert only(found, "For the destination cdcs, no credentials are set.")[0] == "problem"
         assert len(found) == 3
 
-    def test_there(self, configured: Database, tmp_path: Path) -> None:
+    def test_present_ones_are_named_with_their_place(self, configured: Database, tmp_path: Path) -> None:
         configure(configured, Edit("Services.Uploader.cdcs.token", value="hunter2", limits=Limits(secret=True)))
         defaults = tmp_path / "defaults"
         defaults.write_text('NEXUSCORE_NEMO_TOKEN="hunter4"\nNEXUSCORE_CDCS_TOKEN=\n')
@@ -412,7 +412,7 @@ class TestCredentials:
         assert "NEXUSCORE_NEMO_EAST_TOKEN would be used" in done.out
         assert "hunter" not in done.out
 
-    def test_half(self, embedded: Database) -> None:
+    def test_half_a_login_is_a_problem(self, embedded: Database) -> None:
         found = reported("Credentials", NEXUSCORE_ICAL_USER="jane")
         assert only(found, "but NEXUSCORE_ICAL_PASSWORD is not, so neither is used.")[0] == "problem"
 
@@ -420,7 +420,7 @@ class TestCredentials:
 class TestServices:
     """Whether each service gives a sign of life, and what it says of others' servers."""
 
-    def test_each_state(self, database: Database) -> None:
+    def test_each_state_has_its_grade(self, database: Database) -> None:
         now = SYSTEM_CLOCK.now()
         report(
             database,
@@ -454,7 +454,7 @@ class TestSessions:
 
         yield sessions, client, begun
 
-    def test_each_kind(self, database: Database, facility: Any) -> None:
+    def test_each_stuck_session_is_explained(self, database: Database, facility: Any) -> None:
         sessions, client, begun = facility
         begun("forgotten", 50)
         begun("young", 1)
@@ -474,7 +474,7 @@ class TestSessions:
         assert only(found, "The Builder of session dropped at dropped (pc:7) fell silent")[0] == "problem"
         assert len([one for one in found if one[0] == "problem"]) == 4
 
-    def test_uploads(self, database: Database, facility: Any) -> None:
+    def test_a_failed_upload_is_a_problem(self, database: Database, facility: Any) -> None:
         sessions, client, begun = facility
         begun("s", 5, 1)
         session = sessions.claim(client, "b", 300)
@@ -498,7 +498,7 @@ class TestSessions:
         )
         assert found == ("problem", "It is not retried automatically. For details: TailLog --session s")
 
-    def test_many(self, embedded: Database) -> None:
+    def test_further_open_sessions_are_summed_up(self, embedded: Database) -> None:
         sessions, client = Sessions(embedded, SYSTEM_CLOCK), Client("jane", "pc")
         for number in range(8):
             sessions.start(f"i{number}", client, ts=SYSTEM_CLOCK.now() - 50 * HOUR)

@@ -53,7 +53,7 @@ def part(path: Path, name: str) -> Any:
 class TestContents:
     """What is in it, and that it says so itself."""
 
-    def test_everything(self, database: Database, tmp_path: Path) -> None:
+    def test_each_file_holds_its_part(self, database: Database, tmp_path: Path) -> None:
         configure(database, Edit("Camera.gain", value=3, comment="Electrons per count."))
         log(database, "hello")
         report(database, (SYSTEM_CLOCK.now(), "Camera", "state", "idle", None))
@@ -249,7 +249,7 @@ class TestRedaction:
     def test_one_that_begins_like_another(self) -> None:
         assert Redactor(["secret", "secretary"]).text("secretary secret") == "***** *****"
 
-    def test_objects(self) -> None:
+    def test_secrets_in_objects_are_masked(self) -> None:
         found = Redactor(["hunter2"]).value(
             {"a": ["hunter2", 3, None], "hunter2": True, "token": "x", "p": {"password": {"datatype": "s", "value": 7}}}
             | {"Set-Cookie": "a=b", "authorization": "abc"}

@@ -83,7 +83,7 @@ class TestExamination:
         yield Check("Hanging", look)
         event.set()
 
-    def test_what_hangs_is_told_after_what_it_found(self, sqlite_url: str, tmp_path: Path, hanging: Check) -> None:
+    def test_what_hangs_is_reported_after_its_results(self, sqlite_url: str, tmp_path: Path, hanging: Check) -> None:
         after = Check("After", lambda case: [ok("It is looked at all the same.")])
         with case_on(sqlite_url, tmp_path, limit=0.2) as case:
             found = list(examine(case, [hanging, after]))
@@ -117,7 +117,7 @@ class TestExamination:
         with case_on("nonsense", tmp_path) as case:
             assert [group for group, _ in examine(case, [first, second])] == ["First"]
 
-    def test_the_same_reason_is_told_once_in_a_group(self, sqlite_url: str, tmp_path: Path) -> None:
+    def test_a_reason_is_reported_once_per_group(self, sqlite_url: str, tmp_path: Path) -> None:
         def away(case: Case) -> Iterator[CheckResult]:
             raise CheckSkipped(reason="nobody is there")
 
@@ -133,7 +133,7 @@ class TestExamination:
             ([problem("x"), CheckResult(Grade.PROBLEM, "x", unreachable=True)], 3),
         ],
     )
-    def test_exit_codes(self, found: list[CheckResult], code: int) -> None:
+    def test_grades_decide_the_exit_code(self, found: list[CheckResult], code: int) -> None:
         assert exit_code(found) == code
 
 
@@ -243,7 +243,9 @@ class TestDisks:
             (Room(50 * 2**30, 100 * 2**30, 0), Grade.PROBLEM, "is full: no more files can be created"),
         ],
     )
-    def test_room(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: Room, grade: Grade, says: str) -> None:
+    def test_little_room_is_reported(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: Room, grade: Grade, says: str
+    ) -> None:
         monkeypatch.setattr(disks, "room_of", lambda path: room)
         found = disks._look("records", tmp_path / "not/there/yet")
         assert (found.grade, says in found.sentence) == (grade, True)
@@ -271,7 +273,7 @@ class TestReaders:
             (0, Grade.NOTE, "The kernel has no Landlock"),
         ],
     )
-    def test_landlock(
+    def test_landlock_version_decides_the_grade(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, grade: Grade, says: str
     ) -> None:
         monkeypatch.setattr(machine, "landlock_version", lambda: version)
@@ -286,10 +288,10 @@ class TestQuantities:
         ("count", "text"),
         [(0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (2**40 * 300, "300 TiB")],
     )
-    def test_bytes(self, count: int, text: str) -> None:
+    def test_bytes_have_fitting_units(self, count: int, text: str) -> None:
         assert bytes_text(count) == text
 
-    def test_nouns(self) -> None:
+    def test_nouns_agree_with_the_count(self) -> None:
         assert (counted(1, "record"), counted(1200, "record")) == ("1 record", "1,200 records")
         assert counted(2, "record waits", "records wait") == "2 records wait"
 

@@ -148,7 +148,7 @@ class TestList:
         assert (found["in_use"], found["process"], found["role"]) == (True, living.pid, "log")
         assert re.fullmatch(rf"python\S*, process {living.pid}", found["program"])
 
-    def test_another_database(self, embedded: Database) -> None:
+    def test_an_unknown_database_is_shown(self, embedded: Database) -> None:
         leave(home() / "journal/log-0123456789ab", [log_payload("a")], PC)
         assert "log for a database that the settings do not name (log-0123456789ab)" in tool().out
         assert tool("--json").objects[0]["database"] is None
@@ -164,7 +164,7 @@ class TestList:
 class TestShow:
     """The records of a journal, readable; those that were refused, too."""
 
-    def test_log(self, database: Database) -> None:
+    def test_log_records_are_readable(self, database: Database) -> None:
         record = (
             START,
             40,
@@ -192,19 +192,19 @@ class TestShow:
         newest = tool(PC, "--show", "--json").objects[1]
         assert (newest["sequence"], newest["message"], newest["session"]) == (2, "two\nlines\x1b[31m", "s-1")
 
-    def test_status(self, database: Database) -> None:
+    def test_status_records_are_readable(self, database: Database) -> None:
         leave(folder("status"), [status_payload("n", "1")], PC)
         assert tool(PC, "--show").lines == ["Tue Nov 14 22:13:20 2023 [dead] n = 1"]
         (found,) = tool(PC, "--show", "--json").objects
         assert (found["channel"], found["name"], found["value"], found["refused"]) == ("dead", "n", "1", False)
 
-    def test_the_newest(self, embedded: Database) -> None:
+    def test_only_the_newest_are_shown(self, embedded: Database) -> None:
         leave(folder(), [log_payload(str(number)) for number in range(20)], PC)
         done = tool(PC, "--show", "-n", "2")
         assert [line[-2:] for line in done.lines] == ["18", "19"]
         assert done.err == "The newest 2 of 20 records; use -n to show more.\n"
 
-    def test_refused(self, embedded: Database) -> None:
+    def test_refused_records_are_shown(self, embedded: Database) -> None:
         leave_refused([log_payload("no"), b"\xc1"])
         done = tool(PC, "--show")
         assert done.err == "2 records refused by the database:\n"
@@ -280,7 +280,7 @@ class TestRepair:
         assert messages(os.environ["NEXUSCORE_DATABASE"], "dead") == ["a"]
         assert (folder() / f"{PC}.damaged").read_bytes() == b"cut"
 
-    def test_records_that_nobody_would_find(self, embedded: Database) -> None:
+    def test_records_without_a_lock_are_delivered(self, embedded: Database) -> None:
         """Without its lock no program adopts a journal."""
         leave(folder(), [log_payload("a")], PC)
         (folder() / f"{PC}.lock").unlink()
@@ -297,7 +297,7 @@ class TestRepair:
         (journal,) = journals(home())
         assert (inspection.look(journal).records, inspection.look(journal).damaged) == (2, 0)
 
-    def test_another_database(self, embedded: Database) -> None:
+    def test_an_unknown_database_is_reported(self, embedded: Database) -> None:
         leave(home() / "journal/log-0123456789ab", [log_payload("a")], PC)
         done = tool("--repair")
         assert (done.code, "the settings do not name their database" in done.err) == (1, True)
@@ -324,7 +324,7 @@ class TestRepairAsksTheCursor:
         assert sorted(messages(url, "dead")) == ["b", "c", "d"], "b was refused, c and d were not delivered yet"
         assert left() == []
 
-    def test_nobody_says(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_an_answer_refused_records_stay(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         url = os.environ.get("NEXUSCORE_DATABASE", "")
         monkeypatch.setenv("NEXUSCORE_DATABASE", "mysql://u:p@127.0.0.1:1/nothing")
         leave(folder(), [log_payload("a")], PC)
@@ -348,7 +348,7 @@ class TestRepairAsksTheCursor:
 class TestRepairLeavesTheLivingAlone:
     """A journal whose program runs is never touched, and whoever asks for it is told so: exit code 4."""
 
-    def test_by_name(self, living: subprocess.Popen[bytes]) -> None:
+    def test_a_named_living_journal_is_refused(self, living: subprocess.Popen[bytes]) -> None:
         (journal,) = journals(home())
         done = tool(journal.name, "--repair")
         assert (done.code, done.out) == (4, "")
@@ -369,7 +369,7 @@ class TestRepairLeavesTheLivingAlone:
         assert side.read_bytes() == encode(1, log_payload("not yet"))
         assert messages(os.environ["NEXUSCORE_DATABASE"], "dead") == ["a"]
 
-    def test_another_users(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_another_users_journal_is_refused(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         """Root would leave files that the journal's user cannot read."""
         from Tools.doctor import repair
 
@@ -480,7 +480,7 @@ class TestUsage:
             (("--journal",), "Did you mean '--journals'?"),
         ],
     )
-    def test_a_mistake(self, words: tuple[str, ...], sentence: str) -> None:
+    def test_each_mistake_is_explained(self, words: tuple[str, ...], sentence: str) -> None:
         done = run("Doctor", *words)
         assert (done.code, done.out, sentence in done.err) == (2, "", True)
 
@@ -488,7 +488,7 @@ class TestUsage:
 class TestCompletion:
     """Tab offers the names of the journals that are there."""
 
-    def test_names(self, embedded: Database, tmp_path: Path) -> None:
+    def test_journal_names_are_offered(self, embedded: Database, tmp_path: Path) -> None:
         leave(folder(), [log_payload("a")], PC)
         leave(folder("status"), [status_payload("n", "1")], "pc-98-60a1b2c3d4e5f-1")
         line, answer = "Doctor --journals pc-9", tmp_path / "answer"

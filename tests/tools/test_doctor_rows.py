@@ -44,7 +44,7 @@ class TestLooking:
         assert in_process("Doctor", "--rows").out == "All rows of all tables can be read.\n"
         assert re.search("The newest rows of 1. tables can be read.", in_process("Doctor").out)
 
-    def test_a_secret(self, embedded: Database) -> None:
+    def test_an_unreadable_secret_is_not_shown(self, embedded: Database) -> None:
         """Its mask is of no type, and is well; what stands in its place where its value should be is not shown."""
         configure(embedded, Edit("Mail.pin", value=4711, limits=Limits(secret=True)))
         assert in_process("Doctor", "--rows").out == "All rows of all tables can be read.\n"
@@ -82,7 +82,7 @@ class TestRepairing:
         assert found is not None
         assert (found.value, found.datatype, Limits.from_json(found.limits).secret) == ("4711", "string", True)
 
-    def test_a_session(self, database: Database) -> None:
+    def test_an_unreadable_state_becomes_error(self, database: Database) -> None:
         sessions = Sessions(furnished(database), SYSTEM_CLOCK)
         session = sessions.start("FEI-Titan-TEM", JANE)
         change(database, "UPDATE session SET state = 'BULIT'")
@@ -98,7 +98,7 @@ class TestRepairing:
         sessions.start("FEI-Titan-TEM", JANE)  # the instrument is free again
         assert sessions.requeue(session.identifier, JANE).state is State.TO_BE_BUILT
 
-    def test_an_event(self, database: Database) -> None:
+    def test_an_unreadable_event_becomes_a_note(self, database: Database) -> None:
         sessions = Sessions(furnished(database), SYSTEM_CLOCK)
         session = sessions.start("FEI-Titan-TEM", JANE)
         sessions.note(session.identifier, JANE, "gold")
@@ -109,7 +109,7 @@ class TestRepairing:
         assert (event.type, event.odd) == (EventType.NOTE, ())
         assert event.detail == "(event_type is 'NOET', which is not a type of event) gold"
 
-    def test_a_parameter(self, database: Database) -> None:
+    def test_unreadable_parameters_become_strings(self, database: Database) -> None:
         """Programs that run see the change, and the history has what was there."""
         configure(database, Edit("A.number", value=5), Edit("A.kind", value=5), Edit("A.limits", value="geheim"))
         change(database, "UPDATE config_parameter SET value = 'many' WHERE path = 'A.number'")
@@ -129,7 +129,7 @@ class TestRepairing:
         assert in_process("ConfigTool", "validate").code == 0
 
     @pytest.mark.parametrize("kind", ["sqlite", "mariadb", "mysql"])
-    def test_everything(
+    def test_every_table_is_readable_afterwards(
         self, kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Afterwards no column of any table has a value that cannot be read, and no row is gone."""

@@ -31,7 +31,7 @@ def account_url(mysql: MySQL, mysql_url: str) -> Iterator[str]:
 class TestTheFirstLogin:
     """MySQL sends no password in clear text, and knows an account's from its first login over TLS on."""
 
-    def test_without_tls(self, account_url: str) -> None:
+    def test_it_is_refused_without_tls(self, account_url: str) -> None:
         with pytest.raises(LoginNeedsTLS) as raised:
             rows(f"{account_url}?ssl_disabled=true", "SELECT 1")
         where = account_url.replace(":secret", "")

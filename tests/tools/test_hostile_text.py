@@ -56,7 +56,7 @@ class TestATerminal:
     """Nothing but text and the tools' own colours, of which no data make use."""
 
     @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:2]))
-    def test_in_colour(self, hostile: Database, words: tuple[str, ...]) -> None:
+    def test_only_own_colours_are_shown(self, hostile: Database, words: tuple[str, ...]) -> None:
         shown = on_terminal(*words).out
         rest = OWN.sub("", shown).replace("\n", "").replace("\t", "").replace("\r", "")
         assert not {ascii(one) for one in rest if is_odd(one)}
@@ -82,7 +82,7 @@ class TestATerminal:
 class TestCommandsToBeCopied:
     """A name in a command is quoted: pasted into a shell it is a name, and nothing else."""
 
-    def test_a_session(self, embedded: Database) -> None:
+    def test_a_sessions_name_is_quoted(self, embedded: Database) -> None:
         sessions, name = Sessions(furnished(embedded), SYSTEM_CLOCK), "$(touch pwned); \x1b]0;x\x07"
         sessions.start("FEI-Titan-TEM", Client(user="jane", host="pc"), name)
         done = in_process("SessionTool", "show", name)
@@ -108,13 +108,13 @@ class TestRefused:
         [("A.\x1b[2J", "U+001B at position 3"), ("Instruments.\u202eMET.name", "U+202E at position 13"),
          ("a\u200bb", "U+200B at position 2"), ("a.b\u00ad", "U+00AD at position 4")],
     )  # fmt: skip
-    def test_a_path(self, embedded: Database, path: str, which: str) -> None:
+    def test_an_odd_path_is_refused(self, embedded: Database, path: str, which: str) -> None:
         with pytest.raises(ConfigException, match=re.escape(f"contains {which}, which no name may contain")):
             configure(embedded, Edit(path, value=1))
         done = in_process("ConfigTool", f"{path}=1")
         assert (done.code, which in done.err, any(map(is_odd, done.err[:-1]))) == (4, True, False), done
 
-    def test_a_version(self, embedded: Database) -> None:
+    def test_an_odd_version_is_refused(self, embedded: Database) -> None:
         done = in_process("ConfigTool", "add-version", "de\u2066fault")
         assert (done.code, "U+2066 at position 3" in done.err) == (4, True), done
 
@@ -127,7 +127,7 @@ class TestRefused:
 class TestCompletion:
     """What a shell would have to draw is not offered."""
 
-    def test_names(self, hostile: Database) -> None:
+    def test_odd_names_are_not_offered(self, hostile: Database) -> None:
         variables = {"COMP_LINE": "TailLog --logger ", "COMP_POINT": "17", "_ARGCOMPLETE": "1", "IFS": "\013"}
         done = run_command(
             ["bash", "-c", f"{' '.join(command('TailLog'))} 8>&1 9>/dev/null 1>/dev/null"],
@@ -141,7 +141,7 @@ class TestLinesOfLog:
     """Files, standard output and consoles get text, and no message forges a line."""
 
     @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-    def test_each(self, text: str) -> None:
+    def test_no_text_forges_a_line(self, text: str) -> None:
         record = logging.LogRecord(text, 20, "p", 1, "%s", (text,), None)
         lines = LineFormatter("%(asctime)s %(name)s: %(message)s").format(record).split("\n")
         assert not any(is_odd(one) for line in lines for one in line.replace("\t", ""))

@@ -92,7 +92,7 @@ class TestSessions:
         assert "e… (65,536 bytes)" in run("SessionTool", "show", "s-1").out
         assert "n" * EVENT_DETAIL in run("SessionTool", "show", "s-1", "--json").out
 
-    def test_doctor(self, failed: Database) -> None:
+    def test_doctor_shows_the_beginning_and_size(self, failed: Database) -> None:
         done = run("Doctor")
         assert re.search(r"e…\s+\(65,536\s+bytes\)", done.out)
         assert len(done.out) < 20_000

@@ -93,7 +93,7 @@ class TestUsage:
             (("SessionTool", "list", "--state", "BULT"), "Did you mean 'BUILT'?"),
         ],
     )
-    def test_it(self, words: tuple[str, ...], sentence: str) -> None:
+    def test_a_mistake_gets_one_sentence(self, words: tuple[str, ...], sentence: str) -> None:
         done = run(*words)
         assert (done.code, done.out) == (2, "")
         assert sentence in done.err
@@ -124,7 +124,7 @@ class TestExitCodes:
     def test_settings_that_cannot_be_used(self) -> None:
         assert run("TailLog", NEXUSCORE_DATABASE="postgres://x").code == 2
 
-    def test_ctrl_c(self, filled: Database) -> None:
+    def test_ctrl_c_ends_with_130(self, filled: Database) -> None:
         with Terminal(command("TailLog", "-f")) as terminal:
             terminal.until("line 2")
             terminal.type("\x03")
@@ -156,13 +156,13 @@ class TestPipes:
         done = bash(f"{' '.join(words)} | true; echo ${{PIPESTATUS[0]}}; {words[0]} --nonsense 2>&1 >/dev/full | true")
         assert (done.out, done.err) == ("0\n", "")
 
-    def test_a_follower_ends_when_nobody_reads_on(self, filled: Database) -> None:
+    def test_a_follower_ends_with_its_reader(self, filled: Database) -> None:
         """Nothing is logged any more, so it cannot learn of that by writing."""
         done = bash("TailLog -f -n 1 | head -1; echo ${PIPESTATUS[0]}")
         assert (done.lines[1], done.err) == ("0", "")
 
     @pytest.mark.parametrize("words", ["list", "--help"])
-    def test_a_full_disk_is_told(self, filled: Database, words: str) -> None:
+    def test_a_full_disk_is_reported(self, filled: Database, words: str) -> None:
         done = bash(f"ConfigTool {words} >/dev/full")
         assert (done.code, done.err) == (
             1,
@@ -229,7 +229,7 @@ class TestWaysToStart:
     """A tool runs by its name, as a module, and straight from a checkout."""
 
     @pytest.mark.parametrize("tool", TOOLS)
-    def test_each_way(self, tool: str, tmp_path: Path) -> None:
+    def test_each_way_starts_the_tool(self, tool: str, tmp_path: Path) -> None:
         script = PROJECT / "Tools" / f"{tool}.py"
         assert os.access(script, os.X_OK)
         for words in ([str(PROGRAMS / tool)], [sys.executable, "-m", f"Tools.{tool}"], [str(script)]):
@@ -249,7 +249,7 @@ class TestWaysToStart:
         done = run_command([*self.BARE_PYTHON, str(checkout / "Tools/ConfigTool.py"), "get", "default_version"])
         assert done == Done(0, "default\n", "")
 
-    def test_missing_packages_are_told(self, tmp_path: Path) -> None:
+    def test_missing_packages_are_reported(self, tmp_path: Path) -> None:
         done = run_command([*self.BARE_PYTHON, str(self._checkout(tmp_path) / "Tools/ConfigTool.py"), "list"])
         assert (done.code, done.out) == (1, "")
         assert re.search(r"The Python package '\w+' is missing in .*\./install\.sh", done.err), done.err

@@ -57,7 +57,7 @@ class TestTheTables:
 class TestTools:
     """Every command that looks, in every format, with an odd value of each kind in each column."""
 
-    def test_each(self, facility: OddFacility) -> None:
+    def test_each_command_survives_odd_rows(self, facility: OddFacility) -> None:
         assert facility.taken > 250
         faults = []
         for words in commands(facility.good):
@@ -79,7 +79,7 @@ class TestTools:
                     json.loads(line)
         assert not faults, "\n".join(faults)
 
-    def test_each_session(self, facility: OddFacility) -> None:
+    def test_each_session_can_be_shown_and_traced(self, facility: OddFacility) -> None:
         listed = in_process("SessionTool", "list", "-n", "9999", "--json")
         found = [one["identifier"] for one in listed.objects]
         assert facility.good.identifier in found
@@ -89,7 +89,7 @@ class TestTools:
                 assert is_sane(done), (identifier, done)
                 assert not odd_characters(done.out + done.err)
 
-    def test_the_bundle(self, facility: OddFacility, tmp_path: Path) -> None:
+    def test_the_bundle_contains_no_odd_character(self, facility: OddFacility, tmp_path: Path) -> None:
         done = in_process("Doctor", "--bundle", str(tmp_path / "bundle.zip"))
         assert is_sane(done), done
         with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
@@ -104,7 +104,7 @@ class TestOneRowTables:
     """A counter of revisions that cannot be read is taken from the changes, and the next one mends it."""
 
     @pytest.mark.parametrize("value", [one for one in (*ODD, NOT_UTF8) if not isinstance(one, int)], ids=ascii)
-    def test_the_counter(self, embedded: Database, value: object) -> None:
+    def test_an_unreadable_counter_is_restored(self, embedded: Database, value: object) -> None:
         in_process("ConfigTool", "A.b=1")
         with embedded.transaction() as transaction:
             if value is not None:

@@ -127,7 +127,7 @@ class TestUnknownSecrets:
     @pytest.mark.parametrize(
         "key", [KEY, RSA, RSA.replace("RSA ", ""), KEY.replace("\n", "\\n"), KEY.replace("\n", " ")]
     )
-    def test_private_keys(self, key: str) -> None:
+    def test_private_keys_are_masked_whole(self, key: str) -> None:
         assert Redactor([]).text(f"before\n{key}\nafter") == f"before\n{MASK}\nafter"
 
     def test_one_that_is_cut_off(self) -> None:
@@ -137,7 +137,7 @@ class TestUnknownSecrets:
         lines = KEY.splitlines()[1:-2]
         assert [Redactor([]).text(f"line: {line}") for line in lines] == [f"line: {MASK}"] * len(lines)
 
-    def test_putty(self) -> None:
+    def test_putty_keys_are_masked(self) -> None:
         found = Redactor([]).text(PUTTY)
         assert found.startswith("PuTTY-User-Key-File-3: ssh-ed25519")
         assert (BODY[10:30] in found, "0a1b2c" in found) == (False, False)
@@ -173,7 +173,7 @@ class TestUnknownSecrets:
 class TestTheBundle:
     """Whatever was logged of a secret parameter, or of one that was a secret once, is in no file of the archive."""
 
-    def test_every_form(self, embedded: Database, tmp_path: Path) -> None:
+    def test_no_form_of_a_secret_is_left(self, embedded: Database, tmp_path: Path) -> None:
         hidden = Limits(secret=True)
         configure(embedded, Edit("Mail.thing", value=SECRET, limits=hidden), Edit("Mail.other", value="was-plain-once"))
         configure(embedded, Edit("Mail.thing", value="another", limits=hidden))

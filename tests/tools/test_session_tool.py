@@ -87,7 +87,7 @@ class TestStartAndEnd:
 class TestLooking:
     """What is known of sessions is shown, in words and as JSON."""
 
-    def test_list(self, facility: Database, sessions: Sessions) -> None:
+    def test_lists_select_by_count_state_and_instrument(self, facility: Database, sessions: Sessions) -> None:
         first = built(sessions, facility, State.ERROR)
         tool("start", "JEOL-JEM-TEM")
         newest = sessions.newest()[0]
@@ -115,7 +115,7 @@ class TestLooking:
         assert tool("list", "--state", "ERROR").code == 1
         assert "Did you mean 'JEOL-JEM-TEM'?" in tool("list", "--instrument", "JEOL-JEM").err
 
-    def test_show(self, facility: Database, sessions: Sessions, tmp_path: Path) -> None:
+    def test_show_has_all_that_is_known(self, facility: Database, sessions: Sessions, tmp_path: Path) -> None:
         session = built(sessions, facility, State.BUILT, path=tmp_path / "titan.xml")
         log(facility, "Building the record", session=session.identifier)
         log(facility, "a.dm4 could not be read", session=session.identifier, level=30)

@@ -60,7 +60,7 @@ def leave(store: Path, name: str, session: Session, minutes: float, nanoseconds:
 class TestFromTheLastFile:
     """Without more being said, the session ended with the last file that its instrument left since it began."""
 
-    def test_it(self, store: Path, sessions: Sessions, forgotten: Session) -> None:
+    def test_the_last_files_time_is_the_end(self, store: Path, sessions: Sessions, forgotten: Session) -> None:
         leave(store, "before.dm4", forgotten, -5)
         leave(store, "day/a.dm4", forgotten, 10)
         last = leave(store, "day/b.dm4", forgotten, 90, nanoseconds=1)
@@ -101,13 +101,13 @@ class TestFromTheLastFile:
 class TestWhenSaid:
     """The end can be said, as a time or as now."""
 
-    def test_a_time(self, sessions: Sessions, forgotten: Session) -> None:
+    def test_a_relative_time_can_be_given(self, sessions: Sessions, forgotten: Session) -> None:
         (found,) = tool("close", forgotten.identifier, "--at", "-15m", "--json").objects
         closed = sessions.get(forgotten.identifier)
         assert found["state"] == "TO_BE_BUILT"
         assert 0 <= SYSTEM_CLOCK.now() - (closed.end_ts or 0) - 900 * SECOND < 60 * SECOND
 
-    def test_now(self, sessions: Sessions, forgotten: Session) -> None:
+    def test_now_is_the_current_time(self, sessions: Sessions, forgotten: Session) -> None:
         before = SYSTEM_CLOCK.now()
         assert tool("close", "FEI-Titan-TEM", "--now").code == 0
         assert before <= (sessions.get(forgotten.identifier).end_ts or 0) <= SYSTEM_CLOCK.now()

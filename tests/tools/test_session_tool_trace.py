@@ -36,7 +36,7 @@ def booked(facility: Database, session: Session) -> None:
 class TestTrace:
     """Whatever part of the facility knows something of a session, it is there, in the order of time."""
 
-    def test_everything(self, facility: Database, sessions: Sessions, tmp_path: Path) -> None:
+    def test_all_sources_are_shown_in_order(self, facility: Database, sessions: Sessions, tmp_path: Path) -> None:
         path = tmp_path / "titan.xml"
         session = built(sessions, facility, State.BUILT, path=path)
         path.write_text("<Experiment/>")
@@ -118,7 +118,7 @@ class TestTrace:
 class TestSendingAgain:
     """A record that its destinations have lost is sent to them again, without being built anew."""
 
-    def test_it(self, facility: Database, sessions: Sessions) -> None:
+    def test_requeue_queues_every_upload_again(self, facility: Database, sessions: Sessions) -> None:
         session = built(sessions, facility, State.BUILT)
         records = Records(facility, SYSTEM_CLOCK)
         record = records.of_session(session.id)
@@ -154,7 +154,7 @@ class TestSendingAgain:
 class TestIdentifiersCutShort:
     """The beginning of an identifier will do, where only one begins so."""
 
-    def test_it(self, sessions: Sessions) -> None:
+    def test_a_unique_prefix_finds_the_session(self, sessions: Sessions) -> None:
         for name in ("ab-1", "ab-2", "abc", "b"):
             sessions.end(sessions.start("FEI-Titan-TEM", JANE, name).identifier, JANE)
         assert tool("show", "abc").code == tool("show", "ab-1").code == 0

@@ -71,7 +71,7 @@ class TestFollowers:
             screen.hang_up()
             assert screen.process.wait(LIMIT) in (129, 0), "told by the signal, or by a reader that left"
 
-    def test_under_nohup(self, filled: Database) -> None:
+    def test_nohup_makes_it_ignore_sighup(self, filled: Database) -> None:
         words = ["nohup", *command("TailLog", "-f")]
         with subprocess.Popen(words, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as tool:
             assert tool.stdout is not None
@@ -156,7 +156,7 @@ class TestOneShot:
     """Doctor looks at many things at once; it ends at once all the same."""
 
     @pytest.mark.parametrize("number", CODES)
-    def test_doctor(self, silent: str, number: signal.Signals) -> None:
+    def test_doctor_ends_at_each_signal(self, silent: str, number: signal.Signals) -> None:
         with subprocess.Popen(
             command("Doctor"), cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, env={**os.environ, "NEXUSCORE_DATABASE": silent},

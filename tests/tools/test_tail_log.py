@@ -113,13 +113,13 @@ class TestOtherFormats:
         ts = to_ts(datetime(2016, 8, 2, 11, 42, 16, 5, tzinfo=UTC))
         log(embedded, "disk\tfull\nby 3 GB", level=30, session="s-1", ts=ts)
 
-    def test_iso(self) -> None:
+    def test_iso_times_have_a_zone(self) -> None:
         """A time that can be sorted, and says its zone."""
         assert (
             tail("-o", "iso").lines[0] == "2016-08-02T11:42:16.000005+00:00 [WARNING][  build(   7)][Builder]disk\tfull"
         )
 
-    def test_verbose(self) -> None:
+    def test_verbose_shows_every_field(self) -> None:
         """Every field that there is."""
         assert tail("-o", "verbose").lines == [
             "2016-08-02T11:42:16.000005+00:00",
@@ -137,13 +137,13 @@ class TestOtherFormats:
             "           id  1",
         ]
 
-    def test_cat(self) -> None:
+    def test_cat_shows_only_the_message(self) -> None:
         assert tail("-o", "cat").out == "disk\tfull\nby 3 GB\n"
 
-    def test_json(self) -> None:
+    def test_json_output_equals_the_json_option(self) -> None:
         assert tail("-o", "json").out == tail("--json").out
 
-    def test_fields(self) -> None:
+    def test_fields_select_what_is_shown(self) -> None:
         assert tail("--fields", "level,message").out == "WARNING\tdisk\\tfull\\nby 3 GB\n"
         assert tail("--fields=level,line", "--json").objects == [{"level": "WARNING", "line": 7}]
         assert {line.split()[0] for line in tail("--fields").lines} == set(tail("--json").objects[0])
@@ -165,14 +165,14 @@ class TestOneByOne:
     )  # fmt: skip
 
     @given(st.lists(RECORDS, max_size=5))
-    def test_json(self, records: list[LogRecord]) -> None:
+    def test_json_lines_have_all_fields(self, records: list[LogRecord]) -> None:
         for one in records:
             fields = {name: read(one) for name, (read, _) in RECORD_FIELDS.items()}
             odd = odd_of(one)
             assert self.FORMS["json"](one) == json_text(fields | ({"unreadable": odd} if odd else {}))
 
     @given(RECORDS)
-    def test_lines(self, one: LogRecord) -> None:
+    def test_text_lines_have_all_parts(self, one: LogRecord) -> None:
         sentences = f" (unreadable: {one_line('; '.join(one.odd))})" if one.odd else ""
         below = f"\n{escape(one.traceback)}" if one.traceback else ""
         for form, line in (("short", short_line(one)), ("iso", f"{rfc3339(one.ts) or local(one.ts)} {untimed(one)}")):
@@ -247,7 +247,7 @@ class TestFilters:
         assert tail("zerodivision").code == tail("-g", "by zero$").code == 0
         assert tail("ValueError").code == 1
 
-    def test_times(self, database: Database) -> None:
+    def test_since_and_until_select_by_time(self, database: Database) -> None:
         """-S and -U: the lines of a time, all of them unless -n is given."""
         noon = to_ts(datetime(2026, 11, 18, 12, tzinfo=UTC))
         for minute in range(60):

@@ -63,7 +63,7 @@ class TestValues:
 class TestDiskUsage:
     """--disk-usage: how much room the log takes."""
 
-    def test_it(self, months: Database) -> None:
+    def test_size_and_lines_are_shown(self, months: Database) -> None:
         room, lines = tail("--disk-usage").lines
         assert ("takes " in room, "can be reused" in room) == (True, True)
         assert lines.startswith("It has up to 100 log lines, from ")
@@ -103,7 +103,7 @@ class TestDeleting:
                 assert (answer, terminal.end()) == (answer, code)
             assert len(left("-n", "1000")) == lines
 
-    def test_where_nobody_can_be_asked_it_takes_the_option(self, months: Database) -> None:
+    def test_without_a_terminal_it_needs_yes(self, months: Database) -> None:
         done = tail("--vacuum-time", "50d")
         assert (done.code, done.out) == (4, "")
         assert done.err == ("TailLog: Nothing was deleted. Answer yes, or use --yes without a terminal.\n")
@@ -120,7 +120,7 @@ class TestDeleting:
 class TestLongSearches:
     """A search that takes long says how far it is, on a terminal, and can be broken off."""
 
-    def test_it(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_progress_is_shown_and_ctrl_c_ends_it(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         row = (1_470_138_136_000_000, 20, "Builder", "build", 1, "work", "desk", 1, "main", "a" * 60, None, None)
         with embedded.transaction() as transaction:
             transaction.insert_many("log_record", LOG_COLUMNS, [row] * 3000)

@@ -74,12 +74,12 @@ class TestWhatIsNow:
             found = tail("--json", *wanted).objects
             assert (wanted, [f"{one['channel']}:{one['name']}" for one in found]) == (wanted, expected)
 
-    def test_json(self, running: Database) -> None:
+    def test_json_has_expiry_and_staleness(self, running: Database) -> None:
         (found,) = tail("Camera:state", "--json").objects
         assert (found["value"], found["stale"]) == ("cooling", True)
         assert found["time"] < found["expires"]
 
-    def test_csv(self, database: Database) -> None:
+    def test_csv_has_a_header_and_quotes_text(self, database: Database) -> None:
         ts = to_ts(datetime(2016, 8, 2, 11, 44, 23, tzinfo=UTC))
         report(database, (ts, "Camera", "state", 'at "0", idle', ts + 1), (ts, "Camera", "x", None, None))
         assert tail("--csv").lines == [
@@ -127,7 +127,7 @@ class TestChanges:
         found = tail("-S", "-1h", "Pump:p1*", "Pump:p2*", "Pump:p3*", "Pump:p4*", "--json").objects
         assert [one["name"] for one in found] == [f"p{n}" for n in range(90) if str(n)[0] in "1234"]
 
-    def test_nothing(self, running: Database) -> None:
+    def test_no_change_exits_with_1(self, running: Database) -> None:
         assert tail("-S", "-1s") == Done(1, "", "TailStatus: No changes since then.\n")
         assert "Did you mean 'Builder:state'" in tail("-S", "-1d", "Bulder:state").err
 
@@ -183,7 +183,7 @@ class TestFollowing:
         shown = [line.rpartition(" ")[2] for line in follower.lines]
         assert shown == [*written[int(shown[0]) :], "last"]
 
-    def test_a_name_that_is_not_there_yet_is_told(self, running: Database) -> None:
+    def test_a_missing_name_is_reported(self, running: Database) -> None:
         with Follower("TailStatus", "-f", "Builder:stat", "--csv") as follower:
             follower.until_message("Status not found: Builder:stat. Did you mean 'Builder:state'?")
             report(running, (SYSTEM_CLOCK.now(), "Builder", "stat", "1", None))
@@ -310,7 +310,7 @@ class TestWaiting:
         ):
             assert (condition, tail("--exit-on", condition, "--timeout", "0").code) == (condition, code)
 
-    def test_a_name_that_is_not_there_yet_is_told(self, running: Database) -> None:
+    def test_a_missing_name_is_reported(self, running: Database) -> None:
         """Without a limit, somebody who mistyped it would wait for ever."""
         with Follower("TailStatus", "--exit-on", "Bulder:state=idle") as script:
             script.until_message("Status not found: Bulder:state. Did you mean 'Builder:state'?")
@@ -327,7 +327,7 @@ class TestWaiting:
             (("--exit-on", "a:b=1", "-S", "today"), "--exit-on cannot be combined with --since."),
         ],
     )
-    def test_mistakes(self, words: tuple[str, ...], sentence: str) -> None:
+    def test_each_mistake_is_explained(self, words: tuple[str, ...], sentence: str) -> None:
         done = tail(*words)
         assert (done.code, done.out, sentence in done.err) == (2, "", True), done.err
 
@@ -335,7 +335,7 @@ class TestWaiting:
 class TestWatching:
     """--watch: the table of what is now, drawn anew where it changes."""
 
-    def test_it(self, running: Database) -> None:
+    def test_the_table_follows_changes_and_size(self, running: Database) -> None:
         with Emulated(command("TailStatus", "--watch")) as terminal:
             terminal.until(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  4 values, 1 STALE  Ctrl-C ends$")
             terminal.until(r"^Camera +state +cooling +1 h 40 min  STALE$")
@@ -404,6 +404,6 @@ class TestWhichChannelsAreRead:
             (["[ab]c"], ("[ab]c",), ("",)),
         ],
     )
-    def test_of_words(self, words: list[str], names: tuple[str, ...], prefixes: tuple[str, ...]) -> None:
+    def test_words_select_channels(self, words: list[str], names: tuple[str, ...], prefixes: tuple[str, ...]) -> None:
         found = channels_of(words)
         assert (sorted(found.names), found.prefixes) == (sorted(names), prefixes)

@@ -109,7 +109,7 @@ class TestLengths:
         ("text", "seconds"),
         [("90", 90), ("0.5", 0.5), ("15m", 900), ("1h30m", 5400), ("2 weeks", 1_209_600), ("3S", 3)],
     )
-    def test_it(self, text: str, seconds: float) -> None:
+    def test_each_notation_is_understood(self, text: str, seconds: float) -> None:
         assert length(text) == seconds * SECOND
 
     @pytest.mark.parametrize("text", ["", "m", "-5", "5 moons", "5m x"])

@@ -39,13 +39,13 @@ class TestMoments:
 class TestTheSystemsClock:
     """It tells the machine's time, and waits no longer than it is told."""
 
-    def test_now(self) -> None:
+    def test_now_is_the_machines_time(self) -> None:
         before = datetime.now(UTC)
         now = SYSTEM_CLOCK.now()
         assert to_ts(before) - 1 <= now <= to_ts(datetime.now(UTC)) + 1
         assert SYSTEM_CLOCK.monotonic() <= SYSTEM_CLOCK.monotonic()
 
-    def test_waiting(self) -> None:
+    def test_waiting_ends_at_the_event_or_the_limit(self) -> None:
         event = threading.Event()
         assert not SYSTEM_CLOCK.wait(event, 0.001)
         event.set()

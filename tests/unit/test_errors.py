@@ -44,7 +44,7 @@ class TestEachClass:
     """Its docstring is a sentence; its constructor takes the facts named there; its exit code says what it means."""
 
     @pytest.mark.parametrize("one", CLASSES)
-    def test_its_sentence(self, one: type[NexusError]) -> None:
+    def test_the_sentence_contains_every_fact(self, one: type[NexusError]) -> None:
         given = {name: f"<{name} {{x}} %s>" for name in facts(one)}
         sentence = str(one(**given))
         for fact in given.values():
@@ -76,7 +76,7 @@ class TestEachClass:
 class TestExamples:
     """How they read."""
 
-    def test_whole_sentences(self) -> None:
+    def test_messages_read_as_whole_sentences(self) -> None:
         assert str(SettingsRefused(path="/etc/n.toml", mode="0644")) == (
             "The settings file /etc/n.toml holds a password and other users can read it (mode 0644). "
             "Close it with: chmod 600 /etc/n.toml"

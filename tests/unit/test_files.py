@@ -234,7 +234,7 @@ class TestBelow:
         with Folder.open(root) as folder, folder.open_file("a") as file:
             assert file.read() == b"secret"
 
-    def test_removing(self, root: Path, victim: Path) -> None:
+    def test_removal_can_be_repeated_but_follows_no_link(self, root: Path, victim: Path) -> None:
         write_below(root, root / "a/b.png", b"content")
         (root / "link").symlink_to(victim)
         for _ in range(2):
@@ -257,7 +257,7 @@ class TestBelow:
 class TestSwappedMeanwhile:
     """A folder that is swapped for a link between two calls leads nothing astray."""
 
-    def test_writing(self, root: Path, victim: Path) -> None:
+    def test_a_write_succeeds_or_is_refused(self, root: Path, victim: Path) -> None:
         (root / "a").mkdir()
         written = refused = 0
         with swapping(root / "a", victim):
@@ -270,7 +270,7 @@ class TestSwappedMeanwhile:
         assert written
         assert refused
 
-    def test_removing(self, root: Path, victim: Path) -> None:
+    def test_nothing_behind_the_link_is_removed(self, root: Path, victim: Path) -> None:
         (root / "a").mkdir()
         with swapping(root / "a", victim):
             for _ in range(ROUNDS):
@@ -278,7 +278,7 @@ class TestSwappedMeanwhile:
                     folder.remove_others(set())
         assert (victim / "secret").exists()
 
-    def test_reading(self, root: Path, victim: Path) -> None:
+    def test_only_our_own_file_is_read(self, root: Path, victim: Path) -> None:
         (root / "a").mkdir()
         (root / "a/secret").write_text("ours")
         seen = set()
@@ -292,7 +292,7 @@ class TestSwappedMeanwhile:
 class TestPrivateFiles:
     """In folders of its own, a program replaces a file in one step, and only its owner can read it."""
 
-    def test_replaced(self, root: Path) -> None:
+    def test_a_replaced_file_is_private_and_alone(self, root: Path) -> None:
         for content in (b"first", b"second"):
             replace_file(root / "a", content, sync=True)
             assert (root / "a").read_bytes() == content

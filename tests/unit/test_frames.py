@@ -42,7 +42,7 @@ def untouched(offset: int) -> list[Frame]:
 class TestDamage:
     """At whatever byte a journal is cut or changed: only the frames that were touched are lost."""
 
-    def test_none(self) -> None:
+    def test_a_whole_journal_has_no_damage(self) -> None:
         assert frames(WHOLE) == [Frame(number, payload) for number, payload in enumerate(PAYLOADS, 1)]
         assert damage(WHOLE) == b""
 
@@ -65,7 +65,7 @@ class TestDamage:
             if offset in ENDS:
                 assert len(found) == len(PAYLOADS), offset
 
-    def test_a_cut(self) -> None:
+    def test_a_cut_costs_only_the_frame_it_touches(self) -> None:
         """A power cut in the middle of a write: all before it is there, the rest is damage once nobody writes."""
         for offset in range(len(WHOLE) + 1):
             whole = sum(end <= offset for end in ENDS) - 1
@@ -196,7 +196,7 @@ class TestWriting:
             assert data[: ENDS[number]] == WHOLE[: ENDS[number]]
             assert not any(data[ENDS[number] :])
 
-    def test_segments(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_delivered_segments_are_removed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         small_segments(monkeypatch, 200)
         journal = Journal(tmp_path / "journal", SetClock())
         for number in range(100):

@@ -16,7 +16,7 @@ from NexusCore import identity
 class TestIdentity:
     """There is always a name, also in a container whose account the system does not know."""
 
-    def test_it(self) -> None:
+    def test_user_and_host_are_those_of_the_system(self) -> None:
         assert (identity.user(), identity.host()) == (getpass.getuser(), socket.gethostname())
 
     @pytest.mark.parametrize("error", [OSError, KeyError, ImportError])

@@ -35,7 +35,7 @@ class TestGuessing:
             ("1.2.3", "1.2.3"), ("0x10", "0x10"), ("2023-10-29", "2023-10-29"), ("1e999", "1e999"),
         ],
     )  # fmt: skip
-    def test_examples(self, text: str, expected: Value) -> None:
+    def test_numbers_and_booleans_are_recognised(self, text: str, expected: Value) -> None:
         assert guess(text) == expected
         assert type(guess(text)) is type(expected)
 
@@ -60,7 +60,7 @@ class TestCasting:
             (5, STRING, "5"), (True, STRING, "True"), (0.1, STRING, "0.1"), ("x", STRING, "x"), (None, INTEGER, None),
         ],
     )  # fmt: skip
-    def test_taken(self, value: Value, datatype: str, expected: Value) -> None:
+    def test_a_lossless_value_is_converted(self, value: Value, datatype: str, expected: Value) -> None:
         found = cast("a.b", value, datatype)
         assert found == expected
         assert type(found) is type(expected)
@@ -77,7 +77,7 @@ class TestCasting:
             ("x", "folder", "a folder, without a value"), ("x", "complex", "complex"),
         ],
     )  # fmt: skip
-    def test_refused(self, value: Value, datatype: str, reason: str) -> None:
+    def test_a_lossy_value_is_refused_with_the_reason(self, value: Value, datatype: str, reason: str) -> None:
         with pytest.raises(ValueRefused, match=f"'a.b' cannot be set to .* it is {reason}"):
             cast("a.b", value, datatype)
 
@@ -100,7 +100,7 @@ class TestLimits:
             (Limits(path_exists=True), str(Path(__file__)), "/no/such", "no such file"),
         ],
     )
-    def test_each(self, limits: Limits, good: Value, bad: Value, reason: str) -> None:
+    def test_each_limit_refuses_a_value_beyond_it(self, limits: Limits, good: Value, bad: Value, reason: str) -> None:
         for one in (limits, Limits.from_json(limits.to_json())):
             one.check("a", good)
             one.check("a", None)
@@ -121,7 +121,7 @@ class TestLimits:
     def test_there_and_back(self, limits: Limits) -> None:
         assert Limits.from_json(limits.to_json()) == limits
 
-    def test_none(self) -> None:
+    def test_no_limits_are_stored_as_nothing(self) -> None:
         assert Limits().to_json() is None
         assert Limits.from_json(None) == Limits()
 
@@ -135,11 +135,11 @@ class TestPaths:
     """Names with dots between them, none of them empty, as long as can be stored."""
 
     @pytest.mark.parametrize("path", ["a", "a.b", "ä.b c", "a" * 128, ".".join(["a" * 127] * 4)])
-    def test_good(self, path: str) -> None:
+    def test_valid_paths_are_accepted(self, path: str) -> None:
         assert check_path(path) == path
 
     @pytest.mark.parametrize("path", ["", ".", "a.", ".a", "a..b", "a. b", "a\n", "a" * 129, ".".join(["aa"] * 200)])
-    def test_bad(self, path: str) -> None:
+    def test_invalid_paths_are_refused(self, path: str) -> None:
         with pytest.raises(ConfigException):
             check_path(path)
 
@@ -147,7 +147,7 @@ class TestPaths:
 class TestJSON:
     """What `serialize` writes `deserialize` reads; what is not of that form is refused with the place (003-34)."""
 
-    def test_both_forms(self) -> None:
+    def test_plain_and_detailed_values_can_be_mixed(self) -> None:
         user = {"datatype": "string", "value": "root", "comment": "Who."}
         text = json.dumps({"S": {"user": user, "n": 3, "on": True, "T": {"x": 0.5}}})
         assert deserialize(text, "Root") == [
@@ -174,6 +174,6 @@ class TestJSON:
             ('{"a": {"datatype": "string", "value": "x", "comment": 5}}', "comment"),
         ],
     )  # fmt: skip
-    def test_refused(self, text: str, reason: str) -> None:
+    def test_wrong_content_is_refused_with_the_reason(self, text: str, reason: str) -> None:
         with pytest.raises(ConfigException, match=reason):
             deserialize(text)

@@ -78,10 +78,10 @@ class TestMessages:
             (5, (), "5"),
         ],
     )
-    def test_each(self, message: object, arguments: tuple[object, ...], expected: str) -> None:
+    def test_each_message_becomes_text(self, message: object, arguments: tuple[object, ...], expected: str) -> None:
         assert message_of(logging.LogRecord("n", 20, "p", 1, message, arguments, None)) == expected
 
-    def test_cutting(self) -> None:
+    def test_long_texts_are_cut_and_say_so(self) -> None:
         """Of a message and of a traceback, 1 MiB is kept, and how much is missing is said."""
         whole, longer = "é" * (LOG_TEXT // 2), "é" * (LOG_TEXT // 2 + 7)
         for text in (whole, longer):
@@ -98,5 +98,5 @@ class TestSearching:
     """What a reader looks for is found as it stands."""
 
     @pytest.mark.parametrize(("text", "escaped"), [("100%", "100!%"), ("a_b", "a!_b"), ("!", "!!"), ("\\", "\\")])
-    def test_escaped(self, text: str, escaped: str) -> None:
+    def test_wildcards_are_escaped(self, text: str, escaped: str) -> None:
         assert escape_like(text) == escaped

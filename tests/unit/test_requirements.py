@@ -110,7 +110,7 @@ class TestMarkers:
             ("000-7 and 000-123", ["000-7", "000-123"]),
         ],
     )
-    def test_numbers(self, text: str, found: list[str]) -> None:
+    def test_lists_and_ranges_are_written_out(self, text: str, found: list[str]) -> None:
         """One that is mistyped is found too, so that it can be refused."""
         assert numbers(text) == found
 

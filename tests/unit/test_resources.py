@@ -105,7 +105,7 @@ class TestServers:
             (1005, 'Can\'t create table `n`.`x` (errno: 28 "No space left on device")'),
         ],
     )
-    def test_each(self, number: int, text: str) -> None:
+    def test_each_full_disk_error_is_recognised(self, number: int, text: str) -> None:
         error = MySQL().translate(mysql.connector.Error(msg=text, errno=number), "mysql://u@h:1/n")
         assert isinstance(error, DatabaseFull)
         assert str(error).startswith("The disk is full: it is the server's. The database at mysql://u@h:1/n stores")
@@ -120,7 +120,7 @@ class TestServers:
 class TestPrograms:
     """A program's exit code, and what it says, whatever ends it."""
 
-    def test_reported(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_an_error_becomes_exit_code_and_sentence(self, capsys: pytest.CaptureFixture[str]) -> None:
         def fail(error: BaseException) -> int:
             raise error
 

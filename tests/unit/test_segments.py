@@ -275,7 +275,7 @@ class TestInterruptions:
         assert found == sorted(set(found))
         assert set(accepted) <= set(found)
 
-    def test_threads(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_threads_lose_no_records(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         small_segments(monkeypatch, 4096)
         journal = Journal(tmp_path, SetClock())
 

@@ -154,7 +154,7 @@ class TestAFileThatCannotBeUsed:
             ('NEXUSCORE_DATABASE = "\udce9"', "UTF-8"),
         ],
     )
-    def test_content(self, tmp_path: Path, text: str, reason: str) -> None:
+    def test_wrong_content_is_refused_with_the_reason(self, tmp_path: Path, text: str, reason: str) -> None:
         path = tmp_path / "bad.toml"
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
         path.chmod(0o600)
@@ -206,7 +206,7 @@ class TestURLs:
         url = DatabaseURL.parse(text)
         assert (url.user, url.password, url.host, url.port, url.name) == expected
 
-    def test_options(self) -> None:
+    def test_options_are_decoded(self) -> None:
         url = DatabaseURL.parse("mysql://u:p@h/n?unix_socket=%2Frun%2Fm.sock&ssl_disabled=true")
         assert dict(url.options) == {"unix_socket": "/run/m.sock", "ssl_disabled": "true"}
         assert str(url) == "mysql://u@/run/m.sock/n"
@@ -221,7 +221,7 @@ class TestURLs:
         ):
             assert DatabaseURL.parse(text) == DatabaseURL("sqlite", path)
 
-    def test_places(self) -> None:
+    def test_users_of_one_database_share_a_place(self) -> None:
         """Two users of one database share what is in it, journals too."""
         one, two = DatabaseURL.parse("mysql://a:x@h/n"), DatabaseURL.parse("mysql://b@h:3306/n")
         assert one.place == two.place
@@ -247,7 +247,7 @@ class TestSeveralHosts:
         assert tuple((one.host, one.port) for one in url.each) == hosts
         assert all(one.others == () and one.name == "n" and one.password == url.password for one in url.each)
 
-    def test_are_shown(self) -> None:
+    def test_all_hosts_are_shown_without_the_password(self) -> None:
         url = DatabaseURL.parse(f"mysql://u:{SECRET}@h1,[::1]:3307/n?ssl_mode=required")
         assert str(url) == "mysql://u@h1:3306,[::1]:3307/n"
 
@@ -302,7 +302,7 @@ class TestThePasswordIsNeverShown:
             "sqlite:///",
         ],
     )
-    def test_in_errors(self, text: str) -> None:
+    def test_errors_about_a_url_hide_it(self, text: str) -> None:
         with pytest.raises(BadDatabaseURL) as caught:
             load({"NEXUSCORE_DATABASE": text or " "}, ())
         assert SECRET not in str(caught.value)

@@ -52,7 +52,7 @@ def test_every_waiter_goes_on() -> None:
     assert woken == [True] * 8
 
 
-def test_again() -> None:
+def test_an_event_can_be_cleared_and_set_again() -> None:
     event = HandlerEvent()
     assert not event.wait(0)
     assert not event.wait(-1)

@@ -32,7 +32,7 @@ class TestCutting:
         assert sizes.truncate("\udc80" * 100, 100).endswith("bytes cut]")
         assert sizes.size("\udc80") == 3
 
-    def test_the_sentence(self) -> None:
+    def test_the_refusal_names_size_and_limit(self) -> None:
         sizes.check_size("The note", "é" * 5, 10)
         sizes.check_length("The name", "é" * 5, 5)
         with pytest.raises(TooLong, match=r"^The note has 1,400 bytes; at most 1,024 can be stored\.$"):
@@ -60,7 +60,7 @@ class TestPortions:
         long = ("x" * (BYTES_PER_STATEMENT + 1),)
         assert [len(some) for some in portions([("a",), long, ("b",)])] == [1, 1, 1]
 
-    def test_short_ones(self) -> None:
+    def test_short_rows_are_split_by_their_number(self) -> None:
         assert list(portions([])) == []
         assert [len(some) for some in portions([("a",)] * (ROWS_PER_STATEMENT + 1))] == [ROWS_PER_STATEMENT, 1]
 

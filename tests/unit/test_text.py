@@ -36,10 +36,10 @@ class TestShown:
     @pytest.mark.parametrize(
         "text", ["", "plain", "Ärger 20\u00a0µm", "電子顯微鏡", "e\u0301", "20\u202f°C", "👩🔬", "a\\x1b"]
     )
-    def test_what_stays(self, text: str) -> None:
+    def test_harmless_text_stays_as_it_is(self, text: str) -> None:
         assert (escape(text), one_line(text)) == (text, text)
 
-    def test_lines(self) -> None:
+    def test_one_line_escapes_tabs_and_line_ends_too(self) -> None:
         assert escape("a\tb\nc\x1b") == "a\tb\nc\\x1b"
         assert one_line("a\tb\nc\x1b") == "a\\tb\\nc\\x1b"
 
@@ -79,7 +79,7 @@ class TestJson:
 class TestNames:
     """A name that cannot be seen as it is, is refused by the character's number and place."""
 
-    def test_which(self) -> None:
+    def test_the_first_odd_character_is_reported(self) -> None:
         assert odd_character("Instruments.\u202eMET") == "U+202E at position 13"
         assert odd_character("a\nb") == "U+000A at position 2"
         assert odd_character("Ärger 20 µm") is None
