@@ -9,9 +9,8 @@ from typing import Iterator
 
 from NexusCore import identity, settings
 from NexusCore.clock import SYSTEM_CLOCK, Clock, to_datetime
-from NexusCore.config.store import ConfigStore, Origin
-from NexusCore.config.view import NamedConfiguration
-from NexusCore.config.watch import LiveConfiguration
+from NexusCore.config.loaded import LoadedConfiguration, load_configuration
+from NexusCore.config.store import ConfigStore
 from NexusCore.errors import ConfigException, NexusError, SessionOpen
 from NexusCore.facility.instruments import Instruments
 from NexusCore.facility.sessions import Client, EventType, Session, Sessions, State
@@ -50,7 +49,7 @@ class DatabaseBackend:
         with _failures_reported():
             database = Database(_settings().config)
             try:
-                config = _configuration(database, self._clock, self._host)
+                config = load_configuration(ConfigStore(database, self._clock))
             finally:
                 database.close()
             instrument = Instruments(config).of_host(self._host)
@@ -156,13 +155,7 @@ def _settings() -> settings.Settings:
     return loaded
 
 
-def _configuration(database: Database, clock: Clock, host: str) -> NamedConfiguration:
-    live = LiveConfiguration(ConfigStore(database, clock), Origin(identity.user(), host, "SessionLogger"), clock)
-    live.close()  # read once: a watcher would query the database twenty times per second
-    return NamedConfiguration(live)
-
-
-def _seconds(config: NamedConfiguration, path: str, default: float) -> float:
+def _seconds(config: LoadedConfiguration, path: str, default: float) -> float:
     value = config[path]
     try:
         seconds = default if value is None else float(str(value))

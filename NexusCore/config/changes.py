@@ -15,6 +15,8 @@ from NexusCore.text import odd_character, one_line
 SET, REMOVE, CLEAR = "set", "remove", "clear"
 """What an edit does: set a parameter, remove it, or remove everything below a path."""
 DEFAULT = "default"
+NAMES_VERSION = "default_version"
+"""Parameter of the version "default" that names the version used where none is named."""
 PATH_LENGTH = sizes.PATH
 NAME_LENGTH = sizes.NAME
 

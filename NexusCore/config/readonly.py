@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Protocol
 
 from NexusCore.config import exchange, history
 from NexusCore.config.changes import check_text, not_a_name
 from NexusCore.config.history import Difference
 from NexusCore.config.parameter import ConfigParameter
-from NexusCore.config.store import HistoryEntry, check_path, near_miss
-from NexusCore.config.tree import Leaves
+from NexusCore.config.store import ConfigStore, HistoryEntry, check_path, near_miss
+from NexusCore.config.tree import Leaves, Tree
 from NexusCore.config.values import FOLDER, MASK, Value
-from NexusCore.config.watch import LiveConfiguration
 from NexusCore.errors import NoSuchParameterException, NotANumber, ValueMissing
+
+
+class ConfigurationSource(Protocol):
+    """What a view reads from: what a process watches, or what was read once."""
+
+    @property
+    def store(self) -> ConfigStore:
+        """The configuration in the database."""
+
+    def tree(self, version: str | None = None) -> Tree:
+        """Return a version's tree; None for the default version."""
 
 
 class ReadOnlyConfiguration:
@@ -21,8 +32,8 @@ class ReadOnlyConfiguration:
 
     Parameters
     ----------
-    live
-        The configuration of this process.
+    source
+        Where it reads from.
     root
         Path of the folder, which need not exist; empty for the absolute root.
     version
@@ -34,11 +45,11 @@ class ReadOnlyConfiguration:
         If `root` is not a valid path, or `version` not a valid name.
     """
 
-    def __init__(self, live: LiveConfiguration, root: str = "", version: str | None = None) -> None:
+    def __init__(self, source: ConfigurationSource, root: str = "", version: str | None = None) -> None:
         if root:
             check_path(root)
-        self._live = live
-        self._tree = live.tree(version)
+        self._source = source
+        self._tree = source.tree(version)
         self.root = root
         self.version = self._tree.version
         self._prefix = f"{root}." if root else ""
@@ -128,7 +139,7 @@ class ReadOnlyConfiguration:
 
     def history(self, name: str) -> list[HistoryEntry]:
         """Return all changes of a parameter, newest first."""
-        return self._live.store.history(self._tree.version_id, self._path(name))
+        return self._source.store.history(self._tree.version_id, self._path(name))
 
     def require(self, names: Iterable[str]) -> None:
         """Check that parameters exist, without creating them.
@@ -161,7 +172,7 @@ class ReadOnlyConfiguration:
         """
         if new is None:
             old, new = (self.version, old) if isinstance(old, str) else (old, self.version)
-        store, own = self._live.store, self._tree.version_id
+        store, own = self._source.store, self._tree.version_id
         (old_id, before), (new_id, after) = (history.state_of(store, own, which, self.root) for which in (old, new))
         return history.differences(before, after, history.ever_secret(store, {old_id, new_id}))
 
@@ -171,7 +182,7 @@ class ReadOnlyConfiguration:
 
     def list_versions(self) -> list[str]:
         """Return the names of all versions."""
-        return self._live.store.versions()
+        return self._source.store.versions()
 
     def _missing(self, path: str) -> NoSuchParameterException:
         return NoSuchParameterException(path=path, version=self.version, hint=near_miss(path, self._tree.paths()))

@@ -13,7 +13,7 @@ from NexusCore.config.group import Group
 from NexusCore.config.readonly import ReadOnlyConfiguration, each_name
 from NexusCore.config.store import CLEAR, REMOVE, Edit
 from NexusCore.config.values import NO_LIMITS, Limits, Value
-from NexusCore.config.watch import Callback
+from NexusCore.config.watch import Callback, LiveConfiguration
 from NexusCore.errors import ConfigException, NexusError, NoSuchParameterException
 
 
@@ -22,7 +22,18 @@ class NamedConfiguration(ReadOnlyConfiguration):
 
     Reading never asks the database: all parameters are in memory, which a watcher keeps up to date. Names are paths
     relative to the folder, with dots.
+
+    Parameters
+    ----------
+    live
+        The configuration of this process.
+    root, version
+        As for `ReadOnlyConfiguration`; a version that does not exist is created.
     """
+
+    def __init__(self, live: LiveConfiguration, root: str = "", version: str | None = None) -> None:
+        super().__init__(live, root, version)
+        self._live = live
 
     # -- changing --------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from NexusCore.clock import Clock
 from NexusCore.config import snapshot
-from NexusCore.config.changes import Change
+from NexusCore.config.changes import NAMES_VERSION, Change
 from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.store import DEFAULT, ConfigStore, Edit, Origin
 from NexusCore.config.tree import Tree
@@ -122,7 +122,7 @@ class LiveConfiguration:
         """
         with self._lock:
             if version is None:
-                node = self.tree(DEFAULT).parameter("default_version")
+                node = self.tree(DEFAULT).parameter(NAMES_VERSION)
                 version = str(node.value) if node is not None and node.value else DEFAULT
             if not isinstance(version, str):
                 raise ConfigException(reason=f"{version!r} is not a valid name of a version")

@@ -7,8 +7,8 @@ from datetime import tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.config.store import near_miss
-from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import ConfigException, NoInstrumentForHost, NoSuchInstrument
 
 INSTRUMENTS_FOLDER = "Instruments"
@@ -75,7 +75,7 @@ class Instruments:
         The configuration from its absolute root.
     """
 
-    def __init__(self, config: NamedConfiguration) -> None:
+    def __init__(self, config: ReadOnlyConfiguration) -> None:
         self._config = config
 
     def all(self) -> list[Instrument]:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import NexusCore
 from NexusCore.clock import SECOND, Clock
-from NexusCore.config.view import NamedConfiguration
+from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import DiskFull, NexusError
 from NexusCore.facility import Event, Instruments, Records, Reservation, Reservations, Session, Sessions, State
 from NexusCore.facility.reservations import agreed
@@ -119,7 +119,7 @@ class ProgressDisplay(Protocol):
 class Facility:
     """What is known about the facility, as functions."""
 
-    config: NamedConfiguration
+    config: ReadOnlyConfiguration
     """From its absolute root."""
     revision: Callable[[], int]
     """Newest revision of the configuration."""
@@ -131,7 +131,9 @@ class Facility:
     """Where the record lies that was made of a session before; None where there is none any more."""
 
     @classmethod
-    def of(cls, database: Database, config: NamedConfiguration, revision: Callable[[], int], clock: Clock) -> Facility:
+    def of(
+        cls, database: Database, config: ReadOnlyConfiguration, revision: Callable[[], int], clock: Clock
+    ) -> Facility:
         """Return what the tables of a database answer."""
         reservations, sessions, records = (
             Reservations(database, clock), Sessions(database, clock), Records(database, clock)

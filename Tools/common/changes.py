@@ -6,13 +6,14 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from NexusCore.config.changes import NAMES_VERSION
 from NexusCore.config.history import ConfigState, state_at, state_now, way_back
 from NexusCore.config.store import REMOVE, SET, Change, Edit
 from NexusCore.config.values import FOLDER, cast, datatype_of, guess
 from NexusCore.errors import EXIT_OK, ConfigException, NoSuchParameterException
 from NexusCore.text import one_line, shell_quote
 from Tools.common import completion, undoing
-from Tools.common.configuration import NAMES_VERSION, StoredConfiguration, is_below, open_configuration
+from Tools.common.configuration import StoredConfiguration, is_below, open_configuration
 from Tools.common.parameters import is_secret, on_a_line, plain_value
 from Tools.common.suggestions import near_name
 from Tools.common.terminal import Screen

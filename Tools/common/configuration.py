@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from NexusCore import settings
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config import secrets
+from NexusCore.config.changes import NAMES_VERSION
 from NexusCore.config.store import DEFAULT, Change, ConfigStore, Edit, Origin, near_miss
 from NexusCore.config.values import BOOLEAN, FOLDER, Limits
 from NexusCore.errors import NexusError, NoSuchInstrument, NoSuchParameterException
@@ -20,11 +21,9 @@ from NexusCore.storage import Database
 from NexusCore.wakeup import Wakeups
 
 if TYPE_CHECKING:
-    from NexusCore.config.view import NamedConfiguration
+    from NexusCore.config.loaded import LoadedConfiguration
 
 INSTRUMENTS = "Instruments."
-NAMES_VERSION = "default_version"
-"""Parameter with the name of the default version."""
 SINGLE_FOLDERS = 10
 """Most folders that are read one by one; for more, everything is read."""
 
@@ -174,14 +173,11 @@ def open_configuration(version: str | None = None, *, dry_run: bool = False) -> 
     return StoredConfiguration(store, version, store.version_id(version))
 
 
-def view(configuration: StoredConfiguration) -> NamedConfiguration:
+def view(configuration: StoredConfiguration) -> LoadedConfiguration:
     """Return the present configuration as programs see it."""
-    from NexusCore.config.view import NamedConfiguration
-    from NexusCore.config.watch import LiveConfiguration
+    from NexusCore.config.loaded import load_configuration
 
-    live = LiveConfiguration(configuration.store, origin(None), SYSTEM_CLOCK)
-    live.close()  # read once, not watched
-    return NamedConfiguration(live, version=configuration.version)
+    return load_configuration(configuration.store, configuration.version)
 
 
 def _database(dry_run: bool) -> Database:

@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
+from NexusCore.config.changes import NAMES_VERSION
 from NexusCore.config.history import state_at, state_now, way_back
 from NexusCore.config.store import DEFAULT, Change, Edit
 from NexusCore.config.values import FOLDER
 from NexusCore.errors import ConfigException
-from Tools.common.configuration import NAMES_VERSION, StoredConfiguration
+from Tools.common.configuration import StoredConfiguration
 
 CONFIG_TOOL = "ConfigTool"
 LONGEST = 2000

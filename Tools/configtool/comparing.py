@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 
+from NexusCore.config.changes import NAMES_VERSION
 from NexusCore.config.history import ConfigState, Difference, differences, ever_secret, state_of
 from NexusCore.config.store import Change, Edit
 from NexusCore.config.values import (
@@ -117,9 +118,9 @@ def _problems(configuration: StoredConfiguration, everything: Mapping[str, Chang
         above = _parameter_above(path, everything)
         if above:
             yield path, f"it is below '{above}', which is a parameter"
-    named = everything.get("default_version")
+    named = everything.get(NAMES_VERSION)
     if named is not None and named.value not in configuration.store.versions():
-        yield "default_version", f"version '{named.value}' does not exist"
+        yield NAMES_VERSION, f"version '{named.value}' does not exist"
 
 
 def _fault(change: Change) -> str | None:

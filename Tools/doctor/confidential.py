@@ -10,7 +10,6 @@ from NexusCore.config import snapshot
 from NexusCore.config.values import MASK, Limits
 from NexusCore.errors import NexusError
 from NexusCore.text import readable
-from Tools.doctor.checks.config_view import snapshot_file
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.credentials import SERVICE_ENVIRONMENT
 from Tools.doctor.secret_shapes import SECRET_NAME, passwords_in
@@ -76,7 +75,7 @@ def _defaults(case: Case) -> Iterator[tuple[str, str]]:
 
 def _saved(case: Case) -> list[SecretRow] | None:
     """Return the parameters of the snapshot on this machine; None without a snapshot."""
-    saved = snapshot.load(snapshot_file(case.settings))
+    saved = snapshot.load(case.snapshot_file())
     if saved is None:
         return None
     return [(change.path, change.value, change.limits) for _, changes in saved.versions.values() for change in changes]

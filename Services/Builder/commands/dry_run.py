@@ -16,12 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from NexusCore import identity, signals
 from NexusCore import settings as nexus_settings
+from NexusCore import signals
 from NexusCore.clock import SYSTEM_CLOCK, Clock
-from NexusCore.config.store import ConfigStore, Origin
-from NexusCore.config.view import NamedConfiguration
-from NexusCore.config.watch import LiveConfiguration
+from NexusCore.config.loaded import load_configuration
+from NexusCore.config.store import ConfigStore
 from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, NexusError
 from NexusCore.facility.sessions import NotToBeBuilt, Selection, Session, Sessions
 from NexusCore.log.record import LineFormatter
@@ -69,12 +68,13 @@ def print_records(selection: Selection, out: BinaryIO, err: TextIO, clock: Clock
     sessions = Sessions(database, clock)
     pools, progress = Pools(log), BarProgress() if err.isatty() else _Quiet()
     with signals.taken(signals.ENDING, lambda *_: stop.set()), closing(database), closing(pools), closing(progress):
-        config, revision = _configuration(settings, clock)
+        with closing(Database(settings.config)) as configured:
+            config = load_configuration(ConfigStore(configured, clock))
         chosen = _chosen(sessions, selection)
         if not chosen:
             log.info("No session is waiting to be built.")
         current = BuilderSettings.read(config, settings.home)
-        facility = Facility.of(database, config, lambda: revision, clock)
+        facility = Facility.of(database, config, lambda: config.revision, clock)
         searches = Searches(lambda: chosen, clock, log)
         maker = RecordMaker(facility, searches, pools, progress, log)
         codes = [_show(session, maker, current, out, log, stop, clock) for session in chosen if not stop.is_set()]
@@ -119,14 +119,6 @@ def _chosen(sessions: Sessions, selection: Selection) -> list[Session]:
     if session.end is None:
         raise NotToBeBuilt(identifier=session.identifier, reason="it has not ended yet")
     return [session] if selection.includes(session) else []
-
-
-def _configuration(settings: nexus_settings.Settings, clock: Clock) -> tuple[NamedConfiguration, int]:
-    """Return the configuration as it is now, and its revision."""
-    store = ConfigStore(Database(settings.config), clock)
-    live = LiveConfiguration(store, Origin(identity.user(), identity.host(), "Services.Builder"), clock)
-    live.close()  # read once, not watched
-    return NamedConfiguration(live), store.revision()
 
 
 def main(selection: Selection) -> int:

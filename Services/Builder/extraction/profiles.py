@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from NexusCore.config.view import NamedConfiguration
+from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import NexusError
 from NexusCore.facility import Instrument
 from Services.Builder.extraction.extractors.profile import Profile, ProfileNotUnderstood, profile, profile_file
@@ -15,7 +15,7 @@ class ProfileUnusable(NexusError):
     """The profile of the instrument {pid} cannot be used: {reason} It is in {where}."""
 
 
-def profile_of(config: NamedConfiguration, instrument: Instrument, settings: BuilderSettings) -> Profile:
+def profile_of(config: ReadOnlyConfiguration, instrument: Instrument, settings: BuilderSettings) -> Profile:
     """Return the corrections that apply to an instrument's files.
 
     The folder `Instruments.<pid>.profile` of the configuration holds them; where it is empty, the file `<pid>.toml` in

@@ -11,7 +11,6 @@ from NexusCore.config.values import NEED_A_VALUE
 from NexusCore.text import shell_quote
 from Tools.common.quantities import counted
 from Tools.common.time_parser import local, span
-from Tools.doctor.checks.config_view import snapshot_file
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
@@ -47,7 +46,7 @@ def configuration(case: Case) -> Iterator[CheckResult]:
 
 def saved_copy(case: Case) -> Iterator[CheckResult]:
     """Check the file with which programs start while the database does not answer."""
-    path = snapshot_file(case.settings)
+    path = case.snapshot_file()
     try:
         status = path.stat()
     except FileNotFoundError:

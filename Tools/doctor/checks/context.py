@@ -23,8 +23,8 @@ from NexusCore.settings import DatabaseURL, Settings
 from NexusCore.threads import start_thread
 
 if TYPE_CHECKING:
+    from NexusCore.config.loaded import LoadedConfiguration
     from NexusCore.storage import Database
-    from Tools.doctor.checks.config_view import ReadOnlyConfiguration
 
 CHECKS_SECONDS = 6.0
 """Seconds that all checks may take together; a driver gives up after five."""
@@ -72,7 +72,7 @@ class Case:
         self._end = clock.monotonic() + limit
         self._lock = Lock()
         self._contacts: dict[DatabaseURL, Future[Contact]] = {}
-        self._configuration: Future[ReadOnlyConfiguration] | None = None
+        self._configuration: Future[LoadedConfiguration] | None = None
         self._settings: Settings | None = None
 
     def __enter__(self) -> Self:
@@ -153,7 +153,7 @@ class Case:
             raise CheckSkipped(reason=f"the tables of {url} are not of revision {SCHEMA_REVISION}")
         return contact.database
 
-    def configuration(self) -> ReadOnlyConfiguration:
+    def configuration(self) -> LoadedConfiguration:
         """Return the configuration, or its snapshot where the database cannot be read.
 
         Raises
@@ -168,18 +168,24 @@ class Case:
         except TimeoutError:
             raise CheckSkipped(reason=f"the configuration was not read within {self.limit:g} s") from None
 
-    def _read_configuration(self) -> ReadOnlyConfiguration:
+    def _read_configuration(self) -> LoadedConfiguration:
+        from NexusCore.config.loaded import load_configuration, load_snapshot
         from NexusCore.config.store import ConfigStore
-        from Tools.doctor.checks.config_view import read_snapshot, read_stored
 
         try:
             database = self.database(self.settings.config)
         except CheckSkipped:
-            saved = read_snapshot(self.settings)
+            saved = load_snapshot(self.snapshot_file())
             if saved is None:
                 raise
             return saved
-        return read_stored(ConfigStore(database, self.clock))
+        return load_configuration(ConfigStore(database, self.clock))
+
+    def snapshot_file(self) -> Path:
+        """Return the file in which programs save the configuration that they read last."""
+        from NexusCore.config import snapshot
+
+        return snapshot.file_of(self.settings.home, self.settings.config)
 
 
 def _connect(url: DatabaseURL) -> Contact:

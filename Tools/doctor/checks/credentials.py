@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from NexusCore.config.view import NamedConfiguration
+from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.facility.instruments import Instruments
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
@@ -45,7 +45,7 @@ def credentials(case: Case) -> Iterator[CheckResult]:
     yield from _halves(names)
 
 
-def _calendars(config: NamedConfiguration) -> Iterator[Partner]:
+def _calendars(config: ReadOnlyConfiguration) -> Iterator[Partner]:
     pids_by_kind: dict[str, list[str]] = {}
     for instrument in Instruments(config).all():
         # A calendar in a local file needs no credentials.
@@ -57,14 +57,14 @@ def _calendars(config: NamedConfiguration) -> Iterator[Partner]:
         yield Partner(kind, f"the calendars ({kind}) of {', '.join(pids)}", f"Services.Harvester.{kind}")
 
 
-def _destinations(config: NamedConfiguration) -> Iterator[Partner]:
+def _destinations(config: ReadOnlyConfiguration) -> Iterator[Partner]:
     for name in str(config["Services.Uploader.destinations"] or "").split(","):
         kind = name.strip()
         if kind and kind not in OPEN:
             yield Partner(kind, f"the destination {kind}", f"Services.Uploader.{kind}")
 
 
-def _partner(partner: Partner, config: NamedConfiguration, names: Mapping[str, str]) -> Iterator[CheckResult]:
+def _partner(partner: Partner, config: ReadOnlyConfiguration, names: Mapping[str, str]) -> Iterator[CheckResult]:
     own = f"NEXUSCORE_{partner.kind.upper()}"
     # A kind with several servers has a token for each, with the server's name in the middle.
     tokens = [(name,) for name in names if name.startswith(f"{own}_") and name.endswith("_TOKEN")]
