@@ -1,6 +1,7 @@
-"""How long a text may be that is stored, and what becomes of a longer one: `docs/limits.md` lists the same.
+"""Size limits of stored texts, also listed in `docs/limits.md`.
 
-What a person sets is refused in a sentence; what a program logs is cut, with a mark that says how much is missing.
+A longer text from a person is refused with a message; one that a program logs is cut, with a mark that says how much is
+missing.
 Sizes are bytes of UTF-8, lengths are characters.
 """
 
@@ -42,7 +43,7 @@ def size(text: str) -> int:
 
 
 def fits(text: str, most: int) -> bool:
-    """Return whether a text has at most so many bytes."""
+    """Return whether a text has at most `most` bytes."""
     return len(text) * 4 <= most or (len(text) <= most and size(text) <= most)
 
 

@@ -34,7 +34,7 @@ IDLE_POLL_SECONDS = 0.07
 """The same while none do: many processes that wait must not cost a server much. Then it is only asked for the newest id
 (see `NexusCore.storage.polling`)."""
 LIVELY_SECONDS = 1.0
-"""Rows are coming in if the last one did so long ago at most."""
+"""The table counts as busy for this long after a row came in."""
 AWAY_SECONDS = 1.0
 HOLE_SECONDS = 3.0 * STATEMENT_SECONDS
 """A hole asked for longer is the trace of a transaction that was rolled back: on a server at its limits an insertion

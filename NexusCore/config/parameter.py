@@ -42,7 +42,7 @@ class ConfigParameter:
     Attributes
     ----------
     name, path
-        Last part of the path, and all of it, dots between the parts.
+        Last part of the path, and the whole path, with dots between the parts.
     datatype
         ``string``, ``integer``, ``double``, ``boolean`` or ``folder``.
     value

@@ -34,7 +34,7 @@ if not TYPE_CHECKING:
     }
 
     def __getattr__(name: str) -> object:
-        """Import what reports status when it is first asked for: who only reads it does without."""
+        """Import the classes at first use: a program that only reads status does not need them."""
         if name not in _ROOMS:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(_ROOMS[name]), name)

@@ -82,7 +82,7 @@ def _sample(row: Sequence[object]) -> StatusSample:
 
 
 _Change = tuple[int, str, str, str | None, int | None]
-"""Time, channel, item, value and expiry, as they stand in the journal."""
+"""Time, channel, item, value and expiry, as stored in the journal."""
 
 
 class StatusSink:

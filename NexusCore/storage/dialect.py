@@ -51,7 +51,7 @@ _COLUMN_LOWERED = re.compile(r"\bLOWER\(([\w.`\"]+)\)")
 _TOKEN = re.compile(
     r"""
     (?= [a-z_'"`:@-] ) (?:                    # looked at first, since most characters begin none of these
-      \b[a-z_][a-z0-9_]*\b (?![('])           # names; what is called, or stands before a text, is none
+      \b[a-z_][a-z0-9_]*\b (?![('])           # names, but not functions or prefixes of texts
     | '(?:[^']|'')*' | "[^"]*" | `[^`]*`      # texts, and names that are quoted already
     | [:@][\w.:@]*                            # placeholders, variables of the server
     | --[^\n]*                                # comments
@@ -486,7 +486,7 @@ class MySQL:
 
 @lru_cache(maxsize=STATEMENTS)
 def _pyformat(sql: str) -> str:
-    # A template in the place of the function has `re` import something at each call.
+    # A function, since with a template `re` imports something at each call.
     return _PLACEHOLDER.sub(lambda match: f"%({match[1]})s", _bare(sql).replace("%", "%%"))
 
 

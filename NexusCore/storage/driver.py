@@ -57,7 +57,7 @@ def _cursor_class(*, extension: bool) -> Any:
             self.execute(b"".join((begin, b"(", b"), (".join(rows), b")", end)))
 
         def _as_sql(self, values: Any) -> Any:
-            """Return a tuple, or a dict by name, of values as they stand in a statement."""
+            """Return values as literals of a statement: a tuple, or a dict by name."""
             if extension:
                 literals = self._connection.prepare_for_mysql(values)
             elif isinstance(values, dict):
@@ -193,7 +193,7 @@ def synchronize(raw: Any, *, writable: bool) -> bool:
     if writable:
         names = "('wsrep_ready', 'wsrep_local_state_comment')"
         state = dict(_rows(raw, f"SHOW GLOBAL STATUS WHERE `variable_name` IN {names}"))
-        # A joiner, and a donor of a state transfer, may stand still for long.
+        # A joiner, or a donor of a state transfer, may not answer for long.
         if state.get("wsrep_ready") != "ON" or state.get("wsrep_local_state_comment") != "Synced":
             reason = f"as a node of its cluster it is {state.get('wsrep_local_state_comment') or 'not ready'}"
             raise DatabaseUnusable(where="this host", reason=reason)

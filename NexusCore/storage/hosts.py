@@ -2,12 +2,12 @@
 
 Promises
 --------
-* A process stays on its host while that works; when it dies, the next one is taken.
-* A process whose transactions give way again and again to those on another host goes there: on one host they wait for
+* A process stays on its host while that works; when it dies, the next one is used.
+* A process whose transactions repeatedly conflict with those on another host moves there: on one host they wait for
   each other in turn, between two the busier one wins.
-* A host that failed is kept out for a while, so that its time-out is waited for once and not by each transaction. It is
-  taken again afterwards, when it is needed; before, only if no other can be had.
-* One attempt to connect takes no longer in all than one to a single host would, by more than one time-out.
+* A failed host is not used for a while, so that its time-out is waited for once and not by each transaction. It is used
+  again later, when needed; earlier only if no other works.
+* One attempt to connect takes at most one time-out longer than with a single host.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from NexusCore.settings import DatabaseURL
 from NexusCore.storage.dialect import CONNECT_SECONDS, STATEMENT_SECONDS, Dialect
 
 KEPT_OUT_SECONDS = 30.0
-"""How long a host that failed is not tried while others can be had."""
+"""How long a failed host is not tried while others work."""
 FIRST_ANSWER_SECONDS = 3
-"""Time limit for opening a connection where there are other hosts to go to."""
+"""Time limit for opening a connection if there are other hosts."""
 ANSWER_SECONDS = 8
-"""Time limit for the answer to one statement where there are other hosts to go to. A cluster stands still for 5 to 7
-seconds when one of its nodes does (Galera's ``evs.suspect_timeout``): the others are not to be given up meanwhile."""
+"""Time limit for the answer to one statement if there are other hosts. A cluster stops for 5 to 7 seconds when one of
+its nodes does (Galera's ``evs.suspect_timeout``): its hosts must not be given up meanwhile."""
 
 
 class Hosts:
-    """The hosts of one URL, and what is known of them.
+    """The hosts of one URL and their states.
 
     Parameters
     ----------
@@ -49,10 +49,10 @@ class Hosts:
         self._clock = clock
         self._each = url.each if url.kind == "mysql" else (url,)
         self._out: dict[DatabaseURL, float] = {}
-        """Hosts that failed, with the time until when they are kept out."""
+        """Failed hosts, with the time until which they are not used."""
         self._insecure: dict[DatabaseURL, NexusError] = {}
-        """What is wrong with the TLS of some of them. A server counts attempts that break off, and blocks this machine
-        in the end, so these are not tried before their time, even without another host."""
+        """TLS errors of hosts. A server counts aborted attempts and finally blocks this machine, so these hosts are not
+        tried before their time, even without another host."""
         self.current: DatabaseURL | None = None
         """The host that new connections go to first; None before the first, and after it has failed."""
 
@@ -94,20 +94,20 @@ class Hosts:
         raise self._in_one(errors)
 
     def failed(self, host: DatabaseURL) -> None:
-        """Keep a host out for a while."""
+        """Do not use a host for a while."""
         self._out[host] = self._clock.monotonic() + KEPT_OUT_SECONDS
         if self.current == host:
             self.current = None
 
     def move_on(self) -> None:
-        """Have new connections go to the next host, although this one works."""
+        """Send new connections to the next host, although this one works."""
         now = self._clock.monotonic()
         usable = [host for host in self._each if self._out.get(host, now) <= now]
         if self.current in usable:
             self.current = usable[(usable.index(self.current) + 1) % len(usable)]
 
     def _in_order(self) -> list[DatabaseURL]:
-        """Return the hosts as they are to be tried: those kept out last, the one that has been longest first."""
+        """Return the hosts in the order to try them: failed ones last, the earliest failure first."""
         now = self._clock.monotonic()
 
         def rank(host: DatabaseURL) -> tuple[bool, float]:
@@ -138,12 +138,12 @@ class Hosts:
             if not isinstance(error, self._dialect.errors):
                 raise
             ours = self._dialect.translate(error, where)
-            if isinstance(ours, DatabaseRefused):  # no statement of ours was sent yet, so it is not that one's fault
+            if isinstance(ours, DatabaseRefused):  # no statement was sent yet, so none was refused
                 raise DatabaseUnreachable(where=where, reason=ours.facts["reason"]) from error
             raise ours from error
 
     def _in_one(self, errors: Sequence[tuple[DatabaseURL, NexusError]]) -> NexusError:
-        """Return one error for what went wrong at the hosts: of the kind a person can do most about."""
+        """Return one error for the errors of the hosts: of the kind that a person can best act on."""
         if not self.several:
             return errors[0][1]
         kinds = (DatabaseUnusable, DatabaseNotSecure, DatabaseUnreachable)

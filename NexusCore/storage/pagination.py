@@ -165,7 +165,7 @@ class _Pages:
     def source(
         self, reading: Transaction, place: PagePosition | None = None, edge: PagePosition | None = None
     ) -> tuple[str, dict[str, object]]:
-        """Return SQL, made of names and conditions from our code, for what lies between two places of the strand."""
+        """Return SQL for the rows between two places of the strand, with names and conditions of our code only."""
         search, beyond = self._search, self._beyond
         parts = [self._strand.condition] if self._strand.condition else []
         values: dict[str, object] = dict(self._strand.values)
@@ -204,7 +204,7 @@ def size(reading: Transaction, search: Search, most: int) -> int:
 
 
 def _place(row: Row) -> PagePosition:
-    # The time as it is stored: SQLite may hold a text there, and goes on behind it in its own order.
+    # The time as stored: SQLite may have a text there, and continues after it in its own order.
     return row[0], int(row[1])
 
 

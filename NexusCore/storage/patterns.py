@@ -1,15 +1,15 @@
-"""Looking for text with LIKE: what a person typed stands for itself."""
+"""Searching for text with LIKE, without wildcards in what a person typed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 LIKE_ESCAPE = "ESCAPE '!'"
-"""What follows a LIKE whose pattern was made here."""
+"""Clause after a LIKE with a pattern of `escape_like`."""
 
 
 def escape_like(text: str) -> str:
-    """Return `text` so that LIKE ... ESCAPE '!' finds it as it stands."""
+    """Return `text` so that LIKE ... ESCAPE '!' finds it literally."""
     return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 

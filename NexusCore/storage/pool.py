@@ -47,7 +47,7 @@ class Connection:
     patient: bool
     """Its statements may take long, although there are other hosts."""
     since: float = 0.0
-    """When it was last given back."""
+    """When it was last returned to the pool."""
     committing: bool = field(default=False)
 
 

@@ -15,7 +15,7 @@ from alembic.operations import Operations, ops, toimpl
 
 
 def _is_on(operations: Operations) -> bool:
-    # Given by env.py: the registry of operations belongs to the process, in which others may use Alembic too.
+    # Set by env.py: the registry of operations is global, and others in the process may use Alembic, too.
     return bool(operations.migration_context.opts.get("repeatable"))
 
 
@@ -34,7 +34,7 @@ def _has_index(operations: Operations, table: str, index: str | None) -> bool:
 @Operations.implementation_for(ops.CreateTableOp, replace=True)
 def _create_table(operations: Operations, operation: ops.CreateTableOp) -> sa.Table:
     if _is_on(operations) and _tables(operations).has_table(operation.table_name):
-        # A table is made by one statement, with all its columns and constraints: it is there whole or not at all.
+        # One statement creates a table with all its columns and constraints: it exists completely or not at all.
         return operation.to_table(operations.migration_context)
     return toimpl.create_table(operations, operation)
 
@@ -78,7 +78,7 @@ def _bulk_insert(operations: Operations, operation: ops.BulkInsertOp) -> None:
 
 
 def _has_row(operations: Operations, table: Any, row: dict[str, Any]) -> bool:
-    """Return whether a row of the same key is there: one that was changed since is not written again."""
+    """Return whether a row with the same key exists: one that was changed since is not written again."""
     tables = _tables(operations)
     keys = [tables.get_pk_constraint(table.name)["constrained_columns"]]
     keys += [constraint["column_names"] for constraint in tables.get_unique_constraints(table.name)]

@@ -22,7 +22,7 @@ METADATA = MetaData(
 )
 
 Id = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite counts up only what is declared INTEGER; it holds 64 bits there too."""
+"""SQLite only increments columns declared INTEGER, which also have 64 bits."""
 LongText = Text().with_variant(MEDIUMTEXT, "mysql", "mariadb")
 
 NAME = 128
@@ -165,7 +165,7 @@ _table(
     _text("traceback", nullable=True),
     _text("session", IDENTIFIER, nullable=True),
     Index(None, "ts"),
-    # Behind a name comes the level: what one program warned of stands together, however much else it said.
+    # The level follows the name: warnings of one program are adjacent, however much else it logged.
     Index(None, "logger", "level", "ts"),
     Index(None, "module", "level", "ts"),
     Index(None, "host", "level", "ts"),
@@ -187,7 +187,7 @@ _table(
 _table(
     "facility_identity",
     Column("id", Integer, primary_key=True, autoincrement=False),  # one row
-    # Made with the tables: it stays with the rows when the database moves or fails over to another host.
+    # Created with the tables: it stays with the rows when the database moves or fails over to another host.
     _text("uuid", 36),
     _text("name", NAME),
     _ts("created_ts"),
@@ -275,7 +275,7 @@ _table(
     _ts("updated_ts"),
     _text("lease_owner", NAME, nullable=True),
     _ts("lease_until", nullable=True),
-    # When it was last not known whether an attempt had been carried out, or would be later; NULL when that is settled.
+    # When an attempt was last given up that may still take effect; NULL when that is settled.
     _ts("unanswered_ts", nullable=True),
     Unique("record_id", "destination"),
     Index(None, "next_attempt_ts"),

@@ -39,7 +39,7 @@ def driver_options(url: DatabaseURL) -> dict[str, Any]:
     Raises
     ------
     DatabaseNotSecure
-        If a file that it names cannot be read: the driver would go on without.
+        If a file that it names cannot be read: the driver would connect without it.
     """
     tls = url.tls
     if tls.mode == "disabled":
@@ -62,12 +62,12 @@ def driver_options(url: DatabaseURL) -> dict[str, Any]:
 
 
 def insist(url: DatabaseURL, seconds: float) -> None:
-    """Make sure that a server offers TLS, where the driver itself would go on without.
+    """Make sure that a server offers TLS, if the driver itself would connect without.
 
     Raises
     ------
     DatabaseNotSecure
-        If it offers none. One that does not answer is left to the driver.
+        If it offers none; the driver reports a server that does not answer.
     """
     tls = url.tls
     if not tls.mandatory or tls.mode == VERIFY_IDENTITY:
@@ -82,12 +82,12 @@ def insist(url: DatabaseURL, seconds: float) -> None:
 
 
 def check(url: DatabaseURL, raw: Any) -> None:
-    """Make sure that an open connection is encrypted if the URL demands it: someone on the way may have taken TLS out.
+    """Make sure that an open connection is encrypted if the URL demands it: an attacker may have removed TLS.
 
     Raises
     ------
     DatabaseNotSecure
-        If it is in clear text; the connection is closed before it was used.
+        If it is in clear text; the connection is closed unused.
     """
     extension = getattr(raw, "_cmysql", None)
     encrypted = extension.get_ssl_cipher() if extension is not None else getattr(raw, "_ssl_active", False)
@@ -97,7 +97,7 @@ def check(url: DatabaseURL, raw: Any) -> None:
 
 
 def explain(url: DatabaseURL, error: Exception, seconds: float) -> DatabaseNotSecure | None:
-    """Return why TLS failed, for an error of the driver's; None if it did not, or cannot be tried now."""
+    """Return why TLS failed, for an error of the driver; None if it did not, or cannot be tried now."""
     tls = url.tls
     if tls.cert is not None and getattr(error, "errno", None) in CUT_OFF:
         reason = (

@@ -360,7 +360,7 @@ class TestSentences:
     )
     def test_a_view_of_no_place(self, app: App, place: tuple[Any, ...]) -> None:
         versions = app.get_config().list_versions()
-        with pytest.raises(ConfigException, match=r"is no (path|name)|cannot be named"):
+        with pytest.raises(ConfigException, match=r"is not a valid (path|name)|cannot be named"):
             app.get_config(*place)
         assert app.get_config().list_versions() == versions
 

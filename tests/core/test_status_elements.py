@@ -92,7 +92,7 @@ class TestMakingElements:
             lambda: status.remove_status_element("x"),
             lambda: status.remove_status_element(StatusElement("x")),
         ):
-            with pytest.raises(NoSuchElementException, match="no status element 'x' in channel 'Module'"):
+            with pytest.raises(NoSuchElementException, match="Status element 'x' does not exist in channel 'Module'"):
                 refused()
         status["x"] = 2
         assert status["x"] == 2

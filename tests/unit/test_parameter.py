@@ -97,7 +97,7 @@ class TestLimits:
             (Limits(choices=("a", "b")), "a", "c", "one of a, b"),
             (Limits(choices=(0, False)), 0, 1, "one of 0, False"),
             (Limits(pattern="[a-z]+"), "abc", "abc1", "match the pattern"),
-            (Limits(path_exists=True), str(Path(__file__)), "/no/such", "no such file"),
+            (Limits(path_exists=True), str(Path(__file__)), "/no/such", "does not exist on this machine"),
         ],
     )
     def test_each_limit_refuses_a_value_beyond_it(self, limits: Limits, good: Value, bad: Value, reason: str) -> None:
@@ -165,7 +165,7 @@ class TestJSON:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            ("", "no JSON"), ("{", "line 1, column 2"), ("[]", "must be an object"), ("5", "must be an object"),
+            ("", "not JSON"), ("{", "line 1, column 2"), ("[]", "must be an object"), ("5", "must be an object"),
             ('{"a": [1]}', "'a' is a list"), ('{"a": {"datatype": "complex", "value": 1}}', "datatype 'complex'"),
             ('{"a": {"datatype": "integer", "value": "x"}}', "it is an integer"),
             ('{"a": {"datatype": "integer", "value": 1, "colour": 2}}', "unknown field 'colour'"),

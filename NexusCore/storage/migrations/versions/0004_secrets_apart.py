@@ -23,7 +23,7 @@ SERVER: dict[str, Any] = {
 MASK = "*****"
 LIMITS = '%"secret": true%'
 
-# Each statement looks at what is left to be done, so that all of it can be run again after a part was.
+# Each statement only changes what is left, so that all of it can be run again after an interruption.
 LAST_CHANGES = """
     -- parameters that were a secret at any time, with the last change that left them one
     SELECT `version_id`, `path`, MAX(`revision`)
