@@ -219,7 +219,7 @@ def parser() -> Arguments:
         description=__doc__,
         usage=f"{NAME} [options] COMMAND ... | PATH=VALUE ... | WORD",
         examples=(
-            (f"{NAME} Instruments", "show a folder, or all parameters with the word in the path"),
+            (f"{NAME} Instruments", "show a folder, or all paths with the word"),
             (f"{NAME} Services.Builder.interval=5 -m 'demo'", "change a parameter"),
             (f"{NAME} history Services.Builder.interval", "who changed it, when and why"),
         ),

@@ -56,6 +56,7 @@ class MariaDB(Server):
             "--innodb-buffer-pool-size=16M",
             "--innodb-log-file-size=8M",
             "--max-connections=200",
+            "--connect-timeout=60",  # a client on a busy machine may take its time
             # A commit reaches the operating system, so it survives `kill`; only a power cut of the machine loses it.
             "--innodb-flush-log-at-trx-commit=2",
             "--debug-no-sync",

@@ -105,6 +105,7 @@ class MySQL(Server):
             "--innodb-buffer-pool-size=16M",
             "--innodb-redo-log-capacity=8M",
             "--max-connections=200",
+            "--connect-timeout=60",  # a client on a busy machine may take its time
             # As with MariaDB: a commit survives `kill`, not a power cut of the machine.
             "--innodb-flush-log-at-trx-commit=2",
             "--innodb-flush-method=nosync",
