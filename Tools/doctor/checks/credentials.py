@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from NexusCore import plugins
 from NexusCore.config.view import NamedConfiguration
 from NexusCore.facility.instruments import Instruments
+from NexusCore.plugins import Credentials, credentials_of
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
@@ -16,10 +18,6 @@ SERVICE_ENVIRONMENT = Path("/etc/default/nexuscore")
 """Variables of the services, where the system starts them."""
 FACILITY = ("nexusLIMS_user", "nexusLIMS_pass")
 """User and password for all network resources that have none of their own."""
-OPEN = frozenset({"directory", "eln", "nowhere"})
-"""Kinds that ask for nothing."""
-MAY_BE_OPEN = frozenset({"ical", "caldav"})
-"""Kinds whose servers may let everybody in."""
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(\w+)\s*=\s*(?:\"\"|'')?(.*)")
 
 
@@ -31,6 +29,7 @@ class Partner(NamedTuple):
     """For a sentence."""
     folder: str
     """Path of its settings."""
+    needs: Credentials
 
 
 def credentials(case: Case) -> Iterator[CheckResult]:
@@ -48,18 +47,21 @@ def credentials(case: Case) -> Iterator[CheckResult]:
 def _calendars(config: NamedConfiguration) -> Iterator[Partner]:
     asked: dict[str, list[str]] = {}
     for one in Instruments(config).all():
-        # What lies in a file of this machine, or on its disks, is open to whoever may read the file.
-        if one.harvester and (one.harvester not in MAY_BE_OPEN or one.api_url.lower().startswith(("http:", "https:"))):
+        needs = credentials_of(plugins.SOURCES, one.harvester)
+        remote = needs is Credentials.NEEDED or one.api_url.lower().startswith(("http:", "https:"))
+        if one.harvester and remote and needs is not Credentials.NONE:
             asked.setdefault(one.harvester, []).append(one.pid)
     for kind, pids in asked.items():
-        yield Partner(kind, f"the calendars ({kind}) of {', '.join(pids)}", f"Services.Harvester.{kind}")
+        what = f"the calendars ({kind}) of {', '.join(pids)}"
+        yield Partner(kind, what, f"Services.Harvester.{kind}", credentials_of(plugins.SOURCES, kind))
 
 
 def _destinations(config: NamedConfiguration) -> Iterator[Partner]:
     for name in str(config["Services.Uploader.destinations"] or "").split(","):
         kind = name.strip()
-        if kind and kind not in OPEN:
-            yield Partner(kind, f"the destination {kind}", f"Services.Uploader.{kind}")
+        needs = credentials_of(plugins.DESTINATIONS, kind)
+        if kind and needs is not Credentials.NONE:
+            yield Partner(kind, f"the destination {kind}", f"Services.Uploader.{kind}", needs)
 
 
 def _partner(partner: Partner, config: NamedConfiguration, names: Mapping[str, str]) -> Iterator[CheckResult]:
@@ -77,7 +79,7 @@ def _partner(partner: Partner, config: NamedConfiguration, names: Mapping[str, s
     else:
         settings = "".join(f", or the parameter {node.path}" for node in secrets)
         login = f"{own}_USER and {own}_PASSWORD in {SERVICE_ENVIRONMENT}{settings}."
-        if partner.kind in MAY_BE_OPEN:
+        if partner.needs is Credentials.OPTIONAL:
             yield note(
                 f"For {partner.what}, there are no credentials; that is right if anybody may read them.",
                 f"If not, set {login}",

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.network import Login, login_of
+from NexusCore.plugins import Credentials
 from Services.Harvester.sources import SourceFailed
 from Services.Harvester.sources.web import (
     FetchLimits,
@@ -23,6 +24,8 @@ from Services.Harvester.sources.web import (
     patience_of,
     too_big,
 )
+
+CREDENTIALS = Credentials.OPTIONAL
 
 
 @dataclass(frozen=True, slots=True)
