@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ from NexusCore.facility import Sessions
 from NexusCore.facility.sessions import Client
 from NexusCore.storage.engine import SCHEMA_REVISION
 from tests.processes import PROJECT, app_on, rows
-from tests.tools.test_completion import offered
+from Tools.common import completion
 
 DOCUMENT = (PROJECT / "docs/extending.md").read_text()
 BLOCK = re.compile(r"^```(python|diff)\n(.*?)^```$", re.M | re.S)
@@ -154,10 +155,14 @@ def session_of(url: str, home: Path, files: Path) -> str:
 
 
 def credentials(copy: Copy, code: int, **variables: str) -> list[tuple[str, str]]:
-    """Return what Doctor says about credentials."""
-    said = copy.module("Tools.Doctor", "--json", code=code, **variables).splitlines()
-    found = [json.loads(line) for line in said if line.startswith("{")]
-    return [(one["grade"], one["sentence"]) for one in found if one["group"] == "Credentials"]
+    """Return what Doctor says about credentials; it gives up a check after a time, which a busy machine may need."""
+    for _ in range(5):
+        said = copy.module("Tools.Doctor", "--json", code=code, **variables)
+        found = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+        stated = [(one["grade"], one["sentence"]) for one in found if one["group"] == "Credentials"]
+        if " within " not in str(stated):
+            break
+    return stated
 
 
 def test_a_format_a_calendar_and_a_destination(
@@ -177,13 +182,13 @@ def test_a_format_a_calendar_and_a_destination(
     assert "Kinds of calendar: caldav, ical, nemo, roster, sharepoint." in copy.module("Services.Harvester", "--help")
     assert "Destinations: cdcs, directory, elabftw, eln, webdav." in copy.module("Services.Uploader", "--help")
 
-    for setting in (
-        f"Instruments.SEM-1.filestore_path={files}",
-        "Instruments.SEM-1.harvester=roster",
-        f"Instruments.SEM-1.api_url={tmp_path}/roster.csv",
-        "Services.Uploader.destinations=webdav",
-    ):
-        copy.module("Tools.ConfigTool", setting)
+    settings = {
+        "Instruments.SEM-1.filestore_path": files,
+        "Instruments.SEM-1.harvester": "roster",
+        "Instruments.SEM-1.api_url": tmp_path / "roster.csv",
+        "Services.Uploader.destinations": "webdav",
+    }
+    copy.module("Tools.ConfigTool", *(f"{path}={value}" for path, value in settings.items()))
     # Nothing about the roster, which needs no credentials.
     assert credentials(copy, 1) == [("problem", "For the destination webdav, there are no credentials.")]
 
@@ -198,9 +203,8 @@ def test_a_format_a_calendar_and_a_destination(
 
     said = copy.module("Services.Uploader", "--once", code=1)
     assert "Services.Uploader.webdav.url cannot be used: it is not set" in said
-    assert {f"Services.Uploader.webdav.{name}" for name in ("url", "token")} <= {
-        word.rstrip("=") for word in offered("ConfigTool Services.Uploader.webdav.")
-    }
+    words = completion.assignments(Namespace(version=None), "Services.Uploader.webdav.")
+    assert {f"Services.Uploader.webdav.{name}" for name in ("url", "token")} <= {word.rstrip("=") for word in words}
     copy.module("Tools.ConfigTool", f"Services.Uploader.webdav.url={shelf}")
     assert TOKEN not in copy.module("Services.Uploader", "--once", NEXUSCORE_WEBDAV_TOKEN=TOKEN)
     assert Shelf.files == {f"/records/{Path(path).name}": record.encode()}
