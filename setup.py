@@ -80,8 +80,7 @@ setup(
         "NexusCore": ["py.typed"],
         # Alembic reads these as files: they are no modules of the package.
         "NexusCore.storage": ["migrations/*", "migrations/versions/*.py"],
-        "Services.Builder.record": ["schema/*.xsd"],
-        "Services.Harvester.sources.sharepoint": ["*.xslt"],
+        "Services": ["**/*.xsd", "**/*.xslt"],
     },
     install_requires=[
         CONNECTOR,

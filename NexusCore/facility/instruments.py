@@ -39,7 +39,7 @@ class Instrument:
     api_url: str = ""
     """Where programs read its reservations: URL, or path of an iCalendar file."""
     harvester: str = ""
-    """Kind of calendar behind `api_url`: ``ical``, ``caldav``, ``nemo``, ``sharepoint``; empty for none."""
+    """Kind of calendar behind `api_url`: a folder of `Services/Harvester/sources`; empty for none."""
     timezone: str = ""
     """IANA name of the zone its PC and its calendar run on; empty for this machine's."""
 

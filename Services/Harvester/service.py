@@ -106,7 +106,8 @@ class Harvester(Service):
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
-        """Add ``--dry-run``."""
+        """Add ``--dry-run``, and say what kinds of calendar there are."""
+        parser.epilog = f"Kinds of calendar: {', '.join(kinds())}."
         parser.add_argument(
             "--dry-run", action="store_true", help="make one pass that stores nothing and reports what it would store"
         )

@@ -109,7 +109,8 @@ class Uploader(Service):
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
-        """Add ``--dry-run``."""
+        """Add ``--dry-run``, and say what destinations there are."""
+        parser.epilog = f"Destinations: {', '.join(kinds())}."
         parser.add_argument(
             "--dry-run", action="store_true", help="make one pass that sends nothing and reports what it would send"
         )

@@ -7,16 +7,14 @@ Adding one touches no other file.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Protocol, runtime_checkable
 
+from NexusCore import plugins
 from NexusCore.config import NamedConfiguration
 from NexusCore.config.store import near_miss
 from NexusCore.errors import EXIT_REFUSED, NexusError
@@ -107,11 +105,9 @@ class SharedSource(Protocol):
 MakeSource = Callable[[NamedConfiguration], Source | SharedSource]
 
 
-@cache
 def kinds() -> Mapping[str, MakeSource]:
     """Return what makes each kind of source."""
-    names = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
-    return {name: importlib.import_module(f"{__name__}.{name}").make for name in names}
+    return {name: module.make for name, module in plugins.kinds(plugins.SOURCES).items()}
 
 
 def make_of(instrument: Instrument) -> MakeSource:

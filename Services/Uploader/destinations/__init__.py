@@ -8,15 +8,13 @@ they are now; it imports nothing heavy. Adding one touches no other file.
 from __future__ import annotations
 
 import hashlib
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from io import BufferedReader
 from pathlib import Path
 from typing import Protocol
 
+from NexusCore import plugins
 from NexusCore.config import NamedConfiguration
 from NexusCore.config.store import near_miss
 from NexusCore.errors import EXIT_REFUSED, NexusError
@@ -120,11 +118,9 @@ class Nowhere:
 MakeDestination = Callable[[NamedConfiguration, Path], Destination]
 
 
-@cache
 def kinds() -> Mapping[str, MakeDestination]:
     """Return what makes each kind of destination."""
-    names = [folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg]
-    return {name: importlib.import_module(f"{__name__}.{name}").make for name in names}
+    return {name: module.make for name, module in plugins.kinds(plugins.DESTINATIONS).items()}
 
 
 def make_of(name: str) -> MakeDestination:

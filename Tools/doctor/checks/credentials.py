@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from NexusCore import plugins
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.facility.instruments import Instruments
+from NexusCore.plugins import Credentials, credentials_of
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
@@ -16,10 +18,6 @@ SERVICE_ENVIRONMENT = Path("/etc/default/nexuscore")
 """File with the variables of the system's services."""
 FACILITY = ("nexusLIMS_user", "nexusLIMS_pass")
 """User and password for all network resources without their own."""
-OPEN = frozenset({"directory", "eln", "nowhere"})
-"""Kinds that need no credentials."""
-MAY_BE_OPEN = frozenset({"ical", "caldav"})
-"""Kinds whose servers may be open to everyone."""
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(\w+)\s*=\s*(?:\"\"|'')?(.*)")
 
 
@@ -31,6 +29,7 @@ class Partner(NamedTuple):
     """Its description in a sentence."""
     folder: str
     """Path of its settings."""
+    needs: Credentials
 
 
 def credentials(case: Case) -> Iterator[CheckResult]:
@@ -48,20 +47,22 @@ def credentials(case: Case) -> Iterator[CheckResult]:
 def _calendars(config: ReadOnlyConfiguration) -> Iterator[Partner]:
     pids_by_kind: dict[str, list[str]] = {}
     for instrument in Instruments(config).all():
+        needs = credentials_of(plugins.SOURCES, instrument.harvester)
         # A calendar in a local file needs no credentials.
-        if instrument.harvester and (
-            instrument.harvester not in MAY_BE_OPEN or instrument.api_url.lower().startswith(("http:", "https:"))
-        ):
+        remote = needs is Credentials.NEEDED or instrument.api_url.lower().startswith(("http:", "https:"))
+        if instrument.harvester and remote and needs is not Credentials.NONE:
             pids_by_kind.setdefault(instrument.harvester, []).append(instrument.pid)
     for kind, pids in pids_by_kind.items():
-        yield Partner(kind, f"the calendars ({kind}) of {', '.join(pids)}", f"Services.Harvester.{kind}")
+        what = f"the calendars ({kind}) of {', '.join(pids)}"
+        yield Partner(kind, what, f"Services.Harvester.{kind}", credentials_of(plugins.SOURCES, kind))
 
 
 def _destinations(config: ReadOnlyConfiguration) -> Iterator[Partner]:
     for name in str(config["Services.Uploader.destinations"] or "").split(","):
         kind = name.strip()
-        if kind and kind not in OPEN:
-            yield Partner(kind, f"the destination {kind}", f"Services.Uploader.{kind}")
+        needs = credentials_of(plugins.DESTINATIONS, kind)
+        if kind and needs is not Credentials.NONE:
+            yield Partner(kind, f"the destination {kind}", f"Services.Uploader.{kind}", needs)
 
 
 def _partner(partner: Partner, config: ReadOnlyConfiguration, names: Mapping[str, str]) -> Iterator[CheckResult]:
@@ -79,7 +80,7 @@ def _partner(partner: Partner, config: ReadOnlyConfiguration, names: Mapping[str
     else:
         settings = "".join(f", or the parameter {node.path}" for node in secrets)
         login = f"{own}_USER and {own}_PASSWORD in {SERVICE_ENVIRONMENT}{settings}."
-        if partner.kind in MAY_BE_OPEN:
+        if partner.needs is Credentials.OPTIONAL:
             yield note(
                 f"For {partner.what}, no credentials are set; that is right if anyone may read them.",
                 f"If not, set {login}",

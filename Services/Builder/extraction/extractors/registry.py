@@ -15,12 +15,12 @@ Adding one touches no other file.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from NexusCore import plugins
 from Services.Builder.extraction.extractors.signal import Reading
 
 HEAD = 4096
@@ -71,12 +71,8 @@ class Format:
 @cache
 def formats() -> tuple[Format, ...]:
     """Return all formats, the one to be asked first first."""
-    package = __package__ or "Services.Builder.extraction.extractors"
-    extractors = []
-    for folder in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        if folder.ispkg:
-            module = f"{package}.{folder.name}"
-            extractors.append(Format(importlib.import_module(module).SPEC, module))
+    modules = plugins.kinds("Services.Builder.extraction.extractors").values()
+    extractors = [Format(module.SPEC, module.__name__) for module in modules]
     return tuple(sorted(extractors, key=lambda extractor: (-extractor.spec.priority, extractor.spec.name)))
 
 

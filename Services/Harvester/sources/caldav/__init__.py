@@ -9,7 +9,10 @@ from typing import ClassVar
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.http import HttpLimits, Login, login_of
+from NexusCore.plugins import Credentials
 from Services.Harvester.sources.web import Visit, fetch_limits_of, most_bookings_of, web_address
+
+CREDENTIALS = Credentials.OPTIONAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,11 @@ from urllib.parse import unquote, urlsplit
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.http import HttpLimits, Login, login_of
+from NexusCore.plugins import Credentials
 from Services.Harvester.sources import SourceFailed
 from Services.Harvester.sources.web import address_of, download, fetch_limits_of, host_of, most_bookings_of, too_big
+
+CREDENTIALS = Credentials.OPTIONAL
 
 
 @dataclass(frozen=True, slots=True)

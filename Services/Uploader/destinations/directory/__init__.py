@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from NexusCore.config import NamedConfiguration
+from NexusCore.plugins import Credentials
 from Services.Uploader.destinations.directory.destination import Directory
+
+CREDENTIALS = Credentials.NONE
 
 
 def make(config: NamedConfiguration, home: Path) -> Directory:
