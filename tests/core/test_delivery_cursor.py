@@ -60,7 +60,7 @@ class TestACursorThatIsAhead:
         set_cursor(database_url, name, 1000)
         next_process(database_url, tmp_path)
         assert messages(database_url, "dead") == ["a", "b", "c"]
-        (said,) = [one for one in messages(database_url, "NexusCore.delivery") if "not believed" in one]
+        (said,) = [one for one in messages(database_url, "NexusCore.delivery") if "it is ignored" in one]
         assert f"The cursor of journal {name}" in said
         assert "is at 1000" in said
         assert journals(tmp_path) == []
@@ -77,7 +77,7 @@ class TestACursorThatIsAhead:
         report = app.shutdown(LIMIT)
         assert (report.left, report.dropped) == (0, 0)
         assert messages(database_url, "here") == ["one", "two", "three"]
-        assert sum("not believed" in one for one in messages(database_url, "NexusCore.delivery")) == 1
+        assert sum("it is ignored" in one for one in messages(database_url, "NexusCore.delivery")) == 1
         assert app._shipper._lanes[0].disbelieved == 1
 
     def test_one_that_is_before_the_first_record(self, database_url: str, tmp_path: Path) -> None:

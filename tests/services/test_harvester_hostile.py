@@ -130,7 +130,7 @@ class TestEntities:
     @pytest.mark.parametrize("bomb", BOMBS)
     def test_an_entity_bomb_is_refused(self, server: Server, kind: str, bomb: str, tmp_path: Path) -> None:
         said, grown = ask(server, kind, send(kind, document(kind, *BOMBS[bomb])), tmp_path)
-        assert said.startswith("The calendar at 127.0.0.1 cannot be read: what it sends ")
+        assert said.startswith("The calendar at 127.0.0.1 cannot be read: its answer ")
         assert grown < ROOM
 
     @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ class TestEntities:
         where = secret.as_uri() if place == "file" else server.url("/trap")
         bad = document(kind, f"<!DOCTYPE x [{declared.format(place=where)}]>", "" if "%" in declared else "&e;")
         said, grown = ask(server, kind, send(kind, bad), tmp_path)
-        assert said.startswith("The calendar at 127.0.0.1 cannot be read: what it sends ")
+        assert said.startswith("The calendar at 127.0.0.1 cannot be read: its answer ")
         assert "the secret" not in said
         assert "/trap" not in [path for path, _ in server.asked]
         assert grown < ROOM
@@ -246,7 +246,7 @@ class TestTheHarvesterGoesOn:
         assert harvester.once() == Pass(done=1, failed=1)
         assert sorted(facility.found("Titan")) == ["1"]
         assert facility.found("Quanta") == {}
-        assert "cannot be read: what it sends " in str(status_of(harvester, "source Titan"))
+        assert "cannot be read: its answer " in str(status_of(harvester, "source Titan"))
 
     def test_a_row_that_cannot_be_read(self, facility: Facility, server: Server) -> None:
         """It costs only itself, and what was known of it stays."""

@@ -62,7 +62,7 @@ class TestSentences:
     )
     def test_a_reason_with_a_full_stop(self, kind: type[NexusError]) -> None:
         url = DatabaseURL.parse("mysql://u@h/n")
-        outcome = databases._out_of_reach(url, kind(where=url, reason="The door is shut."))
+        outcome = databases._connection_failure(url, kind(where=url, reason="The door is shut."))
         assert outcome.sentence.endswith("The door is shut.")
         assert ".." not in outcome.sentence
 
@@ -237,9 +237,9 @@ class TestDisks:
     @pytest.mark.parametrize(
         ("room", "grade", "says"),
         [
-            (Room(50 * 2**30, 100 * 2**30, 9), Grade.OK, "has 50.0 GiB of 100 GiB left"),
-            (Room(4 * 2**30, 100 * 2**30, 9), Grade.NOTE, "is nearly full: 4.0 GiB of 100 GiB are left"),
-            (Room(5 * 2**20, 100 * 2**30, 9), Grade.PROBLEM, "is full: only 5.0 MiB of 100 GiB are left"),
+            (Room(50 * 2**30, 100 * 2**30, 9), Grade.OK, "has 50.0 GiB of 100 GiB free"),
+            (Room(4 * 2**30, 100 * 2**30, 9), Grade.NOTE, "is nearly full: 4.0 GiB of 100 GiB are free"),
+            (Room(5 * 2**20, 100 * 2**30, 9), Grade.PROBLEM, "is full: only 5.0 MiB of 100 GiB are free"),
             (Room(50 * 2**30, 100 * 2**30, 0), Grade.PROBLEM, "is full: no more files can be created"),
         ],
     )
@@ -247,7 +247,7 @@ class TestDisks:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: Room, grade: Grade, says: str
     ) -> None:
         monkeypatch.setattr(disks, "room_of", lambda path: room)
-        found = disks._look("records", tmp_path / "not/there/yet")
+        found = disks._check("records", tmp_path / "not/there/yet")
         assert (found.grade, says in found.sentence) == (grade, True)
 
     def test_the_innermost_mount_counts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -341,7 +341,7 @@ class TestRepairAsksTheCursor:
         execute(url, "INSERT INTO delivery_cursor (journal, delivered, ts) VALUES (:name, 1000, 0)", name=PC)
         assert tool("--json").objects[0]["waiting"] == 3
         done = tool("--repair")
-        assert "not believed" in done.err
+        assert "it is ignored" in done.err
         assert messages(url, "dead") == ["a", "b", "c"]
 
 
