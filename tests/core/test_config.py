@@ -252,7 +252,9 @@ class TestHistory:
         cfg["x"] = 1
         newest = cfg.get("x").revision
         for wrong in (-1, 0, newest + 1, 99_999_999, "3", None, 1.0, True):
-            with pytest.raises(ConfigException, match=f"no revision {wrong!r}; they go from 1 to {newest}"):
+            with pytest.raises(
+                ConfigException, match=f"revision {wrong!r} does not exist; revisions go from 1 to {newest}"
+            ):
                 cfg.rollback(wrong)  # type: ignore[arg-type]
         assert cfg["x"] == 1
         assert len(cfg.history("x")) == 1

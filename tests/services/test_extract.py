@@ -420,7 +420,7 @@ class TestABadFileCostsOnlyItself:
         assert not (tmp_path / "p.png").exists()
 
     def test_a_missing_file_is_explained(self, tmp_path):
-        assert "There is no file" in extract(tmp_path / "gone.dm3", None, None).warnings[0]
+        assert "does not exist" in extract(tmp_path / "gone.dm3", None, None).warnings[0]
 
     def test_a_folder_is_of_unknown_type(self, tmp_path):
         assert extract(tmp_path, None, None).dataset_type == "Unknown"

@@ -124,7 +124,7 @@ class TestThePreview:
         (here / "other.dm3").write_bytes(b"an instrument's")
         done = started(here, "a.png", "--json", "other.dm3")
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.endswith("does not end in .png or .json: it is not replaced. Give another name.\n")
+        assert done.stderr.endswith("since its name does not end in .png or .json. Give another name.\n")
         assert (here / "other.dm3").read_bytes() == b"an instrument's"
 
     @pytest.mark.parametrize("option", ["--preview", "--json"])

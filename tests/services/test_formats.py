@@ -77,7 +77,7 @@ def folders(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def yields(folders) -> dict[str, Yield]:
-    return {str(one.found.path): one for one in survey(folders)}
+    return {str(one.extraction.path): one for one in survey(folders)}
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def companions(yields: dict[str, Yield]) -> set[str]:
 
 
 def read_by_rosettasciio(yields: dict[str, Yield]) -> list[Yield]:
-    return [one for one in yields.values() if "rosettasciio" in one.found.extractor]
+    return [one for one in yields.values() if "rosettasciio" in one.extraction.extractor]
 
 
 @real
@@ -108,32 +108,34 @@ class TestEveryFileYields:
         files = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
         assert {path for one in found for path in (one.path, *one.companions)} == files
         assert set(yields) == {str(one.path) for one in found}
-        assert all(one.found.dataset_type in DATASET_TYPES for one in yields.values())
+        assert all(one.extraction.dataset_type in DATASET_TYPES for one in yields.values())
 
     def test_only_the_broken_are_not_read(self, listed):
-        unread = {Path(path).name for path, one in listed.items() if one.found.dataset_type == "Unknown"}
+        unread = {Path(path).name for path, one in listed.items() if one.extraction.dataset_type == "Unknown"}
         assert unread == set(BROKEN)
-        assert all(one.found.warnings for one in listed.values() if one.found.path.name in BROKEN)
+        assert all(one.extraction.warnings for one in listed.values() if one.extraction.path.name in BROKEN)
 
     def test_a_preview_for_everything_that_is_read(self, listed):
-        without = {Path(path).name for path, one in listed.items() if not one.found.preview}
+        without = {Path(path).name for path, one in listed.items() if not one.extraction.preview}
         assert without == {*BROKEN, *WITHOUT_PREVIEW}
 
     def test_axes_have_units(self, listed):
-        bare = {one.found.path.name for one in read_by_rosettasciio(listed) if not one.units}
+        bare = {one.extraction.path.name for one in read_by_rosettasciio(listed) if not one.units}
         assert bare == set(UNITLESS), "every exception has its reason"
         assert all(one.axes and all(one.axes) for one in read_by_rosettasciio(listed))
 
     def test_conditions_of_microscope_and_measurement(self, listed):
         silent = {
-            one.found.path.name for one in read_by_rosettasciio(listed) if not set(one.conditions) - {"Signal Name"}
+            one.extraction.path.name
+            for one in read_by_rosettasciio(listed)
+            if not set(one.conditions) - {"Signal Name"}
         }
         assert silent == set(NO_CONDITIONS), "every exception has its reason"
 
     def test_quantities_have_one_unit_each(self, yields):
         units: dict[str, set[str | None]] = {}
         for one in yields.values():
-            for name, value in one.found.meta.items():
+            for name, value in one.extraction.meta.items():
                 if not isinstance(value.value, str):
                     units.setdefault(name, set()).add(value.unit)
         assert {name: found for name, found in units.items() if len(found) > 1} == {}

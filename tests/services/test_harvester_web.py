@@ -266,15 +266,15 @@ class TestCredentials:
     def test_missing_ones_name_their_variables(self, server: Server) -> None:
         server.answers["/calendar.ics"] = asks_for_a_password
         assert refusal(server.url()) == (
-            "cannot be read: it requires a user and a password (401); "
-            "set nexusLIMS_user and nexusLIMS_pass in the environment."
+            "cannot be read: it requires a login (401); "
+            "nexusLIMS_user and nexusLIMS_pass are not set, or for another host."
         )
 
     def test_never_to_another_host(self, server: Server) -> None:
         with Server() as other:
             other.answers["/trap"] = asks_for_a_password
             server.answers["/calendar.ics"] = says(302, Location=other.url("/trap"))
-            assert "it wants a user and a password" in refusal(server.url(), login=ALICE)
+            assert "it requires a login" in refusal(server.url(), login=ALICE)
             assert [given for _, given in [*server.asked, *other.asked]] == [None, None]
 
     def test_nor_after_it_was_given_to_the_right_one(self, server: Server) -> None:

@@ -221,7 +221,7 @@ class Visit:
             return "it does not accept the token (401)"
         if self._login is not None and (asked_again or self._auth):
             return f"it refuses the user '{self._login.user}' (401)"
-        return "it requires a user and a password (401); set nexusLIMS_user and nexusLIMS_pass in the environment"
+        return "it requires a login (401); nexusLIMS_user and nexusLIMS_pass are not set, or for another host"
 
 
 def address_of(instrument: Instrument) -> str:
