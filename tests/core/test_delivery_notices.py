@@ -98,13 +98,13 @@ class TestNeverDelivered:
     @pytest.mark.parametrize("wrong", ["password", "name", "path"])
     def test_wrong_settings_are_reported_without_password(self, mariadb: MariaDB, tmp_path: Path, wrong: str) -> None:
         url = {
-            "password": mariadb.url("nexus", password="wrong"),
+            "password": mariadb.url("nexus", password="n0t-it"),
             "name": mariadb.url("mistyped"),
             "path": f"sqlite:///{tmp_path}/mistyped.db",
         }[wrong]
         (sentence,) = errors_of(PROGRAM, url, tmp_path / "home").splitlines()
         assert sentence.startswith("NexusCore: What this program reports is not delivered, and kept in ")
-        assert "wrong" not in sentence
+        assert "n0t-it" not in sentence
 
     def test_what_is_logged_while_delivery_complains(self, sqlite_url: str, tmp_path: Path) -> None:
         """It is the program's, and not taken for the complaint."""
