@@ -22,7 +22,7 @@ import pytest
 from NexusCore.clock import to_ts
 from NexusCore.facility import Sessions
 from NexusCore.facility.sessions import Client
-from NexusCore.storage.engine import SCHEMA_REVISION
+from NexusCore.storage.revision import SCHEMA_REVISION
 from tests.processes import PROJECT, app_on, rows
 from Tools.common import completion
 
