@@ -243,10 +243,8 @@ class Records:
 
         Parameters
         ----------
-        record, destination
-            From `due`.
-        owner
-            Unique name of this Uploader.
+        record, destination, owner
+            From `due`; unique name of this Uploader.
         lease_seconds
             Length of the lease; `renew` extends it.
         """
@@ -269,15 +267,7 @@ class Records:
         return self._database.write(claim)
 
     def renew(self, destination: str, owner: str, lease_seconds: float) -> None:
-        """Extend the leases that an Uploader still holds at a destination.
-
-        Parameters
-        ----------
-        destination, owner
-            As claimed.
-        lease_seconds
-            New length of the leases, from now.
-        """
+        """Extend the leases that an Uploader still holds at a destination, to `lease_seconds` from now."""
         sql = """UPDATE upload SET lease_until = :until
                   WHERE lease_owner = :owner AND destination = :destination AND lease_until >= :now
                     AND next_attempt_ts IS NOT NULL"""

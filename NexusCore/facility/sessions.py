@@ -104,10 +104,7 @@ class Sessions:
     """
 
     def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        new_identifier: Callable[[], str] = lambda: str(uuid.uuid4()),
+        self, database: Database, clock: Clock, new_identifier: Callable[[], str] = lambda: str(uuid.uuid4())
     ) -> None:
         self._database = database
         self._clock = clock
@@ -120,10 +117,8 @@ class Sessions:
 
         Parameters
         ----------
-        instrument
-            Pid.
-        client
-            Who starts it.
+        instrument, client
+            Its pid, and who starts it.
         identifier
             Its name; a new UUID4 if not given. Starting an existing session changes nothing.
         ts
@@ -192,12 +187,8 @@ class Sessions:
         ----------
         identifier, client
             The session, and who reports the event.
-        text
-            At most 64 KiB.
-        event
-            Its type.
-        also
-            Writes more in the same transaction.
+        text, event, also
+            At most 64 KiB; the type of the event; what writes more in the same transaction.
 
         Raises
         ------
@@ -235,17 +226,7 @@ class Sessions:
             return self._find(reading, identifier)
 
     def newest(self, instrument: str | None = None, state: State | None = None, count: int = 20) -> list[Session]:
-        """Return the newest sessions, newest first.
-
-        Parameters
-        ----------
-        instrument
-            Pid; None for all.
-        state
-            Only sessions in this state; None for all.
-        count
-            At most this many.
-        """
+        """Return the newest `count` sessions, newest first; of one instrument (pid) and in one state, if given."""
         condition = "(:instrument IS NULL OR instrument = :instrument) AND (:state IS NULL OR state = :state)"
         sql = f"{_SELECT_SESSIONS} WHERE {condition} ORDER BY id DESC LIMIT :count"
         with self._database.reading() as reading:
@@ -280,14 +261,10 @@ class Sessions:
 
         Parameters
         ----------
-        client
-            Who builds, for the event.
-        owner
-            Unique name of this Builder.
+        client, owner, among
+            Who builds, for the event; unique name of this Builder; which sessions to choose from.
         lease_seconds
             Length of the lease; `renew` extends it.
-        among
-            Which sessions to choose from.
         """
 
         def claim(transaction: Transaction) -> Session | None:
@@ -349,10 +326,8 @@ class Sessions:
         ----------
         session, owner
             As they were claimed.
-        state
-            The result; TO_BE_BUILT to undo the claim.
-        error
-            A sentence for the operators.
+        state, error
+            The result (TO_BE_BUILT to undo the claim), and a sentence for the operators.
         retry_seconds
             When to try again, from now; None for never (unless the state itself asks for it).
 
@@ -386,10 +361,8 @@ class Sessions:
 
         Parameters
         ----------
-        identifier, client
-            The session, and who requests it.
-        only
-            State that the session must have, as seen by the caller; None for any.
+        identifier, client, only
+            The session; who requests it; the state that it must have, as seen by the caller (None for any).
 
         Raises
         ------

@@ -190,7 +190,7 @@ def test_a_format_a_calendar_and_a_destination(
     }
     copy.module("Tools.ConfigTool", *(f"{path}={value}" for path, value in settings.items()))
     # Nothing about the roster, which needs no credentials.
-    assert credentials(copy, 1) == [("problem", "For the destination webdav, there are no credentials.")]
+    assert credentials(copy, 1) == [("problem", "For the destination webdav, no credentials are set.")]
 
     said = copy.module("Services.Harvester", "--once")
     assert f"The row '8' of {tmp_path}/roster.csv cannot be read" in said
