@@ -129,7 +129,7 @@ class TestEntities:
     @pytest.mark.parametrize("bomb", BOMBS)
     def test_a_bomb(self, server: Server, kind: str, bomb: str, tmp_path: Path) -> None:
         said, grown = ask(server, kind, send(kind, document(kind, *BOMBS[bomb])), tmp_path)
-        assert said.startswith("The calendar at 127.0.0.1 cannot be read: what it sends ")
+        assert said.startswith("The calendar at 127.0.0.1 cannot be read: its answer ")
         assert grown < ROOM
 
     @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ class TestEntities:
         where = secret.as_uri() if place == "file" else server.url("/trap")
         bad = document(kind, f"<!DOCTYPE x [{declared.format(place=where)}]>", "" if "%" in declared else "&e;")
         said, grown = ask(server, kind, send(kind, bad), tmp_path)
-        assert said.startswith("The calendar at 127.0.0.1 cannot be read: what it sends ")
+        assert said.startswith("The calendar at 127.0.0.1 cannot be read: its answer ")
         assert "the secret" not in said
         assert "/trap" not in [path for path, _ in server.asked]
         assert grown < ROOM
