@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
@@ -27,6 +28,12 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
         signal.signal(_number, _handler)
 
 __all__ = ["no_process_stays"]
+# How long an example takes says nothing about the project: other programs may be busy.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
+
 KEPT = "NEXUSCORE_TEST_"
 """Variables of the project that speak to the tests themselves begin like this."""
 PROJECT = Path(__file__).resolve().parents[1]

@@ -245,7 +245,7 @@ class TestFilesThatAreGone:
         assert (stage.records.of_session(session.id), stage.document(session)) == (before, document)
         assert stage.builder.status["records_built"].get_value() == 1
         stage.app.shutdown(5)
-        (line,) = [row for row in stage.tables()["log_record"] if "no longer" in str(row)]
+        (line,) = [row for row in stage.tables()["log_record"] if "does not contain" in str(row)]
         sentence = f"{stage.files} does not contain the session's files any more; its record {before.path} stays."
         assert f"Session {session.identifier}: {sentence}" in line
         assert logging.WARNING in line
@@ -254,7 +254,7 @@ class TestFilesThatAreGone:
         session = self.gone(stage)
         code, printed, said = dry_run_output(stage, monkeypatch)
         assert (code, printed) == (0, b"")
-        assert said.startswith(f"Session {session.identifier} would become BUILT: The files of ")
+        assert said.startswith(f"Session {session.identifier} would become BUILT: {stage.files} does not contain ")
 
     def test_a_record_that_is_gone_as_well(self, stage: Stage) -> None:
         session = self.gone(stage)

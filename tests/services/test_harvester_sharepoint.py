@@ -315,7 +315,7 @@ class TestTheLogIn:
         assert lists.let_in == []
 
     def test_a_missing_login_is_reported(self, lists: Lists) -> None:
-        assert refusal(lists, login=None).startswith("it requires a user and a password (401)")
+        assert refusal(lists, login=None).startswith("it requires a login (401)")
 
     def test_a_challenge_that_is_none(self, lists: Lists, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Handler, "_challenge", lambda request, token: request._refuse("NTLM AAAA"))
