@@ -84,7 +84,7 @@ class TestTheDatabasesDisk:
         done = module("Tools.Doctor")
         assert done.code == 3
         assert done.lines[0] == "Disks"
-        assert f"The disk is full: only 0 bytes of 1.0 MiB are left for {disk} (the database)." in done.lines[1]
+        assert f"The disk is full: only 0 bytes of 1.0 MiB are free for {disk} (the database)." in done.lines[1]
         assert done.out.count(f"are left for {disk} (the database)") == 1
 
     @pytest.mark.parametrize("program", ["NexusCore/storage/migrate", "Install/set_defaults", "Install/demo"])
