@@ -85,7 +85,7 @@ class TestTheDatabasesDisk:
         assert done.code == 3
         assert done.lines[0] == "Disks"
         assert f"The disk is full: only 0 bytes of 1.0 MiB are free for {disk} (the database)." in done.lines[1]
-        assert done.out.count(f"are left for {disk} (the database)") == 1
+        assert done.out.count(f"are free for {disk} (the database)") == 1
 
     @pytest.mark.parametrize("program", ["NexusCore/storage/migrate", "Install/set_defaults", "Install/demo"])
     def test_set_up_says_that_the_disk_is_full(self, full_database: str, disk: Path, program: str) -> None:
