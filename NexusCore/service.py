@@ -57,6 +57,16 @@ class Pass:
     failed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a service runs: what its command line said."""
+
+    once: bool = False
+    """Make one pass and end."""
+    dry_run: bool = False
+    """Report what a pass would do, and change nothing; implies `once`."""
+
+
 class Service(ABC):
     """A service: subclasses define what one pass does.
 
@@ -99,12 +109,18 @@ class Service(ABC):
         """Add the arguments of this service's own."""
 
     @classmethod
-    def instead(cls, arguments: argparse.Namespace) -> Callable[[], int] | None:
+    def options_of(cls, arguments: argparse.Namespace) -> RunOptions:
+        """Return what the command line said."""
+        dry_run: bool = getattr(arguments, "dry_run", False)
+        return RunOptions(arguments.once or dry_run, dry_run)
+
+    @classmethod
+    def instead(cls, options: RunOptions) -> Callable[[], int] | None:
         """Return what to run instead of the service, such as a dry run; None to run the service."""
         return None
 
-    def take_arguments(self, arguments: argparse.Namespace) -> None:  # noqa: B027  most have none
-        """Take over the arguments of this service's own."""
+    def take_options(self, options: RunOptions) -> None:  # noqa: B027  most have none
+        """Take over the options of this service's own; called once, before the first pass."""
 
     def close(self) -> None:  # noqa: B027  most hold nothing
         """Release resources, quickly."""
@@ -205,8 +221,8 @@ class Service(ABC):
 
 def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
     """Run a service from the command line; return its exit code."""
-    arguments = _parser(service).parse_args(argv)
-    other = service.instead(arguments)
+    options = service.options_of(_parser(service).parse_args(argv))
+    other = service.instead(options)
     if other is not None:
         return reported(other, f"{service.name}: ")
     app: App | None = None
@@ -215,14 +231,14 @@ def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
     try:
         try:
             app = App(tool=f"Services.{service.name}")
-            _on_signals(app, interruptions, once=arguments.once)
+            _on_signals(app, interruptions, once=options.once)
             app.logs.root.addHandler(console)
             running = service(app)
             running.tidying = interruptions.tidying
-            running.take_arguments(arguments)
+            running.take_options(options)
             app.get_config()  # nothing runs without a configuration
             console.open()
-            code = running.run(once=arguments.once)
+            code = running.run(once=options.once)
         except (NexusError, OSError, MemoryError) as error:
             interruptions.tidying.set()
             sentence = sentence_of(error, [] if app is None else [app.settings.home])
@@ -239,7 +255,7 @@ def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
     finally:
         if app is not None:
             app.shutdown(LAST_DELIVERY_SECONDS)
-    if interruptions.repeated.is_set() or (interruptions.interrupted.is_set() and arguments.once):
+    if interruptions.repeated.is_set() or (interruptions.interrupted.is_set() and options.once):
         return EXIT_INTERRUPTED
     return code
 

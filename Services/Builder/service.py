@@ -14,13 +14,14 @@ from NexusCore import identity
 from NexusCore.API import App
 from NexusCore.errors import EXIT_REFUSED, DatabaseUnreachable, NexusError
 from NexusCore.facility import Records, Session, Sessions, State
-from NexusCore.facility.sessions import Selection
+from NexusCore.facility.sessions import ALL, Selection
 from NexusCore.log import in_session
 from NexusCore.resources import explained, sentence_of
-from NexusCore.service import Example, Pass, Service
+from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.status.element import fitting
 from NexusCore.storage import Transaction
 from Services.Builder.commands import cli_options
+from Services.Builder.commands.cli_options import BuildOptions
 from Services.Builder.extraction.cache import DAY, ExtractionCache
 from Services.Builder.extraction.pools import Pools
 from Services.Builder.finding.searching import Searches
@@ -74,7 +75,7 @@ class Builder(Service):
         self._records = Records(database, self.clock)
         self._owner = f"{identity.host()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._presence = Presence(app.settings.home / "builders", self._owner)
-        self._request = cli_options.Request()
+        self._selection = ALL
         self._patient = False
         self._progress: StatusProgress | BarProgress = StatusProgress(self.status)
         self._pools = pools or Pools(self.log)
@@ -93,20 +94,24 @@ class Builder(Service):
         cli_options.add_arguments(parser)
 
     @classmethod
-    def instead(cls, arguments: argparse.Namespace) -> Callable[[], int] | None:
+    def options_of(cls, arguments: argparse.Namespace) -> BuildOptions:
+        """Return what the command line said; naming sessions implies a single pass."""
+        return cli_options.options_of(arguments)
+
+    @classmethod
+    def instead(cls, options: RunOptions) -> Callable[[], int] | None:
         """Return the dry run, if that is asked for."""
-        request = cli_options.request_of(arguments)
-        if not request.dry_run:
+        if not options.dry_run:
             return None
         from Services.Builder.commands import dry_run
 
-        return lambda: dry_run.main(request.selection)
+        return lambda: dry_run.main(cli_options.selection_of(options))
 
-    def take_arguments(self, arguments: argparse.Namespace) -> None:
-        """Take over which sessions to build; naming some implies a single pass."""
-        self._request = cli_options.request_of(arguments)
-        self._patient = arguments.once = arguments.once or self._request.ends
-        if arguments.once and sys.stderr.isatty():
+    def take_options(self, options: RunOptions) -> None:
+        """Take over which sessions to build, and whether a person waits for one pass."""
+        self._selection = cli_options.selection_of(options)
+        self._patient = options.once
+        if options.once and sys.stderr.isatty():
             self._progress = BarProgress(StatusProgress(self.status))
 
     def once(self) -> Pass:
@@ -114,7 +119,7 @@ class Builder(Service):
         self._tidy()
         self._requeue_abandoned()
         self._searches.forget()
-        among = self._request.selection
+        among = self._selection
         if among.identifier is not None and not self._queued(among.identifier, among):
             return Pass()
         if self._sessions.waiting(among):

@@ -22,7 +22,7 @@ from NexusCore.clock import SECOND, to_datetime, to_ts
 from NexusCore.errors import ConfigException, DatabaseUnreachable, NexusError
 from NexusCore.facility import Instrument, Instruments, Records, Reservation, Reservations, Sessions
 from NexusCore.facility.sessions import NotToBeBuilt
-from NexusCore.service import Example, Pass, Service
+from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.text import counted
 from Services.Harvester.consent import Consents
 from Services.Harvester.fetch_process import Bounds, FetchProcess, FetchRequest, FetchResult, FetchWindow
@@ -112,11 +112,10 @@ class Harvester(Service):
             "--dry-run", action="store_true", help="make one pass that stores nothing and reports what it would store"
         )
 
-    def take_arguments(self, arguments: argparse.Namespace) -> None:
-        """Take over ``--dry-run``, which means one pass."""
-        self._dry_run = self._reporter.dry_run = arguments.dry_run
-        arguments.once = arguments.once or arguments.dry_run
-        self._goes_on = not arguments.once
+    def take_options(self, options: RunOptions) -> None:
+        """Take over whether it is a single pass, and whether it is a dry run."""
+        self._dry_run = self._reporter.dry_run = options.dry_run
+        self._goes_on = not options.once
 
     def once(self) -> Pass:
         """Fetch every calendar once, and take over each answer as soon as it is there.

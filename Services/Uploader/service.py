@@ -26,7 +26,7 @@ from NexusCore.errors import NexusError
 from NexusCore.facility import Record, Records
 from NexusCore.facility.record import UploadState
 from NexusCore.log import in_session
-from NexusCore.service import FAILED, Example, Pass, Service
+from NexusCore.service import FAILED, Example, Pass, RunOptions, Service
 from NexusCore.status.names import Channels
 from NexusCore.status.store import latest
 from NexusCore.threads import start_thread
@@ -115,11 +115,10 @@ class Uploader(Service):
             "--dry-run", action="store_true", help="make one pass that sends nothing and reports what it would send"
         )
 
-    def take_arguments(self, arguments: argparse.Namespace) -> None:
-        """Take over ``--dry-run``, which means one pass."""
-        self._dry_run = arguments.dry_run
-        arguments.once = arguments.once or arguments.dry_run
-        self._whole = self._by_hand = arguments.once
+    def take_options(self, options: RunOptions) -> None:
+        """Take over whether a person waits for one pass, and whether it is a dry run."""
+        self._dry_run = options.dry_run
+        self._whole = self._by_hand = options.once
 
     def once(self) -> Pass:
         """Send what is due."""

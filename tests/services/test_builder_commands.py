@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import pty
 import subprocess
@@ -19,7 +18,7 @@ from NexusCore.errors import NoSuchSession
 from NexusCore.facility import Session, State
 from NexusCore.facility.sessions import ALL, NotToBeBuilt, Selection
 from NexusCore.service import _parser
-from Services.Builder.commands.cli_options import Request, request_of
+from Services.Builder.commands.cli_options import BuildOptions
 from Services.Builder.service import Builder, SessionTaken
 from tests.processes import rows
 from tests.services.builder_facility import PROJECT, TABLES, USER, Facility, Stage, dry_run_output
@@ -42,15 +41,14 @@ def facility(database_url: str, tmp_path: Path) -> Facility:
     return one
 
 
-def asked(*words: str) -> Request:
-    return request_of(_parser(Builder).parse_args(words))
+def options(*words: str) -> BuildOptions:
+    return Builder.options_of(_parser(Builder).parse_args(words))
 
 
-def ask(stage: Stage, *words: str) -> argparse.Namespace:
+def ask(stage: Stage, *words: str) -> BuildOptions:
     """Start the Builder with these arguments."""
-    arguments = _parser(Builder).parse_args(words)
-    stage.builder.take_arguments(arguments)
-    return arguments
+    stage.builder.take_options(options(*words))
+    return options(*words)
 
 
 def states(stage: Stage, *sessions: Session) -> list[State]:
@@ -139,17 +137,17 @@ class TestSessionsOfATime:
             "2026-11-20T12:00:00.000+00:00",
             "20261120T120000Z",
         ):
-            assert asked("--from", text).selection == Selection(from_ts=noon)
+            assert options("--from", text).selection == Selection(from_ts=noon)
         day = datetime(2026, 11, 20).astimezone()
-        assert asked("--to", "2026-11-20").selection == Selection(to_ts=to_ts(day))
-        assert asked("--once") == Request(ALL, False)
-        assert not asked("--once").ends
-        assert asked("--to", "2026-11-20").ends
+        assert options("--to", "2026-11-20").selection == Selection(to_ts=to_ts(day))
+        assert options("--once") == BuildOptions(once=True, selection=ALL)
+        assert not options().once
+        assert options("--to", "2026-11-20").once
 
     @pytest.mark.parametrize("text", ["yesterday-ish", "2026-13-01", "", "2026-11-20T25:00"])
     def test_what_is_no_time(self, text: str, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
-            asked("--from", text)
+            options("--from", text)
         assert caught.value.code == 2
         assert f"'{text}' is not a time such as 2026-11-20 or 2026-11-20T09:30" in capsys.readouterr().err
 

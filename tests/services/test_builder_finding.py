@@ -11,10 +11,9 @@ import pytest
 
 from NexusCore.facility import Session, State
 from NexusCore.facility.sessions import EventType
-from NexusCore.service import _parser
+from NexusCore.service import RunOptions
 from Services.Builder.finding import files
 from Services.Builder.finding.searching import WALK_VALID_SECONDS
-from Services.Builder.service import Builder
 from tests.services.builder_facility import USER, Stage, dry_run_output
 
 FILE_DELAY = 600.0
@@ -213,7 +212,7 @@ class TestFilesThatMayStillGrow:
 
         monkeypatch.setattr(stage.clock, "wait", wait)
         session = young_session(stage, 1.0)
-        stage.builder.take_arguments(_parser(Builder).parse_args(["--once"]))
+        stage.builder.take_options(RunOptions(once=True))
         stage.builder.once()
         state = stage.sessions.get(session.identifier).state
         assert state is (State.BUILT if waits else State.TO_BE_BUILT)
@@ -221,7 +220,7 @@ class TestFilesThatMayStillGrow:
     def test_one_that_grows_on_holds_up_nothing(self, stage: Stage) -> None:
         """It is waited for once, and then left to the next pass."""
         session = young_session(stage, 0.5)
-        stage.builder.take_arguments(_parser(Builder).parse_args(["--once"]))
+        stage.builder.take_options(RunOptions(once=True))
         stage.builder.once()  # the clock stands still
         assert stage.sessions.get(session.identifier).state is State.TO_BE_BUILT
 

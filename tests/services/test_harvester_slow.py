@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ import pytest
 
 from NexusCore.clock import SystemClock
 from NexusCore.facility import Instrument
-from NexusCore.service import Pass
+from NexusCore.service import Pass, RunOptions
 from Services.Harvester import fetch_scheduler as module
 from Services.Harvester.fetch_process import Bounds, FetchRequest, FetchResult, FetchWindow
 from Services.Harvester.fetch_scheduler import FetchScheduler, FetchSlots, Server
@@ -127,7 +126,7 @@ class TestAServerThatHangs:
         facility.config["Services.Harvester.interval"] = 0.1
         facility.config["Services.Harvester.slow_after"] = 0.1
         facility.config["Services.Harvester.ical.read_timeout"] = 2.0
-        harvester.take_arguments(Namespace(once=True, dry_run=False))
+        harvester.take_options(RunOptions(once=True))
         assert harvester.once() == Pass(done=1, failed=1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import pytest
 from NexusCore.clock import SECOND
 from NexusCore.facility import Record, State
 from NexusCore.facility.records import UploadState
-from NexusCore.service import Pass
+from NexusCore.service import Pass, RunOptions
 from Services.Uploader import sending
 from Services.Uploader.destinations import Receipt
 from Services.Uploader.destinations.atomic_files import writing_into
@@ -54,7 +53,7 @@ def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hung]:
 def running(facility: Facility) -> Uploader:
     """Return an Uploader as a service runs it: its passes leave behind what is slow."""
     uploader = Uploader(facility.app)
-    uploader.take_arguments(argparse.Namespace(dry_run=False, once=False))
+    uploader.take_options(RunOptions())
     return uploader
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from NexusCore.clock import to_ts
 from NexusCore.facility.sessions import ALL, Selection
+from NexusCore.service import RunOptions
 
 BUILDER_EXAMPLES = (
     ("--once", "build the records of all waiting sessions, then end"),
@@ -17,16 +18,10 @@ BUILDER_EXAMPLES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BuildOptions(RunOptions):
     """Which sessions to build, and how."""
 
     selection: Selection = ALL
-    dry_run: bool = False
-
-    @property
-    def ends(self) -> bool:
-        """Whether the service ends after one pass, as with ``--once``."""
-        return self.dry_run or self.selection != ALL
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,11 +45,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def request_of(arguments: argparse.Namespace) -> Request:
-    """Return the request that the arguments describe."""
+def options_of(arguments: argparse.Namespace) -> BuildOptions:
+    """Return the options that the arguments describe; naming sessions implies a single pass."""
     first = ALL.from_ts if arguments.from_ts is None else arguments.from_ts
     last = ALL.to_ts if arguments.to_ts is None else arguments.to_ts
-    return Request(Selection(arguments.session, first, last), arguments.dry_run)
+    selection = Selection(arguments.session, first, last)
+    return BuildOptions(arguments.once or arguments.dry_run or selection != ALL, arguments.dry_run, selection)
+
+
+def selection_of(options: RunOptions) -> Selection:
+    """Return which sessions to build; all, where the options name none."""
+    return options.selection if isinstance(options, BuildOptions) else ALL
 
 
 def _moment(text: str) -> int:
