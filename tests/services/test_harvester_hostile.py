@@ -245,7 +245,7 @@ class TestTheHarvesterGoesOn:
         assert harvester.once() == Pass(done=1, failed=1)
         assert sorted(facility.found("Titan")) == ["1"]
         assert facility.found("Quanta") == {}
-        assert "cannot be read: what it sends " in str(status_of(harvester, "source Titan"))
+        assert "cannot be read: its answer " in str(status_of(harvester, "source Titan"))
 
     def test_a_row_that_cannot_be_read(self, facility: Facility, server: Server) -> None:
         """It costs only itself, and what was known of it stays."""
