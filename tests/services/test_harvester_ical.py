@@ -334,9 +334,9 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("content", "says"),
         [
-            (b"", "what is there is not an iCalendar"),
-            (b"<!doctype html><title>Sign in</title>", "what is there is not an iCalendar"),
-            (os.urandom(4096), "what is there is not an iCalendar"),
+            (b"", "it is not an iCalendar"),
+            (b"<!doctype html><title>Sign in</title>", "it is not an iCalendar"),
+            (os.urandom(4096), "it is not an iCalendar"),
             (ics(event("a", ":20260303T090000Z"))[:-30], "it is cut off"),
             (ics() + ics(event("a", ":20260303T090000Z"))[:-30], "it is cut off"),
             (ics("what is this"), "it is damaged (Content line could not be parsed into parts: 'what is this'"),

@@ -210,7 +210,7 @@ class TestServers:
 
     def test_a_page_to_sign_in(self, server: Server) -> None:
         server.answers["/x"] = lambda request: request.send(b"<html>Sign in</html>")
-        assert refusal(server.url("/x")) == "cannot be read: what is there is not an iCalendar."
+        assert refusal(server.url("/x")) == "cannot be read: it is not an iCalendar."
 
     @pytest.mark.parametrize(
         "address", ["http://", "http://[1/secret", "http://a b/", "webcal://127.0.0.1/secret", "nemo://x/y"]

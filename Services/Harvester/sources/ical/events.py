@@ -96,7 +96,7 @@ def events_of(content: bytes, where: str) -> list[icalendar.Event]:
     content = content.removeprefix(codecs.BOM_UTF8)
     begun = len(_CALENDAR_BEGIN.findall(content))
     if not begun:
-        raise SourceFailed(where=where, reason="what is there is not an iCalendar")
+        raise SourceFailed(where=where, reason="it is not an iCalendar")
     try:
         calendars = icalendar.Calendar.from_ical(content, multiple=True)
     except MemoryError:
