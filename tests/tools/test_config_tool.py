@@ -397,7 +397,7 @@ class TestVersions:
         for words in (("deserialize", ".", str(file)), ("Camera.gain=5",)):
             done = tool("-v", "nihgt", *words)
             assert (done.code, done.out) == (1, "")
-            assert done.err.endswith("There are: default. To add it: ConfigTool add-version nihgt\n")
+            assert done.err.endswith("Versions: default. To add it: ConfigTool add-version nihgt\n")
         assert tool("versions").lines == ["default"]
         assert tool("add-version", "nihgt").code == tool("-v", "nihgt", "deserialize", ".", str(file)).code == 0
         assert tool("-v", "nihgt", "get", "Camera.gain").out == "5\n"

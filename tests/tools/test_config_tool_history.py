@@ -115,7 +115,7 @@ class TestVersions:
             done = tool("delete", "version", name)
             assert (done.code, reason in done.err) == (4, True), done
         done = tool("delete", "version", "nihgt")
-        assert (done.code, "There are: default, night." in done.err) == (1, True)
+        assert (done.code, "Versions: default, night." in done.err) == (1, True)
         done = tool("delete", "v2")
         assert (done.code, "Write: ConfigTool delete version v2." in done.err) == (2, True)
 
