@@ -234,7 +234,7 @@ class TestValidate:
         assert done.code == 1
         assert sorted(done.lines) == [
             "A.d: it is below 'A', which is a parameter",
-            "B.c: yes is no boolean",
+            "B.c: yes is not of the type boolean",
             "System.Other: many is no integer",
             "System.SystemControl.default_user: its limits cannot be read",
             "System.SystemControl.password: *****: it must match the pattern x",
@@ -290,7 +290,7 @@ class TestValidate:
         assert done.lines == [
             "System.SystemControl.sample_rate: -1: it must be at least 0.1",
             "System.SystemControl.default_usr: it would be new. Did you mean 'System.SystemControl.default_user'?",
-            "System.SystemControl.password: its type is integer in the file, string here",
+            "System.SystemControl.password: its type is integer in the file, but string in the configuration",
             "System.Other.x: it would be below 'System.Other', which is a parameter",
         ]
         assert state(desk)["System.SystemControl.sample_rate"][0] == "10.0"

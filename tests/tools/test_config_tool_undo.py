@@ -140,7 +140,7 @@ class TestByRevision:
             (("--only", "x"), 2, "'x' is not a whole number"),
             (("3", "--only", "4"), 2, "--only cannot be combined with REVISION and PATH."),
             ((), 2, "REVISION is missing."),
-            (("--only", "2..3", "-v", "night"), 4, "revisions 2 to 3 changed nothing in version 'night'; -v names"),
+            (("--only", "2..3", "-v", "night"), 4, "revisions 2 to 3 changed nothing in version 'night'; use -v"),
         ],
     )
     def test_each_mistake_changes_nothing(self, desk: Database, words: Sequence[str], code: int, sentence: str) -> None:
