@@ -47,7 +47,7 @@ FAULTS = {
     "503": (Fault(status=503, content=PAGE), "cdcs cannot be used now: it answered 503 Service Unavailable"),
     "redirected": (
         Fault(status=301, content=PAGE),
-        "cdcs answered 301 to .+: it redirects to .+, so the address .+ is not right",
+        "cdcs answered 301 to .+: it redirects to .+, so the address .+ is wrong",
     ),
     "silent": (Fault(SILENCE), r"cdcs cannot be used now: it fell silent for 2 s"),
     "slow": (Fault(DRIP), "cdcs did not answer within 3 s"),
@@ -101,7 +101,7 @@ def patient(facility: Facility) -> None:
 def goes_on(uploader: Uploader) -> bool:
     """Make passes until what was given up has ended, and one sends the record."""
     while uploader.once() != Pass(done=1):
-        assert "still at work" in str(status_of(uploader, "destination cdcs"))
+        assert "still busy" in str(status_of(uploader, "destination cdcs"))
     return True
 
 
