@@ -165,7 +165,7 @@ class TestSettings:
         grade, remedy = only(
             reported("Settings", NEXUSCORE_DATABSE="x"), "NEXUSCORE_DATABSE is set, but nothing reads it"
         )
-        assert (grade, remedy) == ("note", "Was NEXUSCORE_DATABASE meant?")
+        assert (grade, remedy) == ("note", "Did you mean NEXUSCORE_DATABASE?")
 
 
 class TestDatabases:
@@ -306,7 +306,7 @@ class TestJournals:
             leave(self.folder(embedded), [log_payload("a")], f"dead-1-{number}")
         found = reported("Journals")
         assert len(found) == 5 + 1 + 1 + 1
-        assert "4 more journals" in found[5][1]
+        assert "4 more problems with journals" in found[5][1]
 
     @staticmethod
     def folder(database: Database) -> Path:
@@ -471,7 +471,7 @@ class TestSessions:
         assert error[1].startswith("The next attempt is in 9 min")
         assert error[1].endswith("SessionTool requeue failed")
         assert only(found, "Session waiting at waiting has been waiting for a Builder for 4 h")[0] == "problem"
-        assert only(found, "The Builder of session dropped at dropped (pc:7) fell silent")[0] == "problem"
+        assert only(found, "The Builder of session dropped at dropped (pc:7) stopped responding")[0] == "problem"
         assert len([one for one in found if one[0] == "problem"]) == 4
 
     def test_uploads(self, database: Database, facility: Any) -> None:
@@ -503,4 +503,7 @@ class TestSessions:
         for number in range(8):
             sessions.start(f"i{number}", client, ts=SYSTEM_CLOCK.now() - 50 * HOUR)
         found = reported("Sessions")
-        assert only(found, "There are 3 more open sessions.") == ("problem", "SessionTool list --state WAITING_FOR_END")
+        assert only(found, "3 more open sessions.") == (
+            "problem",
+            "To list them: SessionTool list --state WAITING_FOR_END",
+        )

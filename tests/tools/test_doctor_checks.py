@@ -62,7 +62,7 @@ class TestSentences:
     )
     def test_a_reason_with_a_full_stop(self, kind: type[NexusError]) -> None:
         url = DatabaseURL.parse("mysql://u@h/n")
-        outcome = databases._out_of_reach(url, kind(where=url, reason="The door is shut."))
+        outcome = databases._connection_failure(url, kind(where=url, reason="The door is shut."))
         assert outcome.sentence.endswith("The door is shut.")
         assert ".." not in outcome.sentence
 
