@@ -189,7 +189,7 @@ class TestWhatWasFoundIsRead:
             os.mkfifo(path)
 
         # a pipe may get the inode that has just become free
-        assert ("no regular file" in (said := self.swapped(tmp_path, "day/a.png", swap).warnings[0])) or (
+        assert ("not a regular file" in (said := self.swapped(tmp_path, "day/a.png", swap).warnings[0])) or (
             "another file" in said
         )
 

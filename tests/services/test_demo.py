@@ -36,7 +36,7 @@ class TestTheDemonstration:
         run("ConfigTool", "Instruments.Titan.filestore_path=./Titan", NEXUSCORE_HOME=str(home))
         third = demo(home)
         assert third.returncode == 4
-        assert "serves a facility already (Titan)" in third.stderr
+        assert "already serves a facility (Titan)" in third.stderr
         assert len(rows(url, "SELECT state FROM session")) == 2
 
     def test_on_a_server(self, server_database_url: str, tmp_path: Path) -> None:

@@ -323,7 +323,7 @@ class TestSupervision:
         """As when a machine starts before the one that has the database."""
         script = stand_in(project, "import os\nprint('ready', os.getpid())\nraise SystemExit(3)")
         assert script("start").returncode == 0
-        eventually(lambda: script.output.read_text().count("(exit code 3); it is started again") >= 2)
+        eventually(lambda: script.output.read_text().count("(exit code 3); it is restarted") >= 2)
         assert script("stop").returncode == 0
 
     def test_one_that_ends_by_itself(self, script: Script) -> None:

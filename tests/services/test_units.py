@@ -122,7 +122,7 @@ class TestInstallation:
         [
             ([], "needs the name of at least one service"),
             (["--start"], "needs the name of at least one service"),
-            (["buidler"], "there is no service called 'buidler'"),
+            (["buidler"], "unknown service 'buidler'"),
         ],
     )
     def test_a_wrong_name_is_refused(
