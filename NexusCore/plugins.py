@@ -29,17 +29,18 @@ class Credentials(Enum):
 @cache
 def kinds(package: str) -> Mapping[str, ModuleType]:
     """Return the module of each folder in a package, by name."""
-    return {name: importlib.import_module(f"{package}.{name}") for name in _names(package)}
+    return {name: importlib.import_module(f"{package}.{name}") for name in names(package)}
 
 
 def credentials_of(package: str, kind: str) -> Credentials:
     """Return whether a kind needs credentials; one that does not exist, or does not say so, may need them."""
-    module = importlib.import_module(f"{package}.{kind}") if kind in _names(package) else None
+    module = importlib.import_module(f"{package}.{kind}") if kind in names(package) else None
     stated = getattr(module, "CREDENTIALS", Credentials.NEEDED)
     return Credentials(stated)
 
 
 @cache
-def _names(package: str) -> tuple[str, ...]:
+def names(package: str) -> tuple[str, ...]:
+    """Return the names of a package's kinds, in order; the kinds themselves are not imported."""
     folders = pkgutil.iter_modules(importlib.import_module(package).__path__)
     return tuple(sorted(folder.name for folder in folders if folder.ispkg))

@@ -407,6 +407,20 @@ class TestCredentials:
         ]
         assert "hunter" not in done.out
 
+    def test_kinds_that_do_not_exist_are_named_with_what_was_meant(self, configured: Database) -> None:
+        configure(
+            configured,
+            Edit("Instruments.A.harvester", value="icall"),
+            Edit("Services.Uploader.destinations", value="directory, bogus"),
+        )
+        found = reported("Credentials")
+        grade, remedy = only(
+            found, "Instruments.A.harvester is 'icall', which is not a kind of calendar. Did you mean 'ical'?"
+        )
+        assert (grade, "Kinds: caldav, ical, nemo, sharepoint." in remedy) == ("problem", True)
+        assert only(found, "Services.Uploader.destinations has 'bogus', which is not a destination.")[0] == "problem"
+        assert not [sentence for _, sentence, _ in found if sentence.startswith("For the destination bogus")]
+
     def test_of_one_of_several_servers(self, configured: Database) -> None:
         done = tool("--json", NEXUSCORE_NEMO_EAST_TOKEN="hunter5")
         assert "NEXUSCORE_NEMO_EAST_TOKEN would be used" in done.out

@@ -11,6 +11,7 @@ from NexusCore import plugins
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.facility.instruments import Instruments
 from NexusCore.plugins import Credentials, credentials_of
+from NexusCore.text import shell_quote, suggest
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
@@ -36,6 +37,7 @@ def credentials(case: Case) -> Iterator[CheckResult]:
     """Check which credentials each calendar and destination in use would get."""
     config = case.configuration()
     names = _names(case.environment)
+    yield from _unknown_kinds(config)
     partners = [*_calendars(config), *_destinations(config)]
     for partner in partners:
         yield from _partner(partner, config, names)
@@ -44,13 +46,38 @@ def credentials(case: Case) -> Iterator[CheckResult]:
     yield from _halves(names)
 
 
+def _unknown_kinds(config: ReadOnlyConfiguration) -> Iterator[CheckResult]:
+    for instrument in Instruments(config).all():
+        known = plugins.names(plugins.SOURCES)
+        if instrument.harvester and instrument.harvester not in known:
+            path, kind = f"Instruments.{instrument.pid}.harvester", instrument.harvester
+            yield problem(
+                f"{path} is '{kind}', which is not a kind of calendar.{suggest(kind, known)}",
+                f"Kinds: {', '.join(known)}. Set one: ConfigTool {shell_quote(path)}=<kind>",
+            )
+    known = plugins.names(plugins.DESTINATIONS)
+    for kind in _destination_names(config):
+        if kind not in known:
+            yield problem(
+                f"Services.Uploader.destinations has '{kind}', which is not a destination.{suggest(kind, known)}",
+                f"Destinations: {', '.join(known)}. Set them: ConfigTool Services.Uploader.destinations=<names>",
+            )
+
+
+def _destination_names(config: ReadOnlyConfiguration) -> list[str]:
+    names = str(config["Services.Uploader.destinations"] or "").split(",")
+    return [name.strip() for name in names if name.strip()]
+
+
 def _calendars(config: ReadOnlyConfiguration) -> Iterator[Partner]:
     pids_by_kind: dict[str, list[str]] = {}
     for instrument in Instruments(config).all():
+        if instrument.harvester not in plugins.names(plugins.SOURCES):
+            continue
         needs = credentials_of(plugins.SOURCES, instrument.harvester)
         # A calendar in a local file needs no credentials.
         remote = needs is Credentials.NEEDED or instrument.api_url.lower().startswith(("http:", "https:"))
-        if instrument.harvester and remote and needs is not Credentials.NONE:
+        if remote and needs is not Credentials.NONE:
             pids_by_kind.setdefault(instrument.harvester, []).append(instrument.pid)
     for kind, pids in pids_by_kind.items():
         what = f"the calendars ({kind}) of {', '.join(pids)}"
@@ -58,10 +85,9 @@ def _calendars(config: ReadOnlyConfiguration) -> Iterator[Partner]:
 
 
 def _destinations(config: ReadOnlyConfiguration) -> Iterator[Partner]:
-    for name in str(config["Services.Uploader.destinations"] or "").split(","):
-        kind = name.strip()
+    for kind in _destination_names(config):
         needs = credentials_of(plugins.DESTINATIONS, kind)
-        if kind and needs is not Credentials.NONE:
+        if kind in plugins.names(plugins.DESTINATIONS) and needs is not Credentials.NONE:
             yield Partner(kind, f"the destination {kind}", f"Services.Uploader.{kind}", needs)
 
 
