@@ -235,7 +235,7 @@ class TestValidate:
         assert sorted(done.lines) == [
             "A.d: it is below 'A', which is a parameter",
             "B.c: yes is not of the type boolean",
-            "System.Other: many is no integer",
+            "System.Other: many is not of the type integer",
             "System.SystemControl.default_user: its limits cannot be read",
             "System.SystemControl.password: *****: it must match the pattern x",
             "System.SystemControl.sample_rate: 0.01: it must be at least 0.1",

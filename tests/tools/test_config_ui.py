@@ -151,7 +151,7 @@ class TestEditing:
             screen.type(ESCAPE)
             screen.until("Not changed")
             screen.type(ENTER + ENTER)
-            screen.until("interval is 30 already")
+            screen.until("interval is already 30")
         assert len(history(one, INTERVAL)) == 1
 
     def test_choices_are_picked_with_arrows(self, one: Database) -> None:
@@ -236,7 +236,7 @@ class TestSearch:
             screen.type(BACKSPACE * 7 + DOWN)
             screen.until_chosen(r"^Instruments.FEI-Titan-TEM.computer_name")
             screen.type(ENTER)
-            screen.until("2 of 3 that match 'TITAN'", chosen=r"^computer_name  = TITAN52331880")
+            screen.until("Match 2 of 3 for 'TITAN'", chosen=r"^computer_name  = TITAN52331880")
             screen.until("▸ Quanta-FEG-650-SEM")
 
     def test_n_goes_on_and_begins_again(self, one: Database) -> None:
@@ -312,7 +312,7 @@ class TestHistory:
             assert run("ConfigTool", f"{INTERVAL}=61", "-m", "because").code == 0
             screen.until("61  because", chosen="jane  30")
             screen.type(HOME)
-            screen.until("use ConfigTool", chosen="61  because")
+            screen.until("with ConfigTool", chosen="61  because")
             screen.type(LEFT)
             screen.until_chosen("interval = 61")
 

@@ -130,7 +130,7 @@ class TestSendingAgain:
         assert records.to_upload() == []
         done = tool("requeue", session.identifier, "--upload")
         assert done.lines == [
-            f"The record of session {session.identifier} is sent again.",
+            f"The record of session {session.identifier} is queued to be sent again.",
             "Its record is built; the Uploader sends it to its destinations.",
         ]
         assert sessions.get(session.identifier).state is State.BUILT

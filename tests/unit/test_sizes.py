@@ -72,7 +72,7 @@ class TestTheDocuments:
         for what, size in {
             "value of a configuration": sizes.CONFIG_VALUE, "comment": sizes.CONFIG_COMMENT,
             "reason": sizes.CONFIG_WHY, "status value": sizes.STATUS_VALUE, "note": sizes.EVENT_DETAIL,
-            "sentence": sizes.LAST_ERROR, "log message": sizes.LOG_TEXT, "traceback": sizes.LOG_TEXT,
+            "error of a session": sizes.LAST_ERROR, "log message": sizes.LOG_TEXT, "traceback": sizes.LOG_TEXT,
             "name of a parameter": sizes.NAME, "name of a logger": sizes.NAME, "path": sizes.PATH,
             "identifier": sizes.IDENTIFIER,
         }.items():  # fmt: skip
