@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from NexusCore.delivery.frames import FrameReader
+from NexusCore.delivery.frames import FrameReader, is_newer
 from NexusCore.delivery.lock import OWN, lock_file, read_mark, unlock_file
 from NexusCore.delivery.readable import ReadableJournal, frames_in, remove
 from NexusCore.forks import renew_in_children
@@ -54,6 +54,19 @@ def could_be(folder: Path, name: str, cursor: int, lock_fd: int) -> bool:
         if highest := max((frame.sequence for frame in frames_in(path)), default=0):
             return cursor <= highest
     return True  # nothing is left to deliver
+
+
+def written_by_newer(folder: Path, name: str) -> bool:
+    """Return whether a newer NexusCore wrote a journal, in a form that this one cannot read.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    # The first that holds anything decides: all of a journal is from the same process.
+    data = next(filter(None, (path.read_bytes() for path in FrameReader(folder, name).segments())), b"")
+    return is_newer(data)
 
 
 def has_journals(folder: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from NexusCore.delivery.frames import Frame, decode, encode
+from NexusCore.delivery.frames import Frame, decode
 from NexusCore.files import replace_file
 
 
@@ -60,4 +60,4 @@ def _frames(path: Path) -> list[Frame]:
 
 
 def _replace(path: Path, frames: list[Frame]) -> None:
-    replace_file(path, b"".join(encode(frame.sequence, frame.payload) for frame in frames))
+    replace_file(path, b"".join(map(Frame.encode, frames)))

@@ -1,8 +1,12 @@
 """The format of a journal on disk: frames that can be distinguished from damage.
 
-A frame is ``marker (4 bytes) | CRC-32 of the rest (4) | payload length (4) | sequence number (8) | payload``, numbers
-little-endian. After damage, reading continues at the next marker with a matching checksum, so only the damaged frames
-are lost. Zeros after the last frame are allocated, unused space.
+A frame is ``marker (4 bytes) | CRC-32 of the rest (4) | payload length (3) | payload version (1) | sequence number (8)
+| payload``, numbers little-endian. After damage, reading continues at the next marker with a matching checksum, so only
+the damaged frames are lost. Zeros after the last frame are allocated, unused space.
+
+Two versions are in each frame: the last byte of the marker is that of the frame, and the payload version that of the
+fields in it. A journal with a later one is that of a newer NexusCore: `is_newer` tells it from damage, and it is left
+to a program that can read it.
 """
 
 from __future__ import annotations
@@ -17,22 +21,30 @@ from zlib import crc32
 
 MARKER = b"\xf5NXJ"
 """No UTF-8 text contains the byte 0xF5, so no message can look like a frame."""
+LATER_MARKERS = (b"\xf5NXM", b"\xf5NXQ", b"\xf5NXT")
+"""Markers of frames to come. Each differs in two bits at least, so that no flipped bit turns one into another."""
+PAYLOAD_VERSION = 0
+"""Version of the fields of log and status records. To be raised when they change; earlier ones must stay readable."""
 _CHECKSUM = struct.Struct("<I")
 _NUMBERS_LAYOUT = struct.Struct("<IQ")
 _NO_MARKER = bytes(len(MARKER))
 _CHECKED = len(MARKER) + _CHECKSUM.size
 """Offset of the part of a frame that the checksum covers."""
 HEADER = _CHECKED + _NUMBERS_LAYOUT.size
-MAX_PAYLOAD = 16 * 1024 * 1024
+MAX_PAYLOAD = (1 << 24) - 1
+_VERSION = 24
+"""Bit of the payload's version in the number that begins with its length."""
 
 _unpack_header = struct.Struct("<4sIIQ").unpack_from
 pack_checksum = _CHECKSUM.pack
 pack_numbers = _NUMBERS_LAYOUT.pack
+WRITTEN_VERSION = PAYLOAD_VERSION << _VERSION
+"""To be added to the length of a payload of the present version."""
 
 
-def encode(sequence: int, payload: bytes) -> bytes:
+def encode(sequence: int, payload: bytes, version: int = PAYLOAD_VERSION) -> bytes:
     """Return a frame."""
-    body = pack_numbers(len(payload), sequence) + payload
+    body = pack_numbers(version << _VERSION | len(payload), sequence) + payload
     return MARKER + pack_checksum(crc32(body)) + body
 
 
@@ -41,6 +53,11 @@ class Frame(NamedTuple):  # not a dataclass: millions are created
 
     sequence: int
     payload: bytes
+    version: int = PAYLOAD_VERSION
+
+    def encode(self) -> bytes:
+        """Return it as it is on disk."""
+        return encode(*self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +98,12 @@ def _frame_at(data: bytes, at: int) -> Frame | None:
     if len(data) < start:
         return None
     marker, checksum, length, sequence = _unpack_header(data, at)
-    end = start + length
-    if marker != MARKER or length > MAX_PAYLOAD or end > len(data):
+    end = start + (length & MAX_PAYLOAD)
+    if marker != MARKER or end > len(data):
         return None
     if crc32(data[at + _CHECKED : end]) != checksum:
         return None
-    return Frame(sequence, data[start:end])
+    return Frame(sequence, data[start:end], length >> _VERSION)
 
 
 def _next_frame(data: bytes, start: int) -> int | None:
@@ -95,6 +112,12 @@ def _next_frame(data: bytes, start: int) -> int | None:
     while at >= 0 and _frame_at(data, at) is None:
         at = data.find(MARKER, at + 1)
     return at if at >= 0 else None
+
+
+def is_newer(data: bytes) -> bool:
+    """Return whether a file of frames was written by a newer NexusCore, in a form that this one cannot read."""
+    first = next((piece for piece, _ in decode(data, complete=True) if isinstance(piece, Frame)), None)
+    return data.startswith(LATER_MARKERS) if first is None else first.version > PAYLOAD_VERSION
 
 
 def number_of(segment: Path) -> int:
@@ -136,14 +159,16 @@ class FrameReader:
                 if not later:
                     break
                 self._segment, self._offset = later[0], 0
-            last = self._segment == segments[-1]
+            being_written = written is not None and number_of(self._segment) == written[0]
+            # It may have been finished and followed by another since `written` was found: there is more in it.
+            last = being_written or self._segment == segments[-1]
             try:
                 file = self._segment.open("rb")
             except FileNotFoundError:  # it was empty, and has been removed since
                 continue
             with file:
                 end = os.fstat(file.fileno()).st_size
-                if written is not None and number_of(self._segment) == written[0]:
+                if written is not None and being_written:
                     end = min(end, written[1])  # the rest is not used yet
                 file.seek(self._offset)
                 data = file.read(max(0, min(size, end - self._offset)))

@@ -16,11 +16,13 @@ from typing import NamedTuple
 import msgspec
 
 from NexusCore.delivery import refused
-from NexusCore.delivery.adoption import abandoned, could_be
+from NexusCore.delivery.adoption import abandoned, could_be, written_by_newer
 from NexusCore.delivery.frames import Damage, Frame, FrameReader
 
 MOST_BYTES = 64 * 1024 * 1024
 """How many bytes of a journal `look` counts by default."""
+NEWER = "a newer NexusCore wrote it, and delivers it when it runs here again"
+"""What is said of a journal in a form to come."""
 _READ_CHUNK = 1024 * 1024
 _ATTEMPTS = 1000
 """How often a segment may disappear while a journal is read: its process deletes delivered ones."""
@@ -149,7 +151,9 @@ def look(journal: LocalJournal, delivered: int = 0, most: int = MOST_BYTES) -> C
     fault = None
     counted = True
     try:
-        for piece in _pieces(journal):
+        if written_by_newer(journal.folder, journal.name):
+            fault = NEWER
+        for piece in () if fault else _pieces(journal):
             if isinstance(piece, Damage):
                 damaged += len(piece.data)
                 passed += len(piece.data)

@@ -275,8 +275,10 @@ class Journal(ReadableJournal):
             while self._overflow and self._overflow[0].sequence <= self.delivered:
                 self._overflow.popleft()
             while self._overflow:
-                sequence, payload = self._overflow[0]
-                if not (self._write(sequence, payload) or self._write_to_next(sequence, payload)):
+                frame = self._overflow[0]
+                if not (
+                    self._write(frame.sequence, frame.payload) or self._write_to_next(frame.sequence, frame.payload)
+                ):
                     break
                 self._overflow.popleft()
             return len(self._overflow)

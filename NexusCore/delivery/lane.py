@@ -15,13 +15,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from NexusCore.clock import Clock
 from NexusCore.delivery import refused
-from NexusCore.delivery.adoption import AbandonedJournal, abandoned
+from NexusCore.delivery.adoption import AbandonedJournal, abandoned, written_by_newer
 from NexusCore.delivery.folders import Folders
 from NexusCore.delivery.frames import Frame
 from NexusCore.delivery.journal import Journal
@@ -94,6 +94,8 @@ class Lane:
     """Whether a refused record was logged and none was accepted since."""
     disbelieved: int = 0
     """Number of impossible cursors."""
+    left_to_newer: set[str] = field(default_factory=set)
+    """Names of the journals that wait for a newer NexusCore."""
 
     # -- whose database it is ----------------------------------------------------------------------------------------
 
@@ -128,12 +130,12 @@ class Lane:
     def left_behind(self) -> Iterator[AbandonedJournal]:
         """Yield the journals of dead processes that the database gets; each must be closed."""
         if self.folders is None:
-            yield from abandoned(self.journal.folder)
+            yield from self._readable(self.journal.folder)
             return
         if self.folders.is_unknown():
             self.meet()  # needed to know which journals it gets
         for folder in self.folders.adoptable():
-            for left in abandoned(folder):
+            for left in self._readable(folder):
                 try:
                     self.meet()
                     belongs = self.may_get(folder)
@@ -144,6 +146,23 @@ class Lane:
                     yield left
                 else:
                     left.close(delivered=False)
+
+    def _readable(self, folder: Path) -> Iterator[AbandonedJournal]:
+        """Yield the abandoned journals in a folder but for those of a newer NexusCore, which are left to it."""
+        for left in abandoned(folder):
+            newer = False
+            with suppress(OSError):  # whoever delivers it reports it
+                newer = written_by_newer(folder, left.name)
+            if not newer:
+                yield left
+                continue
+            left.close(delivered=False)
+            if left.name not in self.left_to_newer:
+                self.left_to_newer.add(left.name)
+                _LOG.warning(
+                    "The journal %s in %s was written by a newer NexusCore. It stays there until that one delivers it.",
+                    left.name, folder,
+                )  # fmt: skip
 
     def finish(self, *, cursor: bool) -> None:
         """Close the journal; with `cursor`, remove the cursor if all was delivered."""

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from NexusCore.delivery.frames import Damage, Frame, decode, encode
+from NexusCore.delivery.frames import Damage, Frame, decode
 from NexusCore.files import replace_file
 
 
@@ -24,7 +24,7 @@ def keep(folder: Path, name: str, frame: Frame) -> None:
     """Add a record."""
     # As frames, since a payload may contain any byte: so they can be separated and delivered again.
     with suppress(OSError), side_file(folder, name).open("ab") as file:
-        file.write(encode(frame.sequence, frame.payload))
+        file.write(frame.encode())
 
 
 def read(folder: Path, name: str) -> tuple[list[Frame], bytes]:
@@ -60,4 +60,4 @@ def settle(folder: Path, name: str, delivered: int, still_there: Collection[Fram
 
 def replace(path: Path, frames: Iterable[Frame], damage: bytes = b"") -> None:
     """Replace a file of frames, completely or not at all."""
-    replace_file(path, damage + b"".join(encode(frame.sequence, frame.payload) for frame in frames), sync=True)
+    replace_file(path, damage + b"".join(map(Frame.encode, frames)), sync=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Protocol
 from zlib import crc32
 
-from NexusCore.delivery.frames import HEADER, MARKER, encode, pack_checksum, pack_numbers
+from NexusCore.delivery.frames import HEADER, MARKER, WRITTEN_VERSION, encode, pack_checksum, pack_numbers
 from NexusCore.delivery.lock import file_of
 
 SMALLEST_SEGMENT = 128 * 1024
@@ -152,7 +152,7 @@ class MappedSegment:
         end = start + HEADER + len(payload)
         if end > self.capacity:
             return False
-        body = pack_numbers(len(payload), sequence) + payload
+        body = pack_numbers(WRITTEN_VERSION | len(payload), sequence) + payload
         behind = start + _MARKER_SIZE
         self._map[behind:end] = pack_checksum(crc32(body)) + body
         # Before the marker: a signal handler that raises in between leaves a gap, never two records in one place.

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from NexusCore.clock import Clock
 from NexusCore.delivery import Folders, Journal, Shipper, Sink, refused
-from NexusCore.delivery.adoption import AbandonedJournal, abandoned
+from NexusCore.delivery.adoption import AbandonedJournal, abandoned, written_by_newer
 from NexusCore.delivery.frames import Damage, Frame, decode
 from NexusCore.delivery.inspection import LocalJournal, program
 from NexusCore.errors import EXIT_REFUSED, NexusError
@@ -41,6 +41,12 @@ _numbers = itertools.count(1)
 
 class JournalHeld(NexusError):
     """The journal {name} is in use{process}. Repair it when that process has ended."""
+
+    exit_code = EXIT_REFUSED
+
+
+class JournalOfNewer(NexusError):
+    """A newer NexusCore wrote the journal {name}. Repair it with that one: this one would take it for damaged."""
 
     exit_code = EXIT_REFUSED
 
@@ -85,6 +91,8 @@ def repair(journal: LocalJournal, clock: Clock, cursor: Callable[[], int | None]
         If a running process holds it.
     JournalOfAnother
         If it belongs to another user.
+    JournalOfNewer
+        If this NexusCore cannot read it.
     OSError
         If a file of it cannot be read or written.
     """
@@ -92,6 +100,8 @@ def repair(journal: LocalJournal, clock: Clock, cursor: Callable[[], int | None]
     if journal.held or (left := _take(journal)) is None:
         raise JournalHeld(name=journal.name, process=_holder(journal))
     try:
+        if written_by_newer(journal.folder, journal.name):
+            raise JournalOfNewer(name=journal.name)
         for path in journal.folder.glob(f"{journal.name}[-.]*"):
             if path.suffix in _UNFINISHED:
                 path.unlink(missing_ok=True)

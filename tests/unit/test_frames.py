@@ -126,6 +126,18 @@ class TestReading:
         path.write_bytes(WHOLE)
         assert len(reader.read(1000, complete=False)) == len(PAYLOADS) - 1
 
+    def test_a_segment_that_is_followed_by_another_meanwhile(self, tmp_path: Path) -> None:
+        """How far it is written was asked before: what came into it since is read next, and not passed over."""
+        (tmp_path / "a-00000001.nxj").write_bytes(WHOLE)
+        (tmp_path / "a-00000002.nxj").write_bytes(encode(7, b"in the next"))
+        reader, before = FrameReader(tmp_path, "a"), (1, ENDS[2])
+        assert [piece.sequence for piece in reader.read(1000, complete=False, written=before)] == [1, 2]
+        assert reader.read(1000, complete=False, written=before) == []
+        reader.drop_read_segments()
+        after = (2, 1000)
+        found = [*reader.read(1000, complete=False, written=after), *reader.read(1000, complete=False, written=after)]
+        assert [piece.sequence for piece in found] == [3, 4, 5, 6, 7]
+
 
 class TestAJournalOnDisk:
     """A damaged journal is adopted all the same; the damage goes to a side file, and is told."""
