@@ -87,6 +87,7 @@ setup(
         "argcomplete>=3.2,<4",
         "curses-menu>=0.9,<0.10",  # ConfigUI's menus are subclasses of its own
         "filelock>=3.16,<5",
+        "lazy_loader>=0.4,<1",
         "msgspec>=0.18.6,<1",
         "platformdirs>=4.0,<5",
         "rich>=13.7,<16",

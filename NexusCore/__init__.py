@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,10 +16,13 @@ __version__ = "0.1.0"
 __all__ = ["API", "get_config", "get_log", "get_status", "shutdown"]
 
 if not TYPE_CHECKING:
+    import lazy_loader
 
-    def __getattr__(name: str) -> object:
-        """Import the façade when it is first asked for: a tool that reads one parameter does without it."""
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        facade = import_module("NexusCore.API")
-        return facade if name == "API" else getattr(facade, name)
+    # The façade is imported at first use: a tool that reads one parameter does without it.
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submodules={"API"},
+        submod_attrs={
+            "API": ["get_config", "get_log", "get_status", "shutdown"],
+        },
+    )

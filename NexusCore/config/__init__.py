@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from NexusCore.errors import (
@@ -33,10 +32,14 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
+    import lazy_loader
 
-    def __getattr__(name: str) -> object:
-        """Import the live configuration when it is first asked for: a tool that reads one parameter does without it."""
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        room = {"NamedConfiguration": "view", "Limits": "values"}.get(name, "parameter")
-        return getattr(import_module(f"NexusCore.config.{room}"), name)
+    # The live configuration is imported at first use: a tool that reads one parameter does without it.
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "parameter": ["ConfigParameter"],
+            "values": ["Limits"],
+            "view": ["NamedConfiguration"],
+        },
+    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from NexusCore.config import secrets
-from NexusCore.config.store import REMOVE, Change, ConfigStore, Edit
+from NexusCore.config.store import REMOVE, Change, ConfigStore, Edit, HistoryEntry
 from NexusCore.config.values import MASK, Limits, Value, readable_value
 from NexusCore.errors import ConfigException, NoSuchVersionException
 from NexusCore.text import readable
@@ -32,6 +32,13 @@ _NAMED_THEN = """
 _EVER_HIDDEN = """
     -- paths that were secret at any time
     SELECT DISTINCT path FROM config_change WHERE version_id = :version AND limits LIKE :hidden
+"""
+
+_OLD_DATATYPES = """
+    -- the type of a parameter before each of its changes
+    SELECT revision, old_datatype
+      FROM config_change
+     WHERE version_id = :version AND path = :path AND revision BETWEEN :first AND :last
 """
 
 ConfigState = dict[str, Change]
@@ -92,6 +99,26 @@ def ever_secret(store: ConfigStore, version_ids: Collection[int]) -> set[str]:
             for row in reading.all(_EVER_HIDDEN, version=version_id, hidden='%"secret": true%')
         ]
     return {readable(path) for (path,) in rows}
+
+
+def old_datatypes(store: ConfigStore, version_id: int, entries: Sequence[HistoryEntry]) -> list[str | None]:
+    """Return the type of a parameter before each of its changes; None where it did not exist.
+
+    Parameters
+    ----------
+    store, version_id
+        The configuration, and the version of the parameter.
+    entries
+        Changes of one parameter.
+    """
+    if not entries:
+        return []
+    revisions = [entry.revision for entry in entries]
+    span = {"first": min(revisions), "last": max(revisions)}
+    with store.database.reading() as reading:
+        rows = reading.all(_OLD_DATATYPES, version=version_id, path=entries[0].path, **span)
+    types: dict[int, str | None] = {int(revision): before for revision, before in rows}
+    return [types.get(revision) for revision in revisions]
 
 
 def state_at(store: ConfigStore, version_id: int, revision: int, below: str = "") -> ConfigState:

@@ -43,6 +43,32 @@ _MASK_HISTORY = """
 """
 
 
+_SECRET_NAMES = ("pass", "pwd", "token", "secret", "key", "credential", "api_url")
+_PLACES = " OR ".join(["limits LIKE '%secret%'", *(f"LOWER(path) LIKE '%{part}%'" for part in _SECRET_NAMES)])
+_POSSIBLE = f"""
+    -- values that are or were secrets, or may be, in any version of the configuration
+    SELECT path, value, limits FROM config_parameter WHERE {_PLACES}
+    UNION SELECT path, old_value, limits FROM config_change WHERE {_PLACES}
+    UNION SELECT path, new_value, limits FROM config_change WHERE {_PLACES}
+"""  # noqa: S608  nothing from outside
+_SEPARATE_VALUES = "SELECT DISTINCT `path`, `value`, :limits FROM `config_secret`"
+
+SecretRow = tuple[str, str | None, str | None]
+"""Path, value and limits of a parameter."""
+
+
+def possible(reading: Transaction) -> list[SecretRow]:
+    """Return what is or was a secret, or may be by its name, in any version and at any time.
+
+    Raises
+    ------
+    DatabaseDenied
+        If the account may not read the values of secrets.
+    """
+    rows = reading.all(_POSSIBLE) + reading.all(_SEPARATE_VALUES, limits=Limits(secret=True).to_json())
+    return [(readable(path), None if value is None else readable(value), limits) for path, value, limits in rows]
+
+
 def is_secret(limits: str | None) -> bool:
     """Return whether stored limits make a parameter a secret."""
     # A quick check first: most parameters have no limits, and thousands are read at once.

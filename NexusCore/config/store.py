@@ -81,6 +81,13 @@ _CONTENTS = """
      WHERE version_id = :version AND (value <> :mask OR value IS NULL)
 """
 
+_BELOW = f"""
+    -- a parameter and all below it; paths below "a.b" begin with "a.b." and so sort before "a.b/"; the version is in
+    -- each part of the OR, because SQLite uses an index only then
+    {_PARAMETERS_OF_VERSION} AND path = :path
+        OR (version_id = :version AND path > :from AND path < :to)
+"""
+
 _IN_USE = """
     -- the version, if it is the default one
     SELECT v.id
@@ -162,6 +169,12 @@ class ConfigStore:
         with self.database.reading() as reading:
             rows = reading.all(f"{_PARAMETERS_OF_VERSION} AND path = :path", version=version_id, path=path)
             return next(iter(secrets.revealed(reading, rows)), None)
+
+    def below(self, version_id: int, path: str) -> list[Change]:
+        """Return a parameter, or everything below a folder, each as the change that set it."""
+        values = {"version": version_id, "path": path, "from": f"{path}.", "to": f"{path}/"}
+        with self.database.reading() as reading:
+            return secrets.revealed(reading, reading.all(_BELOW, **values))
 
     def changes_since(self, revision: int, *, current: bool = False) -> list[Change]:
         """Return what changed after a revision, in all versions, oldest first; see `revision` for `current`."""

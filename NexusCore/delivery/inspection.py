@@ -18,9 +18,12 @@ import msgspec
 from NexusCore.delivery import refused
 from NexusCore.delivery.adoption import abandoned, could_be, written_by_newer
 from NexusCore.delivery.frames import Damage, Frame, FrameReader
+from NexusCore.storage import Database
+from NexusCore.text import readable
 
 MOST_BYTES = 64 * 1024 * 1024
 """How many bytes of a journal `look` counts by default."""
+_CURSORS = "SELECT journal, delivered FROM delivery_cursor"
 NEWER = "a newer NexusCore wrote it, and delivers it when it runs here again"
 """What is said of a journal in a form to come."""
 _READ_CHUNK = 1024 * 1024
@@ -192,6 +195,14 @@ def waiting(journal: LocalJournal, delivered: int = 0) -> Iterator[Frame]:
 def refusals(journal: LocalJournal) -> list[Frame]:
     """Return the refused records, in order, each once."""
     return refused.read(journal.folder, journal.name)[0]
+
+
+def cursors_of(database: Database) -> dict[str, int]:
+    """Return the number of the last delivered record of each journal for a database."""
+    with database.reading() as reading:
+        rows = reading.all(_CURSORS)
+    # A cursor that cannot be read counts as 0, as it does for delivery.
+    return {readable(name): delivered if type(delivered) is int else 0 for name, delivered in rows}
 
 
 def behind(journal: LocalJournal, cursor: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,11 +25,15 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    _ROOMS = {"Event": "sessions", "State": "sessions", "Upload": "records"}
+    import lazy_loader
 
-    def __getattr__(name: str) -> object:
-        """Import a module when one of its names is first used: a tool that lists sessions does not need the rest."""
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        room = _ROOMS.get(name) or f"{name.removesuffix('s').lower()}s"
-        return getattr(import_module(f"NexusCore.facility.{room}"), name)
+    # Modules are imported at first use: a tool that lists sessions does not need the rest.
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "instruments": ["Instrument", "Instruments"],
+            "records": ["Record", "Records", "Upload"],
+            "reservations": ["Reservation", "Reservations"],
+            "sessions": ["Event", "Session", "Sessions", "State"],
+        },
+    )

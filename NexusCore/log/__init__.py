@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 __all__ = ["Log", "LogRecord", "Logs", "in_session"]
 
 if not TYPE_CHECKING:
+    import lazy_loader
 
-    def __getattr__(name: str) -> object:
-        """Import the loggers at first use: a program that only reads the log does not need them."""
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from NexusCore.log import handler, logger
-
-        return getattr(handler if name == "Logs" else logger, name)
+    # The loggers are imported at first use: a program that only reads the log does not need them.
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "handler": ["Logs"],
+            "logger": ["Log"],
+        },
+    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from NexusCore.errors import NoSuchElementException, StatusException
+
 if TYPE_CHECKING:
-    from NexusCore.errors import NoSuchElementException, StatusException
     from NexusCore.status.element import StatusElement
     from NexusCore.status.element2d import Status2DElement
     from NexusCore.status.holder import StatusHolder
@@ -23,18 +23,15 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    _ROOMS = {
-        "NoSuchElementException": "NexusCore.errors",
-        "OnChangeStatusReporter": "NexusCore.status.reporters",
-        "PeriodicStatusReporter": "NexusCore.status.reporters",
-        "Status2DElement": "NexusCore.status.element2d",
-        "StatusElement": "NexusCore.status.element",
-        "StatusException": "NexusCore.errors",
-        "StatusHolder": "NexusCore.status.holder",
-    }
+    import lazy_loader
 
-    def __getattr__(name: str) -> object:
-        """Import the classes at first use: a program that only reads status does not need them."""
-        if name not in _ROOMS:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_ROOMS[name]), name)
+    # The classes are imported at first use: a program that only reads status does not need them.
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "element": ["StatusElement"],
+            "element2d": ["Status2DElement"],
+            "holder": ["StatusHolder"],
+            "reporters": ["OnChangeStatusReporter", "PeriodicStatusReporter"],
+        },
+    )

@@ -10,6 +10,7 @@ from NexusCore.clock import EARLIEST, LATEST, SECOND
 from NexusCore.status.names import Channels, learn
 from NexusCore.storage import Database, Transaction
 from NexusCore.storage.pagination import PagePosition, Search, Strand, read
+from NexusCore.storage.patterns import LIKE_ESCAPE, escape_like
 from NexusCore.storage.payloads import Payloads
 from NexusCore.storage.rows import DUE, TEXT, TIME, WHOLE, Columns, optional
 from NexusCore.tail import TailSource
@@ -36,6 +37,16 @@ _LATEST = """
       JOIN status_channel c ON c.id = i.channel_id
      WHERE {}
      ORDER BY c.name, i.name
+"""
+
+_CONTAINING = """
+    -- changes of some channels whose value contains a text, in the order in which they were stored
+    SELECT c.name, i.name, t.value, t.ts, t.expires, t.id
+      FROM status_channel c
+      JOIN status_item i ON i.channel_id = c.id
+      JOIN status_sample t ON t.item_id = i.id
+     WHERE c.name IN ({}) AND t.ts >= :since AND t.value LIKE :wanted {}
+     ORDER BY t.id
 """
 
 
@@ -170,6 +181,27 @@ def changes(
     search = Search("status_sample", _CHANGE_SOURCE, strands, condition, since=since, until=until)
     for ts, number, channel, name, value, expires in read(database, search, behind=behind):
         yield _sample((channel, name, value, ts, expires, number))
+
+
+def containing(database: Database, channels: Sequence[str], text: str, since: int) -> list[StatusSample]:
+    """Return the changes whose value contains a text.
+
+    Parameters
+    ----------
+    database
+        Where the status is.
+    channels
+        Names of the channels to search.
+    text
+        What the value must contain.
+    since
+        First time, in microseconds since the epoch.
+    """
+    names: dict[str, object] = {f"channel_{number}": name for number, name in enumerate(channels)}
+    sql = _CONTAINING.format(", ".join(f":{name}" for name in names), LIKE_ESCAPE)
+    with database.reading() as reading:
+        rows = reading.all(sql, since=since, wanted=f"%{escape_like(text)}%", **names)
+    return list(map(_sample, rows))
 
 
 def _items(database: Database, channels: Channels, wanted: Callable[[str, str], bool] | None) -> list[int]:

@@ -368,16 +368,28 @@ class Database:
 
     def _compare(self, raw: Any) -> None:
         try:
-            row = Transaction(raw, self.dialect).one("SELECT version_num FROM alembic_version")
+            found = stored_revision(Transaction(raw, self.dialect))
         except self.dialect.errors as error:
             raise self.dialect.translate(error, str(self.url)) from error
-        if row is None:
+        if found is None:
             raise SchemaUnfinished(where=self.url)
-        if row[0] != SCHEMA_REVISION:
+        if found != SCHEMA_REVISION:
             # Revisions are numbers of four digits.
-            raise (SchemaNewer if str(row[0]) > SCHEMA_REVISION else SchemaMismatch)(
-                where=self.url, found=row[0], needed=SCHEMA_REVISION
+            raise (SchemaNewer if found > SCHEMA_REVISION else SchemaMismatch)(
+                where=self.url, found=found, needed=SCHEMA_REVISION
             )
+
+
+def stored_revision(reading: Transaction) -> str | None:
+    """Return the revision of a database's tables; None while they are being created.
+
+    Raises
+    ------
+    SchemaMissing
+        If there are none.
+    """
+    row = reading.one("SELECT version_num FROM alembic_version")
+    return None if row is None else str(row[0])
 
 
 def as_identity(text: object) -> str | None:

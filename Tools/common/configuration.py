@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from NexusCore import settings
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.config import secrets
 from NexusCore.config.changes import NAMES_VERSION
 from NexusCore.config.store import DEFAULT, Change, ConfigStore, Edit, Origin, near_miss
 from NexusCore.config.values import BOOLEAN, FOLDER, Limits
@@ -26,15 +25,6 @@ if TYPE_CHECKING:
 INSTRUMENTS = "Instruments."
 SINGLE_FOLDERS = 10
 """Most folders that are read one by one; for more, everything is read."""
-
-_BELOW = """
-    -- a parameter and all below it, in the form of changes; paths below "a.b" begin with "a.b." and so sort before
-    -- "a.b/"; the version is in each part of the OR, because SQLite uses an index only then
-    SELECT revision, version_id, path, 'set', value, datatype, comment, limits, last_modified
-      FROM config_parameter
-     WHERE (version_id = :version AND path = :path)
-        OR (version_id = :version AND path > :from AND path < :to)
-"""
 
 
 class IsFolder(NexusError):
@@ -83,11 +73,8 @@ class StoredConfiguration:
 
     def below(self, path: str) -> list[Change]:
         """Return a parameter, or everything below a folder; an empty path is the root."""
-        if not path:
-            return _folder_by_folder(self.store.load(self.version_id))
-        with self.store.database.reading() as reading:
-            values = {"version": self.version_id, "path": path, "from": f"{path}.", "to": f"{path}/"}
-            return _folder_by_folder(secrets.revealed(reading, reading.all(_BELOW, **values)))
+        below = self.store.below(self.version_id, path) if path else self.store.load(self.version_id)
+        return _folder_by_folder(below)
 
     def around(self, paths: Iterable[str]) -> dict[str, Change]:
         """Return the parameters at some paths and all others of the same folders, by their paths."""

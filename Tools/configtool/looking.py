@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
+from NexusCore.config.history import old_datatypes
 from NexusCore.config.store import REMOVE, Change, HistoryEntry
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from NexusCore.text import one_line, suggest
@@ -13,13 +14,6 @@ from Tools.common.configuration import StoredConfiguration, open_configuration
 from Tools.common.parameters import by_type, described, lines, shown
 from Tools.common.terminal import Screen, brief, brief_value
 from Tools.common.time_parser import local, rfc3339
-
-_OLD_DATATYPES = """
-    -- the type of a parameter before each of its changes
-    SELECT revision, old_datatype
-      FROM config_change
-     WHERE version_id = :version AND path = :path AND revision BETWEEN :first AND :last
-"""
 
 
 def get(arguments: Namespace, screen: Screen) -> int:
@@ -108,7 +102,8 @@ def history(arguments: Namespace, screen: Screen) -> int:
         configuration.get(arguments.path)
     entries = everything[: arguments.lines]
     if arguments.json:
-        for entry, before in zip(entries, old_datatypes(entries, configuration), strict=True):
+        types = old_datatypes(configuration.store, configuration.version_id, entries)
+        for entry, before in zip(entries, types, strict=True):
             screen.show_json(**of_entry(entry, before))
         return EXIT_OK
     rows = [
@@ -124,20 +119,6 @@ def history(arguments: Namespace, screen: Screen) -> int:
     ]
     screen.table(("revision", "when", "who", "with", "value", "why"), rows, {"removed": "red"})
     return EXIT_OK
-
-
-def old_datatypes(entries: Sequence[HistoryEntry], configuration: StoredConfiguration) -> list[str | None]:
-    """Return the type of a parameter before each of its changes; None where it did not exist."""
-    if not entries:
-        return []
-    revisions = [entry.revision for entry in entries]
-    with configuration.store.database.reading() as reading:
-        rows = reading.all(
-            _OLD_DATATYPES, version=configuration.version_id, path=entries[0].path, first=min(revisions),
-            last=max(revisions),
-        )  # fmt: skip
-    types: dict[int, str | None] = {int(revision): before for revision, before in rows}
-    return [types.get(revision) for revision in revisions]
 
 
 def of_entry(entry: HistoryEntry, old_datatype: str | None) -> dict[str, object]:

@@ -9,6 +9,7 @@ from contextlib import closing
 from functools import partial
 
 from NexusCore.clock import SYSTEM_CLOCK, Clock
+from NexusCore.config.history import old_datatypes
 from NexusCore.config.store import REMOVE, ConfigStore, HistoryEntry
 from NexusCore.config.watch import AWAY_INTERVAL, WATCH_INTERVAL
 from NexusCore.errors import EXIT_OK, DatabaseBusy, DatabaseUnreachable
@@ -18,7 +19,7 @@ from Tools.common.configuration import StoredConfiguration, is_below, open_confi
 from Tools.common.following import ReaderLeft, patiently
 from Tools.common.terminal import Screen, brief, brief_value
 from Tools.common.time_parser import local
-from Tools.configtool.looking import of_entry, old_datatypes
+from Tools.configtool.looking import of_entry
 
 
 def watch(arguments: Namespace, screen: Screen) -> int:
@@ -37,7 +38,9 @@ def watch(arguments: Namespace, screen: Screen) -> int:
             screen.fail("The database is back.")
         elif _is_wanted(event, configuration, arguments):
             if arguments.json:
-                (before,) = patiently(screen, partial(old_datatypes, [event], configuration))
+                (before,) = patiently(
+                    screen, partial(old_datatypes, configuration.store, configuration.version_id, [event])
+                )
                 screen.show_json(**of_entry(event, before))
             else:
                 screen.show(line(event, screen))

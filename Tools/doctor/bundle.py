@@ -64,27 +64,6 @@ BUNDLE_CONTENTS = {
 FREE_TEXT = ("log.jsonl", "status.json", "sessions.json")
 """Parts with text of programs, in which anything may be."""
 
-_SESSIONS = """
-    -- sessions that are not finished, newest first
-    SELECT identifier, instrument, state, start_ts, end_ts, attempts, next_attempt_ts, lease_owner, lease_until,
-           last_error
-      FROM session
-     WHERE state IN ('ERROR', 'BUILDING', 'WAITING_FOR_END')
-     ORDER BY id DESC
-     LIMIT :count
-"""
-
-_REFUSED_UPLOADS = """
-    -- uploads that are not done, newest first
-    SELECT s.identifier, u.destination, u.state, u.attempts, u.next_attempt_ts, u.updated_ts, u.last_error
-      FROM upload u
-      JOIN record r ON r.id = u.record_id
-      JOIN session s ON s.id = r.session_id
-     WHERE u.state <> 'DONE'
-     ORDER BY u.id DESC
-     LIMIT :count
-"""
-
 
 class FileExists(NexusError):
     """The file {path} exists already; use --force to replace it."""
@@ -243,29 +222,11 @@ def _status(case: Case) -> list[dict[str, object]]:
     ]
 
 
-def _sessions(case: Case) -> dict[str, object]:
-    sessions = (
-        "identifier",
-        "instrument",
-        "state",
-        "start",
-        "end",
-        "attempts",
-        "next",
-        "lease",
-        "lease_until",
-        "error",
-    )
-    uploads = ("session", "destination", "state", "attempts", "next", "updated", "error")
+def _sessions(case: Case) -> dict[str, list[dict[str, object]]]:
+    from NexusCore.facility.attention import unfinished
+
     with case.database(case.settings.main).reading() as reading:
-        rows = (
-            reading.all(_SESSIONS, count=SESSIONS_DESCRIBED),
-            reading.all(_REFUSED_UPLOADS, count=SESSIONS_DESCRIBED),
-        )
-    return {
-        "sessions": [dict(zip(sessions, row, strict=True)) for row in rows[0]],
-        "uploads": [dict(zip(uploads, row, strict=True)) for row in rows[1]],
-    }
+        return unfinished(reading, SESSIONS_DESCRIBED)
 
 
 def _journals(case: Case) -> list[dict[str, object]]:

@@ -7,31 +7,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from NexusCore.config import snapshot
+from NexusCore.config.secrets import SecretRow, possible
 from NexusCore.config.values import MASK, Limits
 from NexusCore.errors import NexusError
-from NexusCore.text import readable
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.credentials import SERVICE_ENVIRONMENT
 from Tools.doctor.secret_shapes import SECRET_NAME, passwords_in
 
-SecretRow = tuple[str, str | None, str | None]
-"""Path, value and limits of a parameter."""
 SHORTEST = 4
 """Fewest characters of a variable's value that is masked everywhere; shorter values are switches, not secrets."""
 LONG_ENOUGH = 8
 """Fewest characters of the path in a calendar's address that is masked by itself."""
 CALENDAR_PATH_END = ".api_url"
 """Parameters with addresses of calendars: knowing the address is enough to read the calendar."""
-
-_SECRET_NAMES = ("pass", "pwd", "token", "secret", "key", "credential", "api_url")
-_PLACES = " OR ".join(["limits LIKE '%secret%'", *(f"LOWER(path) LIKE '%{part}%'" for part in _SECRET_NAMES)])
-_POSSIBLE_SECRETS = f"""
-    -- values that are or were secrets, or may be, in any version of the configuration
-    SELECT path, value, limits FROM config_parameter WHERE {_PLACES}
-    UNION SELECT path, old_value, limits FROM config_change WHERE {_PLACES}
-    UNION SELECT path, new_value, limits FROM config_change WHERE {_PLACES}
-"""  # noqa: S608  nothing from outside
-_SEPARATE_VALUES = "SELECT DISTINCT `path`, `value`, :limits FROM `config_secret`"
 
 
 class Secrets(NamedTuple):
@@ -85,9 +73,7 @@ def _stored(case: Case) -> list[SecretRow] | None:
     """Return the parameters in the database that may be secrets; None if not all can be read."""
     try:
         with case.database(case.settings.config).reading() as reading:
-            rows = reading.all(_POSSIBLE_SECRETS)
-            rows += reading.all(_SEPARATE_VALUES, limits=Limits(secret=True).to_json())
-        return [(readable(path), None if value is None else readable(value), limits) for path, value, limits in rows]
+            return possible(reading)
     except NexusError:
         return None
 

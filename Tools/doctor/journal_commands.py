@@ -13,7 +13,7 @@ from typing import NamedTuple
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.delivery import Folders, Sink, inspection
 from NexusCore.delivery.frames import Frame
-from NexusCore.delivery.inspection import journals, look, refusals, waiting
+from NexusCore.delivery.inspection import cursors_of, journals, look, refusals, waiting
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, EXIT_UNREACHABLE, NexusError
 from NexusCore.log.record import LogRecord
 from NexusCore.log.record import short_line as log_line
@@ -27,7 +27,7 @@ from Tools.common.terminal import Screen
 from Tools.common.time_parser import local, rfc3339
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.journals import cursors, identities
-from Tools.doctor.journals import LEFT, JournalSummary, cursors_of, entries, record_of, seen_at
+from Tools.doctor.journals import LEFT, JournalSummary, entries, record_of, seen_at
 from Tools.doctor.repair import deliver, repair
 
 CURSORS_SECONDS = 2.0

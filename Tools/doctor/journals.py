@@ -12,17 +12,13 @@ from NexusCore.delivery.inspection import Contents, LocalJournal
 from NexusCore.log.record import LogRecord
 from NexusCore.settings import DatabaseURL, Settings
 from NexusCore.status.store import StatusSample
-from NexusCore.storage import Database
 from NexusCore.storage.places import Places
-from NexusCore.text import readable
 
 Cursors = Mapping[DatabaseURL, Mapping[str, int]]
 """Number of the last delivered record of each journal, for the databases that answered."""
 
 LEFT = "left behind"
 """State of a journal whose program has ended."""
-
-_CURSORS = "SELECT journal, delivered FROM delivery_cursor"
 
 _decode_log = msgspec.msgpack.Decoder(
     tuple[int, int, str, str, int, str | None, str, int | None, str | None, str, str | None, str | None]
@@ -99,14 +95,6 @@ def _entry(journal: LocalJournal, url: DatabaseURL | None, cursors: Cursors) -> 
     known = cursors.get(url) if url is not None else None
     delivered = inspection.behind(journal, known.get(journal.name, 0)) if known is not None else 0
     return JournalSummary(journal, inspection.look(journal, delivered), url, known is not None, delivered)
-
-
-def cursors_of(database: Database) -> dict[str, int]:
-    """Return the number of the last delivered record of each journal for a database."""
-    with database.reading() as reading:
-        rows = reading.all(_CURSORS)
-    # A cursor that cannot be read counts as 0, as it does for delivery.
-    return {readable(name): delivered if type(delivered) is int else 0 for name, delivered in rows}
 
 
 def record_of(role: str, payload: bytes) -> LogRecord | StatusSample | None:

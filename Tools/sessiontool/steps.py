@@ -12,24 +12,13 @@ from NexusCore.errors import NexusError
 from NexusCore.facility.reservations import Reservations
 from NexusCore.facility.sessions import Session
 from NexusCore.log import store as log_store
+from NexusCore.status.store import containing
 from NexusCore.storage import Database
-from NexusCore.storage.patterns import escape_like
-from NexusCore.text import readable
 from Tools.common.quantities import counted
 from Tools.sessiontool.finding import Desk
 
 SESSION_CHANNELS = ("Builder", "Uploader")
 """Channels whose status may name a session."""
-
-_NAMED_IN_STATUS = """
-    -- status of services that names a session
-    SELECT t.ts, c.name, i.name, t.value
-      FROM status_channel c
-      JOIN status_item i ON i.channel_id = c.id
-      JOIN status_sample t ON t.item_id = i.id
-     WHERE c.name IN (:first, :second) AND t.ts >= :since AND t.value LIKE :wanted ESCAPE '!'
-     ORDER BY t.id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +86,9 @@ def _log(session: Session, database: Database) -> Iterator[TraceStep]:
 
 
 def _status(session: Session, database: Database) -> Iterator[TraceStep]:
-    with database.reading() as reading:
-        rows = reading.all(
-            _NAMED_IN_STATUS,
-            first=SESSION_CHANNELS[0],
-            second=SESSION_CHANNELS[1],
-            since=session.start_ts,
-            wanted=f"%{escape_like(session.identifier)}%",
-        )
-    for ts, channel, name, value in rows:
-        when = ts if isinstance(ts, int) else UNREADABLE_TS
-        yield TraceStep(when, "status", f"{readable(channel)}:{readable(name)} = {readable(value)}")
+    for sample in containing(database, SESSION_CHANNELS, session.identifier, session.start_ts):
+        when = sample.ts if isinstance(sample.ts, int) else UNREADABLE_TS
+        yield TraceStep(when, "status", f"{sample.channel}:{sample.name} = {sample.value}")
 
 
 def _activities(session: Session, desk: Desk) -> Iterator[TraceStep]:

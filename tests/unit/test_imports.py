@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from graphlib import CycleError, TopologicalSorter
@@ -52,6 +53,16 @@ def test_the_arrows_of_the_house_are_kept() -> None:
     with redirect_stdout(output):
         code = lint_imports(config_filename=str(PROJECT / "pyproject.toml"), no_cache=True)
     assert code == 0, output.getvalue()
+
+
+def test_every_module_of_the_core_is_an_entry_or_its_own() -> None:
+    """One that no service, tool or logger uses is named in the contract: to make it an entry is a decision."""
+    contracts = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    own = {name for contract in contracts if contract["type"] == "protected" for name in contract["protected_modules"]}
+    core = {name_of(path) for path in modules("NexusCore")}
+    used = {name for folder in ("Services", "Tools", "Logger") for path in modules(folder) for name in imports(path)}
+    undecided = {name for name in core - used if not any(f"{name}.".startswith(f"{one}.") for one in own)}
+    assert undecided == set()
 
 
 def imported_files(path: Path, known: set[str]) -> set[str]:

@@ -190,6 +190,7 @@ class Case:
 
 def _connect(url: DatabaseURL) -> Contact:
     from NexusCore.storage import Database
+    from NexusCore.storage.engine import stored_revision
 
     if url.kind == "sqlite" and url.embedded and not Path(url.name).exists():
         raise NoDatabaseYet(path=url.name)
@@ -197,7 +198,6 @@ def _connect(url: DatabaseURL) -> Contact:
     database = Database(url, check_schema=False)
     try:
         with database.reading() as reading:
-            row = reading.one("SELECT version_num FROM alembic_version")
+            return Contact(database, stored_revision(reading))
     except SchemaMissing:
         return Contact(database, None)
-    return Contact(database, str(row[0]) if row else None)

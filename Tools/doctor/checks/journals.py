@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from NexusCore.clock import SECOND
+from NexusCore.delivery.inspection import cursors_of
 from NexusCore.delivery.segments import mapping_refused
 from NexusCore.errors import NexusError
 from NexusCore.settings import DatabaseURL, Settings
@@ -15,7 +16,7 @@ from Tools.common.quantities import bytes_text, counted
 from Tools.common.time_parser import local
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
-from Tools.doctor.journals import Cursors, JournalSummary, cursors_of, entries, seen_at
+from Tools.doctor.journals import Cursors, JournalSummary, entries, seen_at
 
 JOURNALS_SHOWN = 5
 """Results about single journals that are listed."""
