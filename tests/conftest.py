@@ -33,6 +33,9 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 # tests start would compile the project again: half of the processor time of most.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    # Two processes of tests keep the processors busy: threads of NumPy's would only wait, and use up time for it.
+    os.environ.setdefault(_variable, "1")
 
 __all__ = ["no_process_stays"]
 # How long an example takes says nothing about the project: other programs may be busy.
