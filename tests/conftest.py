@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -27,6 +29,14 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
 
+# Where this forbids Python to keep compiled modules, as in many containers, each of the thousands of processes that
+# tests start would compile the project again: half of the processor time of most.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    # Two processes of tests keep the processors busy: threads of NumPy's would only wait, and use up time for it.
+    os.environ.setdefault(_variable, "1")
+
 __all__ = ["no_process_stays"]
 # How long an example takes says nothing about the project: other programs may be busy.
 hypothesis.settings.register_profile(
@@ -43,6 +53,12 @@ SERVERS = ["mariadb", "mysql"]
 _numbers = itertools.count(1)
 
 
+def pytest_collection_finish() -> None:
+    """Have the garbage collector leave alone what stays to the end: it would look at a million objects each time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling:
     """Give each process whole files; the peers' files to one, since each process makes servers of its own."""
@@ -56,8 +72,20 @@ class FilesAndPeers(LoadFileScheduling):
         return "tests/peers" if nodeid.startswith("tests/peers/") else str(super()._split_scope(nodeid))
 
 
+@pytest.fixture(scope="session")
+def font_list(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Have matplotlib make its list of this machine's fonts, and return the folder with it."""
+    folder = tmp_path_factory.mktemp("matplotlib")
+    subprocess.run(
+        [sys.executable, "-c", "import matplotlib.font_manager"],
+        env={**os.environ, "MPLCONFIGDIR": str(folder)},
+        check=True,
+    )
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_world(tmp_path: Path, font_list: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a test, and every process it starts, away from the settings, files and databases of this machine."""
     for name in os.environ:
         # Credentials for the facility's network resources are named nexusLIMS_*.
@@ -67,6 +95,8 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
     home.mkdir()
+    # As on any machine that has drawn a preview before: without it, each reader of each test would make the list.
+    shutil.copytree(font_list, home / ".cache/matplotlib")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("NEXUSCORE_HOME", str(tmp_path / "nexuscore"))
     # Instead of /etc/nexuscore, so that a facility's own machine can run the tests too.

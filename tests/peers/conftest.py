@@ -1,4 +1,4 @@
-"""The peer servers as fixtures: each test that asks for one gets it with fresh data, and leaves none running."""
+"""The peer servers as fixtures: a test gets each with fresh data, and none is left running at the end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.servers import FIRST_START, MISSING, PEERS, PeerServer, own_home, running
+from tests.peers.servers import FIRST_START, MISSING, PEERS, Peers, PeerServer, own_home
 
 FIXTURES = {"nemo", "caldav", "cdcs"}
 
@@ -30,22 +30,27 @@ def peers_home() -> Iterator[Path]:
         yield home
 
 
-@pytest.fixture
-def nemo(peers_home: Path) -> Iterator[PeerServer]:
-    """Run a NEMO."""
-    with running(peers_home, "nemo") as server:
-        yield server
+@pytest.fixture(scope="session")
+def peers(peers_home: Path) -> Iterator[Peers]:
+    """Lend the servers that the tests of this process share."""
+    servers = Peers(peers_home)
+    yield servers
+    servers.close()
 
 
 @pytest.fixture
-def caldav(peers_home: Path) -> Iterator[PeerServer]:
-    """Run a CalDAV server."""
-    with running(peers_home, "caldav") as server:
-        yield server
+def nemo(peers: Peers) -> PeerServer:
+    """Return a NEMO."""
+    return peers.fresh("nemo")
 
 
 @pytest.fixture
-def cdcs(peers_home: Path) -> Iterator[PeerServer]:
-    """Run a CDCS that knows the schema of records."""
-    with running(peers_home, "cdcs") as server:
-        yield server
+def caldav(peers: Peers) -> PeerServer:
+    """Return a CalDAV server."""
+    return peers.fresh("caldav")
+
+
+@pytest.fixture
+def cdcs(peers: Peers) -> PeerServer:
+    """Return a CDCS that knows the schema of records."""
+    return peers.fresh("cdcs")

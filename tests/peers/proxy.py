@@ -74,7 +74,8 @@ class Proxy:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+    # Closing waits for requests on their way: none may reach the server when it has the next test's data.
+    daemon_threads = False
 
     def __init__(self, proxy: Proxy) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

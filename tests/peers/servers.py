@@ -2,7 +2,8 @@
 
 Their environments take a minute to make, so they are kept between runs, in the user's cache
 (``NEXUSCORE_TEST_PEERS_HOME`` names another place). Each process of tests has a set of its own: they are numbered, and
-a lock says which are taken.
+a lock says which are taken. A start takes one or two seconds, putting the data back a few hundredths: so a server
+goes on from test to test, and each test finds its data as they were at first.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import itertools
 import json
 import os
 import re
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import platformdirs
 import pytest
@@ -40,6 +44,8 @@ FIRST_PORT = 21_000
 _REQUEST = re.compile(r"\b(GET|HEAD|POST|PUT|PATCH|DELETE|REPORT|PROPFIND)\b(?: request for)?[ '\"]+(/[^ '\"]*)")
 FIRST_START = 420.0
 """Seconds for a start that makes the environment and fills the database, on a machine with much else to do."""
+ANSWER_WITHIN = 60.0
+"""Seconds that a running server may take to accept a connection, and its database to be free."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,21 @@ class PeerServer:
     passwords: dict[str, str]
     log: Path
     """Its access log: every request."""
+    log_start: int = 0
+    """Bytes in that log when the test got the server."""
 
     def requests(self) -> list[str]:
-        """Return the requests so far that its log shows, as ``GET /path``."""
-        return [" ".join(one) for one in _REQUEST.findall(self.log.read_text(errors="replace"))]
+        """Return the requests of this test that its log shows, as ``GET /path``."""
+        text = self.log.read_bytes()[self.log_start :].decode(errors="replace")
+        return [" ".join(one) for one in _REQUEST.findall(text)]
+
+    @property
+    def answers(self) -> bool:
+        """Whether it can be connected to."""
+        address = urlsplit(self.url)
+        with suppress(OSError), socket.create_connection((address.hostname, address.port), ANSWER_WITHIN):
+            return True
+        return False
 
 
 @contextmanager
@@ -75,21 +92,82 @@ def own_home() -> Iterator[Path]:
     pytest.fail(f"all {MOST} sets of servers in {HOME} are in use", pytrace=False)
 
 
+class Peers:
+    """The servers that tests share: each is started once, and its data are put back for each test.
+
+    Parameters
+    ----------
+    home
+        The folder of the servers.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._started: dict[str, PeerServer] = {}
+
+    def fresh(self, name: str) -> PeerServer:
+        """Return a running server with fresh data; a server that a test has stopped is started again."""
+        server = self._started.get(name)
+        if server is None or not server.answers:
+            server = _start(self._home, name)
+        else:
+            _put_back(self._home / name)
+            server = replace(server, log_start=server.log.stat().st_size)
+        self._started[name] = server
+        return server
+
+    def close(self) -> None:
+        """Stop all servers."""
+        for name in self._started:
+            _stop(self._home, name)
+
+
 @contextmanager
 def running(home: Path, name: str, **settings: str) -> Iterator[PeerServer]:
-    """Run a server with fresh data on a free port; `settings` are environment variables of `peer.py`."""
+    """Run a server of the test's own with fresh data, in place of the shared one.
+
+    `settings` are environment variables of `peer.py`.
+    """
+    try:
+        yield _start(home, name, **settings)
+    finally:
+        _stop(home, name)
+
+
+def _start(home: Path, name: str, **settings: str) -> PeerServer:
     more = ("--schema", str(SCHEMA)) if name == "cdcs" else ()
     started = _peer("start", name, "--home", str(home), "--port", str(_free_port(home)), *more, **settings)
     if started.returncode:
         pytest.fail(f"the {name} does not start: {started.stderr}", pytrace=False)
-    try:
-        facts: dict[str, Any] = json.loads(started.stdout)
-        yield PeerServer(
-            name, facts["url"], facts["pid"], facts["tokens"], facts.get("passwords", {}), Path(facts["log"])
-        )
-    finally:
-        stopped = _peer("stop", "--home", str(home), name)
-        assert stopped.returncode == 0, stopped.stderr
+    facts: dict[str, Any] = json.loads(started.stdout)
+    return PeerServer(name, facts["url"], facts["pid"], facts["tokens"], facts.get("passwords", {}), Path(facts["log"]))
+
+
+def _stop(home: Path, name: str) -> None:
+    stopped = _peer("stop", "--home", str(home), name)
+    assert stopped.returncode == 0, stopped.stderr
+
+
+def _put_back(folder: Path) -> None:
+    """Give a running server the data that it was started with.
+
+    Databases are written through SQLite: it waits for a request that still writes, and whoever reads sees one state.
+    Other files are replaced as whole folders.
+    """
+    for seeded in (folder / "seeded").iterdir():
+        used = folder / "data" / seeded.name
+        if seeded.suffix == ".sqlite3":
+            with closing(sqlite3.connect(seeded)) as source, closing(sqlite3.connect(used, ANSWER_WITHIN)) as target:
+                target.execute("PRAGMA synchronous = OFF")
+                source.backup(target)
+        elif seeded.is_dir():
+            fresh, old = (folder / f"{seeded.name}.{state}" for state in ("fresh", "old"))
+            for left in (fresh, old):  # by tests that were killed
+                shutil.rmtree(left, ignore_errors=True)
+            shutil.copytree(seeded, fresh)
+            used.rename(old)
+            fresh.rename(used)
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _free_port(home: Path) -> int:

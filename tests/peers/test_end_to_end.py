@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def session(facility: Facility) -> Session:
     return facility.session(made.start, made.end)
 
 
+@pytest.fixture
+def short_session(facility: Facility) -> Session:
+    """A finished session with one file, for what does not depend on how many there are."""
+    note = facility.files / "note.txt"
+    note.write_text("grid 1")
+    os.utime(note, ((START + timedelta(minutes=5)).timestamp(),) * 2)
+    return facility.session(START, START + timedelta(minutes=30))
+
+
 class TestFromStartToRecord:
     """001-02..05, 001-18..21, 001-51..54: the whole way of a record, with real servers for reservations and records."""
 
@@ -92,7 +102,7 @@ class TestFromStartToRecord:
             picture = reader.ask(link.removeprefix(f"{reader.server.url}/rest/"), user=None)
             assert (picture.status_code, picture.content[:4]) == (200, b"\x89PNG")
 
-    def test_all_again_changes_nothing(self, facility: Facility, session: Session, reader: Reader) -> None:
+    def test_all_again_changes_nothing(self, facility: Facility, short_session: Session, reader: Reader) -> None:
         """001-55: what has its record keeps it, once."""
         for _ in range(2):
             for service in ("Harvester", "Builder", "Uploader"):

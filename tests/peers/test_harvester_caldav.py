@@ -17,7 +17,7 @@ from tests.services import harvesting
 from tests.services.harvesting import Facility, status_of
 from tests.services.test_harvester_ical import event, ics
 
-facility = harvesting.facility
+facility, embedded_facility = harvesting.facility, harvesting.embedded_facility
 CALENDARS = {"Titan": "fei-titan-tem", "Quanta": "fei-quanta-sem", "JEOL": "jeol-3010", "Saw": "dicing-saw"}
 
 
@@ -54,6 +54,10 @@ def when(one: Reservation) -> str:
 
 class TestWhatItSays:
     """001-19, 001-20: the bookings of each instrument's calendar, at the moments they are meant for."""
+
+    @pytest.fixture
+    def facility(self, embedded_facility: Facility) -> Facility:
+        return embedded_facility
 
     def test_a_booking_has_user_time_and_consent(self, lab: Facility) -> None:
         assert Harvester(lab.app).once() == Pass(done=4)
@@ -143,6 +147,10 @@ def only_the_saw(lab: Facility, caldav: PeerServer, count: int) -> None:
 
 class TestWhoMaySeeWhat:
     """001-07: the environment's user and password; a refusal is a sentence, and nothing known is lost."""
+
+    @pytest.fixture
+    def facility(self, embedded_facility: Facility) -> Facility:
+        return embedded_facility
 
     def test_a_forbidden_calendar_keeps_what_was_known(self, lab: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
         harvester = Harvester(lab.app)

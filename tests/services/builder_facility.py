@@ -73,8 +73,7 @@ class Facility:
         )
 
     def configure(self, *settings: str) -> None:
-        for setting in settings:
-            self.run("Tools.ConfigTool", setting)
+        self.run("Tools.ConfigTool", *settings)
 
     @property
     def sessions(self) -> Sessions:

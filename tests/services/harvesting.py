@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -102,20 +103,36 @@ class Facility:
         return messages(self.url, "Harvester")
 
 
-@pytest.fixture
-def facility(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
-    monkeypatch.setenv("NO_PROXY", "*")
+@contextmanager
+def facility_on(url: str, folder: Path) -> Iterator[Facility]:
+    """Lend a facility on a database, whose Harvester tries once and does not wait."""
     clock = SetClock()
-    home = tmp_path / "nexuscore"
+    home = folder / "nexuscore"
     home.mkdir()
-    app = app_on(database_url, home, clock)
+    app = app_on(url, home, clock)
     config = app.get_config()
     for kind in kinds():
         config[f"Services.Harvester.{kind}.first_wait"] = 0.0
         config[f"Services.Harvester.{kind}.attempts"] = 1
     with databases_follow(clock):
-        yield Facility(database_url, home, app, clock, config)
+        yield Facility(url, home, app, clock, config)
     app.shutdown()
+
+
+@pytest.fixture
+def facility(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
+    """Lend a facility on each kind of database."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    with facility_on(database_url, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+def embedded_facility(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
+    """Lend a facility for what is between the Harvester and a calendar: the kind of database has no part in it."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    with facility_on(sqlite_url, tmp_path) as one:
+        yield one
 
 
 def status_of(harvester: Harvester, name: str) -> object:

@@ -27,7 +27,7 @@ from tests.services.harvesting import Facility, status_of
 from tests.services.test_harvester_ical import event, ics
 from tests.services.test_harvester_web import Server, says, silent
 
-facility = harvesting.facility
+facility, embedded_facility = harvesting.facility, harvesting.embedded_facility
 END_LIMIT = 20.0
 """Seconds that a service told to end may take where much else is done: less than a silent server would take."""
 
@@ -145,6 +145,23 @@ class TestACalendarThatFails:
             "Titan: its calendar can be read again",
         ], "each is said once"
 
+    def test_an_instrument_that_has_lost_its_calendar(self, facility: Facility) -> None:
+        facility.instrument("Titan", event("1", ":20260311T090000Z", ":20260311T100000Z"))
+        harvester = Harvester(facility.app)
+        harvester.once()
+        facility.config["Instruments.Titan.harvester"] = ""
+        assert harvester.once() == Pass()
+        assert status_of(harvester, "source Titan") == "not asked any more"
+        assert sorted(facility.found()) == ["1"]
+
+
+class TestACalendarThatCannotBeRead:
+    """Its instrument's status says why, and the others are read: nothing of it comes as far as the database."""
+
+    @pytest.fixture
+    def facility(self, embedded_facility: Facility) -> Facility:
+        return embedded_facility
+
     def test_one_that_is_silent(self, facility: Facility, server: Server) -> None:
         facility.config["Services.Harvester.time_limit"] = 1.0
         facility.instrument("A")
@@ -195,18 +212,9 @@ class TestACalendarThatFails:
         assert says in str(status_of(harvester, "source Quanta"))
         assert sorted(facility.found("Titan")) == ["1"]
 
-    def test_an_instrument_that_has_lost_its_calendar(self, facility: Facility) -> None:
-        facility.instrument("Titan", event("1", ":20260311T090000Z", ":20260311T100000Z"))
-        harvester = Harvester(facility.app)
-        harvester.once()
-        facility.config["Instruments.Titan.harvester"] = ""
-        assert harvester.once() == Pass()
-        assert status_of(harvester, "source Titan") == "not asked any more"
-        assert sorted(facility.found()) == ["1"]
-
 
 class TestStrangersText:
-    """Whatever a calendar holds: nothing known is lost, and time and memory have their bounds."""
+    """Whatever a calendar holds, nothing that is known is lost."""
 
     def test_what_cannot_be_read_is_not_taken_for_cancelled(self, facility: Facility) -> None:
         one, two, three = (event(f"{day}", f":2026031{day}T090000Z", f":2026031{day}T100000Z") for day in (1, 2, 3))
@@ -232,6 +240,14 @@ class TestStrangersText:
         path.write_bytes(ics(one.replace("UID:1\n", "").replace(":20260311T09", ":soon")))
         harvester.once()
         assert (sorted(facility.found()), facility.cancelled()) == (["1"], set())
+
+
+class TestAReaderThatFails:
+    """Reading has bounds of time and memory; however it ends, it costs one instrument one pass, and nothing known."""
+
+    @pytest.fixture
+    def facility(self, embedded_facility: Facility) -> Facility:
+        return embedded_facility
 
     @pytest.mark.parametrize("content", [b"", b"<html>Sign in</html>", ics()[:-12], os.urandom(100_000)])
     def test_no_calendar_at_all(self, facility: Facility, content: bytes) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,17 +14,18 @@ import pytest
 from NexusCore.http import MEGABYTE
 from NexusCore.service import Pass
 from Services.Harvester.service import Harvester
-from tests.processes import run
+from tests.processes import PROJECT, environment_of, line_of, tell
 from tests.services import harvesting
 from tests.services.harvesting import Facility, status_of
 from tests.services.test_harvester_ical import event, ics
 from tests.services.test_harvester_web import CALENDAR, Handler, Server
 
 facility = harvesting.facility
+Asker = subprocess.Popen[bytes]
 ROOM = 96
 """MB that the process may grow by: the limit on size is 16, and what was read is held twice for a moment."""
 ASK = """
-import json, re, sys
+import json, os, re, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from NexusCore.facility import Instrument
@@ -54,16 +57,28 @@ def peak():
     # Not of getrusage: that begins with what the process that started this one had.
     return int(re.search("VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024
 
-kind, good, bad = sys.argv[1:]
-assert ask(kind, good) == [] or kind == "ical", "all that it imports is there now"
-before = peak()
-try:
-    said = repr(ask(kind, bad))
-except SourceFailed as error:
-    said = str(error)
-print(json.dumps([said, peak() - before]))
+def answer(kind, good, bad):
+    assert ask(kind, good) == [] or kind == "ical", "all that it imports is there now"
+    before = peak()
+    try:
+        said = repr(ask(kind, bad))
+    except SourceFailed as error:
+        said = str(error)
+    print(json.dumps([said, peak() - before]), flush=True)
+
+for line in sys.stdin:
+    kind, good, bad = json.loads(line)
+    ask(kind, good)
+    if not os.fork():
+        answer(kind, good, bad)
+        os._exit(0)
+    if os.wait()[1]:
+        print(flush=True)
 """
-"""Asks a server for something good, then for something bad; prints what came of it and MB that this took."""
+"""Asks servers for something good, then for something bad; prints what came of it and MB that this took.
+
+Each pair of questions has a process of its own, forked from one that has asked for something good: all is imported.
+"""
 
 MULTISTATUS = (
     '<D:multistatus xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:response><D:href>/good</D:href>'
@@ -104,13 +119,27 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield one
 
 
-def ask(server: Server, kind: str, bad: Callable[[Handler], None], tmp_path: Path) -> tuple[str, int]:
+@pytest.fixture(scope="module")
+def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
+    """Run the program that asks."""
+    home = tmp_path_factory.mktemp("asker")
+    with subprocess.Popen(
+        [sys.executable, "-c", ASK],
+        cwd=PROJECT,
+        env=environment_of("sqlite:////nowhere", home, HOME=str(home), NO_PROXY="*"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        yield process
+
+
+def ask(server: Server, kind: str, bad: Callable[[Handler], None], asker: Asker) -> tuple[str, int]:
     """Return what a source says of a bad answer, and the MB that its process grew by."""
     status = STATUS.get(kind, 200)
     server.answers["/good"] = lambda request: request.send(GOOD[kind], status)
     server.answers["/bad"] = bad
-    printed = run(ASK, kind, server.url("/good"), server.url("/bad"), main="sqlite:////nowhere", home=tmp_path)
-    said, grown = json.loads(printed)
+    tell(asker, json.dumps([kind, server.url("/good"), server.url("/bad")]))
+    said, grown = json.loads(line_of(asker))
     print(f"{kind}: {said} ({grown} MB)")
     return str(said), int(grown)
 
@@ -128,8 +157,8 @@ class TestEntities:
     """A document that declares any is refused; nothing is expanded or fetched for it."""
 
     @pytest.mark.parametrize("bomb", BOMBS)
-    def test_an_entity_bomb_is_refused(self, server: Server, kind: str, bomb: str, tmp_path: Path) -> None:
-        said, grown = ask(server, kind, send(kind, document(kind, *BOMBS[bomb])), tmp_path)
+    def test_an_entity_bomb_is_refused(self, server: Server, kind: str, bomb: str, asker: Asker) -> None:
+        said, grown = ask(server, kind, send(kind, document(kind, *BOMBS[bomb])), asker)
         assert said.startswith("The calendar at 127.0.0.1 cannot be read: its answer ")
         assert grown < ROOM
 
@@ -142,27 +171,29 @@ class TestEntities:
         ],
     )
     @pytest.mark.parametrize("place", ["file", "web"])
-    def test_an_external_one(self, server: Server, kind: str, declared: str, place: str, tmp_path: Path) -> None:
+    def test_an_external_one(
+        self, server: Server, kind: str, declared: str, place: str, asker: Asker, tmp_path: Path
+    ) -> None:
         secret = tmp_path / "secret"
         secret.write_text("the secret")
         server.answers["/trap"] = lambda request: request.send(b"the secret")
         where = secret.as_uri() if place == "file" else server.url("/trap")
         bad = document(kind, f"<!DOCTYPE x [{declared.format(place=where)}]>", "" if "%" in declared else "&e;")
-        said, grown = ask(server, kind, send(kind, bad), tmp_path)
+        said, grown = ask(server, kind, send(kind, bad), asker)
         assert said.startswith("The calendar at 127.0.0.1 cannot be read: its answer ")
         assert "the secret" not in said
         assert "/trap" not in [path for path, _ in server.asked]
         assert grown < ROOM
 
-    def test_a_document_type_from_elsewhere(self, server: Server, kind: str, tmp_path: Path) -> None:
+    def test_a_document_type_from_elsewhere(self, server: Server, kind: str, asker: Asker) -> None:
         server.answers["/trap"] = lambda request: request.send(b'<!ENTITY e "x">')
         bad = document(kind, f'<!DOCTYPE x SYSTEM "{server.url("/trap")}">', "")
-        said, _ = ask(server, kind, send(kind, bad), tmp_path)
+        said, _ = ask(server, kind, send(kind, bad), asker)
         assert said.endswith("its answer declares a document type, which calendars do not need.")
         assert "/trap" not in [path for path, _ in server.asked]
 
-    def test_as_deep_as_it_gets(self, server: Server, kind: str, tmp_path: Path) -> None:
-        said, grown = ask(server, kind, send(kind, document(kind, "", "<a>" * 1_000_000)), tmp_path)
+    def test_as_deep_as_it_gets(self, server: Server, kind: str, asker: Asker) -> None:
+        said, grown = ask(server, kind, send(kind, document(kind, "", "<a>" * 1_000_000)), asker)
         assert "cannot be read as XML" in said
         assert grown < ROOM
 
@@ -171,7 +202,7 @@ class TestEntities:
 class TestFloods:
     """200 MB from a calendar are given up at the limit on size, whether it says how much there will be or not."""
 
-    def test_without_a_word(self, server: Server, kind: str, tmp_path: Path) -> None:
+    def test_without_a_word(self, server: Server, kind: str, asker: Asker) -> None:
         sent = []
 
         def flood(request: Handler) -> None:
@@ -180,19 +211,19 @@ class TestFloods:
                 request.wfile.write(b" " * MEGABYTE)
                 sent.append(1)
 
-        said, grown = ask(server, kind, flood, tmp_path)
+        said, grown = ask(server, kind, flood, asker)
         assert said == "The calendar at 127.0.0.1 cannot be read: it has more than 16 MB, the limit in the settings."
         assert grown < ROOM
         assert len(sent) < 100, "it hung up long before"
 
-    def test_by_its_own_account(self, server: Server, kind: str, tmp_path: Path) -> None:
-        said, grown = ask(server, kind, send(kind, b"", Content_Length=str(200 * MEGABYTE)), tmp_path)
+    def test_by_its_own_account(self, server: Server, kind: str, asker: Asker) -> None:
+        said, grown = ask(server, kind, send(kind, b"", Content_Length=str(200 * MEGABYTE)), asker)
         assert said.endswith("it has more than 16 MB, the limit in the settings.")
         assert grown < ROOM
 
-    def test_a_packed_flood_stops_at_the_limit(self, server: Server, kind: str, tmp_path: Path) -> None:
+    def test_a_packed_flood_stops_at_the_limit(self, server: Server, kind: str, asker: Asker) -> None:
         packed = gzip.compress(b" " * (200 * MEGABYTE))
-        said, grown = ask(server, kind, send(kind, packed, Content_Encoding="gzip"), tmp_path)
+        said, grown = ask(server, kind, send(kind, packed, Content_Encoding="gzip"), asker)
         assert said.endswith("it has more than 16 MB, the limit in the settings.")
         assert grown < ROOM
 
@@ -213,20 +244,20 @@ class TestNonsenseFromANemo:
             b"\xff\xfe\x00",
         ],
     )
-    def test_it_is_no_answer(self, server: Server, content: bytes, tmp_path: Path) -> None:
-        said, grown = ask(server, "nemo", send("nemo", content), tmp_path)
+    def test_it_is_no_answer(self, server: Server, content: bytes, asker: Asker) -> None:
+        said, grown = ask(server, "nemo", send("nemo", content), asker)
         assert said.endswith("its answer is not that of the API of a NEMO.")
         assert grown < ROOM
 
-    def test_pages_without_end(self, server: Server, tmp_path: Path) -> None:
+    def test_pages_without_end(self, server: Server, asker: Asker) -> None:
         page = json.dumps({"count": 10**9, "next": "x", "results": [{"id": 1, "name": "x"}]}).encode()
-        said, _ = ask(server, "nemo", send("nemo", page), tmp_path)
+        said, _ = ask(server, "nemo", send("nemo", page), asker)
         assert said.endswith("it has more than 10000 tools in the time asked for.")
 
-    def test_rows_that_changed_places(self, server: Server, tmp_path: Path) -> None:
+    def test_rows_that_changed_places(self, server: Server, asker: Asker) -> None:
         """A row that slipped from one page to the one before is not taken for cancelled."""
         page = json.dumps({"count": 3, "next": None, "results": [{"id": 1, "name": "x"}]}).encode()
-        said, _ = ask(server, "nemo", send("nemo", page), tmp_path)
+        said, _ = ask(server, "nemo", send("nemo", page), asker)
         assert said.endswith("its tools changed while they were read.")
 
 

@@ -24,12 +24,16 @@ REFERENCE = Path(os.environ.get("NEXUSCORE_TEST_REFERENCE") or PROJECT.parent / 
 NX = {"nx": "https://data.nist.gov/od/dm/nexus/experiment/v1.0"}
 
 
+def configured(url: str, folder: Path) -> Facility:
+    one = Facility(url, folder)
+    one.files.mkdir()
+    one.configure(f"Facility.data_root={folder}", "Instruments.FEI-Titan-TEM.filestore_path=./Titan")
+    return one
+
+
 @pytest.fixture
 def facility(database_url: str, tmp_path: Path) -> Facility:
-    one = Facility(database_url, tmp_path)
-    one.files.mkdir()
-    one.configure(f"Facility.data_root={tmp_path}", "Instruments.FEI-Titan-TEM.filestore_path=./Titan")
-    return one
+    return configured(database_url, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,27 @@ def sample(facility: Facility, made: tuple[Path, SampleSession]) -> Session:
     """A finished session with these files."""
     shutil.copytree(made[0], facility.files, dirs_exist_ok=True)
     return facility.session(made[1].start, made[1].end)
+
+
+@pytest.fixture
+def survey(facility: Facility, made: tuple[Path, SampleSession]) -> Session:
+    """A finished session with the files of the sample's first activity."""
+    folder, session = made
+    for path in session.bursts[0]:
+        copy = facility.files / path.relative_to(folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+    return facility.session(session.start, session.end)
+
+
+@pytest.fixture
+def short_session(facility: Facility) -> Session:
+    """A finished session with one file, for what does not depend on how many there are."""
+    start = datetime(2026, 3, 4, 9, tzinfo=UTC)
+    note = facility.files / "note.txt"
+    note.write_text("grid 1")
+    os.utime(note, ((start + timedelta(minutes=5)).timestamp(),) * 2)
+    return facility.session(start, start + timedelta(hours=1))
 
 
 def published_faults(document: bytes) -> list[str]:
@@ -88,7 +113,7 @@ class TestTheFirstRecord:
         assert facility.sessions.get(sample.identifier).state is State.COMPLETED
         assert published_faults(document) == []
 
-    def test_the_reservation_stands_in_the_record(self, facility: Facility, sample: Session) -> None:
+    def test_the_reservation_stands_in_the_record(self, facility: Facility, short_session: Session) -> None:
         """001-19..21: who, why and when are taken from the calendar."""
         calendar = facility.folder / "calendar.ics"
         calendar.write_text(
@@ -106,7 +131,7 @@ class TestTheFirstRecord:
         )
         facility.run("Services.Harvester", "--once")
         facility.run("Services.Builder", "--once")
-        experiment = etree.fromstring(Path(facility.record(sample).path).read_bytes())
+        experiment = etree.fromstring(Path(facility.record(short_session).path).read_bytes())
         assert experiment.findtext("nx:title", namespaces=NX) == "Rock salt & layers"
         assert experiment.findtext("nx:summary/nx:experimenter", namespaces=NX) == "Ada Example"
         assert experiment.findtext("nx:summary/nx:motivation", namespaces=NX) == "Why <here>?"
@@ -116,6 +141,11 @@ class TestTheFirstRecord:
 
 class TestRealFiles:
     """The files that real instruments wrote go the same way."""
+
+    @pytest.fixture
+    def facility(self, sqlite_url: str, tmp_path: Path) -> Facility:
+        """What is in the files goes into the record; the database gets a line about it, as in the other tests."""
+        return configured(sqlite_url, tmp_path)
 
     def test_each_becomes_a_dataset(self, facility: Facility) -> None:
         if not DATA.is_dir():
@@ -171,10 +201,10 @@ class TestFailures:
         assert str(facility.files) in (found.last_error or "")
         assert "filestore_path" in (found.last_error or "")
 
-    def test_a_schema_of_the_facility_that_is_none(self, facility: Facility, sample: Session) -> None:
+    def test_a_schema_of_the_facility_that_is_none(self, facility: Facility, short_session: Session) -> None:
         facility.configure("Services.Builder.schema_path=/nowhere/own.xsd")
         facility.run("Services.Builder", "--once", code=1)
-        found = facility.sessions.get(sample.identifier)
+        found = facility.sessions.get(short_session.identifier)
         assert found.state is State.ERROR
         assert "schema_path" in (found.last_error or "")
 
@@ -209,15 +239,15 @@ class TestARunningBuilder:
         assert running.returncode == 0, errors
         assert facility.messages()[-1] == "Builder ends"
 
-    def test_a_session_interrupted_by_sigterm_is_built_later(self, facility: Facility, sample: Session) -> None:
+    def test_a_session_interrupted_by_sigterm_is_built_later(self, facility: Facility, survey: Session) -> None:
         """The session waits for the next Builder, which makes its one record."""
         running = facility.start("Builder")
         try:
-            wait_for(lambda: facility.sessions.get(sample.identifier).state is State.BUILDING)
+            wait_for(lambda: facility.sessions.get(survey.identifier).state is State.BUILDING)
         finally:
             running.send_signal(signal.SIGTERM)
             _, errors = running.communicate(timeout=20)
         assert running.returncode == 0, errors
-        assert facility.sessions.get(sample.identifier).state in (State.TO_BE_BUILT, State.BUILT)
+        assert facility.sessions.get(survey.identifier).state in (State.TO_BE_BUILT, State.BUILT)
         facility.run("Services.Builder", "--once")
-        assert facility.sessions.get(sample.identifier).state is State.BUILT
+        assert facility.sessions.get(survey.identifier).state is State.BUILT

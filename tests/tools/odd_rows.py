@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from sqlalchemy import Table
@@ -24,7 +21,6 @@ from NexusCore.storage import Database
 from NexusCore.storage.schema import METADATA
 from tests.tools.conftest import configure, log, report
 from tests.tools.facility import built, furnished
-from tests.tools.programs import Done
 
 HOSTILE = (
     "\x1b[31mEVIL\x1b[2J\x1b]0;title\x07",  # a colour of the tools' own, and worse
@@ -159,19 +155,6 @@ class OddFacility:
                 "session", identifier=f"session-of-record-{number}", instrument="FEI-Titan-TEM", user="jane",
                 state=self._state.value, start_ts=now - 10**9, end_ts=now, attempts=0,
             )  # fmt: skip
-
-
-def in_process(tool: str, *words: str) -> Done:
-    """Run a tool in this process, as between pipes."""
-    with TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err:
-        with redirect_stdout(out), redirect_stderr(err):
-            code = import_module(f"Tools.{tool}").main(list(words))
-        texts = []
-        for stream in (out, err):
-            stream.flush()
-            stream.seek(0)
-            texts.append(stream.read())
-    return Done(code, *texts)
 
 
 def commands(good: Session) -> Iterator[tuple[str, ...]]:

@@ -17,8 +17,11 @@ import termios
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -59,6 +62,19 @@ def run_command(words: Sequence[str], **variables: str) -> Done:
         timeout=LIMIT, check=False,
     )  # fmt: skip
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def in_process(tool: str, *words: str) -> Done:
+    """Run a tool in this process, as between pipes: for what it finds and says, which needs no process of its own."""
+    with TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err:
+        with redirect_stdout(out), redirect_stderr(err):
+            code = import_module(f"Tools.{tool}").main(list(words))
+        texts = []
+        for stream in (out, err):
+            stream.flush()
+            stream.seek(0)
+            texts.append(stream.read())
+    return Done(code, *texts)
 
 
 def bash(script: str, **variables: str) -> Done:

@@ -16,7 +16,8 @@ from NexusCore.storage import Database
 from tests.tools.configured import history
 from tests.tools.conftest import configure
 from tests.tools.facility import JANE, built, furnished
-from tests.tools.odd_rows import OddFacility, in_process
+from tests.tools.odd_rows import OddFacility
+from tests.tools.programs import in_process
 
 
 def change(database: Database, sql: str, **values: object) -> None:

@@ -18,8 +18,8 @@ from NexusCore.text import is_odd, shell_quote
 from tests.tools.conftest import configure, log
 from tests.tools.emulated import Emulated
 from tests.tools.facility import furnished
-from tests.tools.odd_rows import HOSTILE, in_process
-from tests.tools.programs import bash, command, on_terminal, run_command
+from tests.tools.odd_rows import HOSTILE
+from tests.tools.programs import bash, command, in_process, on_terminal, run_command
 
 OWN = re.compile(r"\x1b\[(?:0|1|2|31|32|33|36)(?:;(?:1|2|31|32|33|36))*m")
 

@@ -13,8 +13,8 @@ import pytest
 from NexusCore.storage import Database, open_database
 from NexusCore.storage.schema import METADATA
 from NexusCore.text import is_odd
-from tests.tools.odd_rows import NOT_UTF8, ODD, OddFacility, commands, in_process
-from tests.tools.programs import Done
+from tests.tools.odd_rows import NOT_UTF8, ODD, OddFacility, commands
+from tests.tools.programs import Done, in_process
 from Tools.doctor.checks.rows import TABLES
 
 COUNTED = {

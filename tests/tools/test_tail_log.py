@@ -24,7 +24,7 @@ from NexusCore.storage.migrate import migrate
 from NexusCore.text import escape, json_text, one_line
 from tests.mariadb import MariaDB
 from tests.tools.conftest import log
-from tests.tools.programs import LIMIT, PROJECT, Done, Follower, Terminal, command, run
+from tests.tools.programs import LIMIT, PROJECT, Done, Follower, Terminal, command, in_process, run
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import local, rfc3339
 from Tools.taillog.lines import RECORD_FIELDS, form_of, odd_of
@@ -203,7 +203,7 @@ class TestFilters:
             (("-g", "ended|timeout", "-n", "2"), ["Timeout at the Titan", "Ended"]),
             (("-g", "en", "-r", "-n", "1", "--logger", "Builder"), ["Session ended at Titan"]),
         ):
-            done = tail(*words)
+            done = in_process("TailLog", *words)
             assert (words, messages(done), done.code) == (words, expected, 0 if expected else 1)
 
     def test_no_match_says_so(self, embedded: Database) -> None:

@@ -8,7 +8,7 @@ from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.log.store import LOG_COLUMNS
 from NexusCore.storage import Database
 from tests.tools.conftest import log
-from tests.tools.programs import Done, Terminal, command, run
+from tests.tools.programs import Done, Terminal, command, in_process, run
 
 DAY = 86_400 * SECOND
 
@@ -54,10 +54,10 @@ class TestValues:
             (("level", "-g", "a|c"), ["ERROR", "WARNING"]),
             (("host", "nowhere"), []),
         ):
-            done = tail("--values", *words)
+            done = in_process("TailLog", "--values", *words)
             # The order is that of the index where one answers alone, and else that of the lines.
             assert (words, sorted(done.lines), done.code) == (words, sorted(expected), 0 if expected else 1)
-        assert tail("--values", "host", "--json").objects == [{"host": "desk"}, {"host": "pc"}]
+        assert in_process("TailLog", "--values", "host", "--json").objects == [{"host": "desk"}, {"host": "pc"}]
 
 
 class TestDiskUsage:

@@ -18,7 +18,7 @@ from tests.mariadb import MariaDB
 from tests.processes import eventually
 from tests.tools.conftest import report
 from tests.tools.emulated import Emulated
-from tests.tools.programs import LIMIT, PROJECT, Done, Follower, Terminal, command, run
+from tests.tools.programs import LIMIT, PROJECT, Done, Follower, Terminal, command, in_process, run
 from Tools.tailstatus.showing import channels_of
 
 MINUTE = 60 * SECOND
@@ -241,7 +241,7 @@ class TestWaiting:
             "*:state=idle", "Builder:done=12", "Builder:done=12.0", "Builder:done>=12", "Builder:done>-1e3",
             "Camera:2:temperature<-20", "Builder:done!=13",
         ):  # fmt: skip
-            done = tail("--exit-on", condition, "--timeout", "0")
+            done = in_process("TailStatus", "--exit-on", condition, "--timeout", "0")
             assert (condition, done.code, len(done.lines), done.err) == (condition, 0, 1, "")
 
     def test_not_if_it_is_not_so(self, running: Database) -> None:
@@ -253,7 +253,7 @@ class TestWaiting:
             ("Camera:state=cooling", "Camera:state is 'cooling' and STALE."),
             ("Bulder:state=idle", "Status not found: Bulder:state. Did you mean 'Builder:state'?"),
         ):
-            done = tail("--exit-on", condition, "--timeout", "0.1")
+            done = in_process("TailStatus", "--exit-on", condition, "--timeout", "0.1")
             assert (done.code, done.out) == (1, "")
             assert done.err.startswith(f"TailStatus: {condition} was not true within 0.1 s")
             assert done.err.endswith(f"{what}\n")
@@ -308,7 +308,8 @@ class TestWaiting:
             ("Camera:cold!=true", 1),
             ("Camera:mode=fast", 1),
         ):
-            assert (condition, tail("--exit-on", condition, "--timeout", "0").code) == (condition, code)
+            done = in_process("TailStatus", "--exit-on", condition, "--timeout", "0")
+            assert (condition, done.code) == (condition, code)
 
     def test_a_missing_name_is_reported(self, running: Database) -> None:
         """Without a limit, somebody who mistyped it would wait for ever."""
