@@ -52,7 +52,8 @@ EXTRAS = {
     "dask": ["distributed>=2024.1"],
     "logger": [],
 }
-EXTRAS["services"] = sorted({one for name in ("builder", "dask", "gateway", "harvester", "uploader") for one in EXTRAS[name]})
+SERVICES = ("builder", "dask", "gateway", "harvester", "uploader")
+EXTRAS["services"] = sorted({one for name in SERVICES for one in EXTRAS[name]})
 EXTRAS["test"] = [
     "aiosmtpd>=1.4,<2",
     CERTIFICATES,

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from NexusCore.clock import Clock
 from NexusCore.log import Log
-from Services.Gateway.problems import Problem, fault, too_large
+from Services.Gateway.problems import Problem, fault, head_too_large, too_large
 from Services.Gateway.settings import GatewaySettings
 
 MOST_KNOWN = 10_000
@@ -106,6 +106,8 @@ class RequestGuard:
             return
         except ConnectionError:
             return
+        except asyncio.CancelledError:  # the web server ends; what was begun in the database ends by itself
+            problem = Problem(503, "The Gateway is ending. Send the request again later, with the same id.", "ending")
         except Problem as error:
             problem = error
         except TimeoutError:
@@ -128,6 +130,9 @@ async def _body(scope: Scope, receive: Receive, settings: GatewaySettings) -> by
     ConnectionError
         If the client has gone.
     """
+    # The connection only limits a head that comes in several pieces.
+    if sum(len(name) + len(value) for name, value in scope["headers"]) + len(scope["raw_path"]) > settings.max_header:
+        raise head_too_large(settings.max_header)
     stated = Headers(scope=scope).get("content-length", "")
     if stated.isdecimal() and int(stated[:20]) > settings.max_body:
         raise too_large(settings.max_body)

@@ -116,6 +116,11 @@ def too_large(most: int) -> Problem:
     return Problem(413, f"The body of the request has more than {most:,} bytes.")
 
 
+def head_too_large(most: int) -> Problem:
+    """Return the problem that the head of a request has more than `most` bytes."""
+    return Problem(431, f"The head of the request has more than {most:,} bytes.")
+
+
 def fault() -> Problem:
     """Return the problem that the Gateway made a mistake; its log says which."""
     return Problem(500, "The Gateway could not do this; the log of the facility says why.")

@@ -11,7 +11,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from Services.Gateway.problems import MEDIA_TYPE, RETRY_SECONDS, Problem
+from Services.Gateway.problems import MEDIA_TYPE, RETRY_SECONDS, Problem, head_too_large
 from Services.Gateway.settings import GatewaySettings
 
 
@@ -60,11 +60,17 @@ class HeadGuard(H11Protocol):
         elif self._head is None:  # a part of the next head
             self._wait_for_head()
 
+    def shutdown(self) -> None:
+        """End the connection once its request is answered; one that is still arriving does not count."""
+        super().shutdown()
+        if self.cycle is not None and self.cycle.more_body and not self.cycle.response_started:
+            self.transport.close()
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, or has too long a head."""
         hint = getattr(sys.exc_info()[1], "error_status_hint", 400)
         if hint == 431:
-            self._refuse(Problem(431, f"The head of the request has more than {self._gateway.max_header:,} bytes."))
+            self._refuse(head_too_large(self._gateway.max_header))
         else:
             self._refuse(Problem(400, "This is not a valid HTTP request."))
 

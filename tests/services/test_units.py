@@ -13,7 +13,12 @@ import pytest
 
 LIMIT = 60.0
 """Seconds that one program may take."""
-MODULES = {"builder": "Services.Builder", "harvester": "Services.Harvester", "uploader": "Services.Uploader"}
+MODULES = {
+    "builder": "Services.Builder",
+    "gateway": "Services.Gateway",
+    "harvester": "Services.Harvester",
+    "uploader": "Services.Uploader",
+}
 
 needs_systemd_analyze = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing: this system has no systemd"

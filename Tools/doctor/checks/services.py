@@ -15,6 +15,7 @@ from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
 SERVICE_EFFECTS = {
     "Builder": "no records are built",
+    "Gateway": "microscope PCs cannot report their sessions, unless they use the database themselves",
     "Harvester": "reservations are not updated",
     "Uploader": "records are not sent to their destinations",
 }
