@@ -47,13 +47,6 @@ class Allowance:
                 self._left.popitem(last=False)
         return 0.0 if allowed else (1 - left) * 60 / per_minute
 
-    def is_used_up(self, who: object, per_minute: int) -> bool:
-        """Return whether `who` has none left; this uses none."""
-        now = self._clock.monotonic()
-        with self._lock:
-            left, then = self._left.get(who, (float(per_minute), now))
-        return left + (now - then) * per_minute / 60 < 1
-
 
 class RequestGuard:
     """Reads each request within its limits before the application sees it, and answers whatever it raises.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -72,7 +73,8 @@ def _age(ts: int, now: int) -> float:
 
 def _journal_sizes(context: GatewayContext) -> dict[str, int]:
     sizes = dict.fromkeys(ROLES, 0)
-    for journal in inspection.journals(context.app.settings.home):
-        if journal.role in sizes:
-            sizes[journal.role] += journal.size
+    with suppress(OSError):  # a journal that has just been delivered and removed
+        for journal in inspection.journals(context.app.settings.home):
+            if journal.role in sizes:
+                sizes[journal.role] += journal.size
     return sizes

@@ -40,7 +40,6 @@ _KINDS = {
     408: ("too-slow", "The request took too long to arrive"),
     409: ("conflict", "It conflicts with the present state"),
     413: ("too-large", "The request is too large"),
-    415: ("not-json", "The body is not JSON"),
     422: ("invalid", "The request has mistakes"),
     429: ("too-many-requests", "Too many requests"),
     431: ("head-too-large", "The head of the request is too large"),
@@ -145,8 +144,7 @@ def add_handlers(application: FastAPI, log: Log) -> None:
         return problem.response()
 
     async def failed(_: Request, error: Exception) -> Response:
-        if isinstance(error, _AWAY):
-            log.warning("%s", error)
+        if isinstance(error, _AWAY):  # the service's next pass reports it, once
             return away().response()
         log.error("A request failed: %s", error, exc_info=error)
         return fault().response()

@@ -65,7 +65,7 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client is not None else ""
 
 
-def compatible(
+async def compatible(
     request: Request,
     nexuscore_api: Annotated[
         str | None, Header(alias="NexusCore-API", description="API level of the client; refused if it is not known.")
