@@ -35,6 +35,8 @@ _STORED = """
     -- the answer that a request got
     SELECT sha256, status, answer, nonce FROM gateway_request WHERE token_id = :token AND request_id = :request
 """
+REPEAT_SECONDS = 10.0
+"""How long a transaction is repeated after conflicts: a client waits for the answer."""
 DELETED_TOGETHER = 1000
 """Rows that are deleted in one transaction, which delays others."""
 _OLDEST = "SELECT id FROM gateway_request WHERE ts < :before ORDER BY ts LIMIT :count"
@@ -121,10 +123,10 @@ class AnsweredRequests:
             return given
 
         try:
-            return self._database.write(attempt)
+            return self._database.write(attempt, seconds=REPEAT_SECONDS)
         except DatabaseRefused:
             # A unique key refused it: the same request, or another START, was first. Now it can be seen.
-            return self._database.write(attempt)
+            return self._database.write(attempt, seconds=REPEAT_SECONDS)
 
     def forget(self, before_ts: int) -> int:
         """Delete answers that were given before a time; return how many, at most `DELETED_TOGETHER`."""

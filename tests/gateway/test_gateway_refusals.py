@@ -16,7 +16,9 @@ import requests
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.facility.tokens import AccessTokens, TokenKind
 from NexusCore.storage import open_database
+from NexusCore.storage.migrate import migrate
 from tests.gateway.gateways import PC, RunningGateway, configure, event_body, kind_of
+from tests.mariadb import MariaDB
 from tests.processes import LIMIT, eventually, execute, rows
 
 HOSTILE = (
@@ -323,6 +325,26 @@ class TestAnAbsentDatabase:
             assert not LEAKS.search(answer.text)
             execute_raw(path, "ALTER TABLE gone RENAME TO session")
             assert session.post("end").status_code == 200
+        finally:
+            running.close()
+
+    def test_a_server_that_comes_back(self, private_mariadb: MariaDB, tmp_path: Path) -> None:
+        """What a PC sends again then takes effect once."""
+        migrate(private_mariadb.create_database("nexus"))
+        running = RunningGateway(private_mariadb.url("nexus"), tmp_path)
+        try:
+            pc = running.pc()
+            session, request = pc.start(), str(uuid.uuid4())
+            body = event_body()
+            private_mariadb.stop()
+            path = f"sessions/{session.identifier}/end"
+            answer = pc.post(path, body, request, session.token)
+            assert (answer.status_code, kind_of(answer)) == (503, "database-away")
+            assert running.get("/v1/health").status_code == 503
+            private_mariadb.start()
+            ended = eventually(lambda: (now := pc.post(path, body, request, session.token)).status_code == 200 and now)
+            assert ended.json()["state"] == "TO_BE_BUILT"
+            assert session.types() == ["START", "END"]
         finally:
             running.close()
 
