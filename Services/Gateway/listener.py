@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 from collections.abc import Callable
 from concurrent.futures import Future
+from threading import Event
 from typing import Any
 
 import uvicorn
@@ -46,9 +46,9 @@ class Listener:
 
     def __init__(self, application: Any, settings: GatewaySettings, clock: Clock) -> None:
         self._clock = clock
+        self._settings = settings
         self._thread: Future[None] | None = None
-        scheme = "https" if settings.has_tls else "http"
-        where = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self._socket: socket.socket | None = None
         # Requests that are no HTTP are not worth a line of log each: whoever scans the network sends thousands.
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
         config = ListenerConfig(
@@ -70,30 +70,56 @@ class Listener:
         )
         try:
             config.load()
-        except (OSError, ssl.SSLError, ValueError) as error:
-            raise CannotListen(where=f"{scheme}://{where}:{settings.port}", reason=_reason(error)) from error
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise CannotListen(where=self.url, reason=f"the certificate: {_reason(error)}") from error
         self._server = uvicorn.Server(config)
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+
+    @property
+    def url(self) -> str:
+        """Where it listens, or is to listen."""
+        scheme = "https" if self._settings.has_tls else "http"
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        port = self._settings.port if self._socket is None else self._socket.getsockname()[1]
+        return f"{scheme}://{host}:{port}"
+
+    def bind(self) -> socket.socket:
+        """Take the address; requests wait from now on.
+
+        Raises
+        ------
+        CannotListen
+            If it cannot be had.
+        """
+        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
         # With the protocol named, asyncio switches Nagle's algorithm off, which would cost 40 ms for each answer.
-        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._socket.bind((settings.host, settings.port))
-            self._socket.listen(BACKLOG)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((self._settings.host, self._settings.port))
+            bound.listen(BACKLOG)
         except OSError as error:
-            self._socket.close()
-            raise CannotListen(where=f"{scheme}://{where}:{settings.port}", reason=_reason(error)) from error
-        self.url = f"{scheme}://{where}:{self._socket.getsockname()[1]}"
-        """Where it listens."""
+            bound.close()
+            raise CannotListen(where=self.url, reason=_reason(error)) from error
+        self._socket = bound
+        return bound
 
     def start(self, stopping: Callable[[], bool]) -> None:
-        """Begin to answer; return when it does."""
-        self._thread = start_thread(lambda: self._server.run(sockets=[self._socket]), "web server")
+        """Begin to answer; return when it does.
+
+        Raises
+        ------
+        CannotListen
+            If it cannot.
+        """
+        bound = self.bind()
+        self._thread = start_thread(lambda: self._server.run(sockets=[bound]), "web server")
         until = self._clock.monotonic() + START_SECONDS
         while not self._server.started and not stopping():
             if self._thread.done() or self._clock.monotonic() > until:
                 error = self._thread.exception() if self._thread.done() else None
-                raise CannotListen(where=self.url, reason=error or "the web server did not start")
+                where = self.url
+                bound.close()
+                raise CannotListen(where=where, reason=error or "the web server did not start")
             self._wait(0.01)
 
     @property
@@ -112,7 +138,8 @@ class Listener:
         if not self._ended(STOP_SECONDS):
             self._server.force_exit = True
             self._ended(FORCED_SECONDS)
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
 
     def _ended(self, seconds: float) -> bool:
         until = self._clock.monotonic() + seconds
@@ -121,8 +148,6 @@ class Listener:
         return not self.is_alive
 
     def _wait(self, seconds: float) -> None:
-        from threading import Event
-
         self._clock.wait(Event(), seconds)
 
 

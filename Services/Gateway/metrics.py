@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import PlainTextResponse
 
 from NexusCore.clock import SECOND
-from NexusCore.delivery import inspection
 from NexusCore.facility.figures import QueueFigures, figures_of
 from NexusCore.status.names import Channels
 from NexusCore.status.store import latest
@@ -20,8 +18,6 @@ from Services.Gateway.security import reader_of_metrics
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SERVICES = ("Builder", "Gateway", "Harvester", "Uploader")
 """Services whose heartbeat is shown."""
-ROLES = ("log", "status")
-"""Kinds of journals."""
 ROUTER = APIRouter()
 
 
@@ -48,7 +44,7 @@ def _lines(context: GatewayContext) -> Iterator[str]:
         if sample.name == "state" and sample.channel in SERVICES:
             yield f'{name}{{service="{sample.channel}"}} {_age(sample.ts, now):.3f}'
     yield from _series("nexuscore_journal_bytes", "gauge", "Bytes of the journals on the Gateway's machine.")
-    for role, size in _journal_sizes(context).items():
+    for role, size in context.app.journal_sizes().items():
         yield f'nexuscore_journal_bytes{{role="{role}"}} {size}'
     yield from _series("nexuscore_gateway_answers_total", "counter", "Answers of this Gateway, by the kind of status.")
     for kind in range(1, 6):
@@ -69,12 +65,3 @@ def _queue(name: str, what: str, queue: QueueFigures, now: int) -> Iterator[str]
 
 def _age(ts: int, now: int) -> float:
     return max(0.0, (now - ts) / SECOND)
-
-
-def _journal_sizes(context: GatewayContext) -> dict[str, int]:
-    sizes = dict.fromkeys(ROLES, 0)
-    with suppress(OSError):  # a journal that has just been delivered and removed
-        for journal in inspection.journals(context.app.settings.home):
-            if journal.role in sizes:
-                sizes[journal.role] += journal.size
-    return sizes

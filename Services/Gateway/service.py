@@ -10,6 +10,7 @@ Promises
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -81,14 +82,14 @@ class Gateway(Service):
 
     def _restart(self, settings: GatewaySettings, signature: Hashable) -> None:
         """Begin to listen, or listen anew where the settings have changed."""
-        self.close()
-        answers = {} if self._context is None else self._context.answers
         # A new context: its calls belong to the loop of one web server.
-        self._context = GatewayContext(self.app, self.log, settings)
-        self._context.answers = answers
-        listener = Listener(application_of(self._context), settings, self.clock)
+        context = GatewayContext(self.app, self.log, settings)
+        if self._context is not None:
+            context.answers = self._context.answers
+        listener = Listener(application_of(context), settings, self.clock)  # a bad certificate is noticed here,
+        self.close()  # and the former one stays in use
         listener.start(lambda: self.stopping)
-        self._listener, self._listens_as = listener, signature
+        self._context, self._listener, self._listens_as = context, listener, signature
         self.status["listening"] = fitting(listener.url)
         self.status["tls"] = _protection(settings)
         self.log.info("Listening on %s", listener.url)
@@ -104,10 +105,9 @@ class Gateway(Service):
 
     def _check(self, settings: GatewaySettings) -> None:
         """Check what a run would need, on any free port: a running Gateway has its own."""
-        from dataclasses import replace
-
         free = replace(settings, port=0)
         listener = Listener(application_of(GatewayContext(self.app, self.log, free)), free, self.clock)
+        listener.bind()
         listener.stop()
         self.log.info("The settings are right: the Gateway would listen on %s port %d", settings.host, settings.port)
 

@@ -151,6 +151,16 @@ class TestItsOwnCertificate:
         gateway.url = eventually(lambda: (now := gateway._listening()) not in (before, "no") and now)
         assert gateway.get("/v1/version", verify=str(second.file)).status_code == 200
 
+    def test_a_broken_one_is_not(self, run: Run, tmp_path: Path) -> None:
+        """The Gateway says so, and goes on with the former."""
+        authority = Authority(tmp_path)
+        certificate = authority.issue("gateway", addresses=["127.0.0.1"])
+        gateway = run(address="127.0.0.1", tls_certificate=str(certificate.cert), tls_key=str(certificate.key))
+        certificate.cert.write_text("half a certif")
+        sentence = "The Gateway cannot listen at https://127.0.0.1:0: the certificate: "
+        eventually(lambda: any(sentence in line for line in messages(gateway.main, "Gateway")))
+        assert gateway.get("/v1/version", verify=str(authority.file)).status_code == 200
+
 
 class TestBehindAProxy:
     """Forwarded headers are believed from configured addresses alone."""
