@@ -1,7 +1,7 @@
 """New values for rows with unreadable values.
 
-A state becomes ERROR, the type of an event NOTE, a token is revoked, text becomes its readable part, and a required time
-the first of 1970, which cannot be mistaken for a real one; an optional value becomes NULL.
+A state becomes ERROR, the type of an event NOTE, text its readable part, and a required time the first of 1970, which
+cannot be mistaken for a real one; an optional value becomes NULL. A token is revoked.
 """
 
 from __future__ import annotations
