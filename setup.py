@@ -47,10 +47,13 @@ EXTRAS = {
         "tenacity>=8.2,<10",
     ],
     "uploader": ["lxml>=5.1,<7", "requests>=2.31,<3", "tenacity>=8.2,<10"],
+    # uvicorn: its class of a connection is extended (Services/Gateway/protocol.py).
+    "gateway": ["fastapi>=0.115,<1", "h11>=0.14,<1", "pydantic>=2.9,<3", "starlette>=0.40,<2", "uvicorn>=0.40,<1"],
     "dask": ["distributed>=2024.1"],
     "logger": [],
 }
-EXTRAS["services"] = sorted({one for name in ("builder", "dask", "harvester", "uploader") for one in EXTRAS[name]})
+SERVICES = ("builder", "dask", "gateway", "harvester", "uploader")
+EXTRAS["services"] = sorted({one for name in SERVICES for one in EXTRAS[name]})
 EXTRAS["test"] = [
     "aiosmtpd>=1.4,<2",
     CERTIFICATES,
@@ -64,6 +67,7 @@ EXTRAS["test"] = [
     "pytest-xdist>=3.5,<4",
     "rocrate>=0.13,<1",
     "ruff>=0.5,<0.18",  # a minor release may format and complain differently
+    "schemathesis>=4.30,<5",
     "types-requests",
 ]
 EXTRAS["all"] = sorted({one for requirements in EXTRAS.values() for one in requirements})

@@ -4,7 +4,9 @@
 SERVICE_USER=nexuscore
 SERVICE_HOME=/var/lib/nexuscore
 SERVICE_OUTPUT=/var/log/nexuscore
-declare -A SERVICE_MODULES=([builder]=Services.Builder [harvester]=Services.Harvester [uploader]=Services.Uploader)
+declare -A SERVICE_MODULES=(
+    [builder]=Services.Builder [gateway]=Services.Gateway [harvester]=Services.Harvester [uploader]=Services.Uploader
+)
 
 # With DESTDIR, for building a package, only files below that folder are written.
 set_up_services() {
@@ -35,6 +37,9 @@ set_up_services() {
         enable_service "$name"
     done
     hand_over_settings
+    for name in "${names[@]}"; do
+        if [[ $name == gateway ]]; then use_gateway_account; fi
+    done
     if has_systemd; then systemctl daemon-reload; fi
     for name in "${names[@]}"; do
         if [[ -n $start ]]; then start_service "$name"; fi
@@ -124,6 +129,16 @@ hand_over_settings() {
         say "$file does not exist yet: without it, the services use a database of their own that the tools do not see."
         say "Create it with sudo ./install.sh mysql, or copy your own (owner $SERVICE_USER, mode 0600)."
     fi
+}
+
+# The Gateway has an account of its own, which can do less than that of the other services.
+use_gateway_account() {
+    local file="${NEXUSCORE_ETC:-/etc/nexuscore}/nexuscore-gateway.toml" defaults=/etc/default/nexuscore-gateway
+    [[ -e $file ]] || return 0
+    chown "$SERVICE_USER:" "$file"
+    [[ ! -e $defaults ]] || return 0
+    step "Writing $defaults, which has the Gateway use its own account"
+    echo "NEXUSCORE_SETTINGS=$file" >"$defaults"
 }
 
 start_service() {

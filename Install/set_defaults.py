@@ -10,7 +10,9 @@ from NexusCore import settings
 from NexusCore.API import App
 from NexusCore.errors import NexusError
 from NexusCore.resources import reported, sentence_of
+from NexusCore.service import declare_interval
 from NexusCore.settings import DatabaseURL, Settings
+from Services.Gateway.settings import FOLDER, declare
 
 DEFAULTS_FILE = Path(__file__).with_name("default-configuration.json")
 
@@ -20,6 +22,10 @@ def set_defaults(url: DatabaseURL) -> int:
     with tempfile.TemporaryDirectory() as home:  # temporary, so that no journals are left behind
         app = App(Settings(url, url, url, url, Path(home)), tool="install")
         try:
+            # The Gateway's account may not do this itself.
+            gateway = app.get_config(FOLDER)
+            declare_interval(gateway)
+            declare(gateway)
             return app.get_config().deserialize(DEFAULTS_FILE.read_text("utf-8"), overwrite=False, why="set-up")
         finally:
             app.shutdown()

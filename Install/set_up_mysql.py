@@ -1,7 +1,8 @@
 """Set up NexusCore's database on a MariaDB or MySQL server; ``./install.sh mysql`` runs this.
 
-Creates the database, its tables and two users with generated passwords, and writes a settings file for each user. Run
-again, it updates the tables and keeps working passwords. Passwords are only in the settings files, not on command lines
+Creates the database, its tables and three users with generated passwords, and writes a settings file for each user. Run
+again, it updates the tables and keeps working passwords. The user that microscope PCs had in older releases is removed:
+they report their sessions to the Gateway. Passwords are only in the settings files, not on command lines
 or in the server's logs. Users from other machines must use TLS; a server on this machine without a certificate gets
 one.
 """
@@ -22,7 +23,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,10 @@ from NexusCore.storage.migrate import migrate
 
 DATABASE = "nexuscore"
 SERVICES_ACCOUNT = "nexuscore"
-LOGGERS = "nexuslogger"
+GATEWAY_ACCOUNT = "nexusgateway"
+REPORTS_ACCOUNT = "nexusreport"
+OLD_ACCOUNT = "nexuslogger"
+"""Of microscope PCs in older releases: it could rewrite any session and read the configuration."""
 GRANTS = Path(__file__).with_name("grants.sql")
 SOCKET = "NEXUSCORE_MYSQL_SOCKET"
 ADMINISTRATOR = "NEXUSCORE_MYSQL_ADMIN"
@@ -164,11 +168,28 @@ def create_account(cursor: Any, account: Account) -> None:
         cursor.execute(f"ALTER USER %s@%s REQUIRE {need}", (account.url.user, host))
 
 
-def grants(services: Account, loggers: Account) -> list[str]:
-    """Return the statements of grants.sql for two accounts."""
+def grants(services: Account, gateway: Account, reports: Account) -> list[str]:
+    """Return the statements of grants.sql for the accounts."""
     text = re.sub(r"--[^\n]*", "", GRANTS.read_text("utf-8"))
-    text = text.replace("@SERVICES@", services.names).replace("@LOGGERS@", loggers.names)
+    for mark, login in (("@SERVICES@", services), ("@GATEWAY@", gateway), ("@REPORTS@", reports)):
+        text = text.replace(mark, login.names)
     return [statement.strip() for statement in text.split(";") if statement.strip()]
+
+
+def remove_account(cursor: Any, user: str) -> bool:
+    """Remove a user from all hosts, and end its connections; return whether there was one."""
+    import mysql.connector
+
+    cursor.execute("SELECT `host` FROM `mysql`.`user` WHERE `user` = %s", (user,))
+    hosts = [host for (host,) in cursor.fetchall()]
+    for host in hosts:
+        cursor.execute("DROP USER IF EXISTS %s@%s", (user, host))
+    # What is connected would keep its rights.
+    cursor.execute("SELECT `id` FROM `information_schema`.`processlist` WHERE `user` = %s", (user,))
+    for (number,) in cursor.fetchall():
+        with suppress(mysql.connector.Error):  # it has just gone by itself
+            cursor.execute(f"KILL {int(number)}")
+    return bool(hosts)
 
 
 def listens_here_only(cursor: Any) -> bool:
@@ -271,29 +292,36 @@ def set_up(
         (name for name in (socket.getfqdn(), socket.gethostname()) if not name.startswith("localhost")), "localhost"
     )
     # If an anonymous user exists, a user at '%' cannot log in from the server's own machine.
-    loggers = account(
-        replace(admin, user=LOGGERS, password="", host=here if local else admin.host, options=()),
-        tuple(dict.fromkeys((ANYWHERE, "localhost", *own_hosts))),
-        folder / "nexuscore-logger.toml",
+    everywhere = tuple(dict.fromkeys((ANYWHERE, "localhost", *own_hosts)))
+    gateway = account(
+        replace(admin, user=GATEWAY_ACCOUNT, password=""),
+        everywhere,
+        folder / "nexuscore-gateway.toml",
         new_password=new_passwords,
         door=admin,
     )
-    loggers = replace(loggers, url=_with_tls(admin, loggers.url, folder, configuration))
-    step(f"Creating the database {DATABASE} and its users {SERVICES_ACCOUNT} and {LOGGERS}, if missing")
-    with connected(admin, database=False) as cursor:
-        cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{DATABASE}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-        replaced = [login.url.user for login in (services, loggers) if login.changed and exists(cursor, login.url.user)]
-        for login in (services, loggers):
-            create_account(cursor, login)
+    reports = account(
+        replace(admin, user=REPORTS_ACCOUNT, password="", host=here if local else admin.host, options=()),
+        everywhere,
+        folder / "nexuscore-report.toml",
+        new_password=new_passwords,
+        door=admin,
+    )
+    reports = replace(reports, url=_with_tls(admin, reports.url, folder, configuration))
+    logins = (services, gateway, reports)
+    replaced = _create(admin, logins)
     step("Creating or updating the tables")
     migrate(admin)
     set_defaults(admin)
     step("Granting rights to the users")
     with connected(admin) as cursor:
-        for statement in grants(services, loggers):
+        for login in (gateway, reports):
+            for host in login.hosts:  # rights that another release gave
+                cursor.execute("REVOKE ALL PRIVILEGES, GRANT OPTION FROM %s@%s", (login.url.user, host))
+        for statement in grants(services, gateway, reports):
             cursor.execute(statement)
         closed = listens_here_only(cursor)
-    for login in (services, loggers):
+    for login in logins:
         changed = write_settings(login.file, login.url, owner)
         step(
             f"{'Writing' if changed else 'Keeping'} {login.file}: the address and password of the user {login.url.user}"
@@ -302,15 +330,31 @@ def set_up(
             cursor.execute("SELECT `version_num` FROM `alembic_version`")
             cursor.fetchall()
     say(f"\nThe tools and services on this machine now use this database, for users who can read {services.file}.")
-    say(f"For each microscope PC, copy {loggers.file} to it as nexuscore.toml; it may only write sessions.")
-    authority = loggers.url.tls.ca
+    say(f"The Gateway needs only {gateway.file}: NEXUSCORE_SETTINGS names it (docs/gateway.md).")
+    say(f"For reports on other machines, copy {reports.file}; it may read everything but secrets.")
+    authority = reports.url.tls.ca
     if authority is not None and Path(authority).parent == folder.absolute():
         say(f"Copy {authority} to the same folder: it identifies this server.")
     for user in replaced:
         say(f"The password of {user} is new: restart running services, and replace copies of its settings file.")
     if local and closed:
-        say("The server accepts only this machine. For the microscope PCs, set bind-address in its configuration")
-        say("(on Debian: /etc/mysql/mariadb.conf.d/50-server.cnf) and restart it.")
+        say("The server accepts only this machine. For reports on other machines, set bind-address in its")
+        say("configuration (on Debian: /etc/mysql/mariadb.conf.d/50-server.cnf) and restart it.")
+
+
+def _create(admin: DatabaseURL, logins: Sequence[Account]) -> list[str]:
+    """Create the database and the users, and remove that of older releases; return the users whose password is new."""
+    step(f"Creating the database {DATABASE} and its users {', '.join(login.url.user for login in logins)}, if missing")
+    with connected(admin, database=False) as cursor:
+        cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{DATABASE}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+        replaced = [login.url.user for login in logins if login.changed and exists(cursor, login.url.user)]
+        for login in logins:
+            create_account(cursor, login)
+        if remove_account(cursor, OLD_ACCOUNT):
+            step(f"Removing the user {OLD_ACCOUNT}: microscope PCs report their sessions to the Gateway now, without a")
+            say("    user of the database (docs/gateway.md). Delete its settings file, nexuscore-logger.toml here and")
+            say("    nexuscore.toml on the PCs.")
+    return replaced
 
 
 def _own_hosts(admin: DatabaseURL) -> tuple[str, ...]:
@@ -326,9 +370,9 @@ def _own_hosts(admin: DatabaseURL) -> tuple[str, ...]:
 
 
 def _with_tls(
-    admin: DatabaseURL, loggers: DatabaseURL, folder: Path, configuration: ServerConfiguration | None
+    admin: DatabaseURL, remote: DatabaseURL, folder: Path, configuration: ServerConfiguration | None
 ) -> DatabaseURL:
-    """Make the server offer TLS; return the address for the microscope PCs, with the options that require TLS."""
+    """Make the server offer TLS; return the address for other machines, with the options that require TLS."""
     with connected(admin, database=False) as cursor:
         offered = server_tls.offers_tls(cursor)
     authority = folder.absolute() / server_tls.CA
@@ -336,9 +380,9 @@ def _with_tls(
         if admin.host not in LOOPBACK:
             raise NoTLS(where=admin)
         say("The server offers no TLS, so only this machine can log in. To set TLS up: docs/databases.md")
-        return loggers
+        return remote
     if not offered:
-        names = [loggers.host, socket.getfqdn(), socket.gethostname(), *LOOPBACK[::-1]]
+        names = [remote.host, socket.getfqdn(), socket.gethostname(), *LOOPBACK[::-1]]
         files = server_tls.ServerFiles(folder.absolute() / "tls" if configuration is None else configuration.folder)
         if not files.complete or not authority.exists():
             step(f"Creating a certificate for the server in {files.folder}, because other machines must use TLS")
@@ -354,12 +398,12 @@ def _with_tls(
             written = server_tls.configure(files, configuration.folder, configuration.user)
             step(f"Restarting the server, which reads {written}")
             server_tls.restart(configuration.restart, files, written, lambda: works(admin))
-    known = dict(loggers.options)
+    known = dict(remote.options)
     if authority.exists() and "ssl_ca" not in known:
         known["ssl_ca"] = str(authority)
     elif not known:
         known["ssl_mode"] = "required"
-    return replace(loggers, options=tuple(sorted(known.items())))
+    return replace(remote, options=tuple(sorted(known.items())))
 
 
 def say(text: str) -> None:

@@ -17,6 +17,7 @@ configuration, the status or the logs need is imported when a program first asks
 from __future__ import annotations
 
 import atexit
+import contextlib
 import copyreg
 import sys
 import threading
@@ -203,6 +204,17 @@ class App:
             Text, or a function that returns one, to put before each message.
         """
         return self.logs.get(name, prefix)
+
+    def journal_sizes(self) -> dict[str, int]:
+        """Return the bytes of all journals below this home, for ``log`` and for ``status``."""
+        from NexusCore.delivery import inspection
+
+        sizes = {"log": 0, "status": 0}
+        with contextlib.suppress(OSError):  # one has just been delivered and removed
+            for journal in inspection.journals(self.settings.home):
+                if journal.role in sizes:
+                    sizes[journal.role] += journal.size
+        return sizes
 
     def shutdown(self, seconds: float = SHUTDOWN_SECONDS) -> Report:
         """Stop the threads and deliver what was accepted, for at most `seconds`; the journal keeps the rest.

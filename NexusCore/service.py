@@ -28,7 +28,16 @@ from NexusCore import identity, signals
 from NexusCore.API import App
 from NexusCore.clock import Clock
 from NexusCore.config.parameter import ConfigParameter
-from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, DatabaseFull, DatabaseUnreachable, NexusError
+from NexusCore.config.view import NamedConfiguration
+from NexusCore.errors import (
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    DatabaseDenied,
+    DatabaseFull,
+    DatabaseUnreachable,
+    NexusError,
+)
 from NexusCore.facility.sessions import Client
 from NexusCore.log.record import LineFormatter
 from NexusCore.resources import complain, exit_code_of, explained, reported, sentence_of
@@ -89,9 +98,7 @@ class Service(ABC):
         self.config = app.get_config(f"Services.{self.name}")
         self.log = app.get_log(self.name)
         self.status = app.get_status(self.name)
-        self.config.set_default(
-            "interval", INTERVAL, comment="Seconds between two passes.", minimum=0.1, maximum=86_400
-        )
+        declare_interval(self.config)
         self.client = Client(user=self.name, host=identity.host())
         self._state = self.status.new("state", expire_time=EXPIRE_SECONDS)
         self._passes_failed = self.status.new("passes_failed", 0)
@@ -217,6 +224,12 @@ class Service(ABC):
     def _report_source(self) -> None:
         """Show whether the configuration is from the database or from the snapshot."""
         self.status["configuration"] = self.app.live.source
+
+
+def declare_interval(config: NamedConfiguration) -> None:
+    """Create the setting `interval` of a service, if it does not exist and this account may."""
+    with contextlib.suppress(DatabaseDenied):  # the Gateway's account only reads the configuration
+        config.set_default("interval", INTERVAL, comment="Seconds between two passes.", minimum=0.1, maximum=86_400)
 
 
 def main(service: type[Service], argv: Sequence[str] | None = None) -> int:

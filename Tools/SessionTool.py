@@ -56,7 +56,8 @@ def parser() -> Arguments:
         description = f"{command.help[:1].upper()}{command.help[1:]}."
         subparser = commands.add_parser(name, description=description, help=command.help)
         command.fill(subparser)
-        subparser.add_argument("--json", action="store_true", help="one JSON object per line, for programs")
+        if name != "token":
+            _json(subparser)
     return parser
 
 
@@ -68,6 +69,10 @@ def run(arguments: Namespace, screen: Screen) -> int:
 
 
 # -- the commands' arguments -------------------------------------------------------------------------------------------
+
+
+def _json(parser: Arguments) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object per line, for programs")
 
 
 def _start_arguments(parser: Arguments) -> None:
@@ -127,6 +132,24 @@ def _close_arguments(parser: Arguments) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show when it would have ended, and change nothing")
 
 
+def _token_arguments(parser: Arguments) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+    make = actions.add_parser("make", help="make a token for a PC, and print it once")
+    make.add_argument("computer", metavar="COMPUTER", help="name of the PC")
+    instrument = make.add_argument(
+        "instruments", metavar="INSTRUMENT", nargs="*", help="its instruments; by default those with its computer_name"
+    )
+    completion.attach(instrument, completion.instruments)
+    make.add_argument("--until", type=moment, metavar="TIME", help="when it expires, such as 2027-12-31; else never")
+    make.add_argument("--metrics", action="store_true", help="only for reading /metrics of the Gateway, not for a PC")
+    listed = actions.add_parser("list", help="show the tokens, but not their secrets")
+    listed.add_argument("--all", action="store_true", help="revoked ones, too")
+    revoke = actions.add_parser("revoke", help="make a token useless from now on")
+    revoke.add_argument("which", metavar="COMPUTER|NUMBER", help="name of the PC, or the number in the list")
+    for action in (make, listed, revoke):
+        _json(action)
+
+
 SESSION_COMMANDS = {
     "start": SessionCommand("acting.start", "start a session at an instrument", _start_arguments),
     "end": SessionCommand("acting.end", "end a session, so that its record is built", _end_arguments),
@@ -137,6 +160,9 @@ SESSION_COMMANDS = {
     "trace": SessionCommand("showing.trace", "show all that happened in a session, in order of time", _identifier),
     "requeue": SessionCommand(
         "acting.requeue", "rebuild the record of a session, or send it again", _requeue_arguments
+    ),
+    "token": SessionCommand(
+        "tokens.token", "make, list and revoke the tokens with which PCs use the Gateway", _token_arguments
     ),
 }
 """All commands, by the word that is typed."""

@@ -72,6 +72,11 @@ class LocalJournal:
         """The files that hold its records, oldest first."""
         return FrameReader(self.folder, self.name).segments()
 
+    @property
+    def size(self) -> int:
+        """Bytes of its segments, including delivered records."""
+        return sum(_size(path) for path in self.segments)
+
     def beside(self, kind: str) -> Path:
         """Return the path of its ``lock``, or of a side file: ``refused``, ``damaged``."""
         return self.folder / f"{self.name}.{kind}"
@@ -177,7 +182,7 @@ def look(journal: LocalJournal, delivered: int = 0, most: int = MOST_BYTES) -> C
         counted=counted,
         oldest=None if oldest is None else time_of(oldest.payload),
         newest=None if newest is None else time_of(newest.payload),
-        size=sum(_size(path) for path in journal.segments),
+        size=journal.size,
         damaged=damaged,
         kept_damage=_size(journal.beside("damaged")),
         refused=side,

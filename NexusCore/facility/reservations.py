@@ -177,6 +177,20 @@ class Reservations:
             rows = reading.all(_OVERLAPPING, instrument=instrument, start=start_ts, end=end_ts)
         return [_reservation(row) for row in rows]
 
+    def now_and_next(self, instrument: str, now: int, ahead: int) -> tuple[Reservation | None, Reservation | None]:
+        """Return the booking of an instrument at a time, and the first one after that; None where there is none.
+
+        Parameters
+        ----------
+        instrument
+            Pid.
+        now, ahead
+            The time, in microseconds since the epoch, and how many microseconds ahead to look.
+        """
+        bookings = [booking for booking in self.overlapping(instrument, now, now + ahead) if not booking.usage]
+        present = next((booking for booking in bookings if booking.start_ts <= now < booking.end_ts), None)
+        return present, next((booking for booking in bookings if booking.start_ts > now), None)
+
     def has(self, source: str, uid: str) -> bool:
         """Return whether a source ever had a reservation, cancelled or not."""
         with self._database.reading() as reading:

@@ -35,6 +35,7 @@ class EventType(StrEnum):
     RESUME = "RESUME"
     RECORD_GENERATION = "RECORD_GENERATION"
     NOTE = "NOTE"
+    PROBLEM = "PROBLEM"
     UNKNOWN = "UNKNOWN"
     """Read in place of an unknown stored value; never stored."""
 
@@ -55,6 +56,8 @@ SESSION_TABLE = Columns(
         "attempts": WHOLE,
         "next_attempt_ts": optional(DUE),
         "last_error": optional(TEXT),
+        "token_sha256": optional(TEXT),
+        "seen_ts": optional(TIME),
     },
 )
 
@@ -70,6 +73,7 @@ SESSION_EVENT = Columns(
         "zone": TEXT,
         "clock_offset": optional(WHOLE),
         "detail": optional(TEXT),
+        "unique_type": optional(TEXT),
     },
 )
 

@@ -16,20 +16,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from NexusCore import sizes
-from NexusCore.clock import SECOND, Clock, readable_time
-from NexusCore.config.store import near_miss
-from NexusCore.errors import (
-    EXIT_REFUSED,
-    DatabaseRefused,
-    NexusError,
-    NoSuchSession,
-    SessionElsewhere,
-    SessionOpen,
-)
+from NexusCore.clock import SECOND, Clock
+from NexusCore.errors import EXIT_REFUSED, DatabaseRefused, NexusError
+from NexusCore.facility import transitions
 from NexusCore.facility.session import (
     ALL,
     SESSION_EVENT,
-    SESSION_TABLE,
     Client,
     Event,
     EventType,
@@ -38,8 +30,8 @@ from NexusCore.facility.session import (
     State,
     check_names,
 )
+from NexusCore.facility.transitions import SELECT_SESSIONS, session_of
 from NexusCore.storage import Database, Transaction
-from NexusCore.storage.transaction import Row
 
 __all__ = ["ALL", "Client", "Event", "EventType", "NotToBeBuilt", "Selection", "Session", "Sessions", "State"]
 
@@ -50,12 +42,7 @@ class NotToBeBuilt(NexusError):
     exit_code = EXIT_REFUSED
 
 
-_SESSION_COLUMNS = SESSION_TABLE.only(
-    "id", "identifier", "instrument", "user", "state", "start_ts", "end_ts", "attempts", "last_error"
-)
 _EVENT_COLUMNS = SESSION_EVENT.only("id", "event_type", "ts", "user", "host", "detail")
-
-_SELECT_SESSIONS = "SELECT id, identifier, instrument, user, state, start_ts, end_ts, attempts, last_error FROM session"
 
 _IS_WAITING = """
            (   (state = 'TO_BE_BUILT' AND (next_attempt_ts IS NULL OR next_attempt_ts <= :now))
@@ -69,7 +56,7 @@ _IS_SELECTED = """
 
 _SESSIONS_TO_BUILD = f"""
     -- sessions that a Builder may take: ended, due and not leased; oldest first
-    {_SELECT_SESSIONS}
+    {SELECT_SESSIONS}
      WHERE {_IS_WAITING} AND {_IS_SELECTED}
      ORDER BY end_ts, id
      LIMIT :count
@@ -77,7 +64,7 @@ _SESSIONS_TO_BUILD = f"""
 
 _STILL_WAITING = f"""
     -- one of them, if it still waits; locked separately, since a sorted query locks all rows that it reads
-    {_SELECT_SESSIONS}
+    {SELECT_SESSIONS}
      WHERE id = :id AND {_IS_WAITING}
 """
 QUEUED_AGAIN = "queued again, was"
@@ -135,7 +122,11 @@ class Sessions:
         """
         name = identifier or self._new_identifier()
         check_names(name, instrument, client)
-        return self._open(instrument, name, lambda transaction: self._start(transaction, instrument, client, name, ts))
+        return self._open(
+            instrument,
+            name,
+            lambda transaction: transitions.start(transaction, instrument, client, name, self._now(ts)),
+        )
 
     def end(self, identifier: str, client: Client, ts: int | None = None) -> Session:
         """Close a session: event END and state TO_BE_BUILT together. One that has ended stays unchanged.
@@ -145,7 +136,7 @@ class Sessions:
         NoSuchSession
             If it does not exist.
         """
-        return self._database.write(lambda transaction: self._end(transaction, identifier, client, ts))
+        return self._database.write(lambda transaction: transitions.end(transaction, identifier, client, self._now(ts)))
 
     def restart(self, identifier: str, client: Client) -> Session:
         """End a session that was left open and start a new one on its instrument, in one transaction.
@@ -168,8 +159,8 @@ class Sessions:
         instrument = self.get(identifier).instrument
 
         def restart(transaction: Transaction) -> Session:
-            self._end(transaction, identifier, client, None)
-            return self._start(transaction, instrument, client, name, None)
+            transitions.end(transaction, identifier, client, self._clock.now())
+            return transitions.start(transaction, instrument, client, name, self._clock.now())
 
         return self._open(instrument, name, restart)
 
@@ -202,15 +193,15 @@ class Sessions:
         def note(transaction: Transaction) -> None:
             if also is not None:
                 also(transaction)
-            session = self._find(transaction, identifier)
-            self._event(transaction, session.id, event, client, self._clock.now(), text)
+            session = transitions.find(transaction, identifier)
+            transitions.add_event(transaction, session.id, event, client, self._clock.now(), text)
 
         self._database.write(note)
 
     def open_on(self, instrument: str) -> Session | None:
         """Return the session that is open on an instrument, or None."""
         with self._database.reading() as reading:
-            return self._open_on(reading, instrument)
+            return transitions.open_on(reading, instrument)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -223,22 +214,22 @@ class Sessions:
             If it does not exist.
         """
         with self._database.reading() as reading:
-            return self._find(reading, identifier)
+            return transitions.find(reading, identifier)
 
     def newest(self, instrument: str | None = None, state: State | None = None, count: int = 20) -> list[Session]:
         """Return the newest `count` sessions, newest first; of one instrument (pid) and in one state, if given."""
         condition = "(:instrument IS NULL OR instrument = :instrument) AND (:state IS NULL OR state = :state)"
-        sql = f"{_SELECT_SESSIONS} WHERE {condition} ORDER BY id DESC LIMIT :count"
+        sql = f"{SELECT_SESSIONS} WHERE {condition} ORDER BY id DESC LIMIT :count"
         with self._database.reading() as reading:
-            return [_session(row) for row in reading.all(sql, instrument=instrument, state=state, count=count)]
+            return [session_of(row) for row in reading.all(sql, instrument=instrument, state=state, count=count)]
 
     def beginning(self, text: str, count: int) -> list[Session]:
         """Return sessions whose identifiers begin with a text, `count` at most."""
         condition = "identifier >= :first AND identifier <= :last"
-        sql = f"{_SELECT_SESSIONS} WHERE {condition} ORDER BY identifier LIMIT :count"
+        sql = f"{SELECT_SESSIONS} WHERE {condition} ORDER BY identifier LIMIT :count"
         with self._database.reading() as reading:
             rows = reading.all(sql, first=text, last=f"{text}{chr(sys.maxunicode)}", count=count)
-        return [_session(row) for row in rows]
+        return [session_of(row) for row in rows]
 
     def events(self, session: Session) -> list[Event]:
         """Return the events of a session, in order."""
@@ -252,7 +243,7 @@ class Sessions:
         """Return the sessions that a Builder may take now, the longest waiting first; at most `LISTED`."""
         with self._database.reading() as reading:
             rows = reading.all(_SESSIONS_TO_BUILD, now=reading.now(), count=LISTED, **asdict(among))
-        return [_session(row) for row in rows]
+        return [session_of(row) for row in rows]
 
     def claim(self, client: Client, owner: str, lease_seconds: float, among: Selection = ALL) -> Session | None:
         """Lease the session that has waited longest, for building; None if none waits.
@@ -280,8 +271,8 @@ class Sessions:
                 until=now + int(lease_seconds * SECOND),
                 id=session.id,
             )
-            self._event(transaction, session.id, EventType.RECORD_GENERATION, client, self._clock.now(), None)
-            return self._find(transaction, session.identifier)
+            transitions.add_event(transaction, session.id, EventType.RECORD_GENERATION, client, self._clock.now(), None)
+            return transitions.find(transaction, session.identifier)
 
         return self._database.write(claim)
 
@@ -307,7 +298,7 @@ class Sessions:
 
         def write(transaction: Transaction) -> None:
             detail = sizes.truncate(text, sizes.EVENT_DETAIL)
-            self._event(transaction, session.id, EventType.NOTE, client, self._clock.now(), detail)
+            transitions.add_event(transaction, session.id, EventType.NOTE, client, self._clock.now(), detail)
 
         return write
 
@@ -373,7 +364,7 @@ class Sessions:
         """
 
         def requeue(transaction: Transaction) -> Session:
-            session = self._find(transaction, identifier, lock=True)
+            session = transitions.find(transaction, identifier, lock=True)
             if session.state is State.WAITING_FOR_END:
                 raise NotToBeBuilt(identifier=identifier, reason="it has not ended yet")
             if only not in (None, session.state):
@@ -388,10 +379,13 @@ class Sessions:
             if not changed and session.state is State.BUILDING:
                 raise NotToBeBuilt(identifier=identifier, reason="a Builder is at work on it")
             text = f"{QUEUED_AGAIN} {session.state}"
-            self._event(transaction, session.id, EventType.NOTE, client, self._clock.now(), text)
-            return self._find(transaction, identifier)
+            transitions.add_event(transaction, session.id, EventType.NOTE, client, self._clock.now(), text)
+            return transitions.find(transaction, identifier)
 
         return self._database.write(requeue)
+
+    def _now(self, ts: int | None) -> int:
+        return self._clock.now() if ts is None else ts
 
     def _open(self, instrument: str, identifier: str, start: Callable[[Transaction], Session]) -> Session:
         try:
@@ -403,7 +397,7 @@ class Sessions:
                 raise
             if other.identifier == identifier:
                 return other
-            raise _still_open(other) from None
+            raise transitions.still_open(other) from None
 
     # -- inside a transaction ------------------------------------------------------------------------------------------
 
@@ -411,74 +405,8 @@ class Sessions:
         for waiting in transaction.all(_SESSIONS_TO_BUILD, now=now, count=CANDIDATES, **asdict(among)):
             row = transaction.one(f"{_STILL_WAITING} {transaction.dialect.skip_locked}", id=waiting[0], now=now)
             if row is not None:
-                return _session(row)
+                return session_of(row)
         return None
-
-    def _start(
-        self, transaction: Transaction, instrument: str, client: Client, identifier: str, ts: int | None
-    ) -> Session:
-        row = transaction.one(f"{_SELECT_SESSIONS} WHERE identifier = :identifier", identifier=identifier)
-        if row is not None:
-            if _session(row).instrument != instrument:
-                raise SessionElsewhere(identifier=identifier, instrument=_session(row).instrument)
-            return _session(row)
-        other = self._open_on(transaction, instrument)
-        if other is not None:
-            raise _still_open(other)
-        now = self._clock.now() if ts is None else ts
-        session_id = transaction.insert(
-            "session",
-            identifier=identifier,
-            instrument=instrument,
-            user=client.user,
-            state=State.WAITING_FOR_END.value,
-            start_ts=now,
-            open_on=instrument,
-            attempts=0,
-        )
-        self._event(transaction, session_id, EventType.START, client, now, None)
-        return self._find(transaction, identifier)
-
-    def _end(self, transaction: Transaction, identifier: str, client: Client, ts: int | None) -> Session:
-        session = self._find(transaction, identifier, lock=True)
-        if session.state is not State.WAITING_FOR_END:
-            return session
-        now = max(self._clock.now() if ts is None else ts, session.start_ts)
-        transaction.run(
-            "UPDATE session SET state = 'TO_BE_BUILT', end_ts = :now, open_on = NULL WHERE id = :id",
-            now=now,
-            id=session.id,
-        )
-        self._event(transaction, session.id, EventType.END, client, now, None)
-        return self._find(transaction, identifier)
-
-    def _event(
-        self, transaction: Transaction, session_id: int, event: EventType, client: Client, ts: int, detail: str | None
-    ) -> None:
-        transaction.insert(
-            "session_event",
-            session_id=session_id,
-            event_type=event.value,
-            ts=ts,
-            user=client.user,
-            host=client.host,
-            zone=client.zone,
-            clock_offset=client.clock_offset,
-            detail=detail,
-        )
-
-    def _find(self, transaction: Transaction, identifier: str, *, lock: bool = False) -> Session:
-        suffix = transaction.dialect.for_update if lock else ""
-        row = transaction.one(f"{_SELECT_SESSIONS} WHERE identifier = :identifier {suffix}", identifier=identifier)
-        if row is None:
-            known = [name for (name,) in transaction.all("SELECT identifier FROM session ORDER BY id DESC LIMIT 200")]
-            raise NoSuchSession(identifier=identifier, hint=near_miss(identifier, known))
-        return _session(row)
-
-    def _open_on(self, transaction: Transaction, instrument: str, *, lock: bool = False) -> Session | None:
-        suffix = transaction.dialect.for_update if lock else ""
-        row = transaction.one(f"{_SELECT_SESSIONS} WHERE open_on = :instrument {suffix}", instrument=instrument)
-        return None if row is None else _session(row)
 
     def _held(self, transaction: Transaction, session: Session, owner: str) -> bool:
         row = transaction.one(
@@ -486,13 +414,3 @@ class Sessions:
             id=session.id,
         )
         return row is not None and row[0] == owner
-
-
-def _session(row: Row) -> Session:
-    return _SESSION_COLUMNS.make(Session, row)
-
-
-def _still_open(session: Session) -> SessionOpen:
-    start = readable_time(session.start_ts)
-    since = "at a time that cannot be read" if start is None else start.astimezone().strftime("%Y-%m-%d %H:%M")
-    return SessionOpen(instrument=session.instrument, since=since, user=session.user, identifier=session.identifier)

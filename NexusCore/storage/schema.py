@@ -209,6 +209,9 @@ _table(
     Column("attempts", Integer, nullable=False, default=0),
     _ts("next_attempt_ts", nullable=True),
     _text("last_error", nullable=True),
+    # SHA-256 of the token that its own events need; NULL for a session that was not started through the Gateway.
+    _text("token_sha256", 64, nullable=True),
+    _ts("seen_ts", nullable=True),  # when its PC last reported that it is at work
     Unique("identifier"),
     Unique("open_on"),
     Index(None, "state", "end_ts"),
@@ -228,6 +231,9 @@ _table(
         "clock_offset", BigInteger, nullable=True
     ),  # microseconds that the client's clock is ahead of the database's
     _text("detail", nullable=True),
+    # START or END in an event of that type, NULL in others: the unique key lets a session have one of each.
+    _text("unique_type", 32, nullable=True),
+    Index(None, "session_id", "unique_type", unique=True),
 )
 
 _table(
@@ -279,6 +285,38 @@ _table(
     _ts("unanswered_ts", nullable=True),
     Unique("record_id", "destination"),
     Index(None, "next_attempt_ts"),
+)
+
+_table(
+    "token",
+    _id(),
+    _text("name", NAME),  # the PC's
+    _text("kind", 16),
+    _text("sha256", 64),
+    _text("instruments"),  # JSON: list of pids
+    _text("made_by", NAME),
+    _ts("made_ts"),
+    _ts("until_ts", nullable=True),
+    _ts("revoked_ts", nullable=True),
+    _ts("seen_ts", nullable=True),
+    # The name while the token is not revoked, NULL afterwards: the unique key lets a PC have one token.
+    _text("active_name", NAME, nullable=True),
+    Unique("sha256"),
+    Unique("active_name"),
+)
+
+_table(
+    "gateway_request",  # answered requests, for a while: one that is sent again gets the same answer
+    _id(),
+    _to("token_id", "token.id"),
+    _text("request_id", 64),
+    _text("sha256", 64),  # of what was requested
+    Column("status", Integer, nullable=False),
+    _text("answer"),  # JSON, without secrets
+    _text("nonce", 64, nullable=True),  # with the PC's own token it gives the session's token again
+    _ts(),
+    Unique("token_id", "request_id"),
+    Index(None, "ts"),
 )
 
 

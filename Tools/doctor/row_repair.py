@@ -1,7 +1,7 @@
 """New values for rows with unreadable values.
 
 A state becomes ERROR, the type of an event NOTE, text its readable part, and a required time the first of 1970, which
-cannot be mistaken for a real one; an optional value becomes NULL.
+cannot be mistaken for a real one; an optional value becomes NULL. A token is revoked.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from NexusCore.clock import readable_time
 from NexusCore.facility.record import NEVER
+from NexusCore.facility.tokens import TokenKind
 from NexusCore.storage import Transaction
 from NexusCore.storage.rows import TEXT, Column
 from NexusCore.text import readable
@@ -85,6 +86,15 @@ def _reservation(odd_row: OddRow, values: NewValues, reading: Transaction) -> Ne
     return values
 
 
+def _token(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    # What a token was for, or until when, is not known: it stays refused. SessionTool token make makes a new one.
+    if "kind" in odd_row.odd:
+        values["kind"] = TokenKind.PC.value
+    if "instruments" in odd_row.odd:
+        values["instruments"] = "[]"
+    return {**values, "revoked_ts": reading.now(), "active_name": None}
+
+
 def _revision(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
     if "revision" in odd_row.odd:
         row = reading.one("SELECT MAX(revision) FROM config_change")
@@ -97,5 +107,6 @@ _SPECIAL: dict[str, Callable[[OddRow, NewValues, Transaction], NewValues]] = {
     "session_event": _event,
     "upload": _upload,
     "reservation": _reservation,
+    "token": _token,
     "config_revision": _revision,
 }

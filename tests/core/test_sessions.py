@@ -11,7 +11,7 @@ import pytest
 
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.errors import NexusError, NoSuchSession, SessionElsewhere, SessionOpen
-from NexusCore.facility import Session, Sessions, State
+from NexusCore.facility import Session, Sessions, State, transitions
 from NexusCore.facility.sessions import Client, EventType, NotToBeBuilt
 from NexusCore.storage import Transaction, open_database
 from tests.clocks import START, SetClock, databases_follow
@@ -324,12 +324,13 @@ while (session := sessions.claim(Client("b", "s"), sys.argv[1], 600)) is not Non
         first, second = finished(sessions, "A"), finished(sessions, "B")
         other = Sessions(open_database(server_database_url), clock)
         claimed: list[Session | None] = []
-        real: Callable[..., None] = sessions._event
+        real: Callable[..., None] = transitions.add_event
 
         def event_after_another_claim(*arguments: object) -> None:
+            monkeypatch.setattr(transitions, "add_event", real)
             claimed.append(other.claim(BUILDER, "two", MINUTE))
             real(*arguments)
 
-        monkeypatch.setattr(sessions, "_event", event_after_another_claim)
+        monkeypatch.setattr(transitions, "add_event", event_after_another_claim)
         claimed.append(sessions.claim(BUILDER, "one", MINUTE))
         assert [one and one.identifier for one in claimed] == [second.identifier, first.identifier]

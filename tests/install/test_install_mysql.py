@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,7 @@ import mysql.connector
 import pytest
 
 from NexusCore import settings
-from NexusCore.API import App
-from NexusCore.facility.instruments import Instruments
-from NexusCore.facility.reservations import Reservations
-from NexusCore.facility.sessions import Client, Sessions, State
-from NexusCore.settings import DatabaseURL, Settings
+from NexusCore.settings import DatabaseURL
 from tests.certificates import Authority
 from tests.mariadb import MariaDB
 
@@ -85,27 +80,15 @@ def connect(server: MariaDB, file: Path) -> Any:
     )
 
 
-@contextmanager
-def app(server: MariaDB, file: Path, home: Path) -> Iterator[App]:
-    """Lend the API as a program on a PC has it: over TCP, and with a journal of its own."""
-    found = replace(url(file), host="127.0.0.1", port=server.port, options=(("ssl_mode", "required"),))
-    if found.user == "nexuscore":  # who may log in through the socket only
-        found = url(file)
-    one = App(Settings(config=found, status=found, log=found, main=found, home=home))
-    try:
-        yield one
-    finally:
-        report = one.shutdown()
-    assert (report.left, report.dropped) == (0, 0)
-
-
 class TestSetUp:
     """003-14: one command makes the database, its tables, its users and the settings that lead there."""
 
     def test_settings_lead_to_the_tables(self, run: Run, server: MariaDB, folder: Path) -> None:
         done = run()
         assert done.returncode == 0, done.stderr
-        for name, user in (("nexuscore.toml", "nexuscore"), ("nexuscore-logger.toml", "nexuslogger")):
+        users = {"nexuscore": "nexuscore", "nexuscore-gateway": "nexusgateway", "nexuscore-report": "nexusreport"}
+        assert {path.stem for path in folder.glob("*.toml")} == users.keys()
+        for name, user in ((f"{stem}.toml", user) for stem, user in users.items()):
             assert url(folder / name).user == user
             with closing(connect(server, folder / name)) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT count(*) FROM alembic_version")
@@ -116,14 +99,21 @@ class TestSetUp:
         query = "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = 'nexuscore'"
         assert server.execute(query) == [("utf8mb4_bin",)]
 
-    def test_services_go_through_the_socket_and_loggers_over_the_network(
+    def test_services_go_through_the_socket_and_reports_over_the_network(
         self, run: Run, server: MariaDB, folder: Path
     ) -> None:
         run()
-        services, loggers = url(folder / "nexuscore.toml"), url(folder / "nexuscore-logger.toml")
-        assert services.options == (("unix_socket", str(server.socket)),)
-        assert loggers.options == (("ssl_mode", "required"),)
-        assert loggers.port == server.port
+        reports = url(folder / "nexuscore-report.toml")
+        for name in ("nexuscore.toml", "nexuscore-gateway.toml"):
+            assert url(folder / name).options == (("unix_socket", str(server.socket)),)
+        assert reports.options == (("ssl_mode", "required"),)
+        assert reports.port == server.port
+
+    def test_the_settings_of_the_gateway_are_declared(self, run: Run, server: MariaDB) -> None:
+        """Its own account may not do that."""
+        run()
+        paths = server.execute("SELECT path FROM nexuscore.config_parameter WHERE path LIKE 'Services.Gateway.%'")
+        assert {"Services.Gateway.interval", "Services.Gateway.tls_certificate"} <= {path for (path,) in paths}
 
     def test_a_second_run_keeps_passwords(self, run: Run, folder: Path) -> None:
         first_said = run().stdout
@@ -148,15 +138,15 @@ class TestSetUp:
         (folder / "nexuscore.toml").unlink()
         again = run()
         assert "The password of nexuscore is new" in again.stdout
-        assert "The password of nexuslogger is new" not in again.stdout
+        assert "The password of nexusgateway is new" not in again.stdout
         connect(server, folder / "nexuscore.toml").close()
 
     def test_what_else_the_file_says_stays(self, run: Run, server: MariaDB, folder: Path) -> None:
         run()
-        file = folder / "nexuscore-logger.toml"
+        file = folder / "nexuscore-report.toml"
         password = url(file).password
         text = f'# our database\nNEXUSCORE_HOME = "/data"\nNEXUSCORE_DATABASE = "{server.url("nexuscore")}"\n'
-        file.write_text(text.replace("tester:tester@127.0.0.1", f"nexuslogger:{password}@db.example.org"))
+        file.write_text(text.replace("tester:tester@127.0.0.1", f"nexusreport:{password}@db.example.org"))
         assert run("--new-passwords").returncode == 0
         assert file.read_text().startswith('# our database\nNEXUSCORE_HOME = "/data"\n')
         assert url(file).host == "db.example.org"
@@ -170,14 +160,15 @@ class TestPasswordsStayPrivate:
         run()
         assert {path.name: path.stat().st_mode & 0o777 for path in folder.glob("*.toml")} == {
             "nexuscore.toml": 0o600,
-            "nexuscore-logger.toml": 0o600,
+            "nexuscore-gateway.toml": 0o600,
+            "nexuscore-report.toml": 0o600,
         }
 
     def test_nothing_is_said_or_logged(self, run: Run, server: MariaDB, folder: Path) -> None:
         done = run()
         server.execute("FLUSH LOGS")
         written = b"".join(path.read_bytes() for path in server.folder.rglob("*") if path.is_file())
-        assert b"CREATE USER IF NOT EXISTS 'nexuslogger'" in written
+        assert b"CREATE USER IF NOT EXISTS 'nexusgateway'" in written
         for path in folder.glob("*.toml"):
             password = url(path).password
             assert len(password) > 30
@@ -281,30 +272,56 @@ class TestLeastPrivilege:
         "DROP TABLE log_record",
         "ALTER TABLE log_record ADD mine INT",
         "CREATE USER mallory",
-        "GRANT SELECT ON session TO nexuslogger@localhost",
+        "GRANT SELECT ON session TO nexusreport@localhost",
         "SELECT * FROM mysql.user",
     )
-    NOT_THE_LOGGERS = (
+    NOT_THE_GATEWAYS = (
         "SELECT * FROM log_record",
         "SELECT * FROM status_sample",
-        "SELECT * FROM record",
         "SELECT * FROM upload",
-        "SELECT * FROM config_change",
         "SELECT * FROM config_secret",
         "UPDATE config_parameter SET value = '1'",
+        "UPDATE config_revision SET revision = 1",
         "INSERT INTO config_change (revision) VALUES (1)",
+        "UPDATE session SET start_ts = 0",
+        "UPDATE session SET instrument = 'x'",
+        "UPDATE session SET user = 'x'",
         "UPDATE session_event SET ts = 0",
         "DELETE FROM session_event",
         "DELETE FROM session",
         "DELETE FROM log_record",
+        "INSERT INTO token (id) VALUES (1)",
+        "UPDATE token SET instruments = '[]'",
+        "UPDATE token SET revoked_ts = NULL",
+        "DELETE FROM token",
+        "UPDATE gateway_request SET answer = ''",
         "INSERT INTO reservation (id) VALUES (1)",
+        "UPDATE record SET path = ''",
+    )
+    NOT_THE_REPORTS = (
+        "SELECT * FROM config_secret",
+        "SELECT * FROM token",
+        "SELECT * FROM gateway_request",
+        "SELECT * FROM config_revision LOCK IN SHARE MODE",
+        "UPDATE session SET state = 'COMPLETED'",
+        "DELETE FROM session_event",
+        "INSERT INTO session_event (session_id) VALUES (1)",
+        "INSERT INTO log_record (ts) VALUES (1)",
+        "UPDATE delivery_cursor SET delivered = 1",
+        "DELETE FROM status_latest",
+        "UPDATE config_parameter SET value = '1'",
+        "LOCK TABLES session WRITE",
     )
 
     @pytest.fixture
     def accounts(self, run: Run, folder: Path) -> dict[str, Path]:
         done = run()
         assert done.returncode == 0, done.stderr
-        return {"services": folder / "nexuscore.toml", "loggers": folder / "nexuscore-logger.toml"}
+        return {
+            "services": folder / "nexuscore.toml",
+            "gateway": folder / "nexuscore-gateway.toml",
+            "reports": folder / "nexuscore-report.toml",
+        }
 
     def test_services_handle_all_rows(self, accounts: dict[str, Path], server: MariaDB) -> None:
         tables = [row[0] for row in server.execute("SHOW FULL TABLES FROM nexuscore WHERE table_type = 'BASE TABLE'")]
@@ -315,39 +332,24 @@ class TestLeastPrivilege:
                 cursor.fetchall()
                 cursor.execute(f"DELETE FROM {table} WHERE FALSE")
 
-    @pytest.mark.parametrize("user", ["services", "loggers"])
+    @pytest.mark.parametrize("user", ["services", "gateway", "reports"])
     def test_no_user_changes_tables_or_users(self, accounts: dict[str, Path], server: MariaDB, user: str) -> None:
         self.check_refused(server, accounts[user], self.NOBODYS)
 
-    def test_loggers_neither_read_nor_change_what_is_not_theirs(
+    def test_neither_gateway_nor_reports_do_what_is_not_theirs(
         self, accounts: dict[str, Path], server: MariaDB
     ) -> None:
-        self.check_refused(server, accounts["loggers"], self.NOT_THE_LOGGERS)
+        self.check_refused(server, accounts["gateway"], self.NOT_THE_GATEWAYS)
+        self.check_refused(server, accounts["reports"], self.NOT_THE_REPORTS)
 
-    def test_loggers_can_do_all_that_a_session_takes(
-        self, accounts: dict[str, Path], server: MariaDB, tmp_path: Path
-    ) -> None:
-        folder = "Instruments.FEI-Titan-TEM"
-        with app(server, accounts["services"], tmp_path / "services") as services:
-            services.get_config(folder).set_default("computer_name", "titan-pc")
-            services.get_config(folder).set_default("filestore_path", "./Titan")
-            services.get_config("Services.Harvester.nemo").set_default("token", "opensesame", secret=True)
-        for turn in ("first", "second"):  # the second finds its status channel and items there
-            with app(server, accounts["loggers"], tmp_path / turn) as logger:
-                instrument = Instruments(logger.get_config()).of_host("titan-pc")
-                log, status = logger.get_log("SessionLogger"), logger.get_status("SessionLogger.titan-pc")
-                sessions = Sessions(logger.database(), logger.clock)
-                client = Client("alice", "titan-pc")
-                log.info("%s session", turn)
-                status["state"] = turn
-                session = sessions.start(instrument.pid, client)
-                sessions.note(session.identifier, client, "a note")
-                assert sessions.end(session.identifier, client).state == State.TO_BE_BUILT
-                Reservations(logger.database(), logger.clock).overlapping(instrument.pid, 0, 1)
-        count = "SELECT count(*) FROM nexuscore."
-        assert server.execute(f"{count}log_record WHERE logger = 'SessionLogger'") == [(2,)]
-        assert server.execute(f"{count}status_sample") == [(2,)]
-        assert server.execute(f"{count}delivery_cursor") == [(0,)]
+    def test_reports_read_all_that_is_no_secret(self, accounts: dict[str, Path], server: MariaDB) -> None:
+        names = [row[0] for row in server.execute("SHOW TABLES FROM nexuscore")]
+        withheld = {"config_secret", "config_revision", "token", "gateway_request"}
+        assert withheld < set(names)
+        with closing(connect(server, accounts["reports"])) as connection, connection.cursor() as cursor:
+            for name in set(names) - withheld:
+                cursor.execute(f"SELECT * FROM {name} WHERE FALSE")
+                cursor.fetchall()
 
     @staticmethod
     def check_refused(server: MariaDB, file: Path, statements: tuple[str, ...]) -> None:

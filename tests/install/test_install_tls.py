@@ -57,9 +57,9 @@ def restart(server: MariaDB, configuration: str) -> None:
     server.start()
 
 
-def loggers(server: MariaDB, folder: Path) -> DatabaseURL:
-    """Return the microscope PCs' address of the server, by its address on this machine."""
-    found = settings.load({}, (folder / "nexuscore-logger.toml",)).main
+def reports(server: MariaDB, folder: Path) -> DatabaseURL:
+    """Return the address of the server for reports, by its address on this machine."""
+    found = settings.load({}, (folder / "nexuscore-report.toml",)).main
     return replace(found, host="127.0.0.1", port=server.port)
 
 
@@ -80,7 +80,8 @@ class TestUsersFromOtherMachines:
         done = set_up(server, folder)
         assert done.returncode == 0, done.stderr
         assert demands(server) == {
-            "nexuscore@localhost": "", "nexuslogger@%": "ANY", "nexuslogger@localhost": "",
+            "nexuscore@localhost": "", "nexusgateway@%": "ANY", "nexusgateway@localhost": "",
+            "nexusreport@%": "ANY", "nexusreport@localhost": "",
         }  # fmt: skip
 
     def test_over_the_loopback_address(self, server: MariaDB, folder: Path, tmp_path: Path) -> None:
@@ -90,18 +91,18 @@ class TestUsersFromOtherMachines:
         done = set_up(server, folder, NEXUSCORE_MYSQL_ADMIN=str(file))
         assert done.returncode == 0, done.stderr
         assert "only this machine can log in" in done.stdout
-        assert demands(server)["nexuslogger@%"] == "ANY"
+        assert demands(server)["nexusreport@%"] == "ANY"
         assert demands(server)["nexuscore@127.0.0.1"] == ""
 
 
 class TestTheCertificate:
-    """A server without one gets it; the settings of the microscope PCs name the CA, and insist."""
+    """A server without one gets it; the settings for reports name the CA, and insist."""
 
     def test_of_a_server_of_ones_own(self, server: MariaDB, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("NexusCore.storage.hosts.KEPT_OUT_SECONDS", 0.0)
         done = set_up(server, folder)
         assert "other machines cannot log in before it does" in done.stdout
-        url = loggers(server, folder)
+        url = reports(server, folder)
         assert dict(url.options) == {"ssl_ca": str(folder / "nexuscore-ca.pem")}
         with pytest.raises(DatabaseNotSecure, match="offers no TLS"):
             version(url)
@@ -127,11 +128,11 @@ class TestTheCertificate:
         assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
 
     def test_the_settings_can_be_copied_with_it(self, server: MariaDB, folder: Path, tmp_path: Path) -> None:
-        """To any folder of a microscope PC: the certificate is named relative to the settings file."""
+        """To any folder of another machine: the certificate is named relative to the settings file."""
         restart(server, set_up(server, folder).stdout)
         pc = tmp_path / "pc"
         pc.mkdir()
-        for name, copy in (("nexuscore-logger.toml", "nexuscore.toml"), ("nexuscore-ca.pem", "nexuscore-ca.pem")):
+        for name, copy in (("nexuscore-report.toml", "nexuscore.toml"), ("nexuscore-ca.pem", "nexuscore-ca.pem")):
             (pc / copy).write_bytes((folder / name).read_bytes())
         (pc / "nexuscore.toml").chmod(0o600)
         url = settings.load({}, (pc / "nexuscore.toml",)).main
@@ -155,7 +156,7 @@ class TestTheCertificate:
         assert str(written) in done.stdout
         assert written.read_text().splitlines()[1] == "[mysqld]"
         restart(server, written.read_text())
-        assert version(loggers(server, folder)) is not None
+        assert version(reports(server, folder)) is not None
 
     def test_a_restart_that_fails(self, server: MariaDB, folder: Path, tmp_path: Path) -> None:
         """The configuration is taken back, so that the server starts as before."""

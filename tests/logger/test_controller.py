@@ -16,11 +16,9 @@ from Logger.session_backend import BackendError, OpenSession, Station
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.facility.sessions import Client, State
 from NexusCore.settings import DatabaseURL
-from tests.conftest import PROJECT
 from tests.logger.facility import LIMIT, PID, SOMEWHERE, Course, Facility, until
 from tests.logger.wire import Wire
 from tests.mariadb import MariaDB
-from tests.server import Server
 
 ANN = Client(user="ann", host="elsewhere")
 
@@ -437,31 +435,3 @@ class TestNothingHappensWhileASessionRuns:
         before = set(threading.enumerate())
         Course(DatabaseBackend(facility.host)).begin(Running)
         assert [thread.name for thread in set(threading.enumerate()) - before] == ["controller"]
-
-
-class TestLeastPrivilege:
-    """The grants in Install/grants.sql for the loggers' account are enough."""
-
-    def test_a_whole_session_with_the_loggers_account(
-        self, database_server: Server, server_database_url: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("NEXUSCORE_DATABASE", server_database_url)
-        facility = Facility()
-        name = DatabaseURL.parse(server_database_url).name
-        account = "'logger'@'127.0.0.1'"
-        database_server.execute(f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY 'pw'")
-        for line in (PROJECT / "Install/grants.sql").read_text("utf-8").splitlines():
-            if line.startswith("GRANT") and "@LOGGERS@" in line:
-                database_server.execute(line.rstrip(";").replace("@LOGGERS@", account).replace(" ON ", f" ON {name}."))
-        try:
-            monkeypatch.setenv("NEXUSCORE_DATABASE", database_server.url(name, user="logger", password="pw"))
-            facility.sessions.start(PID, ANN)
-            course = Course(DatabaseBackend(facility.host))
-            course.begin(OpenSessionQuestion)
-            course.start_new(Running)
-            Course(DatabaseBackend(facility.host)).begin(OpenSessionQuestion)
-            course.end(Ended)
-            assert facility.events() == ["START", "END"]
-        finally:
-            database_server.execute(f"DROP USER {account}")
-            facility.close()

@@ -13,7 +13,12 @@ import pytest
 
 LIMIT = 60.0
 """Seconds that one program may take."""
-MODULES = {"builder": "Services.Builder", "harvester": "Services.Harvester", "uploader": "Services.Uploader"}
+MODULES = {
+    "builder": "Services.Builder",
+    "gateway": "Services.Gateway",
+    "harvester": "Services.Harvester",
+    "uploader": "Services.Uploader",
+}
 
 needs_systemd_analyze = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing: this system has no systemd"
@@ -40,7 +45,9 @@ def install(project_copy: Path, root: Path, name: str) -> Path:
 def read(unit: Path) -> ConfigParser:
     parser = ConfigParser(interpolation=None, strict=True)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # systemd's keys are case-sensitive
-    parser.read_string(unit.read_text())
+    # systemd reads all lines of this key; here one key is one line.
+    text = unit.read_text().replace("EnvironmentFile=-/etc/default/nexuscore-", "X-OwnEnvironmentFile=")
+    parser.read_string(text)
     return parser
 
 
@@ -78,6 +85,7 @@ class TestUnits:
         assert service["ExecStart"] == f"{project_copy}/.venv/bin/python -m {MODULES[name]}"
         assert service["WorkingDirectory"] == str(project_copy)
         assert service["User"] == "nexuscore"
+        assert service["X-OwnEnvironmentFile"] == name
         assert not re.search(r"@[A-Z]+@", unit.read_text())
 
     def test_it_waits_for_network_and_database(self, unit: Path) -> None:

@@ -17,6 +17,7 @@ from NexusCore.facility.records import Records
 from NexusCore.facility.reservations import Reservation, Reservations
 from NexusCore.facility.session import Session, State
 from NexusCore.facility.sessions import Sessions
+from NexusCore.facility.tokens import AccessTokens
 from NexusCore.storage import Database
 from NexusCore.storage.schema import METADATA
 from tests.tools.conftest import configure, log, report
@@ -52,6 +53,8 @@ UNIQUE = {
     "reservation": ("uid",),
     "upload": ("destination",),
     "delivery_cursor": ("journal",),
+    "token": ("sha256", "active_name"),
+    "gateway_request": ("request_id",),
 }
 """Columns of which each row needs its own value."""
 
@@ -105,8 +108,13 @@ class OddFacility:
         configure(database, Edit("Good.number", value=5), Edit("Good.text", value="plain"), secret)
         log(database, "the good line", session=session.identifier, ts=now)
         report(database, (now, "Good", "state", "idle", None))
+        token, _ = AccessTokens(database, SYSTEM_CLOCK).make("TITAN-PC", ["FEI-Titan-TEM"], "jane")
         with database.transaction() as transaction:
             transaction.insert("delivery_cursor", journal="good", delivered=7, ts=now)
+            transaction.insert(
+                "gateway_request", token_id=token.id, request_id="good", sha256="0" * 64, status=200, answer="{}",
+                nonce=None, ts=now,
+            )  # fmt: skip
             transaction.run("UPDATE session SET state = :state WHERE id = :id", state=self._state, id=session.id)
         return sessions.get(session.identifier)
 
@@ -132,6 +140,8 @@ class OddFacility:
             row["revision"] = -number  # which no change will have
         elif table.name == "status_latest":
             row["item_id"] = 1_000_000 + number
+        elif table.name == "session_event":
+            row["unique_type"] = None  # a session has one START
         elif table.name == "record":
             row["session_id"] = self._another_session(number)
         if column in ("id", KEYS.get(table.name)):

@@ -18,6 +18,7 @@ from NexusCore.config.values import Limits
 from NexusCore.delivery.frames import encode
 from NexusCore.facility.records import Records
 from NexusCore.facility.sessions import Client, Sessions, State
+from NexusCore.facility.tokens import AccessTokens
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Database
 from NexusCore.storage.revision import SCHEMA_REVISION
@@ -389,6 +390,13 @@ class TestServices:
         assert "python -m Services.Uploader" in only(found, "The Uploader has never run")[1]
         assert only(found, "The calendar of Titan: The calendar at x does not answer (")[0] == "problem"
         assert len(found) == 4
+
+    def test_the_gateway_is_missed_where_pcs_have_tokens(self, database: Database) -> None:
+        AccessTokens(database, SYSTEM_CLOCK).make("TITAN-PC", ["Titan"], "jane")
+        grade, remedy = only(
+            reported("Services"), "The Gateway has never run: microscope PCs cannot report their sessions."
+        )
+        assert (grade, "python -m Services.Gateway" in remedy) == ("note", True)
 
 
 class TestSessions:

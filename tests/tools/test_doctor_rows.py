@@ -12,6 +12,7 @@ from NexusCore.config.store import ConfigStore, Edit
 from NexusCore.config.values import Limits
 from NexusCore.facility.session import EventType, State
 from NexusCore.facility.sessions import Sessions
+from NexusCore.facility.tokens import AccessTokens
 from NexusCore.storage import Database
 from tests.tools.configured import history
 from tests.tools.conftest import configure
@@ -155,3 +156,18 @@ class TestRepairing:
         done = in_process("Doctor", "--rows")
         assert (done.code, done.out) == (0, "All rows of all tables can be read.\n"), done.out[-2000:] + done.err
         database.close()
+
+
+class TestTokens:
+    """What an unreadable token was for is not known: a repair does not make it valid."""
+
+    def test_a_repaired_token_is_revoked(self, database: Database) -> None:
+        tokens = AccessTokens(database, SYSTEM_CLOCK)
+        _, secret = tokens.make("TITAN-PC", ["FEI-Titan-TEM"], "jane", until_ts=SYSTEM_CLOCK.now() + 10**12)
+        change(database, "UPDATE token SET instruments = 'all', kind = 'ADMIN'")
+        assert tokens.of(secret) is None
+        assert in_process("Doctor", "--rows", "--repair").code == 0
+        assert tokens.of(secret) is None
+        (token,) = tokens.all(revoked=True)
+        assert (token.odd, token.instruments, token.revoked_ts is not None) == ((), (), True)
+        assert tokens.make("TITAN-PC", ["FEI-Titan-TEM"], "jane")[0].name == "TITAN-PC"

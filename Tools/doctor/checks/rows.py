@@ -12,9 +12,11 @@ from typing import Any
 from NexusCore.config import changes
 from NexusCore.config.values import DATATYPES, MASK, Limits, decode
 from NexusCore.errors import ConfigException, DatabaseDenied, NexusError
+from NexusCore.facility.answered import GATEWAY_REQUEST
 from NexusCore.facility.record import RECORD, UPLOAD
 from NexusCore.facility.reservations import RESERVATION, describes_a_reservation
 from NexusCore.facility.session import SESSION_EVENT, SESSION_TABLE
+from NexusCore.facility.tokens import TOKEN
 from NexusCore.log.store import LOG_RECORD
 from NexusCore.settings import DatabaseURL, Settings
 from NexusCore.status.store import STATUS_CHANNEL, STATUS_ITEM, STATUS_LATEST, STATUS_SAMPLE
@@ -45,7 +47,16 @@ TABLES: dict[str, tuple[Columns, ...]] = {
     ),
     "status": (STATUS_CHANNEL, STATUS_ITEM, STATUS_LATEST, STATUS_SAMPLE, DELIVERY_CURSOR),
     "log": (LOG_RECORD, DELIVERY_CURSOR),
-    "main": (FACILITY_IDENTITY, SESSION_TABLE, SESSION_EVENT, RESERVATION, RECORD, UPLOAD),
+    "main": (
+        FACILITY_IDENTITY,
+        SESSION_TABLE,
+        SESSION_EVENT,
+        RESERVATION,
+        RECORD,
+        UPLOAD,
+        TOKEN,
+        GATEWAY_REQUEST,
+    ),
 }
 """All tables, by the role of their database in the settings."""
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from NexusCore.errors import NexusError
+from NexusCore.facility.tokens import AccessTokens
 from NexusCore.service import FAILED
 from NexusCore.status.names import Channels
 from NexusCore.status.store import StatusSample, latest
@@ -15,6 +18,7 @@ from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
 SERVICE_EFFECTS = {
     "Builder": "no records are built",
+    "Gateway": "microscope PCs cannot report their sessions",
     "Harvester": "reservations are not updated",
     "Uploader": "records are not sent to their destinations",
 }
@@ -32,8 +36,16 @@ def services(case: Case) -> Iterator[CheckResult]:
     now = case.clock.now()
     states = {sample.channel: sample for sample in samples if sample.name == "state"}
     for name, effect in SERVICE_EFFECTS.items():
+        if name == "Gateway" and name not in states and not _has_tokens(case):
+            continue  # nothing needs it
         yield _service(name, effect, states, now)
     yield from _partners(samples, now)
+
+
+def _has_tokens(case: Case) -> bool:
+    with suppress(NexusError):  # a database that does not answer is reported by other checks
+        return bool(AccessTokens(case.database(case.settings.main), case.clock).all())
+    return False
 
 
 def _service(name: str, effect: str, states: Mapping[str, StatusSample], now: int) -> CheckResult:

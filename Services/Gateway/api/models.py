@@ -1,0 +1,268 @@
+"""Requests and answers as JSON.
+
+Field names and meanings are those of docs/gateway.md. Unknown fields are refused: a mistyped one would be lost.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from NexusCore import sizes
+from NexusCore.clock import readable_time
+from NexusCore.facility import Event, Instrument, Reservation, Session
+from NexusCore.text import odd_character
+
+ZONE = 64
+"""Characters of the name of a time zone."""
+
+
+def _name(text: str) -> str:
+    odd = odd_character(text)
+    if odd is not None:
+        raise ValueError(f"a name cannot contain {odd}")
+    return text
+
+
+def _text(text: str) -> str:
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("the text contains a character that cannot be stored")
+    if not sizes.fits(text, sizes.EVENT_DETAIL):
+        raise ValueError(f"the text has more than {sizes.EVENT_DETAIL:,} bytes")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=sizes.NAME), AfterValidator(_name)]
+"""A name of a user, a PC or an instrument."""
+Remark = Annotated[str, Field(min_length=1, max_length=sizes.EVENT_DETAIL), AfterValidator(_text)]
+
+
+class EventRequest(BaseModel):
+    """What happened, by the PC's clock."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: Name = Field(description="Account of the person at the instrument.")
+    at: AwareDatetime = Field(description="When it happened, by the PC's clock, with an offset.")
+    now: AwareDatetime = Field(description="What that clock shows when this request is sent.")
+    zone: Annotated[str, Field(max_length=ZONE), AfterValidator(_name)] = Field(
+        default="", description="Time zone of the PC: an IANA name, or an offset as +0100."
+    )
+
+
+class StartRequest(EventRequest):
+    """A session begins."""
+
+    identifier: UUID = Field(description="Of the session; a new random UUID.")
+    instrument: Name = Field(description="Pid of the instrument.")
+
+
+class RemarkRequest(EventRequest):
+    """A note, or a problem with the instrument."""
+
+    text: Remark
+
+
+class BreakRequest(EventRequest):
+    """A pause, or its end."""
+
+    text: Remark | None = None
+
+
+class HeartbeatRequest(BaseModel):
+    """The PC is at work."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session: UUID | None = Field(default=None, description="The session that runs there, if one does.")
+
+
+class SessionAnswer(BaseModel):
+    """A session."""
+
+    identifier: str
+    instrument: str
+    user: str
+    state: str
+    start: datetime | None
+    end: datetime | None
+    paused: bool
+
+
+class StartAnswer(BaseModel):
+    """A session that was started."""
+
+    session: SessionAnswer
+    session_token: str = Field(description="Needed besides the PC's token for all events of this session.")
+
+
+class EventAnswer(BaseModel):
+    """An event in a session."""
+
+    id: int
+    type: str
+    at: datetime | None
+    user: str
+    computer: str
+    text: str | None
+
+
+class SessionDetails(BaseModel):
+    """A session and its events, in order."""
+
+    session: SessionAnswer
+    events: list[EventAnswer]
+
+
+class LastSession(BaseModel):
+    """The newest session of an instrument."""
+
+    session: SessionAnswer | None
+
+
+class SessionList(BaseModel):
+    """The newest sessions of an instrument, newest first."""
+
+    sessions: list[SessionAnswer]
+
+
+class LoggerSettings(BaseModel):
+    """What the session logger shows."""
+
+    close_delay: float
+    support_address: str
+
+
+class InstrumentAnswer(BaseModel):
+    """An instrument of this PC."""
+
+    pid: str
+    name: str
+    location: str
+    timezone: str
+    computer_name: str
+    logger: LoggerSettings
+
+
+class InstrumentList(BaseModel):
+    """The instruments that the token is for."""
+
+    instruments: list[InstrumentAnswer]
+
+
+class ReservationAnswer(BaseModel):
+    """A booking."""
+
+    title: str | None
+    user: str | None
+    start: datetime | None
+    end: datetime | None
+
+
+class ReservationPair(BaseModel):
+    """The present booking of an instrument, and the next one."""
+
+    now: ReservationAnswer | None
+    next: ReservationAnswer | None
+
+
+class VersionAnswer(BaseModel):
+    """What this Gateway is, and which clients it understands."""
+
+    server: str
+    version: str
+    api: int
+    oldest_api: int
+    oldest_client: str
+    now: datetime
+
+
+class HealthAnswer(BaseModel):
+    """The Gateway and its database answer."""
+
+    status: str
+
+
+class HeartbeatAnswer(BaseModel):
+    """The heartbeat was noted."""
+
+    computer: str
+    now: datetime
+
+
+class ProblemAnswer(BaseModel):
+    """What is wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+def session_answer(session: Session, *, paused: bool) -> SessionAnswer:
+    """Return a session as it is answered; why a record failed is for the facility's staff."""
+    return SessionAnswer(
+        identifier=session.identifier,
+        instrument=session.instrument,
+        user=session.user,
+        state=session.state.value,
+        start=readable_time(session.start_ts),
+        end=readable_time(session.end_ts),
+        paused=paused,
+    )
+
+
+def event_answer(event: Event) -> EventAnswer:
+    """Return an event as it is answered."""
+    return EventAnswer(
+        id=event.id,
+        type=event.type.value,
+        at=readable_time(event.ts),
+        user=event.user,
+        computer=event.host,
+        text=event.detail,
+    )
+
+
+def instrument_answer(instrument: Instrument, logger: LoggerSettings) -> InstrumentAnswer:
+    """Return an instrument as it is answered: not where its files and calendars are."""
+    return InstrumentAnswer(
+        pid=instrument.pid,
+        name=instrument.name,
+        location=instrument.location,
+        timezone=instrument.timezone,
+        computer_name=instrument.computer_name,
+        logger=logger,
+    )
+
+
+def reservation_answer(reservation: Reservation | None) -> ReservationAnswer | None:
+    """Return a booking as it is answered."""
+    if reservation is None:
+        return None
+    return ReservationAnswer(
+        title=reservation.title,
+        user=reservation.user,
+        start=readable_time(reservation.start_ts),
+        end=readable_time(reservation.end_ts),
+    )
+
+
+PROBLEMS: dict[int | str, dict[str, object]] = {
+    status: {"model": ProblemAnswer, "description": what, "content": {"application/problem+json": {}}}
+    for status, what in {
+        400: "The request cannot be read, or the client is incompatible.",
+        401: "No valid token.",
+        403: "Not for this token.",
+        404: "No such thing on the instruments of this token.",
+        409: "It conflicts with the present state.",
+        413: "The body is too large.",
+        422: "The request has mistakes.",
+        429: "Too many requests.",
+        503: "The database does not answer.",
+    }.items()
+}
+"""The problems that any request may be answered with, for the description of the API."""

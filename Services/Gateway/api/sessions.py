@@ -1,0 +1,292 @@
+"""The sessions of a PC: START, END and what happens between them.
+
+Promises
+--------
+* Each request that changes something has an id, the header ``Idempotency-Key``. Sent again it changes nothing and gets
+  the same answer.
+* Each change is one transaction; an instrument has one open session, and a session one START and one END.
+* A session that has ended stays ended: END again is answered like the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+
+from NexusCore.errors import SessionElsewhere, SessionOpen
+from NexusCore.facility import Session, State, transitions
+from NexusCore.facility.answered import GivenAnswer, RequestKey, RequestReused
+from NexusCore.facility.session import Client, EventType
+from NexusCore.facility.session_tokens import guarded, is_paused, set_digest, set_seen
+from NexusCore.facility.tokens import digest_of
+from NexusCore.log import in_session
+from NexusCore.storage import Transaction
+from Services.Gateway.api.event_times import EventTime, event_time
+from Services.Gateway.api.models import (
+    PROBLEMS,
+    BreakRequest,
+    EventRequest,
+    LastSession,
+    Name,
+    RemarkRequest,
+    SessionAnswer,
+    SessionDetails,
+    SessionList,
+    StartAnswer,
+    StartRequest,
+    event_answer,
+    session_answer,
+)
+from Services.Gateway.context import GatewayContext, context_of
+from Services.Gateway.problems import Problem
+from Services.Gateway.security import PCIdentity, authorized_session, pc_of, session_token_of
+
+CREATED, OK = 201, 200
+LISTED_SESSIONS = 100
+"""Most sessions in one answer."""
+ROUTER = APIRouter(prefix="/sessions", responses=PROBLEMS)
+
+PC = Annotated[PCIdentity, Depends(pc_of)]
+RequestId = Annotated[
+    UUID, Header(alias="Idempotency-Key", description="A new random UUID for each request; the same when sent again.")
+]
+SessionToken = Annotated[
+    str | None, Header(alias="NexusCore-Session-Token", max_length=200, description="The token that START returned.")
+]
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+@ROUTER.get("")
+async def newest(
+    request: Request,
+    pc: PC,
+    instrument: Annotated[Name | None, Query(description="Pid; may be left out if the token is for one only.")] = None,
+    state: Annotated[State | None, Query(description="Only sessions in this state.")] = None,
+    limit: Annotated[int, Query(ge=1, le=LISTED_SESSIONS, description="How many.")] = 20,
+) -> SessionList:
+    """Return the newest sessions of an instrument, newest first."""
+    context, pid = context_of(request), _instrument(pc, instrument)
+
+    def read() -> list[SessionAnswer]:
+        return [_shown(context, session) for session in context.sessions.newest(pid, state, limit)]
+
+    return SessionList(sessions=await context.calls.run(read))
+
+
+@ROUTER.get("/last")
+async def last(
+    request: Request,
+    pc: PC,
+    instrument: Annotated[Name | None, Query(description="Pid; may be left out if the token is for one only.")] = None,
+) -> LastSession:
+    """Return the newest session of an instrument, open or not; null if there is none."""
+    context, pid = context_of(request), _instrument(pc, instrument)
+
+    def read() -> SessionAnswer | None:
+        session = context.sessions.open_on(pid) or next(iter(context.sessions.newest(pid, count=1)), None)
+        return None if session is None else _shown(context, session)
+
+    return LastSession(session=await context.calls.run(read))
+
+
+@ROUTER.get("/{identifier}")
+async def details(request: Request, identifier: UUID, pc: PC) -> SessionDetails:
+    """Return a session and its events."""
+    context = context_of(request)
+
+    def read() -> SessionDetails:
+        session = authorized_session(context, pc, str(identifier), own=False).session
+        events = [event_answer(event) for event in context.sessions.events(session)]
+        return SessionDetails(session=_shown(context, session), events=events)
+
+    return await context.calls.run(read)
+
+
+# -- changing ----------------------------------------------------------------------------------------------------------
+
+
+@ROUTER.post("", status_code=CREATED)
+async def start(request: Request, body: StartRequest, request_id: RequestId, pc: PC) -> StartAnswer:
+    """Start a session. 409 if another one is open on the instrument; the answer says whose."""
+    context, identifier = context_of(request), str(body.identifier)
+    pc.check_instrument(body.instrument)
+    when = event_time(body.at, body.now, context.clock.now(), context.settings)
+
+    def work(transaction: Transaction) -> GivenAnswer:
+        if guarded(transaction, identifier) is not None:
+            raise Problem(409, "A session with this identifier exists already.", "session-exists")
+        try:
+            session = transitions.start(transaction, body.instrument, _client(pc, body, when), identifier, when.ts)
+        except SessionOpen:
+            other = transitions.open_on(transaction, body.instrument)
+            raise _in_the_way(other) from None
+        nonce = secrets.token_hex(32)
+        set_digest(transaction, session, digest_of(session_token_of(pc, nonce, identifier)))
+        set_seen(transaction, session, context.clock.now())
+        return GivenAnswer(CREATED, session_answer(session, paused=False).model_dump_json(), nonce)
+
+    given = await context.calls.run(lambda: _once(context, pc, request_id, "START", body, work))
+    if not given.again:
+        with in_session(identifier):
+            context.log.info("START at %s by %s", body.instrument, pc.name)
+    return StartAnswer(
+        session=SessionAnswer.model_validate_json(given.answer),
+        session_token=session_token_of(pc, given.nonce or "", identifier),
+    )
+
+
+@ROUTER.post("/{identifier}/end")
+async def end(
+    request: Request, identifier: UUID, body: EventRequest, request_id: RequestId, pc: PC, token: SessionToken = None
+) -> SessionAnswer:
+    """End a session; its record can be built then. One that has ended stays as it is."""
+
+    def work(transaction: Transaction, session: Session, client: Client, when: EventTime) -> Session:
+        return transitions.end(transaction, session.identifier, client, when.ts)
+
+    return await _change(request, identifier, "END", body, request_id, pc, token, work)
+
+
+@ROUTER.post("/{identifier}/pause")
+async def pause(
+    request: Request, identifier: UUID, body: BreakRequest, request_id: RequestId, pc: PC, token: SessionToken = None
+) -> SessionAnswer:
+    """Note that the work is interrupted; the session stays open."""
+    return await _add(request, identifier, EventType.PAUSE, body, request_id, pc, token)
+
+
+@ROUTER.post("/{identifier}/resume")
+async def resume(
+    request: Request, identifier: UUID, body: BreakRequest, request_id: RequestId, pc: PC, token: SessionToken = None
+) -> SessionAnswer:
+    """Note that the work goes on, after a pause or after a crash of the PC."""
+    return await _add(request, identifier, EventType.RESUME, body, request_id, pc, token)
+
+
+@ROUTER.post("/{identifier}/note")
+async def note(
+    request: Request, identifier: UUID, body: RemarkRequest, request_id: RequestId, pc: PC, token: SessionToken = None
+) -> SessionAnswer:
+    """Add a remark of the user, also after the end."""
+    return await _add(request, identifier, EventType.NOTE, body, request_id, pc, token)
+
+
+@ROUTER.post("/{identifier}/problem")
+async def problem(
+    request: Request, identifier: UUID, body: RemarkRequest, request_id: RequestId, pc: PC, token: SessionToken = None
+) -> SessionAnswer:
+    """Report a problem with the instrument, also after the end."""
+    return await _add(request, identifier, EventType.PROBLEM, body, request_id, pc, token)
+
+
+# -- private -----------------------------------------------------------------------------------------------------------
+
+Change = Callable[[Transaction, Session, Client, EventTime], Session]
+
+
+async def _add(
+    request: Request,
+    identifier: UUID,
+    event: EventType,
+    body: BreakRequest | RemarkRequest,
+    request_id: UUID,
+    pc: PCIdentity,
+    token: str | None,
+) -> SessionAnswer:
+    """Add an event to a session."""
+
+    def work(transaction: Transaction, session: Session, client: Client, when: EventTime) -> Session:
+        # Locked, so that no END comes between this look and the event.
+        session = transitions.find(transaction, session.identifier, lock=True)
+        if event in (EventType.PAUSE, EventType.RESUME) and session.end_ts is not None:
+            raise Problem(409, "This session has ended.", "session-ended")
+        transitions.add_event(transaction, session.id, event, client, when.ts, body.text)
+        return session
+
+    return await _change(request, identifier, event.value, body, request_id, pc, token, work)
+
+
+async def _change(
+    request: Request,
+    identifier: UUID,
+    what: str,
+    body: EventRequest,
+    request_id: UUID,
+    pc: PCIdentity,
+    token: str | None,
+    change: Change,
+) -> SessionAnswer:
+    """Change a session, once for each request id."""
+    context = context_of(request)
+    when = event_time(body.at, body.now, context.clock.now(), context.settings)
+
+    def work(transaction: Transaction) -> GivenAnswer:
+        session = transitions.find(transaction, str(identifier))
+        session = change(transaction, session, _client(pc, body, when), when)
+        set_seen(transaction, session, context.clock.now())
+        answer = session_answer(session, paused=is_paused(transaction, session))
+        return GivenAnswer(OK, answer.model_dump_json())
+
+    def run() -> GivenAnswer:
+        authorized_session(context, pc, str(identifier), token, own=True)
+        return _once(context, pc, request_id, f"{what} {identifier}", body, work)
+
+    given = await context.calls.run(run)
+    if not given.again:
+        with in_session(str(identifier)):
+            context.log.info("%s by %s", what, pc.name)
+    return SessionAnswer.model_validate_json(given.answer)
+
+
+def _once(
+    context: GatewayContext,
+    pc: PCIdentity,
+    request_id: UUID,
+    what: str,
+    body: EventRequest,
+    work: Callable[[Transaction], GivenAnswer],
+) -> GivenAnswer:
+    # Not `now`: a client that sends a request again says the present time again.
+    content = body.model_dump(mode="json", exclude={"now"})
+    digest = hashlib.sha256(json.dumps([what, content], sort_keys=True).encode()).hexdigest()
+    try:
+        return context.answered.once(RequestKey(pc.token.id, str(request_id), digest), work)
+    except RequestReused:
+        raise Problem(422, "Another request had this id; each request needs a new one.", "request-id-reused") from None
+    except SessionElsewhere:
+        raise Problem(409, "A session with this identifier exists already.", "session-exists") from None
+
+
+def _client(pc: PCIdentity, body: EventRequest, when: EventTime) -> Client:
+    # The PC is who has the token, whatever it calls itself.
+    return Client(user=body.user, host=pc.name, zone=body.zone, clock_offset=when.clock_offset)
+
+
+def _shown(context: GatewayContext, session: Session) -> SessionAnswer:
+    paused = session.end_ts is None and context.database.read(lambda reading: is_paused(reading, session))
+    return session_answer(session, paused=paused)
+
+
+def _instrument(pc: PCIdentity, instrument: str | None) -> str:
+    if instrument is None:
+        if len(pc.token.instruments) != 1:
+            raise Problem(422, "This token is for several instruments: say which, with instrument=<pid>.")
+        return pc.token.instruments[0]
+    pc.check_instrument(instrument)
+    return instrument
+
+
+def _in_the_way(other: Session | None) -> Problem:
+    more = {} if other is None else {"session": session_answer(other, paused=False).model_dump(mode="json")}
+    sentence = "Another session is open on this instrument."
+    if other is not None and other.user:
+        sentence = f"Another session is open on this instrument; {other.user} started it."
+    return Problem(409, f"{sentence} It has to end first.", "session-open", "Another session is open", **more)

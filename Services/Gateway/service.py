@@ -1,0 +1,133 @@
+"""The Gateway: a small web API through which microscope PCs report their sessions; they have no database account.
+
+Promises
+--------
+* Without a certificate it listens on this machine only, unless `plain_http` says otherwise.
+* A change of the settings takes effect at the next pass; one of address or certificate restarts the web server.
+* SIGTERM ends it within three seconds, however many connections are open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from NexusCore.API import App
+from NexusCore.clock import SECOND
+from NexusCore.service import Example, Pass, RunOptions, Service
+from NexusCore.status.element import fitting
+from Services.Gateway import settings as gateway_settings
+from Services.Gateway.application import application_of
+from Services.Gateway.context import GatewayContext
+from Services.Gateway.listener import Listener
+from Services.Gateway.settings import GatewaySettings
+
+DAY = 86_400 * SECOND
+
+
+class Gateway(Service):
+    """Runs the web server, on a thread of its own; a pass looks after it.
+
+    Parameters
+    ----------
+    app
+        Configuration, status and logs.
+    """
+
+    name: ClassVar[str] = "Gateway"
+    watched: ClassVar[tuple[str, ...]] = ()
+    examples: ClassVar[tuple[Example, ...]] = (
+        ("", "run until stopped"),
+        ("--once", "check the settings and the certificate, and end"),
+    )
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app)
+        gateway_settings.declare(self.config)
+        self._listener: Listener | None = None
+        self._listens_as: Hashable = None
+        self._context: GatewayContext | None = None
+        self._by_hand = False
+
+    def take_options(self, options: RunOptions) -> None:
+        """Take over whether a person only checks the settings."""
+        self._by_hand = options.once
+
+    def once(self) -> Pass:
+        """Listen as the settings say now, and forget old answers."""
+        settings = gateway_settings.read(self.config)
+        if self._by_hand:
+            self._check(settings)
+            return Pass(done=1)
+        signature = _signature(settings)
+        if self._listener is None or not self._listener.is_alive or signature != self._listens_as:
+            self._restart(settings, signature)
+        assert self._context is not None and self._listener is not None  # noqa: S101  just made
+        self._context.settings = settings
+        self.status["connections"] = self._listener.connections
+        self.status["answers"] = sum(self._context.answers.values())
+        before = self.clock.now() - int(settings.keep_answers_days * DAY)
+        while self._context.answered.forget(before) and not self.stopping:
+            pass
+        return Pass(done=1)
+
+    def close(self) -> None:
+        """End the web server."""
+        if self._listener is not None:
+            self._listener.stop()
+            self._listener = None
+            self.status["listening"] = "no"
+
+    def _restart(self, settings: GatewaySettings, signature: Hashable) -> None:
+        """Begin to listen, or listen anew where the settings have changed."""
+        # A new context: its calls belong to the loop of one web server.
+        context = GatewayContext(self.app, self.log, settings)
+        if self._context is not None:
+            context.answers = self._context.answers
+        listener = Listener(application_of(context), settings, self.clock)  # a bad certificate is noticed here,
+        self.close()  # and the former one stays in use
+        listener.start(lambda: self.stopping)
+        self._context, self._listener, self._listens_as = context, listener, signature
+        self.status["listening"] = fitting(listener.url)
+        self.status["tls"] = _protection(settings)
+        self.log.info("Listening on %s", listener.url)
+        if settings.kept_here:
+            self.log.warning(
+                "The Gateway has no certificate, so it listens on this machine only (%s), not on %s. Set"
+                " Services.Gateway.tls_certificate and tls_key, or have a reverse proxy on this machine forward to it",
+                listener.url,
+                settings.address,
+            )
+        elif not settings.has_tls and settings.plain_http:
+            self.log.warning("The Gateway has no certificate: tokens cross the network unencrypted (plain_http)")
+
+    def _check(self, settings: GatewaySettings) -> None:
+        """Check what a run would need, on any free port: a running Gateway has its own."""
+        free = replace(settings, port=0)
+        listener = Listener(application_of(GatewayContext(self.app, self.log, free)), free, self.clock)
+        listener.bind()
+        listener.stop()
+        self.log.info("The settings are right: the Gateway would listen on %s port %d", settings.host, settings.port)
+
+
+def _protection(settings: GatewaySettings) -> str:
+    if settings.has_tls:
+        return "its own certificate"
+    return "none: this machine only" if settings.host != settings.address else "none"
+
+
+def _signature(settings: GatewaySettings) -> Hashable:
+    """Return what a running web server cannot change, with the times of its certificate, which is renewed."""
+    files = [Path(path) for path in (settings.tls_certificate, settings.tls_key) if path]
+    return (
+        settings.host,
+        settings.port,
+        settings.trusted_proxies,
+        settings.header_seconds,
+        settings.idle_seconds,
+        settings.max_header,
+        settings.max_connections,
+        tuple((str(path), path.stat().st_mtime_ns) for path in files),
+    )
