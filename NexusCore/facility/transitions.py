@@ -18,6 +18,9 @@ SELECT_SESSIONS = "SELECT id, identifier, instrument, user, state, start_ts, end
 _SESSION_COLUMNS = SESSION_TABLE.only(
     "id", "identifier", "instrument", "user", "state", "start_ts", "end_ts", "attempts", "last_error"
 )
+_OVERTAKEN = "ended because session {} was started on the instrument while the facility could not be reached"
+CONTINUED = "continued after an interruption"
+"""Detail of the RESUME of a session that goes on after a crash or a pause."""
 _ONCE = (EventType.START, EventType.END)
 """Events that a session has once; the database enforces it."""
 
@@ -43,13 +46,23 @@ def find(transaction: Transaction, identifier: str, *, lock: bool = False) -> Se
     return session_of(row)
 
 
-def open_on(transaction: Transaction, instrument: str) -> Session | None:
-    """Return the session that is open on an instrument (pid), or None."""
-    row = transaction.one(f"{SELECT_SESSIONS} WHERE open_on = :instrument", instrument=instrument)
+def open_on(transaction: Transaction, instrument: str, *, lock: bool = False) -> Session | None:
+    """Return the session that is open on an instrument (pid), or None; `lock` as in `find`."""
+    suffix = transaction.dialect.for_update if lock else ""
+    row = transaction.one(f"{SELECT_SESSIONS} WHERE open_on = :instrument {suffix}", instrument=instrument)
     return None if row is None else session_of(row)
 
 
-def start(transaction: Transaction, instrument: str, client: Client, identifier: str, ts: int) -> Session:
+def start(
+    transaction: Transaction,
+    instrument: str,
+    client: Client,
+    identifier: str,
+    ts: int,
+    *,
+    ends: tuple[str, int] | None = None,
+    settle: bool = False,
+) -> Session:
     """Open a session; one that exists stays unchanged.
 
     Parameters
@@ -58,6 +71,11 @@ def start(transaction: Transaction, instrument: str, client: Client, identifier:
         The transaction.
     instrument, client, identifier, ts
         As in `Sessions.start`.
+    ends
+        The open session that its user has decided to end, and when; one that has ended already is no obstacle.
+    settle
+        The session began while the facility could not be reached. If another one is open, the one that began first
+        ends when the other one began; a NOTE says so.
 
     Raises
     ------
@@ -71,20 +89,45 @@ def start(transaction: Transaction, instrument: str, client: Client, identifier:
         if session_of(row).instrument != instrument:
             raise SessionElsewhere(identifier=identifier, instrument=session_of(row).instrument)
         return session_of(row)
-    other = open_on(transaction, instrument)
-    if other is not None:
+    other = open_on(transaction, instrument, lock=ends is not None or settle)
+    until = None
+    if other is not None and ends is not None and other.identifier == ends[0]:
+        end(transaction, other.identifier, client, min(ends[1], ts))
+    elif other is not None and settle and other.start_ts <= ts:
+        add_event(transaction, other.id, EventType.NOTE, client, ts, _OVERTAKEN.format(identifier))
+        end(transaction, other.identifier, client, ts)
+    elif other is not None and settle:
+        until = other.start_ts
+    elif other is not None:
         raise still_open(other)
+    return _insert(transaction, instrument, client, identifier, ts, until, other)
+
+
+def _insert(
+    transaction: Transaction,
+    instrument: str,
+    client: Client,
+    identifier: str,
+    ts: int,
+    until: int | None,
+    other: Session | None,
+) -> Session:
+    """Insert a session, open or until another one began."""
     session_id = transaction.insert(
         "session",
         identifier=identifier,
         instrument=instrument,
         user=client.user,
-        state=State.WAITING_FOR_END.value,
+        state=(State.WAITING_FOR_END if until is None else State.TO_BE_BUILT).value,
         start_ts=ts,
-        open_on=instrument,
+        end_ts=until,
+        open_on=instrument if until is None else None,
         attempts=0,
     )
     add_event(transaction, session_id, EventType.START, client, ts, None)
+    if until is not None and other is not None:
+        add_event(transaction, session_id, EventType.NOTE, client, until, _OVERTAKEN.format(other.identifier))
+        add_event(transaction, session_id, EventType.END, client, until, None)
     return find(transaction, identifier)
 
 
@@ -123,6 +166,22 @@ def add_event(
         detail=detail,
         unique_type=event.value if event in _ONCE else None,
     )
+
+
+def has_event(
+    transaction: Transaction, session_id: int, event: EventType, host: str, detail: str | None, ts: int, within: int
+) -> bool:
+    """Return whether a session has an event already, from a computer, at a time known to `within` microseconds."""
+    rows = transaction.all(
+        "SELECT detail FROM session_event WHERE session_id = :session AND event_type = :type AND host = :host "
+        "AND ts BETWEEN :first AND :last",
+        session=session_id,
+        type=event.value,
+        host=host,
+        first=ts - within,
+        last=ts + within,
+    )
+    return any(stored == detail for (stored,) in rows)
 
 
 def still_open(session: Session) -> SessionOpen:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,13 +75,30 @@ class RunningGateway:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
+        before = self._listening()
+        self._begin()
+        found = eventually(lambda: self._ended() or ((now := self._listening()) not in ("", "no", before) and now))
+        assert isinstance(found, str), self.errors
+        self.url = found
+
+    def restart_at(self, port: int) -> None:
+        """Start it again, at the port that its clients know, and wait until it answers."""
+        configure(self.main, port=port)
+        self._begin()
+        assert eventually(lambda: self._ended() or self._answers()) and not self._ended(), self.errors
+
+    def _answers(self) -> bool:
+        with suppress(requests.exceptions.RequestException):
+            return self.get("/v1/version").status_code == 200
+        return False
+
+    def _begin(self) -> None:
         what = ["-c", self._program] if self._program else ["-m", "Services.Gateway"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("NEXUSCORE_")}
         environment |= {
             "NEXUSCORE_DATABASE": self._login, "NEXUSCORE_HOME": str(self.home), "HOME": str(self.folder),
             "NEXUSCORE_ETC": str(self.folder / "etc"),
         }  # fmt: skip
-        before = self._listening()
         if self.process is not None:
             self.process.wait(LIMIT)
         with (self.folder / "gateway.err").open("ab") as err:
@@ -88,9 +106,6 @@ class RunningGateway:
                 [sys.executable, *what], cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=err,
             )  # fmt: skip
-        found = eventually(lambda: self._ended() or ((now := self._listening()) not in ("", "no", before) and now))
-        assert isinstance(found, str), self.errors
-        self.url = found
 
     def _ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None

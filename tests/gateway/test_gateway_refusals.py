@@ -135,6 +135,7 @@ class TestTokens:
         assert sorted(paths) == [
             "/v1/health", "/v1/heartbeat", "/v1/instruments", "/v1/instruments/{pid}",
             "/v1/instruments/{pid}/reservations", "/v1/sessions", "/v1/sessions/last", "/v1/sessions/{identifier}",
+            "/v1/sessions/{identifier}/continue",
             "/v1/sessions/{identifier}/end", "/v1/sessions/{identifier}/note", "/v1/sessions/{identifier}/pause",
             "/v1/sessions/{identifier}/problem", "/v1/sessions/{identifier}/resume", "/v1/version",
         ]  # fmt: skip

@@ -6,10 +6,12 @@ import threading
 import uuid
 from datetime import datetime
 
+import pytest
+
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.facility.reservations import Reservation, Reservations
 from NexusCore.storage import open_database
-from tests.gateway.gateways import RunningGateway, clock, kind_of
+from tests.gateway.gateways import RunningGateway, Started, clock, event_body, kind_of
 from tests.processes import eventually, rows
 
 
@@ -211,3 +213,61 @@ class TestTheGatewayItself:
         found = eventually(lambda: rows(gateway.main, sql, identifier=session.identifier))
         assert found[0][0].startswith("START at ")
         assert session.token not in str(rows(gateway.main, "SELECT message FROM log_record"))
+
+
+class TestOneInstrumentsTwoSessions:
+    """Where another session is open, the user decides, or for a START that comes late, the order of the starts."""
+
+    def test_the_user_ends_the_other_one(self, gateway: RunningGateway) -> None:
+        """Both happen together, at the times that the PC says."""
+        pc = gateway.pc()
+        first = pc.start(at=clock(-600))
+        identifier = str(uuid.uuid4())
+        ends = {"identifier": first.identifier, "at": clock(-300)}
+        answer = pc.post("sessions", pc.start_body(identifier, ends=ends))
+        assert (answer.status_code, answer.json()["session"]["end"]) == (201, None)
+        old, new = (pc.get(f"sessions/{one}").json() for one in (first.identifier, identifier))
+        assert [event["type"] for event in old["events"]] == ["START", "END"]
+        lasted = datetime.fromisoformat(old["session"]["end"]) - datetime.fromisoformat(old["session"]["start"])
+        assert abs(lasted.total_seconds() - 300) < 2
+        assert [event["type"] for event in new["events"]] == ["START"]
+
+    def test_only_the_one_that_was_decided_about(self, gateway: RunningGateway) -> None:
+        pc = gateway.pc()
+        pc.start()
+        ends = {"identifier": str(uuid.uuid4()), "at": clock()}
+        answer = pc.post("sessions", pc.start_body(str(uuid.uuid4()), ends=ends))
+        assert (answer.status_code, kind_of(answer)) == (409, "session-open")
+
+    @pytest.mark.parametrize("ours_first", [True, False])
+    def test_a_late_start_is_settled(self, gateway: RunningGateway, ours_first: bool) -> None:
+        """The one that began first ends when the other one began; nothing is lost, and they do not overlap."""
+        pc = gateway.pc()
+        other = pc.start(at=clock(-300))
+        identifier = str(uuid.uuid4())
+        answer = pc.post("sessions", pc.start_body(identifier, settle=True, at=clock(-600 if ours_first else -60)))
+        assert answer.status_code == 201
+        ours, theirs = (pc.get(f"sessions/{one}").json() for one in (identifier, other.identifier))
+        first, second = (ours, theirs) if ours_first else (theirs, ours)
+        assert (first["session"]["end"], second["session"]["end"]) == (second["session"]["start"], None)
+        assert answer.json()["session"]["end"] == ours["session"]["end"]
+        assert [event["type"] for event in first["events"]] == ["START", "NOTE", "END"]
+        assert [event["type"] for event in second["events"]] == ["START"]
+
+    def test_a_lost_token_is_made_anew(self, gateway: RunningGateway) -> None:
+        """The former one is of no use then; an ended session has none to make."""
+        pc = gateway.pc()
+        session = pc.start()
+        request, body = str(uuid.uuid4()), event_body()
+        answers = [pc.post(f"sessions/{session.identifier}/continue", body, request) for _ in range(2)]
+        assert answers[0].json() == answers[1].json()
+        again = Started(pc, session.identifier, answers[0].json()["session_token"])
+        assert again.post("end").status_code == 200
+        assert session.types() == ["START", "RESUME", "END"]
+        refused = pc.post(f"sessions/{session.identifier}/continue", event_body())
+        assert (refused.status_code, kind_of(refused)) == (409, "session-ended")
+
+    def test_another_pc_s_session_cannot_be_continued(self, gateway: RunningGateway) -> None:
+        session, stranger = gateway.pc().start(), gateway.pc()
+        answer = stranger.post(f"sessions/{session.identifier}/continue", event_body())
+        assert (answer.status_code, kind_of(answer)) == (404, "no-such-session")

@@ -80,4 +80,5 @@ def _logger(context: GatewayContext) -> LoggerSettings:
     return LoggerSettings(
         close_delay=float(delay) if isinstance(delay, (int, float)) else CLOSE_DELAY,
         support_address=str(context.config["Logger.support_address"] or ""),
+        ask_user=context.config["Logger.ask_user"] is True,
     )

@@ -58,6 +58,23 @@ class StartRequest(EventRequest):
 
     identifier: UUID = Field(description="Of the session; a new random UUID.")
     instrument: Name = Field(description="Pid of the instrument.")
+    ends: EndedSession | None = Field(
+        default=None, description="The open session that the user has decided to end; both happen together."
+    )
+    settle: bool = Field(
+        default=False,
+        description="The session began while the Gateway could not be reached. If another one is open, the one that "
+        "began first ends when the other one began; the answer says whether this one has ended.",
+    )
+
+
+class EndedSession(BaseModel):
+    """An open session that ends because its instrument's user has decided so."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    identifier: UUID
+    at: AwareDatetime = Field(description="When it ended, by the PC's clock; not after the new one's start.")
 
 
 class RemarkRequest(EventRequest):
@@ -134,6 +151,7 @@ class LoggerSettings(BaseModel):
 
     close_delay: float
     support_address: str
+    ask_user: bool
 
 
 class InstrumentAnswer(BaseModel):

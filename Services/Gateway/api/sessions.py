@@ -19,6 +19,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 
+from NexusCore.clock import to_ts
 from NexusCore.errors import SessionElsewhere, SessionOpen
 from NexusCore.facility import Session, State, transitions
 from NexusCore.facility.answered import GivenAnswer, RequestKey, RequestReused
@@ -120,18 +121,28 @@ async def start(request: Request, body: StartRequest, request_id: RequestId, pc:
     pc.check_instrument(body.instrument)
     when = event_time(body.at, body.now, context.clock.now(), context.settings)
 
+    ends = None
+    if body.ends is not None:
+        before = max(0, to_ts(body.at) - to_ts(body.ends.at))
+        ends = (str(body.ends.identifier), when.ts - before)
+
     def work(transaction: Transaction) -> GivenAnswer:
         if guarded(transaction, identifier) is not None:
             raise Problem(409, "A session with this identifier exists already.", "session-exists")
         try:
-            session = transitions.start(transaction, body.instrument, _client(pc, body, when), identifier, when.ts)
+            session = transitions.start(
+                transaction,
+                body.instrument,
+                _client(pc, body, when),
+                identifier,
+                when.ts,
+                ends=ends,
+                settle=body.settle,
+            )
         except SessionOpen:
             other = transitions.open_on(transaction, body.instrument)
             raise _in_the_way(other) from None
-        nonce = secrets.token_hex(32)
-        set_digest(transaction, session, digest_of(session_token_of(pc, nonce, identifier)))
-        set_seen(transaction, session, context.clock.now())
-        return GivenAnswer(CREATED, session_answer(session, paused=False).model_dump_json(), nonce)
+        return _with_token(context, pc, transaction, session, CREATED)
 
     given = await context.calls.run(lambda: _once(context, pc, request_id, "START", body, work))
     if not given.again:
@@ -140,6 +151,35 @@ async def start(request: Request, body: StartRequest, request_id: RequestId, pc:
     return StartAnswer(
         session=SessionAnswer.model_validate_json(given.answer),
         session_token=session_token_of(pc, given.nonce or "", identifier),
+    )
+
+
+@ROUTER.post("/{identifier}/continue")
+async def go_on(request: Request, identifier: UUID, body: EventRequest, request_id: RequestId, pc: PC) -> StartAnswer:
+    """Continue an open session of this PC's instrument whose token is lost: with a RESUME, and a new token."""
+    context = context_of(request)
+    when = event_time(body.at, body.now, context.clock.now(), context.settings)
+
+    def work(transaction: Transaction) -> GivenAnswer:
+        session = transitions.find(transaction, str(identifier), lock=True)
+        if session.end_ts is not None:
+            raise Problem(409, "This session has ended.", "session-ended")
+        transitions.add_event(
+            transaction, session.id, EventType.RESUME, _client(pc, body, when), when.ts, transitions.CONTINUED
+        )
+        return _with_token(context, pc, transaction, session, OK)
+
+    def run() -> GivenAnswer:
+        authorized_session(context, pc, str(identifier), own=False)
+        return _once(context, pc, request_id, f"CONTINUE {identifier}", body, work)
+
+    given = await context.calls.run(run)
+    if not given.again:
+        with in_session(str(identifier)):
+            context.log.info("CONTINUE by %s", pc.name)
+    return StartAnswer(
+        session=SessionAnswer.model_validate_json(given.answer),
+        session_token=session_token_of(pc, given.nonce or "", str(identifier)),
     )
 
 
@@ -188,6 +228,17 @@ async def problem(
 
 
 # -- private -----------------------------------------------------------------------------------------------------------
+
+
+def _with_token(
+    context: GatewayContext, pc: PCIdentity, transaction: Transaction, session: Session, status: int
+) -> GivenAnswer:
+    """Give a session a new token; return the answer, from which the token can be made again."""
+    nonce = secrets.token_hex(32)
+    set_digest(transaction, session, digest_of(session_token_of(pc, nonce, session.identifier)))
+    set_seen(transaction, session, context.clock.now())
+    return GivenAnswer(status, session_answer(session, paused=False).model_dump_json(), nonce)
+
 
 Change = Callable[[Transaction, Session, Client, EventTime], Session]
 
