@@ -50,7 +50,7 @@ EXTRAS = {
     # uvicorn: its class of a connection is extended (Services/Gateway/protocol.py).
     "gateway": ["fastapi>=0.115,<1", "h11>=0.14,<1", "pydantic>=2.9,<3", "starlette>=0.40,<2", "uvicorn>=0.40,<1"],
     "dask": ["distributed>=2024.1"],
-    "logger": [],
+    "logger": ["requests>=2.31,<3"],
 }
 SERVICES = ("builder", "dask", "gateway", "harvester", "uploader")
 EXTRAS["services"] = sorted({one for name in SERVICES for one in EXTRAS[name]})
@@ -61,6 +61,7 @@ EXTRAS["test"] = [
     "import-linter>=2.6,<3",
     "lxml-stubs>=0.5,<1",
     "mypy>=1.10,<3",
+    "pyinstaller>=6.10,<7",
     "pytest>=8.2,<10",
     "pyte>=0.8,<0.9",
     "pytest-timeout>=2.3,<3",
@@ -85,6 +86,7 @@ setup(
         # Alembic reads these as files: they are no modules of the package.
         "NexusCore.storage": ["migrations/*", "migrations/versions/*.py"],
         "Services": ["**/*.xsd", "**/*.xslt"],
+        "Logger": ["*.spec"],
     },
     install_requires=[
         CONNECTOR,

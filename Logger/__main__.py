@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Sequence
 if TYPE_CHECKING:
     import tkinter
 
-    from Logger.session_backend import SessionBackend
+    from Logger.facility import Facility
+    from Logger.pc_settings import PCSettings
+    from Logger.uptime import Uptime
 
 EXIT_FAILURE = 1
 EXIT_REFUSED = 4
@@ -73,19 +75,31 @@ def _run(root: tkinter.Tk, host: str, support: str) -> int:
     from Logger.controller import Controller
     from Logger.debuglog import collect
     from Logger.notice import show_notice
-    from Logger.single import acquire_lock
+    from Logger.outbox import Outbox
+    from Logger.pc_settings import WrongSettings, check_complete, load
+    from Logger.single import Only, raise_other
+    from Logger.uptime import Uptime
     from Logger.window import MainWindow
 
     try:
-        is_only_copy = acquire_lock(host)
+        only = Only.claim(host)
     except OSError as error:
         return _refuse(f"Cannot check whether it is already open ({error}).")
-    if not is_only_copy:
-        show_notice(root, "The session logger is already open on this computer. Look for its window in the task bar.")
+    if only is None:
+        raise_other(host)
+        show_notice(root, "The session logger is already open on this computer. Its window comes forward now.")
         return EXIT_REFUSED
-    log = collect()
+    try:
+        settings = load()
+        check_complete(settings)
+    except WrongSettings as error:
+        show_notice(root, str(error))
+        return EXIT_FAILURE
+    log, uptime = collect(), Uptime()
+    outbox = Outbox(settings.home / f"{_file_name(host)}.outbox", uptime)
+    controller = Controller(outbox, lambda: facility(settings, host, uptime))
     report = os.environ.get(REPORT)
-    window = MainWindow(root, Controller(_backend(host)), log, support, Path(report) if report else None)
+    window = MainWindow(root, controller, log, support, only.raised, Path(report) if report else None)
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
@@ -93,10 +107,20 @@ def _run(root: tkinter.Tk, host: str, support: str) -> int:
     return window.run()
 
 
-def _backend(host: str) -> SessionBackend:
-    from Logger.database_backend import DatabaseBackend
+def facility(settings: PCSettings, host: str, uptime: Uptime) -> Facility:
+    """Return the facility that this computer's settings name: its Gateway, or on a trusted machine its database."""
+    if settings.url:
+        from Logger.gateway_facility import GatewayFacility
 
-    return DatabaseBackend(host)
+        return GatewayFacility(settings.url, settings.token, settings.certificates, host, uptime)
+    from Logger.database_facility import DatabaseFacility
+
+    return DatabaseFacility(host)
+
+
+def _file_name(host: str) -> str:
+    """Return the name of a computer as part of a file name."""
+    return "".join(letter if letter.isalnum() or letter == "-" else "_" for letter in host.partition(".")[0].lower())
 
 
 def _refuse(reason: str) -> int:

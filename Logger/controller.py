@@ -2,84 +2,49 @@
 
 Promises
 --------
-* Slow work runs on a thread of its own. The commands of the window (`begin`, `go_on`, `start_new`, `end`) return at
-  once; the queue `states` has the states to show.
-* Errors are shown as errors; the question about an open session is asked only if such a session was found.
-* Every command can be repeated after a failure: a session never gets a second START or END.
-* While a session is running, nothing is sent.
+* A session starts and ends on this computer first: what the user does is in the outbox before it is shown as done, and
+  is delivered in the background, whether the facility can be reached or not.
+* Slow work runs on a thread of its own. The commands of the window return at once; the queue `states` has the states
+  to show.
+* The question about an open session is asked only if such a session was found.
+* Every command can be repeated: a session never gets a second START or END.
+* While a session is running and everything is delivered, nothing is sent.
 """
 
 from __future__ import annotations
 
+import getpass
 import logging
 import queue
 import threading
 import time
 import uuid
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Callable, Union
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Callable
 
-from Logger.session_backend import AlreadyOpen, BackendError, OpenSession, SessionBackend, Station
+from Logger.delivery import Answer, Delivery, DeliveryState
+from Logger.facility import Booking, EventKind, Facility, FacilityError, OpenSession, Station, Unreachable
+from Logger.outbox import LocalSession, Outbox, OutboxError
+from Logger.states import (
+    Closed,
+    ControllerState,
+    Ended,
+    Failed,
+    OpenSessionQuestion,
+    Overtaken,
+    Running,
+    UserQuestion,
+    Working,
+)
+
+PATIENCE = 1.5
+"""Seconds that a start, and an end, wait for the facility by default."""
+FIRST_SECONDS = 15.0
+"""The same if the instrument of this computer has never been asked before, so that there is nothing to go on with."""
+CONTINUED = "continued after an interruption"
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Working:
-    """A step is in progress."""
-
-    step: str
-    number: int
-    """Number of this step, from 1."""
-    of: int
-    """Number of steps."""
-
-
-@dataclass(frozen=True)
-class OpenSessionQuestion:
-    """A session is still open; the user decides whether to continue it or to start a new one."""
-
-    station: Station
-    session: OpenSession
-
-
-@dataclass(frozen=True)
-class Running:
-    """The session is running, until `end`."""
-
-    station: Station
-    session: OpenSession
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A step failed; it can be tried again."""
-
-    sentence: str
-    """The effect on the session."""
-    detail: str
-    """The message of the error."""
-    station: Station | None
-    """None if the instrument is not known yet."""
-    session: OpenSession | None
-    """The session that could not be ended and is still running, if any."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The session has ended; the window closes by itself."""
-
-    station: Station
-    session: OpenSession
-
-
-@dataclass(frozen=True)
-class Closed:
-    """The window can close."""
-
-
-ControllerState = Union[Working, OpenSessionQuestion, Running, Failed, Ended, Closed]
 
 
 class Controller:
@@ -87,166 +52,402 @@ class Controller:
 
     Parameters
     ----------
-    backend
-        Stores sessions; used only on the thread of the controller.
+    outbox
+        Where everything is stored first.
+    make_facility
+        Returns the facility; called once for each thread that uses it.
     new_identifier
         Returns an identifier for a session; UUID4 by default.
     sleep
         Waits some seconds before the window closes.
+    user
+        Account of who works.
+    patience
+        Seconds that a start, and an end, may wait for the facility; after that they go on without it.
     """
 
     def __init__(
         self,
-        backend: SessionBackend,
+        outbox: Outbox,
+        make_facility: Callable[[], Facility],
         new_identifier: Callable[[], str] = lambda: str(uuid.uuid4()),
         sleep: Callable[[float], object] = time.sleep,
+        user: str = "",
+        patience: float = PATIENCE,
     ) -> None:
         self.states: queue.SimpleQueue[ControllerState] = queue.SimpleQueue()
         """The states to show, in order."""
-        self._backend = backend
+        self._outbox = outbox
+        self._make_facility = make_facility
+        self._facility = make_facility()
+        self._delivery = Delivery(outbox, make_facility(), self._delivered)
         self._new_identifier = new_identifier
         self._sleep = sleep
-        # All attempts to start use the same identifier: an attempt whose answer was lost may have worked.
-        self._identifier = new_identifier()
+        self._account = user or getpass.getuser()
+        self._patience = patience
+        self._user = ""
         self._station: Station | None = None
         self._question: OpenSession | None = None
-        self._session: OpenSession | None = None
+        self._running: Running | None = None
+        self._away: FacilityError | None = None
+        self._stopped = False
         self._orders: queue.SimpleQueue[Callable[[], ControllerState | None]] = queue.SimpleQueue()
         threading.Thread(target=self._work, name="controller", daemon=True).start()
 
-    # -- commands ----------------------------------------------------------------------------------------------------
+    # -- commands ------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Find the instrument and start a session, or ask about an open session."""
         self._orders.put(self._begin)
 
+    def begin_as(self, user: str) -> None:
+        """Answer who works, and go on."""
+        self._orders.put(lambda: self._begin_as(user))
+
+    def work_offline(self) -> None:
+        """Start a session although the facility has refused."""
+        self._orders.put(lambda: self._begin(offline=True))
+
     def go_on(self) -> None:
         """Continue the open session."""
         self._orders.put(self._go_on)
 
-    def start_new(self) -> None:
-        """End the open session and start a new one."""
-        self._orders.put(self._start_new)
+    def start_new(self, ended: datetime | None = None) -> None:
+        """End the open session, now or at another time, and start a new one."""
+        self._orders.put(lambda: self._start_new(ended))
+
+    def pause(self) -> None:
+        """Note that the work is interrupted."""
+        self._orders.put(lambda: self._note_event(EventKind.PAUSE, paused=True))
+
+    def resume(self) -> None:
+        """Note that the work goes on."""
+        self._orders.put(lambda: self._note_event(EventKind.RESUME, paused=False))
+
+    def note(self, text: str) -> None:
+        """Add a remark to the session."""
+        self._orders.put(lambda: self._note_event(EventKind.NOTE, text, notice="The note is saved."))
+
+    def report_problem(self, text: str) -> None:
+        """Report a problem with the instrument."""
+        self._orders.put(lambda: self._note_event(EventKind.PROBLEM, text, notice="The problem is reported."))
 
     def end(self) -> None:
         """End the session."""
         self._orders.put(self._end)
 
+    def leave_paused(self) -> None:
+        """Pause the session, and close."""
+        self._orders.put(self._leave_paused)
+
+    def look_again(self) -> None:
+        """Show how much is delivered by now; used while something waits."""
+        self._orders.put(self._look_again)
+
+    def stop(self) -> None:
+        """Stop both threads after what they are doing; what waits stays in the outbox."""
+        self._stopped = True
+        self._orders.put(lambda: None)
+        self._delivery.stop()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is still to be delivered."""
+        return self._delivery.state.waiting > 0
+
     # -- on the thread of the controller -------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        state: ControllerState | None = None
-        while not isinstance(state, Ended):
+        while not self._stopped:
             order = self._orders.get()
             try:
                 state = order()
-            except BackendError as error:
-                state = self._failed(str(error))
+            except (FacilityError, OutboxError) as error:
+                state = self._failed(str(error), getattr(error, "detail", ""))
             except Exception as error:  # noqa: BLE001  the edge of the thread: without it, the window would freeze
                 state = self._failed(f"Unexpected error: {type(error).__name__}: {error}.")
-            self._backend.release()
+            self._facility.release()
             if state is not None:
                 self.states.put(state)
-        self._sleep(state.station.close_delay)
-        self.states.put(Closed())
+            if isinstance(state, Ended):
+                self._sleep(state.station.close_delay)
+                self.states.put(Closed(self.waiting))
 
-    def _begin(self) -> ControllerState | None:
-        if self._session is not None:
-            return None
+    def _begin(self, *, offline: bool = False) -> ControllerState | None:
+        if self._running is not None:
+            return self._running
+        until = time.monotonic() + self._patience
         self._step("Finding the instrument of this computer", 1)
-        self._station = self._backend.station()
-        _LOG.info("This computer belongs to %s (%s).", self._here.name, self._here.pid)
-        session = self._find_open()
-        if session is not None:
-            return self._mine(session) or self._ask(session)
-        return self._opened()
+        self._away = Unreachable("You chose to work without the facility.") if offline else None
+        self._station = self._outbox.station()
+        if self._station is None:
+            self._keep(self._facility.station(FIRST_SECONDS))
+        here = self._here
+        _LOG.info("This computer belongs to %s (%s).", here.name, here.pid)
+        self._step("Looking for a session that is still open", 2)
+        local = self._outbox.open_session()
+        if local is not None:
+            return self._ask(_shown(local))
+        session = self._asked(until)
+        here = self._here
+        # One that was ended here is on its way: its END is delivered before our START.
+        if session is not None and not self._outbox.has_end(session.identifier):
+            return self._ask(session)
+        if here.ask_user and not self._user:
+            return UserQuestion(here, self._names())
+        return self._start(until=until)
+
+    def _begin_as(self, user: str) -> ControllerState | None:
+        self._user = user.strip()
+        return self._start() if self._user and self._running is None else None
 
     def _go_on(self) -> ControllerState | None:
-        if self._question is None:
-            return None
-        session = self._find_open()
+        session = self._question
         if session is None:
-            self._question = None
-            raise BackendError("The open session has ended in the meantime. Try again to start a new session.")
-        if session.identifier != self._question.identifier:
-            return self._ask(session)
+            return None
         self._step("Continuing the session", 3)
-        self._backend.resume(session.identifier)
+        local = self._outbox.open_session()
+        if local is not None and local.identifier == session.identifier:
+            self._outbox.add(EventKind.RESUME, session.identifier, self._here.pid, self._who, CONTINUED)
+        else:
+            found = self._facility.open_session(self._here.pid)
+            if found is None:
+                self._question = None
+                raise FacilityError("The open session has ended in the meantime. Try again to start a new session.")
+            if found.identifier != session.identifier:
+                return self._ask(found)
+            self._outbox.add(EventKind.CONTINUE, session.identifier, self._here.pid, session.user)
+        self._user = self._user or session.user
         return self._started(session)
 
-    def _start_new(self) -> ControllerState | None:
-        if self._question is None:
+    def _start_new(self, ended: datetime | None) -> ControllerState | None:
+        question = self._question
+        if question is None:
             return None
-        # Exactly the session in the question: another window may have answered the same question.
-        self._close(self._question, 4)
-        return self._opened()
+        ends_at = 0 if ended is None else _microseconds(ended)
+        local = self._outbox.open_session()
+        if local is not None and local.identifier == question.identifier:
+            at = None if ended is None else max(ends_at, local.start)
+            self._outbox.add(EventKind.END, local.identifier, local.pid, self._who, at=at)
+            self._question = None
+            return self._start()
+        return self._start(ends=question.identifier, ends_at=ends_at)
+
+    def _start(self, *, ends: str = "", ends_at: int = 0, until: float | None = None) -> ControllerState:
+        """Store START, and show the session; ask if the facility says in time that another one is open."""
+        self._step("Starting the session", 3)
+        identifier = self._new_identifier()
+        self._outbox.add(
+            EventKind.START, identifier, self._here.pid, self._who, ends=ends, ends_at=ends_at,
+            settle=self._away is not None,
+        )  # fmt: skip
+        local = self._outbox.open_session()
+        if local is None:
+            raise OutboxError("The start was stored on this computer, but could not be read back.")
+        self._step("Telling the facility", 4)
+        remaining = self._patience if until is None else until - time.monotonic()
+        if self._away is None:
+            if self._delivery.first_answer(identifier, max(0.2, remaining)) is Answer.ANOTHER_IS_OPEN:
+                session = self._facility.open_session(self._here.pid)
+                if session is None:
+                    raise FacilityError("Another session started and ended just now. Please try again.")
+                return self._ask(session)
+        else:
+            self._delivery.wake()
+        return self._started(_shown(local))
+
+    def _started(self, session: OpenSession) -> Running:
+        self._question = None
+        self._running = Running(self._here, session, delivery=self._delivery.state)
+        self._delivery.wake()
+        _LOG.info("Session %s has been running since %s.", session.identifier, _text(session.since))
+        self._look_around()
+        self._orders.put(self._look_again)  # the delivery may have been quicker
+        return self._running
+
+    def _look_around(self) -> None:
+        """Fetch what is good to know but not needed to start, on a thread that nothing waits for."""
+        if self._away is None:
+            target = (self._here.pid, self._running.session.identifier if self._running else "")
+            threading.Thread(target=self._look, args=target, name="look around", daemon=True).start()
+
+    def _look(self, pid: str, session: str) -> None:
+        facility = self._make_facility()
+        try:
+            station, bookings = facility.station(FIRST_SECONDS), facility.bookings(pid)
+            empty = facility.had_no_files(pid, session)
+        except FacilityError as error:
+            _LOG.info("Not known: settings and bookings. %s %s", error, error.detail)
+        except Exception:  # noqa: BLE001  the edge of the thread
+            _LOG.exception("A fault while looking around")
+        else:
+            self._orders.put(lambda: self._known(station, *bookings, empty))
+        finally:
+            facility.release()
+
+    def _known(
+        self, station: Station, now: Booking | None, following: Booking | None, empty: OpenSession | None
+    ) -> ControllerState | None:
+        """Show what was found."""
+        self._keep(station)
+        if self._running is None or self._running.station.pid != station.pid:
+            return None
+        notice = self._running.notice
+        if empty is not None and self._outbox.first_time_told(empty.identifier):
+            day = f"{empty.since.astimezone():%A, %d %B}"
+            notice = f"The last session, of {empty.user} on {day}, had no files: no record was made of it."
+        self._running = replace(self._running, station=station, booking=now, following=following, notice=notice)
+        return replace(self._running, by_itself=True)
+
+    def _note_event(
+        self, kind: EventKind, text: str = "", notice: str = "", paused: bool | None = None
+    ) -> ControllerState | None:
+        running = self._running
+        if running is None or (paused is not None and running.paused is paused):
+            return None
+        self._outbox.add(kind, running.session.identifier, running.station.pid, self._who, text)
+        self._running = replace(running, paused=running.paused if paused is None else paused, notice=notice)
+        self._delivery.wake()
+        return self._running
+
+    def _leave_paused(self) -> ControllerState | None:
+        if self._running is None:
+            return Closed()
+        self._note_event(EventKind.PAUSE, paused=True)
+        self._delivery.wait(self._patience)
+        return Closed(self.waiting)
 
     def _end(self) -> ControllerState | None:
-        if self._session is None:
+        running = self._running
+        if running is None:
             return None
-        self._close(self._session, 2)
-        ended, self._session = self._session, None
-        return Ended(self._here, ended)
+        self._step("Ending the session", 1, 2)
+        self._outbox.add(EventKind.END, running.session.identifier, running.station.pid, self._who)
+        self._step("Telling the facility", 2, 2)
+        self._delivery.wake()
+        delivered = self._delivery.wait(self._patience)
+        self._running, self._user = None, ""
+        _LOG.info("Session %s has ended.", running.session.identifier)
+        state = self._delivery.state if not delivered else DeliveryState()
+        return Ended(running.station, running.session, state if delivered or state.waiting else _unsent())
+
+    def _look_again(self) -> ControllerState | None:
+        running, delivery = self._running, self._delivery.state
+        if running is None:
+            return None
+        if delivery.ended == running.session.identifier:
+            self._running, self._user = None, ""
+            return Overtaken(running.station, running.session)
+        if running.delivery == delivery:
+            return None
+        self._running = replace(running, delivery=delivery)
+        return replace(self._running, by_itself=True)
+
+    # -- helpers -------------------------------------------------------------------------------------------------------
+
+    def _delivered(self, state: DeliveryState) -> None:
+        """Show a change of what is delivered; called on the thread of the delivery."""
+        self._orders.put(self._look_again)
+
+    def _keep(self, station: Station) -> None:
+        """Remember the instrument of this computer."""
+        if station != self._station:
+            self._outbox.keep_station(station)
+            self._station = station
+
+    def _asked(self, until: float) -> OpenSession | None:
+        """Return the session that is open on the instrument, by the facility; the settings are renewed on the way.
+
+        If the answer does not come in time, return None and go on without it: the request may take longer, but nothing
+        waits for it.
+        """
+        if self._away is not None:
+            return None
+        answers: queue.SimpleQueue[tuple[Station, OpenSession | None] | FacilityError] = queue.SimpleQueue()
+        threading.Thread(target=self._ask_facility, args=(answers,), name="question", daemon=True).start()
+        answer: tuple[Station, OpenSession | None] | FacilityError
+        try:
+            answer = answers.get(timeout=max(0.1, until - time.monotonic()))
+        except queue.Empty:
+            answer = Unreachable("The facility's server does not answer in time.")
+        if isinstance(answer, Unreachable):
+            self._away = answer
+            _LOG.warning("Going on without the facility. %s %s", answer, answer.detail)
+            return None
+        if isinstance(answer, FacilityError):
+            raise answer
+        self._keep(answer[0])
+        return answer[1]
+
+    def _ask_facility(self, answers: queue.SimpleQueue[tuple[Station, OpenSession | None] | FacilityError]) -> None:
+        facility = self._make_facility()
+        try:
+            station = facility.station(FIRST_SECONDS)
+            answers.put((station, facility.open_session(station.pid)))
+        except FacilityError as error:
+            answers.put(error)
+        except Exception as error:  # noqa: BLE001  the edge of the thread: its answer is waited for
+            _LOG.exception("A fault while asking")
+            answers.put(FacilityError(f"Unexpected error: {type(error).__name__}: {error}."))
+        finally:
+            facility.release()
+
+    def _names(self) -> tuple[str, ...]:
+        if self._away is not None:
+            return ()
+        try:
+            pair = self._facility.bookings(self._here.pid)
+        except FacilityError:
+            return ()
+        return tuple(dict.fromkeys(one.user for one in pair if one is not None and one.user))
 
     @property
     def _here(self) -> Station:
         assert self._station is not None  # noqa: S101  `begin` finds it first
         return self._station
 
-    def _close(self, session: OpenSession, of: int) -> None:
-        self._step("Ending the session", 1, of)
-        self._backend.end(session.identifier)
-        self._step("Checking that its end is recorded", 2, of)
-        if not self._backend.has_ended(session.identifier):
-            raise BackendError("The end of the session was written, but could not be read back.")
-        _LOG.info("Session %s has ended.", session.identifier)
-
-    def _find_open(self) -> OpenSession | None:
-        self._step("Looking for a session that is still open", 2)
-        session = self._backend.open_session(self._here.pid)
-        if session is None:
-            _LOG.info("No session is open.")
-        else:
-            _LOG.info("Session %s of %s is open since %s.", session.identifier, session.user, _text(session.since))
-        return session
-
-    def _opened(self) -> ControllerState:
-        self._step("Starting the session", 3)
-        try:
-            return self._started(self._backend.start(self._here.pid, self._identifier))
-        except AlreadyOpen as error:
-            _LOG.info("Another session was started first. %s", error)
-        session = self._find_open()
-        if session is None:
-            raise BackendError("Another session started and ended just now. Please try again.")
-        return self._mine(session) or self._ask(session)
-
-    def _mine(self, session: OpenSession) -> Running | None:
-        """Return the running state if the session is ours: an attempt that seemed to fail had worked."""
-        return self._started(session) if session.identifier == self._identifier else None
+    @property
+    def _who(self) -> str:
+        return self._user or self._account
 
     def _ask(self, session: OpenSession) -> OpenSessionQuestion:
         self._question = session
+        _LOG.info("Session %s of %s is open since %s.", session.identifier, session.user, _text(session.since))
         return OpenSessionQuestion(self._here, session)
-
-    def _started(self, session: OpenSession) -> Running:
-        self._step("Checking that its start is recorded", 4)
-        if self._backend.has_ended(session.identifier):
-            self._identifier = self._new_identifier()  # an identifier is used only once
-            raise BackendError("The session was started, but has ended already. Please try again.")
-        self._question, self._session = None, session
-        _LOG.info("Session %s has been running since %s.", session.identifier, _text(session.since))
-        return Running(self._here, session)
 
     def _step(self, step: str, number: int, of: int = 4) -> None:
         _LOG.info("Step %d of %d: %s", number, of, step)
         self.states.put(Working(step, number, of))
 
-    def _failed(self, detail: str) -> Failed:
-        sentence = "The session was not started." if self._session is None else "The session has not been ended."
-        _LOG.exception("%s %s", sentence, detail)
-        return Failed(sentence, detail, self._station, self._session)
+    def _failed(self, sentence: str, detail: str = "") -> Failed:
+        running = self._running
+        effect = "The session was not started." if running is None else "This was not saved."
+        _LOG.exception("%s %s %s", effect, sentence, detail)
+        can_go_on = running is None and self._outbox_has_station()
+        return Failed(effect, sentence, self._station, running.session if running else None, can_go_on)
+
+    def _outbox_has_station(self) -> bool:
+        try:
+            return self._outbox.station() is not None
+        except OutboxError:
+            return False
 
 
-def _text(time: datetime) -> str:
-    return time.isoformat(" ", "seconds")
+def _unsent() -> DeliveryState:
+    return DeliveryState(waiting=1, reason="The facility's server has not answered yet.")
+
+
+def _shown(local: LocalSession) -> OpenSession:
+    return OpenSession(local.identifier, local.user, _time(local.start), _time(local.last))
+
+
+def _time(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds / 1_000_000, timezone.utc).astimezone()
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(" ", "seconds")

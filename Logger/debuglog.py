@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import platform
-import sys
 from collections import deque
-from importlib import metadata
+
+from Logger.version import VERSION
 
 LINES_KEPT = 5000
 """A session logs about twenty lines; more come from a repeated fault, and its newest lines are enough."""
@@ -18,7 +18,7 @@ class DebugLog(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.setFormatter(logging.Formatter("%(asctime)s  %(levelname)-7s  %(message)s"))
-        first = f"Session logger {_version()}, Python {platform.python_version()}, {platform.platform()}"
+        first = f"Session logger {VERSION}, Python {platform.python_version()}, {platform.platform()}"
         self._lines = deque([first], LINES_KEPT)
         self.count = 0
         """Number of messages so far."""
@@ -44,10 +44,3 @@ def collect() -> DebugLog:
         logging.getLogger(name).addHandler(log)
     logging.getLogger("Logger").setLevel(logging.DEBUG)
     return log
-
-
-def _version() -> str:
-    try:
-        return metadata.version("NexusCore")
-    except metadata.PackageNotFoundError:  # a copy of the folder, or a packed executable
-        return "(unpacked)" if not getattr(sys, "frozen", False) else "(packed)"

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import tkinter
 from datetime import datetime, timedelta
 from tkinter import ttk
 from typing import Callable
 
-from Logger.controller import Ended, Failed, OpenSessionQuestion, Running, Working
-from Logger.session_backend import OpenSession
-from Logger.theme import WIDTH, Theme
+from Logger.delivery import DeliveryState
+from Logger.facility import Booking
+from Logger.states import Ended, Failed, OpenSessionQuestion, Overtaken, Running, UserQuestion, Working
+from Logger.theme import BORDER, CARD, INK, WIDTH, Theme
+from Logger.words import duration, earlier_time, moment, until
 
 PAGE_MARGIN = 28
 """Points around a page."""
 ROOM = WIDTH - 2 * PAGE_MARGIN - 4
 """Points for a line of text, with a reserve for the rounding of fonts."""
+LONGEST_TEXT = 4000
+"""Characters of a note that are kept."""
 Command = Callable[[], object]
+KEEP_WORKING = "Keep working: everything is saved on this computer."
 
 
 class Page(ttk.Frame):
@@ -33,6 +39,8 @@ class Page(ttk.Frame):
         self.look = look
         self.buttons: dict[str, ttk.Button] = {}
         """Buttons by the letter that clicks them together with Alt."""
+        self.first: tkinter.Misc | None = None
+        """What has the keyboard at first; by default the first button."""
         self._foot = ttk.Frame(self)
         self._foot.pack(side="bottom", fill="x")
 
@@ -44,10 +52,26 @@ class Page(ttk.Frame):
 
     def button(self, words: str, key: str, command: Command, style: str = "TButton") -> ttk.Button:
         """Add a button to the foot, below the others."""
-        button = ttk.Button(
-            self._foot, text=words, underline=words.lower().index(key), style=style, command=command, takefocus=True
-        )
+        button = self._made(self._foot, words, key, command, style)
         button.pack(fill="x", pady=(self.look.px(8), 0))
+        return button
+
+    def row(self, *buttons: tuple[str, str, Command]) -> list[ttk.Button]:
+        """Add buttons beside each other to the foot: text, key, command."""
+        frame = ttk.Frame(self._foot)
+        frame.pack(fill="x", pady=(self.look.px(8), 0))
+        made = []
+        for column, (words, key, command) in enumerate(buttons):
+            frame.columnconfigure(column, weight=1, uniform="row")
+            made.append(self._made(frame, words, key, command, "Row.TButton"))
+            left = 0 if column == 0 else self.look.px(6)
+            made[-1].grid(row=0, column=column, sticky="ew", padx=(left, 0))
+        return made
+
+    def _made(self, parent: ttk.Frame, words: str, key: str, command: Command, style: str) -> ttk.Button:
+        button = ttk.Button(
+            parent, text=words, underline=words.lower().index(key), style=style, command=command, takefocus=True
+        )
         self.buttons[key] = button
         return button
 
@@ -55,6 +79,18 @@ class Page(ttk.Frame):
         """Add the name of the instrument, large unless it is long."""
         fits = self.look.font(30, bold=True).measure(words) <= self.look.px(ROOM)
         self.text(words, "Name.TLabel" if fits else "LongName.TLabel", gap)
+
+    def field(self, lines: int = 1) -> tkinter.Text:
+        """Add a field to write in."""
+        look = self.look
+        field = tkinter.Text(
+            self, width=1, height=lines, wrap="word", font=look.font(14), background=CARD, foreground=INK,
+            relief="flat", highlightthickness=1, highlightbackground=BORDER, highlightcolor=INK, undo=True,
+            padx=look.px(6), pady=look.px(4),
+        )  # fmt: skip
+        field.pack(fill="x", pady=(look.px(8), 0))
+        field.bind("<Tab>", lambda event: _next(event.widget))
+        return field
 
 
 class WorkingPage(Page):
@@ -75,24 +111,96 @@ class WorkingPage(Page):
         self._count.configure(text=f"{count} The window can be closed after that." if closing else count)
 
 
-class RunningPage(Page):
-    """The session is running, also after ending it has failed."""
+class UserPage(Page):
+    """Asks who works, where the account is shared."""
 
     def __init__(
-        self, parent: ttk.Frame, look: Theme, state: Running | Failed, session: OpenSession, end: Command
+        self, parent: ttk.Frame, look: Theme, state: UserQuestion, choose: Callable[[str], object], close: Command
     ) -> None:
         super().__init__(parent, look)
-        self._since = session.since
-        if isinstance(state, Failed):
-            self.text(f"{state.sentence} It is still running.", "Bad.TLabel")
-            self.text(state.detail, "Muted.TLabel", 4)
-        else:
-            self.text("●  Session running", "Good.TLabel")
+        self._choose = choose
+        self.text("Who works here now?", "Plain.TLabel")
+        self.name(state.station.name, 10)
+        self.text("Your name, or your account at the facility:", gap=8)
+        self._field = self.field()
+        self._field.bind("<Return>", self._entered)
+        for number, name in enumerate(state.names, 1):
+            self.button(f"{number}  {name}", str(number), lambda name=name: choose(name))  # type: ignore[misc]
+        self.button("Start session", "s", self._take, "Accent.TButton")
+        self.button("Close", "c", close)
+        self.first = self._field
+
+    def _entered(self, _event: object) -> str:
+        self._take()
+        return "break"  # no line break in the name
+
+    def _take(self) -> None:
+        name = self._field.get("1.0", "end").strip()
+        if name:
+            self._choose(name)
+
+
+class RunningPage(Page):
+    """The session is running, also after something has failed.
+
+    Parameters
+    ----------
+    parent, look
+        As for `Page`.
+    state
+        What is running.
+    end, pause, resume, note, problem
+        Commands of the buttons.
+    """
+
+    def __init__(
+        self,
+        parent: ttk.Frame,
+        look: Theme,
+        state: Running | Failed,
+        end: Command,
+        pause: Command,
+        resume: Command,
+        note: Command,
+        problem: Command,
+    ) -> None:
+        super().__init__(parent, look)
+        self._head = self.text("", "Good.TLabel")
         if state.station is not None:
-            self.name(state.station.name, 14)
-        self.text(f"Started {moment(session.since)}", gap=6)
+            self.name(state.station.name, 8)
+        self._started = self.text("", gap=4)
         self._elapsed = self.text("", "Muted.TLabel", 2)
+        self._booking = self.text("", "Muted.TLabel", 2)
+        self._amber = self.text("", "Amber.TLabel", 6)
+        self._notice = self.text("", "Muted.TLabel", 4)
+        self._pause, self._resume = pause, resume
+        self._break, _, _ = self.row(("Pause", "p", pause), ("Add note", "n", note), ("Report problem", "r", problem))
         self.button("End session", "e", end, "Accent.TButton")
+        self.show(state)
+
+    def show(self, state: Running | Failed) -> None:
+        """Show a state of the same session."""
+        assert state.session is not None  # noqa: S101  else another page is shown
+        self._since = state.session.since
+        self._started.configure(text=f"Started {moment(self._since)}\nby {state.session.user}")
+        if isinstance(state, Failed):
+            self._head.configure(text=f"{state.sentence} The session is still running.", style="Bad.TLabel")
+            self._set(self._amber, state.detail)
+            return
+        paused = state.paused
+        self._head.configure(
+            text="‖  Session paused" if paused else "●  Session running",
+            style="Warn.TLabel" if paused else "Good.TLabel",
+        )
+        key, former, words = ("u", "p", "Resume") if paused else ("p", "u", "Pause")
+        self._break.configure(
+            text=words, underline=words.lower().index(key), command=self._resume if paused else self._pause
+        )
+        self.buttons.pop(former, None)
+        self.buttons[key] = self._break
+        self._set(self._booking, _booked(state.booking, state.following))
+        self._set(self._amber, undelivered(state.delivery))
+        self._set(self._notice, state.notice)
 
     def refresh(self, now: datetime) -> None:
         """Update the duration of the session."""
@@ -100,25 +208,83 @@ class RunningPage(Page):
         if words != self._elapsed.cget("text"):
             self._elapsed.configure(text=words)
 
+    @staticmethod
+    def _set(label: ttk.Label, words: str) -> None:
+        label.configure(text=words)
+        if words:
+            label.pack_configure()
+
+
+class TextPage(Page):
+    """A note, or a problem with the instrument."""
+
+    def __init__(
+        self, parent: ttk.Frame, look: Theme, question: str, save: Callable[[str], object], cancel: Command
+    ) -> None:
+        super().__init__(parent, look)
+        self._save_text = save
+        self.text(question, "Plain.TLabel")
+        self._field = self.field(6)
+        self.first = self._field
+        for keys in ("<Control-Return>", "<Alt-s>"):
+            self._field.bind(keys, self._entered)
+        self.button("Save", "s", self._save, "Accent.TButton")
+        self.button("Cancel", "c", cancel)
+
+    def _entered(self, _event: object) -> str:
+        self._save()
+        return "break"
+
+    def _save(self) -> None:
+        text = self._field.get("1.0", "end").strip()[:LONGEST_TEXT]
+        if text:
+            self._save_text(text)
+
 
 class QuestionPage(Page):
     """Asks whether to continue the open session or to start a new one."""
 
     def __init__(
-        self, parent: ttk.Frame, look: Theme, state: OpenSessionQuestion, go_on: Command, start_new: Command
+        self,
+        parent: ttk.Frame,
+        look: Theme,
+        state: OpenSessionQuestion,
+        go_on: Command,
+        start_new: Callable[[datetime | None], object],
     ) -> None:
         super().__init__(parent, look)
+        self._session, self._start_new = state.session, start_new
         self.text("An earlier session is still open", "Warn.TLabel")
-        self.name(state.station.name, 10)
-        self.text(f"Started {moment(state.session.since)}", gap=4)
-        self.text(f"by {state.session.user}")
-        self.text(
-            "Continue it if it is your session. A new session ends this one.",
-            "Muted.TLabel",
-            8,
-        )
+        self.name(state.station.name, 8)
+        where = f", at {state.session.computer}" if state.session.computer else ""
+        self.text(f"Started {moment(state.session.since)}\nby {state.session.user}{where}", gap=4)
+        self._times: dict[str, datetime | None] = {"now": None}
+        if state.session.last is not None:
+            self.text(f"Last activity {moment(state.session.last)}", "Muted.TLabel", 2)
+            self._times[f"at its last activity, {state.session.last.astimezone():%H:%M}"] = state.session.last
+        line = ttk.Frame(self)
+        line.pack(fill="x", pady=(look.px(10), 0))
+        ttk.Label(line, text="If you start a new one, it ended").pack(side="left")
+        self._end = ttk.Combobox(line, values=list(self._times), font=look.font(14), width=24)
+        self._end.set(next(iter(self._times)))
+        self._end.pack(side="left", padx=(look.px(8), 0), fill="x", expand=True)
+        self._mistake = self.text("or type a time as 14:30.", "Small.TLabel", 2)
         self.button("Continue", "c", go_on, "Accent.TButton")
-        self.button("New session", "n", start_new)
+        self.button("New session", "n", self._new)
+
+    def _new(self) -> None:
+        words = self._end.get().strip()
+        if words in self._times:
+            self._start_new(self._times[words])
+            return
+        found = earlier_time(words, datetime.now().astimezone())
+        if found is None or found < self._session.since:
+            self._mistake.configure(
+                text=f"Write a time after {self._session.since:%H:%M} as 14:30, or choose from the list.",
+                style="Amber.TLabel",
+            )
+            return
+        self._start_new(found)
 
 
 class ClosePage(Page):
@@ -129,7 +295,7 @@ class ClosePage(Page):
         self.text("End the session before closing?", "Plain.TLabel")
         self.text(
             "Pause it only if you come back before anyone else uses the instrument, for example after a restart of "
-            "this computer. A paused session counts as running.",
+            "this computer. A paused session stays open.",
             "Muted.TLabel",
             8,
         )
@@ -139,14 +305,33 @@ class ClosePage(Page):
 
 
 class FailedPage(Page):
-    """The session could not be started."""
+    """The session could not be started.
 
-    def __init__(self, parent: ttk.Frame, look: Theme, state: Failed, again: Command, close: Command) -> None:
+    Parameters
+    ----------
+    parent, look, state
+        As for the other pages.
+    again, offline, copy, close
+        Commands of the buttons.
+    """
+
+    def __init__(
+        self,
+        parent: ttk.Frame,
+        look: Theme,
+        state: Failed,
+        again: Command,
+        offline: Command,
+        copy: Command,
+        close: Command,
+    ) -> None:
         super().__init__(parent, look)
         self.text(state.sentence, "Bad.TLabel")
         self.text(state.detail, gap=10)
         self.button("Try again", "t", again, "Accent.TButton")
-        self.button("Close", "c", close)
+        if state.can_go_on:
+            self.button("Work offline", "w", offline)
+        self.row(("Copy debug log", "d", copy), ("Close", "c", close))
 
 
 class EndedPage(Page):
@@ -158,19 +343,57 @@ class EndedPage(Page):
         self.name(state.station.name, 14)
         self.text(f"Started {moment(state.session.since)}", gap=6)
         self.text(f"Lasted {duration(now - state.session.since)}", "Muted.TLabel", 2)
-        self.text("Thank you. This window closes by itself.", gap=16)
+        if state.delivery.waiting:
+            self.text(f"{state.delivery.reason} The end is saved, and sent as soon as possible.", "Amber.TLabel", 12)
+        else:
+            self.text("A record of this session is being made.", gap=12)
+        self._count = self.text("", "Muted.TLabel", 8)
+        self._closes = now + timedelta(seconds=state.station.close_delay)
+        self.button("Close", "c", close)
+
+    def refresh(self, now: datetime) -> None:
+        """Count down."""
+        left = max(0, -int(-(self._closes - now).total_seconds() // 1))
+        self._count.configure(text=f"Thank you. This window closes in {left} s.")
+
+
+class OvertakenPage(Page):
+    """The session has ended at the facility, since another one was started there."""
+
+    def __init__(self, parent: ttk.Frame, look: Theme, state: Overtaken, again: Command, close: Command) -> None:
+        super().__init__(parent, look)
+        self.text("Another session was started", "Warn.TLabel")
+        self.name(state.station.name, 10)
+        self.text(
+            f"While the facility could not be reached, another session was started on this instrument. Yours, which "
+            f"began {moment(state.session.since)}, ended when that one began. Nothing of it is lost.",
+            gap=8,
+        )
+        self.button("Start a new session", "s", again, "Accent.TButton")
         self.button("Close", "c", close)
 
 
-def moment(time: datetime) -> str:
-    """Return a time in words, by this computer's clock and zone: ``at 14:32 on Friday, 20 November``."""
-    local = time.astimezone()
-    return f"at {local:%H:%M} on {local:%A}, {local.day} {local:%B}"
+def undelivered(state: DeliveryState) -> str:
+    """Return what to say about events that the facility does not have yet; empty if it has all, or was just told."""
+    if state.refused:
+        return f"The facility did not accept this: {state.refused} Please tell its staff."
+    if not state.waiting or not state.reason:
+        return ""
+    age = duration(timedelta(microseconds=state.oldest))
+    return f"Not delivered yet, {age}. {state.reason} {KEEP_WORKING}"
 
 
-def duration(span: timedelta) -> str:
-    """Return a time span in words: ``2 h 15 min``."""
-    minutes = int(span.total_seconds() // 60)
-    if minutes < 1:
-        return "less than a minute"
-    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
+def _booked(now: Booking | None, following: Booking | None) -> str:
+    if now is not None:
+        title = f": {now.title}" if now.title else ""
+        return f"Booked by {now.user or 'somebody'} until {until(now.end)}{title}"
+    if following is not None:
+        return f"Not booked now; next is {following.user or 'somebody'}, {until(following.begin)}"
+    return ""
+
+
+def _next(widget: tkinter.Misc) -> str:
+    following = widget.tk_focusNext()
+    if following is not None:
+        following.focus_set()
+    return "break"

@@ -9,7 +9,7 @@ from tkinter import ttk
 
 from Logger import icon
 
-WIDTH, HEIGHT = 420, 355
+WIDTH, HEIGHT = 420, 400
 """Size of the window in points."""
 SHARE = 0.42
 """Least share of the screen's height for the window: it is read from two metres, and not every system reports the
@@ -75,6 +75,7 @@ class Theme:
         style.configure("Name.TLabel", font=self.font(30, bold=True))
         style.configure("LongName.TLabel", font=self.font(20, bold=True))
         style.configure("Muted.TLabel", foreground=MUTED)
+        style.configure("Amber.TLabel", foreground=WARN)
         style.configure("Small.TLabel", foreground=MUTED, font=self.font(11))
         style.configure(
             "Horizontal.TProgressbar", troughcolor="#e1e6ea", background=ACCENT, bordercolor="#e1e6ea",
@@ -82,8 +83,10 @@ class Theme:
         )  # fmt: skip
         self._button(style, "TButton", CARD, "#eaf1f4", INK, BORDER, self.font(15))
         self._button(style, "Accent.TButton", ACCENT, ACCENT_DARK, "#ffffff", ACCENT, self.font(22, bold=True))
+        self._button(style, "Row.TButton", CARD, "#eaf1f4", INK, BORDER, self.font(13))
         self._button(style, "Small.TButton", PAPER, "#e6ecef", ACCENT, BORDER, self.font(11))
         style.configure("TButton", padding=self.px(9))
+        style.configure("Row.TButton", padding=(self.px(4), self.px(7)))
         style.configure("Accent.TButton", padding=self.px(14), focuscolor="#ffffff")
         style.configure("Small.TButton", padding=(self.px(8), self.px(4)))
 

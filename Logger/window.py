@@ -15,9 +15,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from tkinter import ttk
 from types import TracebackType
-from typing import Iterator
+from typing import Callable, Iterator
 
-from Logger.controller import Closed, Controller, ControllerState, Ended, Failed, OpenSessionQuestion, Running, Working
+from Logger.controller import Controller
 from Logger.debuglog import DebugLog
 from Logger.logwindow import LogWindow
 from Logger.pages import (
@@ -26,10 +26,24 @@ from Logger.pages import (
     Command,
     EndedPage,
     FailedPage,
+    OvertakenPage,
     Page,
     QuestionPage,
     RunningPage,
+    TextPage,
+    UserPage,
     WorkingPage,
+)
+from Logger.states import (
+    Closed,
+    ControllerState,
+    Ended,
+    Failed,
+    OpenSessionQuestion,
+    Overtaken,
+    Running,
+    UserQuestion,
+    Working,
 )
 from Logger.theme import HEIGHT, WIDTH, Theme, centre
 
@@ -55,17 +69,26 @@ class MainWindow:
         The debug log.
     support
         Address for the debug log until the facility's configuration gives another.
+    raised
+        Returns whether the logger was launched again since it was last asked.
     report
         File for the places of all buttons, written with every page, so that programs can operate the window; optional.
     """
 
     def __init__(
-        self, root: tkinter.Tk, controller: Controller, log: DebugLog, support: str = "", report: Path | None = None
+        self,
+        root: tkinter.Tk,
+        controller: Controller,
+        log: DebugLog,
+        support: str = "",
+        raised: Callable[[], bool] = lambda: False,
+        report: Path | None = None,
     ) -> None:
         self._root = root
         self._controller = controller
         self._log = log
         self._support = support
+        self._raised = raised
         self._report = report
         self._reported = ""
         self._state: ControllerState = Closed()
@@ -73,7 +96,7 @@ class MainWindow:
         self._close_asked = False
         self._leaving = False
         self._end_tried = False
-        self._done = False
+        self._done = self._hidden = self._asking = False
         self._log_window: LogWindow | None = None
         root.title("Session logger")
         root.resizable(False, False)
@@ -105,17 +128,27 @@ class MainWindow:
         """Show a state."""
         self._state = state
         if isinstance(state, Closed):
-            self._quit()
+            self._finish(state)
             return
         if isinstance(state, Working):
             page = self._page if isinstance(self._page, WorkingPage) else WorkingPage(self._body, self._look)
             page.show(state, self._close_asked)
             self._show_page(page)
             return
-        self._busy = False
+        if not (isinstance(state, Running) and state.by_itself):
+            self._busy = False
         if state.station is not None and state.station.support_address:
             self._support = state.station.support_address
-        self._show_page(self._page_of(state))
+        if self._asking and isinstance(state, Running):
+            return  # shown when the user has answered, or written the text
+        self._asking = False
+        if isinstance(self._page, RunningPage) and isinstance(state, (Running, Failed)) and state.session is not None:
+            self._page.show(state)
+            for button in self._page.buttons.values():
+                button.state(["disabled" if self._busy else "!disabled"])
+            self._show_page(self._page)
+        else:
+            self._show_page(self._page_of(state))
         if isinstance(state, Failed):
             self.show_log()
         if self._close_asked:
@@ -123,15 +156,26 @@ class MainWindow:
             if not (isinstance(state, Failed) and state.session is not None):  # the user must read that first
                 self.close()
 
-    def _page_of(self, state: OpenSessionQuestion | Running | Failed | Ended) -> Page:
+    def _page_of(self, state: UserQuestion | OpenSessionQuestion | Running | Failed | Ended | Overtaken) -> Page:
         body, look, controller = self._body, self._look, self._controller
+        begin = self._command(controller.begin)
+        if isinstance(state, UserQuestion):
+            return UserPage(body, look, state, lambda name: self._send(lambda: controller.begin_as(name)), self._quit)
         if isinstance(state, OpenSessionQuestion):
-            return QuestionPage(body, look, state, self._command(controller.go_on), self._command(controller.start_new))
+            return QuestionPage(
+                body, look, state, self._command(controller.go_on),
+                lambda ended: self._send(lambda: controller.start_new(ended)),
+            )  # fmt: skip
         if isinstance(state, Ended):
-            return EndedPage(body, look, state, _now(), self._quit)
+            return EndedPage(body, look, state, _now(), self._hide)
+        if isinstance(state, Overtaken):
+            return OvertakenPage(body, look, state, begin, self._hide)
         if state.session is not None:
-            return RunningPage(body, look, state, state.session, self._command(controller.end))
-        return FailedPage(body, look, state, self._command(controller.begin), self._quit)
+            return RunningPage(
+                body, look, state, self._command(controller.end), self._command(controller.pause),
+                self._command(controller.resume), self._write_note, self._write_problem,
+            )  # fmt: skip
+        return FailedPage(body, look, state, begin, self._command(controller.work_offline), self._copy_log, self._quit)
 
     def _show_page(self, page: Page) -> None:
         """Replace the page."""
@@ -141,7 +185,9 @@ class MainWindow:
             page.pack(fill="both", expand=True)
             running = isinstance(page, RunningPage)
             self._note.configure(text="You can minimise this window." if running else "")
-            if page.buttons and not running:
+            if page.first is not None:
+                page.first.focus_set()
+            elif page.buttons and not running:
                 next(iter(page.buttons.values())).focus_set()
             else:
                 page.focus_set()  # so that a stray key does not end the session
@@ -162,6 +208,7 @@ class MainWindow:
             self._quit()
         elif not isinstance(self._page, ClosePage):
             self._root.deiconify()
+            self._asking = True
             self._show_page(
                 ClosePage(self._body, self._look, self._command(self._controller.end), self._pause, self._back)
             )
@@ -189,11 +236,30 @@ class MainWindow:
         self._log_window.lift()
 
     def _pause(self) -> None:
-        _LOG.info("The session is paused: the window closes, and nothing is sent.")
-        self._quit()
+        self._send(self._controller.leave_paused)
 
     def _back(self) -> None:
+        self._asking = False
         self.show(self._state)
+
+    def _write_note(self) -> None:
+        self._write("What should be remembered?", self._controller.note)
+
+    def _write_problem(self) -> None:
+        self._write("What is wrong with the instrument?", self._controller.report_problem)
+
+    def _write(self, question: str, save: Callable[[str], None]) -> None:
+        def saved(text: str) -> None:
+            self._asking = False
+            self._send(lambda: save(text))
+
+        self._asking = True
+        self._show_page(TextPage(self._body, self._look, question, saved, self._back))
+
+    def _copy_log(self) -> None:
+        self.show_log()
+        if self._log_window is not None:
+            self._log_window.copy()
 
     def _command(self, order: Command) -> Command:
         return lambda: self._send(order)
@@ -215,6 +281,28 @@ class MainWindow:
         else:
             self._quit()
 
+    def _hide(self) -> None:
+        """Close the window; what waits is delivered without it."""
+        self._finish(Closed(self._controller.waiting))
+
+    def _finish(self, state: Closed) -> None:
+        if not state.waiting or self._leaving:
+            self._quit()
+            return
+        _LOG.info("The window closes; the logger stays until everything is delivered.")
+        self._state, self._busy, self._hidden = state, False, True
+        self._root.withdraw()
+
+    def _come_forward(self) -> None:
+        """Do what a second launch wants: show the window, with a new session if it was hidden."""
+        was_hidden, self._hidden = self._hidden, False
+        self._root.deiconify()
+        self._root.lift()
+        self._root.attributes("-topmost", True)
+        self._root.attributes("-topmost", False)
+        if was_hidden:
+            self._send(self._controller.begin)
+
     def _quit(self) -> None:
         self._done = True
         self._root.withdraw()
@@ -233,6 +321,10 @@ class MainWindow:
         except queue.Empty:
             if self._leaving:
                 self._leave()
+            elif self._hidden and not self._controller.waiting:
+                self._quit()
+            if self._raised():
+                self._come_forward()
             self._refresh()
             if self._report is not None:
                 self._write_report(self._report)
@@ -241,7 +333,7 @@ class MainWindow:
                 self._root.after(POLL, self._poll)
 
     def _refresh(self) -> None:
-        if isinstance(self._page, RunningPage):
+        if isinstance(self._page, (RunningPage, EndedPage)):
             self._page.refresh(_now())
         if self._log_window is not None and self._log_window.winfo_exists():
             self._log_window.refresh()

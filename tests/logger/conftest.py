@@ -13,21 +13,22 @@ from tests.logger.screen import NEEDED, Desk, Screen
 
 
 @pytest.fixture
-def facility(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
+def facility(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
     """Set up a facility, once on each kind of database."""
-    yield from _facility(database_url, monkeypatch)
+    yield from _facility(database_url, tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def small_facility(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
+def small_facility(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
     """Set up a facility on the embedded database, for what does not depend on the kind."""
-    yield from _facility(sqlite_url, monkeypatch)
+    yield from _facility(sqlite_url, tmp_path, monkeypatch)
 
 
-def _facility(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
+def _facility(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facility]:
     monkeypatch.setenv("NEXUSCORE_DATABASE", url)
     monkeypatch.setenv("LOGNAME", "o'brien")
-    facility = Facility(close_delay=0.2, support_address="support@example.org")
+    monkeypatch.setenv("NEXUSCORE_LOGGER_HOME", str(folder / "logger"))
+    facility = Facility(folder, close_delay=0.2, support_address="support@example.org")
     yield facility
     facility.close()
 

@@ -6,10 +6,15 @@ import queue
 import time
 import uuid
 from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
-from Logger.controller import Closed, Controller, ControllerState, Working
-from Logger.session_backend import SessionBackend, Station
+from Logger.controller import Controller
+from Logger.database_facility import DatabaseFacility
+from Logger.facility import Facility as LoggerFacility
+from Logger.outbox import Outbox
+from Logger.states import Closed, ControllerState, Running, Working
+from Logger.uptime import Uptime
 from NexusCore import settings
 from NexusCore.API import App
 from NexusCore.clock import SYSTEM_CLOCK
@@ -26,7 +31,10 @@ S = TypeVar("S", bound=ControllerState)
 class Facility:
     """What the logger finds; the variables of the environment name its database."""
 
-    def __init__(self, **logger_settings: str | float) -> None:
+    def __init__(self, folder: Path, **logger_settings: str | float | bool) -> None:
+        self._courses: list[Course] = []
+        self.folder = folder / "computers"
+        """For the outboxes."""
         self.host = f"pc-{uuid.uuid4().hex[:12]}"
         """Of this test alone: there is one logger per computer."""
         app = App(settings.load(), tool="test")
@@ -41,7 +49,16 @@ class Facility:
         self.database = Database(settings.load().main)
         self.sessions = Sessions(self.database, SYSTEM_CLOCK)
 
+    def course(
+        self, make: Callable[[str], LoggerFacility] = DatabaseFacility, computer: str = "", **options: Any
+    ) -> Course:
+        """Return a logger at the microscope's PC, or at another computer, which has an outbox of its own."""
+        self._courses.append(Course(self.folder / (computer or "pc"), lambda: make(self.host), **options))
+        return self._courses[-1]
+
     def close(self) -> None:
+        for course in self._courses:
+            course.controller.stop()  # else it would deliver into the next test's database
         self.database.close()
 
     def session(self) -> Session:
@@ -60,13 +77,36 @@ class Facility:
         return self.sessions.events(session or self.session())
 
 
-class Course:
-    """A logger without a window: gives orders as the window does, and reads what it would show."""
+def configure_logger(**values: bool) -> None:
+    """Set parameters of the logger, as the staff does."""
+    app = App(settings.load(), tool="test")
+    try:
+        for name, value in values.items():
+            app.get_config()[f"Logger.{name}"] = value
+    finally:
+        app.shutdown(0)
 
-    def __init__(self, backend: SessionBackend) -> None:
+
+class Course:
+    """A logger without a window: gives orders as the window does, and reads what it would show.
+
+    Parameters
+    ----------
+    home
+        Folder of the outbox: that of one computer.
+    make
+        Makes what it reaches the facility by.
+    patience
+        Seconds that it waits for the facility; long by default, since the machine may be busy.
+    """
+
+    def __init__(
+        self, home: Path, make: Callable[[], LoggerFacility], patience: float = LIMIT, uptime: Uptime | None = None
+    ) -> None:
         self.waited: list[float] = []
         self.steps: list[Working] = []
-        self.controller = Controller(backend, sleep=self.waited.append)
+        self.outbox = Outbox(home / "pc.outbox", uptime or Uptime())
+        self.controller = Controller(self.outbox, make, sleep=self.waited.append, patience=patience)
 
     def begin(self, expected: type[S]) -> S:
         return self._after(self.controller.begin, expected)
@@ -80,6 +120,16 @@ class Course:
     def end(self, expected: type[S]) -> S:
         return self._after(self.controller.end, expected)
 
+    def order(self, order: Callable[[], None], expected: type[S]) -> S:
+        return self._after(order, expected)
+
+    def shown(self, condition: Callable[[ControllerState], bool]) -> ControllerState:
+        """Return the next state for which something holds, passing over the others."""
+        while True:
+            state = self.next(ControllerState)  # type: ignore[arg-type,type-var]
+            if condition(state):
+                return state
+
     def next(self, expected: type[S]) -> S:
         while True:
             try:
@@ -89,6 +139,8 @@ class Course:
             if isinstance(state, Working) and expected is not Working:
                 self.steps.append(state)
                 continue
+            if isinstance(state, Running) and expected not in (Running, ControllerState):
+                continue  # the same session, with something more that is known about it
             assert isinstance(state, expected), state
             return state
 
@@ -110,6 +162,3 @@ def until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(LOOK_EVERY)
-
-
-SOMEWHERE = Station(pid=PID, name="FEI Titan TEM")

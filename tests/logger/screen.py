@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -107,12 +108,16 @@ class _ClientMessage(ctypes.Structure):
 
 _LOG_OFF = """
 import sys, tkinter
+from Logger.__main__ import facility
 from Logger.controller import Controller
-from Logger.database_backend import DatabaseBackend
 from Logger.debuglog import DebugLog
+from Logger.outbox import Outbox
+from Logger.pc_settings import load
+from Logger.uptime import Uptime
 from Logger.window import MainWindow
-root = tkinter.Tk()
-window = MainWindow(root, Controller(DatabaseBackend(sys.argv[1])), DebugLog())
+root, settings, uptime = tkinter.Tk(), load(), Uptime()
+outbox = Outbox(settings.home / "pc.outbox", uptime)
+window = MainWindow(root, Controller(outbox, lambda: facility(settings, sys.argv[1], uptime)), DebugLog())
 root.after_idle(window.system_ends)
 sys.exit(window.run())
 """
@@ -121,8 +126,11 @@ sys.exit(window.run())
 class Desk:
     """Someone at the PC of a microscope, who has only eyes and hands; the logger says where its buttons are."""
 
-    def __init__(self, screen: Screen, host: str, folder: Path) -> None:
+    def __init__(
+        self, screen: Screen, host: str, folder: Path, program: Sequence[str] = (sys.executable, "-m", "Logger")
+    ) -> None:
         self.screen = screen
+        self._program = program
         self._host = host
         self._report = folder / "buttons.json"
         self._running: list[subprocess.Popen[str]] = []
@@ -140,17 +148,17 @@ class Desk:
 
     def double_click(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start the logger as its shortcut does."""
-        return self._start("-m", "Logger", "--host", self._host, *arguments, **environment)
+        return self._start(*self._program, "--host", self._host, *arguments, **environment)
 
     def log_off(self) -> subprocess.Popen[str]:
         """Start the logger, and have the system end at once, as Windows says it to a window."""
-        return self._start("-c", _LOG_OFF, self._host)
+        return self._start(sys.executable, "-c", _LOG_OFF, self._host)
 
     def _start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         self._report.unlink(missing_ok=True)
         more = {"DISPLAY": self.screen.display, "NEXUSCORE_LOGGER_GEOMETRY": str(self._report), **environment}
         process = subprocess.Popen(
-            [sys.executable, *arguments],
+            arguments,
             cwd=PROJECT,
             env={**os.environ, **more},
             stdout=subprocess.PIPE,
@@ -182,6 +190,10 @@ class Desk:
     def press(self, keys: str, window: str) -> None:
         """Press keys while a window has the keyboard."""
         self.screen.xdotool("windowfocus", "--sync", window, "key", keys)
+
+    def type(self, text: str, window: str) -> None:
+        """Type a text while a window has the keyboard."""
+        self.screen.xdotool("windowfocus", "--sync", window, "type", text)
 
     def close_button(self) -> None:
         """Click the close button of the main window's frame."""

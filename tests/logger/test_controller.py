@@ -4,45 +4,77 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from Logger.controller import Closed, Ended, Failed, OpenSessionQuestion, Running
-from Logger.database_backend import DatabaseBackend
-from Logger.session_backend import BackendError, OpenSession, Station
+from Logger.database_facility import DatabaseFacility
+from Logger.facility import Booking, OpenSession, Receipt, Refused, SessionEvent, Station, Unreachable
+from Logger.states import Closed, Ended, Failed, OpenSessionQuestion, Overtaken, Running, UserQuestion
+from Logger.uptime import Uptime
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
+from NexusCore.facility.reservations import Reservation, Reservations
 from NexusCore.facility.sessions import Client, State
 from NexusCore.settings import DatabaseURL
-from tests.logger.facility import LIMIT, PID, SOMEWHERE, Course, Facility, until
+from tests.logger.facility import LIMIT, PID, Course, Facility, configure_logger, until
 from tests.logger.wire import Wire
 from tests.mariadb import MariaDB
+from tests.processes import execute
 
 ANN = Client(user="ann", host="elsewhere")
 
 
-class LosesAnswers(DatabaseBackend):
-    """A backend whose writes reach the database while their answers do not: the network failed in between."""
+class Network(DatabaseFacility):
+    """The database, behind a network that fails as the test says."""
 
-    def __init__(self, host: str, *lost: str) -> None:
-        super().__init__(host)
-        self._lost = set(lost)
+    cut = False
+    """Nothing gets through."""
+    lost = 0
+    """So many answers are lost, of events that were stored."""
 
-    def start(self, pid: str, identifier: str) -> OpenSession:
-        session = super().start(pid, identifier)
-        self._lose("start")
-        return session
+    def station(self, patience: float) -> Station:
+        self._pass()
+        return super().station(patience)
 
-    def end(self, identifier: str) -> None:
-        super().end(identifier)
-        self._lose("end")
+    def open_session(self, pid: str) -> OpenSession | None:
+        self._pass()
+        return super().open_session(pid)
 
-    def _lose(self, answer: str) -> None:
-        if answer in self._lost:
-            self._lost.remove(answer)
-            raise BackendError("The network is gone.")
+    def bookings(self, pid: str) -> tuple[Booking | None, Booking | None]:
+        self._pass()
+        return super().bookings(pid)
+
+    def deliver(self, event: SessionEvent, token: str) -> Receipt:
+        self._pass()
+        receipt = super().deliver(event, token)
+        if type(self).lost:
+            type(self).lost -= 1
+            raise Unreachable(AWAY)
+        return receipt
+
+    def _pass(self) -> None:
+        if type(self).cut:
+            raise Unreachable(AWAY)
+
+
+AWAY = "The facility's server cannot be reached."
+
+
+@pytest.fixture
+def network() -> type[Network]:
+    """Lend a network of this test's own."""
+    return type("OwnNetwork", (Network,), {"cut": False, "lost": 0})
+
+
+@pytest.fixture(autouse=True)
+def quick_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the delivery try again at once."""
+    monkeypatch.setattr("Logger.delivery.FIRST_PAUSE", 0.02)
+    monkeypatch.setattr("Logger.delivery.LONGEST_PAUSE", 0.1)
 
 
 class TestASessionFromStartToEnd:
@@ -50,7 +82,7 @@ class TestASessionFromStartToEnd:
 
     def test_start_end_and_release_for_building(self, facility: Facility) -> None:
         """000-32, 37, 39, 48: START, END; the state goes from WAITING_FOR_END to TO_BE_BUILT."""
-        course = Course(DatabaseBackend(facility.host))
+        course = facility.course()
         running = course.begin(Running)
         assert running.station.name == "FEI Titan TEM"
         assert (facility.events(), facility.session().state) == (["START"], State.WAITING_FOR_END)
@@ -60,16 +92,16 @@ class TestASessionFromStartToEnd:
 
     def test_a_progress_bar_has_all_steps_to_show(self, facility: Facility) -> None:
         """000-22: the steps come in order, and say what is done."""
-        course = Course(DatabaseBackend(facility.host))
+        course = facility.course()
         course.begin(Running)
         assert [(step.number, step.of) for step in course.steps] == [(1, 4), (2, 4), (3, 4), (4, 4)]
-        assert [step.step.split()[0] for step in course.steps] == ["Finding", "Looking", "Starting", "Checking"]
+        assert [step.step.split()[0] for step in course.steps] == ["Finding", "Looking", "Starting", "Telling"]
         course.end(Ended)
         assert [(step.number, step.of) for step in course.steps] == [(1, 2), (2, 2)]
 
     def test_it_closes_by_itself_after_the_configured_time(self, facility: Facility) -> None:
         """000-41: the facility has set 0.2 s here."""
-        course = Course(DatabaseBackend(facility.host))
+        course = facility.course()
         course.begin(Running)
         course.end(Ended)
         course.next(Closed)
@@ -82,13 +114,13 @@ class TestASessionFromStartToEnd:
     def test_the_next_user_can_start_at_once(self, facility: Facility) -> None:
         """000-29, 42: the first finds no session at all, the second one that has ended."""
         for _ in range(2):
-            course = Course(DatabaseBackend(facility.host))
+            course = facility.course()
             course.begin(Running)
             course.end(Ended)
         assert [session.state for session in facility.all()] == [State.TO_BE_BUILT] * 2
 
     def test_an_end_ordered_twice_is_one_end(self, facility: Facility) -> None:
-        course = Course(DatabaseBackend(facility.host))
+        course = facility.course()
         course.begin(Running)
         course.controller.end()
         course.end(Ended)
@@ -96,7 +128,7 @@ class TestASessionFromStartToEnd:
         assert facility.events() == ["START", "END"]
 
     def test_a_session_that_the_staff_has_ended_needs_no_second_end(self, facility: Facility) -> None:
-        course = Course(DatabaseBackend(facility.host))
+        course = facility.course()
         running = course.begin(Running)
         facility.sessions.end(running.session.identifier, ANN)
         course.end(Ended)
@@ -108,7 +140,7 @@ class TestWhatIsCollected:
 
     def test_identifier_instrument_and_user(self, facility: Facility) -> None:
         """000-44, 45, 47, 49: a random UUID4, the pid, the account; an apostrophe in its name does no harm."""
-        Course(DatabaseBackend(facility.host)).begin(Running)
+        facility.course().begin(Running)
         session = facility.session()
         assert uuid.UUID(session.identifier).version == 4
         assert len(session.identifier) == 36
@@ -118,17 +150,17 @@ class TestWhatIsCollected:
 
     def test_zone_and_clock_offset(self, facility: Facility) -> None:
         """000-46: the zone is an offset; a clock is measured where there is a server to compare it with."""
-        Course(DatabaseBackend(facility.host)).begin(Running)
+        facility.course().begin(Running)
         with facility.database.reading() as reading:
             ((zone, offset),) = reading.all("SELECT zone, clock_offset FROM session_event")
         assert re.fullmatch(r"[+-]\d{4}", zone)
         assert offset is None if facility.database.url.kind == "sqlite" else abs(offset) < 5 * SECOND
 
-    def test_a_pc_whose_clock_is_wrong(self, mariadb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_pc_whose_clock_is_wrong(self, mariadb_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """000-46: the time recorded is the server's, the user is shown that of the PC."""
         monkeypatch.setenv("NEXUSCORE_DATABASE", mariadb_url)
-        facility = Facility()
-        course = Course(DatabaseBackend(facility.host, _Fast(600 * SECOND)))
+        facility = Facility(tmp_path)
+        course = facility.course(lambda host: DatabaseFacility(host, _Fast(600 * SECOND)), uptime=_FastUptime())
         before = SYSTEM_CLOCK.now()
         running = course.begin(Running)
         assert before - SECOND < facility.session().start_ts < SYSTEM_CLOCK.now() + SECOND
@@ -155,36 +187,58 @@ class _Fast:
         return SYSTEM_CLOCK.wait(event, seconds)
 
 
+class _FastUptime(Uptime):
+    """The same clock, as the outbox sees it."""
+
+    def now(self) -> int:
+        return super().now() + 600 * SECOND
+
+
 class TestInterruptedSessions:
     """000-17..21: one that was not ended is found, and its user is asked."""
 
     @pytest.fixture
     def interrupted(self, facility: Facility) -> str:
         """Start a session as o'brien, whose logger then vanishes."""
-        return Course(DatabaseBackend(facility.host)).begin(Running).session.identifier
+        return facility.course().begin(Running).session.identifier
 
     def test_the_question_says_whose_it_is(self, facility: Facility, interrupted: str) -> None:
         """000-18, 19, 30."""
-        question = Course(DatabaseBackend(facility.host)).begin(OpenSessionQuestion)
+        question = facility.course().begin(OpenSessionQuestion)
         assert (question.session.identifier, question.session.user) == (interrupted, "o'brien")
         assert abs(question.session.since - datetime.now(UTC)) < timedelta(seconds=LIMIT)
+        assert question.session.last == question.session.since
         assert facility.events() == ["START"]
 
-    def test_continuing_keeps_the_identifier_and_is_noted(self, facility: Facility, interrupted: str) -> None:
-        """000-20, 31: the same identifier, no new START; that it went on is noted."""
-        course = Course(DatabaseBackend(facility.host))
-        course.begin(OpenSessionQuestion)
+    def test_the_same_at_another_computer(self, facility: Facility, interrupted: str) -> None:
+        """The instrument's PC was exchanged, or its disk: the facility knows of the session."""
+        course = facility.course(computer="new")
+        question = course.begin(OpenSessionQuestion)
+        assert (question.session.identifier, question.session.user) == (interrupted, "o'brien")
         assert course.go_on(Running).session.identifier == interrupted
         course.end(Ended)
-        assert len(facility.all()) == 1
         assert facility.events() == ["START", "RESUME", "END"]
+
+    @pytest.mark.parametrize("computer", ["", "new"])
+    def test_the_end_of_the_old_one_can_be_chosen(self, small_facility: Facility, computer: str) -> None:
+        """Its last activity, or a time: when a session was forgotten is known to its user only."""
+        small_facility.course().begin(Running)
+        time.sleep(1)
+        course = small_facility.course(computer=computer)
+        question = course.begin(OpenSessionQuestion)
+        course.order(lambda: course.controller.start_new(question.session.last), Running)
+        old, new = small_facility.all()
+        assert old.end_ts is not None
+        assert abs(old.end_ts - old.start_ts) < SECOND / 2
+        assert new.start_ts - old.end_ts > SECOND / 2
+        assert small_facility.events(old) == ["START", "END"]
 
     def test_new_session_by_another_user(
         self, facility: Facility, interrupted: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """000-21: the session that was found is ended, by whom it was ended is noted, and a new one begins."""
         monkeypatch.setenv("LOGNAME", "ann")
-        course = Course(DatabaseBackend(facility.host))
+        course = facility.course()
         course.begin(OpenSessionQuestion)
         running = course.start_new(Running)
         old, new = facility.all()
@@ -198,15 +252,25 @@ class TestInterruptedSessions:
         assert facility.events() == ["START", "END"]
 
     def test_continue_after_it_was_ended_elsewhere(self, facility: Facility, interrupted: str) -> None:
-        course = Course(DatabaseBackend(facility.host))
+        course = facility.course(computer="new")
         course.begin(OpenSessionQuestion)
         facility.sessions.end(interrupted, ANN)
         failed = course.go_on(Failed)
         assert "has ended in the meantime" in failed.detail
         assert course.begin(Running).session.identifier != interrupted
 
+    def test_continue_here_after_it_was_ended_elsewhere(self, facility: Facility, interrupted: str) -> None:
+        """This computer cannot know; the facility says so, and the window too. Nothing is noted in it any more."""
+        course = facility.course()
+        course.begin(OpenSessionQuestion)
+        facility.sessions.end(interrupted, ANN)
+        course.go_on(Running)
+        assert course.shown(lambda state: isinstance(state, Overtaken))
+        assert facility.events() == ["START", "END"]
+        assert course.begin(Running).session.identifier != interrupted
+
     def test_the_answer_is_about_the_session_that_was_asked_about(self, facility: Facility, interrupted: str) -> None:
-        course = Course(DatabaseBackend(facility.host))
+        course = facility.course(computer="new")
         course.begin(OpenSessionQuestion)
         facility.sessions.end(interrupted, ANN)
         other = facility.sessions.start(PID, ANN)
@@ -215,44 +279,260 @@ class TestInterruptedSessions:
 
     def test_a_session_of_another_instrument_is_no_question(self, facility: Facility) -> None:
         facility.sessions.start("Another-SEM", ANN)
-        Course(DatabaseBackend(facility.host)).begin(Running)
+        facility.course().begin(Running)
 
 
 class TestTwoAtOnce:
     """One session is open on an instrument, however many loggers start at the same moment."""
 
     def test_two_starts_open_only_one_session(self, facility: Facility) -> None:
-        courses = [Course(DatabaseBackend(facility.host)) for _ in range(2)]
+        courses = [facility.course(computer=name) for name in ("one", "two")]
         for course in courses:
             course.controller.begin()
-        states = [course.next(object) for course in courses]  # type: ignore[type-var]
+        states = [course.shown(_settled) for course in courses]
         assert sorted(type(state).__name__ for state in states) == ["OpenSessionQuestion", "Running"]
-        assert [session.identifier for session in facility.all()] == [states[0].session.identifier]  # type: ignore[attr-defined]
-        assert states[0].session.identifier == states[1].session.identifier  # type: ignore[attr-defined]
+        assert [session.identifier for session in facility.all()] == [states[0].session.identifier]  # type: ignore[union-attr]
+        assert states[0].session.identifier == states[1].session.identifier  # type: ignore[union-attr]
 
     def test_two_new_sessions(self, facility: Facility) -> None:
         """The slower one is asked about the session of the faster one, which is not ended behind its back."""
         facility.sessions.start(PID, ANN)
-        courses = [Course(DatabaseBackend(facility.host)) for _ in range(2)]
+        courses = [facility.course(computer=name) for name in ("one", "two")]
         for course in courses:
             course.begin(OpenSessionQuestion)
         for course in courses:
             course.controller.start_new()
-        states = [course.next(object) for course in courses]  # type: ignore[type-var]
+        states = [course.shown(_settled) for course in courses]
         assert sorted(type(state).__name__ for state in states) == ["OpenSessionQuestion", "Running"]
         assert [facility.events(session) for session in facility.all()] == [["START", "END"], ["START"]]
 
     def test_a_start_between_looking_and_starting(self, facility: Facility) -> None:
         """The one who was slower is asked; nobody is told of an error."""
 
-        class Slow(DatabaseBackend):
-            def start(self, pid: str, identifier: str) -> OpenSession:
-                facility.sessions.start(pid, ANN)
-                return super().start(pid, identifier)
+        class Slow(DatabaseFacility):
+            def deliver(self, event: SessionEvent, token: str) -> Receipt:
+                facility.sessions.start(PID, ANN)
+                return super().deliver(event, token)
 
-        question = Course(Slow(facility.host)).begin(OpenSessionQuestion)
+        question = facility.course(Slow).begin(OpenSessionQuestion)
         assert question.session.user == "ann"
         assert len(facility.all()) == 1
+
+
+def _settled(state: object) -> bool:
+    return isinstance(state, OpenSessionQuestion | Running | Failed)
+
+
+class TestBreaksAndRemarks:
+    """Pauses, notes and problems are events of the session."""
+
+    def test_they_are_stored_in_order(self, facility: Facility) -> None:
+        course = facility.course()
+        course.begin(Running)
+        controller = course.controller
+        for order in (controller.pause, controller.pause, controller.resume):
+            order()
+        controller.note('It\'s a "good" sample; 100 % <b>')
+        controller.report_problem("drift")
+        course.end(Ended)
+        assert [(event.type.value, event.detail) for event in facility.full_events()] == [
+            ("START", None), ("PAUSE", None), ("RESUME", None), ("NOTE", "It's a \"good\" sample; 100 % <b>"),
+            ("PROBLEM", "drift"), ("END", None),
+        ]  # fmt: skip
+
+    def test_a_paused_session_is_asked_about_at_the_next_launch(self, facility: Facility) -> None:
+        """000-15..20: the window closes at once; the next one asks."""
+        course = facility.course()
+        running = course.begin(Running)
+        course.order(course.controller.leave_paused, Closed)
+        assert facility.events() == ["START", "PAUSE"]
+        again = facility.course()
+        assert again.begin(OpenSessionQuestion).session.identifier == running.session.identifier
+        assert again.go_on(Running).paused is False
+        again.end(Ended)
+        assert facility.events() == ["START", "PAUSE", "RESUME", "END"]
+
+    def test_who_has_booked_the_instrument(self, facility: Facility) -> None:
+        now = SYSTEM_CLOCK.now()
+        book(facility, "Jane Doe", "NMC811", now - SECOND, now + 3600 * SECOND)
+        course = facility.course()
+        course.begin(Running)
+        state = course.shown(lambda state: isinstance(state, Running) and state.booking is not None)
+        assert (state.booking.user, state.booking.title) == ("Jane Doe", "NMC811")  # type: ignore[union-attr]
+
+    def test_a_session_without_files_is_told_once(self, small_facility: Facility) -> None:
+        """Afterwards: that no record was made of the last session."""
+        known(small_facility)
+        execute(str(small_facility.database.url), "UPDATE session SET state = 'NO_FILES_FOUND'")
+        for times in (1, 0):
+            course = small_facility.course()
+            course.begin(Running)
+            state = course.shown(lambda state: isinstance(state, Running) and state.by_itself)
+            assert state.notice.count("had no files: no record was made of it.") == times  # type: ignore[union-attr]
+            course.finish()
+            with small_facility.database.transaction() as transaction:
+                transaction.run("DELETE FROM session_event WHERE session_id > 1")
+                transaction.run("DELETE FROM session WHERE id > 1")
+
+    def test_on_a_shared_account_it_asks_who_works(self, facility: Facility) -> None:
+        """With the names from the reservation; what is answered is the session's user."""
+        now = SYSTEM_CLOCK.now()
+        book(facility, "Jane Doe", "NMC811", now - SECOND, now + 3600 * SECOND)
+        configure_logger(ask_user=True)
+        course = facility.course()
+        assert course.begin(UserQuestion).names == ("Jane Doe",)
+        course.order(lambda: course.controller.begin_as("Ada O'Neil"), Running)
+        assert facility.session().user == "Ada O'Neil"
+        course.finish()
+        assert course.begin(UserQuestion), "the next person is asked again"
+
+
+class TestWithoutTheFacility:
+    """A start is a local fact first: whatever happens to network and server, the session is right."""
+
+    def test_the_first_start_of_all_needs_the_facility(self, facility: Facility, network: type[Network]) -> None:
+        network.cut = True
+        course = facility.course(network)
+        failed = course.begin(Failed)
+        assert (failed.sentence, failed.detail, failed.can_go_on) == ("The session was not started.", AWAY, False)
+        network.cut = False
+        course.begin(Running)
+        assert facility.events() == ["START"]
+
+    def test_any_other_start_does_not(self, facility: Facility, network: type[Network]) -> None:
+        known(facility)
+        network.cut = True
+        course = facility.course(network, patience=0.1)
+        begun = SYSTEM_CLOCK.now()
+        running = course.begin(Running)
+        waits = course.shown(lambda state: isinstance(state, Running) and state.delivery.waiting > 0)
+        assert waits.delivery.reason == AWAY  # type: ignore[union-attr]
+        course.controller.note("while nobody listens")
+        course.end(Ended)
+        assert facility.all()[1:] == []
+        network.cut = False
+        until(lambda: facility.all()[1:] != [] and facility.session().state is State.TO_BE_BUILT, "it is delivered")
+        session = facility.session()
+        assert session.identifier == running.session.identifier
+        assert facility.events() == ["START", "NOTE", "END"]
+        assert begun - SECOND < session.start_ts < begun + LIMIT * SECOND
+
+    def test_it_is_delivered_by_the_next_logger(self, facility: Facility, network: type[Network]) -> None:
+        """After a crash, a reboot, another user's logon."""
+        known(facility)
+        network.cut = True
+        course = facility.course(network, patience=0.1)
+        running = course.begin(Running)
+        course.end(Ended)
+        following = facility.course()
+        other = following.begin(Running)
+        assert [session.identifier for session in facility.all()][1:] == [
+            running.session.identifier, other.session.identifier,
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("lost", [1, 2, 3])
+    def test_answers_that_are_lost(self, facility: Facility, network: type[Network], lost: int) -> None:
+        """000-37: what is stored already is not stored again."""
+        known(facility)
+        network.lost = lost
+        course = facility.course(network)
+        course.begin(Running)
+        course.controller.note("once")
+        course.end(Ended)
+        until(lambda: facility.session().state is State.TO_BE_BUILT, "it is delivered")
+        assert facility.events() == ["START", "NOTE", "END"]
+
+    def test_another_session_was_open_all_the_time(self, facility: Facility, network: type[Network]) -> None:
+        """The one that began first ends when the other one began: none is lost, and they do not overlap."""
+        known(facility)
+        other = facility.sessions.start(PID, ANN)
+        network.cut = True
+        course = facility.course(network, patience=0.1)
+        running = course.begin(Running)
+        network.cut = False
+        until(lambda: len(facility.all()) == 3, "it is delivered")
+        _, first, second = facility.all()
+        assert (first.identifier, second.identifier) == (other.identifier, running.session.identifier)
+        assert first.end_ts == second.start_ts
+        assert facility.events(first) == ["START", "NOTE", "END"]
+        course.end(Ended)
+        assert facility.events(second) == ["START", "END"]
+
+    def test_another_session_was_started_meanwhile(self, facility: Facility, network: type[Network]) -> None:
+        """The user is told that theirs has ended, and can start a new one."""
+        known(facility)
+        network.cut = True
+        course = facility.course(network, patience=0.1)
+        running = course.begin(Running)
+        other = facility.sessions.start(PID, ANN)
+        network.cut = False
+        overtaken = course.shown(lambda state: isinstance(state, Overtaken))
+        assert overtaken.session.identifier == running.session.identifier  # type: ignore[union-attr]
+        ours = facility.sessions.get(running.session.identifier)
+        assert (ours.end_ts, ours.state) == (other.start_ts, State.TO_BE_BUILT)
+        assert facility.events(ours) == ["START", "NOTE", "END"]
+        assert course.begin(OpenSessionQuestion).session.identifier == other.identifier
+
+    def test_the_network_is_cut_while_end_is_committed(
+        self, mariadb: MariaDB, mariadb_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """000-37, 39: the server hears COMMIT, its answer never comes; END is there once."""
+        with Wire(mariadb.port) as wire:
+            monkeypatch.setenv("NEXUSCORE_DATABASE", mariadb_url.replace(str(mariadb.port), str(wire.port)))
+            facility = Facility(tmp_path)
+            course = facility.course()
+            course.begin(Running)
+            until(lambda: not course.controller.waiting, "START is delivered")
+            wire.cut_after = b"COMMIT"
+            course.controller.end()
+            until(lambda: wire.dead, "the wire is cut")
+            wire.cut_after, wire.dead = b"", False
+            course.next(Ended)
+            until(lambda: facility.session().state is State.TO_BE_BUILT, "END is stored")
+            assert facility.events() == ["START", "END"]
+            facility.close()
+
+    def test_the_server_dies_and_comes_back(
+        self, private_mariadb: MariaDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from NexusCore.storage.migrate import migrate
+
+        with private_mariadb as server:
+            url = server.create_database("nexus")
+            migrate(url)
+            monkeypatch.setenv("NEXUSCORE_DATABASE", url)
+            facility = Facility(tmp_path)
+            course = facility.course(patience=0.5)
+            course.begin(Running)
+            until(lambda: not course.controller.waiting and facility.events() == ["START"], "START is delivered")
+            server.kill()
+            ended = course.end(Ended)
+            assert ended.delivery.waiting == 1
+            server.start()
+            until(lambda: facility.session().state is State.TO_BE_BUILT, "END is delivered")
+            assert facility.events() == ["START", "END"]
+            facility.close()
+
+
+def known(facility: Facility) -> None:
+    """Have the PC learn its instrument, in a session that ends."""
+    course = facility.course()
+    course.begin(Running)
+    course.end(Ended)
+
+
+def book(facility: Facility, user: str, title: str, start: int, end: int) -> None:
+    """Put a reservation of the instrument into the database."""
+    reservation = Reservation("test", "1", PID, start, end, user=user, title=title)
+    Reservations(facility.database, SYSTEM_CLOCK).take_over("test", start - SECOND, end + SECOND, [reservation])
+
+
+def in_the_way(path: Path) -> bool:
+    """Put a folder in the place of a file; return whether it is there."""
+    with suppress(FileNotFoundError, FileExistsError, IsADirectoryError, PermissionError):
+        path.unlink()
+        path.mkdir()
+    return path.is_dir()
 
 
 class TestErrors:
@@ -260,178 +540,104 @@ class TestErrors:
 
     def test_an_unknown_computer_is_named_with_the_remedy(self, facility: Facility) -> None:
         """000-27: the sentence names the computer and what the staff can do."""
-        failed = Course(DatabaseBackend("nobody's-pc")).begin(Failed)
+        failed = facility.course(lambda host: DatabaseFacility("nobody's-pc")).begin(Failed)
         assert failed.sentence == "The session was not started."
         assert "'nobody's-pc'" in failed.detail
         assert "ConfigTool Instruments.<pid>.computer_name=nobody's-pc" in failed.detail
         assert facility.sessions.newest() == []
 
-    def test_a_database_error_is_not_an_interrupted_session(
-        self, database_url: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The user is not asked about a session that isn't there, and the next attempt works."""
-        monkeypatch.setenv("NEXUSCORE_DATABASE", database_url)
-        facility = Facility()
-        course = Course(DatabaseBackend(facility.host))
-        nobody = re.sub(r":\d+/", ":1/", database_url) if "mysql" in database_url else f"{database_url}-is-away"
-        monkeypatch.setenv("NEXUSCORE_DATABASE", nobody)
-        failed = course.begin(Failed)
-        assert failed.session is None
-        monkeypatch.setenv("NEXUSCORE_DATABASE", database_url)
-        course.begin(Running)
-        facility.close()
+    def test_a_refusal_can_be_passed_over(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What the staff have to mend does not keep a user from working."""
+        known(facility)
 
-    def test_an_answer_lost_at_the_start(self, facility: Facility) -> None:
-        """The session that was started in spite of the error is ours: no question, no second START."""
-        course = Course(LosesAnswers(facility.host, "start"))
-        course.begin(Failed)
-        assert facility.events() == ["START"]
-        running = course.begin(Running)
-        assert [session.identifier for session in facility.all()] == [running.session.identifier]
+        class Refusing(DatabaseFacility):
+            def open_session(self, pid: str) -> OpenSession | None:
+                raise Refused("The token of this computer was revoked.")
 
-    def test_an_answer_lost_at_a_new_session(self, facility: Facility) -> None:
-        facility.sessions.start(PID, ANN)
-        course = Course(LosesAnswers(facility.host, "start"))
-        course.begin(OpenSessionQuestion)
-        course.start_new(Failed)
-        running = course.begin(Running)
-        assert [facility.events(session) for session in facility.all()] == [["START", "END"], ["START"]]
-        assert facility.session().identifier == running.session.identifier
+        course = facility.course(Refusing)
+        assert course.begin(Failed).can_go_on
+        running = course.order(course.controller.work_offline, Running)
+        until(lambda: facility.session().identifier == running.session.identifier, "it is delivered all the same")
 
-    def test_an_answer_lost_at_the_end(self, facility: Facility) -> None:
-        """000-37: the button is there again, and END is written once."""
-        course = Course(LosesAnswers(facility.host, "end"))
-        running = course.begin(Running)
-        failed = course.end(Failed)
-        assert (failed.sentence, failed.session) == ("The session has not been ended.", running.session)
-        course.end(Ended)
-        assert facility.events() == ["START", "END"]
-
-    def test_the_network_is_cut_while_end_is_committed(
-        self, mariadb: MariaDB, mariadb_url: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """000-37, 39: the server hears COMMIT, its answer never comes; the next attempt finds what was done."""
-        with Wire(mariadb.port) as wire:
-            monkeypatch.setenv("NEXUSCORE_DATABASE", mariadb_url.replace(str(mariadb.port), str(wire.port)))
-            facility = Facility()
-            course = Course(DatabaseBackend(facility.host))
-            running = course.begin(Running)
-            wire.cut_after = b"COMMIT"
-            assert course.end(Failed).session == running.session
-            assert wire.dead
-            course.end(Failed)
-            wire.cut_after, wire.dead = b"", False
-            course.end(Ended)
-            assert (facility.events(), facility.session().state) == (["START", "END"], State.TO_BE_BUILT)
-            facility.close()
-
-    def test_the_server_dies_and_comes_back(self, private_mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch) -> None:
-        from NexusCore.storage.migrate import migrate
-
-        with private_mariadb as server:
-            url = server.create_database("nexus")
-            migrate(url)
-            monkeypatch.setenv("NEXUSCORE_DATABASE", url)
-            facility = Facility()
-            course = Course(DatabaseBackend(facility.host))
-            course.begin(Running)
-            server.kill()
-            assert "does not answer" in course.end(Failed).detail
-            server.start()
-            course.end(Ended)
-            assert facility.events() == ["START", "END"]
-            facility.close()
-
-    def test_a_fault_in_the_logger_itself(self) -> None:
+    def test_a_fault_in_the_logger_itself(self, facility: Facility) -> None:
         """The thread lives on, and the window can say what happened."""
-        course = Course(_Faulty())
+
+        class Faulty(DatabaseFacility):
+            faults = iter([True])
+
+            def station(self, patience: float) -> Station:
+                if next(self.faults, False):
+                    raise ZeroDivisionError("as a test")
+                return super().station(patience)
+
+        course = facility.course(Faulty)
         assert "ZeroDivisionError: as a test" in course.begin(Failed).detail
         course.begin(Running)
+
+    def test_an_event_that_is_never_accepted_is_told(self, facility: Facility, network: type[Network]) -> None:
+        """It does not stop what comes after it."""
+        course = facility.course(network)
+        running = course.begin(Running)
+        with facility.database.transaction() as transaction:
+            for table in ("session_event", "session"):
+                transaction.run(f"DELETE FROM {table}")
+        course.controller.note("about a session that is gone")
+        told = course.shown(lambda state: isinstance(state, Running) and state.delivery.refused != "")
+        assert running.session.identifier in told.delivery.refused  # type: ignore[union-attr]
+        course.finish()
+        assert course.begin(Running)
+
+    def test_a_disk_that_is_full(self, facility: Facility, tmp_path: Path) -> None:
+        """A start that cannot be stored is not shown as one."""
+        course = facility.course()
+        course.begin(Running)
+        until(lambda: in_the_way(course.outbox.path), "the file is a folder")  # the delivery looks into it, too
+        failed = course.end(Failed)
+        assert failed.sentence == "This was not saved."
+        assert "cannot be used" in failed.detail
+        assert failed.session is not None
+        course.outbox.path.rmdir()
+        course.end(Ended)
+        assert facility.events() == ["START", "END"]
 
     def test_a_pc_that_was_never_set_up(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """It says so, and creates no database of its own."""
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-        failed = Course(DatabaseBackend("pc")).begin(Failed)
-        assert "does not know the facility's database" in failed.detail
+        failed = Course(tmp_path, lambda: DatabaseFacility("pc")).begin(Failed)
+        assert "knows neither a Gateway nor a database" in failed.detail
         assert list(tmp_path.rglob("*.db")) == []
 
-    def test_a_closing_delay_that_is_no_number(self, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_closing_delay_that_is_no_number(
+        self, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("NEXUSCORE_DATABASE", sqlite_url)
-        facility = Facility(close_delay="soon")
-        failed = Course(DatabaseBackend(facility.host)).begin(Failed)
+        facility = Facility(tmp_path, close_delay="soon")
+        failed = facility.course().begin(Failed)
         assert "Logger.close_delay is 'soon', but must be a number of seconds" in failed.detail
         facility.close()
-
-
-class _Faulty:
-    """A backend whose instrument cannot be read."""
-
-    def __init__(self) -> None:
-        self._opened = False
-
-    def station(self) -> Station:
-        if not self._opened:
-            self._opened = True
-            raise ZeroDivisionError("as a test")
-        return SOMEWHERE
-
-    def open_session(self, pid: str) -> OpenSession | None:
-        return None
-
-    def start(self, pid: str, identifier: str) -> OpenSession:
-        return OpenSession(identifier, "ann", datetime.now(UTC))
-
-    def resume(self, identifier: str) -> None:
-        pass
-
-    def end(self, identifier: str) -> None:
-        pass
-
-    def has_ended(self, identifier: str) -> bool:
-        return False
-
-    def release(self) -> None:
-        pass
-
-
-class TestWhatIsNotThereIsNotBelieved:
-    """000-33, 38: what was written is read back."""
-
-    def test_an_end_that_is_not_recorded(self) -> None:
-        backend = _Faulty()
-        course = Course(backend)
-        course.begin(Failed)
-        course.begin(Running)
-        failed = course.end(Failed)
-        assert "could not be read back" in failed.detail
-        assert failed.session is not None
-
-    def test_a_start_whose_row_is_gone(self, facility: Facility) -> None:
-        class Forgetful(DatabaseBackend):
-            def start(self, pid: str, identifier: str) -> OpenSession:
-                session = super().start(pid, identifier)
-                with facility.database.transaction() as transaction:
-                    transaction.run("DELETE FROM session_event")
-                return session
-
-        assert "has inconsistent events" in Course(Forgetful(facility.host)).begin(Failed).detail
 
 
 class TestNothingHappensWhileASessionRuns:
     """000-07, 35: no traffic between start and end."""
 
-    def test_no_connection_is_open(self, mariadb: MariaDB, mariadb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_connection_is_open(
+        self, mariadb: MariaDB, mariadb_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("NEXUSCORE_DATABASE", mariadb_url)
-        facility = Facility()
+        facility = Facility(tmp_path)
         facility.database.close()
         name = DatabaseURL.parse(mariadb_url).name
         query = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = %s"
         for course_state in (Running, OpenSessionQuestion):
-            Course(DatabaseBackend(facility.host)).begin(course_state)
+            facility.course().begin(course_state)
             # The server hears of a closed connection a moment later.
             until(lambda: mariadb.execute(query, name) == [(0,)], "the connections are closed")
 
     def test_no_thread_but_the_logic_s_own_is_left(self, facility: Facility) -> None:
         before = set(threading.enumerate())
-        Course(DatabaseBackend(facility.host)).begin(Running)
-        assert [thread.name for thread in set(threading.enumerate()) - before] == ["controller"]
+        facility.course().begin(Running)
+
+        def names() -> list[str]:
+            return sorted(thread.name for thread in set(threading.enumerate()) - before)
+
+        until(lambda: names() == ["controller", "delivery"], "the question's thread has ended")

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import NexusCore
+from Logger.version import VERSION
 from tests.conftest import PROJECT
 
 FILES = sorted((PROJECT / "Logger").rglob("*.py"))
-NEEDS_THE_CORE = {"database_backend.py"}
-"""What reaches the database itself runs where NexusCore does."""
+NEEDS_MORE = {"database_facility.py": {"NexusCore"}, "gateway_facility.py": {"requests"}}
+"""What reaches the database itself runs where NexusCore does; the Gateway is reached with requests."""
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -34,4 +36,9 @@ class TestEveryFile:
         imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         roots = {name.partition(".")[0] for name in imported} - {"Logger"} - sys.stdlib_module_names
-        assert roots <= ({"NexusCore"} if file.name in NEEDS_THE_CORE else set())
+        assert roots <= NEEDS_MORE.get(file.name, set())
+
+
+def test_its_version_is_that_of_the_project() -> None:
+    """A microscope's PC has no NexusCore to ask."""
+    assert NexusCore.__version__ == VERSION

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from Logger.database_facility import DatabaseFacility
+from Logger.delivery import Delivery
+from Logger.outbox import Outbox
+from Logger.uptime import Uptime
 from NexusCore.facility.sessions import Client, State
 from tests.conftest import PROJECT
-from tests.logger.facility import LIMIT, PID, Facility, until
+from tests.logger.facility import LIMIT, PID, Facility, configure_logger, until
 from tests.logger.screen import Desk, Screen, code_of
 
 ANN = Client(user="ann", host="elsewhere")
@@ -41,7 +45,7 @@ class TestASession:
             desk.see("RunningPage", "End session")
             assert (facility.events(), facility.session().state) == (["START"], State.WAITING_FOR_END)
             assert facility.session().user == "o'brien"
-            assert sockets_and_files(logger) == (0, []), "neither network nor disk"
+            until(lambda: sockets_and_files(logger) == (0, []), "neither network nor disk")
             desk.click("RunningPage", "End session")
             assert code_of(logger) == 0
             assert (facility.events(), facility.session().state) == (["START", "END"], State.TO_BE_BUILT)
@@ -122,14 +126,14 @@ class TestClosingTheWindow:
     """000-14..16: a session is not lost by the way."""
 
     def test_pausing_closes_and_leaves_the_session_open(self, desk: Desk, small_facility: Facility) -> None:
-        """000-16: closes at once, and writes nothing."""
+        """000-16: closes at once; that it is paused is an event of the session."""
         logger = desk.double_click()
         desk.see("RunningPage", "End session")
         desk.close_button()
         assert set(desk.see("ClosePage")) >= {"End session", "Pause session", "Cancel"}
         desk.click("ClosePage", "Pause session")
         assert code_of(logger) == 0
-        assert (small_facility.events(), small_facility.session().state) == (["START"], State.WAITING_FOR_END)
+        assert (small_facility.events(), small_facility.session().state) == (["START", "PAUSE"], State.WAITING_FOR_END)
 
     def test_cancel_and_end(self, desk: Desk, small_facility: Facility) -> None:
         """000-15: back to the session; and the second time, to its end."""
@@ -168,6 +172,12 @@ class TestALogoff:
 
     def test_the_end_is_written_before_the_answer(self, desk: Desk, small_facility: Facility) -> None:
         assert code_of(desk.log_off()) == 0
+        outbox = Outbox(Path(os.environ["NEXUSCORE_LOGGER_HOME"]) / "pc.outbox", Uptime())
+        assert outbox.open_session() is None
+        delivery = Delivery(outbox, DatabaseFacility(small_facility.host))
+        delivery.wake()
+        assert delivery.wait(LIMIT), "what the system did not wait for is delivered by the next logger"
+        delivery.stop()
         assert small_facility.events() == ["START", "END"]
 
 
@@ -199,20 +209,38 @@ class TestErrors:
         desk.see("RunningPage", "End session")
         assert code_of(logger, signal.SIGTERM) == 0
 
-    def test_an_end_that_fails_can_be_repeated(self, desk: Desk, small_facility: Facility) -> None:
-        """The session is shown as running, and its button works again."""
+    def test_an_end_without_the_facility(self, desk: Desk, small_facility: Facility, screen: Screen) -> None:
+        """The user hears that it is saved, and goes; the logger stays until it is delivered."""
         logger = desk.double_click()
         desk.see("RunningPage", "End session")
         url = Path(small_facility.database.url.name)
         small_facility.close()
         away = url.rename(url.with_suffix(".away"))
         desk.click("RunningPage", "End session")
-        desk.click("RunningPage", "Close log")
-        desk.see("RunningPage", "End session")
+        desk.see("EndedPage", "Close")
+        until(
+            lambda: screen.xdotool("search", "--onlyvisible", "--name", "^Session logger$") == "", "the window closes"
+        )
+        assert logger.poll() is None
         away.rename(url)
-        desk.click("RunningPage", "End session")
         assert code_of(logger) == 0
         assert small_facility.events() == ["START", "END"]
+
+    def test_a_start_without_the_facility(self, desk: Desk, small_facility: Facility) -> None:
+        """The instrument is known from the last time: the session runs, and the user is told that it is saved."""
+        logger = desk.double_click()
+        desk.click("RunningPage", "End session")
+        assert code_of(logger) == 0
+        url = Path(small_facility.database.url.name)
+        small_facility.close()
+        away = url.rename(url.with_suffix(".away"))
+        logger = desk.double_click()
+        desk.see("RunningPage", "End session")
+        away.rename(url)
+        until(lambda: len(small_facility.all()) == 2, "the start is delivered")
+        desk.click("RunningPage", "End session")
+        assert code_of(logger) == 0
+        assert [small_facility.events(session) for session in small_facility.all()] == [["START", "END"]] * 2
 
     def test_the_log_can_be_seen_at_any_time(self, desk: Desk) -> None:
         """000-11: one click shows it, another puts it away."""
@@ -223,8 +251,39 @@ class TestErrors:
         until(lambda: not LOG_BUTTONS & set(desk.see("RunningPage", "End session")), "the log is put away")
 
 
+class TestBreaksAndRemarks:
+    """Pause, resume, notes and problems, by clicks and keys."""
+
+    def test_a_pause_and_a_note(self, desk: Desk, small_facility: Facility) -> None:
+        logger = desk.double_click()
+        desk.click("RunningPage", "Pause")
+        desk.click("RunningPage", "Resume")
+        desk.click("RunningPage", "Add note")
+        desk.see("TextPage", "Save")
+        desk.type("Second sample", desk.screen.window("Session logger"))
+        desk.click("TextPage", "Save")
+        desk.click("RunningPage", "Report problem")
+        desk.see("TextPage", "Cancel")
+        desk.click("TextPage", "Cancel")
+        desk.click("RunningPage", "End session")
+        assert code_of(logger) == 0
+        assert [(event.type.value, event.detail) for event in small_facility.full_events()] == [
+            ("START", None), ("PAUSE", None), ("RESUME", None), ("NOTE", "Second sample"), ("END", None),
+        ]  # fmt: skip
+
+    def test_who_works_is_asked_on_a_shared_account(self, desk: Desk, small_facility: Facility) -> None:
+        configure_logger(ask_user=True)
+        logger = desk.double_click()
+        desk.see("UserPage", "Start session")
+        desk.type("Jane Doe", desk.screen.window("Session logger"))
+        desk.click("UserPage", "Start session")
+        desk.click("RunningPage", "End session")
+        assert code_of(logger) == 0
+        assert small_facility.session().user == "Jane Doe"
+
+
 class TestOneCopy:
-    """000-66, 67: a second start says so, and goes."""
+    """000-66, 67: a second start says so, makes the first window come forward, and goes."""
 
     def test_a_second_start(self, desk: Desk, small_facility: Facility, screen: Screen) -> None:
         first = desk.double_click()
@@ -235,6 +294,26 @@ class TestOneCopy:
         assert code_of(second) == 4
         assert small_facility.events() == ["START"]
         assert code_of(first, signal.SIGTERM) == 0
+
+    def test_the_next_user_s_start_while_the_last_end_waits(
+        self, desk: Desk, small_facility: Facility, screen: Screen
+    ) -> None:
+        """The hidden window comes forward with a new session; both are delivered in order."""
+        first = desk.double_click()
+        desk.see("RunningPage", "End session")
+        url = Path(small_facility.database.url.name)
+        small_facility.close()
+        away = url.rename(url.with_suffix(".away"))
+        desk.click("RunningPage", "End session")
+        visible = ("search", "--onlyvisible", "--name", "^Session logger$")
+        until(lambda: screen.xdotool(*visible) == "", "the window closes")
+        second = desk.double_click(NEXUSCORE_LOGGER_GEOMETRY="")
+        desk.see("RunningPage", "End session")
+        away.rename(url)
+        until(lambda: len(small_facility.all()) == 2, "the second start is delivered")
+        assert code_of(first, signal.SIGTERM) == 0
+        assert [small_facility.events(session) for session in small_facility.all()] == [["START", "END"]] * 2
+        second.kill()
 
 
 class TestCommandLine:

@@ -44,7 +44,7 @@ def test_the_architecture_names_files_that_are_there() -> None:
     text = (PROJECT / "docs/architecture.md").read_text()
     everything = [
         str(path.relative_to(PROJECT))
-        for room in ("NexusCore", "Services", "Tools", "tests")
+        for room in ("NexusCore", "Services", "Tools", "Logger", "tests")
         for path in (PROJECT / room).rglob("*.py")
     ]
     named = re.findall(r"`([\w/]+\.py)`", text)
