@@ -93,6 +93,15 @@ class TestASessionThatFails:
         assert "nowhere" not in document
         assert "queued again" not in document
 
+    def test_notes_and_problems_of_the_user_stand_in_it(self, stage: Stage) -> None:
+        session = stage.session("a.dm3")
+        stage.sessions.note(session.identifier, USER, "grid 3")
+        stage.sessions.note(session.identifier, USER, "drift of 1 nm/s", EventType.PROBLEM)
+        passes(stage)
+        document = stage.document(session)
+        assert f"{USER.user}: grid 3" in document
+        assert f"{USER.user}: problem with the instrument: drift of 1 nm/s" in document
+
 
 class TestASessionThatRecovers:
     """It leaves an event and a line that is mailed like the first; the status is empty again."""

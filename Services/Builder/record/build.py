@@ -28,6 +28,8 @@ from Services.Builder.model import (
 from Services.Builder.record.document import split_setup
 from Services.Builder.record.names import beside
 
+_REMARKS = {EventType.NOTE: "", EventType.PROBLEM: "problem with the instrument: "}
+"""Events with a text for the record, and what stands before it."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -292,9 +294,9 @@ def _samples(booking: Reservation | None) -> tuple[Sample, ...]:
 
 def _notes(facts: Facts) -> tuple[Notes, ...]:
     written = tuple(
-        f"{_when(readable_time(event.ts), facts.zone)} {event.user}: {event.detail}"
+        f"{_when(readable_time(event.ts), facts.zone)} {event.user}: {_REMARKS[event.type]}{event.detail}"
         for event in facts.events
-        if event.type is EventType.NOTE and event.detail
+        if event.type in _REMARKS and event.detail
     )
     session = facts.session
     end = _when(session.end, facts.zone) if session.end else "not yet"
