@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Sequence
 if TYPE_CHECKING:
     import tkinter
 
-    from Logger.facility import Facility
+    from Logger.facility import FacilityLink
     from Logger.pc_settings import PCSettings
     from Logger.uptime import Uptime
 
@@ -107,7 +107,7 @@ def _run(root: tkinter.Tk, host: str, support: str) -> int:
     return window.run()
 
 
-def facility(settings: PCSettings, host: str, uptime: Uptime) -> Facility:
+def facility(settings: PCSettings, host: str, uptime: Uptime) -> FacilityLink:
     """Return the facility that this computer's settings name: its Gateway, or on a trusted machine its database."""
     if settings.url:
         from Logger.gateway_facility import GatewayFacility

@@ -23,8 +23,8 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Callable
 
-from Logger.delivery import Answer, Delivery, DeliveryState
-from Logger.facility import Booking, EventKind, Facility, FacilityError, OpenSession, Station, Unreachable
+from Logger.delivery import Delivery, DeliveryState, StartOutcome
+from Logger.facility import Booking, EventKind, FacilityError, FacilityLink, OpenSession, Station, Unreachable
 from Logger.outbox import LocalSession, Outbox, OutboxError
 from Logger.states import (
     Closed,
@@ -69,7 +69,7 @@ class Controller:
     def __init__(
         self,
         outbox: Outbox,
-        make_facility: Callable[[], Facility],
+        make_facility: Callable[[], FacilityLink],
         new_identifier: Callable[[], str] = lambda: str(uuid.uuid4()),
         sleep: Callable[[float], object] = time.sleep,
         user: str = "",
@@ -101,7 +101,7 @@ class Controller:
         self._orders.put(self._begin)
 
     def begin_as(self, user: str) -> None:
-        """Answer who works, and go on."""
+        """StartOutcome who works, and go on."""
         self._orders.put(lambda: self._begin_as(user))
 
     def work_offline(self) -> None:
@@ -247,7 +247,7 @@ class Controller:
         self._step("Telling the facility", 4)
         remaining = self._patience if until is None else until - time.monotonic()
         if self._away is None:
-            if self._delivery.first_answer(identifier, max(0.2, remaining)) is Answer.ANOTHER_IS_OPEN:
+            if self._delivery.first_answer(identifier, max(0.2, remaining)) is StartOutcome.ANOTHER_IS_OPEN:
                 session = self._facility.open_session(self._here.pid)
                 if session is None:
                     raise FacilityError("Another session started and ended just now. Please try again.")
@@ -293,7 +293,7 @@ class Controller:
         if self._running is None or self._running.station.pid != station.pid:
             return None
         notice = self._running.notice
-        if empty is not None and self._outbox.first_time_told(empty.identifier):
+        if empty is not None and self._outbox.is_first_notice_of(empty.identifier):
             day = f"{empty.since.astimezone():%A, %d %B}"
             notice = f"The last session, of {empty.user} on {day}, had no files: no record was made of it."
         self._running = replace(self._running, station=station, booking=now, following=following, notice=notice)
@@ -399,7 +399,7 @@ class Controller:
             pair = self._facility.bookings(self._here.pid)
         except FacilityError:
             return ()
-        return tuple(dict.fromkeys(one.user for one in pair if one is not None and one.user))
+        return tuple(dict.fromkeys(booking.user for booking in pair if booking is not None and booking.user))
 
     @property
     def _here(self) -> Station:

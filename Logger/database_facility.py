@@ -35,9 +35,9 @@ from Logger.facility import (
     AlreadyOpen,
     Booking,
     EventKind,
+    EventReceipt,
     NeverAccepted,
     OpenSession,
-    Receipt,
     Refused,
     SessionEvent,
     Station,
@@ -121,12 +121,12 @@ class DatabaseFacility:
         """Return the last session of an instrument, besides one, if no files of it were found."""
         with _failures_reported():
             newest = self._sessions().newest(pid, count=2)
-            last = next((one for one in newest if one.identifier != besides), None)
+            last = next((session for session in newest if session.identifier != besides), None)
             if last is None or last.state is not State.NO_FILES_FOUND:
                 return None
             return OpenSession(last.identifier, last.user, to_datetime(self._here(last.start_ts)).astimezone())
 
-    def deliver(self, event: SessionEvent, token: str) -> Receipt:
+    def deliver(self, event: SessionEvent, token: str) -> EventReceipt:
         """Store an event in one transaction, unless it is stored already."""
         with _failures_reported():
             self._sessions()
@@ -139,7 +139,7 @@ class DatabaseFacility:
                 if other is None or other.identifier == event.session:
                     raise
                 raise transitions.still_open(other) from None
-            return Receipt(ended=session.end_ts is not None)
+            return EventReceipt(ended=session.end_ts is not None)
 
     def release(self) -> None:
         """Close the connection."""

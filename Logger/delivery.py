@@ -2,7 +2,7 @@
 
 Promises
 --------
-* An event leaves the outbox only after the facility has it, or has refused it for good; that is told.
+* An event leaves the outbox only after the facility has it, or has refused it for good; the user sees that.
 * If nothing waits, nothing is sent and nothing is open.
 * Attempts become rarer, up to a minute apart, and never come at the same moment from all computers of a facility.
 """
@@ -17,7 +17,15 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Callable
 
-from Logger.facility import AlreadyOpen, EventKind, Facility, FacilityError, NeverAccepted, SessionEvent, Unreachable
+from Logger.facility import (
+    AlreadyOpen,
+    EventKind,
+    FacilityError,
+    FacilityLink,
+    NeverAccepted,
+    SessionEvent,
+    Unreachable,
+)
 from Logger.outbox import Outbox, OutboxError
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -44,7 +52,7 @@ class DeliveryState:
     """Identifier of a session that has ended at the facility without an END from here."""
 
 
-class Answer(Enum):
+class StartOutcome(Enum):
     """The facility's answer to a START."""
 
     NONE = "none yet"
@@ -68,7 +76,7 @@ class Delivery:
     def __init__(
         self,
         outbox: Outbox,
-        facility: Facility,
+        facility: FacilityLink,
         changed: Callable[[DeliveryState], None] = lambda state: None,
         random_: Callable[[], float] = random.random,
     ) -> None:
@@ -80,7 +88,7 @@ class Delivery:
         self._asked_for = self._all_up_to = self._failed_up_to = 0
         """How often it was woken; the last of these times of which all is delivered; that of the last failure."""
         self._answered = threading.Condition()
-        self._asked_about, self._answer = "", Answer.NONE
+        self._asked_about, self._answer = "", StartOutcome.NONE
         self._stopped = threading.Event()
         self._asked = 0.0
         """Seconds that the facility asked to wait."""
@@ -108,17 +116,17 @@ class Delivery:
         if threading.current_thread() is not self._thread:
             self._thread.join(STOP_SECONDS)
 
-    def first_answer(self, session: str, seconds: float) -> Answer:
+    def first_answer(self, session: str, seconds: float) -> StartOutcome:
         """Wait for the facility's answer to the START of a session, for at most `seconds`.
 
         If another session is open, the START is taken back and the user must be asked. After that time the facility
         settles it: see `NexusCore.facility.transitions.start`.
         """
         with self._answered:
-            self._asked_about, self._answer = session, Answer.NONE
+            self._asked_about, self._answer = session, StartOutcome.NONE
             self._asked_for += 1
             self._wake.set()
-            self._answered.wait_for(lambda: self._answer is not Answer.NONE, seconds)
+            self._answered.wait_for(lambda: self._answer is not StartOutcome.NONE, seconds)
             self._asked_about = ""
             return self._answer
 
@@ -178,7 +186,7 @@ class Delivery:
         except AlreadyOpen as error:
             if event.kind is not EventKind.START:
                 raise
-            if self._answers(event, Answer.ANOTHER_IS_OPEN):
+            if self._answers(event, StartOutcome.ANOTHER_IS_OPEN):
                 _LOG.info("Another session is open: %s %s", error, error.detail)
                 return
             self._outbox.let_facility_settle(event)
@@ -191,18 +199,18 @@ class Delivery:
             return
         self._outbox.settle(event, receipt)
         if event.kind is EventKind.START:
-            self._answers(event, Answer.STARTED)
+            self._answers(event, StartOutcome.STARTED)
         _LOG.info("%s of session %s is delivered (%.0f ms).", event.kind.value, event.session, since_ms(begin))
         if receipt.ended and event.kind is not EventKind.END:
             self._outbox.ended_there(event.session)
             self._show(DeliveryState(refused=self.state.refused, ended=event.session))
 
-    def _answers(self, event: SessionEvent, answer: Answer) -> bool:
+    def _answers(self, event: SessionEvent, answer: StartOutcome) -> bool:
         """Hand the answer to a START to who waits for it; return whether anyone did."""
         with self._answered:
             if self._asked_about != event.session:
                 return False
-            if answer is Answer.ANOTHER_IS_OPEN:
+            if answer is StartOutcome.ANOTHER_IS_OPEN:
                 self._outbox.withdraw(event)
             self._answer = answer
             self._asked_about = ""

@@ -1,4 +1,4 @@
-"""What the session logger asks the facility, and tells it: the interface, its data and its errors."""
+"""The interface between the session logger and the facility: data, errors and requests."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class SessionEvent:
 
 
 @dataclass(frozen=True)
-class Receipt:
+class EventReceipt:
     """The facility has an event."""
 
     token: str = ""
@@ -141,7 +141,7 @@ class AlreadyOpen(Refused):
     """Another session is open on the instrument."""
 
 
-class Facility(Protocol):
+class FacilityLink(Protocol):
     """The facility, by its Gateway or its database. Every method may take seconds and may raise `FacilityError`."""
 
     def station(self, patience: float) -> Station:
@@ -160,7 +160,7 @@ class Facility(Protocol):
         """Return the last session of an instrument, besides one, if no files of it were found: it has no record."""
         ...
 
-    def deliver(self, event: SessionEvent, token: str) -> Receipt:
+    def deliver(self, event: SessionEvent, token: str) -> EventReceipt:
         """Store an event, unless it is stored already; `token` is the session's."""
         ...
 

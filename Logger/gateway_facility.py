@@ -20,9 +20,9 @@ from Logger.facility import (
     AlreadyOpen,
     Booking,
     EventKind,
+    EventReceipt,
     NeverAccepted,
     OpenSession,
-    Receipt,
     Refused,
     SessionEvent,
     Station,
@@ -80,10 +80,10 @@ class GatewayFacility:
     def station(self, patience: float) -> Station:
         """Return the instrument of this computer, the one with its name if the token is for several."""
         found = self._ask("GET", "/v1/instruments", patience=patience)["instruments"]
-        here = [one for one in found if _short(one["computer_name"]) == _short(self._computer)]
+        here = [instrument for instrument in found if _short(instrument["computer_name"]) == _short(self._computer)]
         chosen = here or found
         if len(chosen) != 1:
-            names = ", ".join(one["pid"] for one in found) or "none"
+            names = ", ".join(instrument["pid"] for instrument in found) or "none"
             raise Refused(
                 f"The facility's configuration does not say which instrument belongs to the computer {self._computer}.",
                 f"Instruments of its token: {names}. Set Instruments.<pid>.computer_name.",
@@ -112,12 +112,12 @@ class GatewayFacility:
     def had_no_files(self, pid: str, besides: str) -> OpenSession | None:
         """Return the last session of an instrument, besides one, if no files of it were found."""
         found = self._ask("GET", "/v1/sessions", params={"instrument": pid, "limit": "2"})["sessions"]
-        last = next((one for one in found if one["identifier"] != besides), None)
+        last = next((session for session in found if session["identifier"] != besides), None)
         if last is None or last["state"] != "NO_FILES_FOUND":
             return None
         return OpenSession(last["identifier"], last["user"], _time(last["start"]))
 
-    def deliver(self, event: SessionEvent, token: str) -> Receipt:
+    def deliver(self, event: SessionEvent, token: str) -> EventReceipt:
         """Store an event, unless it is stored already."""
         body: Json = {"user": event.user, **self._times(event)}
         path = f"/v1/sessions/{event.session}/{event.kind.value.lower()}"
@@ -135,9 +135,9 @@ class GatewayFacility:
         try:
             answer = self._ask("POST", path, body=body, headers=headers)
         except _Late:
-            return Receipt(ended=True)
+            return EventReceipt(ended=True)
         session = answer.get("session", answer)
-        return Receipt(str(answer.get("session_token", "")), session["end"] is not None)
+        return EventReceipt(str(answer.get("session_token", "")), session["end"] is not None)
 
     def release(self) -> None:
         """Close connections until the next call."""

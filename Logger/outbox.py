@@ -8,7 +8,7 @@ Promises
 * A damaged file is put aside and never deleted; a new one is begun.
 * Nothing is open between two calls.
 
-The file is shared by the users of this computer: whoever logs on next delivers what the last one could not.
+The file is shared by the users of this computer: the user who logs on next delivers what the last one could not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Callable, Iterator
 
-from Logger.facility import EventKind, Receipt, SessionEvent, Station
+from Logger.facility import EventKind, EventReceipt, SessionEvent, Station
 from Logger.uptime import Uptime
 
 BUSY_SECONDS = 10.0
@@ -138,7 +138,7 @@ class Outbox:
             rows = database.execute(_WAITING).fetchall()
         return [self._event(row) for row in rows]
 
-    def settle(self, event: SessionEvent, receipt: Receipt | None, outcome: str = "") -> None:
+    def settle(self, event: SessionEvent, receipt: EventReceipt | None, outcome: str = "") -> None:
         """Note that the facility has an event, or will never take it.
 
         Parameters
@@ -227,12 +227,12 @@ class Outbox:
         except (ValueError, TypeError):  # from another version
             return None
 
-    def first_time_told(self, session: str) -> bool:
+    def is_first_notice_of(self, session: str) -> bool:
         """Return whether this is asked for the first time about a session, and remember that it was."""
         with self._transaction() as database:
-            told = database.execute("SELECT value FROM kept WHERE name = 'told'").fetchone()
-            database.execute("INSERT OR REPLACE INTO kept VALUES ('told', ?)", (session,))
-        return told is None or told[0] != session
+            last = database.execute("SELECT value FROM kept WHERE name = 'notice'").fetchone()
+            database.execute("INSERT OR REPLACE INTO kept VALUES ('notice', ?)", (session,))
+        return last is None or last[0] != session
 
     # -- private -------------------------------------------------------------------------------------------------------
 
@@ -328,6 +328,6 @@ def share(path: Path) -> None:
     if os.name == "nt":
         return
     everybody = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
-    for one, mode in ((path, everybody & ~0o111), (path.parent, everybody)):
+    for target, mode in ((path, everybody & ~0o111), (path.parent, everybody)):
         with suppress(OSError):  # another user's; it was shared when it was made
-            one.chmod(mode)
+            target.chmod(mode)

@@ -374,7 +374,7 @@ class OvertakenPage(Page):
 
 
 def undelivered(state: DeliveryState) -> str:
-    """Return what to say about events that the facility does not have yet; empty if it has all, or was just told."""
+    """Return what to say about events that the facility does not have; empty if there are none, or no answer yet."""
     if state.refused:
         return f"The facility did not accept this: {state.refused} Please tell its staff."
     if not state.waiting or not state.reason:

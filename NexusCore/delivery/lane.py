@@ -151,7 +151,7 @@ class Lane:
         """Yield the abandoned journals in a folder but for those of a newer NexusCore, which are left to it."""
         for left in abandoned(folder):
             newer = False
-            with suppress(OSError):  # whoever delivers it reports it
+            with suppress(OSError):  # its delivery reports it
                 newer = written_by_newer(folder, left.name)
             if not newer:
                 yield left

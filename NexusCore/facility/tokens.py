@@ -2,7 +2,7 @@
 
 Promises
 --------
-* A token has 256 random bits; the database holds its SHA-256, so that whoever reads the table cannot use it.
+* A token has 256 random bits; the database holds its SHA-256, so that a reader of the table cannot use it.
 * A PC, by name, has one token that is valid; a new one is made after the old one was revoked or has expired.
 * A revoked or expired token is refused from that moment on.
 """

@@ -72,7 +72,7 @@ def start(
     instrument, client, identifier, ts
         As in `Sessions.start`.
     ends
-        The open session that its user has decided to end, and when; one that has ended already is no obstacle.
+        The open session that its user has decided to end, and when; it may have ended already.
     settle
         The session began while the facility could not be reached. If another one is open, the one that began first
         ends when the other one began; a NOTE says so.

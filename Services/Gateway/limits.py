@@ -49,7 +49,7 @@ class Allowance:
 
 
 class RequestGuard:
-    """Reads each request within its limits before the application sees it, and answers whatever it raises.
+    """Reads each request within its limits before the application sees it, and answers each exception that it raises.
 
     Parameters
     ----------

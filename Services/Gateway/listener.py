@@ -49,7 +49,7 @@ class Listener:
         self._settings = settings
         self._thread: Future[None] | None = None
         self._socket: socket.socket | None = None
-        # Requests that are no HTTP are not worth a line of log each: whoever scans the network sends thousands.
+        # Requests that are not HTTP are not worth a line of log each: a scan of the network sends thousands.
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
         config = ListenerConfig(
             settings,

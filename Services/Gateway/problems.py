@@ -1,6 +1,6 @@
 """Answers to what cannot be done: RFC 9457, ``application/problem+json``.
 
-They are for whoever sent the request: no path, no SQL and no message of a library is in them.
+They go to the client: they contain no path, no SQL and no message of a library.
 """
 
 from __future__ import annotations

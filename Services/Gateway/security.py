@@ -2,7 +2,7 @@
 
 Promises
 --------
-* A token opens its own instruments only; whether another one, or a session there, exists is not told.
+* A token opens its own instruments only; answers do not show whether another one, or a session there, exists.
 * The events of a session need its own token besides. It is made from the PC's token and a random number that only the
   database has, so that the answer to a START can be given again although no token is stored.
 * Tokens are compared in constant time, by their digests.
@@ -197,7 +197,7 @@ def _not_too_often(seconds: float) -> None:
 
 
 def _is_older(version: str, oldest: str) -> bool:
-    """Return whether a version is older than another one; one that is no version is. Without an oldest one, none is."""
+    """Return whether a version is older than `oldest`; text in another form is. Without a valid `oldest`, none is."""
     if not _VERSION.fullmatch(oldest):
         return False
     return _VERSION.fullmatch(version) is None or _numbers(version) < _numbers(oldest)

@@ -20,7 +20,7 @@ LOOPBACK_ONLY, WITH_TOKEN = "loopback", "token"
 class GatewaySettings:
     """Present values; the names are those of the parameters."""
 
-    address: str = "0.0.0.0"  # noqa: S104  only with a certificate, or if told so: see `host`
+    address: str = "0.0.0.0"  # noqa: S104  only with a certificate, or if `plain_http` allows it
     port: int = 8470
     tls_certificate: str = ""
     tls_key: str = ""

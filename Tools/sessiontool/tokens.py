@@ -64,7 +64,7 @@ def _instruments(computer: str, named: Sequence[str]) -> list[str]:
         return list(dict.fromkeys(configuration.instrument(pid) for pid in named))
     short = computer.partition(".")[0].lower()
     instruments = Instruments(view(configuration)).all()
-    pids = [one.pid for one in instruments if one.computer_name.partition(".")[0].lower() == short]
+    pids = [instrument.pid for instrument in instruments if instrument.computer_name.partition(".")[0].lower() == short]
     if not pids:
         raise NoInstrumentForHost(host=computer)
     return pids
@@ -73,13 +73,13 @@ def _instruments(computer: str, named: Sequence[str]) -> list[str]:
 def _list(tokens: AccessTokens, arguments: Namespace, screen: Screen) -> int:
     found = tokens.all(revoked=arguments.all)
     if arguments.json:
-        for one in found:
-            screen.show_json(**_described(one))
+        for token in found:
+            screen.show_json(**_described(token))
     elif found:
         headers = ("number", "computer", "for", "state", "made", "until", "last seen")
         screen.table(headers, map(_row, found), TOKEN_STYLES)
     else:
-        screen.fail("There are no tokens. To make one: SessionTool token make COMPUTER INSTRUMENT")
+        screen.fail("There are no tokens. To make token: SessionTool token make COMPUTER INSTRUMENT")
         return EXIT_FAILURE
     return EXIT_OK
 
@@ -93,37 +93,37 @@ def _revoke(tokens: AccessTokens, arguments: Namespace, screen: Screen) -> int:
     return EXIT_OK
 
 
-def _row(one: AccessToken) -> tuple[str, ...]:
-    times = (local(one.made_ts), _time(one.until_ts), _time(one.seen_ts))
-    return str(one.id), one.name, _purpose(one), _state(one), *times
+def _row(token: AccessToken) -> tuple[str, ...]:
+    times = (local(token.made_ts), _time(token.until_ts), _time(token.seen_ts))
+    return str(token.id), token.name, _purpose(token), _state(token), *times
 
 
-def _state(one: AccessToken) -> str:
-    if one.odd:
+def _state(token: AccessToken) -> str:
+    if token.odd:
         return "unreadable"
-    if one.revoked_ts is not None:
+    if token.revoked_ts is not None:
         return "revoked"
-    return "valid" if one.is_valid(SYSTEM_CLOCK.now()) else "expired"
+    return "valid" if token.is_valid(SYSTEM_CLOCK.now()) else "expired"
 
 
-def _purpose(one: AccessToken) -> str:
-    return "metrics" if one.kind is TokenKind.METRICS else ", ".join(one.instruments)
+def _purpose(token: AccessToken) -> str:
+    return "metrics" if token.kind is TokenKind.METRICS else ", ".join(token.instruments)
 
 
 def _time(ts: int | None) -> str:
     return NEVER if ts is None else local(ts)
 
 
-def _described(one: AccessToken) -> dict[str, object]:
+def _described(token: AccessToken) -> dict[str, object]:
     """Return a token as the fields of a JSON object, without the secret."""
     return {
-        "number": one.id,
-        "computer": one.name,
-        "kind": one.kind.value,
-        "instruments": list(one.instruments),
-        "state": _state(one),
-        "made_by": one.made_by,
-        "made": rfc3339(one.made_ts),
-        "until": rfc3339(one.until_ts),
-        "last_seen": rfc3339(one.seen_ts),
+        "number": token.id,
+        "computer": token.name,
+        "kind": token.kind.value,
+        "instruments": list(token.instruments),
+        "state": _state(token),
+        "made_by": token.made_by,
+        "made": rfc3339(token.made_ts),
+        "until": rfc3339(token.until_ts),
+        "last_seen": rfc3339(token.seen_ts),
     }

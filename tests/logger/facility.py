@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from Logger.controller import Controller
 from Logger.database_facility import DatabaseFacility
-from Logger.facility import Facility as LoggerFacility
+from Logger.facility import FacilityLink as LoggerFacility
 from Logger.outbox import Outbox
 from Logger.states import Closed, ControllerState, Running, Working
 from Logger.uptime import Uptime

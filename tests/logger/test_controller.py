@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from Logger.database_facility import DatabaseFacility
-from Logger.facility import Booking, OpenSession, Receipt, Refused, SessionEvent, Station, Unreachable
+from Logger.facility import Booking, EventReceipt, OpenSession, Refused, SessionEvent, Station, Unreachable
 from Logger.states import Closed, Ended, Failed, OpenSessionQuestion, Overtaken, Running, UserQuestion
 from Logger.uptime import Uptime
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
@@ -48,7 +48,7 @@ class Network(DatabaseFacility):
         self._pass()
         return super().bookings(pid)
 
-    def deliver(self, event: SessionEvent, token: str) -> Receipt:
+    def deliver(self, event: SessionEvent, token: str) -> EventReceipt:
         self._pass()
         receipt = super().deliver(event, token)
         if type(self).lost:
@@ -310,7 +310,7 @@ class TestTwoAtOnce:
         """The one who was slower is asked; nobody is told of an error."""
 
         class Slow(DatabaseFacility):
-            def deliver(self, event: SessionEvent, token: str) -> Receipt:
+            def deliver(self, event: SessionEvent, token: str) -> EventReceipt:
                 facility.sessions.start(PID, ANN)
                 return super().deliver(event, token)
 

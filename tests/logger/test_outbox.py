@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from Logger.facility import EventKind, Receipt, Station
+from Logger.facility import EventKind, EventReceipt, Station
 from Logger.outbox import Outbox, OutboxError
 from Logger.uptime import Uptime
 from tests.conftest import PROJECT
@@ -66,7 +66,7 @@ class TestEvents:
         ]  # fmt: skip
         assert outbox.waiting()[1].text == 'ünïcödé; "it\'s" <b>'
         for expected in (3, 2, 1, 0):
-            outbox.settle(outbox.waiting()[0], Receipt())
+            outbox.settle(outbox.waiting()[0], EventReceipt())
             assert len(outbox.waiting()) == expected
 
     def test_each_request_has_an_id_that_never_changes(self, outbox: Outbox, clocks: Clocks) -> None:
@@ -88,9 +88,9 @@ class TestEvents:
         kept = outbox.waiting()[0]
         for number in range(30):
             begin(outbox, f"s{number}")
-            outbox.settle(outbox.waiting()[1], Receipt(token=f"t{number}"))
+            outbox.settle(outbox.waiting()[1], EventReceipt(token=f"t{number}"))
             outbox.add(END, f"s{number}", "Titan", "ann")
-            outbox.settle(outbox.waiting()[1], Receipt(ended=True))
+            outbox.settle(outbox.waiting()[1], EventReceipt(ended=True))
         assert outbox.waiting() == [kept]
         assert (outbox.token("s0"), outbox.token("s29")) == ("", "t29")
         with sqlite3.connect(outbox.path) as database:
@@ -161,7 +161,7 @@ class TestTheOpenSession:
 
     def test_one_that_ended_at_the_facility_is_not_open(self, outbox: Outbox) -> None:
         begin(outbox)
-        outbox.settle(outbox.waiting()[0], Receipt(ended=True))
+        outbox.settle(outbox.waiting()[0], EventReceipt(ended=True))
         outbox.ended_there("s1")
         assert outbox.open_session() is None
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from Logger.database_facility import DatabaseFacility
-from Logger.facility import Booking, OpenSession, Receipt, SessionEvent, Station, Unreachable
+from Logger.facility import Booking, EventReceipt, OpenSession, SessionEvent, Station, Unreachable
 from Logger.outbox import Outbox
 from Logger.states import ControllerState, OpenSessionQuestion, Running, Working
 from Logger.uptime import Uptime
@@ -46,7 +46,7 @@ class _Network(DatabaseFacility):
         self._pass()
         return super().bookings(pid)
 
-    def deliver(self, event: SessionEvent, token: str) -> Receipt:
+    def deliver(self, event: SessionEvent, token: str) -> EventReceipt:
         self._pass()
         receipt = super().deliver(event, token)
         if _Network.lost:

@@ -36,8 +36,12 @@ async def instruments(
 ) -> InstrumentList:
     """Return the instruments of the token, or those of one computer; case and domain of its name are ignored."""
     context = context_of(request)
-    found = [one for one in _own(context, pc) if computer is None or _short(one.computer_name) == _short(computer)]
-    return InstrumentList(instruments=[instrument_answer(one, _logger(context)) for one in found])
+    found = [
+        instrument
+        for instrument in _own(context, pc)
+        if computer is None or _short(instrument.computer_name) == _short(computer)
+    ]
+    return InstrumentList(instruments=[instrument_answer(instrument, _logger(context)) for instrument in found])
 
 
 @ROUTER.get("/instruments/{pid}")
@@ -45,9 +49,9 @@ async def instrument(request: Request, pid: str, pc: Annotated[PCIdentity, Depen
     """Return one instrument."""
     pc.check_instrument(pid)
     context = context_of(request)
-    for one in _own(context, pc):
-        if one.pid == pid:
-            return instrument_answer(one, _logger(context))
+    for instrument in _own(context, pc):
+        if instrument.pid == pid:
+            return instrument_answer(instrument, _logger(context))
     raise Problem(404, "This instrument is not in the facility's configuration any more.", "no-such-instrument")
 
 

@@ -317,7 +317,7 @@ def _once(
 
 
 def _client(pc: PCIdentity, body: EventRequest, when: EventTime) -> Client:
-    # The PC is who has the token, whatever it calls itself.
+    # The name of the PC is that of its token.
     return Client(user=body.user, host=pc.name, zone=body.zone, clock_offset=when.clock_offset)
 
 

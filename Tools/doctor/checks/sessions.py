@@ -60,8 +60,8 @@ def _each(
 ) -> Iterator[CheckResult]:
     yield from (make(row, now) for row in rows[:SESSIONS_SHOWN])
     if len(rows) > SESSIONS_SHOWN:
-        one, several = (f"more {noun}" for noun in nouns)
-        yield problem(f"{counted(len(rows) - SESSIONS_SHOWN, one, several)}.", f"To list them: {command}")
+        singular, plural = (f"more {noun}" for noun in nouns)
+        yield problem(f"{counted(len(rows) - SESSIONS_SHOWN, singular, plural)}.", f"To list them: {command}")
 
 
 def _failed(row: AttentionRow, now: int) -> CheckResult:
