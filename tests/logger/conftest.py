@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.logger.facility import Facility
+from tests.logger.network import Network
 from tests.logger.screen import NEEDED, Desk, Screen
 
 
@@ -48,3 +49,16 @@ def desk(screen: Screen, small_facility: Facility, tmp_path: Path) -> Iterator[D
     """Sit down at the microscope's PC."""
     with Desk(screen, small_facility.host, tmp_path) as desk:
         yield desk
+
+
+@pytest.fixture
+def network() -> type[Network]:
+    """Lend a network of this test's own."""
+    return type("OwnNetwork", (Network,), {"cut": False, "lost": 0})
+
+
+@pytest.fixture(autouse=True)
+def quick_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the delivery try again at once."""
+    monkeypatch.setattr("Logger.delivery.FIRST_PAUSE", 0.02)
+    monkeypatch.setattr("Logger.delivery.LONGEST_PAUSE", 0.1)

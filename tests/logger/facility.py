@@ -13,7 +13,7 @@ from Logger.controller import Controller
 from Logger.database_facility import DatabaseFacility
 from Logger.facility import FacilityLink as LoggerFacility
 from Logger.outbox import Outbox
-from Logger.states import Closed, ControllerState, Running, Working
+from Logger.states import Closed, ControllerState, Ended, Running, Working
 from Logger.uptime import Uptime
 from NexusCore import settings
 from NexusCore.API import App
@@ -162,3 +162,10 @@ def until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(LOOK_EVERY)
+
+
+def known(facility: Facility) -> None:
+    """Have the PC learn its instrument, in a session that ends."""
+    course = facility.course()
+    course.begin(Running)
+    course.end(Ended)

@@ -14,50 +14,21 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from Logger.database_facility import DatabaseFacility
-from Logger.facility import Booking, EventReceipt, OpenSession, SessionEvent, Station, Unreachable
 from Logger.outbox import Outbox
 from Logger.states import ControllerState, OpenSessionQuestion, Running, Working
 from Logger.uptime import Uptime
 from NexusCore.facility.sessions import Client, State
 from tests.faults.load import LONG
 from tests.logger.facility import LIMIT, PID, Course, Facility, until
+from tests.logger.network import Network
 
 STAFF = Client(user="staff", host="office")
 COMPUTERS = ("one", "two")
 EXAMPLES = 500 if LONG else 60
 
 
-class _Network(DatabaseFacility):
-    """The database behind a network that is cut, or loses answers."""
-
-    cut: ClassVar[bool] = False
-    lost: ClassVar[int] = 0
-
-    def station(self, patience: float) -> Station:
-        self._pass()
-        return super().station(patience)
-
-    def open_session(self, pid: str) -> OpenSession | None:
-        self._pass()
-        return super().open_session(pid)
-
-    def bookings(self, pid: str) -> tuple[Booking | None, Booking | None]:
-        self._pass()
-        return super().bookings(pid)
-
-    def deliver(self, event: SessionEvent, token: str) -> EventReceipt:
-        self._pass()
-        receipt = super().deliver(event, token)
-        if _Network.lost:
-            _Network.lost -= 1
-            raise Unreachable("The answer is lost.")
-        return receipt
-
-    @staticmethod
-    def _pass() -> None:
-        if _Network.cut:
-            raise Unreachable("The network is cut.")
+class _Network(Network):
+    """The network of this test."""
 
 
 class _Clock(Uptime):

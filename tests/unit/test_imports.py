@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from graphlib import CycleError, TopologicalSorter
@@ -85,6 +86,23 @@ def test_no_circle_of_files() -> None:
         TopologicalSorter({name: imported_files(path, set(files)) for name, path in files.items()}).prepare()
     except CycleError as error:
         pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
+
+
+def test_a_class_name_stands_once() -> None:
+    """A name that is used twice has to be told apart by its module at each reading."""
+    places = defaultdict(list)
+    for folder in ("NexusCore", "Services", "Tools", "Logger"):
+        for path in modules(folder):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places[node.name].append(name_of(path))
+    assert {name: found for name, found in places.items() if len(set(found)) > 1} == {}
+
+
+def test_no_module_is_longer_than_500_lines() -> None:
+    folders = ("NexusCore", "Services", "Tools", "Logger", "tests")
+    sizes = {name_of(path): path.read_text("utf-8").count("\n") for folder in folders for path in modules(folder)}
+    assert {name: size for name, size in sizes.items() if size > 500} == {}
 
 
 def test_no_test_opens_a_window_in_its_own_process() -> None:
