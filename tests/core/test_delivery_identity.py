@@ -164,10 +164,13 @@ class TestAnotherDatabaseInThePlace:
         copy = mariadb.copy_database(mariadb_url.rpartition("/")[2], "moved")
         deliver(copy, tmp_path)  # the former is known at this place, too
         (lane,) = app._shipper._lanes
-        eventually(lambda: lane.journal.quiet)  # else it becomes so only now
-        lane.journal.quiet = False  # nothing is delivered for the moment
+        lane.retry_at = float("inf")  # nothing is delivered for the moment
+        for _ in range(2):  # the second time, the thread has finished what it was doing
+            app._shipper.wake()
+            eventually(lambda: not app._shipper._wake.is_set())
         log.info("two")
         present = become(mariadb_url)
+        lane.retry_at = 0.0
         app._shipper.wake()
         eventually(lambda: lane.identity == present)
         log.info("three")
