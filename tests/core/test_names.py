@@ -28,7 +28,11 @@ BESIDE_THE_TRANSACTION = (
     "Install/set_up_mysql.py",
 )
 """Modules that hand statements to a driver themselves, with names that they quote themselves."""
-BELOW_THE_TRANSACTION = ("NexusCore/storage/dialect.py", "NexusCore/storage/transaction.py")
+BELOW_THE_TRANSACTION = (
+    "NexusCore/storage/dialect.py",
+    "NexusCore/storage/transaction.py",
+    "Logger/outbox.py",  # a file of the PC itself, on which there is no NexusCore
+)
 NO_NAMES = {"`utf8mb4`": "utf8mb4", "`utf8mb4_bin`": "utf8mb4_bin"}
 """Of character sets: what the statement of set-up says outside quotes."""
 

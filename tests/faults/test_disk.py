@@ -137,23 +137,24 @@ class TestNoRoomForTheJournal:
 class TestNoRoomForTheDatabase:
     """SQLite's disk is full: what was accepted waits, and arrives when there is room."""
 
-    def test_records_arrive_once_sqlite_has_room_again(self, sqlite_url: str, small_disk: Path, tmp_path: Path) -> None:
+    def test_records_arrive_once_sqlite_has_room_again(self, sqlite_url: str, tmp_path: Path) -> None:
         path = Path(sqlite_url.removeprefix("sqlite:///"))
         size = path.stat().st_size
-        assert size < 200 * 1024, "the disk of the test must hold it"
-        shutil.copy(path, small_disk / "nexus.db")
-        url = f"sqlite:///{small_disk / 'nexus.db'}"
-        process = start(FILL, 3000, 0, 1, main=url, home=tmp_path / "home")
-        assert line_of(process) == "full"
-        tell(process)
-        out, err = process.communicate(timeout=LIMIT)
-        assert (process.returncode, err) == (0, b"")
-        assert b"dropped=0" in out
-        assert b"left=0" not in out
-        with closing(open_database(url)) as database, database.reading() as reading:
-            assert reading.one("PRAGMA integrity_check") == ("ok",)
-        for one in small_disk.glob("nexus.db*"):
-            shutil.copy(one, path.parent)
+        assert size < 256 * 1024, "the disk of the test must hold it"
+        with mounted(tmp_path / "disk", "320k") as disk:
+            shutil.copy(path, disk / "nexus.db")
+            url = f"sqlite:///{disk / 'nexus.db'}"
+            process = start(FILL, 3000, 0, 1, main=url, home=tmp_path / "home")
+            assert line_of(process) == "full"
+            tell(process)
+            out, err = process.communicate(timeout=LIMIT)
+            assert (process.returncode, err) == (0, b"")
+            assert b"dropped=0" in out
+            assert b"left=0" not in out
+            with closing(open_database(url)) as database, database.reading() as reading:
+                assert reading.one("PRAGMA integrity_check") == ("ok",)
+            for one in disk.glob("nexus.db*"):
+                shutil.copy(one, path.parent)
         folder = tmp_path / "home/journal"
         app = app_on(sqlite_url, tmp_path / "home")
         for role in ("log", "status"):
