@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, cast
 from NexusCore import identity
 from NexusCore import settings as _settings
 from NexusCore.clock import SYSTEM_CLOCK, Clock
+from NexusCore.errors import WrongArgument
 from NexusCore.forks import renew_in_children
 from NexusCore.signals import HandlerEvent
 
@@ -133,7 +134,7 @@ class App:
         """
         from NexusCore.config.view import NamedConfiguration
 
-        config = NamedConfiguration(self.live, root or "", version)
+        config = NamedConfiguration(self.live, "" if root is None else root, version)
         if not self._follows_log_settings:
             self._follow_log_settings(NamedConfiguration(self.live))
         return config
@@ -212,6 +213,8 @@ class App:
         Report
             How many records were delivered, left in the journal, dropped.
         """
+        if not isinstance(seconds, (int, float)):
+            raise WrongArgument(function="shutdown", what="a number of seconds", value=repr(seconds))
         deadline = self.clock.monotonic() + seconds
         self.stop_event.set()
         with self._lock:
@@ -345,8 +348,9 @@ def shutdown(seconds: float = SHUTDOWN_SECONDS) -> Report:
     """Stop all services of the API and deliver what was accepted; see `App.shutdown`. Sets `api_stop_event`."""
     from NexusCore.delivery import Report
 
-    api_stop_event.set()
-    return _app.shutdown(seconds) if _app is not None else Report(0, 0, 0)
+    report = _app.shutdown(seconds) if _app is not None else Report(0, 0, 0)
+    api_stop_event.set()  # also without an App
+    return report
 
 
 def reset() -> None:

@@ -19,6 +19,8 @@ Example = tuple[str, str]
 
 OPTION_SIMILARITY = 0.75
 """Similarity to an option above which a word counts as that option, mistyped."""
+MAY_BE_EMPTY = frozenset({"value", "comment", "after_cursor"})
+"""Destinations of the arguments that may be empty: an empty text is a value, and removes a comment."""
 LARGEST_COUNT = 999_999_999
 """The largest number accepted as a count."""
 _NEGATIVE = re.compile(r"^-\.?\d")
@@ -82,6 +84,12 @@ class Arguments(argparse.ArgumentParser):
         self._given = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args(self._given, namespace)
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        # An empty word is mostly the "$UNSET" of a script: read as no name at all, it would mean everything.
+        if not arg_string.strip() and action.dest not in MAY_BE_EMPTY and not isinstance(action.choices, dict):
+            raise argparse.ArgumentError(None, f"{argument_name(action)} is empty")
+        return super()._get_value(action, arg_string)
+
     def error(self, message: str) -> NoReturn:
         """Exit with a sentence about the mistake."""
         self.exit(EXIT_USAGE, one_line(f"{self.prog}: {self._sentence(message)} See {self.prog} --help.") + "\n")
@@ -126,6 +134,13 @@ class Arguments(argparse.ArgumentParser):
             if isinstance(action, argparse._SubParsersAction):
                 for command in action.choices.values():
                     yield from command._options()
+
+
+def argument_name(action: argparse.Action) -> str:
+    """Return the name of an argument, as in the help: the longest of an option's, or the word for its value."""
+    if action.option_strings:
+        return max(action.option_strings, key=len)
+    return str(action.metavar or action.dest)
 
 
 @cache

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from NexusCore.config.changes import NAMES_VERSION
+from NexusCore.config.changes import NAMES_VERSION, not_a_name
 from NexusCore.config.history import ConfigState, state_at, state_now, way_back
 from NexusCore.config.store import REMOVE, SET, Change, Edit
 from NexusCore.config.values import FOLDER, cast, datatype_of, guess
@@ -47,6 +47,8 @@ def added(path: str, text: str | None, datatype: str | None, comment: str | None
 
 def removed(path: str, configuration: StoredConfiguration) -> list[Edit]:
     """Return the changes that remove a parameter, or a folder with its contents."""
+    if not path:  # everything is below it
+        raise not_a_name(path)
     parameters = configuration.below(path)
     if not parameters:
         raise configuration.missing(path)

@@ -91,6 +91,17 @@ class TestUsage:
             (("ConfigTool", "get", "a", "b"), "Unexpected argument 'b'."),
             (("SessionTool", "strat"), "Did you mean 'start'?"),
             (("SessionTool", "list", "--state", "BULT"), "Did you mean 'BUILT'?"),
+            (("ConfigTool", "remove", ""), "PATH is empty."),
+            (("ConfigTool", "remove", "--dry-run", ""), "PATH is empty."),
+            (("ConfigTool", "rollback", "1", " "), "PATH is empty."),
+            (("ConfigTool", "deserialize", "", "-"), "FOLDER is empty."),
+            (("ConfigTool", "A.q=1", "--version", ""), "--version is empty."),
+            (("ConfigTool", ""), "WORD is empty."),
+            (("SessionTool", "start", "X", "--user", ""), "--user is empty."),
+            (("SessionTool", "note", "X", ""), "TEXT is empty."),
+            (("TailStatus", ""), "CHANNEL:NAME is empty."),
+            (("TailLog", "--logger", "", "--vacuum-time", "1d"), "--logger is empty."),
+            (("Doctor", "--bundle", ""), "--bundle is empty."),
         ],
     )
     def test_a_mistake_gets_one_sentence(self, words: tuple[str, ...], sentence: str) -> None:
