@@ -125,7 +125,7 @@ class App:
         root
             Path of the folder, which need not exist; None for all.
         version
-            Name of the version, created if needed; None for the default one.
+            Name of the version, which the first change creates if needed; None for the default one.
 
         Raises
         ------

@@ -116,7 +116,7 @@ def run(arguments: Namespace, screen: Screen) -> int:
     from NexusCore.wakeup import Wakeups
 
     loaded = settings.load()
-    database = Database(loaded.log, wakeups=Wakeups(loaded.home))
+    database = Database(loaded.log, wakeups=Wakeups(loaded.home), create=False)
     if arguments.values or arguments.disk_usage or arguments.vacuum_time is not None:
         from Tools.taillog import maintenance
 

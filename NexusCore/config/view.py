@@ -30,7 +30,7 @@ class NamedConfiguration(ReadOnlyConfiguration):
     live
         The configuration of this process.
     root, version
-        As for `ReadOnlyConfiguration`; a version that does not exist is created.
+        As for `ReadOnlyConfiguration`; a version that does not exist is created by the first change.
     """
 
     def __init__(self, live: LiveConfiguration, root: str = "", version: str | None = None) -> None:

@@ -84,7 +84,9 @@ class Changer:
     """
 
     def __init__(self, arguments: Namespace, screen: Screen, paths: Iterable[str] | None = None) -> None:
-        self.configuration = open_configuration(arguments.version, dry_run=arguments.dry_run)
+        self.configuration = open_configuration(
+            arguments.version, dry_run=arguments.dry_run, create=not arguments.dry_run
+        )
         self.before = self.configuration.everything() if paths is None else self.configuration.around(paths)
         self._arguments = arguments
         self._screen = screen
@@ -145,7 +147,7 @@ class Changer:
         there = self.configuration.store.versions() if sets else []
         for name in (str(edit.value) for edit in sets):
             if name not in there:
-                # Programs would create it, empty, and the whole facility would lose its configuration.
+                # Programs would use it, empty, and the whole facility would lose its configuration.
                 reason = f"{NAMES_VERSION} must name an existing version, not '{name}' (versions: {', '.join(there)})"
                 raise ConfigException(reason=f"{reason}; to add it: ConfigTool add-version {name}")
         revision = getattr(self._arguments, "if_revision", None)
