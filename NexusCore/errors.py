@@ -266,7 +266,7 @@ class NoSuchElementException(StatusException):
 
 class NoSuchInstrument(NexusError):
     """Instrument '{pid}' does not exist in the configuration.{hint} Add it with:
-    ConfigTool Instruments.<pid>.filestore_path=<folder>
+    ConfigTool Instruments.{pid}.filestore_path=<folder>
     """
 
 

@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import Any, NoReturn
 
 from NexusCore.errors import EXIT_USAGE, NexusError
-from NexusCore.text import one_line, suggest
+from NexusCore.text import one_line, shell_quote, suggest
 
 Example = tuple[str, str]
 """A command line, and what it does."""
@@ -84,11 +84,11 @@ class Arguments(argparse.ArgumentParser):
         self._given = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args(self._given, namespace)
 
-    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
-        # An empty word is mostly the "$UNSET" of a script: read as no name at all, it would mean everything.
-        if not arg_string.strip() and action.dest not in MAY_BE_EMPTY and not isinstance(action.choices, dict):
-            raise argparse.ArgumentError(None, f"{argument_name(action)} is empty")
-        return super()._get_value(action, arg_string)
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if not isinstance(action.choices, dict):  # as those of commands, whose own parsers look at the rest
+            for word in arg_strings:
+                _check_word(action, word)
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         """Exit with a sentence about the mistake."""
@@ -134,6 +134,20 @@ class Arguments(argparse.ArgumentParser):
             if isinstance(action, argparse._SubParsersAction):
                 for command in action.choices.values():
                     yield from command._options()
+
+
+def _check_word(action: argparse.Action, word: str) -> None:
+    """Refuse a word that no argument can be."""
+    # An empty one is mostly the "$UNSET" of a script: read as no name at all, it would mean everything.
+    if not word.strip() and action.dest not in MAY_BE_EMPTY:
+        raise argparse.ArgumentError(None, f"{argument_name(action)} is empty")
+    if str(action.metavar).startswith("FILE"):  # its name may have any bytes
+        return
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        shown = shell_quote(os.fsencode(word).decode("utf-8", "backslashreplace"))
+        raise argparse.ArgumentError(None, f"{argument_name(action)} is not valid UTF-8: {shown}") from None
 
 
 def argument_name(action: argparse.Action) -> str:

@@ -20,7 +20,11 @@ def assign(arguments: Namespace, screen: Screen) -> int:
     stray = next((place for place, word in enumerate(words) if word.find("=") < 1), None)
     if stray is not None:
         raise WrongUse(mistake=_not_an_assignment(words, stray), tool=screen.name)
-    changer = Changer(arguments, screen, [word.partition("=")[0] for word in words])
+    paths = [word.partition("=")[0] for word in words]
+    twice = next((path for place, path in enumerate(paths) if path in paths[:place]), None)
+    if twice is not None:
+        raise WrongUse(mistake=f"'{twice}' is given twice.", tool=screen.name)
+    changer = Changer(arguments, screen, paths)
     edits = [assigned(word, changer.before) for word in words]
     for edit in edits:
         if secret_value.is_secret_parameter(changer.before.get(edit.path)):
@@ -36,7 +40,7 @@ def _not_an_assignment(words: Sequence[str], place: int) -> str:
     import shlex  # only needed after a mistake
 
     whole = shlex.quote(" ".join(words[place - 1 : end]))
-    return f"'{words[place]}' is not of the form PATH=VALUE; quote values with blanks: {undoing.CONFIG_TOOL} {whole}"
+    return f"'{words[place]}' is not of the form PATH=VALUE; quote values with blanks: {undoing.CONFIG_TOOL} {whole}."
 
 
 def set_(arguments: Namespace, screen: Screen) -> int:
