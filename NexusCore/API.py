@@ -2,7 +2,7 @@
 
     from NexusCore import API
 
-    cfg = API.get_config("Instruments.Camera")
+    cfg = API.get_config("Camera")
     log = API.get_log("Camera")
     status = API.get_status("Camera")
     try:

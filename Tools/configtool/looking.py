@@ -35,10 +35,10 @@ def list_(arguments: Namespace, screen: Screen) -> int:
 
 def tree(arguments: Namespace, screen: Screen) -> int:
     """Show a folder, or everything, as a tree."""
-    configuration = open_configuration(arguments.version)
-    parameters = _below(arguments, configuration)
     if arguments.json and arguments.depth is not None:
         raise WrongUse(mistake="--json cannot be combined with --depth.", tool=f"{screen.name} tree")
+    configuration = open_configuration(arguments.version)
+    parameters = _below(arguments, configuration)
     if arguments.json:
         return _show_all(parameters, configuration, arguments, screen)
     from Tools.configtool import drawing

@@ -119,7 +119,7 @@ class TestTryingAgain:
         assert status_of(uploader, "destination fickle") == "ok"
         sentences = [text for text, _ in facility.said() if text.startswith("The destination")]
         assert sentences == [
-            "The destination fickle cannot be used: it is down; and its door is closed",
+            "Nothing can be sent to fickle: it is down; and its door is closed",
             "The destination fickle can be used again",
         ], "each is said once"
 
