@@ -34,7 +34,7 @@ class Desk:
 
     def __init__(self) -> None:
         self._settings = settings.load()
-        self._databases = {url: Database(url) for url in self._settings.databases}
+        self._databases = {url: Database(url, create=False) for url in self._settings.databases}
         self.database = self._databases[self._settings.main]
         self.log = self._databases[self._settings.log]
         self.status = self._databases[self._settings.status]

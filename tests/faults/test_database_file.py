@@ -173,7 +173,14 @@ class TestReaders:
 
     @pytest.mark.parametrize(
         "words",
-        [("TailLog", "-n", "1"), ("TailStatus",), ("ConfigTool", "list"), ("ConfigTool", "remove", "x", "--dry-run")],
+        [
+            ("TailLog", "-n", "1"),
+            ("TailStatus",),
+            ("ConfigTool", "list"),
+            ("ConfigTool", "remove", "x", "--dry-run"),
+            ("SessionTool", "list"),
+            ("SessionTool", "show", "x"),
+        ],
     )
     def test_a_home_without_a_database_stays_so(self, tmp_path: Path, words: tuple[str, ...]) -> None:
         done = run(*words, NEXUSCORE_HOME=str(tmp_path / "gone"))
