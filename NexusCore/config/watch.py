@@ -258,8 +258,6 @@ class LiveConfiguration:
 
     def _find(self, version: str) -> tuple[int, int]:
         """Return the id of a version, negative if it does not exist, and a revision that all later reads include."""
-        if self._generation is None:
-            self._generation = self.store.database.generation()
         # The revision is read first: a change in between is then seen twice and applied once, never missed.
         revision = self.store.revision()
         try:
@@ -285,9 +283,12 @@ class LiveConfiguration:
     def _is_replaced(self) -> bool:
         """Load the state of the file that has replaced that of the database; return whether there is another one."""
         generation = self.store.database.generation()
-        if self._generation in (None, generation):
+        if self._generation == generation:
             return False
         revision = self.store.revision()
+        if self._generation is None:
+            self._generation = generation
+            return False
         self._reload(revision)
         self._generation = generation  # only now: after an error it is loaded at the next attempt
         _LOG.warning(

@@ -80,7 +80,7 @@ class Database:
     wakeups
         From writers to followers on this machine; without, followers only poll.
     create
-        Create the embedded default if it does not exist; not for those who only read.
+        Create the embedded default if it does not exist at the first use; not for those who only read.
     """
 
     def __init__(
@@ -376,7 +376,8 @@ class Database:
 
     def _open(self, patient: bool) -> Connection:
         if self.url.kind == "sqlite" and not Path(self.url.name).exists():
-            if not self._create:  # probably a mistyped path
+            # Probably a mistyped path; or it was removed, and an empty one in its place would hide that.
+            if not self._create or self._generation:
                 raise NoDatabaseFile(where=self.url)
             self._set_up()
         # First: if the file is replaced now, the connection counts as one to the former file.

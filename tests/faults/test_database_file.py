@@ -46,7 +46,8 @@ def values(url: str) -> dict[str, str]:
 class TestWriters:
     """Nothing that was accepted goes into a file that is no longer there."""
 
-    def test_the_embedded_one_is_created_again(self, tmp_path: Path) -> None:
+    def test_the_embedded_one_is_missed_too(self, tmp_path: Path) -> None:
+        """A program that has used it does not put an empty one in its place; the next program does."""
         file = tmp_path / "home" / "nexus.db"
         url = DatabaseURL(kind="sqlite", name=str(file), embedded=True)
         app = App(Settings(config=url, status=url, log=url, main=url, home=file.parent), tool="test")
@@ -56,14 +57,17 @@ class TestWriters:
         eventually(lambda: messages(str(url), "x"))
         remove(file)
         for number in range(40):
-            cfg["n"] = number
             log.info("after %d", number)
-            assert cfg["n"] == number
+        with pytest.raises(NoDatabaseFile, match="does not exist"):
+            cfg["n"] = 1
+        assert not file.exists()
+        migrate(url)
         eventually(lambda: cfg["before"] is None)
+        cfg["n"] = 2
         report = app.shutdown(LIMIT)
         assert (report.left, report.dropped) == (0, 0)
         assert [text for text in messages(str(url), "x") if text != "before"] == [f"after {n}" for n in range(40)]
-        assert values(str(url))["n"] == "39"
+        assert (cfg["n"], values(str(url))["n"]) == (2, "2")
 
     def test_a_file_of_a_url_is_missed(self, sqlite_url: str, tmp_path: Path) -> None:
         """It is not created, since the path may be wrong; the log waits in the journal."""
