@@ -165,7 +165,7 @@ class App:
         from NexusCore.status.holder import StatusHolder
 
         with self._lock:
-            if channel not in self._channels:
+            if not isinstance(channel, str) or channel not in self._channels:  # the holder refuses what is not text
                 self._channels[channel] = StatusHolder(
                     channel, append=self._journal("status").append, now=self.clock.now
                 )

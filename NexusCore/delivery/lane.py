@@ -90,6 +90,8 @@ class Lane:
     """Records lost that the log knows of."""
     unreadable: int = 0
     """Those of them that could not be read back."""
+    noted: int = 0
+    """Records in memory that a note says are lost (see `NexusCore.delivery.losses`)."""
     complained: bool = False
     """Whether a refused record was logged and none was accepted since."""
     disbelieved: int = 0

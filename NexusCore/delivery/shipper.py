@@ -156,9 +156,10 @@ class Shipper:
     def _saved(lane: Lane) -> int:
         """Save what a journal has in memory, and leave a note of what is lost; return how many were not saved."""
         journal, in_memory = lane.journal, lane.journal.save()
-        if unlogged := in_memory + lane.unwritten():
+        unlogged = lane.unwritten() + in_memory - lane.noted
+        if unlogged > 0:
             losses.leave(journal.folder, journal.name, unlogged)
-            lane.lost = journal.lost
+        lane.lost, lane.noted = journal.lost, in_memory
         return in_memory
 
     def _finish(self) -> None:
