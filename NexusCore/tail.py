@@ -239,8 +239,8 @@ class Tail(Generic[T]):
 
     def _is_replaced(self, reading: Transaction) -> bool:
         """Go on in another file, if there is one; return whether there is."""
-        before, self._generation = self._generation, reading.generation
-        if before in (None, reading.generation):
+        if self._generation in (None, reading.generation):
+            self._generation = reading.generation
             return False
         since = self._read_at - SECOND  # what was logged just before may have been delivered only to the new file
         table = self._source.table
@@ -248,7 +248,8 @@ class Tail(Generic[T]):
         if row is None or row[0] is None:
             row = reading.one(f"SELECT COALESCE(MAX(id), 0) + 1 FROM {table}")  # noqa: S608
         self._last = int(row[0]) - 1 if row else 0
-        self._young, self._old, self._replaced = {}, {}, Replaced(since)
+        self._generation, self._replaced = reading.generation, Replaced(since)
+        self._young, self._old = {}, {}
         self._waiting.clear()
         return True
 
@@ -270,7 +271,7 @@ class Tail(Generic[T]):
                 try:
                     rows = self._read()
                 except (DatabaseUnreachable, DatabaseBusy, *NO_FILE) as error:
-                    if isinstance(error, NO_FILE) and self._generation is None:
+                    if isinstance(error, NO_FILE) and not self._generation:
                         raise
                     if not away:
                         yield Away(error)

@@ -78,6 +78,8 @@ def changes(
                 entries = store.entries_since(known) if newest > known else []
             except (DatabaseUnreachable, DatabaseBusy, *NO_FILE) as error:
                 file = before
+                if isinstance(error, NO_FILE) and not file:  # a server without tables
+                    raise
                 if not away:
                     yield Away(error)
                 away = True

@@ -86,7 +86,7 @@ class StatusPoller:
             try:
                 self.samples, self._away = present(self._database, self._wanted), ""
             except (DatabaseUnreachable, DatabaseBusy, *NO_FILE) as error:
-                if isinstance(error, NO_FILE) and not self.first.is_set():
+                if isinstance(error, NO_FILE) and not (self.first.is_set() and self._database.generation()):
                     self.fault = error
                     return
                 self._away = str(error)
