@@ -272,7 +272,7 @@ class TestReaders:
     @pytest.mark.parametrize(
         ("version", "grade", "says"),
         [
-            (7, Grade.OK, "without network"),
+            (7, Grade.OK, "and no network"),
             (1, Grade.OK, "Landlock 1 confines"),
             (0, Grade.NOTE, "The kernel has no Landlock"),
         ],
