@@ -2,7 +2,7 @@
 
     from NexusCore import API
 
-    cfg = API.get_config("Instruments.Camera")
+    cfg = API.get_config("Camera")
     log = API.get_log("Camera")
     status = API.get_status("Camera")
     try:
@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, cast
 from NexusCore import identity
 from NexusCore import settings as _settings
 from NexusCore.clock import SYSTEM_CLOCK, Clock
+from NexusCore.errors import WrongArgument
 from NexusCore.forks import renew_in_children
 from NexusCore.signals import HandlerEvent
 
@@ -125,7 +126,7 @@ class App:
         root
             Path of the folder, which need not exist; None for all.
         version
-            Name of the version, created if needed; None for the default one.
+            Name of the version, which the first change creates if needed; None for the default one.
 
         Raises
         ------
@@ -134,7 +135,7 @@ class App:
         """
         from NexusCore.config.view import NamedConfiguration
 
-        config = NamedConfiguration(self.live, root or "", version)
+        config = NamedConfiguration(self.live, "" if root is None else root, version)
         if not self._follows_log_settings:
             self._follow_log_settings(NamedConfiguration(self.live))
         return config
@@ -165,7 +166,7 @@ class App:
         from NexusCore.status.holder import StatusHolder
 
         with self._lock:
-            if channel not in self._channels:
+            if not isinstance(channel, str) or channel not in self._channels:  # the holder refuses what is not text
                 self._channels[channel] = StatusHolder(
                     channel, append=self._journal("status").append, now=self.clock.now
                 )
@@ -224,6 +225,8 @@ class App:
         Report
             How many records were delivered, left in the journal, dropped.
         """
+        if not isinstance(seconds, (int, float)):
+            raise WrongArgument(function="shutdown", what="a number of seconds", value=repr(seconds))
         deadline = self.clock.monotonic() + seconds
         self.stop_event.set()
         with self._lock:
@@ -357,8 +360,9 @@ def shutdown(seconds: float = SHUTDOWN_SECONDS) -> Report:
     """Stop all services of the API and deliver what was accepted; see `App.shutdown`. Sets `api_stop_event`."""
     from NexusCore.delivery import Report
 
-    api_stop_event.set()
-    return _app.shutdown(seconds) if _app is not None else Report(0, 0, 0)
+    report = _app.shutdown(seconds) if _app is not None else Report(0, 0, 0)
+    api_stop_event.set()  # also without an App
+    return report
 
 
 def reset() -> None:

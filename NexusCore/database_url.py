@@ -145,8 +145,9 @@ class DatabaseURL:
                 raise BadDatabaseURL(where=where, reason="after sqlite: come three slashes and the path of a file")
             return cls(kind="sqlite", name=str(Path(path).expanduser().absolute()))
         if scheme not in ("mysql", "mariadb"):
-            shown = scheme if "://" in text and "@" not in scheme else "something else"
-            raise BadDatabaseURL(where=where, reason=f"it starts with {shown!r}, not with mysql:// or sqlite:///")
+            if "://" not in text or "@" in scheme:  # not repeated: it may hold a password
+                raise BadDatabaseURL(where=where, reason="it starts neither with mysql:// nor with sqlite:///")
+            raise BadDatabaseURL(where=where, reason=f"it starts with {scheme!r}, not with mysql:// or sqlite:///")
         return _server(text, where, folder)
 
 

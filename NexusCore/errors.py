@@ -47,6 +47,12 @@ def _with_one_stop(facts: dict[str, object]) -> dict[str, object]:
     return {**facts, "reason": reason[:-1]}
 
 
+class WrongArgument(NexusError):
+    """{function} takes {what}, not {value}."""
+
+    exit_code = EXIT_USAGE
+
+
 class TooLong(NexusError):
     """{what} has {size}; at most {most} can be stored."""
 
@@ -260,7 +266,7 @@ class NoSuchElementException(StatusException):
 
 class NoSuchInstrument(NexusError):
     """Instrument '{pid}' does not exist in the configuration.{hint} Add it with:
-    ConfigTool Instruments.<pid>.filestore_path=<folder>
+    ConfigTool Instruments.{pid}.filestore_path=<folder>
     """
 
 

@@ -63,9 +63,15 @@ class HttpLimits:
         default = config.set_default
         default("connect_timeout", 10.0, comment="Seconds that a connection may take.", minimum=0.05, maximum=600)
         default("read_timeout", read_seconds, comment="Seconds that it may stay silent.", minimum=0.05, maximum=600)
-        default("size_limit", megabytes, comment="MB that an answer may have.", minimum=0.001, maximum=4096)
+        default("size_limit", megabytes, comment="The largest answer that is read, in MB.", minimum=0.001, maximum=4096)
         default("attempts", 3, comment="How often a server that is away is asked in one pass.", minimum=1, maximum=20)
-        default("first_wait", 1.0, comment="Seconds before the second, doubled each time.", minimum=0, maximum=60)
+        default(
+            "first_wait",
+            1.0,
+            comment="Seconds before the second time; then twice as long.",
+            minimum=0,
+            maximum=60,
+        )
         if redirects:
             default("redirects", redirects, comment="How often a server may redirect.", minimum=0, maximum=30)
         return cls(

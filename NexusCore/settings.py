@@ -88,8 +88,7 @@ def load(environment: Mapping[str, str] | None = None, files: tuple[Path, ...] |
     if unreadable and "NEXUSCORE_DATABASE" not in values:
         # The embedded database would show an operator an empty facility.
         raise SettingsUnreadable(path=unreadable, reason="this user may not read it, and nothing else names a database")
-    # Absolute, because the process may go to another folder while its journals stay where they are.
-    home = Path(values["NEXUSCORE_HOME"][0]).expanduser().absolute() if "NEXUSCORE_HOME" in values else default_home()
+    home = _home(*values["NEXUSCORE_HOME"]) if "NEXUSCORE_HOME" in values else default_home()
     if "NEXUSCORE_DATABASE" in values:
         main = _url(*values["NEXUSCORE_DATABASE"])
     else:
@@ -106,6 +105,16 @@ def load(environment: Mapping[str, str] | None = None, files: tuple[Path, ...] |
 def _url(text: str, where: str) -> DatabaseURL:
     # Paths in a file are relative to that file; paths in a variable must be absolute.
     return DatabaseURL.parse(text, where, Path(where).parent if not where.startswith("the variable ") else None)
+
+
+def _home(text: str, where: str) -> Path:
+    path = Path(text).expanduser()
+    if path.is_absolute():
+        return path
+    if where.startswith("the variable "):  # each program would have the folder that it is started in
+        reason = f"NEXUSCORE_HOME is '{text}', but must be an absolute path, such as {path.absolute()}"
+        raise SettingsUnreadable(path=where, reason=reason)
+    return (Path(where).parent / path).absolute()
 
 
 def _journal_size(text: str, where: str) -> int:

@@ -9,6 +9,8 @@ Promises
 * Each row is handed out exactly once; rows of one poll in the order of their ids.
 * After the database was away it continues where it was; nothing is missed.
 * It resumes from a cursor.
+* After the file of an SQLite database was replaced it goes on in the new one, with the rows of the time since it last
+  read the former one.
 """
 
 from __future__ import annotations
@@ -21,8 +23,16 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from NexusCore.clock import Clock
-from NexusCore.errors import ConfigException, DatabaseBusy, DatabaseUnreachable
+from NexusCore.clock import SECOND, Clock
+from NexusCore.errors import (
+    ConfigException,
+    DatabaseBusy,
+    DatabaseUnreachable,
+    NexusError,
+    NoDatabaseFile,
+    SchemaMissing,
+    SchemaUnfinished,
+)
 from NexusCore.storage import Database
 from NexusCore.storage.dialect import STATEMENT_SECONDS
 from NexusCore.storage.polling import LONGEST_WAIT, Follower
@@ -59,6 +69,9 @@ has to fit on a command line. Each transaction under way is one."""
 EVERY_ROW = "1 = 1"
 """The condition that every row meets."""
 
+NO_FILE = (NoDatabaseFile, SchemaMissing, SchemaUnfinished)
+"""Errors while the file of an SQLite database is being replaced; before it was read once, they are mistakes."""
+
 T = TypeVar("T")
 
 
@@ -69,7 +82,7 @@ class TailSource(Generic[T]):
     Parameters
     ----------
     table, columns
-        What to read: columns as SQL, of which the last is the id.
+        What to read: columns as SQL, of which the last is the id. The table has the column ``ts``.
     join
         SQL after the table's name; the table has the alias ``t``.
     condition, values
@@ -114,12 +127,20 @@ class TailCursor:
 class Away:
     """The database is away; handed out once, before the follower waits for it."""
 
-    error: DatabaseUnreachable | DatabaseBusy
+    error: NexusError
 
 
 @dataclass(frozen=True, slots=True)
 class Back:
     """The database is back; what follows has no gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Another file is at the place of the database; what follows is in that one."""
+
+    since: int
+    """The time that it goes on with, in microseconds since the epoch."""
 
 
 class Tail(Generic[T]):
@@ -152,6 +173,12 @@ class Tail(Generic[T]):
         self._asked_old = float("-inf")
         self._waiting: deque[int] = deque()
         """Ids of rows that were read but not handed out yet."""
+        self._generation: int | None = None
+        """Which file of an SQLite database was read; see `Database.generation`."""
+        self._read_at = clock.now()
+        """When rows were last asked for, in microseconds since the epoch."""
+        self._replaced: Replaced | None = None
+        """To be handed out."""
 
     @property
     def cursor(self) -> TailCursor:
@@ -168,6 +195,7 @@ class Tail(Generic[T]):
             place = f"t.id > {first} AND t.id <= {last}"
             count = reading.one(f"SELECT COUNT(*) FROM {table} t WHERE {place}")  # noqa: S608
             holes = set(range(first + 1, last)) - self._ids(reading, place) if count != (last - first,) else set()
+            self._generation, self._read_at = reading.generation, self._clock.now()
         self._last, self._asked = last, self._clock.monotonic()
         self._young, self._old = {}, dict.fromkeys(holes, self._asked)
 
@@ -187,9 +215,12 @@ class Tail(Generic[T]):
         all_holes = pause > 0 or now - self._asked_old >= YOUNG_SECONDS
         holes = {**self._old, **self._young} if all_holes else self._young
         with self._database.reading() as reading:
+            if self._is_replaced(reading):
+                return []
             filled, visible = self._filled(reading, holes)
             # What waits comes first, or it would pile up for a reader that stops within every batch and resumes.
             new, ids = self._new(reading) if len(filled) < BATCH else ([], set())
+        self._read_at = self._clock.now()
         # Nothing fails from here on: the rows are handed out now, or would be read again.
         left = {hole: since + pause for hole, since in holes.items() if hole not in visible}
         if all_holes:
@@ -206,8 +237,24 @@ class Tail(Generic[T]):
         self._last, self._asked = newest, now
         return sorted(filled + new, key=lambda row: int(row[-1])) if filled else new
 
-    def follow(self, stop: threading.Event) -> Iterator[T | Away | Back]:
-        """Yield rows as they appear, and `Away` and `Back`, until `stop` is set."""
+    def _is_replaced(self, reading: Transaction) -> bool:
+        """Go on in another file, if there is one; return whether there is."""
+        if self._generation in (None, reading.generation):
+            self._generation = reading.generation
+            return False
+        since = self._read_at - SECOND  # what was logged just before may have been delivered only to the new file
+        table = self._source.table
+        row = reading.one(f"SELECT MIN(id) FROM {table} WHERE ts >= :since", since=since)  # noqa: S608  our tables
+        if row is None or row[0] is None:
+            row = reading.one(f"SELECT COALESCE(MAX(id), 0) + 1 FROM {table}")  # noqa: S608
+        self._last = int(row[0]) - 1 if row else 0
+        self._generation, self._replaced = reading.generation, Replaced(since)
+        self._young, self._old = {}, {}
+        self._waiting.clear()
+        return True
+
+    def follow(self, stop: threading.Event) -> Iterator[T | Away | Back | Replaced]:
+        """Yield rows as they appear, and `Away`, `Back` and `Replaced`, until `stop` is set."""
         for batch in self.batches(stop):
             if isinstance(batch, list):
                 for row in batch:
@@ -216,14 +263,16 @@ class Tail(Generic[T]):
             else:
                 yield batch
 
-    def batches(self, stop: threading.Event) -> Iterator[list[T] | Away | Back]:
+    def batches(self, stop: threading.Event) -> Iterator[list[T] | Away | Back | Replaced]:
         """Yield the rows of each poll as a list; they count as handed out when the next list is requested."""
         away = False
         with closing(self._database.follow(self._source.table, self._clock)) as follower:
             while not stop.is_set():
                 try:
                     rows = self._read()
-                except (DatabaseUnreachable, DatabaseBusy) as error:
+                except (DatabaseUnreachable, DatabaseBusy, *NO_FILE) as error:
+                    if isinstance(error, NO_FILE) and not self._generation:
+                        raise
                     if not away:
                         yield Away(error)
                     away = True
@@ -232,6 +281,10 @@ class Tail(Generic[T]):
                 if away:
                     away = False
                     yield Back()
+                if self._replaced is not None:
+                    yield self._replaced
+                    self._replaced = None
+                    continue
                 if rows:
                     self._waiting.extend([int(row[-1]) for row in rows])
                     yield list(map(self._source.make, rows))

@@ -75,6 +75,11 @@ def readable(value: object) -> str:
     return str(value)
 
 
+def kind_of(value: object) -> str:
+    """Return what a value is, for a message that refuses it: ``None``, or ``of the type int``."""
+    return "None" if value is None else f"of the type {type(value).__name__}"
+
+
 def odd_character(text: str) -> str | None:
     """Return which character of `text` no name may have, and where: ``U+202E at position 3``; None if there is none."""
     if text.isascii() and text.isprintable():

@@ -109,18 +109,19 @@ def _the_word_version(text: str) -> str:
 
 
 _PATH = Word("path", "PATH", "a parameter or folder, such as Services.Builder.interval", completion.parameters)
+_PARAMETER = _PATH._replace(help="a parameter, such as Services.Builder.interval; list shows folders")
 _SUBTREE = _PATH._replace(nargs="?", help="a parameter or folder; everything by default")
 _A_VERSION = Word("name", "NAME", "the version", completion.versions)
 _A_STATE = Word("old", "REVISION|VERSION", "number of a revision, or name of a version", completion.versions)
 
 CONFIG_COMMANDS = {
-    "get": Command("looking.get", "show only the value of a parameter", (_PATH,)),
+    "get": Command("looking.get", "show only the value of a parameter", (_PARAMETER,)),
     "list": Command("looking.list_", "show a folder, or everything, one parameter per line", (_SUBTREE,)),
     "tree": Command("looking.tree", "show a folder, or everything, as a tree", (_SUBTREE,), ("--depth",)),
     "search": Command(
         "looking.search", "find parameters by a text in path, value or comment", (Word("text", "TEXT", "in any case"),)
     ),
-    "history": Command("looking.history", "show who changed a parameter, when and why", (_PATH,), ("-n",)),
+    "history": Command("looking.history", "show who changed a parameter, when and why", (_PARAMETER,), ("-n",)),
     "diff": Command(
         "comparing.diff",
         "compare two revisions or versions, or one with the present state",

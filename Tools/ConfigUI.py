@@ -57,7 +57,7 @@ def parser() -> Arguments:
         epilog="Arrows move, Enter opens a folder or edits a parameter, / searches, h shows a history, ? shows help, "
         "q quits. To add and remove parameters, use ConfigTool.",
     )
-    path = parser.add_argument("path", nargs="?", default="", metavar="PATH", help="folder or parameter to start at")
+    path = parser.add_argument("path", nargs="?", metavar="PATH", help="folder or parameter to start at")
     completion.attach(path, completion.parameters)
     version = parser.add_argument("-v", "--version", metavar="VERSION", help="version of the configuration")
     completion.attach(version, completion.versions)
@@ -73,7 +73,7 @@ def run(arguments: Namespace, screen: Screen) -> int:
     with ExitStack() as at_the_end, full_screen(screen.colour) as canvas:
         app, config = _read(canvas, arguments.version)
         at_the_end.callback(app.shutdown, SCREEN_SHUTDOWN_SECONDS)  # after the terminal is restored
-        _show(canvas, app, config, arguments.path.rstrip("."))
+        _show(canvas, app, config, (arguments.path or "").rstrip("."))
     return EXIT_OK
 
 

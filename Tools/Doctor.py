@@ -66,7 +66,6 @@ def parser() -> Arguments:
         "-n",
         "--lines",
         type=count,
-        default=RECORDS_SHOWN,
         metavar="N",
         help=f"with --show: number of records ({RECORDS_SHOWN})",
     )
@@ -86,6 +85,7 @@ def parser() -> Arguments:
 def run(arguments: Namespace, screen: Screen) -> int:
     """Run the mode that the arguments name."""
     _check(arguments)
+    arguments.lines = RECORDS_SHOWN if arguments.lines is None else arguments.lines
     if arguments.journals is not None:
         from Tools.doctor import journal_commands
 
@@ -117,6 +117,10 @@ def _check(arguments: Namespace) -> None:
         mistake = "--repair cannot be combined with --bundle."
     elif arguments.repair and (arguments.show or arguments.json):
         mistake = f"--repair cannot be combined with {'--show' if arguments.show else '--json'}."
+    elif arguments.bundle is not None and arguments.json:
+        mistake = "--bundle cannot be combined with --json."
+    elif arguments.lines is not None and not arguments.show:
+        mistake = "--lines needs --show."
     elif arguments.show and not arguments.journals:
         mistake = "--show needs the name of a journal: --journals NAME --show."
     elif arguments.force and arguments.bundle is None:

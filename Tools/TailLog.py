@@ -70,7 +70,10 @@ def _which(parser: Arguments) -> None:
         "conditions are searched, back to the oldest if necessary",
     )  # fmt: skip
     which.add_argument(
-        "--after-cursor", type=cursor, metavar="CURSOR", help="lines that arrived since --cursor wrote this"
+        "--after-cursor",
+        type=cursor,
+        metavar="CURSOR",
+        help="lines that arrived since --cursor wrote this; empty at the first time",
     )
 
 
@@ -79,12 +82,13 @@ def _how(parser: Arguments) -> None:
     order = how.add_mutually_exclusive_group()
     order.add_argument("-f", "--follow", action="store_true", help="go on with new lines as they arrive")
     order.add_argument("-r", "--reverse", action="store_true", help="the newest line first")
-    how.add_argument(
-        "-o", "--output", choices=("short", "iso", "verbose", "cat", "json"), default="short",
+    form = how.add_mutually_exclusive_group()
+    form.add_argument(
+        "-o", "--output", choices=("short", "iso", "verbose", "cat", "json"),
         help="short: one line each; iso: the same, with a sortable time and its zone; verbose: all fields; cat: the "
         "message; short and iso cut a message or traceback of more than 16 KiB",
     )  # fmt: skip
-    how.add_argument("--json", action="store_const", const="json", dest="output", help="one JSON object per line")
+    form.add_argument("--json", action="store_const", const="json", dest="output", help="one JSON object per line")
     how.add_argument(
         "--fields", type=fields, nargs="?", const=(), metavar="A,B,...",
         help="only these fields, separated by tabs; without names, list all fields",
@@ -107,6 +111,7 @@ def _whole(parser: Arguments) -> None:
 def run(arguments: Namespace, screen: Screen) -> int:
     """Show, follow or delete lines, as the arguments say."""
     check(arguments, NAME)
+    arguments.output = arguments.output or "short"
     if arguments.fields == ():
         from Tools.taillog.lines import show_fields
 
@@ -116,7 +121,7 @@ def run(arguments: Namespace, screen: Screen) -> int:
     from NexusCore.wakeup import Wakeups
 
     loaded = settings.load()
-    database = Database(loaded.log, wakeups=Wakeups(loaded.home))
+    database = Database(loaded.log, wakeups=Wakeups(loaded.home), create=False)
     if arguments.values or arguments.disk_usage or arguments.vacuum_time is not None:
         from Tools.taillog import maintenance
 

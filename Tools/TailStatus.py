@@ -78,7 +78,7 @@ def run(arguments: Namespace, screen: Screen) -> int:
     from NexusCore.wakeup import Wakeups
 
     loaded = settings.load()
-    database = Database(loaded.status, wakeups=Wakeups(loaded.home))
+    database = Database(loaded.status, wakeups=Wakeups(loaded.home), create=False)
     if arguments.exit_on is not None:
         from Tools.tailstatus.waiting import wait
 

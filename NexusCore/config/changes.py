@@ -10,7 +10,7 @@ from NexusCore import sizes
 from NexusCore.config.values import MASK, Limits, Value, decode
 from NexusCore.errors import ConfigException, SecretWithheld
 from NexusCore.storage.rows import TEXT, TIME, WHOLE, Columns, optional
-from NexusCore.text import odd_character, one_line
+from NexusCore.text import kind_of, odd_character, one_line, shortened
 
 SET, REMOVE, CLEAR = "set", "remove", "clear"
 """What an edit does: set a parameter, remove it, or remove everything below a path."""
@@ -191,6 +191,8 @@ def is_secret(row: Sequence[object]) -> bool:
 def not_a_name(value: object) -> ConfigException:
     """Return the error for a name of a parameter or folder that is not text."""
     reason = f"{one_line(repr(value))[:40]} is not the name of a parameter; a name is text such as Module.parameter"
+    if value == "":
+        reason = "the name of a parameter is empty; a name is text such as Module.parameter"
     return ConfigException(reason=reason)
 
 
@@ -221,9 +223,13 @@ def check_path(path: str) -> str:
     return path
 
 
-def check_form(path: str) -> str:
+def check_form(path: object) -> str:
     """Return `path` if its form is valid; its characters are not checked, so that any stored path can be removed."""
-    if not isinstance(path, str) or not path or any(not part or part != part.strip() for part in path.split(".")):
+    if not isinstance(path, str):
+        shown = shortened(one_line(repr(path)), 40)
+        reason = f"{shown} is not a valid path: a path is text such as Module.parameter, not {kind_of(path)}"
+        raise ConfigException(reason=reason)
+    if not path or any(not part or part != part.strip() for part in path.split(".")):
         raise ConfigException(reason=f"'{path}' is not a valid path of a parameter; use for example Module.parameter")
     if len(path) > PATH_LENGTH or max(map(len, path.split("."))) > NAME_LENGTH:
         reason = f"the path of {len(path)} characters that begins with '{path[:40]}' is too long"
@@ -234,6 +240,6 @@ def check_form(path: str) -> str:
 def checked(edit: Edit) -> str:
     """Return the path of an edit after checking it and the comment."""
     if edit.action == CLEAR:
-        return edit.path
+        return edit.path and check_form(edit.path)  # an empty path clears the whole version
     check_comment(edit.path, edit.comment)
     return check_form(edit.path) if edit.action == REMOVE else check_path(edit.path)

@@ -22,7 +22,7 @@ class DryRunDatabase(Database):
     """
 
     def __init__(self, url: DatabaseURL) -> None:
-        super().__init__(url)
+        super().__init__(url, create=False)
         self.changes: list[Change] = []
 
     def write(self, work: Callable[[Transaction], T], *, seconds: float | None = None) -> T:

@@ -56,7 +56,6 @@ class Group:
         self._edits.append(Edit(self._path(name), REMOVE, if_revision=if_revision))
 
     def _path(self, name: str) -> str:
-        try:
-            return self._prefix + name
-        except TypeError:
-            raise not_a_name(name) from None
+        if not isinstance(name, str) or not name:
+            raise not_a_name(name)
+        return self._prefix + name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Protocol
 
@@ -46,7 +46,7 @@ class ReadOnlyConfiguration:
     """
 
     def __init__(self, source: ConfigurationSource, root: str = "", version: str | None = None) -> None:
-        if root:
+        if root != "":
             check_path(root)
         self._source = source
         self._tree = source.tree(version)
@@ -72,6 +72,10 @@ class ReadOnlyConfiguration:
             raise not_a_name(name) from None
         node = self._nodes.get(path) or self._tree.parameter(path)
         return None if node is None else node.get_value()
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the folder's children; see `keys`."""
+        return iter(self.keys())
 
     def __contains__(self, name: str) -> bool:
         return self._tree.node(self._path(name)) is not None

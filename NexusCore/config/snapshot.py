@@ -54,8 +54,10 @@ def file_of(home: Path, url: DatabaseURL, *, take_over: bool = False) -> Path:
     if not path.exists() and by_place.exists():
         if not take_over:
             return by_place
-        with suppress(OSError):  # another process has done it
+        with suppress(OSError):  # another process has done it, or the home is read-only
             by_place.replace(path)
+        if not path.exists() and by_place.exists():
+            return by_place
     return path
 
 

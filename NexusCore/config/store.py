@@ -59,6 +59,7 @@ __all__ = [
     "Origin",
     "changes_since",
     "check_path",
+    "check_version",
     "lock_revision",
     "near_miss",
     "parameters",
@@ -144,6 +145,12 @@ class ConfigStore:
     def revision(self, *, current: bool = False) -> int:
         """Return the newest revision; with `current`, of all hosts of a cluster."""
         return self.database.read(newest_revision, current=current)
+
+    def revision_at(self, ts: int) -> int:
+        """Return the newest revision before a time, in microseconds since the epoch; 0 if there is none."""
+        with self.database.reading() as reading:
+            row = reading.one("SELECT MAX(revision) FROM config_change WHERE ts < :ts", ts=ts)
+        return int(row[0] or 0) if row else 0
 
     def load(self, version_id: int) -> list[Change]:
         """Return all parameters of a version, each as the change that set it."""
@@ -302,6 +309,8 @@ class ConfigStore:
     def changed(self, version_id: int, version: str, edits: Sequence[Edit], origin: Origin) -> list[Change]:
         """Make several changes, all or none; return those that changed something.
 
+        A negative `version_id` is that of a version that may not exist yet: it is added.
+
         Raises
         ------
         ValueRefused, NoSuchParameterException, ConfigException
@@ -309,21 +318,17 @@ class ConfigStore:
         """
 
         def change(transaction: Transaction, now: int) -> list[Change]:
-            return self._apply(transaction, version_id, version, edits, origin, now)
+            if version_id >= 0:
+                return self._apply(transaction, version_id, version, edits, origin, now)
+            lock_revision(transaction)
+            row = transaction.one(_VERSION_ID, name=version)
+            own_id = int(row[0]) if row else self._add_version(transaction, version, now)
+            return self._apply(transaction, own_id, version, edits, origin, now)
 
         return write_once(self.database, self._clock, change, changes_are_there(origin))
 
     def _add_version(self, transaction: Transaction, name: str, now: int) -> int:
-        check_text("the name of a version", name)
-        if not name or name != name.strip() or len(name) > NAME_LENGTH:
-            shown = one_line(name) if len(name) <= NAME_LENGTH else f"{one_line(name[:40])}… ({len(name)} characters)"
-            reason = f"a version cannot be named '{shown}'; a name has 1 to {NAME_LENGTH} characters, no spaces around"
-            raise ConfigException(reason=reason)
-        odd = odd_character(name)
-        if odd is not None:
-            raise ConfigException(
-                reason=f"the version name '{one_line(name)}' contains {odd}, which no name may contain"
-            )
+        check_version(name)
         return transaction.insert("config_version", name=name, created_ts=now)
 
     def _apply(
@@ -382,6 +387,19 @@ class ConfigStore:
             hiding.write(revision)
             transaction.run("UPDATE config_revision SET revision = :revision WHERE id = 1", revision=revision)
         return changes
+
+
+def check_version(name: object) -> None:
+    """Raise `ConfigException` if no version can have that name."""
+    check_text("the name of a version", name)
+    text = str(name)
+    if not text or text != text.strip() or len(text) > NAME_LENGTH:
+        shown = one_line(text) if len(text) <= NAME_LENGTH else f"{one_line(text[:40])}… ({len(text)} characters)"
+        reason = f"a version cannot be named '{shown}'; a name has 1 to {NAME_LENGTH} characters, no spaces around"
+        raise ConfigException(reason=reason)
+    odd = odd_character(text)
+    if odd is not None:
+        raise ConfigException(reason=f"the version name '{one_line(text)}' contains {odd}, which no name may contain")
 
 
 def _revisions(changes: list[Change]) -> list[int]:

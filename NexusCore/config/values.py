@@ -23,6 +23,9 @@ DATATYPES = (STRING, INTEGER, DOUBLE, BOOLEAN, FOLDER)
 NEED_A_VALUE = frozenset({INTEGER, DOUBLE, BOOLEAN})
 """Datatypes that require a value; a text may be missing, and a folder has none."""
 
+LONGEST_NUMBER = 4300
+"""Digits of a whole number; Python reads no longer ones from text (see `sys.set_int_max_str_digits`)."""
+
 _INTEGER = re.compile(r"[+-]?\d+")
 _CANONICAL_INTEGER = re.compile(r"-?(0|[1-9]\d*)")
 _CANONICAL_DOUBLE = re.compile(r"-?(0|[1-9]\d*)(\.\d+([eE][+-]?\d+)?|[eE][+-]?\d+)")
@@ -53,7 +56,7 @@ def guess(text: str) -> Value:
     """
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    if _CANONICAL_INTEGER.fullmatch(text):
+    if _CANONICAL_INTEGER.fullmatch(text) and len(text) <= LONGEST_NUMBER:
         return int(text)
     if _CANONICAL_DOUBLE.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
@@ -80,6 +83,7 @@ def cast(path: str, value: Value, datatype: str) -> Value:
     result: Value = None
     if value is None:
         return None
+    _check_length(path, value, datatype)
     checked: object = value
     if not isinstance(checked, (str, int, float)):
         datatype_of(path, checked)
@@ -104,10 +108,24 @@ def cast(path: str, value: Value, datatype: str) -> Value:
             FOLDER: "a folder, without a value",
         }
         reason = f"it is {kinds.get(datatype, datatype)}"
+        if datatype not in DATATYPES:
+            reason = f"the datatype '{datatype}' does not exist; there are {', '.join(DATATYPES)}"
         if datatype == DOUBLE and isinstance(value, float):
             reason = "a number must be finite"
         raise ValueRefused(path=path, value=repr(value), reason=reason)
     return result
+
+
+def _check_length(path: str, value: object, datatype: str) -> None:
+    """Raise `ValueRefused` for a whole number so long that it cannot be written, or read, as text."""
+    digits = 0
+    if isinstance(value, int):
+        digits = int(value.bit_length() * math.log10(2))
+    elif isinstance(value, str) and datatype == INTEGER and _INTEGER.fullmatch(value.strip()):
+        digits = len(value.strip())
+    if digits > LONGEST_NUMBER - 1:
+        reason = f"a whole number has at most {LONGEST_NUMBER:,} digits"
+        raise ValueRefused(path=path, value=f"a number of {digits:,} digits", reason=reason)
 
 
 def _finite(value: str | float) -> float | None:

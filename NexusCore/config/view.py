@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from NexusCore.config import exchange, history
+from NexusCore.config.changes import not_a_name
 from NexusCore.config.declarations import declaration
 from NexusCore.config.group import Group
 from NexusCore.config.readonly import ReadOnlyConfiguration, each_name
@@ -15,6 +16,7 @@ from NexusCore.config.store import CLEAR, REMOVE, Edit
 from NexusCore.config.values import NO_LIMITS, Limits, Value
 from NexusCore.config.watch import Callback, LiveConfiguration
 from NexusCore.errors import ConfigException, NexusError, NoSuchParameterException
+from NexusCore.text import kind_of
 
 
 class NamedConfiguration(ReadOnlyConfiguration):
@@ -28,7 +30,7 @@ class NamedConfiguration(ReadOnlyConfiguration):
     live
         The configuration of this process.
     root, version
-        As for `ReadOnlyConfiguration`; a version that does not exist is created.
+        As for `ReadOnlyConfiguration`; a version that does not exist is created by the first change.
     """
 
     def __init__(self, live: LiveConfiguration, root: str = "", version: str | None = None) -> None:
@@ -82,7 +84,7 @@ class NamedConfiguration(ReadOnlyConfiguration):
         ValueRefused
             If type or limits do not allow the value.
         """
-        path = self._path(name)
+        path = self._named(name)
         edit = Edit(
             path, value=value, datatype=datatype, comment=comment, limits=self._limits(path, limits), check=check,
             if_revision=if_revision, only_there=not create and if_revision != 0,
@@ -115,7 +117,7 @@ class NamedConfiguration(ReadOnlyConfiguration):
         ConfigException
             If it exists.
         """
-        path = self._path(name)
+        path = self._named(name)
         if self._tree.node(path) is not None:
             raise ConfigException(reason=f"'{path}' already exists")
         edit = Edit(
@@ -130,16 +132,17 @@ class NamedConfiguration(ReadOnlyConfiguration):
         ------
         NoSuchParameterException
             If it does not exist; not if another program has just removed it.
+        ConfigException
+            If the name is empty or not text: only `clear_all` removes everything.
         """
-        path = self._path(name)
+        path = self._named(name)
         known = self._tree.node(path) is not None
         if not known:
             self._live.catch_up()
             known = self._tree.node(path) is not None
         if not known:
             raise self._missing(path)
-        itself = [Edit(path, REMOVE, if_there=True)] if path else []
-        self._live.apply(self._tree, [Edit(path, CLEAR), *itself])
+        self._live.apply(self._tree, [Edit(path, CLEAR), Edit(path, REMOVE, if_there=True)])
 
     def set_default(
         self, name: str, value: Value, datatype: str | None = None, comment: str | None = None, **limits: Any
@@ -155,7 +158,7 @@ class NamedConfiguration(ReadOnlyConfiguration):
         **limits
             Fields of `Limits` (``minimum=``, ``maximum=``, ``choices=``, ``pattern=``, ``path_exists=``, ``secret=``).
         """
-        path, bounds = self._path(name), Limits.of(limits) if limits else NO_LIMITS
+        path, bounds = self._named(name), Limits.of(limits) if limits else NO_LIMITS
         edit = declaration(self._tree.node(path), path, value, datatype, comment, bounds)
         if edit is None:
             return
@@ -223,7 +226,14 @@ class NamedConfiguration(ReadOnlyConfiguration):
             One name or several; a folder includes everything below it. They need not exist yet.
         callback
             Called on a thread of its own, with the parameter.
+
+        Raises
+        ------
+        ConfigException
+            If `callback` cannot be called.
         """
+        if not callable(callback):
+            raise ConfigException(reason=f"a callback must be a function, but is {kind_of(callback)}")
         for name in each_name(names):
             self._live.add_callback(self._tree, self._path(name), callback)
 
@@ -261,6 +271,12 @@ class NamedConfiguration(ReadOnlyConfiguration):
         """
         self._live.store.copy(source, target, overwrite, self._live.origin)
         self._live.catch_up()
+
+    def _named(self, name: str) -> str:
+        """Return the path of what is to be changed; without a name it would be the view's own folder."""
+        if not isinstance(name, str) or not name:
+            raise not_a_name(name)
+        return self._prefix + name
 
     def _limits(self, path: str, given: dict[str, Any]) -> Limits | None:
         """Return the limits of a parameter, updated with `given`; None if nothing is given."""

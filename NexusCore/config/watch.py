@@ -9,6 +9,8 @@ Promises
   stored the change, as soon as it answers again.
 * Callbacks run one after the other on their own thread, in the order of revisions; one that raises or hangs is
   logged and does not stop the others.
+* A version that does not exist is created by the first change, never by reading.
+* After the file of an SQLite database was replaced, the values are those of the file that is there.
 * While the database is away the known values stay readable; a process that starts then uses the last ones that any
   process of this user read on this machine, and logs that.
 """
@@ -27,7 +29,7 @@ from NexusCore.clock import Clock
 from NexusCore.config import snapshot
 from NexusCore.config.changes import NAMES_VERSION, Change
 from NexusCore.config.parameter import ConfigParameter
-from NexusCore.config.store import DEFAULT, ConfigStore, Edit, Origin
+from NexusCore.config.store import DEFAULT, ConfigStore, Edit, Origin, check_version
 from NexusCore.config.tree import Tree
 from NexusCore.config.values import Value
 from NexusCore.dispatch import Dispatcher
@@ -100,6 +102,8 @@ class LiveConfiguration:
         self.trouble: Exception | None = None
         """Why the database cannot be read at present."""
         self._unsaved = False
+        self._generation: int | None = None
+        """Which file of an SQLite database was read; see `Database.generation`."""
         self._trees: dict[str, Tree] = {}
         self._by_id: dict[int, Tree] = {}
         self._revision = 0
@@ -118,7 +122,7 @@ class LiveConfiguration:
         ----------
         version
             Its name; None for the one that the parameter `default_version` of version "default" names. One that does
-            not exist is created.
+            not exist is empty, and the first change creates it.
         """
         with self._lock:
             if version is None:
@@ -137,7 +141,11 @@ class LiveConfiguration:
         With `current`, also changes just committed on another host of a cluster.
         """
         with self._lock:
+            if self._is_replaced():
+                return True
             changes = self.store.changes_since(self._revision, current=current)
+            if not self._by_id.keys() >= {change.version_id for change in changes}:
+                self._bind()
             for change in changes:
                 tree = self._by_id.get(change.version_id)
                 self._revision = change.revision
@@ -154,6 +162,8 @@ class LiveConfiguration:
         tree.take_back(edit.path for edit in edits)
         try:
             self.catch_up(current=True)
+            if tree.version_id < 0:
+                self._bind()
         except (DatabaseUnreachable, DatabaseBusy) as error:
             # It is stored: after an error the caller would set it again.
             with self._lock:
@@ -234,6 +244,8 @@ class LiveConfiguration:
             self._is_from("snapshot")
         if not self._trees:
             self._revision = revision
+        if version_id < 0:
+            version_id = tree.version_id = self._free_id()
         self._trees[version] = self._by_id[version_id] = tree
         self._unsaved = True
         self._start()
@@ -245,27 +257,64 @@ class LiveConfiguration:
             self._source_reported(source)
 
     def _find(self, version: str) -> tuple[int, int]:
-        """Return the id of a version, and a revision that everything read from now on includes."""
+        """Return the id of a version, negative if it does not exist, and a revision that all later reads include."""
         # The revision is read first: a change in between is then seen twice and applied once, never missed.
         revision = self.store.revision()
         try:
             version_id = self.store.version_id(version)
         except NoSuchVersionException:
-            version_id = self.store.add_version(version)
+            check_version(version)
+            version_id = -1
         return version_id, revision
+
+    def _free_id(self) -> int:
+        """Return an id for a version that does not exist."""
+        return min(0, *self._by_id) - 1 if self._by_id else -1
+
+    def _bind(self) -> None:
+        """Load the versions in use that did not exist, if they do now."""
+        with self._lock:
+            for tree in list(self._trees.values()):
+                if tree.version_id < 0:
+                    version_id, revision = self._find(tree.version)
+                    if version_id > 0:
+                        self._rebind(tree, version_id, revision)
+
+    def _is_replaced(self) -> bool:
+        """Load the state of the file that has replaced that of the database; return whether there is another one."""
+        generation = self.store.database.generation()
+        if self._generation == generation:
+            return False
+        revision = self.store.revision()
+        if self._generation is None:
+            self._generation = generation
+            return False
+        self._reload(revision)
+        self._generation = generation  # only now: after an error it is loaded at the next attempt
+        _LOG.warning(
+            "The database at %s was replaced; the configuration was read again, at revision %d.",
+            self.store.database.url, revision,
+        )  # fmt: skip
+        return True
 
     def _reload(self, revision: int) -> None:
         """Load the state of a database that was restored or set up again, so that its revisions went back."""
         with self._lock:
             for tree in self._trees.values():
                 version_id, _ = self._find(tree.version)
-                self._by_id = {key: known for key, known in self._by_id.items() if known is not tree}
-                callbacks = self._callbacks.pop(tree.version_id, [])
-                tree.version_id, self._by_id[version_id], self._callbacks[version_id] = version_id, tree, callbacks
-                for parameter in tree.replace(self.store.load(version_id)):
-                    self._call_back(version_id, parameter)
-                tree.revision = revision
-            self._revision, self._unsaved = revision, True
+                if version_id < 0:
+                    version_id = self._free_id()
+                self._rebind(tree, version_id, revision)
+            self._revision = revision
+
+    def _rebind(self, tree: Tree, version_id: int, revision: int) -> None:
+        """Load a tree again, whose version may have another id now."""
+        self._by_id = {key: known for key, known in self._by_id.items() if known is not tree}
+        callbacks = self._callbacks.pop(tree.version_id, [])
+        tree.version_id, self._by_id[version_id], self._callbacks[version_id] = version_id, tree, callbacks
+        for parameter in tree.replace(self.store.load(version_id)):
+            self._call_back(version_id, parameter)
+        tree.revision, self._unsaved = revision, True
 
     def _save(self) -> None:
         if self._snapshot_file is not None:
@@ -348,6 +397,9 @@ class LiveConfiguration:
         return follower.wait_for_news(self._stop, pause, self._revision, longest)
 
     def _look(self) -> None:
+        with self._lock:
+            if self._is_replaced():
+                return
         revision = self.store.revision()
         if revision > self._revision:
             self.catch_up()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from NexusCore.delivery import losses
 from NexusCore.delivery.frames import FrameReader, is_newer
 from NexusCore.delivery.lock import OWN, lock_file, read_mark, unlock_file
 from NexusCore.delivery.readable import ReadableJournal, frames_in, remove
@@ -70,8 +71,8 @@ def written_by_newer(folder: Path, name: str) -> bool:
 
 
 def has_journals(folder: Path) -> bool:
-    """Return whether there is a journal in `folder`, of a living or dead process."""
-    return any(folder.glob("*.lock"))
+    """Return whether there is a journal in `folder`, of a living or dead process, or a note of what one has lost."""
+    return any(folder.glob("*.lock")) or any(True for _ in losses.notes(folder))
 
 
 def abandoned(folder: Path) -> Iterator[AbandonedJournal]:

@@ -348,6 +348,11 @@ class Journal(ReadableJournal):
         return dropped
 
     @property
+    def in_memory(self) -> int:
+        """How many records are only in memory, since nothing can be written."""
+        return len(self._overflow)
+
+    @property
     def left(self) -> int:
         """How many accepted records are still to be delivered."""
         return max(0, self._sequence - self.arrived - self.refused - self.lost)

@@ -90,6 +90,8 @@ class Lane:
     """Records lost that the log knows of."""
     unreadable: int = 0
     """Those of them that could not be read back."""
+    noted: int = 0
+    """Records in memory that a note says are lost (see `NexusCore.delivery.losses`)."""
     complained: bool = False
     """Whether a refused record was logged and none was accepted since."""
     disbelieved: int = 0
@@ -127,6 +129,10 @@ class Lane:
         self.sink.forget()
         self.journal.rewind()
 
+    def adoptable(self) -> list[Path]:
+        """Return the folders of the journals that the database gets, as far as it is known."""
+        return [self.journal.folder] if self.folders is None else self.folders.adoptable()
+
     def left_behind(self) -> Iterator[AbandonedJournal]:
         """Yield the journals of dead processes that the database gets; each must be closed."""
         if self.folders is None:
@@ -163,6 +169,10 @@ class Lane:
                     "The journal %s in %s was written by a newer NexusCore. It stays there until that one delivers it.",
                     left.name, folder,
                 )  # fmt: skip
+
+    def unwritten(self) -> int:
+        """Return how many records were lost, since nothing could be written, that the log does not know of."""
+        return self.journal.lost - self.lost - (self.journal.unreadable - self.unreadable)
 
     def finish(self, *, cursor: bool) -> None:
         """Close the journal; with `cursor`, remove the cursor if all was delivered."""

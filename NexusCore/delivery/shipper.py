@@ -6,6 +6,7 @@ Promises
   once, even after failures (see `NexusCore.delivery.lane`).
 * While a database is away its journal grows, and drains in order when it is back; other databases are not held up.
 * Journals left by dead processes on this machine are adopted.
+* What is lost is a warning in the log: at once if that has room, else in the log of a later program.
 * Records accepted after `Shipper.stop` are delivered before the process ends, if the database answers: by a separate
   thread, for which the end of the process waits; and when no thread can start, by the thread that logs.
 * A database that is not used for a while is not kept connected.
@@ -25,6 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from NexusCore.clock import Clock
+from NexusCore.delivery import losses
 from NexusCore.delivery.adoption import AbandonedJournal
 from NexusCore.delivery.folders import Folders
 from NexusCore.delivery.journal import Journal
@@ -134,7 +136,7 @@ class Shipper:
         if thread is not None and thread.is_alive():
             thread.join(seconds + 0.5)
         journals = [lane.journal for lane in self._lanes]
-        in_memory = sum(journal.save() for journal in journals)  # lost at the end of this process
+        in_memory = sum(self._saved(lane) for lane in self._lanes)  # lost at the end of this process
         report = Report(
             delivered=sum(journal.arrived for journal in journals),
             left=max(0, sum(journal.left for journal in journals) - in_memory),
@@ -149,6 +151,16 @@ class Shipper:
             self._finish()
             self._wake.clear()
         return report
+
+    @staticmethod
+    def _saved(lane: Lane) -> int:
+        """Save what a journal has in memory, and leave a note of what is lost; return how many were not saved."""
+        journal, in_memory = lane.journal, lane.journal.save()
+        unlogged = lane.unwritten() + in_memory - lane.noted
+        if unlogged > 0:
+            losses.leave(journal.folder, journal.name, unlogged)
+        lane.lost, lane.noted = journal.lost, in_memory
+        return in_memory
 
     def _finish(self) -> None:
         for lane in self._lanes:
@@ -282,18 +294,20 @@ class Shipper:
         return False
 
     def _all_well(self, lane: Lane) -> None:
-        lost, unreadable = lane.journal.lost, lane.journal.unreadable
-        unread = unreadable - lane.unreadable
-        unwritten = lost - lane.lost - unread
-        lane.lost, lane.unreadable = lost, unreadable
+        self._log_own_losses(lane)
+        if lane.away_since is not None:
+            _LOG.info("The database at %s is back; what was kept has been delivered.", lane.database.url)
+        lane.away_since, lane.retry_at = None, 0.0
+
+    @staticmethod
+    def _log_own_losses(lane: Lane) -> None:
+        unwritten, unread = lane.unwritten(), lane.journal.unreadable - lane.unreadable
+        lane.lost, lane.unreadable = lane.journal.lost, lane.journal.unreadable
         where = lane.database.url
         if unwritten > 0:
             _LOG.warning("%d records for %s were lost: they could not be written to the journal.", unwritten, where)
         if unread > 0:
             _LOG.warning("%d records for %s were lost: they could not be read back from the journal.", unread, where)
-        if lane.away_since is not None:
-            _LOG.info("The database at %s is back; what was kept has been delivered.", lane.database.url)
-        lane.away_since, lane.retry_at = None, 0.0
 
     def _put_off(self, lane: Lane, error: Exception) -> None:
         now = self._clock.monotonic()
@@ -359,6 +373,7 @@ class Shipper:
             self._guarded(lane, self._adopt)
 
     def _adopt(self, lane: Lane) -> bool:
+        self._log_losses(lane)
         for left in lane.left_behind():
             done = False
             try:
@@ -372,6 +387,23 @@ class Shipper:
             if done:
                 lane.forget_cursor(left.name)
         return False
+
+    def _log_losses(self, lane: Lane) -> None:
+        """Log what programs that have ended lost, once this one's log has room."""
+        if not is_logged():
+            return
+        for folder in lane.adoptable():
+            for path, name, count in losses.notes(folder):
+                if any(other.journal.in_memory or other.away_since is not None for other in self._lanes):
+                    return
+                if not losses.take(path):
+                    continue
+                _LOG.warning(
+                    "%d records of the journal %s were lost when its program ended: neither the disk nor the database "
+                    "had room for them.", count, name,
+                )  # fmt: skip
+                if any(other.journal.in_memory for other in self._lanes):  # this warning has no room either
+                    losses.leave(folder, name, count)
 
     def _accepted(self) -> int:
         return sum(lane.journal.accepted() for lane in self._lanes)

@@ -12,10 +12,12 @@ from typing import cast
 import msgspec
 
 from NexusCore import identity
+from NexusCore.errors import WrongArgument
 from NexusCore.log.direct import DirectWay
 from NexusCore.log.logger import Log, Manager, Prefix, PrefixedLog
 from NexusCore.log.record import CURRENT_SESSION, message_of, traceback_of
 from NexusCore.sizes import LOG_TEXT, truncate
+from NexusCore.text import shortened
 
 _LARGEST_LEVEL = 2**31 - 1
 
@@ -126,6 +128,11 @@ class Logs:
 
     def route(self, name: str, level: int = logging.NOTSET) -> None:
         """Send the records of a library's logger, and of those below it, to our handlers."""
+        if not isinstance(name, str):
+            raise WrongArgument(function="route_log", what="the name of a logger", value=shortened(repr(name), 40))
+        if not isinstance(level, int) or isinstance(level, bool):
+            what = "the number of a level, such as logging.DEBUG"
+            raise WrongArgument(function="route_log", what=what, value=shortened(repr(level), 40))
         logger = logging.getLogger(name)
         if self._onward not in logger.handlers:
             logger.addHandler(self._onward)

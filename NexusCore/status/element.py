@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from numbers import Number
 from typing import Any, Protocol
 
 from NexusCore import sizes
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.dispatch import Dispatcher
 from NexusCore.errors import StatusException
-from NexusCore.text import shortened
+from NexusCore.text import kind_of, shortened
 
 _LOG = logging.getLogger("NexusCore.status")
 
@@ -180,6 +181,8 @@ class StatusElement:
         StatusException
             If the value is not a number.
         """
+        if not isinstance(by, Number):
+            raise StatusException(reason=f"'{self.name}' is counted by a number, not by one {kind_of(by)}")
         with self._lock:
             try:
                 value = (self._value or 0) + by
@@ -191,10 +194,11 @@ class StatusElement:
 
     def dec(self, by: float = 1) -> None:
         """Count down."""
-        self.inc(-by)
+        self.inc(-by if isinstance(by, Number) else by)
 
     def add_event_on_change(self, event: threading.Event, once: bool = False) -> None:
         """Set `event` each time the value changes; with ``once=True``, only the first time."""
+        self._check_event(event)
         with self._lock:
             self._changed.append((event, once))
             self._watched = True
@@ -204,6 +208,7 @@ class StatusElement:
 
         With ``once=True`` it is set only once, possibly immediately.
         """
+        self._check_event(event)
         with self._lock:
             met = bool(self._value == value)
             if not (met and once):
@@ -232,7 +237,14 @@ class StatusElement:
         """Call ``function(element, *arguments)`` after each change, on a separate thread.
 
         The argument `element` has the value of that change; methods that change it change the real element.
+
+        Raises
+        ------
+        StatusException
+            If `function` cannot be called.
         """
+        if not callable(function):
+            raise StatusException(reason=f"a callback of '{self.name}' must be a function, but is {kind_of(function)}")
         with self._lock:
             self._called.append((function, arguments))
             self._watched = True
@@ -275,6 +287,11 @@ class StatusElement:
         then.live, then.name, then._value, then._ts = self, self.name, self._value, self._ts
         return then
 
+    def _check_event(self, event: object) -> None:
+        if not callable(getattr(event, "set", None)):
+            reason = f"an event of '{self.name}' must be a threading.Event, but is {kind_of(event)}"
+            raise StatusException(reason=reason)
+
     def _call_reporters(self) -> None:
         """Report a change; without the lock, since a reporter may set elements whose locks others hold."""
         for reporter in self._reporters:
@@ -296,7 +313,11 @@ class StatusElement:
 
     def _text(self, value: Any) -> str:
         """Return the text of a value, as stored."""
-        text = str(value)
+        try:
+            text = str(value)
+        except Exception as error:  # noqa: BLE001  the value may be of a foreign type, and Python refuses very long numbers
+            reason = f"the value of '{self.name}', {kind_of(value)}, cannot be written as text: {error}"
+            raise StatusException(reason=reason) from None
         if len(text) * 4 > LONGEST_STORED_VALUE:
             length = len(text.encode("utf-8", "surrogatepass"))
             if length > LONGEST_STORED_VALUE:

@@ -14,7 +14,7 @@ from NexusCore.forks import renew_in_children
 from NexusCore.status.element import StatusElement, system_now
 from NexusCore.status.element2d import Cell, Status2DElement
 from NexusCore.status.reporters import OnChangeStatusReporter, PeriodicStatusReporter
-from NexusCore.text import odd_character, one_line
+from NexusCore.text import kind_of, odd_character, one_line, shortened
 
 NAME_LENGTH = sizes.NAME
 
@@ -162,6 +162,11 @@ class StatusHolder:
         if isinstance(reporter, PeriodicStatusReporter):
             reporter.attach(self)
             return
+        if not callable(getattr(reporter, "report", None)):
+            reason = (
+                f"a reporter is a subclass of OnChangeStatusReporter or PeriodicStatusReporter, not {kind_of(reporter)}"
+            )
+            raise StatusException(reason=reason)
         with self._lock:
             if reporter in self._reporters:
                 return
@@ -253,11 +258,13 @@ class StatusHolder:
         self._append(payload)
 
 
-def _name(name: str) -> str:
+def _name(name: object) -> str:
     # A database may consider names that differ in outer spaces equal, and does not accept lone surrogates.
-    if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH or name != name.strip():
-        text = str(name)
-        shown = one_line(text) if len(text) <= NAME_LENGTH else f"{one_line(text[:40])}… ({len(text)} characters)"
+    if not isinstance(name, str):
+        reason = f"{shortened(one_line(repr(name)), 40)} is not a valid name: a name is text, not {kind_of(name)}"
+        raise StatusException(reason=reason)
+    if not 0 < len(name) <= NAME_LENGTH or name != name.strip():
+        shown = one_line(name) if len(name) <= NAME_LENGTH else f"{one_line(name[:40])}… ({len(name)} characters)"
         reason = f"'{shown}' is not a valid name; it takes 1 to {NAME_LENGTH} characters, no spaces around"
         raise StatusException(reason=reason)
     odd = odd_character(name)

@@ -23,12 +23,14 @@ from NexusCore.errors import (
     DatabaseDenied,
     DatabaseFull,
     DatabaseRefused,
+    DatabaseUnreachable,
     DatabaseUnusable,
     NexusError,
     SchemaMissing,
 )
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import driver, server_errors
+from NexusCore.storage.database_file import is_read_only
 from NexusCore.text import readable
 
 if TYPE_CHECKING:
@@ -352,11 +354,16 @@ class SQLite:
             return DatabaseFull(place=resources.place_text(file), where=where, reason=text)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
             return DatabaseBusy(where=where, reason=text)
+        unwritable = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+        if code in unwritable and file is not None and is_read_only(file):
+            return DatabaseUnusable(where=where, reason="its file system is read-only")
         if code in (
             sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOTADB,
             sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOMEM,
         ):  # fmt: skip
             return DatabaseUnusable(where=where, reason=text)
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
+            return DatabaseUnreachable(where=where, reason="its file was removed or replaced")
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
             return DatabaseDenied(where=where, reason=text)
         return DatabaseRefused(where=where, reason=text)

@@ -8,6 +8,8 @@ Promises
   `NexusCore.storage.pool`).
 * With several hosts, all connections go to the same one as long as it works (see `NexusCore.storage.hosts`).
 * Every wait has a limit (see `NexusCore.storage.dialect`).
+* Nothing is committed to an SQLite file that is no longer at its path: the transaction is lost, and the next one uses
+  the file that is there (see `NexusCore.storage.database_file`).
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from NexusCore.errors import (
 )
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import fork_gate
+from NexusCore.storage.database_file import present_file
 from NexusCore.storage.dialect import Dialect
 from NexusCore.storage.polling import Follower
 from NexusCore.storage.pool import IDLE_SECONDS, SLOW_HOST_SECONDS, Connection, Pool, pool_of
@@ -76,6 +79,8 @@ class Database:
         Returns random numbers from 0 to 1, for the pauses between attempts.
     wakeups
         From writers to followers on this machine; without, followers only poll.
+    create
+        Create the embedded default if it does not exist at the first use; not for those who only read.
     """
 
     def __init__(
@@ -86,13 +91,17 @@ class Database:
         clock: Clock = SYSTEM_CLOCK,
         chance: Callable[[], float] = random.random,
         wakeups: Wakeups | None = None,
+        create: bool = True,
     ) -> None:
         self.url = url
         self.wakeups = wakeups
         self.pool: Pool = pool_of(url, clock)
         self.dialect: Dialect = self.pool.dialect
         self.hosts = self.pool.hosts
-        self._check_schema = check_schema
+        self._check_schema = self._checks_schema = check_schema
+        self._create = create and url.embedded
+        self._generation = 0
+        """The generation of the file whose tables were checked."""
         self._clock = clock
         self._chance = chance
 
@@ -110,7 +119,9 @@ class Database:
             After CommitUnknown the transaction may have taken effect; after any other error it has not.
         """
         with self._connection(begin=True) as connection:
-            yield Transaction(connection.raw, self.dialect)
+            yield Transaction(connection.raw, self.dialect, connection.generation)
+            if not self.pool.is_present(connection):
+                raise ConnectionLost(where=self.url, reason="its file was removed or replaced")
             connection.committing = True
             connection.raw.commit()
 
@@ -127,7 +138,7 @@ class Database:
         """
         with self._connection(begin=False, patient=patient) as connection:
             if not (current and connection.cluster):
-                yield Transaction(connection.raw, self.dialect)
+                yield Transaction(connection.raw, self.dialect, connection.generation)
                 return
             self.dialect.wait_for_cluster(connection.raw, True)
             yield Transaction(connection.raw, self.dialect)
@@ -209,6 +220,9 @@ class Database:
         statement = self.dialect.statement(sql)
         with fork_gate.while_in_use(self.pool):
             connection = None if self._check_schema else self.pool.borrow()
+            if connection is not None and self._checks_schema and connection.generation != self._generation:
+                self.pool.give_back(connection)  # of another file, whose tables are to be checked first
+                connection = None
             if connection is not None:
                 try:
                     row: Row = self.dialect.first_row(connection.raw, statement)
@@ -233,6 +247,10 @@ class Database:
         except DatabaseDenied:  # grants of an older release
             return None
         return as_identity(row[0]) if row else None
+
+    def generation(self) -> int:
+        """Return a number that changes when another file is at the path of an SQLite database; 0 for a server."""
+        return self.pool.generation()
 
     def close(self) -> None:
         """Close the idle connections, unless other users of the pool need them."""
@@ -308,7 +326,10 @@ class Database:
     def _take(self, patient: bool) -> Connection:
         self.pool.users.add(self)
         if not self._check_schema:
-            return self.pool.take(self._open, patient=patient)
+            connection = self.pool.take(self._open, patient=patient)
+            if connection.generation == self._generation or not self._checks_schema:
+                return connection
+            self.pool.give_back(connection)  # another file is there now
         idle = bool(self.pool.idle)
         try:
             connection = self._checked(patient)
@@ -318,12 +339,12 @@ class Database:
             self.pool.close_idle()  # it was lost while it was idle
             connection = self._checked(patient)
         except (SchemaMissing, SchemaUnfinished):
-            if not self.url.embedded:
+            if not self._create:
                 raise
             # Another thread or process has just created the file, or was killed before creating the tables.
             self._set_up()
             connection = self._checked(patient)
-        self._check_schema = False
+        self._check_schema, self._generation = False, connection.generation
         return connection
 
     def _checked(self, patient: bool) -> Connection:
@@ -355,10 +376,13 @@ class Database:
 
     def _open(self, patient: bool) -> Connection:
         if self.url.kind == "sqlite" and not Path(self.url.name).exists():
-            if not self.url.embedded:  # probably a mistyped path
+            # Probably a mistyped path; or it was removed, and an empty one in its place would hide that.
+            if not self._create or self._generation:
                 raise NoDatabaseFile(where=self.url)
             self._set_up()
-        return Connection(*self.pool.hosts.connect(patient=patient), patient)
+        # First: if the file is replaced now, the connection counts as one to the former file.
+        generation, file = self.pool.generation(), present_file(self.url)
+        return Connection(*self.pool.hosts.connect(patient=patient), patient, file, generation)
 
     def _set_up(self) -> None:
         """Create the embedded default at first use."""

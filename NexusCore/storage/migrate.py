@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from NexusCore import settings
-from NexusCore.errors import DatabaseUnreachable, NexusError, SchemaNewer
+from NexusCore.errors import NexusError, SchemaNewer
 from NexusCore.resources import complain, reported, sentence_of
 from NexusCore.settings import DatabaseURL
+from NexusCore.storage.database_file import unusable
 from NexusCore.storage.dialect import Dialect, dialect_of, with_names_quoted
 from NexusCore.storage.hosts import Hosts
 from NexusCore.storage.revision import MIGRATIONS, SCHEMA_REVISION
@@ -36,8 +37,8 @@ class MigrationFailed(NexusError):
     """The tables in the database at {where} could not be brought up to date: {reason}."""
 
 
-def migrate(url: DatabaseURL | str, revision: str = "head") -> None:
-    """Bring the tables of a database to a revision; create a missing SQLite file.
+def migrate(url: DatabaseURL | str, revision: str = "head") -> bool:
+    """Bring the tables of a database to a revision; create a missing SQLite file. Return whether they are all new.
 
     On SQLite all of it happens or nothing. On a server the next run finishes a migration that was killed (see
     `NexusCore.storage.repeatable`). Concurrent threads and processes wait for each other.
@@ -69,9 +70,8 @@ def migrate(url: DatabaseURL | str, revision: str = "head") -> None:
                 _make_folder(url)
                 with migration_lock.on_file(url):
                     _create_file(url)
-                    _upgrade(url, dialect, revision)
-            else:
-                _upgrade(url, dialect, revision)
+                    return _upgrade(url, dialect, revision)
+            return _upgrade(url, dialect, revision)
     except sqlalchemy.exc.DBAPIError as error:
         raise dialect.translate(error.orig or error, str(url)) from error
     except dialect.errors as error:
@@ -80,7 +80,7 @@ def migrate(url: DatabaseURL | str, revision: str = "head") -> None:
         raise MigrationFailed(where=url, reason=error) from error
 
 
-def _upgrade(url: DatabaseURL, dialect: Dialect, revision: str) -> None:
+def _upgrade(url: DatabaseURL, dialect: Dialect, revision: str) -> bool:
     import sqlalchemy
     from alembic import command
 
@@ -95,21 +95,25 @@ def _upgrade(url: DatabaseURL, dialect: Dialect, revision: str) -> None:
     try:
         # Alembic does not commit a transaction that its caller began.
         with engine.begin() as connection:
-            _refuse_newer(connection, url)
+            before = _known_revisions(connection, url)
             command.upgrade(config(connection), revision)
             _make_views(connection, url.kind)
+            return not before
     finally:
         engine.dispose()
 
 
-def _refuse_newer(connection: sqlalchemy.Connection, url: DatabaseURL) -> None:
+def _known_revisions(connection: sqlalchemy.Connection, url: DatabaseURL) -> tuple[str, ...]:
+    """Return the revisions of a database's tables; refuse newer ones than this code knows."""
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
     known = {script.revision for script in ScriptDirectory.from_config(config(connection)).walk_revisions()}
-    for head in MigrationContext.configure(connection).get_current_heads():
+    heads = MigrationContext.configure(connection).get_current_heads()
+    for head in heads:
         if head not in known:
             raise SchemaNewer(where=url, found=head, needed=SCHEMA_REVISION)
+    return tuple(heads)
 
 
 def config(connection: object) -> Config:
@@ -155,7 +159,7 @@ def _make_folder(url: DatabaseURL) -> None:
     try:
         Path(url.name).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatabaseUnreachable(where=url, reason=error) from error
+        raise unusable(url, error) from error
 
 
 def _create_file(url: DatabaseURL) -> None:
@@ -167,7 +171,7 @@ def _create_file(url: DatabaseURL) -> None:
             raw.execute("PRAGMA journal_mode=WAL")
         raw.close()
     except (OSError, sqlite3.Error) as error:
-        raise DatabaseUnreachable(where=url, reason=error) from error
+        raise unusable(url, error) from error
     with suppress(OSError):
         path.chmod(0o600)
 
@@ -181,8 +185,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.parse_args(argv)
     try:
         for url in settings.load().databases:
-            migrate(url)
-            print(f"The tables in {url} are up to date.")  # noqa: T201  this is a command
+            created = migrate(url)
+            print(f"The tables in {url} {'were created' if created else 'are up to date'}.")  # noqa: T201  this is a command
     except NexusError as error:
         complain(sentence_of(error))
         return error.exit_code

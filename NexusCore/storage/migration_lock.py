@@ -14,8 +14,9 @@ from typing import Any
 import filelock
 
 from NexusCore import forks
-from NexusCore.errors import DatabaseBusy, DatabaseUnreachable
+from NexusCore.errors import DatabaseBusy
 from NexusCore.settings import DatabaseURL
+from NexusCore.storage.database_file import unusable
 
 MIGRATION_WAIT_SECONDS = 50
 """How long one migration waits for another; less than the driver waits for the answer to a statement."""
@@ -57,7 +58,7 @@ def on_file(url: DatabaseURL) -> Iterator[None]:
     except filelock.Timeout:
         raise DatabaseBusy(where=url, reason=_OTHER) from None
     except OSError as error:
-        raise DatabaseUnreachable(where=url, reason=error) from error
+        raise unusable(url, error) from error
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ from typing import Protocol
 from NexusCore.clock import Clock
 from NexusCore.errors import NexusError
 from NexusCore.settings import DatabaseURL
+from NexusCore.storage.database_file import FileId, present_file
 from NexusCore.storage.transaction import Row
 from NexusCore.wakeup import Wakeups
 
@@ -58,6 +59,7 @@ class Poll:
         self._leader: Follower | None = None
         self._waiting: tuple[Follower, ...] = ()
         self._statement = ""
+        self._file: FileId | None = None
         self._seen: tuple[object, str, Row] = (None, "", ())
         """Mark of the database before the last query, the query, and its answer."""
         self.pause = LONGEST_WAIT
@@ -87,6 +89,10 @@ class Poll:
     def look(self, database: FollowedDatabase, clock: Clock) -> None:
         """Ask for the newest numbers; wake the followers that have news or must stop."""
         now = clock.monotonic()
+        before, self._file = self._file, present_file(database.url)
+        if before not in (None, self._file):  # the newest number of another file may be the same
+            for follower in self._waiting:
+                follower.wake()
         with self._lock:  # both from the same moment
             waiting, statement = self._waiting, self._statement
         mark = file_mark(database.url, clock.now())

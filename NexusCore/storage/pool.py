@@ -7,6 +7,7 @@ Promises
 * A thread that cannot get it within `SHARE_SECONDS` opens another, which is closed after it was idle for a while.
 * All connections go to the same host as long as it works (see `NexusCore.storage.hosts`).
 * No connection is shared with a forked child.
+* A connection to a file that was removed or replaced is not used again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from NexusCore.clock import SYSTEM_CLOCK, Clock
 from NexusCore.forks import in_children
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import fork_gate
+from NexusCore.storage.database_file import FileId, file_at, present_file, set_aside_log
 from NexusCore.storage.dialect import Dialect, dialect_of
 from NexusCore.storage.hosts import Hosts
 from NexusCore.storage.polling import Poll
@@ -46,6 +48,12 @@ class Connection:
     """Its host is part of a cluster whose hosts may lag behind each other."""
     patient: bool
     """Its statements may take long, although there are other hosts."""
+    file: FileId | None = None
+    """The file of an SQLite database."""
+    generation: int = 0
+    """See `Pool.generation`."""
+    log: FileId | None = None
+    """Its write-ahead log, once it was used."""
     since: float = 0.0
     """When it was last returned to the pool."""
     committing: bool = field(default=False)
@@ -76,6 +84,8 @@ class Pool:
         self._begin_lock()
         self.poll = Poll()
         """What its followers have in common."""
+        self._generation = 0
+        self._file: FileId | None = None
         fork_gate.watch(self)
 
     def take(self, connect: Callable[[bool], Connection], *, patient: bool = False) -> Connection:
@@ -109,6 +119,8 @@ class Pool:
                     if now - connection.since < IDLE_SECONDS or self.dialect.alive(connection.raw):
                         return connection
                     self.lost_idle(connection, now)
+                elif self._embedded:
+                    self.close_idle()  # all that is open of the former file, before the present one is opened
             except BaseException:
                 with self._lock:
                     self._release(thread)
@@ -121,7 +133,7 @@ class Pool:
         with self._lock:
             if not self.idle or (connection := self.idle[-1]).patient or now - connection.since >= IDLE_SECONDS:
                 return None
-            if self.hosts.several and connection.host != self.hosts.current:
+            if not self._is_current(connection):
                 return None
             self._busy.append(threading.get_ident())
             return self.idle.pop()
@@ -130,6 +142,8 @@ class Pool:
         """Return a connection to the pool; close those that were idle for a while."""
         now = self._clock.monotonic()
         connection.committing, connection.since = False, now
+        if connection.log is None and self._embedded and self.is_present(connection):
+            connection.log = file_at(f"{self.url.name}-wal")
         spare: list[Connection] = []
         with self._lock:
             if self.idle:
@@ -191,6 +205,7 @@ class Pool:
         self._lock = threading.Lock()
         """Lock of `_changed`, used directly without waiting: the condition's own methods take three times as long."""
         self._changed = threading.Condition(self._lock)
+        self._looking = threading.Lock()
         self._wanting = 0
         """Number of threads that wait for a connection."""
 
@@ -199,12 +214,34 @@ class Pool:
         return next((connection for connection in reversed(self.idle) if connection.patient == patient), None)
 
     def _is_current(self, connection: Connection) -> bool:
-        """Return whether new connections would go to the same host: another one may lag behind."""
+        """Return whether new connections would go to the same host, since another may lag behind, or the same file."""
+        if self._embedded:
+            return connection.generation == self.generation()
         return not self.hosts.several or connection.host == self.hosts.current
+
+    def generation(self) -> int:
+        """Return how often another file, or none, was found at the path of an SQLite database; 0 for a server.
+
+        A file cannot be known by its inode alone: once it is closed, the next one may get the same.
+        """
+        if not self._embedded:
+            return 0
+        with self._looking:
+            file = present_file(self.url)
+            if file != self._file:
+                self._file = file
+                self._generation += 1
+            return self._generation
+
+    def is_present(self, connection: Connection) -> bool:
+        """Return whether the file of a connection is still at its path; True for a server."""
+        return not self._embedded or connection.generation == self.generation()
 
     def _close(self, connection: Connection) -> None:
         with suppress(*self.dialect.errors, OSError):
             connection.raw.close()
+        if self._embedded:
+            set_aside_log(self.url, connection.file, connection.log)
 
     def _release(self, thread: int) -> None:
         """Note, under the lock, that a thread has released its connection."""

@@ -24,7 +24,7 @@ from NexusCore.errors import (
     SchemaMissing,
 )
 
-HALF_A_CHARACTER = "a text holds half a character, as file names of unknown encoding do"
+HALF_A_CHARACTER = "a text is not valid Unicode, as file names of unknown encoding are"
 NO_TABLE, NO_DATABASE = 1146, 1049
 
 CONNECTION_LOST = frozenset(

@@ -19,9 +19,11 @@ Row = tuple[Any, ...]
 class Transaction:
     """Statements inside one transaction; handed out by `Database.transaction` and `Database.reading`."""
 
-    def __init__(self, raw: Any, dialect: Dialect) -> None:
+    def __init__(self, raw: Any, dialect: Dialect, generation: int = 0) -> None:
         self._raw = raw
         self.dialect = dialect
+        self.generation = generation
+        """Which file it is on, of those that were at the path of an SQLite database."""
 
     def one(self, sql: str, **values: object) -> Row | None:
         """Return the first row, or None."""

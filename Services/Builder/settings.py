@@ -84,7 +84,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "require_consent": Parameter(False, "Make records only of sessions whose user agreed to it."),
     "lease": Parameter(300.0, "Seconds after which a Builder that fell silent loses its session.", _at_least(10.0)),
     "retry_first": Parameter(60.0, "Seconds before a session that failed is tried again.", _at_least(1.0)),
-    "retry_longest": Parameter(3600.0, "Seconds that this wait, doubled each time, grows to.", _at_least(1.0)),
+    "retry_longest": Parameter(3600.0, "The longest such wait; each is twice the last.", _at_least(1.0)),
     "cache_days": Parameter(
         30.0, "Days that what was read from a session's files is kept for building it again.", _at_least(0.0)
     ),

@@ -211,7 +211,10 @@ class Harvester(Service):
         if not answer.complaints:
             return CalendarStatus()
         more = f" ({len(answer.complaints) - 1} more like this)" if len(answer.complaints) > 1 else ""
-        return CalendarStatus(f"Read, but {answer.complaints[0].sentence}{more}")
+        sentence = answer.complaints[0].sentence
+        if sentence.startswith("The "):
+            sentence = f"the {sentence.removeprefix('The ')}"
+        return CalendarStatus(f"Read, but {sentence}{more}")
 
     # -- taking over ---------------------------------------------------------------------------------------------------
 

@@ -92,8 +92,10 @@ class Sending:
 
     def serve(self, upload_round: UploadRound) -> dict[int, UploadState]:
         """Do what is due at a destination; return the outcomes."""
-        # One that was reported away is checked although nothing is due: it may be back.
-        if upload_round.records or upload_round.checks or self.reporter.is_bad(upload_round.name):
+        # Although nothing is due, each is checked at the start, or a fault would stay unknown until the first record;
+        # and one that was reported away, since it may be back.
+        due = upload_round.records or upload_round.checks or upload_round.fault
+        if due or self.reporter.is_bad(upload_round.name):
             try:
                 with self.at_work(upload_round.name):
                     self._serve(upload_round)

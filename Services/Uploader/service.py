@@ -29,6 +29,7 @@ from NexusCore.log import in_session
 from NexusCore.service import FAILED, Example, Pass, RunOptions, Service
 from NexusCore.status.names import Channels
 from NexusCore.status.store import latest
+from NexusCore.text import counted
 from NexusCore.threads import start_thread
 from Services.Uploader.destinations import Destination, kinds, make_of
 from Services.Uploader.instance_lock import InstanceLock
@@ -94,7 +95,12 @@ class Uploader(Service):
             choices=("all", "any"),
         )
         default("retry_first", 60.0, comment="Seconds before a failed upload is tried again.", minimum=0.1)
-        default("retry_longest", 3600.0, comment="Seconds that this wait, doubled each time, grows to.", minimum=0.1)
+        default(
+            "retry_longest",
+            3600.0,
+            comment="The longest such wait; each is twice the last.",
+            minimum=0.1,
+        )
         default("retry_away", 300.0, comment="The same where the destination went away meanwhile.", minimum=0.1)
         default("time_limit", 600.0, comment="Seconds that a destination may take for one record.", minimum=1.0)
         default(
@@ -206,7 +212,8 @@ class Uploader(Service):
             for name in names:
                 missing = sum(place[0] == name for place in errors)
                 if missing:
-                    self.log.warning("Not sent to %s: %d (SessionTool show IDENTIFIER says why)", name, missing)
+                    count = counted(missing, "record was", "records were")
+                    self.log.warning("%s not sent to %s (SessionTool show IDENTIFIER says why)", count, name)
         return Pass(list(outcomes.values()).count(UploadState.DONE), len(errors))
 
     # -- what is due ---------------------------------------------------------------------------------------------------

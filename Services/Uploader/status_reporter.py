@@ -38,6 +38,8 @@ class DestinationReporter:
         self._log = log
         self._lock = Lock()
         self._reported: dict[str, str] = {}
+        self._looked_at: set[str] = set()
+        """Destinations that this Uploader has reported on."""
         self._counted: dict[str, int] = {}
         self._warned: dict[int, list[str]] = {}
 
@@ -57,9 +59,9 @@ class DestinationReporter:
                     self._counted.setdefault(element, int(value or 0))
 
     def is_bad(self, name: str) -> bool:
-        """Return whether the last report on a destination was bad."""
+        """Return whether the last report on a destination was bad, or this Uploader has made none."""
         with self._lock:
-            return self._reported.get(name, OK) != OK
+            return name not in self._looked_at or self._reported.get(name, OK) != OK
 
     def destination(self, name: str, sentence: str, *, show: bool = True) -> None:
         """Report the status of a destination, a sentence or "ok"; with `show`, on the status channel, too.
@@ -75,10 +77,11 @@ class DestinationReporter:
         """
         with self._lock:
             before, self._reported[name] = self._reported.get(name, OK), sentence
+            self._looked_at.add(name)
             if before != sentence and sentence == OK:
                 self._log.info("The destination %s can be used again", name)
             elif before != sentence:
-                self._log.warning("The destination %s cannot be used: %s", name, sentence)
+                self._log.warning("Nothing can be sent to %s: %s", name, sentence)
             if show:
                 self._show(name, sentence)
 
@@ -104,6 +107,7 @@ class DestinationReporter:
         with self._lock:
             for name in self._reported.keys() - names:
                 del self._reported[name]
+                self._looked_at.discard(name)
                 self._show(name, DESTINATION_UNUSED)
                 for what in ("waiting", "refused") if name != NONE else ():
                     self._status[_element(f"{what} {name}")] = 0

@@ -12,13 +12,15 @@ from itertools import takewhile
 from typing import Any, NoReturn
 
 from NexusCore.errors import EXIT_USAGE, NexusError
-from NexusCore.text import one_line, suggest
+from NexusCore.text import one_line, shell_quote, suggest
 
 Example = tuple[str, str]
 """A command line, and what it does."""
 
 OPTION_SIMILARITY = 0.75
 """Similarity to an option above which a word counts as that option, mistyped."""
+MAY_BE_EMPTY = frozenset({"value", "comment", "after_cursor"})
+"""Destinations of the arguments that may be empty: an empty text is a value, and removes a comment."""
 LARGEST_COUNT = 999_999_999
 """The largest number accepted as a count."""
 _NEGATIVE = re.compile(r"^-\.?\d")
@@ -82,6 +84,12 @@ class Arguments(argparse.ArgumentParser):
         self._given = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args(self._given, namespace)
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if not isinstance(action.choices, dict):  # as those of commands, whose own parsers look at the rest
+            for word in arg_strings:
+                _check_word(action, word)
+        return super()._get_values(action, arg_strings)
+
     def error(self, message: str) -> NoReturn:
         """Exit with a sentence about the mistake."""
         self.exit(EXIT_USAGE, one_line(f"{self.prog}: {self._sentence(message)} See {self.prog} --help.") + "\n")
@@ -126,6 +134,27 @@ class Arguments(argparse.ArgumentParser):
             if isinstance(action, argparse._SubParsersAction):
                 for command in action.choices.values():
                     yield from command._options()
+
+
+def _check_word(action: argparse.Action, word: str) -> None:
+    """Refuse a word that no argument can be."""
+    # An empty one is mostly the "$UNSET" of a script: read as no name at all, it would mean everything.
+    if not word.strip() and action.dest not in MAY_BE_EMPTY:
+        raise argparse.ArgumentError(None, f"{argument_name(action)} is empty")
+    if str(action.metavar).startswith("FILE"):  # its name may have any bytes
+        return
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        shown = shell_quote(os.fsencode(word).decode("utf-8", "backslashreplace"))
+        raise argparse.ArgumentError(None, f"{argument_name(action)} is not valid UTF-8: {shown}") from None
+
+
+def argument_name(action: argparse.Action) -> str:
+    """Return the name of an argument, as in the help: the longest of an option's, or the word for its value."""
+    if action.option_strings:
+        return max(action.option_strings, key=len)
+    return str(action.metavar or action.dest)
 
 
 @cache

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from NexusCore.config.changes import NAMES_VERSION
+from NexusCore.config.changes import NAMES_VERSION, not_a_name
 from NexusCore.config.history import ConfigState, state_at, state_now, way_back
 from NexusCore.config.store import REMOVE, SET, Change, Edit
 from NexusCore.config.values import FOLDER, cast, datatype_of, guess
@@ -47,6 +47,8 @@ def added(path: str, text: str | None, datatype: str | None, comment: str | None
 
 def removed(path: str, configuration: StoredConfiguration) -> list[Edit]:
     """Return the changes that remove a parameter, or a folder with its contents."""
+    if not path:  # everything is below it
+        raise not_a_name(path)
     parameters = configuration.below(path)
     if not parameters:
         raise configuration.missing(path)
@@ -82,7 +84,9 @@ class Changer:
     """
 
     def __init__(self, arguments: Namespace, screen: Screen, paths: Iterable[str] | None = None) -> None:
-        self.configuration = open_configuration(arguments.version, dry_run=arguments.dry_run)
+        self.configuration = open_configuration(
+            arguments.version, dry_run=arguments.dry_run, create=not arguments.dry_run
+        )
         self.before = self.configuration.everything() if paths is None else self.configuration.around(paths)
         self._arguments = arguments
         self._screen = screen
@@ -143,7 +147,7 @@ class Changer:
         there = self.configuration.store.versions() if sets else []
         for name in (str(edit.value) for edit in sets):
             if name not in there:
-                # Programs would create it, empty, and the whole facility would lose its configuration.
+                # Programs would use it, empty, and the whole facility would lose its configuration.
                 reason = f"{NAMES_VERSION} must name an existing version, not '{name}' (versions: {', '.join(there)})"
                 raise ConfigException(reason=f"{reason}; to add it: ConfigTool add-version {name}")
         revision = getattr(self._arguments, "if_revision", None)

@@ -135,7 +135,9 @@ def choices(change: Change) -> Iterable[str]:
     return ("True", "False") if change.datatype == BOOLEAN else (change.value,)
 
 
-def open_configuration(version: str | None = None, *, dry_run: bool = False) -> StoredConfiguration:
+def open_configuration(
+    version: str | None = None, *, dry_run: bool = False, create: bool = False
+) -> StoredConfiguration:
     """Return a version of the configuration.
 
     Parameters
@@ -144,13 +146,15 @@ def open_configuration(version: str | None = None, *, dry_run: bool = False) -> 
         Name of the version; None for the default version.
     dry_run
         Check and show changes as usual, and then roll them back.
+    create
+        Create the embedded default if it does not exist, for a change.
 
     Raises
     ------
     NoSuchVersionException
         If the version does not exist.
     """
-    store = ConfigStore(_database(dry_run), SYSTEM_CLOCK)
+    store = ConfigStore(_database(dry_run, create), SYSTEM_CLOCK)
     if version is None:
         version_id = store.version_id(DEFAULT)
         named = store.find(version_id, NAMES_VERSION)
@@ -167,10 +171,10 @@ def view(configuration: StoredConfiguration) -> LoadedConfiguration:
     return load_configuration(configuration.store, configuration.version)
 
 
-def _database(dry_run: bool) -> Database:
+def _database(dry_run: bool, create: bool) -> Database:
     loaded = settings.load()
     if not dry_run:
-        return Database(loaded.config, wakeups=Wakeups(loaded.home))
+        return Database(loaded.config, wakeups=Wakeups(loaded.home), create=create)
     from NexusCore.config.dry_run import DryRunDatabase
 
     return DryRunDatabase(loaded.config)

@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from NexusCore.errors import DatabaseBusy, DatabaseUnreachable
 from NexusCore.storage.pagination import PagePosition
-from NexusCore.tail import AWAY_SECONDS, Away, Back, Tail
+from NexusCore.tail import AWAY_SECONDS, Away, Back, Replaced, Tail
 from Tools.common.terminal import Screen
+from Tools.common.time_parser import local
 
 T = TypeVar("T")
 
@@ -63,12 +64,14 @@ def batches(tail: Tail[T], screen: Screen) -> Iterator[list[T]]:
     return _rows(tail.batches(ReaderLeft(screen)), screen)
 
 
-def _rows(items: Iterator[T | Away | Back], screen: Screen) -> Iterator[T]:
+def _rows(items: Iterator[T | Away | Back | Replaced], screen: Screen) -> Iterator[T]:
     for item in items:
         if isinstance(item, Away):
             _away(item.error, screen)
         elif isinstance(item, Back):
             _back(screen)
+        elif isinstance(item, Replaced):
+            report_replaced(item, screen)
         else:
             yield item
 
@@ -127,6 +130,12 @@ def up_to(tail: Tail[T]) -> Callable[[int], bool]:
     tail.begin()
     last, holes = tail.cursor.last, frozenset(tail.cursor.holes)
     return lambda number: number <= last and number not in holes
+
+
+def report_replaced(event: Replaced, screen: Screen) -> None:
+    """Report that another database is at the place of the one that was followed."""
+    since = local(event.since)
+    screen.fail(f"The database was replaced by another file. Going on with what is in it since {since}.")
 
 
 def _away(error: Exception, screen: Screen) -> bool:

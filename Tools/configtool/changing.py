@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 
-from NexusCore.errors import EXIT_FAILURE
+from NexusCore.config.store import Edit
+from NexusCore.errors import EXIT_FAILURE, NexusError
 from Tools.common import undoing
 from Tools.common.arguments import WrongUse
 from Tools.common.changes import NAMED, Changer, added, assigned, removed, rolled_back, typed
+from Tools.common.configuration import StoredConfiguration, is_below
 from Tools.common.quantities import counted
 from Tools.common.terminal import Screen
 from Tools.configtool import secret_value
@@ -20,7 +23,11 @@ def assign(arguments: Namespace, screen: Screen) -> int:
     stray = next((place for place, word in enumerate(words) if word.find("=") < 1), None)
     if stray is not None:
         raise WrongUse(mistake=_not_an_assignment(words, stray), tool=screen.name)
-    changer = Changer(arguments, screen, [word.partition("=")[0] for word in words])
+    paths = [word.partition("=")[0] for word in words]
+    twice = next((path for place, path in enumerate(paths) if path in paths[:place]), None)
+    if twice is not None:
+        raise WrongUse(mistake=f"'{twice}' is given twice.", tool=screen.name)
+    changer = Changer(arguments, screen, paths)
     edits = [assigned(word, changer.before) for word in words]
     for edit in edits:
         if secret_value.is_secret_parameter(changer.before.get(edit.path)):
@@ -36,7 +43,7 @@ def _not_an_assignment(words: Sequence[str], place: int) -> str:
     import shlex  # only needed after a mistake
 
     whole = shlex.quote(" ".join(words[place - 1 : end]))
-    return f"'{words[place]}' is not of the form PATH=VALUE; quote values with blanks: {undoing.CONFIG_TOOL} {whole}"
+    return f"'{words[place]}' is not of the form PATH=VALUE; quote values with blanks: {undoing.CONFIG_TOOL} {whole}."
 
 
 def set_(arguments: Namespace, screen: Screen) -> int:
@@ -63,7 +70,37 @@ def add(arguments: Namespace, screen: Screen) -> int:
 def remove(arguments: Namespace, screen: Screen) -> int:
     """Remove a parameter, or a folder with everything in it."""
     changer = Changer(arguments, screen, [arguments.path])
-    return changer.make(removed(arguments.path, changer.configuration))
+    edits = removed(arguments.path, changer.configuration)
+    pids = _without_parameters(edits, changer.configuration) if is_below(arguments.path, "Instruments") else []
+    code = changer.make(edits)
+    for pid in pids:
+        _warn_of_session(pid, screen)
+    return code
+
+
+def _without_parameters(edits: Sequence[Edit], configuration: StoredConfiguration) -> list[str]:
+    """Return the instruments that have no parameter any more after some changes."""
+    removed_paths = {edit.path for edit in edits}
+    kept = [change.path for change in configuration.below("Instruments") if change.path not in removed_paths]
+    return [
+        pid for pid in configuration.instruments() if not any(is_below(path, f"Instruments.{pid}") for path in kept)
+    ]
+
+
+def _warn_of_session(pid: str, screen: Screen) -> None:
+    """Warn if an instrument that is removed has an open session: no record could be built of it."""
+    from NexusCore import settings
+    from NexusCore.clock import SYSTEM_CLOCK
+    from NexusCore.facility.sessions import Sessions
+    from NexusCore.storage import Database
+
+    with suppress(NexusError):  # the facility's tables may be in another database
+        session = Sessions(Database(settings.load().main, create=False), SYSTEM_CLOCK).open_on(pid)
+        if session is not None:
+            screen.fail(
+                f"Warning: {pid} has an open session ({session.identifier}), of which no record can be built without "
+                f"the instrument. To end it: SessionTool end {session.identifier}"
+            )
 
 
 def rollback(arguments: Namespace, screen: Screen) -> int:

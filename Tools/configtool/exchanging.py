@@ -9,6 +9,7 @@ from NexusCore.config import exchange
 from NexusCore.config.store import Edit
 from NexusCore.errors import EXIT_OK, ConfigException
 from Tools.common import files
+from Tools.common.arguments import WrongUse
 from Tools.common.changes import Changer
 from Tools.common.configuration import open_configuration, view
 from Tools.common.terminal import Screen
@@ -17,6 +18,8 @@ from Tools.configtool import xml_shape
 
 def serialize(arguments: Namespace, screen: Screen) -> int:
     """Write a folder, or everything, as JSON."""
+    if arguments.json:
+        raise WrongUse(mistake="Leave out --json: it writes JSON anyway.", tool=f"{screen.name} serialize")
     path = (arguments.path or "").rstrip(".")
     configuration = open_configuration(arguments.version)
     if path and not configuration.below(path):

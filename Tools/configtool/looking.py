@@ -35,6 +35,8 @@ def list_(arguments: Namespace, screen: Screen) -> int:
 
 def tree(arguments: Namespace, screen: Screen) -> int:
     """Show a folder, or everything, as a tree."""
+    if arguments.json and arguments.depth is not None:
+        raise WrongUse(mistake="--json cannot be combined with --depth.", tool=f"{screen.name} tree")
     configuration = open_configuration(arguments.version)
     parameters = _below(arguments, configuration)
     if arguments.json:
@@ -61,7 +63,8 @@ def look(arguments: Namespace, screen: Screen) -> int:
     everything = configuration.everything()
     parameters = [change for path, change in everything.items() if word.lower() in path.lower()]
     if not parameters:
-        hint = suggest(word, [*arguments.commands, *everything])
+        begun = [command for command in arguments.commands if command.startswith(word)]
+        hint = suggest(word, begun, 0.0) or suggest(word, [*arguments.commands, *everything])
         screen.fail(f"'{word}' is neither a command nor part of a parameter's path.{hint}")
         return EXIT_FAILURE
     return _show_all(parameters, configuration, arguments, screen)

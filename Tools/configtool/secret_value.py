@@ -92,8 +92,8 @@ def marked(edit: Edit, secret: bool | None, before: Change | None) -> Edit:
 def warn(path: str, screen: Screen) -> None:
     """Warn that others can read the command line."""
     screen.fail(
-        f"'{path}' is a secret, and other users can see the command line (ps, shell history). To type it hidden: "
-        f"{screen.name} set {path} --secret"
+        f"Warning: '{path}' is a secret, and other users can see the command line (ps, shell history). "
+        f"To type it hidden next time: {screen.name} set {path} --secret"
     )
 
 

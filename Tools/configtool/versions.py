@@ -18,7 +18,7 @@ _THEN = re.compile(r"(.+)@(\d+)")
 
 def add_version(arguments: Namespace, screen: Screen) -> int:
     """Add a version without parameters."""
-    configuration = open_configuration(dry_run=arguments.dry_run)
+    configuration = open_configuration(dry_run=arguments.dry_run, create=not arguments.dry_run)
     configuration.store.add_version(arguments.name)
     report = ChangeReport(
         arguments.name, {}, arguments, screen, [undoing.CONFIG_TOOL, "delete", "version", arguments.name]
@@ -30,7 +30,7 @@ def add_version(arguments: Namespace, screen: Screen) -> int:
 
 def copy(arguments: Namespace, screen: Screen) -> int:
     """Copy all parameters of a version into another, which is added if it does not exist."""
-    configuration = open_configuration(dry_run=arguments.dry_run)
+    configuration = open_configuration(dry_run=arguments.dry_run, create=not arguments.dry_run)
     store, target, why = configuration.store, arguments.target, origin(arguments.reason)
     exists = target in store.versions()
     before = {change.path: change for change in store.load(store.version_id(target))} if exists else {}
@@ -61,7 +61,7 @@ def copy(arguments: Namespace, screen: Screen) -> int:
 
 def delete(arguments: Namespace, screen: Screen) -> int:
     """Delete a version with all its parameters; its history is kept, so that it can be restored."""
-    configuration = open_configuration(dry_run=arguments.dry_run)
+    configuration = open_configuration(dry_run=arguments.dry_run, create=not arguments.dry_run)
     store, name = configuration.store, arguments.name
     before = {change.path: change for change in store.load(store.version_id(name))}
     made = configuration.made(store.delete_version(name, origin(arguments.reason)))

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
-from NexusCore.clock import SYSTEM_CLOCK, Clock
+from NexusCore.clock import SECOND, SYSTEM_CLOCK, Clock
 from NexusCore.config.history import old_datatypes
 from NexusCore.config.store import REMOVE, ConfigStore, HistoryEntry
 from NexusCore.config.watch import AWAY_INTERVAL, WATCH_INTERVAL
 from NexusCore.errors import EXIT_OK, DatabaseBusy, DatabaseUnreachable
-from NexusCore.tail import Away, Back
+from NexusCore.tail import NO_FILE, Away, Back, Replaced
 from NexusCore.text import one_line
 from Tools.common.configuration import StoredConfiguration, is_below, open_configuration
-from Tools.common.following import ReaderLeft, patiently
+from Tools.common.following import ReaderLeft, patiently, report_replaced
 from Tools.common.terminal import Screen, brief, brief_value
 from Tools.common.time_parser import local
 from Tools.configtool.looking import of_entry
@@ -36,6 +36,9 @@ def watch(arguments: Namespace, screen: Screen) -> int:
             screen.fail(f"{event.error} Going on when it is back.")
         elif isinstance(event, Back):
             screen.fail("The database is back.")
+        elif isinstance(event, Replaced):
+            report_replaced(event, screen)
+            configuration = open_configuration(arguments.version)  # the version may have another number there
         elif _is_wanted(event, configuration, arguments):
             if arguments.json:
                 (before,) = patiently(
@@ -49,8 +52,8 @@ def watch(arguments: Namespace, screen: Screen) -> int:
 
 def changes(
     store: ConfigStore, after: int, clock: Clock, stop: threading.Event
-) -> Iterator[HistoryEntry | Away | Back]:
-    """Yield each change of the configuration once, in the order of their revisions, and `Away` and `Back`.
+) -> Iterator[HistoryEntry | Away | Back | Replaced]:
+    """Yield each change of the configuration once, in the order of their revisions, and `Away`, `Back` and `Replaced`.
 
     Parameters
     ----------
@@ -64,12 +67,19 @@ def changes(
         Ends the iteration.
     """
     known, away = after, False
+    file, read_at = store.database.generation(), clock.now()
     with closing(store.database.follow("config_revision", clock)) as follower:
         while not stop.is_set():
             try:
+                before, file = file, store.database.generation()
                 newest = store.revision()
+                if file != before:
+                    known = store.revision_at(read_at - SECOND)
                 entries = store.entries_since(known) if newest > known else []
-            except (DatabaseUnreachable, DatabaseBusy) as error:
+            except (DatabaseUnreachable, DatabaseBusy, *NO_FILE) as error:
+                file = before
+                if isinstance(error, NO_FILE) and not file:  # a server without tables
+                    raise
                 if not away:
                     yield Away(error)
                 away = True
@@ -78,6 +88,9 @@ def changes(
             if away:
                 away = False
                 yield Back()
+            if file != before:
+                yield Replaced(read_at - SECOND)
+            read_at = clock.now()
             yield from entries
             # Fewer revisions than before: the database was recreated or restored, and its next revisions are new again.
             known = entries[-1].revision if entries else newest

@@ -111,8 +111,11 @@ def _list(summaries: Sequence[JournalSummary], settings: Settings, screen: Scree
         screen.show(screen.paint(f"{first.journal.role} for {place} ({folder.name})", "bold"))
         headers = ("journal", "program", "waiting", "from", "to", "size", "")
         screen.table(headers, [_row(summary) for summary in members], {LEFT: "yellow"})
-    unknown_cursors = {str(summary.url) for summary in summaries if summary.url is not None and not summary.exact}
-    for url in sorted(unknown_cursors):
+    unknown_cursors = {summary.url for summary in summaries if summary.url is not None and not summary.exact}
+    for url in sorted(unknown_cursors, key=str):
+        if url.kind == "sqlite" and not Path(url.name).exists():
+            screen.say(f"The database {url} does not exist yet: none of the records counted as waiting were delivered.")
+            continue
         screen.say(f"{url} does not answer: some of the records counted as waiting may have been delivered already.")
 
 

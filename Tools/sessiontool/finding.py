@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from NexusCore import identity, settings
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.errors import NexusError, NoOpenSession, NoSuchSession
+from NexusCore.errors import NexusError, NoOpenSession, NoSuchSession, NoSuchVersionException
 from NexusCore.facility.sessions import Client, Session, Sessions
 from NexusCore.storage import Database
 from NexusCore.text import suggest
@@ -24,12 +25,16 @@ class NotUnique(NexusError):
     """Several sessions begin with '{identifier}': {which}. Type more of the identifier."""
 
 
+class NotASession(NexusError):
+    """'{pid}' is an instrument, not a session; SessionTool list --instrument {pid} shows its sessions."""
+
+
 class Desk:
     """The facility's databases, and the user of the tool."""
 
     def __init__(self) -> None:
         self._settings = settings.load()
-        self._databases = {url: Database(url) for url in self._settings.databases}
+        self._databases = {url: Database(url, create=False) for url in self._settings.databases}
         self.database = self._databases[self._settings.main]
         self.log = self._databases[self._settings.log]
         self.status = self._databases[self._settings.status]
@@ -57,14 +62,25 @@ class Desk:
             If no session, or more than one, begins with it.
         """
         matches = self.sessions.beginning(identifier, SHOWN + 1) if identifier else []
-        if not matches or identifier == matches[0].identifier:  # an exact match sorts first
-            return matches[0] if matches else self.sessions.get(identifier)
+        if not matches:
+            self._refuse_instrument(identifier)
+            return self.sessions.get(identifier)
+        if identifier == matches[0].identifier:  # an exact match sorts first
+            return matches[0]
         if len(matches) > 1:
             which = ", ".join(session.identifier for session in matches[:SHOWN]) + (
                 ", ..." if len(matches) > SHOWN else ""
             )
             raise NotUnique(identifier=identifier, which=which)
         return matches[0]
+
+    @staticmethod
+    def _refuse_instrument(identifier: str) -> None:
+        from Tools.common.configuration import open_configuration
+
+        with suppress(NoSuchVersionException):
+            if identifier in open_configuration().instruments():
+                raise NotASession(pid=identifier)
 
     def open_or_named(self, which: str) -> Session:
         """Return the open session of an instrument, or the session of an identifier.
@@ -81,10 +97,10 @@ class Desk:
             return session
         try:
             return self.session(which)
+        except NotASession:
+            raise NoOpenSession(instrument=which) from None
         except NoSuchSession as error:
             from Tools.common.configuration import open_configuration
 
             known = open_configuration().instruments()
-            if which in known:
-                raise NoOpenSession(instrument=which) from None
             raise NoSuchSession(identifier=which, hint=error.facts["hint"] or suggest(which, known)) from None

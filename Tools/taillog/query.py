@@ -20,11 +20,14 @@ DEFAULT_LINES = 50
 CONFLICTS = {
     "--follow": ("--until", "--reverse", "--values", "--disk-usage", "--vacuum-time"),
     "--after-cursor": ("--since", "--until", "--values", "--disk-usage", "--vacuum-time"),
+    "--fields": ("--values", "--disk-usage", "--vacuum-time"),
     "--values": ("--lines", "--reverse", "--cursor", "--disk-usage", "--vacuum-time"),
     "--disk-usage": ("--lines", "--reverse", "--cursor", "--since", "--until", "--vacuum-time"),
     "--vacuum-time": ("--lines", "--reverse", "--cursor", "--since", "--until", "--grep"),
 }
 """Options, and those that each cannot be combined with."""
+OWN_FORM = ("--fields", "--values", "--disk-usage", "--vacuum-time")
+"""Options whose output has a form of its own, or is JSON."""
 
 
 def check(arguments: Namespace, tool: str) -> None:
@@ -40,6 +43,9 @@ def check(arguments: Namespace, tool: str) -> None:
         for other in others:
             if {option, other} <= used:
                 raise WrongUse(mistake=f"{option} cannot be combined with {other}.", tool=tool)
+    whole = next((option for option in OWN_FORM if option in used), None)
+    if whole is not None and arguments.output not in (None, "json"):
+        raise WrongUse(mistake=f"{whole} cannot be combined with -o {arguments.output}.", tool=tool)
     if arguments.yes and arguments.vacuum_time is None:
         raise WrongUse(mistake="--yes needs --vacuum-time.", tool=tool)
 
@@ -104,11 +110,15 @@ def fields(text: str) -> tuple[str, ...]:
     return names
 
 
-def cursor(text: str) -> TailCursor:
-    """Return the cursor that --cursor wrote."""
+def cursor(text: str) -> TailCursor | None:
+    """Return the cursor of a line that --cursor wrote, or of the last of several lines; None for an empty text."""
     from NexusCore.tail import TailCursor
 
+    line = next((line for line in reversed(text.splitlines()) if line.strip()), "")
+    match = re.fullmatch(r'(?:-- cursor: |\{"cursor": ")?(\[[^"]*\])(?:"\})?', line.strip())
+    if not line:
+        return None
     try:
-        return TailCursor.parse(text)
+        return TailCursor.parse(match[1] if match is not None else line)
     except NexusError:
         raise ArgumentTypeError(f"'{text}' is not a valid cursor; --cursor writes one") from None

@@ -75,8 +75,11 @@ def _csv(screen: Screen, now: Callable[[], int]) -> Show:
 
     def show(*cells: object) -> None:
         line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow(escape(cell) if isinstance(cell, str) else cell for cell in cells)
-        screen.show(line.getvalue())
+        # With a line end of its own, since it quotes only those characters of a cell that end a line.
+        csv.writer(line, lineterminator="\n").writerow(
+            escape(cell) if isinstance(cell, str) else cell for cell in cells
+        )
+        screen.show(line.getvalue().removesuffix("\n"))
 
     show(*CSV_HEADER)
     return lambda sample, *styles: show(

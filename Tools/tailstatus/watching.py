@@ -12,6 +12,7 @@ from NexusCore.clock import SECOND, SYSTEM_CLOCK, Clock
 from NexusCore.errors import EXIT_OK, DatabaseBusy, DatabaseUnreachable
 from NexusCore.status.store import StatusSample
 from NexusCore.storage import Database
+from NexusCore.tail import NO_FILE
 from Tools.common.cells import cut, plain, width, wrapped
 from Tools.common.following import ReaderLeft
 from Tools.common.quantities import counted
@@ -84,7 +85,10 @@ class StatusPoller:
         while not self._stop.is_set():
             try:
                 self.samples, self._away = present(self._database, self._wanted), ""
-            except (DatabaseUnreachable, DatabaseBusy) as error:
+            except (DatabaseUnreachable, DatabaseBusy, *NO_FILE) as error:
+                if isinstance(error, NO_FILE) and not (self.first.is_set() and self._database.generation()):
+                    self.fault = error
+                    return
                 self._away = str(error)
             except Exception as error:  # noqa: BLE001  the edge of the thread: raised where the table is drawn
                 self.fault = error

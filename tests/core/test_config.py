@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,10 @@ class TestReading:
         with pytest.raises(NoSuchParameterException, match=r"Did you mean 'Instruments\.Camera\.exposure'"):
             camera.get("exposur")
 
+    def test_iterating_yields_the_keys(self, cfg: NamedConfiguration) -> None:
+        cfg["A.b"], cfg["A.c.d"] = 1, 2
+        assert list(cfg) == cfg.keys()
+
     def test_keys_are_parameters_and_folders(self, cfg: NamedConfiguration) -> None:
         """003-23."""
         cfg["A.b"], cfg["A.C.d"], cfg["A.C.e"] = 1, 2, 3
@@ -124,6 +129,18 @@ class TestChanging:
             cfg.require(["here", "shutter_speed"])
         assert "shutter_speed" not in cfg
 
+    def test_an_unknown_datatype_is_answered_with_the_known_ones(self, cfg: NamedConfiguration) -> None:
+        with pytest.raises(ValueRefused, match="'int' does not exist; there are string, integer, double, bool"):
+            cfg.set("n", 1, "int", create=True)
+
+    def test_a_number_too_long_for_a_text_is_refused(self, cfg: NamedConfiguration) -> None:
+        cfg["n"] = 1
+        long: Any
+        for long in (10**5000, "9" * 5000):
+            with pytest.raises(ValueRefused, match="'n' cannot be set to a number of 5,000 digits: a whole"):
+                cfg["n"] = long
+        assert cfg["n"] == 1
+
     def test_the_type_stays(self, cfg: NamedConfiguration) -> None:
         """003-27, 003-31: an integer cannot become True, unless it is told to."""
         cfg["n"] = 1
@@ -167,7 +184,7 @@ class TestChanging:
         self, cfg: NamedConfiguration, name: str, value: object
     ) -> None:
         """As in a file name of unknown encoding; no database takes it."""
-        with pytest.raises(NexusError, match=r"half a character|contains U\+DC80"):
+        with pytest.raises(NexusError, match=r"not valid Unicode|contains U\+DC80"):
             cfg[name] = value  # type: ignore[assignment]
 
     def test_a_long_value(self, cfg: NamedConfiguration, other: App) -> None:
@@ -195,6 +212,26 @@ class TestChanging:
         eventually(lambda: "A" not in seen and "A.C.d" not in seen and seen["AB"] == 3)
         with pytest.raises(NoSuchParameterException):
             cfg.remove("A")
+
+    @pytest.mark.parametrize("root", [None, "A"])
+    def test_nothing_is_changed_without_a_name(self, cfg: NamedConfiguration, app: App, root: str | None) -> None:
+        """An empty name, or None, is no name for everything in the view."""
+        cfg["A.b"] = 1
+        view: Any = app.get_config(root)
+        for name in ("", None):
+            for refused in (
+                lambda name=name: view.remove(name),
+                lambda name=name: view.set(name, 2, create=True),
+                lambda name=name: view.__setitem__(name, 2),
+                lambda name=name: view.add(name, 2),
+                lambda name=name: view.set_default(name, 2),
+                lambda name=name: view.together().__setitem__(name, 2),
+                lambda name=name: view.together().remove(name),
+            ):
+                with pytest.raises(ConfigException, match="a name is text such as"):
+                    refused()
+        assert cfg["A.b"] == 1
+        assert cfg.get("A").datatype == "folder"
 
     def test_a_group_is_all_or_nothing(self, cfg: NamedConfiguration) -> None:
         cfg["x"] = 1
@@ -387,6 +424,12 @@ class TestCallbacks:
         expected = [("Camera.speed", n) for n in range(1, 101)]
         eventually(lambda: len(seen) >= 102)
         assert seen == [*expected, ("Camera.gain", "new"), ("Camera.speed", None)]
+
+    def test_one_that_cannot_be_called_is_refused(self, cfg: NamedConfiguration) -> None:
+        wrong: Any
+        for wrong in (None, "x"):
+            with pytest.raises(ConfigException, match="a callback must be a function, but is"):
+                cfg.add_callback("x", wrong)
 
     def test_an_exception_stops_no_other(self, cfg: NamedConfiguration, app: App, database_url: str) -> None:
         """It is logged."""

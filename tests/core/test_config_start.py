@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from NexusCore.API import App
 from NexusCore.config import snapshot
 from NexusCore.config.store import ConfigStore
 from NexusCore.errors import DatabaseUnreachable, NoDatabaseFile
+from NexusCore.settings import DatabaseURL
 from tests.clocks import HandClock
 from tests.processes import LIMIT, app_on, eventually, execute, line_of, messages, rows, run, samples, start
 
@@ -221,6 +224,34 @@ class TestStatusSaysSo:
         eventually(lambda: second.live.source == "database")
         second.shutdown(LIMIT)
         assert rows(database_url, "SELECT COUNT(*) FROM status_channel") == [(0,)]
+
+
+class TestAHomeThatIsReadOnly:
+    """What was saved there is read, also under the name that it had before the database was known."""
+
+    def test_a_snapshot_that_cannot_be_renamed_is_read(
+        self, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = app_on(sqlite_url, tmp_path / "home")
+        first.get_config()["x"] = 1
+        first.get_log("x").info("so that the identity of the database becomes known")
+        first.shutdown(LIMIT)
+        url = DatabaseURL.parse(sqlite_url)
+        by_place = tmp_path / "home/snapshot" / f"config-{url.fingerprint}"
+        for saved in (tmp_path / "home/snapshot").iterdir():
+            saved.rename(by_place)
+
+        def refuse(path: Path, target: Path) -> Path:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        file = Path(sqlite_url.removeprefix("sqlite:///"))
+        file.rename(file.with_suffix(".away"))
+        monkeypatch.setattr(Path, "replace", refuse)
+        second = app_on(sqlite_url, tmp_path / "home")
+        assert (second.get_config()["x"], second.live.source) == (1, "snapshot")
+        assert by_place.exists()
+        monkeypatch.undo()
+        second.shutdown(LIMIT)
 
 
 class TestAFileThatIsAway:

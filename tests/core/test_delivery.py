@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import socket
@@ -16,7 +15,6 @@ from NexusCore.storage.migrate import migrate
 from tests.journals import folder_of, leave, log_payload
 from tests.processes import (
     LIMIT,
-    PROJECT,
     adopt,
     app_on,
     assert_accepted_is_stored,
@@ -274,7 +272,7 @@ class TestNoFolderForTheJournal:
         assert said.endswith("were lost: they could not be written to the journal.")
 
     def test_the_journal_stays_where_the_process_began(self, database_url: str, tmp_path: Path) -> None:
-        """A relative NEXUSCORE_HOME means the folder the process was started in, also after it went elsewhere."""
+        """A relative NEXUSCORE_HOME in a settings file is beside that file, also after the process went elsewhere."""
         program = """
 import os, sys
 from NexusCore import API
@@ -286,6 +284,9 @@ for number in range(3):
 print(API.shutdown(60))
 """
         (tmp_path / "elsewhere").mkdir()
-        relative = Path(os.path.relpath(tmp_path / "home", PROJECT))
-        printed = run(program, tmp_path / "elsewhere", main=database_url, home=relative)
+        settings = tmp_path / "nexuscore.toml"
+        settings.write_text('NEXUSCORE_HOME = "home"')
+        variables = {"NEXUSCORE_HOME": "", "NEXUSCORE_SETTINGS": str(settings)}
+        printed = run(program, tmp_path / "elsewhere", main=database_url, home=tmp_path, **variables)
+        assert (tmp_path / "home/journal").is_dir()
         assert printed.strip() == "Report(delivered=4, left=0, dropped=0)"

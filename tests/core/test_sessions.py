@@ -121,7 +121,7 @@ class TestStartAndEnd:
         assert [event.detail for event in sessions.events(session)] == [None, "it's 100 % fine"]
 
     def test_half_a_character_is_refused_with_a_sentence(self, sessions: Sessions) -> None:
-        with pytest.raises(NexusError, match="half a character"):
+        with pytest.raises(NexusError, match="not valid Unicode"):
             sessions.start("A", Client("\udc80", "pc"))
         assert sessions.open_on("A") is None
 

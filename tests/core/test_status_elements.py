@@ -458,3 +458,41 @@ class TestUsedDirectly:
             ("x", "b", 5_250_000, 7_750_000),
             ("x", None, 1_000_000, 3_500_000),
         ]
+
+
+class TestWrongArguments:
+    """What cannot work is refused by the call itself, and not where a value is set later."""
+
+    def test_a_callback_or_event_that_is_none_is_refused(self, status: StatusHolder) -> None:
+        wrong: Any
+        for wrong in (None, "x", 5):
+            for refused in (
+                lambda wrong=wrong: status["n"].add_callback(wrong),
+                lambda wrong=wrong: status["n"].add_event_on_change(wrong),
+                lambda wrong=wrong: status["n"].add_event_on_value(1, wrong),
+                lambda wrong=wrong: status.add_reporter(wrong),
+            ):
+                with pytest.raises(StatusException, match=r"None|of the type (str|int)"):
+                    refused()
+        status["n"] = 1
+        assert status["n"] == 1
+
+    def test_a_name_that_is_not_text_is_called_so(self, status: StatusHolder) -> None:
+        wrong: Any
+        for wrong, kind in ((5, "of the type int"), (None, "None"), (b"x", "of the type bytes")):
+            with pytest.raises(StatusException, match=f"a name is text, not {kind}"):
+                status.new(wrong)
+
+    def test_the_wrong_step_is_blamed_not_the_element(self, status: StatusHolder) -> None:
+        status["n"] = 1
+        wrong: Any
+        for wrong in ("x", None, [1]):
+            for count in (status["n"].inc, status["n"].dec):
+                with pytest.raises(StatusException, match="'n' is counted by a number, not by one"):
+                    count(wrong)
+        assert status["n"] == 1
+
+    def test_a_number_that_is_too_long_for_a_text(self, status: StatusHolder) -> None:
+        with pytest.raises(StatusException, match="the value of 'big', of the type int, cannot be written as text"):
+            status["big"] = 10**5000
+        assert status["big"].get_value() is None

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from NexusCore.delivery import losses
 from NexusCore.storage import open_database
-from tests.disks import mounted
+from NexusCore.storage.migrate import migrate
+from tests.disks import fill, mounted
 from tests.journals import folder_of
 from tests.processes import LIMIT, adopt, app_on, ended, eventually, line_of, messages, run, samples, start, tell
 
@@ -199,3 +201,61 @@ print(API.shutdown(0.5))
         assert sum(int(text.split(": ")[-1].split()[0]) for text in said) <= dropped
         assert len(found) + dropped + len(messages(database_url, "NexusCore.delivery")) >= 60_000
         assert left >= len(found)
+
+
+class TestLossesAreLogged:
+    """What found no room anywhere is a warning in the log, as soon as one can be stored."""
+
+    @pytest.mark.parametrize("ends", [True, False])
+    def test_a_full_disk_with_journal_and_database(self, tmp_path: Path, ends: bool) -> None:
+        """At the end of the program the next one logs it; while it runs, it does so itself."""
+        with mounted(tmp_path / "disk", "48m") as disk:
+            url = f"sqlite:///{disk}/nexus.db"
+            migrate(url)
+            other = disk / "other"
+            fill(disk).rename(other)
+            process = start(FILL, 60_000, 0, 1, main=url, home=disk / "home")
+            assert line_of(process) == "full"
+            if ends:
+                tell(process)
+                err = process.communicate(timeout=LIMIT)[1].decode()
+                assert "are lost: neither the disk nor the database had room for them." in err
+                other.unlink()
+                adopt(url, disk / "home")
+                assert not list((disk / "home").glob("journal/*/*.lost-*"))
+            else:
+                other.unlink()
+                eventually(lambda: warned(url))
+                process.kill()
+                process.communicate(timeout=LIMIT)
+            assert warned(url)
+
+    def test_a_loss_is_logged_once_by_the_next_program(self, database_url: str, tmp_path: Path) -> None:
+        app = app_on(database_url, tmp_path)
+        app.shutdown(LIMIT)
+        losses.leave(folder_of(app_on(database_url, tmp_path), "log"), "desk-1-1-1", 20_631)
+        for _ in range(2):
+            app = app_on(database_url, tmp_path)
+            app.get_log("next").info("hello")
+            app.shutdown(LIMIT)
+        (text,) = [text for text in messages(database_url, "NexusCore.delivery") if "lost" in text]
+        assert text.startswith("20631 records of the journal desk-1-1-1 were lost when its program ended: neither the")
+
+    def test_a_program_without_a_log_leaves_the_note(self, database_url: str, tmp_path: Path) -> None:
+        app_on(database_url, tmp_path).shutdown(LIMIT)
+        app = app_on(database_url, tmp_path)
+        folder = folder_of(app, "status")
+        losses.leave(folder, "desk-1-1-1", 5)
+        app.get_status("x")["n"] = 1
+        app.shutdown(LIMIT)
+        assert [count for _, _, count in losses.notes(folder)] == [5]
+        app = app_on(database_url, tmp_path)
+        app.get_status("x")["n"] = 1
+        app.get_log("x")
+        app.shutdown(LIMIT)
+        assert list(losses.notes(folder)) == []
+        assert [text for text in messages(database_url, "NexusCore.delivery") if text.startswith("5 records of")]
+
+
+def warned(url: str) -> list[str]:
+    return [text for text in messages(url, "NexusCore.delivery") if " lost" in text]

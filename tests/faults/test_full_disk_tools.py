@@ -94,7 +94,7 @@ class TestTheDatabasesDisk:
 
     def test_first_use_says_that_the_disk_is_full(self, disk: Path) -> None:
         fill(disk)
-        done = module("Tools.ConfigTool", "list", NEXUSCORE_HOME=str(disk / "home"))
+        done = module("Tools.ConfigTool", "S.n=1", NEXUSCORE_HOME=str(disk / "home"))
         assert (done.code, done.err.startswith(f"ConfigTool: {FULL.format(disk)}")) == (3, True), done
 
 

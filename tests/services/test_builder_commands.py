@@ -144,6 +144,13 @@ class TestSessionsOfATime:
         assert not options().once
         assert options("--to", "2026-11-20").once
 
+    def test_a_session_without_an_identifier(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """As in a script whose variable is not set: all sessions would be built again."""
+        with pytest.raises(SystemExit) as caught:
+            options("--session", "")
+        assert caught.value.code == 2
+        assert "the identifier of the session is empty" in capsys.readouterr().err
+
     @pytest.mark.parametrize("text", ["yesterday-ish", "2026-13-01", "", "2026-11-20T25:00"])
     def test_what_is_no_time(self, text: str, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:

@@ -193,7 +193,7 @@ def test_a_format_a_calendar_and_a_destination(
     assert credentials(copy, 1) == [("problem", "For the destination webdav, no credentials are set.")]
 
     said = copy.module("Services.Harvester", "--once")
-    assert f"The row '8' of {tmp_path}/roster.csv cannot be read" in said
+    assert f"Read, but the row '8' of {tmp_path}/roster.csv cannot be read" in said
     assert rows(sqlite_url, "SELECT source, uid, title FROM reservation") == [("roster:SEM-1", "7", "Grains of steel")]
     copy.module("Services.Builder", "--once")
     ((path,),) = rows(sqlite_url, "SELECT path FROM record")

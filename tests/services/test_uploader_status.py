@@ -11,7 +11,7 @@ import pytest
 from NexusCore.service import Pass
 from Services.Uploader.destinations import RecordRefused
 from Services.Uploader.service import Uploader
-from tests.processes import LIMIT, app_on, eventually, rows
+from tests.processes import LIMIT, app_on, eventually, messages, rows
 from tests.services.uploading import Facility, Fickle, facility_on, give, status_of
 
 
@@ -75,8 +75,8 @@ class TestAfterARestart:
         """It is not said once more."""
         with uploader_of(facility) as one:
             one.once()
-        said = [text for text, _ in facility.said() if text.startswith("The destination fickle")]
-        assert said == ["The destination fickle cannot be used: it is down"]
+        said = [text for text, _ in facility.said() if text.startswith("Nothing can be sent to fickle")]
+        assert said == ["Nothing can be sent to fickle: it is down"]
 
     def test_counts_go_on(self, facility: Facility) -> None:
         facility.built("Quanta")
@@ -105,3 +105,18 @@ class TestWhatAPassSays:
             assert len(fickle.put_so_far) == 2
             facility.config["Services.Uploader.destinations"] = "directory"
             eventually(lambda: one.once() == Pass(done=1), "what is wanted no more is no failure")
+
+
+class TestBeforeTheFirstRecord:
+    """A destination that cannot be used is reported at the start, not with the first record."""
+
+    def test_a_fault_is_reported_although_nothing_is_due(self, sqlite_url: str, tmp_path: Path) -> None:
+        app = app_on(sqlite_url, tmp_path)
+        app.get_config()["Services.Uploader.destinations"] = "elabftw"
+        app.shutdown(LIMIT)
+        app = app_on(sqlite_url, tmp_path)
+        Uploader(app).once()
+        app.shutdown(LIMIT)
+        (text,) = [text for text in messages(sqlite_url, "Uploader") if "elabftw" in text]
+        assert text.startswith("Nothing can be sent to elabftw: ")
+        assert "it is not set" in text

@@ -210,7 +210,7 @@ class TestAssignment:
             done = tool(*words)
             assert (done.code, done.out, state(desk) == before) == (2, "", True), done
             sentence = f"'{stray}' is not of the form PATH=VALUE; quote values with blanks: ConfigTool {whole}"
-            assert done.err == f"ConfigTool: {sentence} See ConfigTool --help.\n"
+            assert done.err == f"ConfigTool: {sentence}. See ConfigTool --help.\n"
         assert tool("Site.title=My Lab Basel").code == 0
         assert state(desk)["Site.title"][0] == "My Lab Basel"
 

@@ -239,7 +239,11 @@ class TestDisks:
         [
             (Room(50 * 2**30, 100 * 2**30, 9), Grade.OK, "has 50.0 GiB of 100 GiB free"),
             (Room(4 * 2**30, 100 * 2**30, 9), Grade.NOTE, "is nearly full: 4.0 GiB of 100 GiB are free"),
-            (Room(5 * 2**20, 100 * 2**30, 9), Grade.PROBLEM, "is full: only 5.0 MiB of 100 GiB are free"),
+            (Room(5 * 2**20, 100 * 2**30, 9), Grade.PROBLEM, "Little space is left: only 5.0 MiB of 100 GiB are free"),
+            (Room(5 * 2**10, 100 * 2**30, 9), Grade.PROBLEM, "is full: only 5.0 KiB of 100 GiB are free"),
+            (Room(600 * 2**20, 600 * 2**20, 9), Grade.NOTE, "is small: 600 MiB of 600 MiB are free"),
+            (Room(20 * 2**20, 20 * 2**20, 9), Grade.NOTE, "is small: 20.0 MiB of 20.0 MiB are free"),
+            (Room(1 * 2**20, 20 * 2**20, 9), Grade.PROBLEM, "Little space is left: only 1.0 MiB of 20.0 MiB are free"),
             (Room(50 * 2**30, 100 * 2**30, 0), Grade.PROBLEM, "is full: no more files can be created"),
         ],
     )
@@ -268,7 +272,7 @@ class TestReaders:
     @pytest.mark.parametrize(
         ("version", "grade", "says"),
         [
-            (7, Grade.OK, "without network"),
+            (7, Grade.OK, "and no network"),
             (1, Grade.OK, "Landlock 1 confines"),
             (0, Grade.NOTE, "The kernel has no Landlock"),
         ],

@@ -153,6 +153,18 @@ class TestList:
         assert "log for a database that the settings do not name (log-0123456789ab)" in tool().out
         assert tool("--json").objects[0]["database"] is None
 
+    def test_a_database_that_does_not_exist_yet_is_called_so(self) -> None:
+        """As in a new home whose first program was killed before it had created the database."""
+        leave(folder(), [log_payload("one")], PC)
+        done = tool()
+        assert (done.code, PC in done.out) == (0, True)
+        assert re.fullmatch(
+            r"The database sqlite:.*/nexus\.db does not exist yet: none of the records counted as waiting were "
+            r"delivered\.\n",
+            done.err,
+        )
+        assert not list(home().glob("nexus.db*"))
+
     def test_the_database_is_away(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NEXUSCORE_DATABASE", "mysql://u:p@127.0.0.1:1/nothing")
         leave(folder(), [log_payload("a")], PC)

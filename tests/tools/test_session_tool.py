@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from NexusCore.clock import SYSTEM_CLOCK
+from NexusCore.config.store import Edit
 from NexusCore.facility.records import Records
 from NexusCore.facility.sessions import Client, EventType, Sessions, State
 from NexusCore.storage import Database
-from tests.tools.conftest import log
+from tests.tools.conftest import configure, log
 from tests.tools.facility import BUILDER, built, furnished, tool
-from tests.tools.programs import Done, on_terminal
+from tests.tools.programs import Done, on_terminal, run
 
 
 @pytest.fixture
@@ -250,3 +251,27 @@ class TestNote:
         session = sessions.start("FEI-Titan-TEM", Client(user="jane", host="pc"))
         assert tool("note", "FEI-Titan-TEM", "ice").code == 0
         assert sessions.events(session)[-1].detail == "ice"
+
+
+class TestAnInstrumentInsteadOfASession:
+    """Where only a session will do, an instrument's name is called what it is."""
+
+    def test_an_instrument_is_not_called_a_missing_session(self, embedded: Database) -> None:
+        configure(embedded, Edit("Instruments.Demo-TEM.filestore_path", value="./x"))
+        for words in (("requeue", "Demo-TEM"), ("show", "Demo-TEM"), ("trace", "Demo-TEM")):
+            done = run("SessionTool", *words)
+            assert (done.code, "'Demo-TEM' is an instrument, not a session; SessionTool list" in done.err) == (1, True)
+        assert "Demo-TEM has no open session." in run("SessionTool", "note", "Demo-TEM", "x").err
+
+    def test_removing_it_warns_of_its_open_session(self, embedded: Database) -> None:
+        configure(
+            embedded,
+            Edit("Instruments.Demo-TEM.filestore_path", value="./x"),
+            Edit("Instruments.Demo-TEM.harvester", value="none"),
+            Edit("Instruments.Other.filestore_path", value="./y"),
+        )
+        assert run("SessionTool", "start", "Demo-TEM").code == 0
+        assert run("ConfigTool", "remove", "Instruments.Demo-TEM.harvester").err == ""
+        assert run("ConfigTool", "remove", "Instruments.Other").err == ""
+        done = run("ConfigTool", "remove", "Instruments.Demo-TEM")
+        assert (done.code, done.err.startswith("ConfigTool: Warning: Demo-TEM has an open session (")) == (0, True)

@@ -163,4 +163,5 @@ class TestIdentifiersCutShort:
         assert (
             done.err == "SessionTool: Several sessions begin with 'ab': ab-1, ab-2, abc. Type more of the identifier.\n"
         )
-        assert tool("show", "").code == tool("show", "AB").code == tool("show", "%").code == 1
+        assert tool("show", "").code == 2
+        assert tool("show", "AB").code == tool("show", "%").code == 1

@@ -24,10 +24,11 @@ from NexusCore.storage.migrate import migrate
 from NexusCore.text import escape, json_text, one_line
 from tests.mariadb import MariaDB
 from tests.tools.conftest import log
-from tests.tools.programs import LIMIT, PROJECT, Done, Follower, Terminal, command, in_process, run
+from tests.tools.programs import LIMIT, PROJECT, Done, Follower, Terminal, bash, command, in_process, run
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import local, rfc3339
 from Tools.taillog.lines import RECORD_FIELDS, form_of, odd_of
+from Tools.taillog.query import cursor
 
 SEED = [
     "Tue Aug  2 11:42:16 2016 [DEBUG][InternalDB( 294)][MySQLStatusReporter]Initializing tables",
@@ -472,14 +473,34 @@ class TestCursors:
 
     def test_following_goes_on_there_and_writes_one_at_its_end(self, database: Database) -> None:
         log(database, "seen")
-        cursor = tail("-n", "0", "--cursor").out.removeprefix("-- cursor: ").strip()
+        place = tail("-n", "0", "--cursor").out.removeprefix("-- cursor: ").strip()
         log(database, "missed")
-        with Follower("TailLog", "-f", "--cursor", "--after-cursor", cursor, "-o", "cat") as follower:
+        with Follower("TailLog", "-f", "--cursor", "--after-cursor", place, "-o", "cat") as follower:
             follower.until("^missed$")
             log(database, "new")
             follower.until("^new$")
             assert follower.interrupt() == 130
         assert follower.lines == ["missed", "new", "-- cursor: [3]"]
+
+    def test_the_lines_of_the_page_keep_a_place(self, embedded: Database, tmp_path: Path) -> None:
+        page = (PROJECT / "docs/taillog.md").read_text()
+        first, *again = re.findall(r"^    (touch place|TailLog .* > new|tail .* > place) +#", page, re.M)
+        assert (first, len(again)) == ("touch place", 2)
+        log(embedded, "one")
+        assert bash("\n".join([f"cd {tmp_path}", first, *again])).code == 0
+        line, place = (tmp_path / "new").read_text().splitlines()
+        assert (line[-3:], place) == ("one", "-- cursor: [1]")
+        log(embedded, "two")
+        assert bash("\n".join([f"cd {tmp_path}", *again])).code == 0
+        assert (tmp_path / "new").read_text().splitlines()[0].endswith("two")
+        assert (tmp_path / "place").read_text() == "-- cursor: [2]\n"
+
+    @pytest.mark.parametrize("text", ["-- cursor: [3]", '{"cursor": "[3]"}', "a line\n-- cursor: [3]\n\n", " [3] "])
+    def test_the_line_of_a_cursor_is_one_too(self, text: str) -> None:
+        assert str(cursor(text)) == "[3]"
+
+    def test_an_empty_text_is_no_cursor_yet(self) -> None:
+        assert cursor("") is cursor("\n") is None
 
     def test_a_text_that_is_none(self) -> None:
         done = tail("--after-cursor", "yesterday")

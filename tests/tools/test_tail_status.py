@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import subprocess
 import sys
 import tempfile
@@ -78,6 +80,11 @@ class TestWhatIsNow:
         (found,) = tail("Camera:state", "--json").objects
         assert (found["value"], found["stale"]) == ("cooling", True)
         assert found["time"] < found["expires"]
+
+    def test_a_line_end_in_a_value_is_quoted_in_csv(self, embedded: Database) -> None:
+        report(embedded, (1_470_138_136_000_000, "Camera", "note", 'two\nlines, "so"', None))
+        rows = list(csv.reader(io.StringIO(tail("--csv", "Camera:note").out)))
+        assert [row[1:4] for row in rows] == [["channel", "name", "value"], ["Camera", "note", 'two\nlines, "so"']]
 
     def test_csv_has_a_header_and_quotes_text(self, database: Database) -> None:
         ts = to_ts(datetime(2016, 8, 2, 11, 44, 23, tzinfo=UTC))

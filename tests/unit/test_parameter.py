@@ -74,7 +74,7 @@ class TestCasting:
             ("x", DOUBLE, "a number"), (False, DOUBLE, "a number"), ("nan", DOUBLE, "a number"),
             ("inf", DOUBLE, "a number"), (10**400, DOUBLE, "a number"),
             (1, BOOLEAN, "true or false"), ("1", BOOLEAN, "true or false"),
-            ("x", "folder", "a folder, without a value"), ("x", "complex", "complex"),
+            ("x", "folder", "a folder, without a value"),
         ],
     )  # fmt: skip
     def test_a_lossy_value_is_refused_with_the_reason(self, value: Value, datatype: str, reason: str) -> None:

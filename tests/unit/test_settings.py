@@ -74,9 +74,12 @@ class TestPrecedence:
         ]  # fmt: skip
         assert len(found.databases) == 2
 
-    def test_a_relative_home_is_that_of_the_start(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_a_relative_home_is_refused(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.chdir(tmp_path)
-        assert load({"NEXUSCORE_HOME": "here"}, ()).home == tmp_path / "here"
+        with pytest.raises(SettingsUnreadable, match=f"absolute path, such as {tmp_path}/here"):
+            load({"NEXUSCORE_HOME": "here"}, ())
+        beside = file(tmp_path / "there/nexuscore.toml", 'NEXUSCORE_HOME = "data"')
+        assert load({}, (beside,)).home == tmp_path / "there/data"
         assert load({"NEXUSCORE_HOME": "~/there"}, ()).home == Path.home() / "there"
 
     @pytest.mark.parametrize(("text", "size"), [("", 512), ("1", 1), ("2000", 2000)])

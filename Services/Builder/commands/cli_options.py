@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--session",
+        type=_identifier,
         metavar="ID",
         help="only this session; one that was built before or failed is queued again (with --dry-run: as it is)",
     )
@@ -56,6 +57,12 @@ def options_of(arguments: argparse.Namespace) -> BuildOptions:
 def selection_of(options: RunOptions) -> Selection:
     """Return which sessions to build; all, where the options name none."""
     return options.selection if isinstance(options, BuildOptions) else ALL
+
+
+def _identifier(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the identifier of the session is empty")
+    return text
 
 
 def _moment(text: str) -> int:

@@ -195,7 +195,7 @@ def _connect(url: DatabaseURL) -> Contact:
     if url.kind == "sqlite" and url.embedded and not Path(url.name).exists():
         raise NoDatabaseYet(path=url.name)
     # Other programs refuse tables of another revision here; Doctor reports them in detail.
-    database = Database(url, check_schema=False)
+    database = Database(url, check_schema=False, create=False)
     try:
         with database.reading() as reading:
             return Contact(database, stored_revision(reading))

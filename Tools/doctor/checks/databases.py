@@ -102,9 +102,12 @@ def _connection_failure(url: DatabaseURL, error: NexusError) -> CheckResult:
     full = explained(error)
     if isinstance(full, (DatabaseFull, DiskFull)):
         return CheckResult(Grade.PROBLEM, str(full), "Free space on that disk.", unreachable=True)
-    if isinstance(error, DatabaseUnusable) and url.kind != "sqlite":
+    if isinstance(error, DatabaseUnusable):
         sentence = f"{url} cannot be used now: {error.facts['reason']}."
-        return CheckResult(Grade.PROBLEM, sentence, "Check the server's log and its free disk space.", unreachable=True)
+        remedy = "Check the server's log and its free disk space."
+        if url.kind == "sqlite":
+            remedy = "Is the disk mounted and writable, and is this file a database?"
+        return CheckResult(Grade.PROBLEM, sentence, remedy, unreachable=True)
     if isinstance(error, DatabaseUnreachable):
         sentence = f"{url} does not answer: {error.facts['reason']}."
         remedy = "Is the disk mounted, and is this file a database?" if url.kind == "sqlite" else _is_it_running(url)

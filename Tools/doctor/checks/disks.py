@@ -10,12 +10,13 @@ from pathlib import Path
 from NexusCore.errors import NexusError
 from NexusCore.resources import Room, bytes_text, has_no_room, room_of, temporary_folder
 from NexusCore.settings import Settings
+from NexusCore.text import shell_quote
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 from Tools.doctor.checks.timeouts import all_within
 
-LEAST_FREE = 1024**3
-"""Bytes below which a disk counts as full."""
+LEAST_FREE, LEAST_SHARE = 1024**3, 0.1
+"""Too little is left below both: free bytes, and free share. A small disk that is mostly free is only noted."""
 FULL = "The disk is full:"
 DISKS_FIRST_SECONDS = 1.0
 """Seconds that the first check of the disks may take; all other checks wait for it."""
@@ -93,11 +94,16 @@ def _check(what: str, path: Path) -> CheckResult:
     if not place.is_dir():
         return problem(f"{where} cannot be a folder: {place} is a file.", "Move the file, or set another folder.")
     share = f"{bytes_text(room.free)} of {bytes_text(room.total)}"
-    if room.free < LEAST_FREE or room.inodes == 0:
+    remedy = f"To see what takes the space: du -xh {shell_quote(str(place))} | sort -h"
+    if room.none:
         full = f"only {share} are free" if room.inodes != 0 else "no more files can be created"
-        return problem(f"{FULL} {full} for {where}.", f"To see what takes the space: du -xh {place} | sort -h")
+        return problem(f"{FULL} {full} for {where}.", remedy)
+    if room.free < LEAST_FREE and room.free < LEAST_SHARE * room.total:
+        return problem(f"Little space is left: only {share} are free for {where}.", remedy)
     if not os.access(place, os.W_OK | os.X_OK):
         return note(f"This user may not write to {where}.", "Programs of this user keep no journal there.")
     if is_nearly_full(room):
         return note(f"The disk of {where} is nearly full: {share} are free.", "Free space before it is full.")
+    if room.free < LEAST_FREE:
+        return note(f"The disk of {where} is small: {share} are free.", "Records and journals may need more.")
     return ok(f"{where} has {share} free.")

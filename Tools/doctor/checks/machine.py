@@ -33,9 +33,11 @@ def readers(case: Case) -> Iterator[CheckResult]:
     """Check that the kernel can confine the processes that read instrument files."""
     version = landlock_version()
     if version >= 4:
-        yield ok(f"Landlock {version} confines the processes that read instrument files: to those, without network.")
+        yield ok(
+            f"Landlock {version} confines the processes that read instrument files: they see only them, and no network."
+        )
     elif version:
-        yield ok(f"Landlock {version} confines the processes that read instrument files: to those.")
+        yield ok(f"Landlock {version} confines the processes that read instrument files: they see only them.")
     else:
         yield note(
             "The kernel has no Landlock: a malicious instrument file could read other files of the Builder.",
