@@ -357,10 +357,7 @@ class SQLite:
         unwritable = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
         if code in unwritable and file is not None and is_read_only(file):
             return DatabaseUnusable(where=where, reason="its file system is read-only")
-        if code in (
-            sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOTADB,
-            sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOMEM,
-        ):  # fmt: skip
+        if code in (*unwritable[1:], sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOMEM):
             return DatabaseUnusable(where=where, reason=text)
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
             return DatabaseUnreachable(where=where, reason="its file was removed or replaced")
