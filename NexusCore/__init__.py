@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,13 +17,15 @@ __version__ = "0.1.0"
 __all__ = ["API", "get_config", "get_log", "get_status", "shutdown"]
 
 if not TYPE_CHECKING:
-    import lazy_loader
+    # The façade is imported at first use: a tool that reads one parameter does without it. If packages are missing, the
+    # tools say which, later.
+    with suppress(ModuleNotFoundError):
+        import lazy_loader
 
-    # The façade is imported at first use: a tool that reads one parameter does without it.
-    __getattr__, __dir__, _ = lazy_loader.attach(
-        __name__,
-        submodules={"API"},
-        submod_attrs={
-            "API": ["get_config", "get_log", "get_status", "shutdown"],
-        },
-    )
+        __getattr__, __dir__, _ = lazy_loader.attach(
+            __name__,
+            submodules={"API"},
+            submod_attrs={
+                "API": ["get_config", "get_log", "get_status", "shutdown"],
+            },
+        )
