@@ -85,8 +85,8 @@ run_demo() {
 
 set_up_tests() {
     # Only the programs of the server, if available: a running system server is not needed.
-    need_programs mariadbd=server-programs my_print_defaults=server-programs Xvfb=xvfb xdotool=xdotool shellcheck=shellcheck \
-        faketime=faketime
+    need_programs mariadbd=server-programs my_print_defaults=server-programs Xvfb=xvfb xdotool=xdotool \
+        objcopy=binutils shellcheck=shellcheck faketime=faketime
     # A library for a test cluster. Without a package for it, those tests are skipped.
     if [[ -z $(compgen -G '/usr/lib*/galera*/libgalera_smm.so') && ! -e /usr/lib/libgalera_smm.so ]]; then
         (need_package galera "the library of Galera, for the tests of a cluster") || true
