@@ -5,8 +5,8 @@ A frame is ``marker (4 bytes) | CRC-32 of the rest (4) | payload length (3) | pa
 the damaged frames are lost. Zeros after the last frame are allocated, unused space.
 
 Two versions are in each frame: the last byte of the marker is that of the frame, and the payload version that of the
-fields in it. A journal with a later one is that of a newer NexusCore: `is_newer` tells it from damage, and it is left
-to a program that can read it.
+fields in it. A journal with a later one is that of a newer NexusCore: `is_newer` distinguishes it from damage, and it
+waits for a program that can read it.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Gateway(Service):
             self.status["listening"] = "no"
 
     def _restart(self, settings: GatewaySettings, signature: Hashable) -> None:
-        """Begin to listen, or listen anew where the settings have changed."""
+        """Begin to listen, or listen again where the settings have changed."""
         # A new context: its calls belong to the loop of one web server.
         context = GatewayContext(self.app, self.log, settings)
         if self._context is not None:

@@ -79,7 +79,7 @@ def _list(tokens: AccessTokens, arguments: Namespace, screen: Screen) -> int:
         headers = ("number", "computer", "for", "state", "made", "until", "last seen")
         screen.table(headers, map(_row, found), TOKEN_STYLES)
     else:
-        screen.fail("There are no tokens. To make token: SessionTool token make COMPUTER INSTRUMENT")
+        screen.fail("There are no tokens. To make one: SessionTool token make COMPUTER INSTRUMENT")
         return EXIT_FAILURE
     return EXIT_OK
 

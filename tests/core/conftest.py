@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from NexusCore.API import App
+from NexusCore.config import NamedConfiguration
 from tests.clocks import HandClock
 from tests.processes import LIMIT, app_on
 
@@ -25,6 +26,12 @@ def other(database_url: str, tmp_path: Path) -> Iterator[App]:
     app = app_on(database_url, tmp_path / "other")
     yield app
     app.shutdown(LIMIT)
+
+
+@pytest.fixture
+def cfg(app: App) -> NamedConfiguration:
+    """Return the application's configuration, from its root."""
+    return app.get_config()
 
 
 @pytest.fixture

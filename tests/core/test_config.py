@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,27 +20,7 @@ from NexusCore.errors import (
     ValueRefused,
     VersionAlreadyExistsException,
 )
-from tests.processes import LIMIT, app_on, eventually, rows
-
-
-@pytest.fixture
-def app(database_url: str, tmp_path: Path) -> Iterator[App]:
-    app = app_on(database_url, tmp_path / "home")
-    yield app
-    app.shutdown(LIMIT)
-
-
-@pytest.fixture
-def other(database_url: str, tmp_path: Path) -> Iterator[App]:
-    """Stand for another process, with a watcher and connections of its own."""
-    app = app_on(database_url, tmp_path / "other")
-    yield app
-    app.shutdown(LIMIT)
-
-
-@pytest.fixture
-def cfg(app: App) -> NamedConfiguration:
-    return app.get_config()
+from tests.processes import eventually, rows
 
 
 def stored(url: str) -> dict[str, str | None]:

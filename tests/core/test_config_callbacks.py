@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,34 +13,7 @@ from NexusCore.config.parameter import ConfigParameter
 from NexusCore.errors import (
     ConfigException,
 )
-from tests.processes import LIMIT, app_on, eventually, rows
-
-
-@pytest.fixture
-def app(database_url: str, tmp_path: Path) -> Iterator[App]:
-    app = app_on(database_url, tmp_path / "home")
-    yield app
-    app.shutdown(LIMIT)
-
-
-@pytest.fixture
-def other(database_url: str, tmp_path: Path) -> Iterator[App]:
-    """Stand for another process, with a watcher and connections of its own."""
-    app = app_on(database_url, tmp_path / "other")
-    yield app
-    app.shutdown(LIMIT)
-
-
-@pytest.fixture
-def cfg(app: App) -> NamedConfiguration:
-    return app.get_config()
-
-
-def stored(url: str) -> dict[str, str | None]:
-    """Return the parameters of the version "default"."""
-    sql = """SELECT p.path, p.value FROM config_parameter p JOIN config_version v ON v.id = p.version_id
-              WHERE v.name = 'default'"""
-    return dict(rows(url, sql))
+from tests.processes import LIMIT, eventually, rows
 
 
 class TestCallbacks:

@@ -10,11 +10,6 @@ from NexusCore.config.values import Value
 from NexusCore.errors import ValueMissing, ValueRefused
 
 
-@pytest.fixture
-def cfg(app: App) -> NamedConfiguration:
-    return app.get_config()
-
-
 class TestDefaults:
     """003-15: `set_default` creates what is missing, and changes no value that is there."""
 

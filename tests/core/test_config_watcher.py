@@ -13,11 +13,6 @@ from NexusCore.errors import DatabaseBusy
 from tests.processes import LIMIT, app_on, eventually, execute, rows
 
 
-@pytest.fixture
-def cfg(app: App) -> NamedConfiguration:
-    return app.get_config()
-
-
 def other_value(url: str) -> object:
     ((value,),) = rows(url, "SELECT value FROM config_parameter WHERE path = 'x'")
     return value

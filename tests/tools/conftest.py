@@ -69,3 +69,14 @@ def report(database: Database, *changes: tuple[int, str, str, str | None, int | 
     sink.prepare(database, payloads)
     with database.transaction() as transaction:
         sink.write(transaction, payloads)
+
+
+@pytest.fixture
+def logged(database: Database) -> Database:
+    """Lend a database with log lines of several kinds."""
+    log(database, "looking for files", level=10)
+    log(database, "Session ended at Titan", session="s-1")
+    log(database, "50% of Titan's files are done", level=30, session="s-1", module="record")
+    log(database, "Timeout at the Titan", level=40, logger="Harvester", module="ical", host="pc")
+    log(database, "Ended", logger="Uploader")
+    return database

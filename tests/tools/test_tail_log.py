@@ -24,7 +24,8 @@ from NexusCore.storage.migrate import migrate
 from NexusCore.text import escape, json_text, one_line
 from tests.mariadb import MariaDB
 from tests.tools.conftest import log
-from tests.tools.programs import LIMIT, PROJECT, Done, Follower, Terminal, command, in_process, run
+from tests.tools.programs import LIMIT, PROJECT, Follower, Terminal, command, in_process, run
+from tests.tools.tailing import log_from_another_process, messages, tail
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import local, rfc3339
 from Tools.taillog.lines import RECORD_FIELDS, form_of, odd_of
@@ -34,31 +35,6 @@ SEED = [
     "Tue Aug  2 11:42:17 2016 [DEBUG][InternalDB( 309)][MySQLStatusReporter]Initializing tables DONE",
     "Tue Aug  2 11:42:21 2016 [ INFO][ Status( 132)][UnitTest]Callback UnitTest thread started",
 ]
-
-
-def tail(*words: str) -> Done:
-    return run("TailLog", *words)
-
-
-def messages(done: Done) -> list[str]:
-    return [line.rpartition("]")[2] for line in done.lines]
-
-
-def log_from_another_process(message: str) -> None:
-    """Log through the API, in a process of its own, as a service does."""
-    script = "import sys; from NexusCore import API; API.get_log('Camera').warning(sys.argv[1]); API.shutdown()"
-    subprocess.run([sys.executable, "-c", script, message], cwd=PROJECT, check=True, timeout=LIMIT)
-
-
-@pytest.fixture
-def logged(database: Database) -> Database:
-    """Lend a database with log lines of several kinds."""
-    log(database, "looking for files", level=10)
-    log(database, "Session ended at Titan", session="s-1")
-    log(database, "50% of Titan's files are done", level=30, session="s-1", module="record")
-    log(database, "Timeout at the Titan", level=40, logger="Harvester", module="ical", host="pc")
-    log(database, "Ended", logger="Uploader")
-    return database
 
 
 class TestFormat:

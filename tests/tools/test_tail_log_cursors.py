@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,8 @@ import pytest
 from NexusCore.log.store import LOG_COLUMNS
 from NexusCore.storage import Database, open_database
 from tests.tools.conftest import log
-from tests.tools.programs import LIMIT, PROJECT, Done, Follower, bash, run
+from tests.tools.programs import PROJECT, Follower, bash
+from tests.tools.tailing import tail
 from Tools.taillog.query import cursor
 
 SEED = [
@@ -20,31 +19,6 @@ SEED = [
     "Tue Aug  2 11:42:17 2016 [DEBUG][InternalDB( 309)][MySQLStatusReporter]Initializing tables DONE",
     "Tue Aug  2 11:42:21 2016 [ INFO][ Status( 132)][UnitTest]Callback UnitTest thread started",
 ]
-
-
-def tail(*words: str) -> Done:
-    return run("TailLog", *words)
-
-
-def messages(done: Done) -> list[str]:
-    return [line.rpartition("]")[2] for line in done.lines]
-
-
-def log_from_another_process(message: str) -> None:
-    """Log through the API, in a process of its own, as a service does."""
-    script = "import sys; from NexusCore import API; API.get_log('Camera').warning(sys.argv[1]); API.shutdown()"
-    subprocess.run([sys.executable, "-c", script, message], cwd=PROJECT, check=True, timeout=LIMIT)
-
-
-@pytest.fixture
-def logged(database: Database) -> Database:
-    """Lend a database with log lines of several kinds."""
-    log(database, "looking for files", level=10)
-    log(database, "Session ended at Titan", session="s-1")
-    log(database, "50% of Titan's files are done", level=30, session="s-1", module="record")
-    log(database, "Timeout at the Titan", level=40, logger="Harvester", module="ical", host="pc")
-    log(database, "Ended", logger="Uploader")
-    return database
 
 
 class TestCursors:
