@@ -310,6 +310,7 @@ class TestWithoutRights:
             "xdotool",
             "shellcheck",
             "faketime",
+            "binutils",
         }
 
     def test_services_are_set_up_by_root(self, machine: Machine) -> None:
