@@ -152,8 +152,8 @@ class Controller:
 
     @property
     def waiting(self) -> bool:
-        """Whether something is still to be delivered."""
-        return self._delivery.state.waiting > 0
+        """Whether something is still to be delivered, as far as is known."""
+        return self._delivery.busy
 
     # -- on the thread of the controller -------------------------------------------------------------------------------
 
@@ -217,7 +217,8 @@ class Controller:
             if found.identifier != session.identifier:
                 return self._ask(found)
             self._outbox.add(EventKind.CONTINUE, session.identifier, self._here.pid, session.user)
-        self._user = self._user or session.user
+        if self._here.ask_user:
+            self._user = self._user or session.user
         return self._started(session)
 
     def _start_new(self, ended: datetime | None) -> ControllerState | None:

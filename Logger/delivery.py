@@ -102,6 +102,12 @@ class Delivery:
             self._asked_for += 1
         self._wake.set()
 
+    @property
+    def busy(self) -> bool:
+        """Whether something waits, or may: an attempt has not finished yet."""
+        with self._answered:
+            return self._all_up_to < self._asked_for or self.state.waiting > 0
+
     def wait(self, seconds: float) -> bool:
         """Wait until all is delivered, or an attempt has failed, for at most `seconds`; return whether all is."""
         with self._answered:
@@ -134,7 +140,7 @@ class Delivery:
 
     def _run(self) -> None:
         failures = 0
-        self._wake.set()
+        self.wake()
         while True:
             pause = None if not failures else self._pause(failures)
             self._wake.wait(pause)

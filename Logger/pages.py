@@ -17,8 +17,8 @@ PAGE_MARGIN = 28
 """Points around a page."""
 ROOM = WIDTH - 2 * PAGE_MARGIN - 4
 """Points for a line of text, with a reserve for the rounding of fonts."""
-LONGEST_TEXT = 4000
-"""Characters of a note that are kept."""
+LONGEST_TEXT = 16_000
+"""Most characters of a note: with four bytes each the facility still takes it."""
 Command = Callable[[], object]
 KEEP_WORKING = "Keep working: everything is saved on this computer."
 
@@ -225,6 +225,7 @@ class TextPage(Page):
         self._save_text = save
         self.text(question, "Plain.TLabel")
         self._field = self.field(6)
+        self._mistake = self.text("", "Amber.TLabel", 4)
         self.first = self._field
         for keys in ("<Control-Return>", "<Alt-s>"):
             self._field.bind(keys, self._entered)
@@ -236,8 +237,10 @@ class TextPage(Page):
         return "break"
 
     def _save(self) -> None:
-        text = self._field.get("1.0", "end").strip()[:LONGEST_TEXT]
-        if text:
+        text = self._field.get("1.0", "end").strip()
+        if len(text) > LONGEST_TEXT:
+            self._mistake.configure(text=f"The text has {len(text):,} characters; {LONGEST_TEXT:,} fit. Shorten it.")
+        elif text:
             self._save_text(text)
 
 

@@ -61,7 +61,7 @@ def load(environment: Mapping[str, str] = os.environ) -> PCSettings:
     path = Path(environment.get(VARIABLE) or folder / "logger.ini")
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        found = parser.read(str(path), "utf-8")
+        found = parser.read(str(path), "utf-8-sig")
     except (configparser.Error, UnicodeDecodeError, OSError) as error:
         raise WrongSettings(f"The settings {path} cannot be read: {error}") from error
     if not found and environment.get(VARIABLE):
@@ -89,6 +89,8 @@ def check_complete(settings: PCSettings) -> None:
     WrongSettings
         If there is neither a Gateway in them nor NexusCore on this computer, which could reach the database.
     """
+    if settings.url and importlib.util.find_spec("requests") is None:
+        raise WrongSettings("The Python of this computer lacks the package requests: pip install requests")
     if not settings.url and importlib.util.find_spec("NexusCore") is None:
         raise WrongSettings(
             f"This computer does not know the facility's Gateway. Write into {settings.path}: [gateway], and below it "
@@ -110,6 +112,8 @@ def _check(settings: PCSettings, path: Path) -> None:
     parts = urlsplit(settings.url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise WrongSettings(f"url in {path} is '{settings.url}'; write it as https://host:8470.")
+    if parts.path.strip("/") or parts.query:
+        raise WrongSettings(f"url in {path} is '{settings.url}'; leave out what follows the port.")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise WrongSettings(
             f"url in {path} is '{settings.url}': without https the token could be read in the network. Use https."

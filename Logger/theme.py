@@ -83,7 +83,7 @@ class Theme:
         )  # fmt: skip
         self._button(style, "TButton", CARD, "#eaf1f4", INK, BORDER, self.font(15))
         self._button(style, "Accent.TButton", ACCENT, ACCENT_DARK, "#ffffff", ACCENT, self.font(22, bold=True))
-        self._button(style, "Row.TButton", CARD, "#eaf1f4", INK, BORDER, self.font(13))
+        self._button(style, "Row.TButton", CARD, "#eaf1f4", INK, BORDER, self.font(12))
         self._button(style, "Small.TButton", PAPER, "#e6ecef", ACCENT, BORDER, self.font(11))
         style.configure("TButton", padding=self.px(9))
         style.configure("Row.TButton", padding=(self.px(4), self.px(7)))

@@ -162,7 +162,7 @@ class AccessTokens:
 
         def make(transaction: Transaction) -> AccessToken:
             now = self._clock.now()
-            row = transaction.one(f"{_SELECT_TOKENS} WHERE active_name = :name", name=name)
+            row = transaction.one(f"{_SELECT_TOKENS} WHERE active_name = :name", name=_short(name))
             if row is not None:
                 if _token(row).is_valid(now):
                     raise TokenTaken(name=name)
@@ -176,7 +176,7 @@ class AccessTokens:
                 made_by=made_by[: sizes.NAME],
                 made_ts=now,
                 until_ts=until_ts,
-                active_name=name,
+                active_name=_short(name),
             )
             row = transaction.one(f"{_SELECT_TOKENS} WHERE id = :id", id=number)
             assert row is not None  # noqa: S101  it was inserted in this transaction
@@ -185,7 +185,7 @@ class AccessTokens:
         try:
             return self._database.write(make), secret
         except DatabaseRefused:  # two were made for one PC at the same time
-            if any(token.name == name for token in self.all()):
+            if any(_short(token.name) == _short(name) for token in self.all()):
                 raise TokenTaken(name=name) from None
             raise
 
@@ -207,7 +207,7 @@ class AccessTokens:
         def revoke(transaction: Transaction) -> AccessToken:
             rows = transaction.all(f"{_SELECT_TOKENS} WHERE revoked_ts IS NULL ORDER BY id")
             tokens = [_token(row) for row in rows]
-            token = next((token for token in tokens if token.name == which), None)
+            token = next((token for token in tokens if _short(token.name) == _short(which)), None)
             token = token or next((token for token in tokens if str(token.id) == which), None)
             if token is None:
                 raise NoSuchToken(which=which, hint=suggest(which, [token.name for token in tokens]))
@@ -234,6 +234,11 @@ class AccessTokens:
         """Note that a token was used just now."""
         sql = "UPDATE token SET seen_ts = :now WHERE id = :id"
         self._database.write(lambda transaction: transaction.run(sql, now=self._clock.now(), id=token.id))
+
+
+def _short(name: str) -> str:
+    """Return a computer's name without its domain, in lower case: a PC has one valid token, however it is written."""
+    return name.partition(".")[0].lower()
 
 
 def digest_of(secret: str) -> str:

@@ -74,8 +74,8 @@ def start(
     ends
         The open session that its user has decided to end, and when; it may have ended already.
     settle
-        The session began while the facility could not be reached. If another one is open, the one that began first
-        ends when the other one began; a NOTE says so.
+        The session began while the facility could not be reached. It ends when the next session on the instrument
+        began, if there is one, ended or not; else one that is open ends when this one began. A NOTE says so.
 
     Raises
     ------
@@ -90,17 +90,25 @@ def start(
             raise SessionElsewhere(identifier=identifier, instrument=session_of(row).instrument)
         return session_of(row)
     other = open_on(transaction, instrument, lock=ends is not None or settle)
+    following = _first_after(transaction, instrument, ts) if settle else None
     until = None
-    if other is not None and ends is not None and other.identifier == ends[0]:
+    if following is not None:
+        until, other = following.start_ts, following
+    elif other is not None and ends is not None and other.identifier == ends[0]:
         end(transaction, other.identifier, client, min(ends[1], ts))
-    elif other is not None and settle and other.start_ts <= ts:
+    elif other is not None and settle:
         add_event(transaction, other.id, EventType.NOTE, client, ts, _OVERTAKEN.format(identifier))
         end(transaction, other.identifier, client, ts)
-    elif other is not None and settle:
-        until = other.start_ts
     elif other is not None:
         raise still_open(other)
     return _insert(transaction, instrument, client, identifier, ts, until, other)
+
+
+def _first_after(transaction: Transaction, instrument: str, ts: int) -> Session | None:
+    """Return the first session on an instrument that began after a time."""
+    condition = "instrument = :instrument AND start_ts > :ts ORDER BY start_ts, id LIMIT 1"
+    row = transaction.one(f"{SELECT_SESSIONS} WHERE {condition}", instrument=instrument, ts=ts)
+    return None if row is None else session_of(row)
 
 
 def _insert(

@@ -11,7 +11,7 @@ from threading import Lock
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from NexusCore.clock import Clock
+from NexusCore.clock import SYSTEM_CLOCK, Clock
 from NexusCore.log import Log
 from Services.Gateway.problems import Problem, fault, head_too_large, too_large
 from Services.Gateway.settings import GatewaySettings
@@ -80,6 +80,7 @@ class RequestGuard:
         if scope["type"] != "http":
             return
         settings = self._settings()
+        scope.setdefault("state", {})["arrived"] = SYSTEM_CLOCK.now()  # before anything waits for the database
         begun = False
 
         async def answer(message: Message) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -83,6 +84,10 @@ class GatewaySettings:
                 raise ConfigException(
                     reason=f"{FOLDER}.trusted_proxies has '{proxy}', which is neither an IP address nor a network"
                 ) from None
+        if self.oldest_client and not re.fullmatch(r"\d{1,9}(\.\d{1,9}){0,3}", self.oldest_client):
+            raise ConfigException(
+                reason=f"{FOLDER}.oldest_client is '{self.oldest_client}', which is not a version such as 1.2.0"
+            )
         if self.has_tls != bool(self.tls_key):
             raise ConfigException(reason=f"{FOLDER}.tls_certificate and {FOLDER}.tls_key have to be set together")
         for name in ("tls_certificate", "tls_key"):

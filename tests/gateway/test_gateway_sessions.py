@@ -254,6 +254,16 @@ class TestOneInstrumentsTwoSessions:
         assert [event["type"] for event in first["events"]] == ["START", "NOTE", "END"]
         assert [event["type"] for event in second["events"]] == ["START"]
 
+    def test_a_late_start_covers_no_later_session(self, embedded_gateway: RunningGateway) -> None:
+        """It ends when the next one began, also if that one has ended: a PC claims no files of others."""
+        pc = embedded_gateway.pc()
+        for begin, end in ((-3000, -2500), (-2000, -1500)):
+            session = pc.start(at=clock(begin))
+            assert session.post("end", at=clock(end)).status_code == 200
+        answer = pc.post("sessions", pc.start_body(str(uuid.uuid4()), settle=True, at=clock(-2400))).json()["session"]
+        lasted = datetime.fromisoformat(answer["end"]) - datetime.fromisoformat(answer["start"])
+        assert abs(lasted.total_seconds() - 400) < 2
+
     def test_a_lost_token_is_made_anew(self, gateway: RunningGateway) -> None:
         """The former one is of no use then; an ended session has none to make."""
         pc = gateway.pc()

@@ -29,6 +29,12 @@ class TestRightSettings:
         assert (found.url, found.token) == ("https://gateway.example.org:8470", "a%20token=with;signs")
         assert found.certificates == ""
 
+    def test_a_byte_order_mark_is_skipped(self, tmp_path: Path) -> None:
+        """Editors on Windows write one."""
+        environment = settings_of(tmp_path, "")
+        (tmp_path / "logger.ini").write_bytes(b"\xef\xbb\xbf" + GOOD.lstrip().encode())
+        assert load(environment).url == "https://gateway.example.org:8470"
+
     def test_the_token_is_not_shown(self, tmp_path: Path) -> None:
         assert "with;signs" not in repr(load(settings_of(tmp_path, GOOD)))
 
@@ -61,6 +67,7 @@ class TestMistakes:
             (GOOD.replace("https://", ""), r"url in .*logger\.ini is 'gateway.example.org:8470'; write it as https://"),
             (GOOD.replace("https://", "http://"), "without https the token could be read in the network"),
             (GOOD.replace("https://", "https://user:pw@"), "write it as https://host:8470"),
+            (GOOD.replace(":8470", ":8470/v1"), "leave out what follows the port"),
             (GOOD.replace("token = a%20token=with;signs", ""), "token is missing in .*SessionTool token make"),
             (GOOD + "certificates = /nowhere.pem\n", r"names the file /nowhere\.pem, which does not exist"),
             (GOOD.replace("token =", "tokn ="), "sets 'tokn' in .gateway.; known there: certificates, token, url"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
+from Logger.database_facility import DatabaseFacility
+from Logger.facility import EventReceipt, SessionEvent
 from Logger.states import Ended, Failed, OpenSessionQuestion, Overtaken, Running
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.facility.sessions import Client, State
@@ -59,6 +62,24 @@ class TestWithoutTheFacility:
         assert [session.identifier for session in facility.all()][1:] == [
             running.session.identifier, other.session.identifier,
         ]  # fmt: skip
+
+    def test_it_waits_also_while_the_first_attempt_has_no_answer(self, small_facility: Facility) -> None:
+        """A server that accepts and does not answer: the logger must stay until the end is delivered."""
+        known(small_facility)
+        answer = threading.Event()
+
+        class Silent(DatabaseFacility):
+            def deliver(self, event: SessionEvent, token: str) -> EventReceipt:
+                answer.wait(LIMIT)
+                return super().deliver(event, token)
+
+        course = small_facility.course(Silent, patience=0.1)
+        course.begin(Running)
+        ended = course.end(Ended)
+        assert (ended.delivery.waiting, course.controller.waiting) == (1, True)
+        answer.set()
+        until(lambda: not course.controller.waiting, "it is delivered")
+        assert small_facility.events() == ["START", "END"]
 
     @pytest.mark.parametrize("lost", [1, 2, 3])
     def test_answers_that_are_lost(self, facility: Facility, network: type[Network], lost: int) -> None:

@@ -21,6 +21,8 @@ ZONE = 64
 
 
 def _name(text: str) -> str:
+    if text and not text.strip():
+        raise ValueError("a name cannot be blank")
     odd = odd_character(text)
     if odd is not None:
         raise ValueError(f"a name cannot contain {odd}")
@@ -28,6 +30,8 @@ def _name(text: str) -> str:
 
 
 def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the text is blank")
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("the text contains a character that cannot be stored")
     if not sizes.fits(text, sizes.EVENT_DETAIL):

@@ -119,7 +119,7 @@ async def start(request: Request, body: StartRequest, request_id: RequestId, pc:
     """Start a session. 409 if another one is open on the instrument; the answer says whose."""
     context, identifier = context_of(request), str(body.identifier)
     pc.check_instrument(body.instrument)
-    when = event_time(body.at, body.now, context.clock.now(), context.settings)
+    when = event_time(body.at, body.now, request.state.arrived, context.settings)
 
     ends = None
     if body.ends is not None:
@@ -158,7 +158,7 @@ async def start(request: Request, body: StartRequest, request_id: RequestId, pc:
 async def go_on(request: Request, identifier: UUID, body: EventRequest, request_id: RequestId, pc: PC) -> StartAnswer:
     """Continue an open session of this PC's instrument whose token is lost: with a RESUME, and a new token."""
     context = context_of(request)
-    when = event_time(body.at, body.now, context.clock.now(), context.settings)
+    when = event_time(body.at, body.now, request.state.arrived, context.settings)
 
     def work(transaction: Transaction) -> GivenAnswer:
         session = transitions.find(transaction, str(identifier), lock=True)
@@ -277,7 +277,7 @@ async def _change(
 ) -> SessionAnswer:
     """Change a session, once for each request id."""
     context = context_of(request)
-    when = event_time(body.at, body.now, context.clock.now(), context.settings)
+    when = event_time(body.at, body.now, request.state.arrived, context.settings)
 
     def work(transaction: Transaction) -> GivenAnswer:
         session = transitions.find(transaction, str(identifier))
