@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from Logger.debuglog import DebugLog
 from Logger.facility import EventKind, FacilityError, Refused, SessionEvent, Unreachable
 from Logger.states import Closed, Ended, Failed, OpenSessionQuestion, Running
 from NexusCore.clock import SECOND
@@ -318,14 +319,16 @@ class TestWhatIsNoGateway:
                 small_scope.facility(f"http://127.0.0.1:{silent.getsockname()[1]}").station(0.3)
             assert "cannot be reached" in str(raised.value)
 
-    def test_the_debug_log_has_no_token(
-        self, small_scope: Microscope, caplog: pytest.LogCaptureFixture, strange: ThreadingHTTPServer
-    ) -> None:
+    def test_the_debug_log_has_no_token(self, small_scope: Microscope, strange: ThreadingHTTPServer) -> None:
         small_scope.url = f"http://127.0.0.1:{strange.server_port}"
-        with caplog.at_level(logging.DEBUG):
+        log = DebugLog()
+        logging.getLogger("Logger").addHandler(log)
+        try:
             small_scope.course(patience=2.0).begin(Failed)
-        assert small_scope.pc.secret not in caplog.text
-        assert "not a NexusCore Gateway" in caplog.text
+        finally:
+            logging.getLogger("Logger").removeHandler(log)
+        assert small_scope.pc.secret not in log.text()
+        assert "not a NexusCore Gateway" in log.text()
 
     def test_a_gateway_that_needs_another_logger(self, small_scope: Microscope) -> None:
         """The version handshake: the user hears what to do."""
