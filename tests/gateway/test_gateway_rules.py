@@ -1,4 +1,4 @@
-"""The rules that need no running Gateway: how often, when, where, and who imports the web framework."""
+"""The rules of the Gateway one by one: how often, when, where, one token for a PC, who imports the web framework."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
-from NexusCore.clock import SECOND, to_ts
+from NexusCore.clock import SECOND, SYSTEM_CLOCK, to_ts
 from NexusCore.errors import ConfigException
+from NexusCore.facility.tokens import AccessTokens, TokenTaken
+from NexusCore.storage import open_database
 from Services.Gateway.api.event_times import event_time
 from Services.Gateway.limits import MOST_KNOWN, Allowance
 from Services.Gateway.problems import Problem
 from Services.Gateway.settings import GatewaySettings
 from tests.clocks import SetClock
+from tests.gateway.gateways import RunningGateway
 from tests.unit.test_imports import imports, modules, name_of
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -102,3 +105,23 @@ def test_only_the_gateway_imports_the_web_framework() -> None:
     }
     assert found
     assert all(name.startswith("Services.Gateway.") for name in found)
+
+
+class TestOneTokenForEachComputer:
+    """However its name is written: who revokes the token of a stolen PC leaves no other one valid."""
+
+    def test_case_and_domain_do_not_matter(self, embedded_gateway: RunningGateway) -> None:
+        pc = embedded_gateway.pc(name="ONCE-PC")
+        for name in ("once-pc", "Once-PC.example.org"):
+            with pytest.raises(TokenTaken):
+                embedded_gateway.pc(name=name)
+        database = open_database(embedded_gateway.main)
+        AccessTokens(database, SYSTEM_CLOCK).revoke("once-pc.example.org")
+        database.close()
+        assert pc.get("instruments").status_code == 401
+
+    def test_the_oldest_client_must_be_a_version(self) -> None:
+        for text in ("banana", "v1.2.0", "1,2"):
+            with pytest.raises(ConfigException, match=f"oldest_client is '{text}', which is not a version"):
+                GatewaySettings(oldest_client=text).check()
+        GatewaySettings(oldest_client="1.2.0").check()

@@ -182,6 +182,17 @@ class TestInterruptedSessions:
         assert new.start_ts - old.end_ts > SECOND / 2
         assert small_facility.events(old) == ["START", "END"]
 
+    def test_who_ends_it_after_another_user_continued(
+        self, facility: Facility, interrupted: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each event has the user who was there."""
+        monkeypatch.setenv("LOGNAME", "ann")
+        course = facility.course()
+        assert course.begin(OpenSessionQuestion).session.identifier == interrupted
+        course.go_on(Running)
+        course.end(Ended)
+        assert [event.user for event in facility.full_events()] == ["o'brien", "ann", "ann"]
+
     def test_new_session_by_another_user(
         self, facility: Facility, interrupted: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
