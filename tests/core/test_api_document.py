@@ -38,7 +38,7 @@ def test_every_public_name_is_in_it(owner: object) -> None:
 
 def test_its_examples_run_one_after_the_other(sqlite_url: str, tmp_path: Path) -> None:
     program = "\n".join(re.findall(r"```python\n(.*?)```", DOCUMENT, re.S))
-    for _ in range(2):  # whoever tries them does so more than once
+    for _ in range(2):  # readers of the page run them more than once
         process = start(program, main=sqlite_url, home=tmp_path)
         out, err = process.communicate(timeout=LIMIT)
         assert (process.returncode, out, err) == (0, b"", b"")

@@ -192,7 +192,7 @@ class TestChanging:
 
     @pytest.mark.parametrize("root", [None, "A"])
     def test_nothing_is_changed_without_a_name(self, cfg: NamedConfiguration, app: App, root: str | None) -> None:
-        """An empty name, or None, is no name for everything in the view."""
+        """An empty name, or None, does not stand for everything in the view."""
         cfg["A.b"] = 1
         view: Any = app.get_config(root)
         for name in ("", None):

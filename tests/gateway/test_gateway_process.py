@@ -78,7 +78,7 @@ class TestTheEnd:
 
 
 class TestWhereItListens:
-    """Without TLS on this machine only, unless told otherwise; and it says so."""
+    """Without TLS on this machine only, unless a setting allows more; the log says so."""
 
     def test_on_this_machine_without_a_certificate(self, run: Run) -> None:
         gateway = run()

@@ -1,4 +1,4 @@
-"""What the Gateway refuses: who has no right, and what is no request; with a clear answer, never with a fault."""
+"""What the Gateway refuses: clients without a right and malformed requests, each with a clear answer."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class TestTokens:
         refused(pc.get("sessions"), 401, "no-valid-token")
 
     def test_another_instrument(self, gateway: RunningGateway) -> None:
-        """Whether it exists is not told."""
+        """The answer does not show whether it exists."""
         pc, other = gateway.pc(), gateway.pc()
         for pid in (other.pids[0], "No-Such-Instrument"):
             refused(pc.post("sessions", pc.start_body(str(uuid.uuid4()), pid)), 403, "wrong-instrument")

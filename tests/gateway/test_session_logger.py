@@ -204,7 +204,7 @@ class TestWithoutTheGateway:
 
 
 class TestRefusals:
-    """What the Gateway refuses is told in a sentence, and never loses what was stored here."""
+    """The user reads why the Gateway refuses, and what was stored here is never lost."""
 
     def test_a_token_that_was_revoked(self, small_scope: Microscope) -> None:
         facility = small_scope.facility(token="x" * 43)
