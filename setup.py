@@ -50,6 +50,7 @@ EXTRAS = {
     # uvicorn: its class of a connection is extended (Services/Gateway/protocol.py).
     "gateway": [
         "boto3>=1.35,<2",
+        CERTIFICATES,
         "fastapi>=0.115,<1",
         "google-cloud-storage>=2.18,<4",
         "h11>=0.14,<1",

@@ -203,9 +203,9 @@ class Limits:
             return None
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             if self.minimum is not None and value < self.minimum:
-                return f"it must be at least {self.minimum:g}"
+                return f"it must be at least {_shown(self.minimum)}"
             if self.maximum is not None and value > self.maximum:
-                return f"it must be at most {self.maximum:g}"
+                return f"it must be at most {_shown(self.maximum)}"
         if self.choices and value not in self.choices:
             return f"it must be one of {', '.join(map(str, self.choices))}"
         if self.pattern is not None:
@@ -217,6 +217,14 @@ class Limits:
         if self.path_exists and not _exists(str(value)):
             return "this file or folder does not exist on this machine"
         return None
+
+    def described(self) -> str:
+        """Return the smallest and the largest value in words; empty if there is neither."""
+        if self.minimum is not None and self.maximum is not None:
+            return f"{_shown(self.minimum)} to {_shown(self.maximum)}"
+        if self.minimum is not None:
+            return f"at least {_shown(self.minimum)}"
+        return "" if self.maximum is None else f"at most {_shown(self.maximum)}"
 
     def to_json(self) -> str | None:
         """Return the limits as stored; None when there are none."""
@@ -295,6 +303,11 @@ def discreet(limits: Limits) -> Iterator[None]:
         if limits.secret:
             raise ValueRefused(**{**refused.facts, "value": MASK}) from None
         raise
+
+
+def _shown(limit: float) -> str:
+    """Return a limit as people write it: large numbers have no exponent."""
+    return f"{limit:.15g}"
 
 
 def _exists(path: str) -> bool:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 
 from NexusCore import __version__
 from Services.Gateway import metrics
-from Services.Gateway.api import general, instruments, sessions
+from Services.Gateway.api import builds, general, instruments, sessions
 from Services.Gateway.context import GatewayContext
 from Services.Gateway.limits import RequestGuard
-from Services.Gateway.problems import add_handlers
-from Services.Gateway.security import compatible
+from Services.Gateway.problems import Problem, add_handlers
+from Services.Gateway.security import address_of, compatible
 
 
 def application_of(context: GatewayContext) -> RequestGuard:
     """Return the application of a Gateway, within its limits."""
-    return RequestGuard(paths_of(context), lambda: context.settings, context.log, context.count)
+    return RequestGuard(paths_of(context), lambda: context.settings, context.log, context.count, (builds.DOWNLOADS,))
 
 
 def paths_of(context: GatewayContext) -> FastAPI:
@@ -30,8 +30,12 @@ def paths_of(context: GatewayContext) -> FastAPI:
         redirect_slashes=False,
     )
     application.state.gateway = context
-    for router in (general.ROUTER, instruments.ROUTER, sessions.ROUTER):
+    for router in (general.ROUTER, instruments.ROUTER, sessions.ROUTER, builds.ROUTER):
         application.include_router(router, prefix="/v1", dependencies=[Depends(compatible)])
     application.include_router(metrics.ROUTER)
-    add_handlers(application, context.log)
+    add_handlers(application, context.log, lambda request, problem: _note(context, request, problem))
     return application
+
+
+def _note(context: GatewayContext, request: Request, problem: Problem) -> None:
+    context.refusals.add(address_of(request), request.method, request.url.path, problem.status, problem.kind)

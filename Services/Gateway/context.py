@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import cast
 
 from fastapi import Request
 
 from NexusCore.API import App
+from NexusCore.errors import NexusError
 from NexusCore.facility import Instruments, Reservations, Sessions
 from NexusCore.facility.answered import AnsweredRequests
-from NexusCore.facility.tokens import AccessTokens
+from NexusCore.facility.tokens import AccessToken, AccessTokens
 from NexusCore.log import Log
+from NexusCore.threads import start_thread
+from Services.Gateway.builds import LoggerBuilds
 from Services.Gateway.calls import BlockingCalls
 from Services.Gateway.limits import Allowance
+from Services.Gateway.refusals import RefusalLog
 from Services.Gateway.settings import GatewaySettings
 
 
@@ -43,9 +48,27 @@ class GatewayContext:
         """Of each token."""
         self.failures = Allowance(self.clock)
         """Of each address: requests without a valid token."""
+        self.refusals = RefusalLog(log, app.clock)
+        self.builds = LoggerBuilds()
         self.calls = BlockingCalls()
+        self._noting: set[int] = set()
         self.answers: dict[int, int] = {}
         """Number of answers by the first digit of their status."""
+
+    def note_use(self, token: AccessToken) -> None:
+        """Store that a token is used, later: it is no reason to let a PC wait while the database takes no writes."""
+        if token.id in self._noting:
+            return
+        self._noting.add(token.id)
+
+        def note() -> None:
+            try:
+                with suppress(NexusError):
+                    self.tokens.seen(token)
+            finally:
+                self._noting.discard(token.id)
+
+        start_thread(note, "last use")
 
     def count(self, status: int) -> None:
         """Count an answer."""

@@ -61,6 +61,8 @@ class RequestGuard:
         Gets the faults.
     counted
         Called with the status of each answer.
+    slow
+        Beginnings of paths whose answers are files, which may take `download_seconds`.
     """
 
     def __init__(
@@ -69,11 +71,13 @@ class RequestGuard:
         settings: Callable[[], GatewaySettings],
         log: Log,
         counted: Callable[[int], None],
+        slow: tuple[str, ...] = (),
     ) -> None:
         self._application = application
         self._settings = settings
         self._log = log
         self._counted = counted
+        self._slow = slow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -82,6 +86,8 @@ class RequestGuard:
         settings = self._settings()
         scope.setdefault("state", {})["arrived"] = SYSTEM_CLOCK.now()  # before anything waits for the database
         begun = False
+        if scope.get("method") == "HEAD":  # the same as GET; the connection leaves the body out
+            scope = {**scope, "method": "GET"}
 
         async def answer(message: Message) -> None:
             nonlocal begun
@@ -94,7 +100,7 @@ class RequestGuard:
             await send(message)
 
         try:
-            async with asyncio.timeout(settings.request_seconds):
+            async with asyncio.timeout(self._seconds(scope, settings)):
                 body = await _body(scope, receive, settings)
                 await self._application(scope, _again(body, receive), answer)
             return
@@ -112,6 +118,10 @@ class RequestGuard:
         if not begun:
             with suppress(ConnectionError):
                 await problem.response()(scope, receive, answer)
+
+    def _seconds(self, scope: Scope, settings: GatewaySettings) -> float:
+        is_file = scope["method"] == "GET" and scope["path"].startswith(self._slow)
+        return settings.download_seconds if is_file else settings.request_seconds
 
 
 async def _body(scope: Scope, receive: Receive, settings: GatewaySettings) -> bytes:

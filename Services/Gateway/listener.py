@@ -14,6 +14,7 @@ import uvicorn
 from NexusCore.clock import Clock
 from NexusCore.errors import EXIT_FAILURE, NexusError
 from NexusCore.threads import start_thread
+from Services.Gateway.certificate import checked
 from Services.Gateway.protocol import ListenerConfig
 from Services.Gateway.settings import GatewaySettings
 
@@ -68,6 +69,8 @@ class Listener:
             ssl_certfile=settings.tls_certificate or None,
             ssl_keyfile=settings.tls_key or None,
         )
+        self.certificate = checked(settings.tls_certificate, settings.tls_key) if settings.has_tls else None
+        """When its certificate is valid; None without one."""
         try:
             config.load()
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
@@ -103,6 +106,10 @@ class Listener:
         self._socket = bound
         return bound
 
+    def shares_port_with(self, other: Listener) -> bool:
+        """Return whether both cannot listen at the same time."""
+        return self._settings.port == other._settings.port
+
     def start(self, stopping: Callable[[], bool]) -> None:
         """Begin to answer; return when it does.
 
@@ -111,7 +118,7 @@ class Listener:
         CannotListen
             If it cannot.
         """
-        bound = self.bind()
+        bound = self._socket or self.bind()
         self._thread = start_thread(lambda: self._server.run(sockets=[bound]), "web server")
         until = self._clock.monotonic() + START_SECONDS
         while not self._server.started and not stopping():

@@ -6,7 +6,7 @@ They go to the client: they contain no path, no SQL and no message of a library.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -81,9 +81,10 @@ class Problem(Exception):
         super().__init__(detail)
         usual = _KINDS.get(status, ("problem", "The request was refused"))
         self.status = status
+        self.kind = kind or usual[0]
         self.headers = dict(headers or {})
         self.content = {
-            "type": f"urn:nexuscore:problem:{kind or usual[0]}",
+            "type": f"urn:nexuscore:problem:{self.kind}",
             "title": title or usual[1],
             "status": status,
             "detail": detail,
@@ -125,11 +126,22 @@ def fault() -> Problem:
     return Problem(500, "The Gateway could not do this; the log of the facility says why.")
 
 
-def add_handlers(application: FastAPI, log: Log) -> None:
-    """Have every error of an application answered as a problem."""
+def add_handlers(application: FastAPI, log: Log, note: Callable[[Request, Problem], None]) -> None:
+    """Have every error of an application answered as a problem.
 
-    async def refused(_: Request, error: Exception) -> Response:
+    Parameters
+    ----------
+    application
+        The application.
+    log
+        Gets the faults.
+    note
+        Called with each request that was refused.
+    """
+
+    async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)  # noqa: S101  it is the handler of this class
+        note(request, error)
         return error.response()
 
     async def invalid(_: Request, error: Exception) -> Response:

@@ -39,9 +39,13 @@ class HeadGuard(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
+        retry = {"Retry-After": str(RETRY_SECONDS)}
         if len(self.connections) > self._gateway.max_connections:
-            retry = {"Retry-After": str(RETRY_SECONDS)}
             self._refuse(Problem(503, "The Gateway has too many connections.", "too-many-connections", headers=retry))
+            return
+        if self._from_here > self._gateway.connections_per_address:
+            sentence = "The Gateway has too many connections from this address."
+            self._refuse(Problem(503, sentence, "too-many-connections", headers=retry))
             return
         self._wait_for_head()
 
@@ -79,6 +83,14 @@ class HeadGuard(H11Protocol):
         assert isinstance(self.config, ListenerConfig)  # noqa: S101  nothing else makes these
         return self.config.gateway
 
+    @property
+    def _from_here(self) -> int:
+        """How many connections its address has; 0 if they are not limited."""
+        if self.client is None or not self._gateway.limits_connections_of(self.client[0]):
+            return 0
+        others = [other.client for other in self.connections if isinstance(other, HeadGuard)]
+        return sum(1 for other in others if other is not None and other[0] == self.client[0])
+
     def _wait_for_head(self) -> None:
         self._head = self.loop.call_later(self._gateway.header_seconds, self._too_slow)
 
@@ -97,10 +109,10 @@ class HeadGuard(H11Protocol):
         headers += problem.headers.items()
         # Nothing can be said any more if an answer has begun.
         with suppress(h11.LocalProtocolError):
-            for event in (
+            events = (
                 h11.Response(status_code=problem.status, headers=headers, reason=b""),
                 h11.Data(data=problem.body),
                 h11.EndOfMessage(),
-            ):
-                self.transport.write(self.conn.send(event) or b"")
+            )
+            self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
         self.transport.close()

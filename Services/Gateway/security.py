@@ -105,8 +105,10 @@ async def pc_of(
         If it has no valid token, or has asked too often.
     """
     identity = await _identity(request, credentials)
-    if identity is None or identity.token.kind is not TokenKind.PC:
+    if identity is None:
         raise _no_token(request)
+    if identity.token.kind is not TokenKind.PC:
+        raise Problem(403, "This token is for reading the figures of /metrics only.")
     return identity
 
 
@@ -123,8 +125,10 @@ async def reader_of_metrics(
             raise Problem(403, "The figures are for programs on the Gateway's machine only.")
         return
     identity = await _identity(request, credentials)
-    if identity is None or identity.token.kind is not TokenKind.METRICS:
+    if identity is None:
         raise _no_token(request)
+    if identity.token.kind is not TokenKind.METRICS:
+        raise Problem(403, "This is the token of a PC; the figures need one that was made with --metrics.")
 
 
 def authorized_session(
@@ -176,7 +180,7 @@ async def _identity(request: Request, credentials: HTTPAuthorizationCredentials 
 def _look_up(context: GatewayContext, secret: str) -> AccessToken | None:
     token = context.tokens.of(secret)
     if token is not None and (token.seen_ts or 0) < context.clock.now() - SEEN_SECONDS * SECOND:
-        context.tokens.seen(token)
+        context.note_use(token)
     return token
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from NexusCore.API import App
-from NexusCore.clock import SECOND
+from NexusCore.clock import SECOND, to_datetime
 from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.status.element import fitting
 from Services.Gateway import settings as gateway_settings
 from Services.Gateway.application import application_of
+from Services.Gateway.certificate import WrongCertificate
 from Services.Gateway.context import GatewayContext
 from Services.Gateway.listener import Listener
 from Services.Gateway.settings import GatewaySettings
@@ -50,6 +51,7 @@ class Gateway(Service):
         self._listens_as: Hashable = None
         self._context: GatewayContext | None = None
         self._by_hand = False
+        self._looked_at = 0
 
     def take_options(self, options: RunOptions) -> None:
         """Take over whether a person only checks the settings."""
@@ -66,6 +68,7 @@ class Gateway(Service):
             self._restart(settings, signature)
         assert self._context is not None and self._listener is not None  # noqa: S101  just made
         self._context.settings = settings
+        self._look_at_certificate(self._listener)
         self.status["connections"] = self._listener.connections
         self.status["answers"] = sum(self._context.answers.values())
         before = self.clock.now() - int(settings.keep_answers_days * DAY)
@@ -87,12 +90,16 @@ class Gateway(Service):
         if self._context is not None:
             context.answers = self._context.answers
         listener = Listener(application_of(context), settings, self.clock)  # a bad certificate is noticed here,
-        self.close()  # and the former one stays in use
+        if self._listener is not None and not listener.shares_port_with(self._listener):
+            listener.bind()  # and a port that is taken here: the former one stays in use
+        self.close()
         listener.start(lambda: self.stopping)
         self._context, self._listener, self._listens_as = context, listener, signature
+        self._looked_at = 0
         self.status["listening"] = fitting(listener.url)
         self.status["tls"] = _protection(settings)
         self.log.info("Listening on %s", listener.url)
+        self._look_at_certificate(listener)
         if settings.kept_here:
             self.log.warning(
                 "The Gateway has no certificate, so it listens on this machine only (%s), not on %s. Set"
@@ -103,12 +110,26 @@ class Gateway(Service):
         elif not settings.has_tls and settings.plain_http:
             self.log.warning("The Gateway has no certificate: tokens cross the network unencrypted (plain_http)")
 
+    def _look_at_certificate(self, listener: Listener) -> None:
+        """Warn of a certificate that is not valid, or not for long; once a day."""
+        now = self.clock.now()
+        if listener.certificate is None or now < self._looked_at + DAY:
+            return
+        self._looked_at = now
+        complaint = listener.certificate.complaint(to_datetime(now))
+        if complaint:
+            self.log.warning("The certificate %s", complaint)
+
     def _check(self, settings: GatewaySettings) -> None:
         """Check what a run would need, on any free port: a running Gateway has its own."""
         free = replace(settings, port=0)
         listener = Listener(application_of(GatewayContext(self.app, self.log, free)), free, self.clock)
         listener.bind()
         listener.stop()
+        now = to_datetime(self.clock.now())
+        if listener.certificate is not None and not listener.certificate.is_valid(now):
+            raise WrongCertificate(reason=listener.certificate.complaint(now))
+        self._look_at_certificate(listener)
         self.log.info("The settings are right: the Gateway would listen on %s port %d", settings.host, settings.port)
 
 
@@ -129,5 +150,6 @@ def _signature(settings: GatewaySettings) -> Hashable:
         settings.idle_seconds,
         settings.max_header,
         settings.max_connections,
+        settings.connections_per_address,
         tuple((str(path), path.stat().st_mtime_ns) for path in files),
     )

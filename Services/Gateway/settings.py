@@ -33,12 +33,15 @@ class GatewaySettings:
     max_body: int = 256 * 1024
     max_header: int = 16 * 1024
     max_connections: int = 500
+    connections_per_address: int = 100
     requests_per_minute: int = 240
     failures_per_minute: int = 30
     keep_answers_days: float = 30.0
     oldest_event_days: float = 60.0
     clock_tolerance: float = 2.0
     oldest_client: str = ""
+    logger_builds: str = ""
+    download_seconds: float = 900.0
     metrics: str = LOOPBACK_ONLY
 
     @property
@@ -62,6 +65,16 @@ class GatewaySettings:
     def proxies(self) -> list[str]:
         """Addresses and networks of the proxies whose forwarded headers are believed."""
         return [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
+
+    def limits_connections_of(self, address: str) -> bool:
+        """Return whether an address may have so many connections only; not this machine, nor a trusted proxy."""
+        try:
+            sender = ipaddress.ip_address(address)
+        except ValueError:
+            return True
+        if sender.is_loopback:
+            return False
+        return not any(sender in ipaddress.ip_network(proxy) for proxy in self.proxies)
 
     def check(self) -> None:
         """Check what a type and limits cannot.
@@ -88,6 +101,8 @@ class GatewaySettings:
             raise ConfigException(
                 reason=f"{FOLDER}.oldest_client is '{self.oldest_client}', which is not a version such as 1.2.0"
             )
+        if self.logger_builds and not Path(self.logger_builds).is_dir():
+            raise ConfigException(reason=f"{FOLDER}.logger_builds is '{self.logger_builds}', which is not a folder")
         if self.has_tls != bool(self.tls_key):
             raise ConfigException(reason=f"{FOLDER}.tls_certificate and {FOLDER}.tls_key have to be set together")
         for name in ("tls_certificate", "tls_key"):
@@ -118,6 +133,10 @@ _DECLARED: dict[str, dict[str, Any]] = {
     "max_body": {"comment": "Most bytes of a request's body.", "minimum": 70_000, "maximum": 16_777_216},
     "max_header": {"comment": "Most bytes of a request's head.", "minimum": 2048, "maximum": 262_144},
     "max_connections": {"comment": "Most connections at a time.", "minimum": 1, "maximum": 20_000},
+    "connections_per_address": {
+        "comment": "Most connections at a time from one address; trusted_proxies and this machine have no such limit.",
+        "minimum": 1, "maximum": 20_000,
+    },
     "requests_per_minute": {"comment": "Most requests with one token in a minute.", "minimum": 1},
     "failures_per_minute": {
         "comment": "Most requests without a valid token from one address in a minute.", "minimum": 1,
@@ -134,6 +153,12 @@ _DECLARED: dict[str, dict[str, Any]] = {
         "minimum": 0.0, "maximum": 60.0,
     },
     "oldest_client": {"comment": "Oldest version of the session logger that is accepted, as 1.2.0; empty: any."},
+    "logger_builds": {
+        "comment": "Folder with builds of the session logger for PCs, as SessionLogger-1.2.0-windows.zip; empty: none.",
+    },
+    "download_seconds": {
+        "comment": "Seconds that a PC may take to fetch the session logger.", "minimum": 10.0, "maximum": 86_400.0,
+    },
     "metrics": {
         "comment": "Who may read /metrics: programs on this machine (loopback), or who has a token for it (token).",
         "choices": (LOOPBACK_ONLY, WITH_TOKEN),

@@ -57,13 +57,7 @@ def sentence(error: NexusError, node: ConfigParameter) -> str:
 
 
 def _limits(limits: Limits) -> list[str]:
-    texts = []
-    if limits.minimum is not None and limits.maximum is not None:
-        texts.append(f"{limits.minimum:g} to {limits.maximum:g}")
-    elif limits.minimum is not None:
-        texts.append(f"at least {limits.minimum:g}")
-    elif limits.maximum is not None:
-        texts.append(f"at most {limits.maximum:g}")
+    texts = [limits.described()] if limits.described() else []
     if limits.choices:
         texts.append(f"one of {', '.join(map(str, limits.choices))}")
     if limits.pattern is not None:

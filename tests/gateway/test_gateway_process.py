@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from cryptography.hazmat.primitives import serialization
+from requests.adapters import HTTPAdapter
 
-from tests.certificates import Authority
+from Services.Gateway.settings import GatewaySettings
+from tests.certificates import Authority, Certificate
 from tests.gateway.gateways import RunningGateway, configure, kind_of
-from tests.processes import LIMIT, PROJECT, environment_of, eventually, messages, samples
+from tests.processes import LIMIT, PROJECT, environment_of, eventually, messages, rows, samples
 
 Run = Callable[..., RunningGateway]
+ONLY_ONE_LIMITED = """
+import sys
+from Services.Gateway import settings
+settings.GatewaySettings.limits_connections_of = lambda self, address: address == "127.0.0.1"
+sys.argv[0] = "Gateway"
+import runpy
+runpy.run_module("Services.Gateway", run_name="__main__")
+"""
 
 
 @pytest.fixture
@@ -33,6 +46,17 @@ def run(sqlite_template: Path, tmp_path: Path) -> Iterator[Run]:
     yield run
     for one in started:
         one.close()
+
+
+class FromAddress(HTTPAdapter):
+    """Sends requests from an address of this machine."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        super().init_poolmanager(*arguments, source_address=(self._address, 0), **more)
 
 
 def place(gateway: RunningGateway) -> tuple[str, int]:
@@ -110,6 +134,7 @@ class TestWhereItListens:
             configure(gateway.main, port=port)
             sentence = f"The Gateway cannot listen at http://127.0.0.1:{port}"
             eventually(lambda: any(sentence in line for line in messages(gateway.main, "Gateway")))
+            assert gateway.get("/v1/version").status_code == 200  # where it was
         eventually(lambda: gateway._listening() == f"http://127.0.0.1:{port}")
 
     def test_a_mistake_in_the_settings(self, run: Run) -> None:
@@ -157,9 +182,126 @@ class TestItsOwnCertificate:
         certificate = authority.issue("gateway", addresses=["127.0.0.1"])
         gateway = run(address="127.0.0.1", tls_certificate=str(certificate.cert), tls_key=str(certificate.key))
         certificate.cert.write_text("half a certif")
-        sentence = "The Gateway cannot listen at https://127.0.0.1:0: the certificate: "
+        sentence = f"certificate cannot be used: {certificate.cert} has no certificate in PEM form"
         eventually(lambda: any(sentence in line for line in messages(gateway.main, "Gateway")))
         assert gateway.get("/v1/version", verify=str(authority.file)).status_code == 200
+
+
+class TestWhatIsWrongWithACertificate:
+    """`--once` says it in a sentence with the file, and asks for nothing at the terminal."""
+
+    @pytest.fixture
+    def once(self, sqlite_url: str, tmp_path: Path) -> Callable[[Certificate], str]:
+        def once(certificate: Certificate) -> str:
+            configure(sqlite_url, tls_certificate=str(certificate.cert), tls_key=str(certificate.key))
+            done = subprocess.run(
+                [sys.executable, "-m", "Services.Gateway", "--once"], cwd=PROJECT, text=True,
+                env=environment_of(sqlite_url, tmp_path), capture_output=True, timeout=LIMIT, check=False,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            return f"{done.returncode} {done.stderr}"
+
+        return once
+
+    @pytest.mark.parametrize(
+        ("valid", "code", "sentence"),
+        [
+            ((-30, -1), "1", "expired on"),
+            ((1, 30), "1", "is not valid before"),
+            ((-30, 5), "0", "in 4 days. Renew it"),
+        ],
+    )
+    def test_its_time(
+        self, once: Callable[[Certificate], str], tmp_path: Path, valid: tuple[int, int], code: str, sentence: str
+    ) -> None:
+        certificate = Authority(tmp_path).issue("gateway", addresses=["127.0.0.1"], valid=valid)
+        said = once(certificate)
+        assert said[0] == code and f"{certificate.cert} " in said and sentence in said
+
+    def test_a_key_with_a_passphrase(self, once: Callable[[Certificate], str], tmp_path: Path) -> None:
+        certificate = Authority(tmp_path).issue("gateway", addresses=["127.0.0.1"])
+        key = serialization.load_pem_private_key(certificate.key.read_bytes(), None)
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+        certificate.key.write_bytes(key.private_bytes(*form, serialization.BestAvailableEncryption(b"secret")))
+        said = once(certificate)
+        assert said[0] == "1" and f"the key {certificate.key} has a passphrase" in said
+
+    def test_the_key_of_another(self, once: Callable[[Certificate], str], tmp_path: Path) -> None:
+        authority = Authority(tmp_path)
+        one, other = (authority.issue(name, addresses=["127.0.0.1"]) for name in ("one", "other"))
+        said = once(Certificate(one.cert, other.key))
+        assert said[0] == "1" and "belongs to another certificate" in said
+
+    def test_a_key_that_is_none(self, once: Callable[[Certificate], str], tmp_path: Path) -> None:
+        certificate = Authority(tmp_path).issue("gateway", addresses=["127.0.0.1"])
+        said = once(Certificate(certificate.cert, certificate.cert))
+        assert said[0] == "1" and "has no private key in PEM form" in said
+
+
+class TestOneAddress:
+    """One address cannot have all connections; here the loopback stands for another machine."""
+
+    def test_it_cannot_keep_others_out(self, sqlite_template: Path, tmp_path: Path) -> None:
+        shutil.copyfile(sqlite_template, tmp_path / "nexus.db")
+        gateway = RunningGateway(
+            f"sqlite:///{tmp_path}/nexus.db", tmp_path, ONLY_ONE_LIMITED, connections_per_address=5
+        )
+        kept = []
+        try:
+            kept = [socket.create_connection(place(gateway), LIMIT) for _ in range(8)]
+            for connection in kept[5:]:
+                connection.settimeout(LIMIT)
+                assert b"too many connections from this address" in connection.recv(4096)
+            other = requests.Session()
+            other.mount("http://", FromAddress("127.0.0.9"))
+            assert other.get(f"{gateway.url}/v1/version", timeout=LIMIT).status_code == 200
+        finally:
+            for connection in kept:
+                connection.close()
+            gateway.close()
+
+    def test_who_has_no_such_limit(self) -> None:
+        """Behind a proxy are many PCs."""
+        settings = GatewaySettings(trusted_proxies="192.0.2.0/24, 198.51.100.7")
+        limited = {
+            one: settings.limits_connections_of(one) for one in ("127.0.0.1", "::1", "192.0.2.9", "198.51.100.8")
+        }
+        assert limited == {"127.0.0.1": False, "::1": False, "192.0.2.9": False, "198.51.100.8": True}
+
+
+class TestMonitors:
+    """Some ask by HEAD."""
+
+    def test_head(self, run: Run) -> None:
+        gateway = run()
+        answer = requests.head(f"{gateway.url}/v1/health", timeout=LIMIT)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+class TestRefusalsAreLogged:
+    """Who tries tokens is seen in the log; a flood of refusals does not fill it."""
+
+    def test_some_of_them(self, run: Run) -> None:
+        gateway = run()
+        for _ in range(30):
+            assert gateway.get("/v1/sessions").status_code == 401
+        refused = "Refused GET /v1/sessions from 127.0.0.1: 401 no-valid-token"
+        eventually(lambda: refused in messages(gateway.main, "Gateway"))
+        assert 1 <= len([line for line in messages(gateway.main, "Gateway") if "Refused" in line]) <= 6
+
+
+class TestTheLastUseOfAToken:
+    """It is stored besides; while the database takes no writes, PCs are answered none the less."""
+
+    def test_while_another_writes(self, run: Run) -> None:
+        gateway = run()
+        pc = gateway.pc()
+        with closing(sqlite3.connect(gateway.folder / "nexus.db", isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            assert requests.get(f"{gateway.url}/v1/sessions", headers=pc.headers, timeout=3).status_code == 200
+            writer.execute("ROLLBACK")
+        sql = "SELECT seen_ts FROM token WHERE id = :id"
+        assert eventually(lambda: rows(gateway.main, sql, id=pc.token_id)[0][0])
 
 
 class TestBehindAProxy:

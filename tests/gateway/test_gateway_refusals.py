@@ -74,7 +74,7 @@ class TestTokens:
         refused(session.post("end"), 401, "no-valid-token")
 
     def test_one_for_the_metrics(self, embedded_gateway: RunningGateway) -> None:
-        refused(embedded_gateway.pc(kind=TokenKind.METRICS).get("sessions"), 401, "no-valid-token")
+        refused(embedded_gateway.pc(kind=TokenKind.METRICS).get("sessions"), 403, "forbidden")
 
     def test_an_unreadable_one(self, embedded_gateway: RunningGateway) -> None:
         """A row that somebody wrote by hand opens nothing."""
@@ -134,7 +134,8 @@ class TestTokens:
         paths = embedded_gateway.get("/v1/openapi.json").json()["paths"]
         assert sorted(paths) == [
             "/v1/health", "/v1/heartbeat", "/v1/instruments", "/v1/instruments/{pid}",
-            "/v1/instruments/{pid}/reservations", "/v1/sessions", "/v1/sessions/last", "/v1/sessions/{identifier}",
+            "/v1/instruments/{pid}/reservations", "/v1/logger", "/v1/logger/{file}",
+            "/v1/sessions", "/v1/sessions/last", "/v1/sessions/{identifier}",
             "/v1/sessions/{identifier}/continue",
             "/v1/sessions/{identifier}/end", "/v1/sessions/{identifier}/note", "/v1/sessions/{identifier}/pause",
             "/v1/sessions/{identifier}/problem", "/v1/sessions/{identifier}/resume", "/v1/version",

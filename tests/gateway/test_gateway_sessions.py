@@ -109,6 +109,18 @@ class TestTimes:
         found = pc.get(f"sessions/{session.identifier}").json()["session"]["start"]
         assert datetime.fromisoformat(found) == datetime.fromisoformat(at)
 
+    def test_a_remark_from_before_the_start(self, gateway: RunningGateway) -> None:
+        """Like an END, it stands at the START at the earliest."""
+        session = gateway.pc().start()
+        assert session.post("note", at=clock(-3600), text="early").status_code == 200
+        events = session.pc.get(f"sessions/{session.identifier}").json()["events"]
+        assert events[1]["at"] == events[0]["at"]
+
+    def test_a_number_is_no_time(self, gateway: RunningGateway) -> None:
+        refused = gateway.pc().start().post("note", at=1_800_000_000, text="?")
+        assert (refused.status_code, kind_of(refused)) == (422, "invalid")
+        assert "a time is text with an offset" in refused.json()["detail"]
+
     def test_a_pc_whose_clock_is_wrong(self, gateway: RunningGateway) -> None:
         """Its offset is measured and stored, and the time is corrected by it."""
         pc = gateway.pc()

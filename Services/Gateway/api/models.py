@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from NexusCore import sizes
 from NexusCore.clock import readable_time
@@ -39,6 +39,14 @@ def _text(text: str) -> str:
     return text
 
 
+def _written(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("a time is text with an offset, as 2026-11-30T14:47:22+01:00")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
+"""A time; not the number of seconds since 1970, which says nothing about an offset."""
 Name = Annotated[str, Field(min_length=1, max_length=sizes.NAME), AfterValidator(_name)]
 """A name of a user, a PC or an instrument."""
 Remark = Annotated[str, Field(min_length=1, max_length=sizes.EVENT_DETAIL), AfterValidator(_text)]
@@ -50,8 +58,8 @@ class EventRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     user: Name = Field(description="Account of the person at the instrument.")
-    at: AwareDatetime = Field(description="When it happened, by the PC's clock, with an offset.")
-    now: AwareDatetime = Field(description="What that clock shows when this request is sent.")
+    at: Moment = Field(description="When it happened, by the PC's clock, with an offset.")
+    now: Moment = Field(description="What that clock shows when this request is sent.")
     zone: Annotated[str, Field(max_length=ZONE), AfterValidator(_name)] = Field(
         default="", description="Time zone of the PC: an IANA name, or an offset as +0100."
     )
@@ -78,7 +86,7 @@ class EndedSession(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     identifier: UUID
-    at: AwareDatetime = Field(description="When it ended, by the PC's clock; not after the new one's start.")
+    at: Moment = Field(description="When it ended, by the PC's clock; not after the new one's start.")
 
 
 class RemarkRequest(EventRequest):

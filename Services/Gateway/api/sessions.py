@@ -259,7 +259,9 @@ async def _add(
         session = transitions.find(transaction, session.identifier, lock=True)
         if event in (EventType.PAUSE, EventType.RESUME) and session.end_ts is not None:
             raise Problem(409, "This session has ended.", "session-ended")
-        transitions.add_event(transaction, session.id, event, client, when.ts, body.text)
+        # Like an END, nothing in a session is before its START.
+        ts = max(when.ts, session.start_ts)
+        transitions.add_event(transaction, session.id, event, client, ts, body.text)
         return session
 
     return await _change(request, identifier, event.value, body, request_id, pc, token, work)
