@@ -39,8 +39,8 @@ class Windows:
     def _ping(self, rest: Sequence[str]) -> tuple[int, str]:
         if not self.address:
             return 1, f"Ping request could not find host {rest[0]}. Please check the name and try again."
-        text = f"\nPing wird ausgeführt für {rest[0]} [{self.address}] mit 32 Bytes Daten:\nAntwort von {self.address}: Zeit<1ms"
-        return 0, text
+        head = f"Ping wird ausgeführt für {rest[0]} [{self.address}] mit 32 Bytes Daten:"
+        return 0, f"\n{head}\nAntwort von {self.address}: Zeit<1ms"
 
     def _net(self, rest: Sequence[str]) -> tuple[int, str]:
         if rest == ["use"]:
