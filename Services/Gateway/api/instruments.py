@@ -81,8 +81,10 @@ def _short(host: str) -> str:
 
 def _logger(context: GatewayContext) -> LoggerSettings:
     delay = context.config["Logger.close_delay"]
+    reminder = context.config["Logger.reminder_minutes"]
     return LoggerSettings(
         close_delay=float(delay) if isinstance(delay, (int, float)) else CLOSE_DELAY,
         support_address=str(context.config["Logger.support_address"] or ""),
         ask_user=context.config["Logger.ask_user"] is True,
+        reminder_minutes=max(0.0, float(reminder)) if isinstance(reminder, (int, float)) else 0.0,
     )

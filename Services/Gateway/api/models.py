@@ -164,6 +164,9 @@ class LoggerSettings(BaseModel):
     close_delay: float
     support_address: str
     ask_user: bool
+    reminder_minutes: float = Field(
+        default=0.0, description="Minutes without input after which it asks whether the session goes on; 0: never."
+    )
 
 
 class InstrumentAnswer(BaseModel):
