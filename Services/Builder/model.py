@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from NexusCore.facility.file_walk import Identity as Identity
+
 DATASET_TYPES = ("Image", "Spectrum", "SpectrumImage", "Diffraction", "Notes", "Misc", "Unknown")
 """The controlled vocabulary of `dataset/@type` in the Nexus Experiment schema."""
 
 Scalar = str | int | float | bool
-
-Identity = tuple[int, int]
-"""Identifies a file while it exists: the numbers of its device and its inode."""
 
 
 @dataclass(frozen=True, slots=True)

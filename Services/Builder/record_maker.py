@@ -247,7 +247,8 @@ class RecordMaker:
 
         activities = group_files(files, settings.sensitivity)
         extracted = self._extract(jobs, settings, cache, stop)
-        facts = Facts(session, instrument, instrument.zone, booking, self._facility.events(session), revision, SOFTWARE)
+        events = self._facility.events(session)
+        facts = Facts(session, instrument, instrument.zone, booking, events, revision, SOFTWARE, session_files.remarks)
         document = self._document(facts, activities, extracted, places, settings)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
         return BuiltRecord(document, places, revision, len(files), doubtful, len(activities))

@@ -24,7 +24,7 @@ from Services.Builder.commands import cli_options
 from Services.Builder.commands.cli_options import BuildOptions
 from Services.Builder.extraction.cache import DAY, ExtractionCache
 from Services.Builder.extraction.pools import Pools
-from Services.Builder.finding.searching import Searches
+from Services.Builder.finding.searching import Searches, times_by
 from Services.Builder.lease import Lease
 from Services.Builder.liveness import Presence
 from Services.Builder.progress import BarProgress, StatusProgress
@@ -79,7 +79,9 @@ class Builder(Service):
         self._patient = False
         self._progress: StatusProgress | BarProgress = StatusProgress(self.status)
         self._pools = pools or Pools(self.log)
-        self._searches = Searches(self._sessions.waiting, self.clock, self.log)
+        self._searches = Searches(
+            self._sessions.waiting, self.clock, self.log, times=times_by(self._config, self._sessions.events)
+        )
         home = app.settings.home
         self._cache = ExtractionCache(home / "cache" / "extractions", self.log, root=home)
         self._cache_tidied: int | None = None

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from NexusCore.config.values import Limits, Value, cast, datatype_of
 from NexusCore.errors import EXIT_USAGE, NexusError
-from Services.Builder.finding.files import DEFAULT_IGNORE
+from NexusCore.facility.file_walk import DEFAULT_IGNORE
 
 EXCLUSIVE, INCLUSIVE = "exclusive", "inclusive"
 STRATEGIES = (EXCLUSIVE, INCLUSIVE)

@@ -28,7 +28,7 @@ from NexusCore.resources import sentence_of
 from NexusCore.storage import Database
 from NexusCore.text import is_odd, one_line
 from Services.Builder.extraction.pools import Pools
-from Services.Builder.finding.searching import Searches
+from Services.Builder.finding.searching import Searches, times_by
 from Services.Builder.progress import BarProgress
 from Services.Builder.record_maker import BuildStopped, Facility, NoRecord, RecordMaker
 from Services.Builder.settings import BuilderSettings
@@ -75,7 +75,7 @@ def print_records(selection: Selection, out: BinaryIO, err: TextIO, clock: Clock
             log.info("No session is waiting to be built.")
         current = BuilderSettings.read(config, settings.home)
         facility = Facility.of(database, config, lambda: config.revision, clock)
-        searches = Searches(lambda: chosen, clock, log)
+        searches = Searches(lambda: chosen, clock, log, times=times_by(config, sessions.events))
         maker = RecordMaker(facility, searches, pools, progress, log)
         codes = [_show(session, maker, current, out, log, stop, clock) for session in chosen if not stop.is_set()]
     return EXIT_INTERRUPTED if stop.is_set() else max(codes, default=EXIT_OK)

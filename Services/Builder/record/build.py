@@ -91,6 +91,8 @@ class Facts:
     events: Sequence[Event]
     config_revision: int
     software: str
+    remarks: Sequence[str] = ()
+    """Sentences about its files."""
 
 
 def experiment(
@@ -302,6 +304,7 @@ def _notes(facts: Facts) -> tuple[Notes, ...]:
     end = _when(session.end, facts.zone) if session.end else "not yet"
     provenance = (
         f"Session of {session.user} from {_when(session.start, facts.zone)} to {end}.",
+        *facts.remarks,
         f"Made by {facts.software} under configuration revision {facts.config_revision}.",
     )
     return (*((Notes("Session log", written),) if written else ()), Notes("NexusCore", provenance))
