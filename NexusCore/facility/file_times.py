@@ -21,10 +21,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
 
 from NexusCore.clock import EARLIEST, LATEST, SECOND
-from NexusCore.config.values import Value
+from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import EXIT_USAGE, NexusError
 from NexusCore.facility.instruments import INSTRUMENTS_FOLDER
 from NexusCore.facility.session import Event, Session
@@ -43,14 +42,6 @@ class NoSuchFileTimes(NexusError):
     """  # noqa: D205, D400  the docstring is the message
 
     exit_code = EXIT_USAGE
-
-
-class ReadableConfiguration(Protocol):
-    """A configuration from its absolute root."""
-
-    def __getitem__(self, name: str) -> Value:
-        """Return a parameter's value, or None."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +149,7 @@ RIGHT = FileTimes()
 
 
 def file_times(
-    config: ReadableConfiguration, session: Session, events: Callable[[Session], Sequence[Event]], until_ts: int
+    config: ReadOnlyConfiguration, session: Session, events: Callable[[Session], Sequence[Event]], until_ts: int
 ) -> FileTimes:
     """Return how the times of a session's files are to be read.
 

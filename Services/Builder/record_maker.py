@@ -19,7 +19,7 @@ from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import DiskFull, NexusError
 from NexusCore.facility import Event, Instruments, Records, Reservation, Reservations, Session, Sessions, State
 from NexusCore.facility.reservations import agreed
-from NexusCore.facility.sessions import QUEUED_AGAIN
+from NexusCore.facility.sessions import QUEUED_AGAIN, EventType
 from NexusCore.resources import place_text
 from NexusCore.storage import Database
 from NexusCore.text import counted
@@ -316,7 +316,9 @@ class RecordMaker:
 
 
 def _is_build_event(event: Event) -> bool:
-    return event.user == BUILDER or (event.detail or "").startswith(QUEUED_AGAIN)
+    if event.user == BUILDER:
+        return event.type not in (EventType.END, EventType.PROBLEM)  # what it did to the session itself
+    return (event.detail or "").startswith(QUEUED_AGAIN)
 
 
 def _job(file: FoundFile, root: Path, places: RecordPaths, profile: Profile) -> Job:

@@ -20,6 +20,7 @@ from NexusCore.resources import explained, sentence_of
 from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.status.element import fitting
 from NexusCore.storage import Transaction
+from Services.Builder.care.forgotten import ForgottenSessions
 from Services.Builder.commands import cli_options
 from Services.Builder.commands.cli_options import BuildOptions
 from Services.Builder.extraction.cache import DAY, ExtractionCache
@@ -32,6 +33,8 @@ from Services.Builder.record.build import store
 from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, BuiltRecord, Facility, NoRecord, RecordMaker
 from Services.Builder.settings import BuilderSettings, set_defaults
 
+CARE_SECONDS = 60.0
+"""Between two looks at the sessions that nobody ends."""
 _TAKEN_OVER = "Another Builder has taken the session over and makes its record."
 
 
@@ -85,10 +88,14 @@ class Builder(Service):
         home = app.settings.home
         self._cache = ExtractionCache(home / "cache" / "extractions", self.log, root=home)
         self._cache_tidied: int | None = None
+        self._forgotten_sessions = ForgottenSessions(database, self.clock, self._config, self.client, self.log)
+        self._cared: float | None = None
         set_defaults(self.config)
         self._built = self.status.new("records_built", 0)
         self._failures = self.status.new("sessions_failed", 0)
         self._last_error = self.status.new("last_error", "")
+        self._forgotten = self.status.new("sessions_forgotten", 0)
+        self._forgotten_list = self.status.new("forgotten", "")
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -119,6 +126,7 @@ class Builder(Service):
     def once(self) -> Pass:
         """Build the records of all sessions that wait."""
         self._tidy()
+        self._care()
         self._requeue_abandoned()
         self._searches.forget()
         among = self._selection
@@ -151,6 +159,18 @@ class Builder(Service):
         for owner in self._presence.dead():
             if self._sessions.abandon(owner):
                 self.log.warning("The Builder %s ended while building a session; rebuilding it", owner)
+
+    def _care(self) -> None:
+        """Look after sessions that nobody ends; once in a while, and not where a person asks for certain sessions."""
+        now = self.clock.monotonic()
+        if self._selection != ALL or (self._cared is not None and now - self._cared < CARE_SECONDS):
+            return
+        self._cared = now
+        shown = self._forgotten_sessions.care(self._settings(), lambda: self.stopping)
+        self._forgotten.set_value(len(shown))
+        self._forgotten_list.set_value(
+            fitting("; ".join(f"{session.instrument}: {session.identifier} of {session.user}" for session in shown))
+        )
 
     def _queued(self, identifier: str, among: Selection) -> bool:
         """Queue the requested session unless it waits already; return whether it is in the requested time."""

@@ -9,7 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from NexusCore.clock import Clock, readable_time, to_datetime, to_ts
-from NexusCore.facility.file_times import RIGHT, FileTimes, ReadableConfiguration, file_times
+from NexusCore.config.readonly import ReadOnlyConfiguration
+from NexusCore.facility.file_times import RIGHT, FileTimes, file_times
 from NexusCore.facility.session import Event, Session
 from Services.Builder.finding.files import FileSearch, TimeRange, find_files
 from Services.Builder.model import FoundFile
@@ -136,7 +137,7 @@ class Searches:
 
 
 def times_by(
-    config: ReadableConfiguration, events: Callable[[Session], Sequence[Event]]
+    config: ReadOnlyConfiguration, events: Callable[[Session], Sequence[Event]]
 ) -> Callable[[Session], FileTimes]:
     """Return a function that says how the times of the files of a session that has ended are to be read.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from NexusCore.clock import readable_time, to_datetime
 from NexusCore.errors import NexusError
 from NexusCore.facility import Event, Instrument, Reservation, Session
+from NexusCore.facility.forgotten import by_nexuscore, ended_by
 from NexusCore.facility.sessions import EventType
 from NexusCore.files import Folder
 from Services.Builder.model import (
@@ -302,8 +303,10 @@ def _notes(facts: Facts) -> tuple[Notes, ...]:
     )
     session = facts.session
     end = _when(session.end, facts.zone) if session.end else "not yet"
+    ender = ended_by(facts.events)
     provenance = (
         f"Session of {session.user} from {_when(session.start, facts.zone)} to {end}.",
+        *((f"It was ended by {ender}.",) if by_nexuscore(ender) else ()),
         *facts.remarks,
         f"Made by {facts.software} under configuration revision {facts.config_revision}.",
     )
