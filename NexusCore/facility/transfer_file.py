@@ -106,10 +106,10 @@ class TransferFile:
     object_md5: str | None
     """Of what was last verified there."""
     upload: str | None
-    """UUID of the upload that is under way."""
+    """UUID of its latest upload."""
     upload_kind: str | None
     upload_ref: Mapping[str, Any] | None
-    """What the Gateway needs to go on with it."""
+    """What the Gateway needs to go on with that upload; None once it is finished."""
     verified_ts: int | None
     """When the store's copy was first found to be right; None unless it has been since."""
     checked_ts: int | None
@@ -137,6 +137,28 @@ class FileReport:
     reason: str | None = None
     next_try_ts: int | None = None
     md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file of a session, as its PC has read it."""
+
+    folder: str
+    path: str
+    size: int
+    modified_ts: int
+    md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file is, or is to be."""
+
+    store: str
+    """Name of the store; empty for the instrument's own folder."""
+    pid: str
+    object: str
+    """Name within the store."""
 
 
 _SELECTED = TRANSFER_FILE.only(

@@ -13,7 +13,7 @@ from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config.store import Edit
 from NexusCore.config.values import Limits
 from NexusCore.errors import NexusError
-from NexusCore.facility import transfers
+from NexusCore.facility import transfer_changes
 from NexusCore.facility.records import Records
 from NexusCore.facility.reservations import Reservation, Reservations
 from NexusCore.facility.session import Session, State
@@ -118,7 +118,7 @@ class OddFacility:
                 "gateway_request", token_id=token.id, request_id="good", sha256="0" * 64, status=200, answer="{}",
                 nonce=None, ts=now,
             )  # fmt: skip
-            transfers.report(transaction, session.id, [FileReport("raw", "a.dm4", 7, now)], now)
+            transfer_changes.report(transaction, session.id, [FileReport("raw", "a.dm4", 7, now)], now)
             transaction.run("UPDATE session SET state = :state WHERE id = :id", state=self._state, id=session.id)
         return sessions.get(session.identifier)
 
