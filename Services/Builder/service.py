@@ -21,6 +21,7 @@ from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.status.element import fitting
 from NexusCore.storage import Transaction
 from Services.Builder.care.forgotten import ForgottenSessions
+from Services.Builder.care.transfers import AwaitedFiles
 from Services.Builder.commands import cli_options
 from Services.Builder.commands.cli_options import BuildOptions
 from Services.Builder.extraction.cache import DAY, ExtractionCache
@@ -34,7 +35,7 @@ from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, Built
 from Services.Builder.settings import BuilderSettings, set_defaults
 
 CARE_SECONDS = 60.0
-"""Between two looks at the sessions that nobody ends."""
+"""Between two looks at the sessions that nobody ends, and those whose files do not come."""
 _TAKEN_OVER = "Another Builder has taken the session over and makes its record."
 
 
@@ -89,12 +90,14 @@ class Builder(Service):
         self._cache = ExtractionCache(home / "cache" / "extractions", self.log, root=home)
         self._cache_tidied: int | None = None
         self._forgotten_sessions = ForgottenSessions(database, self.clock, self._config, self.client, self.log)
+        self._awaited_files = AwaitedFiles(database, self._config, self.client, self.log)
         self._cared: float | None = None
         set_defaults(self.config)
         self._built = self.status.new("records_built", 0)
         self._failures = self.status.new("sessions_failed", 0)
         self._last_error = self.status.new("last_error", "")
         self._forgotten = self.status.new("sessions_forgotten", 0)
+        self._awaiting = self.status.new("sessions_awaiting_files", 0)
         self._forgotten_list = self.status.new("forgotten", "")
 
     @classmethod
@@ -161,11 +164,12 @@ class Builder(Service):
                 self.log.warning("The Builder %s ended while building a session; rebuilding it", owner)
 
     def _care(self) -> None:
-        """Look after sessions that nobody ends; once in a while, and not where a person asks for certain sessions."""
+        """Look after sessions that wait for others; now and then, and not where a person asks for certain sessions."""
         now = self.clock.monotonic()
         if self._selection != ALL or (self._cared is not None and now - self._cared < CARE_SECONDS):
             return
         self._cared = now
+        self._awaiting.set_value(self._awaited_files.care(lambda: self.stopping))
         shown = self._forgotten_sessions.care(self._settings(), lambda: self.stopping)
         self._forgotten.set_value(len(shown))
         self._forgotten_list.set_value(

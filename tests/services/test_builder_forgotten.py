@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from NexusCore.clock import SECOND
-from NexusCore.facility import Session, State, forgotten, transfers, transitions
+from NexusCore.facility import Session, State, forgotten, transfer_changes, transitions
 from NexusCore.facility.forgotten import ENDED_BY, NO_SIGN, ended_by
 from NexusCore.facility.session import Client, EventType
 from NexusCore.facility.session_tokens import set_seen
@@ -150,7 +150,7 @@ SIGNS: dict[str, Callable[[Stage, Session], object]] = {
     "a file": lambda stage, session: stage.put("new.dm3", ago=1),
     "a file on its way": lambda stage, session: write(
         stage,
-        lambda transaction: transfers.report(
+        lambda transaction: transfer_changes.report(
             transaction, session.id, [FileReport("raw", "a.dm4", 5, stage.clock.now())], stage.clock.now()
         ),
     ),
@@ -314,7 +314,7 @@ class TestTheEnd:
             FileReport("raw", "a.dm4", 5, now - SECOND, FileState.SENDING),
             FileReport("raw", "late.dm4", 5, now, FileState.HELD),
         ]
-        write(stage, lambda transaction: transfers.report(transaction, session.id, reports, now))
+        write(stage, lambda transaction: transfer_changes.report(transaction, session.id, reports, now))
         stage.put("not of this session.dm3", ago=-60)
         stage.config["Services.Builder.forgotten_hours"] = 1.0
         passes(stage, 1.1)

@@ -14,6 +14,7 @@ from NexusCore.errors import NexusError
 from NexusCore.facility import Event, Instrument, Reservation, Session
 from NexusCore.facility.forgotten import by_nexuscore, ended_by
 from NexusCore.facility.sessions import EventType
+from NexusCore.facility.transfer_end import is_about_files
 from NexusCore.files import Folder
 from Services.Builder.model import (
     Activity,
@@ -297,7 +298,7 @@ def _samples(booking: Reservation | None) -> tuple[Sample, ...]:
 
 def _notes(facts: Facts) -> tuple[Notes, ...]:
     written = tuple(
-        f"{_when(readable_time(event.ts), facts.zone)} {event.user}: {_REMARKS[event.type]}{event.detail}"
+        f"{_when(readable_time(event.ts), facts.zone)} {event.user}: {_remark(event.type, event.detail)}"
         for event in facts.events
         if event.type in _REMARKS and event.detail
     )
@@ -311,6 +312,12 @@ def _notes(facts: Facts) -> tuple[Notes, ...]:
         f"Made by {facts.software} under configuration revision {facts.config_revision}.",
     )
     return (*((Notes("Session log", written),) if written else ()), Notes("NexusCore", provenance))
+
+
+def _remark(event: EventType, detail: str) -> str:
+    if event is EventType.PROBLEM and is_about_files(detail):
+        return f"warning: {'; '.join(detail.splitlines())}"
+    return f"{_REMARKS[event]}{detail}"
 
 
 def _when(moment: datetime | None, zone: tzinfo | None) -> str:
