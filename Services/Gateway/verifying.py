@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 
 from NexusCore.clock import SECOND, Clock
 from NexusCore.errors import NexusError
@@ -112,9 +113,9 @@ class Verifier:
 
     def _due(self, before: int) -> Iterator[TransferFile]:
         """Yield the files that are due, in portions; each is looked up once."""
-        last = None
+        last: TransferFile | None = None
         for _ in range(PORTIONS):
-            portion = self._database.read(lambda reading, last=last: to_check(reading, before, FILES_AT_ONCE, last))
+            portion = self._database.read(partial(to_check, before_ts=before, count=FILES_AT_ONCE, behind=last))
             if not portion:
                 return
             yield from portion

@@ -59,14 +59,14 @@ def _base64_md5(text: str) -> str:
     return text
 
 
-FolderName = Annotated[str, Field(pattern=r"\A[A-Za-z0-9_-]{1,40}\Z", description="Name of a watched folder.")]
+FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$", description="Name of a watched folder.")]
 FilePath = Annotated[
     str,
     Field(min_length=1, max_length=PATH_LENGTH, description="Below that folder, with forward slashes."),
     AfterValidator(_path),
 ]
 Bytes = Annotated[int, Field(ge=0, le=LARGEST)]
-HexMD5 = Annotated[str, Field(pattern=r"\A[0-9a-f]{32}\Z", description="In small hexadecimal digits.")]
+HexMD5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="In small hexadecimal digits.")]
 
 
 class ReportedFile(BaseModel):
