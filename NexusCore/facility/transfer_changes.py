@@ -31,6 +31,24 @@ from NexusCore.storage import Transaction
 
 KEYS_PER_QUERY = 100
 """Files that are looked up in one query."""
+_STORED = """
+    -- an upload ended when another one had begun: that may then replace what was stored
+    UPDATE transfer_file SET object_md5 = :found_md5, verified_ts = :now
+     WHERE id = :id AND object_sha256 = :digest
+"""
+_PLACED = """
+    UPDATE transfer_file
+       SET store = :store, object = :object, object_sha256 = :digest, object_md5 = :found_md5, upload_ref = NULL,
+           verified_ts = :now, checked_ts = :now, changed_ts = :now
+     WHERE id = :id
+"""
+_VERIFIED = """
+    -- unless the PC has said meanwhile that the file has changed
+    UPDATE transfer_file
+       SET size = :size, modified_ts = :modified, md5 = :md5, state = 'verified', sent = :size, reason = NULL,
+           next_try_ts = NULL, changed_ts = :now
+     WHERE id = :id
+"""
 _REPORTED = """
     UPDATE transfer_file
        SET size = :size, modified_ts = :modified_ts, md5 = :md5, state = :state, sent = :sent, reason = :reason,
@@ -156,26 +174,23 @@ def set_verified(transaction: Transaction, file: TransferFile, content: Content,
     Returns
     -------
     bool
-        False if another upload of the file has begun meanwhile; nothing is changed then.
+        False if another upload of the file has begun meanwhile; only what is stored is noted then.
     """
-    return bool(
+    row = transaction.one(f"{SELECT_FILES} WHERE f.id = :id {transaction.dialect.for_update}", id=file.id)
+    if row is None:
+        return False
+    present = file_of(row)
+    found = {"digest": object_digest(place.store, place.pid, place.object), "found_md5": content.md5, "now": now}
+    if present.upload != file.upload:
+        transaction.run(_STORED, id=file.id, **found)
+        return False
+    transaction.run(_PLACED, id=file.id, store=place.store, object=place.object, **found)
+    changed = (present.size, present.modified_ts) != (content.size, content.modified_ts)
+    if present.md5 == content.md5 or (present.md5 is None and not changed):
         transaction.run(
-            """UPDATE transfer_file
-                  SET size = :size, modified_ts = :modified, md5 = :md5, state = 'verified', sent = :size,
-                      reason = NULL, next_try_ts = NULL, store = :store, object = :object, object_sha256 = :digest,
-                      object_md5 = :md5, upload_ref = NULL, verified_ts = :now, checked_ts = :now, changed_ts = :now
-                WHERE id = :id AND upload = :upload""",
-            size=content.size,
-            modified=content.modified_ts,
-            md5=content.md5,
-            store=place.store,
-            object=place.object,
-            digest=object_digest(place.store, place.pid, place.object),
-            now=now,
-            id=file.id,
-            upload=file.upload,
+            _VERIFIED, id=file.id, size=content.size, modified=content.modified_ts, md5=content.md5, now=now
         )
-    )
+    return True
 
 
 def drop_upload(transaction: Transaction, file: TransferFile, reason: str | None, now: int) -> None:
