@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from NexusCore.facility.stores.model import Store, StoredObject, StoreUnavailable, has_content
+from NexusCore.facility.stores.names import MOST_COPIES, candidates
 from NexusCore.facility.transfer_file import Content, FileState, Place, TransferFile
 from NexusCore.facility.transfers import sharing
 from NexusCore.storage import Database, Transaction
 from Services.Gateway.store_room import object_name
-from Services.Gateway.stores.model import Store, StoredObject, StoreUnavailable, has_content
-from Services.Gateway.stores.names import MOST_COPIES, candidates
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,7 @@ from typing import Any
 
 from NexusCore.clock import Clock
 from NexusCore.facility import Session, transfer_changes
-from NexusCore.facility.transfer_file import Content, FileState, Place, TransferFile
-from NexusCore.facility.transfers import find_file, find_upload, has_objects
-from NexusCore.storage import Database, Transaction
-from Services.Gateway.jobs import Jobs
-from Services.Gateway.naming import Choice, choose, is_free
-from Services.Gateway.problems import Problem
-from Services.Gateway.store_room import StoreRoom
-from Services.Gateway.stores.model import (
+from NexusCore.facility.stores.model import (
     Incomplete,
     NameTaken,
     NewObject,
@@ -38,6 +31,13 @@ from Services.Gateway.stores.model import (
     WrongContent,
     has_content,
 )
+from NexusCore.facility.transfer_file import Content, FileState, Place, TransferFile
+from NexusCore.facility.transfers import find_file, find_upload, has_objects
+from NexusCore.storage import Database, Transaction
+from Services.Gateway.jobs import Jobs
+from Services.Gateway.naming import Choice, choose, is_free
+from Services.Gateway.problems import Problem
+from Services.Gateway.store_room import StoreRoom
 
 OPEN, CHECKING, VERIFIED = "open", "checking", "verified"
 ATTEMPTS = 20
