@@ -43,6 +43,10 @@ class FoundFile:
     """Other files of the same dataset (the .ser of an .emi, the .raw of an .rpl): no datasets of their own."""
     identities: tuple[Identity | None, ...] = field(default=(), compare=False)
     """Of the file and its companions; None for a folder. With another one, it is another file under the same name."""
+    root: Path = field(default=Path("/"), compare=False)
+    """Folder of the file store that it was found below."""
+    location: str | None = field(default=None, compare=False)
+    """Where the record says that it is; None for its path."""
 
 
 @dataclass(frozen=True, slots=True)

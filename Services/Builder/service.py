@@ -15,6 +15,7 @@ from NexusCore.API import App
 from NexusCore.errors import EXIT_REFUSED, DatabaseUnreachable, NexusError
 from NexusCore.facility import Records, Session, Sessions, State
 from NexusCore.facility.sessions import ALL, Selection
+from NexusCore.facility.transfers import Transfers
 from NexusCore.log import in_session
 from NexusCore.resources import explained, sentence_of
 from NexusCore.service import Example, Pass, RunOptions, Service
@@ -27,6 +28,7 @@ from Services.Builder.commands.cli_options import BuildOptions
 from Services.Builder.extraction.cache import DAY, ExtractionCache
 from Services.Builder.extraction.pools import Pools
 from Services.Builder.finding.searching import Searches, times_by
+from Services.Builder.finding.transferred import TransferredFiles, open_for_reading
 from Services.Builder.lease import Lease
 from Services.Builder.liveness import Presence
 from Services.Builder.progress import BarProgress, StatusProgress
@@ -83,9 +85,10 @@ class Builder(Service):
         self._patient = False
         self._progress: StatusProgress | BarProgress = StatusProgress(self.status)
         self._pools = pools or Pools(self.log)
-        self._searches = Searches(
-            self._sessions.waiting, self.clock, self.log, times=times_by(self._config, self._sessions.events)
-        )
+        times = times_by(self._config, self._sessions.events)
+        self._searches = Searches(self._sessions.waiting, self.clock, self.log, times=times)
+        files = Transfers(database, self.clock).all
+        self._transferred = TransferredFiles(files, self._config, open_for_reading, times, self.log)
         home = app.settings.home
         self._cache = ExtractionCache(home / "cache" / "extractions", self.log, root=home)
         self._cache_tidied: int | None = None
@@ -156,6 +159,7 @@ class Builder(Service):
         """End the reading processes."""
         self._progress.close()
         self._pools.close()
+        self._transferred.release()
         self._presence.close()
 
     def _requeue_abandoned(self) -> None:
@@ -219,7 +223,7 @@ class Builder(Service):
 
         with Lease(renew, settings.lease, self.clock) as lease:
             facility = Facility.of(self.app.database(), self._config, self.app.live.store.revision, self.clock)
-            maker = RecordMaker(facility, self._searches, self._pools, self._progress, self.log)
+            maker = RecordMaker(facility, self._searches, self._transferred, self._pools, self._progress, self.log)
             cache = self._cache.of_session(session.identifier)
             # With --once, this pass is the only one: it waits itself.
             wait = (lambda seconds: self.clock.wait(self.app.stop_event, seconds)) if self._patient else None

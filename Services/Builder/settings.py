@@ -81,6 +81,13 @@ PARAMETERS: Mapping[str, Parameter] = {
     "search_limit": Parameter(600.0, "Seconds that searching an instrument's files may take.", _at_least(1.0)),
     "ignore": Parameter(", ".join(DEFAULT_IGNORE), "Patterns of file names to leave out, with commas."),
     "sensitivity": Parameter(1.0, "Above 1: more, shorter activities; below: fewer, longer ones.", _at_least(0.01)),
+    "transfer_cache": Parameter(
+        "",
+        "Folder for files that are fetched from a bucket; empty for 'cache/transfers' in the service's NEXUSCORE_HOME.",
+    ),
+    "transfer_cache_gib": Parameter(
+        100.0, "GiB that this folder may have; sessions that were not built for longest make room.", _at_least(0.001)
+    ),
     "require_consent": Parameter(False, "Make records only of sessions whose user agreed to it."),
     "lease": Parameter(300.0, "Seconds after which a Builder that fell silent loses its session.", _at_least(10.0)),
     "retry_first": Parameter(60.0, "Seconds before a session that failed is tried again.", _at_least(1.0)),
@@ -139,6 +146,9 @@ class BuilderSettings:
     cache_days: float
     forgotten_hours: float
     forgotten_grace_hours: float
+    transfer_cache: Path
+    """Absolute."""
+    transfer_cache_gib: float
 
     @classmethod
     def read(cls, config: ReadableConfiguration, home: Path) -> BuilderSettings:
@@ -161,6 +171,7 @@ class BuilderSettings:
             return value
 
         records, schema, profiles = text("records_path"), text("schema_path"), text("profiles_path")
+        transferred = text("transfer_cache")
         return cls(
             records=Path(records).expanduser().absolute() if records else home / "records",
             schema=Path(schema).expanduser() if schema else None,
@@ -182,6 +193,8 @@ class BuilderSettings:
             cache_days=number("cache_days"),
             forgotten_hours=number("forgotten_hours"),
             forgotten_grace_hours=number("forgotten_grace_hours"),
+            transfer_cache=Path(transferred).expanduser().absolute() if transferred else home / "cache" / "transfers",
+            transfer_cache_gib=number("transfer_cache_gib"),
         )
 
     def backoff(self, attempts: int) -> float:

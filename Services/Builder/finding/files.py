@@ -148,6 +148,20 @@ def find_files(
     return FileSearch(files, unsettled, sentences, walk.fallback)
 
 
+def datasets_of(root: Path, files: Sequence[SeenFile], known: frozenset[str] | None = None) -> tuple[FoundFile, ...]:
+    """Return the datasets that files are, whenever they were modified, in order of (`modified`, `path`).
+
+    Parameters
+    ----------
+    root, files
+        The folder, and what is below it.
+    known
+        As for `find_files`.
+    """
+    tree = _Tree(root.absolute(), _join_dataset_folders(list(files)))
+    return tuple(tree.grouped(tree.seen, known, range(0)).settled)
+
+
 def _nanoseconds(time: datetime) -> int:
     return (time - _UNIX_EPOCH) // timedelta(microseconds=1) * 1000
 
@@ -189,15 +203,19 @@ class _Tree:
         """Return the datasets of a window, those that are settled and those that are not."""
         first = bisect_left(self.seen, _nanoseconds(window.start), key=lambda file: file.mtime)
         last = bisect_right(self.seen, _nanoseconds(window.end), key=lambda file: file.mtime)
-        chosen = [file for file in self.seen[first:last] if known is None or _split(file.path)[1] in known]
+        return self.grouped(self.seen[first:last], known, young)
+
+    def grouped(self, files: Sequence[SeenFile], known: frozenset[str] | None, young: range) -> _Datasets:
+        """Return the datasets that some of the files are."""
+        chosen = [file for file in files if known is None or _split(file.path)[1] in known]
         mains = {_split(file.path): file.path for file in reversed(chosen)}
         answer = _Datasets([], [])
         for main in chosen:
             if _main_of(main, mains) is None:
                 others = [c for c in self.companions.get(_split(main.path), ()) if _main_of(c, mains) == main.path]
                 answer[any(member.mtime in young for member in (main, *others))].append(self._dataset(main, others))
-        for files in answer:
-            files.sort(key=lambda file: (file.modified, file.path))
+        for found in answer:
+            found.sort(key=lambda file: (file.modified, file.path))
         return answer
 
     def _dataset(self, file: SeenFile, companions: list[SeenFile]) -> FoundFile:
@@ -207,6 +225,7 @@ class _Tree:
             size=file.size + sum(other.size for other in companions),
             companions=tuple(absolute(self.root, other.path) for other in companions),
             identities=tuple(member.identity for member in (file, *companions)),
+            root=self.root,
         )
 
 

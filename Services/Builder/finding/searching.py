@@ -30,7 +30,13 @@ class SessionFiles:
     unsettled: tuple[FoundFile, ...]
     """What may still be growing."""
     remarks: tuple[str, ...] = ()
-    """Sentences about them, for the log and the record."""
+    """Sentences about them, for the record."""
+    place: str = ""
+    """Where they are, or should be."""
+    nothing: str = ""
+    """What to say if there are none, without a full stop."""
+    complete: bool = False
+    """No more can come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +115,15 @@ class Searches:
             self._walks[session.instrument] = walk
             self._given = {key for key in self._given if key[0] != session.instrument}
         self._given.add((session.instrument, session.identifier))
-        for sentence in times.sentences:
-            (self._log.warning if times.was_set_back or not times.measured else self._log.info)("%s", sentence)
+        log_times(self._log, times)
         settled, unsettled = walk.search.files[session.identifier], walk.search.unsettled[session.identifier]
-        return SessionFiles(_corrected(settled, times), _corrected(unsettled, times), times.sentences)
+        return SessionFiles(
+            corrected(settled, times),
+            corrected(unsettled, times),
+            times.sentences,
+            place=str(root),
+            nothing=f"No files in {root} were modified during the session",
+        )
 
     def _search(
         self, session: Session, times: FileTimes, root: Path, strategy: str, settings: BuilderSettings
@@ -124,7 +135,7 @@ class Searches:
             root,
             [window for window in windows if window is not None],
             ignore=settings.ignore,
-            known=_known() if strategy == EXCLUSIVE else None,
+            known=known_extensions() if strategy == EXCLUSIVE else None,
             settle=settings.settle,
             now=to_datetime(times.now(self._clock.now())),
             limit=settings.search_limit,
@@ -155,6 +166,13 @@ def times_by(
     return times
 
 
+def log_times(log: logging.Logger, times: FileTimes) -> None:
+    """Log how the times of a session's files are read, if not as they are."""
+    level = logging.WARNING if times.was_set_back or not times.measured else logging.INFO
+    for sentence in times.sentences:
+        log.log(level, "%s", sentence)
+
+
 def _window(session: Session, times: FileTimes) -> TimeRange | None:
     if session.end_ts is None or readable_time(session.start_ts) is None or readable_time(session.end_ts) is None:
         return None
@@ -162,7 +180,7 @@ def _window(session: Session, times: FileTimes) -> TimeRange | None:
     return TimeRange(session.identifier, to_datetime(first) - _COARSE, to_datetime(max(first, last)))
 
 
-def _corrected(files: tuple[FoundFile, ...], times: FileTimes) -> tuple[FoundFile, ...]:
+def corrected(files: tuple[FoundFile, ...], times: FileTimes) -> tuple[FoundFile, ...]:
     """Return files with their times by the facility's clock, in order of these."""
     if not times.corrects:
         return files
@@ -170,7 +188,8 @@ def _corrected(files: tuple[FoundFile, ...], times: FileTimes) -> tuple[FoundFil
     return tuple(sorted(corrected, key=lambda file: (file.modified, file.path)))
 
 
-def _known() -> frozenset[str]:
+def known_extensions() -> frozenset[str]:
+    """Return the extensions of known formats."""
     from Services.Builder.extraction.extractors import extensions  # imports the readers' list of formats
 
     return extensions()

@@ -218,7 +218,7 @@ def _dataset(
 
     return Dataset(
         name=file.path.name,
-        location=_location(file.path, data_root),
+        location=_location(file.path, data_root) if file.location is None else file.location,
         format=extraction.format,
         type=extraction.dataset_type,
         role=_role(file, extraction),
