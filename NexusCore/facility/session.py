@@ -15,6 +15,7 @@ class State(StrEnum):
     """State of a session."""
 
     WAITING_FOR_END = "WAITING_FOR_END"
+    """It is open; or it has ended, and its files are on their way: see `Session.awaits_files`."""
     TO_BE_BUILT = "TO_BE_BUILT"
     BUILDING = "BUILDING"
     BUILT = "BUILT"
@@ -100,6 +101,16 @@ class Session:
     """Messages about fields that cannot be read."""
 
     @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.state is State.WAITING_FOR_END and self.end_ts is None
+
+    @property
+    def awaits_files(self) -> bool:
+        """Whether it has ended, and its files are on their way from its PC; its record is built afterwards."""
+        return self.state is State.WAITING_FOR_END and self.end_ts is not None
+
+    @property
     def start(self) -> datetime:
         """Start, aware, UTC; raises ValueError if it cannot be read (see `odd`)."""
         return to_datetime(self.start_ts)
@@ -120,6 +131,8 @@ class Event:
     user: str
     host: str
     detail: str | None
+    clock_offset: int | None = None
+    """Microseconds that the clock of `host` was ahead, where it was measured."""
     odd: Odd = ()
     """Messages about fields that cannot be read."""
 

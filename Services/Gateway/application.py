@@ -6,16 +6,24 @@ from fastapi import Depends, FastAPI, Request
 
 from NexusCore import __version__
 from Services.Gateway import metrics
-from Services.Gateway.api import builds, general, instruments, sessions
+from Services.Gateway.api import builds, files, general, instruments, sessions, uploads
 from Services.Gateway.context import GatewayContext
 from Services.Gateway.limits import RequestGuard
 from Services.Gateway.problems import Problem, add_handlers
-from Services.Gateway.security import address_of, compatible
+from Services.Gateway.security import address_of, check_before_body, compatible
 
 
 def application_of(context: GatewayContext) -> RequestGuard:
     """Return the application of a Gateway, within its limits."""
-    return RequestGuard(paths_of(context), lambda: context.settings, context.log, context.count, (builds.DOWNLOADS,))
+    return RequestGuard(
+        paths_of(context),
+        lambda: context.settings,
+        context.log,
+        context.count,
+        admit=check_before_body,
+        note=lambda request, problem: _note(context, request, problem),
+        slow=(builds.DOWNLOADS,),
+    )
 
 
 def paths_of(context: GatewayContext) -> FastAPI:
@@ -30,7 +38,8 @@ def paths_of(context: GatewayContext) -> FastAPI:
         redirect_slashes=False,
     )
     application.state.gateway = context
-    for router in (general.ROUTER, instruments.ROUTER, sessions.ROUTER, builds.ROUTER):
+    routers = (general.ROUTER, instruments.ROUTER, sessions.ROUTER, files.ROUTER, uploads.ROUTER, builds.ROUTER)
+    for router in routers:
         application.include_router(router, prefix="/v1", dependencies=[Depends(compatible)])
     application.include_router(metrics.ROUTER)
     add_handlers(application, context.log, lambda request, problem: _note(context, request, problem))

@@ -24,6 +24,7 @@ from Services.Gateway.certificate import WrongCertificate
 from Services.Gateway.context import GatewayContext
 from Services.Gateway.listener import Listener
 from Services.Gateway.settings import GatewaySettings
+from Services.Gateway.verifying import Verifier
 
 DAY = 86_400 * SECOND
 
@@ -50,6 +51,7 @@ class Gateway(Service):
         self._listener: Listener | None = None
         self._listens_as: Hashable = None
         self._context: GatewayContext | None = None
+        self._verifier: Verifier | None = None
         self._by_hand = False
         self._looked_at = 0
 
@@ -71,6 +73,8 @@ class Gateway(Service):
         self._look_at_certificate(self._listener)
         self.status["connections"] = self._listener.connections
         self.status["answers"] = sum(self._context.answers.values())
+        assert self._verifier is not None  # noqa: S101  made with the context
+        self._verifier.start(settings, lambda: self.stopping)
         before = self.clock.now() - int(settings.keep_answers_days * DAY)
         while self._context.answered.forget(before) and not self.stopping:
             pass
@@ -96,6 +100,7 @@ class Gateway(Service):
         listener.start(lambda: self.stopping)
         self._context, self._listener, self._listens_as = context, listener, signature
         self._looked_at = 0
+        self._verifier = self._verifier or Verifier(context.database, self.clock, context.stores, self.log)
         self.status["listening"] = fitting(listener.url)
         self.status["tls"] = _protection(settings)
         self.log.info("Listening on %s", listener.url)
@@ -121,15 +126,18 @@ class Gateway(Service):
             self.log.warning("The certificate %s", complaint)
 
     def _check(self, settings: GatewaySettings) -> None:
-        """Check what a run would need, on any free port: a running Gateway has its own."""
+        """Check what a run would need, and that the stores answer; on any free port: a running Gateway has its own."""
         free = replace(settings, port=0)
-        listener = Listener(application_of(GatewayContext(self.app, self.log, free)), free, self.clock)
+        context = GatewayContext(self.app, self.log, free)
+        listener = Listener(application_of(context), free, self.clock)
         listener.bind()
         listener.stop()
         now = to_datetime(self.clock.now())
         if listener.certificate is not None and not listener.certificate.is_valid(now):
             raise WrongCertificate(reason=listener.certificate.complaint(now))
         self._look_at_certificate(listener)
+        for store in context.stores.in_use(settings.chunk_size):
+            store.check()
         self.log.info("The settings are right: the Gateway would listen on %s port %d", settings.host, settings.port)
 
 

@@ -11,10 +11,14 @@ from typing import Any
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.errors import ConfigException, DatabaseDenied
+from NexusCore.facility.file_times import CLOCK_TOLERANCE
 
 FOLDER = "Services.Gateway"
 LOOPBACK_ONLY, WITH_TOKEN = "loopback", "token"
 """Who may read the figures of `GET /metrics`: programs on this machine, or who has a token for them."""
+
+CHUNK_UNIT = 256 * 1024
+"""Google Cloud Storage takes multiples of so many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +39,19 @@ class GatewaySettings:
     max_connections: int = 500
     connections_per_address: int = 100
     requests_per_minute: int = 240
+    transfer_requests_per_minute: int = 6000
     failures_per_minute: int = 30
     keep_answers_days: float = 30.0
     oldest_event_days: float = 60.0
-    clock_tolerance: float = 2.0
+    clock_tolerance: float = CLOCK_TOLERANCE
     oldest_client: str = ""
     logger_builds: str = ""
     download_seconds: float = 900.0
     metrics: str = LOOPBACK_ONLY
+    chunk_size: int = 8 * 1024 * 1024
+    chunk_seconds: float = 120.0
+    verify_hours: float = 24.0
+    verify_megabytes: int = 1024
 
     @property
     def has_tls(self) -> bool:
@@ -103,6 +112,10 @@ class GatewaySettings:
             )
         if self.logger_builds and not Path(self.logger_builds).is_dir():
             raise ConfigException(reason=f"{FOLDER}.logger_builds is '{self.logger_builds}', which is not a folder")
+        if self.chunk_size % CHUNK_UNIT:
+            raise ConfigException(
+                reason=f"{FOLDER}.chunk_size is {self.chunk_size}, which is not a multiple of {CHUNK_UNIT}"
+            )
         if self.has_tls != bool(self.tls_key):
             raise ConfigException(reason=f"{FOLDER}.tls_certificate and {FOLDER}.tls_key have to be set together")
         for name in ("tls_certificate", "tls_key"):
@@ -138,6 +151,9 @@ _DECLARED: dict[str, dict[str, Any]] = {
         "minimum": 1, "maximum": 20_000,
     },
     "requests_per_minute": {"comment": "Most requests with one token in a minute.", "minimum": 1},
+    "transfer_requests_per_minute": {
+        "comment": "Most requests about files with one token in a minute.", "minimum": 1,
+    },
     "failures_per_minute": {
         "comment": "Most requests without a valid token from one address in a minute.", "minimum": 1,
     },
@@ -162,6 +178,19 @@ _DECLARED: dict[str, dict[str, Any]] = {
     "metrics": {
         "comment": "Who may read /metrics: programs on this machine (loopback), or who has a token for it (token).",
         "choices": (LOOPBACK_ONLY, WITH_TOKEN),
+    },
+    "chunk_size": {
+        "comment": "Bytes of a file that a PC sends at once; a multiple of 262144.",
+        "minimum": CHUNK_UNIT, "maximum": 64 * 1024 * 1024,
+    },
+    "chunk_seconds": {
+        "comment": "Seconds that a request with such bytes may take.", "minimum": 1.0, "maximum": 3600.0,
+    },
+    "verify_hours": {
+        "comment": "Hours after which a stored file is read again; 0: never.", "minimum": 0.0, "maximum": 87_600.0,
+    },
+    "verify_megabytes": {
+        "comment": "Megabytes that are read again in one pass, about.", "minimum": 1, "maximum": 1_000_000,
     },
 }  # fmt: skip
 
