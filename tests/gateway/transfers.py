@@ -348,5 +348,10 @@ class Sender:
         return [event["text"] for event in answer.json()["events"] if event["type"] == "PROBLEM"]
 
 
+def _unless_checking(answer: requests.Response) -> tuple[requests.Response] | None:
+    # In a tuple, since an answer that refuses is false.
+    return None if answer.status_code == 200 and answer.json()["state"] == "checking" else (answer,)
+
+
 def reported(path: str, data: bytes = b"x", state: str = "waiting", **more: Any) -> dict[str, Any]:
     return {"folder": "raw", "path": path, "size": len(data), "modified": MODIFIED, "state": state, **more}

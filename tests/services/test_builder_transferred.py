@@ -38,6 +38,9 @@ class Bucket:
     def opened(self, settings: StoreSettings) -> Bucket:
         return self
 
+    def status(self, name: str) -> int | None:
+        return len(self.objects[name]) if name in self.objects else None
+
     def read(self, name: str) -> Iterator[bytes]:
         self.read_names.append(name)
         self.before(name)
@@ -282,12 +285,13 @@ class TestTheCache:
         assert cached.read_text() == "content of raw/a.dm4"
 
     def test_a_wrong_object_is_not_taken(self, stage: Stage, bucket: Bucket) -> None:
-        session = transferred(stage, "raw/a.dm4", "raw/b.dm4", "raw/c.dm4", to=bucket, store="cloud")
+        session = transferred(stage, *(f"raw/{letter}.dm4" for letter in "abcd"), to=bucket, store="cloud")
         bucket.objects["Titan/raw/a.dm4"] = b"Content of raw/a.dm4"
         bucket.objects["Titan/raw/b.dm4"] += b" and more"
+        del bucket.objects["Titan/raw/d.dm4"]
         document = built(stage, session)
         assert stage.readers.asked == ["c.dm4"]
-        assert "are not in the record: raw/a.dm4, raw/b.dm4." in document
+        assert "are not in the record: raw/a.dm4, raw/b.dm4, raw/d.dm4." in document
         assert {path.name for path in stage.app.settings.home.glob("cache/transfers/*/raw/*")} == {"c.dm4"}
 
     def test_it_is_closed_to_other_users(self, stage: Stage, bucket: Bucket) -> None:

@@ -46,6 +46,10 @@ class WrongFetched(Exception):
 class ObjectReader(Protocol):
     """A store, for reading."""
 
+    def status(self, name: str) -> object | None:
+        """Return what the store knows of an object; None if there is none."""
+        ...
+
     def read(self, name: str) -> Iterator[bytes]:
         """Yield the content of an object."""
         ...
@@ -137,9 +141,12 @@ class TransferCache:
             if self._has(folder, place.name, wanted, check):
                 return
             folder.remove(place.name)
+            source = store()
+            if source.status(wanted.object) is None:
+                raise WrongFetched
             digest, size = hashlib.md5(usedforsecurity=False), 0
             with folder.replacing(place.name, sync=False) as file:
-                for data in store().read(wanted.object):
+                for data in source.read(wanted.object):
                     check()
                     digest.update(data)
                     size += len(data)
