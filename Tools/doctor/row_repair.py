@@ -1,7 +1,7 @@
 """New values for rows with unreadable values.
 
 A state becomes ERROR, the type of an event NOTE, text its readable part, and a required time the first of 1970, which
-cannot be mistaken for a real one; an optional value becomes NULL. A token is revoked.
+cannot be mistaken for a real one; an optional value becomes NULL. A token is revoked, a transferred file has failed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from NexusCore.clock import readable_time
 from NexusCore.facility.record import NEVER
 from NexusCore.facility.tokens import TokenKind
+from NexusCore.facility.transfer_file import REASON_LENGTH, FileState
 from NexusCore.storage import Transaction
 from NexusCore.storage.rows import TEXT, Column
 from NexusCore.text import readable
@@ -95,6 +96,14 @@ def _token(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValue
     return {**values, "revoked_ts": reading.now(), "active_name": None}
 
 
+def _transferred(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    # Whether such a file was in the store is not known. While its session runs, its PC reports it again.
+    if "state" in odd_row.odd:
+        error = f"This could not be read: {odd_row.odd['state']}."
+        values |= {"state": FileState.FAILED.value, "reason": error[:REASON_LENGTH]}
+    return values
+
+
 def _revision(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
     if "revision" in odd_row.odd:
         row = reading.one("SELECT MAX(revision) FROM config_change")
@@ -108,5 +117,6 @@ _SPECIAL: dict[str, Callable[[OddRow, NewValues, Transaction], NewValues]] = {
     "upload": _upload,
     "reservation": _reservation,
     "token": _token,
+    "transfer_file": _transferred,
     "config_revision": _revision,
 }
