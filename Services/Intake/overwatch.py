@@ -1,8 +1,8 @@
 """Overwatch's functions under their own names: organizing file structure, merging histograms, and transferring data.
 
 Programs that were written for Overwatch's base utilities find them here, with the same arguments and results. They
-prepare a merge (which files a run has, and the time that they span) and a transfer (files in their runs' folders); neither
-is done here. Where Overwatch loses or overwrites data, they refuse with a sentence: `docs/overwatch.md`.
+prepare a merge (which files a run has, and the time that they span) and a transfer (files in the folders of their
+runs); neither is done here. Where Overwatch loses or overwrites data, they refuse with a sentence: `docs/overwatch.md`.
 """
 
 from __future__ import annotations
