@@ -30,6 +30,8 @@ REPLAY_MODE, REPLAY_FOLDER = "E", "ReplayData"
 """Replayed data are kept apart, so that they are not processed."""
 MODE = "hltMode"
 """Key of a run's mode, beside the names of its subsystems."""
+LONGEST_NAME = 255
+"""Bytes of a name that file systems take."""
 PROBLEMS_SHOWN = 5
 
 _LOG = logging.getLogger(__name__)
@@ -201,6 +203,9 @@ def _move_of(folder: Path, subsystem: str, name: str, problems: list[str]) -> Ru
 
 def _obstacles(folder: Path, move: RunMove) -> Iterator[str]:
     """Yield what is in the way of a move."""
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in move.new.relative_to(folder).parts):
+        yield f"{_quoted(move.old)} cannot become {_quoted(move.new)} (the name is too long)"
+        return
     for place in reversed(move.new.relative_to(folder).parents):
         with suppress(FileNotFoundError):
             status = (folder / place).lstat() if place.parts else folder.stat()
@@ -209,12 +214,9 @@ def _obstacles(folder: Path, move: RunMove) -> Iterator[str]:
                 return
     try:
         size = move.new.lstat().st_size
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return
-    except OSError as error:
-        yield f"{_quoted(move.old)} cannot become {_quoted(move.new)} ({error.strerror})"
-    else:
-        yield f"{_quoted(move.old)} would replace {_quoted(move.new)}, which exists ({size:,} bytes)"
+    yield f"{_quoted(move.old)} would replace {_quoted(move.new)}, which exists ({size:,} bytes)"
 
 
 def _kind(mode: int) -> str:

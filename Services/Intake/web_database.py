@@ -62,7 +62,7 @@ class DatabaseRoot(Mapping[str, Mapping[str, Any]]):
         return iter([] if self.users.is_empty() else [CONFIG])
 
     def __len__(self) -> int:
-        return len(list(self))
+        return sum(1 for _ in self)
 
     def update_from(self, parameters: WebParameters, *, overwrite_key: bool) -> None:
         """Set the users that the configuration names, and the key; other users stay.

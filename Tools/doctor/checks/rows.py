@@ -58,9 +58,9 @@ TABLES: dict[str, tuple[Columns, ...]] = {
         UPLOAD,
         TRANSFER_FILE,
         TOKEN,
-        GATEWAY_REQUEST,
         WEB_USER,
         WEB_SETTING,
+        GATEWAY_REQUEST,
     ),
 }
 """All tables, by the role of their database in the settings."""
