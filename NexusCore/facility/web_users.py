@@ -24,8 +24,6 @@ from NexusCore.storage.rows import TEXT, TIME, WHOLE, Columns, Odd
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-LONGEST_PASSWORD = 1024
-"""Bytes of a password: a longer one would only be work for whoever checks it."""
 SIGNING_KEY = "signing_key"
 """Name of the setting with the key that signs cookies."""
 
@@ -131,7 +129,7 @@ class WebUsers:
             row = reading.one(f"{_SELECT_USERS} WHERE name = :name", name=name)
             return None if row is None else _SELECTED.make(WebUser, row)
 
-        if not sizes.fits(password, LONGEST_PASSWORD):
+        if not sizes.fits(password, sizes.PASSWORD):
             return False
         user = self._database.read(find)
         known = user is not None and not user.odd
@@ -159,8 +157,8 @@ def hash_password(name: str, password: str) -> str:
 
     if not password:
         raise PasswordRefused(name=name, reason="it is empty")
-    if not sizes.fits(password, LONGEST_PASSWORD):
-        raise PasswordRefused(name=name, reason=f"it has more than {LONGEST_PASSWORD:,} bytes")
+    if not sizes.fits(password, sizes.PASSWORD):
+        raise PasswordRefused(name=name, reason=f"it has more than {sizes.PASSWORD:,} bytes")
     if not _HASH.match(password):
         return _hasher().hash(password.encode("utf-8", "surrogatepass"))
     try:

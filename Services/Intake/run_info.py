@@ -90,7 +90,8 @@ def write_mode(folder: Path, mode: str | None, *, overwrite: bool) -> None:
     if not overwrite and path.exists():
         return
     info = {MODE: mode or UNKNOWN_MODE}
-    text = yaml.dump(info, Dumper=_dumper(), default_flow_style=None, allow_unicode=True)
+    plain = str(info[MODE]).isprintable()  # other characters are escaped: a line separator would come back as a blank
+    text = yaml.dump(info, Dumper=_dumper(), default_flow_style=None, allow_unicode=plain)
     write_below(folder, path, text.encode())
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 from argon2 import PasswordHasher
 
+from NexusCore import sizes
 from NexusCore.errors import TooLong
 from NexusCore.facility import WebUsers
-from NexusCore.facility.web_users import LONGEST_PASSWORD, PasswordRefused, hash_password
+from NexusCore.facility.web_users import PasswordRefused, hash_password
 from NexusCore.storage import Database, open_database
 from tests.clocks import START, SetClock, databases_follow
 from tests.processes import execute, rows
@@ -87,7 +88,7 @@ class TestPasswords:
 
     @pytest.mark.parametrize(
         ("name", "password"),
-        [("ada", "wrong"), ("ada", ""), ("Ada", PASSWORD), ("ben", PASSWORD), ("ada", "x" * (LONGEST_PASSWORD + 1))],
+        [("ada", "wrong"), ("ada", ""), ("Ada", PASSWORD), ("ben", PASSWORD), ("ada", "x" * (sizes.PASSWORD + 1))],
     )
     def test_all_else_is_refused(self, users: WebUsers, name: str, password: str) -> None:
         users.update({"ada": WEAK.hash(PASSWORD)}, "key")
@@ -118,7 +119,7 @@ class TestPasswords:
         ("password", "reason"),
         [
             ("", "it is empty"),
-            ("x" * (LONGEST_PASSWORD + 1), "it has more than 1,024 bytes"),
+            ("x" * (sizes.PASSWORD + 1), "it has more than 1,024 bytes"),
             ("$argon2id$v=19$rubbish", "it begins like an Argon2 hash, but is not a valid one"),
         ],
     )

@@ -207,7 +207,17 @@ class TestRunInfo:
 
     @pytest.mark.parametrize(
         ("mode", "text"),
-        [("N", "N"), ("Y", "Y"), ("on", "on"), ("NO", "NO"), ("DQM", "DQM"), ("true", "'true'"), ("12", "'12'")],
+        [
+            ("N", "N"),
+            ("Y", "Y"),
+            ("on", "on"),
+            ("NO", "NO"),
+            ("DQM", "DQM"),
+            ("true", "'true'"),
+            ("12", "'12'"),
+            ("é", "é"),
+            ("\x85", '"\\N"'),
+        ],
     )
     def test_modes_are_texts(self, tmp_path: Path, mode: str, text: str) -> None:
         """004-13: as YAML 1.2 has them, which knows no other booleans than true and false."""
