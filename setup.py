@@ -58,10 +58,16 @@ EXTRAS = {
         "starlette>=0.40,<2",
         "uvicorn>=0.40,<1",
     ],
+    "intake": [
+        "argon2-cffi>=23.1",
+        "numpy>=1.26,<3",
+        "PyYAML>=6.0.1,<7",
+        "tzdata>=2024.1",  # for times in names, on a system without a database of time zones
+    ],
     "dask": ["distributed>=2024.1"],
     "logger": ["requests>=2.31,<3"],
 }
-SERVICES = ("builder", "dask", "gateway", "harvester", "uploader")
+SERVICES = ("builder", "dask", "gateway", "harvester", "intake", "uploader")
 EXTRAS["services"] = sorted({one for name in SERVICES for one in EXTRAS[name]})
 EXTRAS["test"] = [
     "aiosmtpd>=1.4,<2",

@@ -6,7 +6,9 @@
 GRANT SELECT, INSERT, UPDATE, DELETE ON * TO @SERVICES@;
 
 -- Values of secret parameters are only in config_secret. A user without rights to that table, such as the ones below, can
--- read the rest of the configuration. For another account, grant table by table, but never on * or on config_secret.
+-- read the rest of the configuration. The same holds for web_user and web_setting, which hold the password hashes of the
+-- users of the web pages and the key that signs their cookies. For another account, grant table by table, but never on *
+-- or on one of these three.
 
 -- The Gateway: the configuration, reservations, and the ages of queues ...
 GRANT SELECT ON `alembic_version` TO @GATEWAY@;
@@ -34,8 +36,8 @@ GRANT INSERT ON `status_sample` TO @GATEWAY@;
 GRANT SELECT, INSERT, UPDATE ON `status_latest` TO @GATEWAY@;
 GRANT SELECT, INSERT, UPDATE, DELETE ON `delivery_cursor` TO @GATEWAY@;
 
--- Reports: everything can be read but secrets, tokens and answers of the Gateway. Not config_revision: who can read it can
--- also lock it, and then nobody changes the configuration.
+-- Reports: everything can be read but secrets, tokens, users of the web pages and answers of the Gateway. Not
+-- config_revision: who can read it can also lock it, and then nobody changes the configuration.
 GRANT SELECT ON `alembic_version` TO @REPORTS@;
 GRANT SELECT ON `facility_identity` TO @REPORTS@;
 GRANT SELECT ON `config_version` TO @REPORTS@;

@@ -32,6 +32,8 @@ PATH = 512
 """Length of a parameter's path."""
 IDENTIFIER = 255
 """Length of a session's identifier."""
+PASSWORD = KIB
+"""Size of the password of a user of the web pages: a longer one would only be work for the program that checks it."""
 
 CUT_MARK_SIZE = 40
 """Bytes that the mark of a cut text takes at the most."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from NexusCore.facility.reservations import Reservation, Reservations
     from NexusCore.facility.sessions import Event, Session, Sessions, State
     from NexusCore.facility.transfers import Transfers
+    from NexusCore.facility.web_users import WebUsers
 
 __all__ = [
     "Event",
@@ -24,6 +25,7 @@ __all__ = [
     "State",
     "Transfers",
     "Upload",
+    "WebUsers",
 ]
 
 if not TYPE_CHECKING:
@@ -38,5 +40,6 @@ if not TYPE_CHECKING:
             "reservations": ["Reservation", "Reservations"],
             "sessions": ["Event", "Session", "Sessions", "State"],
             "transfers": ["Transfers"],
+            "web_users": ["WebUsers"],
         },
     )

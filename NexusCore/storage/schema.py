@@ -349,6 +349,22 @@ _table(
     Index(None, "ts"),
 )
 
+_table(
+    "web_user",  # users of the web pages; for the services' account only
+    _id(),
+    _text("name", NAME),
+    _text("password_hash"),  # by argon2; the password itself is stored nowhere
+    _ts("changed_ts"),
+    Unique("name"),
+)
+
+_table(
+    "web_setting",  # what the web pages keep secret, such as the key that signs cookies
+    Column("name", String(NAME), primary_key=True),
+    _text("value"),
+    _ts("changed_ts"),
+)
+
 
 def views(kind: str) -> dict[str, str]:
     """Return the SELECT of each view, for a person with an SQL client.

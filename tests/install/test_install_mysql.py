@@ -291,6 +291,9 @@ class TestLeastPrivilege:
         "DELETE FROM session",
         "DELETE FROM log_record",
         "DELETE FROM transfer_file",
+        "SELECT * FROM web_user",
+        "SELECT * FROM web_setting",
+        "UPDATE web_user SET password_hash = ''",
         "INSERT INTO token (id) VALUES (1)",
         "UPDATE token SET instruments = '[]'",
         "UPDATE token SET revoked_ts = NULL",
@@ -304,6 +307,8 @@ class TestLeastPrivilege:
         "SELECT * FROM token",
         "SELECT * FROM gateway_request",
         "SELECT upload_ref FROM transfer_file",
+        "SELECT * FROM web_user",
+        "SELECT * FROM web_setting",
         "SELECT * FROM config_revision LOCK IN SHARE MODE",
         "UPDATE session SET state = 'COMPLETED'",
         "DELETE FROM session_event",
@@ -347,6 +352,7 @@ class TestLeastPrivilege:
     def test_reports_read_all_that_is_no_secret(self, accounts: dict[str, Path], server: MariaDB) -> None:
         names = [row[0] for row in server.execute("SHOW TABLES FROM nexuscore")]
         withheld = {"config_secret", "config_revision", "token", "gateway_request", "transfer_file"}
+        withheld |= {"web_user", "web_setting"}
         assert withheld < set(names)
         with closing(connect(server, accounts["reports"])) as connection, connection.cursor() as cursor:
             for name in set(names) - withheld:

@@ -20,6 +20,7 @@ from NexusCore.facility.session import Session, State
 from NexusCore.facility.sessions import Sessions
 from NexusCore.facility.tokens import AccessTokens
 from NexusCore.facility.transfer_file import FileReport
+from NexusCore.facility.web_users import WebUsers
 from NexusCore.storage import Database
 from NexusCore.storage.schema import METADATA
 from tests.tools.conftest import configure, log, report
@@ -45,6 +46,7 @@ KEYS = {
     "config_secret": "revision",
     "status_latest": "item_id",
     "delivery_cursor": "journal",
+    "web_setting": "name",
 }
 UNIQUE = {
     "config_version": ("name",),
@@ -58,6 +60,8 @@ UNIQUE = {
     "token": ("sha256", "active_name"),
     "gateway_request": ("request_id",),
     "transfer_file": ("path_sha256",),
+    "web_user": ("name",),
+    "web_setting": ("name",),
 }
 """Columns of which each row needs its own value."""
 
@@ -112,6 +116,7 @@ class OddFacility:
         log(database, "the good line", session=session.identifier, ts=now)
         report(database, (now, "Good", "state", "idle", None))
         token, _ = AccessTokens(database, SYSTEM_CLOCK).make("TITAN-PC", ["FEI-Titan-TEM"], "jane")
+        WebUsers(database, SYSTEM_CLOCK).update({"good": "$argon2id$"}, "geheim")
         with database.transaction() as transaction:
             transaction.insert("delivery_cursor", journal="good", delivered=7, ts=now)
             transaction.insert(

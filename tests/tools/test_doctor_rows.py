@@ -13,6 +13,7 @@ from NexusCore.config.values import Limits
 from NexusCore.facility.session import EventType, State
 from NexusCore.facility.sessions import Sessions
 from NexusCore.facility.tokens import AccessTokens
+from NexusCore.facility.web_users import WebUsers
 from NexusCore.storage import Database
 from tests.tools.configured import history
 from tests.tools.conftest import configure
@@ -57,6 +58,16 @@ class TestLooking:
         with embedded.reading() as reading:
             assert not reading.one("SELECT 1 FROM log_record WHERE message LIKE '%hunter2%'")
             assert reading.one("SELECT value FROM config_secret") == ("hunter2\\xff",)
+
+    @pytest.mark.parametrize(("table", "column"), [("web_user", "password_hash"), ("web_setting", "value")])
+    def test_nor_is_what_the_web_pages_keep(self, embedded: Database, table: str, column: str) -> None:
+        WebUsers(embedded, SYSTEM_CLOCK).update({"ada": "hash"}, "key")
+        change(embedded, f"UPDATE {table} SET {column} = :value", value=b"hunter2\xff")
+        found = [in_process("Doctor"), in_process("Doctor", "--rows"), in_process("Doctor", "--rows", "--repair")]
+        assert f"{column} cannot be read; it is a secret" in found[0].out
+        assert not [done for done in found if "hunter2" in done.out + done.err]
+        with embedded.reading() as reading:
+            assert not reading.one("SELECT 1 FROM log_record WHERE message LIKE '%hunter2%'")
 
     @pytest.mark.parametrize(
         ("words", "sentence"),

@@ -74,7 +74,7 @@ class TestTheDocuments:
             "reason": sizes.CONFIG_WHY, "status value": sizes.STATUS_VALUE, "note": sizes.EVENT_DETAIL,
             "error of a session": sizes.LAST_ERROR, "log message": sizes.LOG_TEXT, "traceback": sizes.LOG_TEXT,
             "name of a parameter": sizes.NAME, "name of a logger": sizes.NAME, "path": sizes.PATH,
-            "identifier": sizes.IDENTIFIER,
+            "identifier": sizes.IDENTIFIER, "password": sizes.PASSWORD,
         }.items():  # fmt: skip
             assert [number for name, number in reported.items() if name.startswith(what)] == [size], what
-        assert len(reported) == 12
+        assert len(reported) == 13

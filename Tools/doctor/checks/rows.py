@@ -18,6 +18,7 @@ from NexusCore.facility.reservations import RESERVATION, describes_a_reservation
 from NexusCore.facility.session import SESSION_EVENT, SESSION_TABLE
 from NexusCore.facility.tokens import TOKEN
 from NexusCore.facility.transfer_file import TRANSFER_FILE
+from NexusCore.facility.web_users import WEB_SETTING, WEB_USER
 from NexusCore.log.store import LOG_RECORD
 from NexusCore.settings import DatabaseURL, Settings
 from NexusCore.status.store import STATUS_CHANNEL, STATUS_ITEM, STATUS_LATEST, STATUS_SAMPLE
@@ -57,17 +58,22 @@ TABLES: dict[str, tuple[Columns, ...]] = {
         UPLOAD,
         TRANSFER_FILE,
         TOKEN,
+        WEB_USER,
+        WEB_SETTING,
         GATEWAY_REQUEST,
     ),
 }
 """All tables, by the role of their database in the settings."""
 
-_SECRETS = frozenset({"value", "old_value", "new_value"})
+_SECRETS = frozenset({"value", "old_value", "new_value", "password_hash"})
+_SECRET_TABLES = (changes.CONFIG_SECRET, WEB_USER, WEB_SETTING)
+"""Tables that only some accounts may read, and whose values are shown to nobody."""
 _KEY_COLUMNS = {
     "config_change": "revision",
     "config_secret": "revision",
     "status_latest": "item_id",
     "delivery_cursor": "journal",
+    "web_setting": "name",
 }
 
 
@@ -131,7 +137,7 @@ def odd_rows(
             with database.reading() as reading:
                 rows = reading.all(f"{selected} {behind} {order}", **values)
         except DatabaseDenied:
-            if columns is changes.CONFIG_SECRET:  # only accounts that may read it can check it
+            if columns in _SECRET_TABLES:  # only accounts that may read it can check it
                 return
             raise
         for row in rows:
@@ -156,7 +162,7 @@ def examined(columns: Columns, row: Sequence[object]) -> OddRow | None:
         odd = dict(special(stored))
     if not odd:
         return None
-    secret = columns is changes.CONFIG_SECRET or ("limits" in stored and Limits.readable(stored["limits"]).secret)
+    secret = columns in _SECRET_TABLES or ("limits" in stored and Limits.readable(stored["limits"]).secret)
     hidden = _SECRETS if secret else frozenset[str]()
     odd |= {name: f"{name} cannot be read; it is a secret" for name in odd.keys() & hidden}
     return OddRow(columns.table, stored[key_of(columns.table)], stored, odd, hidden)
