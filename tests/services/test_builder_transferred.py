@@ -53,11 +53,16 @@ class Bucket:
             yield content[first : first + 3]
 
 
-@pytest.fixture
-def stage(database_url: str, tmp_path: Path) -> Iterator[Stage]:
-    one = Stage(database_url, tmp_path)
+def facility(url: str, folder: Path) -> Iterator[Stage]:
+    """Yield a facility on a database."""
+    one = Stage(url, folder)
     yield one
     one.close()
+
+
+@pytest.fixture
+def stage(sqlite_url: str, tmp_path: Path) -> Iterator[Stage]:
+    yield from facility(sqlite_url, tmp_path)
 
 
 @pytest.fixture
@@ -181,14 +186,6 @@ class TestWhereTheyAre:
         maker.release()
 
 
-@pytest.fixture
-def sqlite_stage(sqlite_url: str, tmp_path: Path) -> Iterator[Stage]:
-    """Lend a facility for what does not depend on the database."""
-    one = Stage(sqlite_url, tmp_path)
-    yield one
-    one.close()
-
-
 Server = Callable[[Path], AbstractContextManager[gateway_transfers.Bucket]]
 
 
@@ -196,8 +193,7 @@ class TestRealBuckets:
     """On servers of both kinds, by the facility's own stores."""
 
     @pytest.mark.parametrize("server", [s3_server, google_server], ids=["S3", "Google Cloud Storage"])
-    def test_files_are_fetched_and_checked(self, sqlite_stage: Stage, tmp_path: Path, server: Server) -> None:
-        stage = sqlite_stage
+    def test_files_are_fetched_and_checked(self, stage: Stage, tmp_path: Path, server: Server) -> None:
         (tmp_path / "server").mkdir()
         with server(tmp_path / "server") as backing:
             for name, value in backing.parameters("Titan").items():
@@ -218,9 +214,8 @@ class TestRealBuckets:
         assert "are not in the record: raw/b.dm4, raw/c.dm4." in document
         assert "<location>em/files/Titan/raw/a.dm4</location>" in document
 
-    def test_a_server_that_is_away(self, sqlite_stage: Stage, tmp_path: Path) -> None:
+    def test_a_server_that_is_away(self, stage: Stage, tmp_path: Path) -> None:
         """The session waits for it as for a file server; the key is in no message."""
-        stage = sqlite_stage
         (tmp_path / "server").mkdir()
         with s3_server(tmp_path / "server") as backing:
             parameters = backing.parameters("Titan")
@@ -236,8 +231,13 @@ class TestRealBuckets:
         assert "geheim" not in (found.last_error or "")
 
 
-class TestWhichOnes:
-    """Those that are verified; the rest is named."""
+class TestMissingFiles:
+    """What the store does not have is named in the record."""
+
+    @pytest.fixture
+    def stage(self, database_url: str, tmp_path: Path) -> Iterator[Stage]:
+        """Lend it on each kind of database."""
+        yield from facility(database_url, tmp_path)
 
     def test_what_is_missing_stands_in_the_record(self, stage: Stage) -> None:
         """As warnings, in the words of the events; they are no problems with the instrument."""
@@ -262,6 +262,10 @@ class TestWhichOnes:
             "Warning: Files that the store does not have as they were transferred are not in the record: "
             "raw/b.dm4, raw/c.dm4, raw/d.dm4." in document
         )
+
+
+class TestWhichOnes:
+    """Those that are verified, as far as the search would take them."""
 
     def test_settings_of_the_search_hold(self, stage: Stage) -> None:
         stage.config["Services.Builder.strategy"] = "exclusive"
