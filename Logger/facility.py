@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from Logger.transfer.settings import TransferSettings
+from Logger.transfer.settings import StationTransfer
 
 
 class EventKind(str, Enum):
@@ -37,7 +37,7 @@ class Station:
     """Address for the debug log; empty if the facility has none."""
     ask_user: bool = False
     """Whether the logger asks who works, since the account is shared."""
-    transfer: TransferSettings = field(default_factory=TransferSettings)
+    transfer: StationTransfer = field(default_factory=StationTransfer)
     """How the files of a session are transferred, if they are."""
 
 

@@ -37,14 +37,17 @@ class GatewayProblem(Refused):
     ----------
     sentence, detail
         As for `FacilityError`.
+    status
+        That of HTTP.
     kind
         What kind of problem it is, such as ``session-open``.
     content
         The whole answer.
     """
 
-    def __init__(self, sentence: str, detail: str, kind: str, content: Json) -> None:
+    def __init__(self, sentence: str, detail: str, status: int, kind: str, content: Json) -> None:
         super().__init__(sentence, detail)
+        self.status = status
         self.kind = kind
         self.content = content
 
@@ -163,7 +166,7 @@ def _error(status: int, problem: Json, detail: str, wait: float) -> Exception:
     if status in (408, 429) or status >= 500:
         # A full store is told by a sentence of the Gateway's own; what else goes wrong there is for the log.
         return Unreachable(sentence if kind == "store-full" else BUSY, detail, wait)
-    return GatewayProblem(sentence, detail, kind, problem)
+    return GatewayProblem(sentence, detail, status, kind, problem)
 
 
 def _json(content: bytes) -> Json | None:

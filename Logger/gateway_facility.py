@@ -24,7 +24,7 @@ from Logger.facility import (
 )
 from Logger.gateway_connection import ANSWER_SECONDS, GatewayConnection, GatewayProblem, Json
 from Logger.times import text_of
-from Logger.transfer.settings import TransferSettings
+from Logger.transfer.settings import StationTransfer
 from Logger.uptime import Uptime
 
 FINAL = frozenset({"invalid", "in-the-future", "too-old", "no-such-session", "session-exists", "wrong-session-token"})
@@ -73,7 +73,7 @@ class GatewayFacility:
             close_delay=float(settings["close_delay"]),
             support_address=settings["support_address"],
             ask_user=bool(settings.get("ask_user", False)),
-            transfer=TransferSettings.of(chosen[0].get("transfer")),
+            transfer=StationTransfer.of(chosen[0].get("transfer")),
         )
 
     def open_session(self, pid: str) -> OpenSession | None:

@@ -23,7 +23,7 @@ from typing import Callable, ContextManager
 
 from Logger.facility import EventKind, EventReceipt, SessionEvent, Station
 from Logger.local_file import FileFormat, LocalFile, LocalFileError
-from Logger.transfer.settings import TransferSettings
+from Logger.transfer.settings import StationTransfer
 from Logger.uptime import Uptime
 
 OFTEN_ENOUGH = 1000
@@ -109,7 +109,7 @@ class Outbox:
         ends: str = "",
         ends_at: int = 0,
         settle: bool = False,
-        transfer: TransferSettings | None = None,
+        transfer: StationTransfer | None = None,
     ) -> None:
         """Store an event; an END, or a START, that is there already stays as it is.
 
@@ -238,7 +238,7 @@ class Outbox:
             return None
         try:
             found = json.loads(row[0])
-            transfer = TransferSettings.of(found.pop("transfer", None))
+            transfer = StationTransfer.of(found.pop("transfer", None))
             return Station(**found, transfer=transfer)
         except (ValueError, TypeError, AttributeError):  # from another version
             return None

@@ -279,8 +279,8 @@ class GatewayTransfers:
         if rewind is not None:
             rewind()
         with self._store.request(
-            "PUT", address, headers=dict(headers), data=body, timeout=(CONNECT_SECONDS, CHUNK_SECONDS), verify=verify,
-            allow_redirects=False, stream=True,
+            "PUT", address, headers=dict(headers), data=body or b"", timeout=(CONNECT_SECONDS, CHUNK_SECONDS),
+            verify=verify, allow_redirects=False, stream=True,
         ) as answer:  # fmt: skip
             content = answer.raw.read(MOST_BYTES, decode_content=True)
             wait = seconds_of(answer.headers.get("Retry-After", ""))

@@ -44,6 +44,8 @@ class FolderScan:
 
     files: dict[str, Signature] = field(default_factory=dict)
     """By path, relative to the folder, with forward slashes."""
+    newest: dict[str, int] = field(default_factory=dict)
+    """By path: when a file was last changed or created, in nanoseconds since the epoch; see `newest_of`."""
     unread: dict[str, str] = field(default_factory=dict)
     """Folders in it that could not be read, and why; the folder itself is ``""``."""
 
@@ -74,7 +76,7 @@ class Scanner:
     def scan(self) -> FolderScan:
         """Return what is there now."""
         if self._thread is not None and self._thread.is_alive():
-            return FolderScan({}, {"": SILENT})
+            return FolderScan(unread={"": SILENT})
         answers: queue.SimpleQueue[FolderScan] = queue.SimpleQueue()
         deadline = time.monotonic() + self._limit
         self._thread = threading.Thread(
@@ -84,13 +86,13 @@ class Scanner:
         try:
             return answers.get(timeout=self._limit)
         except queue.Empty:
-            return FolderScan({}, {"": SILENT})
+            return FolderScan(unread={"": SILENT})
 
 
 def scan(root: str, ignored: Callable[[str], bool], deadline: float = float("inf")) -> FolderScan:
     """Return what is in a folder; give up at a moment of the monotonic clock, with the rest as unread."""
-    files: dict[str, Signature] = {}
-    unread: dict[str, str] = {}
+    found = FolderScan()
+    unread = found.unread
     folders: list[tuple[str, bool]] = [("", False)]
     while folders:
         folder, whole = folders.pop()
@@ -103,24 +105,18 @@ def scan(root: str, ignored: Callable[[str], bool], deadline: float = float("inf
                     if not whole and ignored(entry.name):
                         continue
                     path = f"{folder}/{entry.name}" if folder else entry.name
-                    _look(entry, path, files, folders, unread, whole)
+                    _look(entry, path, found, folders, whole)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path of the settings
             unread[folder] = getattr(error, "strerror", None) or str(error)
-    return FolderScan(files, unread)
+    return found
 
 
-def _look(
-    entry: os.DirEntry[str],
-    path: str,
-    files: dict[str, Signature],
-    folders: list[tuple[str, bool]],
-    unread: dict[str, str],
-    whole: bool,
-) -> None:
+def _look(entry: os.DirEntry[str], path: str, found: FolderScan, folders: list[tuple[str, bool]], whole: bool) -> None:
     try:
         if entry.is_file(follow_symlinks=False):
-            found = entry.stat(follow_symlinks=False)
-            files[path] = Signature(found.st_size, found.st_mtime_ns, _identity(found))
+            state = entry.stat(follow_symlinks=False)
+            found.files[path] = Signature(state.st_size, state.st_mtime_ns, _identity(state))
+            found.newest[path] = newest_of(state)
         elif entry.is_dir(follow_symlinks=False):
             attributes = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0)
             if not attributes & _LINK_ON_WINDOWS:
@@ -128,22 +124,25 @@ def _look(
     except FileNotFoundError:
         return  # went while we looked
     except OSError as error:
-        unread[path] = error.strerror or str(error)
+        found.unread[path] = error.strerror or str(error)
 
 
-def look(root: str, path: str) -> tuple[Signature, int] | None:
-    """Return what a file is now, and when it last changed or was created; None if there is no such file.
-
-    The second is in nanoseconds since the epoch: the newer one of its modification and, on Windows, its creation, or
-    elsewhere the last change of the file's entry, which no program can set back.
-    """
+def look(root: str, path: str) -> Signature | None:
+    """Return what a file is now; None if there is no such file."""
     try:
-        found = os.lstat(native(root, path))
+        state = os.lstat(native(root, path))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    return Signature(found.st_size, found.st_mtime_ns, _identity(found)), max(found.st_mtime_ns, found.st_ctime_ns)
+    return Signature(state.st_size, state.st_mtime_ns, _identity(state)) if stat.S_ISREG(state.st_mode) else None
+
+
+def newest_of(state: os.stat_result) -> int:
+    """Return when a file was last changed or created, in nanoseconds since the epoch.
+
+    It is the newer one of its modification and, on Windows, its creation, or elsewhere the last change of its entry,
+    which no program can set back.
+    """
+    return max(state.st_mtime_ns, state.st_ctime_ns)
 
 
 def same(first: Signature, second: Signature) -> bool:
@@ -190,5 +189,5 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() and letter != "\\" else UNKNOWN for letter in text)
 
 
-def _identity(found: os.stat_result) -> str:
-    return f"{found.st_dev}:{found.st_ino}" if found.st_ino else ""
+def _identity(state: os.stat_result) -> str:
+    return f"{state.st_dev}:{state.st_ino}" if state.st_ino else ""

@@ -13,7 +13,7 @@ SHORTEST_PAUSE = 0.05
 
 
 @dataclass(frozen=True)
-class TransferSettings:
+class StationTransfer:
     """Settings of `Instruments.<pid>.transfer`; without a facility that switches it on, nothing is transferred."""
 
     on: bool = False
@@ -33,7 +33,7 @@ class TransferSettings:
     """Bytes that are sent with one request."""
 
     @staticmethod
-    def of(answer: object) -> TransferSettings:
+    def of(answer: object) -> StationTransfer:
         """Return the settings of an answer of the Gateway; off where it says nothing that can be used.
 
         Parameters
@@ -42,29 +42,29 @@ class TransferSettings:
             What stands under ``transfer`` of an instrument, or what `as_text` has written.
         """
         try:
-            return _read(answer) if isinstance(answer, dict) and answer.get("on") is True else TransferSettings()
+            return _read(answer) if isinstance(answer, dict) and answer.get("on") is True else StationTransfer()
         except (KeyError, TypeError, ValueError):  # of a facility that is newer than this logger
-            return TransferSettings()
+            return StationTransfer()
 
     @staticmethod
-    def of_text(text: str) -> TransferSettings:
+    def of_text(text: str) -> StationTransfer:
         """Return the settings that `as_text` has written."""
         try:
-            return TransferSettings.of(json.loads(text))
+            return StationTransfer.of(json.loads(text))
         except ValueError:
-            return TransferSettings()
+            return StationTransfer()
 
     def as_text(self) -> str:
         """Return the settings as text, for a file."""
         return json.dumps(asdict(self))
 
 
-def _read(answer: dict[str, Any]) -> TransferSettings:
+def _read(answer: dict[str, Any]) -> StationTransfer:
     found = answer["folders"]
     pairs = found.items() if isinstance(found, Mapping) else found
     folders = tuple((str(name), str(path)) for name, path in pairs)
-    default = TransferSettings()
-    return TransferSettings(
+    default = StationTransfer()
+    return StationTransfer(
         on=bool(folders),
         folders=folders,
         ignore=tuple(str(pattern) for pattern in answer.get("ignore", ())),
