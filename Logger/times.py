@@ -17,3 +17,8 @@ def text_of(microseconds: int) -> str:
 def microseconds_of(moment: datetime) -> int:
     """Return a time in microseconds since the epoch."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def local_time(microseconds: int) -> datetime:
+    """Return a time, in microseconds since the epoch, by this computer's clock and zone."""
+    return datetime.fromtimestamp(microseconds / 1_000_000, timezone.utc).astimezone()

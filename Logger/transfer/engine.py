@@ -44,7 +44,8 @@ SHOW_SECONDS = 0.5
 """Least seconds between two views."""
 SAVE_SECONDS = 1.0
 """Least seconds between two writes of what workers have reached."""
-STOP_SECONDS = 3.0
+STOP_SECONDS = 2.0
+"""Longest wait for all threads; the system may not wait longer for this program."""
 FAULT = "The transfer has a fault; the debug log says why. It goes on."
 _LOG = logging.getLogger(__name__)
 
@@ -169,11 +170,12 @@ class TransferEngine:
         """End all threads; what is not finished is taken up by the next logger."""
         self._stopped.set()
         self._wake.set()
-        self._workers.stop()
-        self._reporter.stop()
-        self._repairs.stop()
-        if self._thread is not None and threading.current_thread() is not self._thread:
-            self._thread.join(STOP_SECONDS)
+        self._workers.wake_to_stop()
+        self._reporter.wake_to_stop()
+        deadline = time.monotonic() + STOP_SECONDS
+        for thread in (self._thread, *self._workers.threads, *self._reporter.threads, *self._repairs.threads):
+            if thread is not threading.current_thread() and thread is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def repairs_of(self) -> str:
         """Return the instrument whose repairs are asked for; empty: none."""
@@ -199,10 +201,10 @@ class TransferEngine:
         if not self._loaded:
             self._book.load()
             self._loaded = True
-        if self._asked_to_look:
+        now = self._clocks.monotonic()
+        if self._asked_to_look or (now >= self._next_scan and any(map(_is_undelivered, self._sessions))):
             self._asked_to_look = False
             self._read_sessions()
-        now = self._clocks.monotonic()
         if self._sessions:
             if now >= self._next_scan:
                 self._scan()
@@ -385,3 +387,7 @@ class TransferEngine:
             for pending in self._sessions
         }  # fmt: skip
         self.changed()
+
+
+def _is_undelivered(pending: PendingTransfer) -> bool:
+    return not pending.token or pending.end_waits

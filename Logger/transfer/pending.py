@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable
 
 from Logger.outbox import ENDED_THERE, TAKE_UP, Outbox
@@ -91,6 +91,16 @@ class PendingTransfers:
         """Begin to transfer the files of a session that is open already, unless that has been done."""
         with self._outbox.transaction() as database:
             database.execute(TAKE_UP, (session, pid, user, start, settings.as_text()))
+
+    def renew(self, session: str, settings: StationTransfer) -> None:
+        """Take over new settings for a session; its folders stay those that its first scan has seen."""
+        with self._outbox.transaction() as database:
+            row = database.execute("SELECT settings FROM transfer WHERE session = ?", (session,)).fetchone()
+            if row is not None:
+                former = StationTransfer.of_text(row[0])
+                new = replace(settings, folders=former.folders)
+                if new != former:
+                    database.execute("UPDATE transfer SET settings = ? WHERE session = ?", (new.as_text(), session))
 
     def drop(self, session: str) -> None:
         """Transfer nothing of a session, since the facility has switched that off."""

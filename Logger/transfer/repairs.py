@@ -20,7 +20,6 @@ from Logger.transfer.tracked import FileKey, FileStage, TrackedFile
 
 CHECKS = 600
 """How often the Gateway is asked whether a repaired copy is right."""
-STOP_SECONDS = 2.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -43,7 +42,7 @@ class Repairs:
         self._stopped = stopped
         self._others: dict[tuple[str, str, str], Signature] = {}
         """Files that are not what is wanted, as they were then: they are not hashed again each minute."""
-        self._thread: threading.Thread | None = None
+        self.threads: list[threading.Thread] = []
 
     def add(self, wanted: Sequence[Wanted], root: Callable[[str], str]) -> None:
         """Repair files, unless some are being repaired.
@@ -55,16 +54,11 @@ class Repairs:
         root
             Returns the path of a watched folder; empty if there is none of that name.
         """
-        if self._thread is not None and self._thread.is_alive():
+        if any(thread.is_alive() for thread in self.threads):
             return
         found = [(one, root(one.folder)) for one in wanted]
-        self._thread = threading.Thread(target=self._repair_all, args=(found,), name="transfer repairs", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Wait a moment for the thread, after `stopped` was set."""
-        if self._thread is not None:
-            self._thread.join(STOP_SECONDS)
+        self.threads = [threading.Thread(target=self._repair_all, args=(found,), name="transfer repairs", daemon=True)]
+        self.threads[0].start()
 
     # -- the thread ----------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,6 @@ REPORT_SECONDS = 0.7
 REPAIR_SECONDS = 60.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between attempts while the Gateway does not answer."""
-STOP_SECONDS = 2.0
 FAULT = "The session logger cannot report the files; the debug log says why."
 _LOG = logging.getLogger(__name__)
 
@@ -89,22 +88,22 @@ class Reporter:
         self._stopped = stopped
         self._chance = chance
         self._wake = threading.Event()
+        self._begin_lock = threading.Lock()
         self._unreportable: set[FileKey] = set()
-        self._thread: threading.Thread | None = None
+        self.threads: list[threading.Thread] = []
         self._next_repairs = 0.0
 
     def wake(self) -> None:
         """Report what has changed, soon."""
-        if self._thread is None and not self._stopped.is_set():
-            self._thread = threading.Thread(target=self._run, name="transfer reports", daemon=True)
-            self._thread.start()
+        with self._begin_lock:
+            if not self.threads and not self._stopped.is_set():
+                self.threads.append(threading.Thread(target=self._run, name="transfer reports", daemon=True))
+                self.threads[0].start()
         self._wake.set()
 
-    def stop(self) -> None:
-        """Wait a moment for the thread, after `stopped` was set."""
+    def wake_to_stop(self) -> None:
+        """Have the thread see that `stopped` is set."""
         self._wake.set()
-        if self._thread is not None and threading.current_thread() is not self._thread:
-            self._thread.join(STOP_SECONDS)
 
     def known_files(self, session: str) -> int:
         """Return how many files of a session the Gateway knows, once all are reported."""

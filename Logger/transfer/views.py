@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, Protocol
+from typing import Callable, Iterable, Protocol, Sequence
 
 from Logger.transfer.scanning import shown
 from Logger.transfer.tracked import SETTLED, FileKey, FileStage, TrackedFile
@@ -84,10 +84,17 @@ class TransferView:
 
 
 class TransferDesk(Protocol):
-    """What the controller of the session logger asks of the transfer. No method waits."""
+    """What the controller of the session logger asks of the transfer. No method but `stop` waits."""
+
+    changed: Callable[[], None]
+    """Called when there is something new to show, on a thread of the transfer."""
 
     def wake(self) -> None:
         """Look at the sessions: one was begun, ended, or is known better."""
+        ...
+
+    def watch_repairs(self, pid: str, folders: Sequence[tuple[str, str]]) -> None:
+        """Repair stored copies of an instrument, from folders by name; without folders, do not."""
         ...
 
     def release(self, key: FileKey) -> None:
@@ -114,7 +121,13 @@ class TransferDesk(Protocol):
 class NoTransfers:
     """A logger that transfers nothing."""
 
+    def __init__(self) -> None:
+        self.changed: Callable[[], None] = lambda: None
+
     def wake(self) -> None:
+        """Do nothing."""
+
+    def watch_repairs(self, pid: str, folders: Sequence[tuple[str, str]]) -> None:
         """Do nothing."""
 
     def release(self, key: FileKey) -> None:

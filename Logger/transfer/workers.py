@@ -29,7 +29,6 @@ SLICE_SECONDS = 20.0
 """After so long a file that is sent lets others pass, if any wait."""
 IDLE_SECONDS = 2.0
 """After so long without work connections are closed."""
-STOP_SECONDS = 2.0
 FAULT = "the session logger cannot send it; the debug log says why"
 _LOG = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ class Workers:
         self._stopped = stopped
         self._count = count
         self._jobs: queue.Queue[SendJob | None] = queue.Queue()
-        self._threads: list[threading.Thread] = []
+        self.threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._busy: set[FileKey] = set()
 
@@ -83,11 +82,11 @@ class Workers:
             if job.file.key in self._busy or self._stopped.is_set():
                 return
             self._busy.add(job.file.key)
-            if not self._threads:
+            if not self.threads:
                 for number in range(self._count):
                     name = f"transfer {number + 1}"
-                    self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
-                    self._threads[-1].start()
+                    self.threads.append(threading.Thread(target=self._work, name=name, daemon=True))
+                    self.threads[-1].start()
         self._jobs.put(job)
 
     def is_busy(self, key: FileKey) -> bool:
@@ -95,13 +94,10 @@ class Workers:
         with self._lock:
             return key in self._busy
 
-    def stop(self) -> None:
-        """Wait a moment for the threads, after `stopped` was set."""
-        for _ in self._threads:
+    def wake_to_stop(self) -> None:
+        """Have the threads see that `stopped` is set."""
+        for _ in self.threads:
             self._jobs.put(None)
-        deadline = time.monotonic() + STOP_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
 
     # -- the threads ---------------------------------------------------------------------------------------------------
 
