@@ -29,6 +29,8 @@ UNFINISHED = ".nexuscore-"
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | _CLOEXEC
 _BINARY = getattr(os, "O_BINARY", 0)
+_NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+"""How a file system says that it has none."""
 _FILE_KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
     (stat.S_ISDIR, "a folder"),
@@ -204,13 +206,15 @@ class Folder:
 
     # -- folders in it -------------------------------------------------------------------------------------------------
 
-    def folder(self, name: str, *, create: bool = False) -> Folder:
-        """Open a folder in this one; with `create`, create it if missing."""
+    def folder(self, name: str, *, create: bool = False, sync: bool = False) -> Folder:
+        """Open a folder in this one; with `create`, create it if missing, with `sync`, on the disk itself."""
         _check(name)
         with self._naming(name):
             if create:
                 with suppress(FileExistsError):
                     os.mkdir(name, dir_fd=self._descriptor)
+                    if sync:
+                        self.sync()
             try:
                 descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK, dir_fd=self._descriptor)
             except OSError as error:
@@ -219,12 +223,12 @@ class Folder:
                 raise self._in_the_way(name, expected=stat.S_ISDIR) from None
         return Folder(descriptor, self.path / name)
 
-    def below(self, place: PurePath, *, create: bool = False) -> Folder:
-        """Open a folder at a relative path; with `create`, create missing ones."""
+    def below(self, place: PurePath, *, create: bool = False, sync: bool = False) -> Folder:
+        """Open a folder at a relative path; with `create`, create missing ones, with `sync`, on the disk itself."""
         folder = Folder(os.dup(self._descriptor), self.path)
         for name in place.parts:
             with folder:
-                folder = folder.folder(name, create=create)
+                folder = folder.folder(name, create=create, sync=sync)
         return folder
 
     # -- files in it ---------------------------------------------------------------------------------------------------
@@ -250,6 +254,10 @@ class Folder:
         if status is not None and not stat.S_ISREG(status.st_mode):
             raise self._in_the_way(name)  # before opening: that may already have an effect on a device
         return open(self._opened(name, os.O_RDONLY, one_name=one_name), "rb")  # noqa: PTH123  a descriptor
+
+    def open_for_writing(self, name: str) -> BinaryIO:
+        """Open an existing file with one name to read it and write in it."""
+        return open(self._opened(name, os.O_RDWR, one_name=True), "r+b", buffering=0)  # noqa: PTH123  a descriptor
 
     def open_for_appending(self, name: str) -> BinaryIO:
         """Open a file to append to it, also as a lock; create it if missing."""
@@ -295,8 +303,7 @@ class Folder:
         finally:
             self.remove(unfinished)
         if sync:
-            with suppress(OSError):  # not supported by every file system
-                os.fsync(self._descriptor)
+            self.sync()
 
     def remove(self, name: str) -> None:
         """Remove a file or link, if it exists."""
@@ -311,6 +318,39 @@ class Folder:
         """Remove a folder if it is empty."""
         with suppress(OSError):
             os.rmdir(name, dir_fd=self._descriptor)
+
+    def publish(self, name: str, target: Folder, new_name: str, *, replace: bool = False) -> None:
+        """Give a finished file its name in another folder of the same file system; without `replace`, a free one.
+
+        Raises
+        ------
+        FileExistsError
+            If the name is taken; the file stays where it is.
+        """
+        _check(name)
+        _check(new_name)
+        with target._naming(new_name):
+            if not replace:
+                self._claim(name, target, new_name)
+            if replace or self.status(name) is not None:
+                os.replace(name, new_name, src_dir_fd=self._descriptor, dst_dir_fd=target._descriptor)
+        target.sync()
+
+    def _claim(self, name: str, target: Folder, new_name: str) -> None:
+        """Give a file a second name, and take the first; where there are no hard links, only take the second."""
+        try:
+            os.link(name, new_name, src_dir_fd=self._descriptor, dst_dir_fd=target._descriptor, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            os.close(os.open(new_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, dir_fd=target._descriptor))
+        else:
+            os.unlink(name, dir_fd=self._descriptor)
+
+    def sync(self) -> None:
+        """Flush the names in it to the disk itself, where the file system can do that."""
+        with suppress(OSError):
+            os.fsync(self._descriptor)
 
     # -- all that is in it ---------------------------------------------------------------------------------------------
 

@@ -6,16 +6,16 @@ from fastapi import Depends, FastAPI
 
 from NexusCore import __version__
 from Services.Gateway import metrics
-from Services.Gateway.api import general, instruments, sessions
+from Services.Gateway.api import files, general, instruments, sessions, uploads
 from Services.Gateway.context import GatewayContext
 from Services.Gateway.limits import RequestGuard
 from Services.Gateway.problems import add_handlers
-from Services.Gateway.security import compatible
+from Services.Gateway.security import check_before_body, compatible
 
 
 def application_of(context: GatewayContext) -> RequestGuard:
     """Return the application of a Gateway, within its limits."""
-    return RequestGuard(paths_of(context), lambda: context.settings, context.log, context.count)
+    return RequestGuard(paths_of(context), lambda: context.settings, context.log, context.count, check_before_body)
 
 
 def paths_of(context: GatewayContext) -> FastAPI:
@@ -30,7 +30,7 @@ def paths_of(context: GatewayContext) -> FastAPI:
         redirect_slashes=False,
     )
     application.state.gateway = context
-    for router in (general.ROUTER, instruments.ROUTER, sessions.ROUTER):
+    for router in (general.ROUTER, instruments.ROUTER, sessions.ROUTER, files.ROUTER, uploads.ROUTER):
         application.include_router(router, prefix="/v1", dependencies=[Depends(compatible)])
     application.include_router(metrics.ROUTER)
     add_handlers(application, context.log)

@@ -19,10 +19,15 @@ class BlockingCalls:
     """Runs functions that block on threads.
 
     A call whose request was given up ends on its own: a thread cannot be stopped. Its place is free only then.
+
+    Parameters
+    ----------
+    most
+        Calls at a time; further ones wait.
     """
 
-    def __init__(self) -> None:
-        self._places = asyncio.Semaphore(MOST_AT_ONCE)
+    def __init__(self, most: int = MOST_AT_ONCE) -> None:
+        self._places = asyncio.Semaphore(most)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return what `work` returns, or raise what it raises."""

@@ -10,10 +10,16 @@ from NexusCore.API import App
 from NexusCore.facility import Instruments, Reservations, Sessions
 from NexusCore.facility.answered import AnsweredRequests
 from NexusCore.facility.tokens import AccessTokens
+from NexusCore.facility.transfers import Transfers
 from NexusCore.log import Log
 from Services.Gateway.calls import BlockingCalls
 from Services.Gateway.limits import Allowance
 from Services.Gateway.settings import GatewaySettings
+from Services.Gateway.store_room import StoreRoom
+from Services.Gateway.uploads import Uploads
+
+TRANSFERS_AT_ONCE = 8
+"""Calls about files at a time."""
 
 
 class GatewayContext:
@@ -41,9 +47,14 @@ class GatewayContext:
         self.answered = AnsweredRequests(self.database, self.clock)
         self.requests = Allowance(self.clock)
         """Of each token."""
+        self.transfers = Transfers(self.database, self.clock)
+        self.stores = StoreRoom(self.config, self.instruments, log, self.clock)
+        self.uploads = Uploads(self.database, self.clock, self.stores, lambda: self.settings.chunk_size)
         self.failures = Allowance(self.clock)
         """Of each address: requests without a valid token."""
         self.calls = BlockingCalls()
+        self.transfer_calls = BlockingCalls(TRANSFERS_AT_ONCE)
+        """About files: a store that hangs does not hold up the rest."""
         self.answers: dict[int, int] = {}
         """Number of answers by the first digit of their status."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from threading import Lock
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from NexusCore.clock import SYSTEM_CLOCK, Clock
@@ -18,6 +19,10 @@ from Services.Gateway.settings import GatewaySettings
 
 MOST_KNOWN = 10_000
 """Tokens and addresses that are remembered; an attacker may have many addresses."""
+CHUNKS_AT_ONCE = 16
+"""Chunks of files that are in memory at a time; further ones wait before they are read."""
+LONGEST_REPORT = 1024 * 1024
+"""Bytes of a report about files, which names up to 500."""
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
@@ -61,6 +66,8 @@ class RequestGuard:
         Gets the faults.
     counted
         Called with the status of each answer.
+    admit
+        Called before a chunk of a file is read; raises `Problem` if it is not to be.
     """
 
     def __init__(
@@ -69,11 +76,14 @@ class RequestGuard:
         settings: Callable[[], GatewaySettings],
         log: Log,
         counted: Callable[[int], None],
+        admit: Callable[[Request], Awaitable[None]],
     ) -> None:
         self._application = application
         self._settings = settings
         self._log = log
         self._counted = counted
+        self._admit = admit
+        self._chunks = asyncio.Semaphore(CHUNKS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -94,9 +104,13 @@ class RequestGuard:
             await send(message)
 
         try:
-            async with asyncio.timeout(settings.request_seconds):
-                body = await _body(scope, receive, settings)
-                await self._application(scope, _again(body, receive), answer)
+            if _is_chunk(scope):
+                await self._take_chunk(scope, receive, answer, settings)
+            else:
+                most = max(settings.max_body, LONGEST_REPORT if scope["path"].endswith("/files") else 0)
+                async with asyncio.timeout(settings.request_seconds):
+                    body = await _body(scope, receive, settings, most, settings.request_seconds)
+                    await self._application(scope, _again(body, receive), answer)
             return
         except ConnectionError:
             return
@@ -113,9 +127,23 @@ class RequestGuard:
             with suppress(ConnectionError):
                 await problem.response()(scope, receive, answer)
 
+    async def _take_chunk(self, scope: Scope, receive: Receive, send: Send, settings: GatewaySettings) -> None:
+        """Answer a request with bytes of a file, which may be larger and take longer than others."""
+        scope["app"] = self._application
+        async with asyncio.timeout(settings.chunk_seconds):
+            await self._admit(Request(scope))
+            async with self._chunks:  # each is in memory
+                body = await _body(scope, receive, settings, settings.chunk_size, settings.chunk_seconds)
+                await self._application(scope, _again(body, receive), send)
 
-async def _body(scope: Scope, receive: Receive, settings: GatewaySettings) -> bytes:
-    """Return the body of a request.
+
+def _is_chunk(scope: Scope) -> bool:
+    path = str(scope["path"])
+    return bool(scope["method"] == "PUT" and path.startswith("/v1/sessions/") and path.endswith("/chunk"))
+
+
+async def _body(scope: Scope, receive: Receive, settings: GatewaySettings, most: int, seconds: float) -> bytes:
+    """Return the body of a request, of `most` bytes, if it arrives within most of the time that the request may take.
 
     Raises
     ------
@@ -128,20 +156,20 @@ async def _body(scope: Scope, receive: Receive, settings: GatewaySettings) -> by
     if sum(len(name) + len(value) for name, value in scope["headers"]) + len(scope["raw_path"]) > settings.max_header:
         raise head_too_large(settings.max_header)
     stated = Headers(scope=scope).get("content-length", "")
-    if stated.isdecimal() and int(stated[:20]) > settings.max_body:
-        raise too_large(settings.max_body)
+    if stated.isdecimal() and int(stated[:20]) > most:
+        raise too_large(most)
     parts, size = [], 0
     try:
         # A little less than the whole request may take: the client gets an answer that says what was slow.
-        async with asyncio.timeout(settings.request_seconds * 0.8):
+        async with asyncio.timeout(seconds * 0.8):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ConnectionError("the client has gone")
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
-                if size > settings.max_body:
-                    raise too_large(settings.max_body)
+                if size > most:
+                    raise too_large(most)
                 if not message.get("more_body", False):
                     return b"".join(parts)
     except TimeoutError:

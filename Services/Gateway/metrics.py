@@ -37,6 +37,7 @@ def _lines(context: GatewayContext) -> Iterator[str]:
         "nexuscore_build_queue", "Sessions that wait for their record to be built", figures.to_be_built, now
     )
     yield from _queue("nexuscore_upload_queue", "Records that are not at all destinations yet", figures.to_be_sent, now)
+    yield from _transfers(context, now)
     name = "nexuscore_service_heartbeat_age_seconds"
     yield from _series(name, "gauge", "Seconds since a service last reported its state.")
     samples = latest(context.app.database(context.app.settings.status), Channels(SERVICES))
@@ -49,6 +50,16 @@ def _lines(context: GatewayContext) -> Iterator[str]:
     yield from _series("nexuscore_gateway_answers_total", "counter", "Answers of this Gateway, by the kind of status.")
     for kind in range(1, 6):
         yield f'nexuscore_gateway_answers_total{{status="{kind}xx"}} {context.answers.get(kind, 0)}'
+
+
+def _transfers(context: GatewayContext, now: int) -> Iterator[str]:
+    figures = context.transfers.figures()
+    yield from _series("nexuscore_transfer_files", "gauge", "Files of all sessions by the state of their transfer.")
+    for state, count in figures.states.items():
+        yield f'nexuscore_transfer_files{{state="{state.value.lower()}"}} {count}'
+    name = "nexuscore_transfer_oldest_seconds"
+    yield from _series(name, "gauge", "Seconds for which the file that waits longest has not changed, 0 if none waits.")
+    yield f"{name} {0.0 if figures.oldest_ts is None else _age(figures.oldest_ts, now):.3f}"
 
 
 def _series(name: str, kind: str, what: str) -> Iterator[str]:

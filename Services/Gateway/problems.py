@@ -45,6 +45,7 @@ _KINDS = {
     431: ("head-too-large", "The head of the request is too large"),
     500: ("fault", "A fault of the Gateway"),
     503: ("unavailable", "Not possible at the moment"),
+    507: ("store-full", "The store is full"),
 }
 _AWAY = (DatabaseUnreachable, DatabaseBusy, NoDatabaseFile, SchemaMissing, SchemaMismatch, SchemaUnfinished)
 """What is wrong with the facility's database, not with the request."""

@@ -110,6 +110,31 @@ async def pc_of(
     return identity
 
 
+async def transferring_pc(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+) -> PCIdentity:
+    """Return the PC that sends a request about files: they have an allowance of their own.
+
+    Raises
+    ------
+    Problem
+        As `pc_of`.
+    """
+    identity = await _identity(request, credentials, files=True)
+    if identity is None or identity.token.kind is not TokenKind.PC:
+        raise _no_token(request)
+    return identity
+
+
+async def check_before_body(request: Request) -> None:
+    """Refuse a request with a large body before that is read, unless it has a valid token."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    context = context_of(request)
+    valid = scheme.lower() == "bearer" and secret.isascii() and secret != ""
+    if not valid or await context.transfer_calls.run(lambda: context.tokens.of(secret.strip())) is None:
+        raise _no_token(request)
+
+
 async def reader_of_metrics(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 ) -> None:
@@ -161,15 +186,21 @@ def session_token_of(identity: PCIdentity, nonce: str, identifier: str) -> str:
     return base64.urlsafe_b64encode(hmac.digest(identity.secret.encode(), message, hashlib.sha256)).decode().rstrip("=")
 
 
-async def _identity(request: Request, credentials: HTTPAuthorizationCredentials | None) -> PCIdentity | None:
+async def _identity(
+    request: Request, credentials: HTTPAuthorizationCredentials | None, *, files: bool = False
+) -> PCIdentity | None:
     context = context_of(request)
     secret = credentials.credentials if credentials is not None else ""
     if not secret or not secret.isascii():
         return None
-    token = await context.calls.run(lambda: _look_up(context, secret))
+    calls = context.transfer_calls if files else context.calls
+    token = await calls.run(lambda: _look_up(context, secret))
     if token is None:
         return None
-    _not_too_often(context.requests.take(token.id, context.settings.requests_per_minute))
+    if files:
+        _not_too_often(context.requests.take(("files", token.id), context.settings.transfer_requests_per_minute))
+    else:
+        _not_too_often(context.requests.take(token.id, context.settings.requests_per_minute))
     return PCIdentity(token, secret)
 
 

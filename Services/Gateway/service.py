@@ -23,6 +23,7 @@ from Services.Gateway.application import application_of
 from Services.Gateway.context import GatewayContext
 from Services.Gateway.listener import Listener
 from Services.Gateway.settings import GatewaySettings
+from Services.Gateway.verifying import Verifier
 
 DAY = 86_400 * SECOND
 
@@ -49,6 +50,7 @@ class Gateway(Service):
         self._listener: Listener | None = None
         self._listens_as: Hashable = None
         self._context: GatewayContext | None = None
+        self._verifier: Verifier | None = None
         self._by_hand = False
 
     def take_options(self, options: RunOptions) -> None:
@@ -68,6 +70,8 @@ class Gateway(Service):
         self._context.settings = settings
         self.status["connections"] = self._listener.connections
         self.status["answers"] = sum(self._context.answers.values())
+        assert self._verifier is not None  # noqa: S101  made with the context
+        self._verifier.start(settings, lambda: self.stopping)
         before = self.clock.now() - int(settings.keep_answers_days * DAY)
         while self._context.answered.forget(before) and not self.stopping:
             pass
@@ -90,6 +94,7 @@ class Gateway(Service):
         self.close()  # and the former one stays in use
         listener.start(lambda: self.stopping)
         self._context, self._listener, self._listens_as = context, listener, signature
+        self._verifier = self._verifier or Verifier(context.database, self.clock, context.stores, self.log)
         self.status["listening"] = fitting(listener.url)
         self.status["tls"] = _protection(settings)
         self.log.info("Listening on %s", listener.url)
@@ -104,11 +109,14 @@ class Gateway(Service):
             self.log.warning("The Gateway has no certificate: tokens cross the network unencrypted (plain_http)")
 
     def _check(self, settings: GatewaySettings) -> None:
-        """Check what a run would need, on any free port: a running Gateway has its own."""
+        """Check what a run would need, and that the stores answer; on any free port: a running Gateway has its own."""
         free = replace(settings, port=0)
-        listener = Listener(application_of(GatewayContext(self.app, self.log, free)), free, self.clock)
+        context = GatewayContext(self.app, self.log, free)
+        listener = Listener(application_of(context), free, self.clock)
         listener.bind()
         listener.stop()
+        for store in context.stores.in_use(settings.chunk_size):
+            store.check()
         self.log.info("The settings are right: the Gateway would listen on %s port %d", settings.host, settings.port)
 
 

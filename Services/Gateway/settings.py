@@ -16,6 +16,9 @@ FOLDER = "Services.Gateway"
 LOOPBACK_ONLY, WITH_TOKEN = "loopback", "token"
 """Who may read the figures of `GET /metrics`: programs on this machine, or who has a token for them."""
 
+CHUNK_UNIT = 256 * 1024
+"""Google Cloud Storage takes multiples of so many bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
@@ -34,12 +37,17 @@ class GatewaySettings:
     max_header: int = 16 * 1024
     max_connections: int = 500
     requests_per_minute: int = 240
+    transfer_requests_per_minute: int = 6000
     failures_per_minute: int = 30
     keep_answers_days: float = 30.0
     oldest_event_days: float = 60.0
     clock_tolerance: float = 2.0
     oldest_client: str = ""
     metrics: str = LOOPBACK_ONLY
+    chunk_size: int = 8 * 1024 * 1024
+    chunk_seconds: float = 120.0
+    verify_hours: float = 24.0
+    verify_megabytes: int = 1024
 
     @property
     def has_tls(self) -> bool:
@@ -88,6 +96,10 @@ class GatewaySettings:
             raise ConfigException(
                 reason=f"{FOLDER}.oldest_client is '{self.oldest_client}', which is not a version such as 1.2.0"
             )
+        if self.chunk_size % CHUNK_UNIT:
+            raise ConfigException(
+                reason=f"{FOLDER}.chunk_size is {self.chunk_size}, which is not a multiple of {CHUNK_UNIT}"
+            )
         if self.has_tls != bool(self.tls_key):
             raise ConfigException(reason=f"{FOLDER}.tls_certificate and {FOLDER}.tls_key have to be set together")
         for name in ("tls_certificate", "tls_key"):
@@ -119,6 +131,9 @@ _DECLARED: dict[str, dict[str, Any]] = {
     "max_header": {"comment": "Most bytes of a request's head.", "minimum": 2048, "maximum": 262_144},
     "max_connections": {"comment": "Most connections at a time.", "minimum": 1, "maximum": 20_000},
     "requests_per_minute": {"comment": "Most requests with one token in a minute.", "minimum": 1},
+    "transfer_requests_per_minute": {
+        "comment": "Most requests about files with one token in a minute.", "minimum": 1,
+    },
     "failures_per_minute": {
         "comment": "Most requests without a valid token from one address in a minute.", "minimum": 1,
     },
@@ -137,6 +152,19 @@ _DECLARED: dict[str, dict[str, Any]] = {
     "metrics": {
         "comment": "Who may read /metrics: programs on this machine (loopback), or who has a token for it (token).",
         "choices": (LOOPBACK_ONLY, WITH_TOKEN),
+    },
+    "chunk_size": {
+        "comment": "Bytes of a file that a PC sends at once; a multiple of 262144.",
+        "minimum": CHUNK_UNIT, "maximum": 64 * 1024 * 1024,
+    },
+    "chunk_seconds": {
+        "comment": "Seconds that a request with such bytes may take.", "minimum": 1.0, "maximum": 3600.0,
+    },
+    "verify_hours": {
+        "comment": "Hours after which a stored file is read again; 0: never.", "minimum": 0.0, "maximum": 87_600.0,
+    },
+    "verify_megabytes": {
+        "comment": "Megabytes that are read again in one pass, about.", "minimum": 1, "maximum": 1_000_000,
     },
 }  # fmt: skip
 

@@ -41,7 +41,7 @@ async def instruments(
         for instrument in _own(context, pc)
         if computer is None or _short(instrument.computer_name) == _short(computer)
     ]
-    return InstrumentList(instruments=[instrument_answer(instrument, _logger(context)) for instrument in found])
+    return InstrumentList(instruments=[_answer(context, instrument) for instrument in found])
 
 
 @ROUTER.get("/instruments/{pid}")
@@ -51,7 +51,7 @@ async def instrument(request: Request, pid: str, pc: Annotated[PCIdentity, Depen
     context = context_of(request)
     for instrument in _own(context, pc):
         if instrument.pid == pid:
-            return instrument_answer(instrument, _logger(context))
+            return _answer(context, instrument)
     raise Problem(404, "This instrument is not in the facility's configuration any more.", "no-such-instrument")
 
 
@@ -73,6 +73,11 @@ def _own(context: GatewayContext, pc: PCIdentity) -> list[Instrument]:
         except NoSuchInstrument:
             continue  # removed since the token was made
     return found
+
+
+def _answer(context: GatewayContext, instrument: Instrument) -> InstrumentAnswer:
+    transfer = context.stores.settings(instrument.pid)
+    return instrument_answer(instrument, _logger(context), transfer, context.settings.chunk_size)
 
 
 def _short(host: str) -> str:

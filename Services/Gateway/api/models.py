@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from NexusCore import sizes
 from NexusCore.clock import readable_time
 from NexusCore.facility import Event, Instrument, Reservation, Session
+from NexusCore.facility.transfer_settings import TransferSettings
 from NexusCore.text import odd_character
 
 ZONE = 64
@@ -55,6 +56,25 @@ class EventRequest(BaseModel):
     zone: Annotated[str, Field(max_length=ZONE), AfterValidator(_name)] = Field(
         default="", description="Time zone of the PC: an IANA name, or an offset as +0100."
     )
+
+    def content(self) -> dict[str, object]:
+        """Return what stays the same when the request is sent again: `now` is then the present time again."""
+        return self.model_dump(mode="json", exclude={"now"})
+
+
+class EndRequest(EventRequest):
+    """A session ends."""
+
+    transfers: bool = Field(
+        default=False,
+        description="Its files are still on their way: its record waits for `transferred`, if the facility has switched"
+        " file transfer on for the instrument.",
+    )
+
+    def content(self) -> dict[str, object]:
+        """Return what stays the same; a client that does not know of transfers says the same as ever."""
+        content = EventRequest.content(self)
+        return content if self.transfers else {name: value for name, value in content.items() if name != "transfers"}
 
 
 class StartRequest(EventRequest):
@@ -158,6 +178,19 @@ class LoggerSettings(BaseModel):
     ask_user: bool
 
 
+class InstrumentTransfer(BaseModel):
+    """How files of an instrument are transferred."""
+
+    on: bool
+    folders: dict[str, str] = Field(description="Paths on the PC of the folders that are watched, by name.")
+    ignore: list[str] = Field(description="Patterns of file names that are left out.")
+    stable_seconds: float
+    interval_seconds: float
+    after_booked_end: str = Field(description="take or hold: what becomes of files that appear after the booked end.")
+    bandwidth: str = Field(description="Such as 08:00-18:00=20; =100, in MB/s by the PC's local time.")
+    chunk_size: int
+
+
 class InstrumentAnswer(BaseModel):
     """An instrument of this PC."""
 
@@ -167,6 +200,7 @@ class InstrumentAnswer(BaseModel):
     timezone: str
     computer_name: str
     logger: LoggerSettings
+    transfer: InstrumentTransfer
 
 
 class InstrumentList(BaseModel):
@@ -249,7 +283,9 @@ def event_answer(event: Event) -> EventAnswer:
     )
 
 
-def instrument_answer(instrument: Instrument, logger: LoggerSettings) -> InstrumentAnswer:
+def instrument_answer(
+    instrument: Instrument, logger: LoggerSettings, transfer: TransferSettings, chunk_size: int
+) -> InstrumentAnswer:
     """Return an instrument as it is answered: not where its files and calendars are."""
     return InstrumentAnswer(
         pid=instrument.pid,
@@ -258,6 +294,16 @@ def instrument_answer(instrument: Instrument, logger: LoggerSettings) -> Instrum
         timezone=instrument.timezone,
         computer_name=instrument.computer_name,
         logger=logger,
+        transfer=InstrumentTransfer(
+            on=transfer.on,
+            folders=dict(transfer.folders),
+            ignore=list(transfer.ignore),
+            stable_seconds=transfer.stable_seconds,
+            interval_seconds=transfer.interval_seconds,
+            after_booked_end=transfer.after_booked_end,
+            bandwidth=transfer.bandwidth,
+            chunk_size=chunk_size,
+        ),
     )
 
 
@@ -285,6 +331,7 @@ PROBLEMS: dict[int | str, dict[str, object]] = {
         422: "The request has mistakes.",
         429: "Too many requests.",
         503: "The database does not answer.",
+        507: "The facility's store is full.",
     }.items()
 }
 """The problems that any request may be answered with, for the description of the API."""

@@ -10,28 +10,28 @@ Promises
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from NexusCore.clock import to_ts
-from NexusCore.errors import SessionElsewhere, SessionOpen
+from NexusCore.errors import SessionOpen
 from NexusCore.facility import Session, State, transitions
-from NexusCore.facility.answered import GivenAnswer, RequestKey, RequestReused
+from NexusCore.facility.answered import GivenAnswer
 from NexusCore.facility.session import Client, EventType
 from NexusCore.facility.session_tokens import guarded, is_paused, set_digest, set_seen
 from NexusCore.facility.tokens import digest_of
 from NexusCore.log import in_session
 from NexusCore.storage import Transaction
+from Services.Gateway.api.common import PC, RequestId, SessionToken, client_of, once
 from Services.Gateway.api.event_times import EventTime, event_time
 from Services.Gateway.api.models import (
     PROBLEMS,
     BreakRequest,
+    EndRequest,
     EventRequest,
     LastSession,
     Name,
@@ -46,20 +46,12 @@ from Services.Gateway.api.models import (
 )
 from Services.Gateway.context import GatewayContext, context_of
 from Services.Gateway.problems import Problem
-from Services.Gateway.security import PCIdentity, authorized_session, pc_of, session_token_of
+from Services.Gateway.security import PCIdentity, authorized_session, session_token_of
 
 CREATED, OK = 201, 200
 LISTED_SESSIONS = 100
 """Most sessions in one answer."""
 ROUTER = APIRouter(prefix="/sessions", responses=PROBLEMS)
-
-PC = Annotated[PCIdentity, Depends(pc_of)]
-RequestId = Annotated[
-    UUID, Header(alias="Idempotency-Key", description="A new random UUID for each request; the same when sent again.")
-]
-SessionToken = Annotated[
-    str | None, Header(alias="NexusCore-Session-Token", max_length=200, description="The token that START returned.")
-]
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -133,18 +125,20 @@ async def start(request: Request, body: StartRequest, request_id: RequestId, pc:
             session = transitions.start(
                 transaction,
                 body.instrument,
-                _client(pc, body, when),
+                client_of(pc, body, when),
                 identifier,
                 when.ts,
                 ends=ends,
                 settle=body.settle,
+                # A session that ends by this may have files on their way.
+                transfers=context.stores.settings(body.instrument).on,
             )
         except SessionOpen:
             other = transitions.open_on(transaction, body.instrument)
             raise _in_the_way(other) from None
         return _with_token(context, pc, transaction, session, CREATED)
 
-    given = await context.calls.run(lambda: _once(context, pc, request_id, "START", body, work))
+    given = await context.calls.run(lambda: once(context, pc, request_id, "START", body, work))
     if not given.again:
         with in_session(identifier):
             context.log.info("START at %s by %s", body.instrument, pc.name)
@@ -165,13 +159,13 @@ async def go_on(request: Request, identifier: UUID, body: EventRequest, request_
         if session.end_ts is not None:
             raise Problem(409, "This session has ended.", "session-ended")
         transitions.add_event(
-            transaction, session.id, EventType.RESUME, _client(pc, body, when), when.ts, transitions.CONTINUED
+            transaction, session.id, EventType.RESUME, client_of(pc, body, when), when.ts, transitions.CONTINUED
         )
         return _with_token(context, pc, transaction, session, OK)
 
     def run() -> GivenAnswer:
         authorized_session(context, pc, str(identifier), own=False)
-        return _once(context, pc, request_id, f"CONTINUE {identifier}", body, work)
+        return once(context, pc, request_id, f"CONTINUE {identifier}", body, work)
 
     given = await context.calls.run(run)
     if not given.again:
@@ -185,12 +179,14 @@ async def go_on(request: Request, identifier: UUID, body: EventRequest, request_
 
 @ROUTER.post("/{identifier}/end")
 async def end(
-    request: Request, identifier: UUID, body: EventRequest, request_id: RequestId, pc: PC, token: SessionToken = None
+    request: Request, identifier: UUID, body: EndRequest, request_id: RequestId, pc: PC, token: SessionToken = None
 ) -> SessionAnswer:
-    """End a session; its record can be built then. One that has ended stays as it is."""
+    """End a session; its record can be built then, or when its files are there. One that has ended stays as it is."""
+    context = context_of(request)
 
     def work(transaction: Transaction, session: Session, client: Client, when: EventTime) -> Session:
-        return transitions.end(transaction, session.identifier, client, when.ts)
+        transfers = body.transfers and context.stores.settings(session.instrument).on
+        return transitions.end(transaction, session.identifier, client, when.ts, transfers=transfers)
 
     return await _change(request, identifier, "END", body, request_id, pc, token, work)
 
@@ -281,44 +277,20 @@ async def _change(
 
     def work(transaction: Transaction) -> GivenAnswer:
         session = transitions.find(transaction, str(identifier))
-        session = change(transaction, session, _client(pc, body, when), when)
+        session = change(transaction, session, client_of(pc, body, when), when)
         set_seen(transaction, session, context.clock.now())
         answer = session_answer(session, paused=is_paused(transaction, session))
         return GivenAnswer(OK, answer.model_dump_json())
 
     def run() -> GivenAnswer:
         authorized_session(context, pc, str(identifier), token, own=True)
-        return _once(context, pc, request_id, f"{what} {identifier}", body, work)
+        return once(context, pc, request_id, f"{what} {identifier}", body, work)
 
     given = await context.calls.run(run)
     if not given.again:
         with in_session(str(identifier)):
             context.log.info("%s by %s", what, pc.name)
     return SessionAnswer.model_validate_json(given.answer)
-
-
-def _once(
-    context: GatewayContext,
-    pc: PCIdentity,
-    request_id: UUID,
-    what: str,
-    body: EventRequest,
-    work: Callable[[Transaction], GivenAnswer],
-) -> GivenAnswer:
-    # Not `now`: a client that sends a request again says the present time again.
-    content = body.model_dump(mode="json", exclude={"now"})
-    digest = hashlib.sha256(json.dumps([what, content], sort_keys=True).encode()).hexdigest()
-    try:
-        return context.answered.once(RequestKey(pc.token.id, str(request_id), digest), work)
-    except RequestReused:
-        raise Problem(422, "Another request had this id; each request needs a new one.", "request-id-reused") from None
-    except SessionElsewhere:
-        raise Problem(409, "A session with this identifier exists already.", "session-exists") from None
-
-
-def _client(pc: PCIdentity, body: EventRequest, when: EventTime) -> Client:
-    # The name of the PC is that of its token.
-    return Client(user=body.user, host=pc.name, zone=body.zone, clock_offset=when.clock_offset)
 
 
 def _shown(context: GatewayContext, session: Session) -> SessionAnswer:

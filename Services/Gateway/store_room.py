@@ -1,0 +1,118 @@
+"""The stores of the facility's instruments, as the settings say at the moment."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from NexusCore.clock import Clock
+from NexusCore.config.readonly import ReadOnlyConfiguration
+from NexusCore.errors import ConfigException, NoSuchInstrument, NotANumber, ValueMissing
+from NexusCore.facility.instruments import INSTRUMENTS_FOLDER, Instruments
+from NexusCore.facility.transfer_settings import (
+    StoreSettings,
+    TransferSettings,
+    store_settings,
+    transfer_settings,
+)
+from NexusCore.log import Log
+from Services.Gateway.stores import open_store
+from Services.Gateway.stores.directory import DirectoryStore
+from Services.Gateway.stores.model import Store, StoreUnavailable
+
+REMIND_SECONDS = 600.0
+"""After which the log is told again of what is still wrong."""
+MOST_REMEMBERED = 1000
+_OFF = TransferSettings()
+
+
+class StoreRoom:
+    """Opens stores, and keeps them open.
+
+    Parameters
+    ----------
+    config, instruments
+        The configuration from its root, and the instruments in it.
+    log, clock
+        For what is wrong with the settings or a store.
+    """
+
+    def __init__(self, config: ReadOnlyConfiguration, instruments: Instruments, log: Log, clock: Clock) -> None:
+        self._config = config
+        self._instruments = instruments
+        self._log = log
+        self._clock = clock
+        self._open: dict[tuple[StoreSettings, int], Store] = {}
+        self._told: dict[str, float] = {}
+        self._lock = Lock()
+
+    def settings(self, pid: str) -> TransferSettings:
+        """Return the settings of an instrument; those that are wrong switch its transfer off, with a warning."""
+        try:
+            return transfer_settings(self._config, pid)
+        except (ConfigException, NotANumber, ValueMissing) as error:
+            self.warn(f"File transfer is switched off for {pid}: {error}")
+            return _OFF
+
+    def of(self, pid: str, name: str, chunk: int) -> Store:
+        """Return a store.
+
+        Parameters
+        ----------
+        pid, name
+            The instrument, and the name of the store; empty for the folder of the instrument's files.
+        chunk
+            Bytes that are sent at once.
+
+        Raises
+        ------
+        StoreUnavailable
+            If it cannot be opened.
+        """
+        try:
+            if not name:
+                return DirectoryStore("", self._instruments.folder(self._instruments.get(pid)), chunk)
+            settings = store_settings(self._config, name)
+            with self._lock:
+                store = self._open.get((settings, chunk))
+            if store is None:
+                store = open_store(settings, chunk)
+                with self._lock:
+                    self._open = {key: value for key, value in self._open.items() if key[0].name != name}
+                    self._open[settings, chunk] = store
+            return store
+        except (ConfigException, NoSuchInstrument) as error:
+            raise StoreUnavailable(store=name or pid, reason=str(error)) from error
+
+    def in_use(self, chunk: int) -> list[Store]:
+        """Return the stores of the instruments whose transfer is on, as far as they can be opened."""
+        found: dict[tuple[str, str], Store] = {}
+        for pid in self._config.keys(INSTRUMENTS_FOLDER):
+            settings = self.settings(pid)
+            if settings.on:
+                try:
+                    found[settings.store, "" if settings.store else pid] = self.of(pid, settings.store, chunk)
+                except StoreUnavailable as error:
+                    self.warn(str(error))
+        return list(found.values())
+
+    def warn(self, text: str) -> None:
+        """Log a warning, but not again and again."""
+        now = self._clock.monotonic()
+        with self._lock:
+            if now - self._told.get(text, -REMIND_SECONDS) < REMIND_SECONDS:
+                return
+            if len(self._told) >= MOST_REMEMBERED:
+                self._told.clear()
+            self._told[text] = now
+        self._log.warning("%s", text)
+
+
+def object_name(pid: str, store: str, folder: str, path: str) -> str:
+    """Return the name that a file has in a store, if that is free; a named store has files of several instruments."""
+    return f"{pid}/{folder}/{path}" if store else f"{folder}/{path}"
+
+
+def manifest_name(pid: str, store: str, identifier: str) -> str:
+    """Return the name of a session's manifest in a store."""
+    name = f".nexuscore/{identifier}.manifest.json"
+    return f"{pid}/{name}" if store else name

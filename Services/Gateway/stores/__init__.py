@@ -1,0 +1,49 @@
+"""Where the files of microscopes are kept: a directory, or a bucket of Google Cloud Storage or S3.
+
+A further kind is a class that does what `Store` says, and a line in `KINDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from NexusCore.errors import ConfigException
+from NexusCore.facility.transfer_settings import STORES_FOLDER, StoreSettings
+from Services.Gateway.stores.directory import DirectoryStore
+from Services.Gateway.stores.google import GoogleStore
+from Services.Gateway.stores.model import Store
+from Services.Gateway.stores.s3 import S3Store
+
+
+def _directory(settings: StoreSettings, chunk: int) -> Store:
+    return DirectoryStore(settings.name, Path(settings.path).expanduser(), chunk)
+
+
+KINDS: Mapping[str, Callable[[StoreSettings, int], Store]] = MappingProxyType(
+    {"directory": _directory, "google": GoogleStore, "s3": S3Store}
+)
+"""What opens a store, by the kind in its settings. It gets the size of a chunk, too."""
+_NEEDED = {"directory": "path", "google": "bucket", "s3": "bucket"}
+
+
+def open_store(settings: StoreSettings, chunk: int) -> Store:
+    """Return a store.
+
+    Raises
+    ------
+    ConfigException
+        If its settings are not complete.
+    StoreUnavailable
+        If its key cannot be read.
+    """
+    place = f"{STORES_FOLDER}.{settings.name}"
+    if settings.kind not in KINDS:
+        raise ConfigException(reason=f"{place}.kind is '{settings.kind}'; use one of {', '.join(KINDS)}")
+    needed = _NEEDED[settings.kind]
+    if not getattr(settings, needed):
+        raise ConfigException(reason=f"{place}.{needed} is not set, which a store of the kind {settings.kind} needs")
+    if settings.kind == "directory" and not Path(settings.path).expanduser().is_absolute():
+        raise ConfigException(reason=f"{place}.path is '{settings.path}', which is not an absolute path")
+    return KINDS[settings.kind](settings, chunk)
