@@ -296,9 +296,8 @@ class Controller:
 
     def _started(self, session: OpenSession) -> Running:
         self._question = None
-        self._running = Running(
-            self._here, session, delivery=self._delivery.state, transfer=self._files.view(session.identifier)
-        )  # fmt: skip
+        view = self._files.view(session.identifier)
+        self._running = Running(self._here, session, delivery=self._delivery.state, transfer=view)
         self._delivery.wake()
         self._transfers.wake()
         _LOG.info("Session %s has been running since %s.", session.identifier, _text(session.since))

@@ -26,7 +26,7 @@ from Logger.transfer.link import TransferLink, Wanted
 from Logger.transfer.pending import PendingTransfer, PendingTransfers
 from Logger.transfer.priority import lower_priority
 from Logger.transfer.repairs import Repairs
-from Logger.transfer.reporting import Reporter, ReportingHooks
+from Logger.transfer.reporting import FileReporter, ReportingHooks
 from Logger.transfer.retrying import pause_after
 from Logger.transfer.scanning import same
 from Logger.transfer.sending import Attempt, SendJob
@@ -35,7 +35,7 @@ from Logger.transfer.state import TransferState
 from Logger.transfer.tracked import IDLE, SETTLED, Blame, FileKey, FileStage, TrackedFile
 from Logger.transfer.views import TransferView, view_of
 from Logger.transfer.watching import FolderWatch, PassResult
-from Logger.transfer.workers import WORKERS, Workers
+from Logger.transfer.workers import WORKERS, SendingThreads
 from Logger.uptime import Uptime
 
 BEAT = 0.2
@@ -99,14 +99,14 @@ class TransferEngine:
         self._watches = Watches()
         self._watch = FolderWatch(self._book, self._watches, clocks.uptime.now, clocks.monotonic)
         self._bandwidth = Bandwidth(self._stopped)
-        self._workers = Workers(
+        self._workers = SendingThreads(
             make_link, self._bandwidth, self._done, self._closed, self._progress, self._stopped, workers
         )
         hooks = ReportingHooks(
             self._with_token, self._to_finish, self._finish, self._closed, self._repair, self.repairs_of, self._trouble
         )
         self._report_link = make_link()
-        self._reporter = Reporter(self._book, self._report_link, hooks, self._stopped, clocks.chance)
+        self._reporter = FileReporter(self._book, self._report_link, hooks, self._stopped, clocks.chance)
         self._finisher = Finisher(self._book, pending, self._reporter.known_files, clocks.uptime)
         self._repairs = Repairs(make_link, self._bandwidth, self._stopped)
         self._sessions: tuple[PendingTransfer, ...] = ()

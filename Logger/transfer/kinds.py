@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from Logger.facility import FacilityError, Unreachable
-from Logger.transfer.link import STORE_AWAY, StoreAnswer, TransferLink, Upload
+from Logger.transfer.link import STORE_AWAY, FileUpload, StoreAnswer, TransferLink
 from Logger.transfer.source import FileSource
 
 DAMAGED_AT_MOST = 3
@@ -29,10 +29,10 @@ class Target:
     session: str
     token: str
     """The session's; empty for a repair."""
-    upload: Upload
+    upload: FileUpload
 
 
-class Kind(Protocol):
+class SendingKind(Protocol):
     """A way of sending."""
 
     def send(self, link: TransferLink, target: Target, source: FileSource) -> None:

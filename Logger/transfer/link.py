@@ -42,7 +42,7 @@ class UploadPart:
 
 
 @dataclass(frozen=True)
-class Upload:
+class FileUpload:
     """One file on its way, as the Gateway sees it."""
 
     identifier: str
@@ -113,11 +113,11 @@ class TransferLink(Protocol):
         """Return the files of a session that the Gateway knows."""
         ...
 
-    def begin(self, session: str, token: str, version: FileVersion) -> Upload:
+    def begin(self, session: str, token: str, version: FileVersion) -> FileUpload:
         """Begin an upload, or take it up again."""
         ...
 
-    def status(self, session: str, token: str, upload: str) -> Upload:
+    def status(self, session: str, token: str, upload: str) -> FileUpload:
         """Return an upload as it is now."""
         ...
 
@@ -135,7 +135,7 @@ class TransferLink(Protocol):
         """Send bytes to a store."""
         ...
 
-    def complete(self, session: str, token: str, upload: str) -> Upload:
+    def complete(self, session: str, token: str, upload: str) -> FileUpload:
         """Say that all bytes are sent."""
         ...
 
@@ -187,7 +187,7 @@ class GatewayTransfers:
                 return found
             after = page["next"]
 
-    def begin(self, session: str, token: str, version: FileVersion) -> Upload:
+    def begin(self, session: str, token: str, version: FileVersion) -> FileUpload:
         """Begin an upload, or take it up again."""
         body = {
             "folder": version.folder, "path": version.path, "size": version.size, "md5": version.md5,
@@ -195,7 +195,7 @@ class GatewayTransfers:
         }  # fmt: skip
         return self._upload("POST", _path(session, "uploads"), token, version.size, body)
 
-    def status(self, session: str, token: str, upload: str) -> Upload:
+    def status(self, session: str, token: str, upload: str) -> FileUpload:
         """Return an upload as it is now."""
         return self._upload("GET", _path(session, "uploads", upload), token)
 
@@ -242,7 +242,7 @@ class GatewayTransfers:
         except Exception as error:  # noqa: BLE001  of requests, the system, or urllib3 while the answer is read
             raise Unreachable(STORE_AWAY, f"{where}: {type(error).__name__}") from None
 
-    def complete(self, session: str, token: str, upload: str) -> Upload:
+    def complete(self, session: str, token: str, upload: str) -> FileUpload:
         """Say that all bytes are sent."""
         return self._upload("POST", _path(session, "uploads", upload, "complete"), token, body={})
 
@@ -269,7 +269,9 @@ class GatewayTransfers:
 
     # -- private -------------------------------------------------------------------------------------------------------
 
-    def _upload(self, method: str, path: str, token: str, size: int | None = None, body: Json | None = None) -> Upload:
+    def _upload(
+        self, method: str, path: str, token: str, size: int | None = None, body: Json | None = None
+    ) -> FileUpload:
         answer = self._gateway.ask(method, path, body=body, headers=_headers(token))
         return _believed(lambda: _read_upload(answer, size))
 
@@ -303,10 +305,10 @@ def _headers(token: str) -> dict[str, str]:
     return {"NexusCore-Session-Token": token} if token else {}
 
 
-def _read_upload(answer: Json, size: int | None) -> Upload:
+def _read_upload(answer: Json, size: int | None) -> FileUpload:
     parts = tuple(UploadPart(_count(part["number"]), _count(part["size"])) for part in answer.get("parts") or ())
     identifier = str(uuid.UUID(answer["upload"])) if answer.get("upload") else ""
-    upload = Upload(
+    upload = FileUpload(
         identifier, str(answer["state"]), str(answer["kind"]), _count(answer["chunk_size"]), _count(answer["received"]),
         str(answer.get("address") or ""), parts,
     )  # fmt: skip

@@ -57,7 +57,7 @@ class ReportingHooks:
     """Called with a sentence why the Gateway cannot be told; empty when it can be again."""
 
 
-class Reporter:
+class FileReporter:
     """The thread that reports.
 
     Parameters

@@ -20,15 +20,15 @@ from Logger.transfer.bandwidth import Bandwidth
 from Logger.transfer.chunks import GatewayChunks
 from Logger.transfer.google import GoogleResumable
 from Logger.transfer.hashing import Stopped, md5_of
-from Logger.transfer.kinds import Kind, Target, UploadExpired
-from Logger.transfer.link import FileVersion, TransferLink, Upload
+from Logger.transfer.kinds import SendingKind, Target, UploadExpired
+from Logger.transfer.link import FileUpload, FileVersion, TransferLink
 from Logger.transfer.opening import IN_USE, FileInUse, is_written, open_to_read
 from Logger.transfer.s3 import S3Parts
 from Logger.transfer.scanning import Signature, look, printable, same
 from Logger.transfer.source import ChangedMeanwhile, FileSource, Yielded
 from Logger.transfer.tracked import Blame, FileStage, TrackedFile
 
-KINDS: Mapping[str, Kind] = {"chunks": GatewayChunks(), "google": GoogleResumable(), "s3": S3Parts()}
+KINDS: Mapping[str, SendingKind] = {"chunks": GatewayChunks(), "google": GoogleResumable(), "s3": S3Parts()}
 CHECK_PAUSE = 0.2
 """Seconds until the Gateway is asked again whether the store's copy is right."""
 CLOSED = frozenset({"transfer-ended", "no-such-session", "wrong-session-token"})
@@ -156,8 +156,8 @@ class Sender:
         return Attempt(checking, CHECK_PAUSE)
 
     def _send(
-        self, job: SendJob, source: FileSource, upload: Upload, progress: Callable[[TrackedFile], None]
-    ) -> Upload:
+        self, job: SendJob, source: FileSource, upload: FileUpload, progress: Callable[[TrackedFile], None]
+    ) -> FileUpload:
         sending = replace(job.file, stage=FileStage.SENDING, reason="", upload="", blame=Blame.NONE)
 
         def arrived(sent: int) -> None:

@@ -33,7 +33,7 @@ FAULT = "the session logger cannot send it; the debug log says why"
 _LOG = logging.getLogger(__name__)
 
 
-class Workers:
+class SendingThreads:
     """The threads; they are started with the first file.
 
     Parameters
