@@ -27,6 +27,10 @@ STATES = (
     "WAITING_FOR_END", "TO_BE_BUILT", "BUILDING", "BUILT", "COMPLETED", "NO_FILES_FOUND", "NO_CONSENT", "ERROR",
 )  # fmt: skip
 
+FILE_STATES = (
+    "waiting", "growing", "locked", "sending", "checking", "verified", "held", "failed", "gone", "damaged",
+)  # fmt: skip
+
 
 class SessionCommand(NamedTuple):
     """A command of the tool."""
@@ -132,6 +136,18 @@ def _close_arguments(parser: Arguments) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show when it would have ended, and change nothing")
 
 
+def _transfer_arguments(parser: Arguments) -> None:
+    which = parser.add_argument(
+        "which", metavar="IDENTIFIER|INSTRUMENT", help="the session, or the instrument where it is open"
+    )
+    completion.attach(which, completion.sessions)
+    state = parser.add_argument(
+        "--state", choices=FILE_STATES, metavar="STATE", type=str.lower, help="only files in this state"
+    )
+    completion.attach(state, lambda _arguments, _prefix: FILE_STATES)
+    _lines(parser, "number of files (20)")
+
+
 def _token_arguments(parser: Arguments) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
     make = actions.add_parser("make", help="make a token for a PC, and print it once")
@@ -153,11 +169,16 @@ def _token_arguments(parser: Arguments) -> None:
 SESSION_COMMANDS = {
     "start": SessionCommand("acting.start", "start a session at an instrument", _start_arguments),
     "end": SessionCommand("acting.end", "end a session, so that its record is built", _end_arguments),
-    "close": SessionCommand("acting.close", "end a forgotten session at the time of its last file", _close_arguments),
+    "close": SessionCommand(
+        "acting.close", "end a forgotten session at the time of its last file; do not wait for files", _close_arguments
+    ),
     "note": SessionCommand("acting.note", "add a remark to a session", _note_arguments),
     "list": SessionCommand("listing.list_", "show the newest sessions", _list_arguments),
     "show": SessionCommand("showing.show", "show a session with its events, files and log", _show_arguments),
     "trace": SessionCommand("showing.trace", "show all that happened in a session, in order of time", _identifier),
+    "transfer": SessionCommand(
+        "transfer.transfer", "show which files of a session are in the store, and which not yet", _transfer_arguments
+    ),
     "requeue": SessionCommand(
         "acting.requeue", "rebuild the record of a session, or send it again", _requeue_arguments
     ),

@@ -21,6 +21,13 @@ _OPEN = """
      ORDER BY start_ts
 """
 
+_AWAITING_FILES = """
+    -- sessions that ended long ago and still wait for their files, oldest first
+    SELECT identifier, instrument, end_ts FROM session
+     WHERE state = 'WAITING_FOR_END' AND open_on IS NULL AND end_ts < :before
+     ORDER BY end_ts
+"""
+
 _FAILED = """
     -- sessions whose record could not be built, newest first
     SELECT identifier, instrument, attempts, next_attempt_ts, last_error FROM session
@@ -77,6 +84,7 @@ AttentionRow = Sequence[Any]
 """Values of a session or an upload; unreadable ones are replaced: see `NexusCore.storage.rows.Columns.read`."""
 
 _OF_OPEN = SESSION_TABLE.only("identifier", "instrument", "user", "start_ts")
+_OF_AWAITING = SESSION_TABLE.only("identifier", "instrument", "end_ts")
 _OF_FAILED = SESSION_TABLE.only("identifier", "instrument", "attempts", "next_attempt_ts", "last_error")
 _OF_WAITING = SESSION_TABLE.only("identifier", "instrument", "next_attempt_ts")
 _OF_EXPIRED = SESSION_TABLE.only("identifier", "instrument", "lease_owner", "lease_until")
@@ -98,6 +106,8 @@ class SessionsInNeed:
     """How many sessions are in each state."""
     open: list[AttentionRow]
     """Identifier, instrument, user, start."""
+    awaiting_files: list[AttentionRow]
+    """Identifier, instrument, end."""
     failed: list[AttentionRow]
     """Identifier, instrument, attempts, time of the next one, last error."""
     waiting: list[AttentionRow]
@@ -106,7 +116,9 @@ class SessionsInNeed:
     """Identifier, instrument, owner and end of the lease."""
 
 
-def sessions_in_need(reading: Transaction, *, started_before: int, waiting_before: int, now: int) -> SessionsInNeed:
+def sessions_in_need(
+    reading: Transaction, *, started_before: int, ended_before: int, waiting_before: int, now: int
+) -> SessionsInNeed:
     """Return the sessions that need attention.
 
     Parameters
@@ -115,6 +127,8 @@ def sessions_in_need(reading: Transaction, *, started_before: int, waiting_befor
         A transaction on the facility's tables.
     started_before
         Open sessions that started before this time were probably forgotten; microseconds since the epoch.
+    ended_before
+        The files of sessions that ended before this time should have arrived.
     waiting_before
         A Builder should have started on sessions due before this time.
     now
@@ -123,6 +137,7 @@ def sessions_in_need(reading: Transaction, *, started_before: int, waiting_befor
     return SessionsInNeed(
         numbers=[(readable(state), int(count)) for state, count in reading.all(_NUMBERS_BY_STATE)],
         open=_values(_OF_OPEN, reading.all(_OPEN, before=started_before)),
+        awaiting_files=_values(_OF_AWAITING, reading.all(_AWAITING_FILES, before=ended_before)),
         failed=_values(_OF_FAILED, reading.all(_FAILED)),
         waiting=_values(_OF_WAITING, reading.all(_WAITING_LONG, before=waiting_before)),
         expired=_values(_OF_EXPIRED, reading.all(_LEASES_EXPIRED, now=now)),

@@ -166,8 +166,10 @@ def open_sessions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
         from NexusCore.clock import SYSTEM_CLOCK
         from NexusCore.facility.sessions import Sessions, State
 
-        open_now = Sessions(database, SYSTEM_CLOCK).newest(state=State.WAITING_FOR_END, count=SESSIONS_OFFERED)
-        return [name for session in open_now for name in (session.instrument, session.identifier)]
+        waiting = Sessions(database, SYSTEM_CLOCK).newest(state=State.WAITING_FOR_END, count=SESSIONS_OFFERED)
+        # One that waits for its files is named by its identifier: another one may be open on the instrument.
+        pids = [session.instrument for session in waiting if session.is_open]
+        return [*pids, *(session.identifier for session in waiting)]
 
     return _cached("open sessions", "main", read, [])
 

@@ -22,11 +22,17 @@ NEXT = {
     "ERROR": "Its record could not be built. When the cause is fixed: SessionTool requeue {identifier}",
 }
 """Next step, by state."""
+ON_THEIR_WAY = (
+    "It has ended, and its files are on their way (SessionTool transfer {identifier}). "
+    "To have its record built without those that are missing: SessionTool close {identifier}"
+)
+"""The same for a session that waits for its files."""
 
 
 def next_step(session: Session) -> str:
     """Return the next step for a session."""
-    return NEXT[session.state].format(identifier=shell_quote(session.identifier))
+    text = ON_THEIR_WAY if session.awaits_files else NEXT[session.state]
+    return text.format(identifier=shell_quote(session.identifier))
 
 
 def rows(sessions: Sequence[Session], columns: int | None) -> Iterator[tuple[str, ...]]:

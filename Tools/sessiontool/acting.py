@@ -7,10 +7,13 @@ from pathlib import Path
 
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.errors import EXIT_OK, NexusError
+from NexusCore.facility import transfer_end
 from NexusCore.facility.instruments import Instruments
 from NexusCore.facility.records import NotToBeSent
 from NexusCore.facility.sessions import Session
-from NexusCore.text import one_line, shell_quote
+from NexusCore.facility.transfer_file import FileState
+from NexusCore.facility.transfers import Transfers
+from NexusCore.text import counted, one_line, shell_quote
 from Tools.common import completion
 from Tools.common.configuration import open_configuration, view
 from Tools.common.sessions import described, next_step
@@ -21,6 +24,8 @@ from Tools.sessiontool.last_file import last_file
 
 SEARCH_LIMIT = 600.0
 """Default limit in seconds for the search of an instrument's last file."""
+MISSING_SHOWN = 20
+"""Missing files that are listed."""
 
 
 class EndRefused(NexusError):
@@ -43,14 +48,16 @@ def end(arguments: Namespace, screen: Screen) -> int:
     session = desk.open_or_named(arguments.which)
     if session.end_ts is not None:
         return _ended_already(session, arguments, screen)
-    session = desk.sessions.end(session.identifier, desk.client())
+    session = desk.sessions.end(session.identifier, desk.client(), transfers=_sends_files(desk, session))
     return _done(f"Session {session.identifier} at {session.instrument} ended.", session, arguments, screen)
 
 
 def close(arguments: Namespace, screen: Screen) -> int:
-    """End a forgotten session: with its last file, at a given time, or now."""
+    """End a forgotten session: with its last file, at a given time, or now; or do not wait for its files any more."""
     desk = Desk()
     session = desk.open_or_named(arguments.which)
+    if session.awaits_files:
+        return _release(desk, session, arguments, screen)
     if session.end_ts is not None:
         return _ended_already(session, arguments, screen)
     ts, remark = _end_of(session, arguments)
@@ -63,9 +70,36 @@ def close(arguments: Namespace, screen: Screen) -> int:
         screen.say("Dry run: nothing was changed.")
         return EXIT_OK
     client = desk.client()
-    session = desk.sessions.end(session.identifier, client, ts)
+    session = desk.sessions.end(session.identifier, client, ts, transfers=_sends_files(desk, session))
     desk.sessions.note(session.identifier, client, f"closed afterwards; it ended {local(ts)}, {remark}")
     return _done(message, session, arguments, screen)
+
+
+def _sends_files(desk: Desk, session: Session) -> bool:
+    """Return whether files of a session are on their way, which its record waits for."""
+    return (
+        set(Transfers(desk.database, SYSTEM_CLOCK).counts(session.id)) - {FileState.VERIFIED, FileState.GONE} != set()
+    )
+
+
+def _release(desk: Desk, session: Session, arguments: Namespace, screen: Screen) -> int:
+    """Have the record of a session built without the files that are missing, which its events name then."""
+    with desk.database.reading() as reading:
+        missing = transfer_end.missing_files(reading, session.id, MISSING_SHOWN + 1)
+    for file in [] if arguments.json else missing[:MISSING_SHOWN]:
+        screen.show(one_line(f"Missing: {file.name} ({transfer_end.why(file)})"))
+    if len(missing) > MISSING_SHOWN:
+        screen.say(f"Missing: more files; to see them: SessionTool transfer {shell_quote(session.identifier)}")
+    if arguments.dry_run:
+        if arguments.json:
+            screen.show_json(**described(session), dry_run=True)
+        screen.say("Dry run: nothing was changed.")
+        return EXIT_OK
+    client, now = desk.client(), SYSTEM_CLOCK.now()
+    ended = desk.database.write(lambda transaction: transfer_end.finish(transaction, session.identifier, client, now))
+    what = f"without {counted(ended.missing, 'missing file')}" if ended.missing else "with all of its files"
+    text = f"Session {session.identifier} at {session.instrument} does not wait for files any more: it is built {what}."
+    return _done(text, ended.session, arguments, screen)
 
 
 def note(arguments: Namespace, screen: Screen) -> int:

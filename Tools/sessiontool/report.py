@@ -121,7 +121,7 @@ def _facts(session: Session, record: Record | None, uploads: Sequence[Upload]) -
     yield "session", session.identifier
     yield "instrument", session.instrument
     yield "user", session.user
-    yield "state", session.state
+    yield "state", f"{session.state}   (its files are on their way)" if session.awaits_files else session.state
     yield "start", local(session.start_ts)
     if session.end_ts is not None:
         yield "end", f"{local(session.end_ts)}   ({span(session.end_ts - session.start_ts)})"

@@ -18,6 +18,8 @@ SESSIONS_SHOWN = 5
 HOUR_MICROSECONDS = 3600 * SECOND
 LONG_OPEN = 24 * HOUR_MICROSECONDS
 """Microseconds after which an open session was probably forgotten."""
+LONG_ON_THE_WAY = 12 * HOUR_MICROSECONDS
+"""Microseconds after its end for which a session may wait for its files."""
 LONG_WAITING = HOUR_MICROSECONDS
 """Microseconds after which a Builder should have started on a session that is due."""
 
@@ -29,12 +31,24 @@ def sessions(case: Case) -> Iterator[CheckResult]:
     """Report sessions that need attention."""
     with case.database(case.settings.main).reading() as reading:
         now = reading.now()  # the clock of leases and attempts
-        found = sessions_in_need(reading, started_before=now - LONG_OPEN, waiting_before=now - LONG_WAITING, now=now)
+        found = sessions_in_need(
+            reading,
+            started_before=now - LONG_OPEN,
+            ended_before=now - LONG_ON_THE_WAY,
+            waiting_before=now - LONG_WAITING,
+            now=now,
+        )
     states = ", ".join(f"{count:,} {state}" for state, count in found.numbers)
     yield ok(f"Sessions: {states or 'none yet'}.")
     for rows, what, state, make in (
         (found.failed, ("session in ERROR", "sessions in ERROR"), "ERROR", _failed),
         (found.open, ("open session", "open sessions"), "WAITING_FOR_END", _open),
+        (
+            found.awaiting_files,
+            ("session without its files", "sessions without their files"),
+            "WAITING_FOR_END",
+            _awaits_files,
+        ),
         (found.waiting, ("waiting session", "waiting sessions"), "TO_BE_BUILT", _waits),
         (found.expired, ("session", "sessions"), "BUILDING", _expired),
     ):
@@ -77,6 +91,15 @@ def _open(row: AttentionRow, now: int) -> CheckResult:
     return problem(
         f"Session {identifier} of {user} at {instrument} has been open for {span(now - start)}, since {local(start)}.",
         f"Did the user forget to end it? SessionTool end {shell_quote(identifier)}",
+    )
+
+
+def _awaits_files(row: AttentionRow, now: int) -> CheckResult:
+    identifier, instrument, end = row
+    return problem(
+        f"Session {identifier} at {instrument} ended {span(now - end)} ago, but its files are still on their way.",
+        f"To list them: SessionTool transfer {shell_quote(identifier)}. Does the session logger run on its PC? "
+        f"To have the record built without them: SessionTool close {shell_quote(identifier)}",
     )
 
 
