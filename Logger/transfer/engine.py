@@ -307,6 +307,7 @@ class TransferEngine:
                 self._take_heart(now, file)
             if file.stage in SETTLED:
                 self._watches.forget(file.key)
+                _LOG.info("%s/%s: %s.", file.key.folder, file.key.path, file.stage.value)
             self._book.put(file)
         self._reporter.wake()
         self._wake.set()

@@ -9,8 +9,9 @@ from Logger.gateway_connection import GatewayProblem, Json
 from Logger.times import text_of
 from Logger.transfer.book import FileBook
 from Logger.transfer.link import Lie, TransferLink
+from Logger.transfer.names import reported_path
 from Logger.transfer.pending import PendingTransfer, PendingTransfers
-from Logger.transfer.scanning import Signature, printable
+from Logger.transfer.scanning import Signature
 from Logger.transfer.tracked import FileKey, FileStage, TrackedFile
 from Logger.uptime import Uptime
 
@@ -72,7 +73,7 @@ class Finisher:
 
         So it is after the file of transfers was damaged.
         """
-        known = {(file.key.folder, printable(file.key.path)) for file in self._book.of(session.session)}
+        known = {(file.key.folder, reported_path(file.key.path)) for file in self._book.of(session.session)}
         for found in link.reported(session.session):
             try:
                 key = FileKey(session.session, str(found["folder"]), str(found["path"]))

@@ -55,4 +55,5 @@ def _received(answer: StoreAnswer, source: FileSource) -> int | None:
     received = int(match[1]) + 1 if match else 0
     if received > source.size:
         raise Lie("The facility's store says that it has received what was not sent.", f"{received} bytes")
-    return received
+    # Stores keep whole units; an emulator says "0-0" for nothing.
+    return received if received == source.size else received - received % MULTIPLE

@@ -21,9 +21,9 @@ from Logger.gateway_connection import GatewayProblem, Json
 from Logger.times import text_of
 from Logger.transfer.book import FileBook
 from Logger.transfer.link import TransferLink, Wanted
+from Logger.transfer.names import reported_path
 from Logger.transfer.pending import PendingTransfer
 from Logger.transfer.priority import lower_priority
-from Logger.transfer.scanning import printable
 from Logger.transfer.sending import CLOSED
 from Logger.transfer.tracked import FileKey, TrackedFile
 
@@ -108,7 +108,7 @@ class FileReporter:
     def known_files(self, session: str) -> int:
         """Return how many files of a session the Gateway knows, once all are reported."""
         names = {
-            (file.key.folder, printable(file.key.path))
+            (file.key.folder, reported_path(file.key.path))
             for file in self._book.of(session)
             if file.key not in self._unreportable
         }
@@ -213,7 +213,7 @@ class FileReporter:
 def _body(file: TrackedFile) -> Json:
     return {
         "folder": file.key.folder,
-        "path": printable(file.key.path),
+        "path": reported_path(file.key.path),
         "size": file.signature.size,
         "modified": text_of(file.signature.mtime_ns // 1000),
         "state": file.stage.value,

@@ -24,7 +24,6 @@ SCAN_SECONDS = 60.0
 DATASET_FOLDERS = (".zspy", ".zarr")
 """Endings of folders that are one dataset: nothing in them is left out, for Zarr's own files begin with a dot."""
 SILENT = "it does not answer"
-UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 _LINK_ON_WINDOWS = 0x400
 """FILE_ATTRIBUTE_REPARSE_POINT: a folder that leads elsewhere, which Python 3.8 does not take for a link."""
 
@@ -177,16 +176,6 @@ def long_on_windows(root: str, path: str) -> str:
     if joined.startswith("\\\\?\\"):
         return joined
     return f"\\\\?\\UNC\\{joined[2:]}" if joined.startswith("\\\\") else f"\\\\?\\{joined}"
-
-
-def shown(name: str, path: str) -> str:
-    """Return a file for a person: the name of its folder and its path, without characters that cannot be shown."""
-    return printable(f"{name}/{path}")
-
-
-def printable(text: str) -> str:
-    """Return a text with all characters that cannot be stored or shown as replacement characters."""
-    return "".join(letter if letter.isprintable() and letter != "\\" else UNKNOWN for letter in text)
 
 
 def _identity(state: os.stat_result) -> str:

@@ -22,9 +22,10 @@ from Logger.transfer.google import GoogleResumable
 from Logger.transfer.hashing import Stopped, md5_of
 from Logger.transfer.kinds import SendingKind, Target, UploadExpired
 from Logger.transfer.link import FileUpload, FileVersion, TransferLink
+from Logger.transfer.names import is_storable
 from Logger.transfer.opening import IN_USE, FileInUse, is_written, open_to_read
 from Logger.transfer.s3 import S3Parts
-from Logger.transfer.scanning import Signature, look, printable, same
+from Logger.transfer.scanning import Signature, look, same
 from Logger.transfer.source import ChangedMeanwhile, FileSource, Yielded
 from Logger.transfer.tracked import Blame, FileStage, TrackedFile
 
@@ -35,7 +36,7 @@ CLOSED = frozenset({"transfer-ended", "no-such-session", "wrong-session-token"})
 """Kinds of problems that concern the whole session: nothing more of it is taken."""
 STAFF = frozenset({400, 401, 403})
 """Statuses of problems that concern all files, and that the facility's staff can solve: token, version, settings."""
-ODD_NAME = "its name has characters that cannot be stored; rename it"
+ODD_NAME = "its name is too long for the store, or has characters that it cannot have; rename it"
 REMOVED = "it was removed before it was sent"
 WRONG_CONTENT = "the store has received something else than was sent"
 
@@ -192,7 +193,7 @@ def _obstacle(job: SendJob) -> Attempt | None:
         return _removed(file)
     if not same(found, file.signature):
         return _grown(file, found)
-    if printable(file.key.path) != file.key.path:
+    if not is_storable(file.key.path):
         return _failed(file, ODD_NAME, Blame.FILE, 0.0, "")
     if is_written(job.root, file.key.path):
         raise FileInUse(errno.EBUSY, IN_USE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Iterable, Protocol, Sequence
 
-from Logger.transfer.scanning import shown
+from Logger.transfer.names import shown
 from Logger.transfer.tracked import SETTLED, FileKey, FileStage, TrackedFile
 
 MOST_FILES = 500

@@ -10,8 +10,9 @@ from typing import Callable, Mapping, Sequence
 
 from Logger.transfer.belonging import Belonging, Finding, ScannedSession, place_of
 from Logger.transfer.book import FileBook
+from Logger.transfer.names import shown
 from Logger.transfer.pending import PendingTransfer
-from Logger.transfer.scanning import FolderScan, Scanner, Signature, is_below, look, same, shown
+from Logger.transfer.scanning import FolderScan, Scanner, Signature, is_below, look, same
 from Logger.transfer.sending import REMOVED
 from Logger.transfer.stability import Watches
 from Logger.transfer.state import ScanRecord
