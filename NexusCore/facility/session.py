@@ -131,6 +131,8 @@ class Event:
     user: str
     host: str
     detail: str | None
+    clock_offset: int | None = None
+    """Microseconds that the clock of `host` was ahead, where it was measured."""
     odd: Odd = ()
     """Messages about fields that cannot be read."""
 

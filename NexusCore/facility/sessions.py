@@ -42,7 +42,7 @@ class NotToBeBuilt(NexusError):
     exit_code = EXIT_REFUSED
 
 
-_EVENT_COLUMNS = SESSION_EVENT.only("id", "event_type", "ts", "user", "host", "detail")
+_EVENT_COLUMNS = SESSION_EVENT.only("id", "event_type", "ts", "user", "host", "detail", "clock_offset")
 
 _IS_WAITING = """
            (   (state = 'TO_BE_BUILT' AND (next_attempt_ts IS NULL OR next_attempt_ts <= :now))
@@ -74,7 +74,13 @@ CANDIDATES = 20
 LISTED = 1000
 """Most waiting sessions returned together."""
 
-_EVENTS = "SELECT id, event_type, ts, user, host, detail FROM session_event WHERE session_id = :session ORDER BY id"
+_EVENTS = """
+    -- the events of a session, in order
+    SELECT id, event_type, ts, user, host, detail, clock_offset
+      FROM session_event
+     WHERE session_id = :session
+     ORDER BY id
+"""
 
 
 class Sessions:

@@ -16,6 +16,8 @@ LINES_PER_EVENT = 40
 """Missing files that one event names."""
 MOST_EVENTS = 25
 """Events that name missing files; a further one says how many there are besides."""
+NOT_TRANSFERRED, HELD_BACK = "not transferred", "held back"
+"""How each line of an event about missing files begins."""
 _NAME_LENGTH = 400
 _NOT_VERIFIED = frozenset(FileState) - {FileState.VERIFIED, FileState.UNKNOWN}
 _WHY = {
@@ -115,13 +117,18 @@ def finish(transaction: Transaction, identifier: str, client: Client, ts: int, f
     return TransferEnd(session, verified, missing, released=True)
 
 
+def is_about_files(detail: str) -> bool:
+    """Return whether the text of a PROBLEM event names missing files."""
+    return detail.startswith((f"{NOT_TRANSFERRED}: ", f"{HELD_BACK}: "))
+
+
 def _texts(named: Sequence[TransferFile], missing: int) -> Iterator[str]:
     """Yield the texts of the events that name missing files."""
     lines = []
     for file in named:
-        what = "held back" if file.state is FileState.HELD else "not transferred"
+        what = HELD_BACK if file.state is FileState.HELD else NOT_TRANSFERRED
         lines.append(f"{what}: {shortened(one_line(file.name), _NAME_LENGTH)} ({why(file)})")
     for first in range(0, len(lines), LINES_PER_EVENT):
         yield "\n".join(lines[first : first + LINES_PER_EVENT])
     if missing > len(named):
-        yield f"not transferred: {counted(missing - len(named), 'more file')}"
+        yield f"{NOT_TRANSFERRED}: {counted(missing - len(named), 'more file')}"

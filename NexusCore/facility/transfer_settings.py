@@ -9,14 +9,12 @@ from types import MappingProxyType
 
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import ConfigException
+from NexusCore.facility.file_walk import DEFAULT_IGNORE
 from NexusCore.facility.instruments import INSTRUMENTS_FOLDER
 from NexusCore.text import odd_character
 
 STORES_FOLDER = "Services.Gateway.stores"
-IGNORED = (
-    ".*", "*.tmp", "~$*", "*.part", "Thumbs.db", "desktop.ini", ".DS_Store",
-    "$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir",
-)  # fmt: skip
+IGNORED = DEFAULT_IGNORE
 """Patterns of files that are not data; those that the Builder leaves out, too."""
 TAKE, HOLD = "take", "hold"
 """What becomes of files that appear after the booked end: they are sent, or wait for their user."""

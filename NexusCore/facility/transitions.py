@@ -95,7 +95,7 @@ def start(
             raise SessionElsewhere(identifier=identifier, instrument=session_of(row).instrument)
         return session_of(row)
     other = open_on(transaction, instrument, lock=ends is not None or settle)
-    following = _first_after(transaction, instrument, ts) if settle else None
+    following = first_after(transaction, instrument, ts) if settle else None
     until = None
     if following is not None:
         until, other = following.start_ts, following
@@ -109,7 +109,7 @@ def start(
     return _insert(transaction, instrument, client, identifier, ts, until, other, transfers=transfers)
 
 
-def _first_after(transaction: Transaction, instrument: str, ts: int) -> Session | None:
+def first_after(transaction: Transaction, instrument: str, ts: int) -> Session | None:
     """Return the first session on an instrument that began after a time."""
     condition = "instrument = :instrument AND start_ts > :ts ORDER BY start_ts, id LIMIT 1"
     row = transaction.one(f"{SELECT_SESSIONS} WHERE {condition}", instrument=instrument, ts=ts)
@@ -147,7 +147,15 @@ def _insert(
     return find(transaction, identifier)
 
 
-def end(transaction: Transaction, identifier: str, client: Client, ts: int, *, transfers: bool = False) -> Session:
+def end(
+    transaction: Transaction,
+    identifier: str,
+    client: Client,
+    ts: int,
+    *,
+    transfers: bool = False,
+    detail: str | None = None,
+) -> Session:
     """Close a session: event END and the new state together. One that has ended stays unchanged.
 
     Parameters
@@ -156,6 +164,8 @@ def end(transaction: Transaction, identifier: str, client: Client, ts: int, *, t
         The session, who ends it, and when.
     transfers
         Its files are still on their way from its PC: `transferred` makes it TO_BE_BUILT, not END.
+    detail
+        What the event says of the end.
 
     Raises
     ------
@@ -172,7 +182,7 @@ def end(transaction: Transaction, identifier: str, client: Client, ts: int, *, t
         ts=ts,
         id=session.id,
     )
-    add_event(transaction, session.id, EventType.END, client, ts, None)
+    add_event(transaction, session.id, EventType.END, client, ts, detail)
     return find(transaction, identifier)
 
 

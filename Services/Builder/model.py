@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from NexusCore.facility.file_walk import Identity as Identity
+
 DATASET_TYPES = ("Image", "Spectrum", "SpectrumImage", "Diffraction", "Notes", "Misc", "Unknown")
 """The controlled vocabulary of `dataset/@type` in the Nexus Experiment schema."""
 
 Scalar = str | int | float | bool
-
-Identity = tuple[int, int]
-"""Identifies a file while it exists: the numbers of its device and its inode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,10 @@ class FoundFile:
     """Other files of the same dataset (the .ser of an .emi, the .raw of an .rpl): no datasets of their own."""
     identities: tuple[Identity | None, ...] = field(default=(), compare=False)
     """Of the file and its companions; None for a folder. With another one, it is another file under the same name."""
+    root: Path = field(default=Path("/"), compare=False)
+    """Folder of the file store that it was found below."""
+    location: str | None = field(default=None, compare=False)
+    """Where the record says that it is; None for its path."""
 
 
 @dataclass(frozen=True, slots=True)

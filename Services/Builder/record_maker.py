@@ -17,9 +17,19 @@ import NexusCore
 from NexusCore.clock import SECOND, Clock
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import DiskFull, NexusError
-from NexusCore.facility import Event, Instruments, Records, Reservation, Reservations, Session, Sessions, State
+from NexusCore.facility import (
+    Event,
+    Instrument,
+    Instruments,
+    Records,
+    Reservation,
+    Reservations,
+    Session,
+    Sessions,
+    State,
+)
 from NexusCore.facility.reservations import agreed
-from NexusCore.facility.sessions import QUEUED_AGAIN
+from NexusCore.facility.sessions import QUEUED_AGAIN, EventType
 from NexusCore.resources import place_text
 from NexusCore.storage import Database
 from NexusCore.text import counted
@@ -28,6 +38,7 @@ from Services.Builder.extraction.extractors.profile import Profile
 from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.profiles import profile_of
 from Services.Builder.finding.searching import Searches, SessionFiles
+from Services.Builder.finding.transferred import TransferredFiles
 from Services.Builder.model import Extraction, FoundFile
 from Services.Builder.record.build import Facts, RecordPaths, experiment
 from Services.Builder.record.document import to_xml
@@ -165,8 +176,8 @@ class RecordMaker:
     ----------
     facility
         Answers what is known about sessions besides their files.
-    searches
-        Finds the files.
+    searches, transferred
+        Find the files: those modified during a session, and those that its PC has transferred.
     readers
         Reads them.
     progress
@@ -179,6 +190,7 @@ class RecordMaker:
         self,
         facility: Facility,
         searches: Searches,
+        transferred: TransferredFiles,
         readers: Readers,
         progress: ProgressDisplay,
         log: logging.Logger,
@@ -186,6 +198,7 @@ class RecordMaker:
         self._facility = facility
         self._instruments = Instruments(facility.config)
         self._searches = searches
+        self._transferred = transferred
         self._readers = readers
         self._progress = progress
         self._log = log
@@ -223,6 +236,19 @@ class RecordMaker:
         NexusError
             With a sentence for the operators.
         """
+        try:
+            return self._make(session, settings, cache, stop, wait)
+        finally:
+            self._transferred.release()
+
+    def _make(
+        self,
+        session: Session,
+        settings: BuilderSettings,
+        cache: SessionCache | None,
+        stop: Callable[[], bool],
+        wait: Callable[[float], object] | None,
+    ) -> BuiltRecord:
         if session.odd:
             raise SessionUnreadable(identifier=session.identifier, odd="; ".join(session.odd))
         revision = self._facility.revision()
@@ -233,28 +259,47 @@ class RecordMaker:
             raise ReservationUnreadable(identifier=session.identifier, odd="; ".join(booking.odd))
         if not agreed(booking, required=settings.require_consent):
             raise NoRecord(State.NO_CONSENT, "Its user did not agree to have a record made.")
-        root = self._instruments.folder(instrument).absolute()
-        strategy = strategy_of(self._facility.config, instrument.pid, settings)
-        session_files = self._searches.files_of(session, root, strategy, settings)
-        if session_files.unsettled and wait is not None and settings.settle <= LONGEST_SETTLE_WAIT:
-            wait(settings.settle.total_seconds())
-            session_files = self._searches.files_of(session, root, strategy, settings)
-        files = self._files(session, session_files, root, settings)
+        session_files = self._session_files(session, instrument, settings, stop, wait)
+        files = self._files(session, session_files, settings)
         places.prepare()
         profile = profile_of(self._facility.config, instrument, settings)
-        jobs = [_job(file, root, places, profile) for file in _longest_first(files)]
+        jobs = [_job(file, places, profile) for file in _longest_first(files)]
         from Services.Builder.grouping.activities import group_files  # with NumPy, while the readers still get ready
 
         activities = group_files(files, settings.sensitivity)
         extracted = self._extract(jobs, settings, cache, stop)
-        facts = Facts(session, instrument, instrument.zone, booking, self._facility.events(session), revision, SOFTWARE)
+        events = self._facility.events(session)
+        facts = Facts(session, instrument, instrument.zone, booking, events, revision, SOFTWARE, session_files.remarks)
         document = self._document(facts, activities, extracted, places, settings)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
         return BuiltRecord(document, places, revision, len(files), doubtful, len(activities))
 
-    def _files(
-        self, session: Session, session_files: SessionFiles, root: Path, settings: BuilderSettings
-    ) -> Sequence[FoundFile]:
+    def _session_files(
+        self,
+        session: Session,
+        instrument: Instrument,
+        settings: BuilderSettings,
+        stop: Callable[[], bool],
+        wait: Callable[[float], object] | None,
+    ) -> SessionFiles:
+        """Return the files that were transferred, else those that were modified during the session."""
+
+        def check() -> None:
+            if stop():
+                raise BuildStopped
+
+        strategy = strategy_of(self._facility.config, instrument.pid, settings)
+        transferred = self._transferred.files_of(session, instrument, strategy, settings, check)
+        if transferred is not None:
+            return transferred
+        root = self._instruments.folder(instrument).absolute()
+        found = self._searches.files_of(session, root, strategy, settings)
+        if found.unsettled and wait is not None and settings.settle <= LONGEST_SETTLE_WAIT:
+            wait(settings.settle.total_seconds())
+            found = self._searches.files_of(session, root, strategy, settings)
+        return found
+
+    def _files(self, session: Session, session_files: SessionFiles, settings: BuilderSettings) -> Sequence[FoundFile]:
         if session_files.unsettled:
             files = counted(len(session_files.unsettled), "file was", "files were")
             sentence = f"{files} changed only just now; the session waits."
@@ -262,14 +307,17 @@ class RecordMaker:
         if not session_files.settled:
             ended = session.end_ts if session.end_ts is not None else session.start_ts
             left = settings.file_delay - (self._facility.now() - ended) / SECOND
-            if left > 0:
-                sentence = f"No files in {root} were modified during the session so far; it waits for them."
+            nothing = session_files.nothing
+            if left > 0 and not session_files.complete:
+                sentence = f"{nothing} so far; it waits for them."
                 raise NoRecord(State.TO_BE_BUILT, sentence, min(left, settings.backoff(session.attempts)))
             earlier = self._facility.recorded(session)
             if earlier is not None:
-                sentence = f"{root} does not contain the session's files any more; its record {earlier} stays."
+                sentence = (
+                    f"{session_files.place} does not contain the session's files any more; its record {earlier} stays."
+                )
                 raise NoRecord(State.BUILT, sentence)
-            raise NoRecord(State.NO_FILES_FOUND, f"No files in {root} were modified during the session.")
+            raise NoRecord(State.NO_FILES_FOUND, f"{nothing}.")
         return session_files.settled
 
     def _extract(
@@ -315,12 +363,14 @@ class RecordMaker:
 
 
 def _is_build_event(event: Event) -> bool:
-    return event.user == BUILDER or (event.detail or "").startswith(QUEUED_AGAIN)
+    if event.user == BUILDER:
+        return event.type not in (EventType.END, EventType.PROBLEM)  # what it did to the session itself
+    return (event.detail or "").startswith(QUEUED_AGAIN)
 
 
-def _job(file: FoundFile, root: Path, places: RecordPaths, profile: Profile) -> Job:
-    preview, metadata = (places.beside(file.path, root, suffix) for suffix in (".png", ".json"))
-    return Job(file.path, preview, metadata, file.companions, profile, places.xml.parent, root, file.identities)
+def _job(file: FoundFile, places: RecordPaths, profile: Profile) -> Job:
+    preview, metadata = (places.beside(file.path, file.root, suffix) for suffix in (".png", ".json"))
+    return Job(file.path, preview, metadata, file.companions, profile, places.xml.parent, file.root, file.identities)
 
 
 def _longest_first(files: Sequence[FoundFile]) -> list[FoundFile]:

@@ -15,16 +15,20 @@ from NexusCore.API import App
 from NexusCore.errors import EXIT_REFUSED, DatabaseUnreachable, NexusError
 from NexusCore.facility import Records, Session, Sessions, State
 from NexusCore.facility.sessions import ALL, Selection
+from NexusCore.facility.transfers import Transfers
 from NexusCore.log import in_session
 from NexusCore.resources import explained, sentence_of
 from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.status.element import fitting
 from NexusCore.storage import Transaction
+from Services.Builder.care.forgotten import ForgottenSessions
+from Services.Builder.care.transfers import AwaitedFiles
 from Services.Builder.commands import cli_options
 from Services.Builder.commands.cli_options import BuildOptions
 from Services.Builder.extraction.cache import DAY, ExtractionCache
 from Services.Builder.extraction.pools import Pools
-from Services.Builder.finding.searching import Searches
+from Services.Builder.finding.searching import Searches, times_by
+from Services.Builder.finding.transferred import TransferredFiles, open_for_reading
 from Services.Builder.lease import Lease
 from Services.Builder.liveness import Presence
 from Services.Builder.progress import BarProgress, StatusProgress
@@ -32,6 +36,8 @@ from Services.Builder.record.build import store
 from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, BuiltRecord, Facility, NoRecord, RecordMaker
 from Services.Builder.settings import BuilderSettings, set_defaults
 
+CARE_SECONDS = 60.0
+"""Between two looks at the sessions that nobody ends, and those whose files do not come."""
 _TAKEN_OVER = "Another Builder has taken the session over and makes its record."
 
 
@@ -79,14 +85,23 @@ class Builder(Service):
         self._patient = False
         self._progress: StatusProgress | BarProgress = StatusProgress(self.status)
         self._pools = pools or Pools(self.log)
-        self._searches = Searches(self._sessions.waiting, self.clock, self.log)
+        times = times_by(self._config, self._sessions.events)
+        self._searches = Searches(self._sessions.waiting, self.clock, self.log, times=times)
+        files = Transfers(database, self.clock).all
+        self._transferred = TransferredFiles(files, self._config, open_for_reading, times, self.log)
         home = app.settings.home
         self._cache = ExtractionCache(home / "cache" / "extractions", self.log, root=home)
         self._cache_tidied: int | None = None
+        self._forgotten_sessions = ForgottenSessions(database, self.clock, self._config, self.client, self.log)
+        self._awaited_files = AwaitedFiles(database, self._config, self.client, self.log)
+        self._cared: float | None = None
         set_defaults(self.config)
         self._built = self.status.new("records_built", 0)
         self._failures = self.status.new("sessions_failed", 0)
         self._last_error = self.status.new("last_error", "")
+        self._forgotten = self.status.new("sessions_forgotten", 0)
+        self._awaiting = self.status.new("sessions_awaiting_files", 0)
+        self._forgotten_list = self.status.new("forgotten", "")
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -117,6 +132,7 @@ class Builder(Service):
     def once(self) -> Pass:
         """Build the records of all sessions that wait."""
         self._tidy()
+        self._care()
         self._requeue_abandoned()
         self._searches.forget()
         among = self._selection
@@ -143,12 +159,26 @@ class Builder(Service):
         """End the reading processes."""
         self._progress.close()
         self._pools.close()
+        self._transferred.release()
         self._presence.close()
 
     def _requeue_abandoned(self) -> None:
         for owner in self._presence.dead():
             if self._sessions.abandon(owner):
                 self.log.warning("The Builder %s ended while building a session; rebuilding it", owner)
+
+    def _care(self) -> None:
+        """Look after sessions that wait for others; now and then, and not where a person asks for certain sessions."""
+        now = self.clock.monotonic()
+        if self._selection != ALL or (self._cared is not None and now - self._cared < CARE_SECONDS):
+            return
+        self._cared = now
+        self._awaiting.set_value(self._awaited_files.care(lambda: self.stopping))
+        shown = self._forgotten_sessions.care(self._settings(), lambda: self.stopping)
+        self._forgotten.set_value(len(shown))
+        self._forgotten_list.set_value(
+            fitting("; ".join(f"{session.instrument}: {session.identifier} of {session.user}" for session in shown))
+        )
 
     def _queued(self, identifier: str, among: Selection) -> bool:
         """Queue the requested session unless it waits already; return whether it is in the requested time."""
@@ -193,7 +223,7 @@ class Builder(Service):
 
         with Lease(renew, settings.lease, self.clock) as lease:
             facility = Facility.of(self.app.database(), self._config, self.app.live.store.revision, self.clock)
-            maker = RecordMaker(facility, self._searches, self._pools, self._progress, self.log)
+            maker = RecordMaker(facility, self._searches, self._transferred, self._pools, self._progress, self.log)
             cache = self._cache.of_session(session.identifier)
             # With --once, this pass is the only one: it waits itself.
             wait = (lambda seconds: self.clock.wait(self.app.stop_event, seconds)) if self._patient else None

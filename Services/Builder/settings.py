@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from NexusCore.config.values import Limits, Value, cast, datatype_of
 from NexusCore.errors import EXIT_USAGE, NexusError
-from Services.Builder.finding.files import DEFAULT_IGNORE
+from NexusCore.facility.file_walk import DEFAULT_IGNORE
 
 EXCLUSIVE, INCLUSIVE = "exclusive", "inclusive"
 STRATEGIES = (EXCLUSIVE, INCLUSIVE)
@@ -81,10 +81,26 @@ PARAMETERS: Mapping[str, Parameter] = {
     "search_limit": Parameter(600.0, "Seconds that searching an instrument's files may take.", _at_least(1.0)),
     "ignore": Parameter(", ".join(DEFAULT_IGNORE), "Patterns of file names to leave out, with commas."),
     "sensitivity": Parameter(1.0, "Above 1: more, shorter activities; below: fewer, longer ones.", _at_least(0.01)),
+    "transfer_cache": Parameter(
+        "",
+        "Folder for files that are fetched from a bucket; empty for 'cache/transfers' in the service's NEXUSCORE_HOME.",
+    ),
+    "transfer_cache_gib": Parameter(
+        100.0, "GiB that this folder may have; sessions that were not built for longest make room.", _at_least(0.001)
+    ),
     "require_consent": Parameter(False, "Make records only of sessions whose user agreed to it."),
     "lease": Parameter(300.0, "Seconds after which a Builder that fell silent loses its session.", _at_least(10.0)),
     "retry_first": Parameter(60.0, "Seconds before a session that failed is tried again.", _at_least(1.0)),
     "retry_longest": Parameter(3600.0, "The longest such wait; each is twice the last.", _at_least(1.0)),
+    "forgotten_hours": Parameter(
+        24.0,
+        "Hours without a sign of life after which an open session counts as forgotten; 0: never. "
+        "Instruments.<pid>.forgotten_hours overrides it.",
+        _at_least(0.0, 87_600.0),
+    ),
+    "forgotten_grace_hours": Parameter(
+        4.0, "Hours from when a forgotten session is first shown until it is ended.", _at_least(0.0, 87_600.0)
+    ),
     "cache_days": Parameter(
         30.0, "Days that what was read from a session's files is kept for building it again.", _at_least(0.0)
     ),
@@ -128,6 +144,11 @@ class BuilderSettings:
     retry_longest: float
     """Seconds."""
     cache_days: float
+    forgotten_hours: float
+    forgotten_grace_hours: float
+    transfer_cache: Path
+    """Absolute."""
+    transfer_cache_gib: float
 
     @classmethod
     def read(cls, config: ReadableConfiguration, home: Path) -> BuilderSettings:
@@ -150,6 +171,7 @@ class BuilderSettings:
             return value
 
         records, schema, profiles = text("records_path"), text("schema_path"), text("profiles_path")
+        transferred = text("transfer_cache")
         return cls(
             records=Path(records).expanduser().absolute() if records else home / "records",
             schema=Path(schema).expanduser() if schema else None,
@@ -169,6 +191,10 @@ class BuilderSettings:
             retry_first=number("retry_first"),
             retry_longest=number("retry_longest"),
             cache_days=number("cache_days"),
+            forgotten_hours=number("forgotten_hours"),
+            forgotten_grace_hours=number("forgotten_grace_hours"),
+            transfer_cache=Path(transferred).expanduser().absolute() if transferred else home / "cache" / "transfers",
+            transfer_cache_gib=number("transfer_cache_gib"),
         )
 
     def backoff(self, attempts: int) -> float:
@@ -189,6 +215,25 @@ def strategy_of(config: ReadableConfiguration, pid: str, settings: BuilderSettin
     if own and own not in STRATEGIES:
         raise NoSuchStrategy(path=path, value=own)
     return own or settings.strategy
+
+
+def forgotten_hours_of(config: ReadableConfiguration, pid: str, settings: BuilderSettings) -> float:
+    """Return after how many hours a session of an instrument is forgotten: its own limit, else the Builder's.
+
+    Raises
+    ------
+    ConfigException
+        If the instrument's is not a number, or too small or large.
+    """
+    path = f"Instruments.{pid}.forgotten_hours"
+    own = config[path]
+    if own is None or own == "":
+        return settings.forgotten_hours
+    parameter = PARAMETERS["forgotten_hours"]
+    value = cast(path, own, datatype_of(path, parameter.default))
+    Limits.of(dict(parameter.limits)).check(path, value)
+    assert isinstance(value, (int, float))  # noqa: S101  it was cast to a number
+    return value
 
 
 def _value(config: ReadableConfiguration, name: str) -> Value:

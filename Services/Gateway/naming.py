@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from NexusCore.facility.stores.model import Store, StoredObject, StoreUnavailable, has_content
+from NexusCore.facility.stores.names import MOST_COPIES, candidates
 from NexusCore.facility.transfer_file import Content, FileState, Place, TransferFile
 from NexusCore.facility.transfers import sharing
 from NexusCore.storage import Database, Transaction
 from Services.Gateway.store_room import object_name
-from Services.Gateway.stores.model import Store, StoredObject, StoreUnavailable, has_content
-from Services.Gateway.stores.names import MOST_COPIES, candidates
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class NameChoice:
     """The name for an upload."""
 
     place: Place
@@ -32,7 +32,7 @@ class Choice:
     """Whether the content is there already."""
 
 
-def choose(database: Database, store: Store, pid: str, file: TransferFile, content: Content) -> Choice:
+def choose(database: Database, store: Store, pid: str, file: TransferFile, content: Content) -> NameChoice:
     """Return the name for a file.
 
     Parameters
@@ -55,30 +55,30 @@ def choose(database: Database, store: Store, pid: str, file: TransferFile, conte
     raise StoreUnavailable(store=store.name, reason=f"{MOST_COPIES} files have the name {file.name}")
 
 
-def is_free(transaction: Transaction, choice: Choice, file: TransferFile, md5: str) -> bool:
+def is_free(transaction: Transaction, choice: NameChoice, file: TransferFile, md5: str) -> bool:
     """Return whether no other file has, or is to get, the object of a choice with another content."""
     return all(other == md5 for other in sharing(transaction, choice.place, file.id))
 
 
 def _judge(
     database: Database, store: Store, place: Place, file: TransferFile, content: Content, *, own: bool
-) -> Choice | None:
+) -> NameChoice | None:
     """Return the choice of one name; None if it is taken."""
     stored = store.status(place.object)
     others = database.read(lambda reading: sharing(reading, place, file.id))
     if stored is None:
-        return Choice(place) if all(other == content.md5 for other in others) else None
+        return NameChoice(place) if all(other == content.md5 for other in others) else None
     if has_content(store, place.object, stored, content.size, content.md5):
-        return Choice(place, adopted=True)
+        return NameChoice(place, adopted=True)
     if not own or not all(other == content.md5 for other in others) or stored.size < 0:
         return None
     if file.state is FileState.DAMAGED:
-        return Choice(place, replaces=stored.version)
+        return NameChoice(place, replaces=stored.version)
     return _over(store, place, file, stored)
 
 
-def _over(store: Store, place: Place, file: TransferFile, stored: StoredObject) -> Choice | None:
+def _over(store: Store, place: Place, file: TransferFile, stored: StoredObject) -> NameChoice | None:
     """Return the choice to replace an earlier version; None if somebody has changed it in the store."""
     if file.object_md5 is None or not has_content(store, place.object, stored, stored.size, file.object_md5):
         return None
-    return Choice(place, replaces=stored.version, keeps=True)
+    return NameChoice(place, replaces=stored.version, keeps=True)

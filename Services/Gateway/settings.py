@@ -11,6 +11,7 @@ from typing import Any
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.errors import ConfigException, DatabaseDenied
+from NexusCore.facility.file_times import CLOCK_TOLERANCE
 
 FOLDER = "Services.Gateway"
 LOOPBACK_ONLY, WITH_TOKEN = "loopback", "token"
@@ -41,7 +42,7 @@ class GatewaySettings:
     failures_per_minute: int = 30
     keep_answers_days: float = 30.0
     oldest_event_days: float = 60.0
-    clock_tolerance: float = 2.0
+    clock_tolerance: float = CLOCK_TOLERANCE
     oldest_client: str = ""
     metrics: str = LOOPBACK_ONLY
     chunk_size: int = 8 * 1024 * 1024

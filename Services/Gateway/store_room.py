@@ -8,6 +8,9 @@ from NexusCore.clock import Clock
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import ConfigException, NoSuchInstrument, NotANumber, ValueMissing
 from NexusCore.facility.instruments import INSTRUMENTS_FOLDER, Instruments
+from NexusCore.facility.stores import open_store
+from NexusCore.facility.stores.directory import DirectoryStore
+from NexusCore.facility.stores.model import Store, StoreUnavailable
 from NexusCore.facility.transfer_settings import (
     StoreSettings,
     TransferSettings,
@@ -15,9 +18,6 @@ from NexusCore.facility.transfer_settings import (
     transfer_settings,
 )
 from NexusCore.log import Log
-from Services.Gateway.stores import open_store
-from Services.Gateway.stores.directory import DirectoryStore
-from Services.Gateway.stores.model import Store, StoreUnavailable
 
 REMIND_SECONDS = 600.0
 """After which the log is told again of what is still wrong."""

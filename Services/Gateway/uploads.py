@@ -16,14 +16,7 @@ from typing import Any
 
 from NexusCore.clock import Clock
 from NexusCore.facility import Session, transfer_changes
-from NexusCore.facility.transfer_file import Content, FileState, Place, TransferFile
-from NexusCore.facility.transfers import find_file, find_upload, has_objects
-from NexusCore.storage import Database, Transaction
-from Services.Gateway.jobs import Jobs
-from Services.Gateway.naming import Choice, choose, is_free
-from Services.Gateway.problems import Problem
-from Services.Gateway.store_room import StoreRoom
-from Services.Gateway.stores.model import (
+from NexusCore.facility.stores.model import (
     Incomplete,
     NameTaken,
     NewObject,
@@ -38,6 +31,13 @@ from Services.Gateway.stores.model import (
     WrongContent,
     has_content,
 )
+from NexusCore.facility.transfer_file import Content, FileState, Place, TransferFile
+from NexusCore.facility.transfers import find_file, find_upload, has_objects
+from NexusCore.storage import Database, Transaction
+from Services.Gateway.jobs import Jobs
+from Services.Gateway.naming import NameChoice, choose, is_free
+from Services.Gateway.problems import Problem
+from Services.Gateway.store_room import StoreRoom
 
 OPEN, CHECKING, VERIFIED = "open", "checking", "verified"
 ATTEMPTS = 20
@@ -255,7 +255,7 @@ class Uploads:
         elif file.size == 0:
             self._finish(session, self.file(session, str(file.upload)))
 
-    def _place(self, session: Session, file: TransferFile, store: Store) -> Choice:
+    def _place(self, session: Session, file: TransferFile, store: Store) -> NameChoice:
         """Return a name that no other upload gets meanwhile."""
         for _ in range(ATTEMPTS):
             choice = choose(self._database, store, session.instrument, file, _content(file))
@@ -305,7 +305,7 @@ class Uploads:
             return
         raise StoreUnavailable(store=store.name, reason=f"there is no free name for {file.name}")
 
-    def _another(self, session: Session, file: TransferFile, store: Store) -> Choice:
+    def _another(self, session: Session, file: TransferFile, store: Store) -> NameChoice:
         """Return another name for an upload whose name has been taken."""
         if not isinstance(store, TakesChunks):  # the bytes are bound to the name
             store.abandon(_new(file), _inner(file))

@@ -17,15 +17,7 @@ from functools import partial
 from NexusCore.clock import SECOND, Clock
 from NexusCore.errors import NexusError
 from NexusCore.facility import transfer_changes
-from NexusCore.facility.transfer_file import TransferFile
-from NexusCore.facility.transfers import abandoned, session_names, to_check
-from NexusCore.log import Log
-from NexusCore.storage import Database
-from NexusCore.text import counted
-from NexusCore.threads import start_thread
-from Services.Gateway.settings import GatewaySettings
-from Services.Gateway.store_room import StoreRoom
-from Services.Gateway.stores.model import (
+from NexusCore.facility.stores.model import (
     NewObject,
     Store,
     StoreFull,
@@ -34,6 +26,14 @@ from Services.Gateway.stores.model import (
     UploadGone,
     has_content,
 )
+from NexusCore.facility.transfer_file import TransferFile
+from NexusCore.facility.transfers import abandoned, session_names, to_check
+from NexusCore.log import Log
+from NexusCore.storage import Database
+from NexusCore.text import counted
+from NexusCore.threads import start_thread
+from Services.Gateway.settings import GatewaySettings
+from Services.Gateway.store_room import StoreRoom
 
 FILES_AT_ONCE = 200
 """Files that are looked up together."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from NexusCore.facility.sessions import Session
 from NexusCore.text import shell_quote
@@ -35,20 +35,29 @@ def next_step(session: Session) -> str:
     return text.format(identifier=shell_quote(session.identifier))
 
 
-def rows(sessions: Sequence[Session], columns: int | None) -> Iterator[tuple[str, ...]]:
-    """Yield a table row for each session; shortened if the table would be wider than `columns`."""
+def rows(sessions: Sequence[Session], columns: int | None, enders: Mapping[int, str] = {}) -> Iterator[tuple[str, ...]]:
+    """Yield a table row for each session; shortened if the table would be wider than `columns`.
+
+    Parameters
+    ----------
+    sessions, columns
+        The sessions, and the width of the table; None for any.
+    enders
+        Who ended them, by their ids: a further column, unless it is empty.
+    """
     full = [
         (session.identifier, session.instrument, session.user, session.state, local(session.start_ts), _length(session))
+        + ((enders.get(session.id, ""),) if enders else ())
         for session in sessions
     ]
-    if columns is None or sum(max(len(row[place]) + 2 for row in full) for place in range(6)) <= columns:
+    if columns is None or sum(max(len(cell) + 2 for cell in cells) for cells in zip(*full, strict=True)) <= columns:
         yield from full
         return
     short = SHORT_IDENTIFIER
     while short < len(full[0][0]) and len({row[0][:short] for row in full}) < len(full):
         short += 1
-    for identifier, instrument, user, state, start, length in full:
-        yield identifier[:short], instrument, user, state, start.rpartition(":")[0], length
+    for identifier, instrument, user, state, start, *rest in full:
+        yield identifier[:short], instrument, user, state, start.rpartition(":")[0], *rest
 
 
 def _length(session: Session) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.errors import EXIT_OK, NexusError
 from NexusCore.facility import transfer_end
-from NexusCore.facility.instruments import Instruments
 from NexusCore.facility.records import NotToBeSent
 from NexusCore.facility.sessions import Session
 from NexusCore.facility.transfer_file import FileState
@@ -20,12 +18,17 @@ from Tools.common.sessions import described, next_step
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import local, rfc3339
 from Tools.sessiontool.finding import Desk
-from Tools.sessiontool.last_file import last_file
 
-SEARCH_LIMIT = 600.0
-"""Default limit in seconds for the search of an instrument's last file."""
 MISSING_SHOWN = 20
 """Missing files that are listed."""
+
+
+class NoFileSince(NexusError):
+    """{folder} has no files since the session started, {start}. Give the end of the session with --at TIME or --now."""
+
+
+class NoLastFile(NexusError):
+    """{reason} Or give the end of the session with --at TIME or --now."""
 
 
 class EndRefused(NexusError):
@@ -60,7 +63,7 @@ def close(arguments: Namespace, screen: Screen) -> int:
         return _release(desk, session, arguments, screen)
     if session.end_ts is not None:
         return _ended_already(session, arguments, screen)
-    ts, remark = _end_of(session, arguments)
+    ts, remark = _end_of(session, arguments, desk)
     message = f"Session {session.identifier} at {session.instrument} closed; it ended {local(ts)}, {remark}."
     if arguments.dry_run:
         if not arguments.json:
@@ -132,7 +135,7 @@ def requeue(arguments: Namespace, screen: Screen) -> int:
     return _done(f"Session {session.identifier} is queued again; it was {state}.", session, arguments, screen)
 
 
-def _end_of(session: Session, arguments: Namespace) -> tuple[int, str]:
+def _end_of(session: Session, arguments: Namespace, desk: Desk) -> tuple[int, str]:
     """Return the end of a forgotten session, and how it is known."""
     now = SYSTEM_CLOCK.now()
     if arguments.now:
@@ -145,17 +148,23 @@ def _end_of(session: Session, arguments: Namespace) -> tuple[int, str]:
         if ts > now:
             raise EndRefused(identifier=session.identifier, end=local(ts), reason="that is in the future")
         return ts, "as given with --at"
+    # Imported here: the other commands need none of it.
+    from NexusCore.facility.file_walk import FileStoreUnreadable, SearchTimedOut
+    from NexusCore.facility.instruments import Instruments
+    from NexusCore.facility.last_file import last_file
+    from NexusCore.facility.transfers import Transfers
+
     config = view(open_configuration())
-    instruments = Instruments(config)
-    folder = instruments.folder(instruments.get(session.instrument))
-    ignore = [pattern.strip() for pattern in str(config["Services.Builder.ignore"] or "").split(",") if pattern.strip()]
-    limit = config["Services.Builder.search_limit"]
-    last = last_file(folder, session, now, ignore, float(limit) if isinstance(limit, (int, float)) else SEARCH_LIMIT)
-    return last.ts, f"with its last file, {_relative(last.path, folder)}"
-
-
-def _relative(path: Path, folder: Path) -> Path:
-    return path.relative_to(folder.parent) if path.is_relative_to(folder.parent) else path
+    files = Transfers(desk.database, SYSTEM_CLOCK).all(session.id)
+    try:
+        last = last_file(config, session, desk.sessions.events, files, now)
+    except (FileStoreUnreadable, SearchTimedOut) as error:
+        raise NoLastFile(reason=error) from error
+    if last is None:
+        instruments = Instruments(config)
+        folder = instruments.folder(instruments.get(session.instrument))
+        raise NoFileSince(folder=folder, start=local(session.start_ts))
+    return last.ts, f"with its last file, {last.name}"
 
 
 def _ended_already(session: Session, arguments: Namespace, screen: Screen) -> int:

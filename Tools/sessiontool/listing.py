@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
+from NexusCore.facility import forgotten
 from NexusCore.facility.sessions import State
 from Tools.common.quantities import counted
 from Tools.common.sessions import described, rows
@@ -17,7 +18,8 @@ STATE_STYLES: dict[str, str] = {State.ERROR: "bold red", State.UNKNOWN: "bold re
 def list_(arguments: Namespace, screen: Screen) -> int:
     """Show the newest sessions."""
     state = State(arguments.state) if arguments.state else None
-    sessions = Desk().sessions.newest(arguments.instrument, state, arguments.lines)
+    desk = Desk()
+    sessions = desk.sessions.newest(arguments.instrument, state, arguments.lines)
     if not sessions and arguments.lines:
         if arguments.instrument:
             from Tools.common.configuration import open_configuration
@@ -25,13 +27,24 @@ def list_(arguments: Namespace, screen: Screen) -> int:
             open_configuration().instrument(arguments.instrument)
         screen.fail("No matching sessions." if arguments.instrument or state else "No sessions yet.")
         return EXIT_FAILURE
+    enders = desk.database.read(lambda reading: forgotten.enders(reading, sessions))
     if arguments.json:
         for session in sessions:
-            screen.show_json(**described(session))
+            screen.show_json(**described(session), ended_by=enders.get(session.id))
     elif sessions:
         headers = ("session", "instrument", "user", "state", "start", "length")
-        screen.table(headers, rows(sessions, screen.columns), STATE_STYLES)
+        # Most are ended by their users, which needs no column.
+        remarkable = {number: _short(ender) for number, ender in enders.items()}
+        if not any(map(forgotten.by_nexuscore, enders.values())):
+            remarkable = {}
+        screen.table(
+            (*headers, "ended by") if remarkable else headers, rows(sessions, screen.columns, remarkable), STATE_STYLES
+        )
     odd = sum(bool(session.odd) for session in sessions)
     if odd:
         screen.fail(f"{counted(odd, 'session has', 'sessions have')} unreadable values. To see them: Doctor --rows")
     return EXIT_OK
+
+
+def _short(ender: str) -> str:
+    return "NexusCore" if forgotten.by_nexuscore(ender) else ender.rpartition("@")[0]

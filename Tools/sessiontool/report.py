@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from NexusCore.clock import readable_time
+from NexusCore.facility.forgotten import ended_by
 from NexusCore.text import one_line
 from Tools.common.quantities import counted
 from Tools.common.sessions import described
@@ -34,6 +35,7 @@ def in_full(
     """Return a session with events, record, uploads and log as the fields of a JSON object."""
     return {
         **described(session),
+        "ended_by": ended_by(events),
         "record": None
         if record is None
         else {
@@ -86,7 +88,7 @@ def about(
     session: Session, events: Sequence[Event], record: Record | None, uploads: Sequence[Upload], screen: Screen
 ) -> Iterator[str]:
     """Yield the lines about a session and its events."""
-    for name, text in _facts(session, record, uploads):
+    for name, text in _facts(session, events, record, uploads):
         yield f"{screen.paint(name.ljust(11), 'dim')}{brief(text)}"
     yield from _section("events", _events(events), screen)
 
@@ -117,7 +119,9 @@ def _section(name: str, lines: Iterator[str], screen: Screen) -> Iterator[str]:
         yield f"  {line}"
 
 
-def _facts(session: Session, record: Record | None, uploads: Sequence[Upload]) -> Iterator[tuple[str, str]]:
+def _facts(
+    session: Session, events: Sequence[Event], record: Record | None, uploads: Sequence[Upload]
+) -> Iterator[tuple[str, str]]:
     yield "session", session.identifier
     yield "instrument", session.instrument
     yield "user", session.user
@@ -125,6 +129,9 @@ def _facts(session: Session, record: Record | None, uploads: Sequence[Upload]) -
     yield "start", local(session.start_ts)
     if session.end_ts is not None:
         yield "end", f"{local(session.end_ts)}   ({span(session.end_ts - session.start_ts)})"
+    ender = ended_by(events)
+    if ender is not None:
+        yield "ended by", ender
     if session.attempts:
         yield "attempts", str(session.attempts)
     if session.last_error:

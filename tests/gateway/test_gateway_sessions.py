@@ -9,8 +9,10 @@ from datetime import datetime
 import pytest
 
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
+from NexusCore.facility import Session, Sessions, forgotten, transitions
 from NexusCore.facility.reservations import Reservation, Reservations
-from NexusCore.storage import open_database
+from NexusCore.facility.session import Client
+from NexusCore.storage import Transaction, open_database
 from tests.gateway.gateways import RunningGateway, Started, clock, event_body, kind_of
 from tests.processes import eventually, rows
 
@@ -122,6 +124,30 @@ class TestTimes:
         )
         assert abs(offset - 86_400 * SECOND) < 30 * SECOND
         assert abs(ts - (before - 60 * SECOND)) < 30 * SECOND
+
+    def test_the_end_of_one_that_was_taken_for_forgotten(self, gateway: RunningGateway) -> None:
+        """The PC was away for days: when the session ended by it is kept, and nothing else changes."""
+        session = gateway.pc().start()
+        database = open_database(gateway.main)
+
+        def close(transaction: Transaction) -> Session | None:
+            found = transitions.find(transaction, session.identifier)
+            signs = forgotten.signs_of_life(transaction, found, "Builder", transaction.now())
+            return forgotten.end(
+                transaction, found, Client("Builder", "server"), signs, found.start_ts, "it was silent"
+            )
+
+        closed = database.write(close)
+        assert closed is not None
+        for _ in range(2):
+            answer = session.post("end")
+            assert (answer.status_code, answer.json()["state"]) == (200, "TO_BE_BUILT")
+        assert session.types() == ["START", "END", "NOTE"]
+        sessions = Sessions(database, SYSTEM_CLOCK)
+        assert sessions.get(session.identifier) == closed
+        note = sessions.events(closed)[-1]
+        assert (note.user, (note.detail or "").startswith("the session logger reported later")) == ("ada", True)
+        database.close()
 
     def test_an_end_is_not_before_its_start(self, gateway: RunningGateway) -> None:
         session = gateway.pc().start()

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from NexusCore.facility import Session, State
+from NexusCore.facility import Session, State, file_walk
 from NexusCore.facility.sessions import EventType
 from NexusCore.service import RunOptions
-from Services.Builder.finding import files
 from Services.Builder.finding.searching import WALK_VALID_SECONDS
 from tests.services.builder_facility import USER, Stage, dry_run_output
 
@@ -37,13 +36,13 @@ def stage(database_url: str, tmp_path: Path) -> Iterator[Stage]:
 def walks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Tell which folders are walked through."""
     made: list[str] = []
-    real = files._walk
+    real = file_walk.walk
 
-    def counted(root: Path, *rest: object) -> object:
+    def counted(root: Path, *rest: object, **options: object) -> object:
         made.append(root.name)
-        return real(root, *rest)  # type: ignore[arg-type]
+        return real(root, *rest, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(files, "_walk", counted)
+    monkeypatch.setattr(file_walk, "walk", counted)
     return made
 
 

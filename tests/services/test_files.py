@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from Services.Builder.finding import files as files_module
-from Services.Builder.finding.files import FileSearch, FileStoreUnreadable, TimeRange, WindowRefused, find_files
+from NexusCore.facility import file_walk
+from NexusCore.facility.file_walk import FileStoreUnreadable
+from Services.Builder.finding.files import FileSearch, TimeRange, WindowRefused, find_files
 from tests.services.filestore import BOTH, END, PROJECT, SECOND, SESSION, START, T0, names, put, store
 
 __all__ = ["store"]
@@ -85,7 +86,7 @@ class TestFilesOfTheSession:
             return call
 
         for name in ("_run", "_scan"):
-            monkeypatch.setattr(files_module, name, counted(name, getattr(files_module, name)))
+            monkeypatch.setattr(file_walk, name, counted(name, getattr(file_walk, name)))
         for minute in range(0, 300, 10):
             put(store / f"{minute:03}.dm3", 60 * minute)
         windows = [

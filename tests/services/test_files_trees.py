@@ -20,16 +20,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from Services.Builder.finding import files as files_module
+from NexusCore.facility import file_walk
+from NexusCore.facility.file_walk import DEFAULT_IGNORE, FOLDER_FORMATS, FileStoreUnreadable, SearchTimedOut
 from Services.Builder.finding.files import (
     COMPANIONS,
-    DEFAULT_IGNORE,
-    FileStoreUnreadable,
-    SearchTimedOut,
     TimeRange,
     find_files,
 )
-from Services.Builder.finding.folders import FOLDER_FORMATS
 from tests.services.filestore import BOTH, END, PROJECT, SECOND, SESSION, START, T0, names, needs_find, put, store
 
 __all__ = ["store"]
@@ -203,7 +200,7 @@ class TestFallback:
 
     def test_a_walk_in_python_that_hangs(self, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         released = Event()
-        monkeypatch.setattr(files_module, "_scan", lambda *_: released.wait(60))
+        monkeypatch.setattr(file_walk, "_scan", lambda *_: released.wait(60))
         with pytest.raises(SearchTimedOut) as caught:
             find_files(store, [SESSION], find=None, limit=timedelta(seconds=0.05))
         released.set()

@@ -9,8 +9,9 @@ import pytest
 
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.config.store import Edit
-from NexusCore.facility.sessions import EventType, Session, Sessions, State
-from NexusCore.storage import Database
+from NexusCore.facility import forgotten as forgotten_sessions
+from NexusCore.facility.sessions import Client, EventType, Session, Sessions, State
+from NexusCore.storage import Database, Transaction
 from tests.tools.conftest import configure
 from tests.tools.facility import JANE, furnished, tool
 
@@ -128,3 +129,46 @@ class TestWhenSaid:
         done = tool("close", forgotten.identifier, "--at", "-1h")
         assert (done.code, "has ended already" in done.out) == (0, True)
         assert sessions.get(forgotten.identifier) == ended
+
+
+class TestWhoEndedIt:
+    """Who ended a session is shown; NexusCore itself ends one that was forgotten."""
+
+    @pytest.fixture
+    def ended(self, facility: Database, sessions: Sessions, forgotten: Session) -> Session:
+        def end(transaction: Transaction) -> object:
+            signs = forgotten_sessions.signs_of_life(transaction, forgotten, "Builder", SYSTEM_CLOCK.now())
+            reason = "no sign of life since yesterday; it has no files"
+            return forgotten_sessions.end(
+                transaction, forgotten, Client("Builder", "server"), signs, forgotten.start_ts, reason
+            )
+
+        facility.write(end)
+        return sessions.get(forgotten.identifier)
+
+    def test_one_that_was_forgotten(self, ended: Session, sessions: Sessions) -> None:
+        other = sessions.end(sessions.start("JEOL-JEM-TEM", JANE).identifier, JANE)
+        shown = tool("show", ended.identifier).out
+        assert "ended by   NexusCore: no sign of life since yesterday; it has no files\n" in shown
+        assert "END    Builder@server   ended by NexusCore: no sign of life since yesterday" in shown
+        header, *rows = tool("list").lines
+        assert header.endswith("ended by")
+        assert [row.split()[-1] for row in rows] == ["jane", "NexusCore"]
+        found = {one["identifier"]: one["ended_by"] for one in tool("list", "--json").objects}
+        assert found[other.identifier] == "jane@pc"
+        assert found[ended.identifier].startswith("NexusCore: no sign of life")
+        assert tool("show", ended.identifier, "--json").objects[0]["ended_by"] == found[ended.identifier]
+
+    def test_all_by_their_users(self, sessions: Sessions, forgotten: Session) -> None:
+        sessions.end(forgotten.identifier, JANE)
+        assert tool("list").lines[0].endswith("length"), "that needs no column"
+        assert "ended by   jane@pc\n" in tool("show", forgotten.identifier).out
+
+    def test_the_clock_of_the_files_counts(self, store: Path, facility: Database, sessions: Sessions) -> None:
+        """Its PC is ten minutes slow, and so are its files."""
+        configure(facility, Edit("Instruments.FEI-Titan-TEM.file_times", value="pc"))
+        slow = Client("jane", "pc", "Europe/Oslo", -600 * SECOND)
+        session = sessions.start("FEI-Titan-TEM", slow, ts=SYSTEM_CLOCK.now() - DAY)
+        by_pc = leave(store, "a.dm4", session, -5)
+        assert tool("close", session.identifier).code == 0
+        assert sessions.get(session.identifier).end_ts == by_pc + 600 * SECOND

@@ -23,12 +23,14 @@ from NexusCore.config.loaded import load_configuration
 from NexusCore.config.store import ConfigStore
 from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, NexusError
 from NexusCore.facility.sessions import NotToBeBuilt, Selection, Session, Sessions
+from NexusCore.facility.transfers import Transfers
 from NexusCore.log.record import LineFormatter
 from NexusCore.resources import sentence_of
 from NexusCore.storage import Database
 from NexusCore.text import is_odd, one_line
 from Services.Builder.extraction.pools import Pools
-from Services.Builder.finding.searching import Searches
+from Services.Builder.finding.searching import Searches, times_by
+from Services.Builder.finding.transferred import TransferredFiles, open_for_reading
 from Services.Builder.progress import BarProgress
 from Services.Builder.record_maker import BuildStopped, Facility, NoRecord, RecordMaker
 from Services.Builder.settings import BuilderSettings
@@ -75,8 +77,10 @@ def print_records(selection: Selection, out: BinaryIO, err: TextIO, clock: Clock
             log.info("No session is waiting to be built.")
         current = BuilderSettings.read(config, settings.home)
         facility = Facility.of(database, config, lambda: config.revision, clock)
-        searches = Searches(lambda: chosen, clock, log)
-        maker = RecordMaker(facility, searches, pools, progress, log)
+        times = times_by(config, sessions.events)
+        searches = Searches(lambda: chosen, clock, log, times=times)
+        transferred = TransferredFiles(Transfers(database, clock).all, config, open_for_reading, times, log)
+        maker = RecordMaker(facility, searches, transferred, pools, progress, log)
         codes = [_show(session, maker, current, out, log, stop, clock) for session in chosen if not stop.is_set()]
     return EXIT_INTERRUPTED if stop.is_set() else max(codes, default=EXIT_OK)
 

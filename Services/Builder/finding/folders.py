@@ -7,24 +7,11 @@ under any name: Zarr's own begin with a dot.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-FOLDER_FORMATS = (".zspy", ".zarr")
-"""Extensions of folders that are one dataset, in lower case: HyperSpy's Zarr, and Zarr as others write it."""
-
-_THROUGH = re.compile(
-    b"(.*?[^/](?:" + b"|".join(re.escape(ending.encode()) for ending in FOLDER_FORMATS) + b"))/",
-    re.IGNORECASE | re.DOTALL,
-)
-
-
-def dataset_folder(path: bytes) -> bytes | None:
-    """Return the outermost folder on a relative path that is one dataset; None where it leads through none."""
-    match = _THROUGH.match(path)
-    return match[1] if match else None
+from NexusCore.facility.file_walk import FOLDER_FORMATS
 
 
 def is_dataset(folder: Path) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from NexusCore.clock import Clock, readable_time, to_datetime
-from NexusCore.facility.session import Session
+from NexusCore.clock import Clock, readable_time, to_datetime, to_ts
+from NexusCore.config.readonly import ReadOnlyConfiguration
+from NexusCore.facility.file_times import RIGHT, FileTimes, file_times
+from NexusCore.facility.session import Event, Session
 from Services.Builder.finding.files import FileSearch, TimeRange, find_files
 from Services.Builder.model import FoundFile
 from Services.Builder.settings import EXCLUSIVE, BuilderSettings
@@ -27,6 +29,14 @@ class SessionFiles:
     settled: tuple[FoundFile, ...]
     unsettled: tuple[FoundFile, ...]
     """What may still be growing."""
+    remarks: tuple[str, ...] = ()
+    """Sentences about them, for the record."""
+    place: str = ""
+    """Where they are, or should be."""
+    nothing: str = ""
+    """What to say if there are none, without a full stop."""
+    complete: bool = False
+    """No more can come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +58,11 @@ class Searches:
     clock
         Gives the age of an answer, and the time when a file has settled.
     log
-        Logs what could not be looked at.
+        Logs what could not be looked at, and that file times are corrected.
     walk
         Makes the walk, as `find_files`.
+    times
+        Returns how the times of a session's files are to be read; by default, as they are.
     """
 
     def __init__(
@@ -59,11 +71,13 @@ class Searches:
         clock: Clock,
         log: logging.Logger,
         walk: Callable[..., FileSearch] = find_files,
+        times: Callable[[Session], FileTimes] = lambda session: RIGHT,
     ) -> None:
         self._waiting = waiting
         self._clock = clock
         self._log = log
         self._find = walk
+        self._times = times
         self._walks: dict[str, _SharedWalk] = {}
         self._given: set[tuple[str, str]] = set()
 
@@ -86,7 +100,8 @@ class Searches:
         settings
             Those of the Builder.
         """
-        criteria = (root, strategy, settings.ignore, settings.settle)
+        times = self._times(session)
+        criteria = (root, strategy, settings.ignore, settings.settle, times is RIGHT)
         walk = self._walks.get(session.instrument)
         if (
             walk is None
@@ -95,22 +110,34 @@ class Searches:
             or (session.instrument, session.identifier) in self._given  # built a second time: for new files, perhaps
             or self._clock.monotonic() - walk.time > WALK_VALID_SECONDS
         ):
-            walk = _SharedWalk(self._search(session, root, strategy, settings), self._clock.monotonic(), criteria)
+            search = self._search(session, times, root, strategy, settings)
+            walk = _SharedWalk(search, self._clock.monotonic(), criteria)
             self._walks[session.instrument] = walk
             self._given = {key for key in self._given if key[0] != session.instrument}
         self._given.add((session.instrument, session.identifier))
-        return SessionFiles(walk.search.files[session.identifier], walk.search.unsettled[session.identifier])
+        log_times(self._log, times)
+        settled, unsettled = walk.search.files[session.identifier], walk.search.unsettled[session.identifier]
+        return SessionFiles(
+            corrected(settled, times),
+            corrected(unsettled, times),
+            times.sentences,
+            place=str(root),
+            nothing=f"No files in {root} were modified during the session",
+        )
 
-    def _search(self, session: Session, root: Path, strategy: str, settings: BuilderSettings) -> FileSearch:
+    def _search(
+        self, session: Session, times: FileTimes, root: Path, strategy: str, settings: BuilderSettings
+    ) -> FileSearch:
         waiting = self._waiting()
         others = [other for other in waiting if other.instrument == session.instrument and other.id != session.id]
+        windows = [_window(session, times), *(_window(other, self._times(other)) for other in others)]
         search = self._find(
             root,
-            [window for window in map(_window, [session, *others]) if window is not None],
+            [window for window in windows if window is not None],
             ignore=settings.ignore,
-            known=_known() if strategy == EXCLUSIVE else None,
+            known=known_extensions() if strategy == EXCLUSIVE else None,
             settle=settings.settle,
-            now=to_datetime(self._clock.now()),
+            now=to_datetime(times.now(self._clock.now())),
             limit=settings.search_limit,
         )
         if search.fallback:
@@ -120,12 +147,49 @@ class Searches:
         return search
 
 
-def _window(session: Session) -> TimeRange | None:
-    start, end = readable_time(session.start_ts), readable_time(session.end_ts)
-    return None if start is None or end is None else TimeRange(session.identifier, start - _COARSE, end)
+def times_by(
+    config: ReadOnlyConfiguration, events: Callable[[Session], Sequence[Event]]
+) -> Callable[[Session], FileTimes]:
+    """Return a function that says how the times of the files of a session that has ended are to be read.
+
+    Parameters
+    ----------
+    config
+        Says whose clock they are by.
+    events
+        Returns a session's events.
+    """
+
+    def times(session: Session) -> FileTimes:
+        return file_times(config, session, events, session.start_ts if session.end_ts is None else session.end_ts)
+
+    return times
 
 
-def _known() -> frozenset[str]:
+def log_times(log: logging.Logger, times: FileTimes) -> None:
+    """Log how the times of a session's files are read, if not as they are."""
+    level = logging.WARNING if times.was_set_back or not times.measured else logging.INFO
+    for sentence in times.sentences:
+        log.log(level, "%s", sentence)
+
+
+def _window(session: Session, times: FileTimes) -> TimeRange | None:
+    if session.end_ts is None or readable_time(session.start_ts) is None or readable_time(session.end_ts) is None:
+        return None
+    first, last = times.window(session.start_ts, session.end_ts)
+    return TimeRange(session.identifier, to_datetime(first) - _COARSE, to_datetime(max(first, last)))
+
+
+def corrected(files: tuple[FoundFile, ...], times: FileTimes) -> tuple[FoundFile, ...]:
+    """Return files with their times by the facility's clock, in order of these."""
+    if not times.corrects:
+        return files
+    corrected = [replace(file, modified=to_datetime(times.corrected(to_ts(file.modified)))) for file in files]
+    return tuple(sorted(corrected, key=lambda file: (file.modified, file.path)))
+
+
+def known_extensions() -> frozenset[str]:
+    """Return the extensions of known formats."""
     from Services.Builder.extraction.extractors import extensions  # imports the readers' list of formats
 
     return extensions()

@@ -12,7 +12,9 @@ from pathlib import Path
 from NexusCore.clock import readable_time, to_datetime
 from NexusCore.errors import NexusError
 from NexusCore.facility import Event, Instrument, Reservation, Session
+from NexusCore.facility.forgotten import by_nexuscore, ended_by
 from NexusCore.facility.sessions import EventType
+from NexusCore.facility.transfer_end import is_about_files
 from NexusCore.files import Folder
 from Services.Builder.model import (
     Activity,
@@ -91,6 +93,8 @@ class Facts:
     events: Sequence[Event]
     config_revision: int
     software: str
+    remarks: Sequence[str] = ()
+    """Sentences about its files."""
 
 
 def experiment(
@@ -214,7 +218,7 @@ def _dataset(
 
     return Dataset(
         name=file.path.name,
-        location=_location(file.path, data_root),
+        location=_location(file.path, data_root) if file.location is None else file.location,
         format=extraction.format,
         type=extraction.dataset_type,
         role=_role(file, extraction),
@@ -294,17 +298,26 @@ def _samples(booking: Reservation | None) -> tuple[Sample, ...]:
 
 def _notes(facts: Facts) -> tuple[Notes, ...]:
     written = tuple(
-        f"{_when(readable_time(event.ts), facts.zone)} {event.user}: {_REMARKS[event.type]}{event.detail}"
+        f"{_when(readable_time(event.ts), facts.zone)} {event.user}: {_remark(event.type, event.detail)}"
         for event in facts.events
         if event.type in _REMARKS and event.detail
     )
     session = facts.session
     end = _when(session.end, facts.zone) if session.end else "not yet"
+    ender = ended_by(facts.events)
     provenance = (
         f"Session of {session.user} from {_when(session.start, facts.zone)} to {end}.",
+        *((f"It was ended by {ender}.",) if by_nexuscore(ender) else ()),
+        *facts.remarks,
         f"Made by {facts.software} under configuration revision {facts.config_revision}.",
     )
     return (*((Notes("Session log", written),) if written else ()), Notes("NexusCore", provenance))
+
+
+def _remark(event: EventType, detail: str) -> str:
+    if event is EventType.PROBLEM and is_about_files(detail):
+        return f"warning: {'; '.join(detail.splitlines())}"
+    return f"{_REMARKS[event]}{detail}"
 
 
 def _when(moment: datetime | None, zone: tzinfo | None) -> str:

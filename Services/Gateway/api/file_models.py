@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from NexusCore.clock import readable_time, to_ts
+from NexusCore.facility.stores.names import name_mistake
 from NexusCore.facility.transfer_file import (
     PATH_LENGTH,
     REASON_LENGTH,
@@ -20,7 +21,6 @@ from NexusCore.facility.transfer_file import (
     TransferFile,
 )
 from Services.Gateway.api.models import EventRequest, SessionAnswer
-from Services.Gateway.stores.names import name_mistake
 from Services.Gateway.uploads import UploadView
 
 MOST_FILES = 500

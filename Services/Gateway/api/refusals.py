@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from NexusCore.facility import Session, State
+from NexusCore.facility.stores.model import Incomplete, NameTaken, StoreFull, StoreUnavailable, UploadGone, WrongContent
 from Services.Gateway.context import GatewayContext
 from Services.Gateway.problems import Problem
-from Services.Gateway.stores.model import Incomplete, NameTaken, StoreFull, StoreUnavailable, UploadGone, WrongContent
 
 RETRY_SECONDS = 30
 """When to try again what a store could not take."""

@@ -21,6 +21,7 @@ from NexusCore.clock import to_ts
 from NexusCore.errors import SessionOpen
 from NexusCore.facility import Session, State, transitions
 from NexusCore.facility.answered import GivenAnswer
+from NexusCore.facility.forgotten import note_late_end
 from NexusCore.facility.session import Client, EventType
 from NexusCore.facility.session_tokens import guarded, is_paused, set_digest, set_seen
 from NexusCore.facility.tokens import digest_of
@@ -181,10 +182,14 @@ async def go_on(request: Request, identifier: UUID, body: EventRequest, request_
 async def end(
     request: Request, identifier: UUID, body: EndRequest, request_id: RequestId, pc: PC, token: SessionToken = None
 ) -> SessionAnswer:
-    """End a session; its record can be built then, or when its files are there. One that has ended stays as it is."""
+    """End a session; its record can be built then, or when its files are there. One that has ended stays as it is.
+
+    If that was because it seemed to be forgotten, a note keeps when it ended by this request.
+    """
     context = context_of(request)
 
     def work(transaction: Transaction, session: Session, client: Client, when: EventTime) -> Session:
+        note_late_end(transaction, session, client, when.ts)
         transfers = body.transfers and context.stores.settings(session.instrument).on
         return transitions.end(transaction, session.identifier, client, when.ts, transfers=transfers)
 

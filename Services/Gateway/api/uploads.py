@@ -20,6 +20,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Request
 
 from NexusCore.facility import Session
+from NexusCore.facility.stores.model import Incomplete, SignedPart
 from Services.Gateway.api.common import SessionToken, TransferringPC
 from Services.Gateway.api.file_models import (
     LARGEST,
@@ -37,7 +38,6 @@ from Services.Gateway.api.refusals import check_transferring, storing
 from Services.Gateway.context import GatewayContext, context_of
 from Services.Gateway.problems import Problem
 from Services.Gateway.security import PCIdentity, authorized_session
-from Services.Gateway.stores.model import Incomplete, SignedPart
 from Services.Gateway.uploads import UploadView
 
 WAIT_SECONDS = 3.0

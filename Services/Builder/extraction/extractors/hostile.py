@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
+from NexusCore.facility.file_walk import FOLDER_FORMATS
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.faults import FileRefused
 from Services.Builder.extraction.extractors.text import SPEC as TEXT
-from Services.Builder.finding.folders import FOLDER_FORMATS
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 HDF5_EXTENSIONS = (".h5", ".hdf5", ".hspy", ".nxs", ".emd", ".app5", ".nc", ".hdf", ".he5", ".usid")

@@ -8,9 +8,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from NexusCore.clock import SECOND
-from NexusCore.facility.transfer_settings import StoreSettings
-from Services.Gateway.stores.keys import below, key_file
-from Services.Gateway.stores.model import (
+from NexusCore.facility.stores.keys import below, key_file
+from NexusCore.facility.stores.model import (
     READ_SIZE,
     S3,
     Incomplete,
@@ -27,6 +26,7 @@ from Services.Gateway.stores.model import (
     WrongContent,
     has_content,
 )
+from NexusCore.facility.transfer_settings import StoreSettings
 
 SIGNED_SECONDS = 900
 """How long the permission for a part is valid."""

@@ -8,9 +8,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from NexusCore.clock import SECOND, readable_time
-from NexusCore.facility.transfer_settings import StoreSettings
-from Services.Gateway.stores.keys import below, key_file
-from Services.Gateway.stores.model import (
+from NexusCore.facility.stores.keys import below, key_file
+from NexusCore.facility.stores.model import (
     GOOGLE,
     READ_SIZE,
     Incomplete,
@@ -23,6 +22,7 @@ from Services.Gateway.stores.model import (
     WrongContent,
     has_content,
 )
+from NexusCore.facility.transfer_settings import StoreSettings
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from Services.Gateway.stores.model import StoreUnavailable
+from NexusCore.facility.stores.model import StoreUnavailable
 
 
 def key_file(store: str, path: str) -> Path:

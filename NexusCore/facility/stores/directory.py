@@ -20,8 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from NexusCore.clock import SECOND
-from NexusCore.files import Folder, InTheWay
-from Services.Gateway.stores.model import (
+from NexusCore.facility.stores.model import (
     CHUNKS,
     READ_SIZE,
     Incomplete,
@@ -35,6 +34,7 @@ from Services.Gateway.stores.model import (
     UploadGone,
     WrongContent,
 )
+from NexusCore.files import Folder, InTheWay
 
 UPLOADS = ".nexuscore-uploads"
 """Folder in the root for what is arriving. It also shows that the root is the right, mounted one."""

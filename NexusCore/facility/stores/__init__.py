@@ -10,11 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from NexusCore.errors import ConfigException
+from NexusCore.facility.stores.directory import DirectoryStore
+from NexusCore.facility.stores.google import GoogleStore
+from NexusCore.facility.stores.model import Store
+from NexusCore.facility.stores.s3 import S3Store
 from NexusCore.facility.transfer_settings import STORES_FOLDER, StoreSettings
-from Services.Gateway.stores.directory import DirectoryStore
-from Services.Gateway.stores.google import GoogleStore
-from Services.Gateway.stores.model import Store
-from Services.Gateway.stores.s3 import S3Store
 
 
 def _directory(settings: StoreSettings, chunk: int) -> Store:
