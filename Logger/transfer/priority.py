@@ -7,7 +7,8 @@ import os
 import sys
 import threading
 
-NICENESS = 10
+NICENESS, LOWEST = 10, 19
+"""How much lower than that of the program, on Linux, and the lowest that there is."""
 _THREAD_MODE_BACKGROUND_BEGIN = 0x00010000
 _THREAD_PRIORITY_BELOW_NORMAL = -1
 _LOG = logging.getLogger(__name__)
@@ -25,8 +26,9 @@ def lower_priority() -> bool:
         if sys.platform == "win32":
             return _lower_on_windows()
         if sys.platform.startswith("linux"):
-            # On Linux each thread has a niceness of its own.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            # On Linux each thread has a niceness of its own; that of the process is its first thread's.
+            nice = min(LOWEST, os.getpriority(os.PRIO_PROCESS, os.getpid()) + NICENESS)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
             return True
     except OSError as error:
         _LOG.info("The priority of the transfer could not be lowered: %s", error)
