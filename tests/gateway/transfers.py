@@ -93,7 +93,7 @@ class Directory:
 
 
 @dataclass
-class Bucket:
+class Bucket(Backing):
     """A bucket of a server that keeps its files in a folder."""
 
     kind: str
@@ -120,35 +120,49 @@ class Bucket:
         path = self.folder / "em/files" / name
         return path.read_bytes() if path.is_file() else None
 
-    def put(self, name: str, data: bytes) -> None:
-        path = self.folder / "em/files" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-
-    def remove(self, name: str) -> None:
-        (self.folder / "em/files" / name).unlink()
-
 
 class GoogleBucket(Bucket):
     """The emulator knows of objects that have been put there by its own interface."""
 
-    def _client(self) -> Any:
+    def _blob(self, name: str) -> Any:
         from google.auth.credentials import AnonymousCredentials
         from google.cloud.storage import Client
 
-        return Client(
-            project="none", credentials=AnonymousCredentials(), client_options={"api_endpoint": self.endpoint}
-        ).bucket(self.folder.name)
+        options = {"api_endpoint": self.endpoint}
+        client = Client(project="none", credentials=AnonymousCredentials(), client_options=options)
+        return client.bucket(self.folder.name).blob(f"em/files/{name}")
 
     def put(self, name: str, data: bytes) -> None:
         path = self.folder / "em/files" / name
-        if path.is_file():
+        if path.is_file() and path.stat().st_size == len(data):
             path.write_bytes(data)  # as a disk does that loses bits
         else:
-            self._client().blob(f"em/files/{name}").upload_from_string(data)
+            self._blob(name).upload_from_string(data)
 
     def remove(self, name: str) -> None:
-        self._client().blob(f"em/files/{name}").delete()
+        self._blob(name).delete()
+
+
+class S3Bucket(Bucket):
+    """Rclone remembers for a while which files there are, so that they are made and removed by its own interface."""
+
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        config = Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required")
+        session = boto3.session.Session(aws_access_key_id="key", aws_secret_access_key="geheim")
+        return session.client("s3", region_name="us-east-1", endpoint_url=self.endpoint, config=config)
+
+    def put(self, name: str, data: bytes) -> None:
+        path = self.folder / "em/files" / name
+        if path.is_file() and path.stat().st_size == len(data):
+            path.write_bytes(data)
+        else:
+            self._client().put_object(Bucket=self.folder.name, Key=f"em/files/{name}", Body=data)
+
+    def remove(self, name: str) -> None:
+        self._client().delete_object(Bucket=self.folder.name, Key=f"em/files/{name}")
 
 
 def free_port() -> int:
@@ -181,10 +195,10 @@ def s3_server(folder: Path) -> Iterator[Bucket]:
     rclone = shutil.which("rclone", path=str(Path(sys.executable).parent)) or "rclone"
     command = [
         rclone, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", "key,geheim",
-        "--config", str(folder / "rclone.conf"), "--dir-cache-time", "0", str(bucket.parent),
+        "--config", str(folder / "rclone.conf"), str(bucket.parent),
     ]  # fmt: skip
     with _served(command, folder, port):
-        yield Bucket("s3", f"http://127.0.0.1:{port}", bucket, str(credentials))
+        yield S3Bucket("s3", f"http://127.0.0.1:{port}", bucket, str(credentials))
 
 
 @contextmanager
@@ -234,6 +248,10 @@ class Sender:
             headers.setdefault("NexusCore-Session-Token", self.session.token)
         url = f"{self.pc.gateway.url}/v1/sessions/{self.session.identifier}/{path}"
         return requests.request(method, url, headers=headers, timeout=LIMIT, **more)
+
+    @property
+    def store(self) -> str:
+        return "bucket" if isinstance(self.backing, Bucket) else ""
 
     @property
     def prefix(self) -> str:
