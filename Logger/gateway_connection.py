@@ -72,7 +72,6 @@ class GatewayConnection:
             "Authorization": f"Bearer {token}",
             "NexusCore-API": str(API_LEVEL),
             "NexusCore-Client": VERSION,
-            "User-Agent": f"NexusCore-SessionLogger/{VERSION}",
         }
         self._session: requests.Session | None = None
 
@@ -151,6 +150,7 @@ def new_session() -> requests.Session:
     """Return a session of `requests` that does not use what a user has set: neither proxies nor .netrc."""
     session = requests.Session()
     session.trust_env = False
+    session.headers["User-Agent"] = f"NexusCore-SessionLogger/{VERSION}"
     return session
 
 

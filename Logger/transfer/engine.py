@@ -298,7 +298,10 @@ class TransferEngine:
             file = replace(attempt.file, released=current.released)
             watch = self._watches.observe(file.key, file.signature, now)
             if attempt.failed:
-                attempts = job.file.attempts + 1
+                # As long as something arrives, attempts do not become rarer.
+                attempts = 1 if current.sent > job.file.sent else job.file.attempts + 1
+                if file.md5 == current.md5:
+                    file = replace(file, sent=current.sent)
                 pause = pause_after(file, attempts, attempt.wait, self._clocks.chance())
                 watch.due = now + pause
                 file = replace(file, attempts=attempts, next_try=self._clocks.uptime.now() + int(pause * 1_000_000))

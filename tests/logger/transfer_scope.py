@@ -18,33 +18,6 @@ from tests.logger.facility import Course, until
 from tests.logger.gateways import Microscope
 from tests.processes import PROJECT
 
-HEADLESS = """
-import json, logging, select, sys
-from pathlib import Path
-import Logger.transfer.retrying
-from Logger.outbox import Outbox
-from Logger.transfer.engine import EngineClocks, TransferEngine
-from Logger.transfer.link import GatewayTransfers
-from Logger.transfer.pending import PendingTransfers
-from Logger.transfer.state import TransferState
-from Logger.uptime import Uptime
-asked = json.loads(sys.argv[1])
-for name, value in asked["constants"].items():
-    setattr(Logger.transfer.retrying, name, value)
-logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(threadName)s %(message)s")
-home = Path(asked["home"])
-outbox = Outbox(home / "pc.outbox", Uptime())
-engine = TransferEngine(
-    PendingTransfers(outbox), TransferState(home / "pc.transfers"),
-    lambda: GatewayTransfers(asked["url"], asked["token"], ""), EngineClocks(Uptime()), patience=asked["patience"],
-)
-engine.wake()
-print("ready", flush=True)
-while not select.select([sys.stdin], [], [], 0.2)[0]:
-    engine.wake()  # the session is started and ended by another process
-engine.stop()
-"""
-"""A logger without a window, for the transfer alone: a process that can be killed."""
 QUICK = {"FIRST_PAUSE": 0.1, "LONGEST_AWAY": 1.0, "LONGEST_LOCKED": 1.0, "LONGEST_FAILED": 1.0}
 
 
@@ -87,14 +60,16 @@ class TransferScope(Microscope):
         """Return a logger without a transfer of its own: that is another process, which can be killed."""
         return super().course(computer, **options)
 
-    def launch(self, patience: float = 600.0) -> None:
+    def launch(self, patience: float = 600.0, stable: float = 0.3) -> None:
         """Start the process that transfers."""
         asked = {
             "home": str(self.home), "url": self.url, "token": self.pc.secret, "patience": patience, "constants": QUICK,
+            "stable": stable,
         }  # fmt: skip
         with self.errors.open("a") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", HEADLESS, json.dumps(asked)], cwd=PROJECT, stdin=subprocess.PIPE,
+                [sys.executable, "-m", "tests.logger.headless_transfer", json.dumps(asked)],
+                cwd=PROJECT, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=err, text=True, env={**os.environ},
             )  # fmt: skip
         assert self._process.stdout is not None
