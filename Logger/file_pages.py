@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from tkinter import ttk
 from typing import Callable
 
-from Logger.page import ROOM, Command, Page, set_words
+from Logger.page import ROOM, Command, OptionalText, Page
 from Logger.states import Ended
 from Logger.theme import Theme
 from Logger.transfer.tracked import FileKey, FileStage
@@ -23,7 +23,7 @@ SENT_LATER = "You can close this window: the rest is sent the next time the sess
 class FilesLine(ttk.Frame):
     """A line about the files of a session, with a button that lists them; invisible if they are not transferred."""
 
-    def __init__(self, page: Page, look: Theme, files: Command, after: ttk.Label) -> None:
+    def __init__(self, page: Page, look: Theme, files: Command, after: OptionalText) -> None:
         super().__init__(page)
         self._look = look
         self._page = page
@@ -67,39 +67,40 @@ class FilesPage(Page):
         self._send = send
         self._shown: dict[str, FileView] = {}
         """The lines, by their name in the list."""
-        self._head = self.text("", "Plain.TLabel")
-        self._unread = self.text("", "Amber.TLabel", 2)
+        self._head = self.text("")
+        self._unread = OptionalText(self, "Amber.TLabel", 2)
+        self._button, _ = self.row(("Send", "s", self._send_selected), ("Back", "b", back))
+        self._about = ttk.Label(self, style="Small.TLabel", wraplength=look.px(ROOM), justify="left")
+        self._about.pack(side="bottom", anchor="w", pady=(look.px(4), 0))
         room = ttk.Frame(self)
         room.pack(fill="both", expand=True, pady=(look.px(6), 0))
         bar = ttk.Scrollbar(room)
         bar.pack(side="right", fill="y")
+        columns = (("file", "File", 0.5), ("state", "State", 0.28), ("again", "Next try", 0.22))
         self._list = ttk.Treeview(
-            room, columns=("state", "again"), height=LINES, selectmode="extended", style="Files.Treeview",
-            yscrollcommand=bar.set,
+            room, columns=[name for name, _, _ in columns], show="headings", height=LINES, selectmode="extended",
+            style="Files.Treeview", yscrollcommand=bar.set,
         )  # fmt: skip
         bar.configure(command=self._list.yview)
-        for column, title, width in (("#0", "File", 0.52), ("state", "State", 0.28), ("again", "Next try", 0.2)):
-            self._list.heading(column, text=title, anchor="w")
-            self._list.column(column, width=look.px(ROOM * width), anchor="w", stretch=column == "#0")
+        for name, title, share in columns:
+            self._list.heading(name, text=title, anchor="w")
+            self._list.column(name, width=look.px(ROOM * share), anchor="w", stretch=name == "file")
         self._list.pack(side="left", fill="both", expand=True)
         self._list.bind("<<TreeviewSelect>>", lambda _event: self._select())
-        self._about = self.text("", "Small.TLabel", 4)
-        self.button("Back", "b", back)
-        self._button = self.button("Send", "s", self._send_selected, "Accent.TButton")
         self.first = self._list
         self.show(view)
 
     def show(self, view: TransferView) -> None:
         """Show the files as they are now; what is selected stays selected."""
         self._head.configure(text=transfer_line(view, 0))
-        set_words(self._unread, " ".join(view.unread) or view.problem)
+        self._unread.show(" ".join(view.unread) or view.problem)
         known = {ascii("/".join(file.key)): file for file in view.files}
         for line in self._shown.keys() - known.keys():
             self._list.delete(line)
         for place, (line, file) in enumerate(known.items()):
-            values = (file_state(file), next_try(file))
+            values = (file.name, file_state(file), next_try(file))
             if line not in self._shown:
-                self._list.insert("", place, line, text=file.name, values=values)
+                self._list.insert("", place, line, values=values)
             else:
                 if self._shown[line] != file:
                     self._list.item(line, values=values)
@@ -117,14 +118,14 @@ class FilesPage(Page):
         words = ""
         if len(chosen) == 1:
             (file,) = chosen
-            again = f"; next try at {next_try(file)}" if file.next_try else ""
-            reason = f": {file.reason.rstrip('.')}" if file.reason else ""
+            reason = f" ({file.reason.rstrip('.')})" if file.reason else ""
+            again = f", next try at {next_try(file)}" if file.next_try else ""
             words = f"{file.name}: {file_state(file)}{reason}{again}."
         elif not self._shown:
             words = "There are no files yet."
         self._about.configure(text=words)
         held = any(file.stage is FileStage.HELD for file in chosen)
-        self.show_button("s", self._button, visible=held)
+        self._button.state(["!disabled" if held else "disabled"])
 
     def _send_selected(self) -> None:
         for line in self._list.selection():
@@ -161,11 +162,11 @@ class EndedPage(Page):
         self.name(state.station.name, 14)
         self.text(f"Started {moment(state.session.since)}", gap=6)
         self.text(f"Lasted {duration(now - state.session.since)}", "Muted.TLabel", 2)
-        self._amber = self.text("", "Amber.TLabel", 8)
-        self._record = self.text("", gap=8)
+        self._amber = OptionalText(self, "Amber.TLabel", 8)
+        self._record = OptionalText(self, gap=8)
         self._files = FilesLine(self, look, files, self._record)
         self._bar = ttk.Progressbar(self, maximum=1.0)
-        self._count = self.text("", "Muted.TLabel", 8)
+        self._count = OptionalText(self, "Muted.TLabel", 8)
         self._closes: datetime | None = None
         self.button("Close", "c", close)
         self._without = self.button("Finish without these", "w", without)
@@ -182,13 +183,12 @@ class EndedPage(Page):
             ambers.append(view.problem)
         if view is not None and is_last and view.missing:
             ambers.append(completion(view))
-        set_words(self._amber, " ".join(ambers))
-        set_words(self._record, self._about_record(state))
+        self._amber.show(" ".join(ambers))
+        self._record.show(self._about_record(state))
         self._files.show(view if view is not None and not (is_last and view.total == 0) else None, 0)
         if view is not None and not is_last:
             self._bar.configure(value=view.sent / view.bytes if view.bytes else 0.0)
             self._bar.pack(fill="x", pady=(self.look.px(6), 0), after=self._files)
-            self._count.configure(text=SENT_LATER)
         else:
             self._bar.pack_forget()
         self.show_button("w", self._without, visible=view is not None and view.can_finish)
@@ -199,7 +199,7 @@ class EndedPage(Page):
         """Count down."""
         if self._closes is not None:
             left = max(0, -int(-(self._closes - now).total_seconds() // 1))
-            self._count.configure(text=f"Thank you. This window closes in {left} s.")
+            self._count.show(f"Thank you. This window closes in {left} s.")
 
     @staticmethod
     def _about_record(state: Ended) -> str:
@@ -207,7 +207,7 @@ class EndedPage(Page):
         if view is None:
             return "" if state.delivery.waiting else "A record of this session is being made."
         if not state.is_last:
-            return "Its files are being sent. The record is made after that."
+            return f"Its files are being sent; the record is made after that. {SENT_LATER}"
         if view.missing:
             return "A record of this session is being made of what is there."
         return f"{completion(view)} A record of this session is being made."

@@ -93,11 +93,33 @@ class Page(ttk.Frame):
         return field
 
 
-def set_words(label: ttk.Label, words: str) -> None:
-    """Change a text; one that is empty takes no room."""
-    label.configure(text=words)
-    if words:
-        label.pack_configure()
+class OptionalText(ttk.Frame):
+    """A text of a page that takes no room while it is empty.
+
+    Parameters
+    ----------
+    page
+        The page; the text is below what it has already.
+    style
+        Of the label.
+    gap
+        Points above it.
+    """
+
+    def __init__(self, page: Page, style: str = "TLabel", gap: float = 0) -> None:
+        super().__init__(page)
+        self._gap = page.look.px(gap)
+        self._label = ttk.Label(self, style=style, wraplength=page.look.px(ROOM), justify="left")
+        self.pack(fill="x")
+
+    def show(self, words: str) -> None:
+        """Change the text."""
+        self._label.configure(text=words)
+        if words:
+            self._label.pack(anchor="w", pady=(self._gap, 0))
+        else:
+            self._label.pack_forget()
+            self.configure(height=1)  # a frame keeps its size when it loses what is in it
 
 
 def _next(widget: tkinter.Misc) -> str:

@@ -9,7 +9,7 @@ from typing import Callable
 from Logger.delivery import DeliveryState
 from Logger.facility import Booking
 from Logger.file_pages import FilesLine
-from Logger.page import Command, Page, set_words
+from Logger.page import Command, OptionalText, Page
 from Logger.states import Failed, OpenSessionQuestion, Overtaken, Running, UserQuestion, Working
 from Logger.theme import Theme
 from Logger.words import duration, earlier_time, moment, until
@@ -97,10 +97,10 @@ class RunningPage(Page):
             self.name(state.station.name, 8)
         self._started = self.text("", gap=4)
         self._elapsed = self.text("", "Muted.TLabel", 2)
-        self._booking = self.text("", "Muted.TLabel", 2)
+        self._booking = OptionalText(self, "Muted.TLabel", 2)
         self._files = FilesLine(self, look, files, self._booking)
-        self._amber = self.text("", "Amber.TLabel", 6)
-        self._notice = self.text("", "Muted.TLabel", 4)
+        self._amber = OptionalText(self, "Amber.TLabel", 6)
+        self._notice = OptionalText(self, "Muted.TLabel", 4)
         self._pause, self._resume = pause, resume
         self._break, _, _ = self.row(("Pause", "p", pause), ("Add note", "n", note), ("Report problem", "r", problem))
         self.button("End session", "e", end, "Accent.TButton")
@@ -113,7 +113,7 @@ class RunningPage(Page):
         self._started.configure(text=f"Started {moment(self._since)}\nby {state.session.user}")
         if isinstance(state, Failed):
             self._head.configure(text=f"{state.sentence} The session is still running.", style="Bad.TLabel")
-            set_words(self._amber, state.detail)
+            self._amber.show(state.detail)
             return
         paused = state.paused
         self._head.configure(
@@ -126,10 +126,10 @@ class RunningPage(Page):
         )
         self.buttons.pop(former, None)
         self.buttons[key] = self._break
-        set_words(self._booking, _booked(state.booking, state.following))
+        self._booking.show(_booked(state.booking, state.following))
         self._files.show(state.transfer, state.earlier)
-        set_words(self._amber, undelivered(state.delivery))
-        set_words(self._notice, state.notice)
+        self._amber.show(undelivered(state.delivery))
+        self._notice.show(state.notice)
 
     def refresh(self, now: datetime) -> None:
         """Update the duration of the session."""

@@ -70,7 +70,8 @@ class MainWindow:
     raised
         Returns whether the logger was launched again since it was last asked.
     report
-        File for the places of all buttons, written with every page, so that programs can operate the window; optional.
+        File for the places of all buttons and for all texts, written with every change, so that programs can operate
+        the window; optional.
     """
 
     def __init__(
@@ -409,7 +410,12 @@ class MainWindow:
             )
             for button in buttons
         }
-        text = json.dumps({"page": type(self._page).__name__, "buttons": places})
+        texts = [
+            str(widget.cget("text"))
+            for widget in _below(self._root)
+            if isinstance(widget, ttk.Label) and widget.winfo_viewable() and widget.cget("text")
+        ]
+        text = json.dumps({"page": type(self._page).__name__, "buttons": places, "texts": texts})
         if text != self._reported:
             self._reported = text
             new = file.with_suffix(".new")
