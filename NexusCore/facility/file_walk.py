@@ -57,7 +57,7 @@ class FileStoreUnreadable(NexusError):
 
 
 class SearchTimedOut(NexusError):
-    """The file store {root} could not be searched within {limit:g} s.
+    """The file store {root} could not be searched within {limit} s.
 
     Does the file server answer, and is the instrument's parameter Instruments.<pid>.filestore_path right?
     """
@@ -275,7 +275,7 @@ def _walk_in_python(root: Path, ignore: Sequence[str], limit: float) -> FolderWa
     try:
         answer = answers.get(timeout=limit)
     except queue.Empty:
-        raise SearchTimedOut(root=shown(root), limit=limit) from None
+        raise SearchTimedOut(root=shown(root), limit=f"{limit:g}") from None
     finally:
         stop.set()
     if isinstance(answer, BaseException):

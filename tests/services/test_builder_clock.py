@@ -26,12 +26,17 @@ MINUTE = 60 * SECOND
 TOLERANCE = int(CLOCK_TOLERANCE * SECOND)
 
 
-@pytest.fixture
-def stage(database_url: str, tmp_path: Path) -> Iterator[Stage]:
-    one = Stage(database_url, tmp_path)
+def facility(url: str, folder: Path) -> Iterator[Stage]:
+    """Yield a facility on a database."""
+    one = Stage(url, folder)
     one.config["Instruments.Titan.file_times"] = "pc"
     yield one
     one.close()
+
+
+@pytest.fixture
+def stage(sqlite_url: str, tmp_path: Path) -> Iterator[Stage]:
+    yield from facility(sqlite_url, tmp_path)
 
 
 class PC:
@@ -163,6 +168,11 @@ class TestAClockThatIsWrong:
 
 class TestAClockThatIsSet:
     """No file is lost if the PC's clock is set during a session; if it is set back, that is said."""
+
+    @pytest.fixture
+    def stage(self, database_url: str, tmp_path: Path) -> Iterator[Stage]:
+        """Lend it on each kind of database."""
+        yield from facility(database_url, tmp_path)
 
     def session(self, stage: Stage, before: float, after: float) -> tuple[Session, datetime]:
         pc = PC(stage, before)

@@ -19,12 +19,17 @@ HOUR = 3600.0
 PC = Client("ada", "titan-pc", "Europe/Oslo", 0)
 
 
-@pytest.fixture
-def stage(database_url: str, tmp_path: Path) -> Iterator[Stage]:
-    one = Stage(database_url, tmp_path)
+def facility(url: str, folder: Path) -> Iterator[Stage]:
+    """Yield a facility on a database."""
+    one = Stage(url, folder)
     one.config["Instruments.Titan.transfer.deadline_hours"] = 6.0
     yield one
     one.close()
+
+
+@pytest.fixture
+def stage(sqlite_url: str, tmp_path: Path) -> Iterator[Stage]:
+    yield from facility(sqlite_url, tmp_path)
 
 
 def passes(stage: Stage, hours: float = 0.0) -> None:
@@ -58,6 +63,11 @@ def problems(stage: Stage, session: Session) -> list[str]:
 
 class TestTheDeadline:
     """The facility waits for files as long as its setting says, from the last sign of life on."""
+
+    @pytest.fixture
+    def stage(self, database_url: str, tmp_path: Path) -> Iterator[Stage]:
+        """Lend it on each kind of database."""
+        yield from facility(database_url, tmp_path)
 
     def test_it_is_released_and_what_is_missing_is_named(self, stage: Stage) -> None:
         session = ended(stage)

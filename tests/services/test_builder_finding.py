@@ -87,6 +87,16 @@ class TestOneWalkForAll:
         assert "late.dm3" not in stage.document(second)
         assert walks == ["Titan", "Titan"]
 
+    def test_one_that_ends_before_it_starts_keeps_no_other_from_its_files(self, stage: Stage) -> None:
+        odd, good = stage.session("1.dm3"), stage.session("2.dm3")
+        stage.app.database().write(
+            lambda transaction: transaction.run("UPDATE session SET end_ts = 1 WHERE id = :id", id=odd.id)
+        )
+        stage.builder.once()
+        assert "2.dm3" in stage.document(good)
+        found = stage.sessions.get(odd.identifier)
+        assert (found.state, "it ends before it starts" in (found.last_error or "")) == (State.ERROR, True)
+
     def test_an_old_walk_does_not_answer(self, stage: Stage, walks: list[str]) -> None:
         stage.session("1.dm3")
         stage.session("2.dm3")

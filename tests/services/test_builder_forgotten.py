@@ -24,12 +24,17 @@ HOUR = 3600.0
 PC = Client("ada", "titan-pc", "Europe/Oslo", 0)
 
 
-@pytest.fixture
-def stage(database_url: str, tmp_path: Path) -> Iterator[Stage]:
-    one = Stage(database_url, tmp_path)
+def facility(url: str, folder: Path) -> Iterator[Stage]:
+    """Yield a facility on a database."""
+    one = Stage(url, folder)
     one.clock.move(7 * 24 * HOUR)
     yield one
     one.close()
+
+
+@pytest.fixture
+def stage(sqlite_url: str, tmp_path: Path) -> Iterator[Stage]:
+    yield from facility(sqlite_url, tmp_path)
 
 
 @pytest.fixture
@@ -71,6 +76,11 @@ def warnings(stage: Stage) -> list[str]:
 
 class TestShownFirst:
     """A forgotten session is shown, once, and stays open for another while."""
+
+    @pytest.fixture
+    def stage(self, database_url: str, tmp_path: Path) -> Iterator[Stage]:
+        """Lend it on each kind of database."""
+        yield from facility(database_url, tmp_path)
 
     def test_it_is_shown_and_then_ended_with_its_last_file(self, stage: Stage) -> None:
         session = stage.sessions.start("Titan", USER)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +23,8 @@ from Services.Builder.commands import dry_run
 from Services.Builder.finding import transfer_cache
 from Services.Builder.finding.transfer_cache import Fetch, TransferCache, TransferCacheTooSmall, WrongFetched
 from Services.Builder.settings import BuilderSettings
+from tests.gateway import transfers as gateway_transfers
+from tests.gateway.transfers import google_server, s3_server
 from tests.services.builder_facility import Stage, dry_run_output
 
 PC = Client("ada", "titan-pc", "Europe/Oslo", 0)
@@ -49,11 +53,16 @@ class Bucket:
             yield content[first : first + 3]
 
 
-@pytest.fixture
-def stage(database_url: str, tmp_path: Path) -> Iterator[Stage]:
-    one = Stage(database_url, tmp_path)
+def facility(url: str, folder: Path) -> Iterator[Stage]:
+    """Yield a facility on a database."""
+    one = Stage(url, folder)
     yield one
     one.close()
+
+
+@pytest.fixture
+def stage(sqlite_url: str, tmp_path: Path) -> Iterator[Stage]:
+    yield from facility(sqlite_url, tmp_path)
 
 
 @pytest.fixture
@@ -177,8 +186,58 @@ class TestWhereTheyAre:
         maker.release()
 
 
-class TestWhichOnes:
-    """Those that are verified; the rest is named."""
+Server = Callable[[Path], AbstractContextManager[gateway_transfers.Bucket]]
+
+
+class TestRealBuckets:
+    """On servers of both kinds, by the facility's own stores."""
+
+    @pytest.mark.parametrize("server", [s3_server, google_server], ids=["S3", "Google Cloud Storage"])
+    def test_files_are_fetched_and_checked(self, stage: Stage, tmp_path: Path, server: Server) -> None:
+        (tmp_path / "server").mkdir()
+        with server(tmp_path / "server") as backing:
+            for name, value in backing.parameters("Titan").items():
+                stage.config[name.replace("__", ".")] = value
+            stage.config["Instruments.Titan.filestore_path"] = ""
+            session = stage.sessions.start("Titan", PC)
+            stage.clock.move(60)
+            for path in ("raw/a.dm4", "raw/b.dm4", "raw/c.dm4", "raw/empty.txt"):
+                content = "" if "empty" in path else f"content of {path}"
+                place = verified(stage, session, path, content, store="bucket")
+                backing.put(place.object, content.encode())
+            backing.put("Titan/raw/b.dm4", b"Content of raw/b.dm4")
+            backing.remove("Titan/raw/c.dm4")
+            stage.sessions.end(session.identifier, PC)
+            stage.clock.move(30)
+            document = built(stage, session)
+        assert sorted(stage.readers.asked) == ["a.dm4", "empty.txt"]
+        assert "are not in the record: raw/b.dm4, raw/c.dm4." in document
+        assert "<location>em/files/Titan/raw/a.dm4</location>" in document
+
+    def test_a_server_that_is_away(self, stage: Stage, tmp_path: Path) -> None:
+        """The session waits for it as for a file server; the key is in no message."""
+        (tmp_path / "server").mkdir()
+        with s3_server(tmp_path / "server") as backing:
+            parameters = backing.parameters("Titan")
+        for name, value in parameters.items():
+            stage.config[name.replace("__", ".")] = value
+        session = stage.sessions.start("Titan", PC)
+        verified(stage, session, "raw/a.dm4", "x", store="bucket")
+        stage.sessions.end(session.identifier, PC)
+        stage.builder.once()
+        found = stage.sessions.get(session.identifier)
+        assert found.state is State.ERROR
+        assert (found.last_error or "").startswith("The store 'bucket' cannot be used")
+        assert "geheim" not in (found.last_error or "")
+
+
+class TestMissingFiles:
+    """What the store does not have is named in the record."""
+
+    @pytest.fixture
+    def stage(self, database_url: str, tmp_path: Path) -> Iterator[Stage]:
+        """Lend it on each kind of database."""
+        yield from facility(database_url, tmp_path)
 
     def test_what_is_missing_stands_in_the_record(self, stage: Stage) -> None:
         """As warnings, in the words of the events; they are no problems with the instrument."""
@@ -203,6 +262,10 @@ class TestWhichOnes:
             "Warning: Files that the store does not have as they were transferred are not in the record: "
             "raw/b.dm4, raw/c.dm4, raw/d.dm4." in document
         )
+
+
+class TestWhichOnes:
+    """Those that are verified, as far as the search would take them."""
 
     def test_settings_of_the_search_hold(self, stage: Stage) -> None:
         stage.config["Services.Builder.strategy"] = "exclusive"
@@ -311,6 +374,21 @@ class TestTheCache:
         stage.app.stop_event.clear()
         assert (stage.sessions.get(session.identifier).state, len(bucket.read_names)) == (State.TO_BE_BUILT, 1)
         assert list(stage.app.settings.home.glob("cache/transfers/*/raw/*")) == [], "nothing half fetched stays"
+
+    def test_a_store_that_hangs_does_not_hold_up_a_stop(self, stage: Stage, bucket: Bucket) -> None:
+        session = transferred(stage, "raw/a.dm4", to=bucket, store="cloud")
+        released = threading.Event()
+
+        def hang(name: str) -> None:
+            stage.app.stop_event.set()
+            released.wait(60)
+
+        bucket.before = hang
+        stage.builder.once()
+        assert not released.is_set(), "nobody waited for it"
+        stage.app.stop_event.clear()
+        released.set()
+        assert stage.sessions.get(session.identifier).state is State.TO_BE_BUILT
 
     def test_a_session_that_is_larger_than_the_cache(self, stage: Stage, bucket: Bucket) -> None:
         stage.config["Services.Builder.transfer_cache_gib"] = 0.001

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from NexusCore.clock import Clock, readable_time, to_datetime, to_ts
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.facility.file_times import RIGHT, FileTimes, file_times
 from NexusCore.facility.session import Event, Session
-from Services.Builder.finding.files import FileSearch, TimeRange, find_files
+from Services.Builder.finding.files import FileSearch, TimeRange, WindowRefused, find_files
 from Services.Builder.model import FoundFile
 from Services.Builder.settings import EXCLUSIVE, BuilderSettings
 
@@ -130,10 +131,13 @@ class Searches:
     ) -> FileSearch:
         waiting = self._waiting()
         others = [other for other in waiting if other.instrument == session.instrument and other.id != session.id]
-        windows = [_window(session, times), *(_window(other, self._times(other)) for other in others)]
+        windows = [_window(session, times)]
+        for other in others:
+            with suppress(WindowRefused):  # raised when it is its turn
+                windows.append(_window(other, self._times(other)))
         search = self._find(
             root,
-            [window for window in windows if window is not None],
+            windows,
             ignore=settings.ignore,
             known=known_extensions() if strategy == EXCLUSIVE else None,
             settle=settings.settle,
@@ -173,10 +177,13 @@ def log_times(log: logging.Logger, times: FileTimes) -> None:
         log.log(level, "%s", sentence)
 
 
-def _window(session: Session, times: FileTimes) -> TimeRange | None:
+def _window(session: Session, times: FileTimes) -> TimeRange:
     if session.end_ts is None or readable_time(session.start_ts) is None or readable_time(session.end_ts) is None:
-        return None
+        raise WindowRefused(identifier=session.identifier, reason="its start or its end cannot be read")
+    if session.end_ts < session.start_ts:
+        raise WindowRefused(identifier=session.identifier, reason="it ends before it starts")
     first, last = times.window(session.start_ts, session.end_ts)
+    # The clock may have been set back by less than a step in a session of seconds.
     return TimeRange(session.identifier, to_datetime(first) - _COARSE, to_datetime(max(first, last)))
 
 

@@ -29,7 +29,7 @@ _LOCK = ".lock"
 
 
 class TransferCacheTooSmall(NexusError):
-    """The files of the session {identifier} have {need:.3g} GiB, more than the {limit:.3g} GiB of the Builder's cache.
+    """The files of the session {identifier} have {need} GiB, more than the {limit} GiB of the Builder's cache.
 
     Set a higher limit: ConfigTool Services.Builder.transfer_cache_gib={larger}
     """
@@ -102,8 +102,9 @@ class TransferCache:
         """
         self.release()
         if size > self._limit:
-            need, limit = size / GIB, self._limit / GIB
-            raise TransferCacheTooSmall(identifier=identifier, need=need, limit=limit, larger=int(need) + 1)
+            larger = size // GIB + 1
+            need, limit = (f"{number / GIB:.3g}" for number in (size, self._limit))
+            raise TransferCacheTooSmall(identifier=identifier, need=need, limit=limit, larger=larger)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = hashlib.sha256(identifier.encode("utf-8", "surrogateescape")).hexdigest()[:32]
         with Folder.open(self.folder) as folder:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 
 from NexusCore.config.readonly import ReadOnlyConfiguration
+from NexusCore.errors import NexusError
 from NexusCore.facility import Instrument, Instruments, Session
 from NexusCore.facility.file_times import FileTimes
 from NexusCore.facility.file_walk import FileStoreUnreadable, SeenFile, dataset_folder, is_ignored, name_matcher, shown
@@ -20,6 +22,7 @@ from NexusCore.facility.transfer_file import FileState, TransferFile
 from NexusCore.facility.transfer_settings import StoreSettings, store_settings
 from NexusCore.files import status_below
 from NexusCore.text import counted, one_line
+from NexusCore.threads import start_thread
 from Services.Builder.finding.files import datasets_of
 from Services.Builder.finding.searching import SessionFiles, corrected, known_extensions, log_times
 from Services.Builder.finding.transfer_cache import GIB, READ_SIZE, Fetch, ObjectReader, TransferCache, WrongFetched
@@ -28,8 +31,18 @@ from Services.Builder.settings import EXCLUSIVE, BuilderSettings
 
 DIRECTORY = "directory"
 """The kind of a store that is a folder."""
+CHECK_SECONDS = 0.2
+"""Between two looks whether to give up."""
 REMARKS = 20
 """Files that are named because they cannot be read; of further ones, their number is."""
+
+
+class StoreLibraryMissing(NexusError):
+    """The store '{store}' is of the kind {kind}, for which this machine lacks the Python package {package}.
+
+    Install it with the extra of the Gateway: pip install 'NexusCore[gateway]'
+    """
+
 
 OpenStore = Callable[[StoreSettings], ObjectReader]
 """Opens a store for reading."""
@@ -203,7 +216,7 @@ class TransferredFiles:
                 continue
             try:
                 wanted = Fetch(path, file.object, file.size, file.object_md5, file.modified_ts)
-                self._cache.fetch(root, wanted, store, check)
+                self._fetch(root, wanted, store, check)
             except WrongFetched:
                 yield file, None
                 continue
@@ -212,12 +225,31 @@ class TransferredFiles:
             seen = SeenFile(str(path).encode("utf-8", "surrogateescape"), file.modified_ts * 1000, file.size, identity)
             yield file, _Stored(file, seen, root, "/".join(filter(None, (where.prefix.strip("/"), file.object))))
 
+    def _fetch(self, root: Path, wanted: Fetch, store: Callable[[], ObjectReader], check: Callable[[], None]) -> None:
+        """Fetch a file on a thread: one that waits for a dead server can be left behind."""
+        cache = self._cache
+        assert cache is not None  # noqa: S101  it was taken
+        fetched = start_thread(lambda: cache.fetch(root, wanted, store, check), "fetch")
+        while not wait([fetched], CHECK_SECONDS).done:
+            check()
+        fetched.result()
+
 
 def open_for_reading(settings: StoreSettings) -> ObjectReader:
-    """Open a store of the facility."""
+    """Open a store of the facility.
+
+    Raises
+    ------
+    StoreLibraryMissing
+        If this machine lacks the library of its kind.
+    """
     from NexusCore.facility.stores import open_store
 
-    return open_store(settings, READ_SIZE)
+    try:
+        return open_store(settings, READ_SIZE)
+    except ImportError as error:
+        package = str(error.name).partition(".")[0]
+        raise StoreLibraryMissing(store=settings.name, kind=settings.kind, package=package) from error
 
 
 def _in_folder(root: Path, own: str, files: Sequence[TransferFile]) -> Iterator[tuple[TransferFile, _Stored | None]]:
