@@ -131,7 +131,9 @@ def _draw_transfer(screen: Screen, painter: Painter, home: Path) -> None:
         scope = TransferScope(gateway, home, "TITAN-PC", Directory(home / "store"))
         set_parameters(url, **{f"Instruments__{scope.pid}__name": "FEI Titan TEM"})
         (home / "logger.ini").write_text(f"[gateway]\nurl = {gateway.url}\ntoken = {scope.pc.secret}\n")
-        os.environ |= {"NEXUSCORE_LOGGER_SETTINGS": str(home / "logger.ini")}
+        os.environ |= {
+            "NEXUSCORE_LOGGER_SETTINGS": str(home / "logger.ini"), "NEXUSCORE_LOGGER_HOME": str(scope.home),
+        }  # fmt: skip
         with Desk(screen, scope.name, home) as desk:
             _draw_files(desk, painter, scope.raw)
         scope.close()
