@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import tkinter
 
     from Logger.facility import FacilityLink
+    from Logger.outbox import Outbox
     from Logger.pc_settings import PCSettings
+    from Logger.transfer.views import TransferDesk
     from Logger.uptime import Uptime
 
 EXIT_FAILURE = 1
@@ -97,14 +99,18 @@ def _run(root: tkinter.Tk, host: str, support: str) -> int:
         return EXIT_FAILURE
     log, uptime = collect(), Uptime()
     outbox = Outbox(settings.home / f"{_file_name(host)}.outbox", uptime)
-    controller = Controller(outbox, lambda: facility(settings, host, uptime))
+    desk = transfers(settings, outbox, settings.home / f"{_file_name(host)}.transfers", uptime)
+    controller = Controller(outbox, lambda: facility(settings, host, uptime), transfers=desk)
     report = os.environ.get(REPORT)
     window = MainWindow(root, controller, log, support, only.raised, Path(report) if report else None)
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, lambda _number, _frame: window.leave())
-    return window.run()
+    try:
+        return window.run()
+    finally:
+        controller.stop_transfers()
 
 
 def facility(settings: PCSettings, host: str, uptime: Uptime) -> FacilityLink:
@@ -116,6 +122,21 @@ def facility(settings: PCSettings, host: str, uptime: Uptime) -> FacilityLink:
     from Logger.database_facility import DatabaseFacility
 
     return DatabaseFacility(host)
+
+
+def transfers(settings: PCSettings, outbox: Outbox, path: Path, uptime: Uptime) -> TransferDesk | None:
+    """Return what transfers files; None on a machine with the database: where it runs, the files are there already."""
+    if not settings.url:
+        return None
+    from Logger.transfer.engine import EngineClocks, TransferEngine
+    from Logger.transfer.link import GatewayTransfers
+    from Logger.transfer.pending import PendingTransfers
+    from Logger.transfer.state import TransferState
+
+    def make_link() -> GatewayTransfers:
+        return GatewayTransfers(settings.url, settings.token, settings.certificates)
+
+    return TransferEngine(PendingTransfers(outbox), TransferState(path), make_link, EngineClocks(uptime))
 
 
 def _file_name(host: str) -> str:

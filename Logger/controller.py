@@ -8,7 +8,7 @@ Promises
   to show.
 * The question about an open session is asked only if such a session was found.
 * Every command can be repeated: a session never gets a second START or END.
-* While a session is running and everything is delivered, nothing is sent.
+* While a session is running and everything is delivered, nothing is sent, unless its files are transferred.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ import threading
 import time
 import uuid
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Callable
 
 from Logger.delivery import Delivery, DeliveryState, StartOutcome
 from Logger.facility import Booking, EventKind, FacilityError, FacilityLink, OpenSession, Station, Unreachable
+from Logger.inquiry import ask_in_time
 from Logger.outbox import LocalSession, Outbox, OutboxError
+from Logger.session_transfers import SessionTransfers
 from Logger.states import (
     Closed,
     ControllerState,
@@ -37,6 +39,9 @@ from Logger.states import (
     UserQuestion,
     Working,
 )
+from Logger.times import local_time, microseconds_of
+from Logger.transfer.tracked import FileKey
+from Logger.transfer.views import NoTransfers, TransferDesk
 
 PATIENCE = 1.5
 """Seconds that a start, and an end, wait for the facility by default."""
@@ -64,6 +69,8 @@ class Controller:
         Account of who works.
     patience
         Seconds that a start, and an end, may wait for the facility; after that they go on without it.
+    transfers
+        Transfers the files of sessions; by default, they are not transferred.
     """
 
     def __init__(
@@ -74,6 +81,7 @@ class Controller:
         sleep: Callable[[float], object] = time.sleep,
         user: str = "",
         patience: float = PATIENCE,
+        transfers: TransferDesk | None = None,
     ) -> None:
         self.states: queue.SimpleQueue[ControllerState] = queue.SimpleQueue()
         """The states to show, in order."""
@@ -89,15 +97,24 @@ class Controller:
         self._station: Station | None = None
         self._question: OpenSession | None = None
         self._running: Running | None = None
+        self._ended: Ended | None = None
+        """The session that has ended and is still shown, since its files are being sent."""
         self._away: FacilityError | None = None
         self._stopped = False
+        self._next_begins = False
+        """Whether a session is to be started that has not been begun yet."""
         self._orders: queue.SimpleQueue[Callable[[], ControllerState | None]] = queue.SimpleQueue()
+        self._transfers: TransferDesk = transfers or NoTransfers()
+        self._files = SessionTransfers(outbox, self._transfers)
+        self._transfers.changed = lambda: self._orders.put(self._look_at_transfer)
+        self._transfers.wake()  # what an earlier logger has not finished
         threading.Thread(target=self._work, name="controller", daemon=True).start()
 
     # -- commands ------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Find the instrument and start a session, or ask about an open session."""
+        self._next_begins = True
         self._orders.put(self._begin)
 
     def begin_as(self, user: str) -> None:
@@ -144,10 +161,25 @@ class Controller:
         """Show how much is delivered by now; used while something waits."""
         self._orders.put(self._look_again)
 
+    def send_held(self, file: FileKey) -> None:
+        """Send a file that is held back."""
+        self._transfers.release(file)
+
+    def finish_without(self) -> None:
+        """End the transfer of the session that has ended without the files that have trouble."""
+        ended = self._ended
+        if ended is not None:
+            self._transfers.finish_without(ended.session.identifier)
+
+    def stop_transfers(self) -> None:
+        """Stop the transfer; what is not finished is taken up by the next logger."""
+        self._transfers.stop()
+
     def stop(self) -> None:
-        """Stop both threads after what they are doing; what waits stays in the outbox."""
+        """Stop all threads after what they are doing; what waits stays in the outbox."""
         self._stopped = True
         self._orders.put(lambda: None)
+        self._transfers.stop()
         self._delivery.stop()
 
     @property
@@ -169,13 +201,16 @@ class Controller:
             self._facility.release()
             if state is not None:
                 self.states.put(state)
-            if isinstance(state, Ended):
-                self._sleep(state.station.close_delay)
-                self.states.put(Closed(self.waiting))
+            if isinstance(state, Ended) and state.is_last:
+                self._sleep(state.close_delay)
+                if not self._next_begins:  # else the next user has begun meanwhile
+                    self.states.put(Closed(self.waiting, by_itself=True))
 
     def _begin(self, *, offline: bool = False) -> ControllerState | None:
+        self._next_begins = False
         if self._running is not None:
             return self._running
+        self._ended = None
         until = time.monotonic() + self._patience
         self._step("Finding the instrument of this computer", 1)
         self._away = Unreachable("You chose to work without the facility.") if offline else None
@@ -219,13 +254,14 @@ class Controller:
             self._outbox.add(EventKind.CONTINUE, session.identifier, self._here.pid, session.user)
         if self._here.ask_user:
             self._user = self._user or session.user
+        self._files.take_up(session, self._here, self._who)
         return self._started(session)
 
     def _start_new(self, ended: datetime | None) -> ControllerState | None:
         question = self._question
         if question is None:
             return None
-        ends_at = 0 if ended is None else _microseconds(ended)
+        ends_at = 0 if ended is None else microseconds_of(ended)
         local = self._outbox.open_session()
         if local is not None and local.identifier == question.identifier:
             at = None if ended is None else max(ends_at, local.start)
@@ -240,8 +276,9 @@ class Controller:
         identifier = self._new_identifier()
         self._outbox.add(
             EventKind.START, identifier, self._here.pid, self._who, ends=ends, ends_at=ends_at,
-            settle=self._away is not None,
+            settle=self._away is not None, transfer=self._here.transfer if self._here.transfer.on else None,
         )  # fmt: skip
+        self._transfers.wake()
         local = self._outbox.open_session()
         if local is None:
             raise OutboxError("The start was stored on this computer, but could not be read back.")
@@ -259,8 +296,10 @@ class Controller:
 
     def _started(self, session: OpenSession) -> Running:
         self._question = None
-        self._running = Running(self._here, session, delivery=self._delivery.state)
+        view = self._files.view(session.identifier)
+        self._running = Running(self._here, session, delivery=self._delivery.state, transfer=view)
         self._delivery.wake()
+        self._transfers.wake()
         _LOG.info("Session %s has been running since %s.", session.identifier, _text(session.since))
         self._look_around()
         self._orders.put(self._look_again)  # the delivery may have been quicker
@@ -293,12 +332,34 @@ class Controller:
         self._keep(station)
         if self._running is None or self._running.station.pid != station.pid:
             return None
+        self._files.renew(self._running.session, station, self._who, now)
         notice = self._running.notice
         if empty is not None and self._outbox.is_first_notice_of(empty.identifier):
             day = f"{empty.since.astimezone():%A, %d %B}"
             notice = f"The last session, of {empty.user} on {day}, had no files: no record was made of it."
         self._running = replace(self._running, station=station, booking=now, following=following, notice=notice)
         return replace(self._running, by_itself=True)
+
+    def _look_at_transfer(self) -> ControllerState | None:
+        """Show how far the files have come."""
+        running, ended = self._running, self._ended
+        if running is not None:
+            session = running.session.identifier
+            view, earlier = self._transfers.view(session), self._transfers.earlier(session)
+            if (view, earlier) == (running.transfer, running.earlier):
+                return None
+            self._running = replace(running, transfer=view, earlier=earlier)
+            return replace(self._running, by_itself=True)
+        if ended is None:
+            return None
+        view = self._transfers.view(ended.session.identifier)
+        if view is None or view == ended.transfer:
+            return None
+        self._ended = replace(ended, transfer=view, delivery=self._delivery.state)
+        shown = replace(self._ended, by_itself=True)
+        if shown.is_last:
+            self._ended = None
+        return shown
 
     def _note_event(
         self, kind: EventKind, text: str = "", notice: str = "", paused: bool | None = None
@@ -326,16 +387,26 @@ class Controller:
         self._outbox.add(EventKind.END, running.session.identifier, running.station.pid, self._who)
         self._step("Telling the facility", 2, 2)
         self._delivery.wake()
+        self._transfers.wake()
         delivered = self._delivery.wait(self._patience)
         self._running, self._user = None, ""
         _LOG.info("Session %s has ended.", running.session.identifier)
         state = self._delivery.state if not delivered else DeliveryState()
-        return Ended(running.station, running.session, state if delivered or state.waiting else _unsent())
+        view = self._files.view(running.session.identifier)
+        state = state if delivered or state.waiting else _unsent()
+        ended = Ended(running.station, running.session, state, view)
+        if not ended.is_last:
+            self._ended = ended
+            self._orders.put(self._look_at_transfer)  # it may have been quicker
+        return ended
 
     def _look_again(self) -> ControllerState | None:
         running, delivery = self._running, self._delivery.state
         if running is None:
-            return None
+            if self._ended is None or self._ended.delivery == delivery:
+                return None
+            self._ended = replace(self._ended, delivery=delivery)
+            return replace(self._ended, by_itself=True)
         if delivery.ended == running.session.identifier:
             self._running, self._user = None, ""
             return Overtaken(running.station, running.session)
@@ -348,6 +419,7 @@ class Controller:
 
     def _delivered(self, state: DeliveryState) -> None:
         """Show a change of what is delivered; called on the thread of the delivery."""
+        self._transfers.wake()
         self._orders.put(self._look_again)
 
     def _keep(self, station: Station) -> None:
@@ -355,6 +427,7 @@ class Controller:
         if station != self._station:
             self._outbox.keep_station(station)
             self._station = station
+        self._files.known(station)
 
     def _asked(self, until: float) -> OpenSession | None:
         """Return the session that is open on the instrument, by the facility; the settings are renewed on the way.
@@ -364,13 +437,7 @@ class Controller:
         """
         if self._away is not None:
             return None
-        answers: queue.SimpleQueue[tuple[Station, OpenSession | None] | FacilityError] = queue.SimpleQueue()
-        threading.Thread(target=self._ask_facility, args=(answers,), name="question", daemon=True).start()
-        answer: tuple[Station, OpenSession | None] | FacilityError
-        try:
-            answer = answers.get(timeout=max(0.1, until - time.monotonic()))
-        except queue.Empty:
-            answer = Unreachable("The facility's server does not answer in time.")
+        answer = ask_in_time(self._make_facility, FIRST_SECONDS, max(0.1, until - time.monotonic()))
         if isinstance(answer, Unreachable):
             self._away = answer
             _LOG.warning("Going on without the facility. %s %s", answer, answer.detail)
@@ -379,19 +446,6 @@ class Controller:
             raise answer
         self._keep(answer[0])
         return answer[1]
-
-    def _ask_facility(self, answers: queue.SimpleQueue[tuple[Station, OpenSession | None] | FacilityError]) -> None:
-        facility = self._make_facility()
-        try:
-            station = facility.station(FIRST_SECONDS)
-            answers.put((station, facility.open_session(station.pid)))
-        except FacilityError as error:
-            answers.put(error)
-        except Exception as error:  # noqa: BLE001  the edge of the thread: its answer is waited for
-            _LOG.exception("A fault while asking")
-            answers.put(FacilityError(f"Unexpected error: {type(error).__name__}: {error}."))
-        finally:
-            facility.release()
 
     def _names(self) -> tuple[str, ...]:
         if self._away is not None:
@@ -439,15 +493,7 @@ def _unsent() -> DeliveryState:
 
 
 def _shown(local: LocalSession) -> OpenSession:
-    return OpenSession(local.identifier, local.user, _time(local.start), _time(local.last))
-
-
-def _time(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(microseconds / 1_000_000, timezone.utc).astimezone()
-
-
-def _microseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1_000_000)
+    return OpenSession(local.identifier, local.user, local_time(local.start), local_time(local.last))
 
 
 def _text(moment: datetime) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
+
+from Logger.transfer.settings import StationTransfer
 
 
 class EventKind(str, Enum):
@@ -35,6 +37,8 @@ class Station:
     """Address for the debug log; empty if the facility has none."""
     ask_user: bool = False
     """Whether the logger asks who works, since the account is shared."""
+    transfer: StationTransfer = field(default_factory=StationTransfer)
+    """How the files of a session are transferred, if they are."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class SessionEvent:
     """When that one ends, in microseconds since the epoch; 0: when this one starts."""
     settle: bool = False
     """With a START: if another session is open, the facility decides which of the two ends, and when."""
+    transfers: bool = False
+    """With an END: files of the session are still to be transferred; its record is made after that."""
 
 
 @dataclass(frozen=True)

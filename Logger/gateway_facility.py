@@ -2,19 +2,14 @@
 
 Promises
 --------
-* Every request has a time limit, and sends the token to the address in the settings only: redirects are not followed.
-* An error is one sentence for the user, without address or number; those are its `detail`, for the debug log. The
-  token is in neither.
+* What `Logger.gateway_connection` promises: time limits, no redirects, and errors that are sentences.
+* A session, and each of its events, is stored there once, however often it is sent.
 """
 
 from __future__ import annotations
 
-import logging
-from datetime import datetime, timedelta, timezone
-from typing import Any, Dict
+from datetime import datetime, timezone
 from urllib.parse import quote
-
-import requests
 
 from Logger.facility import (
     AlreadyOpen,
@@ -26,25 +21,16 @@ from Logger.facility import (
     Refused,
     SessionEvent,
     Station,
-    Unreachable,
 )
+from Logger.gateway_connection import ANSWER_SECONDS, GatewayConnection, GatewayProblem, Json
+from Logger.times import text_of
+from Logger.transfer.settings import StationTransfer
 from Logger.uptime import Uptime
-from Logger.version import API_LEVEL, VERSION
 
-CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 25.0
-MOST_BYTES = 1024 * 1024
-"""Bytes of an answer that are read."""
-AWAY = "The facility's server cannot be reached."
-BUSY = "The facility's server is busy or being serviced."
-STRANGE = "What answers at the address of the facility's server is not a NexusCore Gateway."
-UNTRUSTED = "The certificate of the facility's server is not trusted by this computer."
 FINAL = frozenset({"invalid", "in-the-future", "too-old", "no-such-session", "session-exists", "wrong-session-token"})
 """Kinds of problems that trying again does not solve."""
 LATE = frozenset({"session-ended"})
 """An event that comes after its session has ended: it has nothing to add."""
-
-Json = Dict[str, Any]
-_LOG = logging.getLogger(__name__)
 
 
 class GatewayFacility:
@@ -65,17 +51,9 @@ class GatewayFacility:
     """
 
     def __init__(self, url: str, token: str, certificates: str, computer: str, uptime: Uptime) -> None:
-        self._url = url.rstrip("/")
+        self._connection = GatewayConnection(url, token, certificates)
         self._computer = computer
         self._uptime = uptime
-        self._certificates = certificates
-        self._headers = {
-            "Authorization": f"Bearer {token}",
-            "NexusCore-API": str(API_LEVEL),
-            "NexusCore-Client": VERSION,
-            "User-Agent": f"NexusCore-SessionLogger/{VERSION}",
-        }
-        self._session: requests.Session | None = None
 
     def station(self, patience: float) -> Station:
         """Return the instrument of this computer, the one with its name if the token is for several."""
@@ -95,6 +73,7 @@ class GatewayFacility:
             close_delay=float(settings["close_delay"]),
             support_address=settings["support_address"],
             ask_user=bool(settings.get("ask_user", False)),
+            transfer=StationTransfer.of(chosen[0].get("transfer")),
         )
 
     def open_session(self, pid: str) -> OpenSession | None:
@@ -126,9 +105,11 @@ class GatewayFacility:
             body.update(identifier=event.session, instrument=event.pid, settle=event.settle)
             if event.ends:
                 at = event.ends_at or event.at
-                body["ends"] = {"identifier": event.ends, "at": _text(at)}
+                body["ends"] = {"identifier": event.ends, "at": text_of(at)}
         elif event.text:
             body["text"] = event.text
+        if event.transfers:
+            body["transfers"] = True
         headers = {"Idempotency-Key": event.request}
         if token:
             headers["NexusCore-Session-Token"] = token
@@ -141,9 +122,7 @@ class GatewayFacility:
 
     def release(self) -> None:
         """Close connections until the next call."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
+        self._connection.release()
 
     # -- private -------------------------------------------------------------------------------------------------------
 
@@ -153,7 +132,7 @@ class GatewayFacility:
         So a clock that was set meanwhile makes no difference: what counts is the time in between.
         """
         zone = datetime.now().astimezone().strftime("%z")
-        return {"at": _text(event.at), "now": _text(event.at + event.age), "zone": zone}
+        return {"at": text_of(event.at), "now": text_of(event.at + event.age), "zone": zone}
 
     def _open(self, session: Json) -> OpenSession:
         details = self._ask("GET", f"/v1/sessions/{session['identifier']}")["events"]
@@ -178,65 +157,24 @@ class GatewayFacility:
         patience: float = ANSWER_SECONDS,
     ) -> Json:
         """Send a request and return the answer's JSON object."""
-        if self._session is None:
-            self._session = requests.Session()
-            self._session.trust_env = False  # no proxy, no .netrc: what this computer's users set is not the facility's
         try:
-            with self._session.request(
-                method,
-                self._url + path,
-                params=params,
-                json=body,
-                headers={**self._headers, **(headers or {})},
-                timeout=(min(patience, CONNECT_SECONDS), patience),
-                verify=self._certificates or True,
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                content = answer.raw.read(MOST_BYTES, decode_content=True)
-                status, kind = answer.status_code, answer.headers.get("Content-Type", "")
-                wait = _seconds(answer.headers.get("Retry-After", ""))
-        except requests.exceptions.SSLError as error:
-            raise Unreachable(UNTRUSTED, f"{method} {path}: {error}") from error
-        except (requests.exceptions.RequestException, OSError) as error:
-            raise Unreachable(AWAY, f"{method} {path}: {error}") from error
-        except Exception as error:  # urllib3's own, while the body is read
-            raise Unreachable(AWAY, f"{method} {path}: {type(error).__name__}: {error}") from error
-        found = _json(content) if "json" in kind else None
-        if found is None or (status < 400 and status not in (200, 201)):
-            raise Unreachable(STRANGE, f"{method} {path}: status {status}, {kind or 'no type'}", wait)
-        if status >= 400:
-            raise _error(status, found, f"{method} {path}: status {status}", wait)
-        return found
+            return self._connection.ask(method, path, params=params, body=body, headers=headers, patience=patience)
+        except GatewayProblem as problem:
+            raise _error(problem) from problem
 
 
 class _Late(Exception):
     """The session has ended: this event comes too late."""
 
 
-def _error(status: int, problem: Json, detail: str, wait: float) -> Exception:
-    kind = str(problem.get("type", "")).rpartition("/")[2].rpartition(":")[2]
-    sentence = str(problem.get("detail") or problem.get("title") or "The facility's server refused this.")
-    detail = f"{detail}, {kind}: {sentence} {problem.get('errors', '')}".rstrip()
-    if status in (408, 429) or status >= 500:
-        return Unreachable(BUSY, detail, wait)
-    if kind == "session-open":
-        return AlreadyOpen(sentence, detail)
-    if kind in LATE:
-        return _Late(sentence)
-    if kind in FINAL:
-        return NeverAccepted(sentence, detail)
-    return Refused(sentence, detail)
-
-
-def _json(content: bytes) -> Json | None:
-    import json
-
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+def _error(problem: GatewayProblem) -> Exception:
+    if problem.kind == "session-open":
+        return AlreadyOpen(str(problem), problem.detail)
+    if problem.kind in LATE:
+        return _Late(str(problem))
+    if problem.kind in FINAL:
+        return NeverAccepted(str(problem), problem.detail)
+    return problem
 
 
 def _booking(found: Json | None) -> Booking | None:
@@ -245,17 +183,8 @@ def _booking(found: Json | None) -> Booking | None:
     return Booking(found["user"] or "", found["title"] or "", _time(found["start"]), _time(found["end"]))
 
 
-def _seconds(text: str) -> float:
-    return float(text) if text.isdigit() else 0.0
-
-
 def _short(host: str) -> str:
     return host.partition(".")[0].lower()
-
-
-def _text(microseconds: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=microseconds)
-    return moment.isoformat()
 
 
 def _time(text: str | None) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tkinter
 from tkinter import ttk
 
-from Logger.pages import PAGE_MARGIN, ROOM
+from Logger.page import PAGE_MARGIN, ROOM
 from Logger.theme import WIDTH, Theme, centre
 
 

@@ -15,26 +15,27 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sqlite3
-import stat
-import time
 import uuid
-from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, ContextManager
 
 from Logger.facility import EventKind, EventReceipt, SessionEvent, Station
+from Logger.local_file import FileFormat, LocalFile, LocalFileError
+from Logger.transfer.settings import StationTransfer
 from Logger.uptime import Uptime
 
-BUSY_SECONDS = 10.0
-FORMAT = 1
-"""Version of the tables."""
 OFTEN_ENOUGH = 1000
 """Delivered events that are kept, for questions about the last days."""
 
 _LOG = logging.getLogger(__name__)
+_TRANSFER = """
+    CREATE TABLE transfer (
+        session TEXT PRIMARY KEY, pid TEXT NOT NULL, user TEXT NOT NULL, start INTEGER NOT NULL, settings TEXT NOT NULL,
+        hold_from INTEGER, request TEXT, at INTEGER, files INTEGER, outcome TEXT
+    );
+"""
 _TABLES = """
     CREATE TABLE event (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -48,11 +49,12 @@ _TABLES = """
     CREATE TABLE session_token (session TEXT PRIMARY KEY, token TEXT NOT NULL);
     CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_FORMAT = FileFormat(2, _TABLES + _TRANSFER, {1: _TRANSFER}, "file of sessions on this computer")
 _COLUMNS = "number, request, session, kind, pid, user, at, boot, uptime, text, ends, ends_at, settle"
 _WAITING = f"SELECT {_COLUMNS} FROM event WHERE settled IS NULL ORDER BY number"  # noqa: S608  nothing from outside
 
 
-class OutboxError(Exception):
+class OutboxError(LocalFileError):
     """The outbox cannot be used; the text is a sentence for the user."""
 
 
@@ -85,8 +87,13 @@ class Outbox:
 
     def __init__(self, path: Path, uptime: Uptime, new_request: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
         self.path = path
+        self._file = LocalFile(path, _FORMAT, OutboxError)
         self._uptime = uptime
         self._new_request = new_request
+
+    def transaction(self) -> ContextManager[sqlite3.Connection]:
+        """Lend its file in a transaction, to who keeps more in it: see `Logger.transfer.pending`."""
+        return self._file.transaction()
 
     # -- events --------------------------------------------------------------------------------------------------------
 
@@ -102,6 +109,7 @@ class Outbox:
         ends: str = "",
         ends_at: int = 0,
         settle: bool = False,
+        transfer: StationTransfer | None = None,
     ) -> None:
         """Store an event; an END, or a START, that is there already stays as it is.
 
@@ -113,6 +121,8 @@ class Outbox:
             When, in microseconds since the epoch; now by default.
         ends, ends_at, settle
             See `SessionEvent`.
+        transfer
+            With a START: how the files of the session are transferred, if they are.
 
         Raises
         ------
@@ -127,16 +137,19 @@ class Outbox:
             int(settle),
         )  # fmt: skip
         columns = _COLUMNS.partition(", ")[2]
-        with self._transaction() as database:
+        with self.transaction() as database:
             marks = ", ".join("?" * len(values))
             database.execute(f"INSERT OR IGNORE INTO event ({columns}) VALUES ({marks})", values)  # noqa: S608
+            if transfer is not None:
+                database.execute(TAKE_UP, (session, pid, user, when, transfer.as_text()))
         _LOG.info("%s of session %s is stored on this computer.", kind.value, session)
 
     def waiting(self) -> list[SessionEvent]:
         """Return the events that the facility does not have yet, in order."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             rows = database.execute(_WAITING).fetchall()
-        return [self._event(row) for row in rows]
+            transfers = {session for (session,) in database.execute("SELECT session FROM transfer")}
+        return [self._event(row, row[2] in transfers) for row in rows]
 
     def settle(self, event: SessionEvent, receipt: EventReceipt | None, outcome: str = "") -> None:
         """Note that the facility has an event, or will never take it.
@@ -150,7 +163,7 @@ class Outbox:
         outcome
             Why it was refused.
         """
-        with self._transaction() as database:
+        with self.transaction() as database:
             database.execute(
                 "UPDATE event SET settled = ?, outcome = ? WHERE number = ?",
                 (self._uptime.now(), outcome or "delivered", event.number),
@@ -162,13 +175,13 @@ class Outbox:
 
     def token(self, session: str) -> str:
         """Return the token of a session; empty if the facility has not given one yet."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             row = database.execute("SELECT token FROM session_token WHERE session = ?", (session,)).fetchone()
         return str(row[0]) if row else ""
 
     def open_session(self) -> LocalSession | None:
         """Return the session that was begun, or continued, here last, unless it has ended."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             first = database.execute(
                 "SELECT session, pid, user, at FROM event WHERE kind IN ('START', 'CONTINUE') "
                 "ORDER BY number DESC LIMIT 1"
@@ -186,23 +199,24 @@ class Outbox:
 
     def let_facility_settle(self, event: SessionEvent) -> None:
         """Change a START that was refused, because another session is open, into one that the facility settles."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             database.execute("UPDATE event SET settle = 1 WHERE number = ? AND settled IS NULL", (event.number,))
 
     def withdraw(self, event: SessionEvent) -> None:
         """Take a START back that was refused, since the user is asked about the session that is in the way."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             database.execute("DELETE FROM event WHERE session = ? AND settled IS NULL", (event.session,))
+            database.execute("DELETE FROM transfer WHERE session = ?", (event.session,))
 
     def has_end(self, session: str) -> bool:
         """Return whether a session was ended at this computer."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             sql = "SELECT 1 FROM event WHERE session = ? AND kind = 'END'"
             return database.execute(sql, (session,)).fetchone() is not None
 
     def ended_there(self, session: str) -> None:
         """Note that a session has ended at the facility without an END from here."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             database.execute(
                 "UPDATE event SET outcome = ? "
                 "WHERE session = ? AND kind IN ('START', 'CONTINUE') AND settled IS NOT NULL",
@@ -213,121 +227,55 @@ class Outbox:
 
     def keep_station(self, station: Station) -> None:
         """Remember the instrument of this computer, for a start without the facility."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             database.execute("INSERT OR REPLACE INTO kept VALUES ('station', ?)", (json.dumps(asdict(station)),))
 
     def station(self) -> Station | None:
         """Return the instrument of this computer as the facility last named it; None if it never did."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             row = database.execute("SELECT value FROM kept WHERE name = 'station'").fetchone()
         if row is None:
             return None
         try:
-            return Station(**json.loads(row[0]))
-        except (ValueError, TypeError):  # from another version
+            found = json.loads(row[0])
+            transfer = StationTransfer.of(found.pop("transfer", None))
+            return Station(**found, transfer=transfer)
+        except (ValueError, TypeError, AttributeError):  # from another version
             return None
 
     def is_first_notice_of(self, session: str) -> bool:
         """Return whether this is asked for the first time about a session, and remember that it was."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             last = database.execute("SELECT value FROM kept WHERE name = 'notice'").fetchone()
             database.execute("INSERT OR REPLACE INTO kept VALUES ('notice', ?)", (session,))
         return last is None or last[0] != session
 
     # -- private -------------------------------------------------------------------------------------------------------
 
-    def _event(self, row: tuple) -> SessionEvent:  # type: ignore[type-arg]
+    def _event(self, row: tuple, transfers: bool) -> SessionEvent:  # type: ignore[type-arg]
         number, request, session, kind, pid, user, at, boot, uptime, text, ends, ends_at, settle_ = row
         # By the time that this computer has been running since; by its clock only after a restart.
         age = self._uptime.uptime() - uptime if boot == self._uptime.boot else self._uptime.now() - at
         return SessionEvent(
-            number, request, session, EventKind(kind), pid, user, at, max(0, age), text, ends, ends_at, bool(settle_)
-        )
+            number, request, session, EventKind(kind), pid, user, at, max(0, age), text, ends, ends_at, bool(settle_),
+            kind == EventKind.END.value and transfers,
+        )  # fmt: skip
 
     @staticmethod
     def _forget(database: sqlite3.Connection) -> None:
-        """Delete old delivered events, and the tokens of their sessions."""
+        """Delete old delivered events, and the tokens of their sessions, but for those whose files are on their way."""
         database.execute(
             "DELETE FROM event WHERE settled IS NOT NULL AND number <= (SELECT MAX(number) FROM event) - ? "
-            "AND session NOT IN (SELECT session FROM event WHERE settled IS NULL)",
+            "AND session NOT IN (SELECT session FROM event WHERE settled IS NULL) "
+            "AND session NOT IN (SELECT session FROM transfer WHERE outcome IS NULL)",
             (OFTEN_ENOUGH,),
+        )
+        database.execute(
+            "DELETE FROM transfer WHERE outcome IS NOT NULL AND session NOT IN (SELECT session FROM event)"
         )
         database.execute("DELETE FROM session_token WHERE session NOT IN (SELECT session FROM event)")
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(self._open()) as database:
-                database.execute("BEGIN IMMEDIATE")
-                try:
-                    yield database
-                    database.execute("COMMIT")
-                except BaseException:
-                    with suppress(sqlite3.Error):
-                        database.execute("ROLLBACK")
-                    raise
-        except (sqlite3.Error, OSError) as error:
-            raise OutboxError(
-                f"The file of sessions on this computer, {self.path}, cannot be used ({error}). "
-                "Tell the facility's staff."
-            ) from error
 
-    def _open(self) -> sqlite3.Connection:
-        new = not self.path.exists()
-        if new:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        database = self._connect()
-        try:
-            self._prepare(database)
-        except sqlite3.DatabaseError as error:
-            database.close()
-            if isinstance(error, sqlite3.OperationalError):  # busy, read-only, full, newer: the file itself is right
-                raise
-            self._put_aside(error)
-            database = self._connect()
-            self._prepare(database)
-        if new:
-            share(self.path)
-        return database
-
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(str(self.path), BUSY_SECONDS, isolation_level=None)
-
-    def _prepare(self, database: sqlite3.Connection) -> None:
-        database.execute("PRAGMA synchronous = EXTRA")
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            self._create(database)
-        elif version != FORMAT:
-            raise sqlite3.OperationalError(f"it is of a newer logger, with format {version}")
-        found = database.execute("PRAGMA quick_check(1)").fetchone()[0]  # of a file of some kilobytes
-        if found != "ok":
-            raise sqlite3.DatabaseError(found)
-
-    @staticmethod
-    def _create(database: sqlite3.Connection) -> None:
-        database.execute("BEGIN IMMEDIATE")
-        if database.execute("PRAGMA user_version").fetchone()[0] == 0:  # no other process was first
-            for statement in filter(str.strip, _TABLES.split(";")):
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {FORMAT}")
-        database.execute("COMMIT")
-
-    def _put_aside(self, error: sqlite3.DatabaseError) -> None:
-        aside = self.path.with_name(f"{self.path.name}.damaged-{int(time.time())}")
-        self.path.replace(aside)
-        _LOG.error("The file of sessions on this computer was damaged (%s). It is kept as %s.", error, aside)
-
-
+TAKE_UP = "INSERT OR IGNORE INTO transfer (session, pid, user, start, settings) VALUES (?, ?, ?, ?, ?)"
 ENDED_THERE = "ended at the facility"
 """Outcome of a START whose session has ended without an END from this computer."""
-
-
-def share(path: Path) -> None:
-    """Let all users of this computer write a file and its folder; on Windows, ProgramData gives such rights."""
-    if os.name == "nt":
-        return
-    everybody = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
-    for target, mode in ((path, everybody & ~0o111), (path.parent, everybody)):
-        with suppress(OSError):  # another user's; it was shared when it was made
-            target.chmod(mode)

@@ -2,95 +2,21 @@
 
 from __future__ import annotations
 
-import tkinter
 from datetime import datetime, timedelta
 from tkinter import ttk
 from typing import Callable
 
 from Logger.delivery import DeliveryState
 from Logger.facility import Booking
-from Logger.states import Ended, Failed, OpenSessionQuestion, Overtaken, Running, UserQuestion, Working
-from Logger.theme import BORDER, CARD, INK, WIDTH, Theme
+from Logger.file_pages import FilesLine
+from Logger.page import Command, OptionalText, Page
+from Logger.states import Failed, OpenSessionQuestion, Overtaken, Running, UserQuestion, Working
+from Logger.theme import Theme
 from Logger.words import duration, earlier_time, moment, until
 
-PAGE_MARGIN = 28
-"""Points around a page."""
-ROOM = WIDTH - 2 * PAGE_MARGIN - 4
-"""Points for a line of text, with a reserve for the rounding of fonts."""
 LONGEST_TEXT = 16_000
 """Most characters of a note: with four bytes each the facility still takes it."""
-Command = Callable[[], object]
 KEEP_WORKING = "Keep working: everything is saved on this computer."
-
-
-class Page(ttk.Frame):
-    """A column of texts with buttons below.
-
-    Parameters
-    ----------
-    parent
-        The window.
-    look
-        Sizes and fonts.
-    """
-
-    def __init__(self, parent: ttk.Frame, look: Theme) -> None:
-        super().__init__(parent)
-        self.look = look
-        self.buttons: dict[str, ttk.Button] = {}
-        """Buttons by the letter that clicks them together with Alt."""
-        self.first: tkinter.Misc | None = None
-        """What has the keyboard at first; by default the first button."""
-        self._foot = ttk.Frame(self)
-        self._foot.pack(side="bottom", fill="x")
-
-    def text(self, words: str, style: str = "TLabel", gap: float = 0) -> ttk.Label:
-        """Add a text below the others, `gap` points from them."""
-        label = ttk.Label(self, text=words, style=style, wraplength=self.look.px(ROOM), justify="left")
-        label.pack(anchor="w", pady=(self.look.px(gap), 0))
-        return label
-
-    def button(self, words: str, key: str, command: Command, style: str = "TButton") -> ttk.Button:
-        """Add a button to the foot, below the others."""
-        button = self._made(self._foot, words, key, command, style)
-        button.pack(fill="x", pady=(self.look.px(8), 0))
-        return button
-
-    def row(self, *buttons: tuple[str, str, Command]) -> list[ttk.Button]:
-        """Add buttons beside each other to the foot: text, key, command."""
-        frame = ttk.Frame(self._foot)
-        frame.pack(fill="x", pady=(self.look.px(8), 0))
-        made = []
-        for column, (words, key, command) in enumerate(buttons):
-            frame.columnconfigure(column, weight=1, uniform="row")
-            made.append(self._made(frame, words, key, command, "Row.TButton"))
-            left = 0 if column == 0 else self.look.px(6)
-            made[-1].grid(row=0, column=column, sticky="ew", padx=(left, 0))
-        return made
-
-    def _made(self, parent: ttk.Frame, words: str, key: str, command: Command, style: str) -> ttk.Button:
-        button = ttk.Button(
-            parent, text=words, underline=words.lower().index(key), style=style, command=command, takefocus=True
-        )
-        self.buttons[key] = button
-        return button
-
-    def name(self, words: str, gap: float = 6) -> None:
-        """Add the name of the instrument, large unless it is long."""
-        fits = self.look.font(30, bold=True).measure(words) <= self.look.px(ROOM)
-        self.text(words, "Name.TLabel" if fits else "LongName.TLabel", gap)
-
-    def field(self, lines: int = 1) -> tkinter.Text:
-        """Add a field to write in."""
-        look = self.look
-        field = tkinter.Text(
-            self, width=1, height=lines, wrap="word", font=look.font(14), background=CARD, foreground=INK,
-            relief="flat", highlightthickness=1, highlightbackground=BORDER, highlightcolor=INK, undo=True,
-            padx=look.px(6), pady=look.px(4),
-        )  # fmt: skip
-        field.pack(fill="x", pady=(look.px(8), 0))
-        field.bind("<Tab>", lambda event: _next(event.widget))
-        return field
 
 
 class WorkingPage(Page):
@@ -149,7 +75,7 @@ class RunningPage(Page):
         As for `Page`.
     state
         What is running.
-    end, pause, resume, note, problem
+    end, pause, resume, note, problem, files
         Commands of the buttons.
     """
 
@@ -163,6 +89,7 @@ class RunningPage(Page):
         resume: Command,
         note: Command,
         problem: Command,
+        files: Command,
     ) -> None:
         super().__init__(parent, look)
         self._head = self.text("", "Good.TLabel")
@@ -170,9 +97,10 @@ class RunningPage(Page):
             self.name(state.station.name, 8)
         self._started = self.text("", gap=4)
         self._elapsed = self.text("", "Muted.TLabel", 2)
-        self._booking = self.text("", "Muted.TLabel", 2)
-        self._amber = self.text("", "Amber.TLabel", 6)
-        self._notice = self.text("", "Muted.TLabel", 4)
+        self._booking = OptionalText(self, "Muted.TLabel", 2)
+        self._files = FilesLine(self, look, files, self._booking)
+        self._amber = OptionalText(self, "Amber.TLabel", 6)
+        self._notice = OptionalText(self, "Muted.TLabel", 4)
         self._pause, self._resume = pause, resume
         self._break, _, _ = self.row(("Pause", "p", pause), ("Add note", "n", note), ("Report problem", "r", problem))
         self.button("End session", "e", end, "Accent.TButton")
@@ -185,7 +113,7 @@ class RunningPage(Page):
         self._started.configure(text=f"Started {moment(self._since)}\nby {state.session.user}")
         if isinstance(state, Failed):
             self._head.configure(text=f"{state.sentence} The session is still running.", style="Bad.TLabel")
-            self._set(self._amber, state.detail)
+            self._amber.show(state.detail)
             return
         paused = state.paused
         self._head.configure(
@@ -198,21 +126,16 @@ class RunningPage(Page):
         )
         self.buttons.pop(former, None)
         self.buttons[key] = self._break
-        self._set(self._booking, _booked(state.booking, state.following))
-        self._set(self._amber, undelivered(state.delivery))
-        self._set(self._notice, state.notice)
+        self._booking.show(_booked(state.booking, state.following))
+        self._files.show(state.transfer, state.earlier)
+        self._amber.show(undelivered(state.delivery))
+        self._notice.show(state.notice)
 
     def refresh(self, now: datetime) -> None:
         """Update the duration of the session."""
         words = f"Running for {duration(now - self._since)}"
         if words != self._elapsed.cget("text"):
             self._elapsed.configure(text=words)
-
-    @staticmethod
-    def _set(label: ttk.Label, words: str) -> None:
-        label.configure(text=words)
-        if words:
-            label.pack_configure()
 
 
 class TextPage(Page):
@@ -337,29 +260,6 @@ class FailedPage(Page):
         self.row(("Copy debug log", "d", copy), ("Close", "c", close))
 
 
-class EndedPage(Page):
-    """The session has ended."""
-
-    def __init__(self, parent: ttk.Frame, look: Theme, state: Ended, now: datetime, close: Command) -> None:
-        super().__init__(parent, look)
-        self.text("✓  Session ended", "Good.TLabel")
-        self.name(state.station.name, 14)
-        self.text(f"Started {moment(state.session.since)}", gap=6)
-        self.text(f"Lasted {duration(now - state.session.since)}", "Muted.TLabel", 2)
-        if state.delivery.waiting:
-            self.text(f"{state.delivery.reason} The end is saved, and sent as soon as possible.", "Amber.TLabel", 12)
-        else:
-            self.text("A record of this session is being made.", gap=12)
-        self._count = self.text("", "Muted.TLabel", 8)
-        self._closes = now + timedelta(seconds=state.station.close_delay)
-        self.button("Close", "c", close)
-
-    def refresh(self, now: datetime) -> None:
-        """Count down."""
-        left = max(0, -int(-(self._closes - now).total_seconds() // 1))
-        self._count.configure(text=f"Thank you. This window closes in {left} s.")
-
-
 class OvertakenPage(Page):
     """The session has ended at the facility, since another one was started there."""
 
@@ -393,10 +293,3 @@ def _booked(now: Booking | None, following: Booking | None) -> str:
     if following is not None:
         return f"Not booked now; next is {following.user or 'somebody'}, {until(following.begin)}"
     return ""
-
-
-def _next(widget: tkinter.Misc) -> str:
-    following = widget.tk_focusNext()
-    if following is not None:
-        following.focus_set()
-    return "break"

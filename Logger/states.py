@@ -7,6 +7,10 @@ from typing import Union
 
 from Logger.delivery import DeliveryState
 from Logger.facility import Booking, OpenSession, Station
+from Logger.transfer.views import TransferView
+
+INCOMPLETE_DELAY = 15.0
+"""Least seconds for which the last page stays if files are missing: their names are to be read."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class Running:
     following: Booking | None = None
     by_itself: bool = False
     """Whether this is not the answer to a command: something became known about the session."""
+    transfer: TransferView | None = None
+    """The transfer of its files; None if they are not transferred."""
+    earlier: int = 0
+    """How many files of earlier sessions are still to be sent."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +79,26 @@ class Failed:
 
 @dataclass(frozen=True)
 class Ended:
-    """The session has ended; the window closes by itself."""
+    """The session has ended; the window closes by itself when its files are transferred."""
 
     station: Station
     session: OpenSession
     delivery: DeliveryState = field(default_factory=DeliveryState)
+    transfer: TransferView | None = None
+    """As for `Running`."""
+    by_itself: bool = False
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing more is to be waited for."""
+        return self.transfer is None or self.transfer.finished
+
+    @property
+    def close_delay(self) -> float:
+        """Seconds that the window stays open."""
+        if self.transfer is not None and self.transfer.missing:
+            return max(self.station.close_delay, INCOMPLETE_DELAY)
+        return self.station.close_delay
 
 
 @dataclass(frozen=True)
@@ -91,6 +114,8 @@ class Closed:
     """The window can close; what waits is still to be delivered."""
 
     waiting: bool = False
+    by_itself: bool = False
+    """Whether it closes at the end of the countdown."""
 
 
 ControllerState = Union[

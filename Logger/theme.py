@@ -85,10 +85,20 @@ class Theme:
         self._button(style, "Accent.TButton", ACCENT, ACCENT_DARK, "#ffffff", ACCENT, self.font(22, bold=True))
         self._button(style, "Row.TButton", CARD, "#eaf1f4", INK, BORDER, self.font(12))
         self._button(style, "Small.TButton", PAPER, "#e6ecef", ACCENT, BORDER, self.font(11))
+        self._list(style)
         style.configure("TButton", padding=self.px(9))
         style.configure("Row.TButton", padding=(self.px(4), self.px(7)))
         style.configure("Accent.TButton", padding=self.px(14), focuscolor="#ffffff")
         style.configure("Small.TButton", padding=(self.px(8), self.px(4)))
+
+    def _list(self, style: ttk.Style) -> None:
+        font = self.font(12)
+        style.configure(
+            "Files.Treeview", font=font, rowheight=round(1.5 * font.metrics("linespace")), background=CARD,
+            fieldbackground=CARD, foreground=INK, bordercolor=BORDER, indent=0,
+        )  # fmt: skip
+        style.configure("Files.Treeview.Heading", font=self.font(11), background=PAPER, foreground=MUTED, relief="flat")
+        style.map("Files.Treeview", background=[("selected", ACCENT)], foreground=[("selected", "#ffffff")])
 
     def _button(
         self, style: ttk.Style, name: str, face: str, over: str, ink: str, edge: str, font: tkfont.Font

@@ -19,15 +19,13 @@ from typing import Callable, Iterator
 
 from Logger.controller import Controller
 from Logger.debuglog import DebugLog
+from Logger.file_pages import EndedPage, FilesPage
 from Logger.logwindow import LogWindow
+from Logger.page import PAGE_MARGIN, Command, Page
 from Logger.pages import (
-    PAGE_MARGIN,
     ClosePage,
-    Command,
-    EndedPage,
     FailedPage,
     OvertakenPage,
-    Page,
     QuestionPage,
     RunningPage,
     TextPage,
@@ -72,7 +70,8 @@ class MainWindow:
     raised
         Returns whether the logger was launched again since it was last asked.
     report
-        File for the places of all buttons, written with every page, so that programs can operate the window; optional.
+        File for the places of all buttons and for all texts, written with every change, so that programs can operate
+        the window; optional.
     """
 
     def __init__(
@@ -126,35 +125,57 @@ class MainWindow:
 
     def show(self, state: ControllerState) -> None:
         """Show a state."""
-        self._state = state
         if isinstance(state, Closed):
-            self._finish(state)
+            self._close_by(state)
             return
+        self._state = state
         if isinstance(state, Working):
             page = self._page if isinstance(self._page, WorkingPage) else WorkingPage(self._body, self._look)
             page.show(state, self._close_asked)
             self._show_page(page)
             return
-        if not (isinstance(state, Running) and state.by_itself):
+        if not (isinstance(state, (Running, Ended)) and state.by_itself):
             self._busy = False
         if state.station is not None and state.station.support_address:
             self._support = state.station.support_address
-        if self._asking and isinstance(state, Running):
-            return  # shown when the user has answered, or written the text
+        if self._asking and isinstance(state, (Running, Ended)) and self._is_still_asked(state):
+            return
         self._asking = False
-        if isinstance(self._page, RunningPage) and isinstance(state, (Running, Failed)) and state.session is not None:
-            self._page.show(state)
-            for button in self._page.buttons.values():
-                button.state(["disabled" if self._busy else "!disabled"])
-            self._show_page(self._page)
-        else:
-            self._show_page(self._page_of(state))
+        self._show_page(self._page_for(state))
         if isinstance(state, Failed):
             self.show_log()
         if self._close_asked:
             self._close_asked = False
             if not (isinstance(state, Failed) and state.session is not None):  # the user must read that first
                 self.close()
+
+    def _close_by(self, state: Closed) -> None:
+        """Close, but not at the end of a countdown if the next user has begun, or the list of files is being read."""
+        if state.by_itself and (self._busy or isinstance(self._page, FilesPage)):
+            return
+        self._state = state
+        self._finish(state)
+
+    def _is_still_asked(self, state: Running | Ended) -> bool:
+        """Return whether a page that the user has opened stays, until it is answered."""
+        if isinstance(self._page, FilesPage):
+            if state.transfer is not None:
+                self._page.show(state.transfer)
+            return True
+        return isinstance(state, Running)
+
+    def _page_for(self, state: UserQuestion | OpenSessionQuestion | Running | Failed | Ended | Overtaken) -> Page:
+        """Return the page of a state: the present one, if it can show it, so that a user keeps the place."""
+        page = self._page
+        if isinstance(page, EndedPage) and isinstance(state, Ended):
+            page.show(state, _now())
+            return page
+        if isinstance(page, RunningPage) and isinstance(state, (Running, Failed)) and state.session is not None:
+            page.show(state)
+            for button in page.buttons.values():
+                button.state(["disabled" if self._busy else "!disabled"])
+            return page
+        return self._page_of(state)
 
     def _page_of(self, state: UserQuestion | OpenSessionQuestion | Running | Failed | Ended | Overtaken) -> Page:
         body, look, controller = self._body, self._look, self._controller
@@ -167,13 +188,15 @@ class MainWindow:
                 lambda ended: self._send(lambda: controller.start_new(ended)),
             )  # fmt: skip
         if isinstance(state, Ended):
-            return EndedPage(body, look, state, _now(), self._hide)
+            return EndedPage(
+                body, look, state, _now(), self._show_files, controller.finish_without, self._hide
+            )  # fmt: skip
         if isinstance(state, Overtaken):
             return OvertakenPage(body, look, state, begin, self._hide)
         if state.session is not None:
             return RunningPage(
                 body, look, state, self._command(controller.end), self._command(controller.pause),
-                self._command(controller.resume), self._write_note, self._write_problem,
+                self._command(controller.resume), self._write_note, self._write_problem, self._show_files,
             )  # fmt: skip
         return FailedPage(body, look, state, begin, self._command(controller.work_offline), self._copy_log, self._quit)
 
@@ -242,6 +265,19 @@ class MainWindow:
         self._asking = False
         self.show(self._state)
 
+    def _show_files(self) -> None:
+        """List the files of the session."""
+        state = self._state
+        if isinstance(state, (Running, Ended)) and state.transfer is not None:
+            self._asking = True
+            page = FilesPage(self._body, self._look, state.transfer, self._controller.send_held, self._leave_files)
+            self._show_page(page)
+
+    def _leave_files(self) -> None:
+        self._asking = False
+        self._show_page(WorkingPage(self._body, self._look))  # so that the next one is made anew
+        self.show(self._state)
+
     def _write_note(self) -> None:
         self._write("What should be remembered?", self._controller.note)
 
@@ -300,7 +336,7 @@ class MainWindow:
         self._root.lift()
         self._root.attributes("-topmost", True)
         self._root.attributes("-topmost", False)
-        if was_hidden:
+        if was_hidden or (isinstance(self._state, Ended) and not self._busy):
             self._send(self._controller.begin)
 
     def _quit(self) -> None:
@@ -374,7 +410,12 @@ class MainWindow:
             )
             for button in buttons
         }
-        text = json.dumps({"page": type(self._page).__name__, "buttons": places})
+        texts = [
+            str(widget.cget("text"))
+            for widget in _below(self._root)
+            if isinstance(widget, ttk.Label) and widget.winfo_viewable() and widget.cget("text")
+        ]
+        text = json.dumps({"page": type(self._page).__name__, "buttons": places, "texts": texts})
         if text != self._reported:
             self._reported = text
             new = file.with_suffix(".new")

@@ -5,6 +5,12 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
+from Logger.times import local_time
+from Logger.transfer.tracked import FileStage
+from Logger.transfer.views import FileView, TransferView
+
+NAMED_FILES = 3
+"""Missing files that the last page names."""
 _TIME = re.compile(r"([01]?\d|2[0-3])[:.]([0-5]\d)")
 
 
@@ -44,3 +50,58 @@ def earlier_time(words: str, now: datetime) -> datetime | None:
         return None
     time = now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
     return time if time <= now else time - timedelta(days=1)
+
+
+def file_state(file: FileView) -> str:
+    """Return the state of a file in words: ``sending 42 %``."""
+    if file.stage is FileStage.SENDING:
+        return f"sending {file.percent} %"
+    return _STATES[file.stage]
+
+
+_STATES = {
+    FileStage.WAITING: "waiting",
+    FileStage.GROWING: "growing",
+    FileStage.LOCKED: "locked",
+    FileStage.CHECKING: "being checked",
+    FileStage.VERIFIED: "sent, verified",
+    FileStage.HELD: "held back",
+    FileStage.FAILED: "failed",
+    FileStage.GONE: "removed",
+}
+
+
+def next_try(file: FileView) -> str:
+    """Return when a file is tried again: ``14:32:05``; empty if that is not planned."""
+    return f"{local_time(file.next_try):%H:%M:%S}" if file.next_try else ""
+
+
+def why(file: FileView) -> str:
+    """Return why a file is not in the store, as a part of a sentence without its full stop."""
+    return (file.reason or file_state(file)).rstrip(".")
+
+
+def transfer_line(view: TransferView, earlier: int) -> str:
+    """Return a session's files in a line: ``Files: 12 sent, 1 waiting``."""
+    numbers = (
+        (view.verified, "sent"), (view.waiting, "waiting"), (view.troubled, "delayed"), (view.held, "held back"),
+        (view.gone, "removed"),
+    )  # fmt: skip
+    parts = [f"{number} {what}" for number, what in numbers if number]
+    line = f"Files: {', '.join(parts) or 'none yet'}"
+    return f"{line}; {earlier} of an earlier session" if earlier else line
+
+
+def completion(view: TransferView) -> str:
+    """Return how a transfer has ended, as in: Complete but 1: raw/a.dm4 (locked by another program)."""
+    if view.problem and view.verified != view.total:
+        return f"{view.problem.rstrip('.')}. {view.verified} of {view.total} files are stored."
+    if not view.missing:
+        files = {0: "There were no files.", 1: "Its file is stored."}.get(
+            view.total, f"All {view.total} files are stored."
+        )
+        return f"Complete. {files}"
+    missing = view.missing_files()
+    named = [f"{file.name} ({why(file)})" for file in missing[:NAMED_FILES]]
+    more = view.missing - len(named)
+    return f"Complete but {view.missing}: {', '.join(named)}{f' and {more} more' if more else ''}."

@@ -333,7 +333,7 @@ class TestWhatIsNoGateway:
     def test_a_gateway_that_needs_another_logger(self, small_scope: Microscope) -> None:
         """The version handshake: the user hears what to do."""
         facility = small_scope.facility()
-        facility._headers["NexusCore-API"] = "99"
+        facility._connection._headers["NexusCore-API"] = "99"
         with pytest.raises(FacilityError, match=r"Update the Gateway\."):
             facility.station(10)
 

@@ -19,8 +19,11 @@ from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.facility.reservations import Reservation, Reservations
 from NexusCore.facility.sessions import Client
 from NexusCore.storage.migrate import migrate
+from tests.gateway.gateways import RunningGateway
+from tests.gateway.transfers import Directory, set_parameters
 from tests.logger.facility import PID, Facility, configure_logger
 from tests.logger.screen import Desk, Screen
+from tests.logger.transfer_scope import TransferScope
 
 HOUR = 3600 * SECOND
 
@@ -67,6 +70,8 @@ def draw_all(folder: Path) -> None:
         with Desk(screen, facility.host, home) as desk:
             _draw(desk, painter, facility, url)
         facility.close()
+    with tempfile.TemporaryDirectory() as temporary, Screen(1024, 768) as screen:
+        _draw_transfer(screen, Painter(screen, folder), Path(temporary))
 
 
 def _draw(desk: Desk, painter: Painter, facility: Facility, url: str) -> None:
@@ -114,6 +119,54 @@ def _draw(desk: Desk, painter: Painter, facility: Facility, url: str) -> None:
     desk.see("UserPage", "Start session")
     painter.draw("user")
     desk.close_button()
+
+
+def _draw_transfer(screen: Screen, painter: Painter, home: Path) -> None:
+    url = f"sqlite:///{home}/nexus.db"
+    migrate(url)
+    (home / "store").mkdir()
+    gateway = RunningGateway(url, home)
+    try:
+        set_parameters(url, Logger__close_delay=60, Logger__support_address="support@example.org")
+        scope = TransferScope(gateway, home, "TITAN-PC", Directory(home / "store"))
+        set_parameters(url, **{f"Instruments__{scope.pid}__name": "FEI Titan TEM"})
+        (home / "logger.ini").write_text(f"[gateway]\nurl = {gateway.url}\ntoken = {scope.pc.secret}\n")
+        os.environ |= {
+            "NEXUSCORE_LOGGER_SETTINGS": str(home / "logger.ini"), "NEXUSCORE_LOGGER_HOME": str(scope.home),
+        }  # fmt: skip
+        with Desk(screen, scope.name, home) as desk:
+            _draw_files(desk, painter, scope.raw)
+        scope.close()
+    finally:
+        gateway.close()
+
+
+def _draw_files(desk: Desk, painter: Painter, raw: Path) -> None:
+    desk.double_click()
+    desk.read("Files: none yet")
+    time.sleep(0.5)
+    for number in range(1, 13):
+        (raw / f"grid_{number:02}.mrc").write_bytes(bytes(100_000))
+    with (raw / "map_03.dm4").open("wb") as locked:
+        locked.write(bytes(400_000))
+        locked.flush()
+        desk.read("12 sent, 1 delayed")
+        painter.draw("running_files")
+        desk.click("RunningPage", "End session")
+        desk.read("Its files are being sent")
+        time.sleep(1.5)
+        (raw / "late.mrc").write_bytes(bytes(100_000))
+        desk.read("1 held back")
+        painter.draw("ended_files")
+        desk.click("EndedPage", "Files")
+        desk.see("FilesPage", "Send")
+        painter.draw("files")
+        desk.click("FilesPage", "Send")
+        desk.read("13 sent, 1 delayed")
+        desk.click("FilesPage", "Back")
+        desk.click("EndedPage", "Finish without these")
+        desk.read("Complete but 1")
+        painter.draw("incomplete")
 
 
 if __name__ == "__main__":

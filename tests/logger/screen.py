@@ -182,6 +182,18 @@ class Desk:
         until(look, f"the {page} with a button {button!r}")
         return buttons
 
+    def read(self, words: str) -> str:
+        """Wait until a text with these words can be seen; return it."""
+        found: list[str] = []
+
+        def look() -> bool:
+            texts = json.loads(self._report.read_text("utf-8"))["texts"] if self._report.exists() else []
+            found[:] = [text for text in texts if words in text]
+            return bool(found)
+
+        until(look, f"a text with {words!r}")
+        return found[0]
+
     def click(self, page: str, button: str) -> None:
         """Click a button once it can be seen."""
         left, top, width, height = self.see(page, button)[button]
