@@ -68,17 +68,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except tkinter.TclError as error:
         return _refuse(f"It needs a screen for its window, but cannot open it ({error}).")
     try:
-        return _run(root, host, arguments.support)
+        return _run(root, host, arguments.support, named=arguments.host is not None)
     finally:
         root.destroy()
 
 
-def _run(root: tkinter.Tk, host: str, support: str) -> int:
+def _run(root: tkinter.Tk, host: str, support: str, *, named: bool) -> int:
     from Logger.controller import Controller
     from Logger.debuglog import collect
     from Logger.notice import show_notice
     from Logger.outbox import Outbox
     from Logger.pc_settings import WrongSettings, check_complete, load
+    from Logger.share import FileShare, ShareError
     from Logger.single import Only, raise_other
     from Logger.uptime import Uptime
     from Logger.window import MainWindow
@@ -89,18 +90,20 @@ def _run(root: tkinter.Tk, host: str, support: str) -> int:
         return _refuse(f"Cannot check whether it is already open ({error}).")
     if only is None:
         raise_other(host)
-        show_notice(root, "The session logger is already open on this computer. Its window comes forward now.")
+        sentence = "The session logger is already open on this computer. Its window comes forward now."
+        show_notice(root, sentence, at_top=True)
         return EXIT_REFUSED
     try:
         settings = load()
         check_complete(settings)
-    except WrongSettings as error:
+        share = FileShare(settings.share) if settings.share else None
+    except (WrongSettings, ShareError) as error:
         show_notice(root, str(error))
         return EXIT_FAILURE
     log, uptime = collect(), Uptime()
     outbox = Outbox(settings.home / f"{_file_name(host)}.outbox", uptime)
     desk = transfers(settings, outbox, settings.home / f"{_file_name(host)}.transfers", uptime)
-    controller = Controller(outbox, lambda: facility(settings, host, uptime), transfers=desk)
+    controller = Controller(outbox, lambda: facility(settings, host, uptime, named=named), transfers=desk, share=share)
     report = os.environ.get(REPORT)
     window = MainWindow(root, controller, log, support, only.raised, Path(report) if report else None)
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
@@ -113,12 +116,12 @@ def _run(root: tkinter.Tk, host: str, support: str) -> int:
         controller.stop_transfers()
 
 
-def facility(settings: PCSettings, host: str, uptime: Uptime) -> FacilityLink:
+def facility(settings: PCSettings, host: str, uptime: Uptime, *, named: bool = False) -> FacilityLink:
     """Return the facility that this computer's settings name: its Gateway, or on a trusted machine its database."""
     if settings.url:
         from Logger.gateway_facility import GatewayFacility
 
-        return GatewayFacility(settings.url, settings.token, settings.certificates, host, uptime)
+        return GatewayFacility(settings.url, settings.token, settings.certificates, host, uptime, named=named)
     from Logger.database_facility import DatabaseFacility
 
     return DatabaseFacility(host)

@@ -24,8 +24,9 @@ from datetime import datetime
 from typing import Callable
 
 from Logger.delivery import Delivery, DeliveryState, StartOutcome
-from Logger.facility import Booking, EventKind, FacilityError, FacilityLink, OpenSession, Station, Unreachable
-from Logger.inquiry import ask_in_time
+from Logger.direct import store
+from Logger.facility import EventKind, FacilityError, FacilityLink, OpenSession, Station, Unreachable
+from Logger.inquiry import ask_in_time, names_of_bookings
 from Logger.outbox import LocalSession, Outbox, OutboxError
 from Logger.session_transfers import SessionTransfers
 from Logger.states import (
@@ -39,6 +40,7 @@ from Logger.states import (
     UserQuestion,
     Working,
 )
+from Logger.surroundings import Found, ShareCheck, Surroundings, without_files
 from Logger.times import local_time, microseconds_of
 from Logger.transfer.tracked import FileKey
 from Logger.transfer.views import NoTransfers, TransferDesk
@@ -71,6 +73,8 @@ class Controller:
         Seconds that a start, and an end, may wait for the facility; after that they go on without it.
     transfers
         Transfers the files of sessions; by default, they are not transferred.
+    share
+        The file share that is looked at when a session starts and ends, if there is one.
     """
 
     def __init__(
@@ -82,12 +86,14 @@ class Controller:
         user: str = "",
         patience: float = PATIENCE,
         transfers: TransferDesk | None = None,
+        share: ShareCheck | None = None,
     ) -> None:
         self.states: queue.SimpleQueue[ControllerState] = queue.SimpleQueue()
         """The states to show, in order."""
         self._outbox = outbox
         self._make_facility = make_facility
         self._facility = make_facility()
+        self._surroundings = Surroundings(make_facility, share, FIRST_SECONDS)
         self._delivery = Delivery(outbox, make_facility(), self._delivered)
         self._new_identifier = new_identifier
         self._sleep = sleep
@@ -229,7 +235,7 @@ class Controller:
         if session is not None and not self._outbox.has_end(session.identifier):
             return self._ask(session)
         if here.ask_user and not self._user:
-            return UserQuestion(here, self._names())
+            return UserQuestion(here, () if self._away is not None else names_of_bookings(self._facility, here.pid))
         return self._start(until=until)
 
     def _begin_as(self, user: str) -> ControllerState | None:
@@ -306,38 +312,31 @@ class Controller:
         return self._running
 
     def _look_around(self) -> None:
-        """Fetch what is good to know but not needed to start, on a thread that nothing waits for."""
+        """Ask what is good to know but not needed to start."""
+        self._surroundings.check_share(lambda sentence: self._orders.put(lambda: self._say(sentence)))
         if self._away is None:
-            target = (self._here.pid, self._running.session.identifier if self._running else "")
-            threading.Thread(target=self._look, args=target, name="look around", daemon=True).start()
+            session = self._running.session.identifier if self._running else ""
+            self._surroundings.ask(self._here.pid, session, lambda found: self._orders.put(lambda: self._known(found)))
 
-    def _look(self, pid: str, session: str) -> None:
-        facility = self._make_facility()
-        try:
-            station, bookings = facility.station(FIRST_SECONDS), facility.bookings(pid)
-            empty = facility.had_no_files(pid, session)
-        except FacilityError as error:
-            _LOG.info("Not known: settings and bookings. %s %s", error, error.detail)
-        except Exception:  # noqa: BLE001  the edge of the thread
-            _LOG.exception("A fault while looking around")
-        else:
-            self._orders.put(lambda: self._known(station, *bookings, empty))
-        finally:
-            facility.release()
-
-    def _known(
-        self, station: Station, now: Booking | None, following: Booking | None, empty: OpenSession | None
-    ) -> ControllerState | None:
+    def _known(self, found: Found) -> ControllerState | None:
         """Show what was found."""
-        self._keep(station)
-        if self._running is None or self._running.station.pid != station.pid:
+        self._keep(found.station)
+        if self._running is None or self._running.station.pid != found.station.pid:
             return None
-        self._files.renew(self._running.session, station, self._who, now)
-        notice = self._running.notice
+        self._files.renew(self._running.session, found.station, self._who, found.booking)
+        notice, empty = self._running.notice, found.empty
         if empty is not None and self._outbox.is_first_notice_of(empty.identifier):
-            day = f"{empty.since.astimezone():%A, %d %B}"
-            notice = f"The last session, of {empty.user} on {day}, had no files: no record was made of it."
-        self._running = replace(self._running, station=station, booking=now, following=following, notice=notice)
+            notice = without_files(empty)
+        self._running = replace(
+            self._running, station=found.station, booking=found.booking, following=found.following, notice=notice
+        )
+        return replace(self._running, by_itself=True)
+
+    def _say(self, sentence: str) -> ControllerState | None:
+        """Show a sentence beside the session."""
+        if self._running is None:
+            return None
+        self._running = replace(self._running, notice=sentence)
         return replace(self._running, by_itself=True)
 
     def _look_at_transfer(self) -> ControllerState | None:
@@ -367,7 +366,7 @@ class Controller:
         running = self._running
         if running is None or (paused is not None and running.paused is paused):
             return None
-        self._outbox.add(kind, running.session.identifier, running.station.pid, self._who, text)
+        store(self._outbox, self._facility, kind, running.session.identifier, running.station.pid, self._who, text)
         self._running = replace(running, paused=running.paused if paused is None else paused, notice=notice)
         self._delivery.wake()
         return self._running
@@ -384,15 +383,17 @@ class Controller:
         if running is None:
             return None
         self._step("Ending the session", 1, 2)
-        self._outbox.add(EventKind.END, running.session.identifier, running.station.pid, self._who)
+        session = running.session.identifier
+        store(self._outbox, self._facility, EventKind.END, session, running.station.pid, self._who)
+        self._surroundings.check_share(lambda _: None)
         self._step("Telling the facility", 2, 2)
         self._delivery.wake()
         self._transfers.wake()
         delivered = self._delivery.wait(self._patience)
         self._running, self._user = None, ""
-        _LOG.info("Session %s has ended.", running.session.identifier)
+        _LOG.info("Session %s has ended.", session)
         state = self._delivery.state if not delivered else DeliveryState()
-        view = self._files.view(running.session.identifier)
+        view = self._files.view(session)
         state = state if delivered or state.waiting else _unsent()
         ended = Ended(running.station, running.session, state, view)
         if not ended.is_last:
@@ -446,15 +447,6 @@ class Controller:
             raise answer
         self._keep(answer[0])
         return answer[1]
-
-    def _names(self) -> tuple[str, ...]:
-        if self._away is not None:
-            return ()
-        try:
-            pair = self._facility.bookings(self._here.pid)
-        except FacilityError:
-            return ()
-        return tuple(dict.fromkeys(booking.user for booking in pair if booking is not None and booking.user))
 
     @property
     def _here(self) -> Station:

@@ -86,6 +86,7 @@ class DatabaseFacility:
                 close_delay=_seconds(config, "Logger.close_delay", Station.close_delay),
                 support_address=str(config["Logger.support_address"] or ""),
                 ask_user=config["Logger.ask_user"] is True,
+                reminder_minutes=_seconds(config, "Logger.reminder_minutes", Station.reminder_minutes),
             )
 
     def open_session(self, pid: str) -> OpenSession | None:

@@ -37,6 +37,8 @@ class Station:
     """Address for the debug log; empty if the facility has none."""
     ask_user: bool = False
     """Whether the logger asks who works, since the account is shared."""
+    reminder_minutes: float = 0.0
+    """Minutes without input and files after which the user is reminded of the session; 0: never."""
     transfer: StationTransfer = field(default_factory=StationTransfer)
     """How the files of a session are transferred, if they are."""
 

@@ -48,18 +48,24 @@ class GatewayFacility:
         Name of this computer.
     uptime
         Its clocks.
+    named
+        Whether somebody has named the computer: it must be that of an instrument then. Otherwise a token for one
+        instrument says which.
     """
 
-    def __init__(self, url: str, token: str, certificates: str, computer: str, uptime: Uptime) -> None:
+    def __init__(
+        self, url: str, token: str, certificates: str, computer: str, uptime: Uptime, *, named: bool = False
+    ) -> None:
         self._connection = GatewayConnection(url, token, certificates)
         self._computer = computer
+        self._named = named
         self._uptime = uptime
 
     def station(self, patience: float) -> Station:
         """Return the instrument of this computer, the one with its name if the token is for several."""
         found = self._ask("GET", "/v1/instruments", patience=patience)["instruments"]
         here = [instrument for instrument in found if _short(instrument["computer_name"]) == _short(self._computer)]
-        chosen = here or found
+        chosen = here or ([] if self._named else found)
         if len(chosen) != 1:
             names = ", ".join(instrument["pid"] for instrument in found) or "none"
             raise Refused(
@@ -73,6 +79,7 @@ class GatewayFacility:
             close_delay=float(settings["close_delay"]),
             support_address=settings["support_address"],
             ask_user=bool(settings.get("ask_user", False)),
+            reminder_minutes=float(settings.get("reminder_minutes", 0.0)),
             transfer=StationTransfer.of(chosen[0].get("transfer")),
         )
 

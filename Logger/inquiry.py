@@ -33,6 +33,15 @@ def ask_in_time(make_facility: Callable[[], FacilityLink], patience: float, seco
         return Unreachable("The facility's server does not answer in time.")
 
 
+def names_of_bookings(facility: FacilityLink, pid: str) -> tuple[str, ...]:
+    """Return who has booked an instrument now, and next, as far as that is known."""
+    try:
+        pair = facility.bookings(pid)
+    except FacilityError:
+        return ()
+    return tuple(dict.fromkeys(booking.user for booking in pair if booking is not None and booking.user))
+
+
 def _ask(make_facility: Callable[[], FacilityLink], patience: float, answers: queue.SimpleQueue[Answer]) -> None:
     facility = make_facility()
     try:

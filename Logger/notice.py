@@ -8,9 +8,20 @@ from tkinter import ttk
 from Logger.page import PAGE_MARGIN, ROOM
 from Logger.theme import WIDTH, Theme, centre
 
+AT_TOP_SECONDS = 6
+"""How long a notice stays that lies at the top of the screen."""
 
-def show_notice(root: tkinter.Tk, sentence: str) -> None:
-    """Show a sentence in Tk's main window until the user closes it."""
+
+def show_notice(root: tkinter.Tk, sentence: str, *, at_top: bool = False) -> None:
+    """Show a sentence in Tk's main window until the user closes it.
+
+    Parameters
+    ----------
+    root, sentence
+        The window, and what it says.
+    at_top
+        Show it at the top of the screen, since another window is in the middle; it goes by itself.
+    """
     look = Theme(root)
     root.title("Session logger")
     root.resizable(False, False)
@@ -25,4 +36,7 @@ def show_notice(root: tkinter.Tk, sentence: str) -> None:
     root.protocol("WM_DELETE_WINDOW", root.quit)
     root.update_idletasks()
     centre(root, look.px(WIDTH), root.winfo_reqheight())
+    if at_top:
+        root.geometry(f"+{(root.winfo_screenwidth() - look.px(WIDTH)) // 2}+0")
+        root.after(AT_TOP_SECONDS * 1000, root.quit)
     root.mainloop()

@@ -214,6 +214,11 @@ class Outbox:
             sql = "SELECT 1 FROM event WHERE session = ? AND kind = 'END'"
             return database.execute(sql, (session,)).fetchone() is not None
 
+    def transfers(self, session: str) -> bool:
+        """Return whether files of a session are transferred from here."""
+        with self.transaction() as database:
+            return database.execute("SELECT 1 FROM transfer WHERE session = ?", (session,)).fetchone() is not None
+
     def ended_there(self, session: str) -> None:
         """Note that a session has ended at the facility without an END from here."""
         with self.transaction() as database:

@@ -101,6 +101,7 @@ class RunningPage(Page):
         self._files = FilesLine(self, look, files, self._booking)
         self._amber = OptionalText(self, "Amber.TLabel", 6)
         self._notice = OptionalText(self, "Muted.TLabel", 4)
+        self._reminder = OptionalText(self, "Amber.TLabel", 6)
         self._pause, self._resume = pause, resume
         self._break, _, _ = self.row(("Pause", "p", pause), ("Add note", "n", note), ("Report problem", "r", problem))
         self.button("End session", "e", end, "Accent.TButton")
@@ -131,6 +132,10 @@ class RunningPage(Page):
         self._amber.show(undelivered(state.delivery))
         self._notice.show(state.notice)
 
+    def remind(self, sentence: str) -> None:
+        """Show a sentence until another, or an empty one, is shown."""
+        self._reminder.show(sentence)
+
     def refresh(self, now: datetime) -> None:
         """Update the duration of the session."""
         words = f"Running for {duration(now - self._since)}"
@@ -142,12 +147,13 @@ class TextPage(Page):
     """A note, or a problem with the instrument."""
 
     def __init__(
-        self, parent: ttk.Frame, look: Theme, question: str, save: Callable[[str], object], cancel: Command
+        self, parent: ttk.Frame, look: Theme, question: str, save: Callable[[str], object], cancel: Command, draft: str
     ) -> None:
         super().__init__(parent, look)
         self._save_text = save
         self.text(question, "Plain.TLabel")
         self._field = self.field(6)
+        self._field.insert("1.0", draft)
         self._mistake = self.text("", "Amber.TLabel", 4)
         self.first = self._field
         for keys in ("<Control-Return>", "<Alt-s>"):

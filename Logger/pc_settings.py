@@ -7,6 +7,9 @@ They are in an INI file, for Python 3.8 reads no TOML: the path in ``NEXUSCORE_L
     url = https://nexus.example.org:8470
     token = (what SessionTool token make printed)
     certificates = C:\ProgramData\NexusCore\facility-ca.pem
+
+    [share]
+    path = \\files.example.org\data
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from urllib.parse import urlsplit
 
 VARIABLE = "NEXUSCORE_LOGGER_SETTINGS"
 HOME_VARIABLE = "NEXUSCORE_LOGGER_HOME"
-_KNOWN = {"gateway": {"url", "token", "certificates"}, "logger": {"home"}}
+_KNOWN = {"gateway": {"url", "token", "certificates"}, "logger": {"home"}, "share": {"path"}}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -43,6 +46,8 @@ class PCSettings:
     token: str = ""
     certificates: str = ""
     """Path of the certificates to trust; empty: the usual ones."""
+    share: str = ""
+    """Path of the file share to look at when a session starts and ends; empty: none."""
 
     def __repr__(self) -> str:
         """Return the settings without the token."""
@@ -68,14 +73,16 @@ def load(environment: Mapping[str, str] = os.environ) -> PCSettings:
         raise WrongSettings(f"The settings {path}, named in {VARIABLE}, do not exist.")
     _check_names(parser, path)
     home = Path(environment.get(HOME_VARIABLE) or parser.get("logger", "home", fallback="") or _home(environment))
+    share = parser.get("share", "path", fallback="").strip()
     if not parser.has_section("gateway"):
-        return PCSettings(home, path)
+        return PCSettings(home, path, share=share)
     settings = PCSettings(
         home,
         path,
         parser.get("gateway", "url", fallback="").strip(),
         parser.get("gateway", "token", fallback="").strip(),
         parser.get("gateway", "certificates", fallback="").strip(),
+        share,
     )
     _check(settings, path)
     return settings

@@ -32,6 +32,7 @@ from Logger.pages import (
     UserPage,
     WorkingPage,
 )
+from Logger.reminder import Reminder
 from Logger.states import (
     Closed,
     ControllerState,
@@ -95,6 +96,9 @@ class MainWindow:
         self._close_asked = False
         self._leaving = False
         self._end_tried = False
+        self._reminder = Reminder()
+        self._draft = ("", "")
+        """A question and its answer that has not been saved yet."""
         self._done = self._hidden = self._asking = False
         self._log_window: LogWindow | None = None
         root.title("Session logger")
@@ -136,6 +140,8 @@ class MainWindow:
             return
         if not (isinstance(state, (Running, Ended)) and state.by_itself):
             self._busy = False
+            if isinstance(state, (Running, Ended)):
+                self._draft = ("", "")
         if state.station is not None and state.station.support_address:
             self._support = state.station.support_address
         if self._asking and isinstance(state, (Running, Ended)) and self._is_still_asked(state):
@@ -287,10 +293,12 @@ class MainWindow:
     def _write(self, question: str, save: Callable[[str], None]) -> None:
         def saved(text: str) -> None:
             self._asking = False
+            self._draft = (question, text)
             self._send(lambda: save(text))
 
         self._asking = True
-        self._show_page(TextPage(self._body, self._look, question, saved, self._back))
+        draft = self._draft[1] if self._draft[0] == question else ""
+        self._show_page(TextPage(self._body, self._look, question, saved, self._back, draft))
 
     def _copy_log(self) -> None:
         self.show_log()
@@ -332,12 +340,25 @@ class MainWindow:
     def _come_forward(self) -> None:
         """Do what a second launch wants: show the window, with a new session if it was hidden."""
         was_hidden, self._hidden = self._hidden, False
+        self._raise()
+        if was_hidden or (isinstance(self._state, Ended) and not self._busy):
+            self._send(self._controller.begin)
+
+    def _raise(self) -> None:
         self._root.deiconify()
         self._root.lift()
         self._root.attributes("-topmost", True)
         self._root.attributes("-topmost", False)
-        if was_hidden or (isinstance(self._state, Ended) and not self._busy):
-            self._send(self._controller.begin)
+
+    def _remind(self) -> None:
+        """Come forward with a sentence where a user seems to have left."""
+        sentence = self._reminder.look(self._state if isinstance(self._state, Running) else None)
+        if sentence is None or not isinstance(self._page, RunningPage):
+            return
+        self._page.remind(sentence)
+        if sentence:
+            _LOG.info("%s", sentence)
+            self._raise()
 
     def _quit(self) -> None:
         self._done = True
@@ -361,6 +382,7 @@ class MainWindow:
                 self._quit()
             if self._raised():
                 self._come_forward()
+            self._remind()
             self._refresh()
             if self._report is not None:
                 self._write_report(self._report)

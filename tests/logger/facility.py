@@ -14,6 +14,7 @@ from Logger.database_facility import DatabaseFacility
 from Logger.facility import FacilityLink as LoggerFacility
 from Logger.outbox import Outbox
 from Logger.states import Closed, ControllerState, Ended, Running, Working
+from Logger.surroundings import ShareCheck
 from Logger.uptime import Uptime
 from NexusCore import settings
 from NexusCore.API import App
@@ -77,7 +78,7 @@ class Facility:
         return self.sessions.events(session or self.session())
 
 
-def configure_logger(**values: bool) -> None:
+def configure_logger(**values: bool | float) -> None:
     """Set parameters of the logger, as the staff does."""
     app = App(settings.load(), tool="test")
     try:
@@ -98,15 +99,22 @@ class Course:
         Makes what it reaches the facility by.
     patience
         Seconds that it waits for the facility; long by default, since the machine may be busy.
+    uptime, share
+        Its clocks, and the file share that it looks at, if any.
     """
 
     def __init__(
-        self, home: Path, make: Callable[[], LoggerFacility], patience: float = LIMIT, uptime: Uptime | None = None
+        self,
+        home: Path,
+        make: Callable[[], LoggerFacility],
+        patience: float = LIMIT,
+        uptime: Uptime | None = None,
+        share: ShareCheck | None = None,
     ) -> None:
         self.waited: list[float] = []
         self.steps: list[Working] = []
         self.outbox = Outbox(home / "pc.outbox", uptime or Uptime())
-        self.controller = Controller(self.outbox, make, sleep=self.waited.append, patience=patience)
+        self.controller = Controller(self.outbox, make, sleep=self.waited.append, patience=patience, share=share)
 
     def begin(self, expected: type[S]) -> S:
         return self._after(self.controller.begin, expected)

@@ -9,6 +9,8 @@ from pathlib import PureWindowsPath
 import pytest
 
 from Logger.share import FileShare, ShareError, _run
+from Logger.states import Ended, Running
+from tests.logger.facility import Facility, until
 
 HEAD = (
     "New connections will be remembered.\n\n\nStatus       Local     Remote                    Network\n\n" + "-" * 79
@@ -144,6 +146,27 @@ class TestFaults:
     def test_a_path_that_is_no_share(self, path: str) -> None:
         with pytest.raises(ShareError, match="write it as"):
             FileShare(path)
+
+
+class TestInASession:
+    """000-34, 36, 40: it is looked at when a session starts and when it ends, and delays neither."""
+
+    def test_at_start_and_end(self, small_facility: Facility) -> None:
+        windows = Windows()
+        course = small_facility.course(share=windows.share())
+        course.begin(Running)
+        until(lambda: len(windows.said) == 4 and not windows.mapped, "the share was looked at")
+        course.end(Ended)
+        until(lambda: len(windows.said) == 8 and not windows.mapped, "it was looked at again")
+
+    def test_the_user_is_told_if_it_is_away(self, small_facility: Facility) -> None:
+        windows = Windows()
+        windows.shares.clear()
+        course = small_facility.course(share=windows.share())
+        course.begin(Running)
+        course.shown(lambda state: isinstance(state, Running) and state.notice == "The file share cannot be reached.")
+        course.end(Ended)
+        assert small_facility.events() == ["START", "END"]
 
 
 class TestCommands:

@@ -271,6 +271,20 @@ class TestBreaksAndRemarks:
             ("START", None), ("PAUSE", None), ("RESUME", None), ("NOTE", "Second sample"), ("END", None),
         ]  # fmt: skip
 
+    def test_a_user_who_has_left_is_reminded(self, screen: Screen, small_facility: Facility, tmp_path: Path) -> None:
+        """Looked for more often than in earnest; a moved mouse is a sign that somebody is back."""
+        configure_logger(reminder_minutes=0.02)
+        program = (
+            "import sys, Logger.reminder as reminder; reminder.LOOK_SECONDS = 0.2;"
+            "from Logger.__main__ import main; sys.exit(main())"
+        )
+        with Desk(screen, small_facility.host, tmp_path, (sys.executable, "-c", program)) as desk:
+            logger = desk.double_click()
+            desk.see("RunningPage", "End session")
+            assert "please end the session" in desk.read("Nothing has happened here for")
+            desk.click("RunningPage", "End session")
+            assert code_of(logger) == 0
+
     def test_who_works_is_asked_on_a_shared_account(self, desk: Desk, small_facility: Facility) -> None:
         configure_logger(ask_user=True)
         logger = desk.double_click()
