@@ -133,30 +133,31 @@ def place_upload(
     keeps
         Whether an earlier version is stored there, and stays until this one replaces it.
     """
-    return bool(
-        transaction.run(
-            """UPDATE transfer_file
-                  SET store = :store, object = :object, object_sha256 = :digest, upload_kind = :kind, upload_ref = :ref,
-                      object_md5 = CASE WHEN :keeps = 1 THEN object_md5 ELSE NULL END,
-                      verified_ts = CASE WHEN :keeps = 1 THEN verified_ts ELSE NULL END
-                WHERE id = :id AND upload = :upload""",
-            store=place.store,
-            object=place.object,
-            digest=object_digest(place.store, place.pid, place.object),
-            kind=kind,
-            ref=json.dumps(dict(ref)),
-            keeps=int(keeps),
-            id=file.id,
-            upload=file.upload,
-        )
+    present = _locked(transaction, file)
+    if present is None or present.upload != file.upload:
+        return False
+    transaction.run(
+        """UPDATE transfer_file
+              SET store = :store, object = :object, object_sha256 = :digest, object_md5 = :object_md5,
+                  verified_ts = :verified, upload_kind = :kind, upload_ref = :ref
+            WHERE id = :id""",
+        store=place.store,
+        object=place.object,
+        digest=object_digest(place.store, place.pid, place.object),
+        object_md5=present.object_md5 if keeps else None,
+        verified=present.verified_ts if keeps else None,
+        kind=kind,
+        ref=json.dumps(dict(ref)),
+        id=file.id,
     )
+    return True
 
 
 def set_checking(transaction: Transaction, file: TransferFile, now: int) -> None:
-    """Note that all of a file has arrived; the store's copy is read now."""
+    """Note that all of a file has arrived and is read now; not if the PC has said since that the file has changed."""
     sql = """UPDATE transfer_file SET state = 'checking', sent = size, reason = NULL, changed_ts = :now
-              WHERE id = :id AND upload = :upload AND state <> 'damaged'"""
-    transaction.run(sql, now=now, id=file.id, upload=file.upload)
+              WHERE id = :id AND upload = :upload AND md5 = :md5 AND state <> 'damaged'"""
+    transaction.run(sql, now=now, id=file.id, upload=file.upload, md5=file.md5)
 
 
 def set_verified(transaction: Transaction, file: TransferFile, content: Content, place: Place, now: int) -> bool:
@@ -176,10 +177,9 @@ def set_verified(transaction: Transaction, file: TransferFile, content: Content,
     bool
         False if another upload of the file has begun meanwhile; only what is stored is noted then.
     """
-    row = transaction.one(f"{SELECT_FILES} WHERE f.id = :id {transaction.dialect.for_update}", id=file.id)
-    if row is None:
+    present = _locked(transaction, file)
+    if present is None:
         return False
-    present = file_of(row)
     found = {"digest": object_digest(place.store, place.pid, place.object), "found_md5": content.md5, "now": now}
     if present.upload != file.upload:
         transaction.run(_STORED, id=file.id, **found)
@@ -272,6 +272,12 @@ def _take_over(transaction: Transaction, file: TransferFile, said: FileReport, n
     }
     if any(getattr(file, name) != value for name, value in new.items()):
         transaction.run(_REPORTED, **{**new, "state": state.value}, now=now, id=file.id)
+
+
+def _locked(transaction: Transaction, file: TransferFile) -> TransferFile | None:
+    """Return a file as it is now; it does not change until the transaction ends."""
+    row = transaction.one(f"{SELECT_FILES} WHERE f.id = :id {transaction.dialect.for_update}", id=file.id)
+    return None if row is None else file_of(row)
 
 
 def _known(transaction: Transaction, session_id: int, content: Content, now: int) -> TransferFile:

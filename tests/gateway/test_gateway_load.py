@@ -54,7 +54,7 @@ class TestMadeUpRequests:
         session = pc.start()
         schema = schemathesis.openapi.from_url(f"{embedded_gateway.url}/v1/openapi.json")
         operations = [found.ok() for found in schema.get_all_operations()]
-        assert len(operations) == 16
+        assert len(operations) == 26
         headers = {**pc.headers, "NexusCore-Session-Token": session.token}
         counted: dict[int, int] = {}
         for operation in operations:

@@ -134,10 +134,14 @@ class TestTokens:
         paths = embedded_gateway.get("/v1/openapi.json").json()["paths"]
         assert sorted(paths) == [
             "/v1/health", "/v1/heartbeat", "/v1/instruments", "/v1/instruments/{pid}",
-            "/v1/instruments/{pid}/reservations", "/v1/sessions", "/v1/sessions/last", "/v1/sessions/{identifier}",
-            "/v1/sessions/{identifier}/continue",
-            "/v1/sessions/{identifier}/end", "/v1/sessions/{identifier}/note", "/v1/sessions/{identifier}/pause",
-            "/v1/sessions/{identifier}/problem", "/v1/sessions/{identifier}/resume", "/v1/version",
+            "/v1/instruments/{pid}/repairs", "/v1/instruments/{pid}/reservations", "/v1/sessions", "/v1/sessions/last",
+            "/v1/sessions/{identifier}", "/v1/sessions/{identifier}/continue", "/v1/sessions/{identifier}/end",
+            "/v1/sessions/{identifier}/files", "/v1/sessions/{identifier}/note", "/v1/sessions/{identifier}/pause",
+            "/v1/sessions/{identifier}/problem", "/v1/sessions/{identifier}/resume",
+            "/v1/sessions/{identifier}/transferred", "/v1/sessions/{identifier}/uploads",
+            "/v1/sessions/{identifier}/uploads/{upload}", "/v1/sessions/{identifier}/uploads/{upload}/chunk",
+            "/v1/sessions/{identifier}/uploads/{upload}/complete", "/v1/sessions/{identifier}/uploads/{upload}/parts",
+            "/v1/version",
         ]  # fmt: skip
 
 

@@ -353,10 +353,10 @@ class Sender:
     def end(self, **more: Any) -> requests.Response:
         return self.session.post("end", transfers=True, **more)
 
-    def transferred(self, files: int, request: str | None = None) -> requests.Response:
+    def transferred(self, files: int, request: str | None = None, **more: Any) -> requests.Response:
         return self.pc.post(
             f"sessions/{self.session.identifier}/transferred",
-            event_body(files=files),
+            event_body(files=files, **more),
             request or str(uuid.uuid4()),
             self.session.token,
         )

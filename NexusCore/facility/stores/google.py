@@ -27,8 +27,10 @@ from NexusCore.facility.transfer_settings import StoreSettings
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
 
-TIMEOUT = (5.0, 30.0)
+TIMEOUT = (5.0, 15.0)
 """Seconds for connecting to the store, and for its silence."""
+RETRY_SECONDS = 8.0
+"""How long the library tries again what failed; a PC waits for the answer."""
 UNIT = 256 * 1024
 """A session takes multiples of so many bytes, but for the last ones."""
 _UPLOAD = "nexuscore-upload"
@@ -61,7 +63,7 @@ class GoogleStore:
     def check(self) -> None:
         """Raise if the bucket cannot be reached."""
         with self._reasons():
-            for _ in self._bucket.client.list_blobs(self._bucket, prefix=self._prefix, max_results=1, timeout=TIMEOUT):
+            for _ in self._bucket.client.list_blobs(self._bucket, prefix=self._prefix, max_results=1, **self._limits):
                 pass
 
     def prepare(self, has_objects: Callable[[], bool]) -> None:
@@ -79,7 +81,7 @@ class GoogleStore:
 
     def read(self, name: str) -> Iterator[bytes]:
         """Yield the content of an object."""
-        with self._reasons(), self._blob(name).open("rb", chunk_size=8 * READ_SIZE, timeout=TIMEOUT) as file:
+        with self._reasons(), self._blob(name).open("rb", chunk_size=8 * READ_SIZE, **self._limits) as file:
             while data := file.read(READ_SIZE):
                 yield data
 
@@ -92,7 +94,7 @@ class GoogleStore:
         if new.size == 0:
             with self._reasons():
                 blob.upload_from_string(
-                    b"", if_generation_match=int(replaces or 0), timeout=TIMEOUT, content_type=_OCTETS
+                    b"", if_generation_match=int(replaces or 0), content_type=_OCTETS, **self._limits
                 )
             return {}
         with self._reasons():
@@ -100,8 +102,8 @@ class GoogleStore:
                 content_type=_OCTETS,
                 size=new.size,
                 if_generation_match=int(replaces or 0),
-                timeout=TIMEOUT,
                 checksum=None,
+                **self._limits,
             )
         return {"address": address}
 
@@ -137,7 +139,7 @@ class GoogleStore:
         if has_content(self, new.name, stored, new.size, new.md5):
             return
         with self._reasons(), suppress(self._missing):
-            self._blob(new.name).delete(if_generation_match=int(stored.version), timeout=TIMEOUT)
+            self._blob(new.name).delete(if_generation_match=int(stored.version), **self._limits)
         raise WrongContent
 
     def abandon(self, new: NewObject, ref: Ref) -> None:
@@ -149,9 +151,15 @@ class GoogleStore:
     def write(self, name: str, content: bytes) -> None:
         """Replace a small object."""
         with self._reasons():
-            self._blob(name).upload_from_string(content, timeout=TIMEOUT, content_type="application/json")
+            self._blob(name).upload_from_string(content, content_type="application/json", **self._limits)
 
     # -- private -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _limits(self) -> dict[str, Any]:
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        return {"timeout": TIMEOUT, "retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS)}
 
     @property
     def _missing(self) -> type[Exception]:
@@ -185,7 +193,7 @@ class GoogleStore:
 
     def _found(self, name: str) -> Blob | None:
         with self._reasons():
-            return self._bucket.get_blob(below(self._prefix, name), timeout=TIMEOUT)
+            return self._bucket.get_blob(below(self._prefix, name), **self._limits)
 
     @contextmanager
     def _reasons(self) -> Iterator[None]:

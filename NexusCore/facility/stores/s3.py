@@ -28,6 +28,8 @@ from NexusCore.facility.stores.model import (
 )
 from NexusCore.facility.transfer_settings import StoreSettings
 
+READ_SECONDS, PATIENT_SECONDS = 15.0, 300.0
+"""How long the server may be silent: while a PC waits, and while it puts the parts of a large object together."""
 SIGNED_SECONDS = 900
 """How long the permission for a part is valid."""
 LEAST_PART = 5 * 1024 * 1024
@@ -59,7 +61,8 @@ class S3Store:
         self._settings = settings
         self._chunk = max(LEAST_PART, chunk)
         self._prefix = settings.prefix.strip("/")
-        self._client = self._opened()
+        self._client = self._opened(READ_SECONDS)
+        self._patient = self._opened(PATIENT_SECONDS)
 
     def chunk_size(self, size: int) -> int:
         """Return the size of a part."""
@@ -96,7 +99,7 @@ class S3Store:
     def read(self, name: str) -> Iterator[bytes]:
         """Yield the content of an object."""
         with self._reasons():
-            body = self._client.get_object(**self._key(name))["Body"]
+            body = self._patient.get_object(**self._key(name))["Body"]
             try:
                 yield from body.iter_chunks(READ_SIZE)
             finally:
@@ -155,7 +158,7 @@ class S3Store:
             if stored is not None and stored.version != replaces:
                 raise NameTaken
             with self._reasons():
-                self._client.complete_multipart_upload(
+                self._patient.complete_multipart_upload(
                     **self._key(new.name),
                     UploadId=ref["id"],
                     MultipartUpload={"Parts": parts},
@@ -181,7 +184,7 @@ class S3Store:
 
     # -- private -------------------------------------------------------------------------------------------------------
 
-    def _opened(self) -> Any:
+    def _opened(self, read_seconds: float) -> Any:
         import boto3
         from botocore.config import Config
 
@@ -196,8 +199,8 @@ class S3Store:
                 endpoint_url=settings.endpoint or None,
                 config=Config(
                     connect_timeout=5,
-                    read_timeout=30,
-                    retries={"max_attempts": 2},
+                    read_timeout=read_seconds,
+                    retries={"total_max_attempts": 2},
                     signature_version="s3v4",
                     s3={"addressing_style": "path" if settings.endpoint else "auto"},
                     # Other servers do not know the newer checksums.
