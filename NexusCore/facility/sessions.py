@@ -74,6 +74,11 @@ CANDIDATES = 20
 LISTED = 1000
 """Most waiting sessions returned together."""
 
+_END_BEFORE = """
+    -- when the session before another one ended on its instrument, if that was shortly before
+    SELECT MAX(end_ts) FROM session
+     WHERE instrument = :instrument AND start_ts <= :start AND end_ts BETWEEN :first AND :start AND id <> :session
+"""
 _EVENTS = """
     -- the events of a session, in order
     SELECT id, event_type, ts, user, host, detail, clock_offset
@@ -253,6 +258,15 @@ class Sessions:
         with self._database.reading() as reading:
             rows = reading.all(_EVENTS, session=session.id)
         return [_EVENT_COLUMNS.make(Event, row) for row in rows]
+
+    def end_before(self, session: Session, within: int) -> int | None:
+        """Return when the session before on the same instrument ended; None if not within so many microseconds."""
+        start = session.start_ts
+        with self._database.reading() as reading:
+            row = reading.one(
+                _END_BEFORE, instrument=session.instrument, start=start, first=start - within, session=session.id
+            )
+        return row[0] if row is not None and isinstance(row[0], int) else None
 
     # -- building ----------------------------------------------------------------------------------------------------
 
