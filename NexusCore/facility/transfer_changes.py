@@ -227,6 +227,21 @@ def set_damaged(transaction: Transaction, file: TransferFile, reason: str, now: 
     )
 
 
+def set_restored(transaction: Transaction, file: TransferFile, now: int) -> bool:
+    """Note that the copy of a damaged file is right again; return False if the file has changed meanwhile."""
+    return bool(
+        transaction.run(
+            """UPDATE transfer_file
+                  SET state = 'verified', reason = NULL, object_md5 = md5, verified_ts = :now, checked_ts = :now,
+                      changed_ts = :now
+                WHERE id = :id AND state = 'damaged' AND md5 = :md5 AND upload_ref IS NULL""",
+            now=now,
+            id=file.id,
+            md5=file.md5,
+        )
+    )
+
+
 # -- private -----------------------------------------------------------------------------------------------------------
 
 

@@ -46,9 +46,9 @@ _REPAIRS = f"""
      LIMIT :count
 """
 _TO_CHECK = f"""
-    -- stored files that have not been looked at for long, the longest first
+    -- stored files that have not been looked at for long, the longest first; a damaged one may have been restored
     {SELECT_FILES}
-     WHERE f.state = 'verified' AND f.checked_ts < :before
+     WHERE f.state IN ('verified', 'damaged') AND f.checked_ts < :before
        AND (f.checked_ts > :since OR (f.checked_ts = :since AND f.id > :id))
      ORDER BY f.checked_ts, f.id
      LIMIT :count
@@ -192,7 +192,7 @@ def repairs(transaction: Transaction, instrument: str, count: int) -> list[Trans
 def to_check(
     transaction: Transaction, before_ts: int, count: int, behind: TransferFile | None = None
 ) -> list[TransferFile]:
-    """Return verified files that were last looked at before a time, and behind another one in that order."""
+    """Return stored files that were last looked at before a time, and behind another one in that order."""
     since, last = (0, 0) if behind is None else (behind.checked_ts or 0, behind.id)
     return [file_of(row) for row in transaction.all(_TO_CHECK, before=before_ts, since=since, id=last, count=count)]
 

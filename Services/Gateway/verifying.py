@@ -26,10 +26,10 @@ from NexusCore.facility.stores.model import (
     UploadGone,
     has_content,
 )
-from NexusCore.facility.transfer_file import TransferFile
+from NexusCore.facility.transfer_file import FileState, TransferFile
 from NexusCore.facility.transfers import abandoned, session_names, to_check
 from NexusCore.log import Log
-from NexusCore.storage import Database
+from NexusCore.storage import Database, Transaction
 from NexusCore.text import counted
 from NexusCore.threads import start_thread
 from Services.Gateway.settings import GatewaySettings
@@ -128,17 +128,25 @@ class Verifier:
         stored = store.status(name)
         if stored is None:
             return MISSING
-        if file.object_md5 is None or has_content(store, name, stored, file.size, file.object_md5):
+        if has_content(store, name, stored, file.size, str(file.md5)):
             return None
         # Not while the PC is replacing it.
         return None if store.status(name) != stored else CHANGED
 
     def _note(self, file: TransferFile, found: str | None) -> bool:
+        """Store what a look has shown; return whether it is new damage."""
         now = self._clock.now()
-        if found is None:
-            self._database.write(lambda transaction: transfer_changes.set_checked(transaction, file, now))
+
+        def write(transaction: Transaction) -> bool:
+            damaged = file.state is FileState.DAMAGED
+            if found is not None and not damaged:
+                return transfer_changes.set_damaged(transaction, file, found, now)
+            if found is None and damaged:
+                transfer_changes.set_restored(transaction, file, now)
+            transfer_changes.set_checked(transaction, file, now)
             return False
-        return self._database.write(lambda transaction: transfer_changes.set_damaged(transaction, file, found, now))
+
+        return self._database.write(write)
 
     def _sweep(self, settings: GatewaySettings) -> None:
         """Remove what nobody has gone on with for a week."""

@@ -258,6 +258,16 @@ class TestTheSecondLook:
         assert sender.pc.get(f"instruments/{sender.pc.pids[0]}/repairs").json() == {"files": []}
         assert sender.backing.get(good["object"]) == data + b"good"
 
+    def test_one_that_was_restored(self, sender: Sender, running: RunningGateway) -> None:
+        """From a backup, by hand."""
+        view = sender.send("a.dm4", b"some content")
+        sender.backing.remove(view["object"])
+        self.look(sender, running)
+        eventually(lambda: sender.state("a.dm4") == "damaged")
+        sender.backing.put(view["object"], b"some content")
+        self.look(sender, running)
+        eventually(lambda: sender.state("a.dm4") == "verified")
+
     @staticmethod
     def look(sender: Sender, running: RunningGateway) -> None:
         """Have the files of one session looked at."""
