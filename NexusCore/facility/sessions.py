@@ -74,10 +74,12 @@ CANDIDATES = 20
 LISTED = 1000
 """Most waiting sessions returned together."""
 
-_END_BEFORE = """
-    -- when the session before another one ended on its instrument, if that was shortly before
-    SELECT MAX(end_ts) FROM session
-     WHERE instrument = :instrument AND start_ts <= :start AND end_ts BETWEEN :first AND :start AND id <> :session
+_BEFORE = f"""
+    -- the session that began last before another one on its instrument
+    {SELECT_SESSIONS}
+     WHERE instrument = :instrument AND start_ts <= :start AND id <> :session
+     ORDER BY start_ts DESC, id DESC
+     LIMIT 1
 """
 _EVENTS = """
     -- the events of a session, in order
@@ -259,14 +261,11 @@ class Sessions:
             rows = reading.all(_EVENTS, session=session.id)
         return [_EVENT_COLUMNS.make(Event, row) for row in rows]
 
-    def end_before(self, session: Session, within: int) -> int | None:
-        """Return when the session before on the same instrument ended; None if not within so many microseconds."""
-        start = session.start_ts
+    def before(self, session: Session) -> Session | None:
+        """Return the session before on the same instrument; None if there is none."""
         with self._database.reading() as reading:
-            row = reading.one(
-                _END_BEFORE, instrument=session.instrument, start=start, first=start - within, session=session.id
-            )
-        return row[0] if row is not None and isinstance(row[0], int) else None
+            row = reading.one(_BEFORE, instrument=session.instrument, start=session.start_ts, session=session.id)
+        return None if row is None else session_of(row)
 
     # -- building ----------------------------------------------------------------------------------------------------
 

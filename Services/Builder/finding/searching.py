@@ -63,8 +63,8 @@ class Searches:
         Makes the walk, as `find_files`.
     times
         Returns how the times of a session's files are to be read; by default, as they are.
-    end_before
-        Returns when the session before another one ended on its instrument; None if not within some microseconds.
+    before
+        Returns the session before another one on its instrument.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class Searches:
         log: logging.Logger,
         walk: Callable[..., FileSearch] = find_files,
         times: Callable[[Session], FileTimes] = lambda session: RIGHT,
-        end_before: Callable[[Session, int], int | None] = lambda session, within: None,
+        before: Callable[[Session], Session | None] = lambda session: None,
     ) -> None:
         self._waiting = waiting
         self._clock = clock
         self._log = log
         self._find = walk
         self._times = times
-        self._end_before = end_before
+        self._before = before
         self._walks: dict[str, _SharedWalk] = {}
         self._given: set[tuple[str, str]] = set()
 
@@ -159,11 +159,17 @@ class Searches:
         if session.end_ts < session.start_ts:
             raise WindowRefused(identifier=session.identifier, reason="it ends before it starts")
         first, last = times.window(session.start_ts, session.end_ts)
-        before = self._end_before(session, COARSE)
-        # What was written at the very end of the session before is not this one's, too.
-        early = COARSE if before is None else session.start_ts - before - 1
+        first -= self._early(session, first)
         # The clock may have been set back by less than a step in a session of seconds.
-        return TimeRange(session.identifier, to_datetime(first - early), to_datetime(max(first - early, last)))
+        return TimeRange(session.identifier, to_datetime(first), to_datetime(max(first, last)))
+
+    def _early(self, session: Session, first: int) -> int:
+        """Return how much older than its start a file may seem: what the session before has is not this one's, too."""
+        before = self._before(session)
+        if before is None or before.odd or before.end_ts is None:
+            return COARSE
+        _, last = self._times(before).window(before.start_ts, before.end_ts)
+        return COARSE if last < first - COARSE else max(0, first - last) - 1
 
 
 def times_by(
