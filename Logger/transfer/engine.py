@@ -198,9 +198,6 @@ class TransferEngine:
 
     def _step(self) -> float | None:
         """Do what is due; return the seconds until something is again, None: not before a wake."""
-        if not self._loaded:
-            self._book.load()
-            self._loaded = True
         now = self._clocks.monotonic()
         if self._asked_to_look or (now >= self._next_scan and any(map(_is_undelivered, self._sessions))):
             self._asked_to_look = False
@@ -234,6 +231,9 @@ class TransferEngine:
             self._problem = str(error)
             self._asked_to_look = True
             return
+        if sessions and not self._loaded:  # without a session to transfer, the file is not made
+            self._book.load()
+            self._loaded = True
         known = {pending.session: pending for pending in self._sessions}
         for pending in sessions:
             former = known.get(pending.session)

@@ -157,11 +157,31 @@ class FileReporter:
         return max(asked, pause * (0.5 + self._chance() / 2))
 
     def _report_all(self) -> None:
-        for pending in self._hooks.sessions():
-            while not self._stopped.is_set():
-                files = self._book.unreported(pending.session, BATCH)
-                if not files or not self._report(pending, files) or len(files) < BATCH:
-                    break
+        self._for_each(self._hooks.sessions(), self._report_session)
+
+    def _finish_all(self) -> None:
+        self._for_each(self._hooks.to_finish(), self._finish)
+
+    @staticmethod
+    def _for_each(sessions: Sequence[PendingTransfer], work: Callable[[PendingTransfer], None]) -> None:
+        """Do something for each session: one that is refused keeps no other one waiting."""
+
+        def refusal(pending: PendingTransfer) -> GatewayProblem | None:
+            try:
+                work(pending)
+            except GatewayProblem as problem:
+                return problem
+            return None
+
+        refused = [problem for problem in map(refusal, sessions) if problem is not None]
+        if refused:
+            raise refused[0]
+
+    def _report_session(self, pending: PendingTransfer) -> None:
+        while not self._stopped.is_set():
+            files = self._book.unreported(pending.session, BATCH)
+            if not files or not self._report(pending, files) or len(files) < BATCH:
+                break
 
     def _report(self, pending: PendingTransfer, files: Sequence[TrackedFile]) -> bool:
         """Report files; return False if the Gateway takes nothing more of the session."""
@@ -184,21 +204,19 @@ class FileReporter:
             self._book.reported(file)
         return True
 
-    def _finish_all(self) -> None:
-        for pending in self._hooks.to_finish():
-            if self._book.unreported(pending.session, 1):
-                self._wake.set()
-                continue
-            try:
-                self._hooks.finish(pending)
-            except GatewayProblem as problem:
-                if problem.kind in CLOSED:
-                    self._hooks.closed(pending.session, pending.token, str(problem))
-                elif problem.kind == "not-all-reported":
-                    self._book.report_again(pending.session)
-                    raise
-                else:
-                    raise
+    def _finish(self, pending: PendingTransfer) -> None:
+        if self._book.unreported(pending.session, 1):
+            self._wake.set()
+            return
+        try:
+            self._hooks.finish(pending)
+        except GatewayProblem as problem:
+            if problem.kind in CLOSED:
+                self._hooks.closed(pending.session, pending.token, str(problem))
+                return
+            if problem.kind == "not-all-reported":
+                self._book.report_again(pending.session)
+            raise
 
     def _ask_for_repairs(self) -> None:
         pid = self._hooks.repairs_of()

@@ -649,6 +649,8 @@ class TestRepairs:
         engine = pc.start()
         engine.watch_repairs("Titan", ())
         assert settled(lambda: gateway.requests == [], 0.5)
+        assert not (pc.home / "pc.transfers").exists()
+        assert [thread.name for thread in threading.enumerate() if thread.name.startswith("transfer")] == ["transfer"]
 
 
 def test_a_lease_is_possible_here(tmp_path: Path) -> None:

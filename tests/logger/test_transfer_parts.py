@@ -271,6 +271,66 @@ noticed = sum(is_written(sys.argv[1], "a.dm4") for _ in range(5000))
         assert content_md5(b"") == "1B2M2Y8AsgTpgAmY7PhCfg=="
 
 
+WINDOWS = """
+import ctypes, os, sys, types
+calls, error = [], [0]
+
+class Kernel:
+    def __init__(self):
+        for name in ("CreateFileW", "CloseHandle", "GetCurrentThread", "SetThreadPriority"):
+            setattr(self, name, self.function(name))
+
+    def function(self, name):
+        def call(*arguments):
+            calls.append((name, *arguments))
+            if name == "CreateFileW":
+                return ctypes.c_void_p(-1).value if error[0] else 77
+            return 1
+        return call
+
+ctypes.WinDLL = lambda name, use_last_error: Kernel()
+ctypes.get_last_error = lambda: error[0]
+ctypes.WinError = lambda code: PermissionError(code, "Access is denied")
+path = sys.argv[1]
+opened = lambda handle, flags: os.open(path, flags) if handle == 77 else None
+sys.modules["msvcrt"] = types.SimpleNamespace(open_osfhandle=opened)
+os.O_BINARY = 0
+sys.platform = "win32"
+from Logger.transfer.opening import FileInUse, is_written, open_to_read
+from Logger.transfer.priority import lower_priority
+root, name = os.path.split(path)
+with open_to_read(root, name) as file:
+    print(file.read())
+print(is_written(root, name), [call[3] for call in calls if call[0] == "CreateFileW"], calls[-1][0])
+error[0] = 32
+print(is_written(root, name))
+try:
+    open_to_read(root, name)
+except FileInUse as raised:
+    print(raised.strerror)
+error[0] = 5
+try:
+    is_written(root, name)
+except PermissionError as raised:
+    print(raised.strerror)
+print(lower_priority(), hex(calls[-1][2]))
+"""
+
+
+def test_the_branches_for_windows(tmp_path: Path) -> None:
+    """Others may go on to write, rename and delete (7); writing is what the second look does not share (5)."""
+    (tmp_path / "a.dm4").write_bytes(b"content")
+    done = subprocess.run(
+        [sys.executable, "-c", WINDOWS, str(tmp_path / "a.dm4")], cwd=PROJECT, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "b'content'", "False [7, 5] CloseHandle", "True", "locked by another program", "Access is denied",
+        "True 0x10000",
+    ]  # fmt: skip
+
+
 class TestBandwidth:
     """By the time of day; all workers together."""
 
