@@ -96,6 +96,8 @@ class MainWindow:
         self._leaving = False
         self._end_tried = False
         self._done = self._hidden = self._asking = False
+        self._closes_late: Closed | None = None
+        """The end of a countdown that came while the list of files was read."""
         self._log_window: LogWindow | None = None
         root.title("Session logger")
         root.resizable(False, False)
@@ -151,7 +153,10 @@ class MainWindow:
 
     def _close_by(self, state: Closed) -> None:
         """Close, but not at the end of a countdown if the next user has begun, or the list of files is being read."""
-        if state.by_itself and (self._busy or isinstance(self._page, FilesPage)):
+        if state.by_itself and self._busy:
+            return
+        if state.by_itself and isinstance(self._page, FilesPage):
+            self._closes_late = state
             return
         self._state = state
         self._finish(state)
@@ -336,6 +341,7 @@ class MainWindow:
         self._root.lift()
         self._root.attributes("-topmost", True)
         self._root.attributes("-topmost", False)
+        self._closes_late = None
         if was_hidden or (isinstance(self._state, Ended) and not self._busy):
             self._send(self._controller.begin)
 
@@ -371,6 +377,9 @@ class MainWindow:
     def _refresh(self) -> None:
         if isinstance(self._page, (RunningPage, EndedPage)):
             self._page.refresh(_now())
+        if isinstance(self._page, EndedPage) and self._closes_late is not None and self._page.is_over(_now()):
+            state, self._closes_late = self._closes_late, None
+            self._finish(state)
         if self._log_window is not None and self._log_window.winfo_exists():
             self._log_window.refresh()
 

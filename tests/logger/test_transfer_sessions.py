@@ -164,6 +164,24 @@ class TestTheNextSession:
         pc.see(session, a__tif="verified")
 
 
+class TestOvertaken:
+    """The facility says that the session has ended, since another one was started there."""
+
+    def test_its_files_are_sent_and_its_end_is_reported(
+        self, pc: TransferPC, gateway: ContractGateway, session: str
+    ) -> None:
+        pc.write("a.tif")
+        pc.see(session, a__tif="verified")
+        pc.write("b.tif")
+        pc.outbox.ended_there(session)
+        assert pc.outbox.open_session() is None
+        assert pc.engine is not None
+        pc.engine.wake()
+        pc.until(lambda: pc.view(session).finished, "it is finished")
+        assert sorted(gateway.objects) == ["raw/a.tif", "raw/b.tif"]
+        assert gateway.transferred[session]["files"] == 2
+
+
 class TestTheNextLogger:
     """After a crash, a reboot, another user's logon: everything goes on where it was."""
 
