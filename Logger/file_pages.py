@@ -195,6 +195,10 @@ class EndedPage(Page):
         if is_last and self._closes is None:
             self._closes = now + timedelta(seconds=state.close_delay)
 
+    def is_over(self, now: datetime) -> bool:
+        """Return whether the countdown is over."""
+        return self._closes is not None and now >= self._closes
+
     def refresh(self, now: datetime) -> None:
         """Count down."""
         if self._closes is not None:

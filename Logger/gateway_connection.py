@@ -24,6 +24,8 @@ AWAY = "The facility's server cannot be reached."
 BUSY = "The facility's server is busy or being serviced."
 STRANGE = "What answers at the address of the facility's server is not a NexusCore Gateway."
 UNTRUSTED = "The certificate of the facility's server is not trusted by this computer."
+STORE_FULL = 507
+"""Status of HTTP: no room is left."""
 LONGEST_WAIT = 600.0
 """Seconds that a server can ask us to wait."""
 
@@ -164,8 +166,9 @@ def _error(status: int, problem: Json, detail: str, wait: float) -> Exception:
     sentence = str(problem.get("detail") or problem.get("title") or "The facility's server refused this.")
     detail = f"{detail}, {kind}: {sentence} {problem.get('errors', '')}".rstrip()
     if status in (408, 429) or status >= 500:
-        # A full store is told by a sentence of the Gateway's own; what else goes wrong there is for the log.
-        return Unreachable(sentence if kind == "store-full" else BUSY, detail, wait)
+        # What is wrong with the store, the Gateway says in its own words; what else goes wrong there is for the log.
+        about_store = status == STORE_FULL or kind == "store-away"
+        return Unreachable(sentence if about_store else BUSY, detail, wait)
     return GatewayProblem(sentence, detail, status, kind, problem)
 
 

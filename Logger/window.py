@@ -100,6 +100,8 @@ class MainWindow:
         self._draft = ("", "")
         """A question and its answer that has not been saved yet."""
         self._done = self._hidden = self._asking = False
+        self._closes_late: Closed | None = None
+        """The end of a countdown that came while the list of files was read."""
         self._log_window: LogWindow | None = None
         root.title("Session logger")
         root.resizable(False, False)
@@ -157,7 +159,10 @@ class MainWindow:
 
     def _close_by(self, state: Closed) -> None:
         """Close, but not at the end of a countdown if the next user has begun, or the list of files is being read."""
-        if state.by_itself and (self._busy or isinstance(self._page, FilesPage)):
+        if state.by_itself and self._busy:
+            return
+        if state.by_itself and isinstance(self._page, FilesPage):
+            self._closes_late = state
             return
         self._state = state
         self._finish(state)
@@ -341,6 +346,7 @@ class MainWindow:
         """Do what a second launch wants: show the window, with a new session if it was hidden."""
         was_hidden, self._hidden = self._hidden, False
         self._raise()
+        self._closes_late = None
         if was_hidden or (isinstance(self._state, Ended) and not self._busy):
             self._send(self._controller.begin)
 
@@ -393,6 +399,9 @@ class MainWindow:
     def _refresh(self) -> None:
         if isinstance(self._page, (RunningPage, EndedPage)):
             self._page.refresh(_now())
+        if isinstance(self._page, EndedPage) and self._closes_late is not None and self._page.is_over(_now()):
+            state, self._closes_late = self._closes_late, None
+            self._finish(state)
         if self._log_window is not None and self._log_window.winfo_exists():
             self._log_window.refresh()
 

@@ -17,7 +17,9 @@ from Logger.transfer.settings import StationTransfer
 _PENDING = """
     SELECT t.session, t.pid, t.user, t.start, t.settings, t.hold_from, t.request, t.at, t.files, k.token,
            (SELECT MAX(e.at) FROM event e WHERE e.session = t.session AND e.kind = 'END'),
-           (SELECT MAX(e.at) FROM event e WHERE e.session = t.session AND e.outcome = :ended_there),
+           (SELECT MAX(e.settled) FROM event e
+             WHERE e.session = t.session
+               AND EXISTS (SELECT 1 FROM event s WHERE s.session = t.session AND s.outcome = :ended_there)),
            EXISTS (SELECT 1 FROM event e WHERE e.session = t.session AND e.kind = 'END' AND e.settled IS NULL),
            EXISTS (SELECT 1 FROM event e
                     WHERE e.session = t.session AND e.kind = 'START' AND e.outcome LIKE 'refused%')
@@ -51,7 +53,7 @@ class PendingTransfer:
     token: str = ""
     """The session's token; empty until its START is delivered."""
     end: int | None = None
-    """When it ended; None while it runs."""
+    """When it ended, or when the facility said that it had; None while it runs."""
     end_waits: bool = False
     """Whether its END is still to be delivered."""
     hold_from: int | None = None

@@ -35,7 +35,9 @@ CHECK_PAUSE = 0.2
 CLOSED = frozenset({"transfer-ended", "no-such-session", "wrong-session-token"})
 """Kinds of problems that concern the whole session: nothing more of it is taken."""
 STAFF = frozenset({400, 401, 403})
-"""Statuses of problems that concern all files, and that the facility's staff can solve: token, version, settings."""
+"""Statuses of problems that concern all files, and that the facility's staff can solve: token, version."""
+SWITCHED_OFF = "transfer-off"
+"""The same, for the settings of the transfer."""
 ODD_NAME = "its name is too long for the store, or has characters that it cannot have; rename it"
 REMOVED = "it was removed before it was sent"
 WRONG_CONTENT = "the store has received something else than was sent"
@@ -230,7 +232,7 @@ def _problem(file: TrackedFile, problem: GatewayProblem) -> Attempt:
     if problem.kind == "wrong-content":
         # It may have been changed within the same time stamp: the MD5 is computed again.
         return _failed(replace(file, md5="", upload=""), WRONG_CONTENT, Blame.FILE, 0.0, problem.detail)
-    blame = Blame.AWAY if problem.status in STAFF else Blame.FILE
+    blame = Blame.AWAY if problem.status in STAFF or problem.kind == SWITCHED_OFF else Blame.FILE
     return _failed(replace(file, upload=""), str(problem), blame, 0.0, problem.detail)
 
 

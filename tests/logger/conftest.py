@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.logger.contract import ContractGateway
 from tests.logger.facility import Facility
 from tests.logger.network import Network
 from tests.logger.screen import NEEDED, Desk, Screen
+from tests.logger.transferring import TransferPC
 
 
 @pytest.fixture
@@ -62,3 +65,40 @@ def quick_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the delivery try again at once."""
     monkeypatch.setattr("Logger.delivery.FIRST_PAUSE", 0.02)
     monkeypatch.setattr("Logger.delivery.LONGEST_PAUSE", 0.1)
+
+
+@pytest.fixture
+def quick_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the transfer try, report and show again at once."""
+    monkeypatch.setattr("Logger.transfer.retrying.FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("Logger.transfer.retrying.LONGEST_LOCKED", 0.3)
+    monkeypatch.setattr("Logger.transfer.reporting.REPORT_SECONDS", 0.05)
+    monkeypatch.setattr("Logger.transfer.reporting.FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("Logger.transfer.engine.SHOW_SECONDS", 0.05)
+    monkeypatch.setattr("Logger.transfer.engine.BEAT", 0.05)
+
+
+@pytest.fixture
+def gateway() -> Iterator[ContractGateway]:
+    """Lend a small Gateway that speaks the contract of the transfer."""
+    gateway = ContractGateway()
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture
+def pc(tmp_path: Path, gateway: ContractGateway, quick_transfer: None) -> Iterator[TransferPC]:
+    """Set up a PC whose files are transferred to it."""
+    pc = TransferPC(tmp_path, gateway.url)
+    yield pc
+    pc.stop()
+
+
+@pytest.fixture
+def session(pc: TransferPC) -> str:
+    """Start a session, whose first scan is done."""
+    session = str(uuid.uuid4())
+    pc.begin(session)
+    pc.start()
+    pc.looked(session)
+    return session

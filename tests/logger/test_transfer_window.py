@@ -66,6 +66,11 @@ class TestTheWindow:
         desk.read("raw/0.tif: sent, verified.")
         desk.press("alt+b", desk.screen.window("Session logger"))
         desk.click("RunningPage", "End session")
+        desk.read("Complete.")
+        desk.press("alt+f", desk.screen.window("Session logger"))
+        desk.see("FilesPage", "Back")
+        time.sleep(1.5)  # the countdown ends meanwhile: the list stays
+        desk.press("alt+b", desk.screen.window("Session logger"))
         assert desk.read("Complete.") == "Complete. All 3 files are stored. A record of this session is being made."
         assert desk.read("This window closes")
         assert code_of(logger) == 0
