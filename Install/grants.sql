@@ -23,6 +23,8 @@ GRANT SELECT, INSERT, DELETE ON `gateway_request` TO @GATEWAY@;
 -- ... sessions, whose start, instrument and events are never changed or removed ...
 GRANT SELECT, INSERT, UPDATE (`state`, `end_ts`, `open_on`, `token_sha256`, `seen_ts`) ON `session` TO @GATEWAY@;
 GRANT SELECT, INSERT ON `session_event` TO @GATEWAY@;
+-- ... what becomes of the files that PCs transfer, which stays ...
+GRANT SELECT, INSERT, UPDATE ON `transfer_file` TO @GATEWAY@;
 -- ... and its own log and status. An existing channel or item is updated to the same values; a cursor holds the
 -- delivery position of a program's records, and is deleted at the end.
 GRANT INSERT ON `log_record` TO @GATEWAY@;
@@ -50,6 +52,10 @@ GRANT SELECT ON `session_event` TO @REPORTS@;
 GRANT SELECT ON `reservation` TO @REPORTS@;
 GRANT SELECT ON `record` TO @REPORTS@;
 GRANT SELECT ON `upload` TO @REPORTS@;
+-- ... without `upload_ref`: with the address in it, anybody can send that one file.
+GRANT SELECT (`id`, `session_id`, `folder`, `path`, `path_sha256`, `size`, `modified_ts`, `md5`, `state`, `sent`, `reason`,
+  `next_try_ts`, `attempts`, `store`, `object`, `object_sha256`, `object_md5`, `verified_ts`, `checked_ts`, `changed_ts`)
+  ON `transfer_file` TO @REPORTS@;
 GRANT SELECT ON `log_view` TO @REPORTS@;
 GRANT SELECT ON `status_view` TO @REPORTS@;
 GRANT SELECT ON `session_log` TO @REPORTS@;

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from NexusCore.facility.records import Record, Records, Upload
     from NexusCore.facility.reservations import Reservation, Reservations
     from NexusCore.facility.sessions import Event, Session, Sessions, State
+    from NexusCore.facility.transfers import Transfers
 
 __all__ = [
     "Event",
@@ -21,6 +22,7 @@ __all__ = [
     "Session",
     "Sessions",
     "State",
+    "Transfers",
     "Upload",
 ]
 
@@ -35,5 +37,6 @@ if not TYPE_CHECKING:
             "records": ["Record", "Records", "Upload"],
             "reservations": ["Reservation", "Reservations"],
             "sessions": ["Event", "Session", "Sessions", "State"],
+            "transfers": ["Transfers"],
         },
     )

@@ -15,6 +15,7 @@ class State(StrEnum):
     """State of a session."""
 
     WAITING_FOR_END = "WAITING_FOR_END"
+    """It is open; or it has ended, and its files are on their way: see `Session.awaits_files`."""
     TO_BE_BUILT = "TO_BE_BUILT"
     BUILDING = "BUILDING"
     BUILT = "BUILT"
@@ -98,6 +99,16 @@ class Session:
     last_error: str | None
     odd: Odd = ()
     """Messages about fields that cannot be read."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.state is State.WAITING_FOR_END and self.end_ts is None
+
+    @property
+    def awaits_files(self) -> bool:
+        """Whether it has ended, and its files are on their way from its PC; its record is built afterwards."""
+        return self.state is State.WAITING_FOR_END and self.end_ts is not None
 
     @property
     def start(self) -> datetime:

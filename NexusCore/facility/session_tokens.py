@@ -45,8 +45,9 @@ def set_digest(transaction: Transaction, session: Session, digest: str) -> None:
 
 
 def set_seen(transaction: Transaction, session: Session, now: int) -> None:
-    """Note that the PC of an open session is at work."""
-    transaction.run("UPDATE session SET seen_ts = :now WHERE id = :id AND open_on IS NOT NULL", now=now, id=session.id)
+    """Note that the PC of a session is at work, while it is open or its files are on their way."""
+    sql = "UPDATE session SET seen_ts = :now WHERE id = :id AND state = 'WAITING_FOR_END'"
+    transaction.run(sql, now=now, id=session.id)
 
 
 def is_paused(transaction: Transaction, session: Session) -> bool:

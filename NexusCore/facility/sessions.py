@@ -128,15 +128,26 @@ class Sessions:
             lambda transaction: transitions.start(transaction, instrument, client, name, self._now(ts)),
         )
 
-    def end(self, identifier: str, client: Client, ts: int | None = None) -> Session:
+    def end(self, identifier: str, client: Client, ts: int | None = None, *, transfers: bool = False) -> Session:
         """Close a session: event END and state TO_BE_BUILT together. One that has ended stays unchanged.
+
+        Parameters
+        ----------
+        identifier, client, ts
+            The session, who ends it, and when (now, if not given).
+        transfers
+            Its files are still on their way: it becomes TO_BE_BUILT when `NexusCore.facility.transfer_end` says so.
 
         Raises
         ------
         NoSuchSession
             If it does not exist.
         """
-        return self._database.write(lambda transaction: transitions.end(transaction, identifier, client, self._now(ts)))
+
+        def end(transaction: Transaction) -> Session:
+            return transitions.end(transaction, identifier, client, self._now(ts), transfers=transfers)
+
+        return self._database.write(end)
 
     def restart(self, identifier: str, client: Client) -> Session:
         """End a session that was left open and start a new one on its instrument, in one transaction.
@@ -365,8 +376,11 @@ class Sessions:
 
         def requeue(transaction: Transaction) -> Session:
             session = transitions.find(transaction, identifier, lock=True)
-            if session.state is State.WAITING_FOR_END:
+            if session.is_open:
                 raise NotToBeBuilt(identifier=identifier, reason="it has not ended yet")
+            if session.awaits_files:
+                reason = f"its files are on their way; to have it built without them: SessionTool close {identifier}"
+                raise NotToBeBuilt(identifier=identifier, reason=reason)
             if only not in (None, session.state):
                 raise NotToBeBuilt(identifier=identifier, reason=f"it is {session.state} now, not {only}")
             changed = transaction.run(

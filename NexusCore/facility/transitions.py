@@ -6,6 +6,8 @@ promises.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from NexusCore.clock import readable_time
 from NexusCore.config.store import near_miss
 from NexusCore.errors import NoSuchSession, SessionElsewhere, SessionOpen
@@ -62,6 +64,7 @@ def start(
     *,
     ends: tuple[str, int] | None = None,
     settle: bool = False,
+    transfers: bool = False,
 ) -> Session:
     """Open a session; one that exists stays unchanged.
 
@@ -76,6 +79,8 @@ def start(
     settle
         The session began while the facility could not be reached. It ends when the next session on the instrument
         began, if there is one, ended or not; else one that is open ends when this one began. A NOTE says so.
+    transfers
+        As in `end`, for a session that ends by this.
 
     Raises
     ------
@@ -95,13 +100,13 @@ def start(
     if following is not None:
         until, other = following.start_ts, following
     elif other is not None and ends is not None and other.identifier == ends[0]:
-        end(transaction, other.identifier, client, min(ends[1], ts))
+        end(transaction, other.identifier, client, min(ends[1], ts), transfers=transfers)
     elif other is not None and settle:
         add_event(transaction, other.id, EventType.NOTE, client, ts, _OVERTAKEN.format(identifier))
-        end(transaction, other.identifier, client, ts)
+        end(transaction, other.identifier, client, ts, transfers=transfers)
     elif other is not None:
         raise still_open(other)
-    return _insert(transaction, instrument, client, identifier, ts, until, other)
+    return _insert(transaction, instrument, client, identifier, ts, until, other, transfers=transfers)
 
 
 def _first_after(transaction: Transaction, instrument: str, ts: int) -> Session | None:
@@ -119,14 +124,17 @@ def _insert(
     ts: int,
     until: int | None,
     other: Session | None,
+    *,
+    transfers: bool,
 ) -> Session:
     """Insert a session, open or until another one began."""
+    ended = _state_after_end(transfers)
     session_id = transaction.insert(
         "session",
         identifier=identifier,
         instrument=instrument,
         user=client.user,
-        state=(State.WAITING_FOR_END if until is None else State.TO_BE_BUILT).value,
+        state=(State.WAITING_FOR_END if until is None else ended).value,
         start_ts=ts,
         end_ts=until,
         open_on=instrument if until is None else None,
@@ -139,8 +147,15 @@ def _insert(
     return find(transaction, identifier)
 
 
-def end(transaction: Transaction, identifier: str, client: Client, ts: int) -> Session:
-    """Close a session: event END and state TO_BE_BUILT together. One that has ended stays unchanged.
+def end(transaction: Transaction, identifier: str, client: Client, ts: int, *, transfers: bool = False) -> Session:
+    """Close a session: event END and the new state together. One that has ended stays unchanged.
+
+    Parameters
+    ----------
+    transaction, identifier, client, ts
+        The session, who ends it, and when.
+    transfers
+        Its files are still on their way from its PC: `transferred` makes it TO_BE_BUILT, not END.
 
     Raises
     ------
@@ -148,14 +163,41 @@ def end(transaction: Transaction, identifier: str, client: Client, ts: int) -> S
         If it does not exist.
     """
     session = find(transaction, identifier, lock=True)
-    if session.state is not State.WAITING_FOR_END:
+    if not session.is_open:
         return session
     ts = max(ts, session.start_ts)
     transaction.run(
-        "UPDATE session SET state = 'TO_BE_BUILT', end_ts = :ts, open_on = NULL WHERE id = :id", ts=ts, id=session.id
+        "UPDATE session SET state = :state, end_ts = :ts, open_on = NULL WHERE id = :id",
+        state=_state_after_end(transfers).value,
+        ts=ts,
+        id=session.id,
     )
     add_event(transaction, session.id, EventType.END, client, ts, None)
     return find(transaction, identifier)
+
+
+def transferred(
+    transaction: Transaction, session: Session, client: Client, ts: int, problems: Sequence[str]
+) -> Session:
+    """Have the record of a session built that has waited for its files, with a PROBLEM event for each text.
+
+    Parameters
+    ----------
+    transaction, session
+        The session, locked by `find`.
+    client, ts, problems
+        Who ends its transfer, when, and what is missing; see `NexusCore.facility.transfer_end`.
+    """
+    if not session.awaits_files:
+        return session
+    transaction.run("UPDATE session SET state = 'TO_BE_BUILT' WHERE id = :id", id=session.id)
+    for text in problems:
+        add_event(transaction, session.id, EventType.PROBLEM, client, ts, text)
+    return find(transaction, session.identifier)
+
+
+def _state_after_end(transfers: bool) -> State:
+    return State.WAITING_FOR_END if transfers else State.TO_BE_BUILT
 
 
 def add_event(

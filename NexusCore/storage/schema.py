@@ -288,6 +288,36 @@ _table(
 )
 
 _table(
+    "transfer_file",  # what became of each file that a session's PC transfers
+    _id(),
+    _to("session_id", "session.id"),
+    _text("folder", NAME),  # the name of a watched folder, not its path
+    _text("path"),  # below it, with forward slashes
+    _text("path_sha256", 64),  # of folder/path: they are too long for a key
+    Column("size", BigInteger, nullable=False),
+    _ts("modified_ts"),
+    _text("md5", 32, nullable=True),  # of the file, once the PC has read it
+    _text("state", 16),
+    Column("sent", BigInteger, nullable=False, default=0),
+    _text("reason", nullable=True),
+    _ts("next_try_ts", nullable=True),
+    Column("attempts", Integer, nullable=False, default=0),
+    _text("store", NAME),
+    _text("object", nullable=True),  # its name in the store
+    _text("object_sha256", 64, nullable=True),  # of store and object
+    _text("object_md5", 32, nullable=True),  # of what was last verified there
+    _text("upload", 36, nullable=True),
+    _text("upload_kind", 16, nullable=True),
+    _text("upload_ref", nullable=True),  # JSON; what the Gateway needs to go on with the upload
+    _ts("verified_ts", nullable=True),
+    _ts("checked_ts", nullable=True),
+    _ts("changed_ts"),
+    Unique("session_id", "path_sha256"),
+    Index(None, "object_sha256"),
+    Index(None, "state", "checked_ts"),
+)
+
+_table(
     "token",
     _id(),
     _text("name", NAME),  # the PC's

@@ -290,6 +290,7 @@ class TestLeastPrivilege:
         "DELETE FROM session_event",
         "DELETE FROM session",
         "DELETE FROM log_record",
+        "DELETE FROM transfer_file",
         "INSERT INTO token (id) VALUES (1)",
         "UPDATE token SET instruments = '[]'",
         "UPDATE token SET revoked_ts = NULL",
@@ -302,6 +303,7 @@ class TestLeastPrivilege:
         "SELECT * FROM config_secret",
         "SELECT * FROM token",
         "SELECT * FROM gateway_request",
+        "SELECT upload_ref FROM transfer_file",
         "SELECT * FROM config_revision LOCK IN SHARE MODE",
         "UPDATE session SET state = 'COMPLETED'",
         "DELETE FROM session_event",
@@ -344,12 +346,14 @@ class TestLeastPrivilege:
 
     def test_reports_read_all_that_is_no_secret(self, accounts: dict[str, Path], server: MariaDB) -> None:
         names = [row[0] for row in server.execute("SHOW TABLES FROM nexuscore")]
-        withheld = {"config_secret", "config_revision", "token", "gateway_request"}
+        withheld = {"config_secret", "config_revision", "token", "gateway_request", "transfer_file"}
         assert withheld < set(names)
         with closing(connect(server, accounts["reports"])) as connection, connection.cursor() as cursor:
             for name in set(names) - withheld:
                 cursor.execute(f"SELECT * FROM {name} WHERE FALSE")
                 cursor.fetchall()
+            cursor.execute("SELECT path, state, object FROM transfer_file WHERE FALSE")
+            cursor.fetchall()
 
     @staticmethod
     def check_refused(server: MariaDB, file: Path, statements: tuple[str, ...]) -> None:

@@ -13,11 +13,13 @@ from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config.store import Edit
 from NexusCore.config.values import Limits
 from NexusCore.errors import NexusError
+from NexusCore.facility import transfer_changes
 from NexusCore.facility.records import Records
 from NexusCore.facility.reservations import Reservation, Reservations
 from NexusCore.facility.session import Session, State
 from NexusCore.facility.sessions import Sessions
 from NexusCore.facility.tokens import AccessTokens
+from NexusCore.facility.transfer_file import FileReport
 from NexusCore.storage import Database
 from NexusCore.storage.schema import METADATA
 from tests.tools.conftest import configure, log, report
@@ -55,6 +57,7 @@ UNIQUE = {
     "delivery_cursor": ("journal",),
     "token": ("sha256", "active_name"),
     "gateway_request": ("request_id",),
+    "transfer_file": ("path_sha256",),
 }
 """Columns of which each row needs its own value."""
 
@@ -115,6 +118,7 @@ class OddFacility:
                 "gateway_request", token_id=token.id, request_id="good", sha256="0" * 64, status=200, answer="{}",
                 nonce=None, ts=now,
             )  # fmt: skip
+            transfer_changes.report(transaction, session.id, [FileReport("raw", "a.dm4", 7, now)], now)
             transaction.run("UPDATE session SET state = :state WHERE id = :id", state=self._state, id=session.id)
         return sessions.get(session.identifier)
 

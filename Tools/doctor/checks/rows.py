@@ -17,6 +17,7 @@ from NexusCore.facility.record import RECORD, UPLOAD
 from NexusCore.facility.reservations import RESERVATION, describes_a_reservation
 from NexusCore.facility.session import SESSION_EVENT, SESSION_TABLE
 from NexusCore.facility.tokens import TOKEN
+from NexusCore.facility.transfer_file import TRANSFER_FILE
 from NexusCore.log.store import LOG_RECORD
 from NexusCore.settings import DatabaseURL, Settings
 from NexusCore.status.store import STATUS_CHANNEL, STATUS_ITEM, STATUS_LATEST, STATUS_SAMPLE
@@ -54,6 +55,7 @@ TABLES: dict[str, tuple[Columns, ...]] = {
         RESERVATION,
         RECORD,
         UPLOAD,
+        TRANSFER_FILE,
         TOKEN,
         GATEWAY_REQUEST,
     ),

@@ -1,0 +1,127 @@
+"""The end of a session's transfer: what is missing is named, and its record can be built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from NexusCore.errors import EXIT_REFUSED, NexusError
+from NexusCore.facility import transfers, transitions
+from NexusCore.facility.session import Client, Session, State
+from NexusCore.facility.transfer_file import MOST_ROWS, FileState, TransferFile
+from NexusCore.storage import Transaction
+from NexusCore.text import counted, one_line, shortened
+
+LINES_PER_EVENT = 40
+"""Missing files that one event names."""
+MOST_EVENTS = 25
+"""Events that name missing files; a further one says how many there are besides."""
+_NAME_LENGTH = 400
+_NOT_VERIFIED = frozenset(FileState) - {FileState.VERIFIED, FileState.UNKNOWN}
+_WHY = {
+    FileState.WAITING: "it was not sent yet",
+    FileState.GROWING: "it was still growing",
+    FileState.LOCKED: "locked by another program",
+    FileState.SENDING: "it was being sent",
+    FileState.CHECKING: "its stored copy was not checked yet",
+    FileState.HELD: "it appeared after the end",
+    FileState.FAILED: "it could not be sent",
+    FileState.GONE: "it was removed before it was sent",
+    FileState.DAMAGED: "its stored copy is damaged or missing",
+}
+
+
+class NotAllReported(NexusError):
+    """The PC has {stated} of the session {identifier}, but has reported {known}."""
+
+    exit_code = EXIT_REFUSED
+
+
+class TransferBeforeEnd(NexusError):
+    """The session {identifier} has not ended yet, so its transfer cannot end."""
+
+    exit_code = EXIT_REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class TransferEnd:
+    """How a session's transfer ended."""
+
+    session: Session
+    verified: int
+    """Files in the store."""
+    missing: int
+    """Files that are not, or not as they are on the PC."""
+    released: bool
+    """Whether this ended it; else it had ended before."""
+
+
+def why(file: TransferFile) -> str:
+    """Return why a file is not in the store, in a few words."""
+    return (
+        shortened(one_line(file.reason), _NAME_LENGTH) if file.reason else _WHY.get(file.state, "its state is unknown")
+    )
+
+
+def missing_files(transaction: Transaction, session_id: int, most: int) -> list[TransferFile]:
+    """Return files of a session that are not verified, `most` at most."""
+    found: list[TransferFile] = []
+    after = 0
+    while len(found) < most:
+        portion = transfers.files(transaction, session_id, _NOT_VERIFIED, after, min(MOST_ROWS, most - len(found)))
+        if not portion:
+            break
+        found += portion
+        after = portion[-1].id
+    return found
+
+
+def finish(transaction: Transaction, identifier: str, client: Client, ts: int, files: int | None = None) -> TransferEnd:
+    """End the transfer of a session: PROBLEM events name what is missing, and its state becomes TO_BE_BUILT.
+
+    One whose transfer has ended already stays unchanged.
+
+    Parameters
+    ----------
+    transaction
+        The transaction.
+    identifier, client, ts
+        The session, who ends its transfer, and when.
+    files
+        How many files the PC knows of; None if that is not asked.
+
+    Raises
+    ------
+    NoSuchSession
+        If it does not exist.
+    TransferBeforeEnd
+        If it has not ended.
+    NotAllReported
+        If the PC knows of more or fewer files than it has reported.
+    """
+    session = transitions.find(transaction, identifier, lock=True)
+    if session.is_open:
+        raise TransferBeforeEnd(identifier=identifier)
+    numbers = transfers.counts(transaction, session.id)
+    known, verified = sum(numbers.values()), numbers.get(FileState.VERIFIED, 0)
+    if session.state is not State.WAITING_FOR_END:
+        return TransferEnd(session, verified, known - verified, released=False)
+    if files is not None and files != known:
+        raise NotAllReported(stated=counted(files, "file"), identifier=identifier, known=known)
+    missing = known - verified
+    named = missing_files(transaction, session.id, LINES_PER_EVENT * MOST_EVENTS) if missing else []
+    problems = list(_texts(named, missing))
+    session = transitions.transferred(transaction, session, client, ts, problems)
+    return TransferEnd(session, verified, missing, released=True)
+
+
+def _texts(named: Sequence[TransferFile], missing: int) -> Iterator[str]:
+    """Yield the texts of the events that name missing files."""
+    lines = []
+    for file in named:
+        what = "held back" if file.state is FileState.HELD else "not transferred"
+        lines.append(f"{what}: {shortened(one_line(file.name), _NAME_LENGTH)} ({why(file)})")
+    for first in range(0, len(lines), LINES_PER_EVENT):
+        yield "\n".join(lines[first : first + LINES_PER_EVENT])
+    if missing > len(named):
+        yield f"not transferred: {counted(missing - len(named), 'more file')}"
