@@ -59,9 +59,10 @@ EXTRAS = {
         "uvicorn>=0.40,<1",
     ],
     "dask": ["distributed>=2024.1"],
+    "intake": ["watchfiles>=1.0,<2"],
     "logger": ["requests>=2.31,<3"],
 }
-SERVICES = ("builder", "dask", "gateway", "harvester", "uploader")
+SERVICES = ("builder", "dask", "gateway", "harvester", "intake", "uploader")
 EXTRAS["services"] = sorted({one for name in SERVICES for one in EXTRAS[name]})
 EXTRAS["test"] = [
     "aiosmtpd>=1.4,<2",

@@ -198,6 +198,16 @@ class Folder:
     ) -> None:
         os.close(self._descriptor)
 
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the folder, for calls of the system that take one; closed with this object."""
+        return self._descriptor
+
+    def sync(self) -> None:
+        """Flush the folder's entries to the disk, where its file system can."""
+        with suppress(OSError):
+            os.fsync(self._descriptor)
+
     def same_as(self, path: Path) -> bool:
         """Return whether a path leads to this folder."""
         return os.path.samestat(os.fstat(self._descriptor), path.stat())

@@ -26,7 +26,7 @@ from Services.Builder.extraction.cache import DAY, ExtractionCache
 from Services.Builder.extraction.pools import Pools
 from Services.Builder.finding.searching import Searches
 from Services.Builder.lease import Lease
-from Services.Builder.liveness import Presence
+from NexusCore.liveness import Presence
 from Services.Builder.progress import BarProgress, StatusProgress
 from Services.Builder.record.build import store
 from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, BuiltRecord, Facility, NoRecord, RecordMaker
