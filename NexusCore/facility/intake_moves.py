@@ -10,7 +10,7 @@ Promises
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 
 from NexusCore.clock import SECOND, Clock
 from NexusCore.facility.intake_move import (
@@ -67,9 +67,9 @@ _TO_UNDO = f"""
      LIMIT :count
 """
 _UNDONE = """
-    -- files that were put back and are to stay, as long as they and their rule are what they were
+    -- files that were put back, or are just now, and are to stay as long as they and their rule are what they were
     SELECT source_sha256, size, modified_ts, rule_sha256 FROM intake_move
-     WHERE inbox = :inbox AND state = 'undone'
+     WHERE inbox = :inbox AND state IN ('undoing', 'undone')
 """
 _FILED_AT = """
     -- which of these targets were filed, and how
@@ -84,6 +84,11 @@ _COLUMNS = (
     "id", "inbox", "rule", "rule_sha256", "instrument", "source", "source_sha256", "target", "target_sha256", "size",
     "modified_ts", "inode", "copy_inode", "sha256", "method", "state", "claim", "owner", "lease_until", "claimed_ts",
     "filed_ts", "undone_ts",
+)  # fmt: skip
+
+_NEW_COLUMNS = (
+    "inbox", "rule", "rule_sha256", "instrument", "source", "source_sha256", "target", "target_sha256", "size",
+    "modified_ts", "inode", "method", "state", "claim", "owner", "lease_until", "claimed_ts",
 )  # fmt: skip
 
 
@@ -131,17 +136,11 @@ class IntakeMoves:
         moves
             The files.
         """
-        names = [field.name for field in fields(NewMove)]
-        columns = (*names, "source_sha256", "target_sha256", "state", "claim", "owner", "lease_until", "claimed_ts")
 
         def claim(transaction: Transaction) -> list[IntakeMove]:
             until, now = transaction.now() + int(lease * SECOND), self._clock.now()
-            rows: list[Row] = []
-            for move in moves:
-                source, target = digest_of(move.source or move.target), digest_of(move.target)
-                own = (source, target, MoveState.CLAIMED.value, source, owner, until, now)
-                rows.append((*astuple(move)[:-1], move.method.value, *own))
-            transaction.insert_new("intake_move", columns, rows)
+            rows = [_new_row(move, owner, until, now) for move in moves]
+            transaction.insert_new("intake_move", _NEW_COLUMNS, rows)
             return [move_of(row) for row in transaction.all(_MINE, owner=owner, state=MoveState.CLAIMED.value)]
 
         return self._database.write(claim)
@@ -231,36 +230,44 @@ class IntakeMoves:
             )
         return [move_of(row) for row in rows]
 
-    def undoing(self, move: IntakeMove, owner: str, lease: float) -> bool:
-        """Claim a filing to undo it; return False if that is not possible any more."""
-        sql = """UPDATE intake_move SET state = 'undoing', claim = :claim, owner = :owner, lease_until = :until,
-                        copy_inode = NULL
+    def undoing(self, moves: Sequence[IntakeMove], owner: str, lease: float) -> list[IntakeMove]:
+        """Claim filings to undo them, in one transaction; return those that can still be undone."""
+        sql = """UPDATE intake_move SET state = 'undoing', owner = :owner, lease_until = :until, copy_inode = NULL
                   WHERE id = :id AND state = 'filed'"""
 
-        def claim(transaction: Transaction) -> int:
+        def claim(transaction: Transaction) -> list[IntakeMove]:
             until = transaction.now() + int(lease * SECOND)
-            return transaction.run(sql, claim=digest_of(move.target), owner=owner, until=until, id=move.id)
+            return [move for move in moves if transaction.run(sql, owner=owner, until=until, id=move.id)]
 
-        return bool(self._database.write(claim))
+        return self._database.write(claim)
 
-    def undone(self, move: IntakeMove) -> None:
-        """Note that a file has been moved back."""
+    def undone(self, moves: Collection[IntakeMove]) -> None:
+        """Note that files have been moved back."""
         sql = """UPDATE intake_move SET state = 'undone', claim = NULL, owner = NULL, lease_until = NULL,
                         undone_ts = :now
                   WHERE id = :id AND state = 'undoing'"""
         copies = "UPDATE file_copy SET state = 'left', next_try_ts = NULL WHERE move_id = :id"
+        now = self._clock.now()
 
         def note(transaction: Transaction) -> None:
-            transaction.run(sql, now=self._clock.now(), id=move.id)
-            transaction.run(copies, id=move.id)
+            for move in moves:
+                transaction.run(sql, now=now, id=move.id)
+                transaction.run(copies, id=move.id)
 
-        self._database.write(note)
+        if moves:
+            self._database.write(note)
 
-    def not_undone(self, move: IntakeMove) -> None:
-        """Note that a filing stays."""
+    def not_undone(self, moves: Collection[IntakeMove]) -> None:
+        """Note that filings stay."""
         sql = """UPDATE intake_move SET state = 'filed', claim = NULL, owner = NULL, lease_until = NULL
                   WHERE id = :id AND state = 'undoing'"""
-        self._database.write(lambda transaction: transaction.run(sql, id=move.id))
+
+        def note(transaction: Transaction) -> None:
+            for move in moves:
+                transaction.run(sql, id=move.id)
+
+        if moves:
+            self._database.write(note)
 
     # -- what was filed ------------------------------------------------------------------------------------------------
 
@@ -304,6 +311,15 @@ class IntakeMoves:
         with self._database.reading() as reading:
             row = reading.one(_UNDER_WAY, instrument=instrument)
         return int(row[0]) if row is not None else 0
+
+
+def _new_row(move: NewMove, owner: str, until: int, now: int) -> Row:
+    source = digest_of(move.source or move.target)
+    return (
+        move.inbox, move.rule, move.rule_sha256, move.instrument, move.source, source, move.target,
+        digest_of(move.target), move.size, move.modified_ts, move.inode, move.method.value, MoveState.CLAIMED.value,
+        source, owner, until, now,
+    )  # fmt: skip
 
 
 def _row(move: IntakeMove, now: int, sha256: str, method: Method, state: MoveState) -> Row:

@@ -25,7 +25,7 @@ from Services.Intake.notes import write_note
 from Services.Intake.places import Places
 from Services.Intake.planning import Entry, Outcome
 
-BATCH = 200
+BATCH = 500
 """Files that are claimed together."""
 RENEW_SECONDS = 5.0
 """Claims are held for longer this often."""
@@ -154,8 +154,7 @@ class Filer:
                         away[entry.root] = reason
         finally:
             # The names have to be on the disk before the database says so.
-            for folder in places.folders():
-                folder.sync()
+            places.sync()
             if filed:
                 self._moves.filed(filed)
             self._moves.release(released)

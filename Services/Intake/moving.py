@@ -111,7 +111,8 @@ class Carrier:
             The file is where it was.
         """
         with self._opened(source) as descriptor:
-            self._check(source, descriptor, seen, check_writers)
+            # A short one is checked once, just before it is moved.
+            self._check(source, descriptor, seen, check_writers and seen[0] > CHUNK)
             if os.fstat(descriptor).st_dev != os.fstat(target.folder.descriptor).st_dev:
                 return self._copied(source, target, descriptor, seen, part, publishing, sha256)
             found = self.sum(descriptor)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from NexusCore.files import Folder
 from Services.Intake.moving import Spot
 
-MOST_OPEN = 128
+MOST_OPEN = 256
 """Folders that are kept open."""
 
 
@@ -57,9 +57,10 @@ class Places:
         """
         return Spot(self._folder(path.parent, create=create), path.name)
 
-    def folders(self) -> list[Folder]:
-        """Return the folders that are open."""
-        return list(self._open.values())
+    def sync(self) -> None:
+        """Flush the names in all folders that were used to the disk."""
+        for folder in self._open.values():
+            folder.sync()
 
     def remove_empty(self, path: Path) -> None:
         """Remove a folder below a root, and those above it, as long as they are empty."""
@@ -91,7 +92,8 @@ class Places:
         self._open[path] = folder
         if len(self._open) > MOST_OPEN:
             # Not one that a caller may just have got: it moves from one folder to another one.
-            self._open.popitem(last=False)[1].__exit__(None, None, None)
+            with self._open.popitem(last=False)[1] as oldest:
+                oldest.sync()
         return folder
 
     def _root_of(self, path: Path) -> Path:

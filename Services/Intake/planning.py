@@ -179,14 +179,17 @@ def _proposal(
 def _aimed(found: Found, rule: Rule, groups: Mapping[str, str], inbox: InboxFacts) -> Entry:
     """Return where a rule files a file."""
     root = rule.root(inbox.path, inbox.data_root)
-    values = {**_values(found, inbox), **groups}
+    values = _values(found, inbox)
+    if rule.uses_dates:
+        values |= _dates(found, inbox)
+    values |= groups
     if rule.uses_people:
         user = inbox.user_at(found.modified_ts)
         if user is None and not rule.unknown_user:
             whom = inbox.instrument or "any instrument (the inbox names none)"
             return Entry(found, Outcome.REFUSED, rule, reason=_UNKNOWN_USER.format(whom))
         values["user"] = as_folder_name(user if user is not None else rule.unknown_user)
-    if "date" not in values and rule.template.fields & {"date", "year", "month", "day"}:
+    if rule.uses_dates and "date" not in values:
         return Entry(found, Outcome.REFUSED, rule, reason="its time of modification is outside the calendar")
     diverted = next((folder for name, value, folder in rule.diversions if groups.get(name) == value), None)
     before = (diverted,) if diverted is not None else ()
@@ -207,7 +210,7 @@ def _aimed(found: Found, rule: Rule, groups: Mapping[str, str], inbox: InboxFact
 
 def _values(found: Found, inbox: InboxFacts) -> dict[str, str]:
     stem, dot, suffix = found.name.rpartition(".")
-    values = {
+    return {
         "name": found.name,
         "stem": stem if dot and stem else found.name,
         "suffix": f".{suffix}" if dot and stem else "",
@@ -216,12 +219,16 @@ def _values(found: Found, inbox: InboxFacts) -> dict[str, str]:
         "inbox": inbox.name,
         "user": "",
     }
+
+
+def _dates(found: Found, inbox: InboxFacts) -> dict[str, str]:
+    """Return the day of a file; nothing if its time is outside the calendar."""
     try:
         moment = datetime.fromtimestamp(found.modified_ns // 10**9, UTC).astimezone(inbox.zone)
     except (ValueError, OverflowError, OSError):
-        return values
-    date = {"date": "%Y-%m-%d", "year": "%Y", "month": "%m", "day": "%d"}
-    return {**values, **{name: moment.strftime(form) for name, form in date.items()}}
+        return {}
+    year, month, day = f"{moment.year:04}", f"{moment.month:02}", f"{moment.day:02}"
+    return {"date": f"{year}-{month}-{day}", "year": year, "month": month, "day": day}
 
 
 # -- all files together ------------------------------------------------------------------------------------------------

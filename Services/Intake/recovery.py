@@ -106,12 +106,12 @@ class Recovery:
         ):
             back = self._completed(source, target)
         # `undone` and `not_undone` change only what is still being undone.
-        (self.moves.undone if back else self.moves.not_undone)(move)
+        (self.moves.undone if back else self.moves.not_undone)([move])
 
     def _settle_note(self, move: IntakeMove, target: Spot | None) -> None:
         there = _state(target) is not None
         if move.state is MoveState.UNDOING:
-            (self.moves.not_undone if there else self.moves.undone)(move)
+            (self.moves.not_undone if there else self.moves.undone)([move])
         elif there and target is not None:
             self.moves.filed([Filed(move, self._sum(target), Method.NOTE)])
         else:

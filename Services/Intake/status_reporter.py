@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from NexusCore.log import Log
@@ -12,6 +13,7 @@ from Services.Intake.inbox_round import InboxReport, Remaining
 from Services.Intake.planning import Outcome
 
 OK = "ok"
+_SIZE = re.compile(r"\d[\d.,]* (?:bytes?|[KMGTP]iB)")
 UNUSED = "not in use"
 MOST_LINES = 20
 """Lines of log about the files of one look into an inbox; a last one says how many more there are."""
@@ -89,8 +91,8 @@ class InboxReporter:
             self._log.info("%s: moved %s to %s", report.inbox, one_line(done.move.source), one_line(done.move.target))
 
     def _log_stuck(self, inbox: str, stuck: list[Remaining]) -> None:
-        before, now = self._said.get(inbox, {}), {file.path: file.reason for file in stuck}
-        news = [file for file in stuck if before.get(file.path) != file.reason]
+        before, now = self._said.get(inbox, {}), {file.path: same_reason(file.reason) for file in stuck}
+        news = [file for file in stuck if before.get(file.path) != now[file.path]]
         for file in news[:MOST_LINES]:
             self._log.warning("%s: %s is not filed: %s", inbox, one_line(file.path), one_line(file.reason))
         if len(news) > MOST_LINES:
@@ -107,3 +109,8 @@ class InboxReporter:
             files = counted(len(stuck), "file is", "files are")
             return f"{files} not filed, such as {one_line(first.path)}: {one_line(first.reason)}"
         return OK
+
+
+def same_reason(reason: str) -> str:
+    """Return a reason for comparison: how much room a full disk has left is no news."""
+    return _SIZE.sub("", reason)

@@ -16,8 +16,8 @@ from pathlib import Path
 from NexusCore.errors import NexusError
 from NexusCore.facility.intake_move import IntakeMove, Method
 from NexusCore.facility.intake_moves import IntakeMoves
-from Services.Intake.filing import Filer, reason_of
-from Services.Intake.moving import PART, NotMoved, Spot
+from Services.Intake.filing import BATCH, Filer, reason_of
+from Services.Intake.moving import PART, Interrupted, NotMoved, Spot
 from Services.Intake.places import Places
 from Services.Intake.stability import seen_of
 
@@ -69,38 +69,53 @@ class Undoer:
         """
         result = Undone()
         folders: set[Path] = set()
+        for notes in (False, True):
+            for moves in self._due(since, until, rule, notes=notes):
+                if self._stop():
+                    return result
+                with Places(self._roots) as places:
+                    self._batch(moves, places, result)
+                folders |= {Path(move.target).parent for move in moves}
         with Places(self._roots) as places:
-            for notes in (False, True):
-                for move in self._due(since, until, rule, notes=notes):
-                    if self._stop():
-                        return result
-                    self._one(move, places, result)
-                    folders.add(Path(move.target).parent)
             for folder in sorted(folders, key=lambda path: -len(path.parts)):
                 places.remove_empty(folder)
         return result
 
-    def _due(self, since: int, until: int, rule: str | None, *, notes: bool) -> Iterator[IntakeMove]:
+    def _due(self, since: int, until: int, rule: str | None, *, notes: bool) -> Iterator[Sequence[IntakeMove]]:
         before = 1 << 62
         while found := self._moves.to_undo(since, until, rule, before=before, notes=notes):
-            yield from found
             before = found[-1].id
+            for first in range(0, len(found), BATCH):
+                yield found[first : first + BATCH]
 
-    def _one(self, move: IntakeMove, places: Places, result: Undone) -> None:
-        if not self._moves.undoing(move, self._filer.owner, self._lease):
-            return  # another one undoes it
+    def _batch(self, moves: Sequence[IntakeMove], places: Places, result: Undone) -> None:
+        claimed = self._moves.undoing(moves, self._filer.owner, self._lease)
+        undone: list[IntakeMove] = []
+        kept: list[IntakeMove] = []
         try:
-            if move.method is Method.NOTE:
-                self._remove_note(move, places)
-            else:
-                self._put_back(move, places)
-        except (NexusError, OSError) as error:
-            result.kept.append((move, reason_of(error)))
-            self._moves.not_undone(move)
-            return
-        self._moves.undone(move)
-        if move.method is not Method.NOTE:
-            result.files.append(move)
+            for move in claimed:
+                self._filer.renew()
+                if self._stop():
+                    kept.append(move)
+                    continue
+                try:
+                    if move.method is Method.NOTE:
+                        self._remove_note(move, places)
+                    else:
+                        self._put_back(move, places)
+                except Interrupted:
+                    kept.append(move)
+                except (NexusError, OSError) as error:
+                    kept.append(move)
+                    result.kept.append((move, reason_of(error)))
+                else:
+                    undone.append(move)
+        finally:
+            # The names have to be on the disk before the database says so.
+            places.sync()
+            self._moves.undone(undone)
+            self._moves.not_undone(kept)
+        result.files += [move for move in undone if move.method is not Method.NOTE]
 
     def _put_back(self, move: IntakeMove, places: Places) -> None:
         filed = places.spot(Path(move.target))
@@ -120,8 +135,6 @@ class Undoer:
             self._filer.carrier.carry(
                 filed, back, seen_of(state), part, publishing, check_writers=False, sha256=move.sha256
             )
-        filed.folder.sync()
-        back.folder.sync()
 
     def _remove_note(self, move: IntakeMove, places: Places) -> None:
         """Remove a note that has not changed, if nothing is left beside it."""

@@ -45,7 +45,9 @@ class TestOverwatch:
         assert note is not None
         assert note.parts == ("ReplayData", "Run1", "runInfo.yaml")
 
-    @pytest.mark.parametrize("name", ["EMChists_1.root", "EMC.root", "EMChists_1_B_x.root.tmp", "xEMCx.rootfoo", "a_b_c"])
+    @pytest.mark.parametrize(
+        "name", ["EMChists_1.root", "EMC.root", "EMChists_1_B_x.root.tmp", "xEMCx.rootfoo", "a_b_c"]
+    )
     def test_other_names_stay(self, name: str) -> None:
         """004-26: a name without the parts is no file of a receiver."""
         assert planned([name])[name].outcome is Outcome.UNMATCHED

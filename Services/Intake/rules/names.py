@@ -11,6 +11,7 @@ LONGEST_NAME = 255
 """Bytes of one name in a folder; most file systems take no longer one."""
 LONGEST_PATH = 3000
 """Bytes of a path below its root; the system takes 4,095 for the whole path."""
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,200}")
 _NOT_IN_A_FOLDER_NAME = re.compile(r"[^\w.@+\- ]")
 
 
@@ -19,6 +20,8 @@ def fault_of(name: str) -> str | None:
 
     Other programs of the facility have to store and show these names, so a name is text without control characters.
     """
+    if _PLAIN.fullmatch(name):  # as most are
+        return None
     if name in ("", ".", ".."):
         return "it is empty" if not name else f"'{name}' is not a name"
     if "/" in name or "\0" in name:

@@ -16,6 +16,7 @@ from NexusCore.errors import EXIT_USAGE, NexusError
 from Services.Intake.rules.template import FIELDS, BadTemplate, Template, path_template, text_of
 
 RULES = "Services.Intake.rules"
+DATES = frozenset({"date", "year", "month", "day"})
 _DIVERT = re.compile(r"\s*(?P<field>\w+)\s*=\s*(?P<value>[^:;]*?)\s*:\s*(?P<folder>[^/:;\\]+?)\s*")
 
 
@@ -123,10 +124,17 @@ class Rule:
     def _suffixes(self) -> tuple[str, ...]:
         return tuple(suffix.lower() for suffix in _parts(self.suffixes))
 
-    @property
+    @cached_property
     def uses_people(self) -> bool:
         """Whether it asks who was at the instrument."""
         return "user" in self.template.fields
+
+    @cached_property
+    def uses_dates(self) -> bool:
+        """Whether it asks for the day of a file."""
+        others = self.note_template.fields if self.note_template is not None else set[str]()
+        texts = {name for name in DATES if f"{{{name}" in self.note}
+        return not DATES.isdisjoint(self.template.fields | others | texts)
 
     def selects(self, folder: str, name: str, size: int) -> bool:
         """Return whether a file is one of this rule's, by all but its expression.
