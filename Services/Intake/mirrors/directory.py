@@ -50,15 +50,17 @@ class DirectoryMirror:
             if status is not None and copy.state is CopyState.WAITING and not self._is_ours(folder, place.name, copy):
                 # Never written by this mirror, so it is somebody else's.
                 raise self._failed(copy, f"there is another file at {self._root / place}")
-            with open(_opened(source), "rb") as file:
+            with (
+                open(_opened(source), "rb") as file,  # noqa: PTH123  a descriptor
+                folder.replacing(place.name, lambda written: self._compare(copy, written)) as new,
+            ):
+                self._write(copy, file, new)
+                new.flush()  # before the time is set, which a later write would change
                 state = os.fstat(file.fileno())
-                with folder.replacing(place.name, lambda written: self._compare(copy, written)) as new:
-                    self._write(copy, file, new)
-                    os.utime(new.fileno(), ns=(state.st_atime_ns, state.st_mtime_ns))
-                    new.flush()
-                    os.fsync(new.fileno())
-                    # So that what is compared comes from the disk, where the system allows that.
-                    os.posix_fadvise(new.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                os.utime(new.fileno(), ns=(state.st_atime_ns, state.st_mtime_ns))
+                os.fsync(new.fileno())
+                # So that what is compared comes from the disk, where the system allows that.
+                os.posix_fadvise(new.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def fault(self, copy: FileCopy, source: Path) -> str | None:
         """Read a copy; return what is wrong with it, None if it is right."""
