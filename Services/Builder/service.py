@@ -15,6 +15,7 @@ from NexusCore.API import App
 from NexusCore.errors import EXIT_REFUSED, DatabaseUnreachable, NexusError
 from NexusCore.facility import Records, Session, Sessions, State
 from NexusCore.facility.sessions import ALL, Selection
+from NexusCore.liveness import Presence
 from NexusCore.log import in_session
 from NexusCore.resources import explained, sentence_of
 from NexusCore.service import Example, Pass, RunOptions, Service
@@ -26,7 +27,6 @@ from Services.Builder.extraction.cache import DAY, ExtractionCache
 from Services.Builder.extraction.pools import Pools
 from Services.Builder.finding.searching import Searches
 from Services.Builder.lease import Lease
-from NexusCore.liveness import Presence
 from Services.Builder.progress import BarProgress, StatusProgress
 from Services.Builder.record.build import store
 from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, BuiltRecord, Facility, NoRecord, RecordMaker

@@ -13,7 +13,7 @@ from NexusCore.storage import Database
 from NexusCore.text import counted, one_line, suggest
 from Services.Intake.facts import facts_of
 from Services.Intake.planning import Entry, collisions, plan
-from Services.Intake.rules.rule import Rule
+from Services.Intake.rules.rule import FilingRule
 from Services.Intake.scanning import scan
 from Services.Intake.settings import ACCEPTED, IntakeSettings
 from Services.Intake.targets import DiskTargets
@@ -46,7 +46,7 @@ class Acceptance:
     clock: Clock
     stop: Callable[[], bool] = lambda: False
 
-    def collisions(self, rule: Rule, settings: IntakeSettings) -> list[Entry]:
+    def collisions(self, rule: FilingRule, settings: IntakeSettings) -> list[Entry]:
         """Return the files that are in inboxes now, and collide under a rule.
 
         Raises
@@ -65,7 +65,7 @@ class Acceptance:
             found += [entry for entry in collisions(entries) if entry.rule is not None and entry.rule.name == rule.name]
         return found
 
-    def accept(self, rule: Rule, settings: IntakeSettings) -> None:
+    def accept(self, rule: FilingRule, settings: IntakeSettings) -> None:
         """Accept a rule.
 
         Raises
@@ -84,7 +84,7 @@ class Acceptance:
             )
         self.note(rule, "no file that is there collides")
 
-    def note(self, rule: Rule, why: str) -> None:
+    def note(self, rule: FilingRule, why: str) -> None:
         """Note that a rule is accepted as it is now."""
         self.own.set(
             f"rules.{rule.name}.{ACCEPTED}",
@@ -95,7 +95,7 @@ class Acceptance:
         )
 
 
-def rule_named(name: str, settings: IntakeSettings) -> Rule:
+def rule_named(name: str, settings: IntakeSettings) -> FilingRule:
     """Return a rule by its name; raises `NoSuchRule`."""
     rule = settings.rules.get(name)
     if rule is None:

@@ -15,7 +15,7 @@ from NexusCore.log import Log
 from NexusCore.resources import bytes_text, room_of
 from NexusCore.text import counted, one_line
 from Services.Intake.inbox_round import InboxReport
-from Services.Intake.rules.rule import Rule
+from Services.Intake.rules.rule import FilingRule
 
 MINUTE = 60
 MOST_REASONS = 5
@@ -57,7 +57,7 @@ def inbox_alerts(inbox: Inbox, report: InboxReport, last_filed: int | None, sinc
 
 
 def rule_alerts(
-    inbox: Inbox, rules: Sequence[Rule], report: InboxReport, ever: Mapping[str, bool], present: bool
+    inbox: Inbox, rules: Sequence[FilingRule], report: InboxReport, ever: Mapping[str, bool], present: bool
 ) -> Iterator[Alert]:
     """Yield the alerts about rules that take none of the files that are there, and never took one.
 

@@ -26,7 +26,8 @@ from NexusCore.status.element import fitting
 from NexusCore.storage import Database
 from NexusCore.text import counted, one_line
 from NexusCore.threads import start_thread
-from Services.Intake.mirrors import Mirror, MirrorAway, make_mirror
+from Services.Intake.mirrors import Mirror, MirrorAway
+from Services.Intake.mirrors.kinds import make_mirror
 from Services.Intake.settings import MirrorSettings
 from Services.Intake.targets import sha256_at
 

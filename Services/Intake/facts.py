@@ -11,7 +11,7 @@ from NexusCore.facility.inboxes import Inbox
 from NexusCore.facility.people import People, who_was_there
 from NexusCore.storage import Database
 from Services.Intake.planning import InboxFacts
-from Services.Intake.rules.rule import Rule
+from Services.Intake.rules.rule import FilingRule
 from Services.Intake.scanning import Found
 from Services.Intake.settings import IntakeSettings
 
@@ -19,7 +19,7 @@ from Services.Intake.settings import IntakeSettings
 def facts_of(
     inbox: Inbox,
     settings: IntakeSettings,
-    rules: Sequence[Rule],
+    rules: Sequence[FilingRule],
     files: Sequence[Found],
     config: ReadOnlyConfiguration,
     database: Database,

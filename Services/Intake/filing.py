@@ -20,9 +20,9 @@ from NexusCore.facility.intake_move import IntakeMove, Method, NewMove
 from NexusCore.facility.intake_moves import Filed, IntakeMoves
 from NexusCore.files import InTheWay
 from NexusCore.resources import explained, is_disk_full
-from Services.Intake.moving import PART, Carrier, ClaimLost, Interrupted, NotMoved
+from Services.Intake.moving import PART, Carrier, ClaimLost, FilingInterrupted, NotMoved
 from Services.Intake.notes import write_note
-from Services.Intake.places import Places
+from Services.Intake.open_folders import OpenFolders
 from Services.Intake.planning import Entry, Outcome
 
 BATCH = 500
@@ -117,12 +117,12 @@ class Filer:
         for first in range(0, len(due), BATCH):
             if self._stop():
                 break
-            with Places(roots) as places:
+            with OpenFolders(roots) as places:
                 self._batch(due[first : first + BATCH], facts, places, result, away)
         return result
 
     def _batch(
-        self, entries: Sequence[Entry], facts: FilingFacts, places: Places, result: Filing, away: dict[Path, str]
+        self, entries: Sequence[Entry], facts: FilingFacts, places: OpenFolders, result: Filing, away: dict[Path, str]
     ) -> None:
         by_source = {str(facts.path / entry.found.path): entry for entry in entries}
         claims = self._moves.claim(self.owner, self._lease, [_new(entry, facts) for entry in entries])
@@ -142,7 +142,7 @@ class Filer:
                     continue
                 try:
                     filed.append(self._one(entry, move, places))
-                except Interrupted:
+                except FilingInterrupted:
                     released.append(move)
                 except ClaimLost:
                     result.elsewhere += 1
@@ -162,7 +162,7 @@ class Filer:
         result.elsewhere += len(entries) - len(claims)
         self._notes(entries, {done.move.source for done in filed}, facts, places, result)
 
-    def _one(self, entry: Entry, move: IntakeMove, places: Places) -> Filed:
+    def _one(self, entry: Entry, move: IntakeMove, places: OpenFolders) -> Filed:
         """Move a file; after an error it is where it was."""
         found = entry.found
         seen = (found.size, found.modified_ns, found.inode)
@@ -174,7 +174,7 @@ class Filer:
         return Filed(move, done.sha256, done.method)
 
     def _notes(
-        self, entries: Sequence[Entry], filed: set[str], facts: FilingFacts, places: Places, result: Filing
+        self, entries: Sequence[Entry], filed: set[str], facts: FilingFacts, places: OpenFolders, result: Filing
     ) -> None:
         """Write the notes of the files that were filed; the first one of a path counts."""
         notes: dict[tuple[Path, tuple[str, ...]], Entry] = {}

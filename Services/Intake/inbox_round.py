@@ -20,10 +20,10 @@ from NexusCore.storage import Database
 from Services.Intake.acceptance import Acceptance
 from Services.Intake.facts import facts_of
 from Services.Intake.filing import Filer, FilingFacts
-from Services.Intake.places import Places
+from Services.Intake.open_folders import OpenFolders
 from Services.Intake.planning import Entry, Outcome, plan
 from Services.Intake.recovery import Recovery
-from Services.Intake.rules.rule import Ready, Rule
+from Services.Intake.rules.rule import FilingRule, Ready
 from Services.Intake.scanning import Found, Scan, scan
 from Services.Intake.settings import IntakeSettings
 from Services.Intake.stability import Stability, is_marker
@@ -127,7 +127,7 @@ class InboxRounds:
         held = self._held(rules, settings, report)
         put_back = self._around.moves.put_back(inbox.name)
 
-        def waits(file: Found, rule: Rule) -> str | None:
+        def waits(file: Found, rule: FilingRule) -> str | None:
             if rule.name in held:
                 return held[rule.name]
             key = (digest_of(str(inbox.path / file.path)), Stamp(file.size, file.modified_ts), rule.sha256)
@@ -156,7 +156,7 @@ class InboxRounds:
     def _remaining(self, found: Found, outcome: Outcome, reason: str, now: float) -> Remaining:
         return Remaining(found.path, outcome, reason, self._stability.quiet_for(found, now))
 
-    def _held(self, rules: Sequence[Rule], settings: IntakeSettings, report: InboxReport) -> dict[str, str]:
+    def _held(self, rules: Sequence[FilingRule], settings: IntakeSettings, report: InboxReport) -> dict[str, str]:
         """Return the rules by which nothing is filed now, each with the reason."""
         held: dict[str, str] = {}
         for rule in rules:
@@ -178,7 +178,7 @@ class InboxRounds:
     ) -> None:
         """Remove the empty markers of filed files, which would speak for the next file of that name."""
         sources = {done.move.source for done in filed}
-        with Places(roots) as places:
+        with OpenFolders(roots) as places:
             for entry in entries:
                 if entry.rule is None or entry.rule.ready != Ready.MARKER:
                     continue
@@ -193,7 +193,7 @@ class InboxRounds:
 
 
 def not_filed(
-    moves: IntakeMoves, inbox: Inbox, rules: Sequence[Rule], settings: IntakeSettings, files: Sequence[Found]
+    moves: IntakeMoves, inbox: Inbox, rules: Sequence[FilingRule], settings: IntakeSettings, files: Sequence[Found]
 ) -> list[Found]:
     """Return the files but those that were filed to where they are: a target may lie in the inbox.
 

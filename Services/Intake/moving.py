@@ -38,7 +38,7 @@ class ClaimLost(NexusError):
     """{path} was not moved: another Intake has taken it over."""
 
 
-class Interrupted(Exception):
+class FilingInterrupted(Exception):
     """The service is to end; the file is where it was."""
 
 
@@ -107,7 +107,7 @@ class Carrier:
 
         Raises
         ------
-        NotMoved, ClaimLost, Interrupted, OSError
+        NotMoved, ClaimLost, FilingInterrupted, OSError
             The file is where it was.
         """
         with self._opened(source) as descriptor:
@@ -169,7 +169,7 @@ class Carrier:
 
     def _go_on(self) -> None:
         if self.stop():
-            raise Interrupted
+            raise FilingInterrupted
         self.alive()
 
     def _opened(self, spot: Spot) -> _Opened:

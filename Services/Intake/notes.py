@@ -8,7 +8,7 @@ import os
 from NexusCore.facility.intake_move import Method, NewMove
 from NexusCore.facility.intake_moves import Filed, IntakeMoves
 from Services.Intake.moving import PART, Spot
-from Services.Intake.places import Places
+from Services.Intake.open_folders import OpenFolders
 from Services.Intake.planning import Entry
 from Services.Intake.renaming import rename_new
 
@@ -16,7 +16,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def write_note(
-    entry: Entry, inbox: str, instrument: str | None, places: Places, moves: IntakeMoves, claim: tuple[str, float]
+    entry: Entry, inbox: str, instrument: str | None, places: OpenFolders, moves: IntakeMoves, claim: tuple[str, float]
 ) -> None:
     """Write the note of a file that was filed, unless there is one; it is in the history, like the files.
 

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from NexusCore.text import one_line
 from Services.Intake.rules.names import as_folder_name, fault_of, numbered, target_fault
-from Services.Intake.rules.rule import Conflict, Rule
+from Services.Intake.rules.rule import Conflict, FilingRule
 from Services.Intake.scanning import Found
 
 Parts = tuple[str, ...]
@@ -56,7 +56,7 @@ class Entry:
 
     found: Found
     outcome: Outcome
-    rule: Rule | None = None
+    rule: FilingRule | None = None
     root: Path = Path()
     parts: Parts = ()
     """Target below the root."""
@@ -111,17 +111,17 @@ class InboxFacts:
     """Returns who was at the instrument at a time in microseconds since the epoch."""
 
 
-def no_reason(found: Found, rule: Rule) -> str | None:
+def no_reason(found: Found, rule: FilingRule) -> str | None:
     """Return None: every file is complete."""
     return None
 
 
 def plan(
     files: Iterable[Found],
-    rules: Sequence[Rule],
+    rules: Sequence[FilingRule],
     inbox: InboxFacts,
     view: TargetView,
-    waits: Callable[[Found, Rule], str | None] = no_reason,
+    waits: Callable[[Found, FilingRule], str | None] = no_reason,
 ) -> list[Entry]:
     """Return what becomes of each file, in order of path.
 
@@ -152,7 +152,7 @@ def collisions(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _proposal(
-    found: Found, rules: Sequence[Rule], inbox: InboxFacts, waits: Callable[[Found, Rule], str | None]
+    found: Found, rules: Sequence[FilingRule], inbox: InboxFacts, waits: Callable[[Found, FilingRule], str | None]
 ) -> Entry:
     """Return what would become of a file if it were the only one."""
     if found.fault is not None:
@@ -176,7 +176,7 @@ def _proposal(
     return _aimed(found, rule, groups, inbox)
 
 
-def _aimed(found: Found, rule: Rule, groups: Mapping[str, str], inbox: InboxFacts) -> Entry:
+def _aimed(found: Found, rule: FilingRule, groups: Mapping[str, str], inbox: InboxFacts) -> Entry:
     """Return where a rule files a file."""
     root = rule.root(inbox.path, inbox.data_root)
     values = _values(found, inbox)

@@ -10,8 +10,8 @@ from pathlib import Path
 from NexusCore.facility.intake_move import IntakeMove, Method, MoveState
 from NexusCore.facility.intake_moves import Filed, IntakeMoves
 from NexusCore.log import Log
-from Services.Intake.moving import PART, Carrier, Interrupted, Spot
-from Services.Intake.places import Places
+from Services.Intake.moving import PART, Carrier, FilingInterrupted, Spot
+from Services.Intake.open_folders import OpenFolders
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +44,18 @@ class Recovery:
         for move in self.moves.abandoned(dead):
             if not self.moves.take_over(move, self.owner, self.lease):
                 continue
-            with Places(roots) as places:
+            with OpenFolders(roots) as places:
                 try:
                     self._settle(move, places)
                     settled += 1
-                except Interrupted:
+                except FilingInterrupted:
                     return settled
                 except OSError as error:
                     # Its file system may be away: the claim ends again, and the next pass looks.
                     self.log.warning("What became of %s is not known yet: %s", move.source or move.target, error)
         return settled
 
-    def _settle(self, move: IntakeMove, places: Places) -> None:
+    def _settle(self, move: IntakeMove, places: OpenFolders) -> None:
         source_path, target_path = move.source or move.target, move.target
         if move.state is MoveState.UNDOING:
             source_path, target_path = move.target, move.source or move.target
@@ -142,7 +142,7 @@ class Recovery:
             os.close(descriptor)
 
 
-def _spot(places: Places, path: Path) -> Spot | None:
+def _spot(places: OpenFolders, path: Path) -> Spot | None:
     """Return a path as a name in its folder; None if the folder does not exist."""
     try:
         return places.spot(path)

@@ -15,7 +15,7 @@ from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import ConfigException, DatabaseDenied, NexusError
 from NexusCore.facility.inboxes import INBOXES_FOLDER, Inbox, inbox_names, inbox_settings
 from NexusCore.facility.transfer_settings import IGNORED
-from Services.Intake.rules.rule import RULES, Conflict, Ready, Rule, RuleRefused, check
+from Services.Intake.rules.rule import RULES, Conflict, FilingRule, Ready, RuleRefused, check
 from Services.Intake.rules.shipped import SHIPPED
 
 FOLDER = "Services.Intake"
@@ -91,7 +91,7 @@ class IntakeSettings:
     data_root: Path
     inboxes: tuple[Inbox, ...]
     """Those that are on."""
-    rules: dict[str, Rule]
+    rules: dict[str, FilingRule]
     """By name; those that can be used."""
     accepted: dict[str, str]
     """By name of the rule: checksum of the settings that were accepted."""
@@ -103,7 +103,7 @@ class IntakeSettings:
     """Percent of a disk below which an alert is given."""
     remind_hours: float = 24.0
 
-    def rules_of(self, inbox: Inbox) -> list[Rule]:
+    def rules_of(self, inbox: Inbox) -> list[FilingRule]:
         """Return the rules of an inbox that can be used, in its order."""
         return [self.rules[name] for name in inbox.rules if name in self.rules]
 
@@ -137,10 +137,10 @@ def set_defaults(config: NamedConfiguration) -> None:
                         default(f"{kind}.{name}.{parameter}", value, comment=comment, **limits)
         for name in config.keys("rules"):
             with suppress(NexusError):
-                declare_rule(config, Rule(name))
+                declare_rule(config, FilingRule(name))
 
 
-def declare_rule(config: NamedConfiguration, rule: Rule) -> None:
+def declare_rule(config: NamedConfiguration, rule: FilingRule) -> None:
     """Declare the parameters of a rule; existing ones keep their values."""
     for field, comment in _COMMENTS.items():
         value = getattr(rule, field)
@@ -157,7 +157,7 @@ def read(config: ReadOnlyConfiguration) -> IntakeSettings:
         The configuration from its absolute root.
     """
     faults: dict[str, str] = {}
-    rules: dict[str, Rule] = {}
+    rules: dict[str, FilingRule] = {}
     accepted: dict[str, str] = {}
     for name in dict.fromkeys([*(rule.name for rule in SHIPPED), *config.keys(RULES)]):
         try:
@@ -173,11 +173,11 @@ def read(config: ReadOnlyConfiguration) -> IntakeSettings:
     return IntakeSettings(root, tuple(inboxes), rules, accepted, tuple(mirrors), faults, **given)
 
 
-def rule_settings(config: ReadOnlyConfiguration, name: str) -> Rule:
+def rule_settings(config: ReadOnlyConfiguration, name: str) -> FilingRule:
     """Return a rule, checked; raises `RuleRefused` or `ConfigException`."""
-    shipped = next((rule for rule in SHIPPED if rule.name == name), Rule(name))
+    shipped = next((rule for rule in SHIPPED if rule.name == name), FilingRule(name))
     values: dict[str, Any] = {"name": name}
-    for field in fields(Rule):
+    for field in fields(FilingRule):
         if field.name == "name":
             continue
         value, default = config[f"{RULES}.{name}.{field.name}"], getattr(shipped, field.name)
@@ -187,7 +187,7 @@ def rule_settings(config: ReadOnlyConfiguration, name: str) -> Rule:
             values[field.name] = int(config.number(f"{RULES}.{name}.{field.name}"))
         else:
             values[field.name] = str(value)
-    rule = Rule(**values)
+    rule = FilingRule(**values)
     check(rule)
     return rule
 
@@ -212,7 +212,7 @@ def silences(config: ReadOnlyConfiguration) -> dict[str, int]:
     return found
 
 
-def _inboxes(config: ReadOnlyConfiguration, rules: dict[str, Rule], faults: dict[str, str]) -> Iterable[Inbox]:
+def _inboxes(config: ReadOnlyConfiguration, rules: dict[str, FilingRule], faults: dict[str, str]) -> Iterable[Inbox]:
     paths: dict[Path, str] = {}
     for name in inbox_names(config):
         place = f"{INBOXES_FOLDER}.{name}"

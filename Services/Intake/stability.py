@@ -8,7 +8,7 @@ import signal
 from collections.abc import Collection
 from contextlib import suppress
 
-from Services.Intake.rules.rule import Ready, Rule
+from Services.Intake.rules.rule import FilingRule, Ready
 from Services.Intake.scanning import Found, Scan
 
 _SETSIG = 10
@@ -49,7 +49,7 @@ class Stability:
         return 0.0 if known is None else now - known[1]
 
     def reason_to_wait(
-        self, found: Found, rule: Rule, beside: Collection[str], now: float, stable_seconds: float
+        self, found: Found, rule: FilingRule, beside: Collection[str], now: float, stable_seconds: float
     ) -> str | None:
         """Return why a file is not complete yet; None if it is.
 
@@ -76,7 +76,7 @@ class Stability:
         return None
 
 
-def is_marker(found: Found, rules: Collection[Rule], beside: Collection[str]) -> bool:
+def is_marker(found: Found, rules: Collection[FilingRule], beside: Collection[str]) -> bool:
     """Return whether a file only says something about another one: a marker or a lock of a rule."""
     for rule in rules:
         if rule.ready not in (Ready.MARKER, Ready.LOCK):

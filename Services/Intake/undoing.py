@@ -17,8 +17,8 @@ from NexusCore.errors import NexusError
 from NexusCore.facility.intake_move import IntakeMove, Method
 from NexusCore.facility.intake_moves import IntakeMoves
 from Services.Intake.filing import BATCH, Filer, reason_of
-from Services.Intake.moving import PART, Interrupted, NotMoved, Spot
-from Services.Intake.places import Places
+from Services.Intake.moving import PART, FilingInterrupted, NotMoved, Spot
+from Services.Intake.open_folders import OpenFolders
 from Services.Intake.stability import seen_of
 
 
@@ -73,10 +73,10 @@ class Undoer:
             for moves in self._due(since, until, rule, notes=notes):
                 if self._stop():
                     return result
-                with Places(self._roots) as places:
+                with OpenFolders(self._roots) as places:
                     self._batch(moves, places, result)
                 folders |= {Path(move.target).parent for move in moves}
-        with Places(self._roots) as places:
+        with OpenFolders(self._roots) as places:
             for folder in sorted(folders, key=lambda path: -len(path.parts)):
                 places.remove_empty(folder)
         return result
@@ -88,7 +88,7 @@ class Undoer:
             for first in range(0, len(found), BATCH):
                 yield found[first : first + BATCH]
 
-    def _batch(self, moves: Sequence[IntakeMove], places: Places, result: Undone) -> None:
+    def _batch(self, moves: Sequence[IntakeMove], places: OpenFolders, result: Undone) -> None:
         claimed = self._moves.undoing(moves, self._filer.owner, self._lease)
         undone: list[IntakeMove] = []
         kept: list[IntakeMove] = []
@@ -103,7 +103,7 @@ class Undoer:
                         self._remove_note(move, places)
                     else:
                         self._put_back(move, places)
-                except Interrupted:
+                except FilingInterrupted:
                     kept.append(move)
                 except (NexusError, OSError) as error:
                     kept.append(move)
@@ -117,7 +117,7 @@ class Undoer:
             self._moves.not_undone(kept)
         result.files += [move for move in undone if move.method is not Method.NOTE]
 
-    def _put_back(self, move: IntakeMove, places: Places) -> None:
+    def _put_back(self, move: IntakeMove, places: OpenFolders) -> None:
         filed = places.spot(Path(move.target))
         state = filed.state()
         if state is None:
@@ -136,7 +136,7 @@ class Undoer:
                 filed, back, seen_of(state), part, publishing, check_writers=False, sha256=move.sha256
             )
 
-    def _remove_note(self, move: IntakeMove, places: Places) -> None:
+    def _remove_note(self, move: IntakeMove, places: OpenFolders) -> None:
         """Remove a note that has not changed, if nothing is left beside it."""
         note = places.spot(Path(move.target))
         if note.state() is None:

@@ -41,7 +41,7 @@ def test_many_files(database_url: str, tmp_path: Path, figures: Figures) -> None
         assert f"{COUNT:,} files would be filed into 500 folders" in text
         figures.at_most(f"{COUNT:,} files planned by --dry-run ({kind(database_url)})", span, 10, "s")
         span, _ = run(station, "--once")
-        assert len([path for path in station.inbox.rglob("EMChists.*")]) == COUNT
+        assert len(list(station.inbox.rglob("EMChists.*"))) == COUNT
         figures.at_most(f"{COUNT:,} files filed ({kind(database_url)})", span, 60, "s")
 
 

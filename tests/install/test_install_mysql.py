@@ -291,6 +291,8 @@ class TestLeastPrivilege:
         "DELETE FROM session",
         "DELETE FROM log_record",
         "DELETE FROM transfer_file",
+        "SELECT * FROM intake_move",
+        "SELECT * FROM file_copy",
         "INSERT INTO token (id) VALUES (1)",
         "UPDATE token SET instruments = '[]'",
         "UPDATE token SET revoked_ts = NULL",

@@ -19,7 +19,7 @@ from Services.Intake.commands.cli_options import IntakeOptions
 from Services.Intake.filing import Filer
 from Services.Intake.inbox_round import InboxReport
 from Services.Intake.planning import Entry, Existing, InboxFacts, Parts, plan
-from Services.Intake.rules.rule import Rule
+from Services.Intake.rules.rule import FilingRule
 from Services.Intake.rules.shipped import OVERWATCH
 from Services.Intake.scanning import Found
 from Services.Intake.service import Intake
@@ -172,7 +172,7 @@ def found(path: str, size: int = 4) -> Found:
 
 def planned(
     paths: Sequence[str],
-    *rules: Rule,
+    *rules: FilingRule,
     facts: InboxFacts = FACTS,
     taken: dict[str, str] | None = None,
     contents: dict[str, str] | None = None,

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import random
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,11 +22,9 @@ from NexusCore.facility.intake_moves import IntakeMoves
 from NexusCore.facility.sessions import Client
 from NexusCore.storage import open_database
 from Services.Intake import renaming
-from Services.Intake.commands.dry_run import planned as dry_plan
-from Services.Intake.commands.dry_run import shown
 from Services.Intake.filing import Filer, FilingFacts
 from Services.Intake.planning import InboxFacts, Outcome, plan
-from Services.Intake.rules.rule import Rule
+from Services.Intake.rules.rule import FilingRule
 from Services.Intake.rules.shipped import OVERWATCH
 from Services.Intake.scanning import scan
 from Services.Intake.targets import DiskTargets
@@ -37,10 +36,20 @@ from tests.services.test_intake_plan import LONG, NAMES
 
 DEEDS = 3000 if LONG else 25
 HOSTILE = (
-    b"a\nb.root", b"\xe9t\xe9.root", b"..root", b"...", b"-rf", b"--help.root", b"x" * 255, b"\xc3\xa9.root",
+    b"a\nb.root", b"\xe9t\xe9.root", b"..root", b"-rf", b"--help.root", b"x" * 255, b"\xc3\xa9.root",
     b"e\xcc\x81.root", b"A.root", b"a.root", b"\x1b[31m.root", b" ", b"a ", b"a\\b.root", b"con", b"a:b", b"\x7f",
     b"\xe2\x80\xae.root", b"EMChists_.._B_..root", b"EMChists_1_B_\n.root", b"EMChists_1_B_" + b"t" * 237 + b".root",
 )  # fmt: skip
+
+
+def hostile_names(count: int) -> list[str]:
+    """Return names that a file system takes, known ones and random bytes."""
+    dice = random.Random(11)
+    names = dict.fromkeys(os.fsdecode(name) for name in HOSTILE)
+    while len(names) < count:
+        name = dice.choice(HOSTILE)[:240] + dice.randbytes(dice.randint(1, 15))
+        names[os.fsdecode(name.replace(b"/", b"-").replace(b"\0", b"\n"))] = None
+    return list(names)
 
 
 @pytest.fixture
@@ -149,21 +158,18 @@ class TestFiling:
         """Each is filed, or refused with a sentence of one line; nothing appears outside the target."""
         local.root.rule("overwatch", names="*", parse="", path="all/{name}", note_path="", divert="")
         outside = set(local.inbox.parent.iterdir())
-        for number, name in enumerate(HOSTILE):
-            path = os.path.join(os.fsencode(local.inbox), name)
-            if name not in (b"...",):
-                Path(os.fsdecode(path)).write_text(str(number))
-        there = set(os.listdir(os.fsencode(local.inbox)))
+        names = hostile_names(1000)
+        for number, name in enumerate(names):
+            (local.inbox / name).write_text(str(number))
         report = local.run()
         assert set(local.inbox.parent.iterdir()) == outside
-        filed = set(os.listdir(os.fsencode(local.inbox / "all")))
-        left = set(os.listdir(os.fsencode(local.inbox))) - {b"all"}
-        assert filed | left == there
-        assert filed & left == set()
-        assert {b"-rf", b"--help.root", b"A.root", b"a.root", b"\xc3\xa9.root", b"e\xcc\x81.root", b"x" * 255} <= filed
-        assert {b"a\nb.root", b"\xe9t\xe9.root", b"\x1b[31m.root", b"\xe2\x80\xae.root", b"a\\b.root"} <= left
-        hidden = {os.fsdecode(name) for name in left if name.startswith(b".")}
-        assert {file.path for file in report.remaining} == {os.fsdecode(name) for name in left} - hidden
+        filed = {path.name: path.read_text() for path in (local.inbox / "all").iterdir()}
+        left = {path.name: path.read_text() for path in local.inbox.iterdir() if path.is_file()}
+        assert {**filed, **left} == {name: str(number) for number, name in enumerate(names)}
+        assert filed.keys() & left.keys() == set()
+        assert {"-rf", "--help.root", "A.root", "a.root", "\xe9.root", "e\u0301.root", "x" * 255} <= filed.keys()
+        assert {"a\nb.root", "\udce9t\udce9.root", "\x1b[31m.root", "\u202e.root", "a\\b.root"} <= left.keys()
+        assert {file.path for file in report.remaining} == {name for name in left if not name.startswith(".")}
         assert all(file.reason.isprintable() for file in report.remaining)
 
 
@@ -380,94 +386,6 @@ class TestRulesAreAccepted:
         assert local.tree() == {RUN: "data"}
 
 
-class TestUndo:
-    """Names and bytes are what they were before; what has changed since stays."""
-
-    def test_all(self, station: Station) -> None:
-        before = {f"EMChists_{number}_B_t.root": str(number) for number in range(20)}
-        for name, content in before.items():
-            station.drop(name, content)
-        assert len(station.run().filed) == 20
-        undone = station.undo()
-        assert (len(undone.files), undone.kept) == (20, [])
-        assert station.tree() == before
-        assert sorted(path.name for path in station.inbox.iterdir()) == sorted(before), "no empty folders are left"
-        assert {move.state for move in station.history()} == {MoveState.UNDONE}
-        report = station.run()
-        assert report.filed == []
-        assert {file.reason for file in report.remaining} == {
-            "it was put back by an undo; it is filed again when it or its rule changes"
-        }
-        station.drop("EMChists_3_B_t.root", "another")
-        assert len(station.run().filed) == 1
-        station.root.rule("overwatch", path="{run}/{name}")
-        assert len(station.run().filed) == 19
-
-    def test_what_has_changed_stays(self, local: Station) -> None:
-        names = [f"EMChists_{number}_B_t.root" for number in range(5)]
-        for name in names:
-            local.drop(name)
-        local.run()
-        filed = [local.inbox / f"Run{number}/EMC/EMChists.t.root" for number in range(5)]
-        filed[0].write_text("DATA")
-        filed[1].unlink()
-        filed[2].unlink()
-        filed[2].symlink_to("/etc/passwd")
-        local.drop(names[3], "new")
-        undone = local.undo()
-        assert [move.source for move in undone.files] == [str(local.inbox / names[4])]
-        reasons = {Path(move.target).parts[-3]: reason for move, reason in undone.kept if move.source}
-        assert reasons["Run0"] == "its content is not what was filed"
-        assert reasons["Run1"] == "it is not there any more"
-        assert "Run2" in reasons
-        assert reasons["Run3"] == f"there is another file at {local.inbox / names[3]}"
-        assert local.tree()[names[3]] == "new"
-        assert local.tree()["Run3/EMC/EMChists.t.root"] == "data"
-
-    def test_only_one_rule_and_time(self, local: Station) -> None:
-        local.drop()
-        local.run()
-        assert local.undo(rule="microscope").files == []
-        assert local.undo(since=local.app.clock.now()).files == []
-        assert len(local.undo().files) == 1
-
-    def test_what_was_the_same(self, local: Station) -> None:
-        """The one whose source was removed gets its file again; the other one stays as it is until it is its turn."""
-        local.root.rule("overwatch", conflict="same_is_done")
-        local.drop()
-        local.run()
-        local.drop("EMChists_300005_C_2015_11_24_18_05_10.root")
-        local.run()
-        local.undo()
-        assert local.tree() == {RUN: "data", "EMChists_300005_C_2015_11_24_18_05_10.root": "data"}
-
-
-class TestDryRun:
-    """What is shown is what is done."""
-
-    def test_it_is_shown(self, local: Station) -> None:
-        from Services.Intake.commands.session import Command
-        from Services.Intake.settings import read
-
-        for name in (RUN, "EMChistos_1_B_t.root", "EMChists_1_B_t.root", "x.txt"):
-            local.drop(name)
-        config = local.config
-        session = Command(
-            local.app.database(), config, read(config), local.moves, local.app.clock, "me", local.app.stop_event,
-            None, None,  # type: ignore[arg-type]
-        )  # fmt: skip
-        inbox = session.settings.inboxes[0]
-        entries = dry_plan(session, inbox, None)
-        text = "\n".join(shown(inbox, entries))
-        assert f"EMChists.2015_11_24_18_05_10.root  <- {RUN}" in text
-        assert "1 file would be filed into 1 folder; 1 note; 2 collisions" in text
-        assert "EMChists_1_B_t.root: its target is Run1/EMC/EMChists.t.root, but 2 files have the same target" in text
-        assert "1 file taken by no rule:\n    x.txt" in text
-        assert len(local.tree()) == 4
-        invented = dry_plan(session, inbox, ["EMChists_7_B_t.root", "", "a/b\x1b.root"])
-        assert [entry.outcome for entry in invented] == [Outcome.FILE, Outcome.REFUSED]
-
-
 @settings(
     max_examples=DEEDS, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much,
     HealthCheck.function_scoped_fixture],
@@ -507,4 +425,4 @@ def test_a_rule_without_a_note(local: Station) -> None:
     local.drop("Grid.tif")
     (done,) = local.run().filed
     assert done.move.target.endswith("/grid.tif")
-    assert Rule("plain").sha256 != done.move.rule_sha256
+    assert FilingRule("plain").sha256 != done.move.rule_sha256

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from Services.Intake.planning import InboxFacts, Outcome, collisions
-from Services.Intake.rules.rule import Conflict, Rule, RuleRefused, check
+from Services.Intake.rules.rule import Conflict, FilingRule, RuleRefused, check
 from Services.Intake.rules.shipped import MICROSCOPE, OVERWATCH
 from tests.services.filing import RUN, RUN_FILED, aims, planned
 
@@ -110,7 +110,7 @@ class TestMicroscope:
 class TestConflicts:
     """Each rule says what happens to files that would get the same name."""
 
-    RULE = Rule("flat", path="all/{name}")
+    RULE = FilingRule("flat", path="all/{name}")
 
     def test_keep_both(self) -> None:
         rule = replace(self.RULE, conflict=Conflict.KEEP_BOTH)
@@ -167,7 +167,7 @@ class TestChecks:
         ],
     )
     def test_it_is_named(self, parameter: str, value: object, sentence: str) -> None:
-        rule = Rule("r", min_size=5)
+        rule = FilingRule("r", min_size=5)
         with pytest.raises(RuleRefused) as refused:
             check(replace(rule, **{parameter: value}))  # type: ignore[arg-type]
         assert sentence in str(refused.value)
@@ -175,7 +175,7 @@ class TestChecks:
     @pytest.mark.parametrize("name", ["", "{name}", "x/{name}", "done", "{user}"])
     def test_a_marker_is_another_file(self, name: str) -> None:
         with pytest.raises(RuleRefused, match="ready_name"):
-            check(Rule("r", ready="marker", ready_name=name))
+            check(FilingRule("r", ready="marker", ready_name=name))
 
     def test_the_shipped_ones_are_good(self) -> None:
         for rule in (OVERWATCH, MICROSCOPE):

@@ -8,7 +8,7 @@ from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, NexusError
 from NexusCore.facility.inboxes import Inbox
 from NexusCore.text import counted, one_line, suggest
 from Services.Intake.commands.cli_options import IntakeOptions, lines_of
-from Services.Intake.commands.session import Command, command
+from Services.Intake.commands.session import CommandContext, command
 from Services.Intake.facts import facts_of
 from Services.Intake.inbox_round import not_filed
 from Services.Intake.planning import Entry, Outcome, collisions, plan
@@ -46,7 +46,7 @@ def main(options: IntakeOptions) -> int:
     return EXIT_FAILURE if failed else EXIT_OK
 
 
-def planned(session: Command, inbox: Inbox, lines: Sequence[str] | None) -> list[Entry]:
+def planned(session: CommandContext, inbox: Inbox, lines: Sequence[str] | None) -> list[Entry]:
     """Return what would become of the files of an inbox, as if all were complete.
 
     Parameters

@@ -25,7 +25,7 @@ from Services.Intake.settings import IntakeSettings, read
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandContext:
     """What a command works with."""
 
     database: Database
@@ -46,7 +46,7 @@ class Command:
 
 
 @contextmanager
-def command(clock: Clock = SYSTEM_CLOCK) -> Iterator[Command]:
+def command(clock: Clock = SYSTEM_CLOCK) -> Iterator[CommandContext]:
     """Yield what a command works with, and close it; Ctrl-C ends it between two files."""
     settings = load()
     log = logging.Logger("Intake", logging.INFO)
@@ -59,4 +59,4 @@ def command(clock: Clock = SYSTEM_CLOCK) -> Iterator[Command]:
         with closing(Database(settings.config)) as configured:
             config = load_configuration(ConfigStore(configured, clock))
         moves = IntakeMoves(database, clock)
-        yield Command(database, config, read(config), moves, clock, owner, stop, sys.stdout, log)
+        yield CommandContext(database, config, read(config), moves, clock, owner, stop, sys.stdout, log)

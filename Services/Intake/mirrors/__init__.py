@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from NexusCore.errors import NexusError
 from NexusCore.facility.file_copy import FileCopy
-from Services.Intake.settings import MirrorSettings
 
 
 class MirrorAway(NexusError):
@@ -55,22 +53,3 @@ class Mirror(Protocol):
     def local(self, copy: FileCopy) -> Path | None:
         """Return the path of a copy on this machine, to make another one from; None if it is elsewhere."""
         ...
-
-
-def make_mirror(settings: MirrorSettings, stop: Callable[[], bool]) -> Mirror:
-    """Return a mirror.
-
-    Parameters
-    ----------
-    settings
-        What the configuration says of it.
-    stop
-        Whether the service is to end: copies that take long are then given up.
-    """
-    if settings.kind == "rsync":
-        from Services.Intake.mirrors.rsync import RsyncMirror
-
-        return RsyncMirror(settings, stop)
-    from Services.Intake.mirrors.directory import DirectoryMirror
-
-    return DirectoryMirror(settings, stop)

@@ -51,7 +51,7 @@ class DirectoryMirror:
                 # Never written by this mirror, so it is somebody else's.
                 raise self._failed(copy, f"there is another file at {self._root / place}")
             with (
-                open(_opened(source), "rb") as file,  # noqa: PTH123  a descriptor
+                open(_opened(source), "rb") as file,
                 folder.replacing(place.name, lambda written: self._compare(copy, written)) as new,
             ):
                 self._write(copy, file, new)

@@ -51,7 +51,7 @@ class Ready(StrEnum):
 
 
 @dataclass(frozen=True)
-class Rule:
+class FilingRule:
     """A rule as the configuration states it; the names are those of the parameters."""
 
     name: str
@@ -167,7 +167,7 @@ class Rule:
         return inbox if not self.target else data_root / Path(self.target).expanduser()
 
 
-def check(rule: Rule) -> None:
+def check(rule: FilingRule) -> None:
     """Check a rule.
 
     Raises
@@ -190,7 +190,7 @@ def check(rule: Rule) -> None:
         _check_ready_name(rule)
 
 
-def _check_templates(rule: Rule, groups: Mapping[str, int]) -> None:
+def _check_templates(rule: FilingRule, groups: Mapping[str, int]) -> None:
     field = "path"
     try:
         path_template(rule.path, groups)
@@ -203,7 +203,7 @@ def _check_templates(rule: Rule, groups: Mapping[str, int]) -> None:
         raise _refused(rule, field, str(bad)) from None
 
 
-def _check_diversions(rule: Rule, groups: Mapping[str, int]) -> None:
+def _check_diversions(rule: FilingRule, groups: Mapping[str, int]) -> None:
     for part in _parts(rule.divert):
         match = _DIVERT.fullmatch(part)
         if match is None:
@@ -215,7 +215,7 @@ def _check_diversions(rule: Rule, groups: Mapping[str, int]) -> None:
             raise _refused(rule, "divert", f"the folder '{match['folder']}' would be hidden")
 
 
-def _check_ready_name(rule: Rule) -> None:
+def _check_ready_name(rule: FilingRule) -> None:
     try:
         name = rule.ready_file("a.dm4")
     except (BadTemplate, KeyError):
@@ -224,11 +224,11 @@ def _check_ready_name(rule: Rule) -> None:
         raise _refused(rule, "ready_name", "it has to name another file beside it, such as {name}.done")
 
 
-def _refused(rule: Rule, field: str, reason: str) -> RuleRefused:
+def _refused(rule: FilingRule, field: str, reason: str) -> RuleRefused:
     return RuleRefused(rule=rule.name, reason=f"{RULES}.{rule.name}.{field} is '{getattr(rule, field)}': {reason}")
 
 
-PARAMETERS = tuple(field.name for field in fields(Rule) if field.name != "name")
+PARAMETERS = tuple(field.name for field in fields(FilingRule) if field.name != "name")
 """Names of a rule's parameters."""
 
 

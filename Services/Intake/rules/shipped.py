@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from Services.Intake.rules.rule import Conflict, Ready, Rule
+from Services.Intake.rules.rule import Conflict, FilingRule, Ready
 
-OVERWATCH = Rule(
+OVERWATCH = FilingRule(
     name="overwatch",
     names="*.root",
     parse=r"(?P<system>[A-Z][A-Z0-9]*?)hist[a-z]*_(?P<run>[A-Za-z0-9.-]+)_(?P<mode>[A-Za-z0-9]+)_(?P<time>.+)\.root",
@@ -17,7 +17,7 @@ OVERWATCH = Rule(
 )
 """Histograms of a detector's receiver, ``EMChistos_300005_B_2015_11_24_18_05_10.root``: for the monitoring of runs."""
 
-MICROSCOPE = Rule(
+MICROSCOPE = FilingRule(
     name="microscope",
     names="*",
     target=".",

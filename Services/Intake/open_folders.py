@@ -14,7 +14,7 @@ MOST_OPEN = 256
 """Folders that are kept open."""
 
 
-class Places:
+class OpenFolders:
     """Folders that are open; to be closed.
 
     Parameters
@@ -28,7 +28,7 @@ class Places:
         self._roots = sorted(set(roots), key=lambda root: -len(root.parts))
         self._open: OrderedDict[PurePath, Folder] = OrderedDict()
 
-    def __enter__(self) -> Places:
+    def __enter__(self) -> OpenFolders:
         return self
 
     def __exit__(self, *_: object) -> None:
