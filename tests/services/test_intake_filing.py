@@ -142,6 +142,20 @@ class TestFiling:
         assert "a file of that name is there, with other content" in left.reason
         assert local.tree()[RUN_FILED] == "data"
 
+    def test_a_file_in_use(self, local: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The system refuses the rename: it is named, stays, and is filed when that is over."""
+        local.drop()
+
+        def busy(*_: object) -> None:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+        with monkeypatch.context() as patched:
+            patched.setattr("Services.Intake.moving.rename_new", busy)
+            (left,) = local.run().remaining
+        assert left.reason == "Device or resource busy"
+        assert local.tree() == {RUN: "data"}
+        assert len(local.run().filed) == 1
+
     def test_links_in_the_tree_lead_nowhere(self, local: Station, tmp_path: Path) -> None:
         """A folder of the target that was replaced by a link is not followed."""
         elsewhere = tmp_path / "elsewhere"
