@@ -63,6 +63,7 @@ EXTRAS = {
         "numpy>=1.26,<3",
         "PyYAML>=6.0.1,<7",
         "tzdata>=2024.1",  # for times in names, on a system without a database of time zones
+        "watchfiles>=1.0,<2",
     ],
     "dask": ["distributed>=2024.1"],
     "logger": ["requests>=2.31,<3"],

@@ -54,6 +54,8 @@ GRANT SELECT ON `session_event` TO @REPORTS@;
 GRANT SELECT ON `reservation` TO @REPORTS@;
 GRANT SELECT ON `record` TO @REPORTS@;
 GRANT SELECT ON `upload` TO @REPORTS@;
+GRANT SELECT ON `intake_move` TO @REPORTS@;
+GRANT SELECT ON `file_copy` TO @REPORTS@;
 -- ... without `upload_ref`: with the address in it, anybody can send that one file.
 GRANT SELECT (`id`, `session_id`, `folder`, `path`, `path_sha256`, `size`, `modified_ts`, `md5`, `state`, `sent`, `reason`,
   `next_try_ts`, `attempts`, `store`, `object`, `object_sha256`, `object_md5`, `verified_ts`, `checked_ts`, `changed_ts`)

@@ -5,7 +5,8 @@ SERVICE_USER=nexuscore
 SERVICE_HOME=/var/lib/nexuscore
 SERVICE_OUTPUT=/var/log/nexuscore
 declare -A SERVICE_MODULES=(
-    [builder]=Services.Builder [gateway]=Services.Gateway [harvester]=Services.Harvester [uploader]=Services.Uploader
+    [builder]=Services.Builder [gateway]=Services.Gateway [harvester]=Services.Harvester [intake]=Services.Intake
+    [uploader]=Services.Uploader
 )
 
 # With DESTDIR, for building a package, only files below that folder are written.

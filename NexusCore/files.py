@@ -200,6 +200,16 @@ class Folder:
     ) -> None:
         os.close(self._descriptor)
 
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the folder, for calls of the system that take one; closed with this object."""
+        return self._descriptor
+
+    def sync(self) -> None:
+        """Flush the folder's entries to the disk, where its file system can."""
+        with suppress(OSError):
+            os.fsync(self._descriptor)
+
     def same_as(self, path: Path) -> bool:
         """Return whether a path leads to this folder."""
         return os.path.samestat(os.fstat(self._descriptor), path.stat())
@@ -346,11 +356,6 @@ class Folder:
             os.close(os.open(new_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, dir_fd=target._descriptor))
         else:
             os.unlink(name, dir_fd=self._descriptor)
-
-    def sync(self) -> None:
-        """Flush the names in it to the disk itself, where the file system can do that."""
-        with suppress(OSError):
-            os.fsync(self._descriptor)
 
     # -- all that is in it ---------------------------------------------------------------------------------------------
 

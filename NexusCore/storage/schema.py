@@ -365,6 +365,58 @@ _table(
     _ts("changed_ts"),
 )
 
+_table(
+    "intake_move",  # each file that Intake has filed, or is filing
+    _id(),
+    _text("inbox", NAME),
+    _text("rule", NAME),
+    _text("rule_sha256", 64),  # of the rule's settings
+    _text("instrument", NAME, nullable=True),
+    _text("source"),
+    _text("source_sha256", 64),
+    _text("target"),
+    _text("target_sha256", 64),
+    Column("size", BigInteger, nullable=False),
+    _ts("modified_ts"),
+    _text("inode", 32),
+    _text("copy_inode", 32, nullable=True),  # of a copy on another file system, before it gets its name
+    _text("sha256", 64, nullable=True),
+    _text("method", 16),
+    _text("state", 16),
+    # SHA-256 of what is being moved, NULL when that is done: the unique key lets one Intake move a file.
+    _text("claim", 64, nullable=True),
+    _text("owner", NAME, nullable=True),
+    _ts("lease_until", nullable=True),
+    _ts("claimed_ts"),
+    _ts("filed_ts", nullable=True),
+    _ts("undone_ts", nullable=True),
+    Unique("claim"),
+    Index(None, "target_sha256"),
+    Index(None, "state", "filed_ts"),
+    Index(None, "inbox", "state"),
+    Index(None, "owner", "state"),
+)
+
+_table(
+    "file_copy",  # each copy of a filed file in a mirror
+    _id(),
+    _to("move_id", "intake_move.id"),
+    _text("mirror", NAME),
+    _text("path"),  # below the mirror
+    Column("size", BigInteger, nullable=False),
+    _text("sha256", 64),
+    _text("state", 16),
+    Column("attempts", Integer, nullable=False),
+    _ts("next_try_ts", nullable=True),
+    _text("reason", nullable=True),
+    _ts("created_ts"),
+    _ts("verified_ts", nullable=True),  # when it was last found to be right
+    _ts("checked_ts", nullable=True),  # when it was last looked at
+    Unique("move_id", "mirror"),
+    Index(None, "mirror", "state", "next_try_ts"),
+    Index(None, "mirror", "state", "checked_ts"),
+)
+
 
 def views(kind: str) -> dict[str, str]:
     """Return the SELECT of each view, for a person with an SQL client.

@@ -28,6 +28,8 @@ from NexusCore.facility import (
     Sessions,
     State,
 )
+from NexusCore.facility.inboxes import files_under_way
+from NexusCore.facility.intake_moves import IntakeMoves
 from NexusCore.facility.reservations import agreed
 from NexusCore.facility.sessions import QUEUED_AGAIN, EventType
 from NexusCore.resources import place_text
@@ -48,6 +50,8 @@ from Services.Builder.settings import BuilderSettings, strategy_of
 BUILDER = "Builder"
 """The user in the events that a Builder writes."""
 SOFTWARE = f"NexusCore {NexusCore.__version__}"
+INTAKE_RETRY_SECONDS = 10.0
+"""Seconds after which a session is looked at again whose files are still being filed."""
 LONGEST_SETTLE_WAIT = timedelta(seconds=10)
 """`settle` up to which a caller that can wait does so until a young file has settled."""
 
@@ -140,6 +144,8 @@ class Facility:
     events: Callable[[Session], Sequence[Event]]
     recorded: Callable[[Session], Path | None]
     """Where the record lies that was made of a session before; None where there is none any more."""
+    being_filed: Callable[[Session], int] = lambda session: 0
+    """How many files of a session are still being filed from drop folders."""
 
     @classmethod
     def of(
@@ -166,7 +172,13 @@ class Facility:
             record = records.of_session(session.id)
             return Path(record.path) if record is not None and Path(record.path).is_file() else None
 
-        return cls(config, revision, now, booking, events, recorded)
+        moves = IntakeMoves(database, clock)
+
+        def being_filed(session: Session) -> int:
+            end = session.end_ts if session.end_ts is not None else session.start_ts
+            return files_under_way(config, moves, session.instrument, session.start_ts, end)
+
+        return cls(config, revision, now, booking, events, recorded, being_filed)
 
 
 class RecordMaker:
@@ -259,6 +271,7 @@ class RecordMaker:
             raise ReservationUnreadable(identifier=session.identifier, odd="; ".join(booking.odd))
         if not agreed(booking, required=settings.require_consent):
             raise NoRecord(State.NO_CONSENT, "Its user did not agree to have a record made.")
+        self._wait_for_intake(session, settings)
         session_files = self._session_files(session, instrument, settings, stop, wait)
         files = self._files(session, session_files, settings)
         places.prepare()
@@ -298,6 +311,19 @@ class RecordMaker:
             wait(settings.settle.total_seconds())
             found = self._searches.files_of(session, root, strategy, settings)
         return found
+
+    def _wait_for_intake(self, session: Session, settings: BuilderSettings) -> None:
+        """Raise `NoRecord` while files of the session are still being filed, for a time.
+
+        This comes before the search: what has been filed by then is found.
+        """
+        ended = session.end_ts if session.end_ts is not None else session.start_ts
+        left = settings.intake_wait - (self._facility.now() - ended) / SECOND
+        if left <= 0 or not (count := self._facility.being_filed(session)):
+            return
+        files = counted(count, "file is", "files are")
+        sentence = f"{files} still being filed from a drop folder; the session waits."
+        raise NoRecord(State.TO_BE_BUILT, sentence, min(left, INTAKE_RETRY_SECONDS))
 
     def _files(self, session: Session, session_files: SessionFiles, settings: BuilderSettings) -> Sequence[FoundFile]:
         if session_files.unsettled:

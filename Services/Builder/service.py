@@ -16,6 +16,7 @@ from NexusCore.errors import EXIT_REFUSED, DatabaseUnreachable, NexusError
 from NexusCore.facility import Records, Session, Sessions, State
 from NexusCore.facility.sessions import ALL, Selection
 from NexusCore.facility.transfers import Transfers
+from NexusCore.liveness import Presence
 from NexusCore.log import in_session
 from NexusCore.resources import explained, sentence_of
 from NexusCore.service import Example, Pass, RunOptions, Service
@@ -30,7 +31,6 @@ from Services.Builder.extraction.pools import Pools
 from Services.Builder.finding.searching import Searches, times_by
 from Services.Builder.finding.transferred import TransferredFiles, open_for_reading
 from Services.Builder.lease import Lease
-from Services.Builder.liveness import Presence
 from Services.Builder.progress import BarProgress, StatusProgress
 from Services.Builder.record.build import store
 from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, BuiltRecord, Facility, NoRecord, RecordMaker

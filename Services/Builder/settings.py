@@ -78,6 +78,11 @@ PARAMETERS: Mapping[str, Parameter] = {
     "file_delay": Parameter(
         0.0, "Seconds after its end that a session without files waits for them to arrive.", _at_least(0.0)
     ),
+    "intake_wait": Parameter(
+        900.0,
+        "Seconds after its end that a session waits for files in its instrument's drop folders to be filed.",
+        _at_least(0.0),
+    ),
     "search_limit": Parameter(600.0, "Seconds that searching an instrument's files may take.", _at_least(1.0)),
     "ignore": Parameter(", ".join(DEFAULT_IGNORE), "Patterns of file names to leave out, with commas."),
     "sensitivity": Parameter(1.0, "Above 1: more, shorter activities; below: fewer, longer ones.", _at_least(0.01)),
@@ -133,6 +138,8 @@ class BuilderSettings:
     settle: timedelta
     file_delay: float
     """Seconds."""
+    intake_wait: float
+    """Seconds."""
     search_limit: timedelta
     ignore: Sequence[str]
     sensitivity: float
@@ -183,6 +190,7 @@ class BuilderSettings:
             strategy=text("strategy"),
             settle=timedelta(seconds=number("settle")),
             file_delay=number("file_delay"),
+            intake_wait=number("intake_wait"),
             search_limit=timedelta(seconds=number("search_limit")),
             ignore=[pattern.strip() for pattern in text("ignore").split(",") if pattern.strip()],
             sensitivity=number("sensitivity"),

@@ -16,7 +16,7 @@ from Services.Gateway.context import GatewayContext, context_of
 from Services.Gateway.security import reader_of_metrics
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-SERVICES = ("Builder", "Gateway", "Harvester", "Uploader")
+SERVICES = ("Builder", "Gateway", "Harvester", "Intake", "Uploader")
 """Services whose heartbeat is shown."""
 ROUTER = APIRouter()
 

@@ -1,1 +1,1 @@
-"""Intake: files what detectors and receivers drop into folders, once and where people look for it."""
+"""Intake: files what detectors and receivers leave in drop folders, and keeps copies of it."""

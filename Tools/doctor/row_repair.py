@@ -111,6 +111,20 @@ def _revision(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewVa
     return values
 
 
+def _move(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    # It counts as filed: undoing compares the file with its checksum before it is moved.
+    if "state" in odd_row.odd:
+        values |= {"state": "filed", "claim": None, "owner": None, "lease_until": None}
+    if "method" in odd_row.odd:
+        values["method"] = "rename"
+    return values
+
+
+def _copy(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    # It is made again, unless it is there and right.
+    return {**values, "state": "waiting"} if "state" in odd_row.odd else values
+
+
 _SPECIAL: dict[str, Callable[[OddRow, NewValues, Transaction], NewValues]] = {
     "session": _session,
     "session_event": _event,
@@ -118,5 +132,7 @@ _SPECIAL: dict[str, Callable[[OddRow, NewValues, Transaction], NewValues]] = {
     "reservation": _reservation,
     "token": _token,
     "transfer_file": _transferred,
+    "intake_move": _move,
+    "file_copy": _copy,
     "config_revision": _revision,
 }

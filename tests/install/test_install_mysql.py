@@ -294,6 +294,8 @@ class TestLeastPrivilege:
         "SELECT * FROM web_user",
         "SELECT * FROM web_setting",
         "UPDATE web_user SET password_hash = ''",
+        "SELECT * FROM intake_move",
+        "SELECT * FROM file_copy",
         "INSERT INTO token (id) VALUES (1)",
         "UPDATE token SET instruments = '[]'",
         "UPDATE token SET revoked_ts = NULL",

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from NexusCore.facility import State
-from Services.Builder.liveness import Presence
+from NexusCore.liveness import Presence
 from tests.processes import PROJECT, execute
 from tests.services.builder_facility import Stage
 
 LIVING = """
 import sys
 from pathlib import Path
-from Services.Builder.liveness import Presence
+from NexusCore.liveness import Presence
 here = Presence(Path(sys.argv[1]), sys.argv[2])
 print("here", flush=True); sys.stdin.readline()
 if sys.argv[3] == "leaves": here.close()

@@ -43,7 +43,7 @@ def blocks(title: str) -> list[tuple[str, str, str]]:
     text = section(title)
     # The page's example is the migration after the newest, whichever that is.
     newest, free = SCHEMA_REVISION, f"{int(SCHEMA_REVISION) + 1:04}"
-    text = text.replace("0007", "newest revision").replace("0008", free).replace("newest revision", newest)
+    text = text.replace("0008", "newest revision").replace("0009", free).replace("newest revision", newest)
     found = []
     for block in BLOCK.finditer(text):
         *_, file = FILE.findall(text[: block.start()])

@@ -22,7 +22,7 @@ from tests.processes import eventually
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT = 60.0
 """Seconds that one command of a script, or the end of a process, may take."""
-SERVICES = ("builder", "gateway", "harvester", "uploader")
+SERVICES = ("builder", "gateway", "harvester", "intake", "uploader")
 
 WELL_BEHAVED = """
 import os, signal, sys, time

@@ -95,7 +95,7 @@ class TestSettingsMadeBefore:
             running.join(LIMIT)
             app.shutdown(LIMIT)
 
-    @pytest.mark.parametrize("name", ["Builder", "Gateway", "Harvester", "Uploader"])
+    @pytest.mark.parametrize("name", ["Builder", "Gateway", "Harvester", "Intake", "Uploader"])
     def test_an_interval_without_a_value(self, sqlite_url: str, tmp_path: Path, name: str) -> None:
         """It counts as one that is not set."""
         app = app_on(sqlite_url, tmp_path)

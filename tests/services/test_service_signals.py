@@ -12,7 +12,7 @@ import pytest
 
 from tests.processes import LIMIT, PROJECT, app_on, environment_of, eventually, messages, samples
 
-SERVICES = ("Builder", "Gateway", "Harvester", "Uploader")
+SERVICES = ("Builder", "Gateway", "Harvester", "Intake", "Uploader")
 
 
 def run_service(name: str, url: str, home: Path, *before: str) -> subprocess.Popen[bytes]:

@@ -17,6 +17,7 @@ MODULES = {
     "builder": "Services.Builder",
     "gateway": "Services.Gateway",
     "harvester": "Services.Harvester",
+    "intake": "Services.Intake",
     "uploader": "Services.Uploader",
 }
 

@@ -62,6 +62,8 @@ UNIQUE = {
     "transfer_file": ("path_sha256",),
     "web_user": ("name",),
     "web_setting": ("name",),
+    "intake_move": ("claim",),
+    "file_copy": ("mirror",),
 }
 """Columns of which each row needs its own value."""
 
@@ -122,6 +124,16 @@ class OddFacility:
             transaction.insert(
                 "gateway_request", token_id=token.id, request_id="good", sha256="0" * 64, status=200, answer="{}",
                 nonce=None, ts=now,
+            )  # fmt: skip
+            move = transaction.insert(
+                "intake_move", inbox="drop", rule="overwatch", rule_sha256="0" * 64, instrument="FEI-Titan-TEM",
+                source="/drop/a.root", source_sha256="0" * 64, target="/data/a.root", target_sha256="0" * 64, size=4,
+                modified_ts=now, inode="1", sha256="0" * 64, method="rename", state="filed", claimed_ts=now,
+                filed_ts=now,
+            )  # fmt: skip
+            transaction.insert(
+                "file_copy", move_id=move, mirror="good", path="a.root", size=4, sha256="0" * 64, state="good",
+                attempts=0, created_ts=now, verified_ts=now, checked_ts=now,
             )  # fmt: skip
             transfer_changes.report(transaction, session.id, [FileReport("raw", "a.dm4", 7, now)], now)
             transaction.run("UPDATE session SET state = :state WHERE id = :id", state=self._state, id=session.id)

@@ -13,6 +13,8 @@ from NexusCore.config import changes
 from NexusCore.config.values import DATATYPES, MASK, Limits, decode
 from NexusCore.errors import ConfigException, DatabaseDenied, NexusError
 from NexusCore.facility.answered import GATEWAY_REQUEST
+from NexusCore.facility.file_copy import FILE_COPY
+from NexusCore.facility.intake_move import INTAKE_MOVE
 from NexusCore.facility.record import RECORD, UPLOAD
 from NexusCore.facility.reservations import RESERVATION, describes_a_reservation
 from NexusCore.facility.session import SESSION_EVENT, SESSION_TABLE
@@ -61,6 +63,8 @@ TABLES: dict[str, tuple[Columns, ...]] = {
         WEB_USER,
         WEB_SETTING,
         GATEWAY_REQUEST,
+        INTAKE_MOVE,
+        FILE_COPY,
     ),
 }
 """All tables, by the role of their database in the settings."""

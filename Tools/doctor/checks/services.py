@@ -20,6 +20,7 @@ SERVICE_EFFECTS = {
     "Builder": "no records are built",
     "Gateway": "microscope PCs cannot report their sessions",
     "Harvester": "reservations are not updated",
+    "Intake": "files stay in the drop folders",
     "Uploader": "records are not sent to their destinations",
 }
 """The effect when a service is not running."""
@@ -36,10 +37,20 @@ def services(case: Case) -> Iterator[CheckResult]:
     now = case.clock.now()
     states = {sample.channel: sample for sample in samples if sample.name == "state"}
     for name, effect in SERVICE_EFFECTS.items():
-        if name == "Gateway" and name not in states and not _has_tokens(case):
-            continue  # nothing needs it
+        if name not in states and _is_not_needed(name, case):
+            continue
         yield _service(name, effect, states, now)
     yield from _partners(samples, now)
+
+
+def _is_not_needed(name: str, case: Case) -> bool:
+    """Return whether nothing needs a service that has never run."""
+    if name == "Gateway":
+        return not _has_tokens(case)
+    if name == "Intake":
+        with suppress(NexusError):  # a configuration that cannot be read is reported by another check
+            return not case.configuration().keys("Services.Intake.inboxes")
+    return False
 
 
 def _has_tokens(case: Case) -> bool:

@@ -1,4 +1,4 @@
-"""Finds Builders of this machine that have died, so that their sessions need not wait for the lease to end."""
+"""Finds services of this machine that have died, so that what they held need not wait for its lease to end."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _SUFFIX = ".alive"
 
 
 class Presence:
-    """A file with a lock that ends with the process, even a killed one; it holds the Builder's name.
+    """A file with a lock that ends with the process, even a killed one; it holds the service's name.
 
     Where such a file cannot be made, the lease alone decides.
 
     Parameters
     ----------
     folder
-        Folder of these files, for all Builders on this machine.
+        Folder of these files, for all services of one kind on this machine.
     owner
-        Name under which this Builder claims sessions.
+        Name under which this service holds what it works on: host, process and more, with colons.
     """
 
     def __init__(self, folder: Path, owner: str) -> None:
@@ -36,7 +36,7 @@ class Presence:
             self._file.flush()
 
     def dead(self) -> Iterator[str]:
-        """Yield the names of Builders that have died; each once, unless the caller breaks off."""
+        """Yield the names of services that have died; each once, unless the caller breaks off."""
         with suppress(OSError):
             for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
                 if path != self._path:
@@ -50,11 +50,11 @@ class Presence:
                 if owner:
                     yield owner
                 path.unlink(missing_ok=True)
-        except (OSError, UnicodeDecodeError):  # it lives, or another Builder is just looking at it
+        except (OSError, UnicodeDecodeError):  # it lives, or another service is just looking at it
             return
 
     def close(self) -> None:
-        """Withdraw the file: this Builder holds no session any more."""
+        """Withdraw the file: this service holds nothing any more."""
         if self._file is not None:
             with suppress(OSError):
                 self._path.unlink()

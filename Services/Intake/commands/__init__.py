@@ -1,0 +1,1 @@
+"""What Intake does when it is started by hand, instead of running as a service."""

@@ -1,0 +1,240 @@
+"""Keeps mirrors: makes copies of what was filed, reads them again from time to time, and repairs what is damaged.
+
+Promises
+--------
+* A copy counts as good when it was read again with the checksum of the file when it was filed.
+* What could not be copied is tried again until it is done, at most a minute after the cause is gone.
+* A damaged copy is made again from one that is good: the filed file, or a copy in another mirror.
+* What is outstanding shows with its age; a mirror that is away holds up neither filing nor other mirrors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from pathlib import Path
+
+from NexusCore.clock import SECOND, Clock
+from NexusCore.errors import DatabaseUnreachable, NexusError
+from NexusCore.facility.file_copies import FileCopies
+from NexusCore.facility.file_copy import CopyState, FileCopy
+from NexusCore.facility.intake_move import IntakeMove
+from NexusCore.log import Log
+from NexusCore.resources import sentence_of
+from NexusCore.status import StatusHolder
+from NexusCore.status.element import fitting
+from NexusCore.storage import Database
+from NexusCore.text import counted, one_line
+from NexusCore.threads import start_thread
+from Services.Intake.mirrors import Mirror, MirrorAway
+from Services.Intake.mirrors.kinds import make_mirror
+from Services.Intake.settings import MirrorSettings
+from Services.Intake.targets import sha256_at
+
+FIRST_RETRY_SECONDS = 10.0
+LONGEST_RETRY_SECONDS = 60.0
+AUDIT_SECONDS = 60.0
+"""Seconds of one round that are spent on reading copies again."""
+LOOK_BACK = 5000
+"""Filings before the newest that are looked at again: they get ready in another order than their numbers."""
+OK = "ok"
+
+
+class Copying:
+    """Works on each mirror on a thread of its own.
+
+    Parameters
+    ----------
+    database, clock
+        The facility's own database, and the time.
+    status, log
+        Where to report.
+    stop
+        Whether the service is to end.
+    make
+        Makes a mirror from its settings.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        status: StatusHolder,
+        log: Log,
+        stop: Callable[[], bool],
+        make: Callable[[MirrorSettings, Callable[[], bool]], Mirror] = make_mirror,
+    ) -> None:
+        self._copies = FileCopies(database, clock)
+        self._clock = clock
+        self._status = status
+        self._log = log
+        self._stop = stop
+        self._make = make
+        self._running: dict[str, Future[None]] = {}
+        self._after: dict[str, int] = {}
+        self._said: dict[str, str] = {}
+        self._locals: dict[str, Callable[[FileCopy], Path | None]] = {}
+        """Returns where the copies of each mirror are on this machine."""
+        self.data_root: Path | None = None
+
+    def go_on(self, mirrors: Sequence[MirrorSettings], *, wait: bool, data_root: Path | None = None) -> None:
+        """Start a round for each mirror that has none.
+
+        Parameters
+        ----------
+        mirrors
+            Those in use.
+        wait
+            Whether to wait until the rounds have ended.
+        data_root
+            Paths of copies are relative to this folder, for files that are below it.
+        """
+        self.data_root = data_root or self.data_root
+        for name, future in list(self._running.items()):
+            if future.done():
+                del self._running[name]
+                self._report_end(name, future)
+        self._locals = {settings.name: self._make(settings, self._stop).local for settings in mirrors}
+        for settings in mirrors:
+            if settings.name not in self._running and not self._stop():
+                self._running[settings.name] = start_thread(self._bound(settings), f"mirror {settings.name}")
+        if wait:
+            self._wait()
+        if mirrors or self._said:
+            self._show(mirrors)
+
+    def close(self, seconds: float) -> None:
+        """Wait so long for the rounds to end."""
+        wait(self._running.values(), timeout=seconds)
+
+    def _wait(self) -> None:
+        while wait(self._running.values(), timeout=0.2).not_done and not self._stop():
+            pass
+        for name, future in list(self._running.items()):
+            if future.done():
+                del self._running[name]
+                self._report_end(name, future)
+
+    def _bound(self, settings: MirrorSettings) -> Callable[[], None]:
+        return lambda: self.round(settings)
+
+    # -- one mirror ----------------------------------------------------------------------------------------------------
+
+    def round(self, settings: MirrorSettings) -> None:
+        """Make the copies that are due, and read some again; raises `MirrorAway` if the mirror cannot be used."""
+        self._expect(settings)
+        mirror = self._make(settings, self._stop)
+        mirror.check()
+        self._make_due(mirror)
+        before = self._clock.now() - int(settings.verify_hours * 3600 * SECOND)
+        until = self._clock.monotonic() + AUDIT_SECONDS
+        damaged = False
+        while not self._stop() and (copies := self._copies.to_check(settings.name, before)):
+            for copy in copies:
+                if self._stop() or self._clock.monotonic() > until:
+                    break
+                damaged = self._audit(mirror, copy) or damaged
+            else:
+                continue
+            break
+        if damaged:
+            self._make_due(mirror)
+
+    def _expect(self, settings: MirrorSettings) -> None:
+        after = self._after.get(settings.name, 0)
+        while not self._stop() and (moves := self._copies.without(settings.name, after)):
+            after = moves[-1].id
+            wanted = [(move, self._path(move)) for move in moves if settings.takes(move.inbox) and move.sha256]
+            self._copies.expect(settings.name, wanted)
+        self._after[settings.name] = max(0, after - LOOK_BACK, self._after.get(settings.name, 0))
+
+    def _path(self, move: IntakeMove) -> str:
+        target = Path(move.target)
+        if self.data_root is not None and self.data_root in target.parents:
+            return target.relative_to(self.data_root).as_posix()
+        return target.relative_to(target.anchor).as_posix()
+
+    def _make_due(self, mirror: Mirror) -> None:
+        while not self._stop() and (copies := self._copies.due(mirror.name)):
+            for copy in copies:
+                if self._stop():
+                    return
+                self._put(mirror, copy)
+
+    def _put(self, mirror: Mirror, copy: FileCopy) -> None:
+        try:
+            source = self._source(copy)
+            if source is None:
+                self._copies.lost(copy, "neither the filed file nor a copy of it has the content that was filed")
+                self._log.error("%s: there is nothing left to copy %s from", mirror.name, one_line(copy.target))
+                return
+            mirror.put(copy, source)
+        except (MirrorAway, DatabaseUnreachable):
+            raise
+        except (NexusError, OSError) as error:
+            seconds = min(FIRST_RETRY_SECONDS * 2.0 ** min(copy.attempts, 10), LONGEST_RETRY_SECONDS)
+            reason = sentence_of(error)
+            if reason != copy.reason:
+                self._log.warning("%s: %s", mirror.name, one_line(reason))
+            self._copies.failed(copy, reason, seconds)
+            return
+        self._copies.good(copy)
+        if copy.state is CopyState.DAMAGED:
+            self._log.warning("%s: the copy of %s was repaired", mirror.name, one_line(copy.target))
+
+    def _source(self, copy: FileCopy) -> Path | None:
+        """Return a file with the content that was filed: that file itself, or a copy in another mirror."""
+        target = Path(copy.target)
+        if sha256_at(target.parent, (target.name,)) == copy.sha256:
+            return target
+        for other in self._copies.good_elsewhere(copy):
+            local = self._locals.get(other.mirror)
+            path = None if local is None else local(other)
+            if path is not None and sha256_at(path.parent, (path.name,)) == copy.sha256:
+                return path
+        return None
+
+    def _audit(self, mirror: Mirror, copy: FileCopy) -> bool:
+        """Read a copy again; return whether it is damaged."""
+        target = Path(copy.target)
+        compares = mirror.local(copy) is None
+        if compares and sha256_at(target.parent, (target.name,)) != copy.sha256:
+            # It can only be compared with the filed file, which is another one now.
+            self._copies.lost(copy, "the filed file has changed, so the copy cannot be compared with it")
+            return False
+        fault = mirror.fault(copy, target)
+        if fault is None:
+            self._copies.good(copy)
+            return False
+        self._copies.damaged(copy, fault)
+        self._log.warning("%s: the copy of %s is damaged: %s", mirror.name, one_line(copy.target), one_line(fault))
+        return True
+
+    # -- reports -------------------------------------------------------------------------------------------------------
+
+    def _report_end(self, name: str, future: Future[None]) -> None:
+        error = future.exception()
+        sentence = OK if error is None else sentence_of(error)
+        before = self._said.get(name, OK)
+        if sentence != before:
+            if error is None:
+                self._log.info("The mirror %s can be used again", name)
+            elif isinstance(error, (NexusError, OSError)):
+                self._log.warning("The mirror %s: %s", name, sentence)
+            else:
+                self._log.error("A round of the mirror %s failed", name, exc_info=error)
+        self._said[name] = sentence
+        self._status[f"mirror {name}"] = fitting(sentence)
+
+    def _show(self, mirrors: Sequence[MirrorSettings]) -> None:
+        outstanding = self._copies.outstanding()
+        now = self._clock.now()
+        total = sum(outstanding[settings.name].copies for settings in mirrors if settings.name in outstanding)
+        oldest = [outstanding[settings.name].oldest_ts for settings in mirrors if settings.name in outstanding]
+        self._status["copies_outstanding"] = total
+        self._status["copies_oldest_seconds"] = round((now - min(oldest)) / SECOND) if oldest else 0
+        for settings in mirrors:
+            due = outstanding.get(settings.name)
+            age = "" if due is None else f", the oldest for {(now - due.oldest_ts) // SECOND} s"
+            text = OK if due is None else f"{counted(due.copies, 'copy', 'copies')} outstanding{age}"
+            self._status[f"copies {settings.name}"] = text

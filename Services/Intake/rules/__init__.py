@@ -1,0 +1,1 @@
+"""Rules: which files are filed where, and under which name."""

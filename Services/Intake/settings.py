@@ -1,0 +1,265 @@
+"""The settings `Services.Intake.*`: rules, mirrors, silences; those of inboxes are in `NexusCore.facility.inboxes`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from NexusCore.clock import to_ts
+from NexusCore.config import NamedConfiguration
+from NexusCore.config.readonly import ReadOnlyConfiguration
+from NexusCore.errors import ConfigException, DatabaseDenied, NexusError
+from NexusCore.facility.inboxes import INBOXES_FOLDER, Inbox, inbox_names, inbox_settings
+from NexusCore.facility.transfer_settings import IGNORED
+from Services.Intake.rules.rule import RULES, Conflict, FilingRule, Ready, RuleRefused, check
+from Services.Intake.rules.shipped import SHIPPED
+
+FOLDER = "Services.Intake"
+INTERVAL = 5.0
+"""Seconds between two looks into the drop folders, where the configuration says nothing else."""
+ACCEPTED = "accepted"
+"""Name of a rule's parameter that holds the checksum of the settings that were accepted."""
+_COMMENTS = {
+    "names": "Patterns of file names, with semicolons.",
+    "suffixes": "Suffixes with the dot, with semicolons; empty for any.",
+    "folders": "Patterns of the folder below the inbox, with semicolons; empty for any.",
+    "min_size": "Bytes that a file must have.",
+    "max_size": "Bytes that a file may have; 0 for any number.",
+    "parse": "Regular expression with named groups that the whole name has to match; empty for none.",
+    "target": "Root of the target, relative to Facility.data_root; empty for the inbox itself.",
+    "path": "Path below the target, with {fields}.",
+    "divert": "field=value: folder, with semicolons; such files go to this folder below the target.",
+    "conflict": "What happens to a file whose target is taken.",
+    "ready": "How it is known that a file is complete.",
+    "ready_name": "Name of the marker or lock beside a file, such as {name}.done.",
+    "note_path": "Path of a small file written beside the files unless it exists; empty for none.",
+    "note": "Its content.",
+    "unknown_user": "Folder instead of {user} where nobody was at the instrument; empty: such files stay.",
+    "mount": "Path on which a file system has to be mounted before anything is filed; empty for none.",
+}
+_LIMITS: dict[str, dict[str, Any]] = {
+    "min_size": {"minimum": 0},
+    "max_size": {"minimum": 0},
+    "conflict": {"choices": tuple(kind.value for kind in Conflict)},
+    "ready": {"choices": tuple(kind.value for kind in Ready)},
+}
+_INBOX: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    "on": (True, "Whether files are filed from it.", {}),
+    "rules": ("overwatch", "Names of its rules, with semicolons; the first one that takes a file decides.", {}),
+    "instrument": ("", "Pid of the instrument that its files are from; empty for none.", {}),
+    "subfolders": (False, "Whether files in its subfolders are filed, too.", {}),
+    "ignore": ("; ".join(IGNORED), "Patterns of names that are left out, with semicolons.", {}),
+    "stable_seconds": (10.0, "Seconds that a file must not have changed.", {"minimum": 0.0}),
+    "silent_minutes": (0.0, "Minutes without a file after which an alert is given; 0 for never.", {"minimum": 0.0}),
+    "oldest_minutes": (60.0, "Minutes that a file may lie in it before an alert is given.", {"minimum": 0.0}),
+}
+_MIRROR: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    "on": (True, "Whether copies are made and looked at.", {}),
+    "kind": ("directory", "How it is reached.", {"choices": ("directory", "rsync")}),
+    "inboxes": ("", "Names of the inboxes whose files are copied, with semicolons; empty for all.", {}),
+    "mount": ("", "Path on which a file system has to be mounted; empty for none.", {}),
+    "verify_hours": (24.0, "Hours after which a copy is read again.", {"minimum": 0.01}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorSettings:
+    """A place for copies; the names are those of the parameters."""
+
+    name: str
+    path: str
+    """Of a directory; for rsync host:/folder or rsync://host/module/folder."""
+    kind: str = "directory"
+    inboxes: tuple[str, ...] = ()
+    """Only files of these; all, if empty."""
+    mount: str = ""
+    verify_hours: float = 24.0
+
+    def takes(self, inbox: str) -> bool:
+        """Return whether files of an inbox are copied to it."""
+        return not self.inboxes or inbox in self.inboxes
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeSettings:
+    """Present values, and what is wrong with the others."""
+
+    data_root: Path
+    inboxes: tuple[Inbox, ...]
+    """Those that are on."""
+    rules: dict[str, FilingRule]
+    """By name; those that can be used."""
+    accepted: dict[str, str]
+    """By name of the rule: checksum of the settings that were accepted."""
+    mirrors: tuple[MirrorSettings, ...]
+    faults: dict[str, str]
+    """What cannot be used, by its path in the configuration, with a sentence."""
+    lease: float = 30.0
+    nearly_full: float = 5.0
+    """Percent of a disk below which an alert is given."""
+    remind_hours: float = 24.0
+
+    def rules_of(self, inbox: Inbox) -> list[FilingRule]:
+        """Return the rules of an inbox that can be used, in its order."""
+        return [self.rules[name] for name in inbox.rules if name in self.rules]
+
+    def roots(self) -> list[Path]:
+        """Return all drop folders and targets."""
+        roots = [inbox.path for inbox in self.inboxes]
+        for inbox in self.inboxes:
+            roots += [rule.root(inbox.path, self.data_root) for rule in self.rules_of(inbox)]
+        return list(dict.fromkeys(roots))
+
+
+def set_defaults(config: NamedConfiguration) -> None:
+    """Declare the settings, those of the shipped rules, and of the inboxes and mirrors that have a path.
+
+    Parameters
+    ----------
+    config
+        The folder `Services.Intake`.
+    """
+    with suppress(DatabaseDenied):
+        default = config.set_default
+        default("lease", 30.0, comment="Seconds after which what a silent Intake was moving is settled.", minimum=1.0)
+        default("nearly_full", 5.0, comment="Percent of a disk below which an alert is given.", minimum=0.0)
+        default("remind_hours", 24.0, comment="Hours after which an alert that still holds is repeated.", minimum=0.1)
+        for rule in SHIPPED:
+            declare_rule(config, rule)
+        for kind, parameters in (("inboxes", _INBOX), ("mirrors", _MIRROR)):
+            for name in config.keys(kind):
+                for parameter, (value, comment, limits) in parameters.items():
+                    with suppress(NexusError):  # what is wrong with one is said when it is read
+                        default(f"{kind}.{name}.{parameter}", value, comment=comment, **limits)
+        for name in config.keys("rules"):
+            with suppress(NexusError):
+                declare_rule(config, FilingRule(name))
+
+
+def declare_rule(config: NamedConfiguration, rule: FilingRule) -> None:
+    """Declare the parameters of a rule; existing ones keep their values."""
+    for field, comment in _COMMENTS.items():
+        value = getattr(rule, field)
+        value = str(value) if isinstance(value, (Conflict, Ready)) else value
+        config.set_default(f"rules.{rule.name}.{field}", value, comment=comment, **_LIMITS.get(field, {}))
+
+
+def read(config: ReadOnlyConfiguration) -> IntakeSettings:
+    """Return the present settings.
+
+    Parameters
+    ----------
+    config
+        The configuration from its absolute root.
+    """
+    faults: dict[str, str] = {}
+    rules: dict[str, FilingRule] = {}
+    accepted: dict[str, str] = {}
+    for name in dict.fromkeys([*(rule.name for rule in SHIPPED), *config.keys(RULES)]):
+        try:
+            rules[name] = rule_settings(config, name)
+            accepted[name] = str(config[f"{RULES}.{name}.{ACCEPTED}"] or "")
+        except NexusError as error:
+            faults[f"{RULES}.{name}"] = str(error)
+    inboxes = list(_inboxes(config, rules, faults))
+    mirrors = list(_mirrors(config, faults))
+    root = Path(str(config["Facility.data_root"] or ".")).expanduser().absolute()
+    numbers = {name: _number(config, f"{FOLDER}.{name}") for name in ("lease", "nearly_full", "remind_hours")}
+    given = {name: value for name, value in numbers.items() if value is not None}
+    return IntakeSettings(root, tuple(inboxes), rules, accepted, tuple(mirrors), faults, **given)
+
+
+def rule_settings(config: ReadOnlyConfiguration, name: str) -> FilingRule:
+    """Return a rule, checked; raises `RuleRefused` or `ConfigException`."""
+    shipped = next((rule for rule in SHIPPED if rule.name == name), FilingRule(name))
+    values: dict[str, Any] = {"name": name}
+    for field in fields(FilingRule):
+        if field.name == "name":
+            continue
+        value, default = config[f"{RULES}.{name}.{field.name}"], getattr(shipped, field.name)
+        if value is None:
+            values[field.name] = str(default) if isinstance(default, str) else default
+        elif isinstance(default, int):
+            values[field.name] = int(config.number(f"{RULES}.{name}.{field.name}"))
+        else:
+            values[field.name] = str(value)
+    rule = FilingRule(**values)
+    check(rule)
+    return rule
+
+
+def silences(config: ReadOnlyConfiguration) -> dict[str, int]:
+    """Return until when alerts are silent: times in microseconds since the epoch, by the beginning of their names.
+
+    Raises
+    ------
+    ConfigException
+        If one is not a time.
+    """
+    found = {}
+    for name in config.keys(f"{FOLDER}.silences"):
+        path = f"{FOLDER}.silences.{name}"
+        text = str(config[path] or "")
+        try:
+            moment = datetime.fromisoformat(text)
+            found[name] = to_ts(moment if moment.tzinfo is not None else moment.astimezone())
+        except (ValueError, OverflowError):
+            raise ConfigException(reason=f"{path} is '{text}', which is not a time such as 2026-12-01T08:00") from None
+    return found
+
+
+def _inboxes(config: ReadOnlyConfiguration, rules: dict[str, FilingRule], faults: dict[str, str]) -> Iterable[Inbox]:
+    paths: dict[Path, str] = {}
+    for name in inbox_names(config):
+        place = f"{INBOXES_FOLDER}.{name}"
+        try:
+            inbox = inbox_settings(config, name)
+        except ConfigException as error:
+            faults[place] = str(error)
+            continue
+        if not inbox.on:
+            continue
+        for rule in inbox.rules:
+            if rule not in rules and f"{RULES}.{rule}" not in faults:
+                faults[f"{place}.rules"] = str(
+                    ConfigException(reason=f"{place}.rules names the rule '{rule}', which does not exist")
+                )
+        if inbox.path in paths:
+            reason = f"{place}.path is {inbox.path}, which is the folder of the inbox '{paths[inbox.path]}'"
+            faults[place] = str(ConfigException(reason=reason))
+            continue
+        paths[inbox.path] = name
+        yield inbox
+
+
+def _mirrors(config: ReadOnlyConfiguration, faults: dict[str, str]) -> Iterable[MirrorSettings]:
+    for name in config.keys(f"{FOLDER}.mirrors"):
+        place = f"{FOLDER}.mirrors.{name}"
+        if config[f"{place}.on"] is False:
+            continue
+        path, kind = str(config[f"{place}.path"] or "").strip(), str(config[f"{place}.kind"] or "directory")
+        hours = _number(config, f"{place}.verify_hours")
+        if kind not in ("directory", "rsync"):
+            faults[place] = f"{place}.kind is '{kind}'; use directory or rsync."
+        elif not path or (kind == "directory" and not path.startswith("/")):
+            faults[place] = f"{place}.path is '{path}'; it has to be the absolute path of a folder."
+        elif kind == "rsync" and (path.startswith("-") or ":" not in path):
+            faults[place] = f"{place}.path is '{path}'; use host:/folder or rsync://host/module/folder."
+        else:
+            inboxes = tuple(part.strip() for part in str(config[f"{place}.inboxes"] or "").split(";") if part.strip())
+            mount = str(config[f"{place}.mount"] or "")
+            yield MirrorSettings(name, path, kind, inboxes, mount, 24.0 if hours is None else hours)
+
+
+def _number(config: ReadOnlyConfiguration, path: str) -> float | None:
+    return None if config[path] is None else float(config.number(path))
+
+
+__all__ = [
+    "ACCEPTED", "FOLDER", "INTERVAL", "IntakeSettings", "MirrorSettings", "RuleRefused", "declare_rule", "read",
+    "rule_settings", "set_defaults", "silences",
+]  # fmt: skip

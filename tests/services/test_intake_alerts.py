@@ -1,0 +1,138 @@
+"""Alerts: what a person should know of comes by mail, once, and not while it is silenced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from NexusCore.clock import to_datetime
+from tests.clocks import SetClock, databases_follow
+from tests.disks import fill, mounted
+from tests.mail import mail_server
+from tests.processes import eventually, messages
+from tests.services.filing import RUN, Station, station_on
+
+MINUTE = 60.0
+
+
+@pytest.fixture
+def clock() -> Iterator[SetClock]:
+    clock = SetClock()
+    with databases_follow(clock):
+        yield clock
+
+
+@pytest.fixture
+def station(sqlite_url: str, tmp_path: Path, clock: SetClock) -> Iterator[Station]:
+    with station_on(sqlite_url, tmp_path, clock) as one:
+        yield one
+
+
+def alerts(station: Station) -> list[str]:
+    station.app.shutdown(10)
+    return [line for line in messages(station.url, "Intake") if "To silence this" in line]
+
+
+class TestAlerts:
+    """Each is said when it begins, again after a while, and its end is said, too."""
+
+    def test_nothing_is_received(self, station: Station, clock: SetClock) -> None:
+        station.root.inbox(silent_minutes=30.0)
+        intake = station.intake()
+        for _ in range(4):
+            clock.move(10 * MINUTE)
+            intake.once()
+        assert intake.status["alerts"].get_value() == "silent-det"
+        station.drop()
+        intake.once()
+        assert intake.status["alerts"].get_value() == ""
+        clock.move(29 * MINUTE)
+        intake.once()
+        intake.close()
+        assert alerts(station) == [
+            f"Nothing was received in {station.inbox} for 30 minutes. "
+            "To silence this: ConfigTool Services.Intake.silences.silent-det=<time>"
+        ]
+        assert "The alert silent-det is over" in messages(station.url, "Intake")
+
+    def test_files_lie_about(self, station: Station, clock: SetClock) -> None:
+        """With the reason of each."""
+        station.drop("notes.txt")
+        station.drop("EMChists_\n.root")
+        intake = station.intake()
+        intake.once()
+        clock.move(61 * MINUTE)
+        intake.once()
+        intake.close()
+        (line,) = [line for line in alerts(station) if "old-det" in line]
+        assert "2 files have been in" in line
+        assert "notes.txt: no rule takes it" in line
+        assert "EMChists_\\n.root: its name cannot be used: it has U+000A" in line
+
+    def test_a_rule_that_takes_nothing(self, station: Station) -> None:
+        """Once it has taken something, it is not a mistake any more."""
+        station.drop("notes.txt")
+        intake = station.intake()
+        intake.once()
+        assert intake.status["alerts"].get_value() == "rule-overwatch"
+        station.drop(RUN)
+        intake.once()
+        intake.once()
+        intake.close()
+        assert intake.status["alerts"].get_value() == ""
+
+    def test_a_disk_is_nearly_full(self, station: Station, tmp_path: Path) -> None:
+        with mounted(tmp_path / "small", "300k") as small:
+            station.root.rule("overwatch", target=str(small))
+            filler = fill(small)
+            intake = station.intake()
+            intake.once()
+            assert intake.status["alerts"].get_value() == "disk-det"
+            filler.unlink()
+            intake.once()
+            intake.close()
+            assert intake.status["alerts"].get_value() == ""
+        (line,) = alerts(station)
+        assert f"The disk of {small} is nearly full: 0 bytes of 300 KiB are free" in line
+
+    def test_a_silence_ends(self, station: Station, clock: SetClock) -> None:
+        until = to_datetime(clock.now()) + timedelta(minutes=90)
+        station.root.inbox(silent_minutes=30.0)
+        station.config.set("Services.Intake.silences.silent", until.isoformat(), create=True)
+        intake = station.intake()
+        clock.move(60 * MINUTE)
+        intake.once()
+        assert intake.status["alerts"].get_value() == ""
+        clock.move(60 * MINUTE)
+        intake.once()
+        assert intake.status["alerts"].get_value() == "silent-det"
+        station.config.set("Services.Intake.silences.silent", "soon")
+        intake.once()
+        intake.close()
+        assert "silences" in intake.status["alerts"].get_value()
+        assert any("silences.silent is 'soon', which is not a time such as" in line for line in alerts(station))
+
+    def test_it_is_repeated_after_a_while(self, station: Station, clock: SetClock) -> None:
+        station.root.inbox(silent_minutes=30.0)
+        intake = station.intake()
+        for _ in range(30):
+            clock.move(60 * MINUTE)
+            intake.once()
+        intake.close()
+        assert len(alerts(station)) == 2
+
+    def test_by_mail(self, station: Station, clock: SetClock) -> None:
+        """The log's own mail destination sends them."""
+        with mail_server() as (host, mailbox):
+            with station.config.together() as group:
+                group["Log.mail_host"] = host
+                group["Log.mail_to"] = "operator@example.org"
+            station.root.inbox(silent_minutes=30.0)
+            intake = station.intake()
+            clock.move(31 * MINUTE)
+            intake.once()
+            intake.close()
+            eventually(lambda: any("Nothing was received in" in text for text in mailbox.texts()))

@@ -1,0 +1,323 @@
+"""Copies of filed files: made until they are there, read again, repaired from one that is good."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from NexusCore.clock import Clock
+from NexusCore.facility.file_copies import FileCopies
+from NexusCore.facility.file_copy import FileCopy
+from NexusCore.facility.intake_moves import IntakeMoves
+from Services.Intake.service import Intake
+from tests.clocks import SetClock, databases_follow
+from tests.disks import fill, mounted
+from tests.processes import messages, rows
+from tests.services.filing import RUN, RUN_FILED, Station, station_on
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def clock() -> Iterator[SetClock]:
+    clock = SetClock()
+    with databases_follow(clock):
+        yield clock
+
+
+@pytest.fixture
+def station(database_url: str, tmp_path: Path, clock: SetClock) -> Iterator[Station]:
+    with mirrored(database_url, tmp_path, clock) as one:
+        yield one
+
+
+@pytest.fixture
+def local(sqlite_url: str, tmp_path: Path, clock: SetClock) -> Iterator[Station]:
+    with mirrored(sqlite_url, tmp_path, clock) as one:
+        yield one
+
+
+class mirrored:  # noqa: N801  used like a function
+    """A station with two mirrors in folders."""
+
+    def __init__(self, url: str, folder: Path, clock: Clock) -> None:
+        self._station = station_on(url, folder, clock)
+        self._folder = folder
+
+    def __enter__(self) -> Station:
+        station = self._station.__enter__()
+        for name in ("one", "two"):
+            (self._folder / name).mkdir()
+            station.root.mirror(name, path=str(self._folder / name))
+        station.root.rule("overwatch", target=".", ready="rename")
+        return station
+
+    def __exit__(self, *error: object) -> None:
+        self._station.__exit__(*error)  # type: ignore[arg-type]
+
+
+def once(intake: Intake) -> None:
+    intake.once()
+    intake._copying._wait()
+
+
+def states(station: Station) -> dict[tuple[str, str], str]:
+    found = rows(station.url, "SELECT mirror, path, state FROM file_copy")
+    return {(mirror, path): state for mirror, path, state in found}
+
+
+class TestCopies:
+    """Each mirror gets each file; the table says when it was last found to be right."""
+
+    def test_both(self, station: Station, tmp_path: Path) -> None:
+        station.drop(content="histograms")
+        intake = station.intake()
+        once(intake)
+        intake.close()
+        for name in ("one", "two"):
+            assert station.tree(tmp_path / name) == {RUN_FILED: "histograms"}, "notes are not data"
+        assert states(station) == {("one", RUN_FILED): "good", ("two", RUN_FILED): "good"}
+        filed = (tmp_path / "data" / RUN_FILED).stat()
+        assert (tmp_path / "one" / RUN_FILED).stat().st_mtime_ns == filed.st_mtime_ns
+        assert intake.status["copies_outstanding"].get_value() == 0
+
+    def test_only_some_inboxes(self, local: Station, tmp_path: Path) -> None:
+        local.root.mirror("two", inboxes="other; another")
+        local.drop()
+        intake = local.intake()
+        once(intake)
+        intake.close()
+        assert local.tree(tmp_path / "two") == {}
+        assert set(states(local)) == {("one", RUN_FILED)}
+
+    def test_a_mirror_that_is_away(self, local: Station, tmp_path: Path, clock: SetClock) -> None:
+        """It holds up nothing, is named once, shows what is outstanding and since when, and is made up for."""
+        (tmp_path / "two").rmdir()
+        local.drop()
+        intake = local.intake()
+        once(intake)
+        clock.move(50)
+        once(intake)
+        assert local.tree(tmp_path / "one") == {RUN_FILED: "data"}
+        assert not (tmp_path / "two").exists(), "what is missing may be a file system that is not mounted"
+        assert intake.status["copies two"].get_value() == "1 copy outstanding, the oldest for 50 s"
+        assert intake.status["copies_oldest_seconds"].get_value() == 50
+        assert "is not a folder; is it mounted?" in intake.status["mirror two"].get_value()
+        (tmp_path / "two").mkdir()
+        once(intake)
+        intake.close()
+        assert local.tree(tmp_path / "two") == {RUN_FILED: "data"}
+        assert (intake.status["mirror two"].get_value(), intake.status["copies two"].get_value()) == ("ok", "ok")
+        local.app.shutdown(10)
+        lines = [line for line in messages(local.url, "Intake") if "mirror two" in line]
+        assert len(lines) == 2
+        assert lines[1] == "The mirror two can be used again"
+
+    def test_a_full_mirror(self, local: Station, tmp_path: Path, clock: SetClock) -> None:
+        """It is tried again within a minute after there is room."""
+        with mounted(tmp_path / "small", "300k") as small:
+            local.root.mirror("two", path=str(small))
+            filler = fill(small)
+            local.drop(content=b"x" * 100_000)
+            intake = local.intake()
+            for _ in range(4):
+                once(intake)
+                clock.move(60)
+            ((attempts, reason),) = rows(local.url, "SELECT attempts, reason FROM file_copy WHERE mirror = 'two'")
+            assert attempts == 4
+            assert reason.startswith("The disk is full: ")
+            assert [path for path in small.rglob("*") if path.is_file()] == [filler]
+            filler.unlink()
+            once(intake)
+            intake.close()
+            assert (small / RUN_FILED).stat().st_size == 100_000
+        local.app.shutdown(10)
+        assert len([line for line in messages(local.url, "Intake") if line.startswith("two: The disk is full")]) == 1
+
+    def test_somebody_elses_file_stays(self, local: Station, tmp_path: Path) -> None:
+        other = tmp_path / "one" / RUN_FILED
+        other.parent.mkdir(parents=True)
+        other.write_text("theirs")
+        local.drop()
+        intake = local.intake()
+        once(intake)
+        intake.close()
+        assert other.read_text() == "theirs"
+        assert states(local)["one", RUN_FILED] == "waiting"
+
+    def test_after_an_undo_the_copy_stays(self, local: Station, tmp_path: Path) -> None:
+        local.drop()
+        intake = local.intake()
+        once(intake)
+        local.undo()
+        assert set(states(local).values()) == {"left"}
+        (tmp_path / "one" / RUN_FILED).write_text("DATA")
+        once(intake)
+        intake.close()
+        assert (tmp_path / "one" / RUN_FILED).read_text() == "DATA"
+
+
+class TestAudit:
+    """A copy that is not what it was is found, named, and made again from a good one."""
+
+    @pytest.mark.parametrize("damage", ["flipped", "cut", "missing", "link"])
+    def test_a_damaged_copy(self, station: Station, tmp_path: Path, clock: SetClock, damage: str) -> None:
+        station.drop(content="histograms")
+        intake = station.intake()
+        once(intake)
+        copy = tmp_path / "one" / RUN_FILED
+        before = copy.stat()
+        if damage == "flipped":
+            copy.write_text("hist0grams")
+            os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))
+        elif damage == "cut":
+            copy.write_text("hist")
+        else:
+            copy.unlink()
+        if damage == "link":
+            copy.symlink_to("/etc/hostname")
+        clock.move(23 * HOUR)
+        once(intake)
+        assert states(station)["one", RUN_FILED] == "good", "it is not time yet"
+        clock.move(2 * HOUR)
+        once(intake)
+        if damage == "link":
+            assert copy.is_symlink(), "what is not a file is for a person to look at"
+            assert states(station)["one", RUN_FILED] == "damaged"
+            copy.unlink()
+            clock.move(60)
+            once(intake)
+        intake.close()
+        assert copy.read_text() == "histograms"
+        assert states(station)["one", RUN_FILED] == "good"
+        station.app.shutdown(10)
+        lines = [line for line in messages(station.url, "Intake") if line.startswith("one: the copy of")]
+        assert "is damaged: " in lines[0]
+        assert lines[-1].endswith(f"{RUN_FILED} was repaired")
+
+    def test_from_another_mirror(self, local: Station, tmp_path: Path, clock: SetClock) -> None:
+        """The filed file is gone or another one by now: the other mirror has what was filed."""
+        local.drop()
+        intake = local.intake()
+        once(intake)
+        (tmp_path / "data" / RUN_FILED).write_text("edited by its user")
+        (tmp_path / "one" / RUN_FILED).write_text("rotten")
+        clock.move(25 * HOUR)
+        for _ in range(2):
+            once(intake)
+        intake.close()
+        assert (tmp_path / "one" / RUN_FILED).read_text() == "data"
+        assert (tmp_path / "data" / RUN_FILED).read_text() == "edited by its user"
+
+    def test_nothing_good_is_left(self, local: Station, tmp_path: Path, clock: SetClock) -> None:
+        """It is an error in the log, and shows as outstanding."""
+        local.drop()
+        intake = local.intake()
+        once(intake)
+        for folder in ("data", "one", "two"):
+            (tmp_path / folder / RUN_FILED).write_text("rotten")
+        clock.move(25 * HOUR)
+        for _ in range(3):
+            once(intake)
+        intake.close()
+        assert states(local)["one", RUN_FILED] == "lost"
+        assert intake.status["copies_outstanding"].get_value() == 2
+        (tmp_path / "data" / RUN_FILED).write_text("data")
+        copies = FileCopies(local.app.database(), local.app.clock)
+        assert copies.outstanding()["one"].copies == 1
+
+
+FAKE = """#!/usr/bin/env python3
+import pathlib, shutil, sys
+words = sys.argv[1:]
+options, (source, target) = words[: words.index("--")], words[words.index("--") + 1 :]
+host, _, path = target.partition(":")
+if host == "away":
+    print("ssh: connect to host away: No route to host", file=sys.stderr); sys.exit(255)
+there = pathlib.Path(path)
+if "--dry-run" in options:
+    if "--existing" in options and not there.exists(): sys.exit(0)
+    if not there.exists() or there.read_bytes() != pathlib.Path(source).read_bytes(): print(there.name)
+else:
+    if "--mkpath" in options: there.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, there)
+"""
+"""Does what rsync does with these options, on this machine."""
+
+
+class TestRsync:
+    """A mirror on another host: the commands, and what is made of the answers (a stand-in for rsync answers)."""
+
+    @pytest.fixture
+    def remote(self, local: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        programs = tmp_path / "bin"
+        programs.mkdir()
+        (programs / "rsync").write_text(FAKE)
+        (programs / "rsync").chmod((programs / "rsync").stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+        local.root.mirror("one", kind="rsync", path=f"host:{tmp_path}/remote")
+        return tmp_path / "remote"
+
+    def test_copied_and_repaired(self, local: Station, remote: Path, clock: SetClock) -> None:
+        local.drop()
+        intake = local.intake()
+        once(intake)
+        assert local.tree(remote) == {RUN_FILED: "data"}
+        (remote / RUN_FILED).write_text("DATA")
+        clock.move(25 * HOUR)
+        once(intake)
+        intake.close()
+        assert local.tree(remote) == {RUN_FILED: "data"}
+
+    def test_somebody_elses_file_stays(self, local: Station, remote: Path) -> None:
+        (remote / RUN_FILED).parent.mkdir(parents=True)
+        (remote / RUN_FILED).write_text("theirs")
+        local.drop()
+        intake = local.intake()
+        once(intake)
+        intake.close()
+        assert (remote / RUN_FILED).read_text() == "theirs"
+
+    def test_the_host_is_away(self, local: Station, remote: Path) -> None:
+        local.root.mirror("one", path="away:/x")
+        local.drop()
+        intake = local.intake()
+        once(intake)
+        intake.close()
+        assert "No route to host" in intake.status["mirror one"].get_value()
+        assert states(local)["one", RUN_FILED] == "waiting"
+
+    def test_it_is_not_installed(self, local: Station, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", "/nowhere")
+        local.drop()
+        intake = local.intake()
+        once(intake)
+        intake.close()
+        assert "rsync is not installed on this machine" in intake.status["mirror one"].get_value()
+
+    @pytest.mark.parametrize("path", ["-e sh", "/folder", ""])
+    def test_no_address(self, local: Station, remote: Path, path: str) -> None:
+        local.root.mirror("one", path=path)
+        intake = local.intake()
+        once(intake)
+        intake.close()
+        assert "mirrors.one.path is" in intake.status["settings"].get_value()
+
+
+def test_a_copy_that_was_undone_meanwhile_is_left(local: Station, clock: SetClock) -> None:
+    """What a slow mirror says late changes nothing."""
+    local.drop()
+    intake = local.intake()
+    once(intake)
+    intake.close()
+    copies = FileCopies(local.app.database(), clock)
+    clock.move(25 * HOUR)
+    late: list[FileCopy] = copies.to_check("one", clock.now())
+    local.undo()
+    copies.damaged(late[0], "late")
+    assert set(states(local).values()) == {"left"}
+    assert IntakeMoves(local.app.database(), clock).history()[0].source in ("", str(local.inbox / RUN))

@@ -1,0 +1,201 @@
+"""Intake as a program: exit codes, a dry run, commands, and what the Builder knows of it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from NexusCore.clock import SYSTEM_CLOCK, to_datetime
+from NexusCore.facility import State
+from NexusCore.facility.inboxes import files_under_way
+from NexusCore.facility.intake_move import NewMove
+from tests.processes import LIMIT, PROJECT, rows
+from tests.services.builder_facility import Stage
+from tests.services.filing import PROGRAM, RUN, RUN_FILED, Station, station_on
+
+COLLIDING = ("EMChistos_1_B_t.root", "EMChists_1_B_t.root")
+
+
+@pytest.fixture
+def station(database_url: str, tmp_path: Path) -> Iterator[Station]:
+    with station_on(database_url, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+def local(sqlite_url: str, tmp_path: Path) -> Iterator[Station]:
+    with station_on(sqlite_url, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+def stage(sqlite_url: str, tmp_path: Path) -> Iterator[Stage]:
+    one = Stage(sqlite_url, tmp_path)
+    yield one
+    one.close()
+
+
+def run(station: Station, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*PROGRAM, *arguments],
+        cwd=PROJECT,
+        env=station.environment(),
+        capture_output=True,
+        text=True,
+        input=stdin,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+class TestCommands:
+    """What is typed, what is printed, and the exit code."""
+
+    def test_a_dry_run_changes_nothing(self, station: Station) -> None:
+        station.drop()
+        done = run(station, "--dry-run")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == (
+            f"Inbox det: {station.inbox}\n"
+            f"  {station.inbox}/\n"
+            "    Run300005/\n"
+            "      EMC/\n"
+            f"        EMChists.2015_11_24_18_05_10.root  <- {RUN}\n"
+            "      runInfo.yaml  (note)\n"
+            "  1 file would be filed into 1 folder; 1 note; 0 collisions\n"
+        )
+        assert station.tree() == {RUN: "data"}
+        assert rows(station.url, "SELECT id FROM intake_move") == []
+
+    def test_invented_names(self, local: Station, tmp_path: Path) -> None:
+        names = tmp_path / "names.txt"
+        names.write_bytes(b"EMChistos_1_B_t.root\nEMChists_1_B_t.root\n\xe9.root\n")
+        done = run(local, "--dry-run", "--names", str(names))
+        assert done.returncode == 1
+        assert "2 collisions" in done.stdout
+        assert "\\udce9.root: its name cannot be used: it has a byte that is not UTF-8" in done.stdout
+        done = run(local, "--dry-run", "--names", "-", stdin=f"{RUN}\n")
+        assert done.returncode == 0
+        assert RUN_FILED.rsplit("/", 1)[1] in done.stdout
+
+    def test_undo_and_history(self, station: Station) -> None:
+        station.drop()
+        assert run(station, "--once").returncode == 0
+        assert station.tree()[RUN_FILED] == "data"
+        done = run(station, "history", "--since", "1h")
+        assert f"{station.inbox / RUN} -> {station.inbox / RUN_FILED}" in done.stdout
+        assert "(note) -> " in done.stdout
+        (station.inbox / "Run300005/runInfo.yaml").write_text("changed")
+        done = run(station, "undo", "--since", "1h")
+        assert (done.returncode, done.stdout) == (1, "1 file was put back; 1 file stays filed.\n")
+        assert "runInfo.yaml stays: it has changed since it was written" in done.stderr
+        assert station.tree() == {RUN: "data", "Run300005/runInfo.yaml": "changed"}
+        assert "(put back)" in run(station, "history").stdout
+
+    def test_accept(self, local: Station) -> None:
+        """A rule with collisions is used only with --force and a reason, which is in its history."""
+        for name in (*COLLIDING, RUN):
+            local.drop(name)
+        done = run(local, "accept", "overwatch")
+        assert done.returncode == 4
+        assert "The rule 'overwatch' is not accepted: 2 collisions" in done.stderr
+        assert run(local, "--once").returncode == 0
+        assert len(local.tree()) == 3
+        done = run(local, "accept", "overwatch", "--force", "--why", "the second one is a test")
+        assert (done.returncode, done.stdout) == (0, "The rule 'overwatch' is used now; 2 files collide and stay.\n")
+        assert run(local, "--once").returncode == 1, "two files stay"
+        assert RUN_FILED in local.tree()
+        whys = [entry.why for entry in local.config.history("Services.Intake.rules.overwatch.accepted")]
+        assert "the second one is a test" in whys
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["undo"], "undo needs --since"),
+            (["undo", "--since", "yesterday"], "'yesterday' is not a time such as 1h or"),
+            (["accept"], "accept needs the name of a rule"),
+            (["accept", "overwatch", "--force"], "--force is for accept, with a reason"),
+            (["accept", "overwach"], "Did you mean 'overwatch'?"),
+            (["--names", "x"], "--names and --inbox are for --dry-run"),
+            (["--dry-run", "--inbox", "dat"], "There is no inbox 'dat' that is on. Did you mean 'det'?"),
+            (["undo", "--since", "1h", "--once"], "does not go with --dry-run or --once"),
+            (["tidy"], "invalid choice"),
+        ],
+    )
+    def test_wrong_arguments(self, local: Station, arguments: list[str], sentence: str) -> None:
+        done = run(local, *arguments)
+        assert done.returncode == 2
+        assert sentence in done.stderr
+
+    def test_a_missing_file_of_names(self, local: Station) -> None:
+        done = run(local, "--dry-run", "--names", "nothing.txt")
+        assert done.returncode == 1
+        assert done.stderr == "Intake: [Errno 2] No such file or directory: 'nothing.txt'\n"
+
+
+class TestTheBuilderWaits:
+    """A session whose files are still being filed waits for them, for a time."""
+
+    def test_what_is_under_way(self, station: Station) -> None:
+        station.config["Instruments.Titan.filestore_path"] = "./Titan"
+        station.root.inbox(instrument="Titan", subfolders=True)
+        config, moves = station.config, station.moves
+        path = station.drop("grid/a.dm4")
+        station.drop(".hidden")
+        ts = path.stat().st_mtime_ns // 1000
+        assert files_under_way(config, moves, "Titan", ts - 1, ts + 1) == 1
+        assert files_under_way(config, moves, "Titan", ts + 1, ts + 2) == 0, "another session's"
+        assert files_under_way(config, moves, "Themis", ts - 1, ts + 1) == 0
+        new = NewMove("det", "r", "0" * 64, "Titan", str(path), "/elsewhere", 4, ts, "1")
+        moves.claim("me", 30, [new])
+        path.unlink()
+        assert files_under_way(config, moves, "Titan", ts - 1, ts + 1) == 1, "it is being moved now"
+        station.config["Services.Intake.inboxes.det.path"] = str(station.inbox / "away")
+        moves.release(moves.abandoned(["me"]))
+        assert files_under_way(config, moves, "Titan", ts - 1, ts + 1) == 0
+
+    def test_a_session_waits_and_is_built(self, stage: Stage) -> None:
+        drop = stage.folder / "drop"
+        drop.mkdir()
+        stage.config["Services.Intake.inboxes.titan.path"] = str(drop)
+        stage.config["Services.Intake.inboxes.titan.instrument"] = "Titan"
+        session = stage.session("a.dm3", "late.dm3")
+        late = (stage.files / "late.dm3").rename(drop / "late.dm3")
+        stage.builder.once()
+        assert stage.sessions.get(session.identifier).state is State.TO_BE_BUILT
+        assert stage.sessions.waiting() == [], "not asked for again at once"
+        late.rename(stage.files / "late.dm3")
+        stage.clock.move(11)
+        stage.builder.once()
+        assert stage.sessions.get(session.identifier).state is State.BUILT
+        assert sorted(stage.readers.asked) == ["a.dm3", "late.dm3"]
+
+    def test_not_for_ever(self, stage: Stage) -> None:
+        """What is never filed delays a record, and no more."""
+        drop = stage.folder / "drop"
+        drop.mkdir()
+        stage.config["Services.Intake.inboxes.titan.path"] = str(drop)
+        stage.config["Services.Intake.inboxes.titan.instrument"] = "Titan"
+        session = stage.session("a.dm3", "late.dm3")
+        (stage.files / "late.dm3").rename(drop / "late.dm3")
+        stage.clock.move(899)
+        stage.builder.once()
+        assert stage.sessions.get(session.identifier).state is State.TO_BE_BUILT
+        stage.clock.move(2)
+        stage.builder.once()
+        assert stage.sessions.get(session.identifier).state is State.BUILT
+        assert stage.readers.asked == ["a.dm3"]
+
+
+def test_times_of_the_command_line() -> None:
+    from Services.Intake.commands.cli_options import _moment
+
+    hour = to_datetime(SYSTEM_CLOCK.now()) - to_datetime(_moment("1h"))
+    assert timedelta(minutes=59) < hour < timedelta(minutes=61)
+    assert _moment("2026-11-20T09:30Z") == 1_795_167_000_000_000
