@@ -58,10 +58,10 @@ TABLES: dict[str, tuple[Columns, ...]] = {
         RECORD,
         UPLOAD,
         TRANSFER_FILE,
-        TOKEN,
-        GATEWAY_REQUEST,
         INTAKE_MOVE,
         FILE_COPY,
+        TOKEN,
+        GATEWAY_REQUEST,
     ),
 }
 """All tables, by the role of their database in the settings."""
