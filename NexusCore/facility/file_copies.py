@@ -40,6 +40,7 @@ _GOOD_ELSEWHERE = f"""
      WHERE c.move_id = :move AND c.mirror <> :mirror AND c.state = 'good'
      ORDER BY c.verified_ts DESC
 """
+_UNSETTLED = "SELECT MIN(id) FROM intake_move WHERE state IN ('claimed', 'undoing')"
 _OUTSTANDING = """
     -- copies that are to be made, by mirror
     SELECT mirror, COUNT(*), MIN(created_ts) FROM file_copy
@@ -75,6 +76,12 @@ class FileCopies:
         with self._database.reading() as reading:
             rows = reading.all(_WITHOUT, mirror=mirror, after=after, count=MOST_ROWS)
         return [move_of(row) for row in rows]
+
+    def first_unsettled(self) -> int | None:
+        """Return the lowest id of a filing that is under way, and may count as filed later; None if there is none."""
+        with self._database.reading() as reading:
+            row = reading.one(_UNSETTLED)
+        return row[0] if row is not None and isinstance(row[0], int) else None
 
     def expect(self, mirror: str, files: Sequence[tuple[IntakeMove, str]]) -> None:
         """Have copies made of files, under these paths below the mirror; those that are known stay as they are."""

@@ -36,7 +36,7 @@ LONGEST_RETRY_SECONDS = 60.0
 AUDIT_SECONDS = 60.0
 """Seconds of one round that are spent on reading copies again."""
 LOOK_BACK = 5000
-"""Filings before the newest that are looked at again: they get ready in another order than their numbers."""
+"""Filings before the newest that are looked at again: numbers become visible in another order than they are given."""
 OK = "ok"
 
 
@@ -71,7 +71,8 @@ class Copying:
         self._stop = stop
         self._make = make
         self._running: dict[str, Future[None]] = {}
-        self._after: dict[str, int] = {}
+        self._after: dict[MirrorSettings, int] = {}
+        """Id of a filing up to which all have copies; a mirror with other settings begins again."""
         self._said: dict[str, str] = {}
         self._locals: dict[str, Callable[[FileCopy], Path | None]] = {}
         """Returns where the copies of each mirror are on this machine."""
@@ -141,12 +142,15 @@ class Copying:
             self._make_due(mirror)
 
     def _expect(self, settings: MirrorSettings) -> None:
-        after = self._after.get(settings.name, 0)
+        # Before the list is read: what is under way then is looked at again in the next round.
+        unsettled = self._copies.first_unsettled()
+        after = self._after.get(settings, 0)
         while not self._stop() and (moves := self._copies.without(settings.name, after)):
             after = moves[-1].id
             wanted = [(move, self._path(move)) for move in moves if settings.takes(move.inbox) and move.sha256]
             self._copies.expect(settings.name, wanted)
-        self._after[settings.name] = max(0, after - LOOK_BACK, self._after.get(settings.name, 0))
+        looked_back = after - LOOK_BACK if unsettled is None else min(after - LOOK_BACK, unsettled - 1)
+        self._after[settings] = max(0, looked_back)
 
     def _path(self, move: IntakeMove) -> str:
         target = Path(move.target)

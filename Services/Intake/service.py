@@ -133,7 +133,8 @@ class Intake(Service):
         if not self._single:
             hinted = self._hints.take()
             interval, self._interval = self._interval, LOOK_SECONDS
-            if now < self._due and not hinted and not self._running:
+            ended = any(future.done() for future, _ in self._running.values())
+            if now < self._due and not hinted and not ended:
                 return Pass()
             self._due = now + interval
         settings = self._settings()
@@ -222,7 +223,8 @@ class Intake(Service):
     def _rounds_of(self, inbox: Inbox, settings: IntakeSettings) -> InboxRounds:
         rounds = self._rounds.get(inbox.name)
         if rounds is None:
-            owner = f"{self._owner}/{inbox.name}"
+            # With a slash at its end, it is not the beginning of another worker's name.
+            owner = f"{self._owner}/{inbox.name}/"
             filer = Filer(self._moves, self.clock, owner, settings.lease, self._stop)
             recovery = self._recovery(f"r-{inbox.name}")
             rounds = self._rounds[inbox.name] = InboxRounds(self._around, filer, recovery)

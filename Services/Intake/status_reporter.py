@@ -15,6 +15,8 @@ from Services.Intake.planning import Outcome
 OK = "ok"
 _SIZE = re.compile(r"\d[\d.,]* (?:bytes?|[KMGTP]iB)")
 UNUSED = "not in use"
+SLOW_SECONDS = 10.0
+"""Steps in which it is shown how long a look into an inbox takes."""
 MOST_LINES = 20
 """Lines of log about the files of one look into an inbox; a last one says how many more there are."""
 
@@ -59,7 +61,9 @@ class InboxReporter:
 
     def slow(self, inbox: str, seconds: float) -> None:
         """Show that a look into an inbox takes long; large files are read whole, so that nothing need be wrong."""
-        self._status[f"inbox {inbox}"] = f"has been at work for more than {seconds:.0f} s"
+        if seconds >= SLOW_SECONDS:
+            shown = int(seconds // SLOW_SECONDS * SLOW_SECONDS)
+            self._status[f"inbox {inbox}"] = f"has been at work for more than {shown} s"
 
     def failed(self, inbox: str, sentence: str) -> None:
         """Show that a look into an inbox failed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import pytest
 from NexusCore.clock import Clock
 from NexusCore.facility.file_copies import FileCopies
 from NexusCore.facility.file_copy import FileCopy
-from NexusCore.facility.intake_moves import IntakeMoves
+from NexusCore.facility.intake_move import Method, NewMove
+from NexusCore.facility.intake_moves import Filed, IntakeMoves
 from Services.Intake.service import Intake
 from tests.clocks import SetClock, databases_follow
 from tests.disks import fill, mounted
@@ -159,6 +161,31 @@ class TestCopies:
         once(intake)
         intake.close()
         assert (tmp_path / "one" / RUN_FILED).read_text() == "DATA"
+
+
+class TestWhatGetsReadyLate:
+    """A large file that is still being moved gets its copy, though many others have been filed after it."""
+
+    def test_it_is_not_forgotten(self, local: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("Services.Intake.copying.LOOK_BACK", 0)
+        path = local.drop("large.dat")
+        target = tmp_path / "data/large.dat"
+        new = NewMove("det", "r", "0" * 64, None, str(path), str(target), 4, 1, str(path.stat().st_ino))
+        (move,) = local.moves.claim("slow", 3600, [new])
+        local.drop()
+        intake = local.intake()
+        once(intake)
+        path.rename(target)
+        sha256 = hashlib.sha256(b"data").hexdigest()
+        local.moves.filed([Filed(move, sha256, Method.RENAME)])
+        once(intake)
+        assert local.tree(tmp_path / "one") == {"large.dat": "data", RUN_FILED: "data"}
+        local.root.mirror("two", inboxes="det")
+        local.root.mirror("three", path=str(tmp_path / "three"))
+        (tmp_path / "three").mkdir()
+        once(intake)
+        intake.close()
+        assert local.tree(tmp_path / "three") == {"large.dat": "data", RUN_FILED: "data"}
 
 
 class TestAudit:

@@ -233,6 +233,22 @@ class TestSeveral:
         assert len(sources) == len(set(sources)) == FILES
         assert not [line for line in messages(station.url, "Intake") if "gone" in line or "failed" in line]
 
+    def test_two_inboxes_of_similar_names(self, station: Station) -> None:
+        """A worker settles what it left itself, not what its neighbour is moving at the moment."""
+        new = [NewMove("det", "r", "0" * 64, None, f"/drop/{number}", "/x", 4, 1, "1") for number in range(2)]
+        station.moves.claim("host:1:ab/det/", 30, new[:1])
+        station.moves.claim("host:1:ab/det2/", 30, new[1:])
+        assert [move.source for move in station.moves.abandoned(["host:1:ab/det/"])] == ["/drop/0"]
+        assert len(station.moves.abandoned(["host:1:ab"])) == 2
+        assert station.moves.abandoned() == []
+        station.root.inbox("det2", path=str(station.home), stable_seconds=0.0)
+        intake = station.intake()
+        intake.once()
+        intake.close()
+        owners = {rounds._filer.owner for rounds in intake._rounds.values()}
+        assert len(owners) == 2
+        assert not any(one != other and other.startswith(one) for one in owners for other in owners)
+
     def test_one_that_only_seems_dead(self, station: Station) -> None:
         """It was stopped, and its lease ended: when it goes on, it finds that its claim is another's."""
         station.run()

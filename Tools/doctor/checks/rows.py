@@ -59,12 +59,12 @@ TABLES: dict[str, tuple[Columns, ...]] = {
         RECORD,
         UPLOAD,
         TRANSFER_FILE,
+        INTAKE_MOVE,
+        FILE_COPY,
         TOKEN,
         WEB_USER,
         WEB_SETTING,
         GATEWAY_REQUEST,
-        INTAKE_MOVE,
-        FILE_COPY,
     ),
 }
 """All tables, by the role of their database in the settings."""
