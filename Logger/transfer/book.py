@@ -33,6 +33,8 @@ class FileBook:
         """Held by who reads and then changes."""
         self.version = 0
         """Grows with each change of a file."""
+        self.problem = ""
+        """Why what is known cannot be written, as a sentence; the transfer goes on without."""
         self._state = state
         self._seen: dict[str, dict[str, Signature]] = {}
         self._records: dict[str, ScanRecord] = {}
@@ -149,8 +151,11 @@ class FileBook:
             try:
                 self._state.save(changes)
             except LocalFileError as error:
-                _LOG.error("%s", error)
+                if self.problem != str(error):
+                    _LOG.error("%s", error)
+                    self.problem, self.version = str(error), self.version + 1
                 return False
+            self.problem = ""
             for written in (self._unseen, self._unsaved, self._new_records, self._forgotten):
                 written.clear()
             return True

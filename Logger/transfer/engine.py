@@ -46,6 +46,8 @@ SAVE_SECONDS = 1.0
 """Least seconds between two writes of what workers have reached."""
 STOP_SECONDS = 2.0
 """Longest wait for all threads; the system may not wait longer for this program."""
+RETRY_SECONDS = 5.0
+"""Seconds until what has failed here is tried again."""
 FAULT = "The transfer has a fault; the debug log says why. It goes on."
 _LOG = logging.getLogger(__name__)
 
@@ -120,7 +122,7 @@ class TransferEngine:
         self._unread: tuple[str, ...] = ()
         self._problem = ""
         self._asked_to_look = True
-        self._next_scan = self._next_show = self._next_save = 0.0
+        self._next_scan = self._next_show = self._next_save = self._next_look = 0.0
         self._shown_version = -1
         self._loaded = False
         self._thread: threading.Thread | None = None
@@ -191,7 +193,7 @@ class TransferEngine:
             except Exception:  # noqa: BLE001  the edge of the thread: the next pass may succeed
                 _LOG.exception("A fault in the transfer")
                 self._trouble(FAULT)
-                wait = 5.0
+                wait = RETRY_SECONDS
             self._wake.wait(wait)
             self._wake.clear()
         self._book.save()
@@ -199,7 +201,8 @@ class TransferEngine:
     def _step(self) -> float | None:
         """Do what is due; return the seconds until something is again, None: not before a wake."""
         now = self._clocks.monotonic()
-        if self._asked_to_look or (now >= self._next_scan and any(map(_is_undelivered, self._sessions))):
+        asked = self._asked_to_look and now >= self._next_look
+        if asked or (now >= self._next_scan and any(map(_is_undelivered, self._sessions))):
             self._asked_to_look = False
             self._read_sessions()
         if self._sessions:
@@ -213,6 +216,8 @@ class TransferEngine:
 
     def _next_wait(self) -> float | None:
         if not self._sessions:
+            if self._asked_to_look:
+                return RETRY_SECONDS
             return None if self._shown_version == self._book.version else BEAT
         now = self._clocks.monotonic()
         if self._shown_version != self._book.version or not self._is_quiet():
@@ -228,8 +233,8 @@ class TransferEngine:
             sessions = tuple(self._pending.all())
         except LocalFileError as error:
             _LOG.error("%s", error)
-            self._problem = str(error)
-            self._asked_to_look = True
+            self._trouble(str(error))
+            self._asked_to_look, self._next_look = True, self._clocks.monotonic() + RETRY_SECONDS
             return
         if sessions and not self._loaded:  # without a session to transfer, the file is not made
             self._book.load()
@@ -375,8 +380,7 @@ class TransferEngine:
 
     def _save(self, now: float) -> None:
         if now >= self._next_save:
-            self._book.save()
-            self._next_save = now + SAVE_SECONDS
+            self._next_save = now + (SAVE_SECONDS if self._book.save() else RETRY_SECONDS)
 
     def _show(self, now: float) -> None:
         if self._shown_version == self._book.version or now < self._next_show:
@@ -386,7 +390,7 @@ class TransferEngine:
         self._views = {
             pending.session: view_of(
                 pending.session, self._book.of(pending.session), unread=self._unread, ended=pending.end is not None,
-                problem=self._problem,
+                problem=self._book.problem or self._problem,
             )
             for pending in self._sessions
         }  # fmt: skip

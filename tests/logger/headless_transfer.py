@@ -1,7 +1,7 @@
 """A logger without a window, for the transfer alone: a process that can be killed.
 
-``python -m tests.logger.headless_transfer JSON`` with `home`, `url`, `token`, `patience`, `stable`, and `constants` of
-`Logger.transfer.retrying`; it ends with its input.
+``python -m tests.logger.headless_transfer JSON`` with `home`, `url`, `token`, `patience`, `stable`, `constants` of
+`Logger.transfer.retrying`, `repairs` (an instrument) and `raw` (its folder); it ends with its input.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from Logger.outbox import Outbox
-from Logger.transfer import retrying
+from Logger.transfer import reporting, retrying
 from Logger.transfer.engine import EngineClocks, TransferEngine
 from Logger.transfer.link import GatewayTransfers
 from Logger.transfer.pending import PendingTransfer, PendingTransfers
@@ -47,6 +47,9 @@ def main() -> None:
         patience=asked["patience"],
     )
     engine.wake()
+    if asked["repairs"]:
+        reporting.REPAIR_SECONDS = 0.5
+        engine.watch_repairs(asked["repairs"], [("raw", asked["raw"])])
     print("ready", flush=True)
     while not select.select([sys.stdin], [], [], 0.2)[0]:
         engine.wake()  # the session is started and ended by another process

@@ -20,7 +20,7 @@ import pytest
 from Logger.states import Ended, Running
 from NexusCore.facility.session import State
 from tests.gateway.gateways import RunningGateway
-from tests.gateway.transfers import CHUNK, Backing, Bucket, Directory, google_server, s3_server
+from tests.gateway.transfers import CHUNK, Backing, Bucket, Directory, google_server, s3_server, set_parameters
 from tests.logger.chaos import ChaosLine
 from tests.logger.facility import until
 from tests.logger.transfer_scope import TransferScope
@@ -230,6 +230,30 @@ class TestStores:
                 assert places_of(scope, re.escape(scope.pc.secret.encode())) != [], "the search finds what is there"
                 course.end(Ended)
                 until(lambda: scope.sessions.get(session).state is State.TO_BE_BUILT, "the transfer is finished")
+            finally:
+                scope.close()
+
+
+class TestASecondLook:
+    """A byte that a store has lost is found by the Gateway, and repaired from the PC while it can."""
+
+    def test_a_flipped_byte(self, gateway: RunningGateway, tmp_path: Path) -> None:
+        with backing_of("directory", tmp_path) as (backing, _):
+            scope = TransferScope(gateway, tmp_path, "SCOPE", backing)
+            try:
+                course = scope.course()
+                session = course.begin(Running).session.identifier
+                scope.launch(repairs=True)
+                until(lambda: (scope.home / "pc.transfers").exists(), "the first scan")
+                time.sleep(0.5)
+                (scope.raw / "a.dm4").write_bytes(content := os.urandom(500_000))
+                until(lambda: scope.counts(session).get("verified") == 1, "it is verified")
+                course.end(Ended)
+                until(lambda: scope.sessions.get(session).state is State.TO_BE_BUILT, "the transfer is finished")
+                backing.put("raw/a.dm4", bytes([content[0] ^ 1]) + content[1:])
+                set_parameters(gateway.main, Services__Gateway__verify_hours=0.0001)
+                until(lambda: backing.get("raw/a.dm4") == content, "it is repaired")
+                until(lambda: scope.counts(session) == {"verified": 1}, "it is verified again")
             finally:
                 scope.close()
 

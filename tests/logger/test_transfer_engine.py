@@ -246,21 +246,24 @@ class TestFailures:
         pc.until(lambda: any("facility's server" in file.reason for file in pc.view(session).files), "it says why")
         pc.see(session, a__tif="verified", b__tif="verified")
 
-    @pytest.mark.parametrize("status", [429, 503])
-    def test_a_busy_gateway(self, pc: TransferPC, gateway: ContractGateway, session: str, status: int) -> None:
-        asked: list[float] = []
+    def test_a_busy_gateway(self, pc: TransferPC, gateway: ContractGateway, session: str) -> None:
+        """It says how long it wants to be left alone."""
+        statuses, asked = iter((429, 503)), []
 
         def intervene(method: str, target: str, body: bytes) -> Reply | None:
-            if method == "PUT" and len(asked) < 2:
-                asked.append(time.monotonic())
-                return Reply(status, b"<html>busy</html>", {"Content-Type": "text/html", "Retry-After": "1"})
-            return None
+            if method != "PUT":
+                return None
+            asked.append(time.monotonic())
+            status = next(statuses, 0)
+            busy = Reply(status, b"<html>busy</html>", {"Content-Type": "text/html", "Retry-After": "1"})
+            return busy if status else None
 
         gateway.intervene = intervene
         pc.write("a.tif")
         pc.see(session, a__tif="failed")
         assert pc.view(session).files[0].reason == "The facility's server is busy or being serviced."
         pc.see(session, a__tif="verified")
+        assert len(asked) == 3
         assert all(later - sooner >= 0.99 for sooner, later in pairwise(asked)), "Retry-After"
 
     def test_cuts_and_flipped_bytes(self, pc: TransferPC, gateway: ContractGateway, session: str) -> None:
@@ -345,7 +348,7 @@ class TestLimits:
     """The transfer leaves line and machine to others."""
 
     def test_bandwidth(self, tmp_path: Path, gateway: ContractGateway) -> None:
-        pc = TransferPC(tmp_path, gateway.url, bandwidth="=1")
+        pc = TransferPC(tmp_path, gateway.url, bandwidth="=2")
         session = str(uuid.uuid4())
         pc.begin(session)
         pc.start()
@@ -354,7 +357,7 @@ class TestLimits:
         for number in range(4):
             pc.write(f"{number}.tif", os.urandom(400_000))
         pc.until(lambda: pc.view(session).verified == 4, "all are sent")
-        assert time.monotonic() - begin > 1.3, "1.6 MB at 1 MB/s, less the first piece of each worker"
+        assert time.monotonic() - begin > 0.65, "1.6 MB at 2 MB/s, less the first piece of each worker"
         pc.stop()
 
     def test_states_are_reported_within_two_seconds(self, tmp_path: Path, gateway: ContractGateway) -> None:

@@ -227,6 +227,20 @@ class TestTheNextLogger:
         assert max(gateway.chunks.values()) == 1
         assert len(list(pc.home.glob("pc.transfers.damaged-*"))) == 1
 
+    def test_a_disk_that_is_full(self, pc: TransferPC, gateway: ContractGateway, session: str) -> None:
+        """What is known cannot be written: the window says so, and the files are sent all the same."""
+        path = pc.home / "pc.transfers"
+        path.rename(path.with_suffix(".away"))
+        path.mkdir()
+        pc.write("a.tif")
+        pc.see(session, a__tif="verified")
+        pc.until(lambda: "cannot be used" in pc.view(session).problem, "the window says so")
+        path.rmdir()
+        path.with_suffix(".away").rename(path)
+        pc.write("b.tif")
+        pc.see(session, b__tif="verified")
+        pc.until(lambda: pc.view(session).problem == "", "it is over")
+
     def test_a_session_whose_start_is_delivered_late(self, pc: TransferPC, gateway: ContractGateway) -> None:
         session = str(uuid.uuid4())
         pc.outbox.add(EventKind.START, session, "Titan", "ann", transfer=pc.settings)

@@ -60,11 +60,11 @@ class TransferScope(Microscope):
         """Return a logger without a transfer of its own: that is another process, which can be killed."""
         return super().course(computer, **options)
 
-    def launch(self, patience: float = 600.0, stable: float = 0.3) -> None:
+    def launch(self, patience: float = 600.0, stable: float = 0.3, *, repairs: bool = False) -> None:
         """Start the process that transfers."""
         asked = {
             "home": str(self.home), "url": self.url, "token": self.pc.secret, "patience": patience, "constants": QUICK,
-            "stable": stable,
+            "stable": stable, "repairs": self.pid if repairs else "", "raw": str(self.raw),
         }  # fmt: skip
         with self.errors.open("a") as err:
             self._process = subprocess.Popen(
