@@ -26,6 +26,7 @@ CHUNK = 1 << 20
 """Bytes that are read at once."""
 PART = ".nexuscore-intake-"
 """How the name of a copy begins that is not complete; the number of its filing follows."""
+_CHANGED = "it changed while it was copied"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -115,7 +116,7 @@ class Carrier:
             self._check(source, descriptor, seen, check_writers and seen[0] > CHUNK)
             if os.fstat(descriptor).st_dev != os.fstat(target.folder.descriptor).st_dev:
                 return self._copied(source, target, descriptor, seen, part, publishing, sha256)
-            found = self.sum(descriptor)
+            found = self.sum(descriptor, seen[0])
             _compare(source, found, sha256)
             self._check(source, descriptor, seen, check_writers)
             try:
@@ -156,12 +157,22 @@ class Carrier:
                 raise
             target.folder.sync()
 
-    def sum(self, descriptor: int) -> str:
-        """Return the checksum of an open file."""
+    def sum(self, descriptor: int, most: int | None = None) -> str:
+        """Return the checksum of an open file.
+
+        Parameters
+        ----------
+        descriptor
+            Of the file.
+        most
+            Bytes after which to stop: a file that grows as fast as it is read has no end.
+        """
         digest = hashlib.sha256()
         os.lseek(descriptor, 0, os.SEEK_SET)
-        while data := os.read(descriptor, CHUNK):
+        left = os.fstat(descriptor).st_size if most is None else most
+        while left >= 0 and (data := os.read(descriptor, CHUNK)):
             digest.update(data)
+            left -= len(data)
             self._go_on()
         return digest.hexdigest()
 
@@ -227,10 +238,14 @@ class Carrier:
             try:
                 digest = hashlib.sha256()
                 os.lseek(descriptor, 0, os.SEEK_SET)
-                while data := os.read(descriptor, CHUNK):
+                left = seen[0]
+                while left >= 0 and (data := os.read(descriptor, CHUNK)):
                     digest.update(data)
                     _write_all(written, data)
+                    left -= len(data)
                     self._go_on()
+                if left < 0:
+                    raise NotMoved(path=source.path, reason=_CHANGED)
                 os.fchmod(written, stat.S_IMODE(state.st_mode) & 0o777)
                 os.utime(written, ns=(state.st_atime_ns, state.st_mtime_ns))
                 os.fsync(written)
@@ -243,7 +258,7 @@ class Carrier:
                 raise NotMoved(path=source.path, reason=f"its copy in {target.folder.path} has another content")
             _compare(source, found, sha256)
             if seen_of(os.fstat(descriptor)) != seen:
-                raise NotMoved(path=source.path, reason="it changed while it was copied")
+                raise NotMoved(path=source.path, reason=_CHANGED)
         except BaseException as error:
             target.folder.remove(part)
             if isinstance(error, OSError) and error.filename is None:
@@ -257,7 +272,7 @@ class Carrier:
         if state is None:
             return
         if seen_of(state) != seen:
-            raise NotMoved(path=source.path, reason="it changed while it was copied")
+            raise NotMoved(path=source.path, reason=_CHANGED)
         source.folder.remove(source.name)
         source.folder.sync()
 
