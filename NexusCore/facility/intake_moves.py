@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from NexusCore.clock import SECOND, Clock
 from NexusCore.facility.intake_move import (
@@ -28,7 +29,8 @@ from NexusCore.storage.transaction import Row
 MOST_ROWS = 1000
 """Most filings that are returned together."""
 _ASKED_AT_ONCE = 500
-"""Targets in one statement."""
+"""Values in one statement."""
+T = TypeVar("T")
 
 _MINE = f"""
     -- what an Intake is moving
@@ -176,10 +178,12 @@ class IntakeMoves:
 
     def release(self, moves: Collection[IntakeMove]) -> None:
         """Give up claims on files that were not moved."""
+        sql = "DELETE FROM intake_move WHERE state = 'claimed' AND id IN ({})"
 
         def release(transaction: Transaction) -> None:
-            for move in moves:
-                transaction.run("DELETE FROM intake_move WHERE id = :id AND state = 'claimed'", id=move.id)
+            for some in _portions([move.id for move in moves]):
+                names = {f"p{number}": identifier for number, identifier in enumerate(some)}
+                transaction.run(sql.format(", ".join(f":{name}" for name in names)), **names)
 
         if moves:
             self._database.write(release)
@@ -330,6 +334,6 @@ def _row(move: IntakeMove, now: int, sha256: str, method: Method, state: MoveSta
     )  # fmt: skip
 
 
-def _portions(targets: Sequence[str]) -> Iterator[Sequence[str]]:
-    for first in range(0, len(targets), _ASKED_AT_ONCE):
-        yield targets[first : first + _ASKED_AT_ONCE]
+def _portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for first in range(0, len(values), _ASKED_AT_ONCE):
+        yield values[first : first + _ASKED_AT_ONCE]

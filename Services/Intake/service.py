@@ -12,6 +12,7 @@ Promises
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import uuid
 from collections.abc import Callable
@@ -43,9 +44,11 @@ from Services.Intake.status_reporter import InboxReporter
 
 LOOK_SECONDS = 0.5
 """How often a running service looks whether something is due: a hint, a file that may be complete, the interval."""
+STOP_CHECK_SECONDS = 0.1
+"""Interval of checks whether to stop."""
 ROUND_SECONDS = 2.0
 """How long a pass waits for the looks into inboxes; those that take longer go on meanwhile."""
-END_SECONDS = 1.0
+END_SECONDS = 0.8
 """How long the end of the service waits for its threads, which check much more often whether to stop."""
 LONGEST_SETTLE = 60.0
 """Seconds of `stable_seconds` up to which a single pass waits for files to be complete."""
@@ -179,11 +182,10 @@ class Intake(Service):
                 future = start_thread(_bound(rounds, inbox, settings), f"inbox {inbox.name}")
                 self._running[inbox.name] = (future, self.clock.monotonic())
         futures = [future for future, _ in self._running.values()]
-        if self._single:
-            while wait(futures, timeout=LOOK_SECONDS).not_done and not self.stopping:
-                pass
-        else:
-            wait(futures, timeout=ROUND_SECONDS)
+        until = math.inf if self._single else self.clock.monotonic() + ROUND_SECONDS
+        while not self.stopping and self.clock.monotonic() < until:
+            if not wait(futures, timeout=STOP_CHECK_SECONDS).not_done:
+                break
         return self._ended()
 
     def _ended(self) -> Pass:
