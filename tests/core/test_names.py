@@ -31,7 +31,11 @@ BESIDE_THE_TRANSACTION = (
 BELOW_THE_TRANSACTION = (
     "NexusCore/storage/dialect.py",
     "NexusCore/storage/transaction.py",
-    "Logger/outbox.py",  # a file of the PC itself, on which there is no NexusCore
+    # Files of the PC itself, on which there is no NexusCore.
+    "Logger/local_file.py",
+    "Logger/outbox.py",
+    "Logger/transfer/pending.py",
+    "Logger/transfer/state.py",
 )
 NO_NAMES = {"`utf8mb4`": "utf8mb4", "`utf8mb4_bin`": "utf8mb4_bin"}
 """Of character sets: what the statement of set-up says outside quotes."""
