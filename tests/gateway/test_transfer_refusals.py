@@ -278,6 +278,13 @@ class TestSettings:
             lambda: any(text.startswith(begins) and sentence in text for text in messages(running.main, "Gateway"))
         )
 
+    def test_a_switch_that_is_none(self, running: RunningGateway) -> None:
+        pc = running.pc()
+        set_parameters(running.main, **{f"Instruments__{pc.pids[0]}__transfer__on": "often"})
+        eventually(lambda: pc.get(f"instruments/{pc.pids[0]}").status_code == 200)
+        assert pc.get(f"instruments/{pc.pids[0]}").json()["transfer"]["on"] is False
+        eventually(lambda: any("neither true nor false" in text for text in messages(running.main, "Gateway")))
+
     def test_a_store_that_is_not_there(self, running: RunningGateway, sender: Sender, root: Path) -> None:
         """Nothing is lost: the file is sent when the store is back."""
         root.rename(root.with_name("away"))
