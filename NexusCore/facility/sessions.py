@@ -74,6 +74,13 @@ CANDIDATES = 20
 LISTED = 1000
 """Most waiting sessions returned together."""
 
+_BEFORE = f"""
+    -- the session that began last before another one on its instrument
+    {SELECT_SESSIONS}
+     WHERE instrument = :instrument AND start_ts <= :start AND id <> :session
+     ORDER BY start_ts DESC, id DESC
+     LIMIT 1
+"""
 _EVENTS = """
     -- the events of a session, in order
     SELECT id, event_type, ts, user, host, detail, clock_offset
@@ -253,6 +260,12 @@ class Sessions:
         with self._database.reading() as reading:
             rows = reading.all(_EVENTS, session=session.id)
         return [_EVENT_COLUMNS.make(Event, row) for row in rows]
+
+    def before(self, session: Session) -> Session | None:
+        """Return the session before on the same instrument; None if there is none."""
+        with self._database.reading() as reading:
+            row = reading.one(_BEFORE, instrument=session.instrument, start=session.start_ts, session=session.id)
+        return None if row is None else session_of(row)
 
     # -- building ----------------------------------------------------------------------------------------------------
 

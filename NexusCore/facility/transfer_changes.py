@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from NexusCore.errors import EXIT_REFUSED, NexusError
 from NexusCore.facility.transfer_file import (
     REPORTED,
     SELECT_FILES,
@@ -26,11 +27,21 @@ from NexusCore.facility.transfer_file import (
     object_digest,
     path_digest,
 )
-from NexusCore.facility.transfers import find_file
+from NexusCore.facility.transfers import counts, find_file, session_names
 from NexusCore.storage import Transaction
 
 KEYS_PER_QUERY = 100
 """Files that are looked up in one query."""
+MOST_FILES = 200_000
+"""Files of one session: a PC's token must not fill the database."""
+
+
+class TooManyFiles(NexusError):
+    """The session {identifier} has {most} files; more cannot be reported."""
+
+    exit_code = EXIT_REFUSED
+
+
 _STORED = """
     -- an upload ended when another one had begun: that may then replace what was stored
     UPDATE transfer_file SET object_md5 = :found_md5, verified_ts = :now
@@ -64,6 +75,11 @@ def report(transaction: Transaction, session_id: int, reports: Sequence[FileRepo
     -------
     int
         How many reports were taken.
+
+    Raises
+    ------
+    TooManyFiles
+        If the session would have more files than `MOST_FILES`.
     """
     newest = {path_digest(report.folder, report.path): report for report in reports}
     stored: dict[str, TransferFile] = {}
@@ -76,6 +92,8 @@ def report(transaction: Transaction, session_id: int, reports: Sequence[FileRepo
         )
         found = [file_of(row) for row in transaction.all(sql, session=session_id, **names)]
         stored |= {path_digest(file.folder, file.path): file for file in found}
+    if len(stored) < len(newest):
+        _check_room(transaction, session_id, len(newest) - len(stored))
     for digest, said in newest.items():
         file = stored.get(digest)
         if file is None:
@@ -245,6 +263,11 @@ def set_restored(transaction: Transaction, file: TransferFile, now: int) -> bool
 # -- private -----------------------------------------------------------------------------------------------------------
 
 
+def _check_room(transaction: Transaction, session_id: int, more: int) -> None:
+    if sum(counts(transaction, session_id).values()) + more > MOST_FILES:
+        raise TooManyFiles(identifier=session_names(transaction, session_id)[0], most=f"{MOST_FILES:,}")
+
+
 def _insert(transaction: Transaction, session_id: int, said: FileReport, now: int) -> None:
     state = said.state if said.state in REPORTED and said.state is not FileState.VERIFIED else FileState.WAITING
     transaction.insert(
@@ -299,6 +322,7 @@ def _known(transaction: Transaction, session_id: int, content: Content, now: int
     """Return the locked row of a file, new if there is none."""
     file = find_file(transaction, session_id, content.folder, content.path, lock=True)
     if file is None:
+        _check_room(transaction, session_id, 1)
         said = FileReport(content.folder, content.path, content.size, content.modified_ts, md5=content.md5)
         _insert(transaction, session_id, said, now)
         file = find_file(transaction, session_id, content.folder, content.path)

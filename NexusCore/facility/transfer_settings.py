@@ -84,7 +84,7 @@ def transfer_settings(config: ReadOnlyConfiguration, pid: str) -> TransferSettin
     """
     place = f"{INSTRUMENTS_FOLDER}.{pid}.transfer"
     settings = TransferSettings(
-        on=config[f"{place}.on"] is True,
+        on=_flag(config, f"{place}.on"),
         folders=MappingProxyType(_folders(config, f"{place}.folders")),
         ignore=_patterns(config, f"{place}.ignore"),
         stable_seconds=_seconds(config, f"{place}.stable_seconds", 10.0, 1.0, 86_400.0),
@@ -121,6 +121,13 @@ def store_settings(config: ReadOnlyConfiguration, name: str) -> StoreSettings:
 def store_names(config: ReadOnlyConfiguration) -> list[str]:
     """Return the names of the stores in the configuration."""
     return config.keys(STORES_FOLDER)
+
+
+def _flag(config: ReadOnlyConfiguration, path: str) -> bool:
+    value = config[path]
+    if value is not None and not isinstance(value, bool):
+        raise ConfigException(reason=f"{path} is '{value}', which is neither true nor false")
+    return value is True
 
 
 def _text(config: ReadOnlyConfiguration, path: str) -> str:

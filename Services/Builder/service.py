@@ -86,7 +86,9 @@ class Builder(Service):
         self._progress: StatusProgress | BarProgress = StatusProgress(self.status)
         self._pools = pools or Pools(self.log)
         times = times_by(self._config, self._sessions.events)
-        self._searches = Searches(self._sessions.waiting, self.clock, self.log, times=times)
+        self._searches = Searches(
+            self._sessions.waiting, self.clock, self.log, times=times, before=self._sessions.before
+        )
         files = Transfers(database, self.clock).all
         self._transferred = TransferredFiles(files, self._config, open_for_reading, times, self.log)
         home = app.settings.home

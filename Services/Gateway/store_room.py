@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from threading import Lock
 
 from NexusCore.clock import Clock
@@ -109,10 +110,15 @@ class StoreRoom:
 
 def object_name(pid: str, store: str, folder: str, path: str) -> str:
     """Return the name that a file has in a store, if that is free; a named store has files of several instruments."""
-    return f"{pid}/{folder}/{path}" if store else f"{folder}/{path}"
+    return f"{_folder(pid)}/{folder}/{path}" if store else f"{folder}/{path}"
 
 
 def manifest_name(pid: str, store: str, identifier: str) -> str:
     """Return the name of a session's manifest in a store."""
     name = f".nexuscore/{identifier}.manifest.json"
-    return f"{pid}/{name}" if store else name
+    return f"{_folder(pid)}/{name}" if store else name
+
+
+def _folder(pid: str) -> str:
+    """Return the folder of an instrument in a store; its pid comes from the configuration, and may have any letters."""
+    return re.sub(r"[/\\\x00-\x1f\x7f]", "_", pid)

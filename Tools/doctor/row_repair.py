@@ -1,7 +1,7 @@
 """New values for rows with unreadable values.
 
-A state becomes ERROR, the type of an event NOTE, text its readable part, and a required time the first of 1970, which
-cannot be mistaken for a real one; an optional value becomes NULL. A token is revoked.
+A state becomes ERROR (that of a file: failed), the type of an event NOTE, text its readable part, and a required time
+the first of 1970, which cannot be mistaken for a real one; an optional value becomes NULL. A token is revoked.
 """
 
 from __future__ import annotations
@@ -86,6 +86,14 @@ def _reservation(odd_row: OddRow, values: NewValues, reading: Transaction) -> Ne
     return values
 
 
+def _file(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    # Whether the store has it is not known: its PC sends it again, or it is named as missing.
+    if "state" in odd_row.odd:
+        error = f"This could not be read: {odd_row.odd['state']}."
+        values |= {"state": "failed", "reason": error, "verified_ts": None, "upload": None, "upload_ref": None}
+    return values
+
+
 def _token(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
     # What a token was for, or until when, is not known: it stays refused. SessionTool token make makes a new one.
     if "kind" in odd_row.odd:
@@ -107,6 +115,7 @@ _SPECIAL: dict[str, Callable[[OddRow, NewValues, Transaction], NewValues]] = {
     "session_event": _event,
     "upload": _upload,
     "reservation": _reservation,
+    "transfer_file": _file,
     "token": _token,
     "config_revision": _revision,
 }

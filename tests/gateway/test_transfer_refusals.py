@@ -15,6 +15,7 @@ import requests
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.facility.tokens import AccessTokens
 from NexusCore.storage import open_database
+from tests.disks import fill, mounted
 from tests.gateway.gateways import RunningGateway, configure, kind_of
 from tests.gateway.test_gateway_refusals import LEAKS, refused
 from tests.gateway.transfers import (
@@ -277,6 +278,13 @@ class TestSettings:
             lambda: any(text.startswith(begins) and sentence in text for text in messages(running.main, "Gateway"))
         )
 
+    def test_a_switch_that_is_none(self, running: RunningGateway) -> None:
+        pc = running.pc()
+        set_parameters(running.main, **{f"Instruments__{pc.pids[0]}__transfer__on": "often"})
+        eventually(lambda: pc.get(f"instruments/{pc.pids[0]}").status_code == 200)
+        assert pc.get(f"instruments/{pc.pids[0]}").json()["transfer"]["on"] is False
+        eventually(lambda: any("neither true nor false" in text for text in messages(running.main, "Gateway")))
+
     def test_a_store_that_is_not_there(self, running: RunningGateway, sender: Sender, root: Path) -> None:
         """Nothing is lost: the file is sent when the store is back."""
         root.rename(root.with_name("away"))
@@ -297,6 +305,22 @@ class TestSettings:
         assert sender.state("a.dm4") == "verified"
         configure(running.main, verify_hours=24.0)
         assert list(root.iterdir()) == []
+
+    def test_a_full_store(self, running: RunningGateway, tmp_path: Path) -> None:
+        """The PC is told, and goes on when there is room."""
+        with mounted(tmp_path / "disk", "256k") as disk:
+            sender = transferring(running, Directory(disk))
+            data = os.urandom(150_000)
+            view = sender.begun("a.dm4", data)
+            filler = fill(disk)
+            refused(sender.begin("b.dm4", data), 507, "store-full")
+            answer = sender.chunk(view["upload"], 0, data)
+            refused(answer, 507, "store-full")
+            assert answer.headers["Retry-After"] == "30"
+            assert not (disk / "raw").exists()
+            filler.unlink()
+            assert sender.send("a.dm4", data)["upload"] == view["upload"]
+            assert (disk / "raw" / "a.dm4").read_bytes() == data
 
     def test_an_unknown_store(self, running: RunningGateway, sender: Sender) -> None:
         set_parameters(running.main, **{f"Instruments__{sender.pc.pids[0]}__transfer__store": "nowhere"})

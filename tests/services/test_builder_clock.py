@@ -101,6 +101,27 @@ class TestAClockThatIsWrong:
             document = stage.document(session)
             assert [f"{number}{letter}.dm3" in document for letter in "abc"] == [True] * 3
 
+    @pytest.mark.parametrize("clock", ["server", "pc"])
+    @pytest.mark.parametrize("gap", [0.0, 0.005, 0.015])
+    def test_a_session_that_begins_as_the_one_before_ends(self, stage: Stage, gap: float, clock: str) -> None:
+        """Files are dated by a clock that ticks, so up to 20 ms before START count; not those of another session."""
+        stage.config["Instruments.Titan.file_times"] = clock
+        pc = PC(stage, 0.0 if clock == "server" else -600.0)
+        pc.way = 0.0
+        first = pc.session("1.dm3", "at the end.dm3")
+        stage.clock.move(gap)
+        pc.way = (
+            0.0 if clock == "server" else 0.5
+        )  # a slow request moves the PC's clock, as it is measured, not its files
+        second = pc.session("at the start.dm3", "2.dm3")
+        stage.clock.move(30)
+        stage.builder.once()
+        asked = stage.readers.asked
+        assert sorted(asked) == ["1.dm3", "2.dm3", "at the end.dm3", "at the start.dm3"], "none is lost, or in both"
+        assert "at the end.dm3" in stage.document(first)
+        if gap:
+            assert "at the start.dm3" in stage.document(second)
+
     def test_without_it_they_are_lost(self, stage: Stage) -> None:
         stage.config["Instruments.Titan.file_times"] = "server"
         session = PC(stage, -600).session("a.dm3", "b.dm3")

@@ -10,6 +10,7 @@ import pytest
 
 from NexusCore.clock import SECOND
 from NexusCore.facility import Session, State, forgotten, transfer_changes, transitions
+from NexusCore.facility.file_walk import SearchTimedOut
 from NexusCore.facility.forgotten import ENDED_BY, NO_SIGN, ended_by
 from NexusCore.facility.session import Client, EventType
 from NexusCore.facility.session_tokens import set_seen
@@ -287,6 +288,28 @@ class TestTheEnd:
         assert state(stage, session) is State.NO_FILES_FOUND
         assert sum("cannot be searched" in text for text in warnings(stage)) == 1
 
+    def test_a_file_server_that_hangs_does_not_hold_up_records(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two searches take their full time within hours, not one for each instrument in each pass."""
+        asked: list[str] = []
+
+        def hanging(config: object, session: Session, *rest: object) -> None:
+            asked.append(session.instrument)
+            raise SearchTimedOut(root="/mnt/em", limit="600")
+
+        monkeypatch.setattr(care, "last_file", hanging)
+        for pid in ("Helios", "Quanta", "Arctica"):
+            stage.config[f"Instruments.{pid}.filestore_path"] = str(stage.files)
+        sessions = [stage.sessions.start(pid, USER) for pid in ("Titan", "Helios", "Quanta", "Arctica")]
+        passes(stage, 25)
+        for _ in range(10):
+            passes(stage, 0.3)
+        assert len(asked) == 1
+        passes(stage, 2)
+        assert len(asked) == 2
+        assert {state(stage, session) for session in sessions} == {State.WAITING_FOR_END}
+
     def test_files_with_the_times_of_a_slow_pc(self, stage: Stage) -> None:
         stage.config["Instruments.Titan.file_times"] = "pc"
         slow = replace(PC, clock_offset=int(-600 * SECOND))
@@ -300,20 +323,22 @@ class TestTheEnd:
         assert "a.dm3" in stage.document(session)
 
     def test_the_next_session_bounds_it(self, stage: Stage) -> None:
-        """One that began earlier may be told of later, and stays open only until the next one began."""
-        write(
-            stage,
-            lambda transaction: transitions.start(transaction, "Titan", USER, "later", stage.clock.now()),
-        )
+        """A START of earlier that is delivered late: the files from the next session's start on are not its own."""
+        began = stage.clock.now()
+        stage.clock.move(HOUR)
+        own = stage.clock.now() - 60 * SECOND
+        stage.put("own.dm3", ago=60)
+        write(stage, lambda transaction: transitions.start(transaction, "Titan", USER, "later", stage.clock.now()))
+        stage.clock.move(HOUR)
+        stage.put("of the next one.dm3", ago=1)
         stage.sessions.end("later", USER)
-        began = stage.clock.now() - int(HOUR * SECOND)
-        session = stage.sessions.start("Titan", USER, ts=began)
-        stage.clock.move(2 * HOUR)
-        stage.put("of the next one.dm3", ago=0)
+        sessions = [stage.sessions.start(pid, USER, ts=began) for pid in ("Titan", "Helios")]
+        stage.config["Instruments.Helios.filestore_path"] = str(stage.files)
         passes(stage, 25)
         passes(stage, 5)
-        later = stage.sessions.get("later")
-        assert stage.sessions.get(session.identifier).end_ts == later.start_ts
+        mine, alone = (stage.sessions.get(session.identifier).end_ts for session in sessions)
+        assert (mine, alone) == (own, own + (HOUR + 59) * SECOND)
+        assert "of the next one.dm3" not in stage.document(sessions[0])
 
     def test_files_that_its_pc_was_sending(self, stage: Stage) -> None:
         """They show when it ended; that they are on their way is another matter, with a time of its own."""

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import socket
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -303,6 +304,12 @@ class TestBuckets:
             open_store(StoreSettings("b", kind=kind, bucket="b", credentials=str(path)), 1024)
         assert "geheim" not in str(refused.value)
         assert "geheim" not in repr(StoreSettings("b", credentials="geheim"))
+
+    @pytest.mark.parametrize(("kind", "package"), [("google", "google.cloud.storage"), ("s3", "boto3")])
+    def test_a_library_that_is_not_installed(self, kind: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(StoreUnavailable, match=r"pip install 'NexusCore\[gateway\]'"):
+            open_store(StoreSettings("b", kind=kind, bucket="b", endpoint="http://127.0.0.1:1"), 1024)
 
     @pytest.mark.parametrize("kind", ["google", "s3"])
     def test_a_server_that_is_away(self, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from NexusCore.errors import ConfigException
 from NexusCore.facility.stores.directory import DirectoryStore
 from NexusCore.facility.stores.google import GoogleStore
-from NexusCore.facility.stores.model import Store
+from NexusCore.facility.stores.model import Store, StoreUnavailable
 from NexusCore.facility.stores.s3 import S3Store
 from NexusCore.facility.transfer_settings import STORES_FOLDER, StoreSettings
 
@@ -36,7 +36,7 @@ def open_store(settings: StoreSettings, chunk: int) -> Store:
     ConfigException
         If its settings are not complete.
     StoreUnavailable
-        If its key cannot be read.
+        If its key cannot be read, or its library is not installed.
     """
     place = f"{STORES_FOLDER}.{settings.name}"
     if settings.kind not in KINDS:
@@ -46,4 +46,8 @@ def open_store(settings: StoreSettings, chunk: int) -> Store:
         raise ConfigException(reason=f"{place}.{needed} is not set, which a store of the kind {settings.kind} needs")
     if settings.kind == "directory" and not Path(settings.path).expanduser().is_absolute():
         raise ConfigException(reason=f"{place}.path is '{settings.path}', which is not an absolute path")
-    return KINDS[settings.kind](settings, chunk)
+    try:
+        return KINDS[settings.kind](settings, chunk)
+    except ModuleNotFoundError as error:  # a service that was installed alone lacks the stores' libraries
+        reason = f"the Python package of {error.name} is not installed here; run: pip install 'NexusCore[gateway]'"
+        raise StoreUnavailable(store=settings.name, reason=reason) from None

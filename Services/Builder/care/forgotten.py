@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from NexusCore.clock import SECOND, Clock
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import DatabaseUnreachable, NexusError
-from NexusCore.facility import Session, Sessions, forgotten
+from NexusCore.facility import Session, Sessions, forgotten, transitions
+from NexusCore.facility.file_walk import SearchTimedOut
 from NexusCore.facility.forgotten import NO_SIGN, SignsOfLife, moment
 from NexusCore.facility.last_file import LastFile, last_file
 from NexusCore.facility.session import Client
@@ -31,6 +32,8 @@ from Services.Builder.settings import BuilderSettings, forgotten_hours_of
 HOUR = 3600 * SECOND
 LOOK_AGAIN = HOUR
 """Microseconds until an instrument's folder that could not be searched is searched again."""
+PAUSE = 4 * HOUR
+"""Microseconds without a search after one that took too long: records must not wait for a file server that hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class ForgottenSessions:
         self._transfers = Transfers(database, clock)
         self._look_after: dict[int, int] = {}
         """When, at the earliest, a session's files are to be looked for again, by its id: that may take minutes."""
+        self._paused_until = 0
         self._complaints: dict[int, str] = {}
 
     def care(self, settings: BuilderSettings, stop: Callable[[], bool]) -> list[Session]:
@@ -119,14 +123,16 @@ class ForgottenSessions:
         grace = int(settings.forgotten_grace_hours * HOUR)
         if warned is not None and now < warned + grace:
             return True
-        if now < self._look_after.get(session.id, now):
-            return session.id in self._complaints and warned is not None
+        if now < max(self._paused_until, self._look_after.get(session.id, now)):
+            return warned is not None and (now < self._paused_until or session.id in self._complaints)
         try:
             last = self._last_file(session, now)
         except DatabaseUnreachable:
             raise
         except NexusError as error:
             self._look_after[session.id] = now + LOOK_AGAIN
+            if isinstance(error, SearchTimedOut):
+                self._paused_until = now + PAUSE
             self._complain(session, sentence_of(error))
             return warned is not None
         self._complaints.pop(session.id, None)
@@ -143,8 +149,12 @@ class ForgottenSessions:
         return False
 
     def _last_file(self, session: Session, now: int) -> LastFile | None:
+        following = self._database.read(
+            lambda reading: transitions.first_after(reading, session.instrument, session.start_ts)
+        )
+        until = now if following is None else min(now, following.start_ts)
         self._log.info("Session %s shows no sign of life: looking for its last file", session.identifier)
-        return last_file(self._config, session, self._events, self._transfers.all(session.id), now)
+        return last_file(self._config, session, self._events, self._transfers.all(session.id), until)
 
     def _show(self, seen: _Seen, life: int, grace: int) -> bool:
         session, due = seen.session, moment(seen.now + grace)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 
 from NexusCore.clock import Clock, readable_time, to_datetime, to_ts
@@ -19,8 +18,8 @@ from Services.Builder.settings import EXCLUSIVE, BuilderSettings
 
 WALK_VALID_SECONDS = 300.0
 """Seconds for which a walk answers: a session built later may have got files since, and is searched for again."""
-_COARSE = timedelta(milliseconds=20)
-"""File systems stamp files with a clock that ticks every few milliseconds, and so lags behind the session's."""
+COARSE = 20_000
+"""Microseconds: file systems stamp files with a clock that ticks every few milliseconds, and so lags behind others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,8 @@ class Searches:
         Makes the walk, as `find_files`.
     times
         Returns how the times of a session's files are to be read; by default, as they are.
+    before
+        Returns the session before another one on its instrument.
     """
 
     def __init__(
@@ -73,12 +74,14 @@ class Searches:
         log: logging.Logger,
         walk: Callable[..., FileSearch] = find_files,
         times: Callable[[Session], FileTimes] = lambda session: RIGHT,
+        before: Callable[[Session], Session | None] = lambda session: None,
     ) -> None:
         self._waiting = waiting
         self._clock = clock
         self._log = log
         self._find = walk
         self._times = times
+        self._before = before
         self._walks: dict[str, _SharedWalk] = {}
         self._given: set[tuple[str, str]] = set()
 
@@ -131,10 +134,10 @@ class Searches:
     ) -> FileSearch:
         waiting = self._waiting()
         others = [other for other in waiting if other.instrument == session.instrument and other.id != session.id]
-        windows = [_window(session, times)]
+        windows = [self._window(session, times)]
         for other in others:
             with suppress(WindowRefused):  # raised when it is its turn
-                windows.append(_window(other, self._times(other)))
+                windows.append(self._window(other, self._times(other)))
         search = self._find(
             root,
             windows,
@@ -149,6 +152,24 @@ class Searches:
         for sentence in search.unreadable:
             self._log.warning("%s", sentence)
         return search
+
+    def _window(self, session: Session, times: FileTimes) -> TimeRange:
+        if session.end_ts is None or readable_time(session.start_ts) is None or readable_time(session.end_ts) is None:
+            raise WindowRefused(identifier=session.identifier, reason="its start or its end cannot be read")
+        if session.end_ts < session.start_ts:
+            raise WindowRefused(identifier=session.identifier, reason="it ends before it starts")
+        first, last = times.window(session.start_ts, session.end_ts)
+        first -= self._early(session, first)
+        # The clock may have been set back by less than a step in a session of seconds.
+        return TimeRange(session.identifier, to_datetime(first), to_datetime(max(first, last)))
+
+    def _early(self, session: Session, first: int) -> int:
+        """Return how much older than its start a file may seem: what the session before has is not this one's, too."""
+        before = self._before(session)
+        if before is None or before.odd or before.end_ts is None:
+            return COARSE
+        _, last = self._times(before).window(before.start_ts, before.end_ts)
+        return COARSE if last < first - COARSE else max(0, first - last) - 1
 
 
 def times_by(
@@ -175,16 +196,6 @@ def log_times(log: logging.Logger, times: FileTimes) -> None:
     level = logging.WARNING if times.was_set_back or not times.measured else logging.INFO
     for sentence in times.sentences:
         log.log(level, "%s", sentence)
-
-
-def _window(session: Session, times: FileTimes) -> TimeRange:
-    if session.end_ts is None or readable_time(session.start_ts) is None or readable_time(session.end_ts) is None:
-        raise WindowRefused(identifier=session.identifier, reason="its start or its end cannot be read")
-    if session.end_ts < session.start_ts:
-        raise WindowRefused(identifier=session.identifier, reason="it ends before it starts")
-    first, last = times.window(session.start_ts, session.end_ts)
-    # The clock may have been set back by less than a step in a session of seconds.
-    return TimeRange(session.identifier, to_datetime(first) - _COARSE, to_datetime(max(first, last)))
 
 
 def corrected(files: tuple[FoundFile, ...], times: FileTimes) -> tuple[FoundFile, ...]:

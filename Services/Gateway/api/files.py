@@ -66,7 +66,7 @@ async def report(
 
         return context.database.write(write)
 
-    return ReportAnswer(taken=await context.transfer_calls.run(run))
+    return ReportAnswer(taken=await context.transfer_calls.run(lambda: storing(context, run)))
 
 
 @ROUTER.get("/sessions/{identifier}/files")

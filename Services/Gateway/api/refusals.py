@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from NexusCore.facility import Session, State
 from NexusCore.facility.stores.model import Incomplete, NameTaken, StoreFull, StoreUnavailable, UploadGone, WrongContent
+from NexusCore.facility.transfer_changes import MOST_FILES, TooManyFiles
 from Services.Gateway.context import GatewayContext
 from Services.Gateway.problems import Problem
 
@@ -27,6 +28,8 @@ def storing(context: GatewayContext, work: Callable[[], T]) -> T:
         context.stores.warn(str(error))
         sentence = "The facility's store cannot be used at the moment. Send the request again later."
         raise Problem(503, sentence, "store-away", headers=retry) from None
+    except TooManyFiles:
+        raise Problem(409, f"A session has at most {MOST_FILES:,} files.", "too-many-files") from None
     except Incomplete as error:
         sentence = f"The store has {error.received:,} bytes of this file so far."
         raise Problem(409, sentence, "incomplete", "The file is not complete", received=error.received) from None
