@@ -94,12 +94,11 @@ def transfer_line(view: TransferView, earlier: int) -> str:
 
 def completion(view: TransferView) -> str:
     """Return how a transfer has ended, as in: Complete but 1: raw/a.dm4 (locked by another program)."""
-    if view.problem and view.verified != view.total:
-        return f"{view.problem.rstrip('.')}. {view.verified} of {view.total} files are stored."
+    total = view.total - view.gone
+    if view.problem and view.missing:
+        return f"{view.problem.rstrip('.')}. {view.verified} of {total} files are stored."
     if not view.missing:
-        files = {0: "There were no files.", 1: "Its file is stored."}.get(
-            view.total, f"All {view.total} files are stored."
-        )
+        files = {0: "There were no files.", 1: "Its file is stored."}.get(total, f"All {total} files are stored.")
         return f"Complete. {files}"
     missing = view.missing_files()
     named = [f"{file.name} ({why(file)})" for file in missing[:NAMED_FILES]]

@@ -49,6 +49,7 @@ class TransferView:
     troubled: int = 0
     """Files that grow, are locked, or have failed; those that are held back do not count."""
     gone: int = 0
+    """Files that were renamed or removed before they were sent."""
     bytes: int = 0
     sent: int = 0
     """Bytes that have arrived."""
@@ -70,8 +71,8 @@ class TransferView:
 
     @property
     def missing(self) -> int:
-        """Files that are not in the store."""
-        return self.total - self.verified
+        """Files of the PC that are not in the store."""
+        return self.total - self.verified - self.gone
 
     @property
     def can_finish(self) -> bool:
@@ -80,7 +81,7 @@ class TransferView:
 
     def missing_files(self) -> tuple[FileView, ...]:
         """Return the files that are not in the store, as far as they are named."""
-        return tuple(file for file in self.files if file.stage is not FileStage.VERIFIED)
+        return tuple(file for file in self.files if file.stage not in SETTLED)
 
 
 class TransferDesk(Protocol):

@@ -19,7 +19,8 @@ MOST_EVENTS = 25
 NOT_TRANSFERRED, HELD_BACK = "not transferred", "held back"
 """How each line of an event about missing files begins."""
 _NAME_LENGTH = 400
-_NOT_VERIFIED = frozenset(FileState) - {FileState.VERIFIED, FileState.UNKNOWN}
+# A file that was renamed or removed before it was sent is not missing: its user did that. The list of files has it.
+_MISSING = frozenset(FileState) - {FileState.VERIFIED, FileState.GONE, FileState.UNKNOWN}
 _WHY = {
     FileState.WAITING: "it was not sent yet",
     FileState.GROWING: "it was still growing",
@@ -53,7 +54,7 @@ class TransferEnd:
     verified: int
     """Files in the store."""
     missing: int
-    """Files that are not, or not as they are on the PC."""
+    """Files that are not, or not as they are on the PC; without those that were removed before they were sent."""
     released: bool
     """Whether this ended it; else it had ended before."""
 
@@ -66,11 +67,11 @@ def why(file: TransferFile) -> str:
 
 
 def missing_files(transaction: Transaction, session_id: int, most: int) -> list[TransferFile]:
-    """Return files of a session that are not verified, `most` at most."""
+    """Return files of a session that are on its PC but not verified, `most` at most."""
     found: list[TransferFile] = []
     after = 0
     while len(found) < most:
-        portion = transfers.files(transaction, session_id, _NOT_VERIFIED, after, min(MOST_ROWS, most - len(found)))
+        portion = transfers.files(transaction, session_id, _MISSING, after, min(MOST_ROWS, most - len(found)))
         if not portion:
             break
         found += portion
@@ -106,11 +107,11 @@ def finish(transaction: Transaction, identifier: str, client: Client, ts: int, f
         raise TransferBeforeEnd(identifier=identifier)
     numbers = transfers.counts(transaction, session.id)
     known, verified = sum(numbers.values()), numbers.get(FileState.VERIFIED, 0)
+    missing = known - verified - numbers.get(FileState.GONE, 0)
     if session.state is not State.WAITING_FOR_END:
-        return TransferEnd(session, verified, known - verified, released=False)
+        return TransferEnd(session, verified, missing, released=False)
     if files is not None and files != known:
         raise NotAllReported(stated=counted(files, "file"), identifier=identifier, known=known)
-    missing = known - verified
     named = missing_files(transaction, session.id, LINES_PER_EVENT * MOST_EVENTS) if missing else []
     problems = list(_texts(named, missing))
     session = transitions.transferred(transaction, session, client, ts, problems)

@@ -32,7 +32,8 @@ def write_manifest(transfers: Transfers, stores: StoreRoom, session: Session, ch
 
 def _content(session: Session, files: list[TransferFile]) -> dict[str, object]:
     verified = [file for file in files if file.state is FileState.VERIFIED]
-    missing = [file for file in files if file.state is not FileState.VERIFIED]
+    removed = [file for file in files if file.state is FileState.GONE]
+    missing = [file for file in files if file.state not in (FileState.VERIFIED, FileState.GONE)]
     return {
         "manifest": VERSION,
         "session": session.identifier,
@@ -53,6 +54,7 @@ def _content(session: Session, files: list[TransferFile]) -> dict[str, object]:
             for file in verified
         ],
         "missing": [{**_named(file), "state": file.state.value, "reason": why(file)} for file in missing],
+        "removed": [_named(file) for file in removed],
     }
 
 

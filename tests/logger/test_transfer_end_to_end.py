@@ -198,11 +198,7 @@ class TestOnABadLine:
         assert files["empty.txt"]["object"] == f"{prefix}raw/empty.txt"
         problems = [event.detail for event in scope.sessions.events(scope.all()[-1]) if event.type.value == "PROBLEM"]
         lines = "\n".join(map(str, problems)).splitlines()
-        gone = [line for line in lines if "it was removed before it was sent" in line]
-        assert [line for line in lines if line not in gone] == [
-            f"not transferred: raw/{FOREVER} (it is still changing)"
-        ], "complete but 1"
-        assert all(re.search(r"image \d+ ünï\.tif", line) for line in gone), "what was renamed before it was sent"
+        assert lines == [f"not transferred: raw/{FOREVER} (it is still changing)"], "complete but 1"
 
 
 @pytest.mark.parametrize("kind", ["s3", "google"])

@@ -474,10 +474,12 @@ class TestWords:
         assert completion(self.view(done, tracked("b", FileStage.VERIFIED))) == "Complete. All 2 files are stored."
         assert completion(self.view()) == "Complete. There were no files."
         assert completion(self.view(done, locked)) == "Complete but 1: raw/a.dm4 (locked by another program)."
-        many = [tracked(str(number), FileStage.GONE) for number in range(5)]
+        many = [tracked(str(number), FileStage.HELD) for number in range(5)]
         assert completion(self.view(*many)) == (
-            "Complete but 5: raw/0 (removed), raw/1 (removed), raw/2 (removed) and 2 more."
+            "Complete but 5: raw/0 (held back), raw/1 (held back), raw/2 (held back) and 2 more."
         )
+        removed = tracked("tmp", FileStage.GONE)
+        assert completion(self.view(done, removed)) == "Complete. Its file is stored."
         assert completion(self.view(done, locked, problem="The transfer of this session has ended.")) == (
             "The transfer of this session has ended. 1 of 2 files are stored."
         )
