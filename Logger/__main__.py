@@ -120,8 +120,9 @@ def facility(settings: PCSettings, host: str, uptime: Uptime, *, named: bool = F
     """Return the facility that this computer's settings name: its Gateway, or on a trusted machine its database."""
     if settings.url:
         from Logger.gateway_facility import GatewayFacility
+        from Logger.pc_settings import PresentToken
 
-        return GatewayFacility(settings.url, settings.token, settings.certificates, host, uptime, named=named)
+        return GatewayFacility(settings.url, PresentToken(settings), settings.certificates, host, uptime, named=named)
     from Logger.database_facility import DatabaseFacility
 
     return DatabaseFacility(host)
@@ -131,13 +132,14 @@ def transfers(settings: PCSettings, outbox: Outbox, path: Path, uptime: Uptime) 
     """Return what transfers files; None on a machine with the database: where it runs, the files are there already."""
     if not settings.url:
         return None
+    from Logger.pc_settings import PresentToken
     from Logger.transfer.engine import EngineClocks, TransferEngine
     from Logger.transfer.link import GatewayTransfers
     from Logger.transfer.pending import PendingTransfers
     from Logger.transfer.state import TransferState
 
     def make_link() -> GatewayTransfers:
-        return GatewayTransfers(settings.url, settings.token, settings.certificates)
+        return GatewayTransfers(settings.url, PresentToken(settings), settings.certificates)
 
     return TransferEngine(PendingTransfers(outbox), TransferState(path), make_link, EngineClocks(uptime))
 

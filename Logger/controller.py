@@ -384,7 +384,9 @@ class Controller:
             return None
         self._step("Ending the session", 1, 2)
         session = running.session.identifier
-        store(self._outbox, self._facility, EventKind.END, session, running.station.pid, self._who)
+        store(
+            self._outbox, self._facility, EventKind.END, session, running.station.pid, self._who, later=self._wake_both
+        )
         self._surroundings.check_share(lambda _: None)
         self._step("Telling the facility", 2, 2)
         self._delivery.wake()
@@ -415,6 +417,10 @@ class Controller:
             return None
         self._running = replace(running, delivery=delivery)
         return replace(self._running, by_itself=True)
+
+    def _wake_both(self) -> None:
+        self._delivery.wake()
+        self._transfers.wake()
 
     # -- helpers -------------------------------------------------------------------------------------------------------
 

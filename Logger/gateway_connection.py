@@ -10,7 +10,7 @@ Promises
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Mapping
+from typing import Any, Callable, Dict, Mapping, Union
 
 import requests
 
@@ -30,6 +30,8 @@ LONGEST_WAIT = 600.0
 """Seconds that a server can ask us to wait."""
 
 Json = Dict[str, Any]
+Token = Union[str, Callable[[], str]]
+"""A token, or what returns the present one: it is renewed while a session logger runs."""
 
 
 class GatewayProblem(Refused):
@@ -62,20 +64,24 @@ class GatewayConnection:
     url
         Address of the Gateway: ``https://host:8470``.
     token
-        The token of this computer.
+        The token of this computer, or what returns the present one.
     certificates
         Path of a file with the certificates to trust; empty: those that `requests` brings.
     """
 
-    def __init__(self, url: str, token: str, certificates: str) -> None:
+    def __init__(self, url: str, token: Token, certificates: str) -> None:
         self.url = url.rstrip("/")
         self._certificates = certificates
+        self._token = token
         self._headers = {
-            "Authorization": f"Bearer {token}",
             "NexusCore-API": str(API_LEVEL),
             "NexusCore-Client": VERSION,
         }
         self._session: requests.Session | None = None
+
+    def _authorization(self) -> dict[str, str]:
+        token = self._token if isinstance(self._token, str) else self._token()
+        return {"Authorization": f"Bearer {token}"}
 
     def release(self) -> None:
         """Close connections until the next call."""
@@ -123,7 +129,7 @@ class GatewayConnection:
                 params=params,
                 json=body,
                 data=data,
-                headers={**self._headers, **(headers or {})},
+                headers={**self._headers, **self._authorization(), **(headers or {})},
                 timeout=(min(patience, CONNECT_SECONDS), patience),
                 verify=self._certificates or True,
                 allow_redirects=False,

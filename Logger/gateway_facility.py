@@ -22,7 +22,7 @@ from Logger.facility import (
     SessionEvent,
     Station,
 )
-from Logger.gateway_connection import ANSWER_SECONDS, GatewayConnection, GatewayProblem, Json
+from Logger.gateway_connection import ANSWER_SECONDS, GatewayConnection, GatewayProblem, Json, Token
 from Logger.times import text_of
 from Logger.transfer.settings import StationTransfer
 from Logger.uptime import Uptime
@@ -41,7 +41,7 @@ class GatewayFacility:
     url
         Address of the Gateway: ``https://host:8470``.
     token
-        The token of this computer.
+        The token of this computer, or what returns the present one.
     certificates
         Path of a file with the certificates to trust; empty: those that `requests` brings.
     computer
@@ -54,7 +54,7 @@ class GatewayFacility:
     """
 
     def __init__(
-        self, url: str, token: str, certificates: str, computer: str, uptime: Uptime, *, named: bool = False
+        self, url: str, token: Token, certificates: str, computer: str, uptime: Uptime, *, named: bool = False
     ) -> None:
         self._connection = GatewayConnection(url, token, certificates)
         self._computer = computer

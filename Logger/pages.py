@@ -267,15 +267,16 @@ class FailedPage(Page):
 
 
 class OvertakenPage(Page):
-    """The session has ended at the facility, since another one was started there."""
+    """The session has ended at the facility, without its user."""
 
     def __init__(self, parent: ttk.Frame, look: Theme, state: Overtaken, again: Command, close: Command) -> None:
         super().__init__(parent, look)
-        self.text("Another session was started", "Warn.TLabel")
+        self.text("Your session has been ended", "Warn.TLabel")
         self.name(state.station.name, 10)
         self.text(
-            f"While the facility could not be reached, another session was started on this instrument. Yours, which "
-            f"began {moment(state.session.since)}, ended when that one began. Nothing of it is lost.",
+            f"The session that began {moment(state.session.since)} has been ended at the facility: by its staff, or "
+            "because another session was started on this instrument while the facility could not be reached from "
+            "here. Nothing of it is lost.",
             gap=8,
         )
         self.button("Start a new session", "s", again, "Accent.TButton")

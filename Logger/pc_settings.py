@@ -88,6 +88,39 @@ def load(environment: Mapping[str, str] = os.environ) -> PCSettings:
     return settings
 
 
+class PresentToken:
+    """Returns the token of this computer as the settings have it now: a revoked one is replaced while a logger runs.
+
+    Parameters
+    ----------
+    settings
+        As they were read; while the file cannot be read, or has a mistake, their token counts.
+    """
+
+    def __init__(self, settings: PCSettings) -> None:
+        self._settings = settings
+        self._seen = _changed(settings.path)
+
+    def __call__(self) -> str:
+        """Return it; the file is read only if it has changed."""
+        seen = _changed(self._settings.path)
+        if seen != self._seen:
+            self._seen = seen
+            try:
+                self._settings = load({**os.environ, VARIABLE: str(self._settings.path)})
+            except WrongSettings:
+                self._seen = None  # perhaps it is being written
+        return self._settings.token
+
+
+def _changed(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
 def check_complete(settings: PCSettings) -> None:
     """Check that the facility can be reached with these settings.
 

@@ -134,6 +134,8 @@ class MainWindow:
         if isinstance(state, Closed):
             self._close_by(state)
             return
+        if isinstance(state, Running) and state.by_itself and isinstance(self._state, Failed):
+            return  # what failed is to be read first; the next command shows the session again
         self._state = state
         if isinstance(state, Working):
             page = self._page if isinstance(self._page, WorkingPage) else WorkingPage(self._body, self._look)

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from Logger.facility import FacilityError, Unreachable
-from Logger.gateway_connection import MOST_BYTES, GatewayConnection, Json, new_session, seconds_of
+from Logger.gateway_connection import MOST_BYTES, GatewayConnection, Json, Token, new_session, seconds_of
 from Logger.times import text_of
 
 CHUNK_SECONDS, CONNECT_SECONDS = 120.0, 10.0
@@ -165,7 +165,7 @@ class GatewayTransfers:
         As for `Logger.gateway_connection.GatewayConnection`.
     """
 
-    def __init__(self, url: str, token: str, certificates: str) -> None:
+    def __init__(self, url: str, token: Token, certificates: str) -> None:
         self._gateway = GatewayConnection(url, token, certificates)
         self._certificates = certificates
         self._plain = urlsplit(url).scheme == "http"

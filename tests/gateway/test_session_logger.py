@@ -19,7 +19,9 @@ import pytest
 
 from Logger.debuglog import DebugLog
 from Logger.facility import EventKind, FacilityError, Refused, SessionEvent, Unreachable
+from Logger.gateway_facility import GatewayFacility
 from Logger.states import Closed, Ended, Failed, OpenSessionQuestion, Running
+from Logger.uptime import Uptime
 from NexusCore.clock import SECOND
 from NexusCore.facility.session import Client, State
 from NexusCore.settings import DatabaseURL
@@ -210,6 +212,15 @@ class TestRefusals:
         facility = small_scope.facility(token="x" * 43)
         with pytest.raises(Refused, match="needs a valid token"):
             facility.station(10)
+
+    def test_a_new_one_is_used_while_the_logger_runs(self, small_scope: Microscope) -> None:
+        """What waits is delivered with it, by the process that has kept it."""
+        tokens = ["x" * 43]
+        facility = GatewayFacility(small_scope.url, lambda: tokens[-1], "", small_scope.name, Uptime())
+        with pytest.raises(Refused, match="needs a valid token"):
+            facility.station(10)
+        tokens.append(small_scope.pc.secret)
+        assert facility.station(10).pid == small_scope.pid
 
     def test_one_that_was_revoked_under_a_session(self, small_scope: Microscope) -> None:
         """It waits until the staff has mended that; the user can work."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from Logger.pc_settings import WrongSettings, check_complete, load
+from Logger.pc_settings import VARIABLE, PresentToken, WrongSettings, check_complete, load
 
 GOOD = """
 [gateway]
@@ -97,3 +97,21 @@ class TestMistakes:
         (tmp_path / "logger.ini").write_bytes(b"\xff\xfe\x00[")
         with pytest.raises(WrongSettings, match="cannot be read"):
             load(environment)
+
+
+class TestThePresentToken:
+    """A new token in the file is used without a new start of the logger."""
+
+    def test_it_is_read_again_if_the_file_has_changed(self, tmp_path: Path) -> None:
+        file = tmp_path / "logger.ini"
+        file.write_text("[gateway]\nurl = http://127.0.0.1:8470\ntoken = first\n")
+        token = PresentToken(load({VARIABLE: str(file)}))
+        assert token() == "first"
+        file.write_text("[gateway]\nurl = http://127.0.0.1:8470\ntoken = the-second\n")
+        assert token() == "the-second"
+        file.write_text("[gateway\nhalf writ")
+        assert token() == "the-second"
+        file.unlink()
+        assert token() == "the-second"
+        file.write_text("[gateway]\nurl = http://127.0.0.1:8470\ntoken = third-one\n")
+        assert token() == "third-one"
