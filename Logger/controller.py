@@ -28,6 +28,7 @@ from Logger.direct import store
 from Logger.facility import EventKind, FacilityError, FacilityLink, OpenSession, Station, Unreachable
 from Logger.inquiry import ask_in_time, names_of_bookings
 from Logger.outbox import LocalSession, Outbox, OutboxError
+from Logger.questions import BackgroundQuestions, FacilityNews, ShareCheck, without_files
 from Logger.session_transfers import SessionTransfers
 from Logger.states import (
     Closed,
@@ -40,7 +41,6 @@ from Logger.states import (
     UserQuestion,
     Working,
 )
-from Logger.surroundings import Found, ShareCheck, Surroundings, without_files
 from Logger.times import local_time, microseconds_of
 from Logger.transfer.tracked import FileKey
 from Logger.transfer.views import NoTransfers, TransferDesk
@@ -93,7 +93,7 @@ class Controller:
         self._outbox = outbox
         self._make_facility = make_facility
         self._facility = make_facility()
-        self._surroundings = Surroundings(make_facility, share, FIRST_SECONDS)
+        self._questions = BackgroundQuestions(make_facility, share, FIRST_SECONDS)
         self._delivery = Delivery(outbox, make_facility(), self._delivered)
         self._new_identifier = new_identifier
         self._sleep = sleep
@@ -313,12 +313,12 @@ class Controller:
 
     def _look_around(self) -> None:
         """Ask what is good to know but not needed to start."""
-        self._surroundings.check_share(lambda sentence: self._orders.put(lambda: self._say(sentence)))
+        self._questions.check_share(lambda sentence: self._orders.put(lambda: self._say(sentence)))
         if self._away is None:
             session = self._running.session.identifier if self._running else ""
-            self._surroundings.ask(self._here.pid, session, lambda found: self._orders.put(lambda: self._known(found)))
+            self._questions.ask(self._here.pid, session, lambda found: self._orders.put(lambda: self._known(found)))
 
-    def _known(self, found: Found) -> ControllerState | None:
+    def _known(self, found: FacilityNews) -> ControllerState | None:
         """Show what was found."""
         self._keep(found.station)
         if self._running is None or self._running.station.pid != found.station.pid:
@@ -387,7 +387,7 @@ class Controller:
         store(
             self._outbox, self._facility, EventKind.END, session, running.station.pid, self._who, later=self._wake_both
         )
-        self._surroundings.check_share(lambda _: None)
+        self._questions.check_share(lambda _: None)
         self._step("Telling the facility", 2, 2)
         self._delivery.wake()
         self._transfers.wake()

@@ -13,8 +13,8 @@ from Logger.controller import Controller
 from Logger.database_facility import DatabaseFacility
 from Logger.facility import FacilityLink as LoggerFacility
 from Logger.outbox import Outbox
+from Logger.questions import ShareCheck
 from Logger.states import Closed, ControllerState, Ended, Running, Working
-from Logger.surroundings import ShareCheck
 from Logger.uptime import Uptime
 from NexusCore import settings
 from NexusCore.API import App

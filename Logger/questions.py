@@ -25,7 +25,7 @@ class ShareCheck(Protocol):
 
 
 @dataclass(frozen=True)
-class Found:
+class FacilityNews:
     """What the facility says."""
 
     station: Station
@@ -35,7 +35,7 @@ class Found:
     """The last session of the instrument, if no files of it were found."""
 
 
-class Surroundings:
+class BackgroundQuestions:
     """Asks on threads.
 
     Parameters
@@ -53,7 +53,7 @@ class Surroundings:
         self._share = share
         self._patience = patience
 
-    def ask(self, pid: str, session: str, found: Callable[[Found], object]) -> None:
+    def ask(self, pid: str, session: str, found: Callable[[FacilityNews], object]) -> None:
         """Ask the facility about an instrument and, besides a session, its last one."""
         _start(lambda: self._ask(pid, session, found), "look around")
 
@@ -63,7 +63,7 @@ class Surroundings:
         if share is not None:
             _start(lambda: _check(share, failed), "file share")
 
-    def _ask(self, pid: str, session: str, found: Callable[[Found], object]) -> None:
+    def _ask(self, pid: str, session: str, found: Callable[[FacilityNews], object]) -> None:
         facility = self._make_facility()
         try:
             station, bookings = facility.station(self._patience), facility.bookings(pid)
@@ -73,7 +73,7 @@ class Surroundings:
         except Exception:  # noqa: BLE001  the edge of the thread
             _LOG.exception("A fault while looking around")
         else:
-            found(Found(station, *bookings, empty))
+            found(FacilityNews(station, *bookings, empty))
         finally:
             facility.release()
 
