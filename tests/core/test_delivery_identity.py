@@ -179,7 +179,7 @@ class TestAnotherDatabaseInThePlace:
         present = become(mariadb_url)
         lane.retry_at = 0.0
         app._shipper.wake()
-        eventually(lambda: lane.identity == present)
+        eventually(lambda: lane.identity == present and lane.met)  # then the journal has changed, too
         log.info("three")
         assert app.shutdown(LIMIT).dropped == 0
         assert messages(mariadb_url, "running") == ["one", "three"]
