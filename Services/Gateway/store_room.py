@@ -10,9 +10,8 @@ from NexusCore.clock import Clock
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import ConfigException, NoSuchInstrument, NotANumber, ValueMissing
 from NexusCore.facility.instruments import INSTRUMENTS_FOLDER, Instruments
-from NexusCore.facility.stores import open_store
+from NexusCore.facility.stores import open_store, opened_with
 from NexusCore.facility.stores.directory import DirectoryStore
-from NexusCore.facility.stores.keys import key_version
 from NexusCore.facility.stores.model import Store, StoreUnavailable
 from NexusCore.facility.transfer_settings import (
     StoreSettings,
@@ -77,7 +76,7 @@ class StoreRoom:
             if not name:
                 return DirectoryStore("", self._instruments.folder(self._instruments.get(pid)), chunk)
             settings = store_settings(self._config, name)
-            opened = settings, chunk, key_version(settings.credentials)
+            opened = settings, chunk, opened_with(settings)
             with self._lock:
                 store = self._open.get(opened)
             if store is None:
