@@ -128,3 +128,16 @@ class TestAKeyThatWasReplaced:
                 assert sender.send("a.dm4", b"content")["state"] == "verified"
         finally:
             running.close()
+
+
+def test_a_size_of_chunks_that_is_refused(sqlite_url: str, tmp_path: Path) -> None:
+    """Already where it is set, not when the Gateway begins."""
+    assert once(sqlite_url, tmp_path)[0] == 0  # it makes its settings
+    for size, code in ((1_000_000, 4), (2 * CHUNK, 0)):
+        done = subprocess.run(
+            [sys.executable, "-m", "Tools.ConfigTool", f"Services.Gateway.chunk_size={size}"], cwd=PROJECT,
+            env=environment_of(sqlite_url, tmp_path), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=LIMIT, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert ("it must be one of 262144, 524288, " in done.stderr) == bool(code), done.stderr
