@@ -116,8 +116,17 @@ def _lines(parser: Arguments, what: str) -> None:
     parser.add_argument("-n", "--lines", type=count, default=20, metavar="N", help=what)
 
 
+def _newest(parser: Arguments) -> None:
+    which = parser.add_argument(
+        "which",
+        metavar="IDENTIFIER|INSTRUMENT",
+        help="the session, or an instrument: its open session, else its newest one",
+    )
+    completion.attach(which, completion.sessions)
+
+
 def _show_arguments(parser: Arguments) -> None:
-    _identifier(parser)
+    _newest(parser)
     _lines(parser, "number of files and log lines (20)")
 
 
@@ -137,10 +146,7 @@ def _close_arguments(parser: Arguments) -> None:
 
 
 def _transfer_arguments(parser: Arguments) -> None:
-    which = parser.add_argument(
-        "which", metavar="IDENTIFIER|INSTRUMENT", help="the session, or the instrument where it is open"
-    )
-    completion.attach(which, completion.sessions)
+    _newest(parser)
     state = parser.add_argument(
         "--state", choices=FILE_STATES, metavar="STATE", type=str.lower, help="only files in this state"
     )
@@ -175,7 +181,7 @@ SESSION_COMMANDS = {
     "note": SessionCommand("acting.note", "add a remark to a session", _note_arguments),
     "list": SessionCommand("listing.list_", "show the newest sessions", _list_arguments),
     "show": SessionCommand("showing.show", "show a session with its events, files and log", _show_arguments),
-    "trace": SessionCommand("showing.trace", "show all that happened in a session, in order of time", _identifier),
+    "trace": SessionCommand("showing.trace", "show all that happened in a session, in order of time", _newest),
     "transfer": SessionCommand(
         "transfer.transfer", "show which files of a session are in the store, and which not yet", _transfer_arguments
     ),

@@ -30,6 +30,8 @@ from NexusCore.facility.transfer_file import (
 from NexusCore.facility.transfers import counts, find_file, session_names
 from NexusCore.storage import Transaction
 
+MISSING, CHANGED = "its stored copy is missing", "its stored copy has another content"
+"""Why a file is damaged."""
 KEYS_PER_QUERY = 100
 """Files that are looked up in one query."""
 MOST_FILES = 200_000

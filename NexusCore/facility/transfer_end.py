@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from NexusCore.errors import EXIT_REFUSED, NexusError
-from NexusCore.facility import transfers, transitions
-from NexusCore.facility.session import Client, Session, State
+from NexusCore.facility import transfer_changes, transfers, transitions
+from NexusCore.facility.session import Client, EventType, Session, State
 from NexusCore.facility.transfer_file import MOST_ROWS, FileState, TransferFile
 from NexusCore.storage import Transaction
 from NexusCore.text import counted, one_line, shortened
@@ -16,7 +16,7 @@ LINES_PER_EVENT = 40
 """Missing files that one event names."""
 MOST_EVENTS = 25
 """Events that name missing files; a further one says how many there are besides."""
-NOT_TRANSFERRED, HELD_BACK = "not transferred", "held back"
+NOT_TRANSFERRED, HELD_BACK, DAMAGED = "not transferred", "held back", "damaged in the store"
 """How each line of an event about missing files begins."""
 _NAME_LENGTH = 400
 # A file that was renamed or removed before it was sent is not missing: its user did that. The list of files has it.
@@ -113,23 +113,50 @@ def finish(transaction: Transaction, identifier: str, client: Client, ts: int, f
     if files is not None and files != known:
         raise NotAllReported(stated=counted(files, "file"), identifier=identifier, known=known)
     named = missing_files(transaction, session.id, LINES_PER_EVENT * MOST_EVENTS) if missing else []
-    problems = list(_texts(named, missing))
+    lines = [_line(HELD_BACK if file.state is FileState.HELD else NOT_TRANSFERRED, file, why(file)) for file in named]
+    problems = list(_texts(lines, missing, NOT_TRANSFERRED))
     session = transitions.transferred(transaction, session, client, ts, problems)
     return TransferEnd(session, verified, missing, released=True)
 
 
 def is_about_files(detail: str) -> bool:
     """Return whether the text of a PROBLEM event names missing files."""
-    return detail.startswith((f"{NOT_TRANSFERRED}: ", f"{HELD_BACK}: "))
+    return detail.startswith((f"{NOT_TRANSFERRED}: ", f"{HELD_BACK}: ", f"{DAMAGED}: "))
 
 
-def _texts(named: Sequence[TransferFile], missing: int) -> Iterator[str]:
-    """Yield the texts of the events that name missing files."""
-    lines = []
-    for file in named:
-        what = HELD_BACK if file.state is FileState.HELD else NOT_TRANSFERRED
-        lines.append(f"{what}: {shortened(one_line(file.name), _NAME_LENGTH)} ({why(file)})")
+def note_damage(
+    transaction: Transaction, session: Session, found: Iterable[tuple[TransferFile, str]], client: Client, ts: int
+) -> int:
+    """Note that stored copies are missing or wrong: their PC sends them again, and PROBLEM events name them.
+
+    Parameters
+    ----------
+    transaction
+        The transaction.
+    session, found
+        The session, and its files with what is wrong with each. Those that have changed meanwhile are left out.
+    client, ts
+        Who has found it, and when.
+
+    Returns
+    -------
+    int
+        How many files are noted.
+    """
+    damaged = [(file, what) for file, what in found if transfer_changes.set_damaged(transaction, file, what, ts)]
+    lines = [_line(DAMAGED, file, what) for file, what in damaged[: LINES_PER_EVENT * MOST_EVENTS]]
+    for text in _texts(lines, len(damaged), DAMAGED):
+        transitions.add_event(transaction, session.id, EventType.PROBLEM, client, ts, text)
+    return len(damaged)
+
+
+def _line(what: str, file: TransferFile, reason: str) -> str:
+    return f"{what}: {shortened(one_line(file.name), _NAME_LENGTH)} ({reason})"
+
+
+def _texts(lines: Sequence[str], missing: int, what: str) -> Iterator[str]:
+    """Yield the texts of the events that name missing files, of which there may be more than lines."""
     for first in range(0, len(lines), LINES_PER_EVENT):
         yield "\n".join(lines[first : first + LINES_PER_EVENT])
-    if missing > len(named):
-        yield f"{NOT_TRANSFERRED}: {counted(missing - len(named), 'more file')}"
+    if missing > len(lines):
+        yield f"{what}: {counted(missing - len(lines), 'more file')}"

@@ -13,7 +13,7 @@ from typing import ClassVar
 from NexusCore import identity
 from NexusCore.API import App
 from NexusCore.errors import EXIT_REFUSED, DatabaseUnreachable, NexusError
-from NexusCore.facility import Records, Session, Sessions, State
+from NexusCore.facility import Records, Session, Sessions, State, transfer_end
 from NexusCore.facility.sessions import ALL, Selection
 from NexusCore.facility.transfers import Transfers
 from NexusCore.liveness import Presence
@@ -29,7 +29,7 @@ from Services.Builder.commands.cli_options import BuildOptions
 from Services.Builder.extraction.cache import DAY, ExtractionCache
 from Services.Builder.extraction.pools import Pools
 from Services.Builder.finding.searching import Searches, times_by
-from Services.Builder.finding.transferred import TransferredFiles, open_for_reading
+from Services.Builder.finding.transferred import Damaged, TransferredFiles, open_for_reading
 from Services.Builder.lease import Lease
 from Services.Builder.progress import BarProgress, StatusProgress
 from Services.Builder.record.build import store
@@ -90,7 +90,7 @@ class Builder(Service):
             self._sessions.waiting, self.clock, self.log, times=times, before=self._sessions.before
         )
         files = Transfers(database, self.clock).all
-        self._transferred = TransferredFiles(files, self._config, open_for_reading, times, self.log)
+        self._transferred = TransferredFiles(files, self._config, open_for_reading, times, self.log, self._note_damage)
         home = app.settings.home
         self._cache = ExtractionCache(home / "cache" / "extractions", self.log, root=home)
         self._cache_tidied: int | None = None
@@ -181,6 +181,14 @@ class Builder(Service):
         self._forgotten_list.set_value(
             fitting("; ".join(f"{session.instrument}: {session.identifier} of {session.user}" for session in shown))
         )
+
+    def _note_damage(self, session: Session, damaged: Damaged) -> None:
+        """Have the PC send again what the store has lost, and say so in the session's events."""
+
+        def note(transaction: Transaction) -> int:
+            return transfer_end.note_damage(transaction, session, damaged, self.client, transaction.now())
+
+        self.app.database().write(note)
 
     def _queued(self, identifier: str, among: Selection) -> bool:
         """Queue the requested session unless it waits already; return whether it is in the requested time."""

@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from NexusCore.API import App
 from NexusCore.clock import SECOND, to_datetime
+from NexusCore.facility.transfers import has_objects
 from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.status.element import fitting
 from Services.Gateway import settings as gateway_settings
@@ -42,7 +43,7 @@ class Gateway(Service):
     watched: ClassVar[tuple[str, ...]] = ()
     examples: ClassVar[tuple[Example, ...]] = (
         ("", "run until stopped"),
-        ("--once", "check the settings and the certificate, and end"),
+        ("--once", "check the settings, the certificate and the stores, and end"),
     )
 
     def __init__(self, app: App) -> None:
@@ -136,8 +137,10 @@ class Gateway(Service):
         if listener.certificate is not None and not listener.certificate.is_valid(now):
             raise WrongCertificate(reason=listener.certificate.complaint(now))
         self._look_at_certificate(listener)
-        for store in context.stores.in_use(settings.chunk_size):
-            store.check()
+        database = context.database
+        context.stores.check(
+            settings.chunk_size, lambda store, pid: database.read(lambda reading: has_objects(reading, store, pid))
+        )
         self.log.info("The settings are right: the Gateway would listen on %s port %d", settings.host, settings.port)
 
 

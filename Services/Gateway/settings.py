@@ -180,8 +180,8 @@ _DECLARED: dict[str, dict[str, Any]] = {
         "choices": (LOOPBACK_ONLY, WITH_TOKEN),
     },
     "chunk_size": {
-        "comment": "Bytes of a file that a PC sends at once; a multiple of 262144.",
-        "minimum": CHUNK_UNIT, "maximum": 64 * 1024 * 1024,
+        "comment": "Bytes of a file that a PC sends at once; 262144 and its doubles.",
+        "choices": tuple(CHUNK_UNIT << times for times in range(9)),
     },
     "chunk_seconds": {
         "comment": "Seconds that a request with such bytes may take.", "minimum": 1.0, "maximum": 3600.0,

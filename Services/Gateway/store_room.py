@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from threading import Lock
 
 from NexusCore.clock import Clock
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import ConfigException, NoSuchInstrument, NotANumber, ValueMissing
 from NexusCore.facility.instruments import INSTRUMENTS_FOLDER, Instruments
-from NexusCore.facility.stores import open_store
+from NexusCore.facility.stores import open_store, opened_with
 from NexusCore.facility.stores.directory import DirectoryStore
 from NexusCore.facility.stores.model import Store, StoreUnavailable
 from NexusCore.facility.transfer_settings import (
@@ -24,6 +25,8 @@ REMIND_SECONDS = 600.0
 """After which the log is told again of what is still wrong."""
 MOST_REMEMBERED = 1000
 _OFF = TransferSettings()
+_Opened = tuple[StoreSettings, int, tuple[int, ...] | None]
+"""What a store was opened with: its settings, the size of a chunk, and which version of the file with its key."""
 
 
 class StoreRoom:
@@ -42,7 +45,7 @@ class StoreRoom:
         self._instruments = instruments
         self._log = log
         self._clock = clock
-        self._open: dict[tuple[StoreSettings, int], Store] = {}
+        self._open: dict[_Opened, Store] = {}
         self._told: dict[str, float] = {}
         self._lock = Lock()
 
@@ -73,13 +76,14 @@ class StoreRoom:
             if not name:
                 return DirectoryStore("", self._instruments.folder(self._instruments.get(pid)), chunk)
             settings = store_settings(self._config, name)
+            opened = settings, chunk, opened_with(settings)
             with self._lock:
-                store = self._open.get((settings, chunk))
+                store = self._open.get(opened)
             if store is None:
                 store = open_store(settings, chunk)
                 with self._lock:
                     self._open = {key: value for key, value in self._open.items() if key[0].name != name}
-                    self._open[settings, chunk] = store
+                    self._open[opened] = store
             return store
         except (ConfigException, NoSuchInstrument) as error:
             raise StoreUnavailable(store=name or pid, reason=str(error)) from error
@@ -95,6 +99,29 @@ class StoreRoom:
                 except StoreUnavailable as error:
                     self.warn(str(error))
         return list(found.values())
+
+    def check(self, chunk: int, has_objects: Callable[[str, str], bool]) -> None:
+        """Raise if the settings of an instrument's transfer are wrong, or its store cannot be used; change nothing.
+
+        Parameters
+        ----------
+        chunk
+            Bytes that are sent at once.
+        has_objects
+            Whether files of an instrument are known to be in a store, by the names of store and instrument.
+
+        Raises
+        ------
+        ConfigException, NotANumber, ValueMissing, StoreUnavailable
+            With a sentence for the operators.
+        """
+        for pid in self._config.keys(INSTRUMENTS_FOLDER):
+            settings = transfer_settings(self._config, pid)
+            if settings.on:
+                store = self.of(pid, settings.store, chunk)
+                store.check()
+                if has_objects(settings.store, pid):  # without objects, it would make the store's hidden folder
+                    store.prepare(lambda: True)
 
     def warn(self, text: str) -> None:
         """Log a warning, but not again and again."""

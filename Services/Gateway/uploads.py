@@ -243,7 +243,11 @@ class Uploads:
             self._verify(file, choice.place)
             return
         new = _new(file, choice.place.object)
-        inner = store.begin(new, choice.replaces)
+        try:
+            inner = store.begin(new, choice.replaces)
+        except StoreFull as error:
+            self._drop(file, f"{error}.")  # nothing of it is being sent
+            raise
         ref = {**(file.upload_ref or {}), "chosen": True, "replaces": choice.replaces, "inner": dict(inner)}
         placed = self._database.write(
             lambda transaction: transfer_changes.place_upload(

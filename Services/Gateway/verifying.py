@@ -26,6 +26,7 @@ from NexusCore.facility.stores.model import (
     UploadGone,
     has_content,
 )
+from NexusCore.facility.transfer_changes import CHANGED, MISSING
 from NexusCore.facility.transfer_file import FileState, TransferFile
 from NexusCore.facility.transfers import abandoned, session_names, to_check
 from NexusCore.log import Log
@@ -46,7 +47,6 @@ WEEK = 7 * 86_400 * SECOND
 SWEEP_SECONDS = 3600.0
 NOT_FINISHED = "it was not sent completely within a week"
 _MEGABYTE = 1_000_000
-MISSING, CHANGED = "its stored copy is missing", "its stored copy has another content"
 
 
 class Verifier:

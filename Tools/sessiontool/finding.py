@@ -82,6 +82,22 @@ class Desk:
             if identifier in open_configuration().instruments():
                 raise NotASession(pid=identifier)
 
+    def newest_or_named(self, which: str) -> Session:
+        """Return the open session of an instrument, else its newest one; or the session of an identifier.
+
+        Raises
+        ------
+        NoSuchSession, NotASession, NotUnique
+            If it is neither a session nor an instrument with sessions, or ambiguous.
+        """
+        try:
+            return self.open_or_named(which)
+        except NoOpenSession:
+            newest = self.sessions.newest(which, count=1)
+            if not newest:
+                raise NotASession(pid=which) from None
+            return newest[0]
+
     def open_or_named(self, which: str) -> Session:
         """Return the open session of an instrument, or the session of an identifier.
 

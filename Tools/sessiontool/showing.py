@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def show(arguments: Namespace, screen: Screen) -> int:
     """Show a session with its events, files and log."""
     desk = Desk()
-    session = desk.session(arguments.identifier)
+    session = desk.newest_or_named(arguments.which)
     events = desk.sessions.events(session)
     record = desk.records.of_session(session.id)
     uploads = desk.records.uploads(record) if record is not None else []
@@ -69,7 +69,7 @@ def _log(session: Session, desk: Desk, count: int, screen: Screen) -> tuple[list
 def trace(arguments: Namespace, screen: Screen) -> int:
     """Show all that happened in a session, in order of time."""
     desk = Desk()
-    session = desk.session(arguments.identifier)
+    session = desk.newest_or_named(arguments.which)
     from Tools.common.files import FileUnusable
     from Tools.sessiontool.steps import trace as steps_of
 

@@ -22,6 +22,10 @@ from Tools.sessiontool.finding import Desk
 _STYLES = {FileState.VERIFIED: "green"} | dict.fromkeys(
     (FileState.FAILED, FileState.DAMAGED, FileState.UNKNOWN), "bold red"
 )
+_NO_TRY = (FileState.SENDING, FileState.CHECKING, FileState.VERIFIED, FileState.GONE)
+"""States in which nothing is to be tried again."""
+LONGEST_FILE = 80
+"""Most characters of a file's name: one long one must not widen the whole table."""
 _PLAIN = {
     FileState.WAITING: "waiting",
     FileState.GROWING: "still growing",
@@ -33,7 +37,7 @@ _PLAIN = {
 def transfer(arguments: Namespace, screen: Screen) -> int:
     """Show the files of a session: how many are in each state, and each of them."""
     desk = Desk()
-    session = desk.open_or_named(arguments.which)
+    session = desk.newest_or_named(arguments.which)
     transfers = Transfers(desk.database, SYSTEM_CLOCK)
     counts = transfers.counts(session.id)
     wanted = FileState(arguments.state) if arguments.state else None
@@ -76,9 +80,12 @@ def words_of(file: TransferFile, now: int) -> str:
         words = f"failed: {why(file)}"
     elif file.state is FileState.DAMAGED:
         words = f"damaged: {why(file)}; sent again by its PC"
+    elif file.state is FileState.WAITING and file.reason:
+        words = f"waiting: {why(file)}"
     else:
         words = _PLAIN.get(file.state) or why(file)
-    if file.next_try_ts is not None and file.state not in (FileState.VERIFIED, FileState.GONE):
+    if file.next_try_ts is not None and file.state not in _NO_TRY:
+        words = words.removesuffix(".")  # of a sentence
         words += f", next try in {span(file.next_try_ts - now)}" if file.next_try_ts > now else ", next try now"
     return words
 
@@ -92,7 +99,7 @@ def _files(transfers: Transfers, session: Session, wanted: FileState | None) -> 
 
 
 def _row(file: TransferFile, now: int) -> tuple[str, ...]:
-    return file.name, bytes_text(file.size), brief(words_of(file, now))
+    return brief(file.name, LONGEST_FILE), bytes_text(file.size), brief(words_of(file, now))
 
 
 def _marks(files: list[TransferFile], now: int) -> dict[str, str]:

@@ -7,6 +7,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -305,6 +306,30 @@ class TestSettings:
         assert sender.state("a.dm4") == "verified"
         configure(running.main, verify_hours=24.0)
         assert list(root.iterdir()) == []
+
+    def test_a_folder_that_is_not_transferred(self, sender: Sender, root: Path) -> None:
+        """Nothing of it gets into the store."""
+        answer = sender.begin("a.dm4", b"content", folder="elsewhere")
+        refused(answer, 422, "invalid")
+        assert "no folder 'elsewhere' transferred" in answer.json()["detail"]
+        assert not (root / "elsewhere").exists()
+
+    def test_a_file_for_which_there_is_no_room(self, sender: Sender) -> None:
+        """Its user learns how much is missing, and it does not look as if it were being sent."""
+        answer = sender.begin("a.dm4", b"content", size=1 << 50)
+        refused(answer, 507, "store-full")
+        assert answer.json()["detail"].startswith("This file needs 1.0 PiB, and the facility's store has ")
+        (file,) = sender.files()["files"]
+        assert (file["state"], "a file needs 1.0 PiB." in file["reason"]) == ("waiting", True)
+
+    @pytest.mark.parametrize(
+        ("year", "kept"), [("0001", False), ("1600", False), ("1970", True), ("2030", True), ("9999", False)]
+    )
+    def test_a_time_that_a_file_system_cannot_keep(self, sender: Sender, root: Path, year: str, kept: bool) -> None:
+        """The file is taken, with the time at which it was stored."""
+        sender.send("a.dm4", b"content", modified=f"{year}-06-01T00:00:00+00:00")
+        modified = datetime.fromtimestamp(0, UTC) + timedelta(seconds=(root / "raw/a.dm4").stat().st_mtime)
+        assert modified.year == (int(year) if kept else datetime.now(UTC).year)
 
     def test_a_full_store(self, running: RunningGateway, tmp_path: Path) -> None:
         """The PC is told, and goes on when there is room."""

@@ -85,6 +85,44 @@ class TestTransfer:
         assert done.code == 1
         assert "ConfigTool Instruments.JEOL-JEM-TEM.transfer.on" in done.err
 
+    def test_the_words_of_a_next_try(self, session: Session, facility: Database) -> None:
+        """Behind a sentence without its full stop, and not of what is being sent."""
+        now = SYSTEM_CLOCK.now()
+        reports = [
+            FileReport("raw", "part.dm4", 1000, now, FileState.SENDING, 410, next_try_ts=now),
+            FileReport("raw", "full.dm4", 5, now, FileState.FAILED, reason="Tell the staff.", next_try_ts=now),
+            FileReport("raw", "big.dm4", 5, now, FileState.WAITING, reason="The store 'x' is full."),
+        ]  # fmt: skip
+        with facility.transaction() as transaction:
+            transfer_changes.report(transaction, session.id, reports, now)
+        lines = tool("transfer", session.identifier).lines
+        states = {line.split()[0]: line for line in lines if line.startswith("raw/")}
+        assert states["raw/part.dm4"].endswith("sending 41 %")
+        assert states["raw/full.dm4"].endswith("failed: Tell the staff, next try now")
+        assert states["raw/big.dm4"].endswith("waiting: The store 'x' is full.")
+
+    def test_a_long_name_does_not_widen_the_table(self, session: Session, facility: Database) -> None:
+        now = SYSTEM_CLOCK.now()
+        with facility.transaction() as transaction:
+            transfer_changes.report(transaction, session.id, [FileReport("raw", "x" * 255, 5, now)], now)
+        lines = tool("transfer", session.identifier).lines
+        assert any("xxx… (259 bytes)" in line for line in lines)
+        assert max(len(line) for line in lines) < 200
+        assert "x" * 255 in tool("transfer", session.identifier, "--json").out
+
+    def test_of_an_instrument_whose_session_has_ended(self, session: Session, sessions: Sessions) -> None:
+        """One looks there when it has just ended; an open one comes first."""
+        sessions.end(session.identifier, JANE, transfers=True)
+        for command in ("transfer", "show", "trace"):
+            done = tool(command, "FEI-Titan-TEM")
+            assert done.code == 0, done.err
+        assert session.identifier in tool("transfer", "FEI-Titan-TEM").out
+        newer = sessions.start("FEI-Titan-TEM", JANE)
+        for command in ("transfer", "show"):
+            done = tool(command, "FEI-Titan-TEM", "--json")
+            assert newer.identifier in done.out
+            assert session.identifier not in done.out
+
 
 class TestASessionThatWaitsForItsFiles:
     """It is told as that, it is not open, and its record can be built without the missing files."""

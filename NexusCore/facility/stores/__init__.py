@@ -12,6 +12,7 @@ from types import MappingProxyType
 from NexusCore.errors import ConfigException
 from NexusCore.facility.stores.directory import DirectoryStore
 from NexusCore.facility.stores.google import GoogleStore
+from NexusCore.facility.stores.keys import key_version
 from NexusCore.facility.stores.model import Store, StoreUnavailable
 from NexusCore.facility.stores.s3 import S3Store
 from NexusCore.facility.transfer_settings import STORES_FOLDER, StoreSettings
@@ -26,6 +27,11 @@ KINDS: Mapping[str, Callable[[StoreSettings, int], Store]] = MappingProxyType(
 )
 """What opens a store, by the kind in its settings. It gets the size of a chunk, too."""
 _NEEDED = {"directory": "path", "google": "bucket", "s3": "bucket"}
+
+
+def opened_with(settings: StoreSettings) -> tuple[int, ...] | None:
+    """Return what changes whenever the file with a store's key does: the store has to be opened again then."""
+    return key_version(settings.credentials)
 
 
 def open_store(settings: StoreSettings, chunk: int) -> Store:

@@ -26,6 +26,7 @@ from NexusCore.facility.stores.model import (
     Incomplete,
     NameTaken,
     NewObject,
+    NoRoom,
     Progress,
     Ref,
     StoredObject,
@@ -35,6 +36,7 @@ from NexusCore.facility.stores.model import (
     WrongContent,
 )
 from NexusCore.files import Folder, InTheWay
+from NexusCore.resources import bytes_text
 
 UPLOADS = ".nexuscore-uploads"
 """Folder in the root for what is arriving. It also shows that the root is the right, mounted one."""
@@ -115,8 +117,9 @@ class DirectoryStore:
         """Make the hidden file, if the disk has room for all of it."""
         with self._uploads() as uploads:
             room = os.statvfs(uploads.path)
-            if room.f_bavail * room.f_frsize < new.size:
-                raise StoreFull(store=self._shown)
+            free = room.f_bavail * room.f_frsize
+            if free < new.size:
+                raise NoRoom(store=self._shown, free=bytes_text(free), needed=bytes_text(new.size))
             with uploads.open_for_appending(_part(new)):
                 pass
             uploads.sync()

@@ -28,6 +28,17 @@ def key_file(store: str, path: str) -> Path:
     return file
 
 
+def key_version(path: str) -> tuple[int, ...] | None:
+    """Return what changes whenever a file with a key is changed or replaced; None if there is none, or no path."""
+    if not path:
+        return None
+    try:
+        status = Path(path).expanduser().stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
 def below(prefix: str, name: str) -> str:
     """Return the key of an object in its bucket."""
     return f"{prefix}/{name}" if prefix else name

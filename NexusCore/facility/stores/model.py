@@ -27,6 +27,10 @@ class StoreFull(NexusError):
     """The store '{store}' is full"""  # noqa: D400
 
 
+class NoRoom(StoreFull):
+    """The store '{store}' has {free} left, and a file needs {needed}"""  # noqa: D400
+
+
 class NameTaken(Exception):
     """Something else has the name, which is not to be replaced."""
 

@@ -72,7 +72,9 @@ class S3Store:
     def check(self) -> None:
         """Raise if the bucket cannot be reached."""
         with self._reasons():
-            self._client.list_objects_v2(Bucket=self._settings.bucket, Prefix=self._prefix, MaxKeys=1)
+            found = self._client.list_objects_v2(Bucket=self._settings.bucket, Prefix=self._prefix, MaxKeys=1)
+        if "Name" not in found and "KeyCount" not in found:  # such as a web page, which the library takes for a list
+            raise StoreUnavailable(store=self.name, reason="what answers is not an S3 server")
 
     def prepare(self, has_objects: Callable[[], bool]) -> None:
         """Do nothing: a bucket is itself or not there."""

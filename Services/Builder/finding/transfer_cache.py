@@ -21,6 +21,7 @@ from stat import S_ISREG
 from typing import BinaryIO, Protocol
 
 from NexusCore.errors import NexusError
+from NexusCore.facility.transfer_changes import CHANGED, MISSING
 from NexusCore.files import Folder, InTheWay
 
 GIB = 1 << 30
@@ -40,7 +41,7 @@ class TransferCacheInUse(NexusError):
 
 
 class WrongFetched(Exception):
-    """What the store has is not what was verified there."""
+    """What the store has is not what was verified there; with what is wrong."""
 
 
 class ObjectReader(Protocol):
@@ -144,7 +145,7 @@ class TransferCache:
             folder.remove(place.name)
             source = store()
             if source.status(wanted.object) is None:
-                raise WrongFetched
+                raise WrongFetched(MISSING)
             digest, size = hashlib.md5(usedforsecurity=False), 0
             with folder.replacing(place.name, sync=False) as file:
                 for data in source.read(wanted.object):
@@ -155,7 +156,7 @@ class TransferCache:
                         break
                     file.write(data)
                 if size != wanted.size or digest.hexdigest() != wanted.md5:
-                    raise WrongFetched
+                    raise WrongFetched(CHANGED)
             with folder.open_file(place.name) as file:
                 _date(file, wanted)
 

@@ -18,6 +18,8 @@ from NexusCore.errors import NexusError
 from NexusCore.facility import Instrument, Instruments, Session
 from NexusCore.facility.file_times import FileTimes
 from NexusCore.facility.file_walk import FileStoreUnreadable, SeenFile, dataset_folder, is_ignored, name_matcher, shown
+from NexusCore.facility.stores.directory import UPLOADS
+from NexusCore.facility.transfer_changes import CHANGED, MISSING
 from NexusCore.facility.transfer_file import FileState, TransferFile
 from NexusCore.facility.transfer_settings import StoreSettings, store_settings
 from NexusCore.files import status_below
@@ -46,6 +48,10 @@ class StoreLibraryMissing(NexusError):
 
 OpenStore = Callable[[StoreSettings], ObjectReader]
 """Opens a store for reading."""
+Damaged = Sequence[tuple[TransferFile, str]]
+"""Files whose stored copy is missing or wrong, with which of the two."""
+_NOT_KNOWN = ""
+"""What is wrong with a file that may be whole in the store: only its place here has it not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,8 @@ class TransferredFiles:
         Returns how the times of a session's files are to be read.
     log
         Logs what is fetched, and what cannot be read.
+    note
+        Notes which files of a session are damaged in their store.
     """
 
     def __init__(
@@ -84,12 +92,14 @@ class TransferredFiles:
         open_store: OpenStore,
         times: Callable[[Session], FileTimes],
         log: logging.Logger,
+        note: Callable[[Session, Damaged], object] = lambda session, damaged: None,
     ) -> None:
         self._files = files
         self._config = config
         self._open = open_store
         self._times = times
         self._log = log
+        self._note = note
         self._cache: TransferCache | None = None
 
     def files_of(
@@ -129,14 +139,19 @@ class TransferredFiles:
         ignored = name_matcher(settings.ignore)
         wanted = [file for file in known if file.state is FileState.VERIFIED and not is_ignored(_bytes(file), ignored)]
         stored: list[_Stored] = []
+        damaged: list[tuple[TransferFile, str]] = []
         unreadable = [f"{one_line(file.name)} (damaged)" for file in known if file.state is FileState.DAMAGED]
         for store in sorted({file.store for file in wanted}):
             own = [file for file in wanted if file.store == store]
             for file, found in self._read(session, instrument, store, own, settings, check):
-                if found is None:
-                    unreadable.append(one_line(file.name))
-                else:
+                if isinstance(found, _Stored):
                     stored.append(found)
+                    continue
+                unreadable.append(one_line(file.name))
+                if found != _NOT_KNOWN:
+                    damaged.append((file, found))
+        if damaged:
+            self._note(session, damaged)
         missing = tuple(_missing(unreadable))
         for sentence in missing:
             self._log.warning("%s", sentence)
@@ -169,22 +184,27 @@ class TransferredFiles:
         files: Sequence[TransferFile],
         settings: BuilderSettings,
         check: Callable[[], None],
-    ) -> Iterator[tuple[TransferFile, _Stored | None]]:
-        """Yield the files of one store; None for one that is not there as it should be."""
+    ) -> Iterator[tuple[TransferFile, _Stored | str]]:
+        """Yield the files of one store; what is wrong with one that is not there as it should be."""
         instruments = Instruments(self._config)
         if not store:
-            yield from _in_folder(instruments.folder(instrument).absolute(), "", files)
+            root = instruments.folder(instrument).absolute()
+            yield from _in_store(root, root, "", files)
             return
         where = store_settings(self._config, store)
         own = f"{instrument.pid}/"
         if where.kind == DIRECTORY:
             # A reader may read its root: that of the instrument, not that of all.
-            yield from _in_folder(Path(where.path).expanduser().absolute() / instrument.pid, own, files)
+            root = Path(where.path).expanduser().absolute()
+            yield from _in_store(root, root / instrument.pid, own, files)
             return
         if instrument.filestore_path:
             mounted = instruments.folder(instrument).absolute()
-            if mounted.is_dir() and any(found for _, found in _in_folder(mounted, own, files[:REMARKS])):
-                yield from _in_folder(mounted, own, files)
+            if mounted.is_dir() and any(
+                isinstance(found, _Stored) for _, found in _in_folder(mounted, own, files[:REMARKS])
+            ):
+                for file, found in _in_folder(mounted, own, files):  # a mount may show what was there a while ago
+                    yield file, found if isinstance(found, _Stored) else _NOT_KNOWN
                 return
         yield from self._fetched(session, where, files, settings, check)
 
@@ -195,7 +215,7 @@ class TransferredFiles:
         files: Sequence[TransferFile],
         settings: BuilderSettings,
         check: Callable[[], None],
-    ) -> Iterator[tuple[TransferFile, _Stored | None]]:
+    ) -> Iterator[tuple[TransferFile, _Stored | str]]:
         """Yield files of a bucket, fetched into the cache."""
         self.release()
         self._cache = TransferCache(settings.transfer_cache, int(settings.transfer_cache_gib * GIB))
@@ -212,13 +232,13 @@ class TransferredFiles:
             check()
             path = PurePosixPath(file.folder, file.path)
             if not _is_safe(path) or file.object is None or file.object_md5 is None:
-                yield file, None
+                yield file, _NOT_KNOWN
                 continue
             try:
                 wanted = Fetch(path, file.object, file.size, file.object_md5, file.modified_ts)
                 self._fetch(root, wanted, store, check)
-            except WrongFetched:
-                yield file, None
+            except WrongFetched as error:
+                yield file, str(error)
                 continue
             status = status_below(root, root / path)
             identity = None if status is None else (status.st_dev, status.st_ino)
@@ -252,18 +272,28 @@ def open_for_reading(settings: StoreSettings) -> ObjectReader:
         raise StoreLibraryMissing(store=settings.name, kind=settings.kind, package=package) from error
 
 
-def _in_folder(root: Path, own: str, files: Sequence[TransferFile]) -> Iterator[tuple[TransferFile, _Stored | None]]:
+def _in_store(
+    store: Path, root: Path, own: str, files: Sequence[TransferFile]
+) -> Iterator[tuple[TransferFile, _Stored | str]]:
+    """Yield files below a folder of a store that is a directory."""
+    for file, found in _in_folder(root, own, files):
+        # Without its hidden folder it may be an empty mount point, which says nothing about the files.
+        known = isinstance(found, _Stored) or (store / UPLOADS).is_dir()
+        yield file, found if known else _NOT_KNOWN
+
+
+def _in_folder(root: Path, own: str, files: Sequence[TransferFile]) -> Iterator[tuple[TransferFile, _Stored | str]]:
     """Yield files that lie below a folder; `own` is what their names in the store begin with besides."""
     if files and not root.is_dir():
         raise FileStoreUnreadable(root=shown(root), reason="no such folder")
     for file in files:
         path = PurePosixPath((file.object or "").removeprefix(own))
         if not (file.object or "").startswith(own) or not _is_safe(path):
-            yield file, None
+            yield file, _NOT_KNOWN
             continue
         status = status_below(root, root / path)
         if status is None or not S_ISREG(status.st_mode) or status.st_size != file.size:
-            yield file, None
+            yield file, MISSING if status is None else CHANGED
             continue
         name = str(path).encode("utf-8", "surrogateescape")
         seen = SeenFile(name, file.modified_ts * 1000, file.size, (status.st_dev, status.st_ino))

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from NexusCore.facility import Session, State
-from NexusCore.facility.stores.model import Incomplete, NameTaken, StoreFull, StoreUnavailable, UploadGone, WrongContent
+from NexusCore.facility.stores.model import (
+    Incomplete,
+    NameTaken,
+    NoRoom,
+    StoreFull,
+    StoreUnavailable,
+    UploadGone,
+    WrongContent,
+)
 from NexusCore.facility.transfer_changes import MOST_FILES, TooManyFiles
 from Services.Gateway.context import GatewayContext
 from Services.Gateway.problems import Problem
@@ -21,6 +29,10 @@ def storing(context: GatewayContext, work: Callable[[], T]) -> T:
     retry = {"Retry-After": str(RETRY_SECONDS)}
     try:
         return work()
+    except NoRoom as error:
+        context.stores.warn(str(error))
+        sentence = f"This file needs {error.facts['needed']}, and the facility's store has {error.facts['free']} left."
+        raise Problem(507, f"{sentence} Tell the facility's staff.", headers=retry) from None
     except StoreFull as error:
         context.stores.warn(str(error))
         raise Problem(507, "The facility's store is full. Tell the facility's staff.", headers=retry) from None
@@ -44,3 +56,9 @@ def check_transferring(context: GatewayContext, session: Session) -> None:
         raise Problem(409, "The transfer of this session has ended.", "transfer-ended", "The transfer has ended")
     if not context.stores.settings(session.instrument).on:
         raise Problem(409, "The facility has switched file transfer off for this instrument.", "transfer-off")
+
+
+def check_folder(context: GatewayContext, session: Session, folder: str) -> None:
+    """Raise `Problem` if a folder is none that the facility has transferred: its files would lie where nobody looks."""
+    if folder not in context.stores.settings(session.instrument).folders:
+        raise Problem(422, f"The facility has no folder '{folder}' transferred for this instrument.")

@@ -34,7 +34,7 @@ from Services.Gateway.api.file_models import (
     upload_answer,
 )
 from Services.Gateway.api.models import PROBLEMS
-from Services.Gateway.api.refusals import check_transferring, storing
+from Services.Gateway.api.refusals import check_folder, check_transferring, storing
 from Services.Gateway.context import GatewayContext, context_of
 from Services.Gateway.problems import Problem
 from Services.Gateway.security import PCIdentity, authorized_session
@@ -69,6 +69,7 @@ async def begin(
         if not repair:
             authorized_session(context, pc, str(identifier), token, own=True)
             check_transferring(context, session)
+            check_folder(context, session, content.folder)
         return context.uploads.begin(session, content, repair=repair)
 
     return await _settled(context, session, run)
