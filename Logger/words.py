@@ -100,7 +100,23 @@ def completion(view: TransferView) -> str:
     if not view.missing:
         files = {0: "There were no files.", 1: "Its file is stored."}.get(total, f"All {total} files are stored.")
         return f"Complete. {files}"
-    missing = view.missing_files()
-    named = [f"{file.name} ({why(file)})" for file in missing[:NAMED_FILES]]
+    return f"Complete but {view.missing}: {_named(view)}."
+
+
+def waited_for(view: TransferView) -> str:
+    """Return why a session that has ended waits for its files, as sentences; empty while they are being sent."""
+    if not view.can_finish:
+        return ""
+    if view.obstacle:
+        return view.obstacle
+    files = "1 file" if view.missing == 1 else f"{view.missing} files"
+    if any(file.stage is FileStage.FAILED and file.away for file in view.missing_files()):
+        return f"The session waits for {files}: {_named(view)}."
+    return f"The session waits for {files}, for ten minutes at most: {_named(view)}."
+
+
+def _named(view: TransferView) -> str:
+    """Return the first files that are missing, each with its reason."""
+    named = [f"{file.name} ({why(file)})" for file in view.missing_files()[:NAMED_FILES]]
     more = view.missing - len(named)
-    return f"Complete but {view.missing}: {', '.join(named)}{f' and {more} more' if more else ''}."
+    return f"{', '.join(named)}{f' and {more} more' if more else ''}"

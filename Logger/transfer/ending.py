@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Sequence
 
-from Logger.transfer.tracked import SETTLED, Blame, FileStage, TrackedFile
+from Logger.transfer.tracked import SETTLED, Blame, FileKey, FileStage, TrackedFile
 
 PATIENCE = 600.0
 """Seconds that files which are locked, grow or cannot be read have after the END, and a user to release what is held.
+They count for each file from its first trouble after the END; that it is tried again meanwhile does not renew them.
 What waits for server, store or network waits as long as it has to."""
 
 
 @dataclass
 class EndWatch:
-    """How long a session has been waiting for nothing but files with trouble; by a monotonic clock."""
+    """How long the files of a session that has ended have had trouble; by a monotonic clock."""
 
-    since: float | None = None
+    since: dict[FileKey, float] = field(default_factory=dict)
     without: bool = False
     """Whether a user has decided to finish without them."""
 
-    def is_over(self, files: Sequence[TrackedFile], now: float, patience: float) -> bool:
+    def is_over(self, files: Sequence[TrackedFile], now: float, patience: float, *, nothing_sent: bool = False) -> bool:
         """Return whether nothing more is to be waited for.
 
         Parameters
@@ -31,16 +32,19 @@ class EndWatch:
             Seconds of the clock.
         patience
             Seconds that files with trouble have.
+        nothing_sent
+            Whether all files wait for server or store.
         """
         left = [file for file in files if file.stage not in SETTLED]
-        if not left:
+        troubled = [file.key for file in left if _is_troubled(file, at_once=self.without)]
+        self.since = {file.key: self.since[file.key] for file in left if file.key in self.since}
+        for key in troubled:
+            self.since.setdefault(key, now)
+        if self.without and nothing_sent:
             return True
-        if not all(_is_troubled(file, at_once=self.without) for file in left):
-            self.since = None
+        if len(troubled) < len(left):
             return False
-        if self.since is None:
-            self.since = now
-        return self.without or now - self.since >= patience
+        return self.without or all(now - self.since[key] >= patience for key in troubled)
 
 
 def _is_troubled(file: TrackedFile, *, at_once: bool) -> bool:

@@ -121,6 +121,7 @@ class TransferEngine:
         self._repair_roots: dict[str, str] = {}
         self._unread: tuple[str, ...] = ()
         self._problem = ""
+        self._obstacle = ""
         self._asked_to_look = True
         self._next_scan = self._next_show = self._next_save = self._next_look = 0.0
         self._shown_version = -1
@@ -211,6 +212,8 @@ class TransferEngine:
             self._dispatch()
             self._look_at_ends()
         self._save(now)
+        if self._obstacle != self._workers.obstacle:
+            self._obstacle, self._shown_version = self._workers.obstacle, -1
         self._show(now)
         return self._next_wait()
 
@@ -253,6 +256,8 @@ class TransferEngine:
             if pending.refused:
                 self._closed(pending.session, pending.token, "The facility has refused this session.")
         if sessions:
+            running = [pending.session for pending in sessions if pending.end is None]
+            self._workers.set_running(running[-1] if running else "")
             self._bandwidth.set(sessions[-1].settings.bandwidth)
             self._reporter.wake()
 
@@ -338,7 +343,8 @@ class TransferEngine:
             if pending.end is None or not self._book.record(pending.session).closed or pending.session in self._over:
                 continue
             watch = self._ends.setdefault(pending.session, EndWatch())
-            if watch.is_over(self._book.of(pending.session), now, self._patience):
+            files = self._book.of(pending.session)
+            if watch.is_over(files, now, self._patience, nothing_sent=bool(self._obstacle)):
                 self._over.add(pending.session)
                 self._reporter.wake()
 
@@ -390,7 +396,7 @@ class TransferEngine:
         self._views = {
             pending.session: view_of(
                 pending.session, self._book.of(pending.session), unread=self._unread, ended=pending.end is not None,
-                problem=self._book.problem or self._problem,
+                problem=self._book.problem or self._problem, obstacle=self._obstacle,
             )
             for pending in self._sessions
         }  # fmt: skip

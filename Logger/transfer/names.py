@@ -15,13 +15,32 @@ _KEPT = 180
 
 def is_storable(path: str) -> bool:
     """Return whether a path can become the name of an object: the rules are those of the Gateway."""
+    return not why_not_storable(path)
+
+
+def why_not_storable(path: str) -> str:
+    """Return why a path cannot become the name of an object, as a part of a sentence; empty if it can."""
+    odd = next(filter(_is_odd, path), None)
+    if odd is not None:
+        return f"its name has a character that the store cannot have: {_named(odd)}; rename it"
     parts = path.split("/")
-    return (
-        len(parts) <= DEEPEST
-        and len(path) <= LONGEST_PATH
-        and not any(map(_is_odd, path))
-        and all(len(part.encode("utf-8")) <= LONGEST_PART for part in parts)
-    )
+    longest = max(len(part.encode("utf-8")) for part in parts)
+    if longest > LONGEST_PART:
+        return f"its name, or that of a folder, has {longest} bytes, and the store takes {LONGEST_PART}; rename it"
+    if len(path) > LONGEST_PATH:
+        return f"its path has {len(path)} characters, and the store takes {LONGEST_PATH}; rename it or its folders"
+    if len(parts) > DEEPEST:
+        return f"it is {len(parts) - 1} folders deep, and the store takes {DEEPEST - 1}; move it"
+    return ""
+
+
+def _named(letter: str) -> str:
+    if letter == "\\":
+        return "a backslash"
+    number = ord(letter)
+    if 0xDC80 <= number <= 0xDCFF:
+        return f"the byte {number - 0xDC00:#04x}, which is not UTF-8"
+    return {"\n": "a line break", "\t": "a tab"}.get(letter, f"U+{number:04X}")
 
 
 def reported_path(path: str) -> str:

@@ -47,10 +47,17 @@ class FolderScan:
     """By path: when a file was last changed or created, in nanoseconds since the epoch; see `newest_of`."""
     unread: dict[str, str] = field(default_factory=dict)
     """Folders in it that could not be read, and why; the folder itself is ``""``."""
+    unsure: set[str] = field(default_factory=set)
+    """Folders of which something went while they were read: whether that, or a folder above it, is not known."""
+
+    @property
+    def unseen(self) -> set[str]:
+        """All folders of which the scan does not know what is in them."""
+        return self.unsure.union(self.unread)
 
     def covers(self, path: str) -> bool:
         """Return whether the scan has seen the place of a file, so that a missing file is a file that is gone."""
-        return not self.unread or not any(is_below(path, folder) for folder in self.unread)
+        return not any(is_below(path, folder) for places in (self.unread, self.unsure) for folder in places)
 
 
 class Scanner:
@@ -120,8 +127,11 @@ def _look(entry: os.DirEntry[str], path: str, found: FolderScan, folders: list[t
             attributes = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0)
             if not attributes & _LINK_ON_WINDOWS:
                 folders.append((path, whole or entry.name.lower().endswith(DATASET_FOLDERS)))
+        else:
+            entry.stat(follow_symlinks=False)  # what is gone is neither file nor folder: this tells it from a pipe
     except FileNotFoundError:
-        return  # went while we looked
+        # If the folder itself is away for a moment, this is so for all that was in it.
+        found.unsure.add(path.rpartition("/")[0])
     except OSError as error:
         found.unread[path] = error.strerror or str(error)
 
@@ -133,6 +143,11 @@ def look(root: str, path: str) -> Signature | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return Signature(state.st_size, state.st_mtime_ns, _identity(state)) if stat.S_ISREG(state.st_mode) else None
+
+
+def is_there(root: str) -> bool:
+    """Return whether a watched folder can be reached."""
+    return os.path.isdir(native(root))  # noqa: PTH112  unlike this, Path.is_dir raises where a right is missing
 
 
 def newest_of(state: os.stat_result) -> int:

@@ -22,10 +22,10 @@ from Logger.transfer.google import GoogleResumable
 from Logger.transfer.hashing import Stopped, md5_of
 from Logger.transfer.kinds import SendingKind, Target, UploadExpired
 from Logger.transfer.link import FileUpload, FileVersion, TransferLink
-from Logger.transfer.names import is_storable
+from Logger.transfer.names import why_not_storable
 from Logger.transfer.opening import IN_USE, FileInUse, is_written, open_to_read
 from Logger.transfer.s3 import S3Parts
-from Logger.transfer.scanning import Signature, look, same
+from Logger.transfer.scanning import Signature, is_there, look, same
 from Logger.transfer.source import ChangedMeanwhile, FileSource, Yielded
 from Logger.transfer.tracked import Blame, FileStage, TrackedFile
 
@@ -38,7 +38,7 @@ STAFF = frozenset({400, 401, 403})
 """Statuses of problems that concern all files, and that the facility's staff can solve: token, version."""
 SWITCHED_OFF = "transfer-off"
 """The same, for the settings of the transfer."""
-ODD_NAME = "its name is too long for the store, or has characters that it cannot have; rename it"
+FOLDER_AWAY = "its watched folder cannot be read"
 REMOVED = "it was removed before it was sent"
 WRONG_CONTENT = "the store has received something else than was sent"
 
@@ -192,11 +192,12 @@ def _obstacle(job: SendJob) -> Attempt | None:
     file = job.file
     found = look(job.root, file.key.path)
     if found is None:
-        return _removed(file)
+        return _missing(job)
     if not same(found, file.signature):
         return _grown(file, found)
-    if not is_storable(file.key.path):
-        return _failed(file, ODD_NAME, Blame.FILE, 0.0, "")
+    odd = why_not_storable(file.key.path)
+    if odd:
+        return _never(file, odd)
     if is_written(job.root, file.key.path):
         raise FileInUse(errno.EBUSY, IN_USE)
     return None
@@ -210,11 +211,14 @@ def _look_again(job: SendJob) -> None:
 
 def _changed(job: SendJob) -> Attempt:
     found = look(job.root, job.file.key.path)
-    return _removed(job.file) if found is None else _grown(job.file, found)
+    return _missing(job) if found is None else _grown(job.file, found)
 
 
-def _removed(file: TrackedFile) -> Attempt:
-    return Attempt(replace(file, stage=FileStage.GONE, reason=REMOVED, upload="", blame=Blame.NONE))
+def _missing(job: SendJob) -> Attempt:
+    """Return that a file is gone, unless it is its watched folder that is away."""
+    if not is_there(job.root):
+        return _failed(job.file, FOLDER_AWAY, Blame.FILE, 0.0, "")
+    return Attempt(replace(job.file, stage=FileStage.GONE, reason=REMOVED, upload="", blame=Blame.NONE))
 
 
 def _grown(file: TrackedFile, signature: Signature) -> Attempt:
@@ -239,6 +243,12 @@ def _problem(file: TrackedFile, problem: GatewayProblem) -> Attempt:
 def _unreadable(file: TrackedFile, error: OSError) -> Attempt:
     reason = f"it cannot be read: {error.strerror or error}"
     return _failed(file, reason, Blame.FILE, 0.0, str(error))
+
+
+def _never(file: TrackedFile, reason: str) -> Attempt:
+    """Return that a file cannot be sent as it is called, however often it is tried."""
+    failed = replace(file, stage=FileStage.FAILED, reason=reason, next_try=0, upload="", blame=Blame.FILE)
+    return Attempt(failed, wait=float("inf"))
 
 
 def _failed(file: TrackedFile, reason: str, blame: Blame, wait: float, detail: str) -> Attempt:

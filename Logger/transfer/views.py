@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Callable, Iterable, Protocol, Sequence
 
 from Logger.transfer.names import shown
-from Logger.transfer.tracked import SETTLED, FileKey, FileStage, TrackedFile
+from Logger.transfer.tracked import SETTLED, Blame, FileKey, FileStage, TrackedFile
 
 MOST_FILES = 500
 """Files that a view names; what is not verified comes first."""
@@ -35,6 +35,8 @@ class FileView:
     reason: str = ""
     next_try: int = 0
     """In microseconds since the epoch, by this computer's clock; 0: as soon as possible."""
+    away: bool = False
+    """Whether it waits for server or store, however long that takes."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class TransferView:
     """Whether the facility knows that all is done."""
     problem: str = ""
     """Why it does not come to an end, as a sentence."""
+    obstacle: str = ""
+    """Why files wait for server or store, as a sentence."""
 
     @property
     def waiting(self) -> int:
@@ -76,8 +80,9 @@ class TransferView:
 
     @property
     def can_finish(self) -> bool:
-        """Whether nothing is left but files with trouble, so that a user may end it without them."""
-        return self.ended and not self.finished and self.waiting == 0 and self.troubled + self.held > 0
+        """Whether nothing comes forward of what is left, so that a user may end it without that."""
+        stuck = self.waiting == 0 or bool(self.obstacle)
+        return self.ended and not self.finished and stuck and self.missing > 0
 
     def missing_files(self) -> tuple[FileView, ...]:
         """Return the files that are not in the store, as far as they are named."""
@@ -157,6 +162,7 @@ def view_of(
     ended: bool = False,
     finished: bool = False,
     problem: str = "",
+    obstacle: str = "",
 ) -> TransferView:
     """Return the view of a session's files.
 
@@ -164,13 +170,14 @@ def view_of(
     ----------
     session, files
         The session and its files.
-    unread, ended, finished, problem
+    unread, ended, finished, problem, obstacle
         See `TransferView`.
     """
     everything = sorted(files, key=lambda file: (_ORDER[file.stage], file.key))
     number = dict.fromkeys(FileStage, 0)
     for file in everything:
         number[file.stage] += 1
+    on_the_way = any(file.stage not in SETTLED for file in everything)
     named = tuple(_file_view(file) for file in everything[:MOST_FILES])
     return TransferView(
         session,
@@ -186,6 +193,7 @@ def view_of(
         ended=ended,
         finished=finished,
         problem=problem,
+        obstacle=obstacle if on_the_way else "",
     )
 
 
@@ -193,7 +201,8 @@ def _file_view(file: TrackedFile) -> FileView:
     size = file.signature.size
     percent = 100 if file.stage in SETTLED or not size else min(100, _arrived(file) * 100 // size)
     name = shown(file.key.folder, file.key.path)
-    return FileView(file.key, name, file.stage, size, percent, file.reason, file.next_try)
+    away = file.blame is Blame.AWAY
+    return FileView(file.key, name, file.stage, size, percent, file.reason, file.next_try, away)
 
 
 def _arrived(file: TrackedFile) -> int:

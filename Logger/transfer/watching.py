@@ -101,9 +101,12 @@ class FolderWatch:
 
     def _compare(self, name: str, root: str, result: FolderScan, sessions: Sequence[ScannedSession]) -> None:
         seen = self._book.seen(name)
+        gone = self._gone(name, sessions)
         for path, signature in result.files.items():
             former = seen.get(path)
             if former == signature or (former is not None and same(former, signature)):
+                if path in gone:
+                    self._return(gone[path], signature)
                 continue
             finding = Finding(name, path, result.newest[path] // 1000, former is None)
             place = place_of(finding, sessions, partial(self._known, name, path), self._now())
@@ -117,6 +120,20 @@ class FolderWatch:
                     self._vanished(name, path, sessions)
         if os.name == "nt":
             self._look_at_open_files(name, root, sessions)
+
+    def _gone(self, name: str, sessions: Sequence[ScannedSession]) -> dict[str, TrackedFile]:
+        return {
+            file.key.path: file
+            for session in sessions
+            for file in self._book.of(session.pending.session)
+            if file.stage is FileStage.GONE and file.key.folder == name
+        }
+
+    def _return(self, file: TrackedFile, signature: Signature) -> None:
+        """Take up a file that was missed when it was to be sent, while no scan has missed it."""
+        if same(file.signature, signature):
+            self._book.put(TrackedFile(file.key, signature, released=file.released))
+            self._watches.observe(file.key, signature, self._monotonic())
 
     def _known(self, name: str, path: str, session: str) -> TrackedFile | None:
         return self._book.get(FileKey(session, name, path))
@@ -157,7 +174,7 @@ class FolderWatch:
 def _record_after(session: ScannedSession, results: Mapping[str, FolderScan]) -> ScanRecord:
     """Return what is scanned for a session after a pass."""
     record = session.record
-    unread = {(name, place) for name, result in results.items() for place in result.unread}
+    unread = {(name, place) for name, result in results.items() for place in result.unseen}
     if record.looked:  # what was read once needs no first scan, whatever becomes of it
         unread = {
             (name, place)

@@ -2,7 +2,8 @@
 
 Promises
 --------
-* Files take turns in the order in which they became ready; a large one lets others pass after `SLICE_SECONDS`.
+* Files take turns, see `Logger.transfer.turns`; a large one lets others pass after `SLICE_SECONDS`.
+* While server or store does not answer, the files that wait do not fail one after the other: they go on waiting.
 * An exception becomes a reason of its file, and no thread ends by it.
 * While nothing is to be sent, no connection is open.
 """
@@ -23,6 +24,7 @@ from Logger.transfer.priority import lower_priority
 from Logger.transfer.sending import Attempt, Sender, SendJob, SessionClosed
 from Logger.transfer.source import Yielded
 from Logger.transfer.tracked import Blame, FileKey, FileStage, TrackedFile
+from Logger.transfer.turns import Turns
 
 WORKERS = 2
 SLICE_SECONDS = 20.0
@@ -71,10 +73,19 @@ class SendingThreads:
         self._progress = progress
         self._stopped = stopped
         self._count = count
-        self._jobs: queue.Queue[SendJob | None] = queue.Queue()
+        self._turns = Turns()
         self.threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._busy: set[FileKey] = set()
+
+    @property
+    def obstacle(self) -> str:
+        """Why files wait for server or store, as a sentence; empty while they do not."""
+        return self._turns.obstacle
+
+    def set_running(self, session: str) -> None:
+        """Send the files of a session first; empty: of none."""
+        self._turns.set_running(session)
 
     def add(self, job: SendJob) -> None:
         """Have a file brought forward, unless it is being done."""
@@ -87,7 +98,7 @@ class SendingThreads:
                     name = f"transfer {number + 1}"
                     self.threads.append(threading.Thread(target=self._work, name=name, daemon=True))
                     self.threads[-1].start()
-        self._jobs.put(job)
+        self._turns.put(job)
 
     def is_busy(self, key: FileKey) -> bool:
         """Return whether a file waits for a thread, or has one."""
@@ -96,8 +107,7 @@ class SendingThreads:
 
     def wake_to_stop(self) -> None:
         """Have the threads see that `stopped` is set."""
-        for _ in self.threads:
-            self._jobs.put(None)
+        self._turns.end()
 
     # -- the threads ---------------------------------------------------------------------------------------------------
 
@@ -107,10 +117,10 @@ class SendingThreads:
         sender = Sender(link, self._bandwidth, self._stopped.is_set)
         while not self._stopped.is_set():
             try:
-                job = self._jobs.get(timeout=IDLE_SECONDS)
+                job = self._turns.get(timeout=IDLE_SECONDS)
             except queue.Empty:
                 link.release()
-                job = self._jobs.get()
+                job = self._turns.get()
             if job is None:
                 break
             try:
@@ -124,17 +134,25 @@ class SendingThreads:
 
         def progress(file: TrackedFile) -> None:
             nonlocal last
+            if file.sent > last.sent and last.stage is FileStage.SENDING:
+                self._turns.go_on()
             last = file
             self._progress(file)
-            if time.monotonic() - begin > SLICE_SECONDS and not self._jobs.empty():
+            if time.monotonic() - begin > SLICE_SECONDS and self._turns.is_awaited():
                 raise Yielded
 
+        def advance() -> Attempt:
+            try:
+                return sender.advance(job, progress)
+            finally:
+                self._turns.used(job.file.key, time.monotonic() - begin)
+
         try:
-            attempt = sender.advance(job, progress)
+            attempt = advance()
         except Stopped:
             return
         except Yielded:
-            self._jobs.put(replace(job, file=last))
+            self._turns.put(replace(job, file=last), begun=True)
             return
         except SessionClosed as reason:
             self._free(job)
@@ -144,6 +162,10 @@ class SendingThreads:
             _LOG.exception("A fault while %s was sent", job.file.key.path)
             failed = replace(job.file, stage=FileStage.FAILED, reason=FAULT, upload="", blame=Blame.FILE)
             attempt = Attempt(failed, failed=True, detail=f"{type(error).__name__}: {error}")
+        if attempt.failed and attempt.file.blame is Blame.AWAY:
+            self._turns.hold(attempt.file.reason, attempt.wait)
+        elif attempt.file.stage in (FileStage.VERIFIED, FileStage.CHECKING):
+            self._turns.go_on()
         self._free(job)
         self._done(job, attempt)
 

@@ -72,6 +72,7 @@ def quick_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the transfer try, report and show again at once."""
     monkeypatch.setattr("Logger.transfer.retrying.FIRST_PAUSE", 0.1)
     monkeypatch.setattr("Logger.transfer.retrying.LONGEST_LOCKED", 0.3)
+    monkeypatch.setattr("Logger.transfer.turns.FIRST_HOLD", 0.05)
     monkeypatch.setattr("Logger.transfer.reporting.REPORT_SECONDS", 0.05)
     monkeypatch.setattr("Logger.transfer.reporting.FIRST_PAUSE", 0.1)
     monkeypatch.setattr("Logger.transfer.engine.SHOW_SECONDS", 0.05)

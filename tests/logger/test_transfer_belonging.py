@@ -175,9 +175,25 @@ class TestTheEndOfATransfer:
         assert not self.over(away, seconds=1e9)
         assert self.over(away, seconds=0, without=True)
 
-    def test_the_time_begins_again_after_progress(self) -> None:
-        watch, locked, waiting = EndWatch(), file(stage=FileStage.LOCKED), file(stage=FileStage.WAITING)
+    def test_the_time_of_a_file_counts_from_its_first_trouble(self) -> None:
+        """While others are sent, and while it is tried again, it goes on to count."""
+        watch, locked, sending = EndWatch(), file(stage=FileStage.LOCKED), file(stage=FileStage.SENDING)
+        other = file("b.tif", stage=FileStage.WAITING)
+        assert not watch.is_over([locked, other], 0.0, 600.0)
+        assert not watch.is_over([sending], 500.0, 600.0)
+        assert not watch.is_over([sending], 650.0, 600.0), "it is on its way"
+        assert not watch.is_over([locked, other], 700.0, 600.0), "another one is waited for"
+        assert watch.is_over([locked], 700.0, 600.0)
+
+    def test_a_file_whose_trouble_begins_late_has_its_own_time(self) -> None:
+        watch, locked = EndWatch(), file(stage=FileStage.LOCKED)
+        late = file("b.tif", stage=FileStage.LOCKED)
         assert not watch.is_over([locked], 0.0, 600.0)
-        assert not watch.is_over([locked, waiting], 500.0, 600.0)
-        assert not watch.is_over([locked], 700.0, 600.0)
-        assert watch.is_over([locked], 1300.0, 600.0)
+        assert not watch.is_over([locked, late], 500.0, 600.0)
+        assert not watch.is_over([locked, late], 700.0, 600.0)
+        assert watch.is_over([locked, late], 1100.0, 600.0)
+
+    def test_without_what_waits_for_the_store(self) -> None:
+        watch, waiting = EndWatch(without=True), file(stage=FileStage.WAITING)
+        assert not watch.is_over([waiting], 0.0, 600.0)
+        assert watch.is_over([waiting], 1.0, 600.0, nothing_sent=True)

@@ -321,6 +321,37 @@ class TestFailures:
         pc.until(lambda: pc.view(session).unread == (), "it is read")
         pc.stop()
 
+    def test_a_watched_folder_that_is_away_for_a_while(self, tmp_path: Path, gateway: ContractGateway) -> None:
+        """Its files are not removed; they are sent when it is back."""
+        pc = TransferPC(tmp_path, gateway.url, stable_seconds=0.5)
+        session = str(uuid.uuid4())
+        pc.begin(session)
+        pc.start()
+        pc.looked(session)
+        pc.write("a.tif")
+        pc.see(session, a__tif="waiting")
+        pc.raw.rename(tmp_path / "away")
+        pc.until(lambda: pc.view(session).files[0].reason == "its watched folder cannot be read", "it says so")
+        assert pc.stages(session) == {"a.tif": "failed"}
+        (tmp_path / "away").rename(pc.raw)
+        pc.see(session, a__tif="verified")
+        pc.stop()
+
+    def test_a_file_that_is_missed_while_no_scan_looks(self, tmp_path: Path, gateway: ContractGateway) -> None:
+        """Its folder was moved away and back: it is what it was."""
+        pc = TransferPC(tmp_path, gateway.url, stable_seconds=0.5, interval_seconds=1.5)
+        session = str(uuid.uuid4())
+        pc.write("grid/old.tif")
+        pc.begin(session)
+        pc.write("grid/a.tif")
+        pc.start()
+        pc.see(session, **{"grid/a__tif": "waiting"})
+        (pc.raw / "grid").rename(tmp_path / "away")
+        pc.see(session, **{"grid/a__tif": "gone"})
+        (tmp_path / "away").rename(pc.raw / "grid")
+        pc.see(session, **{"grid/a__tif": "verified"})
+        pc.stop()
+
     def test_names_that_a_store_cannot_have(self, pc: TransferPC, gateway: ContractGateway, session: str) -> None:
         for name in ("back\\slash.tif", "line\nbreak.tif", os.fsdecode(b"latin-\xe9.tif")):
             pc.write(name)
@@ -328,7 +359,11 @@ class TestFailures:
         pc.see(session, a__tif="verified")
         pc.until(lambda: sorted(gateway.states().values()) == ["failed"] * 3 + ["verified"], "they are reported")
         assert len(gateway.files) == 4
-        assert all("rename it" in file["reason"] for file in gateway.files.values() if file["state"] == "failed")
+        assert sorted(file["reason"] for file in gateway.files.values() if file["state"] == "failed") == [
+            f"its name has a character that the store cannot have: {what}; rename it"
+            for what in ("a backslash", "a line break", "the byte 0xe9, which is not UTF-8")
+        ]
+        assert all(file.next_try == 0 for file in pc.view(session).files), "another attempt would not help"
 
     def test_a_report_that_the_gateway_cannot_take(
         self, pc: TransferPC, gateway: ContractGateway, session: str

@@ -9,6 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from Logger.transfer.bandwidth import Bandwidth, parse, rate_at
 from Logger.transfer.book import FileBook
 from Logger.transfer.hashing import Stopped, content_md5, md5_of
 from Logger.transfer.link import GatewayTransfers, Lie
-from Logger.transfer.names import is_storable, reported_path, shown
+from Logger.transfer.names import is_storable, reported_path, shown, why_not_storable
 from Logger.transfer.opening import is_written, open_to_read
 from Logger.transfer.retrying import pause_after
 from Logger.transfer.scanning import Scanner, Signature, long_on_windows, look, matcher, same, scan
@@ -31,7 +33,7 @@ from Logger.transfer.state import ScanRecord, StateChanges, TransferState
 from Logger.transfer.tracked import Blame, FileKey, FileStage, TrackedFile
 from Logger.transfer.views import FileView, TransferView, view_of
 from Logger.uptime import Uptime
-from Logger.words import completion, file_state, next_try, transfer_line
+from Logger.words import completion, file_state, next_try, transfer_line, waited_for
 from tests.conftest import PROJECT
 
 NOTHING = matcher(())
@@ -100,6 +102,28 @@ class TestAScan:
         assert (found.covers("a/x.tif"), found.covers("b/y.tif")) == (False, True)
         assert scan(str(raw / "none"), NOTHING).unread == {"": "No such file or directory"}
         assert scan("nul\0", NOTHING).unread == {"": "embedded null byte"}
+
+    def test_a_folder_that_goes_while_it_is_read(self, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its files may all be back in a moment: such a scan does not know that they are gone."""
+        (raw / "a").mkdir()
+        for name in ("1.tif", "a/2.tif", "a/3.tif"):
+            (raw / name).write_bytes(b"")
+        real, moved = os.scandir, raw.parent / "moved"
+
+        @contextmanager
+        def scandir(path: str) -> Iterator[Iterator[Any]]:
+            with real(path) as entries:
+                found = list(entries)
+                if path.endswith("/a"):
+                    raw.rename(moved)
+                yield iter(found)
+                if path.endswith("/a"):
+                    moved.rename(raw)
+
+        monkeypatch.setattr("os.scandir", scandir)
+        found = scan(str(raw), NOTHING)
+        assert (list(found.files), found.unread, found.unseen) == (["1.tif"], {}, {"a"})
+        assert (found.covers("a/2.tif"), found.covers("1.tif")) == (False, True)
 
     def test_a_folder_that_does_not_answer(self, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file server that hangs holds up one thread, which is left behind, and no second one."""
@@ -402,6 +426,23 @@ class TestNames:
         # What is reported, the Gateway can take.
         ReportedFile(folder="raw", path=name, size=1, modified="2026-01-01T00:00:00Z", state="failed")
 
+    @pytest.mark.parametrize(
+        ("path", "why"),
+        [
+            ("a/b.tif", ""),
+            ("a\\b.tif", "its name has a character that the store cannot have: a backslash; rename it"),
+            ("a\x07", "its name has a character that the store cannot have: U+0007; rename it"),
+            ("é" * 128, "its name, or that of a folder, has 256 bytes, and the store takes 255; rename it"),
+            (
+                "/".join(["a" * 100] * 10),
+                "its path has 1009 characters, and the store takes 1000; rename it or its folders",
+            ),
+            ("/".join("a" * 65), "it is 64 folders deep, and the store takes 63; move it"),
+        ],
+    )
+    def test_why_one_cannot_be_stored(self, path: str, why: str) -> None:
+        assert why_not_storable(path) == why
+
     def test_two_that_cannot_be_told_apart_are_reported_as_two(self) -> None:
         assert reported_path("a\n.tif") != reported_path("a\t.tif")
         assert shown("raw", "a\n\u202e.tif") == "raw/a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}.tif"
@@ -466,6 +507,17 @@ class TestWords:
         again = datetime(2026, 11, 20, 14, 32, 5).astimezone()
         file = FileView(tracked().key, "raw/a", FileStage.FAILED, 1, 0, "", int(again.timestamp() * 1_000_000))
         assert next_try(file) == "14:32:05"
+
+    def test_what_a_session_waits_for(self) -> None:
+        locked = tracked("a.dm4", FileStage.LOCKED, reason="locked by another program")
+        done = tracked("b.dm4", FileStage.VERIFIED)
+        assert waited_for(self.view(locked, done, ended=True)) == (
+            "The session waits for 1 file, for ten minutes at most: raw/a.dm4 (locked by another program)."
+        )
+        assert waited_for(self.view(locked, tracked("c.dm4"), ended=True)) == "", "others are still sent"
+        assert waited_for(self.view(locked, done)) == "", "it runs"
+        away = self.view(tracked("c.dm4"), ended=True, obstacle="The facility's store cannot be reached.")
+        assert waited_for(away) == "The facility's store cannot be reached."
 
     def test_the_end(self) -> None:
         done = tracked("a", FileStage.VERIFIED)
