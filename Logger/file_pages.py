@@ -93,7 +93,7 @@ class FilesPage(Page):
     def show(self, view: TransferView) -> None:
         """Show the files as they are now; what is selected stays selected."""
         self._head.configure(text=transfer_line(view, 0))
-        self._unread.show(" ".join(view.unread) or view.problem or view.obstacle)
+        self._unread.show(" ".join(view.unread) or view.problem or view.obstacle or waited_for(view))
         known = {ascii("/".join(file.key)): file for file in view.files}
         for line in self._shown.keys() - known.keys():
             self._list.delete(line)
@@ -181,8 +181,8 @@ class EndedPage(Page):
             ambers.append(f"{state.delivery.reason} The end is saved, and sent as soon as possible.")
         elif view is not None and not is_last and view.problem:
             ambers.append(view.problem)
-        elif view is not None and not is_last and waited_for(view):
-            ambers.append(waited_for(view))
+        elif view is not None and not is_last and view.obstacle:
+            ambers.append(view.obstacle)
         if view is not None and is_last and view.missing:
             ambers.append(completion(view))
         self._amber.show(" ".join(ambers))
