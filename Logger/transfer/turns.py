@@ -26,7 +26,7 @@ FIRST_HOLD, LONGEST_HOLD = 1.0, 30.0
 """Seconds between two files that are let out while nothing answers: at first, and at most."""
 
 
-class Lane:
+class TurnQueue:
     """Files that take turns among themselves."""
 
     def __init__(self, cost: float) -> None:
@@ -51,11 +51,11 @@ class Turns:
         self._monotonic = monotonic
         self._running = ""
         self._lanes = {
-            (running, begun): Lane(1.0 if running else EARLIER_COSTS)
+            (running, begun): TurnQueue(1.0 if running else EARLIER_COSTS)
             for running in (True, False)
             for begun in (False, True)
         }  # fmt: skip
-        self._taken: dict[FileKey, Lane] = {}
+        self._taken: dict[FileKey, TurnQueue] = {}
         self._reached = 0.0
         """What the lane had used that had the last turn: who comes later has saved up nothing before that."""
         self._changed = threading.Condition()
