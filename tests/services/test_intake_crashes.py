@@ -105,7 +105,8 @@ def kill_again_and_again(station: Station, expected: dict[str, bytes], target: P
 
 
 def files_filed(target: Path) -> list[Path]:
-    return [path for path in target.rglob("EMChists.*") if path.is_file()]
+    """Return the files that are filed; folders may be removed meanwhile, which `os.walk` passes over."""
+    return [Path(where, name) for where, _, names in os.walk(target) for name in names if name.startswith("EMChists.")]
 
 
 def dropped(station: Station) -> int:
@@ -198,11 +199,13 @@ class TestKilled:
             process = subprocess.Popen(
                 undo, cwd=PROJECT, env=station.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-            before = len(files_filed(station.inbox))
-            eventually(lambda: len(files_filed(station.inbox)) < before or process.poll() is not None)  # noqa: B023
-            threading.Event().wait(dice.uniform(0, 0.1))
-            process.kill()
-            process.wait(LIMIT)
+            try:
+                before = len(files_filed(station.inbox))
+                eventually(lambda: len(files_filed(station.inbox)) < before or process.poll() is not None)  # noqa: B023
+                threading.Event().wait(dice.uniform(0, 0.1))
+            finally:
+                process.kill()
+                process.wait(LIMIT)
             assert sorted(files_below(station.inbox).values()) == sorted(expected.values())
             execute(station.url, "UPDATE intake_move SET lease_until = 1 WHERE lease_until IS NOT NULL")
             station.config["Services.Intake.inboxes.det.on"] = False
