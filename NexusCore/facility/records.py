@@ -15,8 +15,7 @@ from dataclasses import replace
 
 from NexusCore import sizes
 from NexusCore.clock import SECOND, Clock
-from NexusCore.errors import EXIT_REFUSED, NexusError
-from NexusCore.facility.record import NEVER, RECORD, UPLOAD, Record, Tally, Upload, UploadState
+from NexusCore.facility.record import NEVER, RECORD, UPLOAD, NotToBeSent, Record, Tally, Upload, UploadState
 from NexusCore.storage import Database, Transaction
 from NexusCore.storage.rows import TEXT, Columns
 from NexusCore.text import readable
@@ -24,16 +23,10 @@ from NexusCore.text import readable
 __all__ = ["NotToBeSent", "Record", "Records", "Tally", "Upload", "UploadState"]
 
 
-class NotToBeSent(NexusError):
-    """The record of session {identifier} cannot be sent again: {reason}."""
-
-    exit_code = EXIT_REFUSED
-
-
 _RECORD_COLUMNS = Columns("record", {**RECORD.columns, "identifier": TEXT})
 _UPLOAD_COLUMNS = UPLOAD.only(
     "record_id", "destination", "state", "attempts", "remote_id", "url", "last_error", "updated_ts", "next_attempt_ts",
-    "unanswered_ts",
+    "unanswered_ts", "pid",
 )  # fmt: skip
 _LEASE = UPLOAD.only("lease_owner", "lease_until")
 _UPLOAD_STATE = UPLOAD.only("state")
@@ -47,11 +40,11 @@ _SELECT_RECORDS = f"SELECT {_RECORD} FROM record r JOIN session s ON s.id = r.se
 
 _SELECT_UPLOADS = """
     SELECT record_id, destination, state, attempts, remote_id, url, last_error, updated_ts, next_attempt_ts,
-           unanswered_ts
+           unanswered_ts, pid
       FROM upload
 """
 
-_HELD = _SELECT_UPLOADS.replace("unanswered_ts", "unanswered_ts, lease_owner, lease_until")
+_HELD = _SELECT_UPLOADS.replace("pid", "pid, lease_owner, lease_until")
 
 _BUILT = f"""
     -- records of sessions that are built but not uploaded everywhere, oldest first
@@ -298,6 +291,7 @@ class Records:
         *,
         owner: str | None = None,
         look_seconds: float | None = None,
+        pid: str | None = None,
     ) -> bool:
         """Note that a destination has a record.
 
@@ -311,6 +305,8 @@ class Records:
             Who claimed it; None if it was not claimed.
         look_seconds
             When to check it again, from now; None if earlier attempts can no longer take effect.
+        pid
+            The persistent identifier that the destination gave it.
 
         Returns
         -------
@@ -326,6 +322,7 @@ class Records:
                 "next_attempt_ts": None if look_seconds is None else now + int(look_seconds * SECOND),
                 "remote_id": remote_id,
                 "url": url,
+                "pid": pid,
                 "last_error": None,
                 "updated_ts": old.updated_ts if there else now,
             }
