@@ -16,6 +16,7 @@ from dataclasses import replace
 from NexusCore import sizes
 from NexusCore.clock import SECOND, Clock
 from NexusCore.facility.record import NEVER, RECORD, UPLOAD, NotToBeSent, Record, Tally, Upload, UploadState
+from NexusCore.facility.resending import make_due
 from NexusCore.storage import Database, Transaction
 from NexusCore.storage.rows import TEXT, Columns
 from NexusCore.text import readable
@@ -383,10 +384,10 @@ class Records:
         values = {"destination": destination, "error": sizes.truncate(error, sizes.LAST_ERROR), "owner": owner}
         self._database.write(lambda transaction: transaction.run(_AWAY, now=transaction.now(), **values))
 
-    def resend(self, record: Record) -> Callable[[Transaction], None]:
-        """Return a function that queues a record for all destinations again, for the transaction of `Sessions.note`.
+    def resend(self, record: Record, destination: str = "", *, failed: bool = False) -> Callable[[Transaction], None]:
+        """Return a function that queues a record again, for the transaction of `Sessions.note`.
 
-        It raises `NotToBeSent` if the record was replaced, or is about to be.
+        It raises `NotToBeSent` if the record was replaced, or is about to be. Parameters as for `resending.make_due`.
         """
 
         def write(transaction: Transaction) -> None:
@@ -400,13 +401,7 @@ class Records:
             if not _is_current(transaction, record):
                 raise NotToBeSent(identifier=record.session, reason="it has just been rebuilt")
             transaction.run("UPDATE session SET state = 'BUILT' WHERE id = :id", id=record.session_id)
-            transaction.run(
-                """UPDATE upload SET state = 'WAITING', attempts = 0, next_attempt_ts = :now, last_error = NULL,
-                          updated_ts = :now
-                    WHERE record_id = :record""",
-                record=record.id,
-                now=transaction.now(),
-            )
+            make_due(transaction, record.id, destination, failed=failed)
 
         return write
 

@@ -1,10 +1,11 @@
 """A server that speaks the part of eLabFTW's API v2 that concerns experiments and their files.
 
-From its published description (apidoc/v2/openapi.yaml) and source (Apiv2Controller, AbstractEntity, Uploads) of 5.x:
-the key in ``Authorization`` without any word before it; 201 with an empty body and the address of what was made in
-``Location``; tags added one by one, doubled if asked for twice, and refused where the team has no such tag and only its
-administrators may make new ones; a text without a content type is of the user's (Markdown, 2); metadata taken as an object, given as a text; 15 entries to a list where no limit is asked for; files that
-are replaced are archived (state 2), those that are deleted stay (state 3); errors with code, message, description.
+From its published description (apidoc/v2/openapi.yaml) and source (Apiv2Controller, AbstractEntity, Tags, Uploads) of
+5.x: the key in ``Authorization`` without any word before it; 201 with an empty body and the address of what was made in
+``Location``; a text without a content type is of the user's kind (Markdown, 2); tags added one by one, doubled if asked
+for twice, and refused where only administrators may make new ones; metadata taken as an object, given as a text; 15
+entries to a list where no limit is asked for; files that are replaced are archived (state 2), those that are deleted
+stay (state 3); errors with code, message, description.
 """
 
 from __future__ import annotations
