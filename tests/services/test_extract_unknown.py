@@ -76,6 +76,13 @@ class TestDigitalMicrograph:
         own = {"Acquisition": {"Date": "5/6/2016", "Start time": "2:05:06 PM"}}
         assert self.reading(DataBar=bar, SI=own).acquired == JUNE
 
+    @pytest.mark.parametrize("technique", ["EELS", "EDS", "CL"])
+    def test_a_spectrum(self, technique: str) -> None:
+        own = {technique: {"Acquisition": {"Date": "05.06.2016", "Start time": "14:05:06"}}}
+        assert self.reading(**own).acquired == JUNE
+        own[technique]["Acquisition"]["Date"] = "5/6/2016"
+        assert self.reading(**own).acquired is None
+
     def test_where_it_stays_open_the_text_is_shown(self) -> None:
         bar = {"Acquisition Date": "5/6/2016", "Acquisition Time": "14:05:06"}
         reading = self.reading(DataBar=bar)

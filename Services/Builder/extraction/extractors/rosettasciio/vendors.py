@@ -98,11 +98,13 @@ def _windows_clock(ticks: object) -> datetime | None:
 
 
 def _gatan_texts(tags: Tree) -> tuple[str, str]:
-    """Return day and time of day as DigitalMicrograph writes them, those of a spectrum image first."""
-    day, clock = lookup(tags, "SI.Acquisition.Date"), lookup(tags, "SI.Acquisition.Start time")
-    if day is None:
-        day, clock = lookup(tags, "DataBar.Acquisition Date"), lookup(tags, "DataBar.Acquisition Time")
-    return str(day or "").strip(), str(clock or "").strip()
+    """Return day and time of day as DigitalMicrograph writes them, those of the measurement itself first."""
+    bar = lookup(tags, "DataBar.Acquisition Date"), lookup(tags, "DataBar.Acquisition Time")
+    for technique in ("SI", "EELS", "EDS", "CL"):
+        day = lookup(tags, f"{technique}.Acquisition.Date")
+        if day is not None:
+            return str(day).strip(), str(lookup(tags, f"{technique}.Acquisition.Start time") or bar[1] or "").strip()
+    return str(bar[0] or "").strip(), str(bar[1] or "").strip()
 
 
 def _gatan_unclear_day(tags: Tree) -> str | None:
