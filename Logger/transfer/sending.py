@@ -25,7 +25,7 @@ from Logger.transfer.link import FileUpload, FileVersion, TransferLink
 from Logger.transfer.names import why_not_storable
 from Logger.transfer.opening import IN_USE, FileInUse, is_written, open_to_read
 from Logger.transfer.s3 import S3Parts
-from Logger.transfer.scanning import Signature, is_there, look, same
+from Logger.transfer.scanning import Signature, disk_of, look, same
 from Logger.transfer.source import ChangedMeanwhile, FileSource, Yielded
 from Logger.transfer.tracked import Blame, FileStage, TrackedFile
 
@@ -56,6 +56,8 @@ class SendJob:
     """Path of its watched folder."""
     token: str
     """The session's; empty for a repair."""
+    disk: str = ""
+    """The disk that the folder was on when the file was seen; empty if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -215,8 +217,9 @@ def _changed(job: SendJob) -> Attempt:
 
 
 def _missing(job: SendJob) -> Attempt:
-    """Return that a file is gone, unless it is its watched folder that is away."""
-    if not is_there(job.root):
+    """Return that a file is gone, unless it is its folder that is away; that of a share may be there, and empty."""
+    disk = disk_of(job.root)
+    if not disk or job.disk not in ("", disk):
         return _failed(job.file, FOLDER_AWAY, Blame.FILE, 0.0, "")
     return Attempt(replace(job.file, stage=FileStage.GONE, reason=REMOVED, upload="", blame=Blame.NONE))
 

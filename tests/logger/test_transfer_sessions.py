@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from Logger.facility import EventKind, EventReceipt
+from Logger.transfer.sending import FOLDER_AWAY
+from Logger.transfer.watching import OTHER_DISK
+from tests.disks import mounted
 from tests.logger.contract import ContractGateway, problem
 from tests.logger.transferring import TransferPC, settled
 
@@ -251,3 +254,49 @@ class TestTheNextLogger:
         assert gateway.requests == []
         pc.outbox.settle(pc.outbox.waiting()[0], EventReceipt(token="given now"))
         pc.see(session, a__tif="verified")
+
+
+class TestAShareThatIsAway:
+    """Its folder may be there, and empty: that says nothing about the files that were in it."""
+
+    def test_its_files_are_neither_gone_nor_new(self, tmp_path: Path, gateway: ContractGateway) -> None:
+        with mounted(tmp_path / "raw", "1m") as raw:
+            pc = TransferPC(tmp_path, gateway.url)
+            session = str(uuid.uuid4())
+            pc.write("before.tif", mtime=time.time() - 3600)
+            pc.begin(session)
+            pc.start()
+            pc.looked(session)
+            gateway.intervene = lambda method, target, body: "cut" if "uploads" in target else None
+            pc.write("a.tif")
+            pc.see(session, a__tif="failed")
+            with mounted(raw, "1m"):
+                pc.until(lambda: any(OTHER_DISK in one for one in pc.view(session).unread), "another disk is seen")
+                gateway.intervene = lambda method, target, body: None
+                pc.write("c.tif")
+                pc.see(session, a__tif="failed", c__tif="verified")
+                pc.until(lambda: pc.view(session).files[0].reason == FOLDER_AWAY, "its folder is known to be away")
+            pc.see(session, a__tif="verified")
+            pc.until(lambda: not pc.view(session).unread, "it is the disk again")
+            pc.stop()
+        assert sorted(gateway.objects) == ["raw/a.tif", "raw/c.tif"]
+
+    def test_another_disk_in_its_place(self, tmp_path: Path, gateway: ContractGateway) -> None:
+        """What is sent from the former one stays; what is on the new one is watched as usual."""
+        with mounted(tmp_path / "raw", "1m") as raw:
+            pc = TransferPC(tmp_path, gateway.url)
+            session = str(uuid.uuid4())
+            pc.begin(session)
+            pc.start()
+            pc.looked(session)
+            pc.write("a.tif")
+            pc.see(session, a__tif="verified")
+            with mounted(raw, "1m"):
+                with pc.write("b.tif").open("r+b"):  # it is not sent
+                    pc.see(session, b__tif="locked")
+                    (raw / "b.tif").unlink()
+                    pc.see(session, b__tif="gone")
+                pc.write("c.tif")
+                pc.see(session, a__tif="verified", c__tif="verified")
+                assert not pc.view(session).unread
+            pc.stop()
