@@ -117,6 +117,8 @@ def scan(root: str, ignored: Callable[[str], bool], deadline: float = float("inf
                     _look(entry, path, found, folders, whole)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path of the settings
             unread[folder] = getattr(error, "strerror", None) or str(error)
+    if disk_of(root) != found.disk:  # it went, or came, in the middle of this
+        found.unsure.add("")
     return found
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from Logger.facility import EventKind, EventReceipt
-from Logger.transfer.sending import FOLDER_AWAY
+from Logger.gateway_connection import GatewayProblem
+from Logger.transfer.scanning import Signature
+from Logger.transfer.sending import FOLDER_AWAY, MOST_DISTORTED, _distorted
+from Logger.transfer.tracked import Blame, FileKey, TrackedFile
 from Logger.transfer.watching import OTHER_DISK
 from tests.disks import mounted
-from tests.logger.contract import ContractGateway, problem
+from tests.logger.contract import ContractGateway, SentFile, problem
 from tests.logger.transferring import TransferPC, settled
 
 pytestmark = pytest.mark.usefixtures("quick_transfer")
@@ -256,10 +261,67 @@ class TestTheNextLogger:
         pc.see(session, a__tif="verified")
 
 
+class TestADistortedFile:
+    """What arrives otherwise than it was sent is sent again: after the END, too, whatever patience files have."""
+
+    def test_it_is_sent_until_it_is_right(self, tmp_path: Path, gateway: ContractGateway) -> None:
+        pc = TransferPC(tmp_path, gateway.url)
+        session = str(uuid.uuid4())
+        pc.begin(session)
+        pc.start(patience=0.0)
+        pc.looked(session)
+        gateway.stored_as = lambda upload: b"" if "a.tif" in upload.name else bytes(upload.content)
+        pc.write("a.tif"), pc.write("b.tif")
+        pc.see(session, a__tif="failed", b__tif="verified")
+        pc.end(session)
+        assert settled(lambda: not gateway.transferred, 1.0)
+        gateway.stored_as = lambda upload: bytes(upload.content)
+        pc.until(lambda: pc.view(session).finished, "it is right, and the end reported")
+        assert sorted(gateway.objects) == ["raw/a.tif", "raw/b.tif"]
+        pc.stop()
+
+    def test_one_that_changes_without_a_new_time_has_its_own_trouble(
+        self, tmp_path: Path, gateway: ContractGateway
+    ) -> None:
+        pc = TransferPC(tmp_path, gateway.url)
+        session = str(uuid.uuid4())
+        number = itertools.count()
+
+        def change(upload: SentFile) -> bytes:
+            state = path.stat()
+            path.write_bytes(b"%04d" % next(number))
+            os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+            return b""
+
+        pc.begin(session)
+        pc.start(patience=0.0)
+        pc.looked(session)
+        gateway.stored_as = change
+        path = pc.write("a.tif")
+        pc.see(session, a__tif="failed")
+        pc.end(session)
+        pc.until(lambda: pc.view(session).finished, "the session does not wait for it")
+        assert gateway.states() == {"raw/a.tif": "failed"}
+        pc.stop()
+
+    def test_it_is_not_sent_for_ever(self) -> None:
+        """A store that distorts whatever it is given holds no session for good."""
+        file = TrackedFile(FileKey("s", "raw", "a.tif"), Signature(4, 1, ""))
+        refusal = GatewayProblem("no", "", 409, "wrong-content", {})
+        blames = []
+        for _ in range(MOST_DISTORTED):
+            file = _distorted(replace(file, md5="5d41402abc4b2a76b9719d911017c592"), refusal).file
+            blames.append(file.blame)
+        assert blames == [Blame.LINE] * (MOST_DISTORTED - 1) + [Blame.FILE]
+
+
 class TestAShareThatIsAway:
     """Its folder may be there, and empty: that says nothing about the files that were in it."""
 
-    def test_its_files_are_neither_gone_nor_new(self, tmp_path: Path, gateway: ContractGateway) -> None:
+    def test_its_files_are_neither_gone_nor_new(
+        self, tmp_path: Path, gateway: ContractGateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("Logger.transfer.belonging.TOLERANCE", 0)
         with mounted(tmp_path / "raw", "1m") as raw:
             pc = TransferPC(tmp_path, gateway.url)
             session = str(uuid.uuid4())
