@@ -23,7 +23,16 @@ from tests.services.viewer import viewer_faults
 
 SESSION = "0f8fad5b-d9cb-469f-a165-70867728950e"
 TITLE = "2026-03-10_Titan_0f8fad5b"
-NAMES = ("a.dm3", "50 % #2?.dm3", "Größe & <Form>.tif", "sub/a.dm3", "x.png", "a.thumb")
+NAMES = (
+    "a.dm3",
+    "50 % #2?.dm3",
+    "Größe & <Form>.tif",
+    "sub/a.dm3",
+    "x.png",
+    "a.thumb",
+    "b.thumb.png",
+    "c.thumb.png/d.tif",
+)
 """Names of raw files with what an address may not have as it is."""
 SITE_PID = "https://cdcs.example.org/pid/rest/local/cdcs/A1B2"
 

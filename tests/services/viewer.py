@@ -46,14 +46,14 @@ def _dataset_faults(dataset: etree._Element, shown: Path, store: Path) -> Iterat
         yield from _link_faults("preview", text, shown)
     first = dataset.findtext("{*}preview")
     if first is not None:
-        yield from _link_faults("metadata", first.removesuffix(_THUMBNAIL) + ".json", shown)
+        yield from _link_faults("metadata", first.partition(_THUMBNAIL)[0] + ".json", shown)
 
 
 def _link_faults(what: str, text: str, folder: Path) -> Iterator[str]:
     """Yield what is wrong with an address that the viewer makes of a base and a text."""
     if not text.startswith("/"):
         yield f"{what}: {text} does not begin with a slash"
-    elif quote(unquote(text)) != text:
+    elif quote(unquote(text)) != text.replace("%2E", "."):
         yield f"{what}: {text} is not percent-encoded"
     elif not (folder / unquote(text)[1:]).is_file():
         yield f"{what}: nothing is shown at {text}"

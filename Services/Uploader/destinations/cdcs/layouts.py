@@ -111,7 +111,7 @@ class ViewerFiles:
         """Copy the files under the names that the viewer looks for; return what stands in the record for each."""
         assert self.path is not None, "`check` comes first"  # noqa: S101
         Directory(self.path, place_of=viewer_path).put(record)
-        return {path: f"/{quote(os.fsencode(viewer_path(PurePath(path))))}" for path in paths}
+        return {path: _viewer_link(viewer_path(PurePath(path))) for path in paths}
 
     def clear(self, record: Record, content: str) -> None:
         """Do nothing: `place` has removed old files."""
@@ -120,6 +120,13 @@ class ViewerFiles:
 def viewer_path(path: PurePath) -> PurePath:
     """Return where the viewer looks for a file: a preview's name ends in ``.thumb.png``."""
     return path.with_name(path.name.removesuffix(_PREVIEW) + _THUMBNAIL) if path.name.endswith(_PREVIEW) else path
+
+
+def _viewer_link(path: PurePath) -> str:
+    """Return a path as the viewer adds it to its base: it looks for the metadata by the first ``.thumb.png`` in it."""
+    link = f"/{quote(os.fsencode(path))}"
+    end = _THUMBNAIL if link.endswith(_THUMBNAIL) else ""
+    return link.removesuffix(end).replace(_THUMBNAIL, _THUMBNAIL.replace(".png", "%2Epng")) + end
 
 
 def _from_the_root(location: str) -> str:
