@@ -48,8 +48,11 @@ STOP_CHECK_SECONDS = 0.1
 """Interval of checks whether to stop."""
 ROUND_SECONDS = 2.0
 """How long a pass waits for the looks into inboxes; those that take longer go on meanwhile."""
-END_SECONDS = 0.8
-"""How long the end of the service waits for its threads, which check much more often whether to stop."""
+END_SECONDS = 0.5
+"""How long the end of the service waits for all its threads, which check much more often whether to stop.
+
+One that waits for a file server or a bucket does not notice; the next Intake settles what it was doing.
+"""
 LONGEST_SETTLE = 60.0
 """Seconds of `stable_seconds` up to which a single pass waits for files to be complete."""
 
@@ -150,15 +153,18 @@ class Intake(Service):
         if self._single and self._wait_for_files():
             again = self._look(settings)
             result = Pass(result.done + again.done, again.failed)
+        if self.stopping:
+            return result
         self._give_alerts(settings)
         self._copying.go_on(settings.mirrors, wait=self._single, data_root=settings.data_root)
         return result
 
     def close(self) -> None:
         """Wait a moment for the threads to end."""
+        until = self.clock.monotonic() + END_SECONDS
         self._hints.close()
         wait([future for future, _ in self._running.values()], timeout=END_SECONDS)
-        self._copying.close(END_SECONDS)
+        self._copying.close(max(0.0, until - self.clock.monotonic()))
         self._presence.close()
 
     # -- a pass --------------------------------------------------------------------------------------------------------
