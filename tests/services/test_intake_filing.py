@@ -41,8 +41,9 @@ from tests.services.test_intake_plan import LONG, NAMES
 DEEDS = 3000 if LONG else 25
 HOSTILE = (
     b"a\nb.root", b"\xe9t\xe9.root", b"..root", b"-rf", b"--help.root", b"x" * 255, b"\xc3\xa9.root",
-    b"e\xcc\x81.root", b"A.root", b"a.root", b"\x1b[31m.root", b" ", b"a ", b"a\\b.root", b"con", b"a:b", b"\x7f", b"...x",
-    b"\xe2\x80\xae.root", b"EMChists_.._B_..root", b"EMChists_1_B_\n.root", b"EMChists_1_B_" + b"t" * 237 + b".root",
+    b"e\xcc\x81.root", b"A.root", b"a.root", b"\x1b[31m.root", b" ", b"a ", b"a\\b.root", b"con", b"a:b", b"\x7f",
+    b"...x", b"\xe2\x80\xae.root", b"EMChists_.._B_..root", b"EMChists_1_B_\n.root",
+    b"EMChists_1_B_" + b"t" * 237 + b".root",
 )  # fmt: skip
 
 
