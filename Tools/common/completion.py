@@ -202,12 +202,14 @@ def _values(arguments: Namespace) -> dict[str, list[str]]:
     version = getattr(arguments, "version", None)
 
     def read(_: Database) -> dict[str, list[str]]:
+        from Tools.common import declared
         from Tools.common.configuration import choices
 
         everything = _open(version).everything()
+        changes = everything | {change.path: change for change in declared.not_set("", everything)}
         return {
             path: [choice for choice in choices(change) if len(choice) <= LONGEST_OFFERED_VALUE]
-            for path, change in everything.items()
+            for path, change in changes.items()
         }
 
     return _cached(f"parameters in {version}", "config", read, {})
