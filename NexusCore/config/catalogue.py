@@ -52,7 +52,7 @@ class Collected:
     root
         Path of the folder; empty for the absolute root.
     into
-        Where the declarations go; those that are there already are replaced.
+        Where the declarations go; those that are there already stay.
     """
 
     def __init__(self, root: str = "", into: dict[str, DeclaredParameter] | None = None) -> None:
@@ -68,18 +68,29 @@ class Collected:
         self, name: str, value: Value, datatype: str | None = None, comment: str | None = None, **limits: Any
     ) -> None:
         """Declare a parameter that is always there; below `ANY` it exists once somebody sets it."""
-        path = self._prefix + name
-        stored = ANY not in path.split(".")
-        kind = datatype or datatype_of(path, value)
-        self.declared[path] = DeclaredParameter(path, value, kind, comment or "", Limits.of(limits), stored)
+        self._declare(name, value, datatype, comment, limits, True)
 
     def may_have(
         self, name: str, value: Value, datatype: str | None = None, comment: str | None = None, **limits: Any
     ) -> None:
         """Declare a parameter that exists once somebody sets it."""
-        self.set_default(name, value, datatype, comment, **limits)
+        self._declare(name, value, datatype, comment, limits, False)
+
+    def _declare(
+        self,
+        name: str,
+        value: Value,
+        datatype: str | None,
+        comment: str | None,
+        limits: dict[str, Any],
+        *,
+        stored: bool,
+    ) -> None:
         path = self._prefix + name
-        self.declared[path] = replace(self.declared[path], stored=False)
+        if path not in self.declared:  # as in a configuration, the first one counts
+            kind = datatype or datatype_of(path, value)
+            always = stored and ANY not in path.split(".")
+            self.declared[path] = DeclaredParameter(path, value, kind, comment or "", Limits.of(limits), always)
 
     def __getitem__(self, name: str) -> Value:
         declared = self.declared.get(self._prefix + name)

@@ -80,8 +80,9 @@ class Changes:
         edits = declared.completed([Edit(one.path, REMOVE, if_there=True) for one in [*leaves, *own]], {})
         kept = sum(edit.action != REMOVE for edit in edits)
         what = node.path if node.datatype != FOLDER else f"{node.path}, {counted(len(leaves), 'parameter')}"
-        rest = f" ({kept} needed: back to default)" if kept else ""
-        answer = self._menu.ask(f"Remove {what}{rest}? y: ", TextLine(), YES_HINTS)
+        rest = f" Programs need {kept} of these, which get the default." if kept else ""
+        self._menu.say(f"Remove {what}?{rest}")
+        answer = self._menu.ask("y removes: ", TextLine(), YES_HINTS)
         if answer is None or answer.strip().lower() not in ("y", "yes"):
             self._menu.say("Nothing was removed.")
             return

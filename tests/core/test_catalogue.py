@@ -13,6 +13,7 @@ from NexusCore.config.values import Limits
 from NexusCore.declare import catalogue, declare, main
 from NexusCore.errors import ValueRefused
 from NexusCore.storage import migrate
+from Services.Intake.rules.shipped import SHIPPED
 from tests.processes import LIMIT, app_on
 
 SERVICES = ("Builder", "Gateway", "Harvester", "Intake", "Uploader")
@@ -38,6 +39,12 @@ class TestTheCatalogue:
         )
         assert destinations is not None and destinations.limits.choices == plugins.names(plugins.DESTINATIONS)
         assert harvester is not None and harvester.limits.choices == ("", *plugins.names(plugins.SOURCES))
+
+    def test_a_shipped_rule_keeps_its_own_defaults(self) -> None:
+        """What is declared first counts, as in the configuration itself."""
+        for rule in SHIPPED:
+            names = catalogue().find(f"Services.Intake.rules.{rule.name}.names")
+            assert names is not None and names.default == rule.names
 
     def test_a_name_that_nothing_reads_is_told_from_one_that_may_be(self) -> None:
         known = catalogue()

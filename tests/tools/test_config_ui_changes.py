@@ -10,7 +10,7 @@ from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Database
 from tests.tools.config_ui_stage import history, ui, value
 from tests.tools.conftest import configure
-from tests.tools.emulated import DOWN, ENTER, ERASE_LINE, ESCAPE
+from tests.tools.emulated import DOWN, ENTER, ERASE_LINE
 
 WORKERS = "Services.Builder.workers"
 
@@ -35,7 +35,7 @@ class TestChanging:
             screen.type("a")
             screen.until("New parameter: Instruments.Titan.")
             screen.type("timezon" + ENTER)
-            screen.until("Instruments.Titan.timezon = ")
+            screen.until("Instruments.Titan.timezon =")
             screen.type("UTC" + ENTER)
             screen.until_said("Did you mean 'Instruments.Titan.timezone'")
             screen.type("e" + ENTER + ERASE_LINE + "Europe/Olso" + ENTER)
@@ -59,7 +59,7 @@ class TestChanging:
         with ui(WORKERS) as screen:
             screen.until_chosen(" = 9")
             screen.type("x")
-            screen.until("Remove Services.Builder.workers .1 needed: back to default.")
+            screen.until("Remove Services.Builder.workers. Programs need 1 of these")
             screen.type(ENTER)
             screen.until("Nothing was removed")
             screen.type("xy" + ENTER)
@@ -109,6 +109,5 @@ class TestWhatDiffers:
             screen.until_chosen(WORKERS)
             screen.type("xy" + ENTER)
             screen.until_gone(f"{WORKERS} = 9")
-            screen.type(ESCAPE)
             screen.type("c")
-            screen.until("▸ Services|▾ Services")
+            screen.until("[▸▾] Log$")
