@@ -68,29 +68,23 @@ class Collected:
         self, name: str, value: Value, datatype: str | None = None, comment: str | None = None, **limits: Any
     ) -> None:
         """Declare a parameter that is always there; below `ANY` it exists once somebody sets it."""
-        self._declare(name, value, datatype, comment, limits, True)
+        self._add(self._item(name, value, datatype, comment, limits))
 
     def may_have(
         self, name: str, value: Value, datatype: str | None = None, comment: str | None = None, **limits: Any
     ) -> None:
         """Declare a parameter that exists once somebody sets it."""
-        self._declare(name, value, datatype, comment, limits, False)
+        self._add(replace(self._item(name, value, datatype, comment, limits), stored=False))
 
-    def _declare(
-        self,
-        name: str,
-        value: Value,
-        datatype: str | None,
-        comment: str | None,
-        limits: dict[str, Any],
-        *,
-        stored: bool,
-    ) -> None:
+    def _item(
+        self, name: str, value: Value, datatype: str | None, comment: str | None, limits: dict[str, Any]
+    ) -> DeclaredParameter:
         path = self._prefix + name
-        if path not in self.declared:  # as in a configuration, the first one counts
-            kind = datatype or datatype_of(path, value)
-            always = stored and ANY not in path.split(".")
-            self.declared[path] = DeclaredParameter(path, value, kind, comment or "", Limits.of(limits), always)
+        kind, stored = datatype or datatype_of(path, value), ANY not in path.split(".")
+        return DeclaredParameter(path, value, kind, comment or "", Limits.of(limits), stored)
+
+    def _add(self, item: DeclaredParameter) -> None:
+        self.declared.setdefault(item.path, item)  # as in a configuration, the first one counts
 
     def __getitem__(self, name: str) -> Value:
         declared = self.declared.get(self._prefix + name)
