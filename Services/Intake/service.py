@@ -39,7 +39,7 @@ from Services.Intake.inbox_round import InboxReport, InboxRounds, Surroundings
 from Services.Intake.moving import Carrier
 from Services.Intake.planning import Outcome
 from Services.Intake.recovery import Recovery
-from Services.Intake.settings import INTERVAL, IntakeSettings, read, set_defaults, silences
+from Services.Intake.settings import IntakeSettings, read, set_defaults, silences
 from Services.Intake.status_reporter import InboxReporter
 
 LOOK_SECONDS = 0.5
@@ -70,10 +70,6 @@ class Intake(Service):
     examples: ClassVar[tuple[Example, ...]] = cli_options.EXAMPLES
 
     def __init__(self, app: App) -> None:
-        # Before the frame's own default: files should not lie about for long.
-        app.get_config(f"Services.{self.name}").set_default(
-            "interval", INTERVAL, comment="Seconds between two looks into the drop folders.", minimum=0.1, maximum=3600
-        )
         super().__init__(app)
         set_defaults(self.config)
         self._root_config = app.get_config()
@@ -141,7 +137,7 @@ class Intake(Service):
             hinted = self._hints.take()
             interval, self._interval = self._interval, LOOK_SECONDS
             ended = any(future.done() for future, _ in self._running.values())
-            if now < self._due and not hinted and not ended:
+            if now < self._due and not hinted and not ended and not self.changed:
                 return Pass()
             self._due = now + interval
         settings = self._settings()

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 from argparse import Action, ArgumentParser, Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from NexusCore.errors import NexusError
-from NexusCore.text import odd_character
+from NexusCore.text import odd_character, one_line
 
 if TYPE_CHECKING:
     from NexusCore.storage import Database
@@ -26,17 +26,18 @@ LONGEST_OFFERED_VALUE = 200
 """Most characters of a value that is offered for editing."""
 
 Read = Callable[[Namespace, str], Iterable[str]]
-"""Returns candidates, given the arguments so far and the beginning of the word."""
+"""Returns candidates, given the arguments so far and the beginning of the word; a mapping adds what each is for, which
+some shells show."""
 T = TypeVar("T")
 
 
 def attach(action: Action, read: Read) -> None:
     """Complete an argument with the candidates that `read` returns."""
 
-    def complete(prefix: str, parsed_args: Namespace, **_: object) -> list[str]:
+    def complete(prefix: str, parsed_args: Namespace, **_: object) -> dict[str, str]:
         words = _in_time(lambda: read(parsed_args, prefix))
         # Names with control characters are not offered: they could not be typed.
-        return [word for word in words if word.startswith(prefix) and odd_character(word) is None]
+        return {word: text for word, text in words.items() if word.startswith(prefix) and odd_character(word) is None}
 
     action.completer = complete  # type: ignore[attr-defined]  # argcomplete looks for it there
 
@@ -62,18 +63,19 @@ def forget() -> None:
         completion_cache.forget(settings.load())
 
 
-def _in_time(read: Callable[[], Iterable[str]]) -> list[str]:
-    words: list[str] = []
+def _in_time(read: Callable[[], Iterable[str]]) -> dict[str, str]:
+    words: dict[str, str] = {}
 
     def work() -> None:
         with suppress(NexusError, ImportError, OSError):
-            words.extend(read())
+            found = read()
+            words.update(found if isinstance(found, Mapping) else dict.fromkeys(found, ""))
 
     # A driver that waits for a silent server cannot be interrupted; its daemon thread is abandoned.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(DATABASE_SECONDS)
-    return words
+    return dict(words)
 
 
 def _cached(what: str, role: str, read: Callable[[Database], T], nothing: T) -> T:
@@ -185,8 +187,9 @@ def versions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
 
 
 def parameters(arguments: Namespace, prefix: str) -> Iterable[str]:
-    """Return paths of parameters, folder by folder."""
-    return _steps(_values(arguments), prefix, ".")
+    """Return paths of parameters, folder by folder, also of those that can be set and are not yet."""
+    known = _values(arguments)
+    return {path: known[path][0] if path in known else "" for path in _steps(known, prefix, ".")}
 
 
 def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
@@ -194,23 +197,28 @@ def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
     path, sign, _ = prefix.partition("=")
     if not sign:
         return parameters(arguments, prefix)
-    return [f"{path}={value}" for value in _values(arguments).get(path, ())]
+    return [f"{path}={value}" for value in _values(arguments).get(path, ())[1:]]
 
 
 def _values(arguments: Namespace) -> dict[str, list[str]]:
-    """Return the paths of the parameters, each with the values offered for it; none for a secret."""
+    """Return the paths of the parameters, each with what it is for and the values offered; none for a secret."""
     version = getattr(arguments, "version", None)
 
     def read(_: Database) -> dict[str, list[str]]:
+        from Tools.common import declared
         from Tools.common.configuration import choices
 
         everything = _open(version).everything()
+        changes = everything | {change.path: change for change in declared.not_set("", everything)}
         return {
-            path: [choice for choice in choices(change) if len(choice) <= LONGEST_OFFERED_VALUE]
-            for path, change in everything.items()
+            path: [
+                one_line(change.comment or ""),
+                *(choice for choice in choices(change) if len(choice) <= LONGEST_OFFERED_VALUE),
+            ]
+            for path, change in changes.items()
         }
 
-    return _cached(f"parameters in {version}", "config", read, {})
+    return _cached(f"parameters of {version}", "config", read, {})
 
 
 def _open(version: str | None) -> StoredConfiguration:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from NexusCore.config import NamedConfiguration
+from NexusCore.config.forms import PATH, URL
 from NexusCore.http import login_of
 from Services.Uploader.destinations.cdcs.api import CdcsApi
 from Services.Uploader.destinations.cdcs.destination import CDCS, Choice
@@ -16,8 +17,8 @@ from Services.Uploader.destinations.web import Site, upload_limits_of
 def make(config: NamedConfiguration, home: Path) -> CDCS:
     """Return the destination with the settings it has now; those that are missing get their defaults."""
     default = config.set_default
-    default("url", "", comment="Address of the CDCS, such as https://cdcs.example.org.")
-    default("public_url", "", comment="Address under which readers reach it, where that is another one.")
+    default("url", "", form=URL, comment="Address of the CDCS, such as https://cdcs.example.org.")
+    default("public_url", "", form=URL, comment="Address under which readers reach it, where that is another one.")
     config.set_default(
         "token", "", comment="Token of the user whom the records belong to (or NEXUSCORE_CDCS_TOKEN).", secret=True
     )
@@ -29,8 +30,13 @@ def make(config: NamedConfiguration, home: Path) -> CDCS:
         comment="What the server calls a record's XML (`content` where it is configured so).",
         choices=("xml_content", "content"),
     )
-    default("files_path", "", comment="Folder that a web server shows, for previews and metadata; empty: CDCS blobs.")
-    default("files_url", "", comment="Address under which that folder is shown.")
+    default(
+        "files_path",
+        "",
+        form=PATH,
+        comment="Folder that a web server shows, for previews and metadata; empty: CDCS blobs.",
+    )
+    default("files_url", "", form=URL, comment="Address under which that folder is shown.")
     url = str(config["url"] or "").rstrip("/")
     key = key_of(CDCS.name, config)
     site = Site(CDCS.name, url, upload_limits_of(config), Key(f"Token {key}") if key else login_of(CDCS.name))
