@@ -70,7 +70,7 @@ PYTHON
 # Prints the file of the database that the user who runs this has used so far.
 own_database() {
     local file
-    file=$(as_user "$(installing_user)" "$PROJECT/Install/take_over.py" file 2>/dev/null) || return 0
+    file=$(as_user "$(installing_user)" "$PROJECT/Install/take_over.py" file) || return 0
     [[ $file == "$SHARED_FILE" ]] || echo "$file"
 }
 

@@ -25,7 +25,6 @@ from NexusCore import settings
 from NexusCore.errors import NexusError
 from NexusCore.resources import reported, sentence_of
 from NexusCore.storage.database_file import mode_in
-from NexusCore.text import plural
 
 PARTS = ("", "-wal", "-shm")
 """Ends of the names of an SQLite database's files."""
@@ -118,7 +117,7 @@ def take(file: Path) -> None:
     finally:
         for part in PARTS:
             Path(f"{name}{part}").unlink(missing_ok=True)
-    print(f"{file} now has the data of that database, with {plural(count, 'session')}.")
+    print(f"{file} now has the data of that database; sessions: {count}.")
 
 
 def back(file: Path) -> None:
