@@ -30,6 +30,7 @@ EXTRAS = {
         "hdf5plugin>=4.4,<8",
         "dask[array]>=2024.1",
         "h5py>=3.10,<4",
+        "Jinja2>=3.1.5,<4",
         "numcodecs>=0.15.2",  # older ones run the code in a file's `pickle` codec
         "numpy>=1.26,<3",
         "pint>=0.23,<1",
@@ -103,6 +104,7 @@ setup(
         "NexusCore": ["py.typed"],
         # Alembic reads these as files: they are no modules of the package.
         "NexusCore.storage": ["migrations/*", "migrations/versions/*.py"],
+        "NexusCore.facility.record_page": ["templates/*"],
         "Services": ["**/*.xsd", "**/*.xslt"],
         "Logger": ["*.spec"],
     },

@@ -282,7 +282,17 @@ class RecordMaker:
         activities = group_files(files, settings.sensitivity)
         extracted = self._extract(jobs, settings, cache, stop)
         events = self._facility.events(session)
-        facts = Facts(session, instrument, instrument.zone, booking, events, revision, SOFTWARE, session_files.remarks)
+        facts = Facts(
+            session,
+            instrument,
+            instrument.zone,
+            booking,
+            events,
+            revision,
+            SOFTWARE,
+            remarks=session_files.remarks,
+            files_url=settings.files_url,
+        )
         document = self._document(facts, activities, extracted, places, settings)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
         return BuiltRecord(document, places, revision, len(files), doubtful, len(activities))

@@ -85,6 +85,11 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "search_limit": Parameter(600.0, "Seconds that searching an instrument's files may take.", _at_least(1.0)),
     "ignore": Parameter(", ".join(DEFAULT_IGNORE), "Patterns of file names to leave out, with commas."),
+    "files_url": Parameter(
+        "",
+        "Address below which people can get the files in Facility.data_root (https://files.example.org/em), for links "
+        "in records; empty for no links.",
+    ),
     "sensitivity": Parameter(1.0, "Above 1: more, shorter activities; below: fewer, longer ones.", _at_least(0.01)),
     "transfer_cache": Parameter(
         "",
@@ -142,6 +147,7 @@ class BuilderSettings:
     """Seconds."""
     search_limit: timedelta
     ignore: Sequence[str]
+    files_url: str
     sensitivity: float
     require_consent: bool
     lease: float
@@ -193,6 +199,7 @@ class BuilderSettings:
             intake_wait=number("intake_wait"),
             search_limit=timedelta(seconds=number("search_limit")),
             ignore=[pattern.strip() for pattern in text("ignore").split(",") if pattern.strip()],
+            files_url=text("files_url"),
             sensitivity=number("sensitivity"),
             require_consent=bool(_value(config, "require_consent")),
             lease=number("lease"),
