@@ -47,7 +47,7 @@ EXTRAS = {
         "requests-ntlm>=1.3,<2",
         "tenacity>=8.2,<10",
     ],
-    "uploader": ["lxml>=5.1,<7", "requests>=2.31,<3", "tenacity>=8.2,<10"],
+    "uploader": ["Jinja2>=3.1.5,<4", "lxml>=5.1,<7", "requests>=2.31,<3", "tenacity>=8.2,<10"],
     # uvicorn: its class of a connection is extended (Services/Gateway/protocol.py).
     "gateway": [
         "boto3>=1.35,<2",

@@ -130,6 +130,11 @@ def _show_arguments(parser: Arguments) -> None:
     _lines(parser, "number of files and log lines (20)")
 
 
+def _open_arguments(parser: Arguments) -> None:
+    _newest(parser)
+    parser.add_argument("--print", action="store_true", help="only print the path of the page")
+
+
 def _requeue_arguments(parser: Arguments) -> None:
     _identifier(parser)
     parser.add_argument("--upload", action="store_true", help="send its existing record to all destinations again")
@@ -184,6 +189,9 @@ SESSION_COMMANDS = {
     "trace": SessionCommand("showing.trace", "show all that happened in a session, in order of time", _newest),
     "transfer": SessionCommand(
         "transfer.transfer", "show which files of a session are in the store, and which not yet", _transfer_arguments
+    ),
+    "open": SessionCommand(
+        "opening.open_", "open the page of a session's record in the browser, and print its path", _open_arguments
     ),
     "requeue": SessionCommand(
         "acting.requeue", "rebuild the record of a session, or send it again", _requeue_arguments

@@ -86,6 +86,8 @@ class Extraction:
     """Its preview or metadata found no room on the disk: another attempt may yield them."""
     companion_sha256: tuple[str, ...] = ()
     """SHA-256 of each of the dataset's other files, in their order; "" as above."""
+    hashing: bool = False
+    """It is not final: all but the SHA-256 of its files is there, which is being taken."""
     acquired_doubtful: bool = False
     """The time of acquisition is known to be unreliable, on this instrument or in this file."""
 

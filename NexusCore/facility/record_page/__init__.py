@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from NexusCore.facility.record_page.render import page_of, record_page
+from pathlib import Path
 
-__all__ = ["page_of", "record_page"]
+
+def page_of(xml: Path) -> Path:
+    """Return where the page of a record lies: beside its XML, under the same name."""
+    return xml.with_suffix(".html")

@@ -17,7 +17,6 @@ from NexusCore.text import counted
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SUFFIX = ".html"
 TEMPLATES = Path(__file__).with_name("templates")
 MANY_DATASETS = 500
 """Datasets from which on a page opens with the metadata of each folded in, so that it is there at once."""
@@ -25,11 +24,6 @@ _HIGHLIGHTS = 8
 """Pictures in the overview."""
 _NARROWEST = 0.4
 """Per cent of the time line that even the shortest activity has."""
-
-
-def page_of(xml: Path) -> Path:
-    """Return where the page of a record lies: beside its XML, under the same name."""
-    return xml.with_suffix(SUFFIX)
 
 
 def record_page(document: bytes) -> bytes:

@@ -13,9 +13,10 @@ from NexusCore.clock import readable_time, to_datetime
 from NexusCore.errors import NexusError
 from NexusCore.facility import Event, Instrument, Reservation, Session
 from NexusCore.facility.forgotten import by_nexuscore, ended_by
-from NexusCore.facility.record_page import page_of, record_page
+from NexusCore.facility.record_page import page_of
 from NexusCore.facility.record_page.content import END, NO_RESERVATION, ORIGINAL, reason_name
 from NexusCore.facility.record_page.links import location_link, location_text
+from NexusCore.facility.record_page.render import record_page
 from NexusCore.facility.sessions import EventType
 from NexusCore.facility.transfer_end import is_about_files
 from NexusCore.files import Folder
