@@ -40,7 +40,7 @@ _PLACES = {name: (heading, at) for heading, names in GROUPS.items() for at, name
 # What no table names is told by a part of its name; the first that fits counts.
 _PARTS = (
     *(("SHA-256", "File"), ("File", "File"), ("Stage", "Stage"), ("Specimen", "Stage"), ("Detector Pixel", "Detector")),
-    *(("Pixel Size", "Signal"), ("Step Size", "Signal"), ("Size", "Signal"), ("Shape", "Signal")),
+    *(("Pixel Size", "Signal"), ("Step Size", "Signal"), ("Size", "Signal"), ("Shape", "Signal"), ("Range", "Signal")),
     *(("Detector", "Detector"), ("Camera", "Detector"), ("Spectrometer", "Detector"), ("Scan", "Detector")),
     *(("Aperture", "Microscope"), ("Lens", "Microscope"), ("Beam", "Microscope"), ("Gun", "Microscope")),
     *(("Voltage", "Microscope"), ("Mode", "Microscope"), ("Objective", "Microscope")),

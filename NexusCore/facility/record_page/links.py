@@ -57,5 +57,4 @@ def file_link(path: str | None) -> str | None:
     """Return a link, relative to the record, to a file of its own; None for a path that leads elsewhere."""
     if not path or path.startswith("/") or "\\" in path or not {"..", ""}.isdisjoint(path.split("/")):
         return None
-    encoded = quote(path, safe=_IN_PATHS, errors="surrogateescape")
-    return encoded if ":" not in encoded.partition("/")[0] else f"./{encoded}"
+    return quote(path, safe=_IN_PATHS, errors="surrogateescape")  # a colon, as after a scheme, is encoded, too
