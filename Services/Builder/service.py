@@ -87,7 +87,12 @@ class Builder(Service):
         self._pools = pools or Pools(self.log)
         times = times_by(self._config, self._sessions.events)
         self._searches = Searches(
-            self._sessions.waiting, self.clock, self.log, times=times, before=self._sessions.before
+            self._sessions.waiting,
+            self.clock,
+            self.log,
+            times=times,
+            before=self._sessions.before,
+            after=self._sessions.after,
         )
         files = Transfers(database, self.clock).all
         self._transferred = TransferredFiles(files, self._config, open_for_reading, times, self.log, self._note_damage)
@@ -243,7 +248,9 @@ class Builder(Service):
             return _SessionResult(State.BUILT, f"{record.sentence}: {record.places.xml}", write=write)
 
     def _row(self, session: Session, record: BuiltRecord, sha256: str) -> Callable[[Transaction], None]:
-        return self._records.writer(
+        known = {event.detail for event in self._sessions.events(session)} if record.left_out else set()
+        remarks = [self._sessions.remark(session, self.client, text) for text in record.left_out if text not in known]
+        row = self._records.writer(
             session.id,
             path=str(record.places.xml),
             title=record.places.xml.stem,
@@ -253,6 +260,12 @@ class Builder(Service):
             files=record.files,
             activities=record.activities,
         )
+
+        def write(transaction: Transaction) -> None:
+            for function in (row, *remarks):
+                function(transaction)
+
+        return write
 
     def _conclude(self, session: Session, outcome: _SessionResult) -> bool:
         """Give a session back and report what is new; return False if another Builder holds it now.
