@@ -76,7 +76,6 @@ class Uploader(Service):
         self._whole = True
         """Whether a pass waits for all that it began; one of a running service leaves the slow ones behind."""
         self._by_hand = False
-        self._set_defaults()
         self._sending = Sending(
             records=self._records,
             timed_calls=self._timed_calls,
@@ -87,34 +86,6 @@ class Uploader(Service):
             at_work=self._at_work,
             arrived=self._complete,
         )
-
-    def _set_defaults(self) -> None:
-        default = self.config.set_default
-        default("destinations", "directory", comment="Where records go, with commas; each has a folder of settings.")
-        default(
-            "strategy",
-            "all",
-            comment="Whether a session is complete when all destinations have its record, or any of them.",
-            choices=("all", "any"),
-        )
-        default("retry_first", 60.0, comment="Seconds before a failed upload is tried again.", minimum=0.1)
-        default(
-            "retry_longest",
-            3600.0,
-            comment="The longest such wait; each is twice the last.",
-            minimum=0.1,
-        )
-        default("retry_away", 300.0, comment="The same where the destination went away meanwhile.", minimum=0.1)
-        default("time_limit", 600.0, comment="Seconds that a destination may take for one record.", minimum=1.0)
-        default(
-            "look_again",
-            3600.0,
-            comment="Seconds over which a record is checked again after a lost answer; 0: not at all.",
-            minimum=0.0,
-        )
-        for kind in kinds():
-            with suppress(NexusError):  # faults of its settings are reported when it is used
-                self._make(kind)
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:

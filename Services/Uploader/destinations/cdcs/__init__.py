@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from NexusCore.config import NamedConfiguration
+from NexusCore.config.forms import PATH, URL
 from NexusCore.http import login_of
 from Services.Uploader.destinations.cdcs.api import CdcsApi
 from Services.Uploader.destinations.cdcs.destination import CDCS, Choice
@@ -17,8 +18,8 @@ from Services.Uploader.destinations.web import Site, upload_limits_of
 def make(config: NamedConfiguration, home: Path) -> CDCS:
     """Return the destination with the settings it has now; those that are missing get their defaults."""
     default = config.set_default
-    default("url", "", comment="Address of the CDCS, such as https://cdcs.example.org.")
-    default("public_url", "", comment="Address under which readers reach it, where that is another one.")
+    default("url", "", form=URL, comment="Address of the CDCS, such as https://cdcs.example.org.")
+    default("public_url", "", form=URL, comment="Address under which readers reach it, where that is another one.")
     config.set_default(
         "token", "", comment="Token of the user whom the records belong to (or NEXUSCORE_CDCS_TOKEN).", secret=True
     )
@@ -42,10 +43,11 @@ def make(config: NamedConfiguration, home: Path) -> CDCS:
     default(
         "files_path",
         "",
+        form=PATH,
         comment="Folder that a web server shows, for previews and metadata; for the layout 'nexuslims' the one that "
         "the site's previewBaseUrl leads to. Empty, with the layout 'plain': CDCS blobs.",
     )
-    default("files_url", "", comment="For the layout 'plain': the address under which that folder is shown.")
+    default("files_url", "", form=URL, comment="For the layout 'plain': the address under which that folder is shown.")
     url = str(config["url"] or "").rstrip("/")
     key = key_of(CDCS.name, config)
     site = Site(CDCS.name, url, upload_limits_of(config), Key(f"Token {key}") if key else login_of(CDCS.name))
