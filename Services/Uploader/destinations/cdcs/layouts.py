@@ -13,10 +13,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, quote_from_bytes
 from xml.sax.saxutils import escape
 
 from NexusCore.facility import Record
+from NexusCore.facility.record_page.links import location_bytes
 from Services.Uploader.destinations.cdcs.files import with_addresses
 from Services.Uploader.destinations.directory.destination import Directory
 from Services.Uploader.destinations.record_files import parse_xml
@@ -131,7 +132,7 @@ def _viewer_link(path: PurePath) -> str:
 
 def _from_the_root(location: str) -> str:
     """Return a place in the file store, or in a bucket, as it follows the address of its root."""
-    return f"/{quote(_ADDRESS.sub('', location, count=1).lstrip('/'))}"
+    return f"/{quote_from_bytes(location_bytes(_ADDRESS.sub('', location, count=1).lstrip('/')))}"
 
 
 def _move_to_metadata(dataset: Any, form: Any) -> None:
