@@ -126,6 +126,8 @@ def test_operators_see_and_set_what_the_services_use(facility: Facility) -> None
     assert {line.split()[1] for line in files} == {"nexuscore"}
     facility.tool("ConfigTool set Services.Uploader.cdcs.token --secret --from-file -", entered=SECRET)
 
+    assert "are up to date" in facility.machine.done(f"{PYTHON} -m NexusCore.storage.migrate", OPERATOR)
+
     # An outsider is refused in a sentence, and reads no secret anywhere.
     for tool in (
         "TailStatus",
@@ -147,6 +149,7 @@ def test_operators_see_and_set_what_the_services_use(facility: Facility) -> None
     # One who may only read sees everything while a service runs, and changes nothing.
     facility.machine.done(f"chmod o+rx /var/lib/nexuscore {DATABASE} && chmod o+r {DATABASE}/*")
     assert "Builder" in facility.tool("TailStatus Builder:state", OUTSIDER)
+    assert "tools can change nothing" in facility.machine.run(f"{PYTHON} -m Tools.Doctor", OUTSIDER).stdout
     refused = facility.machine.run(f"{PYTHON} -m Tools.ConfigTool Services.Builder.interval=9", OUTSIDER)
     assert refused.returncode == 4
     assert "This user may not write the database" in refused.stderr
