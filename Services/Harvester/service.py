@@ -25,9 +25,10 @@ from NexusCore.facility.sessions import NotToBeBuilt
 from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.text import counted
 from Services.Harvester.consent import Consents
+from Services.Harvester.double_bookings import double_bookings
 from Services.Harvester.fetch_process import Bounds, FetchProcess, FetchRequest, FetchResult, FetchWindow
 from Services.Harvester.fetch_scheduler import FetchScheduler, FetchSlots, Server
-from Services.Harvester.sources import SharedSource, Source, kinds, make_of, source_of
+from Services.Harvester.sources import NO_BOOKING, SharedSource, Source, kinds, make_of, source_of
 from Services.Harvester.status_reporter import CalendarReporter, CalendarStatus
 from Services.Harvester.usage import UsageSessions
 
@@ -208,10 +209,12 @@ class Harvester(Service):
             raise
         except NexusError as error:
             return CalendarStatus(str(error), readable=False)
-        if not answer.complaints:
+        sentences = [complaint.sentence for complaint in answer.complaints]
+        sentences += double_bookings(answer.reservations, instrument.zone)
+        if not sentences:
             return CalendarStatus()
-        more = f" ({len(answer.complaints) - 1} more like this)" if len(answer.complaints) > 1 else ""
-        sentence = answer.complaints[0].sentence
+        more = f" ({len(sentences) - 1} more like this)" if len(sentences) > 1 else ""
+        sentence = sentences[0]
         if sentence.startswith("The "):
             sentence = f"the {sentence.removeprefix('The ')}"
         return CalendarStatus(f"Read, but {sentence}{more}")
@@ -286,7 +289,7 @@ class Harvester(Service):
 
 def _unreadable_known(known: list[Reservation], answer: FetchResult) -> list[Reservation]:
     """Return known reservations that are missing in an answer, perhaps because they could not be read."""
-    doubtful = {complaint.uid for complaint in answer.complaints}
+    doubtful = {complaint.uid for complaint in answer.complaints} - {NO_BOOKING}
     fetched = {reservation.uid for reservation in answer.reservations}
 
     def in_doubt(uid: str) -> bool:

@@ -18,6 +18,12 @@ from Services.Harvester.sources import SourceFailed
 from Services.Harvester.sources.web import address_of, download, fetch_limits_of, host_of, most_bookings_of, too_big
 
 CREDENTIALS = Credentials.OPTIONAL
+CANCELLED_TITLES = (
+    "canceled:", "cancelled:", "abgesagt:", "avlyst:", "aflyst:", "inställd:", "inställt:", "peruttu:", "peruutettu:",
+    "annulé:", "annulé :", "annullato:", "annullata:", "cancelado:", "cancelada:", "geannuleerd:", "odwołane:",
+    "zrušeno:", "törölve:", "已取消:",
+)  # fmt: skip
+"""What Outlook writes before the title of a meeting that was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,7 @@ class ICal:
 
     limits: HttpLimits
     most_bookings: int
+    cancelled_titles: tuple[str, ...] = CANCELLED_TITLES
     login: Login | None = None
 
     def fetch(self, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
@@ -35,7 +42,7 @@ class ICal:
         from Services.Harvester.sources.ical.events import bookings
 
         where, content = self._read(instrument)
-        return bookings(content, where, instrument, start, end, self.most_bookings)
+        return bookings(content, where, instrument, start, end, self.most_bookings, self.cancelled_titles)
 
     def _read(self, instrument: Instrument) -> tuple[str, bytes]:
         address = address_of(instrument)
@@ -66,4 +73,15 @@ class ICal:
 
 def make(config: NamedConfiguration) -> ICal:
     """Return the source with the settings it has now; those that are missing get their defaults."""
-    return ICal(fetch_limits_of(config), most_bookings_of(config), login_of(ICal.name))
+    return ICal(fetch_limits_of(config), most_bookings_of(config), cancelled_titles_of(config), login_of(ICal.name))
+
+
+def cancelled_titles_of(config: NamedConfiguration) -> tuple[str, ...]:
+    """Return how titles of cancelled meetings begin, in small letters, as the settings of a kind of source say."""
+    config.set_default(
+        "cancelled_titles",
+        ", ".join(CANCELLED_TITLES),
+        comment="Beginnings of titles that say that a meeting was cancelled, with commas between them.",
+    )
+    titles = str(config["cancelled_titles"] or "").split(",")
+    return tuple(title.strip().casefold() for title in titles if title.strip())
