@@ -28,10 +28,11 @@ from NexusCore.facility import (
     Sessions,
     State,
 )
+from NexusCore.facility.calendar_reads import CalendarRead, CalendarReads
 from NexusCore.facility.inboxes import files_under_way
 from NexusCore.facility.intake_moves import IntakeMoves
+from NexusCore.facility.record_booking import BookingState, RecordBooking, about_building, booking_of
 from NexusCore.facility.reservations import agreed
-from NexusCore.facility.sessions import QUEUED_AGAIN, EventType
 from NexusCore.resources import place_text
 from NexusCore.storage import Database
 from NexusCore.text import counted
@@ -54,6 +55,14 @@ INTAKE_RETRY_SECONDS = 10.0
 """Seconds after which a session is looked at again whose files are still being filed."""
 LONGEST_SETTLE_WAIT = timedelta(seconds=10)
 """`settle` up to which a caller that can wait does so until a young file has settled."""
+HARVEST_SECONDS = 300.0
+"""Between two fetches of the calendars, where the Harvester has not set how many."""
+_PASSES_LATE = 3
+"""Passes of the Harvester that may lie between its last reading of a calendar and a session."""
+_WITHOUT_CALENDAR = (
+    "The calendar of the instrument could not be read when this record was made; it is made again when a reservation "
+    "for it comes."
+)
 
 
 class RecordNotValid(NexusError):
@@ -103,6 +112,8 @@ class BuiltRecord:
     doubtful: int
     """Of these, those with warnings."""
     activities: int
+    booking: RecordBooking
+    """What was known of the session's reservation."""
 
     @property
     def sentence(self) -> str:
@@ -146,6 +157,8 @@ class Facility:
     """Where the record lies that was made of a session before; None where there is none any more."""
     being_filed: Callable[[Session], int] = lambda session: 0
     """How many files of a session are still being filed from drop folders."""
+    calendar: Callable[[Session], CalendarRead | None] = lambda session: None
+    """When the calendar of a session's instrument was read."""
 
     @classmethod
     def of(
@@ -166,7 +179,7 @@ class Facility:
 
         def events(session: Session) -> list[Event]:
             # Remarks on the building do not concern the experiment, and a record built again is to be the same.
-            return [event for event in sessions.events(session) if not _is_build_event(event)]
+            return [event for event in sessions.events(session) if not about_building(event, BUILDER)]
 
         def recorded(session: Session) -> Path | None:
             record = records.of_session(session.id)
@@ -178,7 +191,12 @@ class Facility:
             end = session.end_ts if session.end_ts is not None else session.start_ts
             return files_under_way(config, moves, session.instrument, session.start_ts, end)
 
-        return cls(config, revision, now, booking, events, recorded, being_filed)
+        reads = CalendarReads(database)
+
+        def calendar(session: Session) -> CalendarRead | None:
+            return reads.of(session.instrument)
+
+        return cls(config, revision, now, booking, events, recorded, being_filed, calendar)
 
 
 class RecordMaker:
@@ -282,10 +300,27 @@ class RecordMaker:
         activities = group_files(files, settings.sensitivity)
         extracted = self._extract(jobs, settings, cache, stop)
         events = self._facility.events(session)
-        facts = Facts(session, instrument, instrument.zone, booking, events, revision, SOFTWARE, session_files.remarks)
+        known = self._known(session, instrument, booking, events)
+        remarks = (*session_files.remarks, *([_WITHOUT_CALENDAR] if known.calendar is BookingState.UNREAD else []))
+        facts = Facts(session, instrument, instrument.zone, booking, events, revision, SOFTWARE, remarks)
         document = self._document(facts, activities, extracted, places, settings)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
-        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities))
+        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known)
+
+    def _known(
+        self, session: Session, instrument: Instrument, booking: Reservation | None, events: Sequence[Event]
+    ) -> RecordBooking:
+        """Return what is known of the session's reservation; log that its calendar could not be read."""
+        last_event = max((event.id for event in events), default=0)
+        if not instrument.harvester:
+            return RecordBooking(session.id, BookingState.NO_CALENDAR, None, None, last_event)
+        interval = self._facility.config["Services.Harvester.interval"]
+        seconds = float(interval) if isinstance(interval, int | float) else HARVEST_SECONDS
+        slack = int(_PASSES_LATE * seconds * SECOND)
+        known = booking_of(session, booking, self._facility.calendar(session), last_event, slack)
+        if known.remark is not None:
+            self._log.warning("Session %s: its record is %s", session.identifier, known.remark)
+        return known
 
     def _session_files(
         self,
@@ -386,12 +421,6 @@ class RecordMaker:
             schema = settings.schema or "the built-in schema"
             raise RecordNotValid(identifier=facts.session.identifier, schema=schema, reason=faults[0] + more)
         return document
-
-
-def _is_build_event(event: Event) -> bool:
-    if event.user == BUILDER:
-        return event.type not in (EventType.END, EventType.PROBLEM)  # what it did to the session itself
-    return (event.detail or "").startswith(QUEUED_AGAIN)
 
 
 def _job(file: FoundFile, places: RecordPaths, profile: Profile) -> Job:

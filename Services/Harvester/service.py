@@ -14,6 +14,7 @@ import argparse
 import math
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
@@ -21,6 +22,8 @@ from NexusCore.API import App
 from NexusCore.clock import SECOND, to_datetime, to_ts
 from NexusCore.errors import ConfigException, DatabaseUnreachable, NexusError
 from NexusCore.facility import Instrument, Instruments, Records, Reservation, Reservations, Sessions
+from NexusCore.facility.calendar_reads import CalendarReads
+from NexusCore.facility.record_booking import RecordBookings
 from NexusCore.facility.sessions import NotToBeBuilt
 from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.text import counted
@@ -28,6 +31,7 @@ from Services.Harvester.consent import Consents
 from Services.Harvester.double_bookings import double_bookings
 from Services.Harvester.fetch_process import Bounds, FetchProcess, FetchRequest, FetchResult, FetchWindow
 from Services.Harvester.fetch_scheduler import FetchScheduler, FetchSlots, Server
+from Services.Harvester.late_reservations import LateReservations
 from Services.Harvester.sources import NO_BOOKING, SharedSource, Source, kinds, make_of, source_of
 from Services.Harvester.status_reporter import CalendarReporter, CalendarStatus
 from Services.Harvester.usage import UsageSessions
@@ -64,6 +68,8 @@ class Harvester(Service):
         self._sessions = Sessions(app.database(), self.clock)
         self._usage = UsageSessions(self._sessions, self._reservations, self.client.host)
         self._consents = Consents(self._sessions, self._reservations, Records(app.database(), self.clock))
+        self._late = LateReservations(self._sessions, self._reservations, RecordBookings(app.database()), self.client)
+        self._reads = CalendarReads(app.database())
         self._reporter = CalendarReporter(app, self.status, self.log)
         self._fetches = FetchScheduler(self.clock)
         self._dry_run = False
@@ -81,6 +87,13 @@ class Harvester(Service):
             "consent_days",
             14,
             comment="Days after a session's end in which its user can still change the consent.",
+            minimum=0,
+            maximum=3660,
+        )
+        default(
+            "late_days",
+            30,
+            comment="Days after a session's end in which a reservation that comes late is put into its record.",
             minimum=0,
             maximum=3660,
         )
@@ -168,7 +181,7 @@ class Harvester(Service):
             except DatabaseUnreachable:
                 raise
             except NexusError as error:
-                self._reporter.outcome(instrument.pid, CalendarStatus(str(error), readable=False))
+                self._report(instrument, CalendarStatus(str(error), readable=False))
                 continue
             request = requests.setdefault((kind, server), FetchRequest(source, [], set()))
             request.instruments.append(instrument)
@@ -190,11 +203,42 @@ class Harvester(Service):
         )
         waiting = self._fetches.due(requests, failed)
         while (waiting or len(self._fetches)) and not self.stopping and self.clock.monotonic() < until:
-            while waiting and self._fetches.start(waiting[0], requests[waiting[0]], window, bounds, slots):
+            while waiting and self._start(waiting[0], requests[waiting[0]], window, bounds, slots):
                 del waiting[0]
             for fetch, answers in self._fetches.answered(_STOP_CHECK_SECONDS):
                 for instrument in fetch.request.instruments:
-                    self._reporter.outcome(instrument.pid, self._accept(fetch, instrument, answers[instrument.pid]))
+                    began = self.clock.now() - int((self.clock.monotonic() - fetch.begun) * SECOND)
+                    self._report(instrument, self._accept(fetch, instrument, answers[instrument.pid]), began)
+
+    def _start(
+        self, server: Server, request: FetchRequest, window: FetchWindow, bounds: Bounds, slots: FetchSlots
+    ) -> bool:
+        """Start a fetch if a slot is free; from the first session on whose record was made without its calendar."""
+        since = [self._late.unread_since(instrument.pid, self._late_since()) for instrument in request.instruments]
+        start = min((to_datetime(ts) for ts in since if ts is not None), default=window.start)
+        return self._fetches.start(server, request, replace(window, start=min(start, window.start)), bounds, slots)
+
+    def _report(self, instrument: Instrument, outcome: CalendarStatus, began: int | None = None) -> None:
+        """Report the status of a calendar, and note whether it could be read: the Builder asks for that."""
+        self._reporter.outcome(instrument.pid, outcome)
+        if self._dry_run:
+            return
+        source, began = source_of(instrument.harvester, instrument), self.clock.now() if began is None else began
+        if outcome.readable:
+            self._reads.succeeded(instrument.pid, source, began)
+            self._take_late(instrument.pid)
+        else:
+            self._reads.failed(instrument.pid, source, began, outcome.sentence)
+
+    def _late_since(self) -> int:
+        return self.clock.now() - int(self.config.number("late_days") * _DAY_MICROSECONDS)
+
+    def _take_late(self, pid: str) -> None:
+        """Have records made again whose reservations have come since they were made."""
+        for late in self._late.of(pid, self._late_since()):
+            if self._late.carry_out(late) and not late.confirmed:
+                self.log.warning("%s: %s", pid, late.in_words(would=False))
+                self._reporter.count("reservations_late")
 
     def _accept(self, fetch: FetchProcess, instrument: Instrument, answer: FetchResult) -> CalendarStatus:
         """Take over an answer; return the calendar's status."""

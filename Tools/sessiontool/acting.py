@@ -8,7 +8,7 @@ from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.errors import EXIT_OK, NexusError
 from NexusCore.facility import transfer_end
 from NexusCore.facility.records import NotToBeSent
-from NexusCore.facility.sessions import Session
+from NexusCore.facility.sessions import SENT_AGAIN, Session
 from NexusCore.facility.transfer_file import FileState
 from NexusCore.facility.transfers import Transfers
 from NexusCore.text import counted, one_line, shell_quote
@@ -125,7 +125,7 @@ def requeue(arguments: Namespace, screen: Screen) -> int:
         record = desk.records.of_session(session.id)
         if record is None:
             raise NotToBeSent(identifier=session.identifier, reason="it has no record")
-        text = f"record queued to be sent again, was {state}"
+        text = f"{SENT_AGAIN}, was {state}"
         desk.sessions.note(session.identifier, desk.client(), text, also=desk.records.resend(record))
         session = desk.sessions.get(session.identifier)
         return _done(

@@ -34,8 +34,8 @@ class ICal:
 
     limits: HttpLimits
     most_bookings: int
-    cancelled_titles: tuple[str, ...] = CANCELLED_TITLES
     login: Login | None = None
+    cancelled_titles: tuple[str, ...] = CANCELLED_TITLES
 
     def fetch(self, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
         """Return the bookings of an instrument in a span, those of series one by one."""
@@ -73,7 +73,7 @@ class ICal:
 
 def make(config: NamedConfiguration) -> ICal:
     """Return the source with the settings it has now; those that are missing get their defaults."""
-    return ICal(fetch_limits_of(config), most_bookings_of(config), cancelled_titles_of(config), login_of(ICal.name))
+    return ICal(fetch_limits_of(config), most_bookings_of(config), login_of(ICal.name), cancelled_titles_of(config))
 
 
 def cancelled_titles_of(config: NamedConfiguration) -> tuple[str, ...]:
