@@ -33,6 +33,7 @@ EXTRAS = {
         "numcodecs>=0.15.2",  # older ones run the code in a file's `pickle` codec
         "numpy>=1.26,<3",
         "pint>=0.23,<1",
+        "scikit-learn>=1.6,<2",
         "tifffile>=2024.1",
         "matplotlib>=3.8,<4",
         "Pillow>=10.2,<14",  # each October's release takes away what was deprecated

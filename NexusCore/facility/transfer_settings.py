@@ -104,18 +104,27 @@ def transfer_settings(config: ReadOnlyConfiguration, pid: str) -> TransferSettin
     return settings
 
 
-def store_settings(config: ReadOnlyConfiguration, name: str) -> StoreSettings:
+def store_settings(config: ReadOnlyConfiguration, name: str, folder: str = STORES_FOLDER) -> StoreSettings:
     """Return the settings of a store.
+
+    Parameters
+    ----------
+    config
+        The configuration from its absolute root.
+    name
+        Of the store.
+    folder
+        Path of the folder that has its parameters in one of its name.
 
     Raises
     ------
     ConfigException
         If there is none of that name.
     """
-    if name not in config.keys(STORES_FOLDER):
-        raise ConfigException(reason=f"there is no store '{name}'; it is made by setting {STORES_FOLDER}.{name}.kind")
+    if name not in config.keys(folder):
+        raise ConfigException(reason=f"there is no store '{name}'; it is made by setting {folder}.{name}.kind")
     names = [parameter.name for parameter in fields(StoreSettings) if parameter.name != "name"]
-    return StoreSettings(name, **{key: _text(config, f"{STORES_FOLDER}.{name}.{key}") for key in names})
+    return StoreSettings(name, **{key: _text(config, f"{folder}.{name}.{key}") for key in names})
 
 
 def store_names(config: ReadOnlyConfiguration) -> list[str]:

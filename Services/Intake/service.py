@@ -86,7 +86,8 @@ class Intake(Service):
         self._reports: dict[str, InboxReport] = {}
         self._reporter = InboxReporter(self.status, self.log)
         self._alerts = Alerts(self.log, self.clock)
-        self._copying = Copying(app.database(), self.clock, self.status, self.log, self._stop)
+        fetched = app.settings.home / "intake-fetched"
+        self._copying = Copying(app.database(), self.clock, self.status, self.log, self._stop, fetched)
         self._hints = Hints()
         self._since = self.clock.now()
         self._due = self.clock.monotonic()
