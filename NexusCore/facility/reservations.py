@@ -243,6 +243,23 @@ class Reservations:
         booking = longest(_of(bookings, _people(use))) if use else best(bookings)
         return of_use(use, booking) if use and booking else use or booking
 
+    def besides(self, booking: Reservation, start_ts: int, end_ts: int) -> list[Reservation]:
+        """Return what else was booked at the same time as a reservation, in a span; in order of their starts.
+
+        Parameters
+        ----------
+        booking
+            From `for_session`.
+        start_ts, end_ts
+            Of the session.
+        """
+        first, last = max(booking.start_ts, start_ts), min(booking.end_ts, end_ts)
+        own = (booking.source, booking.uid)
+        if booking.usage or first >= last:
+            return []
+        others = self.overlapping(booking.instrument, first, last)
+        return [one for one in others if not (one.usage or one.free) and (one.source, one.uid) != own]
+
 
 def agreed(booking: Reservation | None, *, required: bool) -> bool:
     """Return whether a record may be made of a session with this reservation.

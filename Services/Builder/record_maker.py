@@ -6,7 +6,7 @@ Nothing here changes the database or the record on disk; the caller decides what
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -159,6 +159,8 @@ class Facility:
     """How many files of a session are still being filed from drop folders."""
     calendar: Callable[[Session], CalendarRead | None] = lambda session: None
     """When the calendar of a session's instrument was read."""
+    besides: Callable[[Session, Reservation], Sequence[Reservation]] = lambda session, booking: ()
+    """What else was booked at the time of a session's reservation."""
 
     @classmethod
     def of(
@@ -196,7 +198,11 @@ class Facility:
         def calendar(session: Session) -> CalendarRead | None:
             return reads.of(session.instrument)
 
-        return cls(config, revision, now, booking, events, recorded, being_filed, calendar)
+        def besides(session: Session, booking: Reservation) -> list[Reservation]:
+            end = session.end_ts if session.end_ts is not None else session.start_ts
+            return reservations.besides(booking, session.start_ts, end)
+
+        return cls(config, revision, now, booking, events, recorded, being_filed, calendar, besides)
 
 
 class RecordMaker:
@@ -301,11 +307,20 @@ class RecordMaker:
         extracted = self._extract(jobs, settings, cache, stop)
         events = self._facility.events(session)
         known = self._known(session, instrument, booking, events)
-        remarks = (*session_files.remarks, *([_WITHOUT_CALENDAR] if known.calendar is BookingState.UNREAD else []))
+        remarks = (*session_files.remarks, *self._booking_remarks(session, booking, known))
         facts = Facts(session, instrument, instrument.zone, booking, events, revision, SOFTWARE, remarks)
         document = self._document(facts, activities, extracted, places, settings)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
         return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known)
+
+    def _booking_remarks(self, session: Session, booking: Reservation | None, known: RecordBooking) -> Iterator[str]:
+        """Yield what the record says of doubts about its reservation."""
+        if known.calendar is BookingState.UNREAD:
+            yield _WITHOUT_CALENDAR
+        for other in self._facility.besides(session, booking) if booking is not None else ():
+            title = f"'{other.title}'" if other.title else "a reservation without a title"
+            whose = f" of {other.user}" if other.user else ""
+            yield f"Two bookings at once: at the time of this reservation there was also {title}{whose}."
 
     def _known(
         self, session: Session, instrument: Instrument, booking: Reservation | None, events: Sequence[Event]

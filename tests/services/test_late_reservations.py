@@ -258,6 +258,29 @@ class TestACalendarThatIsAway:
         assert (lab.known(session).calendar, lab.known(session).remark) == (BookingState.NO_CALENDAR, None)
 
 
+class TestTwoBookingsAtOnce:
+    """The record is of one of them, and names the other."""
+
+    def test_both_are_in_the_record(self, lab: Lab) -> None:
+        session = lab.stage.session("a.dm4")
+        start, end = session.start, session.end
+        assert end is not None
+        times = f":{start:%Y%m%dT%H%M%SZ}", f":{end + timedelta(minutes=5):%Y%m%dT%H%M%SZ}"
+        lab.calendar.write_bytes(
+            ics(
+                event("a", *times, "SUMMARY:Gold", "ORGANIZER;CN=Eve:mailto:eve@example.org"),
+                event("b", times[0], f":{start + timedelta(seconds=20):%Y%m%dT%H%M%SZ}", "SUMMARY:Silver"),
+                event("c", *times, "SUMMARY:Away", "TRANSP:TRANSPARENT"),
+            )
+        )
+        lab.harvest()
+        lab.build()
+        assert lab.title(session) == "Gold"
+        document = lab.stage.document(session)
+        assert document.count("Two bookings at once") == 1
+        assert "there was also 'Silver'." in document
+
+
 class TestANoteThatComesLate:
     """A note that was added after the end stands in the record."""
 
