@@ -202,21 +202,19 @@ class Harvester(Service):
             self.config.number("slow_after"),
         )
         waiting = self._fetches.due(requests, failed)
+        windows = {server: self._window(window, requests[server]) for server in waiting}
         while (waiting or len(self._fetches)) and not self.stopping and self.clock.monotonic() < until:
-            while waiting and self._start(waiting[0], requests[waiting[0]], window, bounds, slots):
+            while waiting and self._fetches.start(waiting[0], requests[waiting[0]], windows[waiting[0]], bounds, slots):
                 del waiting[0]
             for fetch, answers in self._fetches.answered(_STOP_CHECK_SECONDS):
                 for instrument in fetch.request.instruments:
                     began = self.clock.now() - int((self.clock.monotonic() - fetch.begun) * SECOND)
                     self._report(instrument, self._accept(fetch, instrument, answers[instrument.pid]), began)
 
-    def _start(
-        self, server: Server, request: FetchRequest, window: FetchWindow, bounds: Bounds, slots: FetchSlots
-    ) -> bool:
-        """Start a fetch if a slot is free; from the first session on whose record was made without its calendar."""
+    def _window(self, window: FetchWindow, request: FetchRequest) -> FetchWindow:
+        """Return the window, from the first session on whose record was made without its calendar."""
         since = [self._late.unread_since(instrument.pid, self._late_since()) for instrument in request.instruments]
-        start = min((to_datetime(ts) for ts in since if ts is not None), default=window.start)
-        return self._fetches.start(server, request, replace(window, start=min(start, window.start)), bounds, slots)
+        return replace(window, start=min([window.start, *(to_datetime(ts) for ts in since if ts is not None)]))
 
     def _report(self, instrument: Instrument, outcome: CalendarStatus, began: int | None = None) -> None:
         """Report the status of a calendar, and note whether it could be read: the Builder asks for that."""
@@ -224,11 +222,16 @@ class Harvester(Service):
         if self._dry_run:
             return
         source, began = source_of(instrument.harvester, instrument), self.clock.now() if began is None else began
-        if outcome.readable:
-            self._reads.succeeded(instrument.pid, source, began)
-            self._take_late(instrument.pid)
-        else:
-            self._reads.failed(instrument.pid, source, began, outcome.sentence)
+        try:
+            if outcome.readable:
+                self._reads.succeeded(instrument.pid, source, began)
+                self._take_late(instrument.pid)
+            else:
+                self._reads.failed(instrument.pid, source, began, outcome.sentence)
+        except DatabaseUnreachable:
+            raise
+        except NexusError as error:  # of this one, such as a name that is too long
+            self.log.warning("%s: what is known of its calendar cannot be stored: %s", instrument.pid, error)
 
     def _late_since(self) -> int:
         return self.clock.now() - int(self.config.number("late_days") * _DAY_MICROSECONDS)

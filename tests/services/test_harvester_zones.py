@@ -167,6 +167,23 @@ class TestTheCalendarsZone:
         assert [one.sentence.split("'")[3] for one in complaints] == ["Mars", "Venus"]
 
 
+class TestOneNameForSeveral:
+    """Bookings that share a UID without being a series: only one can be taken, and that is told."""
+
+    def test_they_are_told(self) -> None:
+        twins = (event("t", *EVENING), event("t", ":20270108T210000", ":20270108T220000"))
+        found, complaints = read(*twins)
+        assert len(found) == 1
+        assert complaints == [Complaint("the event 't' is there 2 times, at different times; only one was taken", "t")]
+
+    def test_but_not_the_same_one_or_a_newer_version(self) -> None:
+        assert read(event("t", *EVENING), event("t", *EVENING))[1] == []
+        newer = event("t", ":20270108T210000", ":20270108T220000", "SEQUENCE:2")
+        found, complaints = read(event("t", *EVENING, "SEQUENCE:1"), newer)
+        assert times(found) == ["01-08T20:00 to 01-08T21:00"]
+        assert complaints == []
+
+
 class TestLength:
     """A booking has the length that its clock shows, or is told; never is it without length and nobody hears of it."""
 

@@ -164,6 +164,7 @@ def _expanded(
     events = settle(group, uid, own)
     in_series = len(events) > 1 or any(name in events[0] for name in ("RRULE", "RDATE", "RECURRENCE-ID"))
     moved = {instant(_when(event, "RECURRENCE-ID"), zone): event for event in events if "RECURRENCE-ID" in event}
+    _report_repeated(events, uid)
     without_length = False
     for event in _occurrences(events, start, end) if in_series else events:
         first, known_end = instant(_when(event, "DTSTART"), zone), _end(event, zone)
@@ -185,6 +186,13 @@ def _occurrences(events: Sequence[icalendar.Event], start: datetime, end: dateti
         calendar.add_component(event)
     span = (start.astimezone(UTC) - ZONE_MARGIN, end.astimezone(UTC) + ZONE_MARGIN)
     yield from recurring_ical_events.of(calendar).between(*span)
+
+
+def _report_repeated(events: Sequence[icalendar.Event], uid: str) -> None:
+    """Complain of several bookings under one name, of which the expansion takes one; of versions, the newest counts."""
+    named = [event for event in events if "RECURRENCE-ID" not in event]
+    if len({_when(event, "DTSTART") for event in named}) > len({first_line(event.get("SEQUENCE")) for event in named}):
+        complain(f"the event '{uid}' is there {len(named)} times, at different times; only one was taken", uid)
 
 
 def _check(event: icalendar.Event) -> None:
