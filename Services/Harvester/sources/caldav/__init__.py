@@ -10,7 +10,7 @@ from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.http import HttpLimits, Login, login_of
 from NexusCore.plugins import Credentials
-from Services.Harvester.sources.ical import CANCELLED_TITLES, cancelled_titles_of
+from Services.Harvester.sources.ical.cancelled import CANCELLED_TITLES, cancelled_titles_of
 from Services.Harvester.sources.web import Visit, fetch_limits_of, most_bookings_of, web_address
 
 CREDENTIALS = Credentials.OPTIONAL

@@ -15,15 +15,10 @@ from NexusCore.facility import Instrument, Reservation
 from NexusCore.http import HttpLimits, Login, login_of
 from NexusCore.plugins import Credentials
 from Services.Harvester.sources import SourceFailed
+from Services.Harvester.sources.ical.cancelled import CANCELLED_TITLES, cancelled_titles_of
 from Services.Harvester.sources.web import address_of, download, fetch_limits_of, host_of, most_bookings_of, too_big
 
 CREDENTIALS = Credentials.OPTIONAL
-CANCELLED_TITLES = (
-    "canceled:", "cancelled:", "abgesagt:", "avlyst:", "aflyst:", "inställd:", "inställt:", "peruttu:", "peruutettu:",
-    "annulé:", "annulé :", "annullato:", "annullata:", "cancelado:", "cancelada:", "geannuleerd:", "odwołane:",
-    "zrušeno:", "törölve:", "已取消:",
-)  # fmt: skip
-"""What Outlook writes before the title of a meeting that was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +69,3 @@ class ICal:
 def make(config: NamedConfiguration) -> ICal:
     """Return the source with the settings it has now; those that are missing get their defaults."""
     return ICal(fetch_limits_of(config), most_bookings_of(config), login_of(ICal.name), cancelled_titles_of(config))
-
-
-def cancelled_titles_of(config: NamedConfiguration) -> tuple[str, ...]:
-    """Return how titles of cancelled meetings begin, in small letters, as the settings of a kind of source say."""
-    config.set_default(
-        "cancelled_titles",
-        ", ".join(CANCELLED_TITLES),
-        comment="Beginnings of titles that say that a meeting was cancelled, with commas between them.",
-    )
-    titles = str(config["cancelled_titles"] or "").split(",")
-    return tuple(title.strip().casefold() for title in titles if title.strip())

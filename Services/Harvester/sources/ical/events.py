@@ -20,7 +20,7 @@ from NexusCore.clock import SECOND, to_ts
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.text import shortened
 from Services.Harvester.sources import SourceFailed, complain
-from Services.Harvester.sources.ical import CANCELLED_TITLES
+from Services.Harvester.sources.ical.cancelled import CANCELLED_TITLES
 from Services.Harvester.sources.ical.decoding import text_of
 from Services.Harvester.sources.ical.fields import first_line, reservation_of
 from Services.Harvester.sources.ical.selection import belongs
