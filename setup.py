@@ -92,6 +92,8 @@ EXTRAS["test"] = [
 ]
 EXTRAS["all"] = sorted({one for requirements in EXTRAS.values() for one in requirements})
 
+PROGRAMS = ("Builder", "Gateway", "Harvester", "Intake", "Uploader")
+"""The services."""
 TOOLS = ("ConfigTool", "ConfigUI", "Doctor", "SessionTool", "TailLog", "TailStatus")
 
 setup(
@@ -119,7 +121,10 @@ setup(
     ],
     extras_require=EXTRAS,
     entry_points={
-        "console_scripts": [f"{tool}=Tools.{tool}:main" for tool in TOOLS],
+        "console_scripts": [
+            *(f"{tool}=Tools.{tool}:main" for tool in TOOLS),
+            *(f"{name}=Services.{name}.__main__:main" for name in PROGRAMS),
+        ],
         "gui_scripts": ["SessionLogger=Logger.__main__:main"],
     },
 )

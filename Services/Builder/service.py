@@ -36,7 +36,7 @@ from Services.Builder.lease import Lease
 from Services.Builder.progress import BarProgress, StatusProgress
 from Services.Builder.record.build import store
 from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, BuiltRecord, Facility, NoRecord, RecordMaker
-from Services.Builder.settings import BuilderSettings, set_defaults
+from Services.Builder.settings import BuilderSettings
 
 CARE_SECONDS = 60.0
 """Between two looks at the sessions that nobody ends, and those whose files do not come."""
@@ -101,7 +101,6 @@ class Builder(Service):
         self._late_notes = LateNotes(database, self.clock, self.client, self.log)
         self._bookings = RecordBookings(database)
         self._cared: float | None = None
-        set_defaults(self.config)
         self._built = self.status.new("records_built", 0)
         self._failures = self.status.new("sessions_failed", 0)
         self._last_error = self.status.new("last_error", "")
