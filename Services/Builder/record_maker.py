@@ -6,7 +6,7 @@ Nothing here changes the database or the record on disk; the caller decides what
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 import NexusCore
-from NexusCore.clock import Clock
+from NexusCore.clock import SECOND, Clock
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import DiskFull, NexusError
 from NexusCore.facility import (
