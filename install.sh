@@ -20,7 +20,8 @@ Sets NexusCore up on this machine. It can be run again: finished steps are skipp
                                   a MariaDB server with NexusCore's database, its users and its tables,
                                   and a settings file with the password of each user
   ./install.sh service NAME... [--start]
-                                  start scripts for services: builder, gateway, harvester, uploader
+                                  start scripts for services: builder, gateway, harvester, intake,
+                                  uploader
   ./install.sh demo               a demonstration with a small facility, only on this machine
   ./install.sh test [ARGUMENT...] every check and test of the project; arguments go to pytest
   ./install.sh test quick [ARGUMENT...]
