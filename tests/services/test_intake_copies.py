@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from NexusCore.facility.intake_moves import Filed, IntakeMoves
 from Services.Intake.service import Intake
 from tests.clocks import SetClock, databases_follow
 from tests.disks import fill, mounted
-from tests.processes import messages, rows
+from tests.processes import LIMIT, messages, rows
 from tests.services.filing import RUN, RUN_FILED, Station, station_on
 
 HOUR = 3600.0
@@ -292,6 +294,25 @@ class TestAudit:
         (tmp_path / "data" / RUN_FILED).write_text("data")
         copies = FileCopies(local.app.database(), local.app.clock)
         assert copies.outstanding()["one"].copies == 1
+
+
+def test_a_mirror_that_hangs_does_not_hold_up_the_end(local: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a file server that is gone: its thread ends with the process."""
+    answers = threading.Event()
+    monkeypatch.setattr("Services.Intake.mirrors.directory.DirectoryMirror.check", lambda self: answers.wait(LIMIT))
+    local.drop()
+    intake = local.intake()
+    try:
+        monkeypatch.setattr(intake._copying, "_wait", lambda: None)
+        intake.once()
+        local.app.stop_event.set()
+        intake.close()
+        threads = list(intake._copying._running.values())
+        assert [thread.done() for thread in threads] == [False, False]
+    finally:
+        answers.set()
+    wait(threads, LIMIT)
+    assert local.tree() == {}, "what was filed is filed"
 
 
 def test_a_copy_that_was_undone_meanwhile_is_left(local: Station, clock: SetClock) -> None:
