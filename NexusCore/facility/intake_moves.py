@@ -80,9 +80,9 @@ _FILED_AT = """
     SELECT target_sha256, size, modified_ts FROM intake_move WHERE state = 'filed' AND target_sha256 IN ({})
 """
 _CAME_FROM = """
-    -- where what was filed to these targets was before, and by which rule it was filed
+    -- where what was filed to these targets was before, and by which rule; one that has just been moved is claimed yet
     SELECT target_sha256, source, rule, size, modified_ts FROM intake_move
-     WHERE state = 'filed' AND method <> 'note' AND target_sha256 IN ({})
+     WHERE state IN ('claimed', 'filed') AND method <> 'note' AND target_sha256 IN ({})
 """
 _LAST = "SELECT MAX(filed_ts) FROM intake_move WHERE inbox = :inbox AND state IN ('filed', 'undone')"
 _LAST_OF_RULE = """

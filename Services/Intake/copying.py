@@ -151,6 +151,7 @@ class Copying:
         self._expect(settings)
         mirror = self._mirror(settings)
         mirror.check()
+        self._note_place(settings)
         self._make_due(mirror)
         before = self._clock.now() - int(settings.verify_hours * 3600 * SECOND)
         until = self._clock.monotonic() + AUDIT_SECONDS
@@ -167,12 +168,15 @@ class Copying:
             self._make_due(mirror)
 
     def _check_place(self, settings: MirrorSettings) -> None:
-        """Have all copies made again if the mirror is in another place than they were made in."""
+        """Raise `MirrorAway` if the mirror is where files are received or filed, by whatever links."""
         if settings.kind == "directory":
             real = [Path(os.path.realpath(folder)) for folder in self.folders]
             fault = mirror_fault(Path(os.path.realpath(settings.path)), real)
             if fault is not None:
                 raise MirrorAway(mirror=settings.name, reason=f"it is {settings.path}, {fault}")
+
+    def _note_place(self, settings: MirrorSettings) -> None:
+        """Have all copies made again if the mirror, which can be used, is in another place than they were made in."""
         path = f"mirrors.{settings.name}.{COPIED_TO}"
         before = self._config[path]
         if before == settings.place:

@@ -110,7 +110,12 @@ class TestAlerts:
         clock.move(60 * MINUTE)
         intake.once()
         assert intake.status["alerts"].get_value() == "silent-det"
-        station.config.set("Services.Intake.silences.silent", "soon")
+        intake.close()
+
+    def test_a_silence_that_is_no_time(self, station: Station) -> None:
+        """Such as one that was set before Intake said what it is."""
+        station.config.set("Services.Intake.silences.silent", "soon", create=True)
+        intake = station.intake()
         intake.once()
         intake.close()
         assert "silences.silent is 'soon', which is not a time such as" in intake.status["settings"].get_value()
