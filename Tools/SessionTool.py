@@ -130,6 +130,11 @@ def _show_arguments(parser: Arguments) -> None:
     _lines(parser, "number of files and log lines (20)")
 
 
+def _open_arguments(parser: Arguments) -> None:
+    _newest(parser)
+    parser.add_argument("--print", action="store_true", help="only print the path of the page")
+
+
 def _requeue_arguments(parser: Arguments) -> None:
     identifier = parser.add_argument(
         "identifier", metavar="IDENTIFIER", nargs="?", help="the session, or an unambiguous beginning of its identifier"
@@ -197,6 +202,9 @@ SESSION_COMMANDS = {
     "trace": SessionCommand("showing.trace", "show all that happened in a session, in order of time", _newest),
     "transfer": SessionCommand(
         "transfer.transfer", "show which files of a session are in the store, and which not yet", _transfer_arguments
+    ),
+    "open": SessionCommand(
+        "opening.open_", "open the page of a session's record in the browser, and print its path", _open_arguments
     ),
     "requeue": SessionCommand(
         "acting.requeue", "rebuild the record of a session, or send records again", _requeue_arguments

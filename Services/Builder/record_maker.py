@@ -6,7 +6,7 @@ Nothing here changes the database or the record on disk; the caller decides what
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,11 +31,11 @@ from NexusCore.facility import (
 from NexusCore.facility.calendar_reads import CalendarRead, CalendarReads
 from NexusCore.facility.inboxes import files_under_way
 from NexusCore.facility.intake_moves import IntakeMoves
-from NexusCore.facility.record_booking import BookingState, RecordBooking, about_building, booking_of
+from NexusCore.facility.record_booking import RecordBooking, about_building
 from NexusCore.facility.reservations import agreed
 from NexusCore.resources import place_text
 from NexusCore.storage import Database
-from NexusCore.text import counted
+from NexusCore.text import counted, one_line
 from Services.Builder.extraction.cache import SessionCache, stamps
 from Services.Builder.extraction.extractors.profile import Profile
 from Services.Builder.extraction.jobs import Job
@@ -43,6 +43,7 @@ from Services.Builder.extraction.profiles import profile_of
 from Services.Builder.finding.searching import Searches, SessionFiles
 from Services.Builder.finding.transferred import TransferredFiles
 from Services.Builder.model import Extraction, FoundFile
+from Services.Builder.record.booking_remarks import booking_remarks, known_booking
 from Services.Builder.record.build import Facts, RecordPaths, experiment
 from Services.Builder.record.document import to_xml
 from Services.Builder.record.validation import validate
@@ -55,14 +56,8 @@ INTAKE_RETRY_SECONDS = 10.0
 """Seconds after which a session is looked at again whose files are still being filed."""
 LONGEST_SETTLE_WAIT = timedelta(seconds=10)
 """`settle` up to which a caller that can wait does so until a young file has settled."""
-HARVEST_SECONDS = 300.0
-"""Between two fetches of the calendars, where the Harvester has not set how many."""
-_PASSES_LATE = 3
-"""Passes of the Harvester that may lie between its last reading of a calendar and a session."""
-_WITHOUT_CALENDAR = (
-    "The calendar of the instrument could not be read when this record was made; it is made again when a reservation "
-    "for it comes."
-)
+MOST_NAMED = 20
+"""Files that a sentence names; of further ones it says how many there are."""
 
 
 class RecordNotValid(NexusError):
@@ -114,6 +109,8 @@ class BuiltRecord:
     activities: int
     booking: RecordBooking
     """What was known of the session's reservation."""
+    left_out: tuple[str, ...] = ()
+    """Sentences about files of the session that are not in it."""
 
     @property
     def sentence(self) -> str:
@@ -297,45 +294,45 @@ class RecordMaker:
             raise NoRecord(State.NO_CONSENT, "Its user did not agree to have a record made.")
         self._wait_for_intake(session, settings)
         session_files = self._session_files(session, instrument, settings, stop, wait)
-        files = self._files(session, session_files, settings)
+        left_out = self._left_out(session, session_files, settings)
+        files = self._files(session, session_files, settings, left_out)
         places.prepare()
         profile = profile_of(self._facility.config, instrument, settings)
-        jobs = [_job(file, places, profile) for file in _longest_first(files)]
+        jobs = [_job(file, places, profile, settings.hash_seconds) for file in _longest_first(files)]
         from Services.Builder.grouping.activities import group_files  # with NumPy, while the readers still get ready
 
         activities = group_files(files, settings.sensitivity)
         extracted = self._extract(jobs, settings, cache, stop)
         events = self._facility.events(session)
-        known = self._known(session, instrument, booking, events)
-        remarks = (*session_files.remarks, *self._booking_remarks(session, booking, known))
-        facts = Facts(session, instrument, instrument.zone, booking, events, revision, SOFTWARE, remarks)
-        document = self._document(facts, activities, extracted, places, settings)
-        doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
-        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known)
-
-    def _booking_remarks(self, session: Session, booking: Reservation | None, known: RecordBooking) -> Iterator[str]:
-        """Yield what the record says of doubts about its reservation."""
-        if known.calendar is BookingState.UNREAD:
-            yield _WITHOUT_CALENDAR
-        for other in self._facility.besides(session, booking) if booking is not None else ():
-            title = f"'{other.title}'" if other.title else "a reservation without a title"
-            whose = f" of {other.user}" if other.user else ""
-            yield f"Two bookings at once: at the time of this reservation there was also {title}{whose}."
-
-    def _known(
-        self, session: Session, instrument: Instrument, booking: Reservation | None, events: Sequence[Event]
-    ) -> RecordBooking:
-        """Return what is known of the session's reservation; log that its calendar could not be read."""
-        last_event = max((event.id for event in events), default=0)
-        if not instrument.harvester:
-            return RecordBooking(session.id, BookingState.NO_CALENDAR, None, None, last_event)
-        interval = self._facility.config["Services.Harvester.interval"]
-        seconds = float(interval) if isinstance(interval, int | float) else HARVEST_SECONDS
-        slack = int(_PASSES_LATE * seconds * SECOND)
-        known = booking_of(session, booking, self._facility.calendar(session), last_event, slack)
+        known = known_booking(
+            session,
+            booking,
+            events,
+            self._facility.calendar(session) if instrument.harvester else None,
+            self._facility.config["Services.Harvester.interval"],
+            has_calendar=bool(instrument.harvester),
+        )
+        others = self._facility.besides(session, booking) if booking is not None else ()
         if known.remark is not None:
             self._log.warning("Session %s: its record is %s", session.identifier, known.remark)
-        return known
+        facts = Facts(
+            session,
+            instrument,
+            instrument.zone,
+            booking,
+            events,
+            revision,
+            SOFTWARE,
+            remarks=(
+                *session_files.remarks,
+                *(f"Warning: {sentence}" for sentence in left_out),
+                *booking_remarks(known, others),
+            ),
+            files_url=settings.files_url,
+        )
+        document = self._document(facts, activities, extracted, places, settings)
+        doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
+        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known, left_out)
 
     def _session_files(
         self,
@@ -357,7 +354,7 @@ class RecordMaker:
             return transferred
         root = self._instruments.folder(instrument).absolute()
         found = self._searches.files_of(session, root, strategy, settings)
-        if found.unsettled and wait is not None and settings.settle <= LONGEST_SETTLE_WAIT:
+        if (found.unsettled or found.growing) and wait is not None and settings.settle <= LONGEST_SETTLE_WAIT:
             wait(settings.settle.total_seconds())
             found = self._searches.files_of(session, root, strategy, settings)
         return found
@@ -375,7 +372,31 @@ class RecordMaker:
         sentence = f"{files} still being filed from a drop folder; the session waits."
         raise NoRecord(State.TO_BE_BUILT, sentence, min(left, INTAKE_RETRY_SECONDS))
 
-    def _files(self, session: Session, session_files: SessionFiles, settings: BuilderSettings) -> Sequence[FoundFile]:
+    def _left_out(self, session: Session, session_files: SessionFiles, settings: BuilderSettings) -> tuple[str, ...]:
+        """Return sentences about files that do not become quiet; raise `NoRecord` while they still may.
+
+        A file that is being written when the session ends belongs to it, as long as no other session has started.
+        """
+        ended = session.end_ts if session.end_ts is not None else session.start_ts
+        left = settings.growing_wait - (self._facility.now() - ended) / SECOND
+        if session_files.growing and left > 0:
+            files = counted(len(session_files.growing), "file")
+            sentence = f"{files} begun in it are still being written; the session waits."
+            if len(session_files.growing) == 1:
+                sentence = f"{one_line(session_files.growing[0].path.name)} is still being written; the session waits."
+            raise NoRecord(State.TO_BE_BUILT, sentence, max(1.0, min(left, settings.settle.total_seconds())))
+        sentences = (
+            _named(session_files.growing, "still being written when the record was made"),
+            _named(session_files.overrun, "still being written when the next session had started"),
+        )
+        left_out = tuple(sentence for sentence in sentences if sentence)
+        for sentence in left_out:
+            self._log.warning("Session %s: %s", session.identifier, sentence)
+        return left_out
+
+    def _files(
+        self, session: Session, session_files: SessionFiles, settings: BuilderSettings, left_out: Sequence[str]
+    ) -> Sequence[FoundFile]:
         if session_files.unsettled:
             files = counted(len(session_files.unsettled), "file was", "files were")
             sentence = f"{files} changed only just now; the session waits."
@@ -393,7 +414,7 @@ class RecordMaker:
                     f"{session_files.place} does not contain the session's files any more; its record {earlier} stays."
                 )
                 raise NoRecord(State.BUILT, sentence)
-            raise NoRecord(State.NO_FILES_FOUND, f"{nothing}.")
+            raise NoRecord(State.NO_FILES_FOUND, " ".join((f"{nothing}.", *left_out)))
         return session_files.settled
 
     def _extract(
@@ -438,9 +459,27 @@ class RecordMaker:
         return document
 
 
-def _job(file: FoundFile, places: RecordPaths, profile: Profile) -> Job:
+def _named(files: Sequence[FoundFile], why: str) -> str:
+    if not files:
+        return ""
+    names = ", ".join(one_line(file.path.name) for file in files[:MOST_NAMED])
+    more = f" and {len(files) - MOST_NAMED:,} more" if len(files) > MOST_NAMED else ""
+    return f"Begun in the session, not in its record, because {why}: {names}{more}."
+
+
+def _job(file: FoundFile, places: RecordPaths, profile: Profile, hash_seconds: float) -> Job:
     preview, metadata = (places.beside(file.path, file.root, suffix) for suffix in (".png", ".json"))
-    return Job(file.path, preview, metadata, file.companions, profile, places.xml.parent, file.root, file.identities)
+    return Job(
+        file.path,
+        preview,
+        metadata,
+        file.companions,
+        profile,
+        places.xml.parent,
+        file.root,
+        file.identities,
+        hash_seconds,
+    )
 
 
 def _longest_first(files: Sequence[FoundFile]) -> list[FoundFile]:

@@ -89,7 +89,12 @@ class Builder(Service):
         self._pools = pools or Pools(self.log)
         times = times_by(self._config, self._sessions.events)
         self._searches = Searches(
-            self._sessions.waiting, self.clock, self.log, times=times, before=self._sessions.before
+            self._sessions.waiting,
+            self.clock,
+            self.log,
+            times=times,
+            before=self._sessions.before,
+            after=self._sessions.after,
         )
         files = Transfers(database, self.clock).all
         self._transferred = TransferredFiles(files, self._config, open_for_reading, times, self.log, self._note_damage)
@@ -248,6 +253,8 @@ class Builder(Service):
             return _SessionResult(State.BUILT, f"{record.sentence}: {record.places.xml}", write=write)
 
     def _row(self, session: Session, record: BuiltRecord, sha256: str) -> Callable[[Transaction], None]:
+        known = {event.detail for event in self._sessions.events(session)} if record.left_out else set()
+        remarks = [self._sessions.remark(session, self.client, text) for text in record.left_out if text not in known]
         write_record = self._records.writer(
             session.id,
             path=str(record.places.xml),
@@ -261,8 +268,8 @@ class Builder(Service):
         write_booking = self._bookings.writer(record.booking)
 
         def write(transaction: Transaction) -> None:
-            write_record(transaction)
-            write_booking(transaction)
+            for function in (write_record, write_booking, *remarks):
+                function(transaction)
 
         return write
 

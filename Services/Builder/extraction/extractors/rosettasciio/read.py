@@ -32,6 +32,8 @@ from Services.Builder.extraction.extractors.terms import applied
 from Services.Builder.extraction.extractors.tree import leaves
 from Services.Builder.model import Quantity
 
+TYPED_IN = "It was typed into a form of the program once, and is often out of date."
+"""Reason to distrust what a vendor's files say of people and specimens."""
 _COLUMN_TYPES = ("TEM", "SEM")
 _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[str, Any]]]] = {
     "TIFF": arrange_samples,
@@ -153,7 +155,12 @@ def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any
         reader=f"rosettasciio {__version__} ({by.plugin})",
         signals=signals,
         meta=mark_contradictions(
-            {key: replace(value, warning=key in unreliable) for key, value in meta.items() if value is not None}, main
+            {
+                key: replace(value, warning=True, reason=TYPED_IN) if key in unreliable else value
+                for key, value in meta.items()
+                if value is not None
+            },
+            main,
         ),
         acquired=acquired,
         column=_scanning(column, meta, "dwell_time" in stated, f"{path.stem} {main.title}"),
