@@ -64,6 +64,7 @@ EXTRAS = {
         "argon2-cffi>=23.1",
         "numpy>=1.26,<3",
         "PyYAML>=6.0.1,<7",
+        "regex>=2024.5.15",  # an expression that somebody wrote gets a time limit
         "tzdata>=2024.1",  # for times in names, on a system without a database of time zones
         "watchfiles>=1.0,<2",
     ],
@@ -93,6 +94,8 @@ EXTRAS["test"] = [
 ]
 EXTRAS["all"] = sorted({one for requirements in EXTRAS.values() for one in requirements})
 
+PROGRAMS = ("Builder", "Gateway", "Harvester", "Intake", "Uploader")
+"""The services."""
 TOOLS = ("ConfigTool", "ConfigUI", "Doctor", "SessionTool", "TailLog", "TailStatus")
 
 setup(
@@ -121,7 +124,10 @@ setup(
     ],
     extras_require=EXTRAS,
     entry_points={
-        "console_scripts": [f"{tool}=Tools.{tool}:main" for tool in TOOLS],
+        "console_scripts": [
+            *(f"{tool}=Tools.{tool}:main" for tool in TOOLS),
+            *(f"{name}=Services.{name}.__main__:main" for name in PROGRAMS),
+        ],
         "gui_scripts": ["SessionLogger=Logger.__main__:main"],
     },
 )

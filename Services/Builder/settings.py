@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from NexusCore.config.forms import PATH
 from NexusCore.config.values import Limits, Value, cast, datatype_of
 from NexusCore.errors import EXIT_USAGE, NexusError
 from NexusCore.facility.file_walk import DEFAULT_IGNORE
@@ -32,16 +33,6 @@ class ReadableConfiguration(Protocol):
         ...
 
 
-class Settable(Protocol):
-    """A folder of the configuration that takes defaults."""
-
-    def set_default(
-        self, name: str, value: Value, datatype: str | None = None, comment: str | None = None, **limits: Any
-    ) -> None:
-        """Create a parameter that is not there."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter as the configuration shows it."""
@@ -55,12 +46,17 @@ def _at_least(minimum: float, maximum: float | None = None) -> dict[str, Any]:
     return {"minimum": minimum} | ({} if maximum is None else {"maximum": maximum})
 
 
+_ABSOLUTE = {"form": PATH}
+
 PARAMETERS: Mapping[str, Parameter] = {
-    "records_path": Parameter("", "Folder for records; empty for 'records' in the service's NEXUSCORE_HOME."),
-    "schema_path": Parameter("", "The facility's own XML schema for records; empty for the built-in one."),
+    "records_path": Parameter(
+        "", "Folder for records; empty for 'records' in the service's NEXUSCORE_HOME.", _ABSOLUTE
+    ),
+    "schema_path": Parameter("", "The facility's own XML schema for records; empty for the built-in one.", _ABSOLUTE),
     "profiles_path": Parameter(
         "",
         "Folder with corrections for the files of instruments, <pid>.toml, where Instruments.<pid>.profile has none.",
+        _ABSOLUTE,
     ),
     "workers": Parameter(2, "Processes that read files at the same time.", _at_least(1, 64)),
     "seconds_per_file": Parameter(60.0, "Seconds after which reading one file is given up.", _at_least(1.0)),
@@ -111,6 +107,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "transfer_cache": Parameter(
         "",
         "Folder for files that are fetched from a bucket; empty for 'cache/transfers' in the service's NEXUSCORE_HOME.",
+        _ABSOLUTE,
     ),
     "transfer_cache_gib": Parameter(
         100.0, "GiB that this folder may have; sessions that were not built for longest make room.", _at_least(0.001)
@@ -133,12 +130,6 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
 }
 """Every parameter in the folder `Services.Builder`, besides those that each service has."""
-
-
-def set_defaults(config: Settable) -> None:
-    """Declare all parameters in the configuration."""
-    for name, parameter in PARAMETERS.items():
-        config.set_default(name, parameter.default, comment=parameter.comment, **parameter.limits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ Which files count, besides what the walk leaves out:
 from __future__ import annotations
 
 import os
+import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ".tvips": (
             ".tvips",
         ),  # TVIPS stream; the main file's stem ends in _000, that of its further parts in _001, ...
-        ".raw": (".rpl",),  # Lispix ripple
+        ".raw": (".rpl", ".xml"),  # Lispix ripple; EMPAD (see `_EMPAD`)
         ".hdr": (".mib", ".tif"),  # Quantum Detectors Merlin; Tescan
         ".spc": (".spd", ".lsd"),  # EDAX map, line scan: the spectrum
         ".ipr": (".spd",),  # EDAX map: the spatial calibration
@@ -45,6 +46,9 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Extension of a companion, and those its main file may have, of the same stem (but as said) in the same folder."""
+
+_EMPAD = re.compile(rb"(scan|series)(_x\d+)(_y\d+)?", re.IGNORECASE)
+"""Stem of an EMPAD's raw file, whose XML has a name of its own and is the only one in the folder."""
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -228,8 +232,9 @@ class _Tree:
         self.seen = sorted(files, key=lambda file: (file.mtime, file.path))
         self.companions: dict[_Key, list[SeenFile]] = defaultdict(list)
         # _10.ser comes after _9.ser
+        self._only_xml = _only_xml(files)
         for file in sorted(files, key=lambda file: (len(file.path), file.path)):
-            for key in _main_keys(file.path):
+            for key in self._main_keys(file.path):
                 self.companions[key].append(file)
 
     def datasets(self, window: TimeRange, known: frozenset[str] | None, young: range) -> _Datasets:
@@ -266,12 +271,23 @@ class _Tree:
         mains = {_split(file.path): file.path for file in reversed(chosen)}
         answer = _Datasets([], [], [])
         for main in chosen:
-            if _main_of(main, mains) is None:
-                others = [c for c in self.companions.get(_split(main.path), ()) if _main_of(c, mains) == main.path]
+            if self._main_of(main, mains) is None:
+                others = [c for c in self.companions.get(_split(main.path), ()) if self._main_of(c, mains) == main.path]
                 answer[any(member.mtime in young for member in (main, *others))].append(self._dataset(main, others))
         for found in answer:
             found.sort(key=lambda file: (file.modified, file.path))
         return answer
+
+    def _main_keys(self, path: bytes) -> list[_Key]:
+        """Return the main files that a file may be a companion of, the likeliest first."""
+        keys = _main_keys(path)
+        (folder, _, stem), extension = _split(path)[0].rpartition(b"/"), _split(path)[1]
+        if extension == ".raw" and _EMPAD.fullmatch(stem) and folder in self._only_xml:
+            keys.append((self._only_xml[folder], ".xml"))
+        return keys
+
+    def _main_of(self, file: SeenFile, mains: Mapping[_Key, bytes]) -> bytes | None:
+        return next((mains[key] for key in self._main_keys(file.path) if key in mains), None)
 
     def _dataset(self, file: SeenFile, companions: list[SeenFile]) -> FoundFile:
         return FoundFile(
@@ -312,5 +328,11 @@ def _main_keys(path: bytes) -> list[_Key]:
     return [(stem, main) for main in COMPANIONS.get(extension, ())]
 
 
-def _main_of(file: SeenFile, mains: Mapping[_Key, bytes]) -> bytes | None:
-    return next((mains[key] for key in _main_keys(file.path) if key in mains), None)
+def _only_xml(files: Sequence[SeenFile]) -> dict[bytes, bytes]:
+    """Return the stem of the XML file of each folder that has one only."""
+    stems: dict[bytes, list[bytes]] = defaultdict(list)
+    for file in files:
+        stem, extension = _split(file.path)
+        if extension == ".xml":
+            stems[stem.rpartition(b"/")[0]].append(stem)
+    return {folder: those[0] for folder, those in stems.items() if len(those) == 1}
