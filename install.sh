@@ -63,7 +63,7 @@ set_up_here() {
         step "Creating or updating the tables of the database"
         .venv/bin/python -m NexusCore.storage.migrate || fail "The tables could not be created; see the reason above."
     fi
-    .venv/bin/python Install/set_defaults.py || fail "The default configuration could not be set; see the reason above."
+    .venv/bin/python -m NexusCore.declare || fail "The parameters could not be declared; see the reason above."
     say
     say "NexusCore is ready. What to type next:"
     say "  . .venv/bin/activate     (once in each new shell)"

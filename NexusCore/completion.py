@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from argparse import Action, ArgumentParser, Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from NexusCore.errors import NexusError
@@ -18,16 +18,17 @@ DATABASE_SECONDS = 1.5
 """Longest wait for a database after Tab was pressed."""
 
 Read = Callable[[Namespace, str], Iterable[str]]
-"""Returns candidates, given the arguments so far and the beginning of the word."""
+"""Returns candidates, given the arguments so far and the beginning of the word; a mapping adds what each is for, which
+some shells show."""
 
 
 def attach(action: Action, read: Read) -> None:
     """Complete an argument with the candidates that `read` returns."""
 
-    def complete(prefix: str, parsed_args: Namespace, **_: object) -> list[str]:
+    def complete(prefix: str, parsed_args: Namespace, **_: object) -> dict[str, str]:
         words = _in_time(lambda: read(parsed_args, prefix))
         # Names with control characters are not offered: they could not be typed.
-        return [word for word in words if word.startswith(prefix) and odd_character(word) is None]
+        return {word: text for word, text in words.items() if word.startswith(prefix) and odd_character(word) is None}
 
     action.completer = complete  # type: ignore[attr-defined]  # argcomplete looks for it there
 
@@ -56,15 +57,16 @@ def files(_arguments: Namespace, prefix: str) -> Iterable[str]:
             yield f"{folder}{entry.name}{'/' if entry.is_dir() else ''}"
 
 
-def _in_time(read: Callable[[], Iterable[str]]) -> list[str]:
-    words: list[str] = []
+def _in_time(read: Callable[[], Iterable[str]]) -> dict[str, str]:
+    words: dict[str, str] = {}
 
     def work() -> None:
         with suppress(NexusError, ImportError, OSError):
-            words.extend(read())
+            found = read()
+            words.update(found if isinstance(found, Mapping) else dict.fromkeys(found, ""))
 
     # A driver that waits for a silent server cannot be interrupted; its daemon thread is abandoned.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(DATABASE_SECONDS)
-    return words
+    return dict(words)

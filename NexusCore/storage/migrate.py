@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from NexusCore import settings
+from NexusCore import plugins, settings
 from NexusCore.errors import NexusError, SchemaNewer
 from NexusCore.resources import complain, reported, sentence_of
 from NexusCore.settings import DatabaseURL
@@ -187,13 +187,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Migrate the databases named in the settings, or one given."""
     parser = argparse.ArgumentParser(
         prog="python -m NexusCore.storage.migrate",
-        description="Create NexusCore's tables, or bring them up to date, in every database that the settings name.",
+        description="Create NexusCore's tables, or bring them up to date, in every database that the settings name, "
+        "and declare the parameters that programs read from the configuration.",
     )
     parser.parse_args(argv)
     try:
-        for url in settings.load().databases:
+        loaded = settings.load()
+        for url in loaded.databases:
             created = migrate(url)
             print(f"The tables in {url} {'were created' if created else 'are up to date'}.")  # noqa: T201  this is a command
+        plugins.after_migration(loaded.config)
     except NexusError as error:
         complain(sentence_of(error))
         return error.exit_code

@@ -13,21 +13,25 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping
-from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
 from NexusCore.API import App
 from NexusCore.clock import SECOND, to_datetime, to_ts
-from NexusCore.errors import ConfigException, DatabaseUnreachable, NexusError
+from NexusCore.errors import DatabaseUnreachable, NexusError
 from NexusCore.facility import Instrument, Instruments, Records, Reservation, Reservations, Sessions
+from NexusCore.facility.calendar_reads import CalendarReads
+from NexusCore.facility.record_booking import RecordBookings
 from NexusCore.facility.sessions import NotToBeBuilt
 from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.text import counted
 from Services.Harvester.consent import Consents
+from Services.Harvester.double_bookings import double_bookings
 from Services.Harvester.fetch_process import Bounds, FetchProcess, FetchRequest, FetchResult, FetchWindow
 from Services.Harvester.fetch_scheduler import FetchScheduler, FetchSlots, Server
-from Services.Harvester.sources import SharedSource, Source, kinds, make_of, source_of
+from Services.Harvester.late_reservations import LateReservations
+from Services.Harvester.sources import NO_BOOKING, SharedSource, Source, kinds, make_of, source_of
 from Services.Harvester.status_reporter import CalendarReporter, CalendarStatus
 from Services.Harvester.usage import UsageSessions
 
@@ -52,17 +56,14 @@ class Harvester(Service):
     )
 
     def __init__(self, app: App) -> None:
-        # Before the frame's own default: other people's servers are not asked every ten seconds.
-        app.get_config(f"Services.{self.name}").set_default(
-            "interval", 300.0, comment="Seconds between two fetches of the calendars.", minimum=0.1, maximum=86_400
-        )
         super().__init__(app)
-        self._set_defaults()
         self._instruments = Instruments(app.get_config())
         self._reservations = Reservations(app.database(), self.clock)
         self._sessions = Sessions(app.database(), self.clock)
         self._usage = UsageSessions(self._sessions, self._reservations, self.client.host)
         self._consents = Consents(self._sessions, self._reservations, Records(app.database(), self.clock))
+        self._late = LateReservations(self._sessions, self._reservations, RecordBookings(app.database()), self.client)
+        self._reads = CalendarReads(app.database())
         self._reporter = CalendarReporter(app, self.status, self.log)
         self._fetches = FetchScheduler(self.clock)
         self._dry_run = False
@@ -71,38 +72,6 @@ class Harvester(Service):
         self._sizes: dict[str, int] = {}
         self._blocked: dict[str, str | None] = {}
         """Why an instrument's use begins no session, as last logged."""
-
-    def _set_defaults(self) -> None:
-        default = self.config.set_default
-        default("days_back", 7, comment="Days before now whose reservations are kept fresh.", minimum=0, maximum=3660)
-        default("days_ahead", 14, comment="Days from now whose reservations are fetched.", minimum=1, maximum=3660)
-        default(
-            "consent_days",
-            14,
-            comment="Days after a session's end in which its user can still change the consent.",
-            minimum=0,
-            maximum=3660,
-        )
-        default("parallel", 4, comment="Calendars that are read at the same time.", minimum=1, maximum=64)
-        default(
-            "slow_after",
-            5.0,
-            comment="Seconds after which a calendar without an answer counts as slow and frees its slot.",
-            minimum=0.1,
-            maximum=3600,
-        )
-        default(
-            "parallel_slow",
-            12,
-            comment="Further calendars that are waited for: slow ones, and those whose last fetch failed.",
-            minimum=1,
-            maximum=64,
-        )
-        default("time_limit", 60.0, comment="Seconds after which a calendar is given up.", minimum=0.5, maximum=3600)
-        default("memory_limit", 1024, comment="MB of memory that reading one calendar may take.", minimum=128)
-        for kind, make in kinds().items():
-            with suppress(ConfigException):  # reported for the calendars of that kind; the others go on
-                make(self.app.get_config(f"Services.{self.name}.{kind}"))
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -131,7 +100,11 @@ class Harvester(Service):
         return result
 
     def _round(self) -> Pass:
-        """Fetch from all servers not being asked; return when all have answered, or the next round is due."""
+        """Fetch from all servers not being asked; return when all have answered, or the next round is due.
+
+        A change of the settings makes it due.
+        """
+        self.heed_settings()
         until = self.clock.monotonic() + self.config.number("interval") if self._goes_on else math.inf
         now = to_datetime(self.clock.now())
         window = FetchWindow(
@@ -167,7 +140,7 @@ class Harvester(Service):
             except DatabaseUnreachable:
                 raise
             except NexusError as error:
-                self._reporter.outcome(instrument.pid, CalendarStatus(str(error), readable=False))
+                self._report(instrument, CalendarStatus(str(error), readable=False))
                 continue
             request = requests.setdefault((kind, server), FetchRequest(source, [], set()))
             request.instruments.append(instrument)
@@ -188,12 +161,50 @@ class Harvester(Service):
             self.config.number("slow_after"),
         )
         waiting = self._fetches.due(requests, failed)
-        while (waiting or len(self._fetches)) and not self.stopping and self.clock.monotonic() < until:
-            while waiting and self._fetches.start(waiting[0], requests[waiting[0]], window, bounds, slots):
+        windows = {server: self._window(window, requests[server]) for server in waiting}
+        while (waiting or len(self._fetches)) and not self._is_due(until):
+            while waiting and self._fetches.start(waiting[0], requests[waiting[0]], windows[waiting[0]], bounds, slots):
                 del waiting[0]
             for fetch, answers in self._fetches.answered(_STOP_CHECK_SECONDS):
                 for instrument in fetch.request.instruments:
-                    self._reporter.outcome(instrument.pid, self._accept(fetch, instrument, answers[instrument.pid]))
+                    began = self.clock.now() - int((self.clock.monotonic() - fetch.begun) * SECOND)
+                    self._report(instrument, self._accept(fetch, instrument, answers[instrument.pid]), began)
+
+    def _window(self, window: FetchWindow, request: FetchRequest) -> FetchWindow:
+        """Return the window, from the first session on whose record was made without its calendar."""
+        since = [self._late.unread_since(instrument.pid, self._late_since()) for instrument in request.instruments]
+        return replace(window, start=min([window.start, *(to_datetime(ts) for ts in since if ts is not None)]))
+
+    def _report(self, instrument: Instrument, outcome: CalendarStatus, began: int | None = None) -> None:
+        """Report the status of a calendar, and note whether it could be read: the Builder asks for that."""
+        self._reporter.outcome(instrument.pid, outcome)
+        if self._dry_run:
+            return
+        source, began = source_of(instrument.harvester, instrument), self.clock.now() if began is None else began
+        try:
+            if outcome.readable:
+                self._reads.succeeded(instrument.pid, source, began)
+                self._take_late(instrument.pid)
+            else:
+                self._reads.failed(instrument.pid, source, began, outcome.sentence)
+        except DatabaseUnreachable:
+            raise
+        except NexusError as error:  # of this one, such as a name that is too long
+            self.log.warning("%s: what is known of its calendar cannot be stored: %s", instrument.pid, error)
+
+    def _late_since(self) -> int:
+        return self.clock.now() - int(self.config.number("late_days") * _DAY_MICROSECONDS)
+
+    def _take_late(self, pid: str) -> None:
+        """Have records made again whose reservations have come since they were made."""
+        for late in self._late.of(pid, self._late_since()):
+            if self._late.carry_out(late) and not late.confirmed:
+                self.log.warning("%s: %s", pid, late.in_words(would=False))
+                self._reporter.count("reservations_late")
+
+    def _is_due(self, until: float) -> bool:
+        """Return whether a round has to end."""
+        return self.stopping or self.clock.monotonic() >= until or (self._goes_on and self.settings_changed)
 
     def _accept(self, fetch: FetchProcess, instrument: Instrument, answer: FetchResult) -> CalendarStatus:
         """Take over an answer; return the calendar's status."""
@@ -208,10 +219,12 @@ class Harvester(Service):
             raise
         except NexusError as error:
             return CalendarStatus(str(error), readable=False)
-        if not answer.complaints:
+        sentences = [complaint.sentence for complaint in answer.complaints]
+        sentences += double_bookings(answer.reservations, instrument.zone)
+        if not sentences:
             return CalendarStatus()
-        more = f" ({len(answer.complaints) - 1} more like this)" if len(answer.complaints) > 1 else ""
-        sentence = answer.complaints[0].sentence
+        more = f" ({len(sentences) - 1} more like this)" if len(sentences) > 1 else ""
+        sentence = sentences[0]
         if sentence.startswith("The "):
             sentence = f"the {sentence.removeprefix('The ')}"
         return CalendarStatus(f"Read, but {sentence}{more}")
@@ -286,7 +299,7 @@ class Harvester(Service):
 
 def _unreadable_known(known: list[Reservation], answer: FetchResult) -> list[Reservation]:
     """Return known reservations that are missing in an answer, perhaps because they could not be read."""
-    doubtful = {complaint.uid for complaint in answer.complaints}
+    doubtful = {complaint.uid for complaint in answer.complaints} - {NO_BOOKING}
     fetched = {reservation.uid for reservation in answer.reservations}
 
     def in_doubt(uid: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from NexusCore.clock import Clock
 from NexusCore.log import Log
 from NexusCore.status import StatusHolder
 from NexusCore.status.element import fitting
@@ -17,6 +18,10 @@ _SIZE = re.compile(r"\d[\d.,]* (?:bytes?|[KMGTP]iB)")
 UNUSED = "not in use"
 SLOW_SECONDS = 10.0
 """Steps in which it is shown how long a look into an inbox takes."""
+WARN_SECONDS = 3600.0
+"""The files of an inbox are a warning, which may be mailed, at most this often: mails are for alerts first."""
+MOST_NAMED = 5
+"""Files in such a warning, each with its reason."""
 MOST_LINES = 20
 """Lines of log about the files of one look into an inbox; a last one says how many more there are."""
 
@@ -28,11 +33,16 @@ class InboxReporter:
     ----------
     status, log
         Where to.
+    clock
+        Measures how long ago the last warning was.
     """
 
-    def __init__(self, status: StatusHolder, log: Log) -> None:
+    def __init__(self, status: StatusHolder, log: Log, clock: Clock) -> None:
         self._status = status
         self._log = log
+        self._clock = clock
+        self._warned: dict[str, float] = {}
+        """By inbox: when files of it were last a warning."""
         self._said: dict[str, dict[str, str]] = {}
         """By inbox: the reason that was logged last for each file."""
         self._sentences: dict[str, set[str]] = {}
@@ -97,11 +107,22 @@ class InboxReporter:
     def _log_stuck(self, inbox: str, stuck: list[Remaining]) -> None:
         before, now = self._said.get(inbox, {}), {file.path: same_reason(file.reason) for file in stuck}
         news = [file for file in stuck if before.get(file.path) != now[file.path]]
+        time, warned = self._clock.monotonic(), self._warned.get(inbox)
+        if news and (warned is None or time - warned >= WARN_SECONDS):
+            self._warned[inbox] = time
+            self._warn(inbox, news)
+            news = news[MOST_NAMED:]
         for file in news[:MOST_LINES]:
-            self._log.warning("%s: %s is not filed: %s", inbox, one_line(file.path), one_line(file.reason))
+            self._log.info("%s: %s is not filed: %s", inbox, one_line(file.path), one_line(file.reason))
         if len(news) > MOST_LINES:
-            self._log.warning("%s: %d more files are not filed", inbox, len(news) - MOST_LINES)
+            self._log.info("%s: %d more files are not filed", inbox, len(news) - MOST_LINES)
         self._said[inbox] = now
+
+    def _warn(self, inbox: str, news: list[Remaining]) -> None:
+        """Name the first files in one record."""
+        first = "; ".join(f"{one_line(file.path)} is not filed: {one_line(file.reason)}" for file in news[:MOST_NAMED])
+        more = f"; and {len(news) - MOST_NAMED} more" if len(news) > MOST_NAMED else ""
+        self._log.warning("%s: %s%s", inbox, first, more)
 
     def _sentence(self, report: InboxReport, stuck: list[Remaining]) -> str:
         if report.trouble:

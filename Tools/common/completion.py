@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from NexusCore.completion import Read, attach, files
 from NexusCore.errors import NexusError
+from NexusCore.text import one_line
 
 if TYPE_CHECKING:
+    from NexusCore.config.store import Change
     from NexusCore.storage import Database
     from Tools.common.configuration import StoredConfiguration
 
@@ -21,6 +23,8 @@ __all__ = [
 
 SESSIONS_OFFERED = 100
 """Number of the newest sessions that are offered."""
+_WITH_FIELDS = ("Instruments.", "Services.")
+"""Folders in which more can be set than is stored; only for these the declarations are read, which takes a moment."""
 LONGEST_OFFERED_VALUE = 200
 """Most characters of a value that is offered for editing."""
 
@@ -135,8 +139,11 @@ def versions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
 
 
 def parameters(arguments: Namespace, prefix: str) -> Iterable[str]:
-    """Return paths of parameters, folder by folder."""
-    return _steps(_values(arguments), prefix, ".")
+    """Return paths of parameters, folder by folder, also of those that can be set and are not yet."""
+    known = _values(arguments)
+    if prefix.startswith(_WITH_FIELDS):
+        known = known | _possible(arguments)
+    return {path: known[path][0] if path in known else "" for path in _steps(known, prefix, ".")}
 
 
 def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
@@ -144,23 +151,44 @@ def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
     path, sign, _ = prefix.partition("=")
     if not sign:
         return parameters(arguments, prefix)
-    return [f"{path}={value}" for value in _values(arguments).get(path, ())]
+    offered = _values(arguments).get(path) or (
+        _possible(arguments).get(path) if path.startswith(_WITH_FIELDS) else None
+    )
+    return [f"{path}={value}" for value in (offered or ())[1:]]
 
 
 def _values(arguments: Namespace) -> dict[str, list[str]]:
-    """Return the paths of the parameters, each with the values offered for it; none for a secret."""
+    """Return the paths of the parameters, each with what it is for and the values offered; none for a secret."""
     version = getattr(arguments, "version", None)
 
     def read(_: Database) -> dict[str, list[str]]:
-        from Tools.common.configuration import choices
+        return _with_values(_open(version).everything().values())
 
-        everything = _open(version).everything()
-        return {
-            path: [choice for choice in choices(change) if len(choice) <= LONGEST_OFFERED_VALUE]
-            for path, change in everything.items()
-        }
+    return _cached(f"parameters of {version}", "config", read, {})
 
-    return _cached(f"parameters in {version}", "config", read, {})
+
+def _possible(arguments: Namespace) -> dict[str, list[str]]:
+    """Return the same of parameters that can be set and are not yet."""
+    version = getattr(arguments, "version", None)
+
+    def read(_: Database) -> dict[str, list[str]]:
+        from Tools.common import declared
+
+        return _with_values(declared.not_set("", _open(version).everything()))
+
+    return _cached(f"possible parameters of {version}", "config", read, {})
+
+
+def _with_values(changes: Iterable[Change]) -> dict[str, list[str]]:
+    from Tools.common.configuration import choices
+
+    return {
+        change.path: [
+            one_line(change.comment or ""),
+            *(choice for choice in choices(change) if len(choice) <= LONGEST_OFFERED_VALUE),
+        ]
+        for change in changes
+    }
 
 
 def _open(version: str | None) -> StoredConfiguration:

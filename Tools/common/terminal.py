@@ -95,6 +95,14 @@ class Screen:
             self.err.write(self._shown(text) + "\n")
             self.err.flush()
 
+    def confirm(self, question: str) -> bool:
+        """Ask whether to go on; without a terminal nobody can be asked, so the answer is no."""
+        if self.err is None or sys.stdin is None or not sys.stdin.isatty():
+            return False
+        self.err.write(self._shown(f"{question} Go on? [y/N] "))
+        self.err.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
     def _shown(self, text: str) -> str:
         """Return escaped text. Callers escape data themselves; this catches what they missed."""
         if not self.colour:

@@ -31,11 +31,13 @@ def checks() -> Iterator[Check]:
 
     yield Check("Journals", journals.journals)
     yield Check("Configuration", configuration.configuration)
+    yield Check("Configuration", configuration.declarations)
     yield Check("Configuration", configuration.saved_copy)
     yield Check("Instruments", instruments.instruments)
     yield Check("Credentials", credentials.credentials)
     yield Check("Services", services.services)
     yield Check("Sessions", sessions.sessions)
+    yield Check("Sessions", sessions.reservations)
     yield Check("Sessions", sessions.uploads)
     yield Check("Rows", rows.rows)
     yield Check("Disks", disks.disks)
