@@ -257,7 +257,6 @@ class TestWhatIsRefused:
                 "it requires a token: set Services.Uploader.cdcs.token, or NEXUSCORE_CDCS_TOKEN in the environment",
             ),
             ("url", "", "Services.Uploader.cdcs.url cannot be used: it is not set"),
-            ("url", "ftp://cdcs", "Services.Uploader.cdcs.url cannot be used: it is not an http or https address"),
         ],
     )
     def test_wrong_settings_fail_until_corrected(

@@ -73,9 +73,8 @@ class TestFromStartToRecord:
         for service in ("Harvester", "Builder", "Uploader"):
             facility.run(f"Services.{service}", "--once")
         assert facility.sessions.get(session.identifier).state is State.COMPLETED
-        found = reader.ask(
-            "data/query/", user=None, method="POST", json={"query": {"Experiment.id": session.identifier}, "all": True}
-        )
+        query = {"query": {"Experiment.@pid": session.identifier}, "all": True}
+        found = reader.ask("data/query/", user=None, method="POST", json=query)
         (record,) = found.json()
         seen = reader.ask(f"data/download/{record['id']}/", user=None)
         assert seen.status_code == 200

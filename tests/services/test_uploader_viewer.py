@@ -185,6 +185,14 @@ class TestOddRecords:
         assert etree.fromstring(arranged).findtext("{*}notes/{*}entry/{*}p") == f"Session {SESSION}."
         assert arranged == ViewerLayout().arranged(document, {}, SESSION), "the same bytes each time"
 
+    def test_a_record_with_the_reservations_id(self, record: Record) -> None:
+        """It is still a record of the schema."""
+        document = Path(record.path).read_bytes().replace(f"<id>{SESSION}<".encode(), b"<id>4711<")
+        arranged = ViewerLayout().arranged(document, {}, SESSION)
+        assert validate(arranged) == []
+        assert etree.fromstring(arranged).findtext("{*}id") == "4711"
+        assert f"Session {SESSION}." in arranged.decode()
+
     def test_the_pid_where_it_is_asked_for(self, record: Record, tmp_path: Path) -> None:
         assert etree.fromstring(sent(record, tmp_path / "shown", pid=True)).get("pid") == SESSION
 
