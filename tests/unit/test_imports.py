@@ -8,9 +8,9 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from graphlib import CycleError, TopologicalSorter
-from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from importlib.metadata import packages_distributions, requires
 from io import StringIO
 from pathlib import Path
 
@@ -152,12 +152,13 @@ class TestWhatIsNotImported:
 
     def test_what_services_declare_needs_no_package_of_a_service(self, tmp_path: Path) -> None:
         """Tools show and check the settings of services where only the tools are installed."""
-        program = (
-            "from NexusCore.config.catalogue import catalogue; import sys; assert catalogue(); print(*sys.modules)"
-        )
-        found = {name.partition(".")[0] for name in run(program, main=f"sqlite:///{tmp_path}/n.db", home=tmp_path).split()}
-        needed = {name for module in found for name in packages_distributions().get(module, ())}
-        assert {canonical(name) for name in needed} <= {canonical(name) for name in of_the_core()}
+        program = "import sys; from NexusCore.config.catalogue import catalogue; catalogue(); print(*sys.modules)"
+        modules_ = run(program, main=f"sqlite:///{tmp_path}/n.db", home=tmp_path).split()
+        providers = packages_distributions()
+        used = {canonical(name) for module in modules_ for name in providers.get(module.partition(".")[0], ())}
+        lines = requires("NexusCore") or []
+        always = {canonical(line) for line in lines if "extra ==" not in line}
+        assert used & ({canonical(line) for line in lines} - always) == set()
 
     def test_of_an_operators_tool(self, sqlite_url: str, tmp_path: Path) -> None:
         """One that asks a MySQL server needs its driver and nothing else."""
@@ -165,21 +166,9 @@ class TestWhatIsNotImported:
         assert imported_by(program, sqlite_url, tmp_path) == {"sqlite3"}
 
 
-def of_the_core() -> set[str]:
-    """Return the distributions that are installed without any extra, and what they need themselves."""
-    found, waiting = set(), ["NexusCore"]
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        with suppress(PackageNotFoundError):  # for another system or Python
-            waiting += [re.split(r"[^\w.-]", one)[0] for one in requires(name) or () if "extra ==" not in one]
-    return found
-
-
-def canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def canonical(requirement: str) -> str:
+    """Return the name of a distribution from its name or a requirement."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement)[0]).lower()
 
 
 def imported_by(program: str, url: str, home: Path) -> set[str]:
