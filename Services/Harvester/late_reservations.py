@@ -31,10 +31,10 @@ class LateReservation:
         """Whether the calendar says the same: only the doubt is gone."""
         return self.now.calendar is not BookingState.LATE
 
-    def in_words(self, *, would: bool) -> str:
-        """Return a sentence on what is done about it, or would be."""
-        be = "would be" if would else "is"
-        return f"the record of the session {self.session.identifier} {be} made again: {WHY}"
+    @property
+    def sentence(self) -> str:
+        """What is done about it."""
+        return f"the record of the session {self.session.identifier} is made again: {WHY}"
 
 
 class LateReservations:

@@ -4,6 +4,7 @@ Promises
 --------
 * A calendar that is away, wrong, slow or hostile delays only its own instruments; what is known of it stays.
 * Unreadable parts of a calendar never count as cancelled.
+* A record that was made without its reservation is made again when that comes.
 * A server that has the calendars of many instruments is asked once about all of them.
 * Settings and instruments are read at each round.
 """
@@ -199,7 +200,7 @@ class Harvester(Service):
         """Have records made again whose reservations have come since they were made."""
         for late in self._late.of(pid, self._late_since()):
             if self._late.carry_out(late) and not late.confirmed:
-                self.log.warning("%s: %s", pid, late.in_words(would=False))
+                self.log.warning("%s: %s", pid, late.sentence)
                 self._reporter.count("reservations_late")
 
     def _is_due(self, until: float) -> bool:

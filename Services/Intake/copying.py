@@ -41,6 +41,8 @@ AUDIT_SECONDS = 60.0
 """Seconds of one round that are spent on reading copies again."""
 LOOK_BACK = 5000
 """Filings before the newest that are looked at again: numbers become visible in another order than they are given."""
+WARN_SECONDS = 3600.0
+"""Seconds between two warnings about copies of one mirror that could not be made."""
 OK = "ok"
 
 
@@ -90,6 +92,8 @@ class Copying:
         self._said: dict[str, str] = {}
         self._mirrors: dict[str, tuple[MirrorSettings, Mirror]] = {}
         """By name; each is kept as long as its settings are the same."""
+        self._warned: dict[str, float] = {}
+        """By mirror: when a copy that could not be made was last a warning, by the monotonic clock."""
         self.data_root: Path | None = None
         self.folders: Sequence[Path] = ()
 
@@ -240,11 +244,20 @@ class Copying:
             if isinstance(error, MirrorAway):
                 raise
             if reason != copy.reason:
-                self._log.warning("%s: no copy of %s: %s", mirror.name, one_line(copy.target), one_line(reason))
+                self._log_failed(mirror.name, f"no copy of {one_line(copy.target)}: {one_line(reason)}")
             return
         self._copies.good(copy)
         if copy.state is CopyState.DAMAGED:
             self._log.warning("%s: the copy of %s was repaired", mirror.name, one_line(copy.target))
+
+    def _log_failed(self, mirror: str, sentence: str) -> None:
+        """Name a copy that could not be made: one an hour in a warning, which may be mailed; a full disk fails all."""
+        now, warned = self._clock.monotonic(), self._warned.get(mirror)
+        if warned is not None and now - warned < WARN_SECONDS:
+            self._log.info("%s: %s", mirror, sentence)
+            return
+        self._warned[mirror] = now
+        self._log.warning("%s: %s", mirror, sentence)
 
     @contextmanager
     def _source(self, copy: FileCopy) -> Iterator[Path | None]:

@@ -50,8 +50,10 @@ class InboxReport:
     inbox: str
     filed: list[Filed] = field(default_factory=list)
     remaining: list[Remaining] = field(default_factory=list)
+    unreadable: Sequence[str] = ()
+    """Sentences about folders in it that could not be looked into."""
     notes: list[str] = field(default_factory=list)
-    """Sentences about folders and rules."""
+    """Sentences about rules."""
     trouble: str | None = None
     """Why the inbox could not be looked into."""
     rules_used: frozenset[str] = frozenset()
@@ -115,7 +117,7 @@ class InboxRounds:
             return report
         if self._around.stop():
             return report
-        report.notes += found.unreadable
+        report.unreadable = found.unreadable
         now = self._around.clock.monotonic()
         self._stability.look(found, now)
         report.quiet = self._stability.nothing_new_for(now)

@@ -52,7 +52,8 @@ class Recovery:
                     return settled
                 except OSError as error:
                     # Its file system may be away: the claim ends again, and the next pass looks.
-                    self.log.warning("What became of %s is not known yet: %s", move.source or move.target, error)
+                    # No warning: it would be mailed for each file, and what is away is named by who files.
+                    self.log.info("What became of %s is not known yet: %s", move.source or move.target, error)
         return settled
 
     def _settle(self, move: IntakeMove, places: OpenFolders) -> None:

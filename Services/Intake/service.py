@@ -215,7 +215,8 @@ class Intake(Service):
                 report = self._reports[name] = future.result()
                 self._reporter.report(report)
                 done += len(report.filed)
-                failed += report.count(Outcome.REFUSED) + bool(report.trouble) + len(report.notes)
+                failed += report.count(Outcome.REFUSED) + bool(report.trouble)
+                failed += len(report.notes) + len(report.unreadable)
                 if report.settling is not None:
                     self._due = min(self._due, self.clock.monotonic() + report.settling)
         if failure is not None:

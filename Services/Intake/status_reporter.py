@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from NexusCore.clock import Clock
 from NexusCore.log import Log
@@ -54,7 +54,7 @@ class InboxReporter:
         self._inboxes.add(report.inbox)
         self._log_filed(report)
         stuck = [file for file in report.remaining if file.outcome in (Outcome.REFUSED, Outcome.UNMATCHED)]
-        self._log_stuck(report.inbox, stuck)
+        self._log_stuck(report.inbox, stuck, report.unreadable)
         sentences = {*report.notes, *((report.trouble,) if report.trouble else ())}
         before = self._sentences.get(report.inbox, set())
         for sentence in sorted(sentences - before):
@@ -104,31 +104,35 @@ class InboxReporter:
         for done in report.filed:
             self._log.info("%s: moved %s to %s", report.inbox, one_line(done.move.source), one_line(done.move.target))
 
-    def _log_stuck(self, inbox: str, stuck: list[Remaining]) -> None:
+    def _log_stuck(self, inbox: str, stuck: list[Remaining], unreadable: Sequence[str]) -> None:
+        """Name what is new among what stays: others may leave any number of such files and folders."""
         before, now = self._said.get(inbox, {}), {file.path: same_reason(file.reason) for file in stuck}
-        news = [file for file in stuck if before.get(file.path) != now[file.path]]
+        news = [
+            f"{one_line(file.path)} is not filed: {one_line(file.reason)}"
+            for file in stuck
+            if before.get(file.path) != now[file.path]
+        ]
+        now |= dict.fromkeys(unreadable, "")
+        news += [one_line(sentence) for sentence in unreadable if sentence not in before]
         time, warned = self._clock.monotonic(), self._warned.get(inbox)
         if news and (warned is None or time - warned >= WARN_SECONDS):
             self._warned[inbox] = time
-            self._warn(inbox, news)
+            more = f"; and {len(news) - MOST_NAMED} more" if len(news) > MOST_NAMED else ""
+            self._log.warning("%s: %s%s", inbox, "; ".join(news[:MOST_NAMED]), more)
             news = news[MOST_NAMED:]
-        for file in news[:MOST_LINES]:
-            self._log.info("%s: %s is not filed: %s", inbox, one_line(file.path), one_line(file.reason))
+        for sentence in news[:MOST_LINES]:
+            self._log.info("%s: %s", inbox, sentence)
         if len(news) > MOST_LINES:
             self._log.info("%s: %d more files are not filed", inbox, len(news) - MOST_LINES)
         self._said[inbox] = now
-
-    def _warn(self, inbox: str, news: list[Remaining]) -> None:
-        """Name the first files in one record."""
-        first = "; ".join(f"{one_line(file.path)} is not filed: {one_line(file.reason)}" for file in news[:MOST_NAMED])
-        more = f"; and {len(news) - MOST_NAMED} more" if len(news) > MOST_NAMED else ""
-        self._log.warning("%s: %s%s", inbox, first, more)
 
     def _sentence(self, report: InboxReport, stuck: list[Remaining]) -> str:
         if report.trouble:
             return report.trouble
         if report.notes:
             return report.notes[0]
+        if report.unreadable:
+            return one_line(report.unreadable[0])
         if stuck:
             first = stuck[0]
             files = counted(len(stuck), "file is", "files are")

@@ -120,6 +120,9 @@ Microsoft Teams Need help?
 Join the meeting now
 Meeting ID: 123 456 789
 ________________________________________________________________________________"""
+TEAMS_WITH_OPTIONS = f"""{TEAMS.replace("Need help?", "Trenger du hjelp?<https://aka.ms/x>")}
+For organizers: Meeting options<https://teams.microsoft.com/y>
+________________________________________________________________________________"""
 ZOOM = (
     "Bring the lamella.\n\nEve is inviting you to a scheduled Zoom meeting.\n\nJoin Zoom Meeting\nhttps://zoom.us/j/1"
 )
@@ -142,6 +145,7 @@ class TestDescriptions:
             ("60 nm & thin <edge>, a < b", "60 nm & thin <edge>, a < b"),
             ("<b>thin</b> <edge>", "thin <edge>"),
             (TEAMS, "Bring the FIB lamella."),
+            (TEAMS_WITH_OPTIONS, "Bring the FIB lamella."),
             (f"{TEAMS}\nAnd the key.", "Bring the FIB lamella.\n\nAnd the key."),
             (ZOOM, "Bring the lamella."),
             (MEET, "Bring it."),

@@ -166,6 +166,13 @@ class TestTheCalendarsZone:
         assert len(found) == 3
         assert [one.sentence.split("'")[3] for one in complaints] == ["Mars", "Venus"]
 
+    def test_a_damaged_definition_costs_no_booking(self) -> None:
+        empty = "BEGIN:VTIMEZONE\nTZID:Lab Time\nEND:VTIMEZONE"
+        found, complaints = read(empty, event("a", ";TZID=Lab Time:20270104T210000", ";TZID=Lab Time:20270104T220000"))
+        assert times(found) == ["01-04T20:00 to 01-04T21:00"]
+        assert [one.uid for one in complaints] == [NO_BOOKING, "a"]
+        assert "its definitions of time zones are damaged" in complaints[0].sentence
+
 
 class TestOneNameForSeveral:
     """Bookings that share a UID without being a series: only one can be taken, and that is told."""

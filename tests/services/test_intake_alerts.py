@@ -13,7 +13,7 @@ from Services.Intake.settings import read
 from tests.clocks import SetClock, databases_follow
 from tests.disks import fill, mounted
 from tests.mail import mail_server
-from tests.processes import eventually, messages
+from tests.processes import eventually, messages, rows
 from tests.services.filing import RUN, Station, station_on
 
 MINUTE = 60.0
@@ -35,6 +35,10 @@ def station(sqlite_url: str, tmp_path: Path, clock: SetClock) -> Iterator[Statio
 def alerts(station: Station) -> list[str]:
     station.app.shutdown(10)
     return [line for line in messages(station.url, "Intake") if "To silence this" in line]
+
+
+def warnings(station: Station) -> list[str]:
+    return [text for (text,) in rows(station.url, "SELECT message FROM log_record WHERE level >= 30")]
 
 
 class TestAlerts:
@@ -190,6 +194,21 @@ class TestAlerts:
         lines = [line for line in messages(station.url, "Intake") if "is not filed" in line]
         assert lines[0] == "det: junk0 is not filed: no rule takes it; more0 is not filed: no rule takes it"
         assert all(sum(f"junk{number} is" in line for line in lines) == 1 for number in range(20))
+
+    def test_nor_do_folders(self, station: Station, clock: SetClock) -> None:
+        """Others may leave any number of folders that cannot be looked into, too."""
+        station.root.inbox(subfolders=True)
+        below = station.inbox.joinpath(*["d"] * 64)
+        below.mkdir(parents=True)
+        intake = station.intake()
+        for number in range(5):
+            (below / f"n{number}").mkdir()
+            intake.once()
+        assert "is not looked into" in intake.status["inbox det"].get_value()
+        intake.close()
+        station.app.shutdown(10)
+        assert len(warnings(station)) == 1
+        assert len([line for line in messages(station.url, "Intake") if "is not looked into" in line]) == 5
 
     def test_by_mail(self, station: Station, clock: SetClock) -> None:
         """The log's own mail destination sends them."""

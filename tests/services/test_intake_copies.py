@@ -146,6 +146,22 @@ class TestCopies:
         assert line.startswith(f"two: no copy of {tmp_path / 'data' / RUN_FILED}: The disk is full: 0 bytes of 300 KiB")
         assert f"on {tmp_path / 'small'}" in line
 
+    def test_many_copies_that_fail_are_one_warning(self, local: Station, tmp_path: Path) -> None:
+        """Each is named, but the mails are left for alerts."""
+        local.root.inbox(oldest_minutes=0.0)
+        for number in range(5):
+            name = RUN.replace("300005", str(number))
+            other = tmp_path / "one" / RUN_FILED.replace("300005", str(number))
+            other.parent.mkdir(parents=True)
+            other.write_text("theirs")
+            local.drop(name)
+        intake = local.intake()
+        once(intake)
+        intake.close()
+        local.app.shutdown(10)
+        named = rows(local.url, "SELECT level FROM log_record WHERE message LIKE 'one: no copy of %' ORDER BY id")
+        assert [level for (level,) in named] == [30, 20, 20, 20, 20]
+
     @pytest.mark.parametrize("back", [False, True])
     def test_another_place(self, local: Station, tmp_path: Path, back: bool) -> None:
         """It has no copies yet, though the mirror has its name: all are made, also by an Intake that begins anew."""

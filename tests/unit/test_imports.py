@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import logging
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from io import StringIO
 from pathlib import Path
 
@@ -148,10 +150,36 @@ class TestWhatIsNotImported:
         program = "from NexusCore import API; API.get_log('x').info('x'); API.get_status('x')['a'] = 1; API.shutdown()"
         assert imported_by(program, sqlite_url, tmp_path) == {"sqlite3"}
 
+    def test_what_services_declare_needs_no_package_of_a_service(self, tmp_path: Path) -> None:
+        """Tools show and check the settings of services where only the tools are installed."""
+        program = (
+            "from NexusCore.config.catalogue import catalogue; import sys; assert catalogue(); print(*sys.modules)"
+        )
+        found = {name.partition(".")[0] for name in run(program, main=f"sqlite:///{tmp_path}/n.db", home=tmp_path).split()}
+        needed = {name for module in found for name in packages_distributions().get(module, ())}
+        assert {canonical(name) for name in needed} <= {canonical(name) for name in of_the_core()}
+
     def test_of_an_operators_tool(self, sqlite_url: str, tmp_path: Path) -> None:
         """One that asks a MySQL server needs its driver and nothing else."""
         program = "from NexusCore import API; print(API.get_config()['default_version'])"
         assert imported_by(program, sqlite_url, tmp_path) == {"sqlite3"}
+
+
+def of_the_core() -> set[str]:
+    """Return the distributions that are installed without any extra, and what they need themselves."""
+    found, waiting = set(), ["NexusCore"]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        with suppress(PackageNotFoundError):  # for another system or Python
+            waiting += [re.split(r"[^\w.-]", one)[0] for one in requires(name) or () if "extra ==" not in one]
+    return found
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def imported_by(program: str, url: str, home: Path) -> set[str]:

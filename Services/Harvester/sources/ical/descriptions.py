@@ -24,12 +24,14 @@ _FOOTER = re.compile(
     r"""^\s*(?:
         Microsoft\ Teams(?:\ meeting|\ Need\ help\?|-m[øö]te|-Besprechung|\s*$)
       | Join\ (?:Microsoft\ Teams|the\ meeting\ now)
-      | .{0,200}\bis\ inviting\ you\ to\ a\ scheduled\ Zoom\ meeting | Join\ Zoom\ Meeting
+      | .{0,200}\bis\ inviting\ you\ to\ a\ (?:scheduled\ )?Zoom\ (?:meeting|webinar) | Join\ Zoom\ Meeting
       | Join\ with\ Google\ Meet | (?:Do\ not|Please\ do\ not)\ edit\ this\ section
       | --\ Do\ not\ delete\ or\ change\ any\ of\ the\ following\ text | Join\ (?:Webex|from\ the\ meeting\ link)
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
+_FOOTER_BEHIND_A_RULE = re.compile(r"^\s*Microsoft Teams\b", re.IGNORECASE)
+"""In whatever language it goes on: only a footer has it behind a rule."""
 _BLANKS = re.compile(r"\n{3,}")
 
 
@@ -96,7 +98,7 @@ _KNOWN = frozenset(
 def _without_footers(text: str) -> str:
     """Return the lines before, between and after the footers.
 
-    A footer that begins behind a rule ends at the next rule of its kind, one without ends with the text.
+    A footer that begins behind a rule ends at the last rule of its kind, one without ends with the text.
     """
     lines = text.splitlines()
     kept: list[str] = []
@@ -109,7 +111,7 @@ def _without_footers(text: str) -> str:
             continue
         rule = lines[place].strip() if _RULE.match(lines[place]) else None
         ends = (number for number in range(begin + 1, len(lines)) if rule and _same_rule(lines[number], rule))
-        last = max(ends, default=None) if rule and rule.startswith("-::") else next(ends, None)
+        last = max(ends, default=None)
         if last is None:
             break
         place = last + 1
@@ -123,7 +125,9 @@ def _footer_at(lines: list[str], place: int) -> int | None:
     if not _RULE.match(lines[place]):
         return None
     words = next((number for number in range(place + 1, len(lines)) if lines[number].strip()), None)
-    return words if words is not None and _FOOTER.match(lines[words]) else None
+    if words is None or not (_FOOTER.match(lines[words]) or _FOOTER_BEHIND_A_RULE.match(lines[words])):
+        return None
+    return words
 
 
 def _same_rule(line: str, rule: str) -> bool:

@@ -19,7 +19,7 @@ import recurring_ical_events
 from NexusCore.clock import SECOND, to_ts
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.text import shortened
-from Services.Harvester.sources import SourceFailed, complain
+from Services.Harvester.sources import NO_BOOKING, SourceFailed, complain
 from Services.Harvester.sources.ical.cancelled import CANCELLED_TITLES
 from Services.Harvester.sources.ical.decoding import text_of
 from Services.Harvester.sources.ical.fields import first_line, reservation_of
@@ -42,6 +42,7 @@ ZONE_MARGIN = timedelta(days=2)
 """Times without a zone, and whole days, lie up to this far from where they seem to."""
 UID_LENGTH = 200
 _DURATION = "X-NEXUSCORE-DURATION"
+_ZONES = re.compile(r"^BEGIN:VTIMEZONE\s*$.*?^END:VTIMEZONE\s*$", re.IGNORECASE | re.MULTILINE | re.DOTALL)
 _CALENDAR_BEGIN = re.compile(r"^BEGIN:VCALENDAR\s*$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -123,12 +124,7 @@ def events_of(content: bytes, where: str) -> list[CalendarEvent]:
     begun = len(_CALENDAR_BEGIN.findall(decoded))
     if not begun:
         raise SourceFailed(where=where, reason="it is not an iCalendar")
-    try:
-        calendars = icalendar.Calendar.from_ical(decoded, multiple=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001  a foreign reader, with many ways to stumble
-        raise SourceFailed(where=where, reason=f"it is damaged ({first_line(error, 150)})") from None
+    calendars = _parsed(decoded, where)
     if sum(calendar.name == "VCALENDAR" for calendar in calendars) < begun:
         raise SourceFailed(where=where, reason="it is cut off")
     return [
@@ -136,6 +132,23 @@ def events_of(content: bytes, where: str) -> list[CalendarEvent]:
         for calendar, zone in [(calendar, zone_of(calendar)) for calendar in calendars]
         for event in calendar.events
     ]
+
+
+def _parsed(decoded: str, where: str) -> list[icalendar.Calendar]:
+    """Return the calendars in a text; those with damaged definitions of time zones without these."""
+    try:
+        return list(icalendar.Calendar.from_ical(decoded, multiple=True))
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  a foreign reader, with many ways to stumble
+        rest = _ZONES.sub("", decoded)
+        if rest == decoded:
+            raise SourceFailed(where=where, reason=f"it is damaged ({first_line(error, 150)})") from None
+        calendars = _parsed(rest, where)
+        complain(
+            f"its definitions of time zones are damaged ({first_line(error, 100)}); they were left out", NO_BOOKING
+        )
+        return calendars
 
 
 def _series(events: Iterable[CalendarEvent]) -> dict[str, list[CalendarEvent]]:
