@@ -155,7 +155,9 @@ class TestWhatIsNotImported:
         program = (
             "from NexusCore.config.catalogue import catalogue; import sys; assert catalogue(); print(*sys.modules)"
         )
-        found = {name.partition(".")[0] for name in run(program, main=f"sqlite:///{tmp_path}/n.db", home=tmp_path).split()}
+        found = {
+            name.partition(".")[0] for name in run(program, main=f"sqlite:///{tmp_path}/n.db", home=tmp_path).split()
+        }
         needed = {name for module in found for name in packages_distributions().get(module, ())}
         assert {canonical(name) for name in needed} <= {canonical(name) for name in of_the_core()}
 
