@@ -50,6 +50,26 @@ def is_stale(sample: StatusSample, now: int) -> bool:
     return sample.expires is not None and sample.expires < now
 
 
+class Renewals:
+    """Tells changes from values that were only renewed, as a service does every few seconds to show that it lives.
+
+    Parameters
+    ----------
+    arguments
+        The tool's: with ``--all``, every value counts as changed.
+    """
+
+    def __init__(self, arguments: Namespace) -> None:
+        self._all: bool = arguments.all
+        self._known: dict[tuple[str, str], StatusSample] = {}
+
+    def __call__(self, sample: StatusSample) -> bool:
+        """Return whether a value differs from the one before it, or that one had expired."""
+        before = self._known.get((sample.channel, sample.name))
+        self._known[sample.channel, sample.name] = sample
+        return self._all or before is None or before.value != sample.value or is_stale(before, sample.ts)
+
+
 class Show(Protocol):
     """Shows a value on a line of its own, in colour if enabled."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import threading
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from NexusCore.clock import SECOND, SYSTEM_CLOCK, Clock
 from NexusCore.errors import EXIT_OK, DatabaseBusy, DatabaseUnreachable
@@ -20,7 +21,13 @@ from Tools.common.terminal import Screen
 from Tools.common.time_parser import local, span
 from Tools.tailstatus.showing import STALE, is_stale, is_wanted, no_match, present
 
+if TYPE_CHECKING:
+    from Tools.tailstatus.overview import Overview
+
+T = TypeVar("T")
 REDRAW_SECONDS = 0.2
+OVERVIEW_SECONDS = 2.0
+"""Seconds between two reads of the overview."""
 SILENT_SECONDS = 3.0
 """Seconds without an answer after which the server counts as away."""
 RECENT = 2 * SECOND
@@ -40,8 +47,8 @@ _DRAW_LINE = "\033[{};1H{}\033[K"
 _ONE_UPDATE = "\033[?2026h{}\033[?2026l"
 
 
-class StatusPoller:
-    """Reads the present values again and again, on a thread of its own.
+class StatusPoller(Generic[T]):
+    """Reads the present status again and again, on a thread of its own.
 
     So drawing and Ctrl-C work while a server does not answer.
 
@@ -49,20 +56,24 @@ class StatusPoller:
     ----------
     database
         The database of the status.
-    wanted
-        The values to show.
+    read
+        Reads it.
     clock
         Clock for the waits.
+    every
+        Seconds between two reads.
     """
 
-    def __init__(self, database: Database, wanted: Sequence[str], clock: Clock) -> None:
+    def __init__(self, database: Database, read: Callable[[], T], clock: Clock, every: float = REDRAW_SECONDS) -> None:
         self._database = database
-        self._wanted = wanted
+        self._read = read
         self._clock = clock
+        self._every = every
         self._stop = threading.Event()
         self.first = threading.Event()
         """Set after the first answer or error."""
-        self.samples: list[StatusSample] = []
+        self.value: T | None = None
+        """What was read last."""
         self.fault: Exception | None = None
         """The error that ended the thread."""
         self._away = ""
@@ -73,7 +84,7 @@ class StatusPoller:
     def away(self) -> str:
         """Why the values are not up to date; empty if they are."""
         silent = self._clock.monotonic() - self._answered
-        if self._away or silent < SILENT_SECONDS:
+        if self._away or silent < SILENT_SECONDS + self._every:
             return self._away
         return f"The database at {self._database.url} has not answered for {silent:.0f} s."
 
@@ -84,7 +95,7 @@ class StatusPoller:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self.samples, self._away = present(self._database, self._wanted), ""
+                self.value, self._away = self._read(), ""
             except (DatabaseUnreachable, DatabaseBusy, *NO_FILE) as error:
                 if isinstance(error, NO_FILE) and not (self.first.is_set() and self._database.generation()):
                     self.fault = error
@@ -96,19 +107,45 @@ class StatusPoller:
             finally:
                 self._answered = self._clock.monotonic()
                 self.first.set()
-            self._clock.wait(self._stop, REDRAW_SECONDS)
+            self._clock.wait(self._stop, self._every)
 
 
 def watch(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Draw the table until Ctrl-C."""
-    reader, left = StatusPoller(database, arguments.wanted, SYSTEM_CLOCK), ReaderLeft(screen)
+    """Draw the table of values until Ctrl-C."""
+    wanted = arguments.wanted
+    reader = StatusPoller(database, lambda: present(database, wanted), SYSTEM_CLOCK)
+    return _draw(
+        reader,
+        lambda samples, now, size, away: frame(samples or [], wanted, now, size, screen, away),
+        screen,
+    )
+
+
+def watch_overview(database: Database, read: Callable[[int], Overview], screen: Screen) -> int:
+    """Draw the overview until Ctrl-C."""
+    reader = StatusPoller(database, lambda: read(SYSTEM_CLOCK.now()), SYSTEM_CLOCK, OVERVIEW_SECONDS)
+
+    def lines(overview: Overview | None, now: int, size: tuple[int, int], away: str) -> list[str]:
+        from Tools.tailstatus.picture import picture
+
+        columns, height = size
+        title = [screen.paint(line, "bold", "red") for line in wrapped(plain(away), columns, AWAY_LINES)]
+        return [*title, *(picture(overview, now, columns, screen.paint) if overview is not None else [])][:height]
+
+    return _draw(reader, lines, screen)
+
+
+def _draw(
+    reader: StatusPoller[T], lines_of: Callable[[T | None, int, tuple[int, int], str], list[str]], screen: Screen
+) -> int:
+    left = ReaderLeft(screen)
     drawn: tuple[tuple[int, int], list[str]] = ((0, 0), [])
     reader.first.wait(SILENT_SECONDS)
     _write(_ENTER_SCREEN, screen)
     try:
         while reader.fault is None:
             columns, height = shutil.get_terminal_size()
-            lines = frame(reader.samples, arguments.wanted, SYSTEM_CLOCK.now(), (columns, height), screen, reader.away)
+            lines = lines_of(reader.value, SYSTEM_CLOCK.now(), (columns, height), reader.away)
             if difference := _difference(drawn, ((columns, height), lines)):
                 _write(_ONE_UPDATE.format(difference), screen)
                 drawn = (columns, height), lines
