@@ -95,16 +95,19 @@ def _end_arguments(parser: Arguments) -> None:
 def _list_arguments(parser: Arguments) -> None:
     instrument = parser.add_argument("--instrument", metavar="INSTRUMENT", help="only at this instrument")
     completion.attach(instrument, completion.instruments)
-    state = parser.add_argument("--state", choices=STATES, metavar="STATE", type=str.upper, help="only in this state")
-    completion.attach(state, lambda _arguments, _prefix: STATES)
+    _which(parser)
+    parser.add_argument("--user", metavar="USER", help="only of this account at the instrument's PC")
     _lines(parser, "number of sessions (20)")
+    parser.add_argument("--watch", action="store_true", help="show them and update that when something changes")
+    parser.add_argument("--csv", action="store_true", help="comma-separated values, with a header")
 
 
-def _identifier(parser: Arguments) -> None:
-    identifier = parser.add_argument(
-        "identifier", metavar="IDENTIFIER", help="the session, or an unambiguous beginning of its identifier"
-    )
-    completion.attach(identifier, completion.sessions)
+def _which(parser: Arguments) -> None:
+    what = "only in this state (repeatable: any of them)"
+    state = parser.add_argument("--state", choices=STATES, metavar="STATE", type=str.upper, action="append", help=what)
+    completion.attach(state, lambda _arguments, _prefix: STATES)
+    parser.add_argument("-S", "--since", type=moment, metavar="TIME", help="only those that started since then")
+    parser.add_argument("-U", "--until", type=moment, metavar="TIME", help="only those that started until then")
 
 
 def _note_arguments(parser: Arguments) -> None:
@@ -131,7 +134,15 @@ def _show_arguments(parser: Arguments) -> None:
 
 
 def _requeue_arguments(parser: Arguments) -> None:
-    _identifier(parser)
+    identifier = parser.add_argument(
+        "identifier", metavar="IDENTIFIER", nargs="*", help="sessions, or unambiguous beginnings of their identifiers"
+    )
+    completion.attach(identifier, completion.sessions)
+    _which(parser)
+    instrument = parser.add_argument("--instrument", metavar="INSTRUMENT", help="only at this instrument")
+    completion.attach(instrument, completion.instruments)
+    parser.add_argument("--dry-run", action="store_true", help="show which, and change nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask, however many they are")
     parser.add_argument("--upload", action="store_true", help="send its existing record to all destinations again")
 
 
@@ -186,7 +197,7 @@ SESSION_COMMANDS = {
         "transfer.transfer", "show which files of a session are in the store, and which not yet", _transfer_arguments
     ),
     "requeue": SessionCommand(
-        "acting.requeue", "rebuild the record of a session, or send it again", _requeue_arguments
+        "acting.requeue", "rebuild the records of sessions, or send one again", _requeue_arguments
     ),
     "token": SessionCommand(
         "tokens.token", "make, list and revoke the tokens with which PCs use the Gateway", _token_arguments

@@ -22,6 +22,8 @@ DATABASE_SECONDS = 1.5
 """Longest wait for a database after Tab was pressed."""
 SESSIONS_OFFERED = 100
 """Number of the newest sessions that are offered."""
+DESTINATIONS = "Services.Uploader.destinations"
+"""The parameter whose value is a list of destinations."""
 LONGEST_OFFERED_VALUE = 200
 """Most characters of a value that is offered for editing."""
 
@@ -191,6 +193,8 @@ def parameters(arguments: Namespace, prefix: str) -> Iterable[str]:
 
 def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
     """Return paths of parameters; after a ``=``, the allowed values or the present value."""
+    if prefix.startswith(f"{DESTINATIONS}="):
+        return _destinations(prefix)
     path, sign, _ = prefix.partition("=")
     if not sign:
         return parameters(arguments, prefix)
@@ -217,6 +221,16 @@ def _open(version: str | None) -> StoredConfiguration:
     from Tools.common.configuration import open_configuration
 
     return open_configuration(version)
+
+
+def _destinations(prefix: str) -> Iterable[str]:
+    """Return the kinds of destinations that may follow those already typed, which commas separate."""
+    from NexusCore import plugins
+
+    before, comma, _ = prefix.rpartition(",")
+    before = f"{before}," if comma else f"{DESTINATIONS}="
+    typed = {name.strip() for name in before.partition("=")[2].split(",")}
+    return [f"{before}{name}" for name in plugins.names(plugins.DESTINATIONS) if name not in typed]
 
 
 def _steps(names: Iterable[str], prefix: str, mark: str) -> list[str]:

@@ -11,7 +11,8 @@ from typing import Protocol
 from NexusCore.status.names import Channels
 from NexusCore.status.store import StatusSample, latest, short_line
 from NexusCore.storage import Database
-from NexusCore.text import escape, one_line, suggest
+from NexusCore.text import one_line, suggest
+from Tools.common.csv_lines import csv_line
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import rfc3339, span
 
@@ -90,25 +91,14 @@ def shower(arguments: Namespace, screen: Screen, now: Callable[[], int]) -> Show
 
 
 def _csv(screen: Screen, now: Callable[[], int]) -> Show:
-    import csv
-    import io
-
-    def show(*cells: object) -> None:
-        line = io.StringIO()
-        # With a line end of its own, since it quotes only those characters of a cell that end a line.
-        csv.writer(line, lineterminator="\n").writerow(
-            escape(cell) if isinstance(cell, str) else cell for cell in cells
+    screen.show(csv_line(CSV_HEADER))
+    return lambda sample, *styles: screen.show(
+        csv_line(
+            (
+                *(rfc3339(sample.ts), sample.channel, sample.name, sample.value, rfc3339(sample.expires)),
+                int(is_stale(sample, now())),
+            )
         )
-        screen.show(line.getvalue().removesuffix("\n"))
-
-    show(*CSV_HEADER)
-    return lambda sample, *styles: show(
-        rfc3339(sample.ts),
-        sample.channel,
-        sample.name,
-        sample.value,
-        rfc3339(sample.expires),
-        int(is_stale(sample, now())),
     )
 
 
