@@ -19,8 +19,9 @@ Sets NexusCore up on this machine. It can be run again: finished steps are skipp
   ./install.sh mysql [--new-passwords]
                                   a MariaDB server with NexusCore's database, its users and its tables,
                                   and a settings file with the password of each user
-  ./install.sh service NAME... [--start]
-                                  start scripts for services: builder, gateway, harvester, uploader
+  ./install.sh service NAME... [--start] [--take-over]
+                                  start scripts for services: builder, gateway, harvester, intake, uploader; without
+                                  a server, a database that they share with the operators (service --help)
   ./install.sh demo               a demonstration with a small facility, only on this machine
   ./install.sh test [ARGUMENT...] every check and test of the project; arguments go to pytest
   ./install.sh test quick [ARGUMENT...]
@@ -62,7 +63,7 @@ set_up_here() {
         step "Creating or updating the tables of the database"
         .venv/bin/python -m NexusCore.storage.migrate || fail "The tables could not be created; see the reason above."
     fi
-    .venv/bin/python Install/set_defaults.py || fail "The default configuration could not be set; see the reason above."
+    .venv/bin/python -m NexusCore.declare || fail "The parameters could not be declared; see the reason above."
     say
     say "NexusCore is ready. What to type next:"
     say "  . .venv/bin/activate     (once in each new shell)"

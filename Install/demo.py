@@ -12,11 +12,10 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from set_defaults import set_defaults
-
 from NexusCore.API import App
 from NexusCore.clock import to_ts
 from NexusCore.config.view import NamedConfiguration
+from NexusCore.declare import declare_all
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, NexusError
 from NexusCore.facility import Records, Sessions
 from NexusCore.facility.sessions import Client, Session, State
@@ -71,7 +70,7 @@ def run(app: App) -> int:
     others = [pid for pid in app.get_config().keys("Instruments") if pid != INSTRUMENT]
     if others:
         raise FacilityExists(where=app.settings.main, instruments=", ".join(others[:3]))
-    set_defaults(app.settings.config)
+    declare_all(app.settings.config)
     now = datetime.now().astimezone().replace(microsecond=0)
     folder = app.settings.home / "demo" / now.strftime("%Y-%m-%d_%H%M%S")
     print(f"1. The microscope {INSTRUMENT} leaves its files in {folder}.")

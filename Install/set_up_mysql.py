@@ -30,9 +30,9 @@ from typing import Any
 from urllib.parse import quote
 
 import server_tls
-from set_defaults import set_defaults
 
 from NexusCore import settings
+from NexusCore.declare import declare_all
 from NexusCore.errors import DatabaseUnreachable, NexusError, SettingsRefused, SettingsUnreadable
 from NexusCore.resources import reported, sentence_of
 from NexusCore.settings import DatabaseURL
@@ -312,7 +312,7 @@ def set_up(
     replaced = _create(admin, logins)
     step("Creating or updating the tables")
     migrate(admin)
-    set_defaults(admin)
+    declare_all(admin)
     step("Granting rights to the users")
     with connected(admin) as cursor:
         for login in (gateway, reports):

@@ -114,6 +114,7 @@ class Controller:
         self._files = SessionTransfers(outbox, self._transfers)
         self._transfers.changed = lambda: self._orders.put(self._look_at_transfer)
         self._transfers.wake()  # what an earlier logger has not finished
+        self._delivery.start()
         threading.Thread(target=self._work, name="controller", daemon=True).start()
 
     # -- commands ------------------------------------------------------------------------------------------------------

@@ -94,6 +94,9 @@ class Delivery:
         """Seconds that the facility asked to wait."""
         self.state = DeliveryState()
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+
+    def start(self) -> None:
+        """Begin; not before whoever `changed` tells is ready to hear it."""
         self._thread.start()
 
     def wake(self) -> None:
@@ -119,7 +122,7 @@ class Delivery:
         """Stop after the present attempt, and wait for that; what waits stays in the outbox."""
         self._stopped.set()
         self._wake.set()
-        if threading.current_thread() is not self._thread:
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(STOP_SECONDS)
 
     def first_answer(self, session: str, seconds: float) -> StartOutcome:
@@ -238,7 +241,10 @@ class Delivery:
     def _show(self, state: DeliveryState) -> None:
         if state != self.state:
             self.state = state
-            self._changed(state)
+            try:
+                self._changed(state)
+            except Exception:  # noqa: BLE001  a fault of the screen must not keep anything from being delivered
+                _LOG.exception("A fault while showing what is delivered")
 
 
 def since_ms(begin: float) -> float:

@@ -7,6 +7,7 @@ and imports nothing heavy. To add a kind is to add a folder; no other file is to
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Mapping
 from enum import Enum
@@ -15,6 +16,10 @@ from types import ModuleType
 
 SOURCES = "Services.Harvester.sources"
 DESTINATIONS = "Services.Uploader.destinations"
+SERVICES = "Services"
+CORE_DECLARATIONS = "NexusCore.facility.declarations"
+DECLARATIONS = "declarations"
+"""Module of a service that declares what it reads from the configuration."""
 
 
 class Credentials(Enum):
@@ -44,3 +49,21 @@ def names(package: str) -> tuple[str, ...]:
     """Return the names of a package's kinds, in order; the kinds themselves are not imported."""
     folders = pkgutil.iter_modules(importlib.import_module(package).__path__)
     return tuple(sorted(folder.name for folder in folders if folder.ispkg))
+
+
+@cache
+def declarations() -> tuple[ModuleType, ...]:
+    """Return the modules that declare parameters: the core's own, and that of each service.
+
+    A package without services, such as the session logger's, has the core's own alone.
+    """
+    modules = [importlib.import_module(CORE_DECLARATIONS)]
+    if importlib.util.find_spec(SERVICES) is not None:
+        rooms = (f"{SERVICES}.{service}.{DECLARATIONS}" for service in names(SERVICES))
+        modules += [importlib.import_module(room) for room in rooms if importlib.util.find_spec(room) is not None]
+    return tuple(modules)
+
+
+def after_migration(url: object) -> None:
+    """Do what follows on the creation of the tables; it stands above the storage, which knows it by name only."""
+    importlib.import_module("NexusCore.declare").declare_all(url)

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 from filelock import FileLock, Timeout
 
 from NexusCore.API import App
 from NexusCore.clock import SECOND, Clock
-from NexusCore.config.view import NamedConfiguration
-from NexusCore.errors import DatabaseDenied, NexusError
+from NexusCore.errors import NexusError
 from NexusCore.log import Log
 from NexusCore.log import store as log_store
 from NexusCore.log.store import LogFilter
@@ -37,20 +35,6 @@ LEAST_PAUSE = 0.05
 LONGEST_PAUSE = 5.0
 DAY = 86_400 * SECOND
 LOCK_FILE = "retention.lock"
-
-
-def declare_days(config: NamedConfiguration) -> None:
-    """Create the settings, if they do not exist and this account may.
-
-    Parameters
-    ----------
-    config
-        The configuration from its root.
-    """
-    for path, what in ((LOG_DAYS, "log records"), (STATUS_DAYS, "earlier values of the status")):
-        comment = f"Days after which {what} are deleted; 0 keeps them for ever."
-        with suppress(DatabaseDenied):
-            config.set_default(path, 0, comment=comment, minimum=0, maximum=36_500)
 
 
 class Retention:

@@ -5,6 +5,7 @@ Promises
 * SIGTERM, SIGINT and SIGHUP end it within two seconds, its last log lines delivered (or in the journal, when the
   database is away). A second Ctrl-C ends the pass that is under way, a third one the process.
 * SIGHUP has a service that writes a log file (``Log.file``) open it again instead; under ``nohup`` it does nothing.
+* A change of its settings begins the next pass at once; one that is removed is put back (`NexusCore.own_settings`).
 * A pass that fails is logged, and the next one comes: only a mistake in the settings ends a service.
 * ``--once`` makes one pass and returns 0 if all went well or there was nothing to do, else what the error says.
 """
@@ -21,27 +22,26 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import FrameType
 from typing import ClassVar
 
-from NexusCore import identity, signals
+from NexusCore import completion, identity, signals
 from NexusCore.API import App
 from NexusCore.clock import Clock
-from NexusCore.config.parameter import ConfigParameter
-from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import (
     EXIT_FAILURE,
     EXIT_INTERRUPTED,
     EXIT_OK,
-    DatabaseDenied,
     DatabaseFull,
     DatabaseUnreachable,
     NexusError,
 )
 from NexusCore.facility.sessions import Client
 from NexusCore.log.record import LineFormatter
+from NexusCore.own_settings import OwnSettings
 from NexusCore.resources import complain, exit_code_of, explained, reported, sentence_of
-from NexusCore.retention import Retention, declare_days
+from NexusCore.retention import Retention
 from NexusCore.status.element import fitting
 from NexusCore.status.process import FAILED, PROCESS, STOPPED, ServiceProcess
 
@@ -100,8 +100,7 @@ class Service(ABC):
         self.config = app.get_config(f"Services.{self.name}")
         self.log = app.get_log(self.name)
         self.status = app.get_status(self.name)
-        declare_interval(self.config)
-        declare_days(app.get_config())
+        self._own_settings = OwnSettings(app, self.name, self.watched, self.log)
         self.client = Client(user=self.name, host=identity.host())
         self._state = self.status.new("state", expire_time=EXPIRE_SECONDS)
         self._process = ServiceProcess(os.getpid(), self.client.host, app.clock.now(), str(app.settings.home))
@@ -109,6 +108,8 @@ class Service(ABC):
         self._passes_failed = self.status.new("passes_failed", 0)
         self._trouble = ""
         self._interval = INTERVAL
+        self.changed = False
+        """Whether a change of the settings began this pass."""
         self.tidying: threading.Event = signals.HandlerEvent()
         """Set while the service cleans up before it ends: a second Ctrl-C must not interrupt that."""
 
@@ -143,6 +144,17 @@ class Service(ABC):
         return self.app.stop_event.is_set()
 
     @property
+    def settings_changed(self) -> bool:
+        """Whether a setting has changed since the last `heed_settings`; also while the service is stopping."""
+        return self._own_settings.changed.is_set()
+
+    def heed_settings(self) -> bool:
+        """Begin to read the settings as they are now; return whether any had changed."""
+        changed = self.settings_changed
+        self._own_settings.changed.clear()
+        return changed
+
+    @property
     def clock(self) -> Clock:
         """The clock of the application."""
         return self.app.clock
@@ -160,7 +172,7 @@ class Service(ABC):
     def run(self, *, once: bool) -> int:
         """Run until stopped (exit code 0), or make one pass; return the exit code."""
         self.log.info("%s starts, process %d, on %s", self.name, os.getpid(), self.app.settings.main)
-        self.app.get_config().add_callback([f"Services.{self.name}", *self.watched], self._saw)
+        self._own_settings.watch()
         self._state.set_value("idle")
         self._shown_process.set_value(str(self._process))
         self._report_source()
@@ -174,7 +186,7 @@ class Service(ABC):
                 code = self._pass(once)
                 if once:
                     break
-                self.clock.wait(self.app.stop_event, self._interval)
+                self.clock.wait(self._own_settings.changed, self._interval)
         finally:
             self.tidying.set()
             with contextlib.suppress(NexusError):
@@ -185,6 +197,10 @@ class Service(ABC):
         return code if once else EXIT_OK  # it was asked to stop
 
     def _pass(self, once: bool) -> int:
+        self.changed = self.heed_settings()
+        if self.stopping:  # asked to just before the line above
+            return EXIT_OK
+        self._own_settings.put_back()
         try:
             self._interval = INTERVAL if self.config["interval"] is None else self.config.number("interval")
             result = self.once()
@@ -218,13 +234,6 @@ class Service(ABC):
             self.log.log(level, "%s", trouble, exc_info=fault)
         self._trouble = trouble
 
-    def _saw(self, parameter: ConfigParameter) -> None:
-        """Log a change of the configuration; it takes effect at the next step."""
-        if parameter.revision:
-            self.log.info("The configuration changed: %s is now '%s'", parameter.path, parameter.shown)
-        else:
-            self.log.info("The configuration changed: %s was removed", parameter.path)
-
     def _beat(self) -> None:
         while not self.clock.wait(self.app.stop_event, HEARTBEAT_SECONDS):
             self._state.set_value(self._state.get_value(), force_update=True)
@@ -236,15 +245,11 @@ class Service(ABC):
         self.status["configuration"] = self.app.live.source
 
 
-def declare_interval(config: NamedConfiguration) -> None:
-    """Create the setting `interval` of a service, if it does not exist and this account may."""
-    with contextlib.suppress(DatabaseDenied):  # the Gateway's account only reads the configuration
-        config.set_default("interval", INTERVAL, comment="Seconds between two passes.", minimum=0.1, maximum=86_400)
-
-
 def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
     """Run a service from the command line; return its exit code."""
-    options = service.options_of(_parser(service).parse_args(argv))
+    parser = _parser(service)
+    completion.offer(parser)
+    options = service.options_of(parser.parse_args(argv))
     other = service.instead(options)
     if other is not None:
         return reported(other, f"{service.name}: ")
@@ -299,7 +304,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(service: type[Service]) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=f"python -m Services.{service.name}",
+        prog=service.name if Path(sys.argv[0]).stem == service.name else f"python -m Services.{service.name}",
         description=(sys.modules[service.__module__].__doc__ or "").split("\n\n")[0],
         allow_abbrev=False,
     )

@@ -47,6 +47,11 @@ class HandlerEvent(threading.Event):
         self._piece = piece
         self._happened = False
         self._tokens: SimpleQueue[None] = SimpleQueue()
+        self._followers: tuple[HandlerEvent, ...] = ()
+
+    def sets_too(self, other: HandlerEvent) -> None:
+        """Set another event whenever this one is set, so that a thread can wait for either."""
+        self._followers = (*self._followers, other)
 
     def is_set(self) -> bool:
         """Return whether it is set."""
@@ -57,6 +62,8 @@ class HandlerEvent(threading.Event):
         if not self._happened:
             self._happened = True
             self._tokens.put(None)
+        for other in self._followers:
+            other.set()
 
     def clear(self) -> None:
         """Clear it: the next `wait` blocks again."""

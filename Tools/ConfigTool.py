@@ -21,7 +21,7 @@ if not __package__:
 
 from NexusCore.errors import NoSuchVersionException
 from Tools.common import completion
-from Tools.common.arguments import Arguments, count, negative, revisions
+from Tools.common.arguments import Arguments, count, moment, negative, revisions
 from Tools.common.terminal import Screen, run_tool
 
 NAME = "ConfigTool"
@@ -78,6 +78,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "FIRST..LAST",
         "help": "undo only these revisions; parameters that were changed again since stay as they are",
     },
+    "--yes": {"action": "store_true", "help": "change more than 20 parameters without a question"},
+    "-S": {"dest": "since", "type": moment, "metavar": "TIME", "help": "changes from this time on, such as -2h"},
+    "-U": {"dest": "until", "type": moment, "metavar": "TIME", "help": "changes up to this time"},
+    "--who": {"metavar": "USER", "help": "changes by this user"},
+    "--tool": {"metavar": "TOOL", "help": "changes with this program, such as ConfigUI"},
+    "--set-only": {"action": "store_true", "help": "leave out what can be set but is not"},
     "--overwrite": {"action": "store_true", "help": "replace existing parameters"},
     "--dry-run": {"action": "store_true", "help": "show what would change, and change nothing"},
     "--if-revision": {
@@ -86,8 +92,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "only if the parameter was last changed at this revision (0: if it does not exist)",
     },
 }
-LONG_OPTIONS = {"-m": "--reason", "-n": "--lines"}
-CHANGE = ("-m", "--dry-run")
+LONG_OPTIONS = {"-m": "--reason", "-n": "--lines", "-S": "--since", "-U": "--until"}
+CHANGE = ("-m", "--dry-run", "--yes")
 """Options of all commands that change something."""
 ONE_CHANGE = (*CHANGE, "--if-revision")
 VALUE = ("--type", "--comment", "--secret", "--from-file")
@@ -111,17 +117,31 @@ def _the_word_version(text: str) -> str:
 _PATH = Word("path", "PATH", "a parameter or folder, such as Services.Builder.interval", completion.parameters)
 _PARAMETER = _PATH._replace(help="a parameter, such as Services.Builder.interval; list shows folders")
 _SUBTREE = _PATH._replace(nargs="?", help="a parameter or folder; everything by default")
+_SUBTREE_TO_EDIT = _PATH._replace(help="a folder, such as Services.Builder")
+_FROM_TO = (
+    _PATH._replace(name="source", metavar="FROM", help="a folder or parameter, such as Instruments.A"),
+    _PATH._replace(name="target", metavar="TO", help="its new path, such as Instruments.B"),
+)
 _A_VERSION = Word("name", "NAME", "the version", completion.versions)
 _A_STATE = Word("old", "REVISION|VERSION", "number of a revision, or name of a version", completion.versions)
 
 CONFIG_COMMANDS = {
     "get": Command("looking.get", "show only the value of a parameter", (_PARAMETER,)),
     "list": Command("looking.list_", "show a folder, or everything, one parameter per line", (_SUBTREE,)),
-    "tree": Command("looking.tree", "show a folder, or everything, as a tree", (_SUBTREE,), ("--depth",)),
+    "tree": Command(
+        "looking.tree", "show a folder, or everything, as a tree, with what can be set", (_SUBTREE,),
+        ("--depth", "--set-only"),
+    ),
     "search": Command(
         "looking.search", "find parameters by a text in path, value or comment", (Word("text", "TEXT", "in any case"),)
     ),
-    "history": Command("looking.history", "show who changed a parameter, when and why", (_PARAMETER,), ("-n",)),
+    "describe": Command(
+        "describing.describe", "show what a parameter is for, what it may be, and who changed it last", (_PARAMETER,)
+    ),
+    "history": Command(
+        "past.history", "show who changed a parameter, a folder or anything, when and why", (_SUBTREE,),
+        ("-n", "-S", "-U", "--who", "--tool"),
+    ),
     "diff": Command(
         "comparing.diff",
         "compare two revisions or versions, or one with the present state",
@@ -134,7 +154,7 @@ CONFIG_COMMANDS = {
     ),
     "validate": Command(
         "comparing.validate",
-        "check all parameters against their types and limits, or a JSON file against the configuration",
+        "check all parameters against their declared types, limits and names, or a JSON file",
         (Word("file", "FILE", "the JSON of serialize, - for the standard input", completion.files, "?"),),
         ("--root",),
     ),
@@ -152,7 +172,19 @@ CONFIG_COMMANDS = {
         (*VALUE, *CHANGE),
         _VISIBLE,
     ),
-    "remove": Command("changing.remove", "remove a parameter, or a folder with everything in it", (_PATH,), ONE_CHANGE),
+    "remove": Command(
+        "changing.remove", "remove a parameter, or a folder with everything in it", (_PATH,), ONE_CHANGE,
+        "What a program needs is not removed, but gets its default (as with reset).",
+    ),
+    "reset": Command(
+        "changing.reset", "give a parameter, or all below a folder, the default that its program declares", (_PATH,),
+        CHANGE,
+    ),
+    "edit": Command("editing.edit", "change a folder in your editor ($VISUAL, $EDITOR)", (_SUBTREE_TO_EDIT,), CHANGE),
+    "clone": Command(
+        "changing.clone", "copy a folder or parameter, such as an instrument", _FROM_TO, ("--overwrite", *CHANGE)
+    ),
+    "move": Command("changing.move", "move a folder or parameter", _FROM_TO, ("--overwrite", *CHANGE)),
     "rollback": Command(
         "changing.rollback",
         "restore parameters or folders, or everything, to a revision",

@@ -55,7 +55,7 @@ def parser() -> Arguments:
             (f"{NAME} -v night", "another version of the configuration"),
         ),
         epilog="Arrows move, Enter opens a folder or edits a parameter, / searches, h shows a history, ? shows help, "
-        "q quits. To add and remove parameters, use ConfigTool.",
+        "a adds, x removes, u undoes, c shows what differs from the defaults, q quits.",
     )
     path = parser.add_argument("path", nargs="?", metavar="PATH", help="folder or parameter to start at")
     completion.attach(path, completion.parameters)

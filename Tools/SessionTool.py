@@ -133,6 +133,11 @@ def _show_arguments(parser: Arguments) -> None:
     _lines(parser, "number of files and log lines (20)")
 
 
+def _open_arguments(parser: Arguments) -> None:
+    _newest(parser)
+    parser.add_argument("--print", action="store_true", help="only print the path of the page")
+
+
 def _requeue_arguments(parser: Arguments) -> None:
     identifier = parser.add_argument(
         "identifier", metavar="IDENTIFIER", nargs="*", help="sessions, or unambiguous beginnings of their identifiers"
@@ -143,7 +148,10 @@ def _requeue_arguments(parser: Arguments) -> None:
     completion.attach(instrument, completion.instruments)
     parser.add_argument("--dry-run", action="store_true", help="show which, and change nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask, however many they are")
-    parser.add_argument("--upload", action="store_true", help="send its existing record to all destinations again")
+    what = "send existing records to all destinations again; with --state ERROR, those that could not be sent"
+    parser.add_argument("--upload", action="store_true", help=what)
+    parser.add_argument("--all", action="store_true", help="with --upload: records of all sessions")
+    parser.add_argument("--destination", metavar="NAME", help="with --upload: only to this destination")
 
 
 def _close_arguments(parser: Arguments) -> None:
@@ -196,8 +204,11 @@ SESSION_COMMANDS = {
     "transfer": SessionCommand(
         "transfer.transfer", "show which files of a session are in the store, and which not yet", _transfer_arguments
     ),
+    "open": SessionCommand(
+        "opening.open_", "open the page of a session's record in the browser, and print its path", _open_arguments
+    ),
     "requeue": SessionCommand(
-        "acting.requeue", "rebuild the records of sessions, or send one again", _requeue_arguments
+        "acting.requeue", "rebuild the records of sessions, or send records again", _requeue_arguments
     ),
     "token": SessionCommand(
         "tokens.token", "make, list and revoke the tokens with which PCs use the Gateway", _token_arguments

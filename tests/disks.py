@@ -47,7 +47,7 @@ def read_only(place: Path, behind: Path) -> Iterator[Path]:
 
 @contextmanager
 def _mounted(place: Path, command: list[str]) -> Iterator[None]:
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     program, umount = shutil.which(command[0]), shutil.which("umount")
     if os.geteuid() or umount is None:
         pytest.skip("only root can mount a file system")

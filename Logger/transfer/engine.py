@@ -286,7 +286,7 @@ class TransferEngine:
                 watch = self._watches.observe(file.key, file.signature, now)
                 root = self._watch.root(file.key.folder)
                 if now >= max(watch.since + stable, watch.due) and root:
-                    self._workers.add(SendJob(file, root, pending.token))
+                    self._workers.add(SendJob(file, root, pending.token, self._watch.disk(file.key.folder)))
 
     # -- answers of the workers, on their threads ----------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ import stat
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Callable, NamedTuple, Sequence
 
 SCAN_SECONDS = 60.0
@@ -49,6 +50,8 @@ class FolderScan:
     """Folders in it that could not be read, and why; the folder itself is ``""``."""
     unsure: set[str] = field(default_factory=set)
     """Folders of which something went while they were read: whether that, or a folder above it, is not known."""
+    disk: str = ""
+    """The disk or share that the folder is on; empty where that is not known."""
 
     @property
     def unseen(self) -> set[str]:
@@ -97,7 +100,7 @@ class Scanner:
 
 def scan(root: str, ignored: Callable[[str], bool], deadline: float = float("inf")) -> FolderScan:
     """Return what is in a folder; give up at a moment of the monotonic clock, with the rest as unread."""
-    found = FolderScan()
+    found = FolderScan(disk=disk_of(root))
     unread = found.unread
     folders: list[tuple[str, bool]] = [("", False)]
     while folders:
@@ -114,6 +117,8 @@ def scan(root: str, ignored: Callable[[str], bool], deadline: float = float("inf
                     _look(entry, path, found, folders, whole)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path of the settings
             unread[folder] = getattr(error, "strerror", None) or str(error)
+    if disk_of(root) != found.disk:  # it went, or came, in the middle of this
+        found.unsure.add("")
     return found
 
 
@@ -145,9 +150,13 @@ def look(root: str, path: str) -> Signature | None:
     return Signature(state.st_size, state.st_mtime_ns, _identity(state)) if stat.S_ISREG(state.st_mode) else None
 
 
-def is_there(root: str) -> bool:
-    """Return whether a watched folder can be reached."""
-    return os.path.isdir(native(root))  # noqa: PTH112  unlike this, Path.is_dir raises where a right is missing
+def disk_of(root: str) -> str:
+    """Return which disk or share a watched folder is on; empty if the folder cannot be reached."""
+    try:
+        state = Path(native(root)).stat()
+    except (OSError, ValueError):  # ValueError: a NUL in the path of the settings
+        return ""
+    return str(state.st_dev) if stat.S_ISDIR(state.st_mode) else ""
 
 
 def newest_of(state: os.stat_result) -> int:

@@ -25,7 +25,7 @@ from Logger.transfer.link import FileUpload, FileVersion, TransferLink
 from Logger.transfer.names import why_not_storable
 from Logger.transfer.opening import IN_USE, FileInUse, is_written, open_to_read
 from Logger.transfer.s3 import S3Parts
-from Logger.transfer.scanning import Signature, is_there, look, same
+from Logger.transfer.scanning import Signature, disk_of, look, same
 from Logger.transfer.source import ChangedMeanwhile, FileSource, Yielded
 from Logger.transfer.tracked import Blame, FileStage, TrackedFile
 
@@ -40,6 +40,8 @@ SWITCHED_OFF = "transfer-off"
 """The same, for the settings of the transfer."""
 FOLDER_AWAY = "its watched folder cannot be read"
 REMOVED = "it was removed before it was sent"
+MOST_DISTORTED = 20
+"""How often something else may arrive until it counts as the file's own trouble; that takes more than an hour."""
 WRONG_CONTENT = "the store has received something else than was sent"
 
 
@@ -56,6 +58,8 @@ class SendJob:
     """Path of its watched folder."""
     token: str
     """The session's; empty for a repair."""
+    disk: str = ""
+    """The disk that the folder was on when the file was seen; empty if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -215,8 +219,9 @@ def _changed(job: SendJob) -> Attempt:
 
 
 def _missing(job: SendJob) -> Attempt:
-    """Return that a file is gone, unless it is its watched folder that is away."""
-    if not is_there(job.root):
+    """Return that a file is gone, unless it is its folder that is away; that of a share may be there, and empty."""
+    disk = disk_of(job.root)
+    if not disk or job.disk not in ("", disk):
         return _failed(job.file, FOLDER_AWAY, Blame.FILE, 0.0, "")
     return Attempt(replace(job.file, stage=FileStage.GONE, reason=REMOVED, upload="", blame=Blame.NONE))
 
@@ -234,10 +239,22 @@ def _problem(file: TrackedFile, problem: GatewayProblem) -> Attempt:
     if problem.kind in CLOSED:
         raise SessionClosed(str(problem)) from problem
     if problem.kind == "wrong-content":
-        # It may have been changed within the same time stamp: the MD5 is computed again.
-        return _failed(replace(file, md5="", upload=""), WRONG_CONTENT, Blame.FILE, 0.0, problem.detail)
+        return _distorted(file, problem)
     blame = Blame.AWAY if problem.status in STAFF or problem.kind == SWITCHED_OFF else Blame.FILE
     return _failed(replace(file, upload=""), str(problem), blame, 0.0, problem.detail)
+
+
+def _distorted(file: TrackedFile, problem: GatewayProblem) -> Attempt:
+    """Return that something else has arrived; the MD5 is computed again.
+
+    Another one means that the file is changed without a new time stamp. The same one means that the line or the store
+    distorts what it is given, which the file's patience after the END is not for; but neither is that without end.
+    """
+    same_again = file.distorted_md5 in ("", file.md5)
+    number = file.distorted + 1 if same_again else 1
+    blame = Blame.LINE if same_again and number < MOST_DISTORTED else Blame.FILE
+    again = replace(file, md5="", upload="", distorted=number, distorted_md5=file.md5)
+    return _failed(again, WRONG_CONTENT, blame, 0.0, problem.detail)
 
 
 def _unreadable(file: TrackedFile, error: OSError) -> Attempt:

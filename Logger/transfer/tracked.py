@@ -39,6 +39,8 @@ class Blame(str, Enum):
     """The file's own, or the facility refuses it: time alone does not help."""
     AWAY = "away"
     """Server, store or network: it is sent when they are back."""
+    LINE = "line"
+    """What arrived was not what was sent: it is sent again, and the other files go on meanwhile."""
 
 
 SETTLED = frozenset({FileStage.VERIFIED, FileStage.GONE})
@@ -80,3 +82,7 @@ class TrackedFile:
     upload: str = ""
     """The upload that the store is checking; known while the logger runs."""
     blame: Blame = Blame.NONE
+    distorted: int = 0
+    """How often in sequence the store has received something else than was sent."""
+    distorted_md5: str = ""
+    """The MD5 of what was sent when that happened last."""

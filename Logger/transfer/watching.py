@@ -19,6 +19,9 @@ from Logger.transfer.state import ScanRecord
 from Logger.transfer.tracked import SETTLED, FileKey, FileStage, TrackedFile
 
 STILL_CHANGING = "it is still changing"
+OTHER_DISK = "another disk is there than before"
+ITSELF = ""
+"""In the place of a path: the watched folder, whose identity is its disk."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,17 @@ class FolderWatch:
         self._monotonic = monotonic
         self._scanners: dict[tuple[str, str, tuple[str, ...]], Scanner] = {}
         self._roots: dict[str, str] = {}
+        self._others: dict[str, set[str]] = {}
+        """Folders that are on another disk than before, and what was found there since."""
 
     def root(self, folder: str) -> str:
         """Return the path of a watched folder; empty if there is none of that name."""
         return self._roots.get(folder, "")
+
+    def disk(self, folder: str) -> str:
+        """Return which disk a watched folder was on when its files were seen; empty if that is not known."""
+        itself = self._book.seen(folder).get(ITSELF)
+        return "" if itself is None else itself.identity
 
     def set_roots(self, sessions: Sequence[PendingTransfer]) -> None:
         """Take the folders from the settings of sessions; of two with the same name, that of the newer session."""
@@ -77,7 +87,10 @@ class FolderWatch:
         for scanner, name in self._wanted(sessions):
             results[name] = scanner.scan()
             with self._book.lock:
+                self._note_disk(name, results[name], scanned)
                 self._compare(name, scanner.root, results[name], scanned)
+                if name in self._others and self._has_unsettled(name, scanned):
+                    results[name].unread[""] = OTHER_DISK
         for session in scanned:
             self._book.note(_record_after(session, results))
         unread = tuple(
@@ -102,6 +115,7 @@ class FolderWatch:
     def _compare(self, name: str, root: str, result: FolderScan, sessions: Sequence[ScannedSession]) -> None:
         seen = self._book.seen(name)
         gone = self._gone(name, sessions)
+        others = self._others.get(name)
         for path, signature in result.files.items():
             former = seen.get(path)
             if former == signature or (former is not None and same(former, signature)):
@@ -111,15 +125,50 @@ class FolderWatch:
             finding = Finding(name, path, result.newest[path] // 1000, former is None)
             place = place_of(finding, sessions, partial(self._known, name, path), self._now())
             self._book.see(name, path, signature)
+            if others is not None:
+                others.add(path)
             if place is not None:
                 self._register(FileKey(place.session, name, path), place, signature)
-        if len(seen) != len(result.files):
-            for path in seen.keys() - result.files.keys():
-                if result.covers(path):
+        if len(seen) != len(result.files) + 1:
+            for path in seen.keys() - result.files.keys() - {ITSELF}:
+                if result.covers(path) and (others is None or path in others):
                     self._book.see(name, path, None)
                     self._vanished(name, path, sessions)
         if os.name == "nt":
             self._look_at_open_files(name, root, sessions)
+
+    def _note_disk(self, name: str, result: FolderScan, sessions: Sequence[ScannedSession]) -> None:
+        """Note whether a folder is on another disk than its files were, such as the empty one of a share that is away.
+
+        Such a scan says nothing about them. It is the same share, mounted again, if one of them is there. A new session
+        takes another disk for its own, unless files of the former one are still to be sent.
+        """
+        former = self.disk(name)
+        if former == result.disk:
+            self._others.pop(name, None)
+        if result.disk in ("", former):
+            return
+        others = self._others.get(name, set())
+        seen = self._book.seen(name)
+        again = any(
+            path in seen and path not in others and seen[path][:2] == signature[:2]
+            for path, signature in result.files.items()
+        )
+        begins = not all(session.record.looked for session in sessions)
+        if again or not former or (begins and not self._has_unsettled(name, sessions)):
+            self._others.pop(name, None)
+            self._book.see(name, ITSELF, Signature(0, 0, result.disk))
+        else:
+            self._others[name] = others
+
+    def _has_unsettled(self, name: str, sessions: Sequence[ScannedSession]) -> bool:
+        """Return whether files are still to be sent that were seen before another disk took their folder's place."""
+        others = self._others.get(name, set())
+        return any(
+            file.key.folder == name and file.stage not in SETTLED and file.key.path not in others
+            for session in sessions
+            for file in self._book.of(session.pending.session)
+        )
 
     def _gone(self, name: str, sessions: Sequence[ScannedSession]) -> dict[str, TrackedFile]:
         return {

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from NexusCore.config import secrets
-from NexusCore.config.store import REMOVE, Change, ConfigStore, Edit, HistoryEntry
+from NexusCore.config.changes import entry_of, is_secret
+from NexusCore.config.store import ENTRIES, REMOVE, Change, ConfigStore, Edit, HistoryEntry
 from NexusCore.config.values import MASK, Limits, Value, readable_value
 from NexusCore.errors import ConfigException, NoSuchVersionException
 from NexusCore.text import readable
@@ -41,7 +42,47 @@ _OLD_DATATYPES = """
      WHERE version_id = :version AND path = :path AND revision BETWEEN :first AND :last
 """
 
+_SELECTED = f"""
+    -- changes of a parameter and of all below it, newest first; see `Selection`
+    {ENTRIES}
+     WHERE c.version_id = :version AND c.path >= :path AND c.path < :to AND (c.path = :path OR c.path > :from)
+       AND c.ts >= :since AND c.ts <= :until AND (:who = '' OR c.who = :who) AND (:tool = '' OR c.tool = :tool)
+     ORDER BY c.revision DESC
+     LIMIT :count
+"""
+_LAST_PATH = "\U0010ffff"
+_ALWAYS = 2**62
+"""Microseconds since the epoch that no stored time reaches."""
+
 ConfigState = dict[str, Change]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which changes are wanted; what is empty or None does not matter."""
+
+    path: str = ""
+    """A parameter, or a folder with all below it."""
+    since: int | None = None
+    """Microseconds since the epoch, UTC."""
+    until: int | None = None
+    who: str | None = None
+    tool: str | None = None
+
+
+def entries_of(store: ConfigStore, version_id: int, wanted: Selection, count: int) -> list[HistoryEntry]:
+    """Return the newest changes that match, newest first, at most `count`; masked where they ever were secrets."""
+    # Paths below "a.b" begin with "a.b." and so sort before "a.b/".
+    span = (f"{wanted.path}.", f"{wanted.path}/") if wanted.path else ("", _LAST_PATH)
+    values = {
+        "version": version_id, "path": wanted.path, "from": span[0], "to": span[1], "count": count,
+        "since": -_ALWAYS if wanted.since is None else wanted.since,
+        "until": _ALWAYS if wanted.until is None else wanted.until, "who": wanted.who or "", "tool": wanted.tool or "",
+    }  # fmt: skip
+    with store.database.reading() as reading:
+        rows = reading.all(_SELECTED, **values)
+    hidden = ever_secret(store, [version_id])
+    return [entry_of(row, secret=is_secret(row) or str(row[2]) in hidden) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

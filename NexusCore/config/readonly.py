@@ -59,7 +59,7 @@ class ReadOnlyConfiguration:
         return f"<{type(self).__name__} {self.root or '(root)'}, version {self.version}>"
 
     def __getitem__(self, name: str) -> Value:
-        """Return the value of a parameter, or None if it does not exist.
+        """Return the value of a parameter; if it does not exist, its declared default in a service, else None.
 
         Raises
         ------
@@ -71,7 +71,7 @@ class ReadOnlyConfiguration:
         except TypeError:
             raise not_a_name(name) from None
         node = self._nodes.get(path) or self._tree.parameter(path)
-        return None if node is None else node.get_value()
+        return self._tree.default(path) if node is None else node.get_value()
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of the folder's children; see `keys`."""
@@ -135,6 +135,11 @@ class ReadOnlyConfiguration:
         check_text("the text to search for", text)
         wanted = text.lower()
         return [node for node in self._tree.below("") if wanted in node.name.lower()]
+
+    @property
+    def store(self) -> ConfigStore:
+        """The configuration in the database."""
+        return self._source.store
 
     def last_updated(self) -> datetime | None:
         """Return when anything in the view was last changed."""

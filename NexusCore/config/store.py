@@ -105,7 +105,7 @@ _NEWEST_CHANGES = """
      ORDER BY revision
 """
 
-_ENTRIES = """
+ENTRIES = """
     -- changes with their origin; the limits after and before, since either may say secret
     SELECT c.revision, c.version, c.path, c.action, c.old_value, c.new_value, c.datatype, c.comment, c.who, c.host,
            c.tool, c.why, c.ts, c.limits,
@@ -117,14 +117,14 @@ _ENTRIES = """
 
 _HISTORY = f"""
     -- all changes of a parameter, newest first
-    {_ENTRIES}
+    {ENTRIES}
      WHERE c.version_id = :version AND c.path = :path
      ORDER BY c.revision DESC
 """
 
 _NEWEST_ENTRIES = f"""
     -- what happened after a revision, oldest first
-    {_ENTRIES}
+    {ENTRIES}
      WHERE c.revision > :revision
      ORDER BY c.revision
 """

@@ -82,6 +82,8 @@ class Tree:
         self.version_id = version_id
         self.revision = revision
         """Changes up to this revision have been applied."""
+        self.default: Callable[[str], Value] = _none
+        """Returns the value of a parameter that is not stored."""
         self.nodes: dict[str, ConfigParameter] = {"": ConfigParameter(self, "")}
         """Those that were asked for; `node` returns the others."""
         self._unread: dict[str, Content] = {}
@@ -286,6 +288,11 @@ class Tree:
         if not prefix:
             names.discard("")  # as of ".a": the root does not hold itself
         return names
+
+
+def _none(path: str) -> Value:
+    """Return no value: nothing is declared."""
+    return None
 
 
 def _content(change: Change) -> Content | None:

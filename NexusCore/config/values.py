@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from NexusCore.config import forms
 from NexusCore.errors import ConfigException, ValueRefused
 from NexusCore.text import readable
 
@@ -185,6 +186,10 @@ class Limits:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str | int | float | bool, ...] = ()
+    many: bool = False
+    """The value is a list of choices, with commas."""
+    form: str | None = None
+    """What the text must look like: a key of `NexusCore.config.forms.FORMS`."""
     pattern: str | None = None
     """Regular expression that the whole text must match."""
     path_exists: bool = False
@@ -206,8 +211,12 @@ class Limits:
                 return f"it must be at least {_shown(self.minimum)}"
             if self.maximum is not None and value > self.maximum:
                 return f"it must be at most {_shown(self.maximum)}"
-        if self.choices and value not in self.choices:
-            return f"it must be one of {', '.join(map(str, self.choices))}"
+        if self.choices and (wrong := self._not_chosen(value)) is not None:
+            known = ", ".join(str(choice) or "an empty text" for choice in self.choices)
+            shown = f"'{wrong}' is not one of" if self.many else "it must be one of"
+            return f"{shown} {known}{forms.nearest(str(wrong), self.choices)}"
+        if self.form is not None and (fault := forms.violation(self.form, str(value))):
+            return fault
         if self.pattern is not None:
             try:
                 if not re.fullmatch(self.pattern, str(value)):
@@ -217,6 +226,13 @@ class Limits:
         if self.path_exists and not _exists(str(value)):
             return "this file or folder does not exist on this machine"
         return None
+
+    def _not_chosen(self, value: Value) -> Value:
+        """Return what of a value is none of the choices; None if nothing is."""
+        if not self.many:
+            return None if value in self.choices else value
+        parts = filter(None, (part.strip() for part in str(value).split(",")))
+        return next((part for part in parts if part not in self.choices), None)
 
     def described(self) -> str:
         """Return the smallest and the largest value in words; empty if there is neither."""
@@ -274,7 +290,8 @@ class Limits:
             If a name or the type of a value is invalid.
         """
         for key, value in values.items():
-            if value is not None and not isinstance(value, _LIMIT_TYPES.get(key, ())):
+            known = isinstance(value, _LIMIT_TYPES.get(key, ())) and (key != "form" or value in forms.FORMS)
+            if value is not None and not known:
                 raise ConfigException(reason=f"a parameter cannot have the limit {key}={value!r}")
         choices = values.get("choices")
         if choices is not None and not choices:
@@ -287,6 +304,8 @@ _LIMIT_TYPES: dict[str, tuple[type, ...]] = {
     "minimum": (int, float),
     "maximum": (int, float),
     "choices": (list, tuple),
+    "many": (bool,),
+    "form": (str,),
     "pattern": (str,),
     "path_exists": (bool,),
     "secret": (bool,),

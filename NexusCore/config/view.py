@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from NexusCore.config.group import Group
 from NexusCore.config.readonly import ReadOnlyConfiguration, each_name
 from NexusCore.config.store import CLEAR, REMOVE, Edit
 from NexusCore.config.values import NO_LIMITS, Limits, Value
-from NexusCore.config.watch import Callback, LiveConfiguration
+from NexusCore.config.watch import Callback, ChangeSetCallback, LiveConfiguration
 from NexusCore.errors import ConfigException, NexusError, NoSuchParameterException
 from NexusCore.text import kind_of
 
@@ -170,6 +170,10 @@ class NamedConfiguration(ReadOnlyConfiguration):
         """Return a group of changes that take effect in one transaction: ``with cfg.together() as group: ...``."""
         return Group(self._prefix, lambda edits: self._live.apply(self._tree, edits, why))
 
+    def store_edits(self, edits: Sequence[Edit], why: str | None = None) -> list[int]:
+        """Store prepared changes, whose paths are absolute, all or none; return the revisions."""
+        return self._live.apply(self._tree, edits, why)
+
     def clear_all(self) -> None:
         """Remove everything below the view's folder, in one transaction."""
         self._live.apply(self._tree, [Edit(self.root, CLEAR)], "cleared")
@@ -236,6 +240,10 @@ class NamedConfiguration(ReadOnlyConfiguration):
             raise ConfigException(reason=f"a callback must be a function, but is {kind_of(callback)}")
         for name in each_name(names):
             self._live.add_callback(self._tree, self._path(name), callback)
+
+    def add_set_callback(self, names: Iterable[str], callback: ChangeSetCallback) -> None:
+        """Call `callback(parameters)` once for each set of changes made together at or below some names."""
+        self._live.add_set_callback(self._tree, [self._path(name) for name in names], callback)
 
     def del_callback(self, names: str | Iterable[str], callback: Callback | None = None) -> None:
         """Stop calling `callback` for these names; without one, any callback of theirs."""

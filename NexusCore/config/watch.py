@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -59,6 +59,7 @@ SAVE_PAUSE = 10
 """The pause is this many times as long as the write took, too, so that a large configuration costs no more."""
 
 Callback = Callable[[ConfigParameter], object]
+ChangeSetCallback = Callable[[list[ConfigParameter]], object]
 
 _LOG = logging.getLogger("NexusCore.config")
 
@@ -109,6 +110,10 @@ class LiveConfiguration:
         self._revision = 0
         self._lock = threading.RLock()
         self._callbacks: dict[int, list[tuple[str, Callback]]] = {}
+        self._set_callbacks: dict[int, list[tuple[tuple[str, ...], ChangeSetCallback]]] = {}
+        self._together: dict[int, list[ConfigParameter]] = {}
+        """What changed since the callbacks for whole change sets were last called, by version."""
+        self._default: Callable[[str], Value] | None = None
         self._dispatcher = Dispatcher("config-callbacks", self._clock)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -153,6 +158,7 @@ class LiveConfiguration:
                     continue
                 self._take_over(tree, change)
                 tree.revision = change.revision
+            self._end_of_set()
             return bool(changes)
 
     def apply(self, tree: Tree, edits: Sequence[Edit], why: str | None = None) -> list[int]:
@@ -169,6 +175,7 @@ class LiveConfiguration:
             with self._lock:
                 for change in changes:
                     self._take_over(tree, change)
+                self._end_of_set()
             _LOG.warning("A change is stored, but what others changed before it cannot be read yet. %s", error)
         return [change.revision for change in changes]
 
@@ -187,6 +194,19 @@ class LiveConfiguration:
             self._callbacks.setdefault(tree.version_id, []).append((path, callback))
             self._start()
 
+    def add_set_callback(self, tree: Tree, paths: Iterable[str], callback: ChangeSetCallback) -> None:
+        """Call `callback` with all parameters at or below `paths` that changed together, once for each change set."""
+        with self._lock:
+            self._set_callbacks.setdefault(tree.version_id, []).append((tuple(paths), callback))
+            self._start()
+
+    def fall_back_on(self, default: Callable[[str], Value]) -> None:
+        """Read a parameter that is not stored as what `default` returns for its path; None for none."""
+        with self._lock:
+            self._default = default
+            for tree in self._trees.values():
+                tree.default = default
+
     def del_callback(self, tree: Tree, path: str, callback: Callback | None = None) -> None:
         """Stop calling `callback`, or all callbacks of `path`."""
         with self._lock:
@@ -204,6 +224,7 @@ class LiveConfiguration:
             if tree is not None:
                 self._by_id.pop(tree.version_id, None)
                 self._callbacks.pop(tree.version_id, None)
+                self._set_callbacks.pop(tree.version_id, None)
 
     def close(self, seconds: float = 2.0) -> None:
         """Stop watching, after the callbacks that are due, for at most `seconds`."""
@@ -244,6 +265,8 @@ class LiveConfiguration:
             self._is_from("snapshot")
         if not self._trees:
             self._revision = revision
+        if self._default is not None:
+            tree.default = self._default
         if version_id < 0:
             version_id = tree.version_id = self._free_id()
         self._trees[version] = self._by_id[version_id] = tree
@@ -311,9 +334,13 @@ class LiveConfiguration:
         """Load a tree again, whose version may have another id now."""
         self._by_id = {key: known for key, known in self._by_id.items() if known is not tree}
         callbacks = self._callbacks.pop(tree.version_id, [])
+        of_sets = self._set_callbacks.pop(tree.version_id, [])
         tree.version_id, self._by_id[version_id], self._callbacks[version_id] = version_id, tree, callbacks
+        if of_sets:
+            self._set_callbacks[version_id] = of_sets
         for parameter in tree.replace(self.store.load(version_id)):
             self._call_back(version_id, parameter)
+        self._end_of_set()
         tree.revision, self._unsaved = revision, True
 
     def _save(self) -> None:
@@ -411,15 +438,27 @@ class LiveConfiguration:
                     self._reload(newest)
 
     def _call_back(self, version_id: int, parameter: ConfigParameter) -> None:
-        due = [
-            callback
-            for path, callback in self._callbacks.get(version_id, ())
-            if path in ("", parameter.path) or parameter.path.startswith(path + ".")
-        ]
-        if due:
+        due = [callback for path, callback in self._callbacks.get(version_id, ()) if _is_below(parameter.path, (path,))]
+        in_sets = version_id in self._set_callbacks
+        if due or in_sets:
             as_changed = parameter.snapshot()  # it may change again before the callbacks run
             for callback in due:
                 self._dispatcher.call(callback, as_changed)
+            if in_sets:
+                self._together.setdefault(version_id, []).append(as_changed)
+
+    def _end_of_set(self) -> None:
+        """Call the callbacks for whole change sets: a transaction is always read as a whole."""
+        together, self._together = self._together, {}
+        for version_id, parameters in together.items():
+            for paths, callback in self._set_callbacks.get(version_id, ()):
+                concerned = [parameter for parameter in parameters if _is_below(parameter.path, paths)]
+                if concerned:
+                    self._dispatcher.call(callback, concerned)
+
+
+def _is_below(path: str, folders: Iterable[str]) -> bool:
+    return any(not folder or path == folder or path.startswith(f"{folder}.") for folder in folders)
 
 
 _living: weakref.WeakSet[LiveConfiguration] = weakref.WeakSet()

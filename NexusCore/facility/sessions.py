@@ -81,6 +81,13 @@ _BEFORE = f"""
      ORDER BY start_ts DESC, id DESC
      LIMIT 1
 """
+_AFTER = f"""
+    -- the session that began next after another one on its instrument
+    {SELECT_SESSIONS}
+     WHERE instrument = :instrument AND start_ts > :start AND id <> :session
+     ORDER BY start_ts, id
+     LIMIT 1
+"""
 _EVENTS = """
     -- the events of a session, in order
     SELECT id, event_type, ts, user, host, detail, clock_offset
@@ -263,8 +270,15 @@ class Sessions:
 
     def before(self, session: Session) -> Session | None:
         """Return the session before on the same instrument; None if there is none."""
+        return self._neighbour(_BEFORE, session)
+
+    def after(self, session: Session) -> Session | None:
+        """Return the session after on the same instrument; None if there is none."""
+        return self._neighbour(_AFTER, session)
+
+    def _neighbour(self, query: str, session: Session) -> Session | None:
         with self._database.reading() as reading:
-            row = reading.one(_BEFORE, instrument=session.instrument, start=session.start_ts, session=session.id)
+            row = reading.one(query, instrument=session.instrument, start=session.start_ts, session=session.id)
         return None if row is None else session_of(row)
 
     # -- building ----------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 
+from NexusCore.config.catalogue import Collected
+from NexusCore.config.forms import PC_PATH
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import ConfigException
 from NexusCore.facility.file_walk import DEFAULT_IGNORE
@@ -25,6 +27,12 @@ _FOLDER_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _STORE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 _BANDWIDTH = re.compile(rf"(?P<span>{_TIME}-{_TIME})?\s*=\s*(?P<rate>\d{{1,6}}(?:\.\d{{1,3}})?)")
+_SPANS = {
+    "stable_seconds": (10.0, 1.0, 86_400.0, "Seconds that a file has to stay the same before it is sent."),
+    "interval_seconds": (5.0, 1.0, 3600.0, "Seconds between two looks at the folders."),
+    "deadline_hours": (24.0, 0.01, 8760.0, "Hours that the files of an ended session are waited for."),
+}
+"""Default, least and largest value of spans of time, and what they are for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,19 @@ class StoreSettings:
     """Path of the file with the key, on the Gateway's machine."""
 
 
+def declare(config: Collected) -> None:
+    """Declare the settings of instruments; see `NexusCore.config.catalogue`."""
+    own = config.at(f"{INSTRUMENTS_FOLDER}.*.transfer").may_have
+    own("on", False, comment="Whether its PC sends the files of its sessions.")
+    own("folders.*", "", comment="Path on the PC of a watched folder.", form=PC_PATH)
+    own("ignore", "; ".join(IGNORED), comment="Patterns of names that are left out, with semicolons.")
+    own("store", "", comment="Name of the store; empty: the folder of the instrument's files.")
+    own("after_booked_end", TAKE, choices=(TAKE, HOLD), comment="What becomes of files after the booked end.")
+    own("bandwidth", "", comment="Megabytes per second by the PC's time: 08:00-18:00=20; =100; empty: no limit.")
+    for name, (default, least, most, comment) in _SPANS.items():
+        own(name, default, comment=comment, minimum=least, maximum=most)
+
+
 def transfer_settings(config: ReadOnlyConfiguration, pid: str) -> TransferSettings:
     """Return the present settings of an instrument; what has no value counts as not set.
 
@@ -87,12 +108,12 @@ def transfer_settings(config: ReadOnlyConfiguration, pid: str) -> TransferSettin
         on=_flag(config, f"{place}.on"),
         folders=MappingProxyType(_folders(config, f"{place}.folders")),
         ignore=_patterns(config, f"{place}.ignore"),
-        stable_seconds=_seconds(config, f"{place}.stable_seconds", 10.0, 1.0, 86_400.0),
-        interval_seconds=_seconds(config, f"{place}.interval_seconds", 5.0, 1.0, 3600.0),
+        stable_seconds=_seconds(config, place, "stable_seconds"),
+        interval_seconds=_seconds(config, place, "interval_seconds"),
         store=_text(config, f"{place}.store"),
         after_booked_end=_text(config, f"{place}.after_booked_end") or TAKE,
         bandwidth=_text(config, f"{place}.bandwidth"),
-        deadline_hours=_seconds(config, f"{place}.deadline_hours", 24.0, 0.01, 8760.0),
+        deadline_hours=_seconds(config, place, "deadline_hours"),
     )
     if settings.after_booked_end not in (TAKE, HOLD):
         raise ConfigException(reason=f"{place}.after_booked_end is '{settings.after_booked_end}'; use {TAKE} or {HOLD}")
@@ -104,18 +125,27 @@ def transfer_settings(config: ReadOnlyConfiguration, pid: str) -> TransferSettin
     return settings
 
 
-def store_settings(config: ReadOnlyConfiguration, name: str) -> StoreSettings:
+def store_settings(config: ReadOnlyConfiguration, name: str, folder: str = STORES_FOLDER) -> StoreSettings:
     """Return the settings of a store.
+
+    Parameters
+    ----------
+    config
+        The configuration from its absolute root.
+    name
+        Of the store.
+    folder
+        Path of the folder that has its parameters in one of its name.
 
     Raises
     ------
     ConfigException
         If there is none of that name.
     """
-    if name not in config.keys(STORES_FOLDER):
-        raise ConfigException(reason=f"there is no store '{name}'; it is made by setting {STORES_FOLDER}.{name}.kind")
+    if name not in config.keys(folder):
+        raise ConfigException(reason=f"there is no store '{name}'; it is made by setting {folder}.{name}.kind")
     names = [parameter.name for parameter in fields(StoreSettings) if parameter.name != "name"]
-    return StoreSettings(name, **{key: _text(config, f"{STORES_FOLDER}.{name}.{key}") for key in names})
+    return StoreSettings(name, **{key: _text(config, f"{folder}.{name}.{key}") for key in names})
 
 
 def store_names(config: ReadOnlyConfiguration) -> list[str]:
@@ -135,7 +165,8 @@ def _text(config: ReadOnlyConfiguration, path: str) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _seconds(config: ReadOnlyConfiguration, path: str, default: float, least: float, most: float) -> float:
+def _seconds(config: ReadOnlyConfiguration, place: str, name: str) -> float:
+    path, (default, least, most, _) = f"{place}.{name}", _SPANS[name]
     if config[path] is None:
         return default
     value = config.number(path)

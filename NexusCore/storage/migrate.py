@@ -7,17 +7,18 @@ tables; services and tools need neither.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from NexusCore import settings
+from NexusCore import plugins, settings
 from NexusCore.errors import NexusError, SchemaNewer
 from NexusCore.resources import complain, reported, sentence_of
 from NexusCore.settings import DatabaseURL
-from NexusCore.storage.database_file import unusable
+from NexusCore.storage.database_file import mode_in, unusable
 from NexusCore.storage.dialect import Dialect, dialect_of, with_names_quoted
 from NexusCore.storage.hosts import Hosts
 from NexusCore.storage.revision import MIGRATIONS, SCHEMA_REVISION
@@ -163,30 +164,39 @@ def _make_folder(url: DatabaseURL) -> None:
 
 
 def _create_file(url: DatabaseURL) -> None:
+    """Create the file if it does not exist, closed to others. In a folder shared by a group it keeps its mode."""
     import sqlite3
 
     path = Path(url.name)
+    mode, new = mode_in(path.parent), False
     try:
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            new = True
+        with suppress(OSError):
+            if new or not mode & 0o060:
+                path.chmod(mode)  # the umask may have taken away what the group needs
         with sqlite3.connect(path, timeout=10) as raw:
             raw.execute("PRAGMA journal_mode=WAL")
         raw.close()
     except (OSError, sqlite3.Error) as error:
         raise unusable(url, error) from error
-    with suppress(OSError):
-        path.chmod(0o600)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Migrate the databases named in the settings, or one given."""
     parser = argparse.ArgumentParser(
         prog="python -m NexusCore.storage.migrate",
-        description="Create NexusCore's tables, or bring them up to date, in every database that the settings name.",
+        description="Create NexusCore's tables, or bring them up to date, in every database that the settings name, "
+        "and declare the parameters that programs read from the configuration.",
     )
     parser.parse_args(argv)
     try:
-        for url in settings.load().databases:
+        loaded = settings.load()
+        for url in loaded.databases:
             created = migrate(url)
             print(f"The tables in {url} {'were created' if created else 'are up to date'}.")  # noqa: T201  this is a command
+        plugins.after_migration(loaded.config)
     except NexusError as error:
         complain(sentence_of(error))
         return error.exit_code

@@ -277,6 +277,7 @@ _table(
     _ts("next_attempt_ts", nullable=True),
     _text("remote_id", IDENTIFIER, nullable=True),
     _text("url", nullable=True),
+    _text("pid", IDENTIFIER, nullable=True),  # the persistent identifier that the destination gave the record
     _text("last_error", nullable=True),
     _ts("updated_ts"),
     _text("lease_owner", NAME, nullable=True),

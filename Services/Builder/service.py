@@ -34,7 +34,7 @@ from Services.Builder.lease import Lease
 from Services.Builder.progress import BarProgress, StatusProgress
 from Services.Builder.record.build import store
 from Services.Builder.record_maker import BUILDER, SOFTWARE, BuildStopped, BuiltRecord, Facility, NoRecord, RecordMaker
-from Services.Builder.settings import BuilderSettings, set_defaults
+from Services.Builder.settings import BuilderSettings
 
 CARE_SECONDS = 60.0
 """Between two looks at the sessions that nobody ends, and those whose files do not come."""
@@ -87,7 +87,12 @@ class Builder(Service):
         self._pools = pools or Pools(self.log)
         times = times_by(self._config, self._sessions.events)
         self._searches = Searches(
-            self._sessions.waiting, self.clock, self.log, times=times, before=self._sessions.before
+            self._sessions.waiting,
+            self.clock,
+            self.log,
+            times=times,
+            before=self._sessions.before,
+            after=self._sessions.after,
         )
         files = Transfers(database, self.clock).all
         self._transferred = TransferredFiles(files, self._config, open_for_reading, times, self.log, self._note_damage)
@@ -97,7 +102,6 @@ class Builder(Service):
         self._forgotten_sessions = ForgottenSessions(database, self.clock, self._config, self.client, self.log)
         self._awaited_files = AwaitedFiles(database, self._config, self.client, self.log)
         self._cared: float | None = None
-        set_defaults(self.config)
         self._built = self.status.new("records_built", 0)
         self._failures = self.status.new("sessions_failed", 0)
         self._last_error = self.status.new("last_error", "")
@@ -244,7 +248,9 @@ class Builder(Service):
             return _SessionResult(State.BUILT, f"{record.sentence}: {record.places.xml}", write=write)
 
     def _row(self, session: Session, record: BuiltRecord, sha256: str) -> Callable[[Transaction], None]:
-        return self._records.writer(
+        known = {event.detail for event in self._sessions.events(session)} if record.left_out else set()
+        remarks = [self._sessions.remark(session, self.client, text) for text in record.left_out if text not in known]
+        row = self._records.writer(
             session.id,
             path=str(record.places.xml),
             title=record.places.xml.stem,
@@ -254,6 +260,12 @@ class Builder(Service):
             files=record.files,
             activities=record.activities,
         )
+
+        def write(transaction: Transaction) -> None:
+            for function in (row, *remarks):
+                function(transaction)
+
+        return write
 
     def _conclude(self, session: Session, outcome: _SessionResult) -> bool:
         """Give a session back and report what is new; return False if another Builder holds it now.

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from NexusCore.config.forms import PATH
 from NexusCore.config.values import Limits, Value, cast, datatype_of
 from NexusCore.errors import EXIT_USAGE, NexusError
 from NexusCore.facility.file_walk import DEFAULT_IGNORE
@@ -32,16 +33,6 @@ class ReadableConfiguration(Protocol):
         ...
 
 
-class Settable(Protocol):
-    """A folder of the configuration that takes defaults."""
-
-    def set_default(
-        self, name: str, value: Value, datatype: str | None = None, comment: str | None = None, **limits: Any
-    ) -> None:
-        """Create a parameter that is not there."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter as the configuration shows it."""
@@ -55,15 +46,26 @@ def _at_least(minimum: float, maximum: float | None = None) -> dict[str, Any]:
     return {"minimum": minimum} | ({} if maximum is None else {"maximum": maximum})
 
 
+_ABSOLUTE = {"form": PATH}
+
 PARAMETERS: Mapping[str, Parameter] = {
-    "records_path": Parameter("", "Folder for records; empty for 'records' in the service's NEXUSCORE_HOME."),
-    "schema_path": Parameter("", "The facility's own XML schema for records; empty for the built-in one."),
+    "records_path": Parameter(
+        "", "Folder for records; empty for 'records' in the service's NEXUSCORE_HOME.", _ABSOLUTE
+    ),
+    "schema_path": Parameter("", "The facility's own XML schema for records; empty for the built-in one.", _ABSOLUTE),
     "profiles_path": Parameter(
         "",
         "Folder with corrections for the files of instruments, <pid>.toml, where Instruments.<pid>.profile has none.",
+        _ABSOLUTE,
     ),
     "workers": Parameter(2, "Processes that read files at the same time.", _at_least(1, 64)),
     "seconds_per_file": Parameter(60.0, "Seconds after which reading one file is given up.", _at_least(1.0)),
+    "hash_seconds": Parameter(
+        3600.0,
+        "Seconds that the SHA-256 of one dataset may take, besides those for reading it; records say if it is too "
+        "large.",
+        _at_least(1.0),
+    ),
     "memory_per_worker": Parameter(4096, "MiB of memory that reading one file may take.", _at_least(256)),
     "dask_scheduler": Parameter(
         "", "Address of a Dask scheduler whose workers read the files (tcp://host:8786); empty for processes here."
@@ -75,6 +77,17 @@ PARAMETERS: Mapping[str, Parameter] = {
         {"choices": STRATEGIES},
     ),
     "settle": Parameter(1.0, "Seconds that a file must have been left alone before it is read.", _at_least(0.0)),
+    "late_margin": Parameter(
+        60.0,
+        "Seconds after its end up to which a file belongs to a session, on a file system that does not say when a file "
+        "was made; another one's start ends it.",
+        _at_least(0.0, 86_400.0),
+    ),
+    "growing_wait": Parameter(
+        3600.0,
+        "Seconds after its end that a session waits for files that were begun in it and are still being written.",
+        _at_least(0.0),
+    ),
     "file_delay": Parameter(
         0.0, "Seconds after its end that a session without files waits for them to arrive.", _at_least(0.0)
     ),
@@ -85,10 +98,16 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "search_limit": Parameter(600.0, "Seconds that searching an instrument's files may take.", _at_least(1.0)),
     "ignore": Parameter(", ".join(DEFAULT_IGNORE), "Patterns of file names to leave out, with commas."),
+    "files_url": Parameter(
+        "",
+        "Address below which people can get the files in Facility.data_root (https://files.example.org/em), for links "
+        "in records; empty for no links.",
+    ),
     "sensitivity": Parameter(1.0, "Above 1: more, shorter activities; below: fewer, longer ones.", _at_least(0.01)),
     "transfer_cache": Parameter(
         "",
         "Folder for files that are fetched from a bucket; empty for 'cache/transfers' in the service's NEXUSCORE_HOME.",
+        _ABSOLUTE,
     ),
     "transfer_cache_gib": Parameter(
         100.0, "GiB that this folder may have; sessions that were not built for longest make room.", _at_least(0.001)
@@ -113,12 +132,6 @@ PARAMETERS: Mapping[str, Parameter] = {
 """Every parameter in the folder `Services.Builder`, besides those that each service has."""
 
 
-def set_defaults(config: Settable) -> None:
-    """Declare all parameters in the configuration."""
-    for name, parameter in PARAMETERS.items():
-        config.set_default(name, parameter.default, comment=parameter.comment, **parameter.limits)
-
-
 @dataclass(frozen=True, slots=True)
 class BuilderSettings:
     """The parameters, as they are at one moment."""
@@ -131,17 +144,23 @@ class BuilderSettings:
     """Folder of the facility's instrument profiles."""
     workers: int
     seconds_per_file: float
+    hash_seconds: float
     memory_mb: int
     """Per process."""
     dask_scheduler: str
     strategy: str
     settle: timedelta
+    late_margin: float
+    """Seconds."""
+    growing_wait: float
+    """Seconds."""
     file_delay: float
     """Seconds."""
     intake_wait: float
     """Seconds."""
     search_limit: timedelta
     ignore: Sequence[str]
+    files_url: str
     sensitivity: float
     require_consent: bool
     lease: float
@@ -185,14 +204,18 @@ class BuilderSettings:
             profiles=Path(profiles).expanduser() if profiles else None,
             workers=int(number("workers")),
             seconds_per_file=number("seconds_per_file"),
+            hash_seconds=number("hash_seconds"),
             memory_mb=int(number("memory_per_worker")),
             dask_scheduler=text("dask_scheduler"),
             strategy=text("strategy"),
             settle=timedelta(seconds=number("settle")),
+            late_margin=number("late_margin"),
+            growing_wait=number("growing_wait"),
             file_delay=number("file_delay"),
             intake_wait=number("intake_wait"),
             search_limit=timedelta(seconds=number("search_limit")),
             ignore=[pattern.strip() for pattern in text("ignore").split(",") if pattern.strip()],
+            files_url=text("files_url"),
             sensitivity=number("sensitivity"),
             require_consent=bool(_value(config, "require_consent")),
             lease=number("lease"),

@@ -52,7 +52,6 @@ class Gateway(Service):
 
     def __init__(self, app: App) -> None:
         super().__init__(app)
-        gateway_settings.declare(self.config)
         self._listener: Listener | None = None
         self._listens_as: Hashable = None
         self._context: GatewayContext | None = None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from NexusCore.config import NamedConfiguration
-from NexusCore.errors import ConfigException, DatabaseDenied
+from NexusCore.config.catalogue import Collected
+from NexusCore.config.forms import IP, NETWORKS, PATH
+from NexusCore.errors import ConfigException
 from NexusCore.facility.file_times import CLOCK_TOLERANCE
 
 FOLDER = "Services.Gateway"
@@ -126,15 +127,18 @@ class GatewaySettings:
 
 _DEFAULTS = GatewaySettings()
 _DECLARED: dict[str, dict[str, Any]] = {
-    "address": {"comment": "IP address to listen on; without a certificate it is this machine's own, 127.0.0.1."},
+    "address": {
+        "comment": "IP address to listen on; without a certificate it is this machine's own, 127.0.0.1.", "form": IP,
+    },
     "port": {"comment": "Port to listen on; 0: any that is free.", "minimum": 0, "maximum": 65_535},
-    "tls_certificate": {"comment": "Path of the certificate, with its chain (PEM); empty: no TLS."},
-    "tls_key": {"comment": "Path of the certificate's key (PEM)."},
+    "tls_certificate": {"comment": "Path of the certificate, with its chain (PEM); empty: no TLS.", "form": PATH},
+    "tls_key": {"comment": "Path of the certificate's key (PEM).", "form": PATH},
     "plain_http": {
         "comment": "Listen at the address without a certificate too: tokens then cross the network unencrypted.",
     },
     "trusted_proxies": {
-        "comment": "IP addresses or networks of reverse proxies whose X-Forwarded-For is believed, with commas."
+        "comment": "IP addresses or networks of reverse proxies whose X-Forwarded-For is believed, with commas.",
+        "form": NETWORKS,
     },
     "request_seconds": {"comment": "Seconds that a request may take.", "minimum": 1.0, "maximum": 300.0},
     "header_seconds": {
@@ -168,7 +172,10 @@ _DECLARED: dict[str, dict[str, Any]] = {
         "comment": "Seconds that a PC's clock may differ before the times of its events are corrected.",
         "minimum": 0.0, "maximum": 60.0,
     },
-    "oldest_client": {"comment": "Oldest version of the session logger that is accepted, as 1.2.0; empty: any."},
+    "oldest_client": {
+        "comment": "Oldest version of the session logger that is accepted, as 1.2.0; empty: any.",
+        "pattern": r"(\d{1,9}(\.\d{1,9}){0,3})?",
+    },
     "logger_builds": {
         "comment": "Folder with builds of the session logger for PCs, as SessionLogger-1.2.0-windows.zip; empty: none.",
     },
@@ -195,14 +202,10 @@ _DECLARED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def declare(config: NamedConfiguration) -> None:
-    """Create the parameters that do not exist.
-
-    An account that may not change the configuration, such as the Gateway's own, leaves that to set-up.
-    """
+def declare(config: Collected) -> None:
+    """Declare all of them."""
     for name, declared in _DECLARED.items():
-        with suppress(DatabaseDenied):
-            config.set_default(name, getattr(_DEFAULTS, name), **declared)
+        config.set_default(name, getattr(_DEFAULTS, name), **declared)
 
 
 def read(config: NamedConfiguration) -> GatewaySettings:

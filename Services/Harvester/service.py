@@ -13,13 +13,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import timedelta
 from typing import ClassVar
 
 from NexusCore.API import App
 from NexusCore.clock import SECOND, to_datetime, to_ts
-from NexusCore.errors import ConfigException, DatabaseUnreachable, NexusError
+from NexusCore.errors import DatabaseUnreachable, NexusError
 from NexusCore.facility import Instrument, Instruments, Records, Reservation, Reservations, Sessions
 from NexusCore.facility.sessions import NotToBeBuilt
 from NexusCore.service import Example, Pass, RunOptions, Service
@@ -52,12 +51,7 @@ class Harvester(Service):
     )
 
     def __init__(self, app: App) -> None:
-        # Before the frame's own default: other people's servers are not asked every ten seconds.
-        app.get_config(f"Services.{self.name}").set_default(
-            "interval", 300.0, comment="Seconds between two fetches of the calendars.", minimum=0.1, maximum=86_400
-        )
         super().__init__(app)
-        self._set_defaults()
         self._instruments = Instruments(app.get_config())
         self._reservations = Reservations(app.database(), self.clock)
         self._sessions = Sessions(app.database(), self.clock)
@@ -71,38 +65,6 @@ class Harvester(Service):
         self._sizes: dict[str, int] = {}
         self._blocked: dict[str, str | None] = {}
         """Why an instrument's use begins no session, as last logged."""
-
-    def _set_defaults(self) -> None:
-        default = self.config.set_default
-        default("days_back", 7, comment="Days before now whose reservations are kept fresh.", minimum=0, maximum=3660)
-        default("days_ahead", 14, comment="Days from now whose reservations are fetched.", minimum=1, maximum=3660)
-        default(
-            "consent_days",
-            14,
-            comment="Days after a session's end in which its user can still change the consent.",
-            minimum=0,
-            maximum=3660,
-        )
-        default("parallel", 4, comment="Calendars that are read at the same time.", minimum=1, maximum=64)
-        default(
-            "slow_after",
-            5.0,
-            comment="Seconds after which a calendar without an answer counts as slow and frees its slot.",
-            minimum=0.1,
-            maximum=3600,
-        )
-        default(
-            "parallel_slow",
-            12,
-            comment="Further calendars that are waited for: slow ones, and those whose last fetch failed.",
-            minimum=1,
-            maximum=64,
-        )
-        default("time_limit", 60.0, comment="Seconds after which a calendar is given up.", minimum=0.5, maximum=3600)
-        default("memory_limit", 1024, comment="MB of memory that reading one calendar may take.", minimum=128)
-        for kind, make in kinds().items():
-            with suppress(ConfigException):  # reported for the calendars of that kind; the others go on
-                make(self.app.get_config(f"Services.{self.name}.{kind}"))
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -131,7 +93,11 @@ class Harvester(Service):
         return result
 
     def _round(self) -> Pass:
-        """Fetch from all servers not being asked; return when all have answered, or the next round is due."""
+        """Fetch from all servers not being asked; return when all have answered, or the next round is due.
+
+        A change of the settings makes it due.
+        """
+        self.heed_settings()
         until = self.clock.monotonic() + self.config.number("interval") if self._goes_on else math.inf
         now = to_datetime(self.clock.now())
         window = FetchWindow(
@@ -188,12 +154,16 @@ class Harvester(Service):
             self.config.number("slow_after"),
         )
         waiting = self._fetches.due(requests, failed)
-        while (waiting or len(self._fetches)) and not self.stopping and self.clock.monotonic() < until:
+        while (waiting or len(self._fetches)) and not self._is_due(until):
             while waiting and self._fetches.start(waiting[0], requests[waiting[0]], window, bounds, slots):
                 del waiting[0]
             for fetch, answers in self._fetches.answered(_STOP_CHECK_SECONDS):
                 for instrument in fetch.request.instruments:
                     self._reporter.outcome(instrument.pid, self._accept(fetch, instrument, answers[instrument.pid]))
+
+    def _is_due(self, until: float) -> bool:
+        """Return whether a round has to end."""
+        return self.stopping or self.clock.monotonic() >= until or (self._goes_on and self.settings_changed)
 
     def _accept(self, fetch: FetchProcess, instrument: Instrument, answer: FetchResult) -> CalendarStatus:
         """Take over an answer; return the calendar's status."""

@@ -12,6 +12,7 @@ from NexusCore.errors import EXIT_REFUSED, EXIT_USAGE, NexusError
 from NexusCore.storage import Database
 from NexusCore.text import counted, one_line, suggest
 from Services.Intake.facts import facts_of
+from Services.Intake.moving import FilingInterrupted
 from Services.Intake.planning import Entry, collisions, plan
 from Services.Intake.rules.rule import FilingRule
 from Services.Intake.scanning import scan
@@ -53,6 +54,8 @@ class Acceptance:
         ------
         OSError, NexusError
             If an inbox or target cannot be looked at: nothing is known then.
+        FilingInterrupted
+            If the service is to end.
         """
         found = []
         for inbox in settings.inboxes:
@@ -60,10 +63,15 @@ class Acceptance:
                 continue
             files = scan(inbox.path, inbox.ignore, subfolders=inbox.subfolders, stop=self.stop).files
             rules = settings.rules_of(inbox)
+            self._go_on()  # a look that was given up shows too few files
             facts = facts_of(inbox, settings, rules, files, self.config, self.database, self.clock)
-            entries = plan(files, rules, facts, DiskTargets(inbox.path))
+            entries = plan(files, rules, facts, DiskTargets(inbox.path), go_on=self._go_on)
             found += [entry for entry in collisions(entries) if entry.rule is not None and entry.rule.name == rule.name]
         return found
+
+    def _go_on(self) -> None:
+        if self.stop():
+            raise FilingInterrupted
 
     def accept(self, rule: FilingRule, settings: IntakeSettings) -> None:
         """Accept a rule.

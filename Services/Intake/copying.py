@@ -10,8 +10,9 @@ Promises
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from NexusCore.clock import SECOND, Clock
@@ -26,7 +27,7 @@ from NexusCore.status.element import fitting
 from NexusCore.storage import Database
 from NexusCore.text import counted, one_line
 from NexusCore.threads import start_thread
-from Services.Intake.mirrors import Mirror, MirrorAway
+from Services.Intake.mirrors import CopyFailed, Mirror, MirrorAway
 from Services.Intake.mirrors.kinds import make_mirror
 from Services.Intake.settings import MirrorSettings
 from Services.Intake.targets import sha256_at
@@ -40,6 +41,10 @@ LOOK_BACK = 5000
 OK = "ok"
 
 
+class NoSourceNow(NexusError):
+    """{path} cannot be copied now: {reason}."""
+
+
 class Copying:
     """Works on each mirror on a thread of its own.
 
@@ -51,6 +56,8 @@ class Copying:
         Where to report.
     stop
         Whether the service is to end.
+    folder
+        Where copies may be fetched to from one mirror for another.
     make
         Makes a mirror from its settings.
     """
@@ -62,6 +69,7 @@ class Copying:
         status: StatusHolder,
         log: Log,
         stop: Callable[[], bool],
+        folder: Path,
         make: Callable[[MirrorSettings, Callable[[], bool]], Mirror] = make_mirror,
     ) -> None:
         self._copies = FileCopies(database, clock)
@@ -69,13 +77,14 @@ class Copying:
         self._status = status
         self._log = log
         self._stop = stop
+        self._folder = folder
         self._make = make
         self._running: dict[str, Future[None]] = {}
         self._after: dict[MirrorSettings, int] = {}
         """Id of a filing up to which all have copies; a mirror with other settings begins again."""
         self._said: dict[str, str] = {}
-        self._locals: dict[str, Callable[[FileCopy], Path | None]] = {}
-        """Returns where the copies of each mirror are on this machine."""
+        self._mirrors: dict[str, tuple[MirrorSettings, Mirror]] = {}
+        """By name; each is kept as long as its settings are the same."""
         self.data_root: Path | None = None
 
     def go_on(self, mirrors: Sequence[MirrorSettings], *, wait: bool, data_root: Path | None = None) -> None:
@@ -95,7 +104,7 @@ class Copying:
             if future.done():
                 del self._running[name]
                 self._report_end(name, future)
-        self._locals = {settings.name: self._make(settings, self._stop).local for settings in mirrors}
+        self._mirrors = {settings.name: (settings, self._mirror(settings)) for settings in mirrors}
         for settings in mirrors:
             if settings.name not in self._running and not self._stop():
                 self._running[settings.name] = start_thread(self._bound(settings), f"mirror {settings.name}")
@@ -124,7 +133,7 @@ class Copying:
     def round(self, settings: MirrorSettings) -> None:
         """Make the copies that are due, and read some again; raises `MirrorAway` if the mirror cannot be used."""
         self._expect(settings)
-        mirror = self._make(settings, self._stop)
+        mirror = self._mirror(settings)
         mirror.check()
         self._make_due(mirror)
         before = self._clock.now() - int(settings.verify_hours * 3600 * SECOND)
@@ -140,6 +149,10 @@ class Copying:
             break
         if damaged:
             self._make_due(mirror)
+
+    def _mirror(self, settings: MirrorSettings) -> Mirror:
+        known = self._mirrors.get(settings.name)
+        return known[1] if known is not None and known[0] == settings else self._make(settings, self._stop)
 
     def _expect(self, settings: MirrorSettings) -> None:
         # Before the list is read: what is under way then is looked at again in the next round.
@@ -167,46 +180,75 @@ class Copying:
 
     def _put(self, mirror: Mirror, copy: FileCopy) -> None:
         try:
-            source = self._source(copy)
-            if source is None:
-                self._copies.lost(copy, "neither the filed file nor a copy of it has the content that was filed")
-                self._log.error("%s: there is nothing left to copy %s from", mirror.name, one_line(copy.target))
-                return
-            mirror.put(copy, source)
-        except (MirrorAway, DatabaseUnreachable):
+            with self._source(copy) as source:
+                if source is None:
+                    self._copies.lost(copy, "neither the filed file nor a copy of it has the content that was filed")
+                    self._log.error("%s: there is nothing left to copy %s from", mirror.name, one_line(copy.target))
+                    return
+                mirror.put(copy, source)
+        except DatabaseUnreachable:
             raise
         except (NexusError, OSError) as error:
             seconds = min(FIRST_RETRY_SECONDS * 2.0 ** min(copy.attempts, 10), LONGEST_RETRY_SECONDS)
             reason = sentence_of(error)
+            # Should it be this one alone that makes the mirror seem to be away, the next round begins with another.
+            self._copies.failed(copy, reason, seconds)
+            if isinstance(error, MirrorAway):
+                raise
             if reason != copy.reason:
                 self._log.warning("%s: %s", mirror.name, one_line(reason))
-            self._copies.failed(copy, reason, seconds)
             return
         self._copies.good(copy)
         if copy.state is CopyState.DAMAGED:
             self._log.warning("%s: the copy of %s was repaired", mirror.name, one_line(copy.target))
 
-    def _source(self, copy: FileCopy) -> Path | None:
-        """Return a file with the content that was filed: that file itself, or a copy in another mirror."""
+    @contextmanager
+    def _source(self, copy: FileCopy) -> Iterator[Path | None]:
+        """Lend a file with the content that was filed: that file itself, or a copy in another mirror; None for none.
+
+        Raises
+        ------
+        NoSourceNow
+            If a copy may be good, but cannot be read now.
+        """
         target = Path(copy.target)
         if sha256_at(target.parent, (target.name,)) == copy.sha256:
-            return target
-        for other in self._copies.good_elsewhere(copy):
-            local = self._locals.get(other.mirror)
-            path = None if local is None else local(other)
-            if path is not None and sha256_at(path.parent, (path.name,)) == copy.sha256:
-                return path
-        return None
+            yield target
+            return
+        away: str | None = None
+        if not target.parent.is_dir():
+            away = f"there is no folder {target.parent}"  # its file system may not be mounted
+        with ExitStack() as stack:
+            for other in self._copies.good_elsewhere(copy):
+                _, mirror = self._mirrors.get(other.mirror, (None, None))
+                try:
+                    path = None if mirror is None else stack.enter_context(mirror.lend(other, self._folder))
+                except (NexusError, OSError) as error:
+                    away = sentence_of(error)
+                    continue
+                if path is not None and sha256_at(path.parent, (path.name,)) == copy.sha256:
+                    yield path
+                    return
+                stack.close()
+        if away is not None:
+            raise NoSourceNow(path=copy.target, reason=away)
+        yield None
 
     def _audit(self, mirror: Mirror, copy: FileCopy) -> bool:
         """Read a copy again; return whether it is damaged."""
         target = Path(copy.target)
-        compares = mirror.local(copy) is None
-        if compares and sha256_at(target.parent, (target.name,)) != copy.sha256:
+        if not mirror.reads and sha256_at(target.parent, (target.name,)) != copy.sha256:
             # It can only be compared with the filed file, which is another one now.
             self._copies.lost(copy, "the filed file has changed, so the copy cannot be compared with it")
             return False
-        fault = mirror.fault(copy, target)
+        try:
+            fault = mirror.fault(copy, target)
+        except (CopyFailed, OSError) as error:
+            if self._stop():
+                return False
+            mirror.check()  # raises if it concerns all copies
+            # Such as a sector that cannot be read: the other copies are looked at all the same.
+            fault = sentence_of(error)
         if fault is None:
             self._copies.good(copy)
             return False

@@ -20,6 +20,7 @@ from NexusCore.storage import Database
 from Services.Intake.acceptance import Acceptance
 from Services.Intake.facts import facts_of
 from Services.Intake.filing import Filer, FilingFacts
+from Services.Intake.moving import FilingInterrupted
 from Services.Intake.open_folders import OpenFolders
 from Services.Intake.planning import Entry, Outcome, plan
 from Services.Intake.recovery import Recovery
@@ -116,6 +117,8 @@ class InboxRounds:
         self._stability.look(found, now)
         try:
             self._file(inbox, settings, found, now, report)
+        except FilingInterrupted:
+            return report
         except OSError as error:
             report.trouble = sentence_of(error)
         return report
@@ -135,9 +138,13 @@ class InboxRounds:
                 return "it was put back by an undo; it is filed again when it or its rule changes"
             return self._stability.reason_to_wait(file, rule, found.beside, now, inbox.stable_seconds)
 
+        def go_on() -> None:
+            if self._around.stop():
+                raise FilingInterrupted
+
         around = self._around
         facts = facts_of(inbox, settings, rules, files, around.config, around.database, around.clock)
-        entries = plan(files, rules, facts, DiskTargets(inbox.path), waits)
+        entries = plan(files, rules, facts, DiskTargets(inbox.path), waits, go_on)
         report.rules_used = frozenset(entry.rule.name for entry in entries if entry.rule is not None)
         done = self._filer.file(
             entries, FilingFacts(inbox.name, inbox.path, inbox.instrument or None), settings.roots()

@@ -122,6 +122,7 @@ def plan(
     inbox: InboxFacts,
     view: TargetView,
     waits: Callable[[Found, FilingRule], str | None] = no_reason,
+    go_on: Callable[[], None] = lambda: None,
 ) -> list[Entry]:
     """Return what becomes of each file, in order of path.
 
@@ -137,10 +138,19 @@ def plan(
         What is at the targets.
     waits
         Returns why a file is not complete yet; None if it is.
+    go_on
+        Called for each file; what it raises ends the planning, which takes long for very many files.
     """
     ordered = sorted(files, key=lambda found: (found.folder, found.name))
-    proposals = [_proposal(found, rules, inbox, waits) for found in ordered]
-    return list(_resolved(proposals, view))
+    proposals = []
+    for found in ordered:
+        go_on()
+        proposals.append(_proposal(found, rules, inbox, waits))
+    entries = []
+    for entry in _resolved(proposals, view):
+        go_on()
+        entries.append(entry)
+    return entries
 
 
 def collisions(entries: Iterable[Entry]) -> list[Entry]:

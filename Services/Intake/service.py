@@ -39,7 +39,7 @@ from Services.Intake.inbox_round import InboxReport, InboxRounds, Surroundings
 from Services.Intake.moving import Carrier
 from Services.Intake.planning import Outcome
 from Services.Intake.recovery import Recovery
-from Services.Intake.settings import INTERVAL, IntakeSettings, read, set_defaults, silences
+from Services.Intake.settings import IntakeSettings, read, set_defaults, silences
 from Services.Intake.status_reporter import InboxReporter
 
 LOOK_SECONDS = 0.5
@@ -48,8 +48,11 @@ STOP_CHECK_SECONDS = 0.1
 """Interval of checks whether to stop."""
 ROUND_SECONDS = 2.0
 """How long a pass waits for the looks into inboxes; those that take longer go on meanwhile."""
-END_SECONDS = 0.8
-"""How long the end of the service waits for its threads, which check much more often whether to stop."""
+END_SECONDS = 0.5
+"""How long the end of the service waits for all its threads, which check much more often whether to stop.
+
+One that waits for a file server or a bucket does not notice; the next Intake settles what it was doing.
+"""
 LONGEST_SETTLE = 60.0
 """Seconds of `stable_seconds` up to which a single pass waits for files to be complete."""
 
@@ -67,10 +70,6 @@ class Intake(Service):
     examples: ClassVar[tuple[Example, ...]] = cli_options.EXAMPLES
 
     def __init__(self, app: App) -> None:
-        # Before the frame's own default: files should not lie about for long.
-        app.get_config(f"Services.{self.name}").set_default(
-            "interval", INTERVAL, comment="Seconds between two looks into the drop folders.", minimum=0.1, maximum=3600
-        )
         super().__init__(app)
         set_defaults(self.config)
         self._root_config = app.get_config()
@@ -86,7 +85,8 @@ class Intake(Service):
         self._reports: dict[str, InboxReport] = {}
         self._reporter = InboxReporter(self.status, self.log)
         self._alerts = Alerts(self.log, self.clock)
-        self._copying = Copying(app.database(), self.clock, self.status, self.log, self._stop)
+        fetched = app.settings.home / "intake-fetched"
+        self._copying = Copying(app.database(), self.clock, self.status, self.log, self._stop, fetched)
         self._hints = Hints()
         self._since = self.clock.now()
         self._due = self.clock.monotonic()
@@ -137,7 +137,7 @@ class Intake(Service):
             hinted = self._hints.take()
             interval, self._interval = self._interval, LOOK_SECONDS
             ended = any(future.done() for future, _ in self._running.values())
-            if now < self._due and not hinted and not ended:
+            if now < self._due and not hinted and not ended and not self.changed:
                 return Pass()
             self._due = now + interval
         settings = self._settings()
@@ -149,15 +149,18 @@ class Intake(Service):
         if self._single and self._wait_for_files():
             again = self._look(settings)
             result = Pass(result.done + again.done, again.failed)
+        if self.stopping:
+            return result
         self._give_alerts(settings)
         self._copying.go_on(settings.mirrors, wait=self._single, data_root=settings.data_root)
         return result
 
     def close(self) -> None:
         """Wait a moment for the threads to end."""
+        until = self.clock.monotonic() + END_SECONDS
         self._hints.close()
         wait([future for future, _ in self._running.values()], timeout=END_SECONDS)
-        self._copying.close(END_SECONDS)
+        self._copying.close(max(0.0, until - self.clock.monotonic()))
         self._presence.close()
 
     # -- a pass --------------------------------------------------------------------------------------------------------

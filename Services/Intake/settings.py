@@ -14,7 +14,7 @@ from NexusCore.config import NamedConfiguration
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import ConfigException, DatabaseDenied, NexusError
 from NexusCore.facility.inboxes import INBOXES_FOLDER, Inbox, inbox_names, inbox_settings
-from NexusCore.facility.transfer_settings import IGNORED
+from NexusCore.facility.transfer_settings import IGNORED, StoreSettings, store_settings
 from Services.Intake.rules.rule import RULES, Conflict, FilingRule, Ready, RuleRefused, check
 from Services.Intake.rules.shipped import SHIPPED
 
@@ -57,12 +57,22 @@ _INBOX: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "silent_minutes": (0.0, "Minutes without a file after which an alert is given; 0 for never.", {"minimum": 0.0}),
     "oldest_minutes": (60.0, "Minutes that a file may lie in it before an alert is given.", {"minimum": 0.0}),
 }
+MIRROR_KINDS = ("directory", "rsync", "google", "s3")
+BUCKETS = ("google", "s3")
+"""Those that are buckets."""
 _MIRROR: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "on": (True, "Whether copies are made and looked at.", {}),
-    "kind": ("directory", "How it is reached.", {"choices": ("directory", "rsync")}),
+    "kind": ("directory", "How it is reached.", {"choices": MIRROR_KINDS}),
     "inboxes": ("", "Names of the inboxes whose files are copied, with semicolons; empty for all.", {}),
     "mount": ("", "Path on which a file system has to be mounted; empty for none.", {}),
     "verify_hours": (24.0, "Hours after which a copy is read again.", {"minimum": 0.01}),
+}
+_BUCKET: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    "bucket": ("", "Name of the bucket.", {}),
+    "prefix": ("", "What the names of all objects begin with.", {}),
+    "endpoint": ("", "URL of the server; empty for that of Google or Amazon.", {}),
+    "region": ("", "Region of the bucket; only for S3.", {}),
+    "credentials": ("", "Path of the file with the key, on Intake's machine.", {}),
 }
 
 
@@ -72,12 +82,14 @@ class MirrorSettings:
 
     name: str
     path: str
-    """Of a directory; for rsync host:/folder or rsync://host/module/folder."""
+    """Of a directory; for rsync host:/folder or rsync://host/module/folder; empty for a bucket."""
     kind: str = "directory"
     inboxes: tuple[str, ...] = ()
     """Only files of these; all, if empty."""
     mount: str = ""
     verify_hours: float = 24.0
+    bucket: StoreSettings | None = None
+    """Of the kinds that are buckets."""
 
     def takes(self, inbox: str) -> bool:
         """Return whether files of an inbox are copied to it."""
@@ -132,7 +144,8 @@ def set_defaults(config: NamedConfiguration) -> None:
             declare_rule(config, rule)
         for kind, parameters in (("inboxes", _INBOX), ("mirrors", _MIRROR)):
             for name in config.keys(kind):
-                for parameter, (value, comment, limits) in parameters.items():
+                more = _BUCKET if kind == "mirrors" and config[f"{kind}.{name}.kind"] in BUCKETS else {}
+                for parameter, (value, comment, limits) in {**parameters, **more}.items():
                     with suppress(NexusError):  # what is wrong with one is said when it is read
                         default(f"{kind}.{name}.{parameter}", value, comment=comment, **limits)
         for name in config.keys("rules"):
@@ -243,16 +256,21 @@ def _mirrors(config: ReadOnlyConfiguration, faults: dict[str, str]) -> Iterable[
             continue
         path, kind = str(config[f"{place}.path"] or "").strip(), str(config[f"{place}.kind"] or "directory")
         hours = _number(config, f"{place}.verify_hours")
-        if kind not in ("directory", "rsync"):
-            faults[place] = f"{place}.kind is '{kind}'; use directory or rsync."
-        elif not path or (kind == "directory" and not path.startswith("/")):
+        bucket = store_settings(config, name, f"{FOLDER}.mirrors") if kind in BUCKETS else None
+        if kind not in MIRROR_KINDS:
+            faults[place] = f"{place}.kind is '{kind}'; use {', '.join(MIRROR_KINDS[:-1])} or {MIRROR_KINDS[-1]}."
+        elif bucket is not None and not bucket.bucket:
+            faults[place] = f"{place}.bucket is not set, which a mirror of the kind {kind} needs."
+        elif bucket is not None and bucket.endpoint and not bucket.endpoint.startswith(("http://", "https://")):
+            faults[place] = f"{place}.endpoint is '{bucket.endpoint}'; use a URL such as https://s3.example.org."
+        elif bucket is None and (not path or (kind == "directory" and not path.startswith("/"))):
             faults[place] = f"{place}.path is '{path}'; it has to be the absolute path of a folder."
         elif kind == "rsync" and (path.startswith("-") or ":" not in path):
             faults[place] = f"{place}.path is '{path}'; use host:/folder or rsync://host/module/folder."
         else:
             inboxes = tuple(part.strip() for part in str(config[f"{place}.inboxes"] or "").split(";") if part.strip())
             mount = str(config[f"{place}.mount"] or "")
-            yield MirrorSettings(name, path, kind, inboxes, mount, 24.0 if hours is None else hours)
+            yield MirrorSettings(name, path, kind, inboxes, mount, 24.0 if hours is None else hours, bucket)
 
 
 def _number(config: ReadOnlyConfiguration, path: str) -> float | None:

@@ -25,6 +25,7 @@ from NexusCore.API import App
 from NexusCore.errors import NexusError
 from NexusCore.facility import Record, Records
 from NexusCore.facility.record import UploadState
+from NexusCore.facility.resending import never_sent
 from NexusCore.log import in_session
 from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.status.names import Channels
@@ -71,10 +72,11 @@ class Uploader(Service):
         self._lock = Lock()
         self._others = False
         self._dry_run = False
+        self._lacking: dict[str, int] = {}
+        """By the destinations in use, how many finished records each was never sent."""
         self._whole = True
         """Whether a pass waits for all that it began; one of a running service leaves the slow ones behind."""
         self._by_hand = False
-        self._set_defaults()
         self._sending = Sending(
             records=self._records,
             timed_calls=self._timed_calls,
@@ -85,34 +87,6 @@ class Uploader(Service):
             at_work=self._at_work,
             arrived=self._complete,
         )
-
-    def _set_defaults(self) -> None:
-        default = self.config.set_default
-        default("destinations", "directory", comment="Where records go, with commas; each has a folder of settings.")
-        default(
-            "strategy",
-            "all",
-            comment="Whether a session is complete when all destinations have its record, or any of them.",
-            choices=("all", "any"),
-        )
-        default("retry_first", 60.0, comment="Seconds before a failed upload is tried again.", minimum=0.1)
-        default(
-            "retry_longest",
-            3600.0,
-            comment="The longest such wait; each is twice the last.",
-            minimum=0.1,
-        )
-        default("retry_away", 300.0, comment="The same where the destination went away meanwhile.", minimum=0.1)
-        default("time_limit", 600.0, comment="Seconds that a destination may take for one record.", minimum=1.0)
-        default(
-            "look_again",
-            3600.0,
-            comment="Seconds over which a record is checked again after a lost answer; 0: not at all.",
-            minimum=0.0,
-        )
-        for kind in kinds():
-            with suppress(NexusError):  # faults of its settings are reported when it is used
-                self._make(kind)
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -172,6 +146,7 @@ class Uploader(Service):
                 self._complete(record, standing.get(record.id, {}))
             self._reporter.forget(names or {NONE})
             self._count(names)
+            self._show_never_sent(names)
         failure = failure or failed
         if failure is not None:
             raise failure
@@ -186,6 +161,12 @@ class Uploader(Service):
 
     def _count(self, names: Sequence[str]) -> None:
         self._reporter.counts(names, len(self._records.to_upload()), self._records.tallies())
+
+    def _show_never_sent(self, names: Sequence[str]) -> None:
+        """Show what destinations lack that were added later; counted when they change, and until they lack nothing."""
+        if set(names) != set(self._lacking) or any(self._lacking.values()):
+            self._lacking = never_sent(self.app.database(), names)
+            self._reporter.never_sent(self._lacking)
 
     def _ended(self) -> tuple[dict[tuple[str, int], UploadState], BaseException | None]:
         """Collect the upload rounds that have ended: what became of their records, and the first failure."""

@@ -5,31 +5,36 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from NexusCore.config.changes import NAMES_VERSION, not_a_name
 from NexusCore.config.history import ConfigState, state_at, state_now, way_back
 from NexusCore.config.store import REMOVE, SET, Change, Edit
 from NexusCore.config.values import FOLDER, cast, datatype_of, guess
-from NexusCore.errors import EXIT_OK, ConfigException, NoSuchParameterException
+from NexusCore.errors import EXIT_OK, EXIT_REFUSED, ConfigException, NexusError, NoSuchParameterException
 from NexusCore.text import one_line, shell_quote
-from Tools.common import completion, undoing
+from Tools.common import completion, declared, undoing
 from Tools.common.configuration import StoredConfiguration, is_below, open_configuration
 from Tools.common.parameters import is_secret, on_a_line, plain_value
 from Tools.common.suggestions import near_name
 from Tools.common.terminal import Screen
 
+UNASKED = 20
+"""Most existing parameters that are changed together without a question."""
 NAMED = 4
 """Most parameters that are named one by one; of more, only the number is reported."""
 
 
 def assigned(word: str, before: Mapping[str, Change]) -> Edit:
-    """Return the change for ``PATH=VALUE``; a new parameter gets the type that its value looks like."""
+    """Return the change for ``PATH=VALUE``; a new parameter gets its declared type, else what its value looks like."""
     path, _, text = word.partition("=")
-    return Edit(path, value=text if path in before else guess(text))
+    return Edit(path, value=text if path in before or declared.catalogue().find(path) is not None else guess(text))
 
 
 def typed(path: str, text: str, datatype: str | None, comment: str | None) -> Edit:
     """Return the change that sets value and type of a parameter; by default the type that the value looks like."""
+    item = declared.catalogue().find(path)
+    datatype = datatype if item is None else item.datatype
     value = cast(path, text, datatype) if datatype else guess(text)
     return Edit(path, value=value, datatype=datatype or datatype_of(path, value), comment=comment)
 
@@ -55,6 +60,24 @@ def removed(path: str, configuration: StoredConfiguration) -> list[Edit]:
     return [Edit(change.path, REMOVE) for change in parameters]
 
 
+def copied(source: str, target: str, configuration: StoredConfiguration) -> list[Edit]:
+    """Return the changes that give another folder or parameter the content of one.
+
+    Raises
+    ------
+    ConfigException
+        If one of them is inside the other.
+    """
+    if not source or not target:
+        raise not_a_name(source or target)
+    if is_below(target, source) or is_below(source, target):
+        raise ConfigException(reason=f"'{target}' and '{source}' are not apart from each other")
+    parameters = configuration.below(source)
+    if not parameters:
+        raise configuration.missing(source)
+    return [replace(change.again(), path=target + change.path[len(source) :], check=True) for change in parameters]
+
+
 def rolled_back(revision: int, paths: Sequence[str], configuration: StoredConfiguration) -> list[Edit]:
     """Return the changes that restore parameters and folders, or the whole version, to a revision."""
     newest = configuration.store.revision()
@@ -68,6 +91,12 @@ def rolled_back(revision: int, paths: Sequence[str], configuration: StoredConfig
     if not now and not then:
         raise NoSuchParameterException(path=paths[0] if paths else "", version=configuration.version, hint="")
     return way_back(now, then)
+
+
+class NotConfirmed(NexusError):
+    """{question} Nothing was changed; --yes goes on without a question."""
+
+    exit_code: ClassVar[int] = EXIT_REFUSED
 
 
 class Changer:
@@ -104,6 +133,8 @@ class Changer:
             Suggest an existing parameter where a new one has a similar name.
         """
         arguments = self._arguments
+        edits = declared.completed(edits, self.before, known_names=hint)
+        self._ask(edits)
         made = self.configuration.apply(self._guarded(edits), arguments.reason or why)
         version = self.configuration.version
         undo = undoing.words(made, version, named=arguments.version is not None) if made else []
@@ -117,6 +148,29 @@ class Changer:
         if made:
             report.end(made)
         return EXIT_OK
+
+    def _ask(self, edits: Sequence[Edit]) -> None:
+        """Show what many changes do, and ask whether to make them.
+
+        Raises
+        ------
+        NotConfirmed
+            If nobody says yes.
+        """
+        arguments, screen = self._arguments, self._screen
+        if len(edits) <= UNASKED or arguments.dry_run or getattr(arguments, "yes", False):
+            return
+        preview = open_configuration(self.configuration.version, dry_run=True).apply(edits, None)
+        changed = [change for change in preview if change.path in self.before]
+        if len(changed) <= UNASKED:
+            return
+        report = ChangeReport(self.configuration.version, self.before, Namespace(dry_run=True, json=False), screen, ())
+        for change in preview:
+            report.change(change)
+        removed = sum(change.action == REMOVE for change in changed)
+        question = f"This changes {len(changed) - removed} parameters and removes {removed}."
+        if not screen.confirm(question):
+            raise NotConfirmed(question=question)
 
     def only_new(self, edits: Sequence[Edit]) -> list[Edit]:
         """Return the changes, made to fail where they would replace anything, even if it is added meanwhile.

@@ -1,25 +1,25 @@
-"""Completion in the shell, by argcomplete, with names from the databases.
-
-Without candidates when a database does not answer within `DATABASE_SECONDS`; modules are imported when Tab is pressed.
-"""
+"""Candidates for completion in the shell, with names from the databases; see `NexusCore.completion`."""
 
 from __future__ import annotations
 
-import threading
-from argparse import Action, ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from NexusCore.completion import Read, attach, files
 from NexusCore.errors import NexusError
-from NexusCore.text import odd_character
+from NexusCore.text import one_line
 
 if TYPE_CHECKING:
     from NexusCore.storage import Database
     from Tools.common.configuration import StoredConfiguration
 
-DATABASE_SECONDS = 1.5
-"""Longest wait for a database after Tab was pressed."""
+__all__ = [
+    "Read", "assignments", "attach", "channels", "files", "forget", "hosts", "instruments", "levels", "loggers",
+    "modules", "open_sessions", "parameters", "sessions", "versions",
+]  # fmt: skip
+
 SESSIONS_OFFERED = 100
 """Number of the newest sessions that are offered."""
 DESTINATIONS = "Services.Uploader.destinations"
@@ -27,32 +27,7 @@ DESTINATIONS = "Services.Uploader.destinations"
 LONGEST_OFFERED_VALUE = 200
 """Most characters of a value that is offered for editing."""
 
-Read = Callable[[Namespace, str], Iterable[str]]
-"""Returns candidates, given the arguments so far and the beginning of the word."""
 T = TypeVar("T")
-
-
-def attach(action: Action, read: Read) -> None:
-    """Complete an argument with the candidates that `read` returns."""
-
-    def complete(prefix: str, parsed_args: Namespace, **_: object) -> list[str]:
-        words = _in_time(lambda: read(parsed_args, prefix))
-        # Names with control characters are not offered: they could not be typed.
-        return [word for word in words if word.startswith(prefix) and odd_character(word) is None]
-
-    action.completer = complete  # type: ignore[attr-defined]  # argcomplete looks for it there
-
-
-def offer(parser: ArgumentParser) -> None:
-    """Print the candidates for the shell, and end the process."""
-    import argcomplete
-
-    argcomplete.autocomplete(
-        parser,
-        always_complete_options=False,
-        exclude=getattr(parser, "hidden", ()),
-        default_completer=argcomplete.completers.SuppressCompleter(),
-    )
 
 
 def forget() -> None:
@@ -62,20 +37,6 @@ def forget() -> None:
 
     with suppress(NexusError):
         completion_cache.forget(settings.load())
-
-
-def _in_time(read: Callable[[], Iterable[str]]) -> list[str]:
-    words: list[str] = []
-
-    def work() -> None:
-        with suppress(NexusError, ImportError, OSError):
-            words.extend(read())
-
-    # A driver that waits for a silent server cannot be interrupted; its daemon thread is abandoned.
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(DATABASE_SECONDS)
-    return words
 
 
 def _cached(what: str, role: str, read: Callable[[Database], T], nothing: T) -> T:
@@ -93,16 +54,6 @@ def _cached(what: str, role: str, read: Callable[[Database], T], nothing: T) -> 
 def levels(_arguments: Namespace, _prefix: str) -> Iterable[str]:
     """Return the log levels."""
     return ("debug", "info", "warning", "error", "critical")
-
-
-def files(_arguments: Namespace, prefix: str) -> Iterable[str]:
-    """Return the files and folders whose paths begin with `prefix`."""
-    from pathlib import Path
-
-    folder = prefix[: prefix.rfind("/") + 1]
-    for entry in sorted(Path(folder or ".").iterdir()):
-        if not entry.name.startswith(".") or prefix[len(folder) :].startswith("."):
-            yield f"{folder}{entry.name}{'/' if entry.is_dir() else ''}"
 
 
 def loggers(_arguments: Namespace, _prefix: str) -> Iterable[str]:
@@ -187,8 +138,9 @@ def versions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
 
 
 def parameters(arguments: Namespace, prefix: str) -> Iterable[str]:
-    """Return paths of parameters, folder by folder."""
-    return _steps(_values(arguments), prefix, ".")
+    """Return paths of parameters, folder by folder, also of those that can be set and are not yet."""
+    known = _values(arguments)
+    return {path: known[path][0] if path in known else "" for path in _steps(known, prefix, ".")}
 
 
 def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
@@ -198,23 +150,28 @@ def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
     path, sign, _ = prefix.partition("=")
     if not sign:
         return parameters(arguments, prefix)
-    return [f"{path}={value}" for value in _values(arguments).get(path, ())]
+    return [f"{path}={value}" for value in _values(arguments).get(path, ())[1:]]
 
 
 def _values(arguments: Namespace) -> dict[str, list[str]]:
-    """Return the paths of the parameters, each with the values offered for it; none for a secret."""
+    """Return the paths of the parameters, each with what it is for and the values offered; none for a secret."""
     version = getattr(arguments, "version", None)
 
     def read(_: Database) -> dict[str, list[str]]:
+        from Tools.common import declared
         from Tools.common.configuration import choices
 
         everything = _open(version).everything()
+        changes = everything | {change.path: change for change in declared.not_set("", everything)}
         return {
-            path: [choice for choice in choices(change) if len(choice) <= LONGEST_OFFERED_VALUE]
-            for path, change in everything.items()
+            path: [
+                one_line(change.comment or ""),
+                *(choice for choice in choices(change) if len(choice) <= LONGEST_OFFERED_VALUE),
+            ]
+            for path, change in changes.items()
         }
 
-    return _cached(f"parameters in {version}", "config", read, {})
+    return _cached(f"parameters of {version}", "config", read, {})
 
 
 def _open(version: str | None) -> StoredConfiguration:

@@ -69,12 +69,12 @@ class StoredConfiguration:
 
     def everything(self) -> dict[str, Change]:
         """Return all parameters by their paths, folder by folder."""
-        return {change.path: change for change in _folder_by_folder(self.store.load(self.version_id))}
+        return {change.path: change for change in folder_by_folder(self.store.load(self.version_id))}
 
     def below(self, path: str) -> list[Change]:
         """Return a parameter, or everything below a folder; an empty path is the root."""
         below = self.store.below(self.version_id, path) if path else self.store.load(self.version_id)
-        return _folder_by_folder(below)
+        return folder_by_folder(below)
 
     def around(self, paths: Iterable[str]) -> dict[str, Change]:
         """Return the parameters at some paths and all others of the same folders, by their paths."""
@@ -120,7 +120,8 @@ class StoredConfiguration:
         return pid
 
 
-def _folder_by_folder(changes: Iterable[Change]) -> list[Change]:
+def folder_by_folder(changes: Iterable[Change]) -> list[Change]:
+    """Return parameters sorted so that a folder is followed by its contents."""
     # The dot sorts before all characters of names, so that a folder is followed by its contents.
     return sorted(changes, key=lambda change: change.path.replace(".", "\0"))
 

@@ -21,6 +21,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
+from NexusCore.completion import offer
 from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, NexusError
 from NexusCore.resources import explained, sentence_of
 from NexusCore.sizes import size
@@ -93,6 +94,14 @@ class Screen:
                 self.out.flush()  # so that both appear in the right order on a terminal
             self.err.write(self._shown(text) + "\n")
             self.err.flush()
+
+    def confirm(self, question: str) -> bool:
+        """Ask whether to go on; without a terminal nobody can be asked, so the answer is no."""
+        if self.err is None or sys.stdin is None or not sys.stdin.isatty():
+            return False
+        self.err.write(self._shown(f"{question} Go on? [y/N] "))
+        self.err.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def _shown(self, text: str) -> str:
         """Return escaped text. Callers escape data themselves; this catches what they missed."""
@@ -242,10 +251,7 @@ def _run(
 ) -> int:
     try:
         arguments_parser = parser()
-        if "_ARGCOMPLETE" in os.environ:
-            from Tools.common.completion import offer
-
-            offer(arguments_parser)
+        offer(arguments_parser)
         arguments = arguments_parser.parse_args(argv)
         with interruption.at_once():
             return run(arguments, screen)

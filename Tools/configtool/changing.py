@@ -6,11 +6,12 @@ from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
 
-from NexusCore.config.store import Edit
+from NexusCore.config.store import REMOVE, Edit
 from NexusCore.errors import EXIT_FAILURE, NexusError
-from Tools.common import undoing
+from NexusCore.text import one_line
+from Tools.common import declared, undoing
 from Tools.common.arguments import WrongUse
-from Tools.common.changes import NAMED, Changer, added, assigned, removed, rolled_back, typed
+from Tools.common.changes import NAMED, Changer, added, assigned, copied, removed, rolled_back, typed
 from Tools.common.configuration import StoredConfiguration, is_below
 from Tools.common.quantities import counted
 from Tools.common.terminal import Screen
@@ -101,6 +102,43 @@ def _warn_of_session(pid: str, screen: Screen) -> None:
                 f"Warning: {pid} has an open session ({session.identifier}), of which no record can be built without "
                 f"the instrument. To end it: SessionTool end {session.identifier}"
             )
+
+
+def reset(arguments: Namespace, screen: Screen) -> int:
+    """Give a parameter, or all below a folder, its declared default."""
+    changer = Changer(arguments, screen)
+    path = arguments.path.rstrip(".")
+    return changer.make(declared.resets(path, changer.configuration), "reset to the default")
+
+
+def clone(arguments: Namespace, screen: Screen) -> int:
+    """Copy a folder or parameter to another place."""
+    changer = Changer(arguments, screen)
+    source, target = arguments.source.rstrip("."), arguments.target.rstrip(".")
+    edits = copied(source, target, changer.configuration)
+    code = changer.make(edits if arguments.overwrite else changer.only_new(edits), f"copy of {source}")
+    _note_same_pc(target, edits, screen)
+    return code
+
+
+def move(arguments: Namespace, screen: Screen) -> int:
+    """Move a folder or parameter to another place, in one transaction."""
+    changer = Changer(arguments, screen)
+    source, target = arguments.source.rstrip("."), arguments.target.rstrip(".")
+    edits = copied(source, target, changer.configuration)
+    away = [Edit(change.path, REMOVE) for change in changer.configuration.below(source)]
+    new = edits if arguments.overwrite else changer.only_new(edits)
+    pids = _without_parameters(away, changer.configuration) if is_below(source, "Instruments") else []
+    code = changer.make([*away, *new], f"moved from {source}")
+    for pid in pids:
+        _warn_of_session(pid, screen)
+    return code
+
+
+def _note_same_pc(target: str, edits: Sequence[Edit], screen: Screen) -> None:
+    for edit in edits:
+        if edit.path == f"{target}.computer_name" and edit.value:
+            screen.say(f"{one_line(edit.path)} is the same as that of the other instrument: change it.")
 
 
 def rollback(arguments: Namespace, screen: Screen) -> int:

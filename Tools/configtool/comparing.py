@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from NexusCore.config.changes import NAMES_VERSION
 from NexusCore.config.history import ConfigState, Difference, differences, ever_secret, state_of
-from NexusCore.config.store import Change, Edit
+from NexusCore.config.store import SET, Change, Edit
 from NexusCore.config.values import (
     DATATYPES,
     FOLDER,
@@ -22,6 +22,7 @@ from NexusCore.config.values import (
 )
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, ConfigException, ValueRefused
 from NexusCore.text import one_line
+from Tools.common import declared
 from Tools.common.configuration import StoredConfiguration, is_below, open_configuration
 from Tools.common.quantities import counted
 from Tools.common.suggestions import near_name
@@ -110,7 +111,7 @@ def validate(arguments: Namespace, screen: Screen) -> int:
 
 
 def _problems(configuration: StoredConfiguration, everything: Mapping[str, Change]) -> Iterator[Problem]:
-    """Yield the problems of stored parameters, which only direct writes to the tables can cause."""
+    """Yield the problems of stored parameters."""
     for path, change in everything.items():
         reason = _fault(change)
         if reason:
@@ -118,6 +119,10 @@ def _problems(configuration: StoredConfiguration, everything: Mapping[str, Chang
         above = _parameter_above(path, everything)
         if above:
             yield path, f"it is below '{above}', which is a parameter"
+    stored_badly = {path for path, change in everything.items() if _fault(change)}
+    for path, reason in declared.problems(everything):
+        if path not in stored_badly:
+            yield path, reason
     named = everything.get(NAMES_VERSION)
     if named is not None and named.value not in configuration.store.versions():
         yield NAMES_VERSION, f"version '{named.value}' does not exist"
@@ -143,7 +148,13 @@ def _fault(change: Change) -> str | None:
 
 
 def _objections(edit: Edit, everything: Mapping[str, Change]) -> Iterator[Problem]:
-    """Yield the problems of a parameter in a file, compared with the existing parameters."""
+    """Yield the problems of a parameter in a file, compared with the existing parameters and the declarations."""
+    if edit.datatype != FOLDER and edit.value is not None:
+        change = Change(0, 0, edit.path, SET, encode(edit.value), edit.datatype or STRING, None, None, 0)
+        reason = declared.problem(change, declared.catalogue())
+        if reason:
+            yield edit.path, reason
+            return
     existing = everything.get(edit.path)
     above = _parameter_above(edit.path, everything)
     if above:

@@ -81,6 +81,9 @@ def _line(node: Node, before: str, screen: Screen, *, closed: bool) -> str:
         return f"{screen.paint(before, 'dim')}{screen.paint(name, 'bold')}{screen.paint(count, 'dim')}"
     change = node.change
     assert change is not None, "a node without a change is a folder"  # noqa: S101
+    if not change.revision:
+        left = f"{before}{name}  (not set)"
+        return screen.paint(left, "dim") + remark(change, len(left), screen)
     value = on_a_line(change)
     if screen.columns is not None:
         value = cut(value, max(1, screen.columns - len(f"{before}{name} = ")))

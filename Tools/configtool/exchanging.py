@@ -48,8 +48,14 @@ def _import(edits: Sequence[Edit], changer: Changer, arguments: Namespace) -> in
 
 def edits_of(file: str, root: str) -> list[Edit]:
     """Return the changes of a JSON file, below the folder `root`; ``.`` is the root of the configuration."""
-    text = files.read_text(file)
+    text, folder = files.read_text(file), root.strip(".")
     try:
-        return exchange.deserialize(text, root.strip("."))
+        # `serialize X` names what it wrote by the last part of X; `deserialize X` puts it back in the same place.
+        above, _, name = folder.rpartition(".")
+        edits = exchange.deserialize(text, folder)
+        own = f"{folder}.{name}"
+        if folder and edits and all(edit.path == own or edit.path.startswith(f"{own}.") for edit in edits):
+            edits = exchange.deserialize(text, above)
+        return edits
     except RecursionError:
         raise ConfigException(reason=f"{file} is nested too deeply") from None

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from NexusCore.config.history import old_datatypes
-from NexusCore.config.store import REMOVE, Change, HistoryEntry
+from NexusCore.config.store import Change
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from NexusCore.text import one_line, suggest
+from Tools.common import declared
 from Tools.common.arguments import WrongUse
-from Tools.common.configuration import StoredConfiguration, open_configuration
-from Tools.common.parameters import by_type, described, lines, shown
-from Tools.common.terminal import Screen, brief, brief_value
-from Tools.common.time_parser import local, rfc3339
+from Tools.common.configuration import StoredConfiguration, folder_by_folder, open_configuration
+from Tools.common.parameters import described, lines, shown
+from Tools.common.terminal import Screen
 
 
 def get(arguments: Namespace, screen: Screen) -> int:
@@ -38,10 +37,20 @@ def tree(arguments: Namespace, screen: Screen) -> int:
     if arguments.json and arguments.depth is not None:
         raise WrongUse(mistake="--json cannot be combined with --depth.", tool=f"{screen.name} tree")
     configuration = open_configuration(arguments.version)
-    parameters = _below(arguments, configuration)
+    path = (arguments.path or "").rstrip(".")
+    parameters = configuration.below(path)
+    unset = (
+        []
+        if arguments.json or arguments.set_only
+        else declared.not_set(path, {change.path: change for change in parameters})
+    )
+    if not parameters and path and (not unset or _is_mistyped(path, configuration.everything())):
+        raise configuration.missing(path)
     if arguments.json:
         return _show_all(parameters, configuration, arguments, screen)
     from Tools.configtool import drawing
+
+    parameters = folder_by_folder([*parameters, *unset])
 
     for line in drawing.drawn(parameters, (arguments.path or "").rstrip("."), arguments.depth, screen):
         screen.show(line)
@@ -97,50 +106,13 @@ def versions(arguments: Namespace, screen: Screen) -> int:
     return EXIT_OK
 
 
-def history(arguments: Namespace, screen: Screen) -> int:
-    """Show the changes of a parameter, newest first."""
-    configuration = open_configuration(arguments.version)
-    everything = configuration.store.history(configuration.version_id, arguments.path)
-    if not everything:
-        configuration.get(arguments.path)
-    entries = everything[: arguments.lines]
-    if arguments.json:
-        types = old_datatypes(configuration.store, configuration.version_id, entries)
-        for entry, before in zip(entries, types, strict=True):
-            screen.show_json(**of_entry(entry, before))
-        return EXIT_OK
-    rows = [
-        (
-            str(entry.revision),
-            local(entry.ts),
-            f"{entry.who}@{entry.host}" if entry.host else entry.who,
-            entry.tool,
-            "removed" if entry.action == "remove" else brief_value(entry.new_value or ""),
-            brief(entry.why or ""),
-        )
-        for entry in entries
-    ]
-    screen.table(("revision", "when", "who", "with", "value", "why"), rows, {"removed": "red"})
-    return EXIT_OK
-
-
-def of_entry(entry: HistoryEntry, old_datatype: str | None) -> dict[str, object]:
-    """Return an entry of the history as the fields of a JSON object.
-
-    Parameters
-    ----------
-    entry
-        The change.
-    old_datatype
-        Type of the parameter before the change.
-    """
-    return {
-        "path": entry.path, "version": entry.version, "revision": entry.revision, "time": rfc3339(entry.ts),
-        "action": entry.action, "old": by_type(entry.old_value, old_datatype or entry.datatype),
-        "new": by_type(entry.new_value, entry.datatype), "old_datatype": old_datatype,
-        "datatype": None if entry.action == REMOVE else entry.datatype, "comment": entry.comment, "who": entry.who,
-        "host": entry.host, "tool": entry.tool, "why": entry.why,
-    }  # fmt: skip
+def _is_mistyped(path: str, everything: Mapping[str, Change]) -> bool:
+    """Return whether a folder without parameters has nearly the name of one that has some, such as an instrument."""
+    folder, dot, name = path.rpartition(".")
+    prefix = folder + dot
+    return bool(
+        suggest(name, {known[len(prefix) :].partition(".")[0] for known in everything if known.startswith(prefix)})
+    )
 
 
 def _below(arguments: Namespace, configuration: StoredConfiguration) -> list[Change]:

@@ -19,7 +19,7 @@ from Tools.common.configuration import StoredConfiguration, is_below, open_confi
 from Tools.common.following import ReaderLeft, patiently, report_replaced
 from Tools.common.terminal import Screen, brief, brief_value
 from Tools.common.time_parser import local
-from Tools.configtool.looking import of_entry
+from Tools.configtool.past import of_entry
 
 
 def watch(arguments: Namespace, screen: Screen) -> int:

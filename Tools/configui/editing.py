@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from NexusCore.config.parameter import ConfigParameter
+from NexusCore.config.store import Edit
 from NexusCore.config.values import encode
 from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import NexusError
@@ -11,12 +14,14 @@ from Tools.configui import describing
 from Tools.configui.live_menu import LiveMenu
 from Tools.configui.text_line import TextLine
 
+Store = Callable[[Sequence[Edit], str | None], object]
+
 VALUE_HINTS = ("Enter stores", "Esc cancels")
 CHOICE_HINTS = ("Enter stores", "↑ ↓ choose", "Esc cancels")
 WHY_HINTS = ("Enter stores, with or without a reason", "Esc back to the value")
 
 
-def edit(menu: LiveMenu, config: NamedConfiguration, node: ConfigParameter) -> None:
+def edit(menu: LiveMenu, config: NamedConfiguration, node: ConfigParameter, store: Store) -> None:
     """Let the user type a new value and a reason, and store them.
 
     Parameters
@@ -27,8 +32,10 @@ def edit(menu: LiveMenu, config: NamedConfiguration, node: ConfigParameter) -> N
         The configuration, from its root.
     node
         The parameter.
+    store
+        Stores changes, with a reason.
     """
-    editing = _Editing(menu, config, node)
+    editing = _Editing(menu, config, node, store)
     while not editing.is_done():
         pass
 
@@ -36,7 +43,8 @@ def edit(menu: LiveMenu, config: NamedConfiguration, node: ConfigParameter) -> N
 class _Editing:
     """A change of a parameter, from the first key to the last."""
 
-    def __init__(self, menu: LiveMenu, config: NamedConfiguration, node: ConfigParameter) -> None:
+    def __init__(self, menu: LiveMenu, config: NamedConfiguration, node: ConfigParameter, store: Store) -> None:
+        self._store = store
         self._menu = menu
         self._config = config
         self._node = node
@@ -60,7 +68,7 @@ class _Editing:
             menu.say("Not changed.")
             return True
         if node.path not in self._config:
-            menu.refuse(f"'{node.path}' was removed in the meantime, and ConfigUI cannot add it. Esc cancels.")
+            menu.refuse(f"'{node.path}' was removed in the meantime; Esc cancels, and a adds it.")
             return False
         try:
             value = describing.checked(node, text)
@@ -88,9 +96,7 @@ class _Editing:
         if why is None:
             return False
         try:
-            menu.wait_for(
-                lambda: self._config.set(node.path, text, why=why.strip() or None, if_revision=self._revision)
-            )
+            self._store([Edit(node.path, value=text, if_revision=self._revision)], why.strip() or None)
         except NexusError as error:
             menu.refuse(describing.sentence(error, node))
             return False

@@ -25,6 +25,10 @@ HELP = (
     ("/", "search paths, values and comments while you type"),
     ("n N", "go to the next match, to the previous match"),
     ("h", "history: who changed a parameter, when, to what and why"),
+    ("a", "add a parameter to the folder at the cursor"),
+    ("x Del", "remove the parameter or folder at the cursor, after a question"),
+    ("u", "undo the last change made here; again for the one before"),
+    ("c", "show only what differs from its declared default, or everything again"),
     ("Ctrl-L", "redraw the screen"),
     ("q", "quit; everything is saved already"),
     ("", ""),
@@ -34,7 +38,7 @@ HELP = (
     ("Editing", "Enter stores, Esc cancels. ↑ ↓ go through the choices, if there are any. "
      "Ctrl-A and Ctrl-E go to the ends, Ctrl-U, Ctrl-K and Ctrl-W erase, as in a shell."),
     ("", "A value must fit the parameter's type and limits. A reason is optional; the history keeps it."),
-    ("", "To add and remove parameters, use ConfigTool."),
+    ("", "What a program needs is not removed: it gets its default. u undoes what was done since ConfigUI began."),
 )  # fmt: skip
 """Keys and signs, with their meaning."""
 

@@ -9,11 +9,13 @@ from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.values import FOLDER
 from NexusCore.config.view import NamedConfiguration
 from NexusCore.errors import NexusError
+from NexusCore.text import counted
 from Tools.common import cells
 from Tools.common.cells import plain
 from Tools.common.time_parser import local
 from Tools.configui import describing
 from Tools.configui.canvas import ESCAPE, Canvas, Line
+from Tools.configui.changing import Changes, differs
 from Tools.configui.editing import edit
 from Tools.configui.live_menu import LiveItem, LiveMenu
 from Tools.configui.outline import Outline, OutlineRow, split_at
@@ -112,7 +114,7 @@ class TreeMenu(LiveMenu):
         Initial place of the cursor.
     """
 
-    hints = ("Enter opens, edits", "/ search", "n N next", "h history", "? help", "q quit")
+    hints = ("Enter opens, edits", "/ search", "a add", "x remove", "u undo", "c changed", "? help", "q quit")
     nothing = "This version of the configuration is empty."
 
     def __init__(
@@ -129,6 +131,8 @@ class TreeMenu(LiveMenu):
         self.outline = Outline(config)
         self.search_text = ""
         self._filtering = False
+        self._only_changed = False
+        self._changes = Changes(self, config)
         self.user_input_handlers.update(
             {
                 curses.KEY_RIGHT: self.go_in,
@@ -139,6 +143,11 @@ class TreeMenu(LiveMenu):
                 ord("n"): lambda _: self.next_match(1),
                 ord("N"): lambda _: self.next_match(-1),
                 ord("h"): self.show_history,
+                ord("a"): self.add,
+                ord("x"): self.remove,
+                curses.KEY_DC: self.remove,
+                ord("u"): self.undo,
+                ord("c"): self.filter_changed,
                 ord("?"): self.show_help,
             }
         )
@@ -164,6 +173,8 @@ class TreeMenu(LiveMenu):
         """Show the present lines, with the cursor on a path if it exists, else where it was."""
         if self._filtering:
             rows = [OutlineRow(node, -1, 0) for node in self.outline.matches(self.search_text)]
+        elif self._only_changed:
+            rows = [OutlineRow(node, -1, 0) for node in self.config.get_leaves() if differs(node)]
         else:
             rows = self.outline.rows()
         matches = (number for number, row in enumerate(rows) if row.node.path == path)
@@ -209,6 +220,7 @@ class TreeMenu(LiveMenu):
 
     def search(self, _: int = 0) -> None:
         """Show the matches while the text is typed; Enter goes to the chosen match, Escape back."""
+        self._only_changed = False
         before, search_text = self.chosen, self.search_text
         line = TextLine()
 
@@ -246,7 +258,37 @@ class TreeMenu(LiveMenu):
     def edit(self) -> None:
         """Edit the value of the chosen parameter."""
         if self.chosen is not None:
-            edit(self, self.config, self.chosen)
+            edit(self, self.config, self.chosen, self._changes.store)
+
+    def add(self, _: int = 0) -> None:
+        """Add a parameter in the folder at the cursor, or in that of the parameter there."""
+        node = self.chosen
+        folder = "" if node is None else node.path if node.datatype == FOLDER else node.path.rpartition(".")[0]
+        path = self._changes.add(folder)
+        if path is not None:
+            self._only_changed = False
+            self.outline.open_to(path)
+            self.refill(path)
+
+    def remove(self, _: int = 0) -> None:
+        """Remove the parameter or folder at the cursor."""
+        if self.chosen is not None:
+            self._changes.remove(self.chosen)
+
+    def undo(self, _: int = 0) -> None:
+        """Undo the last change made here."""
+        self._changes.undo()
+
+    def filter_changed(self, _: int = 0) -> None:
+        """Show only what differs from its declared default, or everything again."""
+        path = self.chosen.path if self.chosen is not None else ""
+        self._only_changed = not self._only_changed
+        self.nothing = "Everything has its declared default." if self._only_changed else TreeMenu.nothing
+        if not self._only_changed:
+            self.outline.open_to(path)
+        self.refill(path)
+        if self._only_changed:
+            self.say(f"{counted(len(self.items), 'parameter differs', 'parameters differ')} from the default; c ends.")
 
     def show_history(self, _: int = 0) -> None:
         """Show the history of the chosen parameter."""

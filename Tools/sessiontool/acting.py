@@ -13,12 +13,11 @@ from NexusCore.facility.transfer_file import FileState
 from NexusCore.facility.transfers import Transfers
 from NexusCore.text import counted, one_line, shell_quote
 from Tools.common import completion
-from Tools.common.arguments import WrongUse
 from Tools.common.configuration import open_configuration, view
 from Tools.common.sessions import described, next_step
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import local, rfc3339
-from Tools.sessiontool import requeueing
+from Tools.sessiontool import requeueing, resending
 from Tools.sessiontool.finding import Desk
 
 MISSING_SHOWN = 20
@@ -119,21 +118,27 @@ def note(arguments: Namespace, screen: Screen) -> int:
 
 
 def requeue(arguments: Namespace, screen: Screen) -> int:
-    """Have the record of a session rebuilt, or sent again; or those of many rebuilt."""
+    """Have the records of sessions rebuilt, or sent again."""
     if not arguments.upload:
         return requeueing.rebuild(arguments, screen)
-    if len(arguments.identifier) != 1:
-        raise WrongUse(mistake="--upload needs the IDENTIFIER of one session.", tool="SessionTool requeue")
+    resending.check(arguments)
+    if not arguments.identifier:
+        return resending.resend_many(arguments, screen)
     desk = Desk()
     session = desk.session(arguments.identifier[0])
     state = session.state
     record = desk.records.of_session(session.id)
     if record is None:
         raise NotToBeSent(identifier=session.identifier, reason="it has no record")
-    text = f"record queued to be sent again, was {state}"
-    desk.sessions.note(session.identifier, desk.client(), text, also=desk.records.resend(record))
-    session = desk.sessions.get(session.identifier)
-    return _done(f"The record of session {session.identifier} is queued to be sent again.", session, arguments, screen)
+    name = resending.destination(arguments)
+    where = f" to {name}" if name else ""
+    text = f"The record of session {session.identifier} is queued to be sent again{where}."
+    if arguments.dry_run:
+        screen.say("Dry run: nothing was changed.")
+        return EXIT_OK
+    note = f"record queued to be sent again{where}, was {state}"
+    desk.sessions.note(session.identifier, desk.client(), note, also=desk.records.resend(record, name))
+    return _done(text, desk.sessions.get(session.identifier), arguments, screen)
 
 
 def _end_of(session: Session, arguments: Namespace, desk: Desk) -> tuple[int, str]:

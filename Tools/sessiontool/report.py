@@ -55,6 +55,7 @@ def in_full(
                 "attempts": upload.attempts,
                 "remote_id": upload.remote_id,
                 "url": upload.url,
+                "pid": upload.pid,
                 "last_error": upload.last_error,
                 "updated": rfc3339(upload.updated_ts),
             }
@@ -150,6 +151,8 @@ def _facts(
     for upload in uploads:
         place = "; ".join(upload.odd) or upload.url or upload.remote_id or ""
         yield "upload", f"{upload.destination}: {upload.state}  {upload.last_error or place}".rstrip()
+        if upload.pid:
+            yield "", f"PID {upload.pid}"
 
 
 def _events(events: Sequence[Event]) -> Iterator[str]:

@@ -33,6 +33,9 @@ class NotRequeued(NexusError):
 
 def rebuild(arguments: Namespace, screen: Screen) -> int:
     """Queue sessions again; those that are refused are reported, the others queued."""
+    for option, given in (("--all", arguments.all), ("--destination", arguments.destination)):
+        if given:
+            raise WrongUse(mistake=f"{option} needs --upload.", tool="SessionTool requeue")
     desk = Desk()
     sessions = _chosen(desk, arguments)
     if not sessions:

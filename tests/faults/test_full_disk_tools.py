@@ -87,7 +87,7 @@ class TestTheDatabasesDisk:
         assert f"The disk is full: only 0 bytes of 1.0 MiB are free for {disk} (the database)." in done.lines[1]
         assert done.out.count(f"are free for {disk} (the database)") == 1
 
-    @pytest.mark.parametrize("program", ["NexusCore/storage/migrate", "Install/set_defaults", "Install/demo"])
+    @pytest.mark.parametrize("program", ["NexusCore/storage/migrate", "NexusCore/declare", "Install/demo"])
     def test_set_up_says_that_the_disk_is_full(self, full_database: str, disk: Path, program: str) -> None:
         done = run_command([sys.executable, f"{PROJECT / program}.py"], PYTHONPATH=str(PROJECT))
         assert (done.code, done.err.startswith(FULL.format(disk))) == (3, True), done

@@ -258,7 +258,8 @@ class TestCompletion:
         machine.run()
         folder = machine.home / ".local/share/bash-completion/completions"
         tools = {"ConfigTool", "ConfigUI", "Doctor", "SessionTool", "TailLog", "TailStatus"}
-        assert {path.name for path in folder.iterdir()} == tools
+        services = {"Builder", "Gateway", "Harvester", "Intake", "Uploader"}
+        assert {path.name for path in folder.iterdir()} == tools | services
 
     def test_a_shell_that_loads_completions_keeps_its_files(self, machine: Machine) -> None:
         machine.python()

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,6 +130,17 @@ def sources(raw: Path) -> dict[str, tuple[bytes, int, int]]:
     }
 
 
+def compare(scope: TransferScope, file: dict[str, Any], content: bytes) -> str:
+    """Return how a file differs from its object; empty if it does not."""
+    if file["state"] != "verified":
+        return f"{file['state']}: {file['reason']}"
+    stored = scope.backing.get(file["object"])
+    if stored == content:
+        return ""
+    first = next((at for at, (one, two) in enumerate(zip(stored, content, strict=False)) if one != two), len(stored))
+    return f"{file['object']}: {len(stored)} bytes for {len(content)}, which differ from {first} on"
+
+
 @pytest.mark.timeout(3600 if LONG else 300)
 @pytest.mark.parametrize("kind", ["directory", "s3", "google"] if LONG else ["directory"])
 class TestOnABadLine:
@@ -189,12 +201,8 @@ class TestOnABadLine:
     def check(scope: TransferScope, session: str, before: dict[str, tuple[bytes, int, int]]) -> None:
         files = {file["path"]: file for file in scope.files(session)}
         prefix = scope.backing.prefix(scope.pid)
-        wrong = [
-            name
-            for name, (content, *_) in before.items()
-            if files[name]["state"] != "verified" or scope.backing.get(files[name]["object"]) != content
-        ]
-        assert wrong == []
+        differences = {name: compare(scope, files[name], content) for name, (content, *_) in before.items()}
+        assert {name: found for name, found in differences.items() if found} == {}
         assert files["empty.txt"]["object"] == f"{prefix}raw/empty.txt"
         problems = [event.detail for event in scope.sessions.events(scope.all()[-1]) if event.type.value == "PROBLEM"]
         lines = "\n".join(map(str, problems)).splitlines()

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from Logger.facility import EventKind, EventReceipt
-from tests.logger.contract import ContractGateway, problem
+from Logger.gateway_connection import GatewayProblem
+from Logger.transfer.scanning import Signature
+from Logger.transfer.sending import FOLDER_AWAY, MOST_DISTORTED, _distorted
+from Logger.transfer.tracked import Blame, FileKey, TrackedFile
+from Logger.transfer.watching import OTHER_DISK
+from tests.disks import mounted
+from tests.logger.contract import ContractGateway, SentFile, problem
 from tests.logger.transferring import TransferPC, settled
 
 pytestmark = pytest.mark.usefixtures("quick_transfer")
@@ -251,3 +259,106 @@ class TestTheNextLogger:
         assert gateway.requests == []
         pc.outbox.settle(pc.outbox.waiting()[0], EventReceipt(token="given now"))
         pc.see(session, a__tif="verified")
+
+
+class TestADistortedFile:
+    """What arrives otherwise than it was sent is sent again: after the END, too, whatever patience files have."""
+
+    def test_it_is_sent_until_it_is_right(self, tmp_path: Path, gateway: ContractGateway) -> None:
+        pc = TransferPC(tmp_path, gateway.url)
+        session = str(uuid.uuid4())
+        pc.begin(session)
+        pc.start(patience=0.0)
+        pc.looked(session)
+        gateway.stored_as = lambda upload: b"" if "a.tif" in upload.name else bytes(upload.content)
+        pc.write("a.tif"), pc.write("b.tif")
+        pc.see(session, a__tif="failed", b__tif="verified")
+        pc.end(session)
+        assert settled(lambda: not gateway.transferred, 1.0)
+        gateway.stored_as = lambda upload: bytes(upload.content)
+        pc.until(lambda: pc.view(session).finished, "it is right, and the end reported")
+        assert sorted(gateway.objects) == ["raw/a.tif", "raw/b.tif"]
+        pc.stop()
+
+    def test_one_that_changes_without_a_new_time_has_its_own_trouble(
+        self, tmp_path: Path, gateway: ContractGateway
+    ) -> None:
+        pc = TransferPC(tmp_path, gateway.url)
+        session = str(uuid.uuid4())
+        number = itertools.count()
+
+        def change(upload: SentFile) -> bytes:
+            state = path.stat()
+            path.write_bytes(b"%04d" % next(number))
+            os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+            return b""
+
+        pc.begin(session)
+        pc.start(patience=0.0)
+        pc.looked(session)
+        gateway.stored_as = change
+        path = pc.write("a.tif")
+        pc.see(session, a__tif="failed")
+        pc.end(session)
+        pc.until(lambda: pc.view(session).finished, "the session does not wait for it")
+        assert gateway.states() == {"raw/a.tif": "failed"}
+        pc.stop()
+
+    def test_it_is_not_sent_for_ever(self) -> None:
+        """A store that distorts whatever it is given holds no session for good."""
+        file = TrackedFile(FileKey("s", "raw", "a.tif"), Signature(4, 1, ""))
+        refusal = GatewayProblem("no", "", 409, "wrong-content", {})
+        blames = []
+        for _ in range(MOST_DISTORTED):
+            file = _distorted(replace(file, md5="5d41402abc4b2a76b9719d911017c592"), refusal).file
+            blames.append(file.blame)
+        assert blames == [Blame.LINE] * (MOST_DISTORTED - 1) + [Blame.FILE]
+
+
+class TestAShareThatIsAway:
+    """Its folder may be there, and empty: that says nothing about the files that were in it."""
+
+    def test_its_files_are_neither_gone_nor_new(
+        self, tmp_path: Path, gateway: ContractGateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("Logger.transfer.belonging.TOLERANCE", 0)
+        with mounted(tmp_path / "raw", "1m") as raw:
+            pc = TransferPC(tmp_path, gateway.url)
+            session = str(uuid.uuid4())
+            pc.write("before.tif", mtime=time.time() - 3600)
+            pc.begin(session)
+            pc.start()
+            pc.looked(session)
+            gateway.intervene = lambda method, target, body: "cut" if "uploads" in target else None
+            pc.write("a.tif")
+            pc.see(session, a__tif="failed")
+            with mounted(raw, "1m"):
+                pc.until(lambda: any(OTHER_DISK in one for one in pc.view(session).unread), "another disk is seen")
+                gateway.intervene = lambda method, target, body: None
+                pc.write("c.tif")
+                pc.see(session, a__tif="failed", c__tif="verified")
+                pc.until(lambda: pc.view(session).files[0].reason == FOLDER_AWAY, "its folder is known to be away")
+            pc.see(session, a__tif="verified")
+            pc.until(lambda: not pc.view(session).unread, "it is the disk again")
+            pc.stop()
+        assert sorted(gateway.objects) == ["raw/a.tif", "raw/c.tif"]
+
+    def test_another_disk_in_its_place(self, tmp_path: Path, gateway: ContractGateway) -> None:
+        """What is sent from the former one stays; what is on the new one is watched as usual."""
+        with mounted(tmp_path / "raw", "1m") as raw:
+            pc = TransferPC(tmp_path, gateway.url)
+            session = str(uuid.uuid4())
+            pc.begin(session)
+            pc.start()
+            pc.looked(session)
+            pc.write("a.tif")
+            pc.see(session, a__tif="verified")
+            with mounted(raw, "1m"):
+                with pc.write("b.tif").open("r+b"):  # it is not sent
+                    pc.see(session, b__tif="locked")
+                    (raw / "b.tif").unlink()
+                    pc.see(session, b__tif="gone")
+                pc.write("c.tif")
+                pc.see(session, a__tif="verified", c__tif="verified")
+                assert not pc.view(session).unread
+            pc.stop()

@@ -175,6 +175,7 @@ class TestALogoff:
         outbox = Outbox(Path(os.environ["NEXUSCORE_LOGGER_HOME"]) / "pc.outbox", Uptime())
         assert outbox.open_session() is None
         delivery = Delivery(outbox, DatabaseFacility(small_facility.host))
+        delivery.start()
         delivery.wake()
         assert delivery.wait(LIMIT), "what the system did not wait for is delivered by the next logger"
         delivery.stop()

@@ -8,6 +8,7 @@ import random
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,13 +20,18 @@ from hypothesis import strategies as st
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 from Services.Builder.grouping import density
 from Services.Builder.grouping.activities import group_files, main
-from Services.Builder.grouping.density import SensitivityRefused, TimesRefused, analyse, group
+from Services.Builder.grouping.clusterer import ActivityClusterer
+from Services.Builder.grouping.density import SensitivityRefused, TimesRefused, analyse
 from Services.Builder.model import FoundFile
 
 HOUR = 3600.0
 PROJECT = Path(__file__).resolve().parents[2]
 START = datetime(2020, 2, 23, 11, tzinfo=UTC)
 THIRTEEN = (2, 3, 3, 3, 3, 3, 3, 2, 3, 3, 3, 3, 3)
+
+
+def group(times: Sequence[float] | density.Floats, *, sensitivity: float = 1.0) -> list[tuple[int, ...]]:
+    return list(analyse(times, sensitivity=sensitivity).groups)
 
 
 def sizes(times: object, sensitivity: float = 1.0) -> list[int]:
@@ -231,11 +237,6 @@ class TestLeaveOneOutWithoutRefitting:
         best = max(widths, key=lambda width: refitted(times, width))
         assert analyse(times).bandwidth == pytest.approx(best, rel=0.2)
 
-    def test_the_density_holds_every_file_once(self) -> None:
-        grouping = analyse(groups_of(THIRTEEN, seed=4))
-        seconds, heights = grouping.density()
-        assert np.trapezoid(heights, seconds) == pytest.approx(sum(THIRTEEN), rel=1e-3)
-
 
 class TestFilesOfASession:
     """001-30: files are grouped by the times at which they were modified."""
@@ -317,7 +318,8 @@ class TestCommandLine:
 
         drawn: list[Figure] = []
         monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
-        draw(analyse(groups_of(THIRTEEN, seed=6)), tmp_path / "out.png")
+        times = np.array(groups_of(THIRTEEN, seed=6))
+        draw(times, ActivityClusterer().fit(times[:, np.newaxis]), tmp_path / "out.png")
         assert [axes.get_title(loc="left")[:3] for axes in drawn[0].axes] == ["(a)", "(b)", "(c)", "(d)"]
         assert drawn[0].axes[3].get_title(loc="left") == "(d) 13 activities"
         assert len(drawn[0].axes[3].collections[1].get_segments()) == 12  # type: ignore[attr-defined]
@@ -352,9 +354,9 @@ class TestDocumentation:
         folder = tmp_path / "session"
         folder.mkdir()
         page = (PROJECT / "docs/activities.md").read_text("utf-8")
-        example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
-        assert example is not None
-        assert run("-c", example[1], folder=folder).returncode == 0
+        estimator, example = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+        assert run("-c", f"{estimator}print(clusterer.labels_)", folder=folder).stdout == "[0 0 0 1 1 1]\n"
+        assert run("-c", example, folder=folder).returncode == 0
         times = [path.stat().st_mtime for path in sorted(folder.iterdir())]
         assert sizes(times) == list(THIRTEEN)
         assert (PROJECT / "docs/activities.png").read_bytes().startswith(b"\x89PNG")

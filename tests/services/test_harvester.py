@@ -424,8 +424,8 @@ class TestTheProgram:
             eventually(lambda: messages(facility.url, "Harvester"))
             facility.instrument("Titan", event("1", f":{day}T090000Z", f":{day}T100000Z"))
             eventually(facility.found)
-            changed = "The configuration changed: Instruments.Titan.harvester is now 'ical'"
-            eventually(lambda: changed in messages(facility.url, "Harvester"))
+            changed = "Instruments.Titan.harvester is now 'ical'"
+            eventually(lambda: any(changed in line for line in messages(facility.url, "Harvester")))
         finally:
             running.terminate()
             running.wait(END_LIMIT)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
+import threading
 from collections.abc import Iterator
+from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from NexusCore.facility.intake_moves import Filed, IntakeMoves
 from Services.Intake.service import Intake
 from tests.clocks import SetClock, databases_follow
 from tests.disks import fill, mounted
-from tests.processes import messages, rows
+from tests.processes import LIMIT, messages, rows
 from tests.services.filing import RUN, RUN_FILED, Station, station_on
 
 HOUR = 3600.0
@@ -258,81 +259,23 @@ class TestAudit:
         assert copies.outstanding()["one"].copies == 1
 
 
-FAKE = """#!/usr/bin/env python3
-import pathlib, shutil, sys
-words = sys.argv[1:]
-options, (source, target) = words[: words.index("--")], words[words.index("--") + 1 :]
-host, _, path = target.partition(":")
-if host == "away":
-    print("ssh: connect to host away: No route to host", file=sys.stderr); sys.exit(255)
-there = pathlib.Path(path)
-if "--dry-run" in options:
-    if "--existing" in options and not there.exists(): sys.exit(0)
-    if not there.exists() or there.read_bytes() != pathlib.Path(source).read_bytes(): print(there.name)
-else:
-    if "--mkpath" in options: there.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(source, there)
-"""
-"""Does what rsync does with these options, on this machine."""
-
-
-class TestRsync:
-    """A mirror on another host: the commands, and what is made of the answers (a stand-in for rsync answers)."""
-
-    @pytest.fixture
-    def remote(self, local: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        programs = tmp_path / "bin"
-        programs.mkdir()
-        (programs / "rsync").write_text(FAKE)
-        (programs / "rsync").chmod((programs / "rsync").stat().st_mode | stat.S_IXUSR)
-        monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-        local.root.mirror("one", kind="rsync", path=f"host:{tmp_path}/remote")
-        return tmp_path / "remote"
-
-    def test_copied_and_repaired(self, local: Station, remote: Path, clock: SetClock) -> None:
-        local.drop()
-        intake = local.intake()
-        once(intake)
-        assert local.tree(remote) == {RUN_FILED: "data"}
-        (remote / RUN_FILED).write_text("DATA")
-        clock.move(25 * HOUR)
-        once(intake)
+def test_a_mirror_that_hangs_does_not_hold_up_the_end(local: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a file server that is gone: its thread ends with the process."""
+    answers = threading.Event()
+    monkeypatch.setattr("Services.Intake.mirrors.directory.DirectoryMirror.check", lambda self: answers.wait(LIMIT))
+    local.drop()
+    intake = local.intake()
+    try:
+        monkeypatch.setattr(intake._copying, "_wait", lambda: None)
+        intake.once()
+        local.app.stop_event.set()
         intake.close()
-        assert local.tree(remote) == {RUN_FILED: "data"}
-
-    def test_somebody_elses_file_stays(self, local: Station, remote: Path) -> None:
-        (remote / RUN_FILED).parent.mkdir(parents=True)
-        (remote / RUN_FILED).write_text("theirs")
-        local.drop()
-        intake = local.intake()
-        once(intake)
-        intake.close()
-        assert (remote / RUN_FILED).read_text() == "theirs"
-
-    def test_the_host_is_away(self, local: Station, remote: Path) -> None:
-        local.root.mirror("one", path="away:/x")
-        local.drop()
-        intake = local.intake()
-        once(intake)
-        intake.close()
-        assert "No route to host" in intake.status["mirror one"].get_value()
-        assert states(local)["one", RUN_FILED] == "waiting"
-
-    def test_it_is_not_installed(self, local: Station, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("PATH", "/nowhere")
-        local.drop()
-        intake = local.intake()
-        once(intake)
-        intake.close()
-        assert "rsync is not installed on this machine" in intake.status["mirror one"].get_value()
-
-    @pytest.mark.parametrize("path", ["-e sh", "/folder", ""])
-    def test_no_address(self, local: Station, remote: Path, path: str) -> None:
-        local.root.mirror("one", path=path)
-        intake = local.intake()
-        once(intake)
-        intake.close()
-        assert "mirrors.one.path is" in intake.status["settings"].get_value()
+        threads = list(intake._copying._running.values())
+        assert [thread.done() for thread in threads] == [False, False]
+    finally:
+        answers.set()
+    wait(threads, LIMIT)
+    assert local.tree() == {}, "what was filed is filed"
 
 
 def test_a_copy_that_was_undone_meanwhile_is_left(local: Station, clock: SetClock) -> None:

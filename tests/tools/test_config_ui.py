@@ -104,7 +104,7 @@ class TestTheTree:
             screen.until("Instruments")
             screen.type("?")
             screen.until("ConfigUI, help")
-            screen.until("To add and remove parameters, use ConfigTool")
+            screen.until("What a program needs is not removed")
             screen.type("q")
             screen.until("▸ Instruments")
 
@@ -203,7 +203,7 @@ class TestEditing:
             configure(one, Edit(INTERVAL, REMOVE))
             screen.until_gone("interval = 30")
             screen.type(ENTER)
-            screen.until_said("was removed in the meantime, and ConfigUI cannot add it")
+            screen.until_said("was removed in the meantime; Esc cancels, and a adds it")
             screen.type(ESCAPE + "q")
             assert screen.end() == 0
         assert value(one, INTERVAL) is None

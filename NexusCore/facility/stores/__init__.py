@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from NexusCore.config.catalogue import Collected
+from NexusCore.config.forms import PATH, URL
 from NexusCore.errors import ConfigException
 from NexusCore.facility.stores.directory import DirectoryStore
 from NexusCore.facility.stores.google import GoogleStore
@@ -27,6 +29,18 @@ KINDS: Mapping[str, Callable[[StoreSettings, int], Store]] = MappingProxyType(
 )
 """What opens a store, by the kind in its settings. It gets the size of a chunk, too."""
 _NEEDED = {"directory": "path", "google": "bucket", "s3": "bucket"}
+
+
+def declare(config: Collected) -> None:
+    """Declare the settings of stores; see `NexusCore.config.catalogue`."""
+    store = config.at(f"{STORES_FOLDER}.*").may_have
+    store("kind", "", comment="How it is reached; empty: not yet in use.", choices=("", *KINDS))
+    store("path", "", comment="Folder of a store of the kind directory.", form=PATH)
+    store("bucket", "", comment="Name of the bucket.")
+    store("prefix", "", comment="What the names of all objects begin with.")
+    store("endpoint", "", comment="URL of the server; empty: that of Google or Amazon.", form=URL)
+    store("region", "", comment="Region of the bucket.")
+    store("credentials", "", comment="File with the key, on the Gateway's machine.", form=PATH)
 
 
 def opened_with(settings: StoreSettings) -> tuple[int, ...] | None:

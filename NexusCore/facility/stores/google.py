@@ -13,6 +13,7 @@ from NexusCore.facility.stores.model import (
     GOOGLE,
     READ_SIZE,
     Incomplete,
+    NameTaken,
     NewObject,
     Progress,
     Ref,
@@ -107,6 +108,27 @@ class GoogleStore:
             )
         return {"address": address}
 
+    def send(self, new: NewObject, ref: Ref, offset: int, data: bytes) -> int:
+        """Send a chunk to the session."""
+        if "address" not in ref:
+            raise UploadGone
+        end = offset + len(data)
+        with self._reasons():
+            answer = self._session().put(
+                ref["address"],
+                data=data,
+                headers={"Content-Range": f"bytes {offset}-{end - 1}/{new.size}"},
+                timeout=TIMEOUT,
+                allow_redirects=False,
+            )
+        if answer.status_code == 412:
+            raise NameTaken
+        if answer.status_code in (404, 410):
+            raise UploadGone
+        if answer.status_code in (200, 201) and end == new.size:
+            return end
+        return self._received(answer)
+
     def progress(self, new: NewObject, ref: Ref) -> Progress:
         """Ask the session how much has arrived."""
         stored = self.status(new.name)
@@ -125,11 +147,7 @@ class GoogleStore:
             raise UploadGone
         if answer.status_code in (200, 201):
             return Progress(new.size, address=ref["address"])
-        if answer.status_code != 308:
-            raise StoreUnavailable(store=self.name, reason=f"its session answers {answer.status_code}")
-        last = answer.headers.get("Range", "").rpartition("-")[2]
-        received = int(last) + 1 if last.isdecimal() else 0
-        return Progress(received - received % UNIT, address=ref["address"])
+        return Progress(self._received(answer), address=ref["address"])
 
     def finish(self, new: NewObject, ref: Ref, replaces: str | None) -> None:
         """Look at the object that the session has made."""
@@ -182,6 +200,14 @@ class GoogleStore:
             else:
                 client = Client()
             return client.bucket(settings.bucket)
+
+    def _received(self, answer: Any) -> int:
+        """Return how many bytes a session has that is not complete; it goes on after a multiple of `UNIT`."""
+        if answer.status_code != 308:
+            raise StoreUnavailable(store=self.name, reason=f"its session answers {answer.status_code}")
+        last = answer.headers.get("Range", "").rpartition("-")[2]
+        received = int(last) + 1 if last.isdecimal() else 0
+        return received - received % UNIT
 
     def _session(self) -> Any:
         from google.auth.transport.requests import AuthorizedSession

@@ -210,6 +210,23 @@ class TakesChunks(Protocol):
 
 
 @runtime_checkable
+class Sends(Protocol):
+    """A bucket that a service sends bytes to itself, with the key that it has."""
+
+    def send(self, new: NewObject, ref: Ref, offset: int, data: bytes) -> int:
+        """Send `chunk_size` bytes, the last time fewer; return how many have arrived now, from the beginning.
+
+        Raises
+        ------
+        UploadGone
+            If there is no such upload.
+        NameTaken
+            If another object has got the name meanwhile.
+        """
+        ...
+
+
+@runtime_checkable
 class SignsParts(Protocol):
     """A store that PCs send parts to, each with a permission of its own."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import configparser
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -130,6 +132,18 @@ class S3Store:
             )
         return SignedPart(url, {"Content-MD5": md5, "Content-Length": str(size)}, SIGNED_SECONDS)
 
+    def send(self, new: NewObject, ref: Ref, offset: int, data: bytes) -> int:
+        """Send a part; the server compares it with its MD5."""
+        if "id" not in ref:
+            raise UploadGone
+        number = offset // ref["part"] + 1
+        md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+        with self._reasons():
+            self._client.upload_part(
+                **self._key(new.name), UploadId=ref["id"], PartNumber=number, Body=data, ContentMD5=md5
+            )
+        return offset + len(data)
+
     def progress(self, new: NewObject, ref: Ref) -> Progress:
         """Return the parts that have arrived; those from the first one on, without gaps, count."""
         if "id" not in ref:
@@ -152,6 +166,10 @@ class S3Store:
     def finish(self, new: NewObject, ref: Ref, replaces: str | None) -> None:
         """Put the parts together, and look at the object."""
         stored = self.status(new.name)
+        if new.size == 0:  # `begin` has stored it; some servers do not keep of which upload it is
+            if stored is None or stored.size:
+                raise UploadGone
+            return
         if stored is None or stored.upload != new.upload:
             progress = self.progress(new, ref)
             if progress.received != new.size:
@@ -235,7 +253,10 @@ class S3Store:
                 raise NameTaken from error
             if code in _FULL:
                 raise StoreFull(store=self.name) from error
-            raise StoreUnavailable(store=self.name, reason=f"it answers {code} to {error.operation_name}") from error
+            reason = f"it answers {code} to {error.operation_name}"
+            if code == "NoSuchBucket":
+                reason = f"there is no bucket '{self._settings.bucket}'"
+            raise StoreUnavailable(store=self.name, reason=reason) from error
         except (BotoCoreError, OSError, ValueError) as error:
             raise StoreUnavailable(store=self.name, reason=f"it does not answer ({type(error).__name__})") from error
 

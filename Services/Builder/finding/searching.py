@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from NexusCore.clock import Clock, readable_time, to_datetime, to_ts
+from NexusCore.clock import SECOND, Clock, readable_time, to_datetime, to_ts
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.facility.file_times import RIGHT, FileTimes, file_times
 from NexusCore.facility.session import Event, Session
-from Services.Builder.finding.files import FileSearch, TimeRange, WindowRefused, find_files
+from Services.Builder.finding.files import FileSearch, LateFiles, TimeRange, WindowRefused, find_files
 from Services.Builder.model import FoundFile
 from Services.Builder.settings import EXCLUSIVE, BuilderSettings
 
@@ -37,6 +37,10 @@ class SessionFiles:
     """What to say if there are none, without a full stop."""
     complete: bool = False
     """No more can come."""
+    growing: tuple[FoundFile, ...] = ()
+    """What was begun in the session and is still being written."""
+    overrun: tuple[FoundFile, ...] = ()
+    """What was begun in the session and still written when the next one had started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Searches:
         Returns how the times of a session's files are to be read; by default, as they are.
     before
         Returns the session before another one on its instrument.
+    after
+        Returns the session after another one on its instrument.
     """
 
     def __init__(
@@ -75,6 +81,7 @@ class Searches:
         walk: Callable[..., FileSearch] = find_files,
         times: Callable[[Session], FileTimes] = lambda session: RIGHT,
         before: Callable[[Session], Session | None] = lambda session: None,
+        after: Callable[[Session], Session | None] = lambda session: None,
     ) -> None:
         self._waiting = waiting
         self._clock = clock
@@ -82,6 +89,10 @@ class Searches:
         self._find = walk
         self._times = times
         self._before = before
+        self._after = after
+        self._seen: dict[int, frozenset[Path]] = {}
+        """By session, what was seen to be growing: where the file system does not say when a file was made, only this
+        tells, after `late_margin`, that it was begun in the session."""
         self._walks: dict[str, _SharedWalk] = {}
         self._given: set[tuple[str, str]] = set()
 
@@ -105,7 +116,7 @@ class Searches:
             Those of the Builder.
         """
         times = self._times(session)
-        criteria = (root, strategy, settings.ignore, settings.settle, times is RIGHT)
+        criteria = (root, strategy, settings.ignore, settings.settle, settings.late_margin, times is RIGHT)
         walk = self._walks.get(session.instrument)
         if (
             walk is None
@@ -121,12 +132,19 @@ class Searches:
         self._given.add((session.instrument, session.identifier))
         log_times(self._log, times)
         settled, unsettled = walk.search.files[session.identifier], walk.search.unsettled[session.identifier]
+        late = walk.search.growing.get(session.identifier, ())
+        if late:
+            self._seen[session.id] = self._seen.get(session.id, frozenset()) | {file.path for file in late}
+        until = self._late(session, times, settings).until
+        growing = tuple(file for file in late if until is None or file.modified <= until)
         return SessionFiles(
             corrected(settled, times),
             corrected(unsettled, times),
             times.sentences,
             place=str(root),
             nothing=f"No files in {root} were modified during the session",
+            growing=growing,
+            overrun=tuple(file for file in late if file not in growing),
         )
 
     def _search(
@@ -134,10 +152,10 @@ class Searches:
     ) -> FileSearch:
         waiting = self._waiting()
         others = [other for other in waiting if other.instrument == session.instrument and other.id != session.id]
-        windows = [self._window(session, times)]
+        windows = [self._window(session, times, settings)]
         for other in others:
             with suppress(WindowRefused):  # raised when it is its turn
-                windows.append(self._window(other, self._times(other)))
+                windows.append(self._window(other, self._times(other), settings))
         search = self._find(
             root,
             windows,
@@ -153,7 +171,7 @@ class Searches:
             self._log.warning("%s", sentence)
         return search
 
-    def _window(self, session: Session, times: FileTimes) -> TimeRange:
+    def _window(self, session: Session, times: FileTimes, settings: BuilderSettings) -> TimeRange:
         if session.end_ts is None or readable_time(session.start_ts) is None or readable_time(session.end_ts) is None:
             raise WindowRefused(identifier=session.identifier, reason="its start or its end cannot be read")
         if session.end_ts < session.start_ts:
@@ -161,7 +179,21 @@ class Searches:
         first, last = times.window(session.start_ts, session.end_ts)
         first -= self._early(session, first)
         # The clock may have been set back by less than a step in a session of seconds.
-        return TimeRange(session.identifier, to_datetime(first), to_datetime(max(first, last)))
+        late = self._late(session, times, settings)
+        return TimeRange(session.identifier, to_datetime(first), to_datetime(max(first, last)), late)
+
+    def _late(self, session: Session, times: FileTimes, settings: BuilderSettings) -> LateFiles:
+        """Return which files that were modified after a session were begun in it."""
+        end_ts = session.start_ts if session.end_ts is None else session.end_ts
+        _, last = times.window(session.start_ts, end_ts)
+        after = self._after(session)
+        # A file's time of birth is by the clock of its server, even where that of its modification is by the PC's.
+        return LateFiles(
+            born=(to_datetime(session.start_ts - COARSE), to_datetime(end_ts + COARSE)),
+            margin_end=to_datetime(last + int(settings.late_margin * SECOND)),
+            until=None if after is None or after.odd else to_datetime(after.start_ts + last - end_ts - COARSE - 1),
+            seen=self._seen.get(session.id, frozenset()),
+        )
 
     def _early(self, session: Session, first: int) -> int:
         """Return how much older than its start a file may seem: what the session before has is not this one's, too."""

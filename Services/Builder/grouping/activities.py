@@ -7,15 +7,20 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from NexusCore.errors import EXIT_OK, NexusError
 from NexusCore.resources import reported, sentence_of
 from NexusCore.text import escape, one_line
 from Services.Builder.commands.targets import check_targets
 from Services.Builder.finding.folders import is_dataset, size_and_time
-from Services.Builder.grouping.density import Grouping, analyse
+from Services.Builder.grouping.clusterer import ActivityClusterer
+from Services.Builder.grouping.density import Floats
 from Services.Builder.model import FoundFile
 
 
@@ -25,14 +30,25 @@ class FileGone(NexusError):
 
 def group_files(files: Sequence[FoundFile], sensitivity: float = 1.0) -> list[tuple[FoundFile, ...]]:
     """Return the activities of a session's files, in order of time; files of the same time in order of their paths."""
-    return _group_files(files, sensitivity)[0]
+    return _fitted(files, sensitivity).activities if files else []
 
 
-def _group_files(files: Sequence[FoundFile], sensitivity: float) -> tuple[list[tuple[FoundFile, ...]], Grouping]:
+@dataclass(frozen=True)
+class _Fitted:
+    """Files in activities, and the clusterer that has found these."""
+
+    seconds: Floats
+    """Times of the files after the first one, in ascending order."""
+    clusterer: ActivityClusterer
+    activities: list[tuple[FoundFile, ...]]
+
+
+def _fitted(files: Sequence[FoundFile], sensitivity: float) -> _Fitted:
     ordered = sorted(files, key=lambda file: (file.modified, file.path))
-    times = [(file.modified - ordered[0].modified) / timedelta(seconds=1) for file in ordered]
-    grouping = analyse(times, sensitivity=sensitivity)
-    return [tuple(ordered[index] for index in members) for members in grouping.groups], grouping
+    seconds = np.array([(file.modified - ordered[0].modified) / timedelta(seconds=1) for file in ordered])
+    clusterer = ActivityClusterer(sensitivity=sensitivity).fit(seconds[:, np.newaxis])
+    ends = [*np.flatnonzero(np.diff(clusterer.labels_)) + 1, len(ordered)]
+    return _Fitted(seconds, clusterer, [tuple(ordered[start:end]) for start, end in pairwise([0, *ends])])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,26 +69,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         check_targets(arguments.files, arguments.plot)
         files = [_file(path) for path in arguments.files]
-        activities, grouping = _group_files(files, arguments.sensitivity)
+        fitted = _fitted(files, arguments.sensitivity)
         if arguments.plot:
             from Services.Builder.grouping.activity_plot import draw  # matplotlib takes its time
 
-            draw(grouping, arguments.plot)
+            draw(fitted.seconds, fitted.clusterer, arguments.plot)
     except NexusError as error:
         sys.stderr.write(f"{one_line(sentence_of(error))}\n")
         return error.exit_code
     try:
-        sys.stdout.write(escape(_report(activities, grouping)))
+        sys.stdout.write(escape(_report(fitted)))
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough, as `head` does; the flush at exit must not fail either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK
 
 
-def _report(activities: Sequence[Sequence[FoundFile]], grouping: Grouping) -> str:
-    lines = [f"Files: {len(grouping.times)}, activities: {len(activities)}"]
-    if math.isfinite(grouping.bandwidth):
-        lines[0] += f", kernel width: {grouping.bandwidth:.3g} s"
+def _report(fitted: _Fitted) -> str:
+    activities, width = fitted.activities, fitted.clusterer.bandwidth_
+    lines = [f"Files: {len(fitted.seconds)}, activities: {len(activities)}"]
+    if math.isfinite(width):
+        lines[0] += f", kernel width: {width:.3g} s"
     for number, members in enumerate(activities, start=1):
         start, end = (file.modified.astimezone() for file in (members[0], members[-1]))
         form = "%H:%M:%S" if start.date() == end.date() else "%Y-%m-%d %H:%M:%S"

@@ -12,43 +12,47 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from NexusCore.errors import NexusError
 from NexusCore.text import counted
-from Services.Builder.grouping.density import Floats, Grouping
+from Services.Builder.grouping.clusterer import ActivityClusterer
+from Services.Builder.grouping.density import Floats
 
 _TIME_UNITS = ((3 * 86400.0, 86400.0, "d"), (3 * 3600.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
 """From which span on, how many seconds it has, and its symbol."""
 _FILE_COLOUR, _LINE_COLOUR = "#33658a", "#c1440e"
 _SHADES = ("#33658a", "#86bbd8")
 """Colours of the activities, in turn."""
+_POINTS = 4000
+"""At which the density is drawn."""
 
 
 class PlotRefused(NexusError):
     """The figure cannot be written to {path} ({reason})."""
 
 
-def draw(grouping: Grouping, target: Path) -> None:
-    """Write the figure, in the format that the name of `target` ends in.
+def draw(seconds: Floats, clusterer: ActivityClusterer, target: Path) -> None:
+    """Write the figure of what a clusterer has found, in the format that the name of `target` ends in.
+
+    `seconds` are the times that it was fitted to, from the first one on, in ascending order.
 
     Panels: (a) the time of each file; (b) how long each file came after the one before; (c) the density of the files'
     times and the boundaries in its minima; (d) the boundaries among the files.
     """
-    if not len(grouping.times):
+    if not len(seconds):
         raise PlotRefused(path=target, reason="no files were given")
     figure = Figure(figsize=(10, 7), layout="constrained")
     (files, gaps), (density, result) = figure.subplots(2, 2)
-    scale, unit = next((scale, unit) for least, scale, unit in _TIME_UNITS if grouping.times[-1] >= least)
-    numbers, times = np.arange(1, len(grouping.times) + 1), grouping.times / scale
-    boundaries = [boundary / scale for boundary in grouping.boundaries]
+    scale, unit = next((scale, unit) for least, scale, unit in _TIME_UNITS if seconds[-1] >= least)
+    numbers, times = np.arange(1, len(seconds) + 1), seconds / scale
+    boundaries = clusterer.boundaries_ / scale
 
     files.plot(numbers, times, ".", color=_FILE_COLOUR)
     _label(files, "(a) Files in order of time", "File number", f"Time after the first file ({unit})")
-    _draw_gaps(gaps, np.diff(grouping.times))
-    _draw_density(density, grouping, scale, unit)
+    _draw_gaps(gaps, np.diff(seconds))
+    _draw_density(density, seconds, clusterer, (scale, unit))
 
-    sizes = [len(members) for members in grouping.groups]
-    shades = np.repeat([_SHADES[index % 2] for index in range(len(sizes))], sizes)
+    shades = np.array(_SHADES)[clusterer.labels_ % len(_SHADES)]
     result.scatter(numbers, times, s=16, c=shades, zorder=2)
     result.hlines(boundaries, 0.5, len(numbers) + 0.5, color=_LINE_COLOUR, linewidth=0.8, zorder=1)
-    title = f"(d) {counted(len(sizes), 'activity', 'activities')}"
+    title = f"(d) {counted(len(boundaries) + 1, 'activity', 'activities')}"
     _label(result, title, "File number", f"Time after the first file ({unit})")
     for axes in (files, result):
         axes.set_xlim(0.5, len(numbers) + 0.5)
@@ -72,15 +76,17 @@ def _draw_gaps(axes: Axes, gaps: Floats) -> None:
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
-def _draw_density(axes: Axes, grouping: Grouping, scale: float, unit: str) -> None:
-    title = "(c) Density of file times"
-    if math.isfinite(grouping.bandwidth):
-        seconds, density = grouping.density()
-        axes.fill_between(seconds / scale, 60 * density, color=_SHADES[1], linewidth=0)
-        axes.plot(seconds / scale, 60 * density, color=_FILE_COLOUR, linewidth=0.8)
+def _draw_density(axes: Axes, times: Floats, clusterer: ActivityClusterer, axis: tuple[float, str]) -> None:
+    scale, unit = axis
+    title, width = "(c) Density of file times", clusterer.bandwidth_
+    if math.isfinite(width):
+        seconds = np.linspace(-4 * width, times[-1] + 4 * width, _POINTS)
+        density = 60 * len(times) * np.exp(clusterer.score_samples(seconds[:, np.newaxis]))
+        axes.fill_between(seconds / scale, density, color=_SHADES[1], linewidth=0)
+        axes.plot(seconds / scale, density, color=_FILE_COLOUR, linewidth=0.8)
         axes.set_ylim(bottom=0)
-        title += f", kernel width {grouping.bandwidth:.3g} s"
-    for boundary in grouping.boundaries:
+        title += f", kernel width {width:.3g} s"
+    for boundary in clusterer.boundaries_:
         axes.axvline(boundary / scale, color=_LINE_COLOUR, linewidth=0.8)
     _label(axes, title, f"Time after the first file ({unit})", "Files per minute")
 

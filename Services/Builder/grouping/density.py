@@ -68,13 +68,13 @@ _NOTHING = 1e-9
 """Part of the highest density below which a density is zero: rounding in the Fourier transform is far below it."""
 
 
-class SensitivityRefused(NexusError):
+class SensitivityRefused(NexusError, ValueError):
     """The sensitivity of the grouping into activities must be a number of 0 or more, not {value}."""
 
     exit_code = EXIT_USAGE
 
 
-class TimesRefused(NexusError):
+class TimesRefused(NexusError, ValueError):
     """The times of files cannot be grouped into activities: {reason}."""
 
 
@@ -90,13 +90,6 @@ class Grouping:
     """Seconds after the first time at which an activity ends and the next begins."""
     groups: tuple[tuple[int, ...], ...]
     """Indices into the times as they were given: the groups, and each group's members, in order of time."""
-
-    def density(self) -> tuple[Floats, Floats]:
-        """Return seconds after the first time, from four kernel widths before it, and the files per second there."""
-        curve = _smooth(self.times, self.bandwidth)
-        margin = 4 * _CELLS
-        cells = np.arange(-margin, curve.lefts[-1] + margin + 1)  # what is before the first stands at the end
-        return cells * curve.step, curve.density[cells]
 
 
 def analyse(times: Sequence[float] | Floats, *, sensitivity: float = 1.0) -> Grouping:
@@ -130,11 +123,6 @@ def analyse(times: Sequence[float] | Floats, *, sensitivity: float = 1.0) -> Gro
         tuple(boundary for _, boundary in cuts),
         tuple(tuple(members.tolist()) for members in groups),
     )
-
-
-def group(times: Sequence[float] | Floats, *, sensitivity: float = 1.0) -> list[tuple[int, ...]]:
-    """Return the activities as indices into `times`, in order of time."""
-    return list(analyse(times, sensitivity=sensitivity).groups)
 
 
 # -- the density -------------------------------------------------------------------------------------------------

@@ -160,6 +160,8 @@ def _add_activity(root: etree._Element, activity: Activity, where: str) -> None:
     _add_each(element, "sampleID", [_line(activity.sample_id)])
     if activity.setup:
         _add_parameters(_add(element, "setup"), "param", activity.setup)
+    for notes in activity.notes:
+        _add_notes(element, notes)
     for dataset in activity.datasets:
         _add_dataset(element, dataset)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from NexusCore import completion
 from NexusCore.clock import SECOND, SYSTEM_CLOCK, to_ts
 from NexusCore.service import Example, RunOptions
 
@@ -54,12 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the tree that a pass would make, and what would stay; exit code 1 if files collide",
     )
-    parser.add_argument(
+    names = parser.add_argument(
         "--names",
         type=Path,
         metavar="FILE",
         help="with --dry-run: plan for these paths, one in each line (- for standard input)",
     )
+    completion.attach(names, completion.files)
     parser.add_argument("--inbox", metavar="NAME", help="with --dry-run: only this inbox")
     when = "such as 90s, 30m, 1h, 2d, or ISO 8601, local unless it names a zone"
     parser.add_argument(

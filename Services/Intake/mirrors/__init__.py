@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,8 @@ class Mirror(Protocol):
     """A place for copies. A copy that is put a second time replaces only itself."""
 
     name: str
+    reads: bool
+    """Whether it reads its copies; else it can only compare them with the filed files."""
 
     def check(self) -> None:
         """Raise `MirrorAway` if it cannot be used now."""
@@ -34,7 +37,7 @@ class Mirror(Protocol):
         copy
             What is to be made.
         source
-            A file with the right content.
+            A file with the right content, and the name of the copy.
         """
         ...
 
@@ -46,10 +49,18 @@ class Mirror(Protocol):
         copy
             What is to be there.
         source
-            The filed file, for mirrors that can only compare; it may be missing.
+            The filed file, for mirrors that compare; it may be missing, but not for those that can do nothing else.
         """
         ...
 
-    def local(self, copy: FileCopy) -> Path | None:
-        """Return the path of a copy on this machine, to make another one from; None if it is elsewhere."""
+    def lend(self, copy: FileCopy, folder: Path) -> AbstractContextManager[Path | None]:
+        """Lend a file with what a copy is now, to make another one from; None if the mirror cannot.
+
+        Parameters
+        ----------
+        copy
+            What is to be there.
+        folder
+            Where a file may be fetched to.
+        """
         ...

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -14,6 +13,7 @@ from typing import BinaryIO
 from NexusCore.facility.file_copy import CopyState, FileCopy
 from NexusCore.files import Folder, InTheWay
 from Services.Intake.mirrors import CopyFailed, MirrorAway
+from Services.Intake.mirrors.source_file import open_source
 from Services.Intake.settings import MirrorSettings
 
 CHUNK = 1 << 20
@@ -28,6 +28,8 @@ class DirectoryMirror:
     settings, stop
         As for `make_mirror`.
     """
+
+    reads = True
 
     def __init__(self, settings: MirrorSettings, stop: Callable[[], bool]) -> None:
         self.name = settings.name
@@ -51,7 +53,7 @@ class DirectoryMirror:
                 # Never written by this mirror, so it is somebody else's.
                 raise self._failed(copy, f"there is another file at {self._root / place}")
             with (
-                open(_opened(source), "rb") as file,
+                open_source(source) as file,
                 folder.replacing(place.name, lambda written: self._compare(copy, written)) as new,
             ):
                 self._write(copy, file, new)
@@ -82,9 +84,11 @@ class DirectoryMirror:
         except InTheWay as error:
             return str(error)
 
-    def local(self, copy: FileCopy) -> Path | None:
-        """Return the path of a copy."""
-        return self._root / copy.path
+    @contextmanager
+    def lend(self, copy: FileCopy, folder: Path) -> Iterator[Path | None]:
+        """Yield the path of a copy."""
+        self.check()
+        yield self._root / copy.path
 
     def _is_ours(self, folder: Folder, name: str, copy: FileCopy) -> bool:
         with suppress(InTheWay, OSError), folder.open_file(name, one_name=True) as file:
@@ -111,11 +115,3 @@ class DirectoryMirror:
 
     def _failed(self, copy: FileCopy, reason: str) -> CopyFailed:
         return CopyFailed(path=copy.path, mirror=self.name, reason=reason)
-
-
-def _opened(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise FileNotFoundError(2, "it is not a file any more", str(path))
-    return descriptor

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
 
 from NexusCore.facility.file_copy import CopyState, FileCopy
 from NexusCore.text import one_line, shortened
@@ -20,7 +21,9 @@ from Services.Intake.settings import MirrorSettings
 
 PROGRAM = "rsync"
 SILENT_SECONDS = 60
-"""Seconds without a byte after which rsync gives up."""
+"""Seconds without a byte after which rsync gives up; while an end reads a file, it says nothing."""
+SLOWEST_READ = 20_000_000
+"""Bytes of a file that are read in a second, at least."""
 LONGEST_SECONDS = 6 * 3600
 """Seconds that one file may take."""
 _STOP_CHECK_SECONDS = 0.2
@@ -37,6 +40,8 @@ class RsyncMirror:
         As for `make_mirror`.
     """
 
+    reads = False
+
     def __init__(self, settings: MirrorSettings, stop: Callable[[], bool]) -> None:
         self.name = settings.name
         self._address = settings.path.rstrip("/")
@@ -51,7 +56,7 @@ class RsyncMirror:
         """Send a file, and have both ends compare it."""
         if copy.state is CopyState.WAITING and self._differs(copy, source, "--existing"):
             raise CopyFailed(path=copy.path, mirror=self.name, reason="there is another file of that name")
-        self._run(copy, source, "--ignore-times", "--mkpath")
+        self._run(copy, source, "--ignore-times")
         fault = self.fault(copy, source)
         if fault is not None:
             raise CopyFailed(path=copy.path, mirror=self.name, reason=fault)
@@ -62,9 +67,10 @@ class RsyncMirror:
             return None
         return "its content has changed" if self._differs(copy, source, "--existing") else "it is missing"
 
-    def local(self, copy: FileCopy) -> Path | None:
-        """Return None: it is on another machine."""
-        return None
+    @contextmanager
+    def lend(self, copy: FileCopy, folder: Path) -> Iterator[Path | None]:
+        """Yield None: it is on another machine."""
+        yield None
 
     def _differs(self, copy: FileCopy, source: Path, *options: str) -> bool:
         """Return whether rsync would send a file."""
@@ -74,9 +80,15 @@ class RsyncMirror:
         program = shutil.which(PROGRAM)
         if program is None:
             raise MirrorAway(mirror=self.name, reason=f"{PROGRAM} is not installed on this machine")
-        timeouts = [f"--timeout={SILENT_SECONDS}"]
-        command = [program, "--times", "--protect-args", *timeouts, *options, "--", str(source)]
-        return self._watched([*command, f"{self._address}/{copy.path}"], copy)
+        place = PurePosixPath(copy.path)
+        if source.name != place.name:
+            # With the name in the address, rsync would put the file into a folder of that name.
+            raise ValueError(f"{source} is to be sent as {place.name}")
+        silent = f"--timeout={SILENT_SECONDS + copy.size // SLOWEST_READ}"
+        # Also to compare: a folder that is missing is an error otherwise.
+        command = [program, "--times", "--protect-args", "--mkpath", silent, *options, "--", str(source)]
+        # A server takes what begins with a dash for an option, since it gets the path below its module only.
+        return self._watched([*command, f"{self._address}/./{place.parent}/"], copy)
 
     def _watched(self, command: Sequence[str], copy: FileCopy) -> str:
         """Run a command; end it when the service is to end."""
@@ -91,6 +103,7 @@ class RsyncMirror:
             text=True,
             errors="replace",
             env=environment,
+            start_new_session=True,  # without a terminal to ask for a password on; SSH is ended with it
         ) as process:
             waited = 0.0
             while True:
@@ -101,7 +114,7 @@ class RsyncMirror:
                     waited += _STOP_CHECK_SECONDS
                     if self._stop() or waited > LONGEST_SECONDS:
                         with suppress(ProcessLookupError):
-                            process.kill()
+                            os.killpg(process.pid, signal.SIGKILL)
                         process.communicate()
                         done.set()
                         break

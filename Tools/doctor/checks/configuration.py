@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 from NexusCore.clock import SECOND
 from NexusCore.config import snapshot
+from NexusCore.config.catalogue import Catalogue
+from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.values import NEED_A_VALUE
-from NexusCore.text import shell_quote
+from NexusCore.text import one_line, shell_quote
+from Tools.common import declared
 from Tools.common.quantities import counted
 from Tools.common.time_parser import local, span
 from Tools.doctor.checks.context import Case
@@ -42,6 +45,39 @@ def configuration(case: Case) -> Iterator[CheckResult]:
         yield problem(
             f"{counted(len(without) - PARAMETERS_SHOWN, 'more parameter')} without a value.", "ConfigTool validate"
         )
+
+
+def declarations(case: Case) -> Iterator[CheckResult]:
+    """Check what is stored against what programs declare: types, limits, choices and names."""
+    config = case.configuration()
+    if config.from_snapshot:
+        return
+    known = declared.catalogue()
+    wrong = [
+        (parameter, reason)
+        for parameter in config.get_leaves()
+        if (reason := declared.problem_of(parameter, known)) is not None
+    ]
+    for parameter, reason in wrong[:PARAMETERS_SHOWN]:
+        yield problem(
+            f"The parameter '{one_line(parameter.path)}' is wrong: {one_line(reason)}.", _remedy(parameter, known)
+        )
+    if len(wrong) > PARAMETERS_SHOWN:
+        yield problem(
+            f"{counted(len(wrong) - PARAMETERS_SHOWN, 'more parameter')} with wrong values.", "ConfigTool validate"
+        )
+    missing = [item.path for item in known.stored if item.path not in config]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        sentence = f"{counted(len(missing), 'parameter')} that programs read {verb} not stored, such as '{missing[0]}'"
+        yield note(f"{sentence}; the defaults are used.", "python -m NexusCore.declare")
+    elif not wrong:
+        yield ok("All parameters have the types, limits and names that programs declare.")
+
+
+def _remedy(parameter: ConfigParameter, known: Catalogue) -> str:
+    path = shell_quote(parameter.path)
+    return f"ConfigTool describe {path}" if known.find(parameter.path) is not None else f"ConfigTool remove {path}"
 
 
 def saved_copy(case: Case) -> Iterator[CheckResult]:

@@ -31,6 +31,7 @@ def checks() -> Iterator[Check]:
 
     yield Check("Journals", journals.journals)
     yield Check("Configuration", configuration.configuration)
+    yield Check("Configuration", configuration.declarations)
     yield Check("Configuration", configuration.saved_copy)
     yield Check("Instruments", instruments.instruments)
     yield Check("Credentials", credentials.credentials)

@@ -17,6 +17,8 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from NexusCore.config import NamedConfiguration
+from NexusCore.config.catalogue import Collected
+from NexusCore.config.forms import URL
 from NexusCore.facility import Instrument
 from NexusCore.http import HttpLimits, Login, login_of
 from Services.Harvester.sources import Source, SourceFailed
@@ -78,7 +80,7 @@ def make(config: NamedConfiguration) -> Nemo:
     default("most_rows", 50_000, comment="Rows that an instance may have in the time asked for.", minimum=1)
     for field in fields(Questions):
         default(f"questions.{field.name}", str(field.default), comment=_COMMENTS[field.name])
-    default(f"instances.{MAIN}.url", "", comment="Address of a NEMO, as https://nemo.example.org")
+    default(f"instances.{MAIN}.url", "", comment="Address of a NEMO, as https://nemo.example.org", form=URL)
     instances = [_instance(config, name) for name in config.keys("instances")]
     return Nemo(
         limits,
@@ -87,6 +89,13 @@ def make(config: NamedConfiguration) -> Nemo:
         tuple(instance for instance in instances if instance.url),
         login_of(Nemo.name),
     )
+
+
+def declare(config: Collected) -> None:
+    """Declare what each instance may have; see `NexusCore.config.catalogue`."""
+    config.may_have("instances.*.url", "", comment="Address of a NEMO, as https://nemo.example.org", form=URL)
+    for field in fields(Questions):
+        config.may_have(f"instances.*.questions.{field.name}", str(field.default), comment=_COMMENTS[field.name])
 
 
 _COMMENTS = {

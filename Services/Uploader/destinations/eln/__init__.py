@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from NexusCore.config import NamedConfiguration
+from NexusCore.config.forms import PATH
 from NexusCore.plugins import Credentials
 from Services.Uploader.destinations.eln.destination import ELN
 
@@ -14,7 +15,10 @@ CREDENTIALS = Credentials.NONE
 def make(config: NamedConfiguration, home: Path) -> ELN:
     """Return the destination with the settings it has now; those that are missing get their defaults."""
     default = home.absolute() / "eln"
-    config.set_default("path", str(default), comment="Folder that .eln archives of finished records are written to.")
+    config.set_default(
+        "path", "", form=PATH,
+        comment="Folder for .eln archives of finished records; empty for 'eln' in the service's NEXUSCORE_HOME.",
+    )  # fmt: skip
     config.set_default("publisher", "NexusCore", comment="Name of the facility, as the archives state it.")
     config.set_default(
         "license", "", comment="Address of the licence that the records are under; empty: none is named."
