@@ -122,7 +122,7 @@ class TestWrongUse:
     @pytest.mark.parametrize(
         ("words", "says"),
         [
-            ((), "Give either IDENTIFIERs, or which: --state, --since, --until, --instrument."),
+            ((), "Give either IDENTIFIERs, or which: --state ERROR"),
             (("--upload",), "Give the IDENTIFIER of one session"),
             (("--all",), "--all needs --upload."),
             (("abc", "--destination", "cdcs"), "--destination needs --upload."),
