@@ -95,6 +95,9 @@ set_up_tests() {
     # A FUSE file system, for tests of journals on it; skipped likewise.
     command -v bindfs >/dev/null ||
         (need_package bindfs "bindfs, for the tests of file systems like a network's") || true
+    # A browser, for the test of a record's page; skipped likewise.
+    command -v chromium >/dev/null || command -v google-chrome >/dev/null ||
+        (need_package chromium "a browser, for the test of a record's page") || true
     # It spares the tests' servers from waiting for the disk; without it the suite takes longer.
     [[ -n $(compgen -G '/usr/lib*/*/libeatmydata.so') ]] ||
         (need_package eatmydata "libeatmydata, with which the tests' servers are quick") || true

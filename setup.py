@@ -64,6 +64,7 @@ EXTRAS = {
         "argon2-cffi>=23.1",
         "numpy>=1.26,<3",
         "PyYAML>=6.0.1,<7",
+        "regex>=2024.5.15",  # an expression that somebody wrote gets a time limit
         "tzdata>=2024.1",  # for times in names, on a system without a database of time zones
         "watchfiles>=1.0,<2",
     ],

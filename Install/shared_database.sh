@@ -20,14 +20,18 @@ set_up_shared_database() {
     # By the services' user: in a folder of another user, root could be led astray by a link.
     as_service_user mkdir -p "$SHARED_FOLDER"
     as_service_user chmod 2770 "$SHARED_FOLDER"
-    local own
-    own=$(own_database)
+    local own former
+    own=$(database_of "$(installing_user)")
+    former=$(database_of "$SERVICE_USER")
     if [[ ${1:-} == own ]]; then
         [[ -n $own ]] || fail "The user $(installing_user) has no database to take over; name one: --take-over=FILE"
         take_over "$own"
     elif [[ -n ${1:-} ]]; then
         take_over "$1"
-    elif [[ -n $own ]] && as_user "$(installing_user)" "$PROJECT/Install/take_over.py" used "$own" 2>/dev/null; then
+    elif [[ -z $named ]] && is_used "$SERVICE_USER" "$former"; then
+        # In older releases the services had one that no tool showed.
+        take_over "$former"
+    elif is_used "$(installing_user)" "$own"; then
         say "    The tools do not use $own any more. To keep its sessions and settings, run this with --take-over."
     fi
     [[ -n $named ]] || name_shared_database
@@ -67,12 +71,15 @@ print("" if main.embedded else main.name if main.kind == "sqlite" else main)
 PYTHON
 }
 
-# Prints the file of the database that the user who runs this has used so far.
-own_database() {
+# database_of USER: prints the SQLite file that the user's programs have used so far.
+database_of() {
     local file
-    file=$(as_user "$(installing_user)" "$PROJECT/Install/take_over.py" file) || return 0
+    file=$(as_user "$1" "$PROJECT/Install/take_over.py" file) || return 0
     [[ $file == "$SHARED_FILE" ]] || echo "$file"
 }
+
+# is_used USER FILE: succeeds if the user's database has sessions or settings of its own.
+is_used() { [[ -n $2 ]] && as_user "$1" "$PROJECT/Install/take_over.py" used "$2" 2>/dev/null; }
 
 # take_over FILE: each side with the rights of the file's own user.
 take_over() {

@@ -12,12 +12,11 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
-from NexusCore import plugins, settings
+from NexusCore import settings
 from NexusCore.API import App
-from NexusCore.config.catalogue import Catalogue, Collected, DeclaredParameter
+from NexusCore.config.catalogue import Catalogue, DeclaredParameter, catalogue
 from NexusCore.config.changes import Edit
 from NexusCore.config.parameter import ConfigParameter
 from NexusCore.config.values import FOLDER, cast
@@ -28,15 +27,6 @@ from NexusCore.settings import DatabaseURL, Settings
 
 WHY = "declared"
 """Reason of these changes in the history."""
-
-
-@cache
-def catalogue() -> Catalogue:
-    """Return what all programs of this installation read from the configuration."""
-    collected = Collected()
-    for module in plugins.declarations():
-        module.declare(collected)
-    return Catalogue(collected.declared)
 
 
 def missing(config: NamedConfiguration, folders: Iterable[str] = ("",), known: Catalogue | None = None) -> list[Edit]:

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from NexusCore.API import App
+from NexusCore.config.catalogue import catalogue
 from NexusCore.config.parameter import ConfigParameter
-from NexusCore.declare import catalogue, declare, missing
+from NexusCore.declare import declare, missing
 from NexusCore.errors import DatabaseDenied, NexusError
 from NexusCore.signals import HandlerEvent
 from NexusCore.text import counted

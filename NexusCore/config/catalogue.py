@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
+from NexusCore import plugins
 from NexusCore.config.changes import Edit
 from NexusCore.config.values import Limits, Value, datatype_of
 from NexusCore.text import suggest
@@ -190,3 +191,12 @@ class Catalogue:
 
 def _fits(pattern: list[str], parts: list[str]) -> bool:
     return len(pattern) == len(parts) and all(a in (ANY, b) for a, b in zip(pattern, parts, strict=True))
+
+
+@cache
+def catalogue() -> Catalogue:
+    """Return what all programs of this installation read from the configuration."""
+    collected = Collected()
+    for module in plugins.declarations():
+        module.declare(collected)
+    return Catalogue(collected.declared)

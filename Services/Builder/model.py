@@ -174,6 +174,8 @@ class Experiment:
     reservation_start: datetime | None = None
     reservation_end: datetime | None = None
     reservation_ref: str | None = None
+    reservation_id: str | None = None
+    """What the reservation is called in its calendar; the record's `id`, else it is the session's identifier."""
     motivation: str | None = None
     samples: tuple[Sample, ...] = ()
     projects: tuple[Project, ...] = ()

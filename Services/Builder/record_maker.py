@@ -28,10 +28,11 @@ from NexusCore.facility import (
     Sessions,
     State,
 )
+from NexusCore.facility.calendar_reads import CalendarRead, CalendarReads
 from NexusCore.facility.inboxes import files_under_way
 from NexusCore.facility.intake_moves import IntakeMoves
+from NexusCore.facility.record_booking import RecordBooking, about_building
 from NexusCore.facility.reservations import agreed
-from NexusCore.facility.sessions import QUEUED_AGAIN, EventType
 from NexusCore.resources import place_text
 from NexusCore.storage import Database
 from NexusCore.text import counted, one_line
@@ -42,6 +43,7 @@ from Services.Builder.extraction.profiles import profile_of
 from Services.Builder.finding.searching import Searches, SessionFiles
 from Services.Builder.finding.transferred import TransferredFiles
 from Services.Builder.model import Extraction, FoundFile
+from Services.Builder.record.booking_remarks import booking_remarks, known_booking
 from Services.Builder.record.build import Facts, RecordPaths, experiment
 from Services.Builder.record.document import to_xml
 from Services.Builder.record.validation import validate
@@ -54,8 +56,6 @@ INTAKE_RETRY_SECONDS = 10.0
 """Seconds after which a session is looked at again whose files are still being filed."""
 LONGEST_SETTLE_WAIT = timedelta(seconds=10)
 """`settle` up to which a caller that can wait does so until a young file has settled."""
-
-
 MOST_NAMED = 20
 """Files that a sentence names; of further ones it says how many there are."""
 
@@ -107,6 +107,8 @@ class BuiltRecord:
     doubtful: int
     """Of these, those with warnings."""
     activities: int
+    booking: RecordBooking
+    """What was known of the session's reservation."""
     left_out: tuple[str, ...] = ()
     """Sentences about files of the session that are not in it."""
 
@@ -152,6 +154,10 @@ class Facility:
     """Where the record lies that was made of a session before; None where there is none any more."""
     being_filed: Callable[[Session], int] = lambda session: 0
     """How many files of a session are still being filed from drop folders."""
+    calendar: Callable[[Session], CalendarRead | None] = lambda session: None
+    """When the calendar of a session's instrument was read."""
+    besides: Callable[[Session, Reservation], Sequence[Reservation]] = lambda session, booking: ()
+    """What else was booked at the time of a session's reservation."""
 
     @classmethod
     def of(
@@ -172,7 +178,7 @@ class Facility:
 
         def events(session: Session) -> list[Event]:
             # Remarks on the building do not concern the experiment, and a record built again is to be the same.
-            return [event for event in sessions.events(session) if not _is_build_event(event)]
+            return [event for event in sessions.events(session) if not about_building(event, BUILDER)]
 
         def recorded(session: Session) -> Path | None:
             record = records.of_session(session.id)
@@ -184,7 +190,16 @@ class Facility:
             end = session.end_ts if session.end_ts is not None else session.start_ts
             return files_under_way(config, moves, session.instrument, session.start_ts, end)
 
-        return cls(config, revision, now, booking, events, recorded, being_filed)
+        reads = CalendarReads(database)
+
+        def calendar(session: Session) -> CalendarRead | None:
+            return reads.of(session.instrument)
+
+        def besides(session: Session, booking: Reservation) -> list[Reservation]:
+            end = session.end_ts if session.end_ts is not None else session.start_ts
+            return reservations.besides(booking, session.start_ts, end)
+
+        return cls(config, revision, now, booking, events, recorded, being_filed, calendar, besides)
 
 
 class RecordMaker:
@@ -289,6 +304,17 @@ class RecordMaker:
         activities = group_files(files, settings.sensitivity)
         extracted = self._extract(jobs, settings, cache, stop)
         events = self._facility.events(session)
+        known = known_booking(
+            session,
+            booking,
+            events,
+            self._facility.calendar(session) if instrument.harvester else None,
+            self._facility.config["Services.Harvester.interval"],
+            has_calendar=bool(instrument.harvester),
+        )
+        others = self._facility.besides(session, booking) if booking is not None else ()
+        if known.remark is not None:
+            self._log.warning("Session %s: its record is %s", session.identifier, known.remark)
         facts = Facts(
             session,
             instrument,
@@ -297,12 +323,16 @@ class RecordMaker:
             events,
             revision,
             SOFTWARE,
-            remarks=(*session_files.remarks, *(f"Warning: {sentence}" for sentence in left_out)),
+            remarks=(
+                *session_files.remarks,
+                *(f"Warning: {sentence}" for sentence in left_out),
+                *booking_remarks(known, others),
+            ),
             files_url=settings.files_url,
         )
         document = self._document(facts, activities, extracted, places, settings)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
-        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), left_out)
+        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known, left_out)
 
     def _session_files(
         self,
@@ -427,12 +457,6 @@ class RecordMaker:
             schema = settings.schema or "the built-in schema"
             raise RecordNotValid(identifier=facts.session.identifier, schema=schema, reason=faults[0] + more)
         return document
-
-
-def _is_build_event(event: Event) -> bool:
-    if event.user == BUILDER:
-        return event.type not in (EventType.END, EventType.PROBLEM)  # what it did to the session itself
-    return (event.detail or "").startswith(QUEUED_AGAIN)
 
 
 def _named(files: Sequence[FoundFile], why: str) -> str:

@@ -29,7 +29,7 @@ class RuleCollides(NexusError):
     exit_code = EXIT_REFUSED
 
 
-class NoSuchRule(NexusError):
+class RuleNotUsable(NexusError):
     """There is no rule '{rule}' that can be used.{hint}"""  # noqa: D400
 
     exit_code = EXIT_USAGE
@@ -104,9 +104,9 @@ class Acceptance:
 
 
 def rule_named(name: str, settings: IntakeSettings) -> FilingRule:
-    """Return a rule by its name; raises `NoSuchRule`."""
+    """Return a rule by its name; raises `RuleNotUsable`."""
     rule = settings.rules.get(name)
     if rule is None:
         fault = next((text for path, text in settings.faults.items() if path.endswith(f".{name}")), None)
-        raise NoSuchRule(rule=name, hint=f" {fault}" if fault else suggest(name, settings.rules))
+        raise RuleNotUsable(rule=name, hint=f" {fault}" if fault else suggest(name, settings.rules))
     return rule

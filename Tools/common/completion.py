@@ -12,6 +12,7 @@ from NexusCore.errors import NexusError
 from NexusCore.text import one_line
 
 if TYPE_CHECKING:
+    from NexusCore.config.store import Change
     from NexusCore.storage import Database
     from Tools.common.configuration import StoredConfiguration
 
@@ -24,6 +25,8 @@ SESSIONS_OFFERED = 100
 """Number of the newest sessions that are offered."""
 DESTINATIONS = "Services.Uploader.destinations"
 """The parameter whose value is a list of destinations."""
+_WITH_FIELDS = ("Instruments.", "Services.")
+"""Folders in which more can be set than is stored; only for these the declarations are read, which takes a moment."""
 LONGEST_OFFERED_VALUE = 200
 """Most characters of a value that is offered for editing."""
 
@@ -140,6 +143,8 @@ def versions(_arguments: Namespace, _prefix: str) -> Iterable[str]:
 def parameters(arguments: Namespace, prefix: str) -> Iterable[str]:
     """Return paths of parameters, folder by folder, also of those that can be set and are not yet."""
     known = _values(arguments)
+    if prefix.startswith(_WITH_FIELDS):
+        known = known | _possible(arguments)
     return {path: known[path][0] if path in known else "" for path in _steps(known, prefix, ".")}
 
 
@@ -150,7 +155,10 @@ def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
     path, sign, _ = prefix.partition("=")
     if not sign:
         return parameters(arguments, prefix)
-    return [f"{path}={value}" for value in _values(arguments).get(path, ())[1:]]
+    offered = _values(arguments).get(path) or (
+        _possible(arguments).get(path) if path.startswith(_WITH_FIELDS) else None
+    )
+    return [f"{path}={value}" for value in (offered or ())[1:]]
 
 
 def _values(arguments: Namespace) -> dict[str, list[str]]:
@@ -158,20 +166,33 @@ def _values(arguments: Namespace) -> dict[str, list[str]]:
     version = getattr(arguments, "version", None)
 
     def read(_: Database) -> dict[str, list[str]]:
-        from Tools.common import declared
-        from Tools.common.configuration import choices
-
-        everything = _open(version).everything()
-        changes = everything | {change.path: change for change in declared.not_set("", everything)}
-        return {
-            path: [
-                one_line(change.comment or ""),
-                *(choice for choice in choices(change) if len(choice) <= LONGEST_OFFERED_VALUE),
-            ]
-            for path, change in changes.items()
-        }
+        return _with_values(_open(version).everything().values())
 
     return _cached(f"parameters of {version}", "config", read, {})
+
+
+def _possible(arguments: Namespace) -> dict[str, list[str]]:
+    """Return the same of parameters that can be set and are not yet."""
+    version = getattr(arguments, "version", None)
+
+    def read(_: Database) -> dict[str, list[str]]:
+        from Tools.common import declared
+
+        return _with_values(declared.not_set("", _open(version).everything()))
+
+    return _cached(f"possible parameters of {version}", "config", read, {})
+
+
+def _with_values(changes: Iterable[Change]) -> dict[str, list[str]]:
+    from Tools.common.configuration import choices
+
+    return {
+        change.path: [
+            one_line(change.comment or ""),
+            *(choice for choice in choices(change) if len(choice) <= LONGEST_OFFERED_VALUE),
+        ]
+        for change in changes
+    }
 
 
 def _open(version: str | None) -> StoredConfiguration:

@@ -24,9 +24,9 @@ class NothingReads(NexusError):
 
 def catalogue() -> Catalogue:
     """Return what the programs of this installation declare; imported only when it is needed."""
-    from NexusCore import declare
+    from NexusCore.config import catalogue
 
-    return declare.catalogue()
+    return catalogue.catalogue()
 
 
 def completed(edits: Sequence[Edit], before: Mapping[str, Change], *, known_names: bool = False) -> list[Edit]:

@@ -8,7 +8,7 @@ from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.errors import EXIT_OK, NexusError
 from NexusCore.facility import transfer_end
 from NexusCore.facility.records import NotToBeSent
-from NexusCore.facility.sessions import Session
+from NexusCore.facility.sessions import SENT_AGAIN, Session
 from NexusCore.facility.transfer_file import FileState
 from NexusCore.facility.transfers import Transfers
 from NexusCore.text import counted, one_line, shell_quote
@@ -136,7 +136,7 @@ def requeue(arguments: Namespace, screen: Screen) -> int:
     if arguments.dry_run:
         screen.say("Dry run: nothing was changed.")
         return EXIT_OK
-    note = f"record queued to be sent again{where}, was {state}"
+    note = f"{SENT_AGAIN}{where}, was {state}"
     desk.sessions.note(session.identifier, desk.client(), note, also=desk.records.resend(record, name))
     return _done(text, desk.sessions.get(session.identifier), arguments, screen)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from NexusCore.facility import forgotten
+from NexusCore.facility.record_booking import BookingState, RecordBooking, RecordBookings
 from NexusCore.facility.reservations import Reservation, Reservations
 from NexusCore.facility.session_search import SessionFilter, newest_sessions
 from NexusCore.facility.sessions import Session, State
@@ -23,6 +24,8 @@ from Tools.common.terminal import Screen
 from Tools.common.time_parser import local
 from Tools.sessiontool.finding import Desk
 
+_MARKS = {BookingState.UNREAD: "calendar unread", BookingState.LATE: "came late"}
+"""What a record lacks, or lacked; it is named only where there is such a one."""
 STATE_STYLES: dict[str, str] = {State.ERROR: "bold red", State.UNKNOWN: "bold red", State.WAITING_FOR_END: "green"}
 WATCH_SECONDS = 2.0
 """Seconds between two reads with --watch."""
@@ -40,6 +43,8 @@ class ListedSessions:
     """Who ended them."""
     reservations: Mapping[int, Reservation]
     """What was booked."""
+    records: Mapping[int, RecordBooking]
+    """What the record of each says of its reservation."""
 
 
 def list_(arguments: Namespace, screen: Screen) -> int:
@@ -67,7 +72,10 @@ def list_(arguments: Namespace, screen: Screen) -> int:
     if arguments.json:
         for session in listed.sessions:
             ender = listed.enders.get(session.id)
-            screen.show_json(**described(session), ended_by=ender, reservation=_booked(session, listed))
+            known = listed.records.get(session.id)
+            calendar = None if known is None else known.calendar
+            booked = _booked(session, listed)
+            screen.show_json(**described(session), ended_by=ender, calendar=calendar, reservation=booked)
     elif arguments.csv:
         _csv(listed, screen)
     elif listed.sessions:
@@ -88,7 +96,8 @@ def _read(desk: Desk, wanted: SessionFilter, count: int) -> ListedSessions:
         reservation = bookings.for_session(session.instrument, session.start_ts, end, session.user)
         if reservation is not None:
             booked[session.id] = reservation
-    return ListedSessions(sessions, enders, booked)
+    records = RecordBookings(desk.database).of_sessions([session.id for session in sessions])
+    return ListedSessions(sessions, enders, booked, records)
 
 
 def _table(listed: ListedSessions, screen: Screen, columns: int | None) -> None:
@@ -98,7 +107,10 @@ def _table(listed: ListedSessions, screen: Screen, columns: int | None) -> None:
     if not any(map(forgotten.by_nexuscore, listed.enders.values())):
         remarkable = {}
     booked = {number: _title(reservation) for number, reservation in listed.reservations.items()}
-    further = {name: cells for name, cells in (("ended by", remarkable), ("booked", booked)) if cells}
+    records = listed.records.items()
+    marks = {number: _MARKS[known.calendar] for number, known in records if known.calendar in _MARKS}
+    optional = {"ended by": remarkable, "booked": booked, "reservation": marks}
+    further = {name: cells for name, cells in optional.items() if cells}
     screen.table((*headers, *further), rows(listed.sessions, columns, *further.values()), STATE_STYLES)
 
 

@@ -7,6 +7,7 @@ from argparse import Namespace
 from NexusCore.config.store import near_miss
 from NexusCore.errors import EXIT_OK, EXIT_REFUSED, NexusError
 from NexusCore.facility.record import NotToBeSent, Record
+from NexusCore.facility.sessions import SENT_AGAIN
 from NexusCore.text import counted, one_line
 from Tools.common import completion
 from Tools.common.arguments import WrongUse
@@ -90,7 +91,7 @@ def resend_many(arguments: Namespace, screen: Screen) -> int:
 
 
 def _resend(desk: Desk, record: Record, name: str, failed: bool) -> None:
-    text = f"record queued to be sent again{f' to {name}' if name else ''}"
+    text = f"{SENT_AGAIN}{f' to {name}' if name else ''}"
     also = desk.records.resend(record, name, failed=failed)
     desk.sessions.note(record.session, desk.client(), text, also=also)
 

@@ -8,9 +8,10 @@ import pytest
 
 from NexusCore import plugins
 from NexusCore.API import App
+from NexusCore.config.catalogue import catalogue
 from NexusCore.config.store import ConfigStore
 from NexusCore.config.values import Limits
-from NexusCore.declare import catalogue, declare, main
+from NexusCore.declare import declare, main
 from NexusCore.errors import ValueRefused
 from NexusCore.storage import migrate
 from Services.Intake.rules.shipped import SHIPPED

@@ -126,6 +126,8 @@ def test_operators_see_and_set_what_the_services_use(facility: Facility) -> None
     assert {line.split()[1] for line in files} == {"nexuscore"}
     facility.tool("ConfigTool set Services.Uploader.cdcs.token --secret --from-file -", entered=SECRET)
 
+    assert "are up to date" in facility.machine.done(f"{PYTHON} -m NexusCore.storage.migrate", OPERATOR)
+
     # An outsider is refused in a sentence, and reads no secret anywhere.
     for tool in (
         "TailStatus",
@@ -147,6 +149,7 @@ def test_operators_see_and_set_what_the_services_use(facility: Facility) -> None
     # One who may only read sees everything while a service runs, and changes nothing.
     facility.machine.done(f"chmod o+rx /var/lib/nexuscore {DATABASE} && chmod o+r {DATABASE}/*")
     assert "Builder" in facility.tool("TailStatus Builder:state", OUTSIDER)
+    assert "tools can change nothing" in facility.machine.run(f"{PYTHON} -m Tools.Doctor", OUTSIDER).stdout
     refused = facility.machine.run(f"{PYTHON} -m Tools.ConfigTool Services.Builder.interval=9", OUTSIDER)
     assert refused.returncode == 4
     assert "This user may not write the database" in refused.stderr
@@ -165,3 +168,23 @@ def test_operators_see_and_set_what_the_services_use(facility: Facility) -> None
         facility.machine.done(f"/etc/init.d/nexuscore-{service} stop")
     assert "stopped" in facility.tool("TailStatus Builder:state")
     assert facility.machine.run("/etc/init.d/nexuscore-builder status").returncode == 3
+
+
+def test_services_keep_the_database_that_no_tool_showed(tmp_path: Path) -> None:
+    """Those of older releases, without settings for the whole machine, had one in their own home."""
+    try:
+        machine = own_namespace(tmp_path)
+    except Unsuitable as reason:
+        pytest.skip(str(reason))
+    try:
+        machine.done("./install.sh service builder")
+        old = "/var/lib/nexuscore/.local/share/nexuscore"
+        machine.done(f"mkdir -p {old} && mv {DATABASE}/nexus.db {old} && rm -r {DATABASE} /etc/nexuscore")
+        machine.done(f"chown -R nexuscore: {old}")
+        change = f"NEXUSCORE_DATABASE=sqlite:///{old}/nexus.db {PYTHON} -m Tools.ConfigTool Facility.data_root=/srv/old"
+        machine.done(change)
+        said = machine.done("./install.sh service builder")
+        assert f"Taking over {old}/nexus.db, of the user nexuscore" in said
+        assert "/srv/old" in machine.done(f"{PYTHON} -m Tools.ConfigTool get Facility.data_root")
+    finally:
+        machine.close()

@@ -161,6 +161,14 @@ class TestItDoesNotBecomeQuiet:
         look(stage)
         assert [one for one in notes(stage, session) if one == note] == [note]
 
+    def test_what_the_next_session_alone_has_is_not_named(self, stage: Stage) -> None:
+        session = stage.session("mine.dm3")
+        following = stage.session("theirs.dm3")
+        look(stage)
+        assert "theirs.dm3" not in stage.document(session)
+        assert "theirs.dm3" in stage.document(following)
+        assert notes(stage, session) == []
+
     def test_a_dry_run_says_so_too(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         stage.session("done.dm3")
         stage.clock.move(4)
@@ -186,6 +194,15 @@ class TestWhatIsNotTheSessions:
         stage.put("later.dm3", ago=10)
         stage.builder.once()
         assert "later.dm3" not in stage.document(session)
+
+    def test_a_file_that_was_changed_days_later(self, stage: Stage, births: dict[str, int]) -> None:
+        """A search for the files of an old session does not ask for all that came since."""
+        session = stage.session("done.dm3")
+        births["table.csv"] = (session.start_ts + SECOND) * 1000
+        stage.clock.move(2 * 86_400)
+        stage.put("table.csv", ago=60)
+        stage.builder.once()
+        assert "table.csv" not in stage.document(session)
 
     def test_a_log_that_grows_all_day(self, stage: Stage, births: dict[str, int]) -> None:
         births["pump.log"] = int((stage.now - timedelta(hours=3)).timestamp()) * 10**9

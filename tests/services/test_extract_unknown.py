@@ -93,6 +93,24 @@ class TestDigitalMicrograph:
         assert self.reading(DataBar=bar).acquired == datetime.fromisoformat("2016-05-06T14:05:06")
 
 
+class TestOtherSpectrometers:
+    """Their readers know one order only, or none."""
+
+    def acquired(self, plugin: str, original: dict[str, Any]) -> datetime | None:
+        (by,) = (reader for reader in DECLARED_READERS if reader.plugin == plugin)
+        misread = {"General": {"date": "2016-06-05", "time": "14:05:06"}}
+        signal = {"data": np.zeros((8, 6)), "metadata": misread, "original_metadata": original}
+        return reading_of(by, Path("a.img"), [signal]).acquired
+
+    @pytest.mark.parametrize(("day", "expected"), [("05.06.2016", JUNE), ("6/5/2016", None), ("05/06/2016", None)])
+    def test_hamamatsu(self, day: str, expected: datetime | None) -> None:
+        comment = {"Application": {"Date": day, "Time": "14:05:06.0"}}
+        assert self.acquired("Hamamatsu", {"Comment": comment}) == expected
+
+    def test_horiba(self) -> None:
+        assert self.acquired("JobinYvon", {"date": {"Acquired": "05.06.2016 14:05:06"}}) == JUNE
+
+
 class TestFeiTiff:
     """Its day is in the order of the PC's language, too."""
 

@@ -111,12 +111,14 @@ class TestFiling:
         intake.close()
         assert intake.status["refused det"].get_value() == 4
         local.app.shutdown(10)
-        lines = [line for line in messages(local.url, "Intake") if "is not filed" in line]
-        assert lines == [
-            "det: hard.root is not filed: it has 2 names (hard links), so it may be another file, too",
-            "det: link.root is not filed: it is a symbolic link; only files are filed",
-            "det: other.txt is not filed: no rule takes it",
-            "det: pipe.root is not filed: it is a named pipe; only files are filed",
+        (line,) = [line for line in messages(local.url, "Intake") if "is not filed" in line]
+        assert line.removeprefix("det: ").split("; ") == [
+            "hard.root is not filed: it has 2 names (hard links), so it may be another file, too",
+            "link.root is not filed: it is a symbolic link",
+            "only files are filed",
+            "other.txt is not filed: no rule takes it",
+            "pipe.root is not filed: it is a named pipe",
+            "only files are filed",
         ]
 
     def test_a_session_gives_the_user(self, station: Station) -> None:
@@ -333,7 +335,7 @@ class TestAnotherFileSystem:
             f"Run{number}/EMC/EMChists.t.root" for number in range(3)
         }
         far.app.shutdown(10)
-        assert len([line for line in messages(far.url, "Intake") if "is not filed: The disk is full" in line]) == 2
+        assert "\n".join(messages(far.url, "Intake")).count("is not filed: The disk is full") == 2
 
     def test_the_share_is_away(self, far: Station, tmp_path: Path) -> None:
         """Nothing is filed into the folder that it was mounted on."""

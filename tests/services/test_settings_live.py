@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from NexusCore.API import App
+from NexusCore.config.catalogue import catalogue
 from NexusCore.config.history import state_at
 from NexusCore.config.values import readable_value
-from NexusCore.declare import catalogue, declare_all
+from NexusCore.declare import declare_all
 from NexusCore.errors import NexusError
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage.migrate import migrate

@@ -11,8 +11,10 @@ from lxml import etree
 
 from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Record
+from NexusCore.facility.record_page.links import location_text
 from Services.Builder.model import Activity, Dataset, Experiment, Quantity, Sample
 from Services.Builder.record.document import to_xml
+from Services.Builder.record.names import beside
 from Services.Builder.record.validation import validate
 from Services.Uploader.destinations.cdcs import make
 from Services.Uploader.destinations.cdcs.layouts import PlainLayout, ViewerFiles, ViewerLayout, viewer_path
@@ -23,7 +25,10 @@ from tests.services.viewer import viewer_faults
 
 SESSION = "0f8fad5b-d9cb-469f-a165-70867728950e"
 TITLE = "2026-03-10_Titan_0f8fad5b"
-NAMES = ("a.dm3", "50 % #2?.dm3", "Größe & <Form>.tif", "sub/a.dm3", "x.png", "a.thumb")
+NAMES = (
+    "a.dm3", "50 % #2?.dm3", "Größe & <Form>.tif", "sub/a.dm3", "x.png", "a.thumb", "b.thumb.png", "c.thumb.png/d.tif",
+    "50%25.dm3", "caf\udce9.dm3",
+)  # fmt: skip
 """Names of raw files with what an address may not have as it is."""
 SITE_PID = "https://cdcs.example.org/pid/rest/local/cdcs/A1B2"
 
@@ -33,22 +38,25 @@ def record_in(folder: Path, names: tuple[str, ...] = NAMES) -> Record:
     files = f"{TITLE}.files"
     datasets = []
     for name in names:
-        for suffix in (".png", ".json"):
-            path = folder / files / f"{name}{suffix}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{name}{suffix}")
         raw = folder / "store" / "Titan" / name
         raw.parent.mkdir(parents=True, exist_ok=True)
-        raw.write_text(name)
-        meta = {
-            "Metadata": Quantity(f"{files}/{name}.json"),
-            "Data Type": Quantity("TEM_Imaging"),
-            "Voltage": Quantity(200, "kV"),
+        raw.write_text("data")
+        made = {
+            suffix: f"{files}/{PurePath(name).with_name(beside(PurePath(name).name, suffix))}"
+            for suffix in (".png", ".json")
         }
-        preview = f"{files}/{name}.png"
+        for path in made.values():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(PurePath(path).name)
+        meta = {"Metadata": made[".json"], "Data Type": "TEM_Imaging", "Voltage": 200}
         datasets.append(
             Dataset(
-                PurePath(name).name, f"Titan/{name}", "Gatan DigitalMicrograph 3", "Image", preview=preview, meta=meta
+                raw.name,
+                location_text(f"Titan/{name}"),
+                "Gatan DigitalMicrograph 3",
+                "Image",
+                preview=made[".png"],
+                meta={key: Quantity(value) for key, value in meta.items()},
             )
         )
     document = to_xml(

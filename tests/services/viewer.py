@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from lxml import etree
 
@@ -46,14 +47,14 @@ def _dataset_faults(dataset: etree._Element, shown: Path, store: Path) -> Iterat
         yield from _link_faults("preview", text, shown)
     first = dataset.findtext("{*}preview")
     if first is not None:
-        yield from _link_faults("metadata", first.removesuffix(_THUMBNAIL) + ".json", shown)
+        yield from _link_faults("metadata", first.partition(_THUMBNAIL)[0] + ".json", shown)
 
 
 def _link_faults(what: str, text: str, folder: Path) -> Iterator[str]:
     """Yield what is wrong with an address that the viewer makes of a base and a text."""
     if not text.startswith("/"):
         yield f"{what}: {text} does not begin with a slash"
-    elif quote(unquote(text)) != text:
+    elif quote_from_bytes(unquote_to_bytes(text)) != text.replace("%2E", "."):
         yield f"{what}: {text} is not percent-encoded"
-    elif not (folder / unquote(text)[1:]).is_file():
+    elif not (folder / os.fsdecode(unquote_to_bytes(text))[1:]).is_file():
         yield f"{what}: nothing is shown at {text}"

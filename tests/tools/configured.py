@@ -32,4 +32,4 @@ def undo(done: Done) -> Done:
     assert found, done
     name, *words = shlex.split(found[1])
     assert name == "ConfigTool"
-    return tool(*words)
+    return tool(*words, "--yes")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import socket
 import stat
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from NexusCore.facility.sessions import Client, Sessions
 from NexusCore.storage import Database
 from tests.tools.conftest import configure, log, report
 from tests.tools.programs import PROGRAMS, Terminal, bash, run
+from Tools.common import completion
 
 # As bash does it when Tab is pressed: it calls the function that was registered and offers what that leaves behind.
 PRESS_TAB = """
@@ -26,6 +29,8 @@ COMP_LINE={line} COMP_POINT=${{#COMP_LINE}} COMP_TYPE=9
 _python_argcomplete {tool}
 printf '%s\\n' "${{COMPREPLY[@]}}" {end}
 """
+ENDS = ("e_times", "estore_path")
+"""Of the names of an instrument's fields that begin with "fil": what it has, and what it can have."""
 END = "-- that is all --"
 REGISTERED = shellcode(["ConfigTool", "SessionTool", "TailLog", "TailStatus"])
 """What register-python-argcomplete writes."""
@@ -89,7 +94,9 @@ class TestOffers:
         session = Sessions(facility, SYSTEM_CLOCK).start("JEOL-JEM-TEM", Client(user="jane", host="pc"))
         cases = (
             ("ConfigTool Inst", ["Instruments.FEI-Titan-TEM.", "Instruments.JEOL-JEM-TEM."]),
-            ("ConfigTool get Instruments.F", ["Instruments.FEI-Titan-TEM.filestore_path"]),
+            ("ConfigTool get Instruments.FEI-Titan-TEM.fi", [f"Instruments.FEI-Titan-TEM.fil{end}" for end in ENDS]),
+            ("ConfigTool Instruments.JEOL-JEM-TEM.tim", ["Instruments.JEOL-JEM-TEM.timezone"]),
+            ("ConfigTool Instruments.JEOL-JEM-TEM.harvester=n", ["nemo"]),
             ("ConfigTool Camera.mode=", ["fast", "slow"]),
             ("ConfigTool Camera.enabled=F", ["False"]),
             ("ConfigTool Camera.serial=", ["0123"]),
@@ -113,11 +120,11 @@ class TestOffers:
 
     def test_words_of_the_tools_themselves(self, embedded: Database) -> None:
         cases = (
-            ("ConfigTool re", ["remove"]),
-            ("ConfigTool --", ["--dry-run", "--help", "--if-revision", "--json", "--reason", "--version"]),
+            ("ConfigTool re", ["remove", "reset"]),
+            ("ConfigTool --", ["--dry-run", "--help", "--if-revision", "--json", "--reason", "--version", "--yes"]),
             ("ConfigTool --dry-run del", ["delete"]),
             ("ConfigTool delete ", ["version"]),
-            ("ConfigTool copy --", ["--dry-run", "--help", "--json", "--overwrite", "--reason", "--version"]),
+            ("ConfigTool copy --", ["--dry-run", "--help", "--json", "--overwrite", "--reason", "--version", "--yes"]),
             ("ConfigTool set a.b 5 --type ", ["boolean", "double", "folder", "integer", "string"]),
             ("SessionTool s", ["show", "start"]),
             ("SessionTool close --", ["--at", "--dry-run", "--help", "--json", "--now"]),
@@ -242,3 +249,15 @@ class TestSilence:
     def test_settings_that_cannot_be_used(self) -> None:
         assert offered("ConfigTool Inst", NEXUSCORE_DATABASE="nonsense") == []
         assert "list" in offered("ConfigTool li", NEXUSCORE_DATABASE="nonsense")
+
+
+class TestWhatItIsFor:
+    """Shells that show a text beside a candidate get the parameter's comment."""
+
+    def test_in_zsh(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        configure(embedded, Edit("Instruments.Titan.name", value="Titan"))
+        action = argparse.ArgumentParser().add_argument("path")
+        completion.attach(action, completion.parameters)
+        found = action.completer("Instruments.Titan.time", Namespace(version=None))  # type: ignore[attr-defined]
+        assert list(found) == ["Instruments.Titan.timezone"]
+        assert found["Instruments.Titan.timezone"].startswith("Time zone of its PC")

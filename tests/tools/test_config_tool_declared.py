@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from NexusCore.config.catalogue import catalogue
 from NexusCore.config.store import Edit
-from NexusCore.declare import catalogue, declare_all
+from NexusCore.declare import declare_all
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Database
 from tests.tools.configured import history, state, tool, undo

@@ -97,7 +97,9 @@ class TestFromFile:
     def test_the_standard_input(self, desk: Database) -> None:
         done = piped("swordfish\n", "set", PATH, "--secret", "--from-file", "-")
         assert (done.code, done.err) == (0, "")
-        assert state(desk)[PATH] == ("swordfish", "string", None, HIDDEN)
+        value, kind, comment, limits = state(desk)[PATH]
+        assert (value, kind, limits) == ("swordfish", "string", HIDDEN)
+        assert str(comment).startswith("Token of the user"), "as its program declares it"
         assert nowhere(desk, "swordfish")
 
     @pytest.mark.parametrize(
@@ -123,7 +125,9 @@ class TestFromFile:
         file.chmod(0o644)
         done = tool("add", "Mail.other", "--secret", "--from-file", str(file))
         assert (done.code, f"Other users can read {file}. To prevent that: chmod 600" in done.err) == (0, True)
-        assert {state(desk)[path] for path in (PATH, "Mail.other")} == {("sword fish ", "string", None, HIDDEN)}
+        for path in (PATH, "Mail.other"):
+            value, kind, _, limits = state(desk)[path]
+            assert (value, kind, limits) == ("sword fish ", "string", HIDDEN)
 
     def test_what_is_no_secret(self, desk: Database, tmp_path: Path) -> None:
         (tmp_path / "count").write_text("12\n")

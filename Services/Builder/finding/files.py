@@ -67,6 +67,8 @@ class LateFiles:
     """From when to when they were made, by the file system's clock."""
     margin_end: datetime
     """Last time of modification of one whose file system does not say when it was made."""
+    horizon: datetime
+    """Last time of modification that is looked for: a walk that asks for all since an old session finds too much."""
     until: datetime | None = None
     """Last time of modification of any: what is written later may be another session's; None for no limit."""
     seen: frozenset[Path] = frozenset()
@@ -162,7 +164,10 @@ def find_files(
     young = range(_nanoseconds(now - settle) + 1, _nanoseconds(now + settle) + 1) if settle else range(0)
     span = (
         min(_nanoseconds(window.start) for window in windows),
-        max(_nanoseconds(max(window.end, now) if window.late else window.end) for window in windows),
+        max(
+            _nanoseconds(max(window.end, min(now, window.late.horizon)) if window.late else window.end)
+            for window in windows
+        ),
     )
     walk = file_walk.walk(
         root, span, ignore=ignore, limit=limit.total_seconds(), find=find, also=[f"*{ending}" for ending in COMPANIONS]
@@ -252,10 +257,12 @@ class _Tree:
         return answer._replace(unsettled=[file for file in answer.unsettled if file not in growing], growing=growing)
 
     def _is_late(self, file: SeenFile, late: LateFiles) -> bool:
+        if file.mtime > _nanoseconds(late.horizon):
+            return False
         if absolute(self.root, file.path) in late.seen:
             return True
-        if file.birth is None:
-            return file.mtime <= _nanoseconds(late.margin_end)
+        if file.birth is None:  # after the start of another session, it may as well be that one's
+            return file.mtime <= _nanoseconds(min(late.margin_end, late.until or late.margin_end))
         return _nanoseconds(late.born[0]) <= file.birth <= _nanoseconds(late.born[1])
 
     def grouped(self, files: Sequence[SeenFile], known: frozenset[str] | None, young: range) -> _Datasets:

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-from NexusCore.clock import SECOND, Clock, readable_time, to_datetime, to_ts
+from NexusCore.clock import EARLIEST, LATEST, SECOND, Clock, readable_time, to_datetime, to_ts
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.facility.file_times import RIGHT, FileTimes, file_times
 from NexusCore.facility.session import Event, Session
@@ -20,6 +21,10 @@ WALK_VALID_SECONDS = 300.0
 """Seconds for which a walk answers: a session built later may have got files since, and is searched for again."""
 COARSE = 20_000
 """Microseconds: file systems stamp files with a clock that ticks every few milliseconds, and so lags behind others."""
+
+
+HORIZON = 86_400 * SECOND
+"""Microseconds after its end up to which files that were begun in a session are looked for, unless it waits longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +191,22 @@ class Searches:
         """Return which files that were modified after a session were begun in it."""
         end_ts = session.start_ts if session.end_ts is None else session.end_ts
         _, last = times.window(session.start_ts, end_ts)
-        after = self._after(session)
         # A file's time of birth is by the clock of its server, even where that of its modification is by the PC's.
         return LateFiles(
-            born=(to_datetime(session.start_ts - COARSE), to_datetime(end_ts + COARSE)),
-            margin_end=to_datetime(last + int(settings.late_margin * SECOND)),
-            until=None if after is None or after.odd else to_datetime(after.start_ts + last - end_ts - COARSE - 1),
+            born=(_moment(session.start_ts - COARSE), _moment(end_ts + COARSE)),
+            margin_end=_moment(last + int(settings.late_margin * SECOND)),
+            horizon=_moment(last + int(max(settings.growing_wait * SECOND, HORIZON))),
+            until=self._until(session),
             seen=self._seen.get(session.id, frozenset()),
         )
+
+    def _until(self, session: Session) -> datetime | None:
+        """Return the last time that a file may have before those of the next session begin."""
+        after = self._after(session)
+        if after is None or after.odd:
+            return None
+        first, _ = self._times(after).window(after.start_ts, after.end_ts or after.start_ts)
+        return _moment(first - self._early(after, first) - 1)
 
     def _early(self, session: Session, first: int) -> int:
         """Return how much older than its start a file may seem: what the session before has is not this one's, too."""
@@ -202,6 +215,10 @@ class Searches:
             return COARSE
         _, last = self._times(before).window(before.start_ts, before.end_ts)
         return COARSE if last < first - COARSE else max(0, first - last) - 1
+
+
+def _moment(ts: int) -> datetime:
+    return to_datetime(min(max(ts, EARLIEST), LATEST - 1))
 
 
 def times_by(

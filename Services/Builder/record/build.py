@@ -158,10 +158,11 @@ def experiment(
         collaborators=booking.collaborators if booking else (),
         reservation_start=start.astimezone(facts.zone),
         reservation_end=end.astimezone(facts.zone) if end else None,
+        reservation_id=booking.reservation_id if booking else None,
         reservation_ref=booking.url if booking else None,
         motivation=booking.purpose if booking else None,
         samples=samples,
-        projects=(Project(name=booking.project),) if booking and booking.project else (),
+        projects=_projects(booking),
         notes=_notes(facts),
     )
 
@@ -341,6 +342,12 @@ def _samples(booking: Reservation | None) -> tuple[Sample, ...]:
         )
         for number, sample in enumerate(booking.samples if booking else (), start=1)
     )
+
+
+def _projects(booking: Reservation | None) -> tuple[Project, ...]:
+    if booking is None or not (booking.project or booking.project_id):
+        return ()
+    return (Project(name=booking.project, project_id=booking.project_id),)
 
 
 def _notes(facts: Facts) -> tuple[Notes, ...]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import stat
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from NexusCore import completion
 from NexusCore.clock import SECOND, SYSTEM_CLOCK, to_ts
+from NexusCore.errors import EXIT_USAGE, NexusError
 from NexusCore.service import Example, RunOptions
 
 COMMANDS = ("undo", "accept", "history")
@@ -23,6 +27,8 @@ EXAMPLES: tuple[Example, ...] = (
     ("undo --since 1h", "put back what was filed in the last hour"),
     ("history --since 1d", "show what was filed"),
 )
+MOST_BYTES = 64_000_000
+"""Of a file with paths."""
 _SPAN = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|m|min|h|d)")
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 
@@ -44,6 +50,12 @@ class IntakeOptions(RunOptions):
     until: int | None = None
     force: bool = False
     why: str = ""
+
+
+class NoNames(NexusError):
+    """No paths can be read from {path}: {reason}. Use a file with one path in each line."""
+
+    exit_code = EXIT_USAGE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +101,10 @@ def options_of(arguments: argparse.Namespace) -> IntakeOptions:
         parser.error(f"{command} does not go with --dry-run or --once")
     if (arguments.names is not None or arguments.inbox) and not arguments.dry_run:
         parser.error("--names and --inbox are for --dry-run")
+    if arguments.since is not None and arguments.since > SYSTEM_CLOCK.now():
+        parser.error("--since is in the future")
+    if None not in (arguments.since, arguments.until) and arguments.until <= arguments.since:
+        parser.error("--until has to be later than --since")
     return IntakeOptions(
         bool(arguments.once or arguments.dry_run or command),
         arguments.dry_run,
@@ -104,8 +120,26 @@ def options_of(arguments: argparse.Namespace) -> IntakeOptions:
 
 
 def lines_of(names: Path) -> list[str]:
-    """Return the lines of a file with paths; names that are not UTF-8 are read as the system reads them."""
-    data = sys.stdin.buffer.read() if str(names) == "-" else names.read_bytes()
+    """Return the lines of a file with paths; names that are not UTF-8 are read as the system reads them.
+
+    Raises
+    ------
+    NoNames
+        If it is neither a file nor a pipe, cannot be read, or is too large.
+    """
+    try:
+        file = sys.stdin.buffer if str(names) == "-" else names.open("rb")
+        kind = os.fstat(file.fileno()).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)):
+            terminal = str(names) == "-" and os.isatty(file.fileno())
+            if not terminal:
+                raise NoNames(path=names, reason="it is neither a file nor a pipe")
+        with nullcontext() if str(names) == "-" else file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise NoNames(path=names, reason=error.strerror or error) from None
+    if len(data) > MOST_BYTES:
+        raise NoNames(path=names, reason=f"it has more than {MOST_BYTES:,} bytes")
     return data.decode("utf-8", "surrogateescape").splitlines()
 
 

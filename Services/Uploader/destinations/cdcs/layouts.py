@@ -13,10 +13,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, quote_from_bytes
 from xml.sax.saxutils import escape
 
 from NexusCore.facility import Record
+from NexusCore.facility.record_page.links import location_bytes
 from Services.Uploader.destinations.cdcs.files import with_addresses
 from Services.Uploader.destinations.directory.destination import Directory
 from Services.Uploader.destinations.record_files import parse_xml
@@ -111,7 +112,7 @@ class ViewerFiles:
         """Copy the files under the names that the viewer looks for; return what stands in the record for each."""
         assert self.path is not None, "`check` comes first"  # noqa: S101
         Directory(self.path, place_of=viewer_path).put(record)
-        return {path: f"/{quote(os.fsencode(viewer_path(PurePath(path))))}" for path in paths}
+        return {path: _viewer_link(viewer_path(PurePath(path))) for path in paths}
 
     def clear(self, record: Record, content: str) -> None:
         """Do nothing: `place` has removed old files."""
@@ -122,9 +123,16 @@ def viewer_path(path: PurePath) -> PurePath:
     return path.with_name(path.name.removesuffix(_PREVIEW) + _THUMBNAIL) if path.name.endswith(_PREVIEW) else path
 
 
+def _viewer_link(path: PurePath) -> str:
+    """Return a path as the viewer adds it to its base: it looks for the metadata by the first ``.thumb.png`` in it."""
+    link = f"/{quote(os.fsencode(path))}"
+    end = _THUMBNAIL if link.endswith(_THUMBNAIL) else ""
+    return link.removesuffix(end).replace(_THUMBNAIL, _THUMBNAIL.replace(".png", "%2Epng")) + end
+
+
 def _from_the_root(location: str) -> str:
     """Return a place in the file store, or in a bucket, as it follows the address of its root."""
-    return f"/{quote(_ADDRESS.sub('', location, count=1).lstrip('/'))}"
+    return f"/{quote_from_bytes(location_bytes(_ADDRESS.sub('', location, count=1).lstrip('/')))}"
 
 
 def _move_to_metadata(dataset: Any, form: Any) -> None:

@@ -316,6 +316,19 @@ def _tvips(tree: Tree) -> dict[str, Quantity | None]:
     return {"Binning": quantity("Binning", binning if all(binning) else None)}
 
 
+# -- HORIBA, Hamamatsu: days as the PC's language has them -------------------------------------------------------------
+
+
+def _hamamatsu_time(tree: Tree) -> datetime | None:
+    day, clock = (lookup(tree, f"Comment.Application.{key}") for key in ("Date", "Time"))
+    return either_order(f"{day} {clock}")
+
+
+def _hamamatsu_unclear_day(tree: Tree) -> str | None:
+    day = str(lookup(tree, "Comment.Application.Date") or "")
+    return day if is_day_in_figures(day) else None
+
+
 # -- others ---------------------------------------------------------------------------------------------------------
 
 VENDORS = (
@@ -352,6 +365,8 @@ VENDORS = (
     Vendor("EMPAD", column="STEM"),
     Vendor("Phenom", column="SEM", rules=terms.PHENOM, special=_phenom),
     Vendor("Renishaw", rules=terms.RENISHAW),
+    Vendor("JobinYvon", acquired=lambda tree: either_order(lookup(tree, "date.Acquired"))),
+    Vendor("Hamamatsu", acquired=_hamamatsu_time, unclear_day=_hamamatsu_unclear_day),
     Vendor("Tofwerk", column="FIB"),
     Vendor(
         "TIFF",
