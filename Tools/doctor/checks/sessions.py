@@ -26,7 +26,8 @@ LONG_ON_THE_WAY = 12 * HOUR_MICROSECONDS
 """Microseconds after its end for which a session may wait for its files."""
 LONG_WAITING = HOUR_MICROSECONDS
 """Microseconds after which a Builder should have started on a session that is due."""
-
+LATE_DAYS = 30
+"""Days in which a reservation may come late, where the Harvester has not set how many."""
 NO_NEXT_ATTEMPT = 10 * 365 * 24 * HOUR_MICROSECONDS
 """Microseconds from now beyond which a next attempt stands for none."""
 
@@ -74,7 +75,12 @@ def uploads(case: Case) -> Iterator[CheckResult]:
 
 def reservations(case: Case) -> Iterator[CheckResult]:
     """Report records that lack their reservation, as far as is known."""
-    marked = RecordBookings(case.database(case.settings.main)).marked()
+    database = case.database(case.settings.main)
+    days = case.configuration()["Services.Harvester.late_days"]
+    late = int(days if isinstance(days, int | float) else LATE_DAYS) * 24 * HOUR_MICROSECONDS
+    with database.reading() as reading:
+        since = reading.now() - late
+    marked = RecordBookings(database).marked(since)
     if not marked:
         yield ok("No record lacks a reservation that its calendar may have.")
     for known, session in marked[:SESSIONS_SHOWN]:
