@@ -15,6 +15,7 @@ import pytest
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.config.store import Edit
 from NexusCore.config.values import Limits
+from NexusCore.declare import declare_all
 from NexusCore.delivery.frames import encode
 from NexusCore.facility.records import Records
 from NexusCore.facility.sessions import Client, Sessions, State
@@ -65,6 +66,7 @@ def well(database: Database, tmp_path: Path) -> Database:
     home().mkdir()
     (tmp_path / "titan").mkdir()
     (tmp_path / "titan/one.dm3").touch()
+    declare_all(database.url)
     configure(database, Edit("Instruments.Titan.filestore_path", value=str(tmp_path / "titan")))
     now = SYSTEM_CLOCK.now()
     report(database, *((now, name, "state", "idle", now + HOUR) for name in ("Builder", "Harvester", "Uploader")))
@@ -87,7 +89,7 @@ class TestAllIsWell:
 
     def test_for_a_program(self, well: Database) -> None:
         done = tool("--json")
-        assert (done.code, {one["grade"] for one in done.objects}) == (0, {WELL})
+        assert (done.code, [one for one in done.objects if one["grade"] != WELL]) == (0, [])
         assert all(set(one) == {"group", "grade", "sentence", "remedy"} for one in done.objects)
 
     def test_nothing_is_changed_or_made(self, embedded: Database) -> None:
