@@ -59,7 +59,7 @@ def _own(settings: Settings) -> list[tuple[str, Path]]:
 
 
 def _all(case: Case, places: Sequence[tuple[str, Path]]) -> Iterator[CheckResult]:
-    finished = all_within(case.left, {place: functools.partial(_check, *place) for place in places})
+    finished = all_within(case.left_to_answer, {place: functools.partial(_check, *place) for place in places})
     for place in places:
         if place in finished:
             yield finished[place].result()
