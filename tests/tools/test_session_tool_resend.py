@@ -137,3 +137,17 @@ class TestWrongUse:
     def test_a_destination_that_is_not_in_use(self, facility: Database) -> None:
         done = tool("requeue", "--upload", "--all", "--destination", "directry")
         assert (done.code, "Did you mean 'directory'?" in done.err) == (4, True)
+
+
+class TestThePidOfADestination:
+    """What a site has given the record is shown, and stays when the record is sent again."""
+
+    def test_it_is_shown(self, facility: Database, sessions: Sessions, records: Records) -> None:
+        session, record = complete(sessions, records, facility, "cdcs")
+        records.uploaded(
+            record, "cdcs", "1", "https://cdcs.example.org/data?id=1", pid="https://hdl.example.org/20.5/A1"
+        )
+        assert "PID https://hdl.example.org/20.5/A1" in tool("show", session.identifier).out
+        assert tool("requeue", session.identifier, "--upload").code == 0
+        (upload,) = records.uploads(record)
+        assert (upload.state, upload.pid) == (UploadState.WAITING, "https://hdl.example.org/20.5/A1")
