@@ -43,7 +43,7 @@ _OLD_DATATYPES = """
 """
 
 _SELECTED = f"""
-    -- changes of a parameter and of all below it, newest first; see `Selection`
+    -- changes of a parameter and of all below it, newest first; see `ChangeSelection`
     {ENTRIES}
      WHERE c.version_id = :version AND c.path >= :path AND c.path < :to AND (c.path = :path OR c.path > :from)
        AND c.ts >= :since AND c.ts <= :until AND (:who = '' OR c.who = :who) AND (:tool = '' OR c.tool = :tool)
@@ -58,7 +58,7 @@ ConfigState = dict[str, Change]
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ChangeSelection:
     """Which changes are wanted; what is empty or None does not matter."""
 
     path: str = ""
@@ -70,7 +70,7 @@ class Selection:
     tool: str | None = None
 
 
-def entries_of(store: ConfigStore, version_id: int, wanted: Selection, count: int) -> list[HistoryEntry]:
+def entries_of(store: ConfigStore, version_id: int, wanted: ChangeSelection, count: int) -> list[HistoryEntry]:
     """Return the newest changes that match, newest first, at most `count`; masked where they ever were secrets."""
     # Paths below "a.b" begin with "a.b." and so sort before "a.b/".
     span = (f"{wanted.path}.", f"{wanted.path}/") if wanted.path else ("", _LAST_PATH)

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 DATABASE_SECONDS = 1.5
 """Longest wait for a database after Tab was pressed."""
+DECLARATIONS_SECONDS = 6.0
+"""Longest further wait for what programs declare, which is read from their own files."""
 SESSIONS_OFFERED = 100
 """Number of the newest sessions that are offered."""
 _WITH_FIELDS = ("Instruments.", "Services.")
 """Folders in which more can be set than is stored; only for these the declarations are read, which takes a moment."""
 LONGEST_OFFERED_VALUE = 200
 """Most characters of a value that is offered for editing."""
+
+_reading_declarations = threading.Event()
 
 Read = Callable[[Namespace, str], Iterable[str]]
 """Returns candidates, given the arguments so far and the beginning of the word; a mapping adds what each is for, which
@@ -78,6 +82,8 @@ def _in_time(read: Callable[[], Iterable[str]]) -> dict[str, str]:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(DATABASE_SECONDS)
+    if _reading_declarations.is_set():  # it waits for no database, but for this machine
+        thread.join(DECLARATIONS_SECONDS)
     return dict(words)
 
 
@@ -225,7 +231,12 @@ def _possible(arguments: Namespace) -> dict[str, list[str]]:
     def read(_: Database) -> dict[str, list[str]]:
         from Tools.common import declared
 
-        return _with_values(declared.not_set("", _open(version).everything()))
+        everything = _open(version).everything()
+        _reading_declarations.set()
+        try:
+            return _with_values(declared.not_set("", everything))
+        finally:
+            _reading_declarations.clear()
 
     return _cached(f"possible parameters of {version}", "config", read, {})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from NexusCore.config.history import Selection, entries_of, old_datatypes
+from NexusCore.config.history import ChangeSelection, entries_of, old_datatypes
 from NexusCore.config.store import REMOVE, HistoryEntry
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK
 from Tools.common.configuration import open_configuration
@@ -17,13 +17,13 @@ def history(arguments: Namespace, screen: Screen) -> int:
     """Show changes, newest first."""
     configuration = open_configuration(arguments.version)
     path = (arguments.path or "").rstrip(".")
-    wanted = Selection(path, arguments.since, arguments.until, arguments.who, arguments.tool)
+    wanted = ChangeSelection(path, arguments.since, arguments.until, arguments.who, arguments.tool)
     entries = entries_of(configuration.store, configuration.version_id, wanted, arguments.lines)
-    if not entries:
+    if not entries and arguments.lines:
         if (
             path
             and not configuration.below(path)
-            and not entries_of(configuration.store, configuration.version_id, Selection(path), 1)
+            and not entries_of(configuration.store, configuration.version_id, ChangeSelection(path), 1)
         ):
             raise configuration.missing(path)
         screen.fail("No change matches.")
