@@ -19,8 +19,9 @@ Sets NexusCore up on this machine. It can be run again: finished steps are skipp
   ./install.sh mysql [--new-passwords]
                                   a MariaDB server with NexusCore's database, its users and its tables,
                                   and a settings file with the password of each user
-  ./install.sh service NAME... [--start]
-                                  start scripts for services: builder, gateway, harvester, uploader
+  ./install.sh service NAME... [--start] [--take-over]
+                                  start scripts for services: builder, gateway, harvester, intake, uploader; without
+                                  a server, a database that they share with the operators (service --help)
   ./install.sh demo               a demonstration with a small facility, only on this machine
   ./install.sh test [ARGUMENT...] every check and test of the project; arguments go to pytest
   ./install.sh test quick [ARGUMENT...]
@@ -94,6 +95,9 @@ set_up_tests() {
     # A FUSE file system, for tests of journals on it; skipped likewise.
     command -v bindfs >/dev/null ||
         (need_package bindfs "bindfs, for the tests of file systems like a network's") || true
+    # A browser, for the test of a record's page; skipped likewise.
+    command -v chromium >/dev/null || command -v google-chrome >/dev/null ||
+        (need_package chromium "a browser, for the test of a record's page") || true
     # It spares the tests' servers from waiting for the disk; without it the suite takes longer.
     [[ -n $(compgen -G '/usr/lib*/*/libeatmydata.so') ]] ||
         (need_package eatmydata "libeatmydata, with which the tests' servers are quick") || true

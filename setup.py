@@ -30,6 +30,7 @@ EXTRAS = {
         "hdf5plugin>=4.4,<8",
         "dask[array]>=2024.1",
         "h5py>=3.10,<4",
+        "Jinja2>=3.1.5,<4",
         "numcodecs>=0.15.2",  # older ones run the code in a file's `pickle` codec
         "numpy>=1.26,<3",
         "pint>=0.23,<1",
@@ -47,7 +48,7 @@ EXTRAS = {
         "requests-ntlm>=1.3,<2",
         "tenacity>=8.2,<10",
     ],
-    "uploader": ["lxml>=5.1,<7", "requests>=2.31,<3", "tenacity>=8.2,<10"],
+    "uploader": ["Jinja2>=3.1.5,<4", "lxml>=5.1,<7", "requests>=2.31,<3", "tenacity>=8.2,<10"],
     # uvicorn: its class of a connection is extended (Services/Gateway/protocol.py).
     "gateway": [
         "boto3>=1.35,<2",
@@ -63,6 +64,7 @@ EXTRAS = {
         "argon2-cffi>=23.1",
         "numpy>=1.26,<3",
         "PyYAML>=6.0.1,<7",
+        "regex>=2024.5.15",  # an expression that somebody wrote gets a time limit
         "tzdata>=2024.1",  # for times in names, on a system without a database of time zones
         "watchfiles>=1.0,<2",
     ],
@@ -92,6 +94,8 @@ EXTRAS["test"] = [
 ]
 EXTRAS["all"] = sorted({one for requirements in EXTRAS.values() for one in requirements})
 
+PROGRAMS = ("Builder", "Gateway", "Harvester", "Intake", "Uploader")
+"""The services."""
 TOOLS = ("ConfigTool", "ConfigUI", "Doctor", "SessionTool", "TailLog", "TailStatus")
 
 setup(
@@ -104,6 +108,7 @@ setup(
         "NexusCore": ["py.typed"],
         # Alembic reads these as files: they are no modules of the package.
         "NexusCore.storage": ["migrations/*", "migrations/versions/*.py"],
+        "NexusCore.facility.record_page": ["templates/*"],
         "Services": ["**/*.xsd", "**/*.xslt"],
         "Logger": ["*.spec"],
     },
@@ -119,7 +124,10 @@ setup(
     ],
     extras_require=EXTRAS,
     entry_points={
-        "console_scripts": [f"{tool}=Tools.{tool}:main" for tool in TOOLS],
+        "console_scripts": [
+            *(f"{tool}=Tools.{tool}:main" for tool in TOOLS),
+            *(f"{name}=Services.{name}.__main__:main" for name in PROGRAMS),
+        ],
         "gui_scripts": ["SessionLogger=Logger.__main__:main"],
     },
 )

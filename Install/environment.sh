@@ -4,6 +4,7 @@
 OLDEST_PYTHON='3, 11'
 CONSTRAINTS=Install/constraints.txt
 TOOLS=(ConfigTool ConfigUI Doctor SessionTool TailLog TailStatus)
+SERVICES=(Builder Gateway Harvester Intake Uploader)
 
 is_new_enough() { "$1" -c "import sys; sys.exit(sys.version_info < ($OLDEST_PYTHON))" >/dev/null 2>&1; }
 
@@ -108,13 +109,13 @@ need_tkinter() {
             "PYTHON=/usr/bin/python3 ./install.sh test"
 }
 
-# Installs the tools' completion for bash; a shell that does not load completions itself gets a line in ~/.bashrc.
+# Installs completion of tools and services for bash; a shell that does not load completions itself gets a line in ~/.bashrc.
 switch_on_completion() {
     local folder="${XDG_DATA_HOME:-$HOME/.local/share}/bash-completion/completions" mark='# NexusCore: completion of its tools'
-    step "Installing completion for bash: ${TOOLS[*]}"
+    step "Installing completion for bash: ${TOOLS[*]} ${SERVICES[*]}"
     mkdir -p "$folder"
     local tool
-    for tool in "${TOOLS[@]}"; do
+    for tool in "${TOOLS[@]}" "${SERVICES[@]}"; do
         .venv/bin/register-python-argcomplete "$tool" >"$folder/$tool"
     done
     # In a session of its own: an interactive shell would otherwise take over this terminal.
@@ -125,5 +126,5 @@ switch_on_completion() {
     say "    This bash does not load completions itself: adding a line to $HOME/.bashrc"
     # shellcheck disable=SC2016 # for the new shell to expand, not this shell
     printf '\n%s\nfor tool in %s; do [ -r "%s/$tool" ] && . "%s/$tool"; done; unset tool\n' \
-        "$mark" "${TOOLS[*]}" "$folder" "$folder" >>"$HOME/.bashrc"
+        "$mark" "${TOOLS[*]} ${SERVICES[*]}" "$folder" "$folder" >>"$HOME/.bashrc"
 }

@@ -53,6 +53,8 @@ GRANT SELECT ON `session` TO @REPORTS@;
 GRANT SELECT ON `session_event` TO @REPORTS@;
 GRANT SELECT ON `reservation` TO @REPORTS@;
 GRANT SELECT ON `record` TO @REPORTS@;
+GRANT SELECT ON `calendar_read` TO @REPORTS@;
+GRANT SELECT ON `record_booking` TO @REPORTS@;
 GRANT SELECT ON `upload` TO @REPORTS@;
 GRANT SELECT ON `intake_move` TO @REPORTS@;
 GRANT SELECT ON `file_copy` TO @REPORTS@;

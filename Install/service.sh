@@ -9,12 +9,21 @@ declare -A SERVICE_MODULES=(
     [uploader]=Services.Uploader
 )
 
+# shellcheck source=Install/shared_database.sh
+. Install/shared_database.sh
+
 # With DESTDIR, for building a package, only files below that folder are written.
 set_up_services() {
-    local names=() start='' argument name
+    local names=() start='' take='' argument name
     for argument in "$@"; do
         case $argument in
             --start) start=yes ;;
+            --take-over) take=own ;;
+            --take-over=?*) take=${argument#*=} ;;
+            -h | --help)
+                service_usage
+                return
+                ;;
             *)
                 [[ -n ${SERVICE_MODULES[$argument]:-} ]] || refuse "unknown service '$argument'"
                 names+=("$argument")
@@ -37,6 +46,7 @@ set_up_services() {
         install_start_scripts "$name"
         enable_service "$name"
     done
+    set_up_shared_database "$take"
     hand_over_settings
     for name in "${names[@]}"; do
         if [[ $name == gateway ]]; then use_gateway_account; fi
@@ -46,6 +56,26 @@ set_up_services() {
         if [[ -n $start ]]; then start_service "$name"; fi
     done
     if [[ -z $start ]]; then say "Start a service with: service nexuscore-${names[0]} start"; fi
+}
+
+service_usage() {
+    cat <<'TEXT'
+Installs services of this machine: their user, systemd units and init scripts, and the database they share with operators.
+
+  sudo ./install.sh service builder harvester uploader --start
+                                  three services, started now and whenever the machine starts
+  sudo ./install.sh service builder --take-over
+                                  the services continue with the sessions and settings of your own database
+  sudo usermod -aG nexuscore USER makes USER an operator, from the next login on
+
+  NAME              builder, gateway, harvester, intake, uploader
+  --start           start or restart them now
+  --take-over       move the data of the database that you have used so far (of the user of sudo) to the services
+  --take-over=FILE  the same with another SQLite file of NexusCore
+
+Unless /etc/nexuscore/nexuscore.toml names a database (./install.sh mysql does), services and tools use
+/var/lib/nexuscore/database/nexus.db. Members of the group nexuscore see and change everything in it, secrets too.
+TEXT
 }
 
 has_systemd() { [[ -d /run/systemd/system ]]; }
@@ -120,21 +150,16 @@ enable_service() {
     fi
 }
 
-# The settings contain a password: only their owner may read them, so it must be the services' user.
+# Settings with a password are readable only for their owner, so that must be the services' user.
 hand_over_settings() {
-    local file="${NEXUSCORE_ETC:-/etc/nexuscore}/nexuscore.toml"
-    if [[ -e $file ]]; then
-        step "Making the user $SERVICE_USER the owner of $file"
-        chown "$SERVICE_USER:" "$file"
-    else
-        say "$file does not exist yet: without it, the services use a database of their own that the tools do not see."
-        say "Create it with sudo ./install.sh mysql, or copy your own (owner $SERVICE_USER, mode 0600)."
-    fi
+    [[ $(stat -c %a "$SETTINGS_FILE") == 600 ]] || return 0
+    step "Making the user $SERVICE_USER the owner of $SETTINGS_FILE"
+    chown "$SERVICE_USER:" "$SETTINGS_FILE"
 }
 
 # The Gateway has an account of its own, which can do less than that of the other services.
 use_gateway_account() {
-    local file="${NEXUSCORE_ETC:-/etc/nexuscore}/nexuscore-gateway.toml" defaults=/etc/default/nexuscore-gateway
+    local file="$SETTINGS_FOLDER/nexuscore-gateway.toml" defaults=/etc/default/nexuscore-gateway
     [[ -e $file ]] || return 0
     chown "$SERVICE_USER:" "$file"
     [[ ! -e $defaults ]] || return 0

@@ -139,6 +139,10 @@ class DatabaseDenied(NexusError):
     exit_code = EXIT_REFUSED
 
 
+class DatabaseFileDenied(DatabaseDenied):
+    """This user may not {kind} the database at {where}: {reason}."""  # noqa: D404  the docstring is the message
+
+
 class LoginNeedsTLS(DatabaseDenied):
     """The database at {where} accepts the first login of this account over TLS only ({reason}). Use TLS: put
     ssl_mode=required into the database's URL, in place of any other ssl_mode and of ssl_disabled. Or log in once over

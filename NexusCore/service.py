@@ -22,10 +22,11 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import ClassVar
 
-from NexusCore import identity, signals
+from NexusCore import completion, identity, signals
 from NexusCore.API import App
 from NexusCore.clock import Clock
 from NexusCore.errors import (
@@ -237,7 +238,9 @@ class Service(ABC):
 
 def main(service: type[Service], argv: Sequence[str] | None = None) -> int:
     """Run a service from the command line; return its exit code."""
-    options = service.options_of(_parser(service).parse_args(argv))
+    parser = _parser(service)
+    completion.offer(parser)
+    options = service.options_of(parser.parse_args(argv))
     other = service.instead(options)
     if other is not None:
         return reported(other, f"{service.name}: ")
@@ -292,7 +295,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(service: type[Service]) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=f"python -m Services.{service.name}",
+        prog=service.name if Path(sys.argv[0]).stem == service.name else f"python -m Services.{service.name}",
         description=(sys.modules[service.__module__].__doc__ or "").split("\n\n")[0],
         allow_abbrev=False,
     )

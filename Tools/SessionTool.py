@@ -130,9 +130,27 @@ def _show_arguments(parser: Arguments) -> None:
     _lines(parser, "number of files and log lines (20)")
 
 
+def _open_arguments(parser: Arguments) -> None:
+    _newest(parser)
+    parser.add_argument("--print", action="store_true", help="only print the path of the page")
+
+
 def _requeue_arguments(parser: Arguments) -> None:
-    _identifier(parser)
+    identifier = parser.add_argument(
+        "identifier", metavar="IDENTIFIER", nargs="?", help="the session, or an unambiguous beginning of its identifier"
+    )
+    completion.attach(identifier, completion.sessions)
     parser.add_argument("--upload", action="store_true", help="send its existing record to all destinations again")
+    parser.add_argument(
+        "--since", type=moment, metavar="TIME", help="with --upload: records of all sessions that started since then"
+    )
+    parser.add_argument("--all", action="store_true", help="with --upload: records of all sessions")
+    state = parser.add_argument(
+        "--state", choices=("ERROR",), type=str.upper, metavar="ERROR", help="with --upload: what could not be sent"
+    )
+    completion.attach(state, lambda _arguments, _prefix: ("ERROR",))
+    parser.add_argument("--destination", metavar="NAME", help="with --upload: only to this destination")
+    parser.add_argument("--dry-run", action="store_true", help="with --upload: show which, and change nothing")
 
 
 def _close_arguments(parser: Arguments) -> None:
@@ -185,8 +203,11 @@ SESSION_COMMANDS = {
     "transfer": SessionCommand(
         "transfer.transfer", "show which files of a session are in the store, and which not yet", _transfer_arguments
     ),
+    "open": SessionCommand(
+        "opening.open_", "open the page of a session's record in the browser, and print its path", _open_arguments
+    ),
     "requeue": SessionCommand(
-        "acting.requeue", "rebuild the record of a session, or send it again", _requeue_arguments
+        "acting.requeue", "rebuild the record of a session, or send records again", _requeue_arguments
     ),
     "token": SessionCommand(
         "tokens.token", "make, list and revoke the tokens with which PCs use the Gateway", _token_arguments

@@ -74,6 +74,11 @@ def _instrument(config: Collected) -> None:
     field("computer_ip", "", comment="IP address of that PC.")
     field("computer_mount", "", comment="Where that PC has the file store, for example M:/.")
     field("calendar_name", "", comment="Its name in the calendar.")
+    only = "Of a calendar that several instruments share, only events"
+    more = "are its own; several with commas."
+    field("calendar_location", "", comment=f"{only} at this location {more}")
+    field("calendar_resource", "", comment=f"{only} that book this room or resource, by name or address, {more}")
+    field("calendar_words", "", comment=f"{only} with one of these in title, description or categories {more}")
     field("calendar_url", "", comment="Where people see its reservations.", form=URL)
     field("api_url", "", form=LOCATION, comment="Where programs read its reservations: URL, or path of a file.")
     field("timezone", "", form=ZONE, comment="Time zone of its PC and its calendar; empty: that of this machine.")

@@ -43,7 +43,7 @@ _GOOD_ELSEWHERE = f"""
 _UNSETTLED = "SELECT MIN(id) FROM intake_move WHERE state IN ('claimed', 'undoing')"
 _OUTSTANDING = """
     -- copies that are to be made, by mirror
-    SELECT mirror, COUNT(*), MIN(created_ts) FROM file_copy
+    SELECT mirror, COUNT(*), MIN(created_ts), MAX(reason) FROM file_copy
      WHERE state IN ('waiting', 'damaged', 'lost')
      GROUP BY mirror
 """
@@ -56,6 +56,8 @@ class Outstanding:
     copies: int
     oldest_ts: int
     """When the oldest of them was asked for; microseconds since the epoch, UTC."""
+    reason: str | None = None
+    """Why one of them could not be made, if it could not."""
 
 
 class FileCopies:
@@ -112,7 +114,16 @@ class FileCopies:
         """Return what is still to be copied, by mirror."""
         with self._database.reading() as reading:
             rows = reading.all(_OUTSTANDING)
-        return {str(mirror): Outstanding(int(count), int(oldest)) for mirror, count, oldest in rows}
+        return {
+            str(mirror): Outstanding(int(count), int(oldest), None if reason is None else str(reason))
+            for mirror, count, oldest, reason in rows
+        }
+
+    def begin_again(self, mirror: str) -> int:
+        """Have all copies of a mirror made again, since it is in another place now; return how many."""
+        sql = """UPDATE file_copy SET state = 'waiting', reason = NULL, attempts = 0, next_try_ts = NULL
+                  WHERE mirror = :mirror AND state <> 'left'"""
+        return self._database.write(lambda transaction: transaction.run(sql, mirror=mirror))
 
     def good(self, copy: FileCopy) -> None:
         """Note that a copy was read, and is right."""

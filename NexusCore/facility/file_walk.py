@@ -77,6 +77,8 @@ class SeenFile(NamedTuple):
     size: int
     identity: Identity | None
     """None for a folder that is a dataset."""
+    birth: int | None = None
+    """When it was made, in nanoseconds since the epoch; None where the file system does not say."""
 
 
 class FolderWalk(NamedTuple):
@@ -181,7 +183,7 @@ def _walk_by_find(
     command += ["-type", "f", "(", *_either("-ipath", _INSIDE), "-o"]
     command += [*_either("-iname", also), "-o"] if also else []
     command += ["-newermt", f"@{span[0] // 10**9 - 1}", "!", "-newermt", f"@{span[1] // 10**9 + 1}", ")"]
-    output, complaints = _run([*command, "-printf", r"%T@ %s %D %i %P\0"], limit)
+    output, complaints = _run([*command, "-printf", r"%T@ %s %D %i %B@ %P\0"], limit)
     if output and not output.endswith(b"\0"):
         raise _FindFailed("the output of find is cut short")
     try:
@@ -234,10 +236,16 @@ def _run(command: Sequence[str | bytes], limit: float) -> tuple[bytes, bytes]:
 
 
 def _parsed(record: bytes) -> SeenFile:
-    mtime, size, device, inode, path = record.split(b" ", 4)
+    mtime, size, device, inode, birth, path = record.split(b" ", 5)
+    # find has no way to say that it does not know: it prints nothing, 0 or -1.
+    born = _nanoseconds(birth) if birth[:1].isdigit() else 0
+    return SeenFile(path, _nanoseconds(mtime), int(size), (int(device), int(inode)), born or None)
+
+
+def _nanoseconds(time: bytes) -> int:
     # find prints the two fields of a timespec, so this holds before 1970 as well
-    seconds, _, fraction = mtime.partition(b".")
-    return SeenFile(path, int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0")), int(size), (int(device), int(inode)))
+    seconds, _, fraction = time.partition(b".")
+    return int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0"))
 
 
 _MOUNT_ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
@@ -300,7 +308,8 @@ def _scan(root: Path, ignored: Callable[[bytes], bool], stop: threading.Event) -
                         elif entry.is_file(follow_symlinks=False):
                             state = entry.stat(follow_symlinks=False)
                             identity = state.st_dev, state.st_ino
-                            walk.seen.append(SeenFile(path, state.st_mtime_ns, state.st_size, identity))
+                            birth = getattr(state, "st_birthtime_ns", None)  # Python on Linux does not know it
+                            walk.seen.append(SeenFile(path, state.st_mtime_ns, state.st_size, identity, birth))
                     except OSError as error:
                         walk.errors.append((path, error.strerror or str(error)))
         except (OSError, ValueError) as error:  # ValueError: a root with a NUL in its name

@@ -74,9 +74,10 @@ def inbox_settings(config: ReadOnlyConfiguration, name: str) -> Inbox:
     place = f"{INBOXES_FOLDER}.{name}"
     if not _NAME.fullmatch(name):
         raise ConfigException(reason=f"{place}: the name of an inbox has up to 40 letters, digits, '-' and '_'")
-    path = Path(_text(config, f"{place}.path")).expanduser()
-    if not path.is_absolute() or odd_character(str(path)) is not None:
-        raise ConfigException(reason=f"{place}.path is '{path}'; it has to be the absolute path of a folder")
+    text = _text(config, f"{place}.path")
+    path = Path(text).expanduser()
+    if not path.is_absolute() or odd_character(text) is not None:
+        raise ConfigException(reason=f"{place}.path is '{text}'; it has to be the absolute path of a folder")
     instrument = _text(config, f"{place}.instrument")
     if instrument and instrument not in config.keys(INSTRUMENTS_FOLDER):
         raise ConfigException(reason=f"{place}.instrument is '{instrument}', which is not the pid of an instrument")

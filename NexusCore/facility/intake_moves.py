@@ -9,7 +9,7 @@ Promises
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -28,6 +28,8 @@ from NexusCore.storage.transaction import Row
 
 MOST_ROWS = 1000
 """Most filings that are returned together."""
+MOST_HOPS = 10
+"""Filings of one file that are followed back."""
 _ASKED_AT_ONCE = 500
 """Values in one statement."""
 T = TypeVar("T")
@@ -76,6 +78,11 @@ _UNDONE = """
 _FILED_AT = """
     -- which of these targets were filed, and how
     SELECT target_sha256, size, modified_ts FROM intake_move WHERE state = 'filed' AND target_sha256 IN ({})
+"""
+_CAME_FROM = """
+    -- where what was filed to these targets was before, and by which rule; one that has just been moved is claimed yet
+    SELECT target_sha256, source, rule, size, modified_ts FROM intake_move
+     WHERE state IN ('claimed', 'filed') AND method <> 'note' AND target_sha256 IN ({})
 """
 _LAST = "SELECT MAX(filed_ts) FROM intake_move WHERE inbox = :inbox AND state IN ('filed', 'undone')"
 _LAST_OF_RULE = """
@@ -299,6 +306,34 @@ class IntakeMoves:
                 rows = reading.all(_FILED_AT.format(", ".join(f":{name}" for name in names)), **names)
                 for digest, size, modified in rows:
                     found.setdefault(digests[digest], set()).add(Stamp(size, modified))
+        return found
+
+    def rules_before(self, files: Mapping[str, Stamp]) -> dict[str, set[str]]:
+        """Return the names of the rules that have filed files, from folder to folder, to where they are."""
+        rules: dict[str, set[str]] = {path: set() for path in files}
+        places = {path: path for path in files}
+        for _ in range(MOST_HOPS):
+            came = self._came_from(set(places.values()))
+            places_before = {}
+            for path, place in places.items():
+                for source, rule, stamp in came.get(place, ()):
+                    if stamp == files[path]:
+                        rules[path].add(rule)
+                        places_before[path] = source
+            places = places_before
+            if not places:
+                break
+        return rules
+
+    def _came_from(self, targets: Collection[str]) -> dict[str, list[tuple[str, str, Stamp]]]:
+        found: dict[str, list[tuple[str, str, Stamp]]] = {}
+        with self._database.reading() as reading:
+            for some in _portions(sorted(targets)):
+                digests = {digest_of(path): path for path in some}
+                names = {f"p{number}": digest for number, digest in enumerate(digests)}
+                rows = reading.all(_CAME_FROM.format(", ".join(f":{name}" for name in names)), **names)
+                for digest, source, rule, size, modified in rows:
+                    found.setdefault(digests[digest], []).append((str(source), str(rule), Stamp(size, modified)))
         return found
 
     def last_filed(self, inbox: str, rule: str | None = None) -> int | None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from NexusCore.errors import EXIT_REFUSED, NexusError
 from NexusCore.storage.rows import DUE, TEXT, TIME, WHOLE, Columns, Odd, choice, optional
+
+
+class NotToBeSent(NexusError):
+    """The record of session {identifier} cannot be sent again: {reason}."""
+
+    exit_code = EXIT_REFUSED
 
 
 class UploadState(StrEnum):
@@ -45,6 +52,7 @@ UPLOAD = Columns(
         "next_attempt_ts": optional(DUE),
         "remote_id": optional(TEXT),
         "url": optional(TEXT),
+        "pid": optional(TEXT),
         "last_error": optional(TEXT),
         "updated_ts": TIME,
         "lease_owner": optional(TEXT),
@@ -94,6 +102,8 @@ class Upload:
     """When it is due for an attempt, or once uploaded, for another check; `NEVER` for not automatically."""
     unanswered_ts: int | None = None
     """When the last attempt without an answer was given up, which may still take effect; None if that is settled."""
+    pid: str | None = None
+    """The persistent identifier that the destination gave the record, which stays when it is sent again."""
     odd: Odd = ()
     """Messages about fields that cannot be read."""
 

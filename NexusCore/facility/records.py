@@ -15,8 +15,8 @@ from dataclasses import replace
 
 from NexusCore import sizes
 from NexusCore.clock import SECOND, Clock
-from NexusCore.errors import EXIT_REFUSED, NexusError
-from NexusCore.facility.record import NEVER, RECORD, UPLOAD, Record, Tally, Upload, UploadState
+from NexusCore.facility.record import NEVER, RECORD, UPLOAD, NotToBeSent, Record, Tally, Upload, UploadState
+from NexusCore.facility.resending import make_due
 from NexusCore.storage import Database, Transaction
 from NexusCore.storage.rows import TEXT, Columns
 from NexusCore.text import readable
@@ -24,16 +24,10 @@ from NexusCore.text import readable
 __all__ = ["NotToBeSent", "Record", "Records", "Tally", "Upload", "UploadState"]
 
 
-class NotToBeSent(NexusError):
-    """The record of session {identifier} cannot be sent again: {reason}."""
-
-    exit_code = EXIT_REFUSED
-
-
 _RECORD_COLUMNS = Columns("record", {**RECORD.columns, "identifier": TEXT})
 _UPLOAD_COLUMNS = UPLOAD.only(
     "record_id", "destination", "state", "attempts", "remote_id", "url", "last_error", "updated_ts", "next_attempt_ts",
-    "unanswered_ts",
+    "unanswered_ts", "pid",
 )  # fmt: skip
 _LEASE = UPLOAD.only("lease_owner", "lease_until")
 _UPLOAD_STATE = UPLOAD.only("state")
@@ -47,11 +41,11 @@ _SELECT_RECORDS = f"SELECT {_RECORD} FROM record r JOIN session s ON s.id = r.se
 
 _SELECT_UPLOADS = """
     SELECT record_id, destination, state, attempts, remote_id, url, last_error, updated_ts, next_attempt_ts,
-           unanswered_ts
+           unanswered_ts, pid
       FROM upload
 """
 
-_HELD = _SELECT_UPLOADS.replace("unanswered_ts", "unanswered_ts, lease_owner, lease_until")
+_HELD = _SELECT_UPLOADS.replace("pid", "pid, lease_owner, lease_until")
 
 _BUILT = f"""
     -- records of sessions that are built but not uploaded everywhere, oldest first
@@ -298,6 +292,7 @@ class Records:
         *,
         owner: str | None = None,
         look_seconds: float | None = None,
+        pid: str | None = None,
     ) -> bool:
         """Note that a destination has a record.
 
@@ -311,6 +306,8 @@ class Records:
             Who claimed it; None if it was not claimed.
         look_seconds
             When to check it again, from now; None if earlier attempts can no longer take effect.
+        pid
+            The persistent identifier that the destination gave it.
 
         Returns
         -------
@@ -326,6 +323,7 @@ class Records:
                 "next_attempt_ts": None if look_seconds is None else now + int(look_seconds * SECOND),
                 "remote_id": remote_id,
                 "url": url,
+                "pid": pid,
                 "last_error": None,
                 "updated_ts": old.updated_ts if there else now,
             }
@@ -386,10 +384,10 @@ class Records:
         values = {"destination": destination, "error": sizes.truncate(error, sizes.LAST_ERROR), "owner": owner}
         self._database.write(lambda transaction: transaction.run(_AWAY, now=transaction.now(), **values))
 
-    def resend(self, record: Record) -> Callable[[Transaction], None]:
-        """Return a function that queues a record for all destinations again, for the transaction of `Sessions.note`.
+    def resend(self, record: Record, destination: str = "", *, failed: bool = False) -> Callable[[Transaction], None]:
+        """Return a function that queues a record again, for the transaction of `Sessions.note`.
 
-        It raises `NotToBeSent` if the record was replaced, or is about to be.
+        It raises `NotToBeSent` if the record was replaced, or is about to be. Parameters as for `resending.make_due`.
         """
 
         def write(transaction: Transaction) -> None:
@@ -403,13 +401,7 @@ class Records:
             if not _is_current(transaction, record):
                 raise NotToBeSent(identifier=record.session, reason="it has just been rebuilt")
             transaction.run("UPDATE session SET state = 'BUILT' WHERE id = :id", id=record.session_id)
-            transaction.run(
-                """UPDATE upload SET state = 'WAITING', attempts = 0, next_attempt_ts = :now, last_error = NULL,
-                          updated_ts = :now
-                    WHERE record_id = :record""",
-                record=record.id,
-                now=transaction.now(),
-            )
+            make_due(transaction, record.id, destination, failed=failed)
 
         return write
 

@@ -47,6 +47,10 @@ class Reservation:
     purpose: str | None = None
     samples: tuple[BookedSample, ...] = ()
     project: str | None = None
+    """Name of the project."""
+    project_id: str | None = None
+    reservation_id: str | None = None
+    """What its calendar calls it, for people; `uid` for programs."""
     url: str | None = None
     """Link to the reservation in its calendar."""
     consent: bool | None = None
@@ -55,6 +59,8 @@ class Reservation:
     """Whether it is a recorded use rather than a booking."""
     ongoing: bool = False
     """Whether that use has not ended yet; `end_ts` is then the end of the requested span."""
+    free: bool = False
+    """Whether its calendar counts its time as free: a real booking of that time goes before it."""
     odd: Odd = ()
     """Messages about fields that cannot be read; the consent, for example, is then unknown."""
 
@@ -187,7 +193,8 @@ class Reservations:
         now, ahead
             The time, in microseconds since the epoch, and how many microseconds ahead to look.
         """
-        bookings = [booking for booking in self.overlapping(instrument, now, now + ahead) if not booking.usage]
+        found = [booking for booking in self.overlapping(instrument, now, now + ahead) if not booking.usage]
+        bookings = sorted(found, key=lambda booking: booking.free)
         present = next((booking for booking in bookings if booking.start_ts <= now < booking.end_ts), None)
         return present, next((booking for booking in bookings if booking.start_ts > now), None)
 
@@ -201,7 +208,8 @@ class Reservations:
 
         Accounts at an instrument are often shared, so the session's user only decides among reservations with at least
         half of the longest overlap. A recorded use takes precedence over bookings, and shows best who was there; the
-        booking is then chosen by that person. `of_use` combines both.
+        booking is then chosen by that person. `of_use` combines both. What its calendar counts as free time only
+        counts where nothing else was booked.
 
         Parameters
         ----------
@@ -230,10 +238,27 @@ class Reservations:
             most = max(map(shared, among), default=0)
             return longest(_of([reservation for reservation in among if 2 * shared(reservation) >= most], _names(user)))
 
-        bookings = [reservation for reservation in timed if not reservation.usage]
+        bookings = _taken([reservation for reservation in timed if not reservation.usage])
         use = best([reservation for reservation in timed if reservation.usage])
         booking = longest(_of(bookings, _people(use))) if use else best(bookings)
         return of_use(use, booking) if use and booking else use or booking
+
+    def besides(self, booking: Reservation, start_ts: int, end_ts: int) -> list[Reservation]:
+        """Return what else was booked at the same time as a reservation, in a span; in order of their starts.
+
+        Parameters
+        ----------
+        booking
+            From `for_session`.
+        start_ts, end_ts
+            Of the session.
+        """
+        first, last = max(booking.start_ts, start_ts), min(booking.end_ts, end_ts)
+        own = (booking.source, booking.uid)
+        if booking.usage or first >= last:
+            return []
+        others = self.overlapping(booking.instrument, first, last)
+        return [one for one in others if not (one.usage or one.free) and (one.source, one.uid) != own]
 
 
 def agreed(booking: Reservation | None, *, required: bool) -> bool:
@@ -269,9 +294,15 @@ def of_use(use: Reservation, booking: Reservation) -> Reservation:
         purpose=use.purpose or booking.purpose,
         samples=use.samples or booking.samples,
         project=booking.project or use.project,
+        project_id=booking.project_id or use.project_id,
         consent=False if False in answers else True if True in answers else None,
         odd=(*booking.odd, *use.odd),
     )
+
+
+def _taken(bookings: list[Reservation]) -> list[Reservation]:
+    """Return the bookings that take the instrument's time; all, if none does."""
+    return [booking for booking in bookings if not booking.free] or bookings
 
 
 def _of(among: list[Reservation], people: set[str]) -> list[Reservation]:
@@ -330,7 +361,7 @@ def _rest(data: dict[str, Any]) -> dict[str, Any]:
     kinds = {field.name: field for field in fields(Reservation) if field.name not in _OWN_COLUMNS}
     rest = {name: value for name, value in data.items() if name in kinds}
     for name, value in rest.items():
-        if name in ("usage", "ongoing", "consent"):
+        if name in ("usage", "ongoing", "consent", "free"):
             if not (isinstance(value, bool) or (value is None and name == "consent")):
                 raise ValueError(value)
         elif name == "collaborators":

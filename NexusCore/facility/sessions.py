@@ -69,6 +69,8 @@ _STILL_WAITING = f"""
 """
 QUEUED_AGAIN = "queued again, was"
 """How the event of `Sessions.requeue` begins; it is not about the experiment."""
+SENT_AGAIN = "record queued to be sent again"
+"""How the event begins of a record that is sent again."""
 CANDIDATES = 20
 """Sessions that a Builder tries to claim, since others may be faster."""
 LISTED = 1000
@@ -79,6 +81,13 @@ _BEFORE = f"""
     {SELECT_SESSIONS}
      WHERE instrument = :instrument AND start_ts <= :start AND id <> :session
      ORDER BY start_ts DESC, id DESC
+     LIMIT 1
+"""
+_AFTER = f"""
+    -- the session that began next after another one on its instrument
+    {SELECT_SESSIONS}
+     WHERE instrument = :instrument AND start_ts > :start AND id <> :session
+     ORDER BY start_ts, id
      LIMIT 1
 """
 _EVENTS = """
@@ -263,8 +272,15 @@ class Sessions:
 
     def before(self, session: Session) -> Session | None:
         """Return the session before on the same instrument; None if there is none."""
+        return self._neighbour(_BEFORE, session)
+
+    def after(self, session: Session) -> Session | None:
+        """Return the session after on the same instrument; None if there is none."""
+        return self._neighbour(_AFTER, session)
+
+    def _neighbour(self, query: str, session: Session) -> Session | None:
         with self._database.reading() as reading:
-            row = reading.one(_BEFORE, instrument=session.instrument, start=session.start_ts, session=session.id)
+            row = reading.one(query, instrument=session.instrument, start=session.start_ts, session=session.id)
         return None if row is None else session_of(row)
 
     # -- building ----------------------------------------------------------------------------------------------------
@@ -377,13 +393,15 @@ class Sessions:
 
         return self._database.write(finish)
 
-    def requeue(self, identifier: str, client: Client, only: State | None = None) -> Session:
+    def requeue(self, identifier: str, client: Client, only: State | None = None, why: str | None = None) -> Session:
         """Queue a session to be built again by the next pass of a Builder; attempts are counted from zero.
 
         Parameters
         ----------
         identifier, client, only
             The session; who requests it; the state that it must have, as seen by the caller (None for any).
+        why
+            The reason, for the session's events.
 
         Raises
         ------
@@ -411,7 +429,7 @@ class Sessions:
             )
             if not changed and session.state is State.BUILDING:
                 raise NotToBeBuilt(identifier=identifier, reason="a Builder is at work on it")
-            text = f"{QUEUED_AGAIN} {session.state}"
+            text = f"{QUEUED_AGAIN} {session.state}{f': {why}' if why else ''}"
             transitions.add_event(transaction, session.id, EventType.NOTE, client, self._clock.now(), text)
             return transitions.find(transaction, identifier)
 

@@ -15,11 +15,12 @@ from NexusCore.facility.session import SESSION_TABLE, Client, EventType, Session
 from NexusCore.storage import Transaction
 from NexusCore.storage.transaction import Row
 
-SELECT_SESSIONS = "SELECT id, identifier, instrument, user, state, start_ts, end_ts, attempts, last_error FROM session"
+_NAMES = ("id", "identifier", "instrument", "user", "state", "start_ts", "end_ts", "attempts", "last_error")
+SELECT_SESSIONS = f"SELECT {', '.join(_NAMES)} FROM session"  # noqa: S608  names from our schema
 """Beginning of a query for sessions; `session_of` reads its rows."""
-_SESSION_COLUMNS = SESSION_TABLE.only(
-    "id", "identifier", "instrument", "user", "state", "start_ts", "end_ts", "attempts", "last_error"
-)
+SESSION_COLUMNS = ", ".join(f"s.{name}" for name in _NAMES)
+"""The same columns in a query that joins `session` as ``s``."""
+_SESSION_COLUMNS = SESSION_TABLE.only(*_NAMES)
 _OVERTAKEN = "ended because session {} was started on the instrument while the facility could not be reached"
 CONTINUED = "continued after an interruption"
 """Detail of the RESUME of a session that goes on after a crash or a pause."""
@@ -28,7 +29,7 @@ _ONCE = (EventType.START, EventType.END)
 
 
 def session_of(row: Row) -> Session:
-    """Return the session in a row of `SELECT_SESSIONS`."""
+    """Return the session in a row of `SELECT_SESSIONS`, or of `SESSION_COLUMNS`."""
     return _SESSION_COLUMNS.make(Session, row)
 
 

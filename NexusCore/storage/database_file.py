@@ -6,10 +6,11 @@ An open file stays the same whatever happens to its path, so what is written to 
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
-from NexusCore.errors import DatabaseUnusable
+from NexusCore.errors import DatabaseFileDenied, DatabaseUnusable
 from NexusCore.settings import DatabaseURL
 
 FileId = tuple[int, int]
@@ -40,10 +41,92 @@ def is_read_only(path: Path) -> bool:
         return False
 
 
-def unusable(url: DatabaseURL, error: Exception) -> DatabaseUnusable:
+def unusable(url: DatabaseURL, error: Exception) -> DatabaseUnusable | DatabaseFileDenied:
     """Return the error for a database file that cannot be created, or whose folder or lock cannot be."""
-    reason = "its file system is read-only" if is_read_only(Path(url.name)) else error
-    return DatabaseUnusable(where=url, reason=reason)
+    return why_unusable(Path(url.name)) or DatabaseUnusable(where=url, reason=error)
+
+
+def why_unusable(file: Path, *, opening: bool = False) -> DatabaseUnusable | DatabaseFileDenied | None:
+    """Return the error if a file cannot be used because of its file system or of this user's rights; None otherwise.
+
+    Parameters
+    ----------
+    file
+        The database.
+    opening
+        Whether it could not even be opened. While no other program has it open, its log has to be created for that.
+    """
+    where = f"sqlite:///{file}"
+    if is_read_only(file):
+        return DatabaseUnusable(where=where, reason="its file system is read-only")
+    refusal = denied(file)
+    if refusal is None and (refusal := denied(file, write=True)) is not None and opening:
+        reason = f"while no service has it open, that takes the right to write, but {refusal.facts['reason']}"
+        return DatabaseFileDenied(where=where, kind="read", reason=reason)
+    return refusal
+
+
+def denied(file: Path, *, write: bool = False) -> DatabaseFileDenied | None:
+    """Return the error if this user may not use a database file, or a folder on the way to it; None if it may.
+
+    Parameters
+    ----------
+    file
+        The file, which need not exist.
+    write
+        Whether it is to be changed. That takes the right to write to its folder, too: its log is written beside it.
+    """
+    wanted = [(place, os.X_OK) for place in reversed(file.parents)]
+    if write:
+        wanted[-1] = (file.parent, os.X_OK | os.W_OK)
+    wanted.append((file, os.R_OK | os.W_OK if write else os.R_OK))
+    try:
+        for place, access in wanted:
+            if not os.access(place, access) and place.exists():
+                return DatabaseFileDenied(
+                    where=f"sqlite:///{file}", kind="write" if write else "read", reason=_whose(place, access)
+                )
+    except OSError:  # it was removed meanwhile
+        return None
+    return None
+
+
+def _whose(place: Path, access: int) -> str:
+    """Return whom a file or folder belongs to and, if its group has this access, how a user gets it."""
+    status = place.stat()
+    try:
+        import grp
+        import pwd
+
+        owner, group = pwd.getpwuid(status.st_uid).pw_name, grp.getgrgid(status.st_gid)
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except (ImportError, KeyError):
+        return f"{place} is closed to it"
+    closed = f"{place} is only for the user {owner}"
+    if status.st_gid in (0, os.getegid(), *os.getgroups()) or access & ~(status.st_mode >> 3):
+        return closed
+    closed += f" and the group {group.gr_name}"
+    if user in group.gr_mem:
+        return f"{closed}; {user} is in that group from the next login on"
+    return f"{closed}. To add {user} to that group: sudo usermod -aG {group.gr_name} {user}; then log in again"
+
+
+def shared_by_group(folder: Path) -> bool:
+    """Return whether a folder is shared by a group: its members may write, and new files belong to the group."""
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return False
+    return bool(mode & stat.S_ISGID and mode & stat.S_IWGRP)
+
+
+def mode_in(folder: Path) -> int:
+    """Return the mode of a database file, or its lock, in a folder: nothing of it is for users outside of the group.
+
+    SQLite gives the mode of the database to its log and shared memory, whatever the umask says, and the folder gives
+    them the group.
+    """
+    return 0o660 if shared_by_group(folder) else 0o600
 
 
 def set_aside_log(url: DatabaseURL, file: FileId | None, log: FileId | None) -> None:

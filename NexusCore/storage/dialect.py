@@ -30,7 +30,7 @@ from NexusCore.errors import (
 )
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import driver, server_errors
-from NexusCore.storage.database_file import is_read_only
+from NexusCore.storage.database_file import why_unusable
 from NexusCore.text import readable
 
 if TYPE_CHECKING:
@@ -355,8 +355,9 @@ class SQLite:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
             return DatabaseBusy(where=where, reason=text)
         unwritable = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
-        if code in unwritable and file is not None and is_read_only(file):
-            return DatabaseUnusable(where=where, reason="its file system is read-only")
+        opening = code == sqlite3.SQLITE_CANTOPEN
+        if code in unwritable and file is not None and (cause := why_unusable(file, opening=opening)) is not None:
+            return cause
         if code in (*unwritable[1:], sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOMEM):
             return DatabaseUnusable(where=where, reason=text)
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:

@@ -28,6 +28,7 @@ from NexusCore.errors import (
     ConnectionLost,
     DatabaseBusy,
     DatabaseDenied,
+    DatabaseFileDenied,
     DatabaseRefused,
     DatabaseUnreachable,
     DatabaseUnusable,
@@ -40,7 +41,7 @@ from NexusCore.errors import (
 )
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import fork_gate
-from NexusCore.storage.database_file import present_file
+from NexusCore.storage.database_file import denied, present_file
 from NexusCore.storage.dialect import Dialect
 from NexusCore.storage.polling import Follower
 from NexusCore.storage.pool import IDLE_SECONDS, SLOW_HOST_SECONDS, Connection, Pool, pool_of
@@ -239,11 +240,13 @@ class Database:
 
         Raises
         ------
-        DatabaseUnreachable, DatabaseBusy, NoDatabaseFile, SchemaMissing, SchemaMismatch
+        DatabaseUnreachable, DatabaseBusy, DatabaseFileDenied, NoDatabaseFile, SchemaMissing, SchemaMismatch
         """
         try:
             with self.reading() as reading:
                 row = reading.one(IDENTITY)
+        except DatabaseFileDenied:
+            raise
         except DatabaseDenied:  # grants of an older release
             return None
         return as_identity(row[0]) if row else None
@@ -375,10 +378,10 @@ class Database:
         self.pool.give_back(connection)
 
     def _open(self, patient: bool) -> Connection:
-        if self.url.kind == "sqlite" and not Path(self.url.name).exists():
+        if self.url.kind == "sqlite" and present_file(self.url) is None:
             # Probably a mistyped path; or it was removed, and an empty one in its place would hide that.
             if not self._create or self._generation:
-                raise NoDatabaseFile(where=self.url)
+                raise denied(Path(self.url.name)) or NoDatabaseFile(where=self.url)
             self._set_up()
         # First: if the file is replaced now, the connection counts as one to the former file.
         generation, file = self.pool.generation(), present_file(self.url)

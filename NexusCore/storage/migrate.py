@@ -7,6 +7,7 @@ tables; services and tools need neither.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from NexusCore import plugins, settings
 from NexusCore.errors import NexusError, SchemaNewer
 from NexusCore.resources import complain, reported, sentence_of
 from NexusCore.settings import DatabaseURL
-from NexusCore.storage.database_file import unusable
+from NexusCore.storage.database_file import mode_in, unusable
 from NexusCore.storage.dialect import Dialect, dialect_of, with_names_quoted
 from NexusCore.storage.hosts import Hosts
 from NexusCore.storage.revision import MIGRATIONS, SCHEMA_REVISION
@@ -163,17 +164,23 @@ def _make_folder(url: DatabaseURL) -> None:
 
 
 def _create_file(url: DatabaseURL) -> None:
+    """Create the file if it does not exist, closed to others. In a folder shared by a group it keeps its mode."""
     import sqlite3
 
     path = Path(url.name)
+    mode, new = mode_in(path.parent), False
     try:
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            new = True
+        with suppress(OSError):
+            if new or not mode & 0o060:
+                path.chmod(mode)  # the umask may have taken away what the group needs
         with sqlite3.connect(path, timeout=10) as raw:
             raw.execute("PRAGMA journal_mode=WAL")
         raw.close()
     except (OSError, sqlite3.Error) as error:
         raise unusable(url, error) from error
-    with suppress(OSError):
-        path.chmod(0o600)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

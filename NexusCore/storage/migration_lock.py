@@ -9,6 +9,7 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import filelock
@@ -16,7 +17,7 @@ import filelock
 from NexusCore import forks
 from NexusCore.errors import DatabaseBusy
 from NexusCore.settings import DatabaseURL
-from NexusCore.storage.database_file import unusable
+from NexusCore.storage.database_file import mode_in, unusable
 
 MIGRATION_WAIT_SECONDS = 50
 """How long one migration waits for another; less than the driver waits for the answer to a statement."""
@@ -52,7 +53,8 @@ def among_threads(url: DatabaseURL) -> Iterator[None]:
 @contextmanager
 def on_file(url: DatabaseURL) -> Iterator[None]:
     """Keep other processes from making or migrating an SQLite file, by a lock file beside it."""
-    lock = filelock.FileLock(f"{url.name}.migration", timeout=MIGRATION_WAIT_SECONDS)
+    mode = mode_in(Path(url.name).parent)
+    lock = filelock.FileLock(f"{url.name}.migration", timeout=MIGRATION_WAIT_SECONDS, mode=mode)
     try:
         lock.acquire()
     except filelock.Timeout:

@@ -268,6 +268,25 @@ _table(
 )
 
 _table(
+    "calendar_read",  # whether the calendar of an instrument can be read
+    Column("instrument", String(NAME), primary_key=True),
+    _text("source", NAME),
+    _ts("read_ts", nullable=True),  # when the last reading began that succeeded
+    _ts("failed_ts", nullable=True),  # since when it cannot be read; NULL while it can
+    _text("reason", nullable=True),
+)
+
+_table(
+    "record_booking",  # what was known of a session's reservation and notes when its record was made
+    Column("session_id", Id, ForeignKey("session.id"), primary_key=True, autoincrement=False),
+    _text("calendar", 16),
+    _text("reason", nullable=True),  # why the calendar could not be read
+    _text("reservation", 64, nullable=True),  # SHA-256 of the reservation in it
+    Column("last_event", BigInteger, nullable=False),  # of the session, when it was made
+    Index(None, "calendar", "session_id"),
+)
+
+_table(
     "upload",
     _id(),
     _to("record_id", "record.id"),
@@ -277,6 +296,7 @@ _table(
     _ts("next_attempt_ts", nullable=True),
     _text("remote_id", IDENTIFIER, nullable=True),
     _text("url", nullable=True),
+    _text("pid", IDENTIFIER, nullable=True),  # the persistent identifier that the destination gave the record
     _text("last_error", nullable=True),
     _ts("updated_ts"),
     _text("lease_owner", NAME, nullable=True),

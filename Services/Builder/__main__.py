@@ -1,12 +1,18 @@
-"""``python -m Services.Builder``."""
+"""``python -m Services.Builder``, and the console script ``Builder``."""
 
 import sys
 
 from NexusCore import signals
 
-if __name__ == "__main__":
+
+def main() -> int:
+    """Run the Builder; return the exit code."""
     signals.quiet_interrupts()  # before all else is imported, which takes a while
-    from NexusCore.service import main
+    from NexusCore import service
     from Services.Builder.service import Builder
 
-    sys.exit(main(Builder))
+    return service.main(Builder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -28,6 +28,8 @@ class Quantity:
     """Unit symbol as in the SI brochure (``kV``, ``nm``, ``µs``, ``mrad``); None for a number without one, or text."""
     warning: bool = False
     """The value is known to be unreliable on this instrument or in this format."""
+    reason: str = field(default="", compare=False)
+    """Why, in a sentence; "" where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Extraction:
     """Its preview or metadata found no room on the disk: another attempt may yield them."""
     companion_sha256: tuple[str, ...] = ()
     """SHA-256 of each of the dataset's other files, in their order; "" as above."""
+    hashing: bool = False
+    """It is not final: all but the SHA-256 of its files is there, which is being taken."""
     acquired_doubtful: bool = False
     """The time of acquisition is known to be unreliable, on this instrument or in this file."""
 
@@ -94,7 +98,7 @@ class Dataset:
 
     name: str
     location: str
-    """Path relative to the facility's file store, with forward slashes, percent-encoded nowhere."""
+    """Path relative to the facility's file store, with forward slashes, as `links.location_text` writes it."""
     format: str
     type: str
     """One of `DATASET_TYPES`."""
@@ -118,6 +122,7 @@ class Activity:
     setup: Mapping[str, Quantity] = field(default_factory=dict)
     """Metadata whose name, value and unit are the same in every dataset of the activity."""
     sample_id: str | None = None
+    notes: tuple[Notes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,8 @@ class Experiment:
     reservation_start: datetime | None = None
     reservation_end: datetime | None = None
     reservation_ref: str | None = None
+    reservation_id: str | None = None
+    """What the reservation is called in its calendar; the record's `id`, else it is the session's identifier."""
     motivation: str | None = None
     samples: tuple[Sample, ...] = ()
     projects: tuple[Project, ...] = ()

@@ -28,13 +28,14 @@ from NexusCore.facility import (
     Sessions,
     State,
 )
+from NexusCore.facility.calendar_reads import CalendarRead, CalendarReads
 from NexusCore.facility.inboxes import files_under_way
 from NexusCore.facility.intake_moves import IntakeMoves
+from NexusCore.facility.record_booking import RecordBooking, about_building
 from NexusCore.facility.reservations import agreed
-from NexusCore.facility.sessions import QUEUED_AGAIN, EventType
 from NexusCore.resources import place_text
 from NexusCore.storage import Database
-from NexusCore.text import counted
+from NexusCore.text import counted, one_line
 from Services.Builder.extraction.cache import SessionCache, stamps
 from Services.Builder.extraction.extractors.profile import Profile
 from Services.Builder.extraction.jobs import Job
@@ -42,6 +43,7 @@ from Services.Builder.extraction.profiles import profile_of
 from Services.Builder.finding.searching import Searches, SessionFiles
 from Services.Builder.finding.transferred import TransferredFiles
 from Services.Builder.model import Extraction, FoundFile
+from Services.Builder.record.booking_remarks import booking_remarks, known_booking
 from Services.Builder.record.build import Facts, RecordPaths, experiment
 from Services.Builder.record.document import to_xml
 from Services.Builder.record.validation import validate
@@ -54,6 +56,8 @@ INTAKE_RETRY_SECONDS = 10.0
 """Seconds after which a session is looked at again whose files are still being filed."""
 LONGEST_SETTLE_WAIT = timedelta(seconds=10)
 """`settle` up to which a caller that can wait does so until a young file has settled."""
+MOST_NAMED = 20
+"""Files that a sentence names; of further ones it says how many there are."""
 
 
 class RecordNotValid(NexusError):
@@ -103,6 +107,10 @@ class BuiltRecord:
     doubtful: int
     """Of these, those with warnings."""
     activities: int
+    booking: RecordBooking
+    """What was known of the session's reservation."""
+    left_out: tuple[str, ...] = ()
+    """Sentences about files of the session that are not in it."""
 
     @property
     def sentence(self) -> str:
@@ -146,6 +154,10 @@ class Facility:
     """Where the record lies that was made of a session before; None where there is none any more."""
     being_filed: Callable[[Session], int] = lambda session: 0
     """How many files of a session are still being filed from drop folders."""
+    calendar: Callable[[Session], CalendarRead | None] = lambda session: None
+    """When the calendar of a session's instrument was read."""
+    besides: Callable[[Session, Reservation], Sequence[Reservation]] = lambda session, booking: ()
+    """What else was booked at the time of a session's reservation."""
 
     @classmethod
     def of(
@@ -166,7 +178,7 @@ class Facility:
 
         def events(session: Session) -> list[Event]:
             # Remarks on the building do not concern the experiment, and a record built again is to be the same.
-            return [event for event in sessions.events(session) if not _is_build_event(event)]
+            return [event for event in sessions.events(session) if not about_building(event, BUILDER)]
 
         def recorded(session: Session) -> Path | None:
             record = records.of_session(session.id)
@@ -178,7 +190,16 @@ class Facility:
             end = session.end_ts if session.end_ts is not None else session.start_ts
             return files_under_way(config, moves, session.instrument, session.start_ts, end)
 
-        return cls(config, revision, now, booking, events, recorded, being_filed)
+        reads = CalendarReads(database)
+
+        def calendar(session: Session) -> CalendarRead | None:
+            return reads.of(session.instrument)
+
+        def besides(session: Session, booking: Reservation) -> list[Reservation]:
+            end = session.end_ts if session.end_ts is not None else session.start_ts
+            return reservations.besides(booking, session.start_ts, end)
+
+        return cls(config, revision, now, booking, events, recorded, being_filed, calendar, besides)
 
 
 class RecordMaker:
@@ -273,19 +294,45 @@ class RecordMaker:
             raise NoRecord(State.NO_CONSENT, "Its user did not agree to have a record made.")
         self._wait_for_intake(session, settings)
         session_files = self._session_files(session, instrument, settings, stop, wait)
-        files = self._files(session, session_files, settings)
+        left_out = self._left_out(session, session_files, settings)
+        files = self._files(session, session_files, settings, left_out)
         places.prepare()
         profile = profile_of(self._facility.config, instrument, settings)
-        jobs = [_job(file, places, profile) for file in _longest_first(files)]
+        jobs = [_job(file, places, profile, settings.hash_seconds) for file in _longest_first(files)]
         from Services.Builder.grouping.activities import group_files  # with NumPy, while the readers still get ready
 
         activities = group_files(files, settings.sensitivity)
         extracted = self._extract(jobs, settings, cache, stop)
         events = self._facility.events(session)
-        facts = Facts(session, instrument, instrument.zone, booking, events, revision, SOFTWARE, session_files.remarks)
+        known = known_booking(
+            session,
+            booking,
+            events,
+            self._facility.calendar(session) if instrument.harvester else None,
+            self._facility.config["Services.Harvester.interval"],
+            has_calendar=bool(instrument.harvester),
+        )
+        others = self._facility.besides(session, booking) if booking is not None else ()
+        if known.remark is not None:
+            self._log.warning("Session %s: its record is %s", session.identifier, known.remark)
+        facts = Facts(
+            session,
+            instrument,
+            instrument.zone,
+            booking,
+            events,
+            revision,
+            SOFTWARE,
+            remarks=(
+                *session_files.remarks,
+                *(f"Warning: {sentence}" for sentence in left_out),
+                *booking_remarks(known, others),
+            ),
+            files_url=settings.files_url,
+        )
         document = self._document(facts, activities, extracted, places, settings)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
-        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities))
+        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known, left_out)
 
     def _session_files(
         self,
@@ -307,7 +354,7 @@ class RecordMaker:
             return transferred
         root = self._instruments.folder(instrument).absolute()
         found = self._searches.files_of(session, root, strategy, settings)
-        if found.unsettled and wait is not None and settings.settle <= LONGEST_SETTLE_WAIT:
+        if (found.unsettled or found.growing) and wait is not None and settings.settle <= LONGEST_SETTLE_WAIT:
             wait(settings.settle.total_seconds())
             found = self._searches.files_of(session, root, strategy, settings)
         return found
@@ -325,7 +372,31 @@ class RecordMaker:
         sentence = f"{files} still being filed from a drop folder; the session waits."
         raise NoRecord(State.TO_BE_BUILT, sentence, min(left, INTAKE_RETRY_SECONDS))
 
-    def _files(self, session: Session, session_files: SessionFiles, settings: BuilderSettings) -> Sequence[FoundFile]:
+    def _left_out(self, session: Session, session_files: SessionFiles, settings: BuilderSettings) -> tuple[str, ...]:
+        """Return sentences about files that do not become quiet; raise `NoRecord` while they still may.
+
+        A file that is being written when the session ends belongs to it, as long as no other session has started.
+        """
+        ended = session.end_ts if session.end_ts is not None else session.start_ts
+        left = settings.growing_wait - (self._facility.now() - ended) / SECOND
+        if session_files.growing and left > 0:
+            files = counted(len(session_files.growing), "file")
+            sentence = f"{files} begun in it are still being written; the session waits."
+            if len(session_files.growing) == 1:
+                sentence = f"{one_line(session_files.growing[0].path.name)} is still being written; the session waits."
+            raise NoRecord(State.TO_BE_BUILT, sentence, max(1.0, min(left, settings.settle.total_seconds())))
+        sentences = (
+            _named(session_files.growing, "still being written when the record was made"),
+            _named(session_files.overrun, "still being written when the next session had started"),
+        )
+        left_out = tuple(sentence for sentence in sentences if sentence)
+        for sentence in left_out:
+            self._log.warning("Session %s: %s", session.identifier, sentence)
+        return left_out
+
+    def _files(
+        self, session: Session, session_files: SessionFiles, settings: BuilderSettings, left_out: Sequence[str]
+    ) -> Sequence[FoundFile]:
         if session_files.unsettled:
             files = counted(len(session_files.unsettled), "file was", "files were")
             sentence = f"{files} changed only just now; the session waits."
@@ -343,7 +414,7 @@ class RecordMaker:
                     f"{session_files.place} does not contain the session's files any more; its record {earlier} stays."
                 )
                 raise NoRecord(State.BUILT, sentence)
-            raise NoRecord(State.NO_FILES_FOUND, f"{nothing}.")
+            raise NoRecord(State.NO_FILES_FOUND, " ".join((f"{nothing}.", *left_out)))
         return session_files.settled
 
     def _extract(
@@ -388,15 +459,27 @@ class RecordMaker:
         return document
 
 
-def _is_build_event(event: Event) -> bool:
-    if event.user == BUILDER:
-        return event.type not in (EventType.END, EventType.PROBLEM)  # what it did to the session itself
-    return (event.detail or "").startswith(QUEUED_AGAIN)
+def _named(files: Sequence[FoundFile], why: str) -> str:
+    if not files:
+        return ""
+    names = ", ".join(one_line(file.path.name) for file in files[:MOST_NAMED])
+    more = f" and {len(files) - MOST_NAMED:,} more" if len(files) > MOST_NAMED else ""
+    return f"Begun in the session, not in its record, because {why}: {names}{more}."
 
 
-def _job(file: FoundFile, places: RecordPaths, profile: Profile) -> Job:
+def _job(file: FoundFile, places: RecordPaths, profile: Profile, hash_seconds: float) -> Job:
     preview, metadata = (places.beside(file.path, file.root, suffix) for suffix in (".png", ".json"))
-    return Job(file.path, preview, metadata, file.companions, profile, places.xml.parent, file.root, file.identities)
+    return Job(
+        file.path,
+        preview,
+        metadata,
+        file.companions,
+        profile,
+        places.xml.parent,
+        file.root,
+        file.identities,
+        hash_seconds,
+    )
 
 
 def _longest_first(files: Sequence[FoundFile]) -> list[FoundFile]:

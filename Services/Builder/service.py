@@ -14,6 +14,7 @@ from NexusCore import identity
 from NexusCore.API import App
 from NexusCore.errors import EXIT_REFUSED, DatabaseUnreachable, NexusError
 from NexusCore.facility import Records, Session, Sessions, State, transfer_end
+from NexusCore.facility.record_booking import RecordBookings
 from NexusCore.facility.sessions import ALL, Selection
 from NexusCore.facility.transfers import Transfers
 from NexusCore.liveness import Presence
@@ -23,6 +24,7 @@ from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.status.element import fitting
 from NexusCore.storage import Transaction
 from Services.Builder.care.forgotten import ForgottenSessions
+from Services.Builder.care.late_notes import LateNotes
 from Services.Builder.care.transfers import AwaitedFiles
 from Services.Builder.commands import cli_options
 from Services.Builder.commands.cli_options import BuildOptions
@@ -87,7 +89,12 @@ class Builder(Service):
         self._pools = pools or Pools(self.log)
         times = times_by(self._config, self._sessions.events)
         self._searches = Searches(
-            self._sessions.waiting, self.clock, self.log, times=times, before=self._sessions.before
+            self._sessions.waiting,
+            self.clock,
+            self.log,
+            times=times,
+            before=self._sessions.before,
+            after=self._sessions.after,
         )
         files = Transfers(database, self.clock).all
         self._transferred = TransferredFiles(files, self._config, open_for_reading, times, self.log, self._note_damage)
@@ -96,6 +103,8 @@ class Builder(Service):
         self._cache_tidied: int | None = None
         self._forgotten_sessions = ForgottenSessions(database, self.clock, self._config, self.client, self.log)
         self._awaited_files = AwaitedFiles(database, self._config, self.client, self.log)
+        self._late_notes = LateNotes(database, self.clock, self.client, self.log)
+        self._bookings = RecordBookings(database)
         self._cared: float | None = None
         self._built = self.status.new("records_built", 0)
         self._failures = self.status.new("sessions_failed", 0)
@@ -175,6 +184,7 @@ class Builder(Service):
             return
         self._cared = now
         self._awaiting.set_value(self._awaited_files.care(lambda: self.stopping))
+        self._late_notes.care(lambda: self.stopping)
         shown = self._forgotten_sessions.care(self._settings(), lambda: self.stopping)
         self._forgotten.set_value(len(shown))
         self._forgotten_list.set_value(
@@ -243,7 +253,9 @@ class Builder(Service):
             return _SessionResult(State.BUILT, f"{record.sentence}: {record.places.xml}", write=write)
 
     def _row(self, session: Session, record: BuiltRecord, sha256: str) -> Callable[[Transaction], None]:
-        return self._records.writer(
+        known = {event.detail for event in self._sessions.events(session)} if record.left_out else set()
+        remarks = [self._sessions.remark(session, self.client, text) for text in record.left_out if text not in known]
+        write_record = self._records.writer(
             session.id,
             path=str(record.places.xml),
             title=record.places.xml.stem,
@@ -253,6 +265,13 @@ class Builder(Service):
             files=record.files,
             activities=record.activities,
         )
+        write_booking = self._bookings.writer(record.booking)
+
+        def write(transaction: Transaction) -> None:
+            for function in (write_record, write_booking, *remarks):
+                function(transaction)
+
+        return write
 
     def _conclude(self, session: Session, outcome: _SessionResult) -> bool:
         """Give a session back and report what is new; return False if another Builder holds it now.

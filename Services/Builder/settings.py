@@ -60,6 +60,12 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "workers": Parameter(2, "Processes that read files at the same time.", _at_least(1, 64)),
     "seconds_per_file": Parameter(60.0, "Seconds after which reading one file is given up.", _at_least(1.0)),
+    "hash_seconds": Parameter(
+        3600.0,
+        "Seconds that the SHA-256 of one dataset may take, besides those for reading it; records say if it is too "
+        "large.",
+        _at_least(1.0),
+    ),
     "memory_per_worker": Parameter(4096, "MiB of memory that reading one file may take.", _at_least(256)),
     "dask_scheduler": Parameter(
         "", "Address of a Dask scheduler whose workers read the files (tcp://host:8786); empty for processes here."
@@ -71,6 +77,17 @@ PARAMETERS: Mapping[str, Parameter] = {
         {"choices": STRATEGIES},
     ),
     "settle": Parameter(1.0, "Seconds that a file must have been left alone before it is read.", _at_least(0.0)),
+    "late_margin": Parameter(
+        60.0,
+        "Seconds after its end up to which a file belongs to a session, on a file system that does not say when a file "
+        "was made; another one's start ends it.",
+        _at_least(0.0, 86_400.0),
+    ),
+    "growing_wait": Parameter(
+        3600.0,
+        "Seconds after its end that a session waits for files that were begun in it and are still being written.",
+        _at_least(0.0),
+    ),
     "file_delay": Parameter(
         0.0, "Seconds after its end that a session without files waits for them to arrive.", _at_least(0.0)
     ),
@@ -81,6 +98,11 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "search_limit": Parameter(600.0, "Seconds that searching an instrument's files may take.", _at_least(1.0)),
     "ignore": Parameter(", ".join(DEFAULT_IGNORE), "Patterns of file names to leave out, with commas."),
+    "files_url": Parameter(
+        "",
+        "Address below which people can get the files in Facility.data_root (https://files.example.org/em), for links "
+        "in records; empty for no links.",
+    ),
     "sensitivity": Parameter(1.0, "Above 1: more, shorter activities; below: fewer, longer ones.", _at_least(0.01)),
     "transfer_cache": Parameter(
         "",
@@ -122,17 +144,23 @@ class BuilderSettings:
     """Folder of the facility's instrument profiles."""
     workers: int
     seconds_per_file: float
+    hash_seconds: float
     memory_mb: int
     """Per process."""
     dask_scheduler: str
     strategy: str
     settle: timedelta
+    late_margin: float
+    """Seconds."""
+    growing_wait: float
+    """Seconds."""
     file_delay: float
     """Seconds."""
     intake_wait: float
     """Seconds."""
     search_limit: timedelta
     ignore: Sequence[str]
+    files_url: str
     sensitivity: float
     require_consent: bool
     lease: float
@@ -176,14 +204,18 @@ class BuilderSettings:
             profiles=Path(profiles).expanduser() if profiles else None,
             workers=int(number("workers")),
             seconds_per_file=number("seconds_per_file"),
+            hash_seconds=number("hash_seconds"),
             memory_mb=int(number("memory_per_worker")),
             dask_scheduler=text("dask_scheduler"),
             strategy=text("strategy"),
             settle=timedelta(seconds=number("settle")),
+            late_margin=number("late_margin"),
+            growing_wait=number("growing_wait"),
             file_delay=number("file_delay"),
             intake_wait=number("intake_wait"),
             search_limit=timedelta(seconds=number("search_limit")),
             ignore=[pattern.strip() for pattern in text("ignore").split(",") if pattern.strip()],
+            files_url=text("files_url"),
             sensitivity=number("sensitivity"),
             require_consent=bool(_value(config, "require_consent")),
             lease=number("lease"),

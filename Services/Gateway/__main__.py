@@ -1,12 +1,18 @@
-"""``python -m Services.Gateway``."""
+"""``python -m Services.Gateway``, and the console script ``Gateway``."""
 
 import sys
 
 from NexusCore import signals
 
-if __name__ == "__main__":
+
+def main() -> int:
+    """Run the Gateway; return the exit code."""
     signals.quiet_interrupts()  # before all else is imported, which takes a while
-    from NexusCore.service import main
+    from NexusCore import service
     from Services.Gateway.service import Gateway
 
-    sys.exit(main(Gateway))
+    return service.main(Gateway)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,12 +1,18 @@
-"""``python -m Services.Harvester``."""
+"""``python -m Services.Harvester``, and the console script ``Harvester``."""
 
 import sys
 
 from NexusCore import signals
 
-if __name__ == "__main__":
+
+def main() -> int:
+    """Run the Harvester; return the exit code."""
     signals.quiet_interrupts()  # before all else is imported, which takes a while
-    from NexusCore.service import main
+    from NexusCore import service
     from Services.Harvester.service import Harvester
 
-    sys.exit(main(Harvester))
+    return service.main(Harvester)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

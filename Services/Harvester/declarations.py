@@ -22,6 +22,10 @@ def declare(config: Collected) -> None:
         "consent_days", 14, minimum=0, maximum=3660,
         comment="Days after a session's end in which its user can still change the consent.",
     )  # fmt: skip
+    default(
+        "late_days", 30, minimum=0, maximum=3660,
+        comment="Days after a session's end in which a reservation that comes late is put into its record.",
+    )  # fmt: skip
     default("parallel", 4, comment="Calendars that are read at the same time.", minimum=1, maximum=64)
     default(
         "slow_after", 5.0, minimum=0.1, maximum=3600,

@@ -4,6 +4,7 @@ Promises
 --------
 * A calendar that is away, wrong, slow or hostile delays only its own instruments; what is known of it stays.
 * Unreadable parts of a calendar never count as cancelled.
+* A record that was made without its reservation is made again when that comes.
 * A server that has the calendars of many instruments is asked once about all of them.
 * Settings and instruments are read at each round.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
@@ -20,13 +22,17 @@ from NexusCore.API import App
 from NexusCore.clock import SECOND, to_datetime, to_ts
 from NexusCore.errors import DatabaseUnreachable, NexusError
 from NexusCore.facility import Instrument, Instruments, Records, Reservation, Reservations, Sessions
+from NexusCore.facility.calendar_reads import CalendarReads
+from NexusCore.facility.record_booking import RecordBookings
 from NexusCore.facility.sessions import NotToBeBuilt
 from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.text import counted
 from Services.Harvester.consent import Consents
+from Services.Harvester.double_bookings import double_bookings
 from Services.Harvester.fetch_process import Bounds, FetchProcess, FetchRequest, FetchResult, FetchWindow
 from Services.Harvester.fetch_scheduler import FetchScheduler, FetchSlots, Server
-from Services.Harvester.sources import SharedSource, Source, kinds, make_of, source_of
+from Services.Harvester.late_reservations import LateReservations
+from Services.Harvester.sources import NO_BOOKING, SharedSource, Source, kinds, make_of, source_of
 from Services.Harvester.status_reporter import CalendarReporter, CalendarStatus
 from Services.Harvester.usage import UsageSessions
 
@@ -57,6 +63,8 @@ class Harvester(Service):
         self._sessions = Sessions(app.database(), self.clock)
         self._usage = UsageSessions(self._sessions, self._reservations, self.client.host)
         self._consents = Consents(self._sessions, self._reservations, Records(app.database(), self.clock))
+        self._late = LateReservations(self._sessions, self._reservations, RecordBookings(app.database()), self.client)
+        self._reads = CalendarReads(app.database())
         self._reporter = CalendarReporter(app, self.status, self.log)
         self._fetches = FetchScheduler(self.clock)
         self._dry_run = False
@@ -133,7 +141,7 @@ class Harvester(Service):
             except DatabaseUnreachable:
                 raise
             except NexusError as error:
-                self._reporter.outcome(instrument.pid, CalendarStatus(str(error), readable=False))
+                self._report(instrument, CalendarStatus(str(error), readable=False))
                 continue
             request = requests.setdefault((kind, server), FetchRequest(source, [], set()))
             request.instruments.append(instrument)
@@ -154,12 +162,46 @@ class Harvester(Service):
             self.config.number("slow_after"),
         )
         waiting = self._fetches.due(requests, failed)
+        windows = {server: self._window(window, requests[server]) for server in waiting}
         while (waiting or len(self._fetches)) and not self._is_due(until):
-            while waiting and self._fetches.start(waiting[0], requests[waiting[0]], window, bounds, slots):
+            while waiting and self._fetches.start(waiting[0], requests[waiting[0]], windows[waiting[0]], bounds, slots):
                 del waiting[0]
             for fetch, answers in self._fetches.answered(_STOP_CHECK_SECONDS):
                 for instrument in fetch.request.instruments:
-                    self._reporter.outcome(instrument.pid, self._accept(fetch, instrument, answers[instrument.pid]))
+                    began = self.clock.now() - int((self.clock.monotonic() - fetch.begun) * SECOND)
+                    self._report(instrument, self._accept(fetch, instrument, answers[instrument.pid]), began)
+
+    def _window(self, window: FetchWindow, request: FetchRequest) -> FetchWindow:
+        """Return the window, from the first session on whose record was made without its calendar."""
+        since = [self._late.unread_since(instrument.pid, self._late_since()) for instrument in request.instruments]
+        return replace(window, start=min([window.start, *(to_datetime(ts) for ts in since if ts is not None)]))
+
+    def _report(self, instrument: Instrument, outcome: CalendarStatus, began: int | None = None) -> None:
+        """Report the status of a calendar, and note whether it could be read: the Builder asks for that."""
+        self._reporter.outcome(instrument.pid, outcome)
+        if self._dry_run:
+            return
+        source, began = source_of(instrument.harvester, instrument), self.clock.now() if began is None else began
+        try:
+            if outcome.readable:
+                self._reads.succeeded(instrument.pid, source, began)
+                self._take_late(instrument.pid)
+            else:
+                self._reads.failed(instrument.pid, source, began, outcome.sentence)
+        except DatabaseUnreachable:
+            raise
+        except NexusError as error:  # of this one, such as a name that is too long
+            self.log.warning("%s: what is known of its calendar cannot be stored: %s", instrument.pid, error)
+
+    def _late_since(self) -> int:
+        return self.clock.now() - int(self.config.number("late_days") * _DAY_MICROSECONDS)
+
+    def _take_late(self, pid: str) -> None:
+        """Have records made again whose reservations have come since they were made."""
+        for late in self._late.of(pid, self._late_since()):
+            if self._late.carry_out(late) and not late.confirmed:
+                self.log.warning("%s: %s", pid, late.sentence)
+                self._reporter.count("reservations_late")
 
     def _is_due(self, until: float) -> bool:
         """Return whether a round has to end."""
@@ -178,10 +220,12 @@ class Harvester(Service):
             raise
         except NexusError as error:
             return CalendarStatus(str(error), readable=False)
-        if not answer.complaints:
+        sentences = [complaint.sentence for complaint in answer.complaints]
+        sentences += double_bookings(answer.reservations, instrument.zone)
+        if not sentences:
             return CalendarStatus()
-        more = f" ({len(answer.complaints) - 1} more like this)" if len(answer.complaints) > 1 else ""
-        sentence = answer.complaints[0].sentence
+        more = f" ({len(sentences) - 1} more like this)" if len(sentences) > 1 else ""
+        sentence = sentences[0]
         if sentence.startswith("The "):
             sentence = f"the {sentence.removeprefix('The ')}"
         return CalendarStatus(f"Read, but {sentence}{more}")
@@ -256,7 +300,7 @@ class Harvester(Service):
 
 def _unreadable_known(known: list[Reservation], answer: FetchResult) -> list[Reservation]:
     """Return known reservations that are missing in an answer, perhaps because they could not be read."""
-    doubtful = {complaint.uid for complaint in answer.complaints}
+    doubtful = {complaint.uid for complaint in answer.complaints} - {NO_BOOKING}
     fetched = {reservation.uid for reservation in answer.reservations}
 
     def in_doubt(uid: str) -> bool:

@@ -1,12 +1,18 @@
-"""``python -m Services.Intake``."""
+"""``python -m Services.Intake``, and the console script ``Intake``."""
 
 import sys
 
 from NexusCore import signals
 
-if __name__ == "__main__":
+
+def main() -> int:
+    """Run the Intake; return the exit code."""
     signals.quiet_interrupts()  # before all else is imported, which takes a while
-    from NexusCore.service import main
+    from NexusCore import service
     from Services.Intake.service import Intake
 
-    sys.exit(main(Intake))
+    return service.main(Intake)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,6 +12,7 @@ from NexusCore.errors import EXIT_REFUSED, EXIT_USAGE, NexusError
 from NexusCore.storage import Database
 from NexusCore.text import counted, one_line, suggest
 from Services.Intake.facts import facts_of
+from Services.Intake.moving import FilingInterrupted
 from Services.Intake.planning import Entry, collisions, plan
 from Services.Intake.rules.rule import FilingRule
 from Services.Intake.scanning import scan
@@ -28,7 +29,7 @@ class RuleCollides(NexusError):
     exit_code = EXIT_REFUSED
 
 
-class NoSuchRule(NexusError):
+class RuleNotUsable(NexusError):
     """There is no rule '{rule}' that can be used.{hint}"""  # noqa: D400
 
     exit_code = EXIT_USAGE
@@ -53,6 +54,8 @@ class Acceptance:
         ------
         OSError, NexusError
             If an inbox or target cannot be looked at: nothing is known then.
+        FilingInterrupted
+            If the service is to end.
         """
         found = []
         for inbox in settings.inboxes:
@@ -60,10 +63,15 @@ class Acceptance:
                 continue
             files = scan(inbox.path, inbox.ignore, subfolders=inbox.subfolders, stop=self.stop).files
             rules = settings.rules_of(inbox)
+            self._go_on()  # a look that was given up shows too few files
             facts = facts_of(inbox, settings, rules, files, self.config, self.database, self.clock)
-            entries = plan(files, rules, facts, DiskTargets(inbox.path))
+            entries = plan(files, rules, facts, DiskTargets(inbox.path), go_on=self._go_on)
             found += [entry for entry in collisions(entries) if entry.rule is not None and entry.rule.name == rule.name]
         return found
+
+    def _go_on(self) -> None:
+        if self.stop():
+            raise FilingInterrupted
 
     def accept(self, rule: FilingRule, settings: IntakeSettings) -> None:
         """Accept a rule.
@@ -96,9 +104,9 @@ class Acceptance:
 
 
 def rule_named(name: str, settings: IntakeSettings) -> FilingRule:
-    """Return a rule by its name; raises `NoSuchRule`."""
+    """Return a rule by its name; raises `RuleNotUsable`."""
     rule = settings.rules.get(name)
     if rule is None:
         fault = next((text for path, text in settings.faults.items() if path.endswith(f".{name}")), None)
-        raise NoSuchRule(rule=name, hint=f" {fault}" if fault else suggest(name, settings.rules))
+        raise RuleNotUsable(rule=name, hint=f" {fault}" if fault else suggest(name, settings.rules))
     return rule

@@ -43,17 +43,19 @@ def inbox_alerts(inbox: Inbox, report: InboxReport, last_filed: int | None, sinc
     since, now
         When this Intake began to look, and the time; microseconds since the epoch, UTC.
     """
-    if inbox.silent_minutes and not report.remaining and not report.filed:
-        silent = (now - (since if last_filed is None else last_filed)) / SECOND / MINUTE
-        if silent >= inbox.silent_minutes:
-            yield Alert(f"silent-{inbox.name}", f"Nothing was received in {inbox.path} for {silent:.0f} minutes")
+    if inbox.silent_minutes:
+        silent = (now - (since if last_filed is None else last_filed)) / SECOND
+        if report.quiet is not None:  # what stays there has come, too
+            silent = min(silent, report.quiet)
+        if silent >= inbox.silent_minutes * MINUTE:
+            yield Alert(f"silent-{inbox.name}", f"Nothing was received in {inbox.path} for {_span(silent)}")
     old = [file for file in report.remaining if inbox.oldest_minutes and file.seconds >= inbox.oldest_minutes * MINUTE]
     if old:
         reasons = [f"{one_line(file.path)}: {file.reason}" for file in old[:MOST_REASONS]]
         more = f"; and {len(old) - MOST_REASONS} more" if len(old) > MOST_REASONS else ""
         files = counted(len(old), "file has", "files have")
-        minutes = f"{inbox.oldest_minutes:g} minutes"
-        yield Alert(f"old-{inbox.name}", f"{files} been in {inbox.path} for {minutes}: {'; '.join(reasons)}{more}")
+        span = _span(inbox.oldest_minutes * MINUTE)
+        yield Alert(f"old-{inbox.name}", f"{files} been in {inbox.path} for {span}: {'; '.join(reasons)}{more}")
 
 
 def rule_alerts(
@@ -127,6 +129,10 @@ class Alerts:
             del self._said[name]
             self._log.info("The alert %s is over", name)
         return [alert.name for alert in loud]
+
+
+def _span(seconds: float) -> str:
+    return counted(round(seconds), "second") if seconds < MINUTE else counted(round(seconds / MINUTE), "minute")
 
 
 def _silence(name: str) -> str:

@@ -10,14 +10,16 @@ Promises
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from NexusCore.clock import SECOND, Clock
+from NexusCore.config import NamedConfiguration
 from NexusCore.errors import DatabaseUnreachable, NexusError
-from NexusCore.facility.file_copies import FileCopies
+from NexusCore.facility.file_copies import FileCopies, Outstanding
 from NexusCore.facility.file_copy import CopyState, FileCopy
 from NexusCore.facility.intake_move import IntakeMove
 from NexusCore.log import Log
@@ -29,7 +31,8 @@ from NexusCore.text import counted, one_line
 from NexusCore.threads import start_thread
 from Services.Intake.mirrors import CopyFailed, Mirror, MirrorAway
 from Services.Intake.mirrors.kinds import make_mirror
-from Services.Intake.settings import MirrorSettings
+from Services.Intake.places import mirror_fault
+from Services.Intake.settings import COPIED_TO, MirrorSettings
 from Services.Intake.targets import sha256_at
 
 FIRST_RETRY_SECONDS = 10.0
@@ -38,6 +41,8 @@ AUDIT_SECONDS = 60.0
 """Seconds of one round that are spent on reading copies again."""
 LOOK_BACK = 5000
 """Filings before the newest that are looked at again: numbers become visible in another order than they are given."""
+WARN_SECONDS = 3600.0
+"""Seconds between two warnings about copies of one mirror that could not be made."""
 OK = "ok"
 
 
@@ -50,8 +55,8 @@ class Copying:
 
     Parameters
     ----------
-    database, clock
-        The facility's own database, and the time.
+    database, config, clock
+        The facility's own database, the folder `Services.Intake` of the configuration, and the time.
     status, log
         Where to report.
     stop
@@ -65,6 +70,7 @@ class Copying:
     def __init__(
         self,
         database: Database,
+        config: NamedConfiguration,
         clock: Clock,
         status: StatusHolder,
         log: Log,
@@ -73,6 +79,7 @@ class Copying:
         make: Callable[[MirrorSettings, Callable[[], bool]], Mirror] = make_mirror,
     ) -> None:
         self._copies = FileCopies(database, clock)
+        self._config = config
         self._clock = clock
         self._status = status
         self._log = log
@@ -85,9 +92,19 @@ class Copying:
         self._said: dict[str, str] = {}
         self._mirrors: dict[str, tuple[MirrorSettings, Mirror]] = {}
         """By name; each is kept as long as its settings are the same."""
+        self._warned: dict[str, float] = {}
+        """By mirror: when a copy that could not be made was last a warning, by the monotonic clock."""
         self.data_root: Path | None = None
+        self.folders: Sequence[Path] = ()
 
-    def go_on(self, mirrors: Sequence[MirrorSettings], *, wait: bool, data_root: Path | None = None) -> None:
+    def go_on(
+        self,
+        mirrors: Sequence[MirrorSettings],
+        *,
+        wait: bool,
+        data_root: Path | None = None,
+        folders: Sequence[Path] = (),
+    ) -> None:
         """Start a round for each mirror that has none.
 
         Parameters
@@ -98,8 +115,10 @@ class Copying:
             Whether to wait until the rounds have ended.
         data_root
             Paths of copies are relative to this folder, for files that are below it.
+        folders
+            Where files are received or filed: no mirror may be there, not even by a link.
         """
-        self.data_root = data_root or self.data_root
+        self.data_root, self.folders = data_root or self.data_root, folders
         for name, future in list(self._running.items()):
             if future.done():
                 del self._running[name]
@@ -132,9 +151,11 @@ class Copying:
 
     def round(self, settings: MirrorSettings) -> None:
         """Make the copies that are due, and read some again; raises `MirrorAway` if the mirror cannot be used."""
+        self._check_place(settings)
         self._expect(settings)
         mirror = self._mirror(settings)
         mirror.check()
+        self._note_place(settings)
         self._make_due(mirror)
         before = self._clock.now() - int(settings.verify_hours * 3600 * SECOND)
         until = self._clock.monotonic() + AUDIT_SECONDS
@@ -150,9 +171,36 @@ class Copying:
         if damaged:
             self._make_due(mirror)
 
+    def _check_place(self, settings: MirrorSettings) -> None:
+        """Raise `MirrorAway` if the mirror is where files are received or filed, by whatever links."""
+        if settings.kind == "directory":
+            real = [Path(os.path.realpath(folder)) for folder in self.folders]
+            fault = mirror_fault(Path(os.path.realpath(settings.path)), real)
+            if fault is not None:
+                raise MirrorAway(mirror=settings.name, reason=f"it is {settings.path}, {fault}")
+
+    def _note_place(self, settings: MirrorSettings) -> None:
+        """Have all copies made again if the mirror, which can be used, is in another place than they were made in."""
+        path = f"mirrors.{settings.name}.{COPIED_TO}"
+        before = self._config[path]
+        if before == settings.place:
+            return
+        if before and (count := self._copies.begin_again(settings.name)):
+            self._log.info(
+                "The mirror %s is in another place: %s made again",
+                settings.name,
+                counted(count, "copy is", "copies are"),
+            )
+        self._config.set(path, settings.place, comment="Place of the copies that were made.", create=True)
+
     def _mirror(self, settings: MirrorSettings) -> Mirror:
         known = self._mirrors.get(settings.name)
         return known[1] if known is not None and known[0] == settings else self._make(settings, self._stop)
+
+    def _disks(self, name: str) -> list[Path]:
+        """Return the folder of a mirror on this machine, whose disk may be the one that is full."""
+        settings, _ = self._mirrors.get(name, (None, None))
+        return [Path(settings.path)] if settings is not None and settings.kind == "directory" else []
 
     def _expect(self, settings: MirrorSettings) -> None:
         # Before the list is read: what is under way then is looked at again in the next round.
@@ -190,17 +238,26 @@ class Copying:
             raise
         except (NexusError, OSError) as error:
             seconds = min(FIRST_RETRY_SECONDS * 2.0 ** min(copy.attempts, 10), LONGEST_RETRY_SECONDS)
-            reason = sentence_of(error)
+            reason = sentence_of(error, self._disks(mirror.name))
             # Should it be this one alone that makes the mirror seem to be away, the next round begins with another.
             self._copies.failed(copy, reason, seconds)
             if isinstance(error, MirrorAway):
                 raise
             if reason != copy.reason:
-                self._log.warning("%s: %s", mirror.name, one_line(reason))
+                self._log_failed(mirror.name, f"no copy of {one_line(copy.target)}: {one_line(reason)}")
             return
         self._copies.good(copy)
         if copy.state is CopyState.DAMAGED:
             self._log.warning("%s: the copy of %s was repaired", mirror.name, one_line(copy.target))
+
+    def _log_failed(self, mirror: str, sentence: str) -> None:
+        """Name a copy that could not be made: one an hour in a warning, which may be mailed; a full disk fails all."""
+        now, warned = self._clock.monotonic(), self._warned.get(mirror)
+        if warned is not None and now - warned < WARN_SECONDS:
+            self._log.info("%s: %s", mirror, sentence)
+            return
+        self._warned[mirror] = now
+        self._log.warning("%s: %s", mirror, sentence)
 
     @contextmanager
     def _source(self, copy: FileCopy) -> Iterator[Path | None]:
@@ -266,11 +323,10 @@ class Copying:
             if error is None:
                 self._log.info("The mirror %s can be used again", name)
             elif isinstance(error, (NexusError, OSError)):
-                self._log.warning("The mirror %s: %s", name, sentence)
+                self._log.warning("%s", sentence)
             else:
                 self._log.error("A round of the mirror %s failed", name, exc_info=error)
         self._said[name] = sentence
-        self._status[f"mirror {name}"] = fitting(sentence)
 
     def _show(self, mirrors: Sequence[MirrorSettings]) -> None:
         outstanding = self._copies.outstanding()
@@ -284,3 +340,20 @@ class Copying:
             age = "" if due is None else f", the oldest for {(now - due.oldest_ts) // SECOND} s"
             text = OK if due is None else f"{counted(due.copies, 'copy', 'copies')} outstanding{age}"
             self._status[f"copies {settings.name}"] = text
+            self._status[f"mirror {settings.name}"] = fitting(self._sentence(settings.name, due))
+
+    def _sentence(self, name: str, due: Outstanding | None) -> str:
+        """Return what is wrong with a mirror: that of its last round, or of copies that are outstanding."""
+        said = self._said.get(name, OK)
+        return said if said != OK or due is None or due.reason is None else due.reason
+
+    def report_outstanding(self) -> int:
+        """Say what mirrors lack, for who waits for one pass; return how many copies, and mirrors that are away."""
+        away = [name for name in self._mirrors if self._said.get(name, OK) != OK]
+        total = 0
+        for name, due in self._copies.outstanding().items():
+            if name in self._mirrors:
+                total += due.copies
+                copies = counted(due.copies, "copy is", "copies are")
+                self._log.warning("%s: %s outstanding: %s", name, copies, self._sentence(name, due))
+        return total + len(away)

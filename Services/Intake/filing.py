@@ -20,13 +20,15 @@ from NexusCore.facility.intake_move import IntakeMove, Method, NewMove
 from NexusCore.facility.intake_moves import Filed, IntakeMoves
 from NexusCore.files import InTheWay
 from NexusCore.resources import explained, is_disk_full
-from Services.Intake.moving import PART, Carrier, ClaimLost, FilingInterrupted, NotMoved
+from Services.Intake.moving import PART, Carrier, ClaimLost, FilingInterrupted, NotMoved, SourceStays
 from Services.Intake.notes import write_note
 from Services.Intake.open_folders import OpenFolders
 from Services.Intake.planning import Entry, Outcome
 
 BATCH = 500
 """Files that are claimed together."""
+STUCK_SECONDS = 45.0
+"""Until a file is copied again whose copy had to be taken back: a large one would be copied at each look."""
 RENEW_SECONDS = 5.0
 """Claims are held for longer this often."""
 _AWAY = (
@@ -86,6 +88,8 @@ class Filer:
         self._lease = lease
         self._stop = stop
         self._renewed = clock.monotonic()
+        self._stuck: dict[tuple[str, tuple[int, int, int]], tuple[float, SourceStays]] = {}
+        """Files that could not be removed, with the time until which they are left alone."""
         self.carrier = Carrier(stop, self.renew)
 
     def renew(self) -> None:
@@ -112,6 +116,8 @@ class Filer:
             All drop folders and targets.
         """
         result = Filing()
+        now = self._clock.monotonic()
+        self._stuck = {key: value for key, value in self._stuck.items() if now < value[0]}
         due = [entry for entry in entries if entry.outcome in (Outcome.FILE, Outcome.SAME)]
         away: dict[Path, str] = {}
         for first in range(0, len(due), BATCH):
@@ -166,11 +172,18 @@ class Filer:
         """Move a file; after an error it is where it was."""
         found = entry.found
         seen = (found.size, found.modified_ns, found.inode)
+        until, stays = self._stuck.get((move.source, seen), (0.0, None))
+        if stays is not None and self._clock.monotonic() < until:
+            raise stays
         source, target = places.spot(Path(move.source)), places.spot(entry.target, create=True)
         if entry.outcome is Outcome.SAME:
             done = self.carrier.drop_duplicate(source, target, seen)
         else:
-            done = self.carrier.carry(source, target, seen, f"{PART}{move.id}", self.publishing(move))
+            try:
+                done = self.carrier.carry(source, target, seen, f"{PART}{move.id}", self.publishing(move))
+            except SourceStays as error:
+                self._stuck[move.source, seen] = (self._clock.monotonic() + STUCK_SECONDS, error)
+                raise
         return Filed(move, done.sha256, done.method)
 
     def _notes(

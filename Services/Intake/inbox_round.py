@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from NexusCore.clock import Clock
@@ -20,6 +20,7 @@ from NexusCore.storage import Database
 from Services.Intake.acceptance import Acceptance
 from Services.Intake.facts import facts_of
 from Services.Intake.filing import Filer, FilingFacts
+from Services.Intake.moving import FilingInterrupted
 from Services.Intake.open_folders import OpenFolders
 from Services.Intake.planning import Entry, Outcome, plan
 from Services.Intake.recovery import Recovery
@@ -49,12 +50,16 @@ class InboxReport:
     inbox: str
     filed: list[Filed] = field(default_factory=list)
     remaining: list[Remaining] = field(default_factory=list)
+    unreadable: Sequence[str] = ()
+    """Sentences about folders in it that could not be looked into."""
     notes: list[str] = field(default_factory=list)
-    """Sentences about folders and rules."""
+    """Sentences about rules."""
     trouble: str | None = None
     """Why the inbox could not be looked into."""
     rules_used: frozenset[str] = frozenset()
     """Names of its rules that took a file."""
+    quiet: float | None = None
+    """Seconds for which nothing new has come, as far as this Intake has seen; None if nothing ever has."""
     settling: float | None = None
     """Seconds after which the next file may be complete; None if none is waited for."""
 
@@ -108,14 +113,18 @@ class InboxRounds:
             found = scan(inbox.path, inbox.ignore, subfolders=inbox.subfolders, stop=self._around.stop)
         except OSError as error:
             report.trouble = f"{inbox.path} cannot be read: {error.strerror or error}"
+            report.quiet = self._stability.nothing_new_for(self._around.clock.monotonic())
             return report
         if self._around.stop():
             return report
-        report.notes += found.unreadable
+        report.unreadable = found.unreadable
         now = self._around.clock.monotonic()
         self._stability.look(found, now)
+        report.quiet = self._stability.nothing_new_for(now)
         try:
             self._file(inbox, settings, found, now, report)
+        except FilingInterrupted:
+            return report
         except OSError as error:
             report.trouble = sentence_of(error)
         return report
@@ -135,9 +144,14 @@ class InboxRounds:
                 return "it was put back by an undo; it is filed again when it or its rule changes"
             return self._stability.reason_to_wait(file, rule, found.beside, now, inbox.stable_seconds)
 
+        def go_on() -> None:
+            if self._around.stop():
+                raise FilingInterrupted
+
         around = self._around
         facts = facts_of(inbox, settings, rules, files, around.config, around.database, around.clock)
-        entries = plan(files, rules, facts, DiskTargets(inbox.path), waits)
+        entries = plan(files, rules, facts, DiskTargets(inbox.path), waits, go_on)
+        entries = without_loops(around.moves, inbox, settings, entries)
         report.rules_used = frozenset(entry.rule.name for entry in entries if entry.rule is not None)
         done = self._filer.file(
             entries, FilingFacts(inbox.name, inbox.path, inbox.instrument or None), settings.roots()
@@ -217,6 +231,34 @@ def not_filed(
         for file in files
         if Stamp(file.size, file.modified_ts) not in filed.get(str(inbox.path / file.path), set())
     ]
+
+
+def without_loops(moves: IntakeMoves, inbox: Inbox, settings: IntakeSettings, entries: Sequence[Entry]) -> list[Entry]:
+    """Return a plan in which no rule files a second time what other rules have brought back.
+
+    Parameters
+    ----------
+    moves
+        The history.
+    inbox, settings, entries
+        The inbox, and the plan.
+    """
+    if not any(inbox.name in loop for loop in settings.loops(certain=False)):
+        return list(entries)
+    due = [entry.found for entry in entries if entry.outcome in (Outcome.FILE, Outcome.SAME)]
+    before = moves.rules_before({str(inbox.path / found.path): Stamp(found.size, found.modified_ts) for found in due})
+    return [
+        _come_back(entry)
+        if entry.rule is not None and entry.rule.name in before.get(str(inbox.path / entry.found.path), ())
+        else entry
+        for entry in entries
+    ]
+
+
+def _come_back(entry: Entry) -> Entry:
+    assert entry.rule is not None  # noqa: S101  only what a rule takes comes back
+    reason = f"its rule '{entry.rule.name}' has filed it before, and another one has brought it back"
+    return replace(entry, outcome=Outcome.REFUSED, reason=reason, note=None)
 
 
 def _overlap(one: Path, other: Path) -> bool:

@@ -27,11 +27,16 @@ CHUNK = 1 << 20
 PART = ".nexuscore-intake-"
 """How the name of a copy begins that is not complete; the number of its filing follows."""
 _CHANGED = "it changed while it was copied"
+_BY_EFFECTIVE_USER = os.access in os.supports_effective_ids
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class NotMoved(NexusError):
+    """{path} was not moved: {reason}."""
+
+
+class SourceStays(NotMoved):
     """{path} was not moved: {reason}."""
 
 
@@ -206,11 +211,14 @@ class Carrier:
         publishing: Callable[[int, str | None], bool],
         sha256: str | None,
     ) -> Carried:
+        # Before much is copied for nothing: the folder's disk may be mounted for reading alone.
+        if not os.access(".", os.W_OK | os.X_OK, dir_fd=source.folder.descriptor, effective_ids=_BY_EFFECTIVE_USER):
+            raise NotMoved(path=source.path, reason=f"this user cannot remove it from {source.folder.path}")
         found = self._write_part(source, target, descriptor, seen, part, sha256)
         copy = Spot(target.folder, part)
         try:
-            state = copy.state()
-            if state is None or not publishing(state.st_ino, found):
+            made = copy.state()
+            if made is None or not publishing(made.st_ino, found):
                 raise ClaimLost(path=source.path)
             _rename(copy, target)
         except BaseException:
@@ -219,10 +227,13 @@ class Carrier:
         target.folder.sync()
         try:
             self._remove(source, seen)
-        except NotMoved:
-            # It was written to at the last moment: the copy is not what is there now.
-            target.folder.remove(target.name)
-            raise
+        except (NotMoved, OSError) as error:
+            # Whatever keeps it there: it was written to at the last moment, or its disk refuses.
+            if _take_back(source, target, made):
+                if isinstance(error, NotMoved):
+                    raise
+                reason = f"it cannot be removed ({error.strerror or error}), so its copy was taken back"
+                raise SourceStays(path=source.path, reason=reason) from error
         return Carried(found, Method.COPY)
 
     def _write_part(
@@ -294,6 +305,18 @@ class _Opened:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
+
+
+def _take_back(source: Spot, target: Spot, made: os.stat_result) -> bool:
+    """Remove the copy of a file that is still there; return False if it is gone, so that the copy is the only one."""
+    state = source.state()
+    if state is None:
+        return False
+    there = target.state()
+    if there is not None and os.path.samestat(there, made):
+        target.folder.remove(target.name)
+        target.folder.sync()
+    return True
 
 
 def _rename(source: Spot, target: Spot) -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 
+from NexusCore.errors import NexusError
 from NexusCore.facility.intake_move import Method, NewMove
 from NexusCore.facility.intake_moves import Filed, IntakeMoves
 from Services.Intake.moving import PART, Spot
 from Services.Intake.open_folders import OpenFolders
-from Services.Intake.planning import Entry
+from Services.Intake.planning import NOTE_IN_THE_WAY, Entry
 from Services.Intake.renaming import rename_new
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class NoteInTheWay(NexusError):
+    """{path} cannot be written: {reason}."""
 
 
 def write_note(
@@ -37,8 +43,11 @@ def write_note(
     assert entry.rule is not None  # noqa: S101  only a rule has notes
     path = entry.root.joinpath(*entry.note.parts)
     spot = places.spot(path, create=True)
-    if spot.state() is not None:
-        return
+    there = spot.state()
+    if there is not None:
+        if stat.S_ISREG(there.st_mode):
+            return
+        raise NoteInTheWay(path=path, reason=NOTE_IN_THE_WAY)
     content = entry.note.text.encode()
     rule = entry.rule
     new = NewMove(inbox, rule.name, rule.sha256, instrument, "", str(path), len(content), 0, "0", Method.NOTE)

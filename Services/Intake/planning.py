@@ -19,11 +19,17 @@ from typing import Protocol
 
 from NexusCore.text import one_line
 from Services.Intake.rules.names import as_folder_name, fault_of, numbered, target_fault
-from Services.Intake.rules.rule import Conflict, FilingRule
+from Services.Intake.rules.rule import RULES, Conflict, FilingRule
 from Services.Intake.scanning import Found
 
 Parts = tuple[str, ...]
 """Names of a path below a root."""
+MATCH_SECONDS = 0.2
+"""How long the expression of a rule may take for one name; most take microseconds."""
+PATIENCE_SECONDS = 2.0
+"""Seconds of such names in one plan, after which each further one gets `IMPATIENT_SECONDS`."""
+IMPATIENT_SECONDS = 0.01
+NOTE_IN_THE_WAY = "what has its name is no file"
 _UNKNOWN_USER = "no session or reservation of {} covers the time when it was written"
 
 
@@ -48,6 +54,8 @@ class Note:
 
     parts: Parts
     text: str
+    fault: str = ""
+    """Why it cannot be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,7 @@ def plan(
     inbox: InboxFacts,
     view: TargetView,
     waits: Callable[[Found, FilingRule], str | None] = no_reason,
+    go_on: Callable[[], None] = lambda: None,
 ) -> list[Entry]:
     """Return what becomes of each file, in order of path.
 
@@ -137,10 +146,20 @@ def plan(
         What is at the targets.
     waits
         Returns why a file is not complete yet; None if it is.
+    go_on
+        Called for each file; what it raises ends the planning, which takes long for very many files.
     """
     ordered = sorted(files, key=lambda found: (found.folder, found.name))
-    proposals = [_proposal(found, rules, inbox, waits) for found in ordered]
-    return list(_resolved(proposals, view))
+    matcher = _Matcher()
+    proposals = []
+    for found in ordered:
+        go_on()
+        proposals.append(_proposal(found, rules, inbox, waits, matcher))
+    entries = []
+    for entry in _resolved(proposals, view):
+        go_on()
+        entries.append(entry)
+    return entries
 
 
 def collisions(entries: Iterable[Entry]) -> list[Entry]:
@@ -151,8 +170,32 @@ def collisions(entries: Iterable[Entry]) -> list[Entry]:
 # -- one file ----------------------------------------------------------------------------------------------------------
 
 
+class _Matcher:
+    """Matches names with the expressions of rules; what takes too long is given up, so that the other files go on."""
+
+    def __init__(self) -> None:
+        self._patience = PATIENCE_SECONDS
+
+    def groups(self, rule: FilingRule, name: str) -> dict[str, str] | None:
+        """Return the groups of a name; None if it does not match; raises TimeoutError."""
+        if not rule.parse:
+            return {}
+        seconds = MATCH_SECONDS if self._patience > 0 else IMPATIENT_SECONDS
+        try:
+            # Concurrent: the other threads of this process, and its signals, go on meanwhile.
+            match = rule.expression.fullmatch(name, timeout=seconds, concurrent=True)
+        except TimeoutError:
+            self._patience -= seconds
+            raise
+        return None if match is None else match.groupdict(default="")
+
+
 def _proposal(
-    found: Found, rules: Sequence[FilingRule], inbox: InboxFacts, waits: Callable[[Found, FilingRule], str | None]
+    found: Found,
+    rules: Sequence[FilingRule],
+    inbox: InboxFacts,
+    waits: Callable[[Found, FilingRule], str | None],
+    matcher: _Matcher,
 ) -> Entry:
     """Return what would become of a file if it were the only one."""
     if found.fault is not None:
@@ -161,12 +204,15 @@ def _proposal(
         fault = fault_of(name)
         if fault is not None:
             return Entry(found, Outcome.REFUSED, reason=f"its name cannot be used: {fault}")
-    folder, groups = "/".join(found.folder), None
+    folder = "/".join(found.folder)
     for rule in rules:
         if rule.selects(folder, found.name, found.size):
-            match = rule.expression.fullmatch(found.name)
-            if match is not None:
-                groups = match.groupdict(default="")
+            try:
+                groups = matcher.groups(rule, found.name)
+            except TimeoutError:
+                slow = f"the expression of its rule takes too long for this name; simplify {RULES}.{rule.name}.parse"
+                return Entry(found, Outcome.REFUSED, rule, reason=slow)
+            if groups is not None:
                 break
     else:
         return Entry(found, Outcome.UNMATCHED, reason="no rule takes it")
@@ -239,7 +285,16 @@ def _resolved(proposals: Sequence[Entry], view: TargetView) -> Iterator[Entry]:
     wanted = Counter((entry.root, entry.parts) for entry in proposals if entry.outcome is Outcome.FILE)
     taken = _Taken(view, set(wanted))
     for entry in proposals:
-        yield entry if entry.outcome is not Outcome.FILE else _decided(entry, wanted, taken, view)
+        if entry.outcome is not Outcome.FILE:
+            yield entry
+            continue
+        decided = _decided(entry, wanted, taken, view)
+        if decided.collision and taken.has_intruder(entry.root, entry.parts):
+            # Anybody who may write there can make a link; it keeps its own files from being filed, not the rule.
+            decided = replace(decided, collision=False)
+        elif decided.note is not None:
+            decided = replace(decided, note=taken.note_of(decided))
+        yield decided
 
 
 class _Taken:
@@ -263,6 +318,22 @@ class _Taken:
             if (root, above) in self.given or (existing is not None and not existing.is_folder):
                 return f"{'/'.join(above)} is not a folder"
         return None
+
+    def has_intruder(self, root: Path, parts: Parts) -> bool:
+        """Return whether at a path, or on the way to it, is what is never filed: a link, a pipe, a device."""
+        for end in range(1, len(parts) + 1):
+            existing = self._view.at(root, parts[:end])
+            if existing is None or not existing.is_folder:
+                return existing is not None and not existing.is_file
+        return False
+
+    def note_of(self, entry: Entry) -> Note | None:
+        """Return the note that is to be written for a file; None if it is there."""
+        note = entry.note
+        existing = None if note is None else self._view.at(entry.root, note.parts)
+        if note is None or existing is None:
+            return note
+        return None if existing.is_file else replace(note, fault=NOTE_IN_THE_WAY)
 
     def by_what(self, root: Path, parts: Parts) -> str | None:
         """Return what has a name already; None if it is free."""

@@ -52,7 +52,8 @@ class Recovery:
                     return settled
                 except OSError as error:
                     # Its file system may be away: the claim ends again, and the next pass looks.
-                    self.log.warning("What became of %s is not known yet: %s", move.source or move.target, error)
+                    # No warning: it would be mailed for each file, and what is away is named by who files.
+                    self.log.info("What became of %s is not known yet: %s", move.source or move.target, error)
         return settled
 
     def _settle(self, move: IntakeMove, places: OpenFolders) -> None:
@@ -72,8 +73,8 @@ class Recovery:
     def _settle_move(self, move: IntakeMove, source: Spot | None, target: Spot | None) -> None:
         at_source, at_target = _state(source), _state(target)
         if at_source is not None and at_target is not None and source is not None and target is not None:
-            ours = str(at_target.st_ino) in (move.copy_inode, move.inode)
-            if not ours or move.method is Method.SAME or not self._completed(source, target):
+            ours = str(at_target.st_ino) in (move.copy_inode, move.inode) and move.method is not Method.SAME
+            if not ours or not self._completed_or_taken_back(source, target):
                 self.moves.release([move])
                 return
         elif at_target is None or target is None:
@@ -116,6 +117,21 @@ class Recovery:
             self.moves.filed([Filed(move, self._sum(target), Method.NOTE)])
         else:
             self.moves.release([move])
+
+    def _completed_or_taken_back(self, source: Spot, target: Spot) -> bool:
+        """Remove the source of a copy, or the copy if the source cannot be removed; return whether it is filed."""
+        try:
+            return self._completed(source, target)
+        except OSError:
+            one, other = source.state(), target.state()
+            if one is None:
+                return True
+            # Only a copy that is known to be one: the sums are compared once more.
+            if other is None or os.path.samestat(one, other) or self._sum(source) != self._sum(target):
+                raise
+            target.folder.remove(target.name)
+            target.folder.sync()
+            return False
 
     def _completed(self, source: Spot, target: Spot) -> bool:
         """Remove the source of a file that has got its new name, if both are the same; return whether they are."""

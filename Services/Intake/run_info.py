@@ -6,18 +6,24 @@ program that is killed leaves the old one or the new one, not half of it.
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from NexusCore.errors import NexusError
-from NexusCore.files import write_below
-from NexusCore.text import one_line
+from NexusCore.files import Folder, InTheWay, write_below
+from NexusCore.text import kind_of, one_line, shortened
 
 FILE = "runInfo.yaml"
 MODE = "hltMode"
 UNKNOWN_MODE = "U"
+MOST_BYTES = 65_536
+"""Of the file; Overwatch writes a dozen."""
+LONGEST_MODE = 64
+"""Characters of a mode; those of Overwatch have up to three."""
 _BOOL = "tag:yaml.org,2002:bool"
 
 _LOG = logging.getLogger(__name__)
@@ -39,6 +45,10 @@ class RunInfoWithoutMode(RunInfoUnreadable, KeyError):
     __str__ = Exception.__str__  # a KeyError's puts the sentence into quotes
 
 
+class ModeRefused(NexusError, ValueError):
+    """The HLT mode '{mode}' is not stored: use up to {most} letters on one line."""
+
+
 def stored_mode(folder: Path) -> Any:
     """Return the HLT mode in a run's folder; "U" if the file does not exist or may not be read.
 
@@ -51,7 +61,7 @@ def stored_mode(folder: Path) -> Any:
 
     path = folder / FILE
     try:
-        info = yaml.load(path.read_bytes(), Loader=_loader())  # noqa: S506  a safe one
+        info = yaml.load(_content(folder), Loader=_loader())  # noqa: S506  a safe one
     except FileNotFoundError:
         _LOG.debug("Run info file doesn't exist for run directory %s", one_line(str(folder)))
         return UNKNOWN_MODE
@@ -66,7 +76,30 @@ def stored_mode(folder: Path) -> Any:
         raise RunInfoNotAMapping(path=path, kind=kind)
     if MODE not in info:
         raise RunInfoWithoutMode(path=path, mode=MODE)
-    return info[MODE]
+    mode = info[MODE]
+    if mode is not None and not isinstance(mode, str | int | float):
+        raise RunInfoUnreadable(path=path, reason=f"its {MODE} is no text, but {kind_of(mode)}")
+    if not _is_mode(str(mode)):
+        raise RunInfoUnreadable(path=path, reason=f"its {MODE} is not up to {LONGEST_MODE} letters on one line")
+    return mode
+
+
+def _is_mode(text: str) -> bool:
+    return len(text) <= LONGEST_MODE and text.isprintable()
+
+
+def _content(folder: Path) -> bytes:
+    """Return the content of the file; neither a link is followed, nor a pipe waited for, nor too much read."""
+    try:
+        with Folder.open(folder) as place, place.open_file(FILE) as file:
+            content = file.read(MOST_BYTES + 1)
+    except InTheWay as error:
+        if (folder / FILE).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+        raise RunInfoUnreadable(path=folder / FILE, reason=f"it is {error.facts['kind']}, not a file") from None
+    if len(content) > MOST_BYTES:
+        raise RunInfoUnreadable(path=folder / FILE, reason=f"it has more than {MOST_BYTES:,} bytes")
+    return content
 
 
 def write_mode(folder: Path, mode: str | None, *, overwrite: bool) -> None:
@@ -83,10 +116,14 @@ def write_mode(folder: Path, mode: str | None, *, overwrite: bool) -> None:
     ------
     InTheWay
         If a folder or a link has the name of the file.
+    ModeRefused
+        If the mode has more than a few letters.
     """
     import yaml
 
     path = folder / FILE
+    if mode and not _is_mode(str(mode)):
+        raise ModeRefused(mode=shortened(one_line(str(mode)), LONGEST_MODE), most=LONGEST_MODE)
     if not overwrite and path.exists():
         return
     info = {MODE: mode or UNKNOWN_MODE}

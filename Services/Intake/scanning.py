@@ -6,12 +6,16 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from NexusCore.text import shortened
+
 MOST_DEPTH = 64
 """Folders within folders that are looked into."""
+LONGEST_SHOWN = 200
+"""Characters of a path in a sentence."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
@@ -126,6 +130,7 @@ class _Walk:
     def _below(self, descriptor: int, folder: tuple[str, ...], name: str) -> None:
         path = "/".join((*folder, name))
         if len(folder) >= MOST_DEPTH:
+            path = shortened(path, LONGEST_SHOWN)
             self.unreadable.append(f"{path} is not looked into: it is more than {MOST_DEPTH} folders deep")
             return
         try:
@@ -137,16 +142,28 @@ class _Walk:
         except FileNotFoundError:
             return
         except OSError as error:
-            self.unreadable.append(f"{path} cannot be read: {error.strerror or error}")
+            self.unreadable.append(f"{shortened(path, LONGEST_SHOWN)} cannot be read: {error.strerror or error}")
 
 
-def invented(names: Iterator[str]) -> Scan:
-    """Return what a look would find if there were files with these paths; empty lines are passed over."""
+def invented(names: Iterable[str], root: Path) -> Scan:
+    """Return what a look would find if there were files with these paths; empty lines are passed over.
+
+    Parameters
+    ----------
+    names
+        Paths below the drop folder, or absolute ones.
+    root
+        The drop folder.
+    """
     files = []
     for line in names:
-        *folder, name = line.split("/")
+        inside = line.removeprefix(f"{root}/")
+        *folder, name = inside.split("/")
         if name:
-            files.append(Found(tuple(part for part in folder if part), name, 1, 0))
+            elsewhere = inside.startswith("/")
+            parts = tuple(part for part in folder if part)
+            fault = f"it is not below {root}" if elsewhere else None
+            files.append(Found(("", *parts) if elsewhere else parts, name, 1, 0, fault=fault))
     return Scan(tuple(sorted(dict.fromkeys(files), key=_order)), frozenset())
 
 

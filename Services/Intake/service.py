@@ -39,7 +39,7 @@ from Services.Intake.inbox_round import InboxReport, InboxRounds, Surroundings
 from Services.Intake.moving import Carrier
 from Services.Intake.planning import Outcome
 from Services.Intake.recovery import Recovery
-from Services.Intake.settings import IntakeSettings, read, set_defaults, silences
+from Services.Intake.settings import IntakeSettings, read, set_defaults
 from Services.Intake.status_reporter import InboxReporter
 
 LOOK_SECONDS = 0.5
@@ -48,8 +48,11 @@ STOP_CHECK_SECONDS = 0.1
 """Interval of checks whether to stop."""
 ROUND_SECONDS = 2.0
 """How long a pass waits for the looks into inboxes; those that take longer go on meanwhile."""
-END_SECONDS = 0.8
-"""How long the end of the service waits for its threads, which check much more often whether to stop."""
+END_SECONDS = 0.5
+"""How long the end of the service waits for all its threads, which check much more often whether to stop.
+
+One that waits for a file server or a bucket does not notice; the next Intake settles what it was doing.
+"""
 LONGEST_SETTLE = 60.0
 """Seconds of `stable_seconds` up to which a single pass waits for files to be complete."""
 
@@ -80,10 +83,10 @@ class Intake(Service):
         self._running: dict[str, tuple[Future[InboxReport], float]] = {}
         """Looks under way, each with the time when it began, by the monotonic clock."""
         self._reports: dict[str, InboxReport] = {}
-        self._reporter = InboxReporter(self.status, self.log)
+        self._reporter = InboxReporter(self.status, self.log, self.clock)
         self._alerts = Alerts(self.log, self.clock)
         fetched = app.settings.home / "intake-fetched"
-        self._copying = Copying(app.database(), self.clock, self.status, self.log, self._stop, fetched)
+        self._copying = Copying(app.database(), self.config, self.clock, self.status, self.log, self._stop, fetched)
         self._hints = Hints()
         self._since = self.clock.now()
         self._due = self.clock.monotonic()
@@ -146,15 +149,22 @@ class Intake(Service):
         if self._single and self._wait_for_files():
             again = self._look(settings)
             result = Pass(result.done + again.done, again.failed)
+        if self.stopping:
+            return result
         self._give_alerts(settings)
-        self._copying.go_on(settings.mirrors, wait=self._single, data_root=settings.data_root)
+        self._copying.go_on(
+            settings.mirrors, wait=self._single, data_root=settings.data_root, folders=settings.folders()
+        )
+        if self._single and not self.stopping:
+            return Pass(result.done, result.failed + len(settings.faults) + self._copying.report_outstanding())
         return result
 
     def close(self) -> None:
         """Wait a moment for the threads to end."""
+        until = self.clock.monotonic() + END_SECONDS
         self._hints.close()
         wait([future for future, _ in self._running.values()], timeout=END_SECONDS)
-        self._copying.close(END_SECONDS)
+        self._copying.close(max(0.0, until - self.clock.monotonic()))
         self._presence.close()
 
     # -- a pass --------------------------------------------------------------------------------------------------------
@@ -206,6 +216,7 @@ class Intake(Service):
                 self._reporter.report(report)
                 done += len(report.filed)
                 failed += report.count(Outcome.REFUSED) + bool(report.trouble)
+                failed += len(report.notes) + len(report.unreadable)
                 if report.settling is not None:
                     self._due = min(self._due, self.clock.monotonic() + report.settling)
         if failure is not None:
@@ -239,11 +250,12 @@ class Intake(Service):
         now = self.clock.now()
         alerts: list[Alert] = []
         for inbox in settings.inboxes:
-            report = self._reports.get(inbox.name)
-            if report is None or report.trouble:
-                continue
+            # A folder that is gone, or hangs, receives nothing either.
+            report = self._reports.get(inbox.name) or InboxReport(inbox.name)
             last = self._moves.last_filed(inbox.name) if inbox.silent_minutes else None
             alerts += inbox_alerts(inbox, report, last, self._since, now)
+            if report.trouble:
+                continue
             rules = settings.rules_of(inbox)
             unmatched = report.count(Outcome.UNMATCHED) > 0
             ever = {
@@ -252,12 +264,7 @@ class Intake(Service):
             alerts += rule_alerts(inbox, rules, report, ever, unmatched)
             roots = [rule.root(inbox.path, settings.data_root) for rule in rules]
             alerts += disk_alerts(inbox, list(dict.fromkeys([inbox.path, *roots])), settings.nearly_full)
-        try:
-            silent = silences(self._root_config)
-        except NexusError as error:
-            alerts.append(Alert("silences", str(error)))
-            silent = {}
-        loud = self._alerts.update(alerts, silent, settings.remind_hours)
+        loud = self._alerts.update(alerts, settings.silent_until, settings.remind_hours)
         self.status["alerts"] = ", ".join(loud)[:200]
 
 

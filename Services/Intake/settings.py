@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.errors import ConfigException, DatabaseDenied, NexusError
 from NexusCore.facility.inboxes import INBOXES_FOLDER, Inbox, inbox_names, inbox_settings
 from NexusCore.facility.transfer_settings import IGNORED, StoreSettings, store_settings
+from NexusCore.text import suggest
+from Services.Intake.places import inbox_fault, loops, mirror_fault
 from Services.Intake.rules.rule import RULES, Conflict, FilingRule, Ready, RuleRefused, check
 from Services.Intake.rules.shipped import SHIPPED
 
 FOLDER = "Services.Intake"
 INTERVAL = 5.0
 """Seconds between two looks into the drop folders, where the configuration says nothing else."""
+COPIED_TO = "copied_to"
+"""Name of a mirror's parameter that holds the place in which its copies were made."""
 ACCEPTED = "accepted"
 """Name of a rule's parameter that holds the checksum of the settings that were accepted."""
 _COMMENTS = {
@@ -67,6 +72,9 @@ _MIRROR: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "mount": ("", "Path on which a file system has to be mounted; empty for none.", {}),
     "verify_hours": (24.0, "Hours after which a copy is read again.", {"minimum": 0.01}),
 }
+SILENCES = f"{FOLDER}.silences"
+_INBOX_ALERTS = ("silent", "old", "disk")
+_RULE_ALERT = "rule"
 _BUCKET: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "bucket": ("", "Name of the bucket.", {}),
     "prefix": ("", "What the names of all objects begin with.", {}),
@@ -91,6 +99,13 @@ class MirrorSettings:
     bucket: StoreSettings | None = None
     """Of the kinds that are buckets."""
 
+    @property
+    def place(self) -> str:
+        """Where it is: another place has no copies yet."""
+        if self.bucket is None:
+            return f"{self.kind} {self.path.rstrip('/')}"
+        return f"{self.kind} {self.bucket.endpoint} {self.bucket.bucket}/{self.bucket.prefix}"
+
     def takes(self, inbox: str) -> bool:
         """Return whether files of an inbox are copied to it."""
         return not self.inboxes or inbox in self.inboxes
@@ -110,6 +125,9 @@ class IntakeSettings:
     mirrors: tuple[MirrorSettings, ...]
     faults: dict[str, str]
     """What cannot be used, by its path in the configuration, with a sentence."""
+    data_root_is_set: bool = True
+    silent_until: dict[str, int] = field(default_factory=dict)
+    """By the beginning of the names of alerts: until when they are silenced; microseconds since the epoch, UTC."""
     lease: float = 30.0
     nearly_full: float = 5.0
     """Percent of a disk below which an alert is given."""
@@ -118,6 +136,18 @@ class IntakeSettings:
     def rules_of(self, inbox: Inbox) -> list[FilingRule]:
         """Return the rules of an inbox that can be used, in its order."""
         return [self.rules[name] for name in inbox.rules if name in self.rules]
+
+    def loops(self, *, certain: bool) -> list[tuple[str, ...]]:
+        """Return the names of inboxes whose files come back to them; if not certain, also those that only may."""
+        targets = {
+            inbox.name: [rule.root(inbox.path, self.data_root) for rule in self.rules_of(inbox)]
+            for inbox in self.inboxes
+        }
+        return loops(self.inboxes, targets, certain=certain)
+
+    def folders(self) -> list[Path]:
+        """Return where files are received or filed, where no mirror may be."""
+        return _folders(self.inboxes, self.rules, self.data_root, self.data_root_is_set)
 
     def roots(self) -> list[Path]:
         """Return all drop folders and targets."""
@@ -155,10 +185,10 @@ def set_defaults(config: NamedConfiguration) -> None:
 
 def declare_rule(config: NamedConfiguration, rule: FilingRule) -> None:
     """Declare the parameters of a rule; existing ones keep their values."""
-    for field, comment in _COMMENTS.items():
-        value = getattr(rule, field)
+    for parameter, comment in _COMMENTS.items():
+        value = getattr(rule, parameter)
         value = str(value) if isinstance(value, (Conflict, Ready)) else value
-        config.set_default(f"rules.{rule.name}.{field}", value, comment=comment, **_LIMITS.get(field, {}))
+        config.set_default(f"rules.{rule.name}.{parameter}", value, comment=comment, **_LIMITS.get(parameter, {}))
 
 
 def read(config: ReadOnlyConfiguration) -> IntakeSettings:
@@ -178,54 +208,101 @@ def read(config: ReadOnlyConfiguration) -> IntakeSettings:
             accepted[name] = str(config[f"{RULES}.{name}.{ACCEPTED}"] or "")
         except NexusError as error:
             faults[f"{RULES}.{name}"] = str(error)
-    inboxes = list(_inboxes(config, rules, faults))
-    mirrors = list(_mirrors(config, faults))
-    root = Path(str(config["Facility.data_root"] or ".")).expanduser().absolute()
+    given_root = Path(str(config["Facility.data_root"] or "")).expanduser()
+    known_root = given_root if given_root.is_absolute() else None
+    root = given_root.absolute()
+    inboxes = list(_inboxes(config, rules, faults, known_root))
+    for rule in dict.fromkeys(name for inbox in inboxes for name in inbox.rules):
+        if rule in rules and known_root is None and rules[rule].root(Path("/"), Path()).is_absolute() is False:
+            faults[f"{RULES}.{rule}"] = _without_data_root(rules.pop(rule))
+    mirrors = list(_mirrors(config, faults, _folders(inboxes, rules, root, known_root is not None)))
     numbers = {name: _number(config, f"{FOLDER}.{name}") for name in ("lease", "nearly_full", "remind_hours")}
     given = {name: value for name, value in numbers.items() if value is not None}
-    return IntakeSettings(root, tuple(inboxes), rules, accepted, tuple(mirrors), faults, **given)
+    silent_until = _silences(config, faults)
+    return IntakeSettings(
+        root,
+        tuple(inboxes),
+        rules,
+        accepted,
+        tuple(mirrors),
+        faults,
+        known_root is not None,
+        silent_until,
+        **given,
+    )
+
+
+def _folders(
+    inboxes: Iterable[Inbox], rules: Mapping[str, FilingRule], data_root: Path, data_root_is_set: bool
+) -> list[Path]:
+    folders = [data_root] if data_root_is_set else []
+    for inbox in inboxes:
+        folders += [inbox.path, *(rules[name].root(inbox.path, data_root) for name in inbox.rules if name in rules)]
+    return list(dict.fromkeys(folders))
+
+
+def _without_data_root(rule: FilingRule) -> str:
+    return (
+        f"{RULES}.{rule.name}.target is '{rule.target}', which is below Facility.data_root, and that is not set to an "
+        "absolute path: ConfigTool Facility.data_root=/data"
+    )
 
 
 def rule_settings(config: ReadOnlyConfiguration, name: str) -> FilingRule:
     """Return a rule, checked; raises `RuleRefused` or `ConfigException`."""
     shipped = next((rule for rule in SHIPPED if rule.name == name), FilingRule(name))
     values: dict[str, Any] = {"name": name}
-    for field in fields(FilingRule):
-        if field.name == "name":
+    for parameter in fields(FilingRule):
+        if parameter.name == "name":
             continue
-        value, default = config[f"{RULES}.{name}.{field.name}"], getattr(shipped, field.name)
+        value, default = config[f"{RULES}.{name}.{parameter.name}"], getattr(shipped, parameter.name)
         if value is None:
-            values[field.name] = str(default) if isinstance(default, str) else default
+            values[parameter.name] = str(default) if isinstance(default, str) else default
         elif isinstance(default, int):
-            values[field.name] = int(config.number(f"{RULES}.{name}.{field.name}"))
+            values[parameter.name] = int(config.number(f"{RULES}.{name}.{parameter.name}"))
         else:
-            values[field.name] = str(value)
+            values[parameter.name] = str(value)
     rule = FilingRule(**values)
     check(rule)
     return rule
 
 
-def silences(config: ReadOnlyConfiguration) -> dict[str, int]:
-    """Return until when alerts are silent: times in microseconds since the epoch, by the beginning of their names.
-
-    Raises
-    ------
-    ConfigException
-        If one is not a time.
-    """
+def _silences(config: ReadOnlyConfiguration, faults: dict[str, str]) -> dict[str, int]:
+    """Return until when alerts are silent; one that cannot be used leaves the others alone."""
+    known = ["all", *_INBOX_ALERTS, _RULE_ALERT]
+    known += [f"{kind}-{name}" for kind in _INBOX_ALERTS for name in inbox_names(config)]
+    known += [f"{_RULE_ALERT}-{name}" for name in (*(rule.name for rule in SHIPPED), *config.keys(RULES))]
     found = {}
-    for name in config.keys(f"{FOLDER}.silences"):
-        path = f"{FOLDER}.silences.{name}"
+    for name in config.keys(SILENCES):
+        path = f"{SILENCES}.{name}"
         text = str(config[path] or "")
         try:
             moment = datetime.fromisoformat(text)
             found[name] = to_ts(moment if moment.tzinfo is not None else moment.astimezone())
         except (ValueError, OverflowError):
-            raise ConfigException(reason=f"{path} is '{text}', which is not a time such as 2026-12-01T08:00") from None
+            faults[path] = f"{path} is '{text}', which is not a time such as 2026-12-01T08:00."
+            continue
+        if name not in known:
+            faults[path] = f"{path} silences nothing: no alert has such a name.{suggest(name, known)}"
     return found
 
 
-def _inboxes(config: ReadOnlyConfiguration, rules: dict[str, FilingRule], faults: dict[str, str]) -> Iterable[Inbox]:
+def _inboxes(
+    config: ReadOnlyConfiguration, rules: dict[str, FilingRule], faults: dict[str, str], data_root: Path | None
+) -> Iterable[Inbox]:
+    usable = list(_separate_inboxes(config, rules, faults))
+    for inbox in usable:
+        place = f"{INBOXES_FOLDER}.{inbox.name}"
+        fault = inbox_fault(inbox, usable, data_root)
+        if fault is None:
+            yield inbox
+        else:
+            faults[place] = str(ConfigException(reason=f"{place}.path is {inbox.path}: {fault}"))
+
+
+def _separate_inboxes(
+    config: ReadOnlyConfiguration, rules: dict[str, FilingRule], faults: dict[str, str]
+) -> Iterable[Inbox]:
     paths: dict[Path, str] = {}
     for name in inbox_names(config):
         place = f"{INBOXES_FOLDER}.{name}"
@@ -236,11 +313,12 @@ def _inboxes(config: ReadOnlyConfiguration, rules: dict[str, FilingRule], faults
             continue
         if not inbox.on:
             continue
+        if not inbox.rules:
+            faults[f"{place}.rules"] = f"{place}.rules names no rule, so nothing is filed from {inbox.path}."
         for rule in inbox.rules:
             if rule not in rules and f"{RULES}.{rule}" not in faults:
-                faults[f"{place}.rules"] = str(
-                    ConfigException(reason=f"{place}.rules names the rule '{rule}', which does not exist")
-                )
+                hint = suggest(rule, rules)
+                faults[f"{place}.rules"] = f"{place}.rules names the rule '{rule}', which does not exist.{hint}"
         if inbox.path in paths:
             reason = f"{place}.path is {inbox.path}, which is the folder of the inbox '{paths[inbox.path]}'"
             faults[place] = str(ConfigException(reason=reason))
@@ -249,7 +327,9 @@ def _inboxes(config: ReadOnlyConfiguration, rules: dict[str, FilingRule], faults
         yield inbox
 
 
-def _mirrors(config: ReadOnlyConfiguration, faults: dict[str, str]) -> Iterable[MirrorSettings]:
+def _mirrors(
+    config: ReadOnlyConfiguration, faults: dict[str, str], folders: Sequence[Path]
+) -> Iterable[MirrorSettings]:
     for name in config.keys(f"{FOLDER}.mirrors"):
         place = f"{FOLDER}.mirrors.{name}"
         if config[f"{place}.on"] is False:
@@ -265,12 +345,22 @@ def _mirrors(config: ReadOnlyConfiguration, faults: dict[str, str]) -> Iterable[
             faults[place] = f"{place}.endpoint is '{bucket.endpoint}'; use a URL such as https://s3.example.org."
         elif bucket is None and (not path or (kind == "directory" and not path.startswith("/"))):
             faults[place] = f"{place}.path is '{path}'; it has to be the absolute path of a folder."
-        elif kind == "rsync" and (path.startswith("-") or ":" not in path):
+        elif kind == "rsync" and not _is_elsewhere(path):
             faults[place] = f"{place}.path is '{path}'; use host:/folder or rsync://host/module/folder."
+        elif kind == "directory" and (fault := mirror_fault(Path(os.path.normpath(path)), folders)) is not None:
+            faults[place] = f"{place}.path is '{path}', {fault}."
         else:
             inboxes = tuple(part.strip() for part in str(config[f"{place}.inboxes"] or "").split(";") if part.strip())
             mount = str(config[f"{place}.mount"] or "")
             yield MirrorSettings(name, path, kind, inboxes, mount, 24.0 if hours is None else hours, bucket)
+
+
+def _is_elsewhere(address: str) -> bool:
+    """Return whether rsync takes an address for that of another host: a slash before the colon makes it a path here."""
+    if address.startswith("rsync://"):
+        return True
+    host, colon, _ = address.partition(":")
+    return bool(host and colon) and "/" not in host and not host.startswith("-")
 
 
 def _number(config: ReadOnlyConfiguration, path: str) -> float | None:
@@ -278,6 +368,6 @@ def _number(config: ReadOnlyConfiguration, path: str) -> float | None:
 
 
 __all__ = [
-    "ACCEPTED", "FOLDER", "INTERVAL", "IntakeSettings", "MirrorSettings", "RuleRefused", "declare_rule", "read",
-    "rule_settings", "set_defaults", "silences",
+    "ACCEPTED", "COPIED_TO", "FOLDER", "INTERVAL", "IntakeSettings", "MirrorSettings", "RuleRefused", "declare_rule",
+    "read", "rule_settings", "set_defaults",
 ]  # fmt: skip

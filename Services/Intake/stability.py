@@ -25,6 +25,9 @@ class Stability:
 
     def __init__(self) -> None:
         self._since: dict[tuple[tuple[str, ...], str], tuple[Seen, float]] = {}
+        self._looked = False
+        self._news: float | None = None
+        """When a file was last seen that was not there before, or was another one."""
 
     def look(self, scan: Scan, now: float) -> None:
         """Take over what a look found.
@@ -41,7 +44,13 @@ class Stability:
             key, seen = (found.folder, found.name), (found.size, found.modified_ns, found.changed_ns, found.inode)
             before = self._since.get(key)
             since[key] = before if before is not None and before[0] == seen else (seen, now)
-        self._since = since
+            if since[key] is not before and self._looked:  # what lies there at first may have come at any time
+                self._news = now
+        self._since, self._looked = since, True
+
+    def nothing_new_for(self, now: float) -> float | None:
+        """Return the seconds since a file came or changed; None if none has since the first look."""
+        return None if self._news is None else now - self._news
 
     def quiet_for(self, found: Found, now: float) -> float:
         """Return the seconds for which a file has not changed."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from NexusCore.clock import Clock
 from NexusCore.log import Log
 from NexusCore.status import StatusHolder
 from NexusCore.status.element import fitting
@@ -17,6 +18,10 @@ _SIZE = re.compile(r"\d[\d.,]* (?:bytes?|[KMGTP]iB)")
 UNUSED = "not in use"
 SLOW_SECONDS = 10.0
 """Steps in which it is shown how long a look into an inbox takes."""
+WARN_SECONDS = 3600.0
+"""The files of an inbox are a warning, which may be mailed, at most this often: mails are for alerts first."""
+MOST_NAMED = 5
+"""Files in such a warning, each with its reason."""
 MOST_LINES = 20
 """Lines of log about the files of one look into an inbox; a last one says how many more there are."""
 
@@ -28,11 +33,16 @@ class InboxReporter:
     ----------
     status, log
         Where to.
+    clock
+        Measures how long ago the last warning was.
     """
 
-    def __init__(self, status: StatusHolder, log: Log) -> None:
+    def __init__(self, status: StatusHolder, log: Log, clock: Clock) -> None:
         self._status = status
         self._log = log
+        self._clock = clock
+        self._warned: dict[str, float] = {}
+        """By inbox: when files of it were last a warning."""
         self._said: dict[str, dict[str, str]] = {}
         """By inbox: the reason that was logged last for each file."""
         self._sentences: dict[str, set[str]] = {}
@@ -44,7 +54,7 @@ class InboxReporter:
         self._inboxes.add(report.inbox)
         self._log_filed(report)
         stuck = [file for file in report.remaining if file.outcome in (Outcome.REFUSED, Outcome.UNMATCHED)]
-        self._log_stuck(report.inbox, stuck)
+        self._log_stuck(report.inbox, stuck, report.unreadable)
         sentences = {*report.notes, *((report.trouble,) if report.trouble else ())}
         before = self._sentences.get(report.inbox, set())
         for sentence in sorted(sentences - before):
@@ -94,13 +104,26 @@ class InboxReporter:
         for done in report.filed:
             self._log.info("%s: moved %s to %s", report.inbox, one_line(done.move.source), one_line(done.move.target))
 
-    def _log_stuck(self, inbox: str, stuck: list[Remaining]) -> None:
+    def _log_stuck(self, inbox: str, stuck: list[Remaining], unreadable: Sequence[str]) -> None:
+        """Name what is new among what stays: others may leave any number of such files and folders."""
         before, now = self._said.get(inbox, {}), {file.path: same_reason(file.reason) for file in stuck}
-        news = [file for file in stuck if before.get(file.path) != now[file.path]]
-        for file in news[:MOST_LINES]:
-            self._log.warning("%s: %s is not filed: %s", inbox, one_line(file.path), one_line(file.reason))
+        news = [
+            f"{one_line(file.path)} is not filed: {one_line(file.reason)}"
+            for file in stuck
+            if before.get(file.path) != now[file.path]
+        ]
+        now |= dict.fromkeys(unreadable, "")
+        news += [one_line(sentence) for sentence in unreadable if sentence not in before]
+        time, warned = self._clock.monotonic(), self._warned.get(inbox)
+        if news and (warned is None or time - warned >= WARN_SECONDS):
+            self._warned[inbox] = time
+            more = f"; and {len(news) - MOST_NAMED} more" if len(news) > MOST_NAMED else ""
+            self._log.warning("%s: %s%s", inbox, "; ".join(news[:MOST_NAMED]), more)
+            news = news[MOST_NAMED:]
+        for sentence in news[:MOST_LINES]:
+            self._log.info("%s: %s", inbox, sentence)
         if len(news) > MOST_LINES:
-            self._log.warning("%s: %d more files are not filed", inbox, len(news) - MOST_LINES)
+            self._log.info("%s: %d more files are not filed", inbox, len(news) - MOST_LINES)
         self._said[inbox] = now
 
     def _sentence(self, report: InboxReport, stuck: list[Remaining]) -> str:
@@ -108,6 +131,8 @@ class InboxReporter:
             return report.trouble
         if report.notes:
             return report.notes[0]
+        if report.unreadable:
+            return one_line(report.unreadable[0])
         if stuck:
             first = stuck[0]
             files = counted(len(stuck), "file is", "files are")

@@ -1,12 +1,18 @@
-"""``python -m Services.Uploader``."""
+"""``python -m Services.Uploader``, and the console script ``Uploader``."""
 
 import sys
 
 from NexusCore import signals
 
-if __name__ == "__main__":
+
+def main() -> int:
+    """Run the Uploader; return the exit code."""
     signals.quiet_interrupts()  # before all else is imported, which takes a while
-    from NexusCore.service import main
+    from NexusCore import service
     from Services.Uploader.service import Uploader
 
-    sys.exit(main(Uploader))
+    return service.main(Uploader)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

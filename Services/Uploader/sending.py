@@ -183,6 +183,7 @@ class Sending:
             receipt.url,
             owner=upload_round.owner,
             look_seconds=self._seconds_to_check(upload),
+            pid=receipt.pid,
         )
         if not noted:
             text = "The record '%s' was rebuilt while it was sent to %s, or another Uploader took over; it is due again"
@@ -190,7 +191,7 @@ class Sending:
         elif not there:
             upload_round.outcomes[record.id] = UploadState.DONE
             remark = f"; {receipt.remark}" if receipt.remark else ""
-            where = f" as {receipt.url or receipt.remote_id}"
+            where = f" as {receipt.url or receipt.remote_id}" + (f", PID {receipt.pid}" if receipt.pid else "")
             self.log.info("%s has the record '%s'%s%s", upload_round.name, record.title, where, remark)
             self.reporter.count("records_sent", upload_round.name)
             self.arrived(record)

@@ -25,6 +25,7 @@ from NexusCore.API import App
 from NexusCore.errors import NexusError
 from NexusCore.facility import Record, Records
 from NexusCore.facility.record import UploadState
+from NexusCore.facility.resending import never_sent
 from NexusCore.log import in_session
 from NexusCore.service import FAILED, Example, Pass, RunOptions, Service
 from NexusCore.status.names import Channels
@@ -70,6 +71,8 @@ class Uploader(Service):
         self._lock = Lock()
         self._others = False
         self._dry_run = False
+        self._lacking: dict[str, int] = {}
+        """By the destinations in use, how many finished records each was never sent."""
         self._whole = True
         """Whether a pass waits for all that it began; one of a running service leaves the slow ones behind."""
         self._by_hand = False
@@ -142,6 +145,7 @@ class Uploader(Service):
                 self._complete(record, standing.get(record.id, {}))
             self._reporter.forget(names or {NONE})
             self._count(names)
+            self._show_never_sent(names)
         failure = failure or failed
         if failure is not None:
             raise failure
@@ -156,6 +160,12 @@ class Uploader(Service):
 
     def _count(self, names: Sequence[str]) -> None:
         self._reporter.counts(names, len(self._records.to_upload()), self._records.tallies())
+
+    def _show_never_sent(self, names: Sequence[str]) -> None:
+        """Show what destinations lack that were added later; counted when they change, and until they lack nothing."""
+        if set(names) != set(self._lacking) or any(self._lacking.values()):
+            self._lacking = never_sent(self.app.database(), names)
+            self._reporter.never_sent(self._lacking)
 
     def _ended(self) -> tuple[dict[tuple[str, int], UploadState], BaseException | None]:
         """Collect the upload rounds that have ended: what became of their records, and the first failure."""

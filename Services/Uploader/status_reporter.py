@@ -9,7 +9,7 @@ from NexusCore.facility.record import Tally
 from NexusCore.log import Log
 from NexusCore.status import StatusHolder
 from NexusCore.status.element import fitting
-from NexusCore.text import one_line
+from NexusCore.text import counted, one_line, shell_quote
 
 OK = "ok"
 DESTINATION_UNUSED = "not in use"
@@ -42,6 +42,7 @@ class DestinationReporter:
         """Destinations that this Uploader has reported on."""
         self._counted: dict[str, int] = {}
         self._warned: dict[int, list[str]] = {}
+        self._never_sent: dict[str, int] = {}
 
     def recall(self, shown: Mapping[str, str | None]) -> None:
         """Continue the reports of an earlier Uploader.
@@ -109,7 +110,8 @@ class DestinationReporter:
                 del self._reported[name]
                 self._looked_at.discard(name)
                 self._show(name, DESTINATION_UNUSED)
-                for what in ("waiting", "refused") if name != NONE else ():
+                self._never_sent.pop(name, None)
+                for what in ("waiting", "refused", "never sent") if name != NONE else ():
                     self._status[_element(f"{what} {name}")] = 0
 
     def counts(self, names: Sequence[str], waiting: int, tallies: Mapping[str, Tally]) -> None:
@@ -129,6 +131,18 @@ class DestinationReporter:
             tally = tallies.get(name, Tally())
             self._status[_element(f"waiting {name}")] = tally.waiting
             self._status[_element(f"refused {name}")] = tally.refused
+
+    def never_sent(self, counts: Mapping[str, int]) -> None:
+        """Show how many records each destination lacks since it was added after their sessions were complete."""
+        with self._lock:
+            for name, number in counts.items():
+                before, self._never_sent[name] = self._never_sent.get(name, 0), number
+                if number > before:
+                    records = counted(number, "record of a finished session", "records of finished sessions")
+                    command = f"SessionTool requeue --upload --all --destination {shell_quote(name)}"
+                    text = "%s was never sent the %s, because it was added later. To send them: %s"
+                    self._log.warning(text, name, records, command)
+                self._status[_element(f"never sent {name}")] = number
 
     def count(self, what: str, destination: str | None = None) -> None:
         """Count one more, in all and, if one is given, for a destination (``records_sent cdcs``)."""

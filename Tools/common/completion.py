@@ -1,28 +1,26 @@
-"""Completion in the shell, by argcomplete, with names from the databases.
-
-Without candidates when a database does not answer within `DATABASE_SECONDS`; modules are imported when Tab is pressed.
-"""
+"""Candidates for completion in the shell, with names from the databases; see `NexusCore.completion`."""
 
 from __future__ import annotations
 
-import threading
-from argparse import Action, ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Mapping
+from argparse import Namespace
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from NexusCore.completion import Read, attach, files, reading_files
 from NexusCore.errors import NexusError
-from NexusCore.text import odd_character, one_line
+from NexusCore.text import one_line
 
 if TYPE_CHECKING:
     from NexusCore.config.store import Change
     from NexusCore.storage import Database
     from Tools.common.configuration import StoredConfiguration
 
-DATABASE_SECONDS = 1.5
-"""Longest wait for a database after Tab was pressed."""
-DECLARATIONS_SECONDS = 6.0
-"""Longest further wait for what programs declare, which is read from their own files."""
+__all__ = [
+    "Read", "assignments", "attach", "channels", "files", "forget", "hosts", "instruments", "levels", "loggers",
+    "modules", "open_sessions", "parameters", "sessions", "versions",
+]  # fmt: skip
+
 SESSIONS_OFFERED = 100
 """Number of the newest sessions that are offered."""
 _WITH_FIELDS = ("Instruments.", "Services.")
@@ -30,35 +28,7 @@ _WITH_FIELDS = ("Instruments.", "Services.")
 LONGEST_OFFERED_VALUE = 200
 """Most characters of a value that is offered for editing."""
 
-_reading_declarations = threading.Event()
-
-Read = Callable[[Namespace, str], Iterable[str]]
-"""Returns candidates, given the arguments so far and the beginning of the word; a mapping adds what each is for, which
-some shells show."""
 T = TypeVar("T")
-
-
-def attach(action: Action, read: Read) -> None:
-    """Complete an argument with the candidates that `read` returns."""
-
-    def complete(prefix: str, parsed_args: Namespace, **_: object) -> dict[str, str]:
-        words = _in_time(lambda: read(parsed_args, prefix))
-        # Names with control characters are not offered: they could not be typed.
-        return {word: text for word, text in words.items() if word.startswith(prefix) and odd_character(word) is None}
-
-    action.completer = complete  # type: ignore[attr-defined]  # argcomplete looks for it there
-
-
-def offer(parser: ArgumentParser) -> None:
-    """Print the candidates for the shell, and end the process."""
-    import argcomplete
-
-    argcomplete.autocomplete(
-        parser,
-        always_complete_options=False,
-        exclude=getattr(parser, "hidden", ()),
-        default_completer=argcomplete.completers.SuppressCompleter(),
-    )
 
 
 def forget() -> None:
@@ -68,23 +38,6 @@ def forget() -> None:
 
     with suppress(NexusError):
         completion_cache.forget(settings.load())
-
-
-def _in_time(read: Callable[[], Iterable[str]]) -> dict[str, str]:
-    words: dict[str, str] = {}
-
-    def work() -> None:
-        with suppress(NexusError, ImportError, OSError):
-            found = read()
-            words.update(found if isinstance(found, Mapping) else dict.fromkeys(found, ""))
-
-    # A driver that waits for a silent server cannot be interrupted; its daemon thread is abandoned.
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(DATABASE_SECONDS)
-    if _reading_declarations.is_set():  # it waits for no database, but for this machine
-        thread.join(DECLARATIONS_SECONDS)
-    return dict(words)
 
 
 def _cached(what: str, role: str, read: Callable[[Database], T], nothing: T) -> T:
@@ -102,16 +55,6 @@ def _cached(what: str, role: str, read: Callable[[Database], T], nothing: T) -> 
 def levels(_arguments: Namespace, _prefix: str) -> Iterable[str]:
     """Return the log levels."""
     return ("debug", "info", "warning", "error", "critical")
-
-
-def files(_arguments: Namespace, prefix: str) -> Iterable[str]:
-    """Return the files and folders whose paths begin with `prefix`."""
-    from pathlib import Path
-
-    folder = prefix[: prefix.rfind("/") + 1]
-    for entry in sorted(Path(folder or ".").iterdir()):
-        if not entry.name.startswith(".") or prefix[len(folder) :].startswith("."):
-            yield f"{folder}{entry.name}{'/' if entry.is_dir() else ''}"
 
 
 def loggers(_arguments: Namespace, _prefix: str) -> Iterable[str]:
@@ -232,11 +175,11 @@ def _possible(arguments: Namespace) -> dict[str, list[str]]:
         from Tools.common import declared
 
         everything = _open(version).everything()
-        _reading_declarations.set()
+        reading_files.set()
         try:
             return _with_values(declared.not_set("", everything))
         finally:
-            _reading_declarations.clear()
+            reading_files.clear()
 
     return _cached(f"possible parameters of {version}", "config", read, {})
 

@@ -35,19 +35,22 @@ def next_step(session: Session) -> str:
     return text.format(identifier=shell_quote(session.identifier))
 
 
-def rows(sessions: Sequence[Session], columns: int | None, enders: Mapping[int, str] = {}) -> Iterator[tuple[str, ...]]:
+def rows(sessions: Sequence[Session], columns: int | None, *further: Mapping[int, str]) -> Iterator[tuple[str, ...]]:
     """Yield a table row for each session; shortened if the table would be wider than `columns`.
 
     Parameters
     ----------
     sessions, columns
         The sessions, and the width of the table; None for any.
-    enders
-        Who ended them, by their ids: a further column, unless it is empty.
+    further
+        Further columns, such as who ended them, each by the sessions' ids.
     """
     full = [
-        (session.identifier, session.instrument, session.user, session.state, local(session.start_ts), _length(session))
-        + ((enders.get(session.id, ""),) if enders else ())
+        (
+            *(session.identifier, session.instrument, session.user, session.state),
+            *(local(session.start_ts), _length(session)),
+            *(column.get(session.id, "") for column in further),
+        )
         for session in sessions
     ]
     if columns is None or sum(max(len(cell) + 2 for cell in cells) for cells in zip(*full, strict=True)) <= columns:

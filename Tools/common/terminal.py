@@ -21,6 +21,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
+from NexusCore.completion import offer
 from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, NexusError
 from NexusCore.resources import explained, sentence_of
 from NexusCore.sizes import size
@@ -250,10 +251,7 @@ def _run(
 ) -> int:
     try:
         arguments_parser = parser()
-        if "_ARGCOMPLETE" in os.environ:
-            from Tools.common.completion import offer
-
-            offer(arguments_parser)
+        offer(arguments_parser)
         arguments = arguments_parser.parse_args(argv)
         with interruption.at_once():
             return run(arguments, screen)

@@ -12,6 +12,7 @@ from typing import Any
 
 from NexusCore.clock import readable_time
 from NexusCore.facility.record import NEVER
+from NexusCore.facility.record_booking import BookingState
 from NexusCore.facility.tokens import TokenKind
 from NexusCore.facility.transfer_file import REASON_LENGTH, FileState
 from NexusCore.storage import Transaction
@@ -125,6 +126,11 @@ def _copy(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues
     return {**values, "state": "waiting"} if "state" in odd_row.odd else values
 
 
+def _booking(odd_row: OddRow, values: NewValues, reading: Transaction) -> NewValues:
+    # The calendar is compared with the record again.
+    return {**values, "calendar": BookingState.UNREAD.value} if "calendar" in odd_row.odd else values
+
+
 _SPECIAL: dict[str, Callable[[OddRow, NewValues, Transaction], NewValues]] = {
     "session": _session,
     "session_event": _event,
@@ -134,5 +140,6 @@ _SPECIAL: dict[str, Callable[[OddRow, NewValues, Transaction], NewValues]] = {
     "transfer_file": _transferred,
     "intake_move": _move,
     "file_copy": _copy,
+    "record_booking": _booking,
     "config_revision": _revision,
 }

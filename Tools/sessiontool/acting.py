@@ -8,7 +8,7 @@ from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.errors import EXIT_OK, NexusError
 from NexusCore.facility import transfer_end
 from NexusCore.facility.records import NotToBeSent
-from NexusCore.facility.sessions import Session
+from NexusCore.facility.sessions import SENT_AGAIN, Session
 from NexusCore.facility.transfer_file import FileState
 from NexusCore.facility.transfers import Transfers
 from NexusCore.text import counted, one_line, shell_quote
@@ -17,6 +17,7 @@ from Tools.common.configuration import open_configuration, view
 from Tools.common.sessions import described, next_step
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import local, rfc3339
+from Tools.sessiontool import resending
 from Tools.sessiontool.finding import Desk
 
 MISSING_SHOWN = 20
@@ -117,7 +118,10 @@ def note(arguments: Namespace, screen: Screen) -> int:
 
 
 def requeue(arguments: Namespace, screen: Screen) -> int:
-    """Have the record of a session rebuilt, or sent again."""
+    """Have the record of a session rebuilt, or sent again; or those of many sessions sent again."""
+    resending.check(arguments)
+    if not arguments.identifier:
+        return resending.resend_many(arguments, screen)
     desk = Desk()
     session = desk.session(arguments.identifier)
     state = session.state
@@ -125,12 +129,15 @@ def requeue(arguments: Namespace, screen: Screen) -> int:
         record = desk.records.of_session(session.id)
         if record is None:
             raise NotToBeSent(identifier=session.identifier, reason="it has no record")
-        text = f"record queued to be sent again, was {state}"
-        desk.sessions.note(session.identifier, desk.client(), text, also=desk.records.resend(record))
-        session = desk.sessions.get(session.identifier)
-        return _done(
-            f"The record of session {session.identifier} is queued to be sent again.", session, arguments, screen
-        )
+        name = resending.destination(arguments)
+        where = f" to {name}" if name else ""
+        text = f"The record of session {session.identifier} is queued to be sent again{where}."
+        if arguments.dry_run:
+            screen.say("Dry run: nothing was changed.")
+            return EXIT_OK
+        note = f"{SENT_AGAIN}{where}, was {state}"
+        desk.sessions.note(session.identifier, desk.client(), note, also=desk.records.resend(record, name))
+        return _done(text, desk.sessions.get(session.identifier), arguments, screen)
     session = desk.sessions.requeue(session.identifier, desk.client())
     return _done(f"Session {session.identifier} is queued again; it was {state}.", session, arguments, screen)
 

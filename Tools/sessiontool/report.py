@@ -17,6 +17,7 @@ from Tools.common.terminal import Screen, brief
 from Tools.common.time_parser import local, rfc3339, span
 
 if TYPE_CHECKING:
+    from NexusCore.facility.record_booking import RecordBooking
     from NexusCore.facility.records import Record, Upload
     from NexusCore.facility.sessions import Event, Session
     from NexusCore.log.record import LogRecord
@@ -31,6 +32,7 @@ def in_full(
     uploads: Sequence[Upload],
     activities: Sequence[RecordedActivity],
     log: Sequence[LogRecord],
+    known: RecordBooking | None = None,
 ) -> dict[str, object]:
     """Return a session with events, record, uploads and log as the fields of a JSON object."""
     return {
@@ -47,6 +49,8 @@ def in_full(
             "sha256": record.sha256,
             "config_revision": record.config_revision,
             "software": record.software,
+            "calendar": known.calendar if known is not None else None,
+            "calendar_reason": known.reason if known is not None else None,
         },
         "uploads": [
             {
@@ -55,6 +59,7 @@ def in_full(
                 "attempts": upload.attempts,
                 "remote_id": upload.remote_id,
                 "url": upload.url,
+                "pid": upload.pid,
                 "last_error": upload.last_error,
                 "updated": rfc3339(upload.updated_ts),
             }
@@ -85,10 +90,15 @@ def in_full(
 
 
 def about(
-    session: Session, events: Sequence[Event], record: Record | None, uploads: Sequence[Upload], screen: Screen
+    session: Session,
+    events: Sequence[Event],
+    record: Record | None,
+    uploads: Sequence[Upload],
+    screen: Screen,
+    known: RecordBooking | None = None,
 ) -> Iterator[str]:
     """Yield the lines about a session and its events."""
-    for name, text in _facts(session, events, record, uploads):
+    for name, text in _facts(session, events, record, uploads, known):
         yield f"{screen.paint(name.ljust(11), 'dim')}{brief(text)}"
     yield from _section("events", _events(events), screen)
 
@@ -120,7 +130,11 @@ def _section(name: str, lines: Iterator[str], screen: Screen) -> Iterator[str]:
 
 
 def _facts(
-    session: Session, events: Sequence[Event], record: Record | None, uploads: Sequence[Upload]
+    session: Session,
+    events: Sequence[Event],
+    record: Record | None,
+    uploads: Sequence[Upload],
+    known: RecordBooking | None,
 ) -> Iterator[tuple[str, str]]:
     yield "session", session.identifier
     yield "instrument", session.instrument
@@ -147,9 +161,13 @@ def _facts(
     for sentence in record.odd:
         yield "", f"unreadable: {sentence}"
     yield "", f"built {local(record.built_ts)} by {record.software}, configuration {record.config_revision}"
+    if known is not None and known.remark is not None:
+        yield "", known.remark
     for upload in uploads:
         place = "; ".join(upload.odd) or upload.url or upload.remote_id or ""
         yield "upload", f"{upload.destination}: {upload.state}  {upload.last_error or place}".rstrip()
+        if upload.pid:
+            yield "", f"PID {upload.pid}"
 
 
 def _events(events: Sequence[Event]) -> Iterator[str]:

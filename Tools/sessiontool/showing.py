@@ -7,6 +7,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from NexusCore.errors import EXIT_OK, NexusError
+from NexusCore.facility.record_booking import RecordBookings
 from Tools.common.sessions import next_step
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import rfc3339
@@ -27,14 +28,15 @@ def show(arguments: Namespace, screen: Screen) -> int:
     events = desk.sessions.events(session)
     record = desk.records.of_session(session.id)
     uploads = desk.records.uploads(record) if record is not None else []
+    known = RecordBookings(desk.database).of_session(session.id) if record is not None else None
     if not arguments.json:
-        for line in report.about(session, events, record, uploads, screen):
+        for line in report.about(session, events, record, uploads, screen, known):
             screen.show(line)
         screen.flush()  # the rest takes longer
     activities = _activities(record, screen) if record is not None else []
     lines, code = _log(session, desk, arguments.lines, screen)
     if arguments.json:
-        screen.show_json(**report.in_full(session, events, record, uploads, activities, lines))
+        screen.show_json(**report.in_full(session, events, record, uploads, activities, lines, known))
         return code
     for line in (*report.files(activities, arguments.lines, screen), *report.log(lines, screen)):
         screen.show(line)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from NexusCore.clock import SYSTEM_CLOCK, UNREADABLE_TS, to_ts
 from NexusCore.errors import NexusError
+from NexusCore.facility.record_booking import RecordBookings
 from NexusCore.facility.reservations import Reservations
 from NexusCore.facility.sessions import Session
 from NexusCore.log import store as log_store
@@ -117,6 +118,9 @@ def _record(session: Session, desk: Desk) -> Iterator[TraceStep]:
     if record is None:
         return
     yield TraceStep(record.built_ts, "record", f"{record.path}, {counted(record.files, 'file')}, by {record.software}")
+    known = RecordBookings(desk.database).of_session(session.id)
+    if known is not None and known.remark is not None:
+        yield TraceStep(record.built_ts, "booking", f"the record was {known.remark}", level=logging.WARNING)
     for upload in desk.records.uploads(record):
         place = upload.url or upload.remote_id or ""
         attempts = f", attempt {upload.attempts}" if upload.attempts > 1 else ""

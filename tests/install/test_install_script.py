@@ -98,6 +98,13 @@ class TestUsage:
         for word in ("mysql", "service", "demo", "test", "bench", "constraints", "requirements"):
             assert f"./install.sh {word}" in done.stdout
 
+    def test_help_of_service_is_for_everyone(self, machine: Machine) -> None:
+        machine.python()
+        done = machine.run("service", "--help", as_nobody=True)
+        assert done.returncode == 0
+        for word in ("--take-over=FILE", "usermod -aG nexuscore", "secrets too", *("builder", "gateway", "intake")):
+            assert word in done.stdout
+
     @pytest.mark.parametrize(
         "arguments",
         [
@@ -258,7 +265,8 @@ class TestCompletion:
         machine.run()
         folder = machine.home / ".local/share/bash-completion/completions"
         tools = {"ConfigTool", "ConfigUI", "Doctor", "SessionTool", "TailLog", "TailStatus"}
-        assert {path.name for path in folder.iterdir()} == tools
+        services = {"Builder", "Gateway", "Harvester", "Intake", "Uploader"}
+        assert {path.name for path in folder.iterdir()} == tools | services
 
     def test_a_shell_that_loads_completions_keeps_its_files(self, machine: Machine) -> None:
         machine.python()

@@ -45,6 +45,8 @@ class Proxy:
     """Methods and paths of all requests."""
     authorizations: list[str | None] = field(default_factory=list)
     """What they were authorised with."""
+    rewrite: Callable[[str, str, bytes], bytes] | None = None
+    """Changes the body of a request, by its method and path, as the site behind the proxy would."""
     after: Callable[[int], None] | None = None
     """Called with the number of each request, before it is answered."""
     released: threading.Event = field(default_factory=threading.Event)
@@ -118,7 +120,11 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815  names that the server looks for
 
     def _forwarded(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        answer = self.proxy.forward(self.command, self.path, body, dict(self.headers))
+        headers = dict(self.headers)
+        if self.proxy.rewrite is not None and body:
+            body = self.proxy.rewrite(self.command, self.path, body)
+            headers["Content-Length"] = str(len(body))
+        answer = self.proxy.forward(self.command, self.path, body, headers)
         if self.proxy.after is not None:
             self.proxy.after(len(self.proxy.seen))
         return answer

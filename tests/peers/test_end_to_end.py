@@ -45,6 +45,7 @@ def facility(sqlite_url: str, tmp_path: Path, nemo: PeerServer, cdcs: PeerServer
         "Services.Uploader.destinations=directory,cdcs,eln",
         f"Services.Uploader.cdcs.url={cdcs.url}",
         f"Services.Uploader.cdcs.token={cdcs.tokens['nexus']}",
+        "Services.Uploader.cdcs.layout=plain",
     )
     return one
 

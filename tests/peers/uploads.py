@@ -47,9 +47,10 @@ class Reader:
 
 
 def send_to(facility: Facility, server: PeerServer, url: str | None = None, **settings: object) -> None:
-    """Have the Uploader send to a CDCS, without waits between attempts."""
+    """Have the Uploader send records as they are to a CDCS, without waits between attempts."""
     facility.config["Services.Uploader.destinations"] = "cdcs"
-    reported = {"url": url or server.url, "token": server.tokens["nexus"], "first_wait": 0.0, **settings}
+    usual = {"url": url or server.url, "token": server.tokens["nexus"], "first_wait": 0.0, "layout": "plain"}
+    reported = {**usual, **settings}
     for name, value in reported.items():
         facility.config[f"Services.Uploader.cdcs.{name}"] = value  # type: ignore[assignment]  # what a test gives
 

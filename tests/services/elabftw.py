@@ -1,9 +1,11 @@
 """A server that speaks the part of eLabFTW's API v2 that concerns experiments and their files.
 
-From its published description (apidoc/v2/openapi.yaml) and source (Apiv2Controller, AbstractEntity, Uploads) of 5.x:
-the key in ``Authorization`` without any word before it; 201 with an empty body and the address of what was made in
-``Location``; metadata taken as an object, given as a text; 15 entries to a list where no limit is asked for; files that
-are replaced are archived (state 2), those that are deleted stay (state 3); errors with code, message, description.
+From its published description (apidoc/v2/openapi.yaml) and source (Apiv2Controller, AbstractEntity, Tags, Uploads) of
+5.x: the key in ``Authorization`` without any word before it; 201 with an empty body and the address of what was made in
+``Location``; a text without a content type is of the user's kind (Markdown, 2); tags added one by one, doubled if asked
+for twice, and refused where only administrators may make new ones; metadata taken as an object, given as a text; 15
+entries to a list where no limit is asked for; files that are replaced are archived (state 2), those that are deleted
+stay (state 3); errors with code, message, description.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ class ELabServer:
     lose: str = ""
     """What request (``POST /experiments``) is done, but never answered."""
     too_large: int = 10_000_000
+    team_tags: set[str] | None = None
+    """Tags that there are, where users may make no new ones."""
 
     def files(self, experiment: int) -> dict[str, bytes]:
         """Return the files that a person sees at an experiment."""
@@ -75,11 +79,19 @@ class ELabServer:
             "id": number,
             "title": asked.get("title") or "Untitled",
             "body": asked.get("body"),
-            "tags": "|".join(asked.get("tags", [])),
+            "content_type": asked.get("content_type", 2),
+            "tags": [],
             "metadata": json.dumps(metadata) if metadata else None,
             "state": NORMAL,
         }
         return number
+
+    def tag(self, experiment: int, tag: str) -> int:
+        """Tag an experiment."""
+        if self.team_tags is not None and tag not in self.team_tags:
+            raise Refuse(400, "Users cannot create tags.")
+        self.experiments[experiment]["tags"].append(tag)
+        return len(self.experiments[experiment]["tags"])
 
     def attach(self, experiment: int, name: str, content: bytes, comment: str | None) -> int:
         """Store a file."""
@@ -170,6 +182,11 @@ class _Handler(BaseHTTPRequestHandler):
         experiment = int(parts[1])
         if experiment not in self.lab.experiments:
             raise Refuse(404, "Nothing to show with this id")
+        if parts[2:3] == ["tags"]:
+            if self.command == "POST":
+                return 201, b"", f"experiments/{experiment}/tags/{self.lab.tag(experiment, _json(body)['tag'])}"
+            tags = dict.fromkeys(self.lab.experiments[experiment]["tags"])
+            return 200, json.dumps([{"tag": tag} for tag in tags]).encode(), ""
         if parts[2:3] != ["uploads"]:
             return 200, json.dumps(self.lab.experiments[experiment]).encode(), ""
         return self._of_uploads(experiment, [int(part) for part in parts[3:]], query, body)

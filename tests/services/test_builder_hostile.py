@@ -94,7 +94,7 @@ def test_it_is_built_where_nothing_is_in_the_way(stage: Stage, session: Session,
 
 
 @pytest.mark.parametrize("kind", ["a symbolic link", "a named pipe"])
-@pytest.mark.parametrize("suffix", [".files", ".xml"])
+@pytest.mark.parametrize("suffix", [".files", ".html", ".xml"])
 def test_in_place_of_the_record_or_its_files(
     stage: Stage, session: Session, xml: Path, victim: Path, suffix: str, kind: str
 ) -> None:

@@ -331,10 +331,22 @@ class TestWhereItComesFrom:
         monkeypatch.setattr("Services.Builder.extraction.extract.HASHED_AT_ONCE", 2)
         (tmp_path / "notes.txt").write_bytes(b"abc")
         seen = [
-            (one.preview is not None, json.loads((tmp_path / "p.json").read_text())["files"][0]["sha256"])
+            (
+                one.preview is not None,
+                one.hashing,
+                json.loads((tmp_path / "p.json").read_text())["files"][0]["sha256"],
+            )
             for one in stages(tmp_path / "notes.txt", tmp_path / "p.png", tmp_path / "p.json")
         ]
-        assert seen == [(False, None), (True, None), (True, hashlib.sha256(b"abc").hexdigest())]
+        digest = hashlib.sha256(b"abc").hexdigest()
+        assert seen == [(False, False, None), (True, False, None), (True, True, None), (True, False, digest)]
+
+    def test_a_small_file_on_a_slow_disk_is_hashed_after_its_preview_too(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("Services.Builder.extraction.extract.QUICK_SECONDS", -1.0)
+        (tmp_path / "notes.txt").write_bytes(b"abc")
+        *_, before, last = stages(tmp_path / "notes.txt", None, None)
+        assert (before.hashing, before.sha256) == (True, "")
+        assert (last.hashing, last.sha256, last.warnings) == (False, hashlib.sha256(b"abc").hexdigest(), ())
 
     def test_a_dataset_of_several_files(self, tmp_path, monkeypatch):
         """Its size is that of all, and each has its SHA-256; the sum of a huge one's files included."""
@@ -348,19 +360,25 @@ class TestWhereItComesFrom:
             assert found.companion_sha256 == (hashlib.sha256(b"de").hexdigest(), "")
             assert found.warnings == ()
 
-    def test_hashing_that_takes_too_long_is_said(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("Services.Builder.extraction.extractors.document.HASHING_SECONDS", -1.0)
+    def test_hashing_that_takes_too_long_is_said(self, tmp_path):
+        """It names the file, its size, and the setting; another attempt is made when the record is built again."""
         (tmp_path / "notes.txt").write_bytes(b"abc")
         (tmp_path / "beside.raw").write_bytes(b"de")
         image(tmp_path / "a.zspy")
-        found = extract(tmp_path / "notes.txt", None, tmp_path / "p.json", [tmp_path / "beside.raw"])
+        companions, last = [tmp_path / "beside.raw"], tmp_path / "p.json"
+        *_, found = stages(tmp_path / "notes.txt", None, last, companions, hash_seconds=-1.0)
         assert (found.size, found.sha256, found.companion_sha256) == (5, "", ("",))
         assert [sentence.split(":")[0] for sentence in found.warnings] == [
             "The SHA-256 of notes.txt is missing",
             "The SHA-256 of beside.raw is missing",
         ]
+        assert found.warnings[0].endswith(
+            "its 3 B are too much for the -1 s that hashing may take (Services.Builder.hash_seconds)."
+        )
+        assert not found.whole
         assert json.loads((tmp_path / "p.json").read_text())["remarks"] == list(found.warnings)
-        assert "The SHA-256 of a.zspy is missing" in extract(tmp_path / "a.zspy", None, None).warnings[0]
+        *_, folder = stages(tmp_path / "a.zspy", None, None, hash_seconds=-1.0)
+        assert "The SHA-256 of a.zspy is missing" in folder.warnings[0]
 
     def test_a_folder_that_is_one_dataset(self, tmp_path):
         """Its SHA-256 is that of what sha256sum prints of its files, in the order of their paths."""

@@ -86,7 +86,7 @@ class TestAFileLargerThanTheMemory:
     def test_read_and_drawn(self, tmp_path, make, shape, dataset_type):
         path = make(tmp_path)
         with Workers(1, seconds_per_file=100, memory_mb=MEMORY_MB) as workers:
-            (found,) = workers.extract_all([Job(path, tmp_path / "preview.png")])
+            (found,) = workers.extract_all([Job(path, tmp_path / "preview.png", hash_seconds=5)])
         # a slow disk, or a busy one, may not yield all of it in the time there is for its SHA-256
         assert [one for one in found.warnings if not one.startswith("The SHA-256 of ")] == []
         assert (found.dataset_type, found.meta["Data Shape"].value) == (dataset_type, shape)

@@ -193,6 +193,7 @@ class TestDatasetsOfSeveralFiles:
             "f.lsd": ["f.csv", "f.spc"],
             "G.EMI": ["G_1.SER"],
             "h_000.tvips": ["h_001.tvips", "h_002.tvips"],
+            "i.xml": ["i.raw"],
         }
         for main, companions in kinds.items():
             for name in [main, *companions]:
@@ -203,6 +204,18 @@ class TestDatasetsOfSeveralFiles:
         }
         emi = next(file for file in found if file.path.name == "a.emi")
         assert [path.name for path in emi.companions] == ["a_1.ser", "a_2.ser", "a_10.ser"]
+
+    def test_a_raw_file_whose_xml_has_another_name(self, store: Path, find: str | None) -> None:
+        """An EMPAD's lies in a folder with its XML; where there are two, only the content says which is its own."""
+        for name in ("1/acquisition_1.xml", "1/scan_x4_y4.raw", "2/run.XML", "2/series_x8.raw", "2/other.raw"):
+            put(store / name)
+        for name in ("3/a.xml", "3/b.xml", "3/scan_x4_y4.raw"):
+            put(store / name)
+        found = find_files(store, [SESSION], find=find).files["session"]
+        assert {file.path.name: [path.name for path in file.companions] for file in found} == {
+            "acquisition_1.xml": ["scan_x4_y4.raw"], "run.XML": ["series_x8.raw"], "other.raw": [], "a.xml": [],
+            "b.xml": [], "scan_x4_y4.raw": [],
+        }  # fmt: skip
 
     def test_a_companion_without_its_main_file_stands_on_its_own(self, store: Path, find: str | None) -> None:
         for name in [

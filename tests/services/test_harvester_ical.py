@@ -79,6 +79,7 @@ class TestFields:
             purpose="Find the Ni valence\nacross the boundary",
             url="https://calendar.example.org/e/1",
             consent=True,
+            reservation_id="a@x",
         )
         assert times([one]) == ["03-03T09:00 to 03-03T12:00"]
 
@@ -315,7 +316,10 @@ class TestDamage:
         ],
     )
     def test_a_damaged_event_is_reported_alone(self, damaged: str, says: str) -> None:
-        found, complaints = heard(event("first", ":20260303T090000Z"), damaged, event("last", ":20260305T090000Z"))
+        whole = [
+            event(name, f":{day}T090000Z", f":{day}T100000Z") for name, day in (("first", 20260303), ("last", 20260305))
+        ]
+        found, complaints = heard(whole[0], damaged, whole[1])
         assert [one.uid for one in found] == ["first", "last"]
         assert [one.uid for one in complaints] == ["bad"]
         assert complaints[0].sentence.startswith(f"the event 'bad' cannot be read: {says}")

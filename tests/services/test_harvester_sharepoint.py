@@ -221,7 +221,8 @@ class TestTheFeed:
                 collaborators=("Bob Brown",),
                 purpose="To see\nthe Ni",
                 samples=(BookedSample(description="FIB lamella"),),
-                project="PRJ-001",
+                project_id="PRJ-001",
+                reservation_id="470",
             )
         ]
 
@@ -230,7 +231,7 @@ class TestTheFeed:
         lists.rows = [Row(1, "2018-11-13T09:00:00", "2018-11-13T10:00:00", {"Title": "Bake out"})]
         (one,) = fetch(lists)
         assert (one.title, one.user, one.user_id, one.samples) == ("Bake out", "Made By Doe", "mdoe", ())
-        assert (one.purpose, one.project, one.consent, one.collaborators) == (None, None, None, ())
+        assert (one.purpose, one.project_id, one.consent, one.collaborators) == (None, None, None, ())
 
     def test_across_the_change_of_clocks(self, lists: Lists) -> None:
         """Times are the instrument's own: this night was an hour longer."""

@@ -318,7 +318,7 @@ class TestAway:
         once(intake)
         intake.close()
         assert in_s3.get() == b"data"
-        assert len([line for line in in_s3.lines() if "mirror vault" in line]) == 2
+        assert len([line for line in in_s3.lines() if line.startswith("The mirror vault")]) == 2
 
     def test_there_is_no_such_bucket(self, mirrored: Mirrored) -> None:
         mirrored.station.root.mirror("vault", bucket="nobodys")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from NexusCore.facility.intake_moves import Filed, IntakeMoves
 from Services.Intake.service import Intake
 from tests.clocks import SetClock, databases_follow
 from tests.disks import fill, mounted
-from tests.processes import messages, rows
+from tests.processes import LIMIT, messages, rows
 from tests.services.filing import RUN, RUN_FILED, Station, station_on
 
 HOUR = 3600.0
@@ -107,15 +109,16 @@ class TestCopies:
         assert not (tmp_path / "two").exists(), "what is missing may be a file system that is not mounted"
         assert intake.status["copies two"].get_value() == "1 copy outstanding, the oldest for 50 s"
         assert intake.status["copies_oldest_seconds"].get_value() == 50
-        assert "is not a folder; is it mounted?" in intake.status["mirror two"].get_value()
+        assert "is not a folder (is it mounted?)" in intake.status["mirror two"].get_value()
         (tmp_path / "two").mkdir()
         once(intake)
         intake.close()
         assert local.tree(tmp_path / "two") == {RUN_FILED: "data"}
         assert (intake.status["mirror two"].get_value(), intake.status["copies two"].get_value()) == ("ok", "ok")
         local.app.shutdown(10)
-        lines = [line for line in messages(local.url, "Intake") if "mirror two" in line]
+        lines = [line for line in messages(local.url, "Intake") if line.startswith("The mirror two")]
         assert len(lines) == 2
+        assert lines[0] == f"The mirror two cannot be used: {tmp_path / 'two'} is not a folder (is it mounted?)."
         assert lines[1] == "The mirror two can be used again"
 
     def test_a_full_mirror(self, local: Station, tmp_path: Path, clock: SetClock) -> None:
@@ -132,12 +135,63 @@ class TestCopies:
             assert attempts == 4
             assert reason.startswith("The disk is full: ")
             assert [path for path in small.rglob("*") if path.is_file()] == [filler]
+            assert intake.status["mirror two"].get_value() == reason
             filler.unlink()
             once(intake)
             intake.close()
+            assert intake.status["mirror two"].get_value() == "ok"
             assert (small / RUN_FILED).stat().st_size == 100_000
         local.app.shutdown(10)
-        assert len([line for line in messages(local.url, "Intake") if line.startswith("two: The disk is full")]) == 1
+        (line,) = [line for line in messages(local.url, "Intake") if line.startswith("two: no copy of")]
+        assert line.startswith(f"two: no copy of {tmp_path / 'data' / RUN_FILED}: The disk is full: 0 bytes of 300 KiB")
+        assert f"on {tmp_path / 'small'}" in line
+
+    def test_many_copies_that_fail_are_one_warning(self, local: Station, tmp_path: Path) -> None:
+        """Each is named, but the mails are left for alerts."""
+        local.root.inbox(oldest_minutes=0.0)
+        for number in range(5):
+            name = RUN.replace("300005", str(number))
+            other = tmp_path / "one" / RUN_FILED.replace("300005", str(number))
+            other.parent.mkdir(parents=True)
+            other.write_text("theirs")
+            local.drop(name)
+        intake = local.intake()
+        once(intake)
+        intake.close()
+        local.app.shutdown(10)
+        named = rows(local.url, "SELECT level FROM log_record WHERE message LIKE 'one: no copy of %' ORDER BY id")
+        assert [level for (level,) in named] == [30, 20, 20, 20, 20]
+
+    @pytest.mark.parametrize("back", [False, True])
+    def test_another_place(self, local: Station, tmp_path: Path, back: bool) -> None:
+        """It has no copies yet, though the mirror has its name: all are made, also by an Intake that begins anew."""
+        local.drop()
+        intake = local.intake()
+        once(intake)
+        intake.close()
+        (tmp_path / "three").mkdir()
+        local.root.mirror("two", path=str(tmp_path / "three"))
+        intake = local.intake()
+        once(intake)
+        assert local.tree(tmp_path / "three") == {RUN_FILED: "data"}
+        if back:
+            local.root.mirror("two", path=str(tmp_path / "two"))
+            once(intake)
+        intake.close()
+        assert set(states(local).values()) == {"good"}
+        assert local.tree(tmp_path / "two") == {RUN_FILED: "data"}
+
+    def test_a_pass_that_leaves_copies_outstanding(self, local: Station, tmp_path: Path) -> None:
+        """Who waits for one pass is told, by its exit code, too."""
+        (tmp_path / "one" / RUN_FILED).parent.mkdir(parents=True)
+        (tmp_path / "one" / RUN_FILED).write_text("theirs")
+        (tmp_path / "two").rmdir()
+        local.drop()
+        intake = local.intake()
+        assert local.passes(intake).failed == 3
+        intake.close()
+        local.app.shutdown(10)
+        assert any(line.startswith("one: 1 copy is outstanding: ") for line in messages(local.url, "Intake"))
 
     def test_somebody_elses_file_stays(self, local: Station, tmp_path: Path) -> None:
         other = tmp_path / "one" / RUN_FILED
@@ -149,6 +203,7 @@ class TestCopies:
         intake.close()
         assert other.read_text() == "theirs"
         assert states(local)["one", RUN_FILED] == "waiting"
+        assert "there is another file at" in intake.status["mirror one"].get_value()
 
     def test_after_an_undo_the_copy_stays(self, local: Station, tmp_path: Path) -> None:
         local.drop()
@@ -255,6 +310,25 @@ class TestAudit:
         (tmp_path / "data" / RUN_FILED).write_text("data")
         copies = FileCopies(local.app.database(), local.app.clock)
         assert copies.outstanding()["one"].copies == 1
+
+
+def test_a_mirror_that_hangs_does_not_hold_up_the_end(local: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a file server that is gone: its thread ends with the process."""
+    answers = threading.Event()
+    monkeypatch.setattr("Services.Intake.mirrors.directory.DirectoryMirror.check", lambda self: answers.wait(LIMIT))
+    local.drop()
+    intake = local.intake()
+    try:
+        monkeypatch.setattr(intake._copying, "_wait", lambda: None)
+        intake.once()
+        local.app.stop_event.set()
+        intake.close()
+        threads = list(intake._copying._running.values())
+        assert [thread.done() for thread in threads] == [False, False]
+    finally:
+        answers.set()
+    wait(threads, LIMIT)
+    assert local.tree() == {}, "what was filed is filed"
 
 
 def test_a_copy_that_was_undone_meanwhile_is_left(local: Station, clock: SetClock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from Services.Intake.planning import InboxFacts, Outcome, collisions
+from Services.Intake.moving import FilingInterrupted
+from Services.Intake.planning import InboxFacts, Outcome, collisions, plan
 from Services.Intake.rules.rule import Conflict, FilingRule, RuleRefused, check
 from Services.Intake.rules.shipped import MICROSCOPE, OVERWATCH
-from tests.services.filing import RUN, RUN_FILED, aims, planned
+from tests.services.filing import FACTS, RUN, RUN_FILED, NoTargets, aims, found, planned
 
 LONG = bool(os.environ.get("NEXUSCORE_TEST_LONG"))
 EXAMPLES = 3000 if LONG else 150
@@ -139,6 +141,28 @@ class TestConflicts:
         rule = replace(self.RULE, path="{folder}/{name}", conflict=Conflict.KEEP_BOTH)
         entries = planned(["a", "b/c"], rule)
         assert {entry.outcome for entry in entries.values()} == {Outcome.IN_PLACE}
+
+
+def test_it_can_be_given_up() -> None:
+    """At each file, before it is aimed and before it is decided: a plan of very many files takes long."""
+    given_up = 0
+    for steps in range(100):
+        left = iter(range(steps))
+
+        def go_on(left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise FilingInterrupted
+
+        try:
+            entries = plan(
+                [found(f"EMChists_{n}_B_t.root") for n in range(3)], [OVERWATCH], FACTS, NoTargets(), go_on=go_on
+            )
+        except FilingInterrupted:
+            given_up += 1
+        else:
+            assert len(entries) == 3
+            break
+    assert given_up == 6
 
 
 class TestChecks:

@@ -13,6 +13,7 @@ from NexusCore.clock import SYSTEM_CLOCK, to_datetime
 from NexusCore.facility import State
 from NexusCore.facility.inboxes import files_under_way
 from NexusCore.facility.intake_move import NewMove
+from Services.Intake.commands.cli_options import NoNames, lines_of
 from tests.processes import LIMIT, PROJECT, rows
 from tests.services.builder_facility import Stage
 from tests.services.filing import PROGRAM, RUN, RUN_FILED, Station, station_on
@@ -105,7 +106,7 @@ class TestCommands:
         done = run(local, "accept", "overwatch")
         assert done.returncode == 4
         assert "The rule 'overwatch' is not accepted: 2 collisions" in done.stderr
-        assert run(local, "--once").returncode == 0
+        assert run(local, "--once").returncode == 1, "nothing is filed by it"
         assert len(local.tree()) == 3
         done = run(local, "accept", "overwatch", "--force", "--why", "the second one is a test")
         assert (done.returncode, done.stdout) == (0, "The rule 'overwatch' is used now; 2 files collide and stay.\n")
@@ -122,6 +123,10 @@ class TestCommands:
             (["accept"], "accept needs the name of a rule"),
             (["accept", "overwatch", "--force"], "--force is for accept, with a reason"),
             (["accept", "overwach"], "Did you mean 'overwatch'?"),
+            (["undo", "--since", "1h", "--until", "2h"], "--until has to be later than --since"),
+            (["undo", "--since", "2099-01-01"], "--since is in the future"),
+            (["undo", "overwach", "--since", "1h"], "Did you mean 'overwatch'?"),
+            (["history", "overwach"], "Did you mean 'overwatch'?"),
             (["--names", "x"], "--names and --inbox are for --dry-run"),
             (["--dry-run", "--inbox", "dat"], "There is no inbox 'dat' that is on. Did you mean 'det'?"),
             (["undo", "--since", "1h", "--once"], "does not go with --dry-run or --once"),
@@ -133,10 +138,82 @@ class TestCommands:
         assert done.returncode == 2
         assert sentence in done.stderr
 
-    def test_a_missing_file_of_names(self, local: Station) -> None:
-        done = run(local, "--dry-run", "--names", "nothing.txt")
+    @pytest.mark.parametrize(
+        ("path", "reason"),
+        [
+            ("nothing.txt", "No such file or directory"),
+            ("/dev/zero", "it is neither a file nor a pipe"),
+            ("docs", "Is a directory"),
+        ],
+    )
+    def test_names_that_cannot_be_read(self, local: Station, path: str, reason: str) -> None:
+        done = run(local, "--dry-run", "--names", path)
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"Intake: No paths can be read from {path}: {reason}. Use a file with one path in each line.\n"
+        )
+
+    def test_names_without_end(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setattr("Services.Intake.commands.cli_options.MOST_BYTES", 100)
+        path = tmp_path / "names"
+        path.write_text("a\n" * 50)
+        assert len(lines_of(path)) == 50
+        path.write_text("a\n" * 51)
+        with pytest.raises(NoNames, match="more than 100 bytes"):
+            lines_of(path)
+
+    def test_names_elsewhere(self, local: Station) -> None:
+        """An absolute path is one of the drop folder, or refused."""
+        done = run(local, "--dry-run", "--names", "-", stdin=f"/etc/passwd\n{local.inbox / RUN}\n")
+        assert f"/etc/passwd: it is not below {local.inbox}" in done.stdout
+        assert RUN_FILED.rsplit("/", 1)[1] in done.stdout
+
+    @pytest.mark.parametrize(
+        "setting",
+        [
+            {"path": "nowhere"},
+            {"path": "/nowhere/at/all"},
+            {"rules": "overwach"},
+            {"rules": ""},
+            {"instrument": "Titen"},
+        ],
+    )
+    def test_what_cannot_be_filed_is_no_success(self, local: Station, setting: dict[str, str]) -> None:
+        local.drop()
+        local.root.inbox(**setting)
+        for option in ("--dry-run", "--once"):
+            done = run(local, option)
+            assert done.returncode == 1, option
+            assert next(iter(setting.values())) in done.stdout + done.stderr
+            assert "There is no inbox" not in done.stderr
+
+    def test_one_inbox_does_not_hide_the_others(self, local: Station, tmp_path: Path) -> None:
+        """A folder that is away, or too deep, is named; the others are planned for."""
+        local.root.inbox("away", path=str(tmp_path / "away"))
+        local.root.inbox(subfolders=True)
+        local.drop("/".join(["deep"] * 66 + [RUN]))
+        local.drop()
+        done = run(local, "--dry-run")
         assert done.returncode == 1
-        assert done.stderr == "Intake: [Errno 2] No such file or directory: 'nothing.txt'\n"
+        assert f"away: {tmp_path / 'away'} cannot be planned for: No such file or directory" in done.stderr
+        assert "is not looked into: it is more than 64 folders deep" in done.stderr
+        assert len(max(done.stderr.splitlines(), key=len)) < 400
+        assert "1 file would be filed" in done.stdout
+
+    def test_a_note_that_cannot_be_written_is_shown(self, local: Station) -> None:
+        (local.inbox / "Run300005").mkdir()
+        (local.inbox / "Run300005/runInfo.yaml").symlink_to("nowhere")
+        local.drop()
+        assert "runInfo.yaml  (note, not written: what has its name is no file)" in run(local, "--dry-run").stdout
+
+    def test_a_circle_of_rules_is_shown(self, local: Station, tmp_path: Path) -> None:
+        (tmp_path / "b").mkdir()
+        local.root.rule("there", target=str(tmp_path / "b"), path="{name}")
+        local.root.rule("back", target=str(local.inbox), path="{name}")
+        local.root.inbox(rules="there")
+        local.root.inbox("b", path=str(tmp_path / "b"), rules="back")
+        done = run(local, "--dry-run")
+        assert "det -> b -> det" in done.stderr or "b -> det -> b" in done.stderr
 
 
 class TestTheBuilderWaits:

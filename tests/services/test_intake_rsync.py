@@ -179,7 +179,7 @@ class TestAway:
             intake.close()
             assert station.tree(vault) == {RUN_FILED: "data"}
         station.app.shutdown(10)
-        assert len([line for line in messages(station.url, "Intake") if "mirror far" in line]) == 2
+        assert len([line for line in messages(station.url, "Intake") if line.startswith("The mirror far")]) == 2
 
     def test_there_is_no_such_module(self, station: Station, remote: Path, port: int) -> None:
         station.root.mirror("far", path=f"rsync://127.0.0.1:{port}/nothing")

@@ -102,12 +102,12 @@ class TestDryRun:
             None, None,  # type: ignore[arg-type]
         )  # fmt: skip
         inbox = session.settings.inboxes[0]
-        entries = dry_plan(session, inbox, None)
+        entries = dry_plan(session, inbox, None)[0]
         text = "\n".join(shown(inbox, entries))
         assert f"EMChists.2015_11_24_18_05_10.root  <- {RUN}" in text
         assert "1 file would be filed into 1 folder; 1 note; 2 collisions" in text
         assert "EMChists_1_B_t.root: its target is Run1/EMC/EMChists.t.root, but 2 files have the same target" in text
         assert "1 file taken by no rule:\n    x.txt" in text
         assert len(local.tree()) == 4
-        invented = dry_plan(session, inbox, ["EMChists_7_B_t.root", "", "a/b\x1b.root"])
+        invented = dry_plan(session, inbox, ["EMChists_7_B_t.root", "", "a/b\x1b.root"])[0]
         assert [entry.outcome for entry in invented] == [Outcome.FILE, Outcome.REFUSED]

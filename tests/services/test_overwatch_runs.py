@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from NexusCore.errors import NexusError
 from NexusCore.files import InTheWay
 from Services.Intake import overwatch
 from Services.Intake.overwatch import NoRunFiles
-from Services.Intake.run_info import RunInfoNotAMapping, RunInfoUnreadable, RunInfoWithoutMode
+from Services.Intake.run_info import ModeRefused, RunInfoNotAMapping, RunInfoUnreadable, RunInfoWithoutMode
 from Services.Intake.run_times import TimeNotInName
 from tests.services.overwatch_folders import SECONDS, TIME, received
 
@@ -216,7 +217,6 @@ class TestRunInfo:
             ("true", "'true'"),
             ("12", "'12'"),
             ("é", "é"),
-            ("\x85", '"\\N"'),
         ],
     )
     def test_modes_are_texts(self, tmp_path: Path, mode: str, text: str) -> None:
@@ -225,12 +225,54 @@ class TestRunInfo:
         assert (tmp_path / "runInfo.yaml").read_text() == f"{{hltMode: {text}}}\n"
         assert overwatch.retrieveHLTModeFromStoredRunInfo(str(tmp_path)) == mode
 
-    @given(mode=st.text(min_size=1))
+    @given(mode=st.text(min_size=1, max_size=64).filter(str.isprintable))
     def test_every_mode_comes_back(self, tmp_path_factory: pytest.TempPathFactory, mode: str) -> None:
         """004-08, 004-13."""
         folder = tmp_path_factory.mktemp("run")
         overwatch.writeRunInfoToFile(str(folder), mode)
         assert overwatch.retrieveHLTModeFromStoredRunInfo(str(folder)) == mode
+
+    @pytest.mark.parametrize("mode", ["\x1b[2J", "B\n", "\x85", "B" * 65])
+    def test_what_is_no_mode_is_not_stored(self, tmp_path: Path, mode: str) -> None:
+        """004-13: it would be shown to people as it is."""
+        with pytest.raises(ModeRefused, match="use up to 64 letters on one line"):
+            overwatch.writeRunInfoToFile(str(tmp_path), mode)
+        assert not (tmp_path / "runInfo.yaml").exists()
+
+    @pytest.mark.parametrize("kind", ["pipe", "link", "endless", "large", "sparse"])
+    def test_what_is_no_small_file_is_not_read(self, tmp_path: Path, kind: str) -> None:
+        """004-08: nothing is waited for, followed, or read to its end."""
+        path = tmp_path / "runInfo.yaml"
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "link":
+            (tmp_path / "other").write_text("{hltMode: B}")
+            path.symlink_to("other")
+        elif kind == "endless":
+            path.symlink_to("/dev/zero")
+        else:
+            path.write_text("{hltMode: B}" + " " * 100_000)
+            if kind == "sparse":
+                os.truncate(path, 3 << 30)
+        with pytest.raises(RunInfoUnreadable, match=r"runInfo\.yaml cannot be read: it (is|has) "):
+            overwatch.retrieveHLTModeFromStoredRunInfo(str(tmp_path))
+
+    @pytest.mark.parametrize(
+        "value",
+        ["[1]", "{a: 1}", '"\\e[2J"', '"a\\nb"', "B" * 65, "2020-01-01", "!!binary QQ==", "&a [*a]"],
+    )
+    def test_what_is_no_mode(self, tmp_path: Path, value: str) -> None:
+        """004-08."""
+        (tmp_path / "runInfo.yaml").write_text(f"hltMode: {value}\n")
+        with pytest.raises(RunInfoUnreadable, match="its hltMode is no"):
+            overwatch.retrieveHLTModeFromStoredRunInfo(str(tmp_path))
+
+    def test_many_aliases(self, tmp_path: Path) -> None:
+        """004-08: a few bytes that would be gigabytes."""
+        lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30))]
+        (tmp_path / "runInfo.yaml").write_text("\n".join([*lines, "hltMode: *a29"]))
+        with pytest.raises(RunInfoUnreadable, match="its hltMode is no text, but of the type list"):
+            overwatch.retrieveHLTModeFromStoredRunInfo(str(tmp_path))
 
     @pytest.mark.parametrize(
         ("content", "kinds", "sentence"),

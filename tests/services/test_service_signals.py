@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from contextlib import suppress
 from pathlib import Path
 
@@ -68,6 +72,41 @@ class TestHangUp:
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
         assert end_of(process)[0] == 0
+
+
+class TestNoReader:
+    """What reads the output of a service may go away, or its terminal: the service ends in order, by a signal alone."""
+
+    @pytest.mark.parametrize("name", SERVICES)
+    def test_a_closed_pipe(self, sqlite_url: str, tmp_path: Path, name: str) -> None:
+        process = run_service(name, sqlite_url, tmp_path / "home")
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stderr.close()
+        app = app_on(sqlite_url, tmp_path / "desk")
+        app.get_config()[f"Services.{name}.interval"] = 3600.0  # what it says of that finds no reader
+        eventually(lambda: any("interval is now" in message for message in messages(sqlite_url, name)))
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LIMIT) == 0
+        assert samples(sqlite_url, name)[-1] == ("state", "stopped")
+        app.shutdown(LIMIT)
+
+    @pytest.mark.parametrize("name", SERVICES)
+    def test_a_closed_terminal(self, sqlite_url: str, tmp_path: Path, name: str) -> None:
+        keyboard, terminal = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"Services.{name}"], cwd=PROJECT, env=environment_of(sqlite_url, tmp_path / "home"),
+            stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        os.close(terminal)
+        eventually(lambda: ("state", "idle") in samples(sqlite_url, name))
+        os.close(keyboard)
+        assert process.wait(LIMIT) == 0
+        assert samples(sqlite_url, name)[-1] == ("state", "stopped")
+        assert messages(sqlite_url, name)[-1] == f"{name} ends"
 
 
 HANGING = """

@@ -51,7 +51,8 @@ class TestARecordArrives:
         assert experiment["title"] == "Größe & <Form>"
         assert "To see &amp; &lt;hear&gt;" in experiment["body"]
         assert record.session in experiment["body"]
-        assert experiment["tags"] == "TEM|NexusCore"
+        assert experiment["content_type"] == 1, "it is HTML, whatever the user writes"
+        assert experiment["tags"] == ["TEM", "NexusCore"]
         assert json.loads(experiment["metadata"])["extra_fields"]["NexusCore session"]["value"] == record.session
         assert sorted(lab.files(1).values()) == sorted([Path(record.path).read_bytes(), b"picture"])
         assert named(lab, ".xml") == [f"{record.session}.xml"]
@@ -100,7 +101,7 @@ class TestOnce:
         (Path(record.path).with_suffix(".files") / "b.png").write_text("gone later")
         uploader = Uploader(facility.app)
         uploader.once()
-        lab.experiments[1].update(title="What we found", body="<p>Much.</p>")
+        lab.experiments[1].update(title="What we found", body="<p>Much.</p>", tags=["ours"])
         lab.attach(1, "notes.pdf", b"theirs", None)
         facility.wait_again(record)
         record = facility.experiment("second", record.session)
@@ -108,12 +109,15 @@ class TestOnce:
         picture_of(record).write_text("newer")
         assert uploader.once() == Pass(done=1)
         assert (lab.experiments[1]["title"], lab.experiments[1]["body"]) == ("What we found", "<p>Much.</p>")
+        assert lab.experiments[1]["tags"] == ["ours"]
         assert sorted(lab.files(1).values()) == sorted([Path(record.path).read_bytes(), b"newer", b"theirs"])
         states = sorted(one["state"] for one in lab.uploads.values())
         assert (states.count(ARCHIVED), states.count(DELETED)) == (2, 1), "the server keeps what was"
         assert len(lab.experiments) == 1
 
-    @pytest.mark.parametrize("lost", ["POST /experiments", "POST /experiments/1/uploads", "GET .*"])
+    @pytest.mark.parametrize(
+        "lost", ["POST /experiments", "POST /experiments/1/tags", "POST /experiments/1/uploads", "GET .*"]
+    )
     def test_an_answer_is_lost(self, facility: Facility, lab: ELabServer, lost: str) -> None:
         lab.lose = lost
         record = facility.experiment()
@@ -123,6 +127,7 @@ class TestOnce:
         facility.clock.move(60)
         assert (first.done + uploader.once().done, facility.state(record)) == (1, State.COMPLETED)
         assert len(lab.experiments) == 1
+        assert lab.experiments[1]["tags"] == ["TEM", "NexusCore"]
         assert sorted(lab.files(1).values()) == sorted([Path(record.path).read_bytes(), b"picture"])
 
     def test_a_file_that_was_doubled(self, facility: Facility, lab: ELabServer) -> None:
@@ -171,6 +176,16 @@ class TestWhatIsRefused:
         assert status_of(uploader, "destination elabftw") == says
         assert facility.state(record) is State.BUILT
         assert says.rstrip(".") in (facility.upload(record, "elabftw").last_error or "")
+
+    def test_a_tag_that_only_administrators_may_make(self, facility: Facility, lab: ELabServer) -> None:
+        """The record is there all the same, and the log says which tag is not."""
+        lab.team_tags = {"TEM"}
+        record = facility.experiment()
+        assert Uploader(facility.app).once() == Pass(done=1)
+        assert lab.experiments[1]["tags"] == ["TEM"]
+        assert facility.state(record) is State.COMPLETED
+        said = " ".join(line for line, _ in facility.said())
+        assert "it does not take the tag 'NexusCore' (Users cannot create tags)" in said
 
     def test_a_file_that_is_too_large(self, facility: Facility, lab: ELabServer) -> None:
         lab.too_large = 3

@@ -59,6 +59,7 @@ class TestTheFormat:
             assert opened.namelist() == [
                 f"{record.session}/ro-crate-metadata.json",
                 f"{record.session}/experiment/{record.session}.xml",
+                f"{record.session}/experiment/{record.session}.html",
                 f"{record.session}/experiment/{record.session}.files/a.png",
             ], "the record names its preview relative to itself"
 
@@ -113,6 +114,7 @@ class TestTheFormat:
         assert found == {
             "experiment/",
             f"experiment/{record.session}.xml",
+            f"experiment/{record.session}.html",
             f"experiment/{record.session}.files/a.png",
         }
         assert str(crate.publisher["name"]) == "Our facility"

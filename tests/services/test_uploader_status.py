@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from NexusCore.facility import State
 from NexusCore.service import Pass
 from Services.Uploader.destinations import RecordRefused
 from Services.Uploader.service import Uploader
@@ -120,3 +121,27 @@ class TestBeforeTheFirstRecord:
         (text,) = [text for text in messages(sqlite_url, "Uploader") if "elabftw" in text]
         assert text.startswith("Nothing can be sent to elabftw: ")
         assert "it is not set" in text
+
+
+class TestADestinationAddedLater:
+    """Finished sessions that it never got are counted; a person decides whether it gets them."""
+
+    def test_they_are_shown_and_then_sent(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
+        later = Fickle("later")
+        give(monkeypatch, later)
+        records = [facility.built(), facility.built("Quanta")]
+        uploader = Uploader(facility.app)
+        assert uploader.once() == Pass(done=2)
+        facility.config["Services.Uploader.destinations"] = "directory,later"
+        assert uploader.once() == Pass()
+        assert status_of(uploader, "never sent later") == 2
+        said = [line for line, _ in facility.said() if "never sent" in line]
+        assert said == [
+            "later was never sent the 2 records of finished sessions, because it was added later. To send them: "
+            "SessionTool requeue --upload --all --destination later"
+        ]
+        for record in records:
+            facility.app.database().write(facility.records.resend(record, "later"))
+        assert uploader.once() == Pass(done=2)
+        assert (status_of(uploader, "never sent later"), len(later.put_so_far)) == (0, 2)
+        assert facility.state(records[0]) is State.COMPLETED

@@ -26,6 +26,7 @@ SECONDS = 60.0
 FUNCTIONS = '''
 """What the children of these tests do with a job: what its path says."""
 import os, re, signal, time
+from dataclasses import replace
 from Services.Builder.extraction.jobs import unknown
 
 def work(job):
@@ -55,6 +56,14 @@ def work(job):
     elif name == "metadata, then crash":
         yield unknown(job, "the metadata")
         os.abort()
+    elif name == "large":
+        yield replace(unknown(job, "all but the hash"), hashing=True)
+        time.sleep(3)
+        yield replace(unknown(job, "all"), sha256="abc")
+    elif name == "hashing for ever":
+        while True:
+            yield replace(unknown(job, "all but the hash"), hashing=True)
+            time.sleep(0.1)
     elif name == "chatter":
         print("noise"); os.write(1, b"noise"); os.write(2, b"noise")
         yield unknown(job, "said")
@@ -163,6 +172,20 @@ class TestABadFileCostsOnlyItself:
             "the metadata",
             "The preview is missing: drawing it crashed the program that does it (SIGABRT).",
         )
+
+    def test_hashing_has_a_time_of_its_own(self, pool):
+        """A file whose hash alone is missing is not given up after the time for reading."""
+        with pool(1, 1.5) as workers:
+            (found,) = workers.extract_all(replace(job, hash_seconds=60) for job in jobs("large"))
+        assert (found.sha256, found.hashing, found.whole) == ("abc", False, False)
+
+    def test_that_time_has_an_end(self, pool, monkeypatch):
+        """A process under a hostile file's control cannot ask for it again and again."""
+        monkeypatch.setattr("Services.Builder.extraction.workers.HASHING_GRACE", 0.5)
+        with pool(1, 1.5) as workers:
+            (found,) = workers.extract_all(replace(job, hash_seconds=0.1) for job in jobs("hashing for ever"))
+        assert found.warnings[-1].startswith("The SHA-256 is missing: the process that takes it gave no answer")
+        assert not found.hashing
 
     def test_a_slow_file_does_not_hold_up_the_others(self, pool):
         found = list(pool(count=2, seconds=3).extract_all(jobs("hang", *(f"good {number}" for number in range(10)))))

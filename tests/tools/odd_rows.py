@@ -47,6 +47,8 @@ KEYS = {
     "status_latest": "item_id",
     "delivery_cursor": "journal",
     "web_setting": "name",
+    "calendar_read": "instrument",
+    "record_booking": "session_id",
 }
 UNIQUE = {
     "config_version": ("name",),
@@ -64,6 +66,7 @@ UNIQUE = {
     "web_setting": ("name",),
     "intake_move": ("claim",),
     "file_copy": ("mirror",),
+    "calendar_read": ("instrument",),
 }
 """Columns of which each row needs its own value."""
 
@@ -121,6 +124,10 @@ class OddFacility:
         WebUsers(database, SYSTEM_CLOCK).update({"good": "$argon2id$"}, "geheim")
         with database.transaction() as transaction:
             transaction.insert("delivery_cursor", journal="good", delivered=7, ts=now)
+            transaction.insert("calendar_read", instrument="FEI-Titan-TEM", source="ical:FEI-Titan-TEM", read_ts=now)
+            transaction.insert(
+                "record_booking", session_id=session.id, calendar="FOUND", reservation="0" * 64, last_event=1
+            )
             transaction.insert(
                 "gateway_request", token_id=token.id, request_id="good", sha256="0" * 64, status=200, answer="{}",
                 nonce=None, ts=now,
@@ -163,8 +170,8 @@ class OddFacility:
             row["item_id"] = 1_000_000 + number
         elif table.name == "session_event":
             row["unique_type"] = None  # a session has one START
-        elif table.name == "record":
-            row["session_id"] = self._another_session(number)
+        elif table.name in ("record", "record_booking"):
+            row["session_id"] = self._another_session(table.name, number)
         if column in ("id", KEYS.get(table.name)):
             return
         row[column] = value
@@ -179,11 +186,11 @@ class OddFacility:
         except (NexusError, OverflowError):
             return  # the column does not take it
 
-    def _another_session(self, number: int) -> int:
+    def _another_session(self, table: str, number: int) -> int:
         now = SYSTEM_CLOCK.now()
         with self.database.transaction() as transaction:
             return transaction.insert(
-                "session", identifier=f"session-of-record-{number}", instrument="FEI-Titan-TEM", user="jane",
+                "session", identifier=f"session-of-{table}-{number}", instrument="FEI-Titan-TEM", user="jane",
                 state=self._state.value, start_ts=now - 10**9, end_ts=now, attempts=0,
             )  # fmt: skip
 

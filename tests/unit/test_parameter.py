@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from NexusCore.config.exchange import deserialize
+from NexusCore.config.forms import FORMS
 from NexusCore.config.store import Edit, check_path
 from NexusCore.config.values import BOOLEAN, DOUBLE, INTEGER, STRING, Limits, Value, cast, decode, encode, guess
 from NexusCore.errors import ConfigException, ValueRefused
@@ -110,12 +111,14 @@ class TestLimits:
     @given(
         st.builds(
             Limits,
-            st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
-            st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
-            st.lists(VALUES, max_size=4).map(tuple),
-            st.none() | st.text(),
-            st.booleans(),
-            st.booleans(),
+            minimum=st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+            maximum=st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+            choices=st.lists(VALUES, max_size=4).map(tuple),
+            many=st.booleans(),
+            form=st.none() | st.sampled_from(sorted(FORMS)),
+            pattern=st.none() | st.text(),
+            path_exists=st.booleans(),
+            secret=st.booleans(),
         )
     )
     def test_there_and_back(self, limits: Limits) -> None:

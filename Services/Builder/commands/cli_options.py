@@ -6,10 +6,13 @@ import argparse
 from dataclasses import dataclass
 from datetime import datetime
 
-from NexusCore.clock import to_ts
-from NexusCore.facility.sessions import ALL, Selection
+from NexusCore import completion
+from NexusCore.clock import SYSTEM_CLOCK, to_ts
+from NexusCore.facility.sessions import ALL, Selection, Sessions
 from NexusCore.service import RunOptions
 
+SESSIONS_OFFERED = 100
+"""Number of the newest sessions that completion offers."""
 BUILDER_EXAMPLES = (
     ("--once", "build the records of all waiting sessions, then end"),
     ("--once --session 5f0c2a9e-...", "rebuild one session's record, even one that is built or has failed"),
@@ -31,12 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the records to standard output as they would be written; change neither database nor files",
     )
-    parser.add_argument(
+    session = parser.add_argument(
         "--session",
         type=_identifier,
         metavar="ID",
         help="only this session; one that was built before or failed is queued again (with --dry-run: as it is)",
     )
+    completion.attach(session, lambda _arguments, _prefix: _newest_sessions())
     when = "ISO 8601, local unless it names a zone"
     parser.add_argument(
         "--from", dest="from_ts", type=_moment, metavar="T", help=f"only sessions started at this time or later; {when}"
@@ -57,6 +61,15 @@ def options_of(arguments: argparse.Namespace) -> BuildOptions:
 def selection_of(options: RunOptions) -> Selection:
     """Return which sessions to build; all, where the options name none."""
     return options.selection if isinstance(options, BuildOptions) else ALL
+
+
+def _newest_sessions() -> list[str]:
+    """Return the identifiers that completion offers."""
+    from NexusCore import settings
+    from NexusCore.storage import Database
+
+    database = Database(settings.load().main, create=False)
+    return [session.identifier for session in Sessions(database, SYSTEM_CLOCK).newest(count=SESSIONS_OFFERED)]
 
 
 def _identifier(text: str) -> str:

@@ -78,7 +78,7 @@ def print_records(selection: Selection, out: BinaryIO, err: TextIO, clock: Clock
         current = BuilderSettings.read(config, settings.home)
         facility = Facility.of(database, config, lambda: config.revision, clock)
         times = times_by(config, sessions.events)
-        searches = Searches(lambda: chosen, clock, log, times=times, before=sessions.before)
+        searches = Searches(lambda: chosen, clock, log, times=times, before=sessions.before, after=sessions.after)
         transferred = TransferredFiles(Transfers(database, clock).all, config, open_for_reading, times, log)
         maker = RecordMaker(facility, searches, transferred, pools, progress, log)
         codes = [_show(session, maker, current, out, log, stop, clock) for session in chosen if not stop.is_set()]

@@ -177,7 +177,7 @@ def stamps(job: Job) -> tuple[Stamp, ...] | None:
 
 def _job_key(job: Job) -> bytes:
     # a file's identity is that of one search: a device's number changes when the machine starts again
-    job = replace(job, root=None, identities=())
+    job = replace(job, root=None, identities=(), hash_seconds=0.0)  # an extraction without its hash is not cached
     return msgspec.msgpack.encode(job, enc_hook=wire.encode_value, order="deterministic")
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from NexusCore.errors import NexusError
+from Services.Builder.extraction.fingerprints import size
 from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.workers import EXTRACT, START_SECONDS, Workers
 from Services.Builder.model import Extraction
@@ -27,6 +28,8 @@ SCHEDULER_SECONDS = 5.0
 """Time limit for an answer of the scheduler."""
 IMPORT_SECONDS = 5.0
 """Additional time for loading the package for the first time."""
+SLOWEST = 5e6
+"""Bytes per second at which a file is hashed at least."""
 SCHEMES = ("tcp", "tls")
 """How a scheduler may be addressed."""
 _STOP_CHECK_SECONDS = 0.1
@@ -67,7 +70,7 @@ class Cluster:
         patience: float | None = None,
     ) -> None:
         self._scheduler, self._limits = scheduler, (seconds_per_file, memory_mb, function)
-        self._patience = seconds_per_file + START_SECONDS if patience is None else patience
+        self._patience = patience
         self._client: Any = None
 
     def __enter__(self) -> Cluster:
@@ -157,21 +160,22 @@ class Cluster:
         futures = self._client.map(extract_on_worker, known, limits=self._limits, pure=False, retries=1)
         for future in futures:
             future.add_done_callback(done.put)
-        left, until = len(futures), time.monotonic() + self._patience
+        patience = self._limits[0] + START_SECONDS + _hashing(jobs) if self._patience is None else self._patience
+        left, until = len(futures), time.monotonic() + patience
         while left and not stop():
             try:
                 future = done.get(timeout=_STOP_CHECK_SECONDS)
             except queue.Empty:
-                self._look(until)
+                self._look(until, patience)
                 continue
-            left, until = left - 1, time.monotonic() + self._patience
+            left, until = left - 1, time.monotonic() + patience
             yield self._result(future)
 
-    def _look(self, until: float) -> None:
+    def _look(self, until: float, patience: float) -> None:
         if self._client.status != "running":
             raise ClusterAway(scheduler=self._scheduler, reason="the connection to it was lost")
         if time.monotonic() > until:
-            raise ClusterAway(scheduler=self._scheduler, reason=f"no result came for {self._patience:g} s")
+            raise ClusterAway(scheduler=self._scheduler, reason=f"no result came for {patience:g} s")
 
     def _result(self, future: Any) -> Extraction:
         if future.status != "finished":
@@ -180,6 +184,13 @@ class Cluster:
             raise ClusterAway(scheduler=self._scheduler, reason=reason)
         extraction: Extraction = future.result(timeout=SCHEDULER_SECONDS)
         return extraction
+
+
+def _hashing(jobs: Sequence[Job]) -> float:
+    """Return the seconds that hashing the largest of the files may take on a slow disk."""
+    sizes = (sum(size(path) or 0 for path in (job.path, *job.companions)) for job in jobs)
+    allowed = max((job.hash_seconds for job in jobs), default=0.0)
+    return min(allowed, max(sizes, default=0) / SLOWEST)
 
 
 def _reason(error: BaseException) -> str:

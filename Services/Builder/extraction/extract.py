@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
@@ -26,13 +27,16 @@ from Services.Builder.extraction.extractors.faults import FileRefused, NoSuchFil
 from Services.Builder.extraction.extractors.hostile import disable_code_execution, refuse
 from Services.Builder.extraction.extractors.kinds import UNKNOWN, Kind, kind_of
 from Services.Builder.extraction.extractors.profile import NOTHING_KNOWN, Profile
-from Services.Builder.extraction.fingerprints import fingerprints, missing_digests, size
+from Services.Builder.extraction.fingerprints import fingerprints, missing_digests, size, without_digest
+from Services.Builder.extraction.jobs import HASH_SECONDS
 from Services.Builder.extraction.open_guard import restrict_reads
 from Services.Builder.extraction.reader_sandbox import ANYONES, own_scratch, readable
 from Services.Builder.model import Extraction, Identity, Quantity
 
 HASHED_AT_ONCE = 64 * 1024 * 1024
 """Bytes of a dataset up to which its SHA-256 is taken before the preview is drawn; of a larger one after it."""
+QUICK_SECONDS = 5.0
+"""Time for that; of a file on a slow disk it is taken after the preview, too."""
 MOST_PREVIEWS = 12
 """Signals of one file that get a preview."""
 _FIRST_YEAR = 1980
@@ -84,11 +88,12 @@ def stages(
     root: Path | None = None,
     identities: Sequence[Identity | None] = (),
     scratch: Path | None = None,
+    hash_seconds: float = HASH_SECONDS,
 ) -> Iterator[Extraction]:
     """Yield the extraction as it grows: first with the metadata, then with the previews, last with large files' hash.
 
     A caller that cannot wait for a preview, or loses the process that draws it, still has the metadata. Parameters as
-    for `extract`, `DatasetFiles` and `DatasetView`.
+    for `extract`, `DatasetFiles`, `DatasetView` and `Job`.
     """
     disable_code_execution()
     files = DatasetFiles(path, tuple(companions), root, tuple(identities))
@@ -103,7 +108,7 @@ def stages(
         yield _unopened_extraction(files, profile, metadata, records, Unopened(reason=reason(error, path)))
     else:
         with closing(view):
-            yield from _stages(view, preview, metadata, profile, records)
+            yield from _stages(view, preview, metadata, profile, records, hash_seconds)
 
 
 def _unopened_extraction(
@@ -112,7 +117,7 @@ def _unopened_extraction(
     """Return the extraction of a dataset of which nothing was opened."""
     extraction = _extraction(files.path, None, UNKNOWN, profile, (str(why),))
     content = MetadataContent(None, None, profile, [_not_looked_at(path) for path in (files.path, *files.companions)])
-    extraction = _with_fingerprints(extraction, content, False)
+    extraction = _with_fingerprints(extraction, content)
     return replace(
         extraction if metadata is None else _with_metadata_file(extraction, content, metadata, records, str),
         whole=False,
@@ -120,7 +125,12 @@ def _unopened_extraction(
 
 
 def _stages(
-    view: DatasetView, preview: Path | None, metadata: Path | None, profile: Profile, records: Path | None
+    view: DatasetView,
+    preview: Path | None,
+    metadata: Path | None,
+    profile: Profile,
+    records: Path | None,
+    hash_seconds: float,
 ) -> Iterator[Extraction]:
     path = view.files.path
     with capture_output() as captured, _own_files(view) as elsewhere:
@@ -131,9 +141,11 @@ def _stages(
     remarks = (*map(view.without_place, warnings), *(f"The reader remarks: {remark}" for remark in captured.remarks))
     extraction = _extraction(path, reading, kind, profile, remarks)
     files = [view.path, *view.companions]
-    at_once = sum(size(file) or 0 for file in files) <= HASHED_AT_ONCE
-    content = MetadataContent(reading, captured, profile, fingerprints(files, at_once))
-    extraction = _with_fingerprints(extraction, content, at_once)
+    small = sum(size(file) or 0 for file in files) <= HASHED_AT_ONCE
+    quick = min(QUICK_SECONDS, hash_seconds) if small else None
+    content = MetadataContent(reading, captured, profile, fingerprints(files, quick))
+    extraction = _with_fingerprints(extraction, content)
+    at_once = small and not without_digest(content.files)
     if metadata is not None:
         extraction = _with_metadata_file(extraction, content, metadata, records, view.without_place)
     if not (checked and view.changed()):
@@ -144,8 +156,19 @@ def _stages(
         if not (checked and view.changed()):
             yield extraction
     if not at_once:
-        content = replace(content, files=fingerprints(files, True))
-        extraction = _with_fingerprints(extraction, content, True)
+        if not (checked and view.changed()):
+            yield replace(extraction, hashing=True)
+        started = time.monotonic()
+        content = replace(content, files=fingerprints(files, hash_seconds))
+        extraction = _with_fingerprints(extraction, content)
+        too_late = time.monotonic() - started > hash_seconds
+        missing = tuple(missing_digests(content.files, hash_seconds, too_late))
+        # With more time, another attempt may yield it.
+        extraction = replace(
+            extraction,
+            warnings=(*extraction.warnings, *missing),
+            whole=extraction.whole and not (too_late and missing),
+        )
     if metadata is not None and not (at_once and len(content.previews) < 2):
         extraction = _with_metadata_file(extraction, content, metadata, records, view.without_place)
     if checked and view.changed():  # what was looked into is not what was read
@@ -238,14 +261,13 @@ def _extraction(
     )
 
 
-def _with_fingerprints(extraction: Extraction, content: MetadataContent, hashed: bool) -> Extraction:
+def _with_fingerprints(extraction: Extraction, content: MetadataContent) -> Extraction:
     """Return the extraction with the size of all files of the dataset, and the SHA-256 of each."""
     sizes = [file["size"] for file in content.files]
     return replace(
         with_fingerprint(extraction, content),
         size=None if sizes[0] is None else sum(filter(None, sizes)),
         companion_sha256=tuple(file["sha256"] or "" for file in content.files[1:]),
-        warnings=(*extraction.warnings, *(missing_digests(content.files) if hashed else ())),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from NexusCore.facility.record_page.content import size_text
 from Services.Builder.extraction.extractors import document
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.finding.folders import is_dataset, members, size_and_time
@@ -21,37 +22,53 @@ def size(path: Path) -> int | None:
     return document.size(path)
 
 
-def fingerprints(files: Sequence[Path], hashed: bool) -> list[dict[str, Any]]:
-    r"""Return name, size and, where it is asked for and can be had in time, SHA-256 of each file of a dataset.
+def fingerprints(files: Sequence[Path], seconds: float | None) -> list[dict[str, Any]]:
+    r"""Return name, size and, where it can be had in so many seconds for all, SHA-256 of each file of a dataset.
+
+    None: without.
 
     That of a folder is the SHA-256 of what ``sha256sum`` prints of its files, in the order of their paths' bytes::
 
         find . -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum
     """
-    until = time.monotonic() + document.HASHING_SECONDS
-    return [_folder(file, hashed, until) if is_dataset(file) else _file(file, hashed, until) for file in files]
+    until = None if seconds is None else time.monotonic() + seconds
+    return [_folder(file, until) if is_dataset(file) else document.fingerprint(file, until) for file in files]
 
 
-def missing_digests(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a sentence for each file whose SHA-256 was asked for and is missing."""
-    for file in files:
-        if file["size"] is not None and file["sha256"] is None:
+def without_digest(files: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the files that are there and have no SHA-256."""
+    return [file for file in files if file["size"] is not None and file["sha256"] is None]
+
+
+def missing_digests(files: Sequence[Mapping[str, Any]], seconds: float, too_late: bool) -> Iterator[str]:
+    """Yield a sentence for each file whose SHA-256 was asked for and is missing.
+
+    Parameters
+    ----------
+    files
+        As `fingerprints` returns them.
+    seconds
+        The time that there was.
+    too_late
+        Whether it was used up.
+    """
+    for file in without_digest(files):
+        missing = f"The SHA-256 of {one_line(file['name'])} is missing"
+        if too_late:
             yield (
-                f"The SHA-256 of {one_line(file['name'])} is missing: it could not be read to the end within "
-                f"{document.HASHING_SECONDS:g} s."
+                f"{missing}: its {size_text(file['size'])} are too much for the {seconds:g} s that hashing may take "
+                f"(Services.Builder.hash_seconds)."
             )
+        else:
+            yield f"{missing}: it could not be read to the end."
 
 
-def _file(path: Path, hashed: bool, until: float) -> dict[str, Any]:
-    return document.fingerprint(path, hashed and time.monotonic() <= until)
-
-
-def _folder(path: Path, hashed: bool, until: float) -> dict[str, Any]:
-    files, digest = members(path, links=True), hashlib.sha256() if hashed else None
+def _folder(path: Path, until: float | None) -> dict[str, Any]:
+    files, digest = members(path, links=True), None if until is None else hashlib.sha256()
     for name, _ in files:
         if digest is None:
             break
-        own = _file(path / name, True, until)["sha256"]
+        own = document.fingerprint(path / name, until)["sha256"]
         if own is None:
             digest = None
         else:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from Services.Builder.extraction.extractors.profile import Profile
 
 
+HASH_SECONDS = 3600.0
+"""Seconds that the SHA-256 of one dataset may take, where nothing else is set."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A file to extract, and where its preview and metadata go."""
@@ -30,6 +34,8 @@ class Job:
     """Folder of the file store that the process may read; None for the file's own."""
     identities: tuple[Identity | None, ...] = ()
     """Of the file and its companions, as the search saw them; empty where they cannot be compared."""
+    hash_seconds: float = HASH_SECONDS
+    """Time for the SHA-256 of all files, besides that for reading the file."""
 
     @property
     def store(self) -> Path:

@@ -38,6 +38,8 @@ from Services.Builder.model import Extraction
 EXTRACT = "Services.Builder.extraction.workers:extract_job"
 START_SECONDS = 60.0
 """Time limit for a child to begin to serve."""
+HASHING_GRACE = 10.0
+"""Seconds that a child has beyond those for hashing: it keeps that time itself, and then still answers."""
 _STOP_CHECK_SECONDS = 0.1
 """Interval of checks whether to stop."""
 _CHILD = (
@@ -64,6 +66,7 @@ def extract_job(job: Job) -> Iterator[Extraction]:
         root=job.root,
         identities=job.identities,
         scratch=own_scratch(),
+        hash_seconds=job.hash_seconds,
     )
 
 
@@ -235,14 +238,21 @@ class _Child:
             return self._crashed()
         except MsgspecError:
             return self.abandon("gave no valid answer")
-        self.best, self.spent = answer.extraction, answer.spent
+        if answer.extraction.hashing and not (self.best and self.best.hashing):  # once for each file
+            seconds = self.job.hash_seconds + HASHING_GRACE
+            self.deadline = max(self.deadline, time.monotonic() + seconds)
+        hashing = not answer.last and (answer.extraction.hashing or bool(self.best and self.best.hashing))
+        self.best, self.spent = replace(answer.extraction, hashing=hashing), answer.spent
         return self._done() if answer.last else None
 
     def abandon(self, what: str) -> Extraction:
         """Return what was read of the file before its process was lost."""
         assert self.job is not None  # noqa: S101 - as above
         self.spent = True
-        if self.best is not None:
+        if self.best is not None and self.best.hashing:
+            warning = "The SHA-256 is missing: the process that takes it gave no answer in time or was lost."
+            self.best = replace(self.best, warnings=(*self.best.warnings, warning), whole=False, hashing=False)
+        elif self.best is not None:
             missing = "The preview is missing: drawing it" if self.best.preview is None else "Reading it to its end"
             warnings = (*self.best.warnings, f"{missing} {what}.")
             self.best = replace(self.best, warnings=warnings, whole=False)

@@ -5,6 +5,8 @@ One walk through an instrument's folder (`NexusCore.facility.file_walk`) answers
 Which files count, besides what the walk leaves out:
 
 - Times are compared as whole nanoseconds; both ends of a window belong to it.
+- A file that was begun in a window and still written at its end belongs to it, too, up to the next session
+  (`LateFiles`); while it is being written, it is `growing`.
 - A dataset of several files (`COMPANIONS`) is dated by its main file and comes with all its companions. A companion
   whose main file is not among the window's files stands on its own, so that nothing of the window is lost.
 - A folder that is a dataset (`file_walk.FOLDER_FORMATS`) is one file here, as old as its newest and as large as all of
@@ -14,6 +16,7 @@ Which files count, besides what the walk leaves out:
 from __future__ import annotations
 
 import os
+import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -34,7 +37,7 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ".tvips": (
             ".tvips",
         ),  # TVIPS stream; the main file's stem ends in _000, that of its further parts in _001, ...
-        ".raw": (".rpl",),  # Lispix ripple
+        ".raw": (".rpl", ".xml"),  # Lispix ripple; EMPAD (see `_EMPAD`)
         ".hdr": (".mib", ".tif"),  # Quantum Detectors Merlin; Tescan
         ".spc": (".spd", ".lsd"),  # EDAX map, line scan: the spectrum
         ".ipr": (".spd",),  # EDAX map: the spatial calibration
@@ -43,6 +46,9 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Extension of a companion, and those its main file may have, of the same stem (but as said) in the same folder."""
+
+_EMPAD = re.compile(rb"(scan|series)(_x\d+)(_y\d+)?", re.IGNORECASE)
+"""Stem of an EMPAD's raw file, whose XML has a name of its own and is the only one in the folder."""
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,6 +60,22 @@ class WindowRefused(NexusError):
 
 
 @dataclass(frozen=True, slots=True)
+class LateFiles:
+    """Which of the files that were modified after a window were begun in it."""
+
+    born: tuple[datetime, datetime]
+    """From when to when they were made, by the file system's clock."""
+    margin_end: datetime
+    """Last time of modification of one whose file system does not say when it was made."""
+    horizon: datetime
+    """Last time of modification that is looked for: a walk that asks for all since an old session finds too much."""
+    until: datetime | None = None
+    """Last time of modification of any: what is written later may be another session's; None for no limit."""
+    seen: frozenset[Path] = frozenset()
+    """Files that are known to have been begun in the window."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimeRange:
     """The time of a session, with both ends belonging to it."""
 
@@ -62,6 +84,8 @@ class TimeRange:
     """Aware."""
     end: datetime
     """Aware, not before `start`."""
+    late: LateFiles | None = None
+    """None: only what was modified in the window belongs to it."""
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
@@ -82,6 +106,9 @@ class FileSearch:
     """A sentence for every file or folder that could not be looked at; the search went on without it."""
     fallback: str | None = field(default=None, compare=False)
     """Why GNU find was not used; None where it was."""
+    growing: Mapping[str, tuple[FoundFile, ...]] = field(default_factory=dict)
+    """Likewise, in neither: begun in the window, and still being written, or written after `LateFiles.until`.
+    A window without any has no entry."""
 
 
 def find_files(
@@ -135,7 +162,13 @@ def find_files(
     root = root.absolute()
     now = now or datetime.now(UTC)
     young = range(_nanoseconds(now - settle) + 1, _nanoseconds(now + settle) + 1) if settle else range(0)
-    span = min(_nanoseconds(window.start) for window in windows), max(_nanoseconds(window.end) for window in windows)
+    span = (
+        min(_nanoseconds(window.start) for window in windows),
+        max(
+            _nanoseconds(max(window.end, min(now, window.late.horizon)) if window.late else window.end)
+            for window in windows
+        ),
+    )
     walk = file_walk.walk(
         root, span, ignore=ignore, limit=limit.total_seconds(), find=find, also=[f"*{ending}" for ending in COMPANIONS]
     )
@@ -143,9 +176,10 @@ def find_files(
     datasets = {window.identifier: tree.datasets(window, known, young) for window in windows}
     files = {identifier: tuple(those.settled) for identifier, those in datasets.items()}
     unsettled = {identifier: tuple(those.unsettled) for identifier, those in datasets.items()}
+    growing = {identifier: tuple(those.growing) for identifier, those in datasets.items() if those.growing}
     errors = sorted({(absolute(root, path), reason) for path, reason in walk.errors})
     sentences = tuple(f"{file_walk.shown(path)} could not be searched: {reason}." for path, reason in errors)
-    return FileSearch(files, unsettled, sentences, walk.fallback)
+    return FileSearch(files, unsettled, sentences, walk.fallback, growing)
 
 
 def datasets_of(root: Path, files: Sequence[SeenFile], known: frozenset[str] | None = None) -> tuple[FoundFile, ...]:
@@ -178,8 +212,11 @@ def _join_dataset_folders(files: list[SeenFile]) -> list[SeenFile]:
         if folder is None:
             gathered.append(file)
         else:
-            before = inside.get(folder, SeenFile(folder, file.mtime, 0, None))
-            inside[folder] = SeenFile(folder, max(before.mtime, file.mtime), before.size + file.size, None)
+            before = inside.get(folder, SeenFile(folder, file.mtime, 0, None, file.birth))
+            births = [birth for birth in (before.birth, file.birth) if birth is not None]
+            inside[folder] = SeenFile(
+                folder, max(before.mtime, file.mtime), before.size + file.size, None, min(births, default=None)
+            )
     return [*gathered, *inside.values()]
 
 
@@ -195,28 +232,62 @@ class _Tree:
         self.seen = sorted(files, key=lambda file: (file.mtime, file.path))
         self.companions: dict[_Key, list[SeenFile]] = defaultdict(list)
         # _10.ser comes after _9.ser
+        self._only_xml = _only_xml(files)
         for file in sorted(files, key=lambda file: (len(file.path), file.path)):
-            for key in _main_keys(file.path):
+            for key in self._main_keys(file.path):
                 self.companions[key].append(file)
 
     def datasets(self, window: TimeRange, known: frozenset[str] | None, young: range) -> _Datasets:
         """Return the datasets of a window, those that are settled and those that are not."""
         first = bisect_left(self.seen, _nanoseconds(window.start), key=lambda file: file.mtime)
         last = bisect_right(self.seen, _nanoseconds(window.end), key=lambda file: file.mtime)
-        return self.grouped(self.seen[first:last], known, young)
+        if window.late is None:
+            return self.grouped(self.seen[first:last], known, young)
+        until = None if window.late.until is None else _nanoseconds(window.late.until)
+        begun = [file for file in self.seen[last:] if self._is_late(file, window.late)]
+        late = [file for file in begun if until is None or file.mtime <= until]
+        answer = self.grouped([*self.seen[first:last], *late], known, young)
+        paths = {absolute(self.root, file.path) for file in late}
+        growing = [file for file in answer.unsettled if not paths.isdisjoint((file.path, *file.companions))]
+        theirs = {path for those in answer for file in those for path in (file.path, *file.companions)}
+        # Of two sessions, the next one has by its times what was written in it: the first one says so.
+        growing += [
+            file for file in self.grouped(begun[len(late) :], known, range(0)).settled if file.path not in theirs
+        ]
+        return answer._replace(unsettled=[file for file in answer.unsettled if file not in growing], growing=growing)
+
+    def _is_late(self, file: SeenFile, late: LateFiles) -> bool:
+        if file.mtime > _nanoseconds(late.horizon):
+            return False
+        if absolute(self.root, file.path) in late.seen:
+            return True
+        if file.birth is None:  # after the start of another session, it may as well be that one's
+            return file.mtime <= _nanoseconds(min(late.margin_end, late.until or late.margin_end))
+        return _nanoseconds(late.born[0]) <= file.birth <= _nanoseconds(late.born[1])
 
     def grouped(self, files: Sequence[SeenFile], known: frozenset[str] | None, young: range) -> _Datasets:
         """Return the datasets that some of the files are."""
         chosen = [file for file in files if known is None or _split(file.path)[1] in known]
         mains = {_split(file.path): file.path for file in reversed(chosen)}
-        answer = _Datasets([], [])
+        answer = _Datasets([], [], [])
         for main in chosen:
-            if _main_of(main, mains) is None:
-                others = [c for c in self.companions.get(_split(main.path), ()) if _main_of(c, mains) == main.path]
+            if self._main_of(main, mains) is None:
+                others = [c for c in self.companions.get(_split(main.path), ()) if self._main_of(c, mains) == main.path]
                 answer[any(member.mtime in young for member in (main, *others))].append(self._dataset(main, others))
         for found in answer:
             found.sort(key=lambda file: (file.modified, file.path))
         return answer
+
+    def _main_keys(self, path: bytes) -> list[_Key]:
+        """Return the main files that a file may be a companion of, the likeliest first."""
+        keys = _main_keys(path)
+        (folder, _, stem), extension = _split(path)[0].rpartition(b"/"), _split(path)[1]
+        if extension == ".raw" and _EMPAD.fullmatch(stem) and folder in self._only_xml:
+            keys.append((self._only_xml[folder], ".xml"))
+        return keys
+
+    def _main_of(self, file: SeenFile, mains: Mapping[_Key, bytes]) -> bytes | None:
+        return next((mains[key] for key in self._main_keys(file.path) if key in mains), None)
 
     def _dataset(self, file: SeenFile, companions: list[SeenFile]) -> FoundFile:
         return FoundFile(
@@ -232,6 +303,7 @@ class _Tree:
 class _Datasets(NamedTuple):
     settled: list[FoundFile]
     unsettled: list[FoundFile]
+    growing: list[FoundFile]
 
 
 def _split(path: bytes) -> _Key:
@@ -256,5 +328,11 @@ def _main_keys(path: bytes) -> list[_Key]:
     return [(stem, main) for main in COMPANIONS.get(extension, ())]
 
 
-def _main_of(file: SeenFile, mains: Mapping[_Key, bytes]) -> bytes | None:
-    return next((mains[key] for key in _main_keys(file.path) if key in mains), None)
+def _only_xml(files: Sequence[SeenFile]) -> dict[bytes, bytes]:
+    """Return the stem of the XML file of each folder that has one only."""
+    stems: dict[bytes, list[bytes]] = defaultdict(list)
+    for file in files:
+        stem, extension = _split(file.path)
+        if extension == ".xml":
+            stems[stem.rpartition(b"/")[0]].append(stem)
+    return {folder: those[0] for folder, those in stems.items() if len(those) == 1}

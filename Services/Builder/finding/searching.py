@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-from NexusCore.clock import Clock, readable_time, to_datetime, to_ts
+from NexusCore.clock import EARLIEST, LATEST, SECOND, Clock, readable_time, to_datetime, to_ts
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.facility.file_times import RIGHT, FileTimes, file_times
 from NexusCore.facility.session import Event, Session
-from Services.Builder.finding.files import FileSearch, TimeRange, WindowRefused, find_files
+from Services.Builder.finding.files import FileSearch, LateFiles, TimeRange, WindowRefused, find_files
 from Services.Builder.model import FoundFile
 from Services.Builder.settings import EXCLUSIVE, BuilderSettings
 
@@ -20,6 +21,10 @@ WALK_VALID_SECONDS = 300.0
 """Seconds for which a walk answers: a session built later may have got files since, and is searched for again."""
 COARSE = 20_000
 """Microseconds: file systems stamp files with a clock that ticks every few milliseconds, and so lags behind others."""
+
+
+HORIZON = 86_400 * SECOND
+"""Microseconds after its end up to which files that were begun in a session are looked for, unless it waits longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,10 @@ class SessionFiles:
     """What to say if there are none, without a full stop."""
     complete: bool = False
     """No more can come."""
+    growing: tuple[FoundFile, ...] = ()
+    """What was begun in the session and is still being written."""
+    overrun: tuple[FoundFile, ...] = ()
+    """What was begun in the session and still written when the next one had started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,8 @@ class Searches:
         Returns how the times of a session's files are to be read; by default, as they are.
     before
         Returns the session before another one on its instrument.
+    after
+        Returns the session after another one on its instrument.
     """
 
     def __init__(
@@ -75,6 +86,7 @@ class Searches:
         walk: Callable[..., FileSearch] = find_files,
         times: Callable[[Session], FileTimes] = lambda session: RIGHT,
         before: Callable[[Session], Session | None] = lambda session: None,
+        after: Callable[[Session], Session | None] = lambda session: None,
     ) -> None:
         self._waiting = waiting
         self._clock = clock
@@ -82,6 +94,10 @@ class Searches:
         self._find = walk
         self._times = times
         self._before = before
+        self._after = after
+        self._seen: dict[int, frozenset[Path]] = {}
+        """By session, what was seen to be growing: where the file system does not say when a file was made, only this
+        tells, after `late_margin`, that it was begun in the session."""
         self._walks: dict[str, _SharedWalk] = {}
         self._given: set[tuple[str, str]] = set()
 
@@ -105,7 +121,7 @@ class Searches:
             Those of the Builder.
         """
         times = self._times(session)
-        criteria = (root, strategy, settings.ignore, settings.settle, times is RIGHT)
+        criteria = (root, strategy, settings.ignore, settings.settle, settings.late_margin, times is RIGHT)
         walk = self._walks.get(session.instrument)
         if (
             walk is None
@@ -121,12 +137,19 @@ class Searches:
         self._given.add((session.instrument, session.identifier))
         log_times(self._log, times)
         settled, unsettled = walk.search.files[session.identifier], walk.search.unsettled[session.identifier]
+        late = walk.search.growing.get(session.identifier, ())
+        if late:
+            self._seen[session.id] = self._seen.get(session.id, frozenset()) | {file.path for file in late}
+        until = self._late(session, times, settings).until
+        growing = tuple(file for file in late if until is None or file.modified <= until)
         return SessionFiles(
             corrected(settled, times),
             corrected(unsettled, times),
             times.sentences,
             place=str(root),
             nothing=f"No files in {root} were modified during the session",
+            growing=growing,
+            overrun=tuple(file for file in late if file not in growing),
         )
 
     def _search(
@@ -134,10 +157,10 @@ class Searches:
     ) -> FileSearch:
         waiting = self._waiting()
         others = [other for other in waiting if other.instrument == session.instrument and other.id != session.id]
-        windows = [self._window(session, times)]
+        windows = [self._window(session, times, settings)]
         for other in others:
             with suppress(WindowRefused):  # raised when it is its turn
-                windows.append(self._window(other, self._times(other)))
+                windows.append(self._window(other, self._times(other), settings))
         search = self._find(
             root,
             windows,
@@ -153,7 +176,7 @@ class Searches:
             self._log.warning("%s", sentence)
         return search
 
-    def _window(self, session: Session, times: FileTimes) -> TimeRange:
+    def _window(self, session: Session, times: FileTimes, settings: BuilderSettings) -> TimeRange:
         if session.end_ts is None or readable_time(session.start_ts) is None or readable_time(session.end_ts) is None:
             raise WindowRefused(identifier=session.identifier, reason="its start or its end cannot be read")
         if session.end_ts < session.start_ts:
@@ -161,7 +184,29 @@ class Searches:
         first, last = times.window(session.start_ts, session.end_ts)
         first -= self._early(session, first)
         # The clock may have been set back by less than a step in a session of seconds.
-        return TimeRange(session.identifier, to_datetime(first), to_datetime(max(first, last)))
+        late = self._late(session, times, settings)
+        return TimeRange(session.identifier, to_datetime(first), to_datetime(max(first, last)), late)
+
+    def _late(self, session: Session, times: FileTimes, settings: BuilderSettings) -> LateFiles:
+        """Return which files that were modified after a session were begun in it."""
+        end_ts = session.start_ts if session.end_ts is None else session.end_ts
+        _, last = times.window(session.start_ts, end_ts)
+        # A file's time of birth is by the clock of its server, even where that of its modification is by the PC's.
+        return LateFiles(
+            born=(_moment(session.start_ts - COARSE), _moment(end_ts + COARSE)),
+            margin_end=_moment(last + int(settings.late_margin * SECOND)),
+            horizon=_moment(last + int(max(settings.growing_wait * SECOND, HORIZON))),
+            until=self._until(session),
+            seen=self._seen.get(session.id, frozenset()),
+        )
+
+    def _until(self, session: Session) -> datetime | None:
+        """Return the last time that a file may have before those of the next session begin."""
+        after = self._after(session)
+        if after is None or after.odd:
+            return None
+        first, _ = self._times(after).window(after.start_ts, after.end_ts or after.start_ts)
+        return _moment(first - self._early(after, first) - 1)
 
     def _early(self, session: Session, first: int) -> int:
         """Return how much older than its start a file may seem: what the session before has is not this one's, too."""
@@ -170,6 +215,10 @@ class Searches:
             return COARSE
         _, last = self._times(before).window(before.start_ts, before.end_ts)
         return COARSE if last < first - COARSE else max(0, first - last) - 1
+
+
+def _moment(ts: int) -> datetime:
+    return to_datetime(min(max(ts, EARLIEST), LATEST - 1))
 
 
 def times_by(

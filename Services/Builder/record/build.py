@@ -13,6 +13,10 @@ from NexusCore.clock import readable_time, to_datetime
 from NexusCore.errors import NexusError
 from NexusCore.facility import Event, Instrument, Reservation, Session
 from NexusCore.facility.forgotten import by_nexuscore, ended_by
+from NexusCore.facility.record_page import page_of
+from NexusCore.facility.record_page.content import END, NO_RESERVATION, ORIGINAL, reason_name
+from NexusCore.facility.record_page.links import location_link, location_text
+from NexusCore.facility.record_page.render import record_page
 from NexusCore.facility.sessions import EventType
 from NexusCore.facility.transfer_end import is_about_files
 from NexusCore.files import Folder
@@ -28,10 +32,14 @@ from Services.Builder.model import (
     Sample,
 )
 from Services.Builder.record.document import split_setup
-from Services.Builder.record.names import beside
+from Services.Builder.record.names import as_text, beside
+from Services.Builder.record.sample_matching import sample_of
 
 _REMARKS = {EventType.NOTE: "", EventType.PROBLEM: "problem with the instrument: "}
 """Events with a text for the record, and what stands before it."""
+_UNRELIABLE = "It is known to be unreliable on this instrument or in this format."
+_NOT_ACQUIRED = "The file does not say when it was acquired: this is the time of its last change."
+_CLOCK = "The clock that the file's time is from is known to be unreliable, on this instrument or in this file."
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -59,10 +67,15 @@ class RecordPaths:
             stem = f"{stem}-{hashlib.sha256(session.identifier.encode()).hexdigest()[:8]}"
         return cls(folder / f"{stem}.xml", folder / f"{stem}.files")
 
+    @property
+    def page(self) -> Path:
+        """Its page, beside it."""
+        return page_of(self.xml)
+
     def beside(self, file: Path, root: Path, suffix: str) -> Path:
         """Return where a preview (``.png``) or metadata (``.json``) of a raw file go."""
-        relative = _relative(file, root)
-        return self.files / relative.with_name(beside(relative.name, suffix))
+        *folders, name = _relative(file, root).parts
+        return self.files.joinpath(*map(as_text, folders), beside(name, suffix))
 
     def prepare(self) -> None:
         """Make the folders.
@@ -95,6 +108,8 @@ class Facts:
     software: str
     remarks: Sequence[str] = ()
     """Sentences about its files."""
+    files_url: str = ""
+    """Address below which raw files can be had; "" for none."""
 
 
 def experiment(
@@ -128,7 +143,6 @@ def experiment(
     booked = None if booking is None or booking.usage else booking  # a use without a booking was not reserved
     start, end = (to_datetime(booked.start_ts), to_datetime(booked.end_ts)) if booked else (session.start, session.end)
     samples = _samples(booking)
-    only_sample = samples[0].id if len(samples) == 1 else None
     day = session.start.astimezone(facts.zone).strftime("%Y-%m-%d")
     return Experiment(
         title=(booking.title if booking else None) or f"Experiment on the {instrument.name} on {day}",
@@ -137,23 +151,24 @@ def experiment(
         instrument_name=instrument.schema_name,
         instrument_ref=instrument.calendar_url or None,
         activities=tuple(
-            replace(_activity(number, files, extractions, data_root, places, facts.zone), sample_id=only_sample)
+            _of_sample(_activity(number, files, extractions, data_root, places, facts), files, extractions, samples)
             for number, files in enumerate(activities)
         ),
         experimenters=((booking.user if booking else None) or session.user,),
         collaborators=booking.collaborators if booking else (),
         reservation_start=start.astimezone(facts.zone),
         reservation_end=end.astimezone(facts.zone) if end else None,
+        reservation_id=booking.reservation_id if booking else None,
         reservation_ref=booking.url if booking else None,
         motivation=booking.purpose if booking else None,
         samples=samples,
-        projects=(Project(name=booking.project),) if booking and booking.project else (),
+        projects=_projects(booking),
         notes=_notes(facts),
     )
 
 
 def store(document: bytes, places: RecordPaths) -> str:
-    """Write a record, whole or not at all; return its SHA-256.
+    """Write a record, whole or not at all, and its page; return the SHA-256 of the record.
 
     Parameters
     ----------
@@ -170,24 +185,27 @@ def store(document: bytes, places: RecordPaths) -> str:
         If something else than a file has the record's name.
     """
     places.prepare()
+    page = record_page(document)
     try:
-        _write(document, places)
+        with Folder.open(places.xml.parent) as folder:
+            # The record last: whoever sees a new one finds its page.
+            _write(folder, places.page.name, page)
+            _write(folder, places.xml.name, document)
     except OSError as error:
         raise RecordNotWritten(folder=places.xml.parent, reason=error.strerror or error) from error
     return hashlib.sha256(document).hexdigest()
 
 
-def _write(document: bytes, places: RecordPaths) -> None:
-    prefix = f".{places.xml.name}."
-    with Folder.open(places.xml.parent) as folder:
-        try:
-            with folder.replacing(places.xml.name, prefix=prefix) as file:
-                file.write(document)
-        finally:
-            # Those of Builders that were killed over it, too: the holder of the session alone writes.
-            for name in folder.names():
-                if name.startswith(prefix):
-                    folder.remove(name)
+def _write(folder: Folder, name: str, content: bytes) -> None:
+    prefix = f".{name}."
+    try:
+        with folder.replacing(name, prefix=prefix) as file:
+            file.write(content)
+    finally:
+        # Those of Builders that were killed over it, too: the holder of the session alone writes.
+        for other in folder.names():
+            if other.startswith(prefix):
+                folder.remove(other)
 
 
 def _activity(
@@ -196,36 +214,65 @@ def _activity(
     extractions: Mapping[Path, Extraction],
     data_root: Path,
     places: RecordPaths,
-    zone: tzinfo | None,
+    facts: Facts,
 ) -> Activity:
     found_extractions = [extractions[file.path] for file in files]
     # A file that nothing could be read from has nothing in common with others, and must not hide what they share.
     readable = [number for number, extraction in enumerate(found_extractions) if extraction.dataset_type != "Unknown"]
-    setup, rests = split_setup([found_extractions[number].meta for number in readable])
+    setup, rests = split_setup([_with_reasons(found_extractions[number].meta) for number in readable])
     own = dict(zip(readable, rests, strict=True))
     datasets = tuple(
-        _dataset(file, replace(extraction, meta=own.get(place, extraction.meta)), data_root, places, zone)
+        _dataset(file, replace(extraction, meta=own.get(place, extraction.meta)), data_root, places, facts)
         for place, (file, extraction) in enumerate(zip(files, found_extractions, strict=True))
     )
-    return Activity(number=number, start=files[0].modified.astimezone(zone), datasets=datasets, setup=setup)
+    # The schema has a place for the start only.
+    end = Quantity(max(file.modified for file in files).astimezone(facts.zone).isoformat())
+    start = files[0].modified.astimezone(facts.zone)
+    return Activity(number=number, start=start, datasets=datasets, setup={**setup, END: end})
 
 
-def _dataset(
-    file: FoundFile, extraction: Extraction, data_root: Path, places: RecordPaths, zone: tzinfo | None
-) -> Dataset:
+def _of_sample(
+    activity: Activity,
+    files: Sequence[FoundFile],
+    extractions: Mapping[Path, Extraction],
+    samples: Sequence[Sample],
+) -> Activity:
+    """Return an activity with its sample; where it cannot be known, with the names of all."""
+    sample = sample_of(((_relative(file.path, file.root), extractions[file.path].meta) for file in files), samples)
+    if sample is not None or not samples:
+        return replace(activity, sample_id=sample.id if sample else None)
+    names = ", ".join(sample.name or sample.ref or str(sample.id) for sample in samples)
+    note = Notes("NexusCore", (f"Its files do not say which of the session's samples they show: {names}.",))
+    return replace(activity, notes=(note,))
+
+
+def _with_reasons(meta: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    """Return metadata, and for each that is doubtful, why."""
+    reasons = {reason_name(name): Quantity(one.reason or _UNRELIABLE) for name, one in meta.items() if one.warning}
+    return {**meta, **reasons}
+
+
+def _dataset(file: FoundFile, extraction: Extraction, data_root: Path, places: RecordPaths, facts: Facts) -> Dataset:
     def shown(preview: Path) -> str:
         return preview.relative_to(places.xml.parent).as_posix()
 
+    location = location_text(_location(file.path, data_root) if file.location is None else file.location)
+    link = location_link(facts.files_url, location)
     return Dataset(
         name=file.path.name,
-        location=_location(file.path, data_root) if file.location is None else file.location,
+        location=location,
         format=extraction.format,
         type=extraction.dataset_type,
         role=_role(file, extraction),
         descriptions=tuple(_descriptions(file, extraction)),
         preview=shown(extraction.preview) if extraction.preview is not None else None,
         further_previews=tuple(map(shown, extraction.further_previews)),
-        meta={**extraction.meta, **_nature(file, extraction, zone), **_provenance(file, extraction, shown)},
+        meta={
+            **extraction.meta,
+            **_with_reasons(_nature(file, extraction, facts.zone)),
+            **_provenance(file, extraction, shown),
+            **({ORIGINAL: Quantity(link)} if link else {}),
+        },
     )
 
 
@@ -236,9 +283,10 @@ def _nature(file: FoundFile, extraction: Extraction, zone: tzinfo | None) -> dic
     """
     created = extraction.acquired or file.modified.replace(microsecond=0)
     doubtful = extraction.acquired is None or extraction.acquired_doubtful
+    reason = _NOT_ACQUIRED if extraction.acquired is None else _CLOCK
     return {
         "Data Type": Quantity(extraction.data_type),
-        "Creation Time": Quantity(created.astimezone(zone).isoformat(), warning=doubtful),
+        "Creation Time": Quantity(created.astimezone(zone).isoformat(), warning=doubtful, reason=reason),
     }
 
 
@@ -296,6 +344,12 @@ def _samples(booking: Reservation | None) -> tuple[Sample, ...]:
     )
 
 
+def _projects(booking: Reservation | None) -> tuple[Project, ...]:
+    if booking is None or not (booking.project or booking.project_id):
+        return ()
+    return (Project(name=booking.project, project_id=booking.project_id),)
+
+
 def _notes(facts: Facts) -> tuple[Notes, ...]:
     written = tuple(
         f"{_when(readable_time(event.ts), facts.zone)} {event.user}: {_remark(event.type, event.detail)}"
@@ -308,10 +362,26 @@ def _notes(facts: Facts) -> tuple[Notes, ...]:
     provenance = (
         f"Session of {session.user} from {_when(session.start, facts.zone)} to {end}.",
         *((f"It was ended by {ender}.",) if by_nexuscore(ender) else ()),
+        *((NO_RESERVATION,) if facts.reservation is None else ()),
         *facts.remarks,
         f"Made by {facts.software} under configuration revision {facts.config_revision}.",
     )
-    return (*((Notes("Session log", written),) if written else ()), Notes("NexusCore", provenance))
+    log = (Notes("Session log", written),) if written else ()
+    return (*log, Notes("Instrument", _described(facts.instrument)), Notes("NexusCore", provenance))
+
+
+def _described(instrument: Instrument) -> tuple[str, ...]:
+    """Return what the configuration says of an instrument; its addresses in the network are nobody's business."""
+    known = {
+        "Name": instrument.name if instrument.name != instrument.pid else "",
+        "Identifier": instrument.pid,
+        "Location": instrument.location,
+        "Property tag": instrument.property_tag,
+        "Calendar": instrument.calendar_name,
+        "Calendar's page": instrument.calendar_url,
+        "Time zone": instrument.timezone,
+    }
+    return tuple(f"{name}: {value}" for name, value in known.items() if value)
 
 
 def _remark(event: EventType, detail: str) -> str:

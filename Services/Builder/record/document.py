@@ -58,7 +58,8 @@ def to_xml(experiment: Experiment) -> bytes:
     root = etree.Element(f"{{{NAMESPACE}}}Experiment", nsmap=_PREFIXES)
     root.set("pid", _line(experiment.identifier))
     _add(root, "title", _line(experiment.title) or _line(experiment.identifier))
-    _add(root, "id", _line(experiment.identifier))
+    # Viewers label it "Reservation ID".
+    _add(root, "id", _line(experiment.reservation_id) or _line(experiment.identifier))
     _add_summary(root, experiment)
     for sample in experiment.samples:
         _add_sample(root, sample)
@@ -160,6 +161,8 @@ def _add_activity(root: etree._Element, activity: Activity, where: str) -> None:
     _add_each(element, "sampleID", [_line(activity.sample_id)])
     if activity.setup:
         _add_parameters(_add(element, "setup"), "param", activity.setup)
+    for notes in activity.notes:
+        _add_notes(element, notes)
     for dataset in activity.datasets:
         _add_dataset(element, dataset)
 

@@ -6,6 +6,7 @@ the time zone, it is given.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from Services.Builder.sample.crystal import wavelength
@@ -56,6 +57,11 @@ def date_us(shot: Shot) -> str:
 def time_us(shot: Shot) -> str:
     """Time as Windows writes it in the USA."""
     return f"{(shot.when.hour - 1) % 12 + 1}:{shot.when:%M:%S} {'AM' if shot.when.hour < 12 else 'PM'}"
+
+
+def windows_clock(shot: Shot) -> float:
+    """Time as Windows counts it: 100 ns since 1601, UTC."""
+    return (shot.when - datetime(1601, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1) * 10
 
 
 def date_msa(shot: Shot) -> str:
@@ -112,6 +118,7 @@ def tags(
         "DataBar": {
             "Acquisition Date": date_us(shot),
             "Acquisition Time": time_us(shot),
+            "Acquisition Time (OS)": windows_clock(shot),
             "Device Name": device,
         },
         "GMS Version": {"Created": "2.31.734.0", "Saved": "2.31.734.0"},

@@ -139,9 +139,11 @@ class Complaint:
     sentence: str
     uid: str | None
     """What is known under this `Reservation.uid`, or under it and an occurrence behind ``#``, stays as it is. With None
-    it is unknown what the complaint is about, and all that is known stays."""
+    it is unknown what the complaint is about, and all that is known stays; with `NO_BOOKING` it is about none."""
 
 
+NO_BOOKING = ""
+"""`Complaint.uid` of what has lost no booking, such as a wrong encoding."""
 _COMPLAINTS: ContextVar[list[Complaint] | None] = ContextVar("complaints", default=None)
 
 

@@ -38,9 +38,9 @@ class SourceAway(SourceFailed):
     """The calendar at {where} does not answer: {reason}."""
 
 
-def fetch_limits_of(config: NamedConfiguration) -> HttpLimits:
+def fetch_limits_of(config: NamedConfiguration, megabytes: float = 16.0) -> HttpLimits:
     """Return the limits that the settings of a kind of source ask for; those that are missing get their defaults."""
-    return HttpLimits.of(config, read_seconds=30.0, megabytes=16.0, redirects=5)
+    return HttpLimits.of(config, read_seconds=30.0, megabytes=megabytes, redirects=5)
 
 
 def most_bookings_of(config: NamedConfiguration) -> int:

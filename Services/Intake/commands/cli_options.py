@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import stat
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from NexusCore import completion
 from NexusCore.clock import SECOND, SYSTEM_CLOCK, to_ts
+from NexusCore.errors import EXIT_USAGE, NexusError
 from NexusCore.service import Example, RunOptions
 
 COMMANDS = ("undo", "accept", "history")
@@ -22,6 +27,8 @@ EXAMPLES: tuple[Example, ...] = (
     ("undo --since 1h", "put back what was filed in the last hour"),
     ("history --since 1d", "show what was filed"),
 )
+MOST_BYTES = 64_000_000
+"""Of a file with paths."""
 _SPAN = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|m|min|h|d)")
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 
@@ -45,6 +52,12 @@ class IntakeOptions(RunOptions):
     why: str = ""
 
 
+class NoNames(NexusError):
+    """No paths can be read from {path}: {reason}. Use a file with one path in each line."""
+
+    exit_code = EXIT_USAGE
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add Intake's own arguments."""
     parser.add_argument("command", nargs="?", choices=COMMANDS, help="what to do instead of running as a service")
@@ -54,12 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the tree that a pass would make, and what would stay; exit code 1 if files collide",
     )
-    parser.add_argument(
+    names = parser.add_argument(
         "--names",
         type=Path,
         metavar="FILE",
         help="with --dry-run: plan for these paths, one in each line (- for standard input)",
     )
+    completion.attach(names, completion.files)
     parser.add_argument("--inbox", metavar="NAME", help="with --dry-run: only this inbox")
     when = "such as 90s, 30m, 1h, 2d, or ISO 8601, local unless it names a zone"
     parser.add_argument(
@@ -87,6 +101,10 @@ def options_of(arguments: argparse.Namespace) -> IntakeOptions:
         parser.error(f"{command} does not go with --dry-run or --once")
     if (arguments.names is not None or arguments.inbox) and not arguments.dry_run:
         parser.error("--names and --inbox are for --dry-run")
+    if arguments.since is not None and arguments.since > SYSTEM_CLOCK.now():
+        parser.error("--since is in the future")
+    if None not in (arguments.since, arguments.until) and arguments.until <= arguments.since:
+        parser.error("--until has to be later than --since")
     return IntakeOptions(
         bool(arguments.once or arguments.dry_run or command),
         arguments.dry_run,
@@ -102,8 +120,26 @@ def options_of(arguments: argparse.Namespace) -> IntakeOptions:
 
 
 def lines_of(names: Path) -> list[str]:
-    """Return the lines of a file with paths; names that are not UTF-8 are read as the system reads them."""
-    data = sys.stdin.buffer.read() if str(names) == "-" else names.read_bytes()
+    """Return the lines of a file with paths; names that are not UTF-8 are read as the system reads them.
+
+    Raises
+    ------
+    NoNames
+        If it is neither a file nor a pipe, cannot be read, or is too large.
+    """
+    try:
+        file = sys.stdin.buffer if str(names) == "-" else names.open("rb")
+        kind = os.fstat(file.fileno()).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)):
+            terminal = str(names) == "-" and os.isatty(file.fileno())
+            if not terminal:
+                raise NoNames(path=names, reason="it is neither a file nor a pipe")
+        with nullcontext() if str(names) == "-" else file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise NoNames(path=names, reason=error.strerror or error) from None
+    if len(data) > MOST_BYTES:
+        raise NoNames(path=names, reason=f"it has more than {MOST_BYTES:,} bytes")
     return data.decode("utf-8", "surrogateescape").splitlines()
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, NexusError
-from NexusCore.facility.inboxes import Inbox
+from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, DatabaseUnreachable, NexusError
+from NexusCore.facility.inboxes import Inbox, inbox_names
 from NexusCore.text import counted, one_line, suggest
 from Services.Intake.commands.cli_options import IntakeOptions, lines_of
 from Services.Intake.commands.session import CommandContext, command
 from Services.Intake.facts import facts_of
-from Services.Intake.inbox_round import not_filed
+from Services.Intake.inbox_round import not_filed, without_loops
 from Services.Intake.planning import Entry, Outcome, collisions, plan
-from Services.Intake.scanning import Scan, invented, scan
+from Services.Intake.scanning import invented, scan
 from Services.Intake.stability import is_marker
 from Services.Intake.targets import DiskTargets
 
@@ -24,7 +24,7 @@ class NoSuchInbox(NexusError):
 
 
 def main(options: IntakeOptions) -> int:
-    """Run from the command line; return the exit code: 1 if files collide."""
+    """Run from the command line; return the exit code: 1 if files collide, or settings or folders cannot be used."""
     with command() as session:
         for fault in session.settings.faults.values():
             session.log.warning("%s", fault)
@@ -33,21 +33,38 @@ def main(options: IntakeOptions) -> int:
             known = [box.name for box in session.settings.inboxes]
             raise NoSuchInbox(name=options.inbox, hint=suggest(options.inbox, known))
         if not inboxes:
-            session.log.info(
-                "There is no inbox. One is made by: ConfigTool Services.Intake.inboxes.<name>.path=<folder>"
-            )
+            if inbox_names(session.config):
+                session.log.warning("No inbox can be used, or is on.")
+            else:
+                session.log.info(
+                    "There is no inbox. One is made by: ConfigTool Services.Intake.inboxes.<name>.path=<folder>"
+                )
+        for loop in session.settings.loops(certain=True):
+            way = " -> ".join((*loop, loop[0]))
+            session.log.warning("Rules file into inboxes in a circle: %s. What has come back stays.", way)
         lines = None if options.names is None else lines_of(options.names)
-        failed = False
+        failed = bool(session.settings.faults)
         for inbox in inboxes:
-            entries = planned(session, inbox, lines)
+            try:
+                entries, notes = planned(session, inbox, lines)
+            except (OSError, NexusError) as error:
+                if isinstance(error, DatabaseUnreachable):
+                    raise
+                failed = True
+                reason = error.strerror or error if isinstance(error, OSError) else error
+                session.log.warning("%s: %s cannot be planned for: %s", inbox.name, inbox.path, reason)
+                continue
+            for note in notes:
+                session.log.warning("%s: %s", inbox.name, one_line(note))
+            failed = failed or bool(notes)
             session.out.write("".join(f"{line}\n" for line in shown(inbox, entries)))
             failed = failed or bool(collisions(entries))
         session.out.flush()
     return EXIT_FAILURE if failed else EXIT_OK
 
 
-def planned(session: CommandContext, inbox: Inbox, lines: Sequence[str] | None) -> list[Entry]:
-    """Return what would become of the files of an inbox, as if all were complete.
+def planned(session: CommandContext, inbox: Inbox, lines: Sequence[str] | None) -> tuple[list[Entry], Sequence[str]]:
+    """Return what would become of the files of an inbox, as if all were complete; and what could not be looked into.
 
     Parameters
     ----------
@@ -58,15 +75,16 @@ def planned(session: CommandContext, inbox: Inbox, lines: Sequence[str] | None) 
     """
     settings = session.settings
     rules = settings.rules_of(inbox)
-    found: Scan
     if lines is None:
         found = scan(inbox.path, inbox.ignore, subfolders=inbox.subfolders, stop=session.stopped)
         files = [file for file in found.files if not is_marker(file, rules, found.beside)]
         files = not_filed(session.moves, inbox, rules, settings, files)
     else:
-        files = list(invented(iter(lines)).files)
+        found = invented(lines, inbox.path)
+        files = list(found.files)
     facts = facts_of(inbox, settings, rules, files, session.config, session.database, session.clock)
-    return plan(files, rules, facts, DiskTargets(inbox.path))
+    entries = plan(files, rules, facts, DiskTargets(inbox.path))
+    return entries if lines is not None else without_loops(session.moves, inbox, settings, entries), found.unreadable
 
 
 def shown(inbox: Inbox, entries: Sequence[Entry]) -> Iterable[str]:
@@ -87,7 +105,7 @@ def shown(inbox: Inbox, entries: Sequence[Entry]) -> Iterable[str]:
             for entry in some:
                 reason = "" if outcome is not Outcome.REFUSED else f": {one_line(entry.reason)}"
                 yield f"    {one_line(entry.found.path)}{reason}"
-    notes = {(entry.root, entry.note.parts) for entry in filed if entry.note is not None}
+    notes = {(entry.root, entry.note.parts) for entry in filed if entry.note is not None and not entry.note.fault}
     folders = {(entry.root, entry.parts[:-1]) for entry in filed}
     numbers = f"{counted(len(filed), 'file')} would be filed into {counted(len(folders), 'folder')}"
     yield f"  {numbers}; {counted(len(notes), 'note')}; {counted(len(collisions(entries)), 'collision')}"
@@ -100,7 +118,9 @@ def _tree(entries: Sequence[Entry]) -> Iterable[str]:
         same = " (has this content already; the source would be removed)" if entry.outcome is Outcome.SAME else ""
         lines[entry.parts] = f"  <- {one_line(entry.found.path)}{same}"
         if entry.note is not None:
-            lines.setdefault(entry.note.parts, "  (note)")
+            lines.setdefault(
+                entry.note.parts, f"  (note{', not written: ' if entry.note.fault else ''}{entry.note.fault})"
+            )
     for parts, origin in sorted(lines.items()):
         common = 0
         while common < min(len(parts) - 1, len(before)) and parts[common] == before[common]:

@@ -16,6 +16,7 @@ MOST_SHOWN = 1000
 def main(options: IntakeOptions) -> int:
     """Run from the command line; return the exit code."""
     with command() as session:
+        session.check_rule(options.rule)
         until = 1 << 62 if options.until is None else options.until
         moves = session.moves.history(options.since or 0, until, options.rule, count=MOST_SHOWN)
         for move in reversed(moves):

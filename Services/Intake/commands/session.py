@@ -17,11 +17,20 @@ from NexusCore.clock import SYSTEM_CLOCK, Clock
 from NexusCore.config.loaded import load_configuration
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.config.store import ConfigStore
+from NexusCore.errors import EXIT_USAGE, NexusError
 from NexusCore.facility.intake_moves import IntakeMoves
 from NexusCore.log.record import LineFormatter
 from NexusCore.settings import load
 from NexusCore.storage import Database
+from NexusCore.text import suggest
+from Services.Intake.rules.rule import RULES
 from Services.Intake.settings import IntakeSettings, read
+
+
+class NoSuchRule(NexusError):
+    """There is no rule '{rule}', and none of that name has filed anything.{hint}"""  # noqa: D400
+
+    exit_code = EXIT_USAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,14 @@ class CommandContext:
     stop: threading.Event
     out: TextIO
     log: logging.Logger
+
+    def check_rule(self, name: str | None) -> None:
+        """Raise `NoSuchRule` unless a rule is in the configuration, or in the history."""
+        settings = self.settings
+        broken = [path.removeprefix(f"{RULES}.") for path in settings.faults if path.startswith(f"{RULES}.")]
+        known = [*settings.rules, *broken]
+        if name is not None and name not in known and not self.moves.history(rule=name, count=1):
+            raise NoSuchRule(rule=name, hint=suggest(name, known))
 
     @property
     def stopped(self) -> Callable[[], bool]:

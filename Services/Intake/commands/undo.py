@@ -15,6 +15,7 @@ LATEST = 1 << 62
 def main(options: IntakeOptions) -> int:
     """Run from the command line; return the exit code: 1 if something stays filed."""
     with command() as session:
+        session.check_rule(options.rule)
         lease = session.settings.lease
         filer = Filer(session.moves, session.clock, f"{session.owner}/undo", lease, session.stopped)
         undoer = Undoer(session.moves, filer, lease, session.settings.roots(), session.stopped)

@@ -42,7 +42,7 @@ class DirectoryMirror:
         if self._mount and not os.path.ismount(self._mount):
             raise MirrorAway(mirror=self.name, reason=f"nothing is mounted on {self._mount}")
         if not self._root.is_dir():
-            raise MirrorAway(mirror=self.name, reason=f"{self._root} is not a folder; is it mounted?")
+            raise MirrorAway(mirror=self.name, reason=f"{self._root} is not a folder (is it mounted?)")
 
     def put(self, copy: FileCopy, source: Path) -> None:
         """Write a copy under a hidden name, read it again, and give it its name."""

@@ -12,6 +12,8 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
+import regex
+
 from NexusCore.errors import EXIT_USAGE, NexusError
 from Services.Intake.rules.template import FIELDS, BadTemplate, Template, path_template, text_of
 
@@ -92,9 +94,9 @@ class FilingRule:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     @cached_property
-    def expression(self) -> re.Pattern[str]:
-        """What names have to match."""
-        return re.compile(self.parse or ".*", re.DOTALL)
+    def expression(self) -> regex.Pattern[str]:
+        """What names have to match; some expressions take for ever for some names, so that each gets a time limit."""
+        return regex.compile(self.parse or ".*", regex.DOTALL)
 
     @cached_property
     def template(self) -> Template:
@@ -181,8 +183,8 @@ def check(rule: FilingRule) -> None:
     if rule.max_size and rule.max_size < rule.min_size:
         raise _refused(rule, "max_size", f"it is smaller than min_size, {rule.min_size}")
     try:
-        groups = re.compile(rule.parse).groupindex
-    except re.error as error:
+        groups = rule.expression.groupindex
+    except regex.error as error:
         raise _refused(rule, "parse", f"this is not a regular expression ({error})") from None
     _check_templates(rule, groups)
     _check_diversions(rule, groups)

@@ -57,6 +57,8 @@ class Receipt:
     sha256: str | None = None
     """SHA-256 of what was sent, where its links were made to lead to where the destination has the files; None where
     it is the record's own."""
+    pid: str | None = None
+    """The persistent identifier that the destination gave the record; at most 255 characters."""
 
 
 class Destination(Protocol):

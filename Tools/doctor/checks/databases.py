@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import stat
 import time
 from collections.abc import Iterator
 from datetime import UTC
@@ -13,6 +15,7 @@ from NexusCore.clock import SECOND, to_ts
 from NexusCore.errors import (
     EXIT_UNREACHABLE,
     DatabaseDenied,
+    DatabaseFileDenied,
     DatabaseFull,
     DatabaseNotSecure,
     DatabaseRefused,
@@ -114,6 +117,8 @@ def _connection_failure(url: DatabaseURL, error: NexusError) -> CheckResult:
         return CheckResult(Grade.PROBLEM, sentence, remedy, unreachable=True)
     if isinstance(error, LoginNeedsTLS):
         return problem(str(error))
+    if isinstance(error, DatabaseFileDenied):
+        return problem(f"This user may not {error.facts['kind']} {url.name}: {error.facts['reason']}.")
     if isinstance(error, DatabaseDenied):
         remedy = "Check user, password and grants; ./install.sh mysql recreates them."
         return problem(f"{url} refuses this user: {error.facts['reason']}.", remedy)
@@ -175,10 +180,16 @@ def _embedded(url: DatabaseURL, reading: Transaction) -> Iterator[CheckResult]:
             f"{path} is in mode '{row[0]}', not WAL: readers and writers wait for each other.",
             f"sqlite3 {path} 'PRAGMA journal_mode=WAL'",
         )
-    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        yield problem(f"This user may read {path}, but not write it.", f"Change its owner: chown USER: {path}*")
-    else:
+    folder = path.parent
+    if os.access(path, os.W_OK) and os.access(folder, os.W_OK):
         yield ok(f"Its file has {bytes_text(path.stat().st_size)} and is writable.")
+    elif folder.stat().st_mode & stat.S_ISGID:  # services and operators share it
+        yield note(
+            f"This user may read {path}, but not write it: tools can change nothing.",
+            f"To change it, be in the group {folder.group()}: sudo usermod -aG {folder.group()} {getpass.getuser()}",
+        )
+    else:
+        yield problem(f"This user may read {path}, but not write it.", f"Change its owner: chown USER: {path}*")
 
 
 # -- MySQL and MariaDB -------------------------------------------------------------------------------------------------

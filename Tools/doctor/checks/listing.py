@@ -37,6 +37,7 @@ def checks() -> Iterator[Check]:
     yield Check("Credentials", credentials.credentials)
     yield Check("Services", services.services)
     yield Check("Sessions", sessions.sessions)
+    yield Check("Sessions", sessions.reservations)
     yield Check("Sessions", sessions.uploads)
     yield Check("Rows", rows.rows)
     yield Check("Disks", disks.disks)

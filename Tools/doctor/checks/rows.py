@@ -13,9 +13,11 @@ from NexusCore.config import changes
 from NexusCore.config.values import DATATYPES, MASK, Limits, decode
 from NexusCore.errors import ConfigException, DatabaseDenied, NexusError
 from NexusCore.facility.answered import GATEWAY_REQUEST
+from NexusCore.facility.calendar_reads import CALENDAR_READ
 from NexusCore.facility.file_copy import FILE_COPY
 from NexusCore.facility.intake_move import INTAKE_MOVE
 from NexusCore.facility.record import RECORD, UPLOAD
+from NexusCore.facility.record_booking import RECORD_BOOKING
 from NexusCore.facility.reservations import RESERVATION, describes_a_reservation
 from NexusCore.facility.session import SESSION_EVENT, SESSION_TABLE
 from NexusCore.facility.tokens import TOKEN
@@ -56,7 +58,9 @@ TABLES: dict[str, tuple[Columns, ...]] = {
         SESSION_TABLE,
         SESSION_EVENT,
         RESERVATION,
+        CALENDAR_READ,
         RECORD,
+        RECORD_BOOKING,
         UPLOAD,
         TRANSFER_FILE,
         INTAKE_MOVE,
@@ -78,6 +82,8 @@ _KEY_COLUMNS = {
     "status_latest": "item_id",
     "delivery_cursor": "journal",
     "web_setting": "name",
+    "calendar_read": "instrument",
+    "record_booking": "session_id",
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from NexusCore.clock import SECOND
 from NexusCore.facility.attention import AttentionRow, refused_uploads, sessions_in_need
+from NexusCore.facility.record_booking import BookingState, RecordBookings
 from NexusCore.text import shell_quote
 from Tools.common.quantities import counted
 from Tools.common.terminal import brief
@@ -63,6 +64,24 @@ def uploads(case: Case) -> Iterator[CheckResult]:
     if not failed:
         yield ok("No upload has failed.")
     yield from _each(failed, ("failed upload", "failed uploads"), "TailLog --logger Uploader -p error", now, _upload)
+
+
+def reservations(case: Case) -> Iterator[CheckResult]:
+    """Report records that lack their reservation, as far as is known."""
+    marked = RecordBookings(case.database(case.settings.main)).marked()
+    if not marked:
+        yield ok("No record lacks a reservation that its calendar may have.")
+    for known, session in marked[:SESSIONS_SHOWN]:
+        quoted = shell_quote(session.identifier)
+        yield problem(
+            f"The record of session {session.identifier} at {session.instrument} was {_reason(known.remark)}",
+            "It is made again when a reservation comes. Can the calendar be read? TailStatus Harvester"
+            if known.calendar is BookingState.UNREAD
+            else f"It could not be made again. To see why: TailLog --session {quoted}",
+        )
+    if len(marked) > SESSIONS_SHOWN:
+        more = counted(len(marked) - SESSIONS_SHOWN, "more record lacks", "more records lack")
+        yield problem(f"{more} a reservation that its calendar may have.", "To list them: SessionTool list")
 
 
 def _each(

@@ -16,8 +16,6 @@ from Services.Builder.extraction.extractors.profile import NOTHING_KNOWN, Profil
 from Services.Builder.extraction.extractors.signal import Reading, Signal
 from Services.Builder.model import Extraction
 
-HASHING_SECONDS = 20.0
-"""Time for the SHA-256 of a file; a huge one goes without, rather than be given up for lack of time."""
 _BLOCK = 1 << 20
 
 
@@ -79,19 +77,21 @@ def size(path: Path) -> int | None:
         return None
 
 
-def fingerprint(path: Path, hashed: bool) -> dict[str, Any]:
-    """Return name, size and, where it is asked for and can be had in time, SHA-256 of a file."""
-    return {"name": path.name, "size": size(path), "sha256": _sha256(path) if hashed and path.is_file() else None}
+def fingerprint(path: Path, until: float | None) -> dict[str, Any]:
+    """Return name, size and, where it can be had until then by the monotonic clock (None: not), SHA-256 of a file."""
+    digest = _sha256(path, until) if until is not None and path.is_file() else None
+    return {"name": path.name, "size": size(path), "sha256": digest}
 
 
-def _sha256(path: Path) -> str | None:
-    digest, until = hashlib.sha256(), time.monotonic() + HASHING_SECONDS
+def _sha256(path: Path, until: float) -> str | None:
+    """Return the SHA-256 of a file, of which never more than a block is in memory."""
+    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
-                digest.update(block)
                 if time.monotonic() > until:
                     return None
+                digest.update(block)
     except OSError:
         return None
     return digest.hexdigest()

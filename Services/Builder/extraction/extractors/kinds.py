@@ -94,8 +94,11 @@ def _one_dimensional(
     axis = signal.axes[measured[0]]
     technique = _technique(signal, axis, column, hints)
     if technique is None and axis.dimension not in SPECTRAL:
+        profiles = _joined(column, "Profiles")
+        if len(scanned) > 1:  # a map of them, as of spectra
+            return Kind("Misc", profiles, "spectrum image", scanned, measured)
         if scanned:  # lines of unknown meaning are better shown as an image
-            return Kind("Misc", _joined(column, "Profiles"), "image", (), (*scanned, *measured)[-2:])
+            return Kind("Misc", profiles, "image", (), (*scanned, *measured))
         series = "Time_Series" if axis.dimension == "time" else _joined(column, "Profile")
         return Kind("Misc", series, "curve", (), measured)
     technique = technique or "Spectroscopy"

@@ -32,16 +32,20 @@ def mark_contradictions(meta: Mapping[str, Quantity], signal: Signal | None) -> 
     signal
         What they belong to; None where the array is not known.
     """
-    doubtful: set[str] = set()
+    doubtful: dict[str, str] = {}
     live, real, dwell, frame = (_seconds(meta, name) for name in ("Live Time", "Real Time", "Dwell Time", "Frame Time"))
     if live and real and live > real * ROUNDING:
-        doubtful |= {"Live Time", "Real Time"}
+        doubtful |= dict.fromkeys(("Live Time", "Real Time"), "The live time is longer than the real time.")
     spectra, points = _scan(signal) if signal else (False, 0)
     if points and dwell and frame and frame > dwell * points * OVERHEAD:
-        doubtful |= {"Dwell Time", "Frame Time"}
+        reason = "The frame time is far longer than the dwell time at all points takes."
+        doubtful |= dict.fromkeys(("Dwell Time", "Frame Time"), reason)
     if points and spectra and dwell and real and real > dwell * points * _frames(meta) * OVERHEAD:
-        doubtful.add("Dwell Time")
-    return {name: replace(value, warning=True) if name in doubtful else value for name, value in meta.items()}
+        doubtful["Dwell Time"] = "The real time is far longer than the dwell time at all points takes."
+    return {
+        name: replace(value, warning=True, reason=value.reason or doubtful[name]) if name in doubtful else value
+        for name, value in meta.items()
+    }
 
 
 def _seconds(meta: Mapping[str, Quantity], name: str) -> float | None:

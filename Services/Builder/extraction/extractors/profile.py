@@ -32,6 +32,8 @@ from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.quantities import KNOWN, Known, quantity, rounded, symbol
 from Services.Builder.model import Quantity
 
+DISTRUSTED = "The facility has found it to be unreliable on this instrument."
+"""Reason of the entries in `warn`."""
 ENTRIES = ("rename", "scale", "set", "drop", "warn")
 _MEASURED = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\s\d]\S*)")
 
@@ -63,7 +65,7 @@ class Profile:
         quantities = {name: self._scaled(name, value) for name, value in quantities.items()}
         quantities.update(self.set)
         return {
-            name: replace(value, warning=True) if name in self.warn else value
+            name: replace(value, warning=True, reason=DISTRUSTED) if name in self.warn else value
             for name, value in quantities.items()
             if name not in self.drop
         }

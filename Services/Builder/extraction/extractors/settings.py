@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from configparser import Error, RawConfigParser
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,37 @@ def moment(text: object, *forms: str) -> datetime | None:
     return None
 
 
-def either_order(text: object) -> datetime | None:
-    """Return a time whose day and month stand in the order of the PC's language; None where that leaves it open."""
-    american, european = (moment(text, f"{day} %I:%M:%S %p", f"{day} %H:%M:%S") for day in ("%m/%d/%Y", "%d/%m/%Y"))
-    return (american or european) if american == european or not (american and european) else None
+_DAY = re.compile(r"(\d{1,2}) ?([./-]) ?(\d{1,2}) ?\2 ?(\d{4}|\d\d)\.?(?: +(.*))?")
+"""A day in figures, in the order of the PC's language, and perhaps a time of day."""
+_CLOCKS = ("%I:%M:%S %p", "%H:%M:%S", "%I:%M %p", "%H:%M", "%H:%M:%S.%f")
+_NEAR = timedelta(days=2)
+
+
+def either_order(text: object, near: datetime | None = None) -> datetime | None:
+    """Return a time whose day and month stand in the order of the PC's language; None where that leaves it open.
+
+    Parameters
+    ----------
+    text
+        Day and time of day, the day in figures: 7/20/2015 6:48:25 PM. With dots, the day always comes first.
+    near
+        What another clock says, in any zone: of two orders the one that is not days away from it is right.
+    """
+    parts = _DAY.fullmatch(str(text).strip())
+    if parts is None:
+        return None
+    first, mark, second, year, clock = parts.groups()
+    year = year if len(year) == 4 else f"20{year}"
+    orders = [f"{second}/{first}/{year}"] if mark == "." else [f"{first}/{second}/{year}", f"{second}/{first}/{year}"]
+    times = {moment(f"{order} {clock}", *(f"%m/%d/%Y {form}" for form in _CLOCKS)) for order in orders} - {None}
+    if len(times) > 1 and near is not None:
+        times = {time for time in times if time and abs(time - near.replace(tzinfo=None)) <= _NEAR}
+    return times.pop() if len(times) == 1 else None
+
+
+def is_day_in_figures(text: object) -> bool:
+    """Return whether a day is written so that its order has to be known: 5.6.2016."""
+    return _DAY.fullmatch(str(text).strip()) is not None
 
 
 def beside(path: Path, *suffixes: str) -> str | None:

@@ -10,6 +10,7 @@ from NexusCore.config import NamedConfiguration
 from NexusCore.facility import Instrument, Reservation
 from NexusCore.http import HttpLimits, Login, login_of
 from NexusCore.plugins import Credentials
+from Services.Harvester.sources.ical.cancelled import CANCELLED_TITLES, cancelled_titles_of
 from Services.Harvester.sources.web import Visit, fetch_limits_of, most_bookings_of, web_address
 
 CREDENTIALS = Credentials.OPTIONAL
@@ -24,6 +25,7 @@ class CalDAV:
     limits: HttpLimits
     most_bookings: int
     login: Login | None = None
+    cancelled_titles: tuple[str, ...] = CANCELLED_TITLES
 
     def fetch(self, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
         """Return the bookings of an instrument in a span, those of series one by one."""
@@ -31,9 +33,9 @@ class CalDAV:
 
         url = web_address(instrument)
         with Visit(self.limits, self.login) as visit:
-            return bookings(visit, url, instrument, start, end, self.most_bookings)
+            return bookings(visit, url, instrument, start, end, self.most_bookings, self.cancelled_titles)
 
 
 def make(config: NamedConfiguration) -> CalDAV:
     """Return the source with the settings it has now; those that are missing get their defaults."""
-    return CalDAV(fetch_limits_of(config), most_bookings_of(config), login_of(CalDAV.name))
+    return CalDAV(fetch_limits_of(config), most_bookings_of(config), login_of(CalDAV.name), cancelled_titles_of(config))

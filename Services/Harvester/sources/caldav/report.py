@@ -11,9 +11,8 @@ are read by icalendar and expanded by recurring-ical-events.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from lxml import etree
 
@@ -21,11 +20,9 @@ from NexusCore.facility import Instrument, Reservation
 from NexusCore.text import shortened
 from Services.Harvester.sources import SourceFailed, complain
 from Services.Harvester.sources.ical.events import ZONE_MARGIN, events_of, reservations_from
+from Services.Harvester.sources.ical.zones import CalendarEvent
 from Services.Harvester.sources.text import line, parse_xml
 from Services.Harvester.sources.web import Visit, host_of
-
-if TYPE_CHECKING:
-    from icalendar import Event
 
 _DAV = "{DAV:}"
 _CALDAV = "{urn:ietf:params:xml:ns:caldav}"
@@ -41,7 +38,13 @@ _WHAT_IS_IT = b"""<?xml version="1.0" encoding="utf-8"?>
 
 
 def bookings(
-    visit: Visit, url: str, instrument: Instrument, start: datetime, end: datetime, most: int
+    visit: Visit,
+    url: str,
+    instrument: Instrument,
+    start: datetime,
+    end: datetime,
+    most: int,
+    cancelled_titles: Collection[str],
 ) -> list[Reservation]:
     """Return the reservations of a calendar that share time with a span.
 
@@ -51,7 +54,7 @@ def bookings(
         Of the server.
     url
         Address of the calendar.
-    instrument, start, end, most
+    instrument, start, end, most, cancelled_titles
         As for `ical.events.bookings`.
 
     Raises
@@ -66,7 +69,7 @@ def bookings(
     if not texts:
         _check_is_calendar(visit, url, where)
     events = [event for href, text in texts for event in _events(href, text, where)]
-    return reservations_from(events, "caldav", where, instrument, start, end, most)
+    return reservations_from(events, "caldav", where, instrument, start, end, most, cancelled_titles)
 
 
 def _moment(moment: datetime) -> str:
@@ -100,7 +103,7 @@ def _texts(responses: list[etree._Element]) -> Iterator[tuple[str, str]]:
                 yield response.findtext(f"{_DAV}href") or "", text
 
 
-def _events(href: str, text: str, where: str) -> list[Event]:
+def _events(href: str, text: str, where: str) -> list[CalendarEvent]:
     try:
         return events_of(text.encode(), where)
     except SourceFailed as error:

@@ -15,6 +15,7 @@ from NexusCore.facility import Instrument, Reservation
 from NexusCore.http import HttpLimits, Login, login_of
 from NexusCore.plugins import Credentials
 from Services.Harvester.sources import SourceFailed
+from Services.Harvester.sources.ical.cancelled import CANCELLED_TITLES, cancelled_titles_of
 from Services.Harvester.sources.web import address_of, download, fetch_limits_of, host_of, most_bookings_of, too_big
 
 CREDENTIALS = Credentials.OPTIONAL
@@ -29,13 +30,14 @@ class ICal:
     limits: HttpLimits
     most_bookings: int
     login: Login | None = None
+    cancelled_titles: tuple[str, ...] = CANCELLED_TITLES
 
     def fetch(self, instrument: Instrument, start: datetime, end: datetime) -> list[Reservation]:
         """Return the bookings of an instrument in a span, those of series one by one."""
         from Services.Harvester.sources.ical.events import bookings
 
         where, content = self._read(instrument)
-        return bookings(content, where, instrument, start, end, self.most_bookings)
+        return bookings(content, where, instrument, start, end, self.most_bookings, self.cancelled_titles)
 
     def _read(self, instrument: Instrument) -> tuple[str, bytes]:
         address = address_of(instrument)
@@ -66,4 +68,4 @@ class ICal:
 
 def make(config: NamedConfiguration) -> ICal:
     """Return the source with the settings it has now; those that are missing get their defaults."""
-    return ICal(fetch_limits_of(config), most_bookings_of(config), login_of(ICal.name))
+    return ICal(fetch_limits_of(config), most_bookings_of(config), login_of(ICal.name), cancelled_titles_of(config))

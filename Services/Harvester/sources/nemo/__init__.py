@@ -75,7 +75,8 @@ class Nemo:
 def make(config: NamedConfiguration) -> Nemo:
     """Return the source with the settings it has now; those that are missing get their defaults."""
     default = config.set_default
-    limits = fetch_limits_of(config)
+    # 5,000 reservations with the answers to a form of a page are 10 to 30 MB.
+    limits = fetch_limits_of(config, megabytes=64.0)
     default("page_size", 2000, comment="Rows that are asked for at a time.", minimum=10, maximum=10_000)
     default("most_rows", 50_000, comment="Rows that an instance may have in the time asked for.", minimum=1)
     for field in fields(Questions):
@@ -101,7 +102,7 @@ def declare(config: Collected) -> None:
 _COMMENTS = {
     "title": "Name of the question for the title of the experiment.",
     "purpose": "Name of the question why it is done.",
-    "project": "Name of the question for the project's identifier.",
+    "project": "Name of the question for the project's identifier; without an answer, it is the project's own.",
     "consent": "Name of the question whether a record may be made.",
     "consent_yes": "The answer to it that agrees; any other one does not.",
     "samples": "Name of the group of questions about samples.",

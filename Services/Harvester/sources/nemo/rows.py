@@ -49,7 +49,9 @@ def _of_reservation(row: NemoRow, uid: str, instance: Instance, instrument: Inst
         user_id=account,
         purpose=text(_answer_to(answers, names.purpose)),
         samples=_samples(answers, names),
-        project=line(_answer_to(answers, names.project)) or _project(row.get("project")),
+        project=_of_project(row, "name"),
+        project_id=line(_answer_to(answers, names.project)) or _of_project(row, "application_identifier"),
+        reservation_id=str(row["id"]),
         url=f"{instance.url}/event_details/reservation/{row['id']}/",
         consent=_consent(answers, names),
     )
@@ -72,7 +74,8 @@ def _of_usage_event(row: NemoRow, uid: str, instance: Instance, instrument: Inst
         collaborators=(operator,) if operator and operator != user else (),
         purpose=text(_answer_to(answers, names.purpose)),
         samples=_samples(answers, names),
-        project=line(_answer_to(answers, names.project)) or _project(row.get("project")),
+        project=_of_project(row, "name"),
+        project_id=line(_answer_to(answers, names.project)) or _of_project(row, "application_identifier"),
         url=f"{instance.url}/event_details/usage/{row['id']}/",
         consent=_consent(answers, names),
         usage=True,
@@ -100,10 +103,9 @@ def _person(who: Any) -> tuple[str | None, str | None]:
     return name or account, account
 
 
-def _project(project: Any) -> str | None:
-    if not isinstance(project, dict):
-        return None
-    return line(project.get("application_identifier")) or line(project.get("name"))
+def _of_project(row: NemoRow, name: str) -> str | None:
+    project = row.get("project")
+    return line(project.get(name)) if isinstance(project, dict) else None
 
 
 # -- answers ------------------------------------------------------------------------------------------------------

@@ -161,7 +161,9 @@ def _read(node: etree._Element, instrument: Instrument) -> Reservation | None:
         collaborators=tuple(_lines(node, "summary/collaborator"))[:MOST_PEOPLE],
         purpose=text(node.findtext(_path("summary/motivation"))),
         samples=tuple(_samples(node))[:MOST_SAMPLES],
-        project=_line(node, "project/name") or _line(node, "project/project_id"),
+        project=_line(node, "project/name"),
+        project_id=_line(node, "project/project_id"),
+        reservation_id=uid,
         url=link(summary.get("ref")) if summary is not None else None,
         consent=consent(node.get("consent")),
     )

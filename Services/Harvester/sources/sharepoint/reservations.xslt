@@ -13,7 +13,7 @@
         <motivation/>
       </summary>
       <sample ref="its identifier elsewhere"> <name/> <description/> <element>Ni</element>... </sample>...
-      <project> <name/> </project>
+      <project> <name/> <project_id/> </project>
     </reservation>
 
   of which only id, reservationStart and reservationEnd are needed. Times without a zone are in the instrument's. A list
@@ -76,7 +76,7 @@
       <xsl:if test="normalize-space($row/d:SampleDetails)">
         <sample><description><xsl:value-of select="$row/d:SampleDetails"/></description></sample>
       </xsl:if>
-      <project><name><xsl:value-of select="$row/d:ProjectID"/></name></project>
+      <project><project_id><xsl:value-of select="$row/d:ProjectID"/></project_id></project>
     </reservation>
   </xsl:template>
 

@@ -7,6 +7,8 @@ Promises
 * It counts as sent when it is in its workspace: elsewhere, readers do not see it.
 * A name belongs to its session; a record of that name that is not its own is left alone.
 * What the server finds invalid is not sent again; its message is reported.
+* What is sent is the record in a stated layout, and what is read back is compared with that. The PID that a site writes
+  into it is kept when the record is sent again.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from xml.sax.saxutils import escape
 from NexusCore.facility import Record
 from Services.Uploader.destinations import DestinationAway, NotTaken, Receipt, RecordRefused, content_of, obstacle
 from Services.Uploader.destinations.cdcs.api import Ambiguous, CdcsApi, CdcsNotUnderstood, NotFound, Remote
-from Services.Uploader.destinations.cdcs.files import Files, beside, linked_paths, with_addresses
+from Services.Uploader.destinations.cdcs.files import Files, beside, linked_paths
+from Services.Uploader.destinations.cdcs.layouts import Layout
+from Services.Uploader.destinations.cdcs.pids import is_as_sent, site_pid, with_pid
 from Services.Uploader.destinations.web import Unexpected, address_fault
 
 _RECORD_REFUSED_STATUSES = (400, 413)
@@ -67,6 +71,8 @@ class CDCS:
         Where previews and metadata go.
     public
         Address under which readers reach the server.
+    layout
+        How the record that is sent is arranged.
     """
 
     name: ClassVar[str] = "cdcs"
@@ -75,6 +81,7 @@ class CDCS:
     choice: Choice
     files: Files
     public: str
+    layout: Layout
 
     def check(self) -> list[str]:
         """Say whether the server lets this user in, and has the template and the workspace."""
@@ -95,20 +102,31 @@ class CDCS:
         older = self._copies(record)
         document = content_of(Path(record.path))
         links = self.files.place(record, linked_paths(document, beside(record)), place.workspace)
-        document = with_addresses(document, links)
+        document = self.layout.arranged(document, links, record.session)
+        kept = _copy_to_keep(older, place)
+        if kept is not None:
+            document = with_pid(document, site_pid(kept.content, record.session))
         content = document.decode()
         try:
             self._store(record, place, older, content)
         except RecordRefused:
             self.files.clear(record, "".join(copy.content for copy in older))
             raise
-        remote_id = self._reduce_to_one(record, place, content)
+        remote = self._reduce_to_one(record, place, content)
         self.files.clear(record, content)
         remark = f"it replaces the older version of the record of session {record.session}" if older else None
-        if any(copy.content == content for copy in older):
+        if any(is_as_sent(copy.content, content, record.session) for copy in older):
             remark = "it was there already"
-        sha256 = hashlib.sha256(document).hexdigest()
-        return Receipt(self.name, str(remote_id), f"{self.public}/data?id={remote_id}", remark, sha256)
+        # With the site's own PID in it, it is not the same bytes any more.
+        whole = remote.content if is_as_sent(remote.content, content, record.session) else content
+        return Receipt(
+            self.name,
+            str(remote.id),
+            f"{self.public}/data?id={remote.id}",
+            remark,
+            hashlib.sha256(whole.encode()).hexdigest(),
+            site_pid(remote.content, record.session),
+        )
 
     def fetch(self, receipt: Receipt) -> bytes:
         """Return the record as the server gives it away."""
@@ -129,7 +147,7 @@ class CDCS:
     def _store(self, record: Record, place: _Place, there: Sequence[Remote], content: str) -> None:
         """Send the record, unless it is there; look again if the answer gets lost."""
         same = _copy_to_keep(there, place)
-        if same is not None and same.content == content:
+        if same is not None and is_as_sent(same.content, content, record.session):
             return
         try:
             if same is not None:
@@ -137,7 +155,7 @@ class CDCS:
             else:
                 self._send(record, lambda: self.api.create(record.title, place.template, place.workspace, content))
         except DestinationAway:
-            if not any(copy.content == content for copy in self._copies(record)):
+            if not any(is_as_sent(copy.content, content, record.session) for copy in self._copies(record)):
                 raise
 
     def _send(self, record: Record, request: Callable[[], None]) -> None:
@@ -152,20 +170,22 @@ class CDCS:
             facts = {"destination": self.name, "title": record.title, "session": record.session}
             raise RecordRefused(**facts, reason=message) from None
 
-    def _reduce_to_one(self, record: Record, place: _Place, content: str) -> int:
-        """See to it that one copy is there, in its workspace; return its id."""
+    def _reduce_to_one(self, record: Record, place: _Place, content: str) -> Remote:
+        """See to it that one copy is there, in its workspace; return it."""
         copies = self._copies(record)
         remaining = _copy_to_keep(copies, place)
         if remaining is None:
             raise self._not_taken(record, "it was accepted, but is missing in the list of records")
-        if remaining.content != content:
-            self._send(record, lambda: self.api.change(remaining.id, content))
+        if not is_as_sent(remaining.content, content, record.session):
+            number = remaining.id
+            self._send(record, lambda: self.api.change(number, content))
+            remaining = next((copy for copy in self._copies(record) if copy.id == number), remaining)
         if remaining.workspace != place.workspace:
             self.api.assign(remaining.id, place.workspace)
         for copy in copies:
             if copy.id != remaining.id:
                 self.api.delete(copy.id)
-        return remaining.id
+        return remaining
 
     def _not_taken(self, record: Record, reason: str) -> NotTaken:
         return NotTaken(destination=self.name, title=record.title, reason=reason)

@@ -14,10 +14,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import ClassVar
 
 from NexusCore.facility import Record
@@ -36,6 +36,10 @@ from Services.Uploader.destinations.record_files import files_beside
 _COPY_CHUNK = 1024 * 1024
 
 
+def _as_it_is(path: PurePath) -> PurePath:
+    return path
+
+
 @dataclass(frozen=True, slots=True)
 class Directory:
     """The destination ``directory``.
@@ -46,12 +50,15 @@ class Directory:
         The folder.
     may_create
         Make it if it isn't there.
+    place_of
+        Where a file that belongs to a record goes, by its path beside the record; the same place where none is given.
     """
 
     name: ClassVar[str] = "directory"
 
     path: Path
     may_create: bool = False
+    place_of: Callable[[PurePath], PurePath] = _as_it_is
 
     def check(self) -> list[str]:
         """Say whether the folder is there and can be written to."""
@@ -81,7 +88,7 @@ class Directory:
                 if folder is None:
                     raise self._not_taken(record, f"another Uploader is writing into {self.path}")
                 older = self._claim(record, folder)
-                _place_all(record, folder)
+                self._place_all(record, folder)
         except InTheWay as error:
             raise self._not_taken(record, str(error).rstrip(".")) from error
         except OSError as error:
@@ -116,6 +123,15 @@ class Directory:
                 _write(hidden, claim, [line], hashlib.sha256(line).hexdigest())
         return there and not same
 
+    def _place_all(self, record: Record, folder: Folder) -> None:
+        xml = Path(record.path)
+        files = {file: self.place_of(file.relative_to(xml.parent)) for file in files_beside(xml)}
+        for file, place in files.items():
+            with folder.below(place.parent, create=True) as inner:
+                _copy(xml, file, digest_of(xml, file), inner, place.name)
+        _copy(xml, xml, record.sha256, folder, xml.name)
+        _remove_others(folder, files_of(xml).name, {folder.path / place for place in files.values()})
+
     def _not_taken(self, record: Record, reason: str) -> NotTaken:
         return NotTaken(destination=self.name, title=record.title, reason=reason)
 
@@ -134,21 +150,11 @@ def _text(folder: Folder, name: str) -> str:
         return ""
 
 
-def _place_all(record: Record, folder: Folder) -> None:
-    xml = Path(record.path)
-    files, beside = files_beside(xml), files_of(xml)
-    for file in files:
-        with folder.below(file.relative_to(xml.parent).parent, create=True) as place:
-            _copy(xml, file, digest_of(xml, file), place)
-    _copy(xml, xml, record.sha256, folder)
-    _remove_others(folder, beside.name, {folder.path / file.relative_to(xml.parent) for file in files})
-
-
-def _copy(xml: Path, file: Path, sha256: str, folder: Folder) -> None:
+def _copy(xml: Path, file: Path, sha256: str, folder: Folder, name: str) -> None:
     """Put a copy of a file in place, unless it is there already."""
-    if folder.status(file.name) is None or _digest(folder, file.name) != sha256:
+    if folder.status(name) is None or _digest(folder, name) != sha256:
         with open_of(xml, file) as opened:
-            _write(folder, file.name, _chunks(opened), sha256)
+            _write(folder, name, _chunks(opened), sha256)
 
 
 def _write(folder: Folder, name: str, content: Iterable[bytes], sha256: str) -> None:

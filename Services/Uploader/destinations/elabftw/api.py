@@ -13,6 +13,8 @@ from Services.Uploader.destinations.web import ServerResponse, Site
 SESSION_FIELD = "NexusCore session"
 """Name of the extra field that says which session an experiment is of."""
 _PAGE = 100
+_HTML = 1
+"""Content type of a text; where none is given, the user's setting decides, which may be Markdown."""
 _NORMAL = 1
 """State of what is neither archived nor deleted."""
 
@@ -57,10 +59,19 @@ class ElabftwApi:
         # A filter that the server does not know is ignored, and everything comes.
         return sorted(int(row["id"]) for row in rows if _session_of(row) == session)
 
-    def create(self, session: str, title: str, body: str, tags: tuple[str, ...]) -> int:
+    def create(self, session: str, title: str, body: str) -> int:
         """Make an experiment that carries the session's mark from the start; return its id."""
-        experiment = {"title": title, "body": body, "tags": list(tags), "metadata": _session_mark(session)}
+        experiment = {"title": title, "body": body, "content_type": _HTML, "metadata": _session_mark(session)}
         return self._created_id(self._ask("POST", "experiments", "the new experiment", 201, json=experiment))
+
+    def tags(self, experiment: int) -> set[str]:
+        """Return the tags of an experiment."""
+        what = "the list of tags"
+        return {str(row.get("tag")) for row in self._rows(self._get(f"experiments/{experiment}/tags", what), what)}
+
+    def tag(self, experiment: int, tag: str) -> None:
+        """Tag an experiment; the server does not look whether it has the tag already."""
+        self._ask("POST", f"experiments/{experiment}/tags", f"the tag '{tag}'", 201, json={"tag": tag})
 
     def attached(self, experiment: int) -> list[Attachment]:
         """Return the files of an experiment, oldest first."""

@@ -4,7 +4,7 @@ Promises
 --------
 * There is one experiment for a session: it carries the session's identifier from the moment it is made, and is looked
   for by that before one is made, and again after an answer that got lost.
-* Title and text are written once: what people write there is theirs. Only the files follow the record.
+* Title, text and tags are written once: what people write there is theirs. Only the files follow the record.
 * A file that is there already is not sent again; a newer version replaces it, and the server keeps the older one.
 """
 
@@ -75,6 +75,7 @@ class ELabFTW:
         try:
             experiments = self.api.experiments(record.session)
             experiment = experiments[0] if experiments else self._create(record)
+            remarks = self._tag(record, experiment)
             xml = self._attach_all(record, experiment)
         except Unexpected as error:
             if error.status in _REFUSED_STATUSES:
@@ -84,9 +85,10 @@ class ELabFTW:
         except OSError as error:
             reason = f"{error.strerror} ({error.filename})"
             raise NotTaken(destination=self.name, title=record.title, reason=reason) from None
-        remark = "the experiment was there already" if experiments else None
+        if experiments:
+            remarks.append("the experiment was there already")
         url = f"{self.api.site.url}/experiments.php?mode=view&id={experiment}"
-        return Receipt(self.name, f"{experiment}/{xml}", url, remark)
+        return Receipt(self.name, f"{experiment}/{xml}", url, "; ".join(remarks) or None)
 
     def fetch(self, receipt: Receipt) -> bytes:
         """Return the record as it is attached to its experiment."""
@@ -96,12 +98,29 @@ class ELabFTW:
     def _create(self, record: Record) -> int:
         gist = about(content_of(Path(record.path)))
         try:
-            return self.api.create(record.session, gist.title or record.title, gist.html(record.session), self.tags)
+            return self.api.create(record.session, gist.title or record.title, gist.html(record.session))
         except DestinationAway:
             experiments = self.api.experiments(record.session)
             if not experiments:
                 raise
             return experiments[0]
+
+    def _tag(self, record: Record, experiment: int) -> list[str]:
+        """Tag an experiment whose record is not attached yet; return sentences on tags that the server refuses.
+
+        A team may let only administrators make new tags; the record is not at fault, and is sent without them.
+        """
+        xml = Path(record.path)
+        if not self.tags or any(upload.name == _name(xml, xml) for upload in self.api.attached(experiment)):
+            return []
+        there, refused = self.api.tags(experiment), []
+        for tag in self.tags:
+            if tag not in there:
+                try:
+                    self.api.tag(experiment, tag)
+                except Unexpected as error:
+                    refused.append(f"it does not take the tag '{tag}' ({str(error.facts['said']).rstrip('.')})")
+        return refused
 
     def _attach_all(self, record: Record, experiment: int) -> int:
         """Attach the record and its files, and detach what only an older version had; return the id of the record."""

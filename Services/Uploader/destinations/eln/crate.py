@@ -22,7 +22,7 @@ METADATA_FILE = "ro-crate-metadata.json"
 EXPERIMENT_FOLDER = "experiment"
 """Folder of the record and its files in the archive's own."""
 _CRATE_VERSION = "https://w3id.org/ro/crate/1.1"
-_MEDIA_TYPES = {".xml": "application/xml", ".json": "application/json", ".png": "image/png"}
+_MEDIA_TYPES = {".xml": "application/xml", ".json": "application/json", ".png": "image/png", ".html": "text/html"}
 """Types of the Builder's files; those of others are guessed."""
 
 
@@ -35,6 +35,8 @@ class Part:
     file: Path
     size: int
     sha256: str
+    content: bytes | None = None
+    """What is in it; None to read it from the file."""
 
 
 def metadata(record: Record, gist: About, parts: Sequence[Part], publisher: str, licence: str) -> bytes:

@@ -15,13 +15,17 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 from NexusCore.facility import Record
+from NexusCore.facility.record_page import page_of
+from NexusCore.facility.record_page.content import NotARecord
+from NexusCore.facility.record_page.render import record_page
 from NexusCore.files import Folder, InTheWay
 from Services.Uploader.destinations import NotTaken, Receipt, content_of, digest, open_of
 from Services.Uploader.destinations.atomic_files import writing_into
@@ -113,10 +117,17 @@ class ELN:
 
 
 def _parts(record: Record) -> list[Part]:
-    """Return the record's file and those that belong to it, which keep their places beside it."""
+    """Return the record's file, its page and those that belong to it, which keep their places beside it."""
     xml = Path(record.path)
     parts = [_part(xml, file) for file in (xml, *files_beside(xml))]
-    return [parts[0], *sorted(parts[1:], key=lambda part: part.path)]
+    return [parts[0], *_page(xml), *sorted(parts[1:], key=lambda part: part.path)]
+
+
+def _page(xml: Path) -> Iterator[Part]:
+    """Yield the page of a record: made here, since others may have changed the one beside it, or there is none."""
+    with suppress(NotARecord):
+        page = record_page(content_of(xml))
+        yield Part(page_of(xml).name, page_of(xml), len(page), hashlib.sha256(page).hexdigest(), page)
 
 
 def _part(xml: Path, file: Path) -> Part:
@@ -136,8 +147,12 @@ def _write(file: BinaryIO, root: str, description: bytes, xml: Path, parts: Sequ
         for part in parts:
             entry = _entry(f"{root}/{EXPERIMENT_FOLDER}/{part.path}")
             entry.file_size = part.size
-            with open_of(xml, part.file) as source, archive.open(entry, "w") as copy:
+            with _opened(xml, part) as source, archive.open(entry, "w") as copy:
                 shutil.copyfileobj(source, copy)
+
+
+def _opened(xml: Path, part: Part) -> BinaryIO:
+    return open_of(xml, part.file) if part.content is None else BytesIO(part.content)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -10,7 +10,14 @@ from typing import Any
 from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.quantities import quantity
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
-from Services.Builder.extraction.extractors.settings import MicroscopeSettings, moment, number, with_settings
+from Services.Builder.extraction.extractors.settings import (
+    MicroscopeSettings,
+    either_order,
+    is_day_in_figures,
+    moment,
+    number,
+    with_settings,
+)
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.extraction.extractors.tree import lookup
 from Services.Builder.model import Quantity
@@ -24,12 +31,16 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     if not isinstance(settings, Mapping):
         return reading
     beam = str(lookup(settings, "Beam.Beam") or "EBeam")
+    # Where its order is open, RosettaSciIO takes the month for first.
+    day = f"{lookup(settings, 'User.Date')} {lookup(settings, 'User.Time')}"
+    if is_day_in_figures(day):
+        reading = replace(reading, acquired=None)
     known = MicroscopeSettings(
         format="FEI/Thermo Fisher TIFF",
         tree=settings,
         rules=(*terms.FEI_TIFF, *(replace(rule, path=f"{beam}.{rule.path}") for rule in terms.FEI_BEAM)),
         column="FIB" if beam.startswith("I") else "SEM",
-        acquired=moment(lookup(settings, "PrivateFei.TimeOfCreation"), "%d.%m.%Y %H:%M:%S"),
+        acquired=moment(lookup(settings, "PrivateFei.TimeOfCreation"), "%d.%m.%Y %H:%M:%S") or either_order(day),
         special=_special(settings),
     )
     # RosettaSciIO hands stage positions on in metres and radians where its conventions are millimetres and degrees

@@ -3,6 +3,9 @@
 A NeXus file keeps an axis as a dataset of its own beside the data (manual of the NeXus format, NXdata), and the NeXus
 reader returns every dataset that holds numbers: positions along axes are left out.
 
+An MRC file whose cell, or number of intervals along it, is 0 does not know its sampling (MRC2014, words 8 to 13), and
+the MRC reader gives it pixels of 0 or 1 nm.
+
 Prismatic's simulated images have ångströms as [n_m], and radians as [mrad]. This is inferred from its own parameters,
 which are in the same file: the step of the probe (in Å, like the cell that it scans) and of the detector's angle (in
 mrad). An axis is corrected where its step is theirs in the wrong unit.
@@ -36,6 +39,20 @@ def _is_axis(signal: Mapping[str, Any]) -> bool:
         return False
     positions = number(axes[0].get("offset")) + number(axes[0].get("scale")) * np.arange(data.size)
     return data.size > 1 and np.allclose(np.asarray(data), positions)
+
+
+def sampled_axes(_path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what the MRC reader returned, without a calibration that the header does not have."""
+    return [{**signal, "axes": [_sampled_axis(axis, signal) for axis in signal["axes"]]} for signal in signals]
+
+
+def _sampled_axis(axis: dict[str, Any], signal: Mapping[str, Any]) -> dict[str, Any]:
+    header = lookup(signal.get("original_metadata") or {}, "std_header")
+    letter = str(axis.get("name")).lower()
+    if not isinstance(header, Mapping) or letter not in ("x", "y", "z"):
+        return axis
+    cell, intervals = number(header.get(f"{letter.upper()}len")), number(header.get(f"M{letter.upper()}"))
+    return axis if cell > 0 and intervals > 0 else {**axis, "scale": 1.0, "offset": 0.0, "units": None}
 
 
 def prismatic_axes(_path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

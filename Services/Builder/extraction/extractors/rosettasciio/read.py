@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, tzinfo
+from math import isfinite
 from pathlib import Path
 from time import tzname
 from typing import Any
@@ -20,7 +21,7 @@ from Services.Builder.extraction.extractors.faults import FileRefused, Unreadabl
 from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
-from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, signals_only
+from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, sampled_axes, signals_only
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
 from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import with_extended_header
 from Services.Builder.extraction.extractors.rosettasciio.mapping import with_mapping
@@ -31,10 +32,12 @@ from Services.Builder.extraction.extractors.terms import applied
 from Services.Builder.extraction.extractors.tree import leaves
 from Services.Builder.model import Quantity
 
+TYPED_IN = "It was typed into a form of the program once, and is often out of date."
+"""Reason to distrust what a vendor's files say of people and specimens."""
 _COLUMN_TYPES = ("TEM", "SEM")
 _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[str, Any]]]] = {
     "TIFF": arrange_samples,
-    "MRC": with_extended_header,
+    "MRC": lambda path, signals: with_extended_header(path, sampled_axes(path, signals)),
     "EMD": prismatic_axes,
     "NeXus": signals_only,
 }
@@ -130,7 +133,10 @@ def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any
         units.update(vendor.units)
         unreliable |= vendor.unreliable
         column, name = column or vendor.column, vendor.format or name
-        acquired = (vendor.acquired(tree) if vendor.acquired else None) or acquired
+        taken = vendor.acquired(tree) if vendor.acquired else None
+        misread = vendor.unclear_day(tree) if vendor.unclear_day and taken is None else None
+        acquired = None if misread else taken or acquired
+        beyond.add({"Acquisition Date": quantity("Acquisition Date", misread)})
     meta.update(applied(terms.HYPERSPY_INSTRUMENT, stated, units))
     meta.update(applied(terms.HYPERSPY_GENERAL, main.metadata))
     meta.update(beyond.found)
@@ -142,14 +148,19 @@ def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any
         del meta["Specimen"]  # a program's way of filling the field
     if main.title and main.title != path.stem:
         meta["Signal Name"] = quantity("Signal Name", main.title)
-    if acquired is None and (day := _first(main.metadata, "date")):
+    if acquired is None and "Acquisition Date" not in meta and (day := _first(main.metadata, "date")):
         meta["Acquisition Date"] = quantity("Acquisition Date", day)
     return Reading(
         format=name,
         reader=f"rosettasciio {__version__} ({by.plugin})",
         signals=signals,
         meta=mark_contradictions(
-            {key: replace(value, warning=key in unreliable) for key, value in meta.items() if value is not None}, main
+            {
+                key: replace(value, warning=True, reason=TYPED_IN) if key in unreliable else value
+                for key, value in meta.items()
+                if value is not None
+            },
+            main,
         ),
         acquired=acquired,
         column=_scanning(column, meta, "dwell_time" in stated, f"{path.stem} {main.title}"),
@@ -219,16 +230,17 @@ def _signal(signal: Mapping[str, Any]) -> Signal:
 def _axis(axis: Mapping[str, Any]) -> Axis:
     positions = axis.get("axis")
     values = tuple(float(position) for position in positions) if positions is not None else None
-    return replace(
-        Axis(
-            size=len(values) if values else int(axis.get("size", 0)),
-            name=one_line(axis.get("name") or "", 60),
-            unit=symbol(axis.get("units")),
-            navigate=None if axis.get("navigate") is None else bool(axis["navigate"]),
-            values=values,
-        ),
-        scale=float(axis.get("scale") or 1.0),
-        offset=float(axis.get("offset") or 0.0),
+    scale, offset = float(axis.get("scale", 1.0) or 0.0), float(axis.get("offset") or 0.0)
+    uncalibrated = values is None and (scale == 0 or not isfinite(scale) or not isfinite(offset))
+    return Axis(
+        size=len(values) if values else int(axis.get("size", 0)),
+        # one of the TIFF reader may say what it could be: color|em-wavelength|channel
+        name=one_line(axis.get("name") or "", 200).rpartition("|")[2][:60],
+        unit=None if uncalibrated else symbol(axis.get("units")),
+        scale=1.0 if uncalibrated else scale,
+        offset=0.0 if uncalibrated else offset,
+        navigate=None if axis.get("navigate") is None else bool(axis["navigate"]),
+        values=values,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.rosettasciio import fei_mrc
+from Services.Builder.extraction.extractors.settings import either_order, is_day_in_figures
 from Services.Builder.extraction.extractors.terms import Rule
 from Services.Builder.extraction.extractors.tree import lookup
 from Services.Builder.model import Quantity
@@ -44,6 +45,8 @@ class Vendor:
     """What takes more than a rule."""
     acquired: Callable[[Tree], datetime | None] | None = None
     """Time of acquisition, where the file holds a better one than the reader returns."""
+    unclear_day: Callable[[Tree], str | None] | None = None
+    """The day as the file has it, where the reader may have misread it: without `acquired`, there is no time then."""
 
     def tree(self, original: Tree) -> Tree | None:
         """Return the part of the original metadata the rules are for; None if the file is not of this program."""
@@ -77,11 +80,36 @@ def _measured(tree: Tree, name: str, path: str) -> Quantity | None:
 
 
 def _gatan_time(tags: Tree) -> datetime | None:
-    """Read Windows' clock: 100 ns since 1601, UTC; the date beside it is local and ambiguous (8/7/2019)."""
-    ticks = lookup(tags, "DataBar.Acquisition Time (OS)")
-    if lookup(tags, "SI.Acquisition.Date") is not None or not isinstance(ticks, int | float) or ticks < 1e17:
+    """Return the time of acquisition, by Windows' clock or by the texts, whose order is that of the PC's language.
+
+    Of a spectrum image, Windows' clock is that of its survey image or of its end: it only tells the order.
+    """
+    windows = _windows_clock(lookup(tags, "DataBar.Acquisition Time (OS)"))
+    if windows is not None and lookup(tags, "SI.Acquisition.Date") is None:
+        return windows
+    return either_order(" ".join(_gatan_texts(tags)), windows)
+
+
+def _windows_clock(ticks: object) -> datetime | None:
+    """Read Windows' clock: 100 ns since 1601, UTC."""
+    if not isinstance(ticks, int | float) or ticks < 1e17:
         return None
     return (datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks / 10)).replace(microsecond=0)
+
+
+def _gatan_texts(tags: Tree) -> tuple[str, str]:
+    """Return day and time of day as DigitalMicrograph writes them, those of the measurement itself first."""
+    bar = lookup(tags, "DataBar.Acquisition Date"), lookup(tags, "DataBar.Acquisition Time")
+    for technique in ("SI", "EELS", "EDS", "CL"):
+        day = lookup(tags, f"{technique}.Acquisition.Date")
+        if day is not None:
+            return str(day).strip(), str(lookup(tags, f"{technique}.Acquisition.Start time") or bar[1] or "").strip()
+    return str(bar[0] or "").strip(), str(bar[1] or "").strip()
+
+
+def _gatan_unclear_day(tags: Tree) -> str | None:
+    day, _ = _gatan_texts(tags)
+    return day if is_day_in_figures(day) else None
 
 
 _GATAN = Vendor(
@@ -91,6 +119,7 @@ _GATAN = Vendor(
     # typed into a form once, and often out of date
     unreliable=frozenset(("Operator", "Specimen")),
     acquired=_gatan_time,
+    unclear_day=_gatan_unclear_day,
 )
 
 # -- Thermo Fisher Velox: SI units throughout -------------------------------------------------------------------------
@@ -287,6 +316,19 @@ def _tvips(tree: Tree) -> dict[str, Quantity | None]:
     return {"Binning": quantity("Binning", binning if all(binning) else None)}
 
 
+# -- HORIBA, Hamamatsu: days as the PC's language has them -------------------------------------------------------------
+
+
+def _hamamatsu_time(tree: Tree) -> datetime | None:
+    day, clock = (lookup(tree, f"Comment.Application.{key}") for key in ("Date", "Time"))
+    return either_order(f"{day} {clock}")
+
+
+def _hamamatsu_unclear_day(tree: Tree) -> str | None:
+    day = str(lookup(tree, "Comment.Application.Date") or "")
+    return day if is_day_in_figures(day) else None
+
+
 # -- others ---------------------------------------------------------------------------------------------------------
 
 VENDORS = (
@@ -323,6 +365,8 @@ VENDORS = (
     Vendor("EMPAD", column="STEM"),
     Vendor("Phenom", column="SEM", rules=terms.PHENOM, special=_phenom),
     Vendor("Renishaw", rules=terms.RENISHAW),
+    Vendor("JobinYvon", acquired=lambda tree: either_order(lookup(tree, "date.Acquired"))),
+    Vendor("Hamamatsu", acquired=_hamamatsu_time, unclear_day=_hamamatsu_unclear_day),
     Vendor("Tofwerk", column="FIB"),
     Vendor(
         "TIFF",

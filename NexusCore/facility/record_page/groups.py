@@ -1,0 +1,86 @@
+"""Where on the page each metadatum stands: with the microscope, the detector, the stage, the signal or the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol, TypeVar
+
+GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "Microscope": (
+            "Instrument", "Model", "Serial Number", "Acceleration Voltage", "Landing Energy", "Electron Source", "Gun",
+            "Gun Lens", "Extraction Voltage", "Emission Current", "Beam Current", "Beam Diameter", "Spot Size",
+            "Operation Mode", "Illumination Mode", "Imaging Mode", "Lens Mode", "Acquisition Mode", "Magnification",
+            "Camera Length", "Convergence Angle", "Defocus", "Spherical Aberration", "Working Distance", "Vacuum Mode",
+            "Chamber Gas", "Chamber Pressure", "Ion Mode", "Ion Species", "Laser Wavelength",
+        ),
+        "Detector": (
+            "Detector", "Collection Angle", "Collection Angle Inner", "Collection Angle Outer", "Exposure Time",
+            "Integration Time", "Dwell Time", "Frame Time", "Frames", "Lines", "Live Time", "Real Time", "Dead Time",
+            "Binning", "Scan Rotation", "Screen Current", "Photomultiplier Voltage", "Sensor Bias", "Solid Angle",
+            "Energy Resolution", "Grating Density", "Entrance Slit Width", "Bandpass", "Central Wavelength",
+        ),
+        "Stage": (
+            "Stage X", "Stage Y", "Stage Z", "Stage Alpha", "Stage Beta", "Stage Tilt", "Stage Rotation", "Tilt Angle",
+            "Specimen", "Specimen Holder", "Specimen Thickness", "Specimen Current", "Elements",
+        ),
+        "Signal": (
+            "Data Type", "Signal Name", "Signals", "Bit Depth", "Horizontal Field Width", "Vertical Field Width",
+            "Dispersion", "Energy Shift",
+        ),
+        "File": (
+            "Creation Time", "Acquisition Date", "Operator", "Comment", "Software", "Extractor", "File Size", "SHA-256",
+        ),
+    }
+)  # fmt: skip
+"""Names of metadata by the heading under which they stand, in this order."""
+OTHER = "Other"
+_PLACES = {name: (heading, at) for heading, names in GROUPS.items() for at, name in enumerate(names)}
+# What no table names is told by a part of its name; the first that fits counts.
+_PARTS = (
+    *(("SHA-256", "File"), ("File", "File"), ("Stage", "Stage"), ("Specimen", "Stage"), ("Detector Pixel", "Detector")),
+    *(("Pixel Size", "Signal"), ("Step Size", "Signal"), ("Size", "Signal"), ("Shape", "Signal"), ("Range", "Signal")),
+    *(("Detector", "Detector"), ("Camera", "Detector"), ("Spectrometer", "Detector"), ("Scan", "Detector")),
+    *(("Aperture", "Microscope"), ("Lens", "Microscope"), ("Beam", "Microscope"), ("Gun", "Microscope")),
+    *(("Voltage", "Microscope"), ("Mode", "Microscope"), ("Objective", "Microscope")),
+)
+
+
+class Named(Protocol):
+    """Anything with a name."""
+
+    @property
+    def name(self) -> str:
+        """The metadatum's name."""
+        ...
+
+
+Value = TypeVar("Value", bound=Named)
+
+
+def grouped(values: Iterable[Value]) -> tuple[tuple[str, tuple[Value, ...]], ...]:
+    """Return metadata under their headings; headings without any are left out.
+
+    Parameters
+    ----------
+    values
+        The metadata, in any order.
+    """
+    found: dict[str, list[tuple[int, str, Value]]] = {}
+    for value in values:
+        heading, at = _place(value.name)
+        found.setdefault(heading, []).append((at, value.name, value))
+    order: Sequence[str] = (*GROUPS, OTHER)
+    return tuple(
+        (heading, tuple(value for _, _, value in sorted(found[heading], key=lambda entry: entry[:2])))
+        for heading in order
+        if heading in found
+    )
+
+
+def _place(name: str) -> tuple[str, int]:
+    known = _PLACES.get(name)
+    if known is not None:
+        return known
+    return next((heading for part, heading in _PARTS if part in name), OTHER), len(_PLACES)
