@@ -15,6 +15,7 @@ from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Database
 from tests.tools.configured import history, state, tool, undo
 from tests.tools.conftest import configure
+from tests.tools.programs import Terminal, command
 from tests.tools.wrong_settings import WRONG_SETTINGS, B
 from Tools import ConfigTool
 from Tools.doctor.checks.configuration import declarations
@@ -151,6 +152,15 @@ class TestRemoving:
         assert state(declared) == before
         assert tool("remove", "Bulk", "--yes").code == 0
         assert not [path for path in state(declared) if path.startswith("Bulk.")]
+
+    def test_the_question_on_a_terminal(self, declared: Database) -> None:
+        configure(declared, *(Edit(f"Bulk.p{number}", value=1) for number in range(21)))
+        for answer, left in (("", 21), ("y", 0)):
+            with Terminal(command("ConfigTool", "remove", "Bulk")) as terminal:
+                terminal.until(r"removes 21\. Go on\? \[y/N\] ")
+                terminal.type(f"{answer}\n")
+                assert terminal.end() == (0 if answer else 4)
+            assert sum(path.startswith("Bulk.") for path in state(declared)) == left
 
 
 class TestDescribing:
