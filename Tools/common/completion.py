@@ -23,6 +23,8 @@ __all__ = [
 
 SESSIONS_OFFERED = 100
 """Number of the newest sessions that are offered."""
+DESTINATIONS = "Services.Uploader.destinations"
+"""The parameter whose value is a list of destinations."""
 _WITH_FIELDS = ("Instruments.", "Services.")
 """Folders in which more can be set than is stored; only for these the declarations are read, which takes a moment."""
 LONGEST_OFFERED_VALUE = 200
@@ -148,6 +150,8 @@ def parameters(arguments: Namespace, prefix: str) -> Iterable[str]:
 
 def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
     """Return paths of parameters; after a ``=``, the allowed values or the present value."""
+    if prefix.startswith(f"{DESTINATIONS}="):
+        return _destinations(prefix)
     path, sign, _ = prefix.partition("=")
     if not sign:
         return parameters(arguments, prefix)
@@ -200,6 +204,16 @@ def _open(version: str | None) -> StoredConfiguration:
     from Tools.common.configuration import open_configuration
 
     return open_configuration(version)
+
+
+def _destinations(prefix: str) -> Iterable[str]:
+    """Return the kinds of destinations that may follow those already typed, which commas separate."""
+    from NexusCore import plugins
+
+    before, comma, _ = prefix.rpartition(",")
+    before = f"{before}," if comma else f"{DESTINATIONS}="
+    typed = {name.strip() for name in before.partition("=")[2].split(",")}
+    return [f"{before}{name}" for name in plugins.names(plugins.DESTINATIONS) if name not in typed]
 
 
 def _steps(names: Iterable[str], prefix: str, mark: str) -> list[str]:

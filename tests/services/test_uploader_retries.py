@@ -147,8 +147,8 @@ class TestTryingAgain:
                 return super().put(record)
 
         give(monkeypatch, Silent("silent"))
-        uploader = Uploader(facility.app)
         facility.config["Services.Uploader.destinations"] = "silent,directory"
+        uploader = Uploader(facility.app)
         facility.config["Services.Uploader.time_limit"] = 1.0
         record = facility.built()
         try:
@@ -171,8 +171,8 @@ class TestTryingAgain:
 
         slow = Slow("slow")
         give(monkeypatch, slow)
-        uploader = Uploader(facility.app)
         facility.config["Services.Uploader.destinations"] = "slow"
+        uploader = Uploader(facility.app)
         facility.config["Services.Uploader.time_limit"] = 1.0
         record = facility.built()
         try:

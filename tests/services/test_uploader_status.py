@@ -126,22 +126,21 @@ class TestBeforeTheFirstRecord:
 class TestADestinationAddedLater:
     """Finished sessions that it never got are counted; a person decides whether it gets them."""
 
-    def test_they_are_shown_and_then_sent(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
-        later = Fickle("later")
-        give(monkeypatch, later)
-        records = [facility.built(), facility.built("Quanta")]
+    def test_they_are_shown_and_then_sent(self, facility: Facility) -> None:
+        records = [facility.experiment(), facility.experiment("To see more")]
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(done=2)
-        facility.config["Services.Uploader.destinations"] = "directory,later"
+        facility.config["Services.Uploader.destinations"] = "directory,eln"
         assert uploader.once() == Pass()
-        assert status_of(uploader, "never sent later") == 2
+        assert status_of(uploader, "never sent eln") == 2
         said = [line for line, _ in facility.said() if "never sent" in line]
         assert said == [
-            "later was never sent the 2 records of finished sessions, because it was added later. To send them: "
-            "SessionTool requeue --upload --all --destination later"
+            "eln was never sent the 2 records of finished sessions, because it was added later. To send them: "
+            "SessionTool requeue --upload --all --destination eln"
         ]
         for record in records:
-            facility.app.database().write(facility.records.resend(record, "later"))
+            facility.app.database().write(facility.records.resend(record, "eln"))
         assert uploader.once() == Pass(done=2)
-        assert (status_of(uploader, "never sent later"), len(later.put_so_far)) == (0, 2)
+        assert status_of(uploader, "never sent eln") == 0
+        assert len(list((facility.home / "eln").glob("*.eln"))) == 2
         assert facility.state(records[0]) is State.COMPLETED

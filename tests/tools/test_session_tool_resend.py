@@ -122,11 +122,12 @@ class TestWrongUse:
     @pytest.mark.parametrize(
         ("words", "says"),
         [
-            ((), "Give the IDENTIFIER of a session; or, with --upload, --since TIME, --state ERROR or --all."),
-            (("--upload",), "Give the IDENTIFIER of a session"),
+            ((), "Give either IDENTIFIERs, or which: --state ERROR"),
+            (("--upload",), "Give the IDENTIFIER of one session"),
             (("--all",), "--all needs --upload."),
             (("abc", "--destination", "cdcs"), "--destination needs --upload."),
-            (("abc", "--dry-run"), "--dry-run needs --upload."),
+            (("--upload", "--state", "BUILT"), "--upload knows only --state ERROR"),
+            (("--upload", "--instrument", "A"), "--upload cannot be combined with --instrument."),
             (("abc", "--upload", "--all"), "--all cannot be combined with IDENTIFIER."),
         ],
     )
@@ -137,3 +138,17 @@ class TestWrongUse:
     def test_a_destination_that_is_not_in_use(self, facility: Database) -> None:
         done = tool("requeue", "--upload", "--all", "--destination", "directry")
         assert (done.code, "Did you mean 'directory'?" in done.err) == (4, True)
+
+
+class TestThePidOfADestination:
+    """What a site has given the record is shown, and stays when the record is sent again."""
+
+    def test_it_is_shown(self, facility: Database, sessions: Sessions, records: Records) -> None:
+        session, record = complete(sessions, records, facility, "cdcs")
+        records.uploaded(
+            record, "cdcs", "1", "https://cdcs.example.org/data?id=1", pid="https://hdl.example.org/20.5/A1"
+        )
+        assert "PID https://hdl.example.org/20.5/A1" in tool("show", session.identifier).out
+        assert tool("requeue", session.identifier, "--upload").code == 0
+        (upload,) = records.uploads(record)
+        assert (upload.state, upload.pid) == (UploadState.WAITING, "https://hdl.example.org/20.5/A1")
