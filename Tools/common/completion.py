@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from NexusCore.completion import Read, attach, files
+from NexusCore.completion import Read, attach, files, reading_files
 from NexusCore.errors import NexusError
 from NexusCore.text import one_line
 
@@ -178,7 +178,12 @@ def _possible(arguments: Namespace) -> dict[str, list[str]]:
     def read(_: Database) -> dict[str, list[str]]:
         from Tools.common import declared
 
-        return _with_values(declared.not_set("", _open(version).everything()))
+        everything = _open(version).everything()
+        reading_files.set()
+        try:
+            return _with_values(declared.not_set("", everything))
+        finally:
+            reading_files.clear()
 
     return _cached(f"possible parameters of {version}", "config", read, {})
 

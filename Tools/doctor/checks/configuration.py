@@ -70,7 +70,7 @@ def declarations(case: Case) -> Iterator[CheckResult]:
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         sentence = f"{counted(len(missing), 'parameter')} that programs read {verb} not stored, such as '{missing[0]}'"
-        yield note(f"{sentence}; the defaults are used.", "python -m NexusCore.declare")
+        yield ok(f"{sentence}: the defaults are used until a service stores them, or python -m NexusCore.declare.")
     elif not wrong:
         yield ok("All parameters have the types, limits and names that programs declare.")
 

@@ -80,8 +80,9 @@ def _configured(case: Case, settings: Settings) -> Iterator[tuple[str, Path]]:
         yield "records", Path(str(records)).expanduser().absolute() if records else settings.home / "records"
     wanted = [name.strip() for name in str(config["Services.Uploader.destinations"] or "").split(",")]
     target = config["Services.Uploader.directory.path"]
-    if target and "directory" in wanted:
-        yield "where records are copied to", Path(str(target)).expanduser().absolute()
+    usual = settings.home / "uploaded"
+    if "directory" in wanted and (target or os.path.exists(usual)):  # noqa: PTH110  as above
+        yield "where records are copied to", Path(str(target)).expanduser().absolute() if target else usual
 
 
 def _check(what: str, path: Path) -> CheckResult:
