@@ -18,6 +18,7 @@ from NexusCore.config.view import NamedConfiguration
 from NexusCore.declare import declare_all
 from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, NexusError
 from NexusCore.facility import Records, Sessions
+from NexusCore.facility.record_page import page_of
 from NexusCore.facility.sessions import Client, Session, State
 from NexusCore.resources import reported, sentence_of
 from NexusCore.text import one_line
@@ -160,6 +161,7 @@ def report(app: App, session: Session) -> int:
     print(f"""
 {record.files} files in {record.activities} activities became one record, valid under the schema:
   {record.path}
+  its page, for people: {page_of(Path(record.path))}
   previews and metadata beside it: {Path(record.path).with_suffix(".files")}
   uploaded to: {", ".join(copies)}
 

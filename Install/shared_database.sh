@@ -36,8 +36,8 @@ set_up_shared_database() {
     fi
     [[ -n $named ]] || name_shared_database
     with_services_settings -m NexusCore.storage.migrate || fail "The tables could not be created; see the reason above."
-    with_services_settings Install/set_defaults.py ||
-        fail "The default configuration could not be set; see the reason above."
+    with_services_settings -m NexusCore.declare ||
+        fail "The parameters could not be declared; see the reason above."
     add_operator
 }
 

@@ -17,6 +17,11 @@ from NexusCore.text import odd_character
 DATABASE_SECONDS = 1.5
 """Longest wait for a database after Tab was pressed."""
 
+FILES_SECONDS = 6.0
+"""Longest further wait for what is read from files of the project, such as the declarations of parameters."""
+reading_files = threading.Event()
+"""Set by a reader while it waits for no database."""
+
 Read = Callable[[Namespace, str], Iterable[str]]
 """Returns candidates, given the arguments so far and the beginning of the word; a mapping adds what each is for, which
 some shells show."""
@@ -69,4 +74,6 @@ def _in_time(read: Callable[[], Iterable[str]]) -> dict[str, str]:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(DATABASE_SECONDS)
+    if reading_files.is_set():  # it waits for no database, but for this machine
+        thread.join(FILES_SECONDS)
     return dict(words)

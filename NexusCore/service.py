@@ -21,7 +21,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import ClassVar
@@ -41,15 +41,15 @@ from NexusCore.facility.sessions import Client
 from NexusCore.log.record import LineFormatter
 from NexusCore.own_settings import OwnSettings
 from NexusCore.resources import complain, exit_code_of, explained, reported, sentence_of
+from NexusCore.retention import Retention
 from NexusCore.status.element import fitting
+from NexusCore.status.process import FAILED, PROCESS, STOPPED, ServiceProcess
 
 INTERVAL = 10.0
 """Seconds between two passes, where the configuration says nothing else."""
 HEARTBEAT_SECONDS = 10.0
 EXPIRE_SECONDS = 30.0
 """After this long without a heartbeat a service's state counts as stale."""
-FAILED = "failed: "
-"""How the state of a service begins whose last pass failed."""
 LAST_DELIVERY_SECONDS = 1.2
 """How long the end of a service may spend on delivery."""
 
@@ -90,6 +90,8 @@ class Service(ABC):
     name: ClassVar[str]
     watched: ClassVar[tuple[str, ...]] = ("Facility", "Instruments")
     """Folders of the configuration whose changes the service logs, besides its own."""
+    cleans_up: ClassVar[bool] = True
+    """Whether its account may delete old log records and status values."""
     examples: ClassVar[tuple[Example, ...]] = (("", "run until stopped"), ("--once", "make one pass and end"))
     """What the help begins with."""
 
@@ -101,6 +103,8 @@ class Service(ABC):
         self._own_settings = OwnSettings(app, self.name, self.watched, self.log)
         self.client = Client(user=self.name, host=identity.host())
         self._state = self.status.new("state", expire_time=EXPIRE_SECONDS)
+        self._process = ServiceProcess(os.getpid(), self.client.host, app.clock.now(), str(app.settings.home))
+        self._shown_process = self.status.new(PROCESS, expire_time=EXPIRE_SECONDS)
         self._passes_failed = self.status.new("passes_failed", 0)
         self._trouble = ""
         self._interval = INTERVAL
@@ -170,9 +174,12 @@ class Service(ABC):
         self.log.info("%s starts, process %d, on %s", self.name, os.getpid(), self.app.settings.main)
         self._own_settings.watch()
         self._state.set_value("idle")
+        self._shown_process.set_value(str(self._process))
         self._report_source()
         beat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         beat.start()
+        if self.cleans_up and not once:
+            Retention(self.app, self.log).start()
         code = EXIT_OK
         try:
             while not self.stopping:
@@ -184,7 +191,8 @@ class Service(ABC):
             self.tidying.set()
             with contextlib.suppress(NexusError):
                 self.close()
-            self.status.new("state", "stopped")  # this one does not go stale
+            self.status.new("state", STOPPED)  # this one does not go stale
+            self.status.new(PROCESS, str(replace(self._process, ended=True)))
             self.log.info("%s ends", self.name)
         return code if once else EXIT_OK  # it was asked to stop
 
@@ -229,6 +237,7 @@ class Service(ABC):
     def _beat(self) -> None:
         while not self.clock.wait(self.app.stop_event, HEARTBEAT_SECONDS):
             self._state.set_value(self._state.get_value(), force_update=True)
+            self._shown_process.set_value(str(self._process), force_update=True)
             self._report_source()
 
     def _report_source(self) -> None:

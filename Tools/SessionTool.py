@@ -95,16 +95,19 @@ def _end_arguments(parser: Arguments) -> None:
 def _list_arguments(parser: Arguments) -> None:
     instrument = parser.add_argument("--instrument", metavar="INSTRUMENT", help="only at this instrument")
     completion.attach(instrument, completion.instruments)
-    state = parser.add_argument("--state", choices=STATES, metavar="STATE", type=str.upper, help="only in this state")
-    completion.attach(state, lambda _arguments, _prefix: STATES)
+    _which(parser)
+    parser.add_argument("--user", metavar="USER", help="only of this account at the instrument's PC")
     _lines(parser, "number of sessions (20)")
+    parser.add_argument("--watch", action="store_true", help="show them and update that when something changes")
+    parser.add_argument("--csv", action="store_true", help="comma-separated values, with a header")
 
 
-def _identifier(parser: Arguments) -> None:
-    identifier = parser.add_argument(
-        "identifier", metavar="IDENTIFIER", help="the session, or an unambiguous beginning of its identifier"
-    )
-    completion.attach(identifier, completion.sessions)
+def _which(parser: Arguments) -> None:
+    what = "only in this state (repeatable: any of them)"
+    state = parser.add_argument("--state", choices=STATES, metavar="STATE", type=str.upper, action="append", help=what)
+    completion.attach(state, lambda _arguments, _prefix: STATES)
+    parser.add_argument("-S", "--since", type=moment, metavar="TIME", help="only those that started since then")
+    parser.add_argument("-U", "--until", type=moment, metavar="TIME", help="only those that started until then")
 
 
 def _note_arguments(parser: Arguments) -> None:
@@ -137,20 +140,18 @@ def _open_arguments(parser: Arguments) -> None:
 
 def _requeue_arguments(parser: Arguments) -> None:
     identifier = parser.add_argument(
-        "identifier", metavar="IDENTIFIER", nargs="?", help="the session, or an unambiguous beginning of its identifier"
+        "identifier", metavar="IDENTIFIER", nargs="*", help="sessions, or unambiguous beginnings of their identifiers"
     )
     completion.attach(identifier, completion.sessions)
-    parser.add_argument("--upload", action="store_true", help="send its existing record to all destinations again")
-    parser.add_argument(
-        "--since", type=moment, metavar="TIME", help="with --upload: records of all sessions that started since then"
-    )
+    _which(parser)
+    instrument = parser.add_argument("--instrument", metavar="INSTRUMENT", help="only at this instrument")
+    completion.attach(instrument, completion.instruments)
+    parser.add_argument("--dry-run", action="store_true", help="show which, and change nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask, however many they are")
+    what = "send existing records to all destinations again; with --state ERROR, those that could not be sent"
+    parser.add_argument("--upload", action="store_true", help=what)
     parser.add_argument("--all", action="store_true", help="with --upload: records of all sessions")
-    state = parser.add_argument(
-        "--state", choices=("ERROR",), type=str.upper, metavar="ERROR", help="with --upload: what could not be sent"
-    )
-    completion.attach(state, lambda _arguments, _prefix: ("ERROR",))
     parser.add_argument("--destination", metavar="NAME", help="with --upload: only to this destination")
-    parser.add_argument("--dry-run", action="store_true", help="with --upload: show which, and change nothing")
 
 
 def _close_arguments(parser: Arguments) -> None:
@@ -207,7 +208,7 @@ SESSION_COMMANDS = {
         "opening.open_", "open the page of a session's record in the browser, and print its path", _open_arguments
     ),
     "requeue": SessionCommand(
-        "acting.requeue", "rebuild the record of a session, or send records again", _requeue_arguments
+        "acting.requeue", "rebuild the records of sessions, or send records again", _requeue_arguments
     ),
     "token": SessionCommand(
         "tokens.token", "make, list and revoke the tokens with which PCs use the Gateway", _token_arguments

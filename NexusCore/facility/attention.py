@@ -12,6 +12,9 @@ from NexusCore.storage import Transaction
 from NexusCore.storage.rows import TEXT, Columns
 from NexusCore.text import readable
 
+ATTEMPTS_ALONE = 3
+"""After so many failed attempts, further ones probably do not help without a person."""
+
 _NUMBERS_BY_STATE = "SELECT state, COUNT(*) FROM session GROUP BY state ORDER BY state"
 
 _OPEN = """

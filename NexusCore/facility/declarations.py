@@ -22,6 +22,9 @@ def declare(config: Collected) -> None:
         "Facility.data_root", "", form=PATH,
         comment="Root folder of relative filestore paths of instruments; empty: the working directory of a service.",
     )  # fmt: skip
+    for name, what in (("log_days", "log records"), ("status_days", "earlier values of the status")):
+        comment = f"Days after which a service deletes {what}; 0 keeps them for ever."
+        config.set_default(f"Facility.{name}", 0, minimum=0, maximum=36_500, comment=comment)
     _logger(config.at("Logger"))
     _log(config.at("Log"))
     _instrument(config.at(f"{INSTRUMENTS_FOLDER}.*"))

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from NexusCore import sizes
+from NexusCore.clock import SECOND
 from NexusCore.facility.calendar_reads import CalendarRead
 from NexusCore.facility.reservations import Reservation
 from NexusCore.facility.session import Event, EventType, Session
@@ -60,9 +61,9 @@ _DOUBTFUL = f"""
     SELECT {_BOOKING}, {SESSION_COLUMNS}
       FROM record_booking b
       JOIN session s ON s.id = b.session_id
-     WHERE b.calendar IN ('MISSING', 'UNREAD') AND s.instrument = :instrument AND s.end_ts >= :since
-       AND s.state IN ('BUILT', 'COMPLETED')
-     ORDER BY b.session_id DESC
+     WHERE b.calendar IN ('MISSING', 'UNREAD') AND s.instrument = :instrument AND s.start_ts >= :begun
+       AND s.end_ts >= :since AND s.state IN ('BUILT', 'COMPLETED')
+     ORDER BY s.start_ts DESC
      LIMIT :count
 """  # noqa: S608  names from our schema
 
@@ -71,7 +72,7 @@ _UNREAD_SINCE = """
     SELECT MIN(s.start_ts)
       FROM record_booking b
       JOIN session s ON s.id = b.session_id
-     WHERE b.calendar = 'UNREAD' AND s.instrument = :instrument AND s.end_ts >= :since
+     WHERE b.calendar = 'UNREAD' AND s.instrument = :instrument AND s.start_ts >= :begun AND s.end_ts >= :since
 """
 
 _MARKED = f"""
@@ -79,7 +80,7 @@ _MARKED = f"""
     SELECT {_BOOKING}, {SESSION_COLUMNS}
       FROM record_booking b
       JOIN session s ON s.id = b.session_id
-     WHERE b.calendar IN ('UNREAD', 'LATE') AND s.state IN ('BUILT', 'COMPLETED')
+     WHERE b.calendar IN ('UNREAD', 'LATE') AND s.end_ts >= :since AND s.state IN ('BUILT', 'COMPLETED')
      ORDER BY b.session_id DESC
      LIMIT :count
 """  # noqa: S608  names from our schema
@@ -96,6 +97,8 @@ _LATE_NOTES = f"""
 """  # noqa: S608  names from our schema
 LISTED = 1000
 """Most records returned together."""
+_LONGEST_SESSION = 30 * 86_400 * SECOND
+"""Sessions are found by their start, for which there is an index; a longer one was forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,17 +222,25 @@ class RecordBookings:
         instrument, since
             Pid, and when their sessions ended at the earliest.
         """
-        return self._with_sessions(_DOUBTFUL, instrument=instrument, since=since, count=LISTED)
+        return self._with_sessions(
+            _DOUBTFUL, instrument=instrument, since=since, begun=since - _LONGEST_SESSION, count=LISTED
+        )
 
     def unread_since(self, instrument: str, since: int) -> int | None:
         """Return when the first session began whose record was made without its calendar; parameters as `doubtful`."""
         with self._database.reading() as reading:
-            row = reading.one(_UNREAD_SINCE, instrument=instrument, since=since)
+            row = reading.one(_UNREAD_SINCE, instrument=instrument, since=since, begun=since - _LONGEST_SESSION)
         return row[0] if row is not None and type(row[0]) is int else None
 
-    def marked(self, count: int = LISTED) -> list[tuple[RecordBooking, Session]]:
-        """Return the records that were made without their calendar, or before their reservation came; newest first."""
-        return self._with_sessions(_MARKED, count=count)
+    def marked(self, since: int) -> list[tuple[RecordBooking, Session]]:
+        """Return the records that were made without their calendar, or before their reservation came; newest first.
+
+        Parameters
+        ----------
+        since
+            When their sessions ended at the earliest.
+        """
+        return self._with_sessions(_MARKED, since=since, count=LISTED)
 
     def late_notes(self, after: int, builder: str) -> Iterator[tuple[Event, Session]]:
         """Yield notes that are in no record since they came after it, with their sessions.

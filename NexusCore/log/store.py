@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from NexusCore import sizes
 from NexusCore.log.record import LogRecord
 from NexusCore.storage import Database, Transaction
+from NexusCore.storage.dialect import compared
 from NexusCore.storage.pagination import FIRST, PagePosition, Search, Strand, names, read, size
 from NexusCore.storage.patterns import LIKE_ESCAPE, escape_like
 from NexusCore.storage.payloads import Payloads
@@ -121,6 +122,8 @@ class LogFilter:
     hosts: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
     """Texts that must all occur in the message or its traceback, ignoring case."""
+    excluded: tuple[str, ...] = ()
+    """Texts that must not occur there."""
     session: str | None = None
     level: int = 0
     """At least this level."""
@@ -145,12 +148,27 @@ class LogFilter:
             highest = 2**31 - 1 if self.highest is None else self.highest
             parts["level"] = ("t.level BETWEEN :lowest AND :highest", {"lowest": self.level, "highest": highest})
         for number, word in enumerate(self.keywords):
+            fold, pattern = _folded(word)
             like = f"LIKE :word_{number} {LIKE_ESCAPE}"
             parts[f"word {number}"] = (
-                f"(LOWER(t.message) {like} OR LOWER(t.traceback) {like})",
-                {f"word_{number}": f"%{escape_like(word.lower())}%"},
+                f"({fold}(t.message) {like} OR {fold}(t.traceback) {like})",
+                {f"word_{number}": pattern},
+            )
+        for number, word in enumerate(self.excluded):
+            fold, pattern = _folded(word)
+            unlike = f"NOT LIKE :not_{number} {LIKE_ESCAPE}"
+            parts[f"excluded {number}"] = (
+                f"({fold}(t.message) {unlike} AND (t.traceback IS NULL OR {fold}(t.traceback) {unlike}))",
+                {f"not_{number}": pattern},
             )
         return parts
+
+
+def _folded(word: str) -> tuple[str, str]:
+    """Return the SQL function that makes case not matter, and the pattern of a word for what it returns."""
+    # SQLite has an UPPER of its own, for the letters of ASCII; LOWER is ours, for all letters, and five times slower.
+    fold, folded = ("UPPER", word.upper()) if word.isascii() else ("LOWER", word.lower())
+    return fold, f"%{escape_like(folded)}%"
 
 
 LOG_FIELDS = f"t.{', t.'.join(LOG_COLUMNS)}, t.id"
@@ -267,6 +285,13 @@ def extent(database: Database) -> Extent:
     return Extent(int(lines[0] or 0) if lines else 0, oldest, newest, int(taken or 0), int(free or 0))
 
 
+def levels_by_time(database: Database, how: LogQuery) -> Iterator[tuple[int, int]]:
+    """Yield time and level of each record that matches, in the order of their times."""
+    for ts, _, level in _rows(database, how, "t.level"):
+        if isinstance(ts, int) and isinstance(level, int):  # SQLite may store a text there
+            yield ts, level
+
+
 def count(database: Database, wanted: LogFilter, most: int) -> int:
     """Return how many records match, or `most` if there are more."""
     return sum(1 for _ in islice(_rows(database, LogQuery(wanted, first=most), "t.id"), most))
@@ -353,6 +378,18 @@ def hosts(database: Database) -> list[str]:
     """Return the names of all machines that logged."""
     with database.reading(patient=True) as reading:
         return list(map(readable, names(reading, "log_record", "host")))
+
+
+def sessions_beginning(database: Database, text: str, most: int) -> list[str]:
+    """Return the sessions of the log whose identifiers begin with a text, at most `most`, in alphabetical order."""
+    found: list[str] = []
+    with database.reading(patient=True) as reading:
+        row = reading.one("SELECT MIN(session) FROM log_record WHERE session >= :text", text=text)
+        while row is not None and row[0] is not None and readable(row[0]).startswith(text) and len(found) < most:
+            found.append(readable(row[0]))
+            last = compared("last", row[0])
+            row = reading.one(f"SELECT MIN(session) FROM log_record WHERE session > {last}", last=row[0])  # noqa: S608
+    return found
 
 
 def session_at(database: Database, text: str) -> str | None:

@@ -28,6 +28,8 @@ _CHANGE_SOURCE = """
 EVERY = Channels(prefixes=("",))
 FEW_ITEMS = 30
 """Up to this many items are looked up one by one; for more, all changes are filtered."""
+REMOVED_TOGETHER = 1000
+"""Changes that are deleted in one transaction, which delays others."""
 
 _LATEST = """
     -- current values, without reading the history
@@ -47,6 +49,12 @@ _CONTAINING = """
       JOIN status_sample t ON t.item_id = i.id
      WHERE c.name IN ({}) AND t.ts >= :since AND t.value LIKE :wanted {}
      ORDER BY t.id
+"""
+
+
+_OLDEST = """
+    -- the oldest changes before a time
+    SELECT id FROM status_sample WHERE ts < :before ORDER BY ts LIMIT :count
 """
 
 
@@ -202,6 +210,26 @@ def containing(database: Database, channels: Sequence[str], text: str, since: in
     with database.reading() as reading:
         rows = reading.all(sql, since=since, wanted=f"%{escape_like(text)}%", **names)
     return list(map(_sample, rows))
+
+
+def remove(database: Database, before: int) -> Iterator[int]:
+    """Delete the changes before a time, oldest first; yield how many were deleted after each transaction.
+
+    The current values stay. The transactions are short, so that writers are not delayed.
+    """
+
+    def delete(transaction: Transaction) -> int:
+        # By their keys: a range would lock what others are about to insert.
+        numbers = transaction.all(_OLDEST, before=before, count=REMOVED_TOGETHER)
+        if not numbers:
+            return 0
+        ids = ", ".join(str(int(number)) for (number,) in numbers)
+        return transaction.run(f"DELETE FROM status_sample WHERE id IN ({ids})")  # noqa: S608  numbers
+
+    gone = 0
+    while deleted := database.write(delete):
+        gone += deleted
+        yield gone
 
 
 def _items(database: Database, channels: Channels, wanted: Callable[[str, str], bool] | None) -> list[int]:

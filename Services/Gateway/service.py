@@ -9,7 +9,7 @@ Promises
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +19,7 @@ from NexusCore.clock import SECOND, to_datetime
 from NexusCore.facility.transfers import has_objects
 from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.status.element import fitting
+from NexusCore.text import one_line
 from Services.Gateway import settings as gateway_settings
 from Services.Gateway.application import application_of
 from Services.Gateway.certificate import WrongCertificate
@@ -28,6 +29,8 @@ from Services.Gateway.settings import GatewaySettings
 from Services.Gateway.verifying import Verifier
 
 DAY = 86_400 * SECOND
+_ELEMENT_NAME_LIMIT = 128
+"""Characters that the name of a status element may have."""
 
 
 class Gateway(Service):
@@ -41,6 +44,7 @@ class Gateway(Service):
 
     name: ClassVar[str] = "Gateway"
     watched: ClassVar[tuple[str, ...]] = ()
+    cleans_up: ClassVar[bool] = False
     examples: ClassVar[tuple[Example, ...]] = (
         ("", "run until stopped"),
         ("--once", "check the settings, the certificate and the stores, and end"),
@@ -52,6 +56,7 @@ class Gateway(Service):
         self._listens_as: Hashable = None
         self._context: GatewayContext | None = None
         self._verifier: Verifier | None = None
+        self._stores_shown: set[str] = set()
         self._by_hand = False
         self._looked_at = 0
 
@@ -75,6 +80,7 @@ class Gateway(Service):
         self.status["answers"] = sum(self._context.answers.values())
         assert self._verifier is not None  # noqa: S101  made with the context
         self._verifier.start(settings, lambda: self.stopping)
+        self._show_stores(self._verifier.health)
         before = self.clock.now() - int(settings.keep_answers_days * DAY)
         while self._context.answered.forget(before) and not self.stopping:
             pass
@@ -86,6 +92,14 @@ class Gateway(Service):
             self._listener.stop()
             self._listener = None
             self.status["listening"] = "no"
+
+    def _show_stores(self, health: Mapping[str, str]) -> None:
+        """Show whether each store can be used, and those that are not in use any more as such."""
+        for name in self._stores_shown - health.keys():
+            self.status[_store_element(name)] = "not in use"
+        for name, sentence in health.items():
+            self.status[_store_element(name)] = fitting(sentence)
+        self._stores_shown = set(health)
 
     def _restart(self, settings: GatewaySettings, signature: Hashable) -> None:
         """Begin to listen, or listen again where the settings have changed."""
@@ -141,6 +155,10 @@ class Gateway(Service):
             settings.chunk_size, lambda store, pid: database.read(lambda reading: has_objects(reading, store, pid))
         )
         self.log.info("The settings are right: the Gateway would listen on %s port %d", settings.host, settings.port)
+
+
+def _store_element(name: str) -> str:
+    return one_line(f"store {name}")[:_ELEMENT_NAME_LIMIT]
 
 
 def _protection(settings: GatewaySettings) -> str:

@@ -12,7 +12,7 @@ from NexusCore.errors import ConfigException, NoSuchInstrument, NotANumber, Valu
 from NexusCore.facility.instruments import INSTRUMENTS_FOLDER, Instruments
 from NexusCore.facility.stores import open_store, opened_with
 from NexusCore.facility.stores.directory import DirectoryStore
-from NexusCore.facility.stores.model import Store, StoreUnavailable
+from NexusCore.facility.stores.model import Store, StoreFull, StoreUnavailable
 from NexusCore.facility.transfer_settings import (
     StoreSettings,
     TransferSettings,
@@ -24,6 +24,8 @@ from NexusCore.log import Log
 REMIND_SECONDS = 600.0
 """After which the log is told again of what is still wrong."""
 MOST_REMEMBERED = 1000
+STORE_OK = "ok"
+"""Health of a store that can be used."""
 _OFF = TransferSettings()
 _Opened = tuple[StoreSettings, int, tuple[int, ...] | None]
 """What a store was opened with: its settings, the size of a chunk, and which version of the file with its key."""
@@ -99,6 +101,25 @@ class StoreRoom:
                 except StoreUnavailable as error:
                     self.warn(str(error))
         return list(found.values())
+
+    def health(self, chunk: int) -> dict[str, str]:
+        """Ask each store in use whether it can be used; return the reasons why not, "ok" for none.
+
+        They are named as in the settings; the folder of an instrument's files is named by the instrument.
+        """
+        health: dict[str, str] = {}
+        for pid in self._config.keys(INSTRUMENTS_FOLDER):
+            settings = self.settings(pid)
+            name = settings.store or pid
+            if not settings.on or name in health:
+                continue
+            try:
+                self.of(pid, settings.store, chunk).check()
+                health[name] = STORE_OK
+            except (StoreUnavailable, StoreFull) as error:
+                health[name] = str(error.facts.get("reason", "it is full"))
+                self.warn(str(error))
+        return health
 
     def check(self, chunk: int, has_objects: Callable[[str, str], bool]) -> None:
         """Raise if the settings of an instrument's transfer are wrong, or its store cannot be used; change nothing.

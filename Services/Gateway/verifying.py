@@ -45,6 +45,8 @@ MOST_FILES = 2000
 WEEK = 7 * 86_400 * SECOND
 """After which an upload that was not finished is removed."""
 SWEEP_SECONDS = 3600.0
+CHECK_SECONDS = 60.0
+"""Seconds after which each store is asked again whether it can be used."""
 NOT_FINISHED = "it was not sent completely within a week"
 _MEGABYTE = 1_000_000
 
@@ -67,6 +69,9 @@ class Verifier:
         self._log = log
         self._thread: Future[None] | None = None
         self._next_sweep = 0.0
+        self._next_check = 0.0
+        self.health: dict[str, str] = {}
+        """By store: "ok", or why it cannot be used."""
 
     def start(self, settings: GatewaySettings, stopping: Callable[[], bool]) -> None:
         """Begin a pass, unless one is under way."""
@@ -74,8 +79,11 @@ class Verifier:
             self._thread = start_thread(lambda: self.run(settings, stopping), "verifier")
 
     def run(self, settings: GatewaySettings, stopping: Callable[[], bool]) -> None:
-        """Look at files that are due, and remove uploads that nobody goes on with."""
+        """Ask the stores, look at files that are due, and remove uploads that nobody goes on with."""
         try:
+            if self._clock.monotonic() >= self._next_check:
+                self._next_check = self._clock.monotonic() + CHECK_SECONDS
+                self.health = self._stores.health(settings.chunk_size)
             if settings.verify_hours:
                 self._look(settings, stopping)
             self._sweep(settings)

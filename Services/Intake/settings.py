@@ -75,7 +75,7 @@ _MIRROR: dict[str, tuple[Any, str, dict[str, Any]]] = {
 SILENCES = f"{FOLDER}.silences"
 _INBOX_ALERTS = ("silent", "old", "disk")
 _RULE_ALERT = "rule"
-_BUCKET: dict[str, tuple[Any, str, dict[str, Any]]] = {
+BUCKET_PARAMETERS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "bucket": ("", "Name of the bucket.", {}),
     "prefix": ("", "What the names of all objects begin with.", {}),
     "endpoint": ("", "URL of the server; empty for that of Google or Amazon.", {}),
@@ -174,7 +174,7 @@ def set_defaults(config: NamedConfiguration) -> None:
             declare_rule(config, rule)
         for kind, parameters in (("inboxes", _INBOX), ("mirrors", _MIRROR)):
             for name in config.keys(kind):
-                more = _BUCKET if kind == "mirrors" and config[f"{kind}.{name}.kind"] in BUCKETS else {}
+                more = BUCKET_PARAMETERS if kind == "mirrors" and config[f"{kind}.{name}.kind"] in BUCKETS else {}
                 for parameter, (value, comment, limits) in {**parameters, **more}.items():
                     with suppress(NexusError):  # what is wrong with one is said when it is read
                         default(f"{kind}.{name}.{parameter}", value, comment=comment, **limits)

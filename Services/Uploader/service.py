@@ -27,8 +27,9 @@ from NexusCore.facility import Record, Records
 from NexusCore.facility.record import UploadState
 from NexusCore.facility.resending import never_sent
 from NexusCore.log import in_session
-from NexusCore.service import FAILED, Example, Pass, RunOptions, Service
+from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.status.names import Channels
+from NexusCore.status.process import FAILED
 from NexusCore.status.store import latest
 from NexusCore.text import counted
 from NexusCore.threads import start_thread

@@ -64,7 +64,10 @@ class Arguments(argparse.ArgumentParser):
         """Return the help, with the examples at the top."""
         width = max((len(command) for command, _ in self._examples), default=0)
         lines = [f"  {command.ljust(width)}   {what}" for command, what in self._examples]
-        return "\n".join(["Examples:", *lines, "", super().format_help()]) if lines else super().format_help()
+        text = super().format_help()
+        if self._examples:  # that of a tool, not of one of its commands
+            text += f"\n{self.prog} --version alone shows the version of NexusCore.\n"
+        return "\n".join(["Examples:", *lines, "", text]) if lines else text
 
     def print_help(self, file: Any = None) -> None:
         """Write the help; unlike `argparse`, raise an error if it cannot be written."""
@@ -74,10 +77,20 @@ class Arguments(argparse.ArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse the arguments; a mistake in an option is reported before a missing command."""
+        if list(sys.argv[1:] if args is None else args) == ["--version"]:
+            # Before the parser: ConfigTool and ConfigUI have an option of that name, which takes a value.
+            self._show_version()
         parsed = super().parse_args(args, namespace)
         if getattr(parsed, "command", "") is None:
             self.error("the following arguments are required: COMMAND")
         return parsed
+
+    def _show_version(self) -> NoReturn:
+        from NexusCore import __version__
+
+        if sys.stdout is not None:
+            sys.stdout.write(f"{self.prog} of NexusCore {__version__}\n")
+        self.exit()
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse the arguments that are known."""
@@ -189,18 +202,35 @@ def revisions(text: str) -> tuple[int, int]:
     return begin, end
 
 
+SYSLOG_LEVELS = {
+    "emerg": "critical", "panic": "critical", "alert": "critical", "crit": "critical", "err": "error",
+    "warn": "warning", "notice": "info",
+}  # fmt: skip
+"""Names of levels in syslog, and the level of Python that has such messages here."""
+SYSLOG_NUMBERS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+"""Names of syslog's levels by their numbers, which are the other way round than Python's."""
+
+
 def level(text: str) -> int:
-    """Return the number of a log level, given by name or number."""
+    """Return the number of a log level, given by its name, its name in syslog, or Python's number."""
     import logging
 
     if re.fullmatch(r"\d{1,3}", text):
+        if int(text) < len(SYSLOG_NUMBERS):
+            name = SYSLOG_NUMBERS[int(text)]
+            right = SYSLOG_LEVELS.get(name, name)
+            number = logging.getLevelNamesMapping()[right.upper()]
+            raise argparse.ArgumentTypeError(
+                f"{text} is {name} in syslog, but here levels are numbered as in Python; use {right} or {number}"
+            )
         return int(text)
     known = {name: number for name, number in logging.getLevelNamesMapping().items() if number}
-    if text.upper() not in known:
-        hint = suggest(text.lower(), (name.lower() for name in known))
+    name = SYSLOG_LEVELS.get(text.lower(), text).upper()
+    if name not in known:
+        hint = suggest(text.lower(), (*(name.lower() for name in known), *SYSLOG_LEVELS))
         mistake = f"unknown level '{text}'; use debug, info, warning, error, critical or a number"
         raise argparse.ArgumentTypeError(f"{mistake}.{hint}" if hint else mistake)
-    return known[text.upper()]
+    return known[name]
 
 
 def levels(text: str) -> tuple[int, int | None]:
@@ -220,6 +250,16 @@ def moment(text: str) -> int:
         return time_parser.moment(text, SYSTEM_CLOCK.now())
     except ValueError:
         raise argparse.ArgumentTypeError(f"invalid time '{text}'; examples are {time_parser.TIME_EXAMPLES}") from None
+
+
+def duration(text: str) -> int:
+    """Return a length of time in microseconds; at least a second."""
+    from NexusCore.clock import SECOND
+
+    microseconds = round(seconds(text) * SECOND)
+    if microseconds < SECOND:
+        raise argparse.ArgumentTypeError(f"'{text}' is too short; use at least 1s")
+    return microseconds
 
 
 def seconds(text: str) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from NexusCore.completion import Read, attach, files
+from NexusCore.completion import Read, attach, files, reading_files
 from NexusCore.errors import NexusError
 from NexusCore.text import one_line
 
@@ -23,6 +23,8 @@ __all__ = [
 
 SESSIONS_OFFERED = 100
 """Number of the newest sessions that are offered."""
+DESTINATIONS = "Services.Uploader.destinations"
+"""The parameter whose value is a list of destinations."""
 _WITH_FIELDS = ("Instruments.", "Services.")
 """Folders in which more can be set than is stored; only for these the declarations are read, which takes a moment."""
 LONGEST_OFFERED_VALUE = 200
@@ -148,6 +150,8 @@ def parameters(arguments: Namespace, prefix: str) -> Iterable[str]:
 
 def assignments(arguments: Namespace, prefix: str) -> Iterable[str]:
     """Return paths of parameters; after a ``=``, the allowed values or the present value."""
+    if prefix.startswith(f"{DESTINATIONS}="):
+        return _destinations(prefix)
     path, sign, _ = prefix.partition("=")
     if not sign:
         return parameters(arguments, prefix)
@@ -174,7 +178,12 @@ def _possible(arguments: Namespace) -> dict[str, list[str]]:
     def read(_: Database) -> dict[str, list[str]]:
         from Tools.common import declared
 
-        return _with_values(declared.not_set("", _open(version).everything()))
+        everything = _open(version).everything()
+        reading_files.set()
+        try:
+            return _with_values(declared.not_set("", everything))
+        finally:
+            reading_files.clear()
 
     return _cached(f"possible parameters of {version}", "config", read, {})
 
@@ -195,6 +204,16 @@ def _open(version: str | None) -> StoredConfiguration:
     from Tools.common.configuration import open_configuration
 
     return open_configuration(version)
+
+
+def _destinations(prefix: str) -> Iterable[str]:
+    """Return the kinds of destinations that may follow those already typed, which commas separate."""
+    from NexusCore import plugins
+
+    before, comma, _ = prefix.rpartition(",")
+    before = f"{before}," if comma else f"{DESTINATIONS}="
+    typed = {name.strip() for name in before.partition("=")[2].split(",")}
+    return [f"{before}{name}" for name in plugins.names(plugins.DESTINATIONS) if name not in typed]
 
 
 def _steps(names: Iterable[str], prefix: str, mark: str) -> list[str]:

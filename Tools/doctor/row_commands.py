@@ -25,6 +25,7 @@ from NexusCore.text import one_line, readable
 from Tools.common.progress import ProgressLine
 from Tools.common.quantities import counted
 from Tools.common.terminal import Screen
+from Tools.doctor.checks.orphans import orphan_places, orphans
 from Tools.doctor.checks.rows import OddRow, examined, key_of, odd_rows, places
 from Tools.doctor.row_repair import NewValues, corrected_values
 
@@ -57,6 +58,10 @@ def run(arguments: Namespace, screen: Screen) -> int:
             ):
                 progress.clear()
                 _treat(odd_row, columns, database, count, arguments, screen)
+        if not arguments.json:
+            for url, table, column, parent in orphan_places(settings.load()):
+                if sentence := orphans(databases.setdefault(url, Database(url)), table, column, parent):
+                    screen.show(screen.paint(sentence, "yellow"))
     finally:
         progress.clear()
         _log_changes(count.sentences)

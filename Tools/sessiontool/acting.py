@@ -17,7 +17,7 @@ from Tools.common.configuration import open_configuration, view
 from Tools.common.sessions import described, next_step
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import local, rfc3339
-from Tools.sessiontool import resending
+from Tools.sessiontool import requeueing, resending
 from Tools.sessiontool.finding import Desk
 
 MISSING_SHOWN = 20
@@ -118,28 +118,27 @@ def note(arguments: Namespace, screen: Screen) -> int:
 
 
 def requeue(arguments: Namespace, screen: Screen) -> int:
-    """Have the record of a session rebuilt, or sent again; or those of many sessions sent again."""
+    """Have the records of sessions rebuilt, or sent again."""
+    if not arguments.upload:
+        return requeueing.rebuild(arguments, screen)
     resending.check(arguments)
     if not arguments.identifier:
         return resending.resend_many(arguments, screen)
     desk = Desk()
-    session = desk.session(arguments.identifier)
+    session = desk.session(arguments.identifier[0])
     state = session.state
-    if arguments.upload:
-        record = desk.records.of_session(session.id)
-        if record is None:
-            raise NotToBeSent(identifier=session.identifier, reason="it has no record")
-        name = resending.destination(arguments)
-        where = f" to {name}" if name else ""
-        text = f"The record of session {session.identifier} is queued to be sent again{where}."
-        if arguments.dry_run:
-            screen.say("Dry run: nothing was changed.")
-            return EXIT_OK
-        note = f"{SENT_AGAIN}{where}, was {state}"
-        desk.sessions.note(session.identifier, desk.client(), note, also=desk.records.resend(record, name))
-        return _done(text, desk.sessions.get(session.identifier), arguments, screen)
-    session = desk.sessions.requeue(session.identifier, desk.client())
-    return _done(f"Session {session.identifier} is queued again; it was {state}.", session, arguments, screen)
+    record = desk.records.of_session(session.id)
+    if record is None:
+        raise NotToBeSent(identifier=session.identifier, reason="it has no record")
+    name = resending.destination(arguments)
+    where = f" to {name}" if name else ""
+    text = f"The record of session {session.identifier} is queued to be sent again{where}."
+    if arguments.dry_run:
+        screen.say("Dry run: nothing was changed.")
+        return EXIT_OK
+    note = f"{SENT_AGAIN}{where}, was {state}"
+    desk.sessions.note(session.identifier, desk.client(), note, also=desk.records.resend(record, name))
+    return _done(text, desk.sessions.get(session.identifier), arguments, screen)
 
 
 def _end_of(session: Session, arguments: Namespace, desk: Desk) -> tuple[int, str]:

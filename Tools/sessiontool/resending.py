@@ -36,13 +36,14 @@ def check(arguments: Namespace) -> None:
         if given
     ]
     mistake = ""
-    if not arguments.upload and (many or arguments.destination or arguments.dry_run):
-        used = next(iter(many), "--destination" if arguments.destination else "--dry-run")
-        mistake = f"{used} needs --upload."
+    if arguments.until is not None or arguments.instrument:
+        mistake = f"--upload cannot be combined with {'--instrument' if arguments.instrument else '--until'}."
+    elif arguments.state not in (None, ["ERROR"]):
+        mistake = "--upload knows only --state ERROR, for what could not be sent."
     elif arguments.identifier and many:
         mistake = f"{many[0]} cannot be combined with IDENTIFIER."
-    elif not arguments.identifier and not many:
-        mistake = "Give the IDENTIFIER of a session; or, with --upload, --since TIME, --state ERROR or --all."
+    elif len(arguments.identifier) != 1 and not many:
+        mistake = "Give the IDENTIFIER of one session; or --since TIME, --state ERROR or --all."
     if mistake:
         raise WrongUse(mistake=mistake, tool="SessionTool requeue")
 

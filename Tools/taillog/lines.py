@@ -12,6 +12,7 @@ from NexusCore.errors import EXIT_OK
 from NexusCore.log.record import LogRecord, second_text, untimed
 from NexusCore.sizes import KIB, fits, truncate
 from NexusCore.text import escape, json_text, one_line
+from Tools.common.csv_lines import csv_line
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import Stamps, local, rfc3339
 
@@ -46,7 +47,12 @@ def form_of(arguments: Namespace, screen: Screen) -> Form:
     """Return the function that formats a record as the arguments say, with control characters escaped."""
     if arguments.output == "json":
         return _json(arguments.fields or tuple(RECORD_FIELDS))
-    form = _selected(arguments.fields) if arguments.fields else _FORMS[arguments.output]()
+    if arguments.output == "csv":
+        return _csv(arguments.fields or tuple(RECORD_FIELDS), screen)
+    if arguments.fields:
+        form = _selected(arguments.fields)
+    else:
+        form = _FORMS[arguments.output]() if not arguments.extra else _with_fields(arguments.output, arguments.extra)
     return (lambda record: screen.paint(form(record), *_style(record.level))) if screen.colour else form
 
 
@@ -84,6 +90,26 @@ def _line(when: str, record: LogRecord) -> str:
         record = _shortened(record)
         return _with_traceback(f"{when} {untimed(record)}", record)
     return f"{when} {untimed(record)}".replace("\n", f"\n{INDENT}")
+
+
+def _with_fields(output: str, names: Sequence[str]) -> Form:
+    """Return the function that formats a record as a line that has some more fields before the message."""
+    stamp = Stamps()
+
+    def text(record: LogRecord) -> str:
+        record = _shortened(record)
+        when = second_text(record.ts // SECOND) if output == "short" else stamp(record.ts) or local(record.ts)
+        values = (RECORD_FIELDS[name][0](record) for name in names)
+        more = "".join(f"[{one_line(str('-' if value in (None, '') else value))}]" for value in values)
+        return _with_traceback(f"{when} {untimed(record._replace(message=''))}{more}{escape(record.message)}", record)
+
+    return text
+
+
+def _csv(names: Sequence[str], screen: Screen) -> Form:
+    """Write the header; return the function that formats a record as comma-separated values."""
+    screen.show(csv_line(names))
+    return lambda record: csv_line(RECORD_FIELDS[name][0](record) for name in names)
 
 
 def _json(names: Sequence[str]) -> Form:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from argparse import Namespace
 
 from NexusCore import identity
@@ -12,6 +11,7 @@ from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, NexusError
 from NexusCore.log.store import LogFilter, LogQuery, count, extent, records, remove, values
 from NexusCore.storage import Database
 from NexusCore.text import one_line, readable
+from Tools.common.asking import agreed
 from Tools.common.progress import ProgressLine
 from Tools.common.quantities import bytes_text, counted
 from Tools.common.terminal import Screen
@@ -87,7 +87,7 @@ def vacuum(database: Database, arguments: Namespace, screen: Screen) -> int:
         screen.say(f"Nothing to delete: no matching log lines before {before}.")
         return EXIT_OK
     amount = counted(number, "log line") if number <= COUNTED else f"more than {counted(COUNTED, 'log line')}"
-    if not arguments.yes and not _agreed(f"Delete {amount} from before {before}? [y/N] ", screen):
+    if not arguments.yes and not agreed(f"Delete {amount} from before {before}? [y/N] ", screen):
         raise NotDeleted
     deleted = 0
     progress = ProgressLine(screen, SYSTEM_CLOCK)
@@ -104,15 +104,6 @@ def vacuum(database: Database, arguments: Namespace, screen: Screen) -> int:
             screen.flush()
             _log_deletion(deleted, before, condition)
     return EXIT_OK
-
-
-def _agreed(question: str, screen: Screen) -> bool:
-    """Ask on the terminal; without a terminal, return False."""
-    if screen.err is None or not screen.err.isatty() or sys.stdin is None or not sys.stdin.isatty():
-        return False
-    screen.err.write(question)
-    screen.err.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _log_deletion(deleted: int, before: str, condition: LogFilter) -> None:

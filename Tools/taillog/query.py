@@ -7,18 +7,42 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from NexusCore.errors import NexusError
+from NexusCore.errors import EXIT_USAGE, NexusError
 from NexusCore.text import suggest
 from Tools.common.arguments import WrongUse
 
 if TYPE_CHECKING:
     from NexusCore.log.record import LogRecord
     from NexusCore.log.store import LogFilter
+    from NexusCore.storage import Database
     from NexusCore.tail import TailCursor
 
 DEFAULT_LINES = 50
 CONFLICTS = {
-    "--follow": ("--until", "--reverse", "--values", "--disk-usage", "--vacuum-time"),
+    "--follow": (
+        "--until",
+        "--reverse",
+        "--values",
+        "--disk-usage",
+        "--vacuum-time",
+        "--context",
+        "--pager",
+        "--count",
+    ),
+    "--context": ("--reverse", "--after-cursor", "--cursor", "--values", "--disk-usage", "--vacuum-time", "--count"),
+    "--count": (
+        "--lines",
+        "--reverse",
+        "--after-cursor",
+        "--cursor",
+        "--values",
+        "--disk-usage",
+        "--vacuum-time",
+        "--fields",
+        "--with",
+    ),
+    "--since-start": ("--since", "--after-cursor", "--disk-usage", "--vacuum-time"),
+    "--with": ("--fields", "--values", "--disk-usage", "--vacuum-time"),
     "--after-cursor": ("--since", "--until", "--values", "--disk-usage", "--vacuum-time"),
     "--fields": ("--values", "--disk-usage", "--vacuum-time"),
     "--values": ("--lines", "--reverse", "--cursor", "--disk-usage", "--vacuum-time"),
@@ -26,8 +50,22 @@ CONFLICTS = {
     "--vacuum-time": ("--lines", "--reverse", "--cursor", "--since", "--until", "--grep"),
 }
 """Options, and those that each cannot be combined with."""
+SESSIONS_NAMED = 3
+"""Sessions that are named where the beginning of an identifier fits several."""
+_OPTIONS = {"per": "--count", "extra": "--with"}
+"""Options whose values have other names than they."""
 OWN_FORM = ("--fields", "--values", "--disk-usage", "--vacuum-time")
 """Options whose output has a form of its own, or is JSON."""
+
+
+class SeveralSessions(NexusError):
+    """Several sessions begin with '{text}': {which}. Type more of the identifier."""
+
+    exit_code = EXIT_USAGE
+
+
+class NeverStarted(NexusError):
+    """The log has no start of a service '{name}'."""
 
 
 def check(arguments: Namespace, tool: str) -> None:
@@ -38,13 +76,22 @@ def check(arguments: Namespace, tool: str) -> None:
     WrongUse
         If two options cannot be combined.
     """
-    used = {f"--{name.replace('_', '-')}" for name, value in vars(arguments).items() if value not in (None, False)}
+    used = {
+        _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+        for name, value in vars(arguments).items()
+        if value not in (None, False)
+    }
     for option, others in CONFLICTS.items():
         for other in others:
             if {option, other} <= used:
                 raise WrongUse(mistake=f"{option} cannot be combined with {other}.", tool=tool)
     whole = next((option for option in OWN_FORM if option in used), None)
-    if whole is not None and arguments.output not in (None, "json"):
+    if arguments.extra is not None and arguments.output not in (None, "short", "iso"):
+        raise WrongUse(mistake=f"--with cannot be combined with -o {arguments.output}.", tool=tool)
+    if arguments.since_start and not arguments.logger:
+        raise WrongUse(mistake="--since-start needs the service: --logger NAME.", tool=tool)
+    csv_too = whole == "--fields" and arguments.fields
+    if whole is not None and arguments.output not in (None, "json", *(("csv",) if csv_too else ())):
         raise WrongUse(mistake=f"{whole} cannot be combined with -o {arguments.output}.", tool=tool)
     if arguments.yes and arguments.vacuum_time is None:
         raise WrongUse(mistake="--yes needs --vacuum-time.", tool=tool)
@@ -60,6 +107,7 @@ def wanted(arguments: Namespace) -> LogFilter:
         modules=tuple(arguments.module or ()),
         hosts=tuple(arguments.host or ()),
         keywords=tuple(arguments.keywords),
+        excluded=tuple(arguments.exclude or ()),
         session=arguments.session,
         level=lowest,
         highest=highest,
@@ -70,13 +118,44 @@ def wanted(arguments: Namespace) -> LogFilter:
 
 def matcher(arguments: Namespace) -> Callable[[LogRecord], bool]:
     """Return a function that checks the condition that the database cannot check, --grep."""
-    pattern: re.Pattern[str] | None = arguments.grep
-    if pattern is None:
+    patterns: list[re.Pattern[str]] = arguments.grep or []
+    if not patterns:
         return lambda record: True
-    search = pattern.search
-    return lambda record: (
-        search(record.message) is not None or (record.traceback is not None and search(record.traceback) is not None)
-    )
+
+    def matches(record: LogRecord) -> bool:
+        texts = (record.message,) if record.traceback is None else (record.message, record.traceback)
+        return any(pattern.search(text) is not None for pattern in patterns for text in texts)
+
+    return matches
+
+
+def complete(database: Database, arguments: Namespace) -> None:
+    """Replace the beginning of a session's identifier by all of it, and --since-start by a time.
+
+    Raises
+    ------
+    SeveralSessions, NeverStarted
+        If that is not possible.
+    """
+    from NexusCore.log import store
+
+    if arguments.session:
+        text = arguments.session[: store.SESSION_LENGTH]
+        known = store.sessions_beginning(database, text, SESSIONS_NAMED + 1)
+        if known and known[0] != text:
+            if len(known) > 1:
+                which = ", ".join(known[:SESSIONS_NAMED]) + (", ..." if len(known) > SESSIONS_NAMED else "")
+                raise SeveralSessions(text=text, which=which)
+            arguments.session = known[0]
+    if arguments.since_start:
+        starts = []
+        for name in dict.fromkeys(arguments.logger):
+            wanted = store.LogFilter(loggers=(name,), keywords=(f"{name} starts, process ",))
+            newest = store.newest(database, wanted, 1)
+            if not newest:
+                raise NeverStarted(name=name)
+            starts.append(newest[0].ts)
+        arguments.since = min(starts)
 
 
 def lines(arguments: Namespace) -> int | None:

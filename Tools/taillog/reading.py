@@ -19,6 +19,7 @@ from Tools.common.following import batches, follow, patiently, read_on, up_to
 from Tools.common.progress import ProgressLine
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import local, span
+from Tools.taillog.context import with_context
 from Tools.taillog.lines import form_of
 from Tools.taillog.names import never_logged
 from Tools.taillog.query import DEFAULT_LINES, lines, matcher, wanted
@@ -92,7 +93,11 @@ def show(database: Database, arguments: Namespace, screen: Screen) -> int:
     else:
         tail = Tail(database, arriving(condition), SYSTEM_CLOCK)
         visible = up_to(tail) if arguments.cursor else None
-        display.show(_chosen(database, display, condition, count, visible, backwards=arguments.reverse))
+        chosen = _chosen(database, display, condition, count, visible, backwards=arguments.reverse)
+        if arguments.context:
+            show_with_context(database, condition, chosen, arguments, display, screen)
+        else:
+            display.show(chosen)
     display.close()
     if arguments.cursor:
         _show_cursor(tail, arguments, screen)
@@ -106,6 +111,22 @@ def show(database: Database, arguments: Namespace, screen: Screen) -> int:
         return EXIT_OK
     screen.fail(" ".join(["No log lines match.", *never_logged(database, condition)]))
     return EXIT_FAILURE
+
+
+def show_with_context(
+    database: Database,
+    condition: LogFilter,
+    chosen: Iterable[LogRecord],
+    arguments: Namespace,
+    display: Display,
+    screen: Screen,
+) -> None:
+    """Show records with those around each; a line of dashes stands where others were left out."""
+    for record in with_context(database, condition, chosen, arguments.context):
+        if record is not None:
+            display.show([record])
+        elif arguments.output not in ("json", "csv"):
+            screen.show(screen.paint("--", "dim"))
 
 
 def show_and_follow(database: Database, arguments: Namespace, screen: Screen) -> int:

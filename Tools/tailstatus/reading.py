@@ -13,7 +13,17 @@ from NexusCore.storage.pagination import PagePosition
 from NexusCore.tail import Tail
 from Tools.common.following import follow, patiently, read_on, up_to
 from Tools.common.terminal import Screen
-from Tools.tailstatus.showing import channels_of, is_wanted, no_match, present, report_missing, shower, table
+from Tools.tailstatus.showing import (
+    Renewals,
+    Show,
+    channels_of,
+    is_wanted,
+    no_match,
+    present,
+    report_missing,
+    shower,
+    table,
+)
 
 
 def show_now(database: Database, arguments: Namespace, screen: Screen) -> int:
@@ -35,7 +45,7 @@ def show_now(database: Database, arguments: Namespace, screen: Screen) -> int:
 
 def show_changes(database: Database, arguments: Namespace, screen: Screen) -> int:
     """Show the changes since a time."""
-    show = shower(arguments, screen, SYSTEM_CLOCK.now)
+    show = _news(arguments, screen)
     shown = False
     for sample in _changes(database, arguments):
         show(sample)
@@ -55,7 +65,7 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
     """Show the present values, or the changes since a time, and then every new change."""
     screen.live()
     tail = Tail(database, arriving(channels_of(arguments.wanted)), SYSTEM_CLOCK)
-    show = shower(arguments, screen, SYSTEM_CLOCK.now)
+    show = _news(arguments, screen)
     new: list[StatusSample] = []
     if arguments.since is None:
 
@@ -86,6 +96,17 @@ def show_and_follow(database: Database, arguments: Namespace, screen: Screen) ->
     for sample in _chosen(follow(tail, screen), arguments.wanted):
         show(sample)
     return EXIT_OK
+
+
+def _news(arguments: Namespace, screen: Screen) -> Show:
+    """Return a function that shows values as the arguments say, but not those that were only renewed."""
+    show, is_news = shower(arguments, screen, SYSTEM_CLOCK.now), Renewals(arguments)
+
+    def show_news(sample: StatusSample, *styles: str) -> None:
+        if is_news(sample):
+            show(sample, *styles)
+
+    return show_news
 
 
 def _chosen(samples: Iterable[StatusSample], wanted: Sequence[str]) -> Iterator[StatusSample]:

@@ -11,7 +11,8 @@ from typing import Protocol
 from NexusCore.status.names import Channels
 from NexusCore.status.store import StatusSample, latest, short_line
 from NexusCore.storage import Database
-from NexusCore.text import escape, one_line, suggest
+from NexusCore.text import one_line, suggest
+from Tools.common.csv_lines import csv_line
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import rfc3339, span
 
@@ -50,6 +51,26 @@ def is_stale(sample: StatusSample, now: int) -> bool:
     return sample.expires is not None and sample.expires < now
 
 
+class Renewals:
+    """Tells changes from values that were only renewed, as a service does every few seconds to show that it lives.
+
+    Parameters
+    ----------
+    arguments
+        The tool's: with ``--all``, every value counts as changed.
+    """
+
+    def __init__(self, arguments: Namespace) -> None:
+        self._all: bool = arguments.all
+        self._known: dict[tuple[str, str], StatusSample] = {}
+
+    def __call__(self, sample: StatusSample) -> bool:
+        """Return whether a value differs from the one before it, or that one had expired."""
+        before = self._known.get((sample.channel, sample.name))
+        self._known[sample.channel, sample.name] = sample
+        return self._all or before is None or before.value != sample.value or is_stale(before, sample.ts)
+
+
 class Show(Protocol):
     """Shows a value on a line of its own, in colour if enabled."""
 
@@ -70,25 +91,14 @@ def shower(arguments: Namespace, screen: Screen, now: Callable[[], int]) -> Show
 
 
 def _csv(screen: Screen, now: Callable[[], int]) -> Show:
-    import csv
-    import io
-
-    def show(*cells: object) -> None:
-        line = io.StringIO()
-        # With a line end of its own, since it quotes only those characters of a cell that end a line.
-        csv.writer(line, lineterminator="\n").writerow(
-            escape(cell) if isinstance(cell, str) else cell for cell in cells
+    screen.show(csv_line(CSV_HEADER))
+    return lambda sample, *styles: screen.show(
+        csv_line(
+            (
+                *(rfc3339(sample.ts), sample.channel, sample.name, sample.value, rfc3339(sample.expires)),
+                int(is_stale(sample, now())),
+            )
         )
-        screen.show(line.getvalue().removesuffix("\n"))
-
-    show(*CSV_HEADER)
-    return lambda sample, *styles: show(
-        rfc3339(sample.ts),
-        sample.channel,
-        sample.name,
-        sample.value,
-        rfc3339(sample.expires),
-        int(is_stale(sample, now())),
     )
 
 

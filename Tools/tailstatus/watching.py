@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
 from argparse import Namespace
-from collections.abc import Sequence
-from itertools import zip_longest
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from NexusCore.clock import SECOND, SYSTEM_CLOCK, Clock
-from NexusCore.errors import EXIT_OK, DatabaseBusy, DatabaseUnreachable
+from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.status.store import StatusSample
 from NexusCore.storage import Database
-from NexusCore.tail import NO_FILE
 from Tools.common.cells import cut, plain, width, wrapped
-from Tools.common.following import ReaderLeft
+from Tools.common.drawing import Poller, draw
 from Tools.common.quantities import counted
 from Tools.common.terminal import Screen
 from Tools.common.time_parser import local, span
 from Tools.tailstatus.showing import STALE, is_stale, is_wanted, no_match, present
 
-REDRAW_SECONDS = 0.2
-SILENT_SECONDS = 3.0
-"""Seconds without an answer after which the server counts as away."""
+if TYPE_CHECKING:
+    from Tools.tailstatus.overview import Overview
+
+OVERVIEW_SECONDS = 2.0
+"""Seconds between two reads of the overview."""
 RECENT = 2 * SECOND
 """Microseconds for which a changed value is highlighted."""
 HEADS = ("channel", "name", "value", "age")
@@ -32,107 +30,30 @@ NARROW = 60
 AWAY_LINES = 3
 """Most lines of the message that the database is away."""
 
-_ENTER_SCREEN = "\033[?1049h\033[?25l"
-_END = "\033[?25h\033[?1049l"
-_CLEAR = "\033[2J"
-_DRAW_LINE = "\033[{};1H{}\033[K"
-# Terminals that support it show everything in between as a single update.
-_ONE_UPDATE = "\033[?2026h{}\033[?2026l"
-
-
-class StatusPoller:
-    """Reads the present values again and again, on a thread of its own.
-
-    So drawing and Ctrl-C work while a server does not answer.
-
-    Parameters
-    ----------
-    database
-        The database of the status.
-    wanted
-        The values to show.
-    clock
-        Clock for the waits.
-    """
-
-    def __init__(self, database: Database, wanted: Sequence[str], clock: Clock) -> None:
-        self._database = database
-        self._wanted = wanted
-        self._clock = clock
-        self._stop = threading.Event()
-        self.first = threading.Event()
-        """Set after the first answer or error."""
-        self.samples: list[StatusSample] = []
-        self.fault: Exception | None = None
-        """The error that ended the thread."""
-        self._away = ""
-        self._answered = clock.monotonic()
-        threading.Thread(target=self._run, name="status", daemon=True).start()
-
-    @property
-    def away(self) -> str:
-        """Why the values are not up to date; empty if they are."""
-        silent = self._clock.monotonic() - self._answered
-        if self._away or silent < SILENT_SECONDS:
-            return self._away
-        return f"The database at {self._database.url} has not answered for {silent:.0f} s."
-
-    def close(self) -> None:
-        """Stop reading."""
-        self._stop.set()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.samples, self._away = present(self._database, self._wanted), ""
-            except (DatabaseUnreachable, DatabaseBusy, *NO_FILE) as error:
-                if isinstance(error, NO_FILE) and not (self.first.is_set() and self._database.generation()):
-                    self.fault = error
-                    return
-                self._away = str(error)
-            except Exception as error:  # noqa: BLE001  the edge of the thread: raised where the table is drawn
-                self.fault = error
-                return
-            finally:
-                self._answered = self._clock.monotonic()
-                self.first.set()
-            self._clock.wait(self._stop, REDRAW_SECONDS)
-
 
 def watch(database: Database, arguments: Namespace, screen: Screen) -> int:
-    """Draw the table until Ctrl-C."""
-    reader, left = StatusPoller(database, arguments.wanted, SYSTEM_CLOCK), ReaderLeft(screen)
-    drawn: tuple[tuple[int, int], list[str]] = ((0, 0), [])
-    reader.first.wait(SILENT_SECONDS)
-    _write(_ENTER_SCREEN, screen)
-    try:
-        while reader.fault is None:
-            columns, height = shutil.get_terminal_size()
-            lines = frame(reader.samples, arguments.wanted, SYSTEM_CLOCK.now(), (columns, height), screen, reader.away)
-            if difference := _difference(drawn, ((columns, height), lines)):
-                _write(_ONE_UPDATE.format(difference), screen)
-                drawn = (columns, height), lines
-            if left.wait(REDRAW_SECONDS / 2):
-                return EXIT_OK
-        raise reader.fault
-    finally:
-        reader.close()
-        _write(_END, screen)
+    """Draw the table of values until Ctrl-C."""
+    wanted = arguments.wanted
+    reader = Poller(database, lambda: present(database, wanted), SYSTEM_CLOCK)
+    return draw(
+        reader,
+        lambda samples, now, size, away: frame(samples or [], wanted, now, size, screen, away),
+        screen,
+    )
 
 
-def _difference(before: tuple[tuple[int, int], list[str]], after: tuple[tuple[int, int], list[str]]) -> str:
-    """Return the sequences that update the screen: only the changed lines, so that nothing flickers."""
-    (old_size, old), (size, new) = before, after
-    if size != old_size:
-        return _CLEAR + "".join(_DRAW_LINE.format(number, line) for number, line in enumerate(new, 1))
-    pairs = enumerate(zip_longest(old, new, fillvalue=""), 1)
-    return "".join(_DRAW_LINE.format(number, line) for number, (gone, line) in pairs if gone != line)
+def watch_overview(database: Database, read: Callable[[int], Overview], screen: Screen) -> int:
+    """Draw the overview until Ctrl-C."""
+    reader = Poller(database, lambda: read(SYSTEM_CLOCK.now()), SYSTEM_CLOCK, OVERVIEW_SECONDS)
 
+    def lines(overview: Overview | None, now: int, size: tuple[int, int], away: str) -> list[str]:
+        from Tools.tailstatus.picture import picture
 
-def _write(text: str, screen: Screen) -> None:
-    if screen.out is not None:
-        screen.out.write(text)
-        screen.out.flush()
+        columns, height = size
+        title = [screen.paint(line, "bold", "red") for line in wrapped(plain(away), columns, AWAY_LINES)]
+        return [*title, *(picture(overview, now, columns, screen.paint) if overview is not None else [])][:height]
+
+    return draw(reader, lines, screen)
 
 
 def frame(

@@ -167,6 +167,22 @@ class TestALargeLog:
             figures.at_most(f"TailLog, {ROWS:,} lines, {what} ({kind(large_log)})", max(spans), 1, "s")
 
 
+class TestWordsWithoutAMatch:
+    """No index helps there: every line is read, and on a terminal a line of progress says how far."""
+
+    @pytest.mark.timeout(3600)
+    @pytest.mark.parametrize("words", [("nowhere",), ("nowhere", "-v", "frame"), ("angström",)])
+    def test_words(self, large_log: str, tmp_path: Path, figures: Figures, words: tuple[str, ...]) -> None:
+        variables = environment(large_log, tmp_path)
+        spans = []
+        for what in ((), words):
+            begin = time.perf_counter()
+            subprocess.run(tool("TailLog", *what), cwd=PROJECT, env=variables, capture_output=True, check=False)
+            spans.append(time.perf_counter() - begin)
+        seconds = max(0.0, spans[1] - spans[0]) * 1_000_000 / ROWS
+        figures.at_most(f"TailLog {' '.join(words)}, no match, a million lines ({kind(large_log)})", seconds, 3, "s")
+
+
 LINES = """
 import sys, time
 from NexusCore import API

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from NexusCore.declare import declare, main
 from NexusCore.errors import ValueRefused
 from NexusCore.storage import migrate
 from Services.Intake.rules.shipped import SHIPPED
-from tests.processes import LIMIT, app_on
+from tests.processes import LIMIT, PROJECT, app_on
 
 SERVICES = ("Builder", "Gateway", "Harvester", "Intake", "Uploader")
 
@@ -54,6 +57,36 @@ class TestTheCatalogue:
         assert known.mistake("Instruments.Titan.vendor_contract") is None, "what a facility notes itself"
         assert known.mistake("Services.OurOwn.interval") is None
         assert known.mistake("Camera.gain") is None
+
+
+_PATH = re.compile(r"(Services|Instruments|Log|Facility|Logger)(\.[A-Za-z_]\w*){1,4}\.[a-z_]+")
+
+
+def paths_in(file: Path) -> Iterator[str]:
+    """Yield the paths of parameters in a module; what a program puts into them is X."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(node, ast.JoinedStr):
+            text = "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+        if isinstance(text, str) and _PATH.fullmatch(text) and "X" not in text.split(".")[-1]:
+            yield text
+
+
+def test_every_path_in_the_code_is_declared() -> None:
+    """One that is only read would be refused by ConfigTool, and its mistakes would not be found."""
+    known = catalogue()
+    found = {
+        path
+        for folder in ("NexusCore", "Services", "Tools", "Logger")
+        for file in (PROJECT / folder).rglob("*.py")
+        for path in paths_in(file)
+        if not (PROJECT / path.replace(".", "/")).exists() and not (PROJECT / f"{path.replace('.', '/')}.py").exists()
+    }
+    ends = [(item.path.replace("*", "X"), item.path.count(".")) for item in known]
+    folders = {path.rsplit(".", count)[0] for path, depth in ends for count in range(1, depth + 1)}
+    unknown = {path for path in found - folders if known.find(path) is None and "X.token" not in path}
+    assert len(found) > 10
+    assert unknown == set()
 
 
 class TestDeclaring:

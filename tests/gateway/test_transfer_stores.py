@@ -16,7 +16,23 @@ from NexusCore.facility.stores.directory import UPLOADS
 from tests.gateway.gateways import RunningGateway
 from tests.gateway.test_gateway_refusals import refused
 from tests.gateway.transfers import CHUNK, Directory, s3_server, set_parameters, transferring
-from tests.processes import LIMIT, PROJECT, environment_of, eventually
+from tests.processes import LIMIT, PROJECT, environment_of, eventually, rows
+
+STORE = """
+    SELECT l.value FROM status_latest l
+      JOIN status_item i ON i.id = l.item_id
+      JOIN status_channel c ON c.id = i.channel_id
+     WHERE c.name = 'Gateway' AND i.name LIKE 'store %'
+"""
+ASKING_OFTEN = """
+import sys
+from NexusCore.service import main
+from Services.Gateway import verifying
+from Services.Gateway.service import Gateway
+
+verifying.CHECK_SECONDS = 0.2
+sys.exit(main(Gateway, []))
+"""
 
 
 def once(url: str, folder: Path) -> tuple[int, str]:
@@ -107,6 +123,30 @@ class TestOnce:
             code, said = once(running.main, tmp_path)
             assert (code, "it seems that its file system is not mounted" in said) == (1, True), said
             assert not (root / UPLOADS).exists()
+        finally:
+            running.close()
+
+
+class TestStoresInTheStatus:
+    """The Gateway asks the stores in use whether they can be used, and shows what they say."""
+
+    def test_one_that_goes_away_and_out_of_use(self, sqlite_template: Path, tmp_path: Path) -> None:
+        shutil.copyfile(sqlite_template, tmp_path / "nexus.db")
+        root = tmp_path / "store"
+        root.mkdir()
+        running = RunningGateway(f"sqlite:///{tmp_path}/nexus.db", tmp_path, ASKING_OFTEN, chunk_size=CHUNK)
+
+        def shown() -> str:
+            found = rows(running.main, STORE)
+            return str(found[0][0]) if found else ""
+
+        try:
+            pid = transferring(running, Directory(root)).pc.pids[0]
+            eventually(lambda: shown() == "ok")
+            root.rename(tmp_path / "elsewhere")
+            eventually(lambda: "No such file or directory" in shown())
+            set_parameters(running.main, **{f"Instruments__{pid}__transfer__on": False})
+            eventually(lambda: shown() == "not in use")
         finally:
             running.close()
 

@@ -74,7 +74,7 @@ def install(facility: Facility) -> None:
         facility.machine.done(f"chown -R {INSTALLER}: .")
         assert "NexusCore is ready" in facility.machine.done("./install.sh", INSTALLER, limit=1500)
     else:
-        facility.machine.done(f"{PYTHON} -m NexusCore.storage.migrate && {PYTHON} Install/set_defaults.py", INSTALLER)
+        facility.machine.done(f"{PYTHON} -m NexusCore.storage.migrate && {PYTHON} -m NexusCore.declare", INSTALLER)
     facility.tool("ConfigTool Facility.data_root=/srv/nexus Instruments.Own-TEM.filestore_path=./Own", INSTALLER)
 
 
@@ -127,6 +127,12 @@ def test_operators_see_and_set_what_the_services_use(facility: Facility) -> None
     facility.tool("ConfigTool set Services.Uploader.cdcs.token --secret --from-file -", entered=SECRET)
 
     assert "are up to date" in facility.machine.done(f"{PYTHON} -m NexusCore.storage.migrate", OPERATOR)
+
+    # Doctor finds nothing that an operator would have to mend.
+    doctor = facility.machine.run(f"{PYTHON} -m Tools.Doctor", OPERATOR).stdout
+    assert "The Builder is running" in doctor
+    assert "This user may not" not in doctor
+    assert f"{DATABASE}/nexus.db answers" in doctor
 
     # An outsider is refused in a sentence, and reads no secret anywhere.
     for tool in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -161,6 +162,23 @@ class TestCommands:
         path.write_text("a\n" * 51)
         with pytest.raises(NoNames, match="more than 100 bytes"):
             lines_of(path)
+
+    def test_names_that_take_long_can_be_interrupted(self, local: Station, tmp_path: Path) -> None:
+        """All of them would take minutes."""
+        local.root.rule("slow", parse="(?P<a>(a|aa)+)c")
+        local.root.inbox(rules="slow; nothing")  # the second one is named at the beginning
+        (tmp_path / "names").write_text("".join(f"{'a' * 90}{number}\n" for number in range(50_000)))
+        with subprocess.Popen(
+            [*PROGRAM, "--dry-run", "--names", str(tmp_path / "names")],
+            cwd=PROJECT, env=local.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            assert process.stderr is not None
+            assert "'nothing', which does not exist" in process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            try:
+                assert process.wait(LIMIT) == 130
+            finally:
+                process.kill()
 
     def test_names_elsewhere(self, local: Station) -> None:
         """An absolute path is one of the drop folder, or refused."""

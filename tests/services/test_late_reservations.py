@@ -184,9 +184,10 @@ class TestACalendarThatIsAway:
         assert "the record was made without its calendar" in lab.tool(
             "SessionTool", capsys, "trace", session.identifier
         )
-        assert f"The record of session {session.identifier} at Titan was made without its calendar" in lab.tool(
-            "Doctor", capsys
-        )
+        sentence = f"The record of session {session.identifier} at Titan was made without its calendar"
+        assert sentence in lab.tool("Doctor", capsys)
+        lab.stage.clock.move(31 * 86_400)
+        assert sentence not in lab.tool("Doctor", capsys), "nothing can be done any more"
 
     @pytest.mark.parametrize("days", [0, 20])
     def test_it_comes_back_with_a_reservation(self, lab: Lab, days: int) -> None:

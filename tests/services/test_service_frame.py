@@ -12,7 +12,8 @@ import pytest
 
 from NexusCore.API import App
 from NexusCore.errors import ConfigException
-from NexusCore.service import FAILED, Pass, Service
+from NexusCore.service import Pass, Service
+from NexusCore.status.process import FAILED
 from tests.processes import LIMIT, PROJECT, app_on, environment_of, eventually, messages
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import Grade

@@ -13,8 +13,8 @@ import matplotlib
 import pyte
 from PIL import Image, ImageDraw, ImageFont
 
-from NexusCore.config.parameter import Limits
 from NexusCore.config.store import Edit
+from NexusCore.config.values import Limits
 from NexusCore.storage import open_database
 from NexusCore.storage.migrate import migrate
 from tests.tools.config_ui_stage import INTERVAL, ui

@@ -130,6 +130,9 @@ class TestOffers:
             ("SessionTool close --", ["--at", "--dry-run", "--help", "--json", "--now"]),
             ("SessionTool list --state BUI", ["BUILDING", "BUILT"]),
             ("TailLog -p e", ["error"]),
+            ("ConfigTool Services.Uploader.destinations=c", ["cdcs"]),
+            ("ConfigTool Services.Uploader.destinations=cdcs,d", ["cdcs,directory"]),
+            ("ConfigTool Services.Uploader.destinations=cdcs,c", []),
         )
         found = offered_for(*(line for line, _ in cases))
         assert [(line, sorted(words)) for (line, _), words in zip(cases, found, strict=True)] == list(cases)

@@ -104,7 +104,7 @@ class TestTheTree:
             screen.until("Instruments")
             screen.type("?")
             screen.until("ConfigUI, help")
-            screen.until("What a program needs is not removed")
+            screen.until("remove the parameter or folder at the cursor, after a question")
             screen.type("q")
             screen.until("▸ Instruments")
 

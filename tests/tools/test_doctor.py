@@ -15,6 +15,7 @@ import pytest
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.config.store import Edit
 from NexusCore.config.values import Limits
+from NexusCore.declare import declare_all
 from NexusCore.delivery.frames import encode
 from NexusCore.facility.records import Records
 from NexusCore.facility.sessions import Client, Sessions, State
@@ -65,6 +66,7 @@ def well(database: Database, tmp_path: Path) -> Database:
     home().mkdir()
     (tmp_path / "titan").mkdir()
     (tmp_path / "titan/one.dm3").touch()
+    declare_all(database.url)
     configure(database, Edit("Instruments.Titan.filestore_path", value=str(tmp_path / "titan")))
     now = SYSTEM_CLOCK.now()
     report(database, *((now, name, "state", "idle", now + HOUR) for name in ("Builder", "Harvester", "Uploader")))
@@ -87,7 +89,7 @@ class TestAllIsWell:
 
     def test_for_a_program(self, well: Database) -> None:
         done = tool("--json")
-        assert (done.code, {one["grade"] for one in done.objects}) == (0, {WELL})
+        assert (done.code, [one for one in done.objects if one["grade"] != WELL]) == (0, [])
         assert all(set(one) == {"group", "grade", "sentence", "remedy"} for one in done.objects)
 
     def test_nothing_is_changed_or_made(self, embedded: Database) -> None:
@@ -194,6 +196,13 @@ class TestDatabases:
         assert done.code == 1
         assert f"have revision {revision}; this program expects {SCHEMA_REVISION}.\n      {remedy}" in done.out
         assert f"are not of revision {SCHEMA_REVISION}" in done.out
+
+    def test_tables_that_do_not_say_their_revision(self, database: Database) -> None:
+        """As all other tools call them: unfinished, not missing."""
+        execute(os.environ["NEXUSCORE_DATABASE"], "DELETE FROM alembic_version")
+        done = tool()
+        assert "are not complete: their creation was interrupted. Finish it with" in " ".join(done.out.split())
+        assert (done.code, "has no NexusCore tables" in done.out) == (1, False)
 
     def test_missing_tables_name_their_remedy(self, mariadb: MariaDB) -> None:
         url = mariadb.create_database("bare")
@@ -326,7 +335,7 @@ class TestParameters:
         )
         found = reported("Configuration")
         sentence, remedy = only(found, "The parameter 'Number 0' has no value, but its type double needs one.")
-        assert (sentence, remedy) == ("problem", "Set it: ConfigTool 'Number 0'=<value>")
+        assert (sentence, remedy) == ("problem", "Set it: ConfigUI 'Number 0'")
         assert only(found, "2 more parameters without a value.") == ("problem", "ConfigTool validate")
         assert not [text for _, text, _ in found if "Text" in text or "Secret" in text]
 
@@ -351,7 +360,7 @@ class TestInstruments:
         assert only(found, f"B: {tmp_path / 'empty'} is empty")[0] == "note"
         assert only(found, f"C: the folder {tmp_path / 'gone'} does not exist")[0] == "problem"
         assert only(found, f"D: {tmp_path / 'full/file'} is not a folder.")[0] == "problem"
-        assert "Instruments.E.filestore_path=<folder>" in only(found, "E has no filestore_path")[1]
+        assert "ConfigUI Instruments.E.filestore_path" in only(found, "E has no filestore_path")[1]
 
     def test_names_zones_and_relative_folders(self, embedded: Database) -> None:
         configure(
@@ -364,7 +373,7 @@ class TestInstruments:
         found = reported("Instruments")
         assert only(found, "PC5 is assigned to A and B: all its sessions go to A.")[0] == "problem"
         assert "timezone=Europe/Oslo" in only(found, "'Europe/Olso', which is not a time zone")[1]
-        assert "Facility.data_root=" in only(found, "The filestore_path of A is relative")[1]
+        assert "ConfigUI Facility.data_root" in only(found, "The filestore_path of A is relative")[1]
 
     def test_no_instrument_is_a_note(self, embedded: Database) -> None:
         assert only(reported("Instruments"), "has no instrument yet")[0] == "note"
@@ -381,15 +390,25 @@ class TestServices:
             (now - 2 * HOUR, "Harvester", "state", "stopped", None),
             (now, "Harvester", "source Titan", "The calendar at x does not answer.", None),
             (now, "Harvester", "source JEOL", "ok", None),
+            (now, "Harvester", "source removed", "Gone.", None),
             (now, "Uploader", "destination directory", DESTINATION_UNUSED, None),
+            (now, "Uploader", "destination cdcs", "It does not answer.", None),
         )
+        for pid in ("Titan", "JEOL"):
+            configure(database, Edit(f"Instruments.{pid}.harvester", value="ical"))
         found = reported("Services", code=1)
         grade, remedy = only(found, "The Builder last reported its state 1 min 3")
         assert (grade, "TailLog --logger Builder" in remedy) == ("problem", True)
         assert only(found, "The Harvester was stopped 2 h ago: reservations are not updated.")[0] == "note"
         assert "python -m Services.Uploader" in only(found, "The Uploader has never run")[1]
-        assert only(found, "The calendar of Titan: The calendar at x does not answer (")[0] == "problem"
+        grade, remedy = only(found, "The calendar of Titan, when the Harvester last reported, ")
+        assert (grade, "python -m Services.Harvester" in remedy) == ("note", True)
         assert len(found) == 4
+        report(database, (now, "Harvester", "state", "idle", now + HOUR))
+        found = reported("Services", code=1)
+        assert only(found, "The calendar of Titan: The calendar at x does not answer (")[0] == "problem"
+        report(database, (now, "Harvester", "source Titan", "has been at work on something for more than 30 s", None))
+        assert only(reported("Services", code=1), "The calendar of Titan has been at work")[0] == "note"
 
     def test_the_gateway_is_missed_where_pcs_have_tokens(self, database: Database) -> None:
         AccessTokens(database, SYSTEM_CLOCK).make("TITAN-PC", ["Titan"], "jane")
@@ -428,11 +447,14 @@ class TestSessions:
         assert only(found, "2 WAITING_FOR_END")[0] == WELL
         assert "SessionTool end forgotten" in only(found, "forgotten of jane at forgotten has been open for 2 d 2 h")[1]
         error = only(found, "Session failed at failed is in ERROR after 1 attempt: The schema says no.")
+        assert error[0] == "note"
         assert error[1].startswith("The next attempt is in 9 min")
         assert error[1].endswith("SessionTool requeue failed")
         assert only(found, "Session waiting at waiting has been waiting for a Builder for 4 h")[0] == "problem"
-        assert only(found, "The Builder of session dropped at dropped (pc:7) stopped responding")[0] == "problem"
-        assert len([one for one in found if one[0] == "problem"]) == 4
+        assert only(found, "The Builder of session dropped at dropped (pc:7) stopped responding")[0] == "note"
+        assert len([one for one in found if one[0] == "problem"]) == 2
+        execute(os.environ["NEXUSCORE_DATABASE"], "UPDATE session SET attempts = 3 WHERE identifier = 'failed'")
+        assert only(reported("Sessions"), "Session failed at failed is in ERROR after 3 attempts")[0] == "problem"
 
     def test_a_failed_upload_is_a_problem(self, database: Database, facility: Any) -> None:
         sessions, client, begun = facility
@@ -457,6 +479,8 @@ class TestSessions:
             reported("Sessions"), "The record of session s was not sent to 'cdcs' after 1 attempt: It says 403."
         )
         assert found == ("problem", "It is not retried automatically. For details: TailLog --session s")
+        configure(database, Edit("Services.Uploader.destinations", value="directory"))
+        assert only(reported("Sessions"), "No upload has failed.")[0] == WELL
 
     def test_further_open_sessions_are_summed_up(self, embedded: Database) -> None:
         sessions, client = Sessions(embedded, SYSTEM_CLOCK), Client("jane", "pc")

@@ -62,7 +62,9 @@ class TestCredentials:
             found, "Instruments.A.harvester is 'icall', which is not a kind of calendar. Did you mean 'ical'?"
         )
         assert (grade, "Kinds: caldav, ical, nemo, sharepoint." in remedy) == ("problem", True)
-        assert only(found, "Services.Uploader.destinations has 'bogus', which is not a destination.")[0] == "problem"
+        assert remedy.endswith("Correct it: ConfigTool Instruments.A.harvester=ical")
+        grade, remedy = only(found, "Services.Uploader.destinations has 'bogus', which is not a destination.")
+        assert (grade, remedy.rpartition(": ")[2]) == ("problem", "ConfigTool Services.Uploader.destinations=directory")
         assert not [sentence for _, sentence, _ in found if sentence.startswith("For the destination bogus")]
 
     def test_of_one_of_several_servers(self, configured: Database) -> None:
@@ -70,6 +72,13 @@ class TestCredentials:
         assert "NEXUSCORE_NEMO_EAST_TOKEN would be used" in done.out
         assert "hunter" not in done.out
 
-    def test_half_a_login_is_a_problem(self, embedded: Database) -> None:
+    def test_half_a_login_is_a_problem_where_it_is_used(self, embedded: Database) -> None:
+        found = reported("Credentials", NEXUSCORE_ICAL_USER="jane")
+        assert only(found, "but NEXUSCORE_ICAL_PASSWORD is not, so neither is used.")[0] == "note"
+        configure(
+            embedded,
+            Edit("Instruments.A.harvester", value="ical"),
+            Edit("Instruments.A.api_url", value="https://x.example.org/a.ics"),
+        )
         found = reported("Credentials", NEXUSCORE_ICAL_USER="jane")
         assert only(found, "but NEXUSCORE_ICAL_PASSWORD is not, so neither is used.")[0] == "problem"

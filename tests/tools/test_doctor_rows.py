@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -165,7 +167,7 @@ class TestRepairing:
         after = sizes()
         assert {name for name in before if after[name] < before[name]} == set()
         done = in_process("Doctor", "--rows")
-        assert (done.code, done.out) == (0, "All rows of all tables can be read.\n"), done.out[-2000:] + done.err
+        assert (done.code, done.lines[-1:]) == (0, ["All rows of all tables can be read."]), done.out[-2000:] + done.err
         database.close()
 
 
@@ -182,3 +184,16 @@ class TestTokens:
         (token,) = tokens.all(revoked=True)
         assert (token.odd, token.instruments, token.revoked_ts is not None) == ((), (), True)
         assert tokens.make("TITAN-PC", ["FEI-Titan-TEM"], "jane")[0].name == "TITAN-PC"
+
+
+class TestRowsWithoutTheirParent:
+    """A row that belongs to none is told in the same words by a plain run and by --rows; it is no problem."""
+
+    def test_told_once_and_the_same(self, embedded: Database) -> None:
+        with closing(sqlite3.connect(embedded.url.name)) as raw:  # which checks no references
+            raw.execute("INSERT INTO status_item (id, channel_id, name) VALUES (9, 77, 'x')")
+            raw.commit()
+        sentence = "status_item: 1 row belongs to a row of status_channel that does not exist; programs pass over it."
+        plain, whole = in_process("Doctor", "--json"), in_process("Doctor", "--rows")
+        assert [one["grade"] for one in plain.objects if one["sentence"] == sentence] == ["note"]
+        assert whole.lines == [sentence, "All rows of all tables can be read."]

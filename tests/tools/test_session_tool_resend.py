@@ -122,11 +122,12 @@ class TestWrongUse:
     @pytest.mark.parametrize(
         ("words", "says"),
         [
-            ((), "Give the IDENTIFIER of a session; or, with --upload, --since TIME, --state ERROR or --all."),
-            (("--upload",), "Give the IDENTIFIER of a session"),
+            ((), "Give either IDENTIFIERs, or which: --state ERROR"),
+            (("--upload",), "Give the IDENTIFIER of one session"),
             (("--all",), "--all needs --upload."),
             (("abc", "--destination", "cdcs"), "--destination needs --upload."),
-            (("abc", "--dry-run"), "--dry-run needs --upload."),
+            (("--upload", "--state", "BUILT"), "--upload knows only --state ERROR"),
+            (("--upload", "--instrument", "A"), "--upload cannot be combined with --instrument."),
             (("abc", "--upload", "--all"), "--all cannot be combined with IDENTIFIER."),
         ],
     )

@@ -129,7 +129,7 @@ class TestOtherFormats:
 class TestOneByOne:
     """Each record is shown as it is, whichever were shown before it, and however quick that is to be."""
 
-    FORMS: ClassVar = {name: form_of(Namespace(output=name, fields=None), Screen("TailLog", None, None))
+    FORMS: ClassVar = {name: form_of(Namespace(output=name, fields=None, extra=None), Screen("TailLog", None, None))
                        for name in ("json", "short", "iso")}  # fmt: skip
     NAMES = st.sampled_from(["Builder", "Ärger", 'a"b\\', "a\x1b[2J\n", "\u202eb", ""])
     TEXTS = st.text(st.characters() | st.sampled_from('a"\\\n\x1b\u202e\ud800'))

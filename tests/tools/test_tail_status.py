@@ -46,10 +46,10 @@ def running(database: Database) -> Database:
 
 
 class TestWhatIsNow:
-    """Without arguments, a table of what is now, with its age."""
+    """--all is a table of what is now, with its age."""
 
     def test_the_newest_value_of_each(self, running: Database) -> None:
-        header, *rows = tail().lines
+        header, *rows = tail("--all").lines
         assert header.split() == ["channel", "name", "value", "age"]
         assert [row.split()[:3] for row in rows] == [
             ["Builder", "done", "12"],
@@ -61,7 +61,7 @@ class TestWhatIsNow:
 
     def test_what_has_expired_is_marked(self, running: Database) -> None:
         """003-44: expiry is for stored values, so that a reader knows what to believe."""
-        assert [line.split()[0:2] for line in tail().lines if line.endswith("STALE")] == [["Camera", "state"]]
+        assert [line.split()[0:2] for line in tail("--all").lines if line.endswith("STALE")] == [["Camera", "state"]]
 
     def test_names_and_wildcards_select(self, running: Database) -> None:
         """003-53: with one or more channel:name only these are shown."""
@@ -112,7 +112,8 @@ class TestWhatIsNow:
             follower.interrupt()
 
     def test_nothing_at_all(self, database: Database) -> None:
-        assert tail() == Done(1, "", "TailStatus: No program has reported any status yet.\n")
+        for words in ((), ("--all",)):
+            assert tail(*words) == Done(1, "", "TailStatus: No program has reported any status yet.\n")
 
 
 class TestChanges:
@@ -344,7 +345,7 @@ class TestWatching:
     """--watch: the table of what is now, drawn anew where it changes."""
 
     def test_the_table_follows_changes_and_size(self, running: Database) -> None:
-        with Emulated(command("TailStatus", "--watch")) as terminal:
+        with Emulated(command("TailStatus", "--watch", "--all")) as terminal:
             terminal.until(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  4 values, 1 STALE  Ctrl-C ends$")
             terminal.until(r"^Camera +state +cooling +1 h 40 min  STALE$")
             assert max(map(len, terminal.lines)) <= 80
@@ -379,7 +380,7 @@ class TestWatching:
         database = open_database(url)
         report(database, (SYSTEM_CLOCK.now(), "Camera", "shutter", "open", None))
         database.close()
-        with Emulated(command("TailStatus", "--watch")) as terminal:
+        with Emulated(command("TailStatus", "--watch", "--all")) as terminal:
             terminal.until("^Camera +shutter +open")
             private_mariadb.kill()
             terminal.until("^The database at .*(?s:.*)^Camera +shutter +open")

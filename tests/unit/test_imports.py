@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import logging
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions, requires
 from io import StringIO
 from pathlib import Path
 
@@ -148,10 +150,25 @@ class TestWhatIsNotImported:
         program = "from NexusCore import API; API.get_log('x').info('x'); API.get_status('x')['a'] = 1; API.shutdown()"
         assert imported_by(program, sqlite_url, tmp_path) == {"sqlite3"}
 
+    def test_what_services_declare_needs_no_package_of_a_service(self, tmp_path: Path) -> None:
+        """Tools show and check the settings of services where only the tools are installed."""
+        program = "import sys; from NexusCore.config.catalogue import catalogue; catalogue(); print(*sys.modules)"
+        modules_ = run(program, main=f"sqlite:///{tmp_path}/n.db", home=tmp_path).split()
+        providers = packages_distributions()
+        used = {canonical(name) for module in modules_ for name in providers.get(module.partition(".")[0], ())}
+        lines = requires("NexusCore") or []
+        always = {canonical(line) for line in lines if "extra ==" not in line}
+        assert used & ({canonical(line) for line in lines} - always) == set()
+
     def test_of_an_operators_tool(self, sqlite_url: str, tmp_path: Path) -> None:
         """One that asks a MySQL server needs its driver and nothing else."""
         program = "from NexusCore import API; print(API.get_config()['default_version'])"
         assert imported_by(program, sqlite_url, tmp_path) == {"sqlite3"}
+
+
+def canonical(requirement: str) -> str:
+    """Return the name of a distribution from its name or a requirement."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement)[0]).lower()
 
 
 def imported_by(program: str, url: str, home: Path) -> set[str]:

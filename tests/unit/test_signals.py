@@ -93,7 +93,7 @@ def test_ctrl_c_prints_no_traceback(program: str, code: int) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")
 
 
-@pytest.mark.parametrize("service", ["Builder", "Gateway", "Harvester", "Uploader"])
+@pytest.mark.parametrize("service", ["Builder", "Gateway", "Harvester", "Intake", "Uploader"])
 def test_services_take_it_over_before_they_are_imported(service: str) -> None:
     text = (PROJECT / "Services" / service / "__main__.py").read_text()
-    assert text.index("signals.quiet_interrupts()") < text.index("NexusCore.service") < text.index("main(")
+    assert text.index("signals.quiet_interrupts()") < text.index("import service") < text.index("service.main(")

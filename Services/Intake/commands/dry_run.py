@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from NexusCore.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, DatabaseUnreachable, NexusError
+from NexusCore.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, DatabaseUnreachable, NexusError
 from NexusCore.facility.inboxes import Inbox, inbox_names
 from NexusCore.text import counted, one_line, suggest
 from Services.Intake.commands.cli_options import IntakeOptions, lines_of
 from Services.Intake.commands.session import CommandContext, command
 from Services.Intake.facts import facts_of
 from Services.Intake.inbox_round import not_filed, without_loops
+from Services.Intake.moving import FilingInterrupted
 from Services.Intake.planning import Entry, Outcome, collisions, plan
 from Services.Intake.scanning import invented, scan
 from Services.Intake.stability import is_marker
@@ -47,6 +48,8 @@ def main(options: IntakeOptions) -> int:
         for inbox in inboxes:
             try:
                 entries, notes = planned(session, inbox, lines)
+            except FilingInterrupted:
+                return EXIT_INTERRUPTED
             except (OSError, NexusError) as error:
                 if isinstance(error, DatabaseUnreachable):
                     raise
@@ -83,7 +86,8 @@ def planned(session: CommandContext, inbox: Inbox, lines: Sequence[str] | None) 
         found = invented(lines, inbox.path)
         files = list(found.files)
     facts = facts_of(inbox, settings, rules, files, session.config, session.database, session.clock)
-    entries = plan(files, rules, facts, DiskTargets(inbox.path))
+    session.go_on()  # a look that was given up shows too few files
+    entries = plan(files, rules, facts, DiskTargets(inbox.path), go_on=session.go_on)
     return entries if lines is not None else without_loops(session.moves, inbox, settings, entries), found.unreadable
 
 

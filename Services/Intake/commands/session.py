@@ -23,6 +23,7 @@ from NexusCore.log.record import LineFormatter
 from NexusCore.settings import load
 from NexusCore.storage import Database
 from NexusCore.text import suggest
+from Services.Intake.moving import FilingInterrupted
 from Services.Intake.rules.rule import RULES
 from Services.Intake.settings import IntakeSettings, read
 
@@ -55,6 +56,11 @@ class CommandContext:
         known = [*settings.rules, *broken]
         if name is not None and name not in known and not self.moves.history(rule=name, count=1):
             raise NoSuchRule(rule=name, hint=suggest(name, known))
+
+    def go_on(self) -> None:
+        """Raise `FilingInterrupted` if it is to end."""
+        if self.stop.is_set():
+            raise FilingInterrupted
 
     @property
     def stopped(self) -> Callable[[], bool]:

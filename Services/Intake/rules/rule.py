@@ -11,11 +11,13 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-
-import regex
+from typing import TYPE_CHECKING
 
 from NexusCore.errors import EXIT_USAGE, NexusError
 from Services.Intake.rules.template import FIELDS, BadTemplate, Template, path_template, text_of
+
+if TYPE_CHECKING:
+    import regex
 
 RULES = "Services.Intake.rules"
 DATES = frozenset({"date", "year", "month", "day"})
@@ -96,7 +98,12 @@ class FilingRule:
     @cached_property
     def expression(self) -> regex.Pattern[str]:
         """What names have to match; some expressions take for ever for some names, so that each gets a time limit."""
-        return regex.compile(self.parse or ".*", regex.DOTALL)
+        import regex  # here: ConfigTool reads what a rule can have where no service is installed
+
+        try:
+            return regex.compile(self.parse or ".*", regex.DOTALL)
+        except regex.error as error:
+            raise _refused(self, "parse", f"this is not a regular expression ({error})") from None
 
     @cached_property
     def template(self) -> Template:
@@ -182,10 +189,7 @@ def check(rule: FilingRule) -> None:
             raise _refused(rule, field, f"use one of {', '.join(kind)}")
     if rule.max_size and rule.max_size < rule.min_size:
         raise _refused(rule, "max_size", f"it is smaller than min_size, {rule.min_size}")
-    try:
-        groups = rule.expression.groupindex
-    except regex.error as error:
-        raise _refused(rule, "parse", f"this is not a regular expression ({error})") from None
+    groups = rule.expression.groupindex
     _check_templates(rule, groups)
     _check_diversions(rule, groups)
     if rule.ready in (Ready.MARKER, Ready.LOCK):

@@ -40,7 +40,7 @@ def configuration(case: Case) -> Iterator[CheckResult]:
     ]
     for parameter in without[:PARAMETERS_SHOWN]:
         sentence = f"The parameter '{parameter.path}' has no value, but its type {parameter.datatype} needs one."
-        yield problem(sentence, f"Set it: ConfigTool {shell_quote(parameter.path)}=<value>")
+        yield problem(sentence, f"Set it: ConfigUI {shell_quote(parameter.path)}")
     if len(without) > PARAMETERS_SHOWN:
         yield problem(
             f"{counted(len(without) - PARAMETERS_SHOWN, 'more parameter')} without a value.", "ConfigTool validate"
@@ -70,7 +70,7 @@ def declarations(case: Case) -> Iterator[CheckResult]:
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         sentence = f"{counted(len(missing), 'parameter')} that programs read {verb} not stored, such as '{missing[0]}'"
-        yield note(f"{sentence}; the defaults are used.", "python -m NexusCore.declare")
+        yield ok(f"{sentence}: the defaults are used until a service stores them, or python -m NexusCore.declare.")
     elif not wrong:
         yield ok("All parameters have the types, limits and names that programs declare.")
 
@@ -96,10 +96,10 @@ def saved_copy(case: Case) -> Iterator[CheckResult]:
     if content is None:
         yield problem(
             f"The copy {path} is damaged: services cannot start while the database does not answer.",
-            f"Delete it, and the next program saves a new one: rm {path}",
+            f"Delete it, and the next program saves a new one: rm {shell_quote(str(path))}",
         )
     elif stat.S_IMODE(status.st_mode) & 0o077:
-        yield problem(f"Other users can read the copy {path}.", f"chmod 600 {path}")
+        yield problem(f"Other users can read the copy {path}.", f"chmod 600 {shell_quote(str(path))}")
     else:
         when = local(int(status.st_mtime * SECOND))
         yield ok(f"The copy for times without a database has revision {content.revision} ({when}, {age} ago).")

@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from NexusCore.config.loaded import LoadedConfiguration
     from NexusCore.storage import Database
 
-CHECKS_SECONDS = 6.0
-"""Seconds that all checks may take together; a driver gives up after five."""
+CHECKS_SECONDS = 20.0
+"""Seconds that all checks may take together: on a busy machine, they are slow without anything being wrong."""
+ANSWER_SECONDS = 6.0
+"""Seconds of those after which a database or disk that is silent does not answer; a driver gives up after five."""
 REPORT_SECONDS = 0.5
 """Seconds after the limit for checks that waited for a silent database to report it."""
+UNFINISHED = ""
+"""Stands for the revision of tables that do not say theirs."""
 ROLES = ("configuration", "status", "log", "sessions")
 
 
@@ -47,7 +51,7 @@ class Contact:
 
     database: Database
     revision: str | None
-    """Revision of its tables; None without tables."""
+    """Revision of its tables; None without tables, empty while they are being created."""
 
 
 class Case:
@@ -69,7 +73,9 @@ class Case:
         self.environment = environment
         self.clock = clock
         self.limit = limit
-        self._end = clock.monotonic() + limit
+        begin = clock.monotonic()
+        self._end = begin + limit
+        self._answers_by = begin + min(limit, ANSWER_SECONDS)
         self._lock = Lock()
         self._contacts: dict[DatabaseURL, Future[Contact]] = {}
         self._configuration: Future[LoadedConfiguration] | None = None
@@ -88,6 +94,11 @@ class Case:
     def left(self) -> float:
         """Seconds that are left until the limit."""
         return max(0.0, self._end - self.clock.monotonic())
+
+    @property
+    def left_to_answer(self) -> float:
+        """Seconds that are left for a database or disk to answer."""
+        return max(0.0, self._answers_by - self.clock.monotonic())
 
     @property
     def left_to_report(self) -> float:
@@ -125,11 +136,12 @@ class Case:
             future = self._contacts.get(url) or start_thread(lambda: _connect(url))
             self._contacts[url] = future
         try:
-            return future.result(self.left)
+            return future.result(self.left_to_answer)
         except TimeoutError:
             if future.done():
                 raise
-            raise DatabaseUnreachable(where=url, reason=f"no answer within {self.limit:g} s") from None
+            waited = min(self.limit, ANSWER_SECONDS)
+            raise DatabaseUnreachable(where=url, reason=f"no answer within {waited:g} s") from None
 
     def database(self, url: DatabaseURL) -> Database:
         """Return a database whose tables this program can read.
@@ -149,6 +161,8 @@ class Case:
             raise CheckSkipped(reason=f"{url} does not answer") from None
         except NexusError:
             raise CheckSkipped(reason=f"{url} cannot be used") from None
+        if contact.revision == UNFINISHED:
+            raise CheckSkipped(reason=f"the tables of {url} are not complete")
         if contact.revision != SCHEMA_REVISION:
             raise CheckSkipped(reason=f"the tables of {url} are not of revision {SCHEMA_REVISION}")
         return contact.database
@@ -198,6 +212,6 @@ def _connect(url: DatabaseURL) -> Contact:
     database = Database(url, check_schema=False, create=False)
     try:
         with database.reading() as reading:
-            return Contact(database, stored_revision(reading))
+            return Contact(database, stored_revision(reading) or UNFINISHED)
     except SchemaMissing:
         return Contact(database, None)

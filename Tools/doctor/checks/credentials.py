@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ def credentials(case: Case) -> Iterator[CheckResult]:
         yield from _partner(partner, config, names)
     if not partners:
         yield ok("No calendar or destination in use needs credentials.")
-    yield from _halves(names)
+    yield from _halves(names, {partner.kind for partner in partners})
 
 
 def _unknown_kinds(config: ReadOnlyConfiguration) -> Iterator[CheckResult]:
@@ -51,20 +52,31 @@ def _unknown_kinds(config: ReadOnlyConfiguration) -> Iterator[CheckResult]:
         known = plugins.names(plugins.SOURCES)
         if instrument.harvester and instrument.harvester not in known:
             path, kind = f"Instruments.{instrument.pid}.harvester", instrument.harvester
+            right = _nearest(kind, known)
+            command = f"ConfigTool {shell_quote(path)}={right}" if right else f"ConfigUI {shell_quote(path)}"
             yield problem(
                 f"{path} is '{kind}', which is not a kind of calendar.{suggest(kind, known)}",
-                f"Kinds: {', '.join(known)}. Set one: ConfigTool {shell_quote(path)}=<kind>",
+                f"Kinds: {', '.join(known)}. Correct it: {command}",
             )
     known = plugins.names(plugins.DESTINATIONS)
-    for kind in _destination_names(config):
+    wanted = destination_names(config)
+    for kind in wanted:
         if kind not in known:
+            rights = [name if name in known else _nearest(name, known) for name in wanted]
+            names = ",".join(dict.fromkeys(filter(None, rights))) or "directory"
             yield problem(
                 f"Services.Uploader.destinations has '{kind}', which is not a destination.{suggest(kind, known)}",
-                f"Destinations: {', '.join(known)}. Set them: ConfigTool Services.Uploader.destinations=<names>",
+                f"Destinations: {', '.join(known)}. Correct it: ConfigTool Services.Uploader.destinations={names}",
             )
 
 
-def _destination_names(config: ReadOnlyConfiguration) -> list[str]:
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """Return the known name that was probably meant; an empty text if there is none."""
+    return next(iter(difflib.get_close_matches(name.lower(), known, n=1)), "")
+
+
+def destination_names(config: ReadOnlyConfiguration) -> list[str]:
+    """Return the destinations that records are sent to."""
     names = str(config["Services.Uploader.destinations"] or "").split(",")
     return [name.strip() for name in names if name.strip()]
 
@@ -85,9 +97,10 @@ def _calendars(config: ReadOnlyConfiguration) -> Iterator[Partner]:
 
 
 def _destinations(config: ReadOnlyConfiguration) -> Iterator[Partner]:
-    for kind in _destination_names(config):
+    known = plugins.names(plugins.DESTINATIONS)
+    for kind in filter(known.__contains__, destination_names(config)):
         needs = credentials_of(plugins.DESTINATIONS, kind)
-        if kind in plugins.names(plugins.DESTINATIONS) and needs is not Credentials.NONE:
+        if needs is not Credentials.NONE:
             yield Partner(kind, f"the destination {kind}", f"Services.Uploader.{kind}", needs)
 
 
@@ -115,14 +128,16 @@ def _partner(partner: Partner, config: ReadOnlyConfiguration, names: Mapping[str
             yield problem(f"For {partner.what}, no credentials are set.", f"Set {own}_TOKEN, or {login}")
 
 
-def _halves(names: Mapping[str, str]) -> Iterator[CheckResult]:
-    """Report users without a password, and passwords without a user."""
+def _halves(names: Mapping[str, str], kinds: Collection[str]) -> Iterator[CheckResult]:
+    """Report users without a password, and passwords without a user; a problem only where one is in use."""
+    used = {f"NEXUSCORE_{kind.upper()}" for kind in kinds}
     for name, where in names.items():
         for mine, other in (("_USER", "_PASSWORD"), ("_PASSWORD", "_USER"), ("_user", "_pass"), ("_pass", "_user")):
             if name.endswith(mine) and name.removesuffix(mine) + other not in names:
-                yield problem(
-                    f"{name} is set ({where}), but {name.removesuffix(mine)}{other} is not, so neither is used."
-                )
+                kind = name.removesuffix(mine)
+                needed = bool(kinds) if name in FACILITY else any(kind.startswith(own) for own in used)
+                sentence = f"{name} is set ({where}), but {kind}{other} is not, so neither is used."
+                yield problem(sentence, f"Set both, or none, in {SERVICE_ENVIRONMENT}.") if needed else note(sentence)
 
 
 def _names(environment: Mapping[str, str]) -> dict[str, str]:

@@ -26,13 +26,15 @@ from NexusCore.errors import (
     NexusError,
     NoDatabaseFile,
     NoSuchDatabase,
+    SchemaUnfinished,
 )
 from NexusCore.resources import explained, filesystem_of
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Transaction
 from NexusCore.storage.revision import SCHEMA_REVISION
+from NexusCore.text import shell_quote
 from Tools.common.quantities import bytes_text, counted
-from Tools.doctor.checks.context import Case, Contact, NoDatabaseYet
+from Tools.doctor.checks.context import UNFINISHED, Case, Contact, NoDatabaseYet
 from Tools.doctor.checks.outcome import CheckResult, Grade, note, ok, problem
 
 MIGRATE = "python -m NexusCore.storage.migrate"
@@ -155,6 +157,8 @@ def _answer(url: DatabaseURL, reading: Transaction, roles: list[str]) -> CheckRe
 def _tables(url: DatabaseURL, contact: Contact) -> CheckResult:
     if contact.revision is None:
         return problem(f"{url} has no NexusCore tables.", f"Create them: {MIGRATE}")
+    if contact.revision == UNFINISHED:
+        return problem(str(SchemaUnfinished(where=url)))
     if contact.revision == SCHEMA_REVISION:
         return ok(f"Its tables have revision {SCHEMA_REVISION}, which this program expects.")
     sentence = f"The tables of {url} have revision {contact.revision}; this program expects {SCHEMA_REVISION}."
@@ -168,6 +172,7 @@ def _tables(url: DatabaseURL, contact: Contact) -> CheckResult:
 
 def _embedded(url: DatabaseURL, reading: Transaction) -> Iterator[CheckResult]:
     path = Path(url.name)
+    files = shell_quote(str(path))
     mount = filesystem_of(path)
     if mount is not None and mount.kind in NETWORK:
         yield problem(
@@ -178,7 +183,7 @@ def _embedded(url: DatabaseURL, reading: Transaction) -> Iterator[CheckResult]:
     if row and row[0] != "wal":
         yield note(
             f"{path} is in mode '{row[0]}', not WAL: readers and writers wait for each other.",
-            f"sqlite3 {path} 'PRAGMA journal_mode=WAL'",
+            f"sqlite3 {files} 'PRAGMA journal_mode=WAL'",
         )
     folder = path.parent
     if os.access(path, os.W_OK) and os.access(folder, os.W_OK):
@@ -189,7 +194,10 @@ def _embedded(url: DatabaseURL, reading: Transaction) -> Iterator[CheckResult]:
             f"To change it, be in the group {folder.group()}: sudo usermod -aG {folder.group()} {getpass.getuser()}",
         )
     else:
-        yield problem(f"This user may read {path}, but not write it.", f"Change its owner: chown USER: {path}*")
+        yield problem(
+            f"This user may read {path}, but not write it.",
+            f"Change its owner: sudo chown $USER: {shell_quote(str(path))}*",
+        )
 
 
 # -- MySQL and MariaDB -------------------------------------------------------------------------------------------------

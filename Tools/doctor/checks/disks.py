@@ -12,6 +12,7 @@ from NexusCore.resources import Room, bytes_text, has_no_room, room_of, temporar
 from NexusCore.settings import Settings
 from NexusCore.text import shell_quote
 from Tools.doctor.checks.context import Case
+from Tools.doctor.checks.journals import SERVICES_USER
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 from Tools.doctor.checks.timeouts import all_within
 
@@ -58,7 +59,7 @@ def _own(settings: Settings) -> list[tuple[str, Path]]:
 
 
 def _all(case: Case, places: Sequence[tuple[str, Path]]) -> Iterator[CheckResult]:
-    finished = all_within(case.left, {place: functools.partial(_check, *place) for place in places})
+    finished = all_within(case.left_to_answer, {place: functools.partial(_check, *place) for place in places})
     for place in places:
         if place in finished:
             yield finished[place].result()
@@ -79,8 +80,9 @@ def _configured(case: Case, settings: Settings) -> Iterator[tuple[str, Path]]:
         yield "records", Path(str(records)).expanduser().absolute() if records else settings.home / "records"
     wanted = [name.strip() for name in str(config["Services.Uploader.destinations"] or "").split(",")]
     target = config["Services.Uploader.directory.path"]
-    if target and "directory" in wanted:
-        yield "where records are copied to", Path(str(target)).expanduser().absolute()
+    usual = settings.home / "uploaded"
+    if "directory" in wanted and (target or os.path.exists(usual)):  # noqa: PTH110  as above
+        yield "where records are copied to", Path(str(target)).expanduser().absolute() if target else usual
 
 
 def _check(what: str, path: Path) -> CheckResult:
@@ -100,10 +102,18 @@ def _check(what: str, path: Path) -> CheckResult:
         return problem(f"{FULL} {full} for {where}.", remedy)
     if room.free < LEAST_FREE and room.free < LEAST_SHARE * room.total:
         return problem(f"Little space is left: only {share} are free for {where}.", remedy)
-    if not os.access(place, os.W_OK | os.X_OK):
+    if not os.access(place, os.W_OK | os.X_OK) and not _is_of_services(place):
         return note(f"This user may not write to {where}.", "Programs of this user keep no journal there.")
     if is_nearly_full(room):
         return note(f"The disk of {where} is nearly full: {share} are free.", "Free space before it is full.")
     if room.free < LEAST_FREE:
         return note(f"The disk of {where} is small: {share} are free.", "Records and journals may need more.")
     return ok(f"{where} has {share} free.")
+
+
+def _is_of_services(place: Path) -> bool:
+    """Return whether a folder belongs to the system's services, who alone write there."""
+    try:
+        return place.owner() == SERVICES_USER
+    except (KeyError, NotImplementedError, OSError):  # such as a removed account
+        return False

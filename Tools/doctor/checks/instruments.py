@@ -27,7 +27,7 @@ def instruments(case: Case) -> Iterator[CheckResult]:
     if not known_instruments:
         yield note(
             "The configuration has no instrument yet.",
-            "Add one: ConfigTool Instruments.<pid>.filestore_path=<folder>",
+            "Add one, with its name and folder: ConfigTool Instruments.FEI-Titan-TEM.filestore_path=./FEI-Titan-TEM",
         )
         return
     yield from _names(known_instruments)
@@ -40,7 +40,7 @@ def instruments(case: Case) -> Iterator[CheckResult]:
         except ConfigException:
             yield problem(
                 f"{instrument.pid} has no filestore_path, so records of its sessions cannot be built.",
-                f"Set the folder of its files: ConfigTool {_parameter(instrument.pid, 'filestore_path')}=<folder>",
+                f"Set the folder of its files: ConfigUI {_parameter(instrument.pid, 'filestore_path')}",
             )
     yield from _folders(case, folders)
 
@@ -54,7 +54,7 @@ def _names(known_instruments: Sequence[Instrument]) -> Iterator[CheckResult]:
             first, pids = several[0], " and ".join(instrument.pid for instrument in several)
             yield problem(
                 f"The computer {first.computer_name} is assigned to {pids}: all its sessions go to {first.pid}.",
-                f"Give each its own: ConfigTool {_parameter(several[1].pid, 'computer_name')}=<name>",
+                f"Give each its own: ConfigUI {_parameter(several[1].pid, 'computer_name')}",
             )
 
 
@@ -79,13 +79,15 @@ def _root(known_instruments: Sequence[Instrument], root: str) -> Iterator[CheckR
         yield problem(
             f"The filestore_path of {', '.join(relative)} is relative, but Facility.data_root is not absolute: the "
             "folder depends on where a program is started.",
-            "Set the root: ConfigTool Facility.data_root=<folder>",
+            "Set the root: ConfigUI Facility.data_root",
         )
 
 
 def _folders(case: Case, folders: dict[str, Path]) -> Iterator[CheckResult]:
     # At the same time: several folders on the same hanging share cost only one wait.
-    finished = all_within(case.left, {pid: functools.partial(_folder, pid, path) for pid, path in folders.items()})
+    finished = all_within(
+        case.left_to_answer, {pid: functools.partial(_folder, pid, path) for pid, path in folders.items()}
+    )
     for pid, path in folders.items():
         if pid in finished:
             yield finished[pid].result()
@@ -106,7 +108,7 @@ def _folder(pid: str, path: Path) -> CheckResult:
         if not path.is_dir():
             return problem(
                 f"{pid}: {path} is not a folder.",
-                f"Correct it: ConfigTool {_parameter(pid, 'filestore_path')}=<folder>",
+                f"Correct it: ConfigUI {_parameter(pid, 'filestore_path')}",
             )
         if not os.access(path, os.R_OK | os.X_OK):
             return problem(

@@ -6,6 +6,7 @@ SQLite accepts any value in any column, and an SQL client can write what no prog
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,8 @@ from NexusCore.storage.dialect import compared
 from NexusCore.storage.rows import TEXT, TIME, WHOLE, Columns, shown
 from Tools.common.quantities import counted
 from Tools.doctor.checks.context import Case
-from Tools.doctor.checks.outcome import CheckResult, ok, problem
+from Tools.doctor.checks.orphans import ORPHANS_CHECKED, orphan_places, orphans
+from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
 ODD_ROWS_SHOWN = 5
 """Odd rows that are listed one by one."""
@@ -223,6 +225,10 @@ def rows(case: Case) -> Iterator[CheckResult]:
     if len(unreadable) > ODD_ROWS_SHOWN:
         more = counted(len(unreadable) - ODD_ROWS_SHOWN, "more row has", "more rows have")
         yield problem(f"{more} unreadable values.", "To list all: Doctor --rows")
+    for url, table, column, parent in orphan_places(case.settings):
+        with suppress(NexusError):  # reported above
+            if sentence := orphans(case.database(url), table, column, parent, ORPHANS_CHECKED):
+                yield note(sentence, "Were tables restored one by one? Restore all of them from one backup.")
     if not unreadable and checked:
         yield ok(f"The newest rows of {counted(checked, 'table')} can be read.")
     for failure in failures.values():

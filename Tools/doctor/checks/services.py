@@ -6,29 +6,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from NexusCore import plugins
 from NexusCore.errors import NexusError
+from NexusCore.facility.instruments import Instruments
 from NexusCore.facility.tokens import AccessTokens
-from NexusCore.service import FAILED
 from NexusCore.status.names import Channels
+from NexusCore.status.process import STOPPED
 from NexusCore.status.store import StatusSample, latest
 from NexusCore.text import one_line
+from Tools.common.services import (
+    SERVICE_EFFECTS,
+    PartnerReport,
+    has_failed,
+    is_in_use,
+    is_silent,
+    partner_reports,
+)
 from Tools.common.time_parser import span
 from Tools.doctor.checks.context import Case
+from Tools.doctor.checks.credentials import destination_names
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
-
-SERVICE_EFFECTS = {
-    "Builder": "no records are built",
-    "Gateway": "microscope PCs cannot report their sessions",
-    "Harvester": "reservations are not updated",
-    "Intake": "files stay in the drop folders",
-    "Uploader": "records are not sent to their destinations",
-}
-"""The effect when a service is not running."""
-STOPPED = "stopped"
-PARTNERS = (("Harvester", "source ", "The calendar of"), ("Uploader", "destination ", "The destination"))
-"""Channels, prefixes of the elements that report on a server outside NexusCore, and what it is."""
-WELL = ("ok", "not asked any more", "not in use", "")
-"""Reports that need no attention."""
 
 
 def services(case: Case) -> Iterator[CheckResult]:
@@ -40,7 +37,7 @@ def services(case: Case) -> Iterator[CheckResult]:
         if name not in states and _is_not_needed(name, case):
             continue
         yield _service(name, effect, states, now)
-    yield from _partners(samples, now)
+    yield from _partners(case, samples, states, now)
 
 
 def _is_not_needed(name: str, case: Case) -> bool:
@@ -66,12 +63,12 @@ def _service(name: str, effect: str, states: Mapping[str, StatusSample], now: in
     age = span(now - state.ts)
     if state.value == STOPPED:
         return note(f"The {name} was stopped {age} ago: {effect}.", _start(name))
-    if state.expires is not None and state.expires < now:
+    if is_silent(state, now):
         return problem(
             f"The {name} last reported its state {age} ago ('{one_line(state.value or '')}'): {effect}.",
             f"Its last log lines: TailLog --logger {name} -n 20. {_start(name)}",
         )
-    if (state.value or "").startswith(FAILED):
+    if has_failed(state):
         return problem(
             f"The {name} is running, but its last pass {one_line(state.value or '').rstrip('.')} ({age} ago).",
             f"For details: TailLog --logger {name} -p warning -n 20",
@@ -86,13 +83,36 @@ def _start(name: str) -> str:
     return f"Start it: python -m Services.{name}, or with the system: sudo ./install.sh service {name.lower()}"
 
 
-def _partners(samples: Sequence[StatusSample], now: int) -> Iterator[CheckResult]:
-    """Report the calendars and destinations that the services cannot use."""
-    for channel, beginning, what in PARTNERS:
-        for sample in samples:
-            value = one_line(sample.value or "")
-            if sample.channel == channel and sample.name.startswith(beginning) and value not in WELL:
-                yield problem(
-                    f"{what} {sample.name.removeprefix(beginning)}: {value.rstrip('.')} ({span(now - sample.ts)} ago).",
-                    f"For details: TailLog --logger {channel} -p warning",
-                )
+def _partners(
+    case: Case, samples: Sequence[StatusSample], states: Mapping[str, StatusSample], now: int
+) -> Iterator[CheckResult]:
+    """Report the calendars, destinations, stores and drop folders that the services cannot use."""
+    pids, destinations = _configured(case)
+    for report in partner_reports(samples):
+        if report.well or not is_in_use(report, pids, destinations):
+            continue
+        yield _partner(report, states.get(report.kind.service), now)
+
+
+def _configured(case: Case) -> tuple[list[str] | None, list[str] | None]:
+    """Return the instruments with a kind of calendar, and the destinations, that exist; None if that is unknown.
+
+    One that does not exist is reported, with the right name, by the check of the credentials.
+    """
+    try:
+        config = case.configuration()
+    except NexusError:
+        return None, None
+    sources, kinds = plugins.names(plugins.SOURCES), plugins.names(plugins.DESTINATIONS)
+    pids = [instrument.pid for instrument in Instruments(config).all() if instrument.harvester in sources]
+    return pids, [name for name in destination_names(config) if name in kinds]
+
+
+def _partner(report: PartnerReport, state: StatusSample | None, now: int) -> CheckResult:
+    service, age = report.kind.service, span(now - report.ts)
+    what, sentence = f"{report.kind.what} {report.name}", report.sentence.rstrip(".")
+    if state is None or state.value == STOPPED or is_silent(state, now):
+        return note(f"{what}, when the {service} last reported, {age} ago: {sentence}.", _start(service))
+    if report.slow:
+        return note(f"{what} {sentence} ({age} ago): it may only be slow.")
+    return problem(f"{what}: {sentence} ({age} ago).", f"For details: TailLog --logger {service} -p warning")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from NexusCore.clock import SECOND
-from NexusCore.facility.attention import AttentionRow, refused_uploads, sessions_in_need
+from NexusCore.errors import NexusError
+from NexusCore.facility.attention import ATTEMPTS_ALONE, AttentionRow, refused_uploads, sessions_in_need
 from NexusCore.facility.record_booking import BookingState, RecordBookings
 from NexusCore.text import shell_quote
 from Tools.common.quantities import counted
 from Tools.common.terminal import brief
 from Tools.common.time_parser import local, span
 from Tools.doctor.checks.context import Case
-from Tools.doctor.checks.outcome import CheckResult, ok, problem
+from Tools.doctor.checks.credentials import destination_names
+from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
 SESSIONS_SHOWN = 5
 """Results of a kind that are listed one by one."""
@@ -23,7 +26,8 @@ LONG_ON_THE_WAY = 12 * HOUR_MICROSECONDS
 """Microseconds after its end for which a session may wait for its files."""
 LONG_WAITING = HOUR_MICROSECONDS
 """Microseconds after which a Builder should have started on a session that is due."""
-
+LATE_DAYS = 30
+"""Days in which a reservation may come late, where the Harvester has not set how many."""
 NO_NEXT_ATTEMPT = 10 * 365 * 24 * HOUR_MICROSECONDS
 """Microseconds from now beyond which a next attempt stands for none."""
 
@@ -57,10 +61,13 @@ def sessions(case: Case) -> Iterator[CheckResult]:
 
 
 def uploads(case: Case) -> Iterator[CheckResult]:
-    """Report records that a destination refused."""
+    """Report records that a destination in use refused."""
     with case.database(case.settings.main).reading() as reading:
         now = reading.now()
         failed = refused_uploads(reading)
+    with suppress(NexusError):  # without the configuration, all count as in use
+        used = destination_names(case.configuration())
+        failed = [row for row in failed if row[1] in used or not used]
     if not failed:
         yield ok("No upload has failed.")
     yield from _each(failed, ("failed upload", "failed uploads"), "TailLog --logger Uploader -p error", now, _upload)
@@ -68,7 +75,12 @@ def uploads(case: Case) -> Iterator[CheckResult]:
 
 def reservations(case: Case) -> Iterator[CheckResult]:
     """Report records that lack their reservation, as far as is known."""
-    marked = RecordBookings(case.database(case.settings.main)).marked()
+    database = case.database(case.settings.main)
+    days = case.configuration()["Services.Harvester.late_days"]
+    late = int(days if isinstance(days, int | float) else LATE_DAYS) * 24 * HOUR_MICROSECONDS
+    with database.reading() as reading:
+        since = reading.now() - late
+    marked = RecordBookings(database).marked(since)
     if not marked:
         yield ok("No record lacks a reservation that its calendar may have.")
     for known, session in marked[:SESSIONS_SHOWN]:
@@ -99,7 +111,7 @@ def _each(
 
 def _failed(row: AttentionRow, now: int) -> CheckResult:
     identifier, instrument, attempts, due, error = row
-    return problem(
+    return _unless_retried(attempts, due, now)(
         f"Session {identifier} at {instrument} is in ERROR after {counted(attempts, 'attempt')}: {_reason(error)}",
         f"{_next_attempt(due, now)} When the cause is fixed: SessionTool requeue {shell_quote(identifier)}",
     )
@@ -132,7 +144,7 @@ def _waits(row: AttentionRow, now: int) -> CheckResult:
 
 def _expired(row: AttentionRow, now: int) -> CheckResult:
     identifier, instrument, owner, until = row
-    return problem(
+    return note(
         f"The Builder of session {identifier} at {instrument} ({owner}) stopped responding; its lease expired "
         f"{span(now - until)} ago.",
         "The next pass of any Builder retries it. Is a Builder running? TailStatus Builder",
@@ -141,11 +153,17 @@ def _expired(row: AttentionRow, now: int) -> CheckResult:
 
 def _upload(row: AttentionRow, now: int) -> CheckResult:
     identifier, destination, attempts, due, error = row
-    return problem(
+    return _unless_retried(attempts, due, now)(
         f"The record of session {identifier} was not sent to '{destination}' after {counted(attempts, 'attempt')}: "
         f"{_reason(error)}",
         f"{_next_attempt(due, now)} For details: TailLog --session {shell_quote(identifier)}",
     )
+
+
+def _unless_retried(attempts: int, due: int | None, now: int) -> Callable[[str, str], CheckResult]:
+    """Return how to report a failure: as a note while the next attempts may help by themselves."""
+    alone = attempts < ATTEMPTS_ALONE and due is not None and due <= now + NO_NEXT_ATTEMPT
+    return note if alone else problem
 
 
 def _reason(error: str | None) -> str:

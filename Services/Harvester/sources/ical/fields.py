@@ -60,7 +60,6 @@ def reservation_of(
     title = first_line(event.get("SUMMARY"))
     free = is_free(event)
     named_cancelled = (title or "").casefold().startswith(tuple(cancelled_titles))
-    # The instrument's own entry in the list of those invited, under another name than here.
     user, others = _people(event, instrument)
     return Reservation(
         source=source_of(kind, instrument),
