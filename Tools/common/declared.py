@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from NexusCore.config.parameter import ConfigParameter
 
 
+_DECLARED_ROOTS = ("Facility", "Instruments", "Log", "Logger", "Services")
+
+
 class NothingReads(NexusError):
     """'{path}' is not set, since no program reads it: {reason} To add it all the same: ConfigTool add {path} VALUE"""  # noqa: D400
 
@@ -149,6 +152,11 @@ def problems(everything: Mapping[str, Change]) -> Iterator[tuple[str, str]]:
         reason = problem(change, known)
         if reason is not None:
             yield path, reason
+
+
+def may_be_declared(path: str) -> bool:
+    """Return whether programs may declare anything below a path, without reading what they declare."""
+    return not path or path.partition(".")[0] in _DECLARED_ROOTS
 
 
 def not_set(below: str, everything: Mapping[str, Change]) -> list[Change]:

@@ -41,7 +41,7 @@ def tree(arguments: Namespace, screen: Screen) -> int:
     parameters = configuration.below(path)
     unset = (
         []
-        if arguments.json or arguments.set_only
+        if arguments.json or arguments.set_only or not declared.may_be_declared(path)
         else declared.not_set(path, {change.path: change for change in parameters})
     )
     if not parameters and path and (not unset or _is_mistyped(path, configuration.everything())):

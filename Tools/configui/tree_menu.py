@@ -114,7 +114,7 @@ class TreeMenu(LiveMenu):
         Initial place of the cursor.
     """
 
-    hints = ("Enter opens, edits", "/ search", "a add", "x remove", "u undo", "c changed", "? help", "q quit")
+    hints = ("Enter opens, edits", "/ search", "a add", "x remove", "u undo", "? help", "q quit")
     nothing = "This version of the configuration is empty."
 
     def __init__(

@@ -18,6 +18,7 @@ from tests.tools.conftest import configure
 from tests.tools.programs import Terminal, command
 from tests.tools.wrong_settings import WRONG_SETTINGS, B
 from Tools import ConfigTool
+from Tools.common.declared import may_be_declared
 from Tools.doctor.checks.configuration import declarations
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import Grade
@@ -37,6 +38,11 @@ def declared(embedded: Database) -> Database:
 def write_by_hand(database: Database, values: Mapping[str, object]) -> None:
     """Store values as a program of yesterday did, without their declarations."""
     configure(database, *(Edit(path, value=value, check=False) for path, value in values.items()))  # type: ignore[arg-type]
+
+
+def test_the_first_names_of_what_programs_declare() -> None:
+    assert all(may_be_declared(item.path) for item in catalogue() if item.path != "default_version")
+    assert not may_be_declared("Camera.gain")
 
 
 class TestWrongSettings:
