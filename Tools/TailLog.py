@@ -35,7 +35,7 @@ def parser() -> Arguments:
             ("TailLog -p warning -S -2h --logger Builder", "warnings of the Builder in the last two hours"),
             (
                 "TailLog -n 500 Titan timeout -v retry -C 3",
-                "lines with two words but not the third, and lines around",
+                "lines with two words but not the third, and around",
             ),
             ("TailLog --count 1h -p error -S -7d", "how many errors there were in each hour of the week"),
         ),

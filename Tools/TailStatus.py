@@ -44,7 +44,7 @@ def parser() -> Arguments:
         description=__doc__,
         examples=(
             ("TailStatus", "each service and instrument, and what needs somebody"),
-            ("TailStatus 'Camera*:temp*' --spark", "some values with their age, and their course in the last hour"),
+            ("TailStatus 'Camera*:temp*' --spark", "some values, and how they changed in the last hour"),
             ("TailStatus -f Builder", "the values of a channel, whenever they change"),
             ("TailStatus --exit-on Builder:state=idle", "wait until the value is idle"),
         ),

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.config.store import Edit
+from NexusCore.declare import declare
 from NexusCore.log.store import LogFilter
 from NexusCore.log.store import remove as remove_records
 from NexusCore.retention import DAY, LOCK_FILE, LOG_DAYS, STATUS_DAYS, Retention, paced
@@ -51,6 +52,7 @@ class TestWhatGoes:
     def test_by_the_settings(self, aged: Database, database_url: str, tmp_path: Path) -> None:
         app = app_on(database_url, tmp_path)
         try:
+            declare(app.get_config(), ["Facility"])
             for path, days, left in (
                 (None, 0, (10, 11)),
                 (LOG_DAYS, 50, (10, 11)),
@@ -58,7 +60,7 @@ class TestWhatGoes:
                 (STATUS_DAYS, 30, (5, 5)),
             ):
                 if path is not None:
-                    app.get_config().set(path, days)
+                    app.get_config()[path] = days
                 Retention(app, app.get_log("Builder")).once()
                 counts = numbers(aged, "log_record WHERE message LIKE 'line%'"), numbers(aged, "status_sample")
                 assert (path, days, counts) == (path, days, left)

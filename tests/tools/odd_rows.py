@@ -220,6 +220,7 @@ def commands(good: Session) -> Iterator[tuple[str, ...]]:
     for words in ((), ("--json",), ("--csv",), ("-S", "2000-01-01"), ("-S", "2000-01-01", "Good"), ("Good*", "--json")):
         yield "TailStatus", *words
     yield "TailStatus", "--exit-on", "Good:state=idle", "--timeout", "5"
+    yield "TailStatus", "--all"
     for words in (
         ("list",), ("tree",), ("get", "Good.number"), ("search", "o"), ("history", "Good.number"), ("diff", "1"),
         ("validate",), ("serialize",), ("versions",), ("Good",),

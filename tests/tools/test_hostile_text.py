@@ -47,7 +47,7 @@ def hostile(embedded: Database) -> Database:
 
 
 COMMANDS = (
-    ("TailLog",), ("TailLog", "-o", "verbose"), ("TailStatus",), ("ConfigTool", "list"), ("ConfigTool", "tree"),
+    ("TailLog",), ("TailLog", "-o", "verbose"), ("TailStatus", "--all"), ("ConfigTool", "list"), ("ConfigTool", "tree"),
     ("SessionTool", "list"), ("Doctor",), ("SessionTool", "show", HOSTILE[0][:8]),
 )  # fmt: skip
 
@@ -64,7 +64,7 @@ class TestATerminal:
         assert "EVIL" in shown or words[0] == "Doctor"
 
     def test_a_table_that_is_drawn_again(self, hostile: Database) -> None:
-        with Emulated(command("TailStatus", "--watch"), rows=30, columns=100) as screen:
+        with Emulated(command("TailStatus", "--watch", "--all"), rows=30, columns=100) as screen:
             screen.until(r"\\x1b\[31mEVIL")
             assert not any(map(is_odd, screen.text.replace("\n", "")))
             assert "FORGED" not in [line.strip() for line in screen.lines]

@@ -205,7 +205,7 @@ class TestTerminal:
     """Colour and drawn tables are for terminals; NO_COLOR is respected."""
 
     def test_colour_is_for_terminals_that_want_it(self, filled: Database) -> None:
-        for words in (("ConfigTool", "list", "default_version"), ("TailLog",), ("TailStatus",)):
+        for words in (("ConfigTool", "list", "default_version"), ("TailLog",), ("TailStatus", "--all")):
             assert "\x1b[" in on_terminal(*words).out
             for elsewhere in (
                 on_terminal(*words, NO_COLOR="1"),
@@ -219,12 +219,15 @@ class TestTerminal:
         assert "\x1b[31mTue" in on_terminal("TailLog", "line", "0").out
 
     def test_a_table_fits_the_terminal(self, filled: Database) -> None:
-        shown = on_terminal("TailStatus", width=50, NO_COLOR="1")
+        shown = on_terminal("TailStatus", "--all", width=50, NO_COLOR="1")
         assert max(map(len, shown.lines)) <= 50
         assert "…" not in shown.out
 
     def test_a_pipe_gets_each_row_on_one_line(self, filled: Database) -> None:
-        assert [line.split()[:2] for line in run("TailStatus").lines] == [["channel", "name"], ["Camera", "state"]]
+        assert [line.split()[:2] for line in run("TailStatus", "--all").lines] == [
+            ["channel", "name"],
+            ["Camera", "state"],
+        ]
 
     def test_what_draws_tables_is_imported_for_terminals_only(self, filled: Database) -> None:
         script = "import sys; from Tools.TailStatus import main; main([]); print(*sys.modules, file=sys.stderr)"

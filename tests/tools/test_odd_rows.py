@@ -20,7 +20,7 @@ from Tools.doctor.checks.rows import TABLES
 COUNTED = {
     "SessionTool list -n 9999": "FEI-Titan-TEM",
     "TailLog": "the good line",
-    "TailStatus": "idle",
+    "TailStatus --all": "idle",
     "ConfigTool list": "Good.number",
 }
 """What a command shows of the good rows."""

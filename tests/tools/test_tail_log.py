@@ -213,9 +213,9 @@ class TestFilters:
 
     def test_a_session_of_which_only_the_beginning_is_typed(self, database: Database) -> None:
         log(database, "built", session="15fa9158-a43f")
-        expected = "TailLog: No log lines match. The log has no lines about the session '{}'.{}\n"
-        assert tail("--session", "15fa").err == expected.format("15fa", " Did you mean '15fa9158-a43f'?")
-        assert tail("--session", "99").err == expected.format("99", "")
+        expected = "TailLog: No log lines match. The log has no lines about the session '99'.\n"
+        assert messages(tail("--session", "15fa")) == ["built"]
+        assert tail("--session", "99").err == expected
         assert tail("--session", "15fa9158-a43f", "-p", "error").err == "TailLog: No log lines match.\n"
 
     def test_a_traceback_is_searched_too(self, embedded: Database) -> None:
