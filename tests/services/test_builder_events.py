@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from logging.handlers import QueueHandler
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,12 @@ class TestASessionThatFails:
 
     def test_a_mail_is_sent(self, stage: Stage) -> None:
         with mail_server() as (host, mailbox):
-            for name, value in {**MAIL, "mail_host": host, "mail_level": "ERROR"}.items():
-                stage.config[f"Log.{name}"] = value
+            with stage.config.together() as group:
+                for name, value in {**MAIL, "mail_host": host, "mail_level": "ERROR"}.items():
+                    group[f"Log.{name}"] = value
+            # A callback sets up the mail; the session's one ERROR line must not come before it.
+            root = stage.app.logs.root
+            eventually(lambda: any(isinstance(one, QueueHandler) for one in root.handlers), "mail is set up")
             stage.config[SCHEMA] = "/nowhere/own.xsd"
             session = stage.session("a.dm3")
             passes(stage, 2)

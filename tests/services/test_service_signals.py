@@ -44,7 +44,7 @@ class TestHangUp:
         process.send_signal(signal.SIGHUP)
         code, err = end_of(process)
         assert (code, "Traceback" in err) == (0, False), err
-        assert samples(sqlite_url, name)[-1] == ("state", "stopped")
+        assert dict(samples(sqlite_url, name))["state"] == "stopped"
         assert messages(sqlite_url, name)[-1] == f"{name} ends"
 
     def test_one_that_writes_a_log_file_opens_it_again(self, sqlite_url: str, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ class TestNoReader:
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(LIMIT) == 0
-        assert samples(sqlite_url, name)[-1] == ("state", "stopped")
+        assert dict(samples(sqlite_url, name))["state"] == "stopped"
         app.shutdown(LIMIT)
 
     @pytest.mark.parametrize("name", SERVICES)
@@ -105,7 +105,7 @@ class TestNoReader:
         eventually(lambda: ("state", "idle") in samples(sqlite_url, name))
         os.close(keyboard)
         assert process.wait(LIMIT) == 0
-        assert samples(sqlite_url, name)[-1] == ("state", "stopped")
+        assert dict(samples(sqlite_url, name))["state"] == "stopped"
         assert messages(sqlite_url, name)[-1] == f"{name} ends"
 
 
@@ -141,7 +141,7 @@ class TestInAHurry:
         process.send_signal(signal.SIGINT)
         code, err = end_of(process)
         assert (code, "Traceback" in err) == (130, False), err
-        assert samples(sqlite_url, "Hanging")[-1] == ("state", "stopped")
+        assert dict(samples(sqlite_url, "Hanging"))["state"] == "stopped"
 
 
 TIDYING = """
@@ -190,7 +190,7 @@ class TestWhileItTidiesUp:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=LIMIT)
         assert (process.returncode, out, "Traceback" in err.decode()) == (130, b"tidied\n", False), err
-        assert samples(sqlite_url, "Tidying")[-1] == ("state", "stopped")
+        assert dict(samples(sqlite_url, "Tidying"))["state"] == "stopped"
 
     @pytest.mark.parametrize("where", ["close", "shutdown"])
     def test_the_third_one(self, sqlite_url: str, tmp_path: Path, where: str) -> None:
