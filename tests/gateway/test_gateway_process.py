@@ -83,7 +83,7 @@ class TestTheEnd:
             for connection in kept:
                 connection.close()
         assert "Traceback" not in gateway.errors
-        assert samples(gateway.main, "Gateway")[-1] == ("state", "stopped")
+        assert dict(samples(gateway.main, "Gateway"))["state"] == "stopped"
         assert messages(gateway.main, "Gateway")[-1] == "Gateway ends"
 
     def test_once_checks_the_settings(self, sqlite_url: str, tmp_path: Path) -> None:
