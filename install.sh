@@ -98,6 +98,9 @@ set_up_tests() {
     # A browser, for the test of a record's page; skipped likewise.
     command -v chromium >/dev/null || command -v google-chrome >/dev/null ||
         (need_package chromium "a browser, for the test of a record's page") || true
+    # Another way of copies to another host; skipped likewise.
+    command -v rsync >/dev/null ||
+        (need_package rsync "rsync, for the tests of copies to another host") || true
     # It spares the tests' servers from waiting for the disk; without it the suite takes longer.
     [[ -n $(compgen -G '/usr/lib*/*/libeatmydata.so') ]] ||
         (need_package eatmydata "libeatmydata, with which the tests' servers are quick") || true
