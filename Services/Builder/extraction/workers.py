@@ -190,7 +190,8 @@ class _Child:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._scratch = Scratch()
         self.connection, theirs = Pipe()
-        reading, self._lifeline = os.pipe()
+        reading, writing = os.pipe()
+        self._lifeline = os.fdopen(writing, "wb", 0)  # a file, since closing a number twice may close somebody else's
         code = _CHILD.format(conn=theirs.fileno(), lifeline=reading, memory=memory_mb, function=function)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with code of this module
@@ -204,6 +205,8 @@ class _Child:
                 start_new_session=True,  # the terminal's Ctrl-C is the parent's business
             )
         except BaseException as error:
+            for one in (self.connection, self._lifeline, self._errors):
+                one.close()
             self._scratch.remove()
             if isinstance(error, OSError):
                 raise WorkersUnavailable(reason=str(error)) from error
@@ -294,6 +297,6 @@ class _Child:
         with contextlib.suppress(subprocess.TimeoutExpired):  # in the kernel's hands; reaped with the next child
             self._process.wait(timeout=10.0)
         self.connection.close()
-        os.close(self._lifeline)
+        self._lifeline.close()
         self._errors.close()
         self._scratch.remove()
