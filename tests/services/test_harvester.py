@@ -230,7 +230,22 @@ class TestStrangersText:
         assert str(status_of(harvester, "source Titan")).startswith(
             "Read, but the event '2' cannot be read: DTSTART: Expected datetime, date, or time."
         )
-        assert str(status_of(harvester, "source Titan")).endswith("(1 more like this)")
+        assert str(status_of(harvester, "source Titan")).endswith("; and 1 other problem")
+
+    def test_what_lost_a_booking_is_named_first(
+        self, embedded_facility: Facility, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        one = event("1", ";TZID=Mars:20260311T090000", ":20260311T100000Z")
+        two = event("2", ":soon", ":20260312T100000Z")
+        three = event("3", ";TZID=/example.org/Europe/Oslo:20260313T090000", ":20260313T100000Z")
+        embedded_facility.instrument("Titan", one, three, two)
+        harvester = Harvester(embedded_facility.app)
+        assert harvester.once() == Pass(done=1)
+        said = str(status_of(harvester, "source Titan"))
+        assert said.startswith("Read, but the event '2' cannot be read: ")
+        assert said.endswith("; and 1 other problem")
+        assert sorted(embedded_facility.found()) == ["1", "3"]
+        assert "Warning" not in capfd.readouterr().err, "libraries talk to programmers"
 
     def test_a_damaged_event_without_uid_cancels_none(self, facility: Facility) -> None:
         one = event("1", ":20260311T090000Z", ":20260311T100000Z")

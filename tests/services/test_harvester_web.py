@@ -210,7 +210,7 @@ class TestServers:
 
     def test_a_page_to_sign_in(self, server: Server) -> None:
         server.answers["/x"] = lambda request: request.send(b"<html>Sign in</html>")
-        assert refusal(server.url("/x")) == "cannot be read: it is not an iCalendar."
+        assert refusal(server.url("/x")) == "cannot be read: it is an HTML page (a login?)."
 
     @pytest.mark.parametrize(
         "address", ["http://", "http://[1/secret", "http://a b/", "webcal://127.0.0.1/secret", "nemo://x/y"]
@@ -267,7 +267,7 @@ class TestCredentials:
         server.answers["/calendar.ics"] = asks_for_a_password
         assert refusal(server.url()) == (
             "cannot be read: it requires a login (401); "
-            "nexusLIMS_user and nexusLIMS_pass are not set, or for another host."
+            "NEXUSCORE_ICAL_USER and NEXUSCORE_ICAL_PASSWORD are not set, or for another host."
         )
 
     def test_never_to_another_host(self, server: Server) -> None:

@@ -124,7 +124,7 @@ def events_of(content: bytes, where: str) -> list[CalendarEvent]:
     decoded = text_of(content)
     begun = len(_CALENDAR_BEGIN.findall(decoded))
     if not begun:
-        raise SourceFailed(where=where, reason="it is not an iCalendar")
+        raise SourceFailed(where=where, reason=_what_it_is(decoded))
     calendars = _parsed(mended(decoded), where)
     if sum(calendar.name == "VCALENDAR" for calendar in calendars) < begun:
         raise SourceFailed(where=where, reason="it is cut off")
@@ -133,6 +133,14 @@ def events_of(content: bytes, where: str) -> list[CalendarEvent]:
         for calendar, zone in [(calendar, zone_of(calendar)) for calendar in calendars]
         for event in calendar.events
     ]
+
+
+def _what_it_is(decoded: str) -> str:
+    """Return what a text is that has no calendar."""
+    if not decoded.strip():
+        return "it is empty"
+    page = decoded.lstrip().lower().startswith(("<!doctype html", "<html"))
+    return "it is an HTML page (a login?)" if page else "it is not an iCalendar"
 
 
 def _parsed(decoded: str, where: str) -> list[icalendar.Calendar]:
