@@ -26,11 +26,11 @@ KILL_SECONDS = 1.0
 
 
 class TooSlow(NexusError):
-    """The calendar of {instrument} was not read within {seconds:g} s."""
+    """The calendar of {instrument} was not read within {seconds:g} s, the limit in Services.Harvester.time_limit."""
 
 
 class TooLarge(NexusError):
-    """The calendar of {instrument} needs more than {megabytes} MB of memory to be read."""
+    """The calendar of {instrument} needs more than {megabytes} MB, the limit in Services.Harvester.memory_limit."""
 
 
 class ReaderCrashed(NexusError):

@@ -202,11 +202,11 @@ class TestServers:
 
     def test_too_big_by_its_own_account(self, server: Server) -> None:
         server.answers["/x"] = lambda request: request.send(b"", Content_Length=str(2 * MEGABYTE))
-        assert refusal(server.url("/x")) == "cannot be read: it has more than 1 MB, the limit in the settings."
+        assert refusal(server.url("/x")) == "cannot be read: it has more than 1 MB, the limit in size_limit."
 
     def test_too_big_without_a_word(self, server: Server) -> None:
         server.answers["/x"] = without_end
-        assert refusal(server.url("/x")) == "cannot be read: it has more than 1 MB, the limit in the settings."
+        assert refusal(server.url("/x")) == "cannot be read: it has more than 1 MB, the limit in size_limit."
 
     def test_a_page_to_sign_in(self, server: Server) -> None:
         server.answers["/x"] = lambda request: request.send(b"<html>Sign in</html>")
