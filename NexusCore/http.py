@@ -25,6 +25,8 @@ _CHUNK = 64 * 1024
 class HttpSettings(Protocol):
     """What the limits need of the configuration: the folder of a kind of source or destination."""
 
+    root: str
+
     def set_default(
         self, name: str, value: Any, datatype: str | None = None, comment: str | None = None, **limits: Any
     ) -> None:
@@ -47,6 +49,8 @@ class HttpLimits:
     first_wait: float
     """Seconds before the second attempt; doubled before each further one."""
     redirects: int = 0
+    size_setting: str = "size_limit"
+    """Path of the parameter that has `most_bytes`, for a sentence."""
 
     @classmethod
     def of(cls, config: HttpSettings, *, read_seconds: float, megabytes: float, redirects: int = 0) -> HttpLimits:
@@ -81,6 +85,7 @@ class HttpLimits:
             attempts=int(config.number("attempts")),
             first_wait=config.number("first_wait"),
             redirects=int(config.number("redirects")) if redirects else 0,
+            size_setting=f"{config.root}.size_limit" if config.root else "size_limit",
         )
 
     @property
@@ -91,7 +96,7 @@ class HttpLimits:
     @property
     def most(self) -> str:
         """The limit on an answer's size, for a sentence."""
-        return f"{self.most_bytes / MEGABYTE:g} MB, the limit in the settings"
+        return f"{self.most_bytes / MEGABYTE:g} MB, the limit in {self.size_setting}"
 
     def retrying(self, again: Callable[[BaseException], bool]) -> tenacity.Retrying:
         """Return what calls a function, and calls it again after an error for which `again` is true."""

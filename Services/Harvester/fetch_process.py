@@ -11,6 +11,7 @@ import math
 import multiprocessing
 import signal
 import traceback
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,11 +26,11 @@ KILL_SECONDS = 1.0
 
 
 class TooSlow(NexusError):
-    """The calendar of {instrument} was not read within {seconds:g} s."""
+    """The calendar of {instrument} was not read within {seconds:g} s, the limit in Services.Harvester.time_limit."""
 
 
 class TooLarge(NexusError):
-    """The calendar of {instrument} needs more than {megabytes} MB of memory to be read."""
+    """The calendar of {instrument} needs more than {megabytes} MB, the limit in Services.Harvester.memory_limit."""
 
 
 class ReaderCrashed(NexusError):
@@ -154,6 +155,7 @@ class FetchProcess:
 def _fetch_all(connection: Connection, request: FetchRequest, window: FetchWindow, bounds: Bounds) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):  # what the terminal sends is the parent's business
         signal.signal(number, signal.SIG_IGN)
+    warnings.simplefilter("ignore")  # libraries talk to programmers; what people need to know is a complaint
     signal.alarm(math.ceil(bounds.seconds) + 1)  # ends the process even when the parent is gone
     source, instruments = request.source, request.instruments
     # Made now: there may be no memory for it later.

@@ -32,7 +32,7 @@ from Services.Harvester.double_bookings import double_bookings
 from Services.Harvester.fetch_process import Bounds, FetchProcess, FetchRequest, FetchResult, FetchWindow
 from Services.Harvester.fetch_scheduler import FetchScheduler, FetchSlots, Server
 from Services.Harvester.late_reservations import LateReservations
-from Services.Harvester.sources import NO_BOOKING, SharedSource, Source, kinds, make_of, source_of
+from Services.Harvester.sources import NO_BOOKING, Complaint, SharedSource, Source, kinds, make_of, source_of
 from Services.Harvester.status_reporter import CalendarReporter, CalendarStatus
 from Services.Harvester.usage import UsageSessions
 
@@ -220,11 +220,13 @@ class Harvester(Service):
             raise
         except NexusError as error:
             return CalendarStatus(str(error), readable=False)
-        sentences = [complaint.sentence for complaint in answer.complaints]
+        # What lost a booking comes first: the others may hide it.
+        complaints = sorted(answer.complaints, key=lambda complaint: not _is_lost(complaint, answer))
+        sentences = [complaint.sentence for complaint in complaints]
         sentences += double_bookings(answer.reservations, instrument.zone)
         if not sentences:
             return CalendarStatus()
-        more = f" ({len(sentences) - 1} more like this)" if len(sentences) > 1 else ""
+        more = f"; and {counted(len(sentences) - 1, 'other problem')}" if len(sentences) > 1 else ""
         sentence = sentences[0]
         if sentence.startswith("The "):
             sentence = f"the {sentence.removeprefix('The ')}"
@@ -296,6 +298,14 @@ class Harvester(Service):
             )
         for uid in before.keys() - {reservation.uid for reservation in reservations}:
             self.log.info("%s: would mark as cancelled '%s', no longer in the calendar", pid, before[uid].title)
+
+
+def _is_lost(complaint: Complaint, answer: FetchResult) -> bool:
+    """Return whether a complaint is about a booking that is not in the answer."""
+    uid = complaint.uid
+    if uid is None or uid == NO_BOOKING:
+        return uid is None
+    return not any(known.uid == uid or known.uid.startswith(f"{uid}#") for known in answer.reservations)
 
 
 def _unreadable_known(known: list[Reservation], answer: FetchResult) -> list[Reservation]:

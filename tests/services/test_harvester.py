@@ -172,7 +172,8 @@ class TestACalendarThatCannotBeRead:
         facility.config["Services.Harvester.time_limit"] = 3.0
         assert harvester.once() == Pass(done=1, failed=1)
         assert sorted(facility.found("B")) == ["1"]
-        assert status_of(harvester, "source A") == "The calendar of A was not read within 3 s."
+        said = "The calendar of A was not read within 3 s, the limit in Services.Harvester.time_limit."
+        assert status_of(harvester, "source A") == said
 
     @pytest.mark.parametrize(
         ("name", "value", "says"),
@@ -230,7 +231,30 @@ class TestStrangersText:
         assert str(status_of(harvester, "source Titan")).startswith(
             "Read, but the event '2' cannot be read: DTSTART: Expected datetime, date, or time."
         )
-        assert str(status_of(harvester, "source Titan")).endswith("(1 more like this)")
+        assert str(status_of(harvester, "source Titan")).endswith("; and 1 other problem")
+
+    def test_a_limit_is_named_with_its_setting(self, embedded_facility: Facility) -> None:
+        embedded_facility.config["Services.Harvester.ical.size_limit"] = 0.25
+        embedded_facility.instrument("Titan", "X-NOTE:" + "x" * 300_000)
+        harvester = Harvester(embedded_facility.app)
+        assert harvester.once() == Pass(failed=1)
+        said = str(status_of(harvester, "source Titan"))
+        assert said.endswith("it has more than 0.25 MB, the limit in Services.Harvester.ical.size_limit.")
+
+    def test_what_lost_a_booking_is_named_first(
+        self, embedded_facility: Facility, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        one = event("1", ";TZID=Mars:20260311T090000", ":20260311T100000Z")
+        two = event("2", ":soon", ":20260312T100000Z")
+        three = event("3", ";TZID=/example.org/Europe/Oslo:20260313T090000", ":20260313T100000Z")
+        embedded_facility.instrument("Titan", one, three, two)
+        harvester = Harvester(embedded_facility.app)
+        assert harvester.once() == Pass(done=1)
+        said = str(status_of(harvester, "source Titan"))
+        assert said.startswith("Read, but the event '2' cannot be read: ")
+        assert said.endswith("; and 1 other problem")
+        assert sorted(embedded_facility.found()) == ["1", "3"]
+        assert "Warning" not in capfd.readouterr().err, "libraries talk to programmers"
 
     def test_a_damaged_event_without_uid_cancels_none(self, facility: Facility) -> None:
         one = event("1", ":20260311T090000Z", ":20260311T100000Z")
@@ -275,7 +299,7 @@ class TestAReaderThatFails:
         facility.config["Services.Harvester.memory_limit"] = 128
         assert harvester.once() == Pass(failed=1)
         assert status_of(harvester, "source Titan") == (
-            "The calendar of Titan needs more than 128 MB of memory to be read."
+            "The calendar of Titan needs more than 128 MB, the limit in Services.Harvester.memory_limit."
         )
 
     @pytest.mark.parametrize(

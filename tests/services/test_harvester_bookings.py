@@ -40,6 +40,8 @@ class TestWhatTakesNoTime:
             (["SUMMARY:Canceled: TEM", "TRANSP:TRANSPARENT", OUTLOOKS_FREE], True, True),
             (["SUMMARY:Abgesagt: TEM", OUTLOOKS_FREE], True, True),
             (["SUMMARY:CANCELLED: TEM"], True, True),
+            (["SUMMARY:[Canceled] TEM", "TRANSP:TRANSPARENT"], True, True),
+            (["SUMMARY:[Canceled] TEM", "TRANSP:OPAQUE"], False, True),
             (["SUMMARY:Canceled: TEM", "TRANSP:OPAQUE"], False, True),
             (["SUMMARY:TEM", "STATUS:CANCELLED"], True, False),
             (["SUMMARY:TEM", "TRANSP:TRANSPARENT"], False, True),

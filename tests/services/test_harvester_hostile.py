@@ -212,19 +212,19 @@ class TestFloods:
                 sent.append(1)
 
         said, grown = ask(server, kind, flood, asker)
-        assert said == "The calendar at 127.0.0.1 cannot be read: it has more than 16 MB, the limit in the settings."
+        assert said == "The calendar at 127.0.0.1 cannot be read: it has more than 16 MB, the limit in size_limit."
         assert grown < ROOM
         assert len(sent) < 100, "it hung up long before"
 
     def test_by_its_own_account(self, server: Server, kind: str, asker: Asker) -> None:
         said, grown = ask(server, kind, send(kind, b"", Content_Length=str(200 * MEGABYTE)), asker)
-        assert said.endswith("it has more than 16 MB, the limit in the settings.")
+        assert said.endswith("it has more than 16 MB, the limit in size_limit.")
         assert grown < ROOM
 
     def test_a_packed_flood_stops_at_the_limit(self, server: Server, kind: str, asker: Asker) -> None:
         packed = gzip.compress(b" " * (200 * MEGABYTE))
         said, grown = ask(server, kind, send(kind, packed, Content_Encoding="gzip"), asker)
-        assert said.endswith("it has more than 16 MB, the limit in the settings.")
+        assert said.endswith("it has more than 16 MB, the limit in size_limit.")
         assert grown < ROOM
 
 

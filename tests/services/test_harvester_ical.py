@@ -338,8 +338,8 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("content", "says"),
         [
-            (b"", "it is not an iCalendar"),
-            (b"<!doctype html><title>Sign in</title>", "it is not an iCalendar"),
+            (b" \r\n", "it is empty"),
+            (b"\n<!doctype html><title>Sign in</title>", "it is an HTML page (a login?)"),
             (os.urandom(4096), "it is not an iCalendar"),
             (ics(event("a", ":20260303T090000Z"))[:-30], "it is cut off"),
             (ics() + ics(event("a", ":20260303T090000Z"))[:-30], "it is cut off"),
@@ -353,6 +353,11 @@ class TestDamage:
             bookings(content, "host.example.org", NEW_YORK, *MARCH, 1000)
         assert str(error.value).startswith(f"The calendar at host.example.org cannot be read: {says}")
         assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+    def test_lines_that_end_as_on_old_macs(self, encoding: str) -> None:
+        text = ics(event("a", ":20260303T090000Z", None, "SUMMARY:Two", " words")).decode().replace("\r\n", "\r")
+        assert [one.title for one in bookings(text.encode(encoding), "x", NEW_YORK, *MARCH, 10)] == ["Twowords"]
 
     def test_more_than_anybody_books(self) -> None:
         with pytest.raises(SourceFailed, match="it has more than 100 bookings in the time asked for"):

@@ -202,15 +202,15 @@ class TestServers:
 
     def test_too_big_by_its_own_account(self, server: Server) -> None:
         server.answers["/x"] = lambda request: request.send(b"", Content_Length=str(2 * MEGABYTE))
-        assert refusal(server.url("/x")) == "cannot be read: it has more than 1 MB, the limit in the settings."
+        assert refusal(server.url("/x")) == "cannot be read: it has more than 1 MB, the limit in size_limit."
 
     def test_too_big_without_a_word(self, server: Server) -> None:
         server.answers["/x"] = without_end
-        assert refusal(server.url("/x")) == "cannot be read: it has more than 1 MB, the limit in the settings."
+        assert refusal(server.url("/x")) == "cannot be read: it has more than 1 MB, the limit in size_limit."
 
     def test_a_page_to_sign_in(self, server: Server) -> None:
         server.answers["/x"] = lambda request: request.send(b"<html>Sign in</html>")
-        assert refusal(server.url("/x")) == "cannot be read: it is not an iCalendar."
+        assert refusal(server.url("/x")) == "cannot be read: it is an HTML page (a login?)."
 
     @pytest.mark.parametrize(
         "address", ["http://", "http://[1/secret", "http://a b/", "webcal://127.0.0.1/secret", "nemo://x/y"]
@@ -267,7 +267,7 @@ class TestCredentials:
         server.answers["/calendar.ics"] = asks_for_a_password
         assert refusal(server.url()) == (
             "cannot be read: it requires a login (401); "
-            "nexusLIMS_user and nexusLIMS_pass are not set, or for another host."
+            "NEXUSCORE_ICAL_USER and NEXUSCORE_ICAL_PASSWORD are not set, or for another host."
         )
 
     def test_never_to_another_host(self, server: Server) -> None:

@@ -176,6 +176,41 @@ class TestTheCalendarsZone:
         assert "its definitions of time zones are damaged" in complaints[0].sentence
 
 
+class TestZonesThatSayUtc:
+    """Exchange's names for it, and names with colons that nobody quoted; a zone that is defined is what it is said."""
+
+    @pytest.mark.parametrize(
+        "zone",
+        ["tzone://Microsoft/Utc", '"tzone://Microsoft/Utc"', "Etc/UTC", "GMT", "utc",
+         "(UTC) Coordinated Universal Time", '"(UTC) Coordinated Universal Time"'],
+    )  # fmt: skip
+    def test_they_are_utc(self, zone: str) -> None:
+        assert begins(event("e", f";TZID={zone}:20270104T210000", ":20270104T220000Z")) == ["01-04T21:00"]
+        assert begins(f"X-WR-TIMEZONE:{zone.strip(chr(34))}", event("e", *EVENING)) == ["01-04T21:00"]
+
+    def test_in_lists(self) -> None:
+        left_out = "EXDATE;TZID=tzone://Microsoft/Utc;VALUE=DATE-TIME:20270105T200000,20270106T200000"
+        assert begins(event("e", *EVENING, "RRULE:FREQ=DAILY;COUNT=4", left_out)) == ["01-04T20:00", "01-07T20:00"]
+
+    @pytest.mark.parametrize("zone", ["(UTC+01:00) Amsterdam, Berlin", "tzone://Microsoft/Custom", "GMT+0100"])
+    @pytest.mark.parametrize("quote", ["", '"'])
+    def test_others_are_told(self, zone: str, quote: str) -> None:
+        found, complaints = read(event("e", f";TZID={quote}{zone}{quote}:20270104T210000", ":20270104T220000"))
+        assert times(found) == ["01-04T20:00 to 01-04T21:00"]
+        assert [f"'{zone}', which is unknown; the instrument's was taken" in one.sentence for one in complaints] == [
+            True
+        ]
+
+    def test_one_that_is_defined(self) -> None:
+        zone = "\n".join(
+            ["BEGIN:VTIMEZONE", "TZID:tzone://Microsoft/Utc", "BEGIN:STANDARD", "DTSTART:16010101T000000",
+             "TZOFFSETFROM:+0200", "TZOFFSETTO:+0200", "END:STANDARD", "END:VTIMEZONE"]
+        )  # fmt: skip
+        assert begins(zone, event("e", ";TZID=tzone://Microsoft/Utc:20270104T210000", ":20270104T220000Z")) == [
+            "01-04T19:00"
+        ]
+
+
 class TestOneNameForSeveral:
     """Bookings that share a UID without being a series: only one can be taken, and that is told."""
 
@@ -214,6 +249,18 @@ class TestLength:
         nights = event("n", ":20260322T020000", ":20260322T030000", "RRULE:FREQ=WEEKLY;COUNT=3")
         found, _ = read(nights, span=YEARS)
         assert {one.end_ts - one.start_ts for one in found} == {3_600_000_000}
+
+    @pytest.mark.parametrize(
+        ("duration", "end"),
+        [("PT24H", "10-25T10:00"), ("P1D", "10-25T11:00"), ("P1DT1H", "10-25T12:00"), ("P1W", "10-31T11:00")],
+    )
+    @pytest.mark.parametrize("rule", [(), ("RRULE:FREQ=MONTHLY;COUNT=2",)])
+    def test_a_day_is_not_24_hours_where_clocks_are_changed(
+        self, duration: str, end: str, rule: tuple[str, ...]
+    ) -> None:
+        found, complaints = read(event("n", ":20261024T120000", None, f"DURATION:{duration}", *rule), span=YEARS)
+        assert times(found)[0] == f"10-24T10:00 to {end}"
+        assert complaints == []
 
     @pytest.mark.parametrize("end", [":20270104T210000", None, "zero"])
     def test_none_is_told(self, end: str | None) -> None:

@@ -75,7 +75,7 @@ class TestAnswers:
 
     def test_too_long_a_one(self, server: Proxy) -> None:
         server.fault = Fault(status=200, content=b"x" * 1001)
-        with pytest.raises(DestinationAway, match=r"its answer has more than .* MB, the limit in the settings"):
+        with pytest.raises(DestinationAway, match=r"its answer has more than .* MB, the limit in size_limit"):
             site(server).get("x", "the list")
 
     @pytest.mark.parametrize(

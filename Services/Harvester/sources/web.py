@@ -107,13 +107,16 @@ class Visit:
         The limits; that on size is for all answers of the visit together.
     login
         The user. A token is sent at once, a password only if the server asks for it.
+    kind
+        The kind of calendar, after which the variables of its user and password are named.
     """
 
-    def __init__(self, limits: HttpLimits, login: Login | Token | None = None) -> None:
+    def __init__(self, limits: HttpLimits, login: Login | Token | None = None, kind: str = "ical") -> None:
         import requests
 
         self._limits = limits
         self._login = login
+        self._kind = kind
         self._session = requests.Session()
         self._session.max_redirects = limits.redirects
         # With a token, a .netrc must not be used.
@@ -221,7 +224,8 @@ class Visit:
             return "it does not accept the token (401)"
         if self._login is not None and (asked_again or self._auth):
             return f"it refuses the user '{self._login.user}' (401)"
-        return "it requires a login (401); nexusLIMS_user and nexusLIMS_pass are not set, or for another host"
+        own = f"NEXUSCORE_{self._kind.upper()}"
+        return f"it requires a login (401); {own}_USER and {own}_PASSWORD are not set, or for another host"
 
 
 def address_of(instrument: Instrument) -> str:

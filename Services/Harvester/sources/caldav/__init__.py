@@ -32,7 +32,7 @@ class CalDAV:
         from Services.Harvester.sources.caldav.report import bookings
 
         url = web_address(instrument)
-        with Visit(self.limits, self.login) as visit:
+        with Visit(self.limits, self.login, self.name) as visit:
             return bookings(visit, url, instrument, start, end, self.most_bookings, self.cancelled_titles)
 
 

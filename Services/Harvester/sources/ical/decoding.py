@@ -40,7 +40,10 @@ def text_of(content: bytes) -> str:
     """
     for beginning, encoding in _WIDE_BEGINNINGS.items():
         if content.startswith(beginning):
-            return _FOLD_OF_TEXT.sub("", content.decode(encoding, errors="replace").removeprefix("\ufeff"))
+            wide = content.decode(encoding, errors="replace").removeprefix("\ufeff")
+            return _FOLD_OF_TEXT.sub("", wide if "\n" in wide else wide.replace("\r", "\n"))
+    if b"\n" not in content:  # lines end as those of old Macs
+        content = content.replace(b"\r", b"\n")
     unfolded = _FOLD.sub(b"", content.removeprefix(codecs.BOM_UTF8))
     if unfolded.isascii():
         return unfolded.decode()

@@ -23,6 +23,7 @@ from Services.Harvester.sources import NO_BOOKING, SourceFailed, complain
 from Services.Harvester.sources.ical.cancelled import CANCELLED_TITLES
 from Services.Harvester.sources.ical.decoding import text_of
 from Services.Harvester.sources.ical.fields import first_line, reservation_of
+from Services.Harvester.sources.ical.lines import DAYS, mended
 from Services.Harvester.sources.ical.selection import belongs
 from Services.Harvester.sources.ical.zones import (
     MACHINE,
@@ -123,8 +124,8 @@ def events_of(content: bytes, where: str) -> list[CalendarEvent]:
     decoded = text_of(content)
     begun = len(_CALENDAR_BEGIN.findall(decoded))
     if not begun:
-        raise SourceFailed(where=where, reason="it is not an iCalendar")
-    calendars = _parsed(decoded, where)
+        raise SourceFailed(where=where, reason=_what_it_is(decoded))
+    calendars = _parsed(mended(decoded), where)
     if sum(calendar.name == "VCALENDAR" for calendar in calendars) < begun:
         raise SourceFailed(where=where, reason="it is cut off")
     return [
@@ -132,6 +133,14 @@ def events_of(content: bytes, where: str) -> list[CalendarEvent]:
         for calendar, zone in [(calendar, zone_of(calendar)) for calendar in calendars]
         for event in calendar.events
     ]
+
+
+def _what_it_is(decoded: str) -> str:
+    """Return what a text is that has no calendar."""
+    if not decoded.strip():
+        return "it is empty"
+    page = decoded.lstrip().lower().startswith(("<!doctype html", "<html"))
+    return "it is an HTML page (a login?)" if page else "it is not an iCalendar"
 
 
 def _parsed(decoded: str, where: str) -> list[icalendar.Calendar]:
@@ -241,13 +250,14 @@ def _occurrence(event: icalendar.Component, moved: dict[int, icalendar.Event], z
 def _end(event: icalendar.Component, zone: tzinfo) -> int | None:
     """Return when an occurrence ends; None for one without length.
 
-    Days of a DURATION are days, its hours are hours, also where clocks change.
+    Days of a DURATION are days, its hours are hours, also 24 of them where clocks change.
     """
     begin = _when(event, "DTSTART")
     end = _when(event, "DTEND") if "DTEND" in event else None
     duration: timedelta | None = getattr(event.get(_DURATION, event.get("DURATION")), "dt", None)
     if duration is not None and (end is None or plain(end) - plain(begin) == duration):
-        days = timedelta(days=duration.days)
+        whole = int(first_line(event.get(DAYS)) or 0) if isinstance(begin, datetime) else duration.days
+        days = timedelta(days=whole)
         last = instant(begin + days, zone) + (duration - days) // timedelta(microseconds=1)
         return last if last > instant(begin, zone) else None
     if end is None:

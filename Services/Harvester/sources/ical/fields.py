@@ -59,7 +59,7 @@ def reservation_of(
     """
     title = first_line(event.get("SUMMARY"))
     free = is_free(event)
-    named_cancelled = (title or "").casefold().startswith(tuple(cancelled_titles))
+    named_cancelled = (title or "").casefold().startswith((*cancelled_titles, *map(_in_brackets, cancelled_titles)))
     user, others = _people(event, instrument)
     return Reservation(
         source=source_of(kind, instrument),
@@ -79,6 +79,11 @@ def reservation_of(
         free=free or named_cancelled,
         reservation_id=first_line(event.get("UID")),
     )
+
+
+def _in_brackets(beginning: str) -> str:
+    """Return how people write what Outlook writes with a colon: ``[canceled]``."""
+    return f"[{beginning.rstrip(' :')}]"
 
 
 def is_free(event: icalendar.Component) -> bool:

@@ -18,6 +18,7 @@ from icalendar.timezone import tzp
 
 from NexusCore.clock import to_ts
 from Services.Harvester.sources import NO_BOOKING, complain
+from Services.Harvester.sources.ical.lines import says_utc
 from Services.Harvester.sources.text import line
 
 _SINGLE = ("DTSTART", "DTEND", "RECURRENCE-ID")
@@ -60,7 +61,7 @@ class CalendarEvent:
 def zone_of(calendar: icalendar.Component) -> tzinfo | None:
     """Return the zone that a calendar names for times without one; complain of one that is unknown."""
     name = line(calendar.get("X-WR-TIMEZONE"))
-    zone = tzp.timezone(name) if name else None
+    zone = (UTC if says_utc(name) else tzp.timezone(name)) if name else None
     if name and zone is None:
         complain(f"its time zone '{name}' is unknown; the instrument's was taken", NO_BOOKING)
     return zone

@@ -53,7 +53,7 @@ class Nemo:
         from Services.Harvester.sources.nemo.api import Api, query
 
         instance = self._instance(instruments[0])
-        with Visit(self.limits, instance.token or self.login) as visit:
+        with Visit(self.limits, instance.token or self.login, self.name) as visit:
             api = Api(visit, instance.url, self.page_size, self.most_rows)
             return query(api, instance, instruments, (start, end), unfinished)
 

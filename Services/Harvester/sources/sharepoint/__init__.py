@@ -31,7 +31,7 @@ class SharePoint:
         from Services.Harvester.sources.sharepoint.feed import bookings, pages
 
         url = web_address(instrument)
-        with Visit(self.limits, self.login) as visit:
+        with Visit(self.limits, self.login, self.name) as visit:
             feeds = pages(visit, url, self.expand, instrument.zone, (start, end))
             return bookings(feeds, host_of(url), instrument, (start, end), self.stylesheet, self.most_bookings)
 
