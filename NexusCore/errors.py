@@ -31,6 +31,8 @@ class NexusError(Exception):
         sentence = inspect.cleandoc(type(self).__doc__ or "")
         if "{reason}." in sentence or "{reason})" in sentence:
             facts = _with_one_stop(facts)
+            if str(facts.get("reason")).endswith(("?", "!")):
+                sentence = sentence.replace("{reason}.", "{reason}")
         self.facts = facts
         super().__init__(" ".join(sentence.format(**facts).split()))
 

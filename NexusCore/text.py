@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 INVISIBLE = (
@@ -104,6 +104,11 @@ def shell_quote(text: str) -> str:
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return a number and its noun: ``1 record``, ``1,200 records``."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a sentence lists them: ``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def shortened(text: str, most: int) -> str:

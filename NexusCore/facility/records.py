@@ -388,6 +388,8 @@ class Records:
         """Return a function that queues a record again, for the transaction of `Sessions.note`.
 
         It raises `NotToBeSent` if the record was replaced, or is about to be. Parameters as for `resending.make_due`.
+        A COMPLETED session becomes BUILT only if the record is to go to all destinations: the record of a BUILT one
+        goes to every destination in use, also to those that were added later.
         """
 
         def write(transaction: Transaction) -> None:
@@ -400,7 +402,8 @@ class Records:
                 raise NotToBeSent(identifier=record.session, reason=f"it is {state}, not BUILT or COMPLETED")
             if not _is_current(transaction, record):
                 raise NotToBeSent(identifier=record.session, reason="it has just been rebuilt")
-            transaction.run("UPDATE session SET state = 'BUILT' WHERE id = :id", id=record.session_id)
+            if not (destination or failed):
+                transaction.run("UPDATE session SET state = 'BUILT' WHERE id = :id", id=record.session_id)
             make_due(transaction, record.id, destination, failed=failed)
 
         return write

@@ -81,10 +81,15 @@ def make_due(transaction: Transaction, record: int, destination: str = "", *, fa
     Parameters
     ----------
     transaction
-        That also makes its session wait for them.
+        That also notes it with the session.
     record
         Its id.
     destination, failed
-        Only to this destination, or all where the name is empty; with `failed` only what could not be sent.
+        Only to this destination, also if it was never sent there, or all where the name is empty; with `failed` only
+        what could not be sent.
     """
+    if destination and not failed:
+        columns = ("record_id", "destination", "state", "attempts", "next_attempt_ts", "updated_ts")
+        now = transaction.now()
+        transaction.insert_new("upload", columns, [(record, destination, "WAITING", 0, now, now)])
     transaction.run(_DUE_AGAIN, record=record, destination=destination, failed=int(failed), now=transaction.now())

@@ -31,7 +31,7 @@ from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.status.names import Channels
 from NexusCore.status.process import FAILED
 from NexusCore.status.store import latest
-from NexusCore.text import counted
+from NexusCore.text import counted, listed
 from NexusCore.threads import start_thread
 from Services.Uploader.destinations import Destination, kinds, make_of
 from Services.Uploader.instance_lock import InstanceLock
@@ -261,7 +261,7 @@ class Uploader(Service):
             return
         if self._records.complete(record, wanted):
             with in_session(record.session):
-                self.log.info("The session is complete: %s %s its record", " and ".join(wanted), _have(wanted))
+                self.log.info("The session is complete: %s %s its record", listed(wanted), _have(wanted))
             self._reporter.count("sessions_completed")
 
     @contextmanager

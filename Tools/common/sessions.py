@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from NexusCore.facility.sessions import Session
-from NexusCore.text import shell_quote
+from NexusCore.facility.record import Upload, UploadState
+from NexusCore.facility.sessions import Session, State
+from NexusCore.text import listed, shell_quote
 from Tools.common.time_parser import local, rfc3339, span
 
 SHORT_IDENTIFIER = 8
@@ -27,10 +28,15 @@ ON_THEIR_WAY = (
     "To have its record built without those that are missing: SessionTool close {identifier}"
 )
 """The same for a session that waits for its files."""
+NOT_YET_AT = "Its record is not at {places} yet; the Uploader sends it there, unless it was refused."
+"""The same for a complete one whose record is to be sent again, or is at some of its destinations."""
 
 
-def next_step(session: Session) -> str:
-    """Return the next step for a session."""
+def next_step(session: Session, uploads: Iterable[Upload] = ()) -> str:
+    """Return the next step for a session, whose record has these uploads."""
+    lacking = [upload.destination for upload in uploads if upload.state is not UploadState.DONE]
+    if session.state is State.COMPLETED and lacking:
+        return NOT_YET_AT.format(places=listed(lacking))
     text = ON_THEIR_WAY if session.awaits_files else NEXT[session.state]
     return text.format(identifier=shell_quote(session.identifier))
 

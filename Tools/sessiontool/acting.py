@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 
 from NexusCore.clock import SYSTEM_CLOCK
 from NexusCore.errors import EXIT_OK, NexusError
 from NexusCore.facility import transfer_end
-from NexusCore.facility.records import NotToBeSent
+from NexusCore.facility.records import NotToBeSent, Upload
 from NexusCore.facility.sessions import SENT_AGAIN, Session
 from NexusCore.facility.transfer_file import FileState
 from NexusCore.facility.transfers import Transfers
@@ -138,7 +139,7 @@ def requeue(arguments: Namespace, screen: Screen) -> int:
         return EXIT_OK
     note = f"{SENT_AGAIN}{where}, was {state}"
     desk.sessions.note(session.identifier, desk.client(), note, also=desk.records.resend(record, name))
-    return _done(text, desk.sessions.get(session.identifier), arguments, screen)
+    return _done(text, desk.sessions.get(session.identifier), arguments, screen, desk.records.uploads(record))
 
 
 def _end_of(session: Session, arguments: Namespace, desk: Desk) -> tuple[int, str]:
@@ -178,12 +179,12 @@ def _ended_already(session: Session, arguments: Namespace, screen: Screen) -> in
     return _done(f"Session {session.identifier} has ended already, at {when}.", session, arguments, screen)
 
 
-def _done(text: str, session: Session, arguments: Namespace, screen: Screen) -> int:
+def _done(text: str, session: Session, arguments: Namespace, screen: Screen, uploads: Sequence[Upload] = ()) -> int:
     """Report what was done, and the next step."""
     completion.forget()
     if arguments.json:
         screen.show_json(**described(session))
     else:
         screen.show(one_line(text))
-        screen.show(next_step(session))
+        screen.show(next_step(session, uploads))
     return EXIT_OK

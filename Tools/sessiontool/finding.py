@@ -26,7 +26,7 @@ class NotUnique(NexusError):
 
 
 class NotASession(NexusError):
-    """'{pid}' is an instrument, not a session; SessionTool list --instrument {pid} shows its sessions."""
+    """'{pid}' is an instrument, not a session{newest}; SessionTool list --instrument {pid} shows its sessions."""
 
 
 class Desk:
@@ -74,13 +74,14 @@ class Desk:
             raise NotUnique(identifier=identifier, which=which)
         return matches[0]
 
-    @staticmethod
-    def _refuse_instrument(identifier: str) -> None:
+    def _refuse_instrument(self, identifier: str) -> None:
         from Tools.common.configuration import open_configuration
 
         with suppress(NoSuchVersionException):
             if identifier in open_configuration().instruments():
-                raise NotASession(pid=identifier)
+                sessions = self.sessions.newest(identifier, count=1)
+                newest = f" (its newest one is {sessions[0].identifier})" if sessions else ""
+                raise NotASession(pid=identifier, newest=newest)
 
     def newest_or_named(self, which: str) -> Session:
         """Return the open session of an instrument, else its newest one; or the session of an identifier.
@@ -95,7 +96,7 @@ class Desk:
         except NoOpenSession:
             newest = self.sessions.newest(which, count=1)
             if not newest:
-                raise NotASession(pid=which) from None
+                raise NotASession(pid=which, newest="") from None
             return newest[0]
 
     def open_or_named(self, which: str) -> Session:

@@ -40,7 +40,7 @@ def show(arguments: Namespace, screen: Screen) -> int:
         return code
     for line in (*report.files(activities, arguments.lines, screen), *report.log(lines, screen)):
         screen.show(line)
-    screen.say(next_step(session))
+    screen.say(next_step(session, uploads))
     return code
 
 

@@ -16,7 +16,7 @@ from NexusCore.settings import Settings
 from NexusCore.status.process import PROCESS, STOPPED, ServiceProcess, processes
 from NexusCore.status.store import StatusSample, latest
 from NexusCore.storage import Database
-from NexusCore.text import one_line, shell_quote
+from NexusCore.text import listed, one_line, shell_quote
 from Tools.common.quantities import counted
 from Tools.common.services import SERVICE_EFFECTS, PartnerReport, has_failed, is_in_use, is_silent, partner_reports
 from Tools.common.time_parser import span
@@ -191,7 +191,7 @@ def _of_service(service: ServiceNow, now: int) -> Iterator[str]:
         homes.setdefault((process.host, process.home), []).append(process)
     for (host, home), several in homes.items():
         if len(several) > 1:
-            pids = " and ".join(str(process.pid) for process in several)
+            pids = listed([str(process.pid) for process in several])
             where = f"{home} on {host}"
             yield f"{len(several)} {service.name}s run on one home ({where}): processes {pids}. End all but one."
 

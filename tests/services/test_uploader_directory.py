@@ -7,11 +7,13 @@ import fcntl
 import hashlib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from NexusCore.facility import Record
+from NexusCore.facility.record_page.render import record_page
 from NexusCore.files import UNFINISHED
 from Services.Uploader.destinations import Destination, NotTaken, Nowhere, Receipt, atomic_files
 from Services.Uploader.destinations.atomic_files import UPLOADERS_FOLDER
@@ -118,6 +120,24 @@ class TestPutting:
         assert tree(target.path) == tree(records)
         assert tree(records).keys() == {f"{NAME}.xml", f"{NAME}.files/both.png"}
         assert not (target.path / f"{NAME}.files/sub").exists()
+
+    def test_the_page_of_the_record(self, records: Path, target: Directory) -> None:
+        """It is made from the XML: what others wrote beside that is not copied, and a damaged one is put right."""
+        with_page = replace(target, with_page=True)
+        record = write(records, a_png="picture")
+        (records / f"{NAME}.html").write_text("<script>others</script>")
+        with_page.put(record)
+        page = with_page.path / f"{NAME}.html"
+        assert page.read_bytes() == record_page(Path(record.path).read_bytes())
+        page.write_text("damaged")
+        with_page.put(record)
+        assert page.read_bytes() == record_page(Path(record.path).read_bytes())
+
+    def test_a_page_of_others_is_left_alone(self, records: Path, target: Directory) -> None:
+        (target.path / f"{NAME}.html").write_text("of a person")
+        with pytest.raises(NotTaken, match=rf"{NAME}\.html in .* was not put there by NexusCore"):
+            replace(target, with_page=True).put(write(records))
+        assert tree(target.path) == {f"{NAME}.html": "of a person"}
 
     def test_links_are_not_followed(self, records: Path, target: Directory, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text("secret")

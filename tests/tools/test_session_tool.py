@@ -263,6 +263,18 @@ class TestAnInstrumentInsteadOfASession:
             assert (done.code, "'Demo-TEM' is an instrument, not a session; SessionTool list" in done.err) == (1, True)
         assert "Demo-TEM has no open session." in run("SessionTool", "note", "Demo-TEM", "x").err
 
+    def test_its_newest_session_is_named(self, embedded: Database) -> None:
+        """It is what is meant most often, and can be copied."""
+        configure(embedded, Edit("Instruments.Demo-TEM.filestore_path", value="./x"))
+        for _ in range(2):
+            run("SessionTool", "start", "Demo-TEM")
+            run("SessionTool", "end", "Demo-TEM")
+        (newest,) = Sessions(embedded, SYSTEM_CLOCK).newest("Demo-TEM", count=1)
+        for words in (("requeue", "Demo-TEM"), ("requeue", "Demo-TEM", "--upload")):
+            done = run("SessionTool", *words)
+            says = f"'Demo-TEM' is an instrument, not a session (its newest one is {newest.identifier}); "
+            assert (done.code, says in done.err) == (1, True)
+
     def test_removing_it_warns_of_its_open_session(self, embedded: Database) -> None:
         configure(
             embedded,

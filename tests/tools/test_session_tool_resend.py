@@ -71,6 +71,35 @@ class TestMany:
         assert tool("requeue", "--upload", "--all", "--destination", "cdcs").code == 0
         assert states(records, record) == {"directory": UploadState.DONE, "cdcs": UploadState.WAITING}
 
+    def test_one_that_was_added_later(self, facility: Database, sessions: Sessions, records: Records) -> None:
+        """It gets the record, which goes to none of the others: those that were added later, too, may be public."""
+        configure(facility, Edit("Services.Uploader.destinations", value="directory,eln,cdcs"))
+        session, record = complete(sessions, records, facility, "directory")
+        assert tool("requeue", "--upload", "--all", "--destination", "eln").code == 0
+        assert states(records, record) == {"directory": UploadState.DONE, "eln": UploadState.WAITING}
+        assert records.due("me") == {"eln": [record]}
+        assert records.to_upload() == [], "what is listed there goes to all destinations"
+        assert sessions.get(session.identifier).state is State.COMPLETED
+
+    def test_the_next_step_names_where_it_is_missing(
+        self, facility: Database, sessions: Sessions, records: Records
+    ) -> None:
+        session, _ = complete(sessions, records, facility, "directory", "cdcs")
+        done = tool("requeue", session.identifier, "--upload", "--destination", "cdcs")
+        assert done.lines == [
+            f"The record of session {session.identifier} is queued to be sent again to cdcs.",
+            "Its record is not at cdcs yet; the Uploader sends it there, unless it was refused.",
+        ]
+        assert done.lines[1] in tool("show", session.identifier).err
+
+    def test_what_failed_goes_nowhere_else(self, facility: Database, sessions: Sessions, records: Records) -> None:
+        """Where one destination completes a session, others may have failed."""
+        session, record = complete(sessions, records, facility, "directory")
+        records.failed(record, "cdcs", "refused", None)
+        assert tool("requeue", "--upload", "--state", "ERROR").code == 0
+        assert states(records, record) == {"directory": UploadState.DONE, "cdcs": UploadState.WAITING}
+        assert sessions.get(session.identifier).state is State.COMPLETED
+
     def test_since(self, facility: Database, sessions: Sessions, records: Records) -> None:
         old, _ = complete(sessions, records, facility, "directory")
         with facility.transaction() as transaction:

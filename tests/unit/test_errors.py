@@ -95,6 +95,14 @@ class TestExamples:
         assert str(away).startswith("The database at x does not answer (No route). Is ")
         assert str(errors.ConfigException(reason="wait...")).endswith("wait....")
 
+    def test_a_reason_that_is_a_question(self) -> None:
+        """It is followed by no full stop, whatever follows."""
+        error = errors.SettingsUnreadable(path="a.toml", reason="Is it there, and is the path right?")
+        assert str(error) == "The settings in a.toml cannot be used: Is it there, and is the path right?"
+        assert str(errors.BadDatabaseURL(where="a.toml", reason="is it one?")).startswith(
+            "The database URL in a.toml cannot be used: is it one? It looks like"
+        )
+
     def test_a_reason_that_ends_the_sentence_keeps_its_full_stop(self) -> None:
         class Bare(NexusError):
             """This cannot be used: {reason}"""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from NexusCore.text import escape, is_odd, json_text, odd_character, one_line, readable, shell_quote
+from NexusCore.text import escape, is_odd, json_text, listed, odd_character, one_line, readable, shell_quote
 
 ODD = (
     "\x00\x07\x08\x0b\x0c\r\x1b\x7f"  # control characters
@@ -84,6 +84,16 @@ class TestNames:
         assert odd_character("a\nb") == "U+000A at position 2"
         assert odd_character("Ärger 20 µm") is None
         assert is_odd("\u200d")
+
+
+class TestListed:
+    """Words as a sentence lists them."""
+
+    @pytest.mark.parametrize(
+        ("words", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+    )
+    def test_commas_and_one_and(self, words: list[str], text: str) -> None:
+        assert listed(words) == text
 
 
 class TestShellQuote:

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from stat import S_ISDIR
 from typing import Any
 
+from NexusCore.facility.record_page.content import NotARecord
+from NexusCore.facility.record_page.render import record_page
 from NexusCore.files import UNFINISHED, Folder
 from Services.Uploader.destinations import content_of, files_of
 
@@ -79,6 +82,16 @@ def examine_folder(xml: Path) -> RecordFiles:
                     others.append(str(place))
     there = {_as_in_xml(path.relative_to(xml.parent).as_posix()) for path in named}
     return RecordFiles(tuple(named), tuple(others), tuple(sorted(wanted - there)))
+
+
+def page_for(xml: Path) -> bytes | None:
+    """Return the page of a record; None if none can be made of it.
+
+    It is made from the XML: others may have changed the one beside it, or there is none.
+    """
+    with suppress(NotARecord):
+        return record_page(content_of(xml))
+    return None
 
 
 def parse_xml(document: bytes) -> Any:

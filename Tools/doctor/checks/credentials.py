@@ -12,7 +12,7 @@ from NexusCore import plugins
 from NexusCore.config.readonly import ReadOnlyConfiguration
 from NexusCore.facility.instruments import Instruments
 from NexusCore.plugins import Credentials, credentials_of
-from NexusCore.text import shell_quote, suggest
+from NexusCore.text import listed, shell_quote, suggest
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
@@ -113,7 +113,7 @@ def _partner(partner: Partner, config: ReadOnlyConfiguration, names: Mapping[str
     configured = [node.path for node in secrets if node.value]
     complete = next((way for way in ways if all(name in names for name in way)), None)
     if configured:
-        yield ok(f"For {partner.what}, the configuration has {' and '.join(configured)}.")
+        yield ok(f"For {partner.what}, the configuration has {listed(configured)}.")
     elif complete is not None:
         yield ok(f"For {partner.what}, {' and '.join(complete)} would be used ({names[complete[0]]}).")
     else:

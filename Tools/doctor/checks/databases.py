@@ -32,7 +32,7 @@ from NexusCore.resources import explained, filesystem_of
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Transaction
 from NexusCore.storage.revision import SCHEMA_REVISION
-from NexusCore.text import shell_quote
+from NexusCore.text import listed, shell_quote
 from Tools.common.quantities import bytes_text, counted
 from Tools.doctor.checks.context import UNFINISHED, Case, Contact, NoDatabaseYet
 from Tools.doctor.checks.outcome import CheckResult, Grade, note, ok, problem
@@ -147,8 +147,7 @@ def _answer(url: DatabaseURL, reading: Transaction, roles: list[str]) -> CheckRe
     # The shortest: the others may have waited for other threads of this process.
     quickest = min(times)
     kind = "SQLite" if url.kind == "sqlite" else "MariaDB" if "mariadb" in version.lower() else "MySQL"
-    use = f"{', '.join(roles[:-1])} and {roles[-1]}" if len(roles) > 1 else roles[0]
-    sentence = f"{url} answers in {quickest * 1000:.1f} ms ({kind} {version.partition('-')[0]}): {use}."
+    sentence = f"{url} answers in {quickest * 1000:.1f} ms ({kind} {version.partition('-')[0]}): {listed(roles)}."
     if quickest > SLOW:
         return note(sentence, "Every query of every tool takes that long. Is the network slow, or the server?")
     return ok(sentence)

@@ -11,7 +11,7 @@ from pathlib import Path
 from NexusCore.errors import ConfigException
 from NexusCore.facility.instruments import Instrument, Instruments
 from NexusCore.resources import filesystem_of, room_of
-from NexusCore.text import shell_quote
+from NexusCore.text import listed, shell_quote
 from Tools.common.quantities import bytes_text
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.disks import is_nearly_full
@@ -51,7 +51,7 @@ def _names(known_instruments: Sequence[Instrument]) -> Iterator[CheckResult]:
         by_name[instrument.computer_name.partition(".")[0].lower()].append(instrument)
     for name, several in by_name.items():
         if name and len(several) > 1:
-            first, pids = several[0], " and ".join(instrument.pid for instrument in several)
+            first, pids = several[0], listed([instrument.pid for instrument in several])
             yield problem(
                 f"The computer {first.computer_name} is assigned to {pids}: all its sessions go to {first.pid}.",
                 f"Give each its own: ConfigUI {_parameter(several[1].pid, 'computer_name')}",

@@ -111,8 +111,9 @@ def _configured(case: Case) -> tuple[list[str] | None, list[str] | None]:
 def _partner(report: PartnerReport, state: StatusSample | None, now: int) -> CheckResult:
     service, age = report.kind.service, span(now - report.ts)
     what, sentence = f"{report.kind.what} {report.name}", report.sentence.rstrip(".")
+    stop = "" if sentence.endswith("?") else "."
     if state is None or state.value == STOPPED or is_silent(state, now):
-        return note(f"{what}, when the {service} last reported, {age} ago: {sentence}.", _start(service))
+        return note(f"{what}, when the {service} last reported, {age} ago: {sentence}{stop}", _start(service))
     if report.slow:
         return note(f"{what} {sentence} ({age} ago): it may only be slow.")
     return problem(f"{what}: {sentence} ({age} ago).", f"For details: TailLog --logger {service} -p warning")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from NexusCore.errors import NexusError
 from NexusCore.settings import KEYS, SETTINGS_FILE, usual_files
+from NexusCore.text import listed
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
@@ -48,7 +49,7 @@ def variables(case: Case) -> Iterator[CheckResult]:
     names = [key for key in (*KEYS, *OTHERS) if case.environment.get(key)]
     if names:
         verb = "are variables that override" if len(names) > 1 else "is a variable that overrides"
-        yield ok(f"{' and '.join(names)} {verb} the files.")
+        yield ok(f"{listed(names)} {verb} the files.")
     for name in sorted(case.environment):
         if name.startswith("NEXUS") and name not in (*KEYS, *OTHERS):
             for meant in difflib.get_close_matches(name, (*KEYS, *OTHERS), n=1, cutoff=_SIMILARITY):

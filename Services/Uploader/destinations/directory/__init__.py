@@ -21,4 +21,4 @@ def make(config: NamedConfiguration, home: Path) -> Directory:
     )  # fmt: skip
     path = Path(str(config["path"] or default)).expanduser().absolute()
     # Another folder has to be there: a share that isn't mounted must not be taken for an empty one.
-    return Directory(path, may_create=path == default)
+    return Directory(path, may_create=path == default, with_page=True)

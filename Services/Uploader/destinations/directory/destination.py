@@ -1,4 +1,4 @@
-"""Copies records, with their previews and metadata, into a folder.
+"""Copies records, with their previews, metadata and page, into a folder.
 
 Promises
 --------
@@ -21,6 +21,7 @@ from pathlib import Path, PurePath
 from typing import ClassVar
 
 from NexusCore.facility import Record
+from NexusCore.facility.record_page import page_of
 from NexusCore.files import Folder, InTheWay
 from Services.Uploader.destinations import (
     NotTaken,
@@ -31,7 +32,7 @@ from Services.Uploader.destinations import (
     open_of,
 )
 from Services.Uploader.destinations.atomic_files import UPLOADERS_FOLDER, writing_into
-from Services.Uploader.destinations.record_files import files_beside
+from Services.Uploader.destinations.record_files import files_beside, page_for
 
 _COPY_CHUNK = 1024 * 1024
 
@@ -52,6 +53,8 @@ class Directory:
         Make it if it isn't there.
     place_of
         Where a file that belongs to a record goes, by its path beside the record; the same place where none is given.
+    with_page
+        Also write the record's page beside it.
     """
 
     name: ClassVar[str] = "directory"
@@ -59,6 +62,7 @@ class Directory:
     path: Path
     may_create: bool = False
     place_of: Callable[[PurePath], PurePath] = _as_it_is
+    with_page: bool = False
 
     def check(self) -> list[str]:
         """Say whether the folder is there and can be written to."""
@@ -115,6 +119,9 @@ class Directory:
             if not owner:
                 if there and not same:
                     raise self._not_taken(record, f"{name} in {self.path} was not put there by NexusCore")
+                page = page_of(Path(name)).name
+                if self.with_page and not there and folder.status(page) is not None:
+                    raise self._not_taken(record, f"{page} in {self.path} was not put there by NexusCore")
                 files = files_of(Path(name)).name
                 if not there and folder.status(files) is not None and not _is_empty(folder, files):
                     reason = f"the folder {files} in {self.path} was not put there by NexusCore, and it is not empty"
@@ -129,8 +136,17 @@ class Directory:
         for file, place in files.items():
             with folder.below(place.parent, create=True) as inner:
                 _copy(xml, file, digest_of(xml, file), inner, place.name)
+        self._place_page(xml, folder)
         _copy(xml, xml, record.sha256, folder, xml.name)
         _remove_others(folder, files_of(xml).name, {folder.path / place for place in files.values()})
+
+    def _place_page(self, xml: Path, folder: Folder) -> None:
+        page = page_for(xml) if self.with_page else None
+        if page is None:
+            return
+        name, sha256 = page_of(xml).name, hashlib.sha256(page).hexdigest()
+        if folder.status(name) is None or _digest(folder, name) != sha256:
+            _write(folder, name, [page], sha256)
 
     def _not_taken(self, record: Record, reason: str) -> NotTaken:
         return NotTaken(destination=self.name, title=record.title, reason=reason)

@@ -16,7 +16,6 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -24,14 +23,12 @@ from typing import BinaryIO, ClassVar
 
 from NexusCore.facility import Record
 from NexusCore.facility.record_page import page_of
-from NexusCore.facility.record_page.content import NotARecord
-from NexusCore.facility.record_page.render import record_page
 from NexusCore.files import Folder, InTheWay
 from Services.Uploader.destinations import NotTaken, Receipt, content_of, digest, open_of
 from Services.Uploader.destinations.atomic_files import writing_into
 from Services.Uploader.destinations.directory.destination import Directory
 from Services.Uploader.destinations.eln.crate import EXPERIMENT_FOLDER, METADATA_FILE, Part, metadata
-from Services.Uploader.destinations.record_files import files_beside
+from Services.Uploader.destinations.record_files import files_beside, page_for
 from Services.Uploader.destinations.record_summary import about
 
 SUFFIX = ".eln"
@@ -124,9 +121,8 @@ def _parts(record: Record) -> list[Part]:
 
 
 def _page(xml: Path) -> Iterator[Part]:
-    """Yield the page of a record: made here, since others may have changed the one beside it, or there is none."""
-    with suppress(NotARecord):
-        page = record_page(content_of(xml))
+    page = page_for(xml)
+    if page is not None:
         yield Part(page_of(xml).name, page_of(xml), len(page), hashlib.sha256(page).hexdigest(), page)
 
 
