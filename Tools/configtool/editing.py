@@ -120,7 +120,7 @@ def _made(edits: list[Edit], changer: Changer, why: str) -> int:
         raise
 
 
-def _shown_in(text: str, changer: Changer, folder: str) -> Mapping[str, Change]:
+def _shown_in(text: str, changer: Changer, folder: str) -> dict[str, Change]:
     """Return the parameters as they were when a kept text was written: what others changed since is not undone."""
     revision = _REVISION.search(text)
     if revision is None:

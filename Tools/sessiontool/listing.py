@@ -71,9 +71,9 @@ def list_(arguments: Namespace, screen: Screen) -> int:
         if arguments.instrument:
             from Tools.common.configuration import open_configuration
 
-            known = open_configuration().instruments()
-            if arguments.instrument not in known:
-                raise NotAnInstrument(pid=arguments.instrument, hint=suggest(arguments.instrument, known))
+            pids = open_configuration().instruments()
+            if arguments.instrument not in pids:
+                raise NotAnInstrument(pid=arguments.instrument, hint=suggest(arguments.instrument, pids))
         screen.fail("No matching sessions." if wanted != SessionFilter() else "No sessions yet.")
         return EXIT_FAILURE
     if arguments.json:
