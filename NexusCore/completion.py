@@ -1,12 +1,13 @@
 """Completion in the shell, by argcomplete, for tools and services alike.
 
-Without candidates when a database does not answer within `DATABASE_SECONDS`; modules are imported when Tab is pressed.
+Without candidates when a database does not answer for `DATABASE_SECONDS`; modules are imported when Tab is pressed.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -15,12 +16,12 @@ from NexusCore.errors import NexusError
 from NexusCore.text import odd_character
 
 DATABASE_SECONDS = 1.5
-"""Longest wait for a database after Tab was pressed."""
-
-FILES_SECONDS = 6.0
-"""Longest further wait for what is read from files of the project, such as the declarations of parameters."""
-reading_files = threading.Event()
-"""Set by a reader while it waits for no database."""
+"""Longest wait for a database, without any work of this process in between."""
+MOST_SECONDS = 8.0
+"""Longest wait after Tab was pressed, also on a machine that is so busy that this process hardly gets on."""
+_LOOK_SECONDS = 0.05
+_WORK_SECONDS = 0.001
+"""Processor time between two looks that counts as work; a look alone takes a tenth of it."""
 
 Read = Callable[[Namespace, str], Iterable[str]]
 """Returns candidates, given the arguments so far and the beginning of the word; a mapping adds what each is for, which
@@ -73,7 +74,11 @@ def _in_time(read: Callable[[], Iterable[str]]) -> dict[str, str]:
     # A driver that waits for a silent server cannot be interrupted; its daemon thread is abandoned.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    thread.join(DATABASE_SECONDS)
-    if reading_files.is_set():  # it waits for no database, but for this machine
-        thread.join(FILES_SECONDS)
+    begin = since = time.monotonic()
+    used = time.process_time()
+    while thread.is_alive() and (now := time.monotonic()) - since < DATABASE_SECONDS and now - begin < MOST_SECONDS:
+        thread.join(_LOOK_SECONDS)
+        before, used = used, time.process_time()
+        if used - before > _WORK_SECONDS:  # it waits for no database, but imports, or reads what was found
+            since = time.monotonic()
     return dict(words)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from NexusCore.completion import Read, attach, files, reading_files
+from NexusCore.completion import Read, attach, files
 from NexusCore.errors import NexusError
 from NexusCore.text import one_line
 
@@ -178,12 +178,7 @@ def _possible(arguments: Namespace) -> dict[str, list[str]]:
     def read(_: Database) -> dict[str, list[str]]:
         from Tools.common import declared
 
-        everything = _open(version).everything()
-        reading_files.set()
-        try:
-            return _with_values(declared.not_set("", everything))
-        finally:
-            reading_files.clear()
+        return _with_values(declared.not_set("", _open(version).everything()))
 
     return _cached(f"possible parameters of {version}", "config", read, {})
 

@@ -8,6 +8,7 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from NexusCore.config.catalogue import catalogue
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage.dialect import dialect_of
 from NexusCore.storage.revision import SCHEMA_REVISION
@@ -31,19 +32,34 @@ def differences(url: str) -> list[Any]:
         return list(compare_metadata(context, METADATA))
 
 
-def assert_complete(url: str) -> None:
-    """Assert that tables, views and first rows are there, each once."""
+def assert_complete(url: str, *, declared: bool = False) -> None:
+    """Assert that tables, views and first rows are there, each once.
+
+    Parameters
+    ----------
+    url
+        The database.
+    declared
+        The parameters that programs read have been declared, too.
+    """
     assert differences(url) == []
     assert rows(url, "SELECT `version_num` FROM `alembic_version`") == [(SCHEMA_REVISION,)]
     for view in views("sqlite"):
         assert rows(url, f"SELECT COUNT(*) FROM `{view}`") == [(0,)]
-    assert rows(url, "SELECT `id`, `revision` FROM `config_revision`") == [(1, 1)]
+    expected = {"default_version"} | ({item.path for item in catalogue().stored} if declared else set())
+    revisions = [(number,) for number in range(1, len(expected) + 1)]
+    assert rows(url, "SELECT `id`, `revision` FROM `config_revision`") == [(1, len(expected))]
+    assert rows(url, "SELECT `revision` FROM `config_change` ORDER BY `revision`") == revisions
     assert rows(url, "SELECT `id`, `name` FROM `config_version`") == [(1, "default")]
-    assert rows(url, "SELECT `version_id`, `path`, `value` FROM `config_parameter`") == [
-        (1, "default_version", "default")
+    for table in ("config_parameter", "config_change"):
+        paths = [path for (path,) in rows(url, f"SELECT `path` FROM `{table}`")]
+        assert len(paths) == len(set(paths)), table
+        assert set(paths) == expected, table
+    assert rows(url, "SELECT `version_id`, `value` FROM `config_parameter` WHERE `path` = 'default_version'") == [
+        (1, "default")
     ]
-    assert rows(url, "SELECT `revision`, `path`, `new_value` FROM `config_change`") == [
-        (1, "default_version", "default")
+    assert rows(url, "SELECT `path`, `new_value` FROM `config_change` WHERE `revision` = 1") == [
+        ("default_version", "default")
     ]
     ((identity,),) = rows(url, "SELECT `uuid` FROM `facility_identity`")
     assert len(identity) == 36

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from NexusCore.declare import declare, main
 from NexusCore.errors import ValueRefused
 from NexusCore.storage import migrate
 from Services.Intake.rules.shipped import SHIPPED
-from tests.processes import LIMIT, PROJECT, app_on
+from tests.processes import LIMIT, PROJECT, app_on, environment_of, rows
 
 SERVICES = ("Builder", "Gateway", "Harvester", "Intake", "Uploader")
 
@@ -124,6 +126,16 @@ class TestDeclaring:
         assert "parameters were declared" in capsys.readouterr().out
         assert main([]) == 0
         assert capsys.readouterr().out == "All parameters are declared.\n"
+
+    def test_the_program_in_install_does_the_same(self, sqlite_url: str, tmp_path: Path) -> None:
+        """Facilities' own set-up calls it by its path, from any folder."""
+        done = subprocess.run(
+            [sys.executable, PROJECT / "Install/set_defaults.py"], cwd=tmp_path, check=False,
+            env=environment_of(sqlite_url, tmp_path), capture_output=True, text=True, timeout=LIMIT,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        declared = {item.path for item in catalogue().stored}
+        assert declared <= {path for (path,) in rows(sqlite_url, "SELECT path FROM config_parameter")}
 
     def test_what_was_set_before_keeps_its_value_and_gets_type_and_limits(self, app: App) -> None:
         config = app.get_config()

@@ -149,16 +149,16 @@ class TestKilledAtRandom:
                 with closing(sqlite3.connect(path)) as raw:
                     (tables,) = raw.execute("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'").fetchone()
                 assert tables == 0 or tables > 16, "none or all"
-            migrate(f"sqlite:///{path}")
-            assert_complete(f"sqlite:///{path}")
+            assert command(f"sqlite:///{path}", tmp_path).wait(LIMIT) == 0
+            assert_complete(f"sqlite:///{path}", declared=True)
 
     def test_on_a_server(self, database_server: Server, tmp_path: Path) -> None:
         chance = random.Random(6)
         for _ in range(RANDOM_KILLS):
             url = database_server.create_database("killed")
             killed_at_random(url, tmp_path, chance)
-            migrate(url)
-            assert_complete(url)
+            assert command(url, tmp_path).wait(LIMIT) == 0
+            assert_complete(url, declared=True)
             database_server.drop_database("killed")
 
 
@@ -171,7 +171,7 @@ class TestTogether:
         if state == "complete":
             migrate(url)
         assert [process.wait(LIMIT) for process in [command(url, tmp_path) for _ in range(3)]] == [0, 0, 0]
-        assert_complete(url)
+        assert_complete(url, declared=True)
         database_server.drop_database("together")
 
     def test_one_that_takes_too_long(self, database_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,9 @@ def test_operators_see_and_set_what_the_services_use(facility: Facility) -> None
     facility.machine.done(f"usermod -aG nexuscore {OPERATOR}")
 
     # The operator's tools show the services, and set what they use.
-    status = facility.shows("TailStatus", r"(?s)Builder +state +idle.*Harvester +state +idle.*Uploader +state +idle")
+    status = facility.shows(
+        "TailStatus --all", r"(?s)Builder +state +idle.*Harvester +state +idle.*Uploader +state +idle"
+    )
     assert "sqlite" not in status
     assert "/srv/nexus" in facility.tool("ConfigTool get Facility.data_root"), "taken over"
     for service in ("Builder", "Uploader"):

@@ -28,7 +28,7 @@ from Services.Builder.model import Extraction, Quantity
 from Services.Builder.service import Builder
 from Services.Builder.settings import BuilderSettings
 from tests.clocks import SetClock, databases_follow
-from tests.processes import app_on
+from tests.processes import adopt, app_on
 
 PROJECT = Path(__file__).resolve().parents[2]
 SECONDS = 100
@@ -91,6 +91,10 @@ class Facility:
         record = self.records.of_session(session.id)
         assert record is not None
         return record
+
+    def deliver(self) -> None:
+        """Have the log delivered that programs left: they wait a second for that at their end, and may need more."""
+        adopt(self.url, self.folder / "home")
 
     def messages(self) -> list[str]:
         with open_database(self.url).reading() as reading:

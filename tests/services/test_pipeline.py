@@ -17,6 +17,7 @@ from NexusCore.facility.sessions import EventType
 from NexusCore.storage import open_database
 from Services.Builder.record.validation import validate
 from Services.Builder.sample import SampleSession, make_session
+from tests.processes import messages
 from tests.services.builder_facility import PROJECT, Facility, wait_for
 
 DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
@@ -106,6 +107,7 @@ class TestTheFirstRecord:
                 assert preview.with_suffix(".json").exists()
         kinds = [event.type for event in facility.sessions.events(sample)]
         assert kinds == [EventType.START, EventType.END, EventType.RECORD_GENERATION], "one for each attempt"
+        facility.deliver()
         with open_database(facility.url).reading() as reading:
             found = reading.all("SELECT message FROM log_record WHERE session = :one", one=sample.identifier)
         assert any("5 activities" in message for (message,) in found), "all lines of a session carry its identifier"
@@ -237,7 +239,8 @@ class TestARunningBuilder:
             running.send_signal(signal.SIGTERM)
             _, errors = running.communicate(timeout=20)
         assert running.returncode == 0, errors
-        assert facility.messages()[-1] == "Builder ends"
+        facility.deliver()
+        assert messages(facility.url, "Builder")[-1] == "Builder ends"
 
     def test_a_session_interrupted_by_sigterm_is_built_later(self, facility: Facility, survey: Session) -> None:
         """The session waits for the next Builder, which makes its one record."""

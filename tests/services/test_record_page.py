@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lxml import html
 
 from NexusCore.facility.record_page import page_of
-from NexusCore.facility.record_page.content import NotARecord, read_record, reason_name, size_text
+from NexusCore.facility.record_page.content import NotARecord, read_record, reason_name, session_sentence, size_text
 from NexusCore.facility.record_page.groups import grouped
 from NexusCore.facility.record_page.links import file_link, location_bytes, location_link, location_text, web_link
 from NexusCore.facility.record_page.render import MANY_DATASETS, length_text, record_page
@@ -68,6 +68,15 @@ class TestWhatItShows:
         assert [text(one) for one in found.find_class("element")] == ["O", "Al", "Ti", "Sr", "La"]
         assert "Second try, after polishing." in text(found.find_class("motivation")[0])
         assert "One file could not be read: broken.dm3." in text(found.find(".//footer"))
+
+    def test_the_session_is_not_its_reservation(self) -> None:
+        """Two sessions of one reservation can be told apart: by time, identifier and who was logged on."""
+        sentence = session_sentence("zed", "2026-11-20 09:07:30+01:00", "2026-11-20 09:41:02+01:00")
+        found = page(replace(FULL, reservation_id="187", notes=(Notes("NexusCore", (sentence,)),)))
+        facts = {text(one.find("dt")): text(one.find("dd")) for one in found.find_class("facts")[0].iter("div")}
+        assert facts["When"] == "20 November 2026, 09:07 – 09:41 UTC+01:00"
+        assert facts["Reservation"] == "20 November 2026, 09:00 – 12:00 · in the calendar 187"
+        assert facts["Session"] == f"{FULL.identifier} logged on: zed"
 
     def test_a_dataset_with_all_that_is_known_of_it(self) -> None:
         meta = {

@@ -80,14 +80,14 @@ class TestWhatIsNotNamed:
 
     def test_what_an_older_version_of_it_had(self, facility: Facility) -> None:
         record = facility.experiment("To see", None, "b.png")
-        (files_of(record) / "b.png").write_text("older")
+        (files_of(record) / "b.png").write_text("former picture")
         uploader = Uploader(facility.app)
         assert uploader.once() == Pass(done=2)
-        assert b"older" in sent(facility)
+        assert b"former picture" in sent(facility)
         facility.wait_again(record)
         facility.experiment("To hear", record.session)
         assert uploader.once() == Pass(done=2)
-        assert b"older" not in sent(facility)
+        assert b"former picture" not in sent(facility)
 
     def test_five_names_are_shown_and_the_rest_counted(self) -> None:
         others = tuple(f"s.files/{number}" for number in range(7))

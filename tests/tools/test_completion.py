@@ -7,6 +7,8 @@ import os
 import shlex
 import socket
 import stat
+import threading
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -251,13 +253,45 @@ class TestSilence:
         assert "list" in offered("ConfigTool li", NEXUSCORE_DATABASE="nonsense")
 
 
+class TestPatience:
+    """What is waited for is an answer, not the end of this machine's own work."""
+
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("NexusCore.completion.DATABASE_SECONDS", 0.3)
+
+    def test_work_is_waited_for(self) -> None:
+        def read(_arguments: Namespace, _prefix: str) -> list[str]:
+            end = time.process_time() + 0.9
+            while time.process_time() < end:
+                pass
+            return ["found"]
+
+        assert list(completed(read)) == ["found"]
+
+    def test_silence_is_not(self) -> None:
+        answer = threading.Event()
+
+        def read(_arguments: Namespace, _prefix: str) -> list[str]:
+            return ["found"] if answer.wait(60) else ["nothing came"]
+
+        assert list(completed(read)) == []
+        answer.set()
+
+
+def completed(read: completion.Read, prefix: str = "") -> dict[str, str]:
+    """Return what a shell is given for an argument."""
+    action = argparse.ArgumentParser().add_argument("path")
+    completion.attach(action, read)
+    found: dict[str, str] = action.completer(prefix, Namespace(version=None))  # type: ignore[attr-defined]
+    return found
+
+
 class TestWhatItIsFor:
     """Shells that show a text beside a candidate get the parameter's comment."""
 
     def test_in_zsh(self, embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         configure(embedded, Edit("Instruments.Titan.name", value="Titan"))
-        action = argparse.ArgumentParser().add_argument("path")
-        completion.attach(action, completion.parameters)
-        found = action.completer("Instruments.Titan.time", Namespace(version=None))  # type: ignore[attr-defined]
+        found = completed(completion.parameters, "Instruments.Titan.time")
         assert list(found) == ["Instruments.Titan.timezone"]
         assert found["Instruments.Titan.timezone"].startswith("Time zone of its PC")

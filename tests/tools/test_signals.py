@@ -24,8 +24,11 @@ FOLLOWERS = (
     ("TailLog", "-f"),
     ("TailStatus", "-f"),
     ("TailStatus", "--watch"),
+    ("TailStatus", "--watch", "--all"),
     ("ConfigTool", "watch", "--after", "0"),
 )
+SHOWN = "something|1 value of other programs"
+"""What they show: the overview counts what belongs to no service."""
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
@@ -55,7 +58,7 @@ class TestFollowers:
     @pytest.mark.parametrize("words", FOLLOWERS, ids=" ".join)
     def test_by_a_signal(self, filled: Database, words: tuple[str, ...], number: signal.Signals) -> None:
         with begun(words) as screen:
-            screen.until("something")
+            screen.until(SHOWN)
             screen.signal(number)
             assert screen.end() == CODES[number]
             assert screen.is_restored
@@ -67,7 +70,7 @@ class TestFollowers:
     @pytest.mark.parametrize("words", FOLLOWERS, ids=" ".join)
     def test_by_closing_the_terminal(self, filled: Database, words: tuple[str, ...]) -> None:
         with begun(words) as screen:
-            screen.until("something")
+            screen.until(SHOWN)
             screen.hang_up()
             assert screen.process.wait(LIMIT) in (129, 0), "told by the signal, or by a reader that left"
 

@@ -24,6 +24,8 @@ REASON = re.compile(r"Warning \((.+)\)")
 """Name of the metadatum that says why another one is doubtful; `reason_name` makes it."""
 NO_RESERVATION = "No reservation was found for this session: user and times are those of the session."
 """Sentence in the notes of a record."""
+_SESSION = re.compile(r"Session of (?P<user>.*) from (?P<start>\S+ \S+) to (?P<end>\S+ \S+)\.")
+"""Sentence in the notes of a record; `session_sentence` makes it."""
 _WARNING = "Warning: "
 _FACTS = (
     "Magnification", "Horizontal Field Width", "Camera Length", "Pixel Size", "Dwell Time", "Exposure Time",
@@ -136,13 +138,21 @@ class PageRecord:
 
     title: str
     identifier: str
+    """The session's."""
+    user: str
+    """Who was logged on at the instrument; "" where the record does not say."""
     experimenters: tuple[str, ...]
     collaborators: tuple[str, ...]
     instrument: str
     instrument_pid: str
     instrument_link: str | None
     start: datetime | None
+    """Of the session; where the record does not say, of the reservation."""
     end: datetime | None
+    booked: tuple[datetime | None, datetime | None]
+    """Beginning and end of the reservation."""
+    reservation_id: str
+    """Its identifier; "" where there is none."""
     reservation: str | None
     """Link to its reservation."""
     motivation: tuple[str, ...]
@@ -178,16 +188,23 @@ def read_record(document: bytes) -> PageRecord:
     instrument = _first(summary, "instrument")
     samples = {element.get("id", ""): _sample(element) for element in _children(root, "sample")}
     notes = tuple(map(_notes, _children(root, "notes")))
+    known = (_SESSION.fullmatch(text) for note in notes for text in note.paragraphs)
+    session = next((found.groupdict() for found in known if found), {})
+    start, end = _moment(_text(summary, "reservationStart")), _moment(_text(summary, "reservationEnd"))
+    identifier, written = one_line(root.get("pid", "")), _text(root, "id")
     return PageRecord(
         title=_text(root, "title"),
-        identifier=_text(root, "id"),
+        identifier=identifier or written,
+        user=session.get("user", ""),
         experimenters=_texts(summary, "experimenter"),
         collaborators=_texts(summary, "collaborator"),
         instrument=_text(summary, "instrument"),
         instrument_pid=one_line(instrument.get("pid", "")),
         instrument_link=web_link(instrument.get("ref")),
-        start=_moment(_text(summary, "reservationStart")),
-        end=_moment(_text(summary, "reservationEnd")),
+        start=_moment(session.get("start", "")) or start,
+        end=_moment(session.get("end", "")) or end,
+        booked=(start, end),
+        reservation_id=written if identifier not in ("", written) else "",
         reservation=web_link(summary.get("ref")),
         motivation=tuple(filter(None, escape(_first(summary, "motivation").text or "").splitlines())),
         samples=tuple(samples.values()),
@@ -199,6 +216,11 @@ def read_record(document: bytes) -> PageRecord:
         notes=tuple(PageNotes(note.source, tuple(_without_warnings(note.paragraphs))) for note in notes),
         warnings=tuple(_warnings(chain.from_iterable(note.paragraphs for note in notes))),
     )
+
+
+def session_sentence(user: str, start: str, end: str) -> str:
+    """Return the sentence about who had a session, and when: ISO 8601 with a space, or other words for the end."""
+    return f"Session of {user} from {start} to {end}."
 
 
 def reason_name(name: str) -> str:

@@ -14,7 +14,7 @@ from NexusCore.errors import NexusError
 from NexusCore.facility import Event, Instrument, Reservation, Session
 from NexusCore.facility.forgotten import by_nexuscore, ended_by
 from NexusCore.facility.record_page import page_of
-from NexusCore.facility.record_page.content import END, NO_RESERVATION, ORIGINAL, reason_name
+from NexusCore.facility.record_page.content import END, NO_RESERVATION, ORIGINAL, reason_name, session_sentence
 from NexusCore.facility.record_page.links import location_link, location_text
 from NexusCore.facility.record_page.render import record_page
 from NexusCore.facility.sessions import EventType
@@ -360,7 +360,7 @@ def _notes(facts: Facts) -> tuple[Notes, ...]:
     end = _when(session.end, facts.zone) if session.end else "not yet"
     ender = ended_by(facts.events)
     provenance = (
-        f"Session of {session.user} from {_when(session.start, facts.zone)} to {end}.",
+        session_sentence(session.user, _when(session.start, facts.zone), end),
         *((f"It was ended by {ender}.",) if by_nexuscore(ender) else ()),
         *((NO_RESERVATION,) if facts.reservation is None else ()),
         *facts.remarks,
