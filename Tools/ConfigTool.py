@@ -67,6 +67,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "FILE",
         "help": "read the value from a file (- for the standard input), without its final line end",
     },
+    "--from": {"dest": "kept_text", "metavar": "FILE", "help": "go on with a text that was refused and kept"},
     "-n": {"dest": "lines", "type": count, "default": 20, "metavar": "N", "help": "number of entries (20)"},
     "--depth": {"type": count, "metavar": "N", "help": "levels of folders to draw (all)"},
     "--below": {"metavar": "FOLDER", "help": "compare only this folder"},
@@ -180,7 +181,9 @@ CONFIG_COMMANDS = {
         "changing.reset", "give a parameter, or all below a folder, the default that its program declares", (_PATH,),
         CHANGE,
     ),
-    "edit": Command("editing.edit", "change a folder in your editor ($VISUAL, $EDITOR)", (_SUBTREE_TO_EDIT,), CHANGE),
+    "edit": Command(
+        "editing.edit", "change a folder in your editor ($VISUAL, $EDITOR)", (_SUBTREE_TO_EDIT,), ("--from", *CHANGE)
+    ),
     "clone": Command(
         "changing.clone", "copy a folder or parameter, such as an instrument", _FROM_TO, ("--overwrite", *CHANGE)
     ),

@@ -99,7 +99,11 @@ def _list_arguments(parser: Arguments) -> None:
     parser.add_argument("--user", metavar="USER", help="only of this account at the instrument's PC")
     _lines(parser, "number of sessions (20)")
     parser.add_argument("--watch", action="store_true", help="show them and update that when something changes")
-    parser.add_argument("--csv", action="store_true", help="comma-separated values, with a header")
+    parser.add_argument(
+        "--csv",
+        action="store_true",
+        help="comma-separated values, with a header; a text such as =A1 begins with an apostrophe",
+    )
 
 
 def _which(parser: Arguments) -> None:

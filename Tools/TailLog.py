@@ -102,7 +102,13 @@ def _how(parser: Arguments) -> None:
         "--fields", type=fields, nargs="?", const=(), metavar="A,B,...",
         help="only these fields, separated by tabs; without names, list all fields",
     )  # fmt: skip
-    form.add_argument("--csv", action="store_const", const="csv", dest="output", help="comma-separated, with a header")
+    form.add_argument(
+        "--csv",
+        action="store_const",
+        const="csv",
+        dest="output",
+        help="comma-separated, with a header; a text such as =A1 begins with an apostrophe",
+    )
     what = "also up to N lines before and after each, of the same loggers, levels and times"
     how.add_argument("-C", "--context", type=count, metavar="N", help=what)
     what = "show these fields in each line, too, such as host,session"

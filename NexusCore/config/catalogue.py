@@ -176,7 +176,8 @@ class Catalogue:
             hint = suggest(parts[count], names, _ALIKE)
             if not hint and (count == 1 or parts[0] == "Instruments"):
                 return None  # a service of somebody else's, or what a facility notes about an instrument
-            return f"{folder} has no '{parts[count]}'.{hint.replace(chr(39), f'{chr(39)}{folder}.', 1)}"
+            missing = f"{folder} has no '{parts[count]}'"
+            return f"{missing}.{hint.replace(chr(39), f'{chr(39)}{folder}.', 1)}" if hint else missing
         return f"it is a folder, of {', '.join(sorted(self._names(parts) - {ANY})[:5])} and others"
 
     def _names(self, folder: list[str]) -> set[str]:

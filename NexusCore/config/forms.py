@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from NexusCore.text import suggest
 
-URL, PATH, LOCATION, ZONE, IP, NETWORKS, PC_PATH, MOMENT = (
-    "url", "path", "location", "zone", "ip", "networks", "pc_path", "moment",
+URL, PATH, LOCATION, ZONE, IP, NETWORKS, PC_PATH, MOMENT, LOG_FILE = (
+    "url", "path", "location", "zone", "ip", "networks", "pc_path", "moment", "log_file",
 )  # fmt: skip
 _HOST = re.compile(r"[^\s/?#@]+")
 _MOST_PORT = 65_535
@@ -58,10 +58,20 @@ def _path(text: str) -> str | None:
     return "it must be an absolute path; services run in other folders than you"
 
 
+def _log_file(text: str) -> str | None:
+    wrong = next((part for part in re.findall(r"\{[^{}]*\}", text) if part != "{program}"), None)
+    return _path(text) if wrong is None else f"a log file has no {wrong} in its name; did you mean {{program}}?"
+
+
 def _location(text: str) -> str | None:
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return _path(text)
+        if _path(text) is None:
+            return None
+        host = text.partition("/")[0]
+        # A name such as calendar.csv is as likely a file: only what has a path after its host is taken for a URL.
+        hint = f"; did you mean https://{text}?" if "/" in text and "." in host.strip(".") else ""
+        return f"it must be a URL (https://...) or the absolute path of a file{hint}"
     if scheme.lower() == "file":
         return None if rest.startswith("/") else "a URL of a file is file:///path"
     return _url(text)
@@ -111,7 +121,7 @@ def _moment(text: str) -> str | None:
 
 FORMS: dict[str, Callable[[str], str | None]] = {
     URL: _url, PATH: _path, LOCATION: _location, ZONE: _zone, IP: _ip, NETWORKS: _networks, PC_PATH: _pc_path,
-    MOMENT: _moment,
+    MOMENT: _moment, LOG_FILE: _log_file,
 }  # fmt: skip
 """What checks each form."""
 WORDS: dict[str, str] = {
@@ -123,5 +133,6 @@ WORDS: dict[str, str] = {
     NETWORKS: "IP addresses or networks, with commas",
     PC_PATH: "an absolute path on the PC",
     MOMENT: "a time such as 2026-12-01T08:00",
+    LOG_FILE: "an absolute path, in which {program} stands for the program",
 }
 """Each form in words, for people who choose a value."""

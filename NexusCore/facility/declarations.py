@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from NexusCore.config.catalogue import Collected
 from NexusCore.config.changes import DEFAULT, NAMES_VERSION
-from NexusCore.config.forms import LOCATION, PATH, URL, ZONE
+from NexusCore.config.forms import LOCATION, LOG_FILE, PATH, URL, ZONE
 from NexusCore.facility.file_times import PC, SERVER
 from NexusCore.facility.instruments import INSTRUMENTS_FOLDER
 
@@ -48,7 +48,9 @@ def _log(config: Collected) -> None:
     default = config.set_default
     default("stdout", False, comment="Write the log to the standard output too.")
     default("stdout_level", "INFO", comment="Least level for the standard output.", choices=LEVELS)
-    default("file", "", comment="Log file besides the database, with {program} in its name; empty for none.")
+    default(
+        "file", "", form=LOG_FILE, comment="Log file besides the database, with {program} in its name; empty for none."
+    )
     default("file_level", "DEBUG", comment="Least level for the log file.", choices=LEVELS)
     default("file_size", 5_000_000, comment="Size in bytes at which the log file is rotated.", minimum=10_000)
     default("file_count", 10, comment="Number of rotated files to keep.", minimum=0)

@@ -195,7 +195,8 @@ class Destinations:
             self._whole("file_count", 10),
         )
         if (trouble := file.begin()) is not None:
-            _LOG.warning("A destination of the log cannot be used: %s", trouble)
+            remedy = "Let this user write there, or name another file: ConfigTool Log.file=/FOLDER/{program}.log"
+            _LOG.warning("A destination of the log cannot be used: Log.file, %s. %s", trouble, remedy)
         return _formatted(file, level)
 
     def _by_mail(self) -> logging.Handler | None:

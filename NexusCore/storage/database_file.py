@@ -12,6 +12,7 @@ from pathlib import Path
 
 from NexusCore.errors import DatabaseFileDenied, DatabaseUnusable
 from NexusCore.settings import DatabaseURL
+from NexusCore.text import shell_quote
 
 FileId = tuple[int, int]
 """Device and inode."""
@@ -103,6 +104,8 @@ def _whose(place: Path, access: int) -> str:
     except (ImportError, KeyError):
         return f"{place} is closed to it"
     closed = f"{place} is only for the user {owner}"
+    if (remedy := to_share(place)) is not None:
+        return f"{closed}, although its folder is shared. To share it too: {remedy}"
     if status.st_gid in (0, os.getegid(), *os.getgroups()) or access & ~(status.st_mode >> 3):
         return closed
     closed += f" and the group {group.gr_name}"
@@ -118,6 +121,18 @@ def shared_by_group(folder: Path) -> bool:
     except OSError:
         return False
     return bool(mode & stat.S_ISGID and mode & stat.S_IWGRP)
+
+
+def to_share(file: Path) -> str | None:
+    """Return the command that gives a database file to the group that shares its folder; None if it needs none."""
+    folder = file.parent
+    if not file.is_file() or not shared_by_group(folder):
+        return None
+    status, wanted = file.stat(), folder.stat()
+    if status.st_gid == wanted.st_gid and status.st_mode & stat.S_IRGRP:  # 0640 is a choice: the group may only read
+        return None
+    files = f"{shell_quote(str(file))}*"
+    return f"sudo chown {folder.owner()}:{folder.group()} {files} && sudo chmod 660 {files}"
 
 
 def mode_in(folder: Path) -> int:

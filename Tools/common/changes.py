@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar
 
@@ -116,11 +117,13 @@ class Changer:
         self.configuration = open_configuration(
             arguments.version, dry_run=arguments.dry_run, create=not arguments.dry_run
         )
+        # Asked before they are read, so that what others change from now on can be told.
+        self.revision = self.configuration.store.revision()
         self.before = self.configuration.everything() if paths is None else self.configuration.around(paths)
         self._arguments = arguments
         self._screen = screen
 
-    def make(self, edits: Sequence[Edit], why: str | None = None, *, hint: bool = False) -> int:
+    def make(self, edits: Sequence[Edit], why: str | None = None, *, hint: bool = False, removing: bool = False) -> int:
         """Make changes, all or none, and report old and new values, the revision, and the command that undoes it.
 
         Parameters
@@ -131,6 +134,8 @@ class Changer:
             Default reason for the history.
         hint
             Suggest an existing parameter where a new one has a similar name.
+        removing
+            The changes remove; what is needed gets its default instead.
         """
         arguments = self._arguments
         edits = declared.completed(edits, self.before, known_names=hint)
@@ -138,9 +143,16 @@ class Changer:
         made = self.configuration.apply(self._guarded(edits), arguments.reason or why)
         version = self.configuration.version
         undo = undoing.words(made, version, named=arguments.version is not None) if made else []
-        report = ChangeReport(version, self.before, arguments, self._screen, undo)
+        report = ChangeReport(version, self._replaced(made), arguments, self._screen, undo)
         changed = {change.path for change in made}
-        report.unchanged(list(dict.fromkeys(edit.path for edit in edits if edit.path not in changed)))
+        same = list(dict.fromkeys(edit.path for edit in edits if edit.path not in changed))
+        if removing and same and not made:
+            needed = "programs need this parameter, and it has its default."
+            if len(same) > 1:
+                needed = f"programs need these {len(same)} parameters; all have their defaults."
+            self._screen.say(f"Nothing to remove: {needed}")
+        else:
+            report.unchanged(same)
         for change in made:
             report.change(change)
             if hint and change.path not in self.before and len(made) <= NAMED:
@@ -148,6 +160,21 @@ class Changer:
         if made:
             report.end(made)
         return EXIT_OK
+
+    def _replaced(self, made: Sequence[Change]) -> dict[str, Change]:
+        """Return the parameters as the changes found them: others may have changed some since they were read."""
+        store, version_id = self.configuration.store, self.configuration.version_id
+        before = dict(self.before)
+        for change in store.changes_since(self.revision):
+            if made and change.revision >= made[0].revision:
+                break
+            if change.version_id != version_id:
+                continue
+            if change.action == REMOVE:
+                before.pop(change.path, None)
+            else:
+                before[change.path] = change
+        return before
 
     def _ask(self, edits: Sequence[Edit]) -> None:
         """Show what many changes do, and ask whether to make them.
@@ -165,8 +192,9 @@ class Changer:
         if len(changed) <= UNASKED:
             return
         report = ChangeReport(self.configuration.version, self.before, Namespace(dry_run=True, json=False), screen, ())
-        for change in preview:
-            report.change(change)
+        with suppress(BrokenPipeError):  # nobody reads what would be changed, so nobody agrees to it either
+            for change in preview:
+                report.change(change)
         removed = sum(change.action == REMOVE for change in changed)
         question = f"This changes {len(changed) - removed} parameters and removes {removed}."
         if not screen.confirm(question):

@@ -64,7 +64,9 @@ class StoredConfiguration:
         """Return the error for a path that does not exist, with a hint for a mistyped path."""
         everything = self.everything()
         folders = {known[:end] for known in everything for end, letter in enumerate(known) if letter == "."}
-        hint = near_miss(path, [*everything, *sorted(folders)])
+        # Not a folder around the path, which would be far too much for a command such as remove.
+        known = [name for name in [*everything, *sorted(folders)] if not path.startswith(f"{name}.")]
+        hint = near_miss(path, known)
         return NoSuchParameterException(path=path, version=self.version, hint=hint)
 
     def everything(self) -> dict[str, Change]:

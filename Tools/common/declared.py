@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from NexusCore.config.store import REMOVE, SET, Change, Edit
 from NexusCore.config.values import FOLDER, MASK, Limits, Value, cast, decode, discreet, encode
 from NexusCore.errors import EXIT_REFUSED, NexusError, NoSuchParameterException, ValueRefused
+from NexusCore.text import shell_quote
 from Tools.common.configuration import StoredConfiguration, is_below
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _DECLARED_ROOTS = ("Facility", "Instruments", "Log", "Logger", "Services")
 
 
 class NothingReads(NexusError):
-    """'{path}' is not set, since no program reads it: {reason} To add it all the same: ConfigTool add {path} VALUE"""  # noqa: D400
+    """'{path}' is not set, since no program reads it: {reason} To add it all the same: ConfigTool add {word} VALUE"""  # noqa: D400
 
     exit_code: ClassVar[int] = EXIT_REFUSED
 
@@ -64,7 +65,8 @@ def _completed(edit: Edit, before: Mapping[str, Change], known: Catalogue, known
     if item is None:
         mistake = known.mistake(edit.path) if known_names and edit.path not in before else None
         if mistake is not None:
-            raise NothingReads(path=edit.path, reason=mistake if mistake.endswith("?") else f"{mistake}.")
+            reason = mistake if mistake.endswith("?") else f"{mistake}."
+            raise NothingReads(path=edit.path, reason=reason, word=shell_quote(edit.path))
         return edit
     if edit.action == REMOVE:
         return replace(item.edit(item.default), if_revision=edit.if_revision, reveal=True) if item.stored else edit
@@ -139,8 +141,6 @@ def problem_of(parameter: ConfigParameter, known: Catalogue) -> str | None:
 
 
 def _again(change: Change, secret: bool) -> str:
-    from NexusCore.text import shell_quote
-
     value = "VALUE" if secret else change.value or ""
     return f"ConfigTool set {shell_quote(change.path)} {shell_quote(value)}"
 

@@ -6,7 +6,7 @@ Promises
 * Colour is for terminals only; NO_COLOR is respected.
 * Data cannot control the terminal: only text and the tools' own colours are written (`NexusCore.text`).
 * Every error is a sentence for the user and an exit code of `NexusCore.errors` for the shell; a reader that stops
-  reading (``| head -1``) is not an error.
+  reading (``| head -1``) is not an error, and hides none.
 """
 
 from __future__ import annotations
@@ -223,6 +223,7 @@ def run_tool(
         The arguments; those of this process if None.
     """
     screen = Screen(name, sys.stdout, sys.stderr)
+    code = EXIT_OK
     try:
         code = _run(parser, run, argv, screen)
         screen.flush()
@@ -232,8 +233,7 @@ def run_tool(
         if screen.terminal:
             with suppress(OSError):  # the terminal may have been closed
                 screen.say("")  # so that the shell prompt starts on a new line after ^C
-    except BrokenPipeError:
-        code = EXIT_OK
+    except BrokenPipeError:  # what was refused or failed before stays so
         screen.silence()
     except (OSError, MemoryError) as error:
         code, shortage = EXIT_FAILURE, explained(error, screen.places)
@@ -258,7 +258,8 @@ def _run(
     except SystemExit as end:  # argparse's way to end after --help and after a mistake
         return end.code if isinstance(end.code, int) else EXIT_OK
     except NexusError as error:
-        screen.fail(sentence_of(error))
+        with suppress(BrokenPipeError):  # the code tells the rest of it
+            screen.fail(sentence_of(error))
         return error.exit_code
     except ModuleNotFoundError as error:
         screen.fail(

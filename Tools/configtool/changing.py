@@ -73,7 +73,7 @@ def remove(arguments: Namespace, screen: Screen) -> int:
     changer = Changer(arguments, screen, [arguments.path])
     edits = removed(arguments.path, changer.configuration)
     pids = _without_parameters(edits, changer.configuration) if is_below(arguments.path, "Instruments") else []
-    code = changer.make(edits)
+    code = changer.make(edits, removing=True)
     for pid in pids:
         _warn_of_session(pid, screen)
     return code

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from NexusCore.clock import SYSTEM_CLOCK
-from NexusCore.errors import EXIT_FAILURE, EXIT_OK
+from NexusCore.errors import EXIT_FAILURE, EXIT_OK, NexusError
 from NexusCore.facility import forgotten
 from NexusCore.facility.record_booking import BookingState, RecordBooking, RecordBookings
 from NexusCore.facility.reservations import Reservation, Reservations
 from NexusCore.facility.session_search import SessionFilter, newest_sessions
 from NexusCore.facility.sessions import Session, State
+from NexusCore.text import suggest
 from Tools.common.arguments import WrongUse
 from Tools.common.cells import cut, plain, wrapped
 from Tools.common.csv_lines import csv_line
@@ -32,6 +33,10 @@ WATCH_SECONDS = 2.0
 AWAY_LINES = 3
 """Most lines of the message that the database is away."""
 CSV_FIELDS = ("identifier", "instrument", "user", "state", "start", "end", "attempts", "last_error")
+
+
+class NotAnInstrument(NexusError):
+    """There is no instrument '{pid}'.{hint}"""  # noqa: D400  the hint ends it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,9 @@ def list_(arguments: Namespace, screen: Screen) -> int:
         if arguments.instrument:
             from Tools.common.configuration import open_configuration
 
-            open_configuration().instrument(arguments.instrument)
+            pids = open_configuration().instruments()
+            if arguments.instrument not in pids:
+                raise NotAnInstrument(pid=arguments.instrument, hint=suggest(arguments.instrument, pids))
         screen.fail("No matching sessions." if wanted != SessionFilter() else "No sessions yet.")
         return EXIT_FAILURE
     if arguments.json:

@@ -149,7 +149,8 @@ class TestAFile:
         assert messages(database_url, "MyModule") == ["x"]
         warnings = messages(database_url, "NexusCore.log")
         assert warnings
-        assert all("A destination of the log cannot be used" in one for one in warnings)
+        assert all("A destination of the log cannot be used: Log.file, " in one for one in warnings)
+        assert all("name another file: ConfigTool Log.file=" in one for one in warnings)
         assert "x [in" in capsys.readouterr().out
 
     @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from NexusCore.errors import DatabaseFileDenied, NoDatabaseFile
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Database
-from NexusCore.storage.database_file import denied, mode_in, shared_by_group, why_unusable
+from NexusCore.storage.database_file import denied, mode_in, shared_by_group, to_share, why_unusable
 from NexusCore.storage.migrate import migrate
 
 
@@ -68,6 +68,17 @@ class TestRefusals:
             f"This user may not write the database at sqlite:///{closed}: {closed.parent} is"
         )
         assert refusal.exit_code == 4
+
+    def test_a_file_that_its_folder_shares_and_its_mode_does_not(self, closed: Path) -> None:
+        closed.parent.chmod(0o2770)
+        closed.chmod(0o640)
+        assert to_share(closed) is None
+        closed.chmod(0o600)
+        refusal = str(denied(closed, write=True) or "")
+        assert to_share(closed.parent) is None
+        assert f"{closed.parent} is" in refusal
+        command = f"sudo chown {closed.parent.owner()}:{closed.parent.group()} {closed}* && sudo chmod 660 {closed}*"
+        assert to_share(closed) == command
 
     def test_of_opening_while_no_service_runs(self, closed: Path) -> None:
         refusal = why_unusable(closed, opening=True)

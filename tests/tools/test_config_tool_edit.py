@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -90,7 +92,7 @@ class TestEdit:
         ("pairs", "sentence", "code"),
         [
             ((("gain = 3", "gain = 70"),), "it must be at most 9", 4),
-            ((("gain = 3", "gain: 4"),), "Line 6 is 'gain: 4', which is not of the form name = value", 2),
+            ((("gain = 3", "gain: 4"),), "Line 7 is 'gain: 4', which is not of the form name = value", 2),
         ],
     )
     def test_a_mistake_changes_nothing_and_the_text_is_kept(
@@ -101,7 +103,7 @@ class TestEdit:
         done = tool("edit", "Camera")
         assert (done.code, sentence in done.err) == (code, True), done
         assert state(camera) == before
-        kept = Path(re.search(r"Your text is kept in (\S+)\.\n", done.err)[1])  # type: ignore[index]
+        kept = Path(re.search(r"Your text is kept in (\S+)\. To go on", done.err)[1])  # type: ignore[index]
         assert "note = one" in kept.read_text("utf-8")
         assert kept.stat().st_mode & 0o077 == 0
         kept.unlink()
@@ -111,6 +113,8 @@ class TestEdit:
         before = state(camera)
         done = tool("edit", "Camera")
         assert (done.code, "ended with code 3; nothing was changed" in done.err) == (1, True)
+        kept = Path(re.search(r"kept in (\S+)\. ", done.err)[1])  # type: ignore[index]
+        assert "gain = 7" in kept.read_text("utf-8")
         monkeypatch.setenv("EDITOR", "/nowhere/editor")
         done = tool("edit", "Camera")
         assert (done.code, "cannot be run" in done.err) == (1, True)
@@ -119,3 +123,44 @@ class TestEdit:
     def test_a_folder_that_is_not_there(self, camera: Database, editor) -> None:
         editor()
         assert tool("edit", "Camrea").code == 1
+
+    def test_somebody_else_changed_it_meanwhile(
+        self, camera: Database, editor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        editor(("gain = 3", "gain = 7"))
+        own = os.environ["EDITOR"]
+        other = tmp_path / "meanwhile.sh"
+        other.write_text(
+            f'#!/bin/sh\n{own} "$1"\n{sys.executable} -m Tools.ConfigTool Camera.gain=5 Camera.note=new\n', "utf-8"
+        )
+        monkeypatch.setenv("EDITOR", f"sh {other}")
+        refused = tool("edit", "Camera")
+        assert refused.code == 4, refused
+        assert re.search(r"'Camera.gain' was changed meanwhile to 5 by \S+ .*; nothing was changed", refused.err)
+        assert re.search(r"Line \d+ of the text was refused\.", refused.err)
+        assert state(camera)["Camera.gain"][0] == "5"
+        words = re.search(r"To go on with it: ConfigTool (.+)", refused.err)
+        monkeypatch.setenv("EDITOR", "true")
+        done = tool(*shlex.split(words[1]))  # type: ignore[index]
+        assert (done.code, "was 5" in done.out) == (0, True), done
+        now = state(camera)
+        assert (now["Camera.gain"][0], now["Camera.note"][0]) == ("7", "new")
+
+    def test_an_editor_that_removes_or_empties_the_file(
+        self, camera: Database, editor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = state(camera)
+        monkeypatch.setenv("EDITOR", "rm")
+        done = tool("edit", "Camera")
+        assert (done.code, done.err) == (1, "ConfigTool: The editor removed the file; nothing was changed.\n")
+        monkeypatch.setenv("EDITOR", "truncate -s 0")
+        done = tool("edit", "Camera")
+        assert (done.code, "a line that you delete changes nothing" in done.err) == (0, True), done
+        assert state(camera) == before
+
+    def test_a_name_that_nothing_reads(self, camera: Database, editor) -> None:
+        editor(("# These are", "rubbish {{{ = 1\n# These are"))
+        done = tool("edit", "Services.Uploader")
+        assert (done.code, ".." in done.err) == (4, False), done
+        assert "ConfigTool add 'Services.Uploader.rubbish {{{' VALUE" in done.err
+        assert re.search(r"Line \d+ of the text was refused\.", done.err)

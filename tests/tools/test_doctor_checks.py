@@ -220,6 +220,14 @@ class TestServer:
         with case_on(sqlite_url, tmp_path) as case:
             assert list(databases.driver(case)) == []
 
+    def test_a_file_that_the_group_of_its_folder_may_not_use(self, embedded: Database, tmp_path: Path) -> None:
+        tmp_path.chmod(0o2770)
+        Path(embedded.url.name).chmod(0o600)
+        with case_on(os.environ["NEXUSCORE_DATABASE"], tmp_path) as case:
+            found = [one for one in databases.databases(case) if one.grade is Grade.PROBLEM]
+        assert ["which shares its folder" in one.sentence for one in found] == [True]
+        assert f"sudo chmod 660 {tmp_path}/nexus.db*" in (found[0].remedy or "")
+
     def test_a_file_on_a_network_file_system(
         self, embedded: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -114,7 +114,8 @@ class TestLooking:
         assert tool("list", "-n", "0") == Done(0, "", ""), "nothing was asked for"
         assert tool("list") == Done(1, "", "SessionTool: No sessions yet.\n")
         assert tool("list", "--state", "ERROR").code == 1
-        assert "Did you mean 'JEOL-JEM-TEM'?" in tool("list", "--instrument", "JEOL-JEM").err
+        refused = tool("list", "--instrument", "JEOL-JEM").err
+        assert refused == "SessionTool: There is no instrument 'JEOL-JEM'. Did you mean 'JEOL-JEM-TEM'?\n"
 
     def test_show_has_all_that_is_known(self, facility: Database, sessions: Sessions, tmp_path: Path) -> None:
         session = built(sessions, facility, State.BUILT, path=tmp_path / "titan.xml")

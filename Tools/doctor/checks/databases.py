@@ -31,6 +31,7 @@ from NexusCore.errors import (
 from NexusCore.resources import explained, filesystem_of
 from NexusCore.settings import DatabaseURL
 from NexusCore.storage import Transaction
+from NexusCore.storage.database_file import to_share
 from NexusCore.storage.revision import SCHEMA_REVISION
 from NexusCore.text import listed, shell_quote
 from Tools.common.quantities import bytes_text, counted
@@ -185,7 +186,9 @@ def _embedded(url: DatabaseURL, reading: Transaction) -> Iterator[CheckResult]:
             f"sqlite3 {files} 'PRAGMA journal_mode=WAL'",
         )
     folder = path.parent
-    if os.access(path, os.W_OK) and os.access(folder, os.W_OK):
+    if (remedy := to_share(path)) is not None:
+        yield problem(f"{path} is not for the group {folder.group()}, which shares its folder.", f"Share it: {remedy}")
+    elif os.access(path, os.W_OK) and os.access(folder, os.W_OK):
         yield ok(f"Its file has {bytes_text(path.stat().st_size)} and is writable.")
     elif folder.stat().st_mode & stat.S_ISGID:  # services and operators share it
         yield note(
