@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 from NexusCore import plugins
 from NexusCore.config import NamedConfiguration
 from NexusCore.config.catalogue import Collected
+from Services.Uploader.destinations.credentials import TokenUnusable
 
 FOLDER = "Services.Uploader"
 ALL, ANY_ONE = "all", "any"
@@ -37,6 +39,7 @@ def declare(config: Collected) -> None:
     )  # fmt: skip
     for kind, module in plugins.kinds(plugins.DESTINATIONS).items():
         own = config.at(f"{FOLDER}.{kind}")
-        module.make(cast("NamedConfiguration", own), _NO_HOME)  # it declares what it reads
+        with suppress(TokenUnusable):  # said by the Uploader, if it needs the token; here all is declared by then
+            module.make(cast("NamedConfiguration", own), _NO_HOME)  # it declares what it reads
         if hasattr(module, "declare"):
             module.declare(own)

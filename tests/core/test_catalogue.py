@@ -46,6 +46,12 @@ class TestTheCatalogue:
         assert destinations is not None and destinations.limits.choices == plugins.names(plugins.DESTINATIONS)
         assert harvester is not None and harvester.limits.choices == ("", *plugins.names(plugins.SOURCES))
 
+    @pytest.mark.parametrize("kind", plugins.names(plugins.DESTINATIONS))
+    def test_a_token_that_is_damaged_changes_nothing(self, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+        """The service that needs it says so; no tool and no other service may fail for it."""
+        monkeypatch.setenv(f"NEXUSCORE_{kind.upper()}_TOKEN", "ab\ncd")
+        assert list(catalogue.__wrapped__()) == list(catalogue())
+
     def test_a_shipped_rule_keeps_its_own_defaults(self) -> None:
         """What is declared first counts, as in the configuration itself."""
         for rule in SHIPPED:

@@ -49,8 +49,8 @@ def make(config: NamedConfiguration, home: Path) -> CDCS:
     )
     default("files_url", "", form=URL, comment="For the layout 'plain': the address under which that folder is shown.")
     url = str(config["url"] or "").rstrip("/")
-    key = key_of(CDCS.name, config)
-    site = Site(CDCS.name, url, upload_limits_of(config), Key(f"Token {key}") if key else login_of(CDCS.name))
+    limits, key = upload_limits_of(config), key_of(CDCS.name, config)
+    site = Site(CDCS.name, url, limits, Key(f"Token {key}") if key else login_of(CDCS.name))
     api = CdcsApi(site, str(config["content_key"]))
     public = str(config["public_url"] or "").rstrip("/") or url
     share = Path(str(config["files_path"])).expanduser() if config["files_path"] else None
