@@ -71,8 +71,10 @@ def notes(stage: Stage, session: Session) -> list[str]:
 
 
 def warnings(stage: Stage) -> list[str]:
+    """Return the warnings but those about callbacks: one that runs while the clock is moved seems to take days."""
     stage.app.shutdown(5)
-    return [text for (text,) in rows(stage.url, "SELECT message FROM log_record WHERE level = 30 ORDER BY id")]
+    found = rows(stage.url, "SELECT message FROM log_record WHERE level = 30 ORDER BY id")
+    return [text for (text,) in found if not text.startswith("The callback ")]
 
 
 class TestShownFirst:

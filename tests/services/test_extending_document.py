@@ -209,7 +209,7 @@ def test_a_format_a_calendar_and_a_destination(
     assert TOKEN not in copy.module("Services.Uploader", "--once", NEXUSCORE_WEBDAV_TOKEN=TOKEN)
     assert Shelf.files == {f"/records/{Path(path).name}": record.encode()}
     assert rows(sqlite_url, "SELECT identifier, state FROM session") == [(session, "COMPLETED")]
-    assert credentials(copy, 1, NEXUSCORE_WEBDAV_TOKEN=TOKEN)[0][0] == "ok"
+    assert credentials(copy, 0, NEXUSCORE_WEBDAV_TOKEN=TOKEN)[0][0] == "ok"
 
 
 def test_a_status_element(copy: Copy, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
