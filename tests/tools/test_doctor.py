@@ -150,8 +150,7 @@ class TestSettings:
         found = reported("Settings")
         assert only(found, f"The settings file {file} is used (owner {file.owner()}, mode 0640).")[0] == WELL
         assert (
-            only(found, "NEXUSCORE_DATABASE and NEXUSCORE_HOME and NEXUSCORE_ETC are variables that override")[0]
-            == WELL
+            only(found, "NEXUSCORE_DATABASE, NEXUSCORE_HOME and NEXUSCORE_ETC are variables that override")[0] == WELL
         )
 
     def test_a_password_that_others_can_read(self, tmp_path: Path) -> None:
