@@ -52,7 +52,7 @@ class LineNotUnderstood(NexusError):
     exit_code: ClassVar[int] = EXIT_USAGE
 
 
-class ChangedMeanwhile(NexusError):
+class EditedMeanwhile(NexusError):
     """'{path}' was changed meanwhile {how} by {who} (revision {revision}); nothing was changed."""
 
     exit_code: ClassVar[int] = EXIT_REFUSED
@@ -103,7 +103,7 @@ def _made(edits: list[Edit], changer: Changer, why: str) -> int:
 
     Raises
     ------
-    ChangedMeanwhile
+    EditedMeanwhile
         If somebody has.
     """
     read = {edit.path: changer.before[edit.path].revision if edit.path in changer.before else 0 for edit in edits}
@@ -116,7 +116,7 @@ def _made(edits: list[Edit], changer: Changer, why: str) -> int:
             if newest is not None and newest.revision > max(revision, changer.revision):
                 now = changer.configuration.find(path)
                 how = "and removed" if now is None else f"to {on_a_line(now)}"
-                raise ChangedMeanwhile(path=path, how=how, who=newest.who, revision=newest.revision) from None
+                raise EditedMeanwhile(path=path, how=how, who=newest.who, revision=newest.revision) from None
         raise
 
 

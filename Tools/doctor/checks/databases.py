@@ -30,8 +30,7 @@ from NexusCore.errors import (
 )
 from NexusCore.resources import explained, filesystem_of
 from NexusCore.settings import DatabaseURL
-from NexusCore.storage import Transaction
-from NexusCore.storage.database_file import to_share
+from NexusCore.storage import Transaction, to_share
 from NexusCore.storage.revision import SCHEMA_REVISION
 from NexusCore.text import listed, shell_quote
 from Tools.common.quantities import bytes_text, counted
