@@ -25,6 +25,8 @@ EXTRAS = {
     "setup": ["SQLAlchemy>=2.0.40,<3", "alembic>=1.17.2,<2", CERTIFICATES],
     "builder": [
         "rosettasciio[blockfile,hdf5,image,mrcz,tiff,zspy]>=0.9,<1",
+        "hyperspy>=2.2,<3",
+        "exspy>=0.3,<1",  # lines of the elements, edges, element maps, t/lambda
         "sparse>=0.15,<1",
         "imagecodecs>=2024.1.1",
         "hdf5plugin>=4.4,<8",
