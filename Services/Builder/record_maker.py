@@ -46,6 +46,7 @@ from Services.Builder.model import Extraction, FoundFile
 from Services.Builder.record.booking_remarks import booking_remarks, known_booking
 from Services.Builder.record.build import Facts, RecordPaths, experiment
 from Services.Builder.record.document import to_xml
+from Services.Builder.record.left_out import left_out
 from Services.Builder.record.validation import validate
 from Services.Builder.settings import BuilderSettings, strategy_of
 
@@ -56,8 +57,6 @@ INTAKE_RETRY_SECONDS = 10.0
 """Seconds after which a session is looked at again whose files are still being filed."""
 LONGEST_SETTLE_WAIT = timedelta(seconds=10)
 """`settle` up to which a caller that can wait does so until a young file has settled."""
-MOST_NAMED = 20
-"""Files that a sentence names; of further ones it says how many there are."""
 
 
 class RecordNotValid(NexusError):
@@ -294,8 +293,8 @@ class RecordMaker:
             raise NoRecord(State.NO_CONSENT, "Its user did not agree to have a record made.")
         self._wait_for_intake(session, settings)
         session_files = self._session_files(session, instrument, settings, stop, wait)
-        left_out = self._left_out(session, session_files, settings)
-        files = self._files(session, session_files, settings, left_out)
+        not_in_it = self._left_out(session, session_files, settings)
+        files = self._files(session, session_files, settings, not_in_it)
         places.prepare()
         profile = profile_of(self._facility.config, instrument, settings)
         jobs = [_job(file, places, profile, settings.hash_seconds) for file in _longest_first(files)]
@@ -325,14 +324,14 @@ class RecordMaker:
             SOFTWARE,
             remarks=(
                 *session_files.remarks,
-                *(f"Warning: {sentence}" for sentence in left_out),
+                *(f"Warning: {sentence}" for sentence in not_in_it),
                 *booking_remarks(known, others),
             ),
             files_url=settings.files_url,
         )
         document = self._document(facts, activities, extracted, places, settings)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
-        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known, left_out)
+        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known, not_in_it)
 
     def _session_files(
         self,
@@ -385,14 +384,10 @@ class RecordMaker:
             if len(session_files.growing) == 1:
                 sentence = f"{one_line(session_files.growing[0].path.name)} is still being written; the session waits."
             raise NoRecord(State.TO_BE_BUILT, sentence, max(1.0, min(left, settings.settle.total_seconds())))
-        sentences = (
-            _named(session_files.growing, "still being written when the record was made"),
-            _named(session_files.overrun, "still being written when the next session had started"),
-        )
-        left_out = tuple(sentence for sentence in sentences if sentence)
-        for sentence in left_out:
+        sentences = tuple(left_out(session_files))
+        for sentence in sentences:
             self._log.warning("Session %s: %s", session.identifier, sentence)
-        return left_out
+        return sentences
 
     def _files(
         self, session: Session, session_files: SessionFiles, settings: BuilderSettings, left_out: Sequence[str]
@@ -457,14 +452,6 @@ class RecordMaker:
             schema = settings.schema or "the built-in schema"
             raise RecordNotValid(identifier=facts.session.identifier, schema=schema, reason=faults[0] + more)
         return document
-
-
-def _named(files: Sequence[FoundFile], why: str) -> str:
-    if not files:
-        return ""
-    names = ", ".join(one_line(file.path.name) for file in files[:MOST_NAMED])
-    more = f" and {len(files) - MOST_NAMED:,} more" if len(files) > MOST_NAMED else ""
-    return f"Begun in the session, not in its record, because {why}: {names}{more}."
 
 
 def _job(file: FoundFile, places: RecordPaths, profile: Profile, hash_seconds: float) -> Job:
