@@ -102,7 +102,7 @@ def written(text: object, clock: object = None) -> WrittenTime:
     """
     shown = one_line(" ".join(str(part) for part in (text, clock) if part not in (None, "")), LONGEST)
     rest = _plain(shown)
-    nothing = WrittenTime(shown, {})
+    nothing = WrittenTime(shown if text not in (None, "") else "", {})
     if not any(character.isdigit() for character in rest):
         return nothing
     compact = _COMPACT.fullmatch(rest)
@@ -178,7 +178,7 @@ def zone_of(text: object) -> tzinfo | None:
         return _offset(offset)
     if name.upper() in ZONES:
         return timezone(timedelta(minutes=ZONES[name.upper()]))
-    with suppress(ValueError, OSError):
+    with suppress(ValueError, OSError, KeyError):  # the last for a name that no zone has
         return ZoneInfo(name) if "/" in name else None
     return None
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors.people_dates import WrittenTime, decided, written
 from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import Tree, Vendor
-from Services.Builder.extraction.extractors.settings import either_order, is_day_in_figures
 from Services.Builder.extraction.extractors.tree import lookup
 
 
-def _gatan_time(tags: Tree) -> datetime | None:
+def _gatan_time(tags: Tree) -> datetime | WrittenTime | None:
     """Return the time of acquisition, by Windows' clock or by the texts, whose order is that of the PC's language.
 
     Of a spectrum image, Windows' clock is that of its survey image or of its end: it only tells the order.
@@ -18,7 +18,7 @@ def _gatan_time(tags: Tree) -> datetime | None:
     windows = _windows_clock(lookup(tags, "DataBar.Acquisition Time (OS)"))
     if windows is not None and lookup(tags, "SI.Acquisition.Date") is None:
         return windows
-    return either_order(" ".join(_gatan_texts(tags)), windows)
+    return decided(written(*_gatan_texts(tags)), near=windows)
 
 
 def _windows_clock(ticks: object) -> datetime | None:
@@ -38,11 +38,6 @@ def _gatan_texts(tags: Tree) -> tuple[str, str]:
     return str(bar[0] or "").strip(), str(bar[1] or "").strip()
 
 
-def _gatan_unclear_day(tags: Tree) -> str | None:
-    day, _ = _gatan_texts(tags)
-    return day if is_day_in_figures(day) else None
-
-
 VENDORS = (
     Vendor(
         plugin="DigitalMicrograph",
@@ -51,6 +46,5 @@ VENDORS = (
         # typed into a form once, and often out of date
         unreliable=frozenset(("Operator", "Specimen")),
         acquired=_gatan_time,
-        unclear_day=_gatan_unclear_day,
     ),
 )
