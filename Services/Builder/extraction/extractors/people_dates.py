@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.date_words import HALVES, MONTHS, WEEKDAYS, ZONES
@@ -69,7 +68,7 @@ class WrittenTime:
     def moment(self) -> datetime | None:
         """Day and time of day, naive without a zone; None unless both are known."""
         day = self.day
-        return None if day is None or self.clock is None else datetime.combine(day, self.clock)
+        return None if day is None or self.clock is None else with_offset(datetime.combine(day, self.clock))
 
     @property
     def open(self) -> bool:
@@ -178,9 +177,26 @@ def zone_of(text: object) -> tzinfo | None:
         return _offset(offset)
     if name.upper() in ZONES:
         return timezone(timedelta(minutes=ZONES[name.upper()]))
-    with suppress(ValueError, OSError, KeyError):  # the last for a name that no zone has
-        return ZoneInfo(name) if "/" in name else None
-    return None
+    return named_zone(name) if "/" in name else None
+
+
+def named_zone(name: str) -> tzinfo | None:
+    """Return a time zone by its name in the tz database (Europe/Vienna); None if it has none of this name.
+
+    `zoneinfo` would open a file that is called as the text is; files' texts do not decide what is opened.
+    """
+    from dateutil.zoneinfo import get_zonefile_instance  # imported late: few files name a zone
+
+    zone: tzinfo | None = get_zonefile_instance().get(name)
+    return zone
+
+
+def with_offset(moment: datetime) -> datetime:
+    """Return a time with its offset from UTC instead of the rules of a zone; a naive one as it is."""
+    with suppress(OverflowError, ValueError):
+        offset = moment.utcoffset()
+        return moment if offset is None else moment.replace(tzinfo=timezone(offset))
+    return moment.replace(tzinfo=None)
 
 
 def _plain(text: str) -> str:
@@ -330,7 +346,8 @@ def _dates_in(tree: object, depth: int = 0) -> Iterator[str]:
         return
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _dates_in(value, depth + 1)
+            if str(key) != "Processing":  # done later, perhaps on another PC
+                yield from _dates_in(value, depth + 1)
         elif (
             isinstance(value, str) and len(value) <= LONGEST and re.search("date|time|created", str(key), re.IGNORECASE)
         ):

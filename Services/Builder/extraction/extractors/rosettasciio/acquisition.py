@@ -43,8 +43,8 @@ def acquired_by(
     path
         The file.
     """
-    read_here = _BY_PLUGIN.get(plugin)
-    for found in (*by_vendor, read_here(original) if read_here else None):
+    read_here, in_file = _BY_PLUGIN.get(plugin), _IN_FILE.get(plugin)
+    for found in (*by_vendor, read_here(original) if read_here else None, in_file(path) if in_file else None):
         if isinstance(found, datetime):
             return Acquired(found)
         if found is not None and found.text:
@@ -68,13 +68,12 @@ def _month_first(path: str) -> Callable[[Tree], WrittenTime]:
 
 
 def _in_utc(path: str) -> Callable[[Tree], datetime | None]:
-    """Return what reads seconds since 1970, which the reader hands on without a zone."""
+    """Return what reads seconds since 1970, which the reader hands on without a zone (Delmic) or not at all (EMPAD)."""
 
     def read(tree: Tree) -> datetime | None:
-        seconds = lookup(tree, path)
-        with suppress(ValueError, OverflowError, OSError):
-            if isinstance(seconds, int | float) and seconds > 0:
-                return datetime.fromtimestamp(seconds, UTC)
+        with suppress(ValueError, TypeError, OverflowError, OSError):
+            seconds = float(lookup(tree, path))
+            return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
         return None
 
     return read
@@ -91,6 +90,9 @@ def _tiff(tree: Tree) -> datetime | WrittenTime | None:
         year, month, day = struct.unpack(">HBB", struct.pack(">I", int(packed)))
         if 1980 <= year < 2100:
             return datetime.combine(date(year, month, day), time()) + timedelta(seconds=int(seconds or 0) % 86400)
+    if (day := lookup(tree, "ImageDescriptionParsed.Application.Date")) is not None:  # Hamamatsu HPD-TA
+        saved = written(lookup(tree, "DateTime")).moment
+        return decided(written(day, lookup(tree, "ImageDescriptionParsed.Application.Time")), near=saved)
     zeiss = [lookup(tree, f"CZ_SEM.{key}") for key in ("ap_date", "ap_time")]  # label and value
     if isinstance(zeiss[0], tuple):
         return written(zeiss[0][-1], zeiss[1][-1] if isinstance(zeiss[1], tuple) else None)
@@ -110,8 +112,38 @@ def _mrc(tree: Tree) -> WrittenTime | None:
     return None
 
 
+def _phenom(tree: Tree) -> datetime | None:
+    """Read the time of an ELID file: it has no zone, the reader adds the one of the machine that reads it."""
+    return written(lookup(tree, "time")).moment
+
+
+def _arina(path: Path) -> datetime | None:
+    """Read the time in a DECTRIS detector's master file, ISO 8601 with its zone; the reader looks at the data only."""
+    import h5py
+
+    with suppress(OSError, KeyError, RuntimeError), h5py.File(path, "r") as file:
+        entry = file["entry/instrument/detector/detectorSpecific/data_collection_date"][()]
+        return written(decode(entry) if isinstance(entry, bytes) else entry).moment
+    return None
+
+
+def _edax(path: Path) -> datetime | None:
+    """Read the time in an EDAX spectrum (.spc), whose header RosettaSciIO describes, but reads in part only.
+
+    From byte 16 on: year (2 bytes), day, month, minute, hour, hundredths and seconds.
+    """
+    if path.suffix.lower() != ".spc":
+        return None
+    with suppress(OSError, struct.error, ValueError), path.open("rb") as file:
+        year, day, month, minute, hour, hundredths, second = struct.unpack("<16xh6b", file.read(24))
+        return datetime(year, month, day, hour, minute, second, hundredths * 10_000)  # noqa: DTZ001 - the PC's zone
+    return None
+
+
 _BY_PLUGIN: Mapping[str, Callable[[Tree], datetime | WrittenTime | None]] = {
     "Delmic": _in_utc("AcquisitionDate"),
+    "EMPAD": _in_utc("root.timestamp.timestamp"),
+    "Phenom": _phenom,
     "MRC": _mrc,
     "MSA": _texts("DATE", "TIME"),
     "Impulse": _texts("Impulse_header.Experiment_date", "Impulse_header.Experiment_time"),
@@ -125,3 +157,6 @@ _BY_PLUGIN: Mapping[str, Callable[[Tree], datetime | WrittenTime | None]] = {
     "NeXus": _texts("entry.start_time"),
 }
 """What reads the texts of a reader's files, by the reader's name."""
+
+_IN_FILE: Mapping[str, Callable[[Path], datetime | None]] = {"Arina": _arina, "EDAX": _edax}
+"""What reads a time that the reader leaves out, from the file itself."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, time, tzinfo
 from math import isfinite
 from pathlib import Path
 from time import tzname
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rsciio import __version__
 
@@ -20,7 +18,7 @@ from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.acquisition_time import DAY_SHOWN
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.faults import FileRefused, Unreadable, reason
-from Services.Builder.extraction.extractors.people_dates import WrittenTime, zone_of
+from Services.Builder.extraction.extractors.people_dates import WrittenTime, named_zone, with_offset, zone_of
 from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
@@ -150,7 +148,9 @@ def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any
         del meta["Specimen"]  # a program's way of filling the field
     if main.title and main.title != path.stem:
         meta["Signal Name"] = quantity("Signal Name", main.title)
-    by_reader = moment(main.metadata, trusted=not by.local_clock)
+    # of a picture beside a map, a reader may say nothing
+    times = (moment(signal.metadata, trusted=not by.local_clock) for signal in (main, *signals))
+    by_reader = next(filter(None, times), None)
     acquired = acquired_by(by.plugin, main.original_metadata, stated_times, by_reader, path)
     if acquired.moment is None and (shown := acquired.shown or quantity(DAY_SHOWN, _first(main.metadata, "date"))):
         meta[DAY_SHOWN] = shown
@@ -277,10 +277,8 @@ def moment(metadata: Mapping[str, Any], trusted: bool = True) -> datetime | None
         return moment
     if not trusted or (zone in tzname and zone != "UTC"):
         return moment.astimezone()
-    return moment.replace(tzinfo=_zone(str(zone)))
+    return with_offset(moment.replace(tzinfo=_zone(str(zone))))
 
 
 def _zone(name: str) -> tzinfo | None:
-    with suppress(ValueError, OSError, KeyError):  # the last for a name that no zone has
-        return ZoneInfo(name)
-    return zone_of(name)
+    return named_zone(name) or zone_of(name)

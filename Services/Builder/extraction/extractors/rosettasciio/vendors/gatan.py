@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from Services.Builder.extraction.extractors import terms
@@ -13,12 +14,19 @@ from Services.Builder.extraction.extractors.tree import lookup
 def _gatan_time(tags: Tree) -> datetime | WrittenTime | None:
     """Return the time of acquisition, by Windows' clock or by the texts, whose order is that of the PC's language.
 
-    Of a spectrum image, Windows' clock is that of its survey image or of its end: it only tells the order.
+    Of a spectrum image, Windows' clock is that of its survey image or of its end: it only tells the order, as does the
+    scan generator's stamp, which names the month (``Tue Dec 10 15:32:32 2019``). An image stack has the tags of each
+    image in its list of planes.
     """
     windows = _windows_clock(lookup(tags, "DataBar.Acquisition Time (OS)"))
     if windows is not None and lookup(tags, "SI.Acquisition.Date") is None:
         return windows
-    return decided(written(*_gatan_texts(tags)), near=windows)
+    stamp = written(lookup(tags, "DigiScan.TimeStamp"))
+    found = written(*_gatan_texts(tags))
+    if not found.text:
+        plane = lookup(tags, "plane info.TagGroup0.source tags")
+        return _gatan_time(plane) if isinstance(plane, Mapping) else stamp
+    return decided(found, near=windows or stamp.moment)
 
 
 def _windows_clock(ticks: object) -> datetime | None:
