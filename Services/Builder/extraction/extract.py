@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import NexusCore
 from NexusCore.errors import NexusError
 from NexusCore.files import InTheWay, remove_below, write_below
@@ -285,7 +287,8 @@ def _with_metadata_file(
     extraction: Extraction, content: MetadataContent, target: Path, records: Path | None, shown: Callable[[str], str]
 ) -> Extraction:
     try:
-        text = json.dumps(document(extraction, content), ensure_ascii=False, indent=1, allow_nan=False)
+        text = json.dumps(document(extraction, content), ensure_ascii=False, allow_nan=False)
+        text = msgspec.json.format(text, indent=1)  # json's own takes ten times as long with an indent
         write_below(records or target.parent, target, shown(text).encode())
     except Exception as error:  # noqa: BLE001 - an edge: the record is worth more than its JSON; it is recorded
         return _with_warning(extraction, failure_sentence("The metadata could not be", "written as JSON", error), error)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+_MOST_KEPT = 2000
+"""Entries of a tree whose spelling is kept."""
 _NOT_ATTRIBUTE = re.compile(r"[^\w ]")
 
 
@@ -27,7 +30,16 @@ def child(tree: Any, key: str) -> Any:
     wanted = same(key)
     if not wanted:
         return None
+    if len(tree) <= _MOST_KEPT:
+        name = _spelled(tuple(tree)).get(wanted)
+        return None if name is None else tree[name]
     return next((value for name, value in tree.items() if same(name) == wanted), None)
+
+
+@lru_cache(maxsize=256)
+def _spelled(names: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the first of the names of each form: rules look hundreds of paths up in the same trees."""
+    return {same(name): name for name in reversed(names)}
 
 
 def lookup(tree: Any, path: str) -> Any:
