@@ -20,7 +20,7 @@ from NexusCore.errors import NexusError
 from NexusCore.files import InTheWay, remove_below, write_below
 from NexusCore.resources import is_disk_full
 from Services.Builder.extraction.dataset_view import DatasetFiles, DatasetView
-from Services.Builder.extraction.extractors import Reading, beside, candidates
+from Services.Builder.extraction.extractors import Reading, beside, candidates, formats
 from Services.Builder.extraction.extractors.captured_output import capture_output
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.dimensions import measures
@@ -171,7 +171,7 @@ def _stages(
             warnings=(*extraction.warnings, *missing),
             whole=extraction.whole and not (too_late and missing),
         )
-    if metadata is not None and not (at_once and len(content.previews) < 2):
+    if metadata is not None and (content.previews or not at_once):  # the JSON names its previews
         extraction = _with_metadata_file(extraction, content, metadata, records, view.without_place)
     if checked and view.changed():  # what was looked into is not what was read
         for target in (extraction.preview, *extraction.further_previews):
@@ -222,8 +222,14 @@ def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, 
                 return reading, [*view.remarks, *failures[:1], *reading.warnings], checked
         if elsewhere:  # what was read may be of that file, in part or whole
             return None, [*_named(elsewhere), *view.remarks], checked
-    unknown = f"No reader is known for files of the kind '{path.suffix or path.name}'."
-    return None, [*view.remarks, *(failures[:1] or [unknown])], checked
+    return None, [*view.remarks, *(failures[:1] or [_unknown(path)])], checked
+
+
+def _unknown(path: Path) -> str:
+    kinds = [candidate.spec.name for candidate in formats() if path.suffix.lower() in candidate.spec.extensions]
+    if kinds:
+        return f"The file's content is not what files of the kind '{path.suffix}' hold ({', '.join(kinds)})."
+    return f"No reader is known for files of the kind '{path.suffix or path.name}'."
 
 
 def _own_files(view: DatasetView) -> AbstractContextManager[list[str]]:
