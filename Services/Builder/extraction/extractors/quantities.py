@@ -109,6 +109,8 @@ KNOWN: Mapping[str, Known] = {
     "Bit Depth": Known(zero=False),
     "Sensor Bias": Known("V"),
     "Lines": Known(),
+    "Computed Zero-Loss Position": Known("eV", decimals=3),
+    "Computed t/λ": Known(decimals=3),
     **dict.fromkeys(("Instrument", "Operator", "Specimen", "Specimen Holder", "Elements", "Comment"), _TEXT),
     **dict.fromkeys(("Detector", "Spectrometer", "Electron Source", "Vacuum Mode", "Lens Mode", "Software"), _TEXT),
     **dict.fromkeys(("Acquisition Mode", "Illumination Mode", "Imaging Mode", "Signal Name"), _TEXT),

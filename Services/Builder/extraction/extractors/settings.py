@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from configparser import Error, RawConfigParser
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
