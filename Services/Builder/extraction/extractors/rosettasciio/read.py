@@ -22,6 +22,7 @@ from Services.Builder.extraction.extractors.people_dates import WrittenTime, nam
 from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
+from Services.Builder.extraction.extractors.rosettasciio import roles, topspin
 from Services.Builder.extraction.extractors.rosettasciio.acquisition import acquired_by
 from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, sampled_axes, signals_only
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
@@ -38,10 +39,19 @@ TYPED_IN = "It was typed into a form of the program once, and is often out of da
 """Reason to distrust what a vendor's files say of people and specimens."""
 _COLUMN_TYPES = ("TEM", "SEM")
 _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[str, Any]]]] = {
-    "TIFF": arrange_samples,
+    "TIFF": lambda path, signals: roles.streak(path, arrange_samples(path, signals)),
     "MRC": lambda path, signals: with_extended_header(path, sampled_axes(path, signals)),
-    "EMD": prismatic_axes,
+    "EMD": lambda path, signals: roles.emd(path, prismatic_axes(path, signals)),
     "NeXus": signals_only,
+    "Delmic": roles.delmic,
+    "Bruker": roles.bruker,
+    "Blockfile": roles.blockfile,
+    "DigitalMicrograph": roles.digitalmicrograph,
+    "Hamamatsu": roles.streak,
+    "QuantumDetector": roles.merlin_scan,
+    "TIA": roles.tia,
+    "TVIPS": roles.tvips,
+    "Topspin": topspin.calibrated,
 }
 """What is to be done to the dictionaries that some readers return."""
 _ONLY_STEM = r"(?<![A-Z])STEM(?![A-Z])|(?i:haadf)"
@@ -86,6 +96,8 @@ def format_name(by: Declared, path: Path) -> str:
 
 def load(by: Declared, path: Path) -> list[dict[str, Any]]:
     """Return a reader's dictionaries, with the data left on disk where the reader can do that."""
+    if by.signals is not None:
+        return by.signals(path)
     reader = importlib.import_module(by.api).file_reader
     options = {"lazy": True, **by.options(path)}
     try:
