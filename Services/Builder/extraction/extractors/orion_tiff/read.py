@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors import terms_tiff
 from Services.Builder.extraction.extractors.orion_tiff.recognise import xml
 from Services.Builder.extraction.extractors.registry import HEAD
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
@@ -25,7 +25,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     known = MicroscopeSettings(
         format="Zeiss Orion TIFF",
         tree=tree,
-        rules=terms.ORION,
+        rules=terms_tiff.ORION,
         column="HIM",
         pixel=(number(_value(tree, "ScalingY")), number(_value(tree, "ScalingX"))),
         acquired=either_order(_value(tree, "TimeStamp")),
