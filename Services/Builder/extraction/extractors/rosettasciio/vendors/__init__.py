@@ -7,7 +7,14 @@ values are known. A new module is added to `VENDORS` here.
 
 from __future__ import annotations
 
-from Services.Builder.extraction.extractors.rosettasciio.vendors import gatan, light, others, thermo_fisher, tiff
+from Services.Builder.extraction.extractors.rosettasciio.vendors import (
+    cathodoluminescence,
+    gatan,
+    light,
+    others,
+    thermo_fisher,
+    tiff,
+)
 from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import Tree, Vendor
 
 VENDORS: tuple[Vendor, ...] = (
@@ -15,6 +22,7 @@ VENDORS: tuple[Vendor, ...] = (
     *thermo_fisher.VENDORS,
     *tiff.VENDORS,
     *light.VENDORS,
+    *cathodoluminescence.VENDORS,
     *others.VENDORS,
 )
 
