@@ -86,7 +86,7 @@ class TestTheSentence:
 
 @real
 class TestWholeFiles:
-    """001-57: of a file that has all it announces, nothing is said."""
+    """Of a file that has all it announces, nothing is said."""
 
     SHORT: ClassVar = {
         "Titan_TEM_8_emi_list_eds_SI2_dataZeroed.emi",
@@ -107,7 +107,7 @@ class TestWholeFiles:
 
 @real
 class TestCutOff:
-    """001-57: copies of instruments' files that end too early."""
+    """Copies of instruments' files that end too early."""
 
     @pytest.mark.parametrize(
         ("name", "keep", "companions", "sentence"),
@@ -180,7 +180,7 @@ class TestCutOff:
 
 
 class TestMadeFiles:
-    """001-57: formats of which no instrument's file is at hand."""
+    """Formats of which no instrument's file is at hand."""
 
     def test_a_map_of_edax(self, tmp_path: Path) -> None:
         head = struct.pack("<16s8i", b"MAPSPECTRA_DATA", 1, 12, 4, 3, 8, 2, 100, 1).ljust(100, b"\0")
@@ -201,7 +201,7 @@ class TestMadeFiles:
 
 
 class TestStoppedScans:
-    """001-57: HDF5 gives room to what was written only; the rest reads as zeros."""
+    """HDF5 gives room to what was written only; the rest reads as zeros."""
 
     def made(self, path: Path, written: int) -> Path:
         with h5py.File(path, "w") as file:
