@@ -109,10 +109,14 @@ KNOWN: Mapping[str, Known] = {
     "Bit Depth": Known(zero=False),
     "Sensor Bias": Known("V"),
     "Lines": Known(),
+    "Computed Zero-Loss Position": Known("eV", decimals=3),
+    "Computed t/λ": Known(decimals=3),
     **dict.fromkeys(("Instrument", "Operator", "Specimen", "Specimen Holder", "Elements", "Comment"), _TEXT),
     **dict.fromkeys(("Detector", "Spectrometer", "Electron Source", "Vacuum Mode", "Lens Mode", "Software"), _TEXT),
     **dict.fromkeys(("Acquisition Mode", "Illumination Mode", "Imaging Mode", "Signal Name"), _TEXT),
     **dict.fromkeys(("Data Shape", "Energy Range", "Wavelength Range", "Raman Shift Range", "Mass Range"), _TEXT),
+    "Wavenumber Range": _TEXT,
+    "X-ray Tube Voltage": Known("kV", zero=False),
     **dict.fromkeys(("Acquisition Date", "Chamber Gas", "Ion Mode", "Ion Species", "Serial Number"), _TEXT),
 }
 
