@@ -19,6 +19,7 @@ import NexusCore
 from NexusCore.errors import NexusError
 from NexusCore.files import InTheWay, remove_below, write_below
 from NexusCore.resources import is_disk_full
+from Services.Builder.extraction.completeness import shortfall, tells_shortfall
 from Services.Builder.extraction.dataset_view import DatasetFiles, DatasetView
 from Services.Builder.extraction.extractors import Reading, beside, candidates, formats
 from Services.Builder.extraction.extractors.captured_output import capture_output
@@ -209,7 +210,7 @@ def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, 
         checked = refuse(path, view.others())
         able = candidates(path)
     except FileRefused as refused:
-        return None, [str(refused), *view.remarks], checked
+        return None, [str(refused), *view.remarks, *shortfall(path)], checked
     except Exception as error:  # noqa: BLE001 - an edge: no fault of one file may end the session
         return None, [*_named(elsewhere), *view.remarks, str(Unopened(reason=reason(error, path)))], checked
     failures: list[str] = []
@@ -225,11 +226,12 @@ def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, 
         except Exception as error:  # noqa: BLE001 - an edge: a foreign reader raises what it likes; it is recorded
             failures.append(str(Unreadable(format=candidate.spec.name, reason=reason(error, path))))
         else:
+            lacking = shortfall(path)
             if not elsewhere:
-                return reading, [*view.remarks, *failures[:1], *reading.warnings], checked
+                return reading, [*view.remarks, *failures[:1], *reading.warnings, *lacking], checked
         if elsewhere:  # what was read may be of that file, in part or whole
             return None, [*_named(elsewhere), *view.remarks], checked
-    return None, [*view.remarks, *(failures[:1] or [_unknown(path)])], checked
+    return None, [*view.remarks, *(failures[:1] or [_unknown(path)]), *shortfall(path)], checked
 
 
 def _unknown(path: Path) -> str:
@@ -255,13 +257,18 @@ def _not_looked_at(path: Path) -> dict[str, Any]:
 def _extraction(
     path: Path, reading: Reading | None, kind: Kind, profile: Profile, warnings: tuple[str, ...]
 ) -> Extraction:
+    incomplete = next(filter(tells_shortfall, warnings), "")
     if reading is None:
-        return Extraction(path, "unknown", kind.dataset_type, kind.data_type, warnings=warnings)
+        return Extraction(
+            path, "unknown", kind.dataset_type, kind.data_type, warnings=warnings, incomplete=bool(incomplete)
+        )
     meta = dict(reading.meta)
     if reading.main is not None:
         meta.update(measures(reading.main, kind))
         if len(reading.signals) > 1:
             meta["Signals"] = Quantity(len(reading.signals))
+    if incomplete and "Data Shape" in meta:
+        meta["Data Shape"] = replace(meta["Data Shape"], warning=True, reason=incomplete)
     meta = profile.corrected(meta)
     return Extraction(
         path=path,
@@ -272,6 +279,7 @@ def _extraction(
         acquired=_acquisition_time(reading.acquired, profile),
         acquired_doubtful=reading.clock_doubtful or "Creation Time" in profile.warn,
         warnings=warnings,
+        incomplete=bool(incomplete),
         extractor=f"NexusCore {NexusCore.__version__}, {reading.reader}",
     )
 
