@@ -52,7 +52,11 @@ class WorkersUnavailable(NexusError):
 
 
 def extract_job(job: Job) -> Iterator[Extraction]:
-    """Extract one file; runs in a child, whose current folder is its scratch folder."""
+    """Extract one file, or draw a contact sheet; runs in a child, whose current folder is its scratch folder."""
+    if job.sheet is not None:
+        from Services.Builder.extraction.sheets import draw_sheet
+
+        return draw_sheet(job)
     from Services.Builder.extraction.extract import stages
     from Services.Builder.extraction.extractors.profile import NOTHING_KNOWN
 
