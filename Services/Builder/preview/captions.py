@@ -11,6 +11,10 @@ _ELEMENT = re.compile(r"(?P<symbol>[A-Z][a-z]?)[ _-]?(?:[KLMN](?:[abαβ]?\d?|[-
 """An element, or one of its X-ray lines or edges."""
 
 
+_HALF = "Half FFT"
+"""Title of what is stored as a half, and shown whole (see `fourier`)."""
+
+
 def caption(reading: Reading, signal: Signal, name: str) -> str:
     """Return the title of a signal where it says what a preview shows; "" where the file's name does.
 
@@ -23,7 +27,7 @@ def caption(reading: Reading, signal: Signal, name: str) -> str:
     name
         The file's name without its extension.
     """
-    title = signal.title
+    title = "FFT" if signal.title == _HALF else signal.title
     if not title or title == name:
         return ""
     several = len({other.title for other in reading.signals}) > 1

@@ -44,7 +44,8 @@ def _lists(tree: Mapping[str, Any], count: int) -> Iterator[list[str]]:
             and all(isinstance(item, str) for item in value)
             and not isinstance(value, str)
         ):
-            yield [one_line(item, 60) for item in value]
+            # what follows the first line of a label of ImageJ's is the slice's metadata
+            yield [one_line(item.strip().partition("\n")[0], 60) for item in value]
 
 
 def _entries(tree: Mapping[str, Any], depth: int) -> Iterator[tuple[str, Any]]:

@@ -31,7 +31,7 @@ def centred(transform: Transform) -> NDArray[np.float32]:
     transform
         Rows and columns, complex or real. What is neither a half nor has its zero frequency at an edge stays as it is.
     """
-    if min(transform.shape) < 4:
+    if min(transform.shape) < 3:
         return _moduli(transform)
     if _is_turned(transform):
         return _completed(transform[:, transform.shape[1] // 2 :: -1])

@@ -30,6 +30,8 @@ _ATTEMPTS = 3
 _LEAST = 0.2
 """Share of the picture that the axes keep."""
 _NAMELESS = ("", "x", "y", "z", "0", "1", "2", "3", "i")
+_SIDES = ("width", "height", "depth")
+"""What readers call the sides of any picture: less than what one is known to measure."""
 _CALLED = {
     "energy": "Energy",
     "wavelength": "Wavelength",
@@ -44,7 +46,9 @@ _UNIT_SYMBOLS = {"1/cm": "cm⁻¹", "1/nm": "nm⁻¹", "1/µm": "µm⁻¹", "1/m
 
 def titled(axis: Axis, otherwise: str) -> str:
     """Return the name of an axis with its unit; `otherwise` names one that measures nothing known."""
-    name = _CALLED.get(axis.dimension, otherwise) if axis.name.lower() in _NAMELESS else axis.name
+    stated = axis.name.lower()
+    nameless = stated in _NAMELESS or (stated in _SIDES and axis.dimension in _CALLED)
+    name = _CALLED.get(axis.dimension, otherwise) if nameless else axis.name
     name = name if "/" in name else name[0].upper() + name[1:]  # m/z
     return f"{name} ({_UNIT_SYMBOLS.get(axis.unit, axis.unit)})" if axis.unit else name
 
@@ -54,7 +58,7 @@ def ordinate(signal: Signal) -> str:
 
     X-rays are counted; any other intensity without a unit is in arbitrary ones.
     """
-    if signal.quantity:
+    if signal.quantity.lower() not in ("", "intensity"):
         return signal.quantity
     if signal.signal_type.upper().startswith("EDS") and signal.data.dtype.kind in "ui":
         return "Counts"

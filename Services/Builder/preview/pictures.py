@@ -204,7 +204,7 @@ def _resized(axes: tuple[Axis, Axis], shape: tuple[int, ...]) -> tuple[Axis, Axi
 def _label(canvas: Image.Image, corner: tuple[int, int], text: str, width: int, right: bool = False) -> None:
     """Write into the upper corner of a tile of some width, which begins at `corner`."""
     pen, letters = ImageDraw.Draw(canvas, "RGBA"), font(_LABEL)
-    shown = shortened(legible(text), letters, width - 2 * _LABEL_EDGE)
+    shown = shortened(legible(text), letters, width - 2 * _LABEL_EDGE, middle=True)  # names may differ in their ends
     start = corner[0] + (width - _LABEL_EDGE - letters.getlength(shown) if right else _LABEL_EDGE), corner[1] + 5
     box = pen.textbbox(start, shown, font=letters)
     pen.rounded_rectangle((box[0] - 3, box[1] - 2, box[2] + 3, box[3] + 2), radius=3, fill=(0, 0, 0, 150))

@@ -40,7 +40,7 @@ def measured_plane(signal: Signal, kind: Kind) -> tuple[int, int] | None:
     """Return the dimensions of a picture whose sides measure different things; None where none was measured.
 
     Such as time and wavelength of a streak camera, angle and wavelength of an angle-resolved spectrum. The wavelength
-    or energy, else the time, runs to the right.
+    or energy runs to the right.
     """
     dimensions: tuple[int, ...] = kind.measured
     if len(dimensions) == 1 and len(kind.scanned) > 1:
@@ -67,4 +67,7 @@ def _is_resolved(axis: Axis) -> bool:
 
 
 def _rank(axis: Axis) -> int:
-    return 2 if axis.dimension in SPECTRAL else 1 if axis.dimension == "time" else 0
+    if axis.dimension in SPECTRAL:
+        return 3
+    # beside a time, nanometres are the wavelengths of a streak camera, or positions: either runs to the right
+    return {"length": 2, "time": 1}.get(axis.dimension, 0)
