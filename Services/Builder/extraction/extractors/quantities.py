@@ -192,7 +192,7 @@ _DIMENSIONS: Mapping[str, Mapping[str, float]] = {
     "reciprocal": {f"1/{unit}": 1 / size for unit, size in _LENGTHS.items()},
     "angle": {"rad": 1.0, "mrad": 1e-3, "µrad": 1e-6, "°": math.pi / 180},
     "energy": {"eV": 1.0, "keV": 1e3, "meV": 1e-3, "MeV": 1e6},
-    "time": {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9, "ps": 1e-12, "min": 60.0, "h": 3600.0},
+    "time": {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9, "ps": 1e-12, "fs": 1e-15, "min": 60.0, "h": 3600.0},
 }
 """Units of each dimension, and their size in its first."""
 _DIMENSION_OF = {unit: dimension for dimension, units in _DIMENSIONS.items() for unit in units}
