@@ -21,10 +21,13 @@ from Services.Builder.extraction.extractors.faults import FileRefused, Unreadabl
 from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
+from Services.Builder.extraction.extractors.rosettasciio.calibration import calibrated
 from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, sampled_axes, signals_only
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
+from Services.Builder.extraction.extractors.rosettasciio.dectris import with_detector
 from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import with_extended_header
 from Services.Builder.extraction.extractors.rosettasciio.mapping import with_mapping
+from Services.Builder.extraction.extractors.rosettasciio.mdoc import with_settings_beside
 from Services.Builder.extraction.extractors.rosettasciio.samples import arrange_samples
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
 from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal, main_signal
@@ -37,7 +40,8 @@ TYPED_IN = "It was typed into a form of the program once, and is often out of da
 _COLUMN_TYPES = ("TEM", "SEM")
 _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[str, Any]]]] = {
     "TIFF": arrange_samples,
-    "MRC": lambda path, signals: with_extended_header(path, sampled_axes(path, signals)),
+    "MRC": lambda path, signals: with_settings_beside(path, with_extended_header(path, sampled_axes(path, signals))),
+    "Arina": with_detector,
     "EMD": prismatic_axes,
     "NeXus": signals_only,
 }
@@ -96,7 +100,7 @@ def load(by: Declared, path: Path) -> list[dict[str, Any]]:
     if not dictionaries:
         raise ValueError("it holds no data")
     completed_by = _COMPLETED.get(by.plugin)
-    return completed_by(path, dictionaries) if completed_by else list(dictionaries)
+    return calibrated(by.plugin, path, completed_by(path, dictionaries) if completed_by else dictionaries)
 
 
 def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
@@ -146,7 +150,7 @@ def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any
         meta.pop("Magnification", None)
     if (specimen := meta.get("Specimen")) and str(specimen.value) in (path.name, path.stem):
         del meta["Specimen"]  # a program's way of filling the field
-    if main.title and main.title != path.stem:
+    if main.title and main.title != path.stem and "Signal Name" not in beyond.found:
         meta["Signal Name"] = quantity("Signal Name", main.title)
     if acquired is None and "Acquisition Date" not in meta and (day := _first(main.metadata, "date")):
         meta["Acquisition Date"] = quantity("Acquisition Date", day)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors.rosettasciio.vendors import gatan_tags
 from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import Tree, Vendor
 from Services.Builder.extraction.extractors.settings import either_order, is_day_in_figures
 from Services.Builder.extraction.extractors.tree import lookup
@@ -43,14 +44,27 @@ def _gatan_unclear_day(tags: Tree) -> str | None:
     return day if is_day_in_figures(day) else None
 
 
+_TYPED_IN = frozenset(("Operator", "Specimen"))
+"""Typed into a form once, and often out of date."""
+_IMAGE = Vendor(
+    plugin="DigitalMicrograph",
+    root=(f"{gatan_tags.IMAGE}.source.Tags at creation", gatan_tags.IMAGE),
+    rules=gatan_tags.RULES,
+    unreliable=_TYPED_IN,
+    special=gatan_tags.special,
+    acquired=_gatan_time,
+    unclear_day=_gatan_unclear_day,
+)
+_SOURCE = f"{gatan_tags.PLANE}.source tags"
 VENDORS = (
-    Vendor(
-        plugin="DigitalMicrograph",
-        root=("ImageList.TagGroup0.ImageTags.source.Tags at creation", "ImageList.TagGroup0.ImageTags"),
-        rules=terms.DIGITALMICROGRAPH,
-        # typed into a form once, and often out of date
-        unreliable=frozenset(("Operator", "Specimen")),
-        acquired=_gatan_time,
-        unclear_day=_gatan_unclear_day,
+    _IMAGE,
+    # a stack of planes with tags of their own: the first one's, then the stack's
+    replace(
+        _IMAGE,
+        holds=_SOURCE,
+        root=(_SOURCE,),
+        column="TEM",
+        rules=gatan_tags.PLANE_RULES,
     ),
+    replace(_IMAGE, holds=_SOURCE, root=(gatan_tags.IMAGE,), acquired=None, unclear_day=None),
 )
