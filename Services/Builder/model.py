@@ -82,6 +82,8 @@ class Extraction:
     """Bytes of all files of the dataset; None where its main file could not be looked at."""
     whole: bool = True
     """False where the process that read the file was lost over it: another attempt may yield more."""
+    in_time: bool = True
+    """False where the time for all files of the session was over before this one had been read to its end."""
     disk_full: bool = False
     """Its preview or metadata found no room on the disk: another attempt may yield them."""
     companion_sha256: tuple[str, ...] = ()

@@ -13,12 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import NexusCore
 from NexusCore.errors import NexusError
 from NexusCore.files import InTheWay, remove_below, write_below
 from NexusCore.resources import is_disk_full
 from Services.Builder.extraction.dataset_view import DatasetFiles, DatasetView
-from Services.Builder.extraction.extractors import Reading, beside, candidates
+from Services.Builder.extraction.extractors import Reading, beside, candidates, formats
 from Services.Builder.extraction.extractors.captured_output import capture_output
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.dimensions import measures
@@ -31,6 +33,8 @@ from Services.Builder.extraction.fingerprints import fingerprints, missing_diges
 from Services.Builder.extraction.jobs import HASH_SECONDS
 from Services.Builder.extraction.open_guard import restrict_reads
 from Services.Builder.extraction.reader_sandbox import ANYONES, own_scratch, readable
+from Services.Builder.extraction.signals.computed import computable, computed
+from Services.Builder.extraction.signals.conditions import has_maps
 from Services.Builder.model import Extraction, Identity, Quantity
 
 HASHED_AT_ONCE = 64 * 1024 * 1024
@@ -150,6 +154,10 @@ def _stages(
         extraction = _with_metadata_file(extraction, content, metadata, records, view.without_place)
     if not (checked and view.changed()):
         yield extraction
+    known = extraction
+    if reading is not None and computable(reading.main, kind):
+        with capture_output():
+            extraction = _with_computed(extraction, reading, kind, profile, view)
     if preview is not None and reading is not None and kind.layout != "none":
         with capture_output():
             extraction = _with_previews(extraction, content, kind, preview, records, view)
@@ -169,7 +177,8 @@ def _stages(
             warnings=(*extraction.warnings, *missing),
             whole=extraction.whole and not (too_late and missing),
         )
-    if metadata is not None and not (at_once and len(content.previews) < 2):
+    final = at_once and not content.previews and extraction.meta == known.meta
+    if metadata is not None and not final:  # the JSON names its previews
         extraction = _with_metadata_file(extraction, content, metadata, records, view.without_place)
     if checked and view.changed():  # what was looked into is not what was read
         for target in (extraction.preview, *extraction.further_previews):
@@ -220,8 +229,14 @@ def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, 
                 return reading, [*view.remarks, *failures[:1], *reading.warnings], checked
         if elsewhere:  # what was read may be of that file, in part or whole
             return None, [*_named(elsewhere), *view.remarks], checked
-    unknown = f"No reader is known for files of the kind '{path.suffix or path.name}'."
-    return None, [*view.remarks, *(failures[:1] or [unknown])], checked
+    return None, [*view.remarks, *(failures[:1] or [_unknown(path)])], checked
+
+
+def _unknown(path: Path) -> str:
+    kinds = [candidate.spec.name for candidate in formats() if path.suffix.lower() in candidate.spec.extensions]
+    if kinds:
+        return f"The file's content is not what files of the kind '{path.suffix}' hold ({', '.join(kinds)})."
+    return f"No reader is known for files of the kind '{path.suffix or path.name}'."
 
 
 def _own_files(view: DatasetView) -> AbstractContextManager[list[str]]:
@@ -285,11 +300,30 @@ def _with_metadata_file(
     extraction: Extraction, content: MetadataContent, target: Path, records: Path | None, shown: Callable[[str], str]
 ) -> Extraction:
     try:
-        text = json.dumps(document(extraction, content), ensure_ascii=False, indent=1, allow_nan=False)
+        text = json.dumps(document(extraction, content), ensure_ascii=False, allow_nan=False)
+        text = msgspec.json.format(text, indent=1)  # json's own takes ten times as long with an indent
         write_below(records or target.parent, target, shown(text).encode())
     except Exception as error:  # noqa: BLE001 - an edge: the record is worth more than its JSON; it is recorded
         return _with_warning(extraction, failure_sentence("The metadata could not be", "written as JSON", error), error)
     return replace(extraction, metadata_json=target)
+
+
+def _with_computed(
+    extraction: Extraction, reading: Reading, kind: Kind, profile: Profile, view: DatasetView
+) -> Extraction:
+    """Add the quantities that are computed from the main signal's values."""
+    signal = reading.main
+    assert signal is not None  # noqa: S101 - nothing is computed without one
+    try:
+        with _own_files(view) as elsewhere:
+            values = profile.corrected(computed(signal, kind))
+        if elsewhere:
+            return extraction  # drawing says so
+    except Exception as error:  # noqa: BLE001 - an edge: numbers of every sort come from files; it is recorded
+        sentence = failure_sentence("Zero-loss peak and thickness could not be", "computed", error)
+        return _with_warning(extraction, view.without_place(sentence), error)
+    meta = {**extraction.meta, **values}
+    return replace(extraction, meta={name: meta[name] for name in sorted(meta)})
 
 
 def _with_previews(
@@ -303,12 +337,13 @@ def _with_previews(
         if not main and len(content.previews) >= MOST_PREVIEWS:
             continue
         single = reading if signal is None else replace(reading, signals=(signal,))
+        shown = kind if main else kind_of(single, extraction.path.stem)
         place = target if main else target.with_name(f"{target.stem}.{at + 1}{target.suffix}")
         try:
             from Services.Builder.preview import png
 
             with _own_files(view) as elsewhere:
-                picture = png(single, kind if main else kind_of(single, extraction.path.stem))
+                picture = png(single, shown)
             if elsewhere:  # the data may be in another file until they are drawn
                 raise PermissionError(errno.EACCES, "it is not one of the dataset's own files", elsewhere[0])
             write_below(records or place.parent, place, picture)
@@ -321,7 +356,29 @@ def _with_previews(
             extraction = replace(extraction, preview=target)
         else:
             extraction = replace(extraction, further_previews=(*extraction.further_previews, place))
+        extraction = _with_element_maps(extraction, single, shown, place, records, view)
     return extraction
+
+
+def _with_element_maps(
+    extraction: Extraction, single: Reading, kind: Kind, beside_it: Path, records: Path | None, view: DatasetView
+) -> Extraction:
+    """Draw the element maps of a spectrum image of X-rays, as a further preview; other signals have none."""
+    if not has_maps(kind):
+        return extraction
+    place = beside_it.with_name(f"{beside_it.stem}.maps{beside_it.suffix}")
+    try:
+        from Services.Builder.preview import element_maps
+
+        with _own_files(view) as elsewhere:
+            picture = element_maps.png(single, kind)
+        if picture is None or elsewhere:  # the preview says what of another file
+            return extraction
+        write_below(records or place.parent, place, picture)
+    except Exception as error:  # noqa: BLE001 - an edge, as for previews
+        sentence = failure_sentence("No element maps could be", "drawn", error)
+        return _with_warning(extraction, view.without_place(sentence), error)
+    return replace(extraction, further_previews=(*extraction.further_previews, place))
 
 
 def _with_warning(extraction: Extraction, sentence: str, error: Exception) -> Extraction:

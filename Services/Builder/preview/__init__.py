@@ -34,10 +34,11 @@ def _image(reading: Reading, kind: Kind) -> Image:
 
         return page(reading.text or "", SIZE)
     if kind.layout in ("spectrum", "curve", "spectrum image"):
+        from Services.Builder.extraction.signals.conditions import conditions_of
         from Services.Builder.preview import plots
 
         draw = plots.spectrum_image if kind.layout == "spectrum image" else plots.curve
-        return draw(signal, kind, SIZE)
+        return draw(signal, kind, SIZE, conditions_of(reading, signal))
     from Services.Builder.preview import pictures
 
     if kind.layout == "4D":

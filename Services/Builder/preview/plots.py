@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from PIL import Image
 from Services.Builder.extraction.extractors.dimensions import readable
 from Services.Builder.extraction.extractors.kinds import Kind
 from Services.Builder.extraction.extractors.signal import Axis, Signal
+from Services.Builder.extraction.signals.conditions import Conditions
 from Services.Builder.preview.pictures import picture_of
-from Services.Builder.preview.sampling import Mean, fetched, means, numbers, strided
+from Services.Builder.preview.sampling import MOST_VALUES, Mean, fetched, means, numbers, strided
+from Services.Builder.preview.spectra import PlottedSpectrum, annotate
 
 _DOTS = 100
 _AXES_COLOUR, _CURVE_COLOUR, _FILL = "#333333", "#1f4e79", "#c6d7e8"
@@ -25,30 +28,35 @@ _NOISE = 0.15
 """keV below which the counts of an X-ray detector are its electronics' own."""
 _NAMELESS = ("", "x", "y", "z", "0", "1", "2", "3", "i")
 _CALLED = {"energy": "Energy", "wavelength": "Wavelength", "wavenumber": "Raman shift", "mass": "m/z", "time": "Time"}
+_MEAN = "mean of all spectra"
 _UNIT_SYMBOLS = {"1/cm": "cm⁻¹", "1/nm": "nm⁻¹"}
 
 
-def curve(signal: Signal, kind: Kind, size: int) -> Image.Image:
+def curve(signal: Signal, kind: Kind, size: int, conditions: Conditions) -> Image.Image:
     """Return a line plot of a spectrum, a time series or a profile."""
     (at,) = kind.measured
     index, axis = strided(signal.shape, {at: _MOST_POINTS}), readable(signal.axes[at])
     values = numbers(fetched(signal.data, index)[0]).reshape(-1)
     figure, (axes,) = _figure(size, round(0.68 * size), 1)
-    _plot(axes, _positions(axis)[index[at]], values, signal, axis)
+    positions = _positions(axis)[index[at]]
+    _plot(axes, positions, values, signal, axis)
+    _noted(axes, annotate(axes, PlottedSpectrum(positions, values, axis), kind, conditions))
     return _rendered(figure)
 
 
-def spectrum_image(signal: Signal, kind: Kind, size: int) -> Image.Image:
+def spectrum_image(signal: Signal, kind: Kind, size: int, conditions: Conditions) -> Image.Image:
     """Return a spectrum image's sum image above its mean spectrum; a line scan's spectra above one another."""
     (at,) = kind.measured
     axis = readable(signal.axes[at])
     if len(kind.scanned) == 1:
-        return _line_scan(signal, kind, size)
+        return _line_scan(signal, kind, size, conditions)
     rows, columns = kind.scanned[-2:]
     spectrum, overview = means(signal.data, Mean((at,)), Mean((rows, columns), size))
     image = picture_of(overview, (signal.axes[rows], signal.axes[columns]), (size, size // 2 - 10))
     figure, (axes,) = _figure(size, size // 2, 1)
-    _plot(axes, _positions(axis), spectrum, signal, axis, "mean of all spectra")
+    _plot(axes, _positions(axis), spectrum, signal, axis)
+    plotted = PlottedSpectrum(_positions(axis), spectrum, axis, _spectra(signal, kind))
+    _noted(axes, _MEAN, annotate(axes, plotted, kind, conditions))
     plot = _rendered(figure)
     canvas = Image.new("RGB", (size, image.height + 10 + plot.height), "white")
     canvas.paste(image, ((size - image.width) // 2, 0))
@@ -56,7 +64,7 @@ def spectrum_image(signal: Signal, kind: Kind, size: int) -> Image.Image:
     return canvas
 
 
-def _line_scan(signal: Signal, kind: Kind, size: int) -> Image.Image:
+def _line_scan(signal: Signal, kind: Kind, size: int, conditions: Conditions) -> Image.Image:
     (at,), (line,) = kind.measured, kind.scanned
     axis, along = readable(signal.axes[at]), signal.axes[line]
     spectrum, spectra = means(signal.data, Mean((at,)), Mean((line, at), 2 * size))
@@ -66,8 +74,22 @@ def _line_scan(signal: Signal, kind: Kind, size: int) -> Image.Image:
     above.imshow(shown, aspect="auto", cmap="magma", extent=extent, interpolation="nearest")
     above.set_ylabel(_titled(along, "Position"))
     _dressed(above, grid=False)
-    _plot(below, _positions(axis), spectrum, signal, axis, "mean of all spectra")
+    _plot(below, _positions(axis), spectrum, signal, axis)
+    plotted = PlottedSpectrum(_positions(axis), spectrum, axis, _spectra(signal, kind))
+    _noted(below, _MEAN, annotate(below, plotted, kind, conditions))
     return _rendered(figure)
+
+
+def _spectra(signal: Signal, kind: Kind) -> int:
+    """Return of how many spectra the mean was taken."""
+    return min(prod(signal.axes[at].size for at in kind.scanned), MOST_VALUES // signal.axes[kind.measured[0]].size + 1)
+
+
+def _noted(axes: Axes, *notes: str) -> None:
+    """Write remarks above the right end of a plot."""
+    text = ", ".join(note for note in notes if note)
+    if text:
+        axes.text(1.0, 1.015, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=8, color="#777777")
 
 
 def _figure(width: int, height: int, rows: int) -> tuple[Figure, list[Axes]]:
@@ -81,9 +103,7 @@ def _figure(width: int, height: int, rows: int) -> tuple[Figure, list[Axes]]:
     return figure, [first, *(figure.add_subplot(grid[row], sharex=first) for row in range(1, rows))]
 
 
-def _plot(
-    axes: Axes, positions: NDArray[Any], values: NDArray[Any], signal: Signal, axis: Axis, note: str = ""
-) -> None:
+def _plot(axes: Axes, positions: NDArray[Any], values: NDArray[Any], signal: Signal, axis: Axis) -> None:
     if values.size <= 3:
         axes.plot(positions, values, "o-", color=_CURVE_COLOUR, markersize=4, linewidth=1)
     else:
@@ -96,8 +116,6 @@ def _plot(
         axes.set_xlim(float(np.min(positions)), float(np.max(positions)))
     axes.set_xlabel(_titled(axis, "Position"))
     axes.set_ylabel(signal.quantity or "Intensity")
-    if note:
-        axes.text(0.985, 0.95, note, transform=axes.transAxes, ha="right", va="top", fontsize=8, color="#777777")
     _dressed(axes)
 
 

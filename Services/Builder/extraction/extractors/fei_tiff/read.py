@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors.acquisition_time import Acquired, resolved
+from Services.Builder.extraction.extractors.people_dates import decided, written
 from Services.Builder.extraction.extractors.quantities import quantity
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
 from Services.Builder.extraction.extractors.settings import (
     MicroscopeSettings,
-    either_order,
-    is_day_in_figures,
     moment,
     number,
     with_settings,
@@ -31,21 +31,30 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     if not isinstance(settings, Mapping):
         return reading
     beam = str(lookup(settings, "Beam.Beam") or "EBeam")
-    # Where its order is open, RosettaSciIO takes the month for first.
-    day = f"{lookup(settings, 'User.Date')} {lookup(settings, 'User.Time')}"
-    if is_day_in_figures(day):
-        reading = replace(reading, acquired=None)
     known = MicroscopeSettings(
         format="FEI/Thermo Fisher TIFF",
         tree=settings,
         rules=(*terms.FEI_TIFF, *(replace(rule, path=f"{beam}.{rule.path}") for rule in terms.FEI_BEAM)),
         column="FIB" if beam.startswith("I") else "SEM",
-        acquired=moment(lookup(settings, "PrivateFei.TimeOfCreation"), "%d.%m.%Y %H:%M:%S") or either_order(day),
+        acquired=_acquired(settings, reading, path),
         special=_special(settings),
     )
     # RosettaSciIO hands stage positions on in metres and radians where its conventions are millimetres and degrees
     meta = {name: value for name, value in reading.meta.items() if not name.startswith("Stage ")}
     return with_settings(replace(reading, meta=meta), known)
+
+
+def _acquired(settings: Mapping[str, Any], reading: Reading, path: Path) -> Acquired:
+    """Return the time by the program's own clock, else by the user's date, in the order of the PC's language.
+
+    Of that RosettaSciIO takes the month for first wherever it can; the tag DateTime is another clock.
+    """
+    created = moment(lookup(settings, "PrivateFei.TimeOfCreation"), "%d.%m.%Y %H:%M:%S")
+    tag = written(lookup(reading.main.original_metadata, "DateTime") if reading.main else None).moment
+    stated = decided(written(lookup(settings, "User.Date"), lookup(settings, "User.Time")), near=tag)
+    if created is not None or not stated.text:
+        return Acquired(created or reading.acquired)
+    return resolved(stated, settings, path)
 
 
 def _special(settings: Mapping[str, Any]) -> dict[str, Quantity | None]:

@@ -19,12 +19,13 @@ _FORMAT_NAMES = {"JPEG": "JPEG image", "PNG": "PNG image", "BMP": "bitmap image"
 
 
 def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
-    """Read the picture's first frame and its EXIF entries."""
+    """Read the picture's first frame, its EXIF entries and its texts."""
     with Image.open(path) as picture:
         exif = picture.getexif()
         frames = getattr(picture, "n_frames", 1)
         name = _FORMAT_NAMES.get(picture.format or "", f"{picture.format} image")
         pixels = _pixels(picture)
+        texts = _texts(picture)
     stated = {
         "Instrument": exif.get(ExifTags.Base.Model),
         "Operator": exif.get(ExifTags.Base.Artist),
@@ -33,7 +34,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     }
     quantities = {key: quantity(key, value) for key, value in stated.items()}
     axes = (Axis(pixels.shape[0], "y"), Axis(pixels.shape[1], "x"))
-    tags = {ExifTags.TAGS.get(key, str(key)): value for key, value in exif.items()}
+    tags = {ExifTags.TAGS.get(key, str(key)): value for key, value in exif.items()} | texts
     return Reading(
         format=name,
         reader=f"Pillow {version}",
@@ -50,6 +51,17 @@ def _pixels(picture: Image.Image) -> np.ndarray:
         return np.asarray(picture.convert("L"))
     colours = np.ascontiguousarray(np.asarray(picture.convert("RGB")))
     return colours.view([("R", "u1"), ("G", "u1"), ("B", "u1")])[..., 0]
+
+
+def _texts(picture: Image.Image) -> dict[str, Any]:
+    """Return the texts in a picture, under the name of their place: each has a keyword of its own.
+
+    PNG keeps them in the chunks ``tEXt``, ``zTXt`` and ``iTXt`` (PNG specification, 11.3.3), some after the pixels, so
+    that they are there once these are read; JPEG and GIF have a comment.
+    """
+    texts = dict(getattr(picture, "text", {}))
+    comment = picture.info.get("comment")
+    return ({"PNG texts": texts} if texts else {}) | ({"Comment": comment} if comment else {})
 
 
 def _time_taken(exif: Mapping[int, Any]) -> datetime | None:

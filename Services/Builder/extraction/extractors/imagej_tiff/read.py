@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors.acquisition_time import Acquired, resolved
+from Services.Builder.extraction.extractors.people_dates import written
 from Services.Builder.extraction.extractors.quantities import dimension, factor, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
-from Services.Builder.extraction.extractors.settings import MicroscopeSettings, either_order, tiff_tags, with_settings
+from Services.Builder.extraction.extractors.settings import MicroscopeSettings, tiff_tags, with_settings
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.extraction.extractors.tree import lookup, put
 
@@ -30,9 +32,14 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         rules=terms.DIGITALMICROGRAPH_ALONE,
         column=_column(tree),
         pixel=_pixel(description, tags),
-        acquired=either_order(f"{lookup(tree, 'DataBar.Acquisition Date')} {lookup(tree, 'DataBar.Acquisition Time')}"),
+        acquired=_acquired(tree, path),
     )
     return with_settings(read_by("TIFF", path), known)
+
+
+def _acquired(tree: Mapping[str, Any], path: Path) -> Acquired | None:
+    stated = written(*(lookup(tree, f"DataBar.Acquisition {part}") for part in ("Date", "Time")))
+    return resolved(stated, tree, path) if stated.text else None
 
 
 def _tags(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def _tvips(path: Path, _listing: Listing) -> Iterator[str]:
 
 def _dectris(path: Path, _listing: Listing) -> Iterator[str]:
     if path.stem.endswith("_master"):
+        yield path.stem.removesuffix("_master") + path.suffix
         base = path.stem.removesuffix("_master").replace("{", "{{").replace("}", "}}")
-        yield f"{path.stem.removesuffix('_master')}{path.suffix}"  # the scan's, beside the detector's
         yield from _numbered(path, f"{base}_data_{{:06d}}{path.suffix}")
 
 

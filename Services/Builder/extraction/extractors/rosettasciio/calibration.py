@@ -2,19 +2,19 @@
 
 Some readers give a fixed scale and unit where the file has none, some put one unit on every axis, whatever the file's,
 and some files hold numbers that no microscope has. An axis without a calibration has no unit here, so that neither a
-pixel size nor a scale bar is made of it. Each function says what its reader does (RosettaSciIO 0.14, in the reader's
+pixel size nor a scale bar is made of it. Each function says what its reader does (in the reader's
 module), and `REASONABLE` what no microscope exceeds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isclose, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from Services.Builder.extraction.extractors.cleaning import one_line
-from Services.Builder.extraction.extractors.quantities import dimension, symbol
+from Services.Builder.extraction.extractors.quantities import dimension, factor, symbol
 from Services.Builder.extraction.extractors.rosettasciio import direct_electron
 from Services.Builder.extraction.extractors.rosettasciio.vendors.gatan_tags import calibrated_by_plane
 from Services.Builder.extraction.extractors.settings import number
@@ -22,11 +22,7 @@ from Services.Builder.extraction.extractors.tree import lookup
 
 Signals = list[dict[str, Any]]
 _AxisRule = Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
-_SI = {
-    "m": 1.0, "cm": 1e-2, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "Å": 1e-10, "pm": 1e-12, "fm": 1e-15,
-    "rad": 1.0, "mrad": 1e-3, "µrad": 1e-6, "°": 0.0175,
-    "MeV": 1e6, "keV": 1e3, "eV": 1.0, "meV": 1e-3,
-}  # fmt: skip
+_SI = {"length": "m", "reciprocal": "1/m", "angle": "rad", "energy": "eV"}
 REASONABLE: Mapping[str, tuple[float, float]] = {
     "length": (1e-14, 0.1),
     "reciprocal": (1.0, 1e13),
@@ -51,9 +47,7 @@ def plausible(scale: float, unit: str | None) -> bool:
     limits = REASONABLE.get(dimension(unit))
     if limits is None or unit is None:
         return True
-    base = unit.removeprefix("1/")
-    factor = _SI.get(base, 1.0)
-    step = abs(scale) * (factor if base == unit else 1.0 / factor)
+    step = abs(scale) * (factor(unit, _SI[dimension(unit)]) or 1.0)
     return isfinite(step) and limits[0] <= step <= limits[1]
 
 
@@ -123,12 +117,6 @@ def _tvips(axis: dict[str, Any], signal: Mapping[str, Any]) -> dict[str, Any]:
     return axis if known else uncalibrated(axis)
 
 
-def _arina(axis: dict[str, Any], _signal: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the unit as the reader means it: 1 stands for none, A for ångström."""
-    unit = {"1": None, "A": "Å"}.get(str(axis.get("units")), axis.get("units"))
-    return {**axis, "units": unit}
-
-
 def _velox(axis: dict[str, Any], signal: Mapping[str, Any]) -> dict[str, Any]:
     """Leave the energy of spectra uncalibrated whose detector has no dispersion: the reader says 1 keV from 0."""
     no_offset = number(axis.get("offset")) == 0.0
@@ -155,26 +143,6 @@ def _nexus(axis: dict[str, Any], _signal: Mapping[str, Any]) -> dict[str, Any]:
     return uncalibrated(axis) if int(axis.get("size") or 0) == 1 else axis
 
 
-def _topspin(axis: dict[str, Any], signal: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the angles of patterns, in SI units as all that Topspin writes: their unit is called Angle.
-
-    Of images the reader takes every step for metres. Which is an angle, the procedure's calibrations say.
-    """
-    if str(axis.get("units")) == "Angle":
-        return {**axis, "units": "rad"}
-    calibrations = lookup(signal.get("original_metadata") or {}, "ProcedureData")
-    stated = calibrations.values() if isinstance(calibrations, Mapping) else ()
-    step = number(axis.get("scale")) * 1e-9
-    kinds = {
-        str(lookup(one, "Text"))
-        for one in stated
-        if isinstance(one, Mapping) and step and isclose(number(lookup(one, "Scale")), step, rel_tol=1e-6)
-    }
-    if kinds != {"Angle"}:
-        return axis
-    return {**axis, "units": "rad", "scale": step, "offset": number(axis.get("offset")) * 1e-9}
-
-
 def _mrc(axis: dict[str, Any], signal: Mapping[str, Any]) -> dict[str, Any]:
     """Read the pixel's size where single programs write it: FEI's old extended header, Direct Electron's text file."""
     original = signal.get("original_metadata") or {}
@@ -193,10 +161,8 @@ _RULES: Mapping[str, _AxisRule] = {
     "Blockfile": _blockfile,
     "EMPAD": _empad,
     "TVIPS": _tvips,
-    "Arina": _arina,
     "EMD": _velox,
     "TIA": _tia,
     "NeXus": _nexus,
-    "Topspin": _topspin,
     "MRC": _mrc,
 }

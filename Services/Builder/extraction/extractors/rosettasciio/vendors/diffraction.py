@@ -8,8 +8,8 @@ from datetime import datetime
 from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
-from Services.Builder.extraction.extractors.rosettasciio import dectris, direct_electron, mdoc
-from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import Tree, Vendor, measured
+from Services.Builder.extraction.extractors.rosettasciio import direct_electron, mdoc
+from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import Tree, Vendor
 from Services.Builder.extraction.extractors.settings import moment, number
 from Services.Builder.extraction.extractors.terms import Rule
 from Services.Builder.extraction.extractors.tree import lookup
@@ -84,41 +84,30 @@ the exposure at the root in milliseconds, that of EMPAD-G2 in its section ``scan
 # -- DECTRIS ----------------------------------------------------------------------------------------------------------
 
 
+DECTRIS = tuple(
+    Rule(f"entry.instrument.{path}", name, unit)
+    for path, name, unit in (
+        ("beam.incident_energy", "Acceleration Voltage", "V"),
+        ("detector.detectorSpecific.photon_energy", "Acceleration Voltage", "V"),
+        ("detector.count_time", "Exposure Time", "s"),
+        ("detector.frame_time", "Frame Time", "s"),
+        ("detector.detector_distance", "Detector Distance", "m"),
+        ("detector.x_pixel_size", "Detector Pixel Size", "m"),
+        ("detector.threshold_energy", "Threshold Energy", "eV"),
+        ("detector.description", "Detector", None),
+        ("detector.detector_number", "Serial Number", None),
+        ("detector.bit_depth_readout", "Bit Depth", None),
+        ("detector.detectorSpecific.software_version", "Software", None),
+    )
+)
+"""A DECTRIS detector's master file: NeXus' NXdetector with the units of DECTRIS' SIMPLON interface, s, m and eV. The
+voltage is the number of the beam's energy in eV, of electrons, too."""
+
+
 def _dectris(tree: Tree) -> Found:
-    """Read the detector's fields, each with its unit; of the beam's energy in eV the voltage follows."""
-    energies = [
-        lookup(tree, f"instrument.{path}.value")
-        for path in ("beam.incident_energy", "detector.detectorSpecific.photon_energy")
-    ]
-    energy = next((value for value in energies if number(value) > 0), None)
-    centre = [lookup(tree, f"instrument.detector.beam_center_{side}.value") for side in "xy"]
-    found = {
-        name: measured(tree, name, f"instrument.detector.{path}")
-        for name, path in (
-            ("Exposure Time", "count_time"),
-            ("Frame Time", "frame_time"),
-            ("Detector Distance", "detector_distance"),
-            ("Detector Pixel Size", "x_pixel_size"),
-            ("Threshold Energy", "threshold_energy"),
-            ("Detector", "description"),
-            ("Serial Number", "detector_number"),
-            ("Bit Depth", "bit_depth_readout"),
-            ("Software", "detectorSpecific.software_version"),
-        )
-    }
-    return {
-        **found,
-        "Acceleration Voltage": quantity("Acceleration Voltage", energy, "V"),
-        "Beam Center": quantity("Beam Center", centre if any(number(place) for place in centre) else None),
-    }
-
-
-def _dectris_time(tree: Tree) -> datetime | None:
-    text = lookup(tree, "instrument.detector.detectorSpecific.data_collection_date.value")
-    try:
-        return datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    except ValueError:
-        return None
+    """Read the beam's centre in pixels, where it was set."""
+    centre = [lookup(tree, f"entry.instrument.detector.beam_center_{side}") for side in "xy"]
+    return {"Beam Center": quantity("Beam Center", centre if any(number(place) for place in centre) else None)}
 
 
 # -- Quantum Detectors Merlin -----------------------------------------------------------------------------------------
@@ -207,7 +196,7 @@ def _blockfile(tree: Tree) -> Found:
 VENDORS = (
     Vendor("Topspin", column="STEM", rules=TOPSPIN, special=_topspin),
     Vendor("EMPAD", column="STEM", rules=EMPAD),
-    Vendor("Arina", column="STEM", root=(dectris.KEY, ""), special=_dectris, acquired=_dectris_time),
+    Vendor("Arina", column="STEM", rules=DECTRIS, special=_dectris),
     Vendor(
         "MRC",
         holds="de_metadata",

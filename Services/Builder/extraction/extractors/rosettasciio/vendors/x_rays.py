@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from Services.Builder.extraction.extractors import terms
@@ -159,17 +158,6 @@ def _characters(codes: Any) -> str:
     return bytes(int(code) & 0xFF for code in values).decode("latin-1") if isinstance(values, list | tuple) else ""
 
 
-def _edax_time(tree: Tree) -> datetime | None:
-    """Return when the spectrum was collected."""
-    day = [int(number(lookup(tree, f"spc_header.collectDate{part}"))) for part in ("Year", "Mon", "Day")]
-    clock = [int(number(lookup(tree, f"spc_header.collectTime{part}"))) for part in ("Hour", "Min", "Sec")]
-    try:
-        moment = datetime(*day, *clock)  # type: ignore[misc,arg-type]  # noqa: DTZ001 - the instrument's clock
-    except ValueError:
-        return None
-    return moment if moment.year > 1980 else None
-
-
 # -- EMSA/MAS, ISO 22029 ----------------------------------------------------------------------------------------------
 
 _EMSA_MODES = {"IMA": "Imaging", "DIF": "Diffraction", "SCI": "Scanning Imaging", "SCD": "Scanning Diffraction"}
@@ -237,7 +225,7 @@ VENDORS = (
     Vendor("JEOL", holds="Header.real time", rules=terms.JEOL_EDS, special=_jeol_spectrum),
     Vendor("JEOL", holds="Instrument.AccV", rules=JEOL_IMAGE, special=_jeol),
     Vendor("JEOL", holds="PTTD Data", rules=JEOL_CUBE),
-    Vendor("EDAX", rules=EDAX, special=_edax, acquired=_edax_time),
+    Vendor("EDAX", rules=EDAX, special=_edax),
     # ISO 22029: dwell and integration times of EELS are in milliseconds
     Vendor(
         "MSA",
