@@ -36,7 +36,7 @@ from Services.Builder.extraction.extractors.rosettasciio.declared import readers
 from Services.Builder.extraction.extractors.rosettasciio.mapping import with_mapping
 from Services.Builder.extraction.extractors.rosettasciio.read import moment, section
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
-from Services.Builder.extraction.extractors.settings import either_order, ini
+from Services.Builder.extraction.extractors.settings import ini
 from Services.Builder.extraction.extractors.signal import main_signal
 from Services.Builder.extraction.extractors.tree import Tags, lookup, put
 from Services.Builder.model import DATASET_TYPES, Quantity
@@ -300,13 +300,6 @@ class TestReadersMetadataAreCompleted:
             "FIB": {"HV": "3"},
         }
         assert ini("no section = 1") == {}
-
-    def test_a_day_in_an_unknown_order_is_believed_only_if_it_is_clear(self):
-        assert either_order("7/20/2015 6:48:25 PM") == datetime.fromisoformat("2015-07-20T18:48:25")
-        assert either_order("20/07/2015 18:48:25") == datetime.fromisoformat("2015-07-20T18:48:25")
-        assert either_order("3/3/2015 6:48:25 PM") == datetime.fromisoformat("2015-03-03T18:48:25")
-        assert either_order("8/7/2019 6:48:25 PM") is None
-        assert either_order("None None") is None
 
     def test_windows_clock_of_digitalmicrograph_is_utc(self):
         tags = {"DataBar": {"Acquisition Date": "7/31/2019", "Acquisition Time (OS)": 1.3209060852325026e17}}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from Services.Builder.extraction.extractors.kinds import Kind
-from Services.Builder.extraction.extractors.quantities import quantity, rounded
+from Services.Builder.extraction.extractors.quantities import alike, quantity, rounded
 from Services.Builder.extraction.extractors.signal import SPECTRAL, Axis, Signal
 from Services.Builder.model import Quantity
 
@@ -51,7 +51,7 @@ def _sizes(axes: Iterable[Axis], names: dict[str, str]) -> dict[str, Quantity | 
     if not name or horizontal.scale == 0:
         return {}
     quantities = {name: quantity(name, abs(horizontal.scale), horizontal.unit)}
-    if vertical.unit != horizontal.unit or abs(vertical.scale / horizontal.scale - 1) > 0.01:
+    if vertical.unit and not alike(abs(vertical.scale), vertical.unit, abs(horizontal.scale), horizontal.unit):
         quantities[f"{name} Y"] = quantity(f"{name} Y", abs(vertical.scale), vertical.unit)
     return quantities
 

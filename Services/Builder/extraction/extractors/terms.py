@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from Services.Builder.extraction.extractors.people_numbers import decimal_mark, decimal_point
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.tree import lookup
 from Services.Builder.model import Quantity
@@ -298,6 +299,9 @@ def applied(
             value, unit = value[1], (symbol(value[2]) if len(value) == 3 else unit)
         beside = lookup(tree, f"{rule.path}_units") if rule.unit else None
         converted = quantity(rule.name, value, (symbol(beside) if isinstance(beside, str) else None) or unit)
+        if converted is not None and converted.reason and isinstance(value, str):  # the file's other numbers may tell
+            mark = decimal_mark(tree)
+            converted = quantity(rule.name, decimal_point(value, mark)[0], unit) if mark else converted
         if converted is not None:
             quantities[rule.name] = converted
     return quantities

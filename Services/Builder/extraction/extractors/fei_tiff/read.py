@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from Services.Builder.extraction.extractors import terms_tiff
+from Services.Builder.extraction.extractors.acquisition_time import Acquired, resolved
 from Services.Builder.extraction.extractors.fei_tiff import xml_settings
+from Services.Builder.extraction.extractors.people_dates import decided, written
 from Services.Builder.extraction.extractors.quantities import quantity
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
 from Services.Builder.extraction.extractors.safe_xml import name_of, parsed
 from Services.Builder.extraction.extractors.settings import (
     MicroscopeSettings,
-    either_order,
-    is_day_in_figures,
     moment,
     number,
     with_settings,
@@ -36,10 +37,6 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     beam, scan = (str(lookup(settings, f"Beam.{kind}") or f"E{kind}") for kind in ("Beam", "Scan"))
     detector = str(lookup(settings, "Detectors.Name") or "")
     beside = _xml(signal.original_metadata if signal else {})
-    # Where its order is open, RosettaSciIO takes the month for first.
-    day = f"{lookup(settings, 'User.Date')} {lookup(settings, 'User.Time')}"
-    if is_day_in_figures(day):
-        reading = replace(reading, acquired=None)
     known = MicroscopeSettings(
         format="FEI/Thermo Fisher TIFF",
         tree=settings,
@@ -50,9 +47,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
             *_below(detector, terms_tiff.FEI_DETECTOR),
         ),
         column="FIB" if beam.startswith("I") else "SEM",
-        acquired=moment(lookup(settings, "PrivateFei.TimeOfCreation"), "%d.%m.%Y %H:%M:%S")
-        or either_order(day)
-        or (beside.acquired if beside else None),
+        acquired=_acquired(settings, reading, path, xml_settings.acquisition_time(beside.tree) if beside else None),
         special=_special(settings, beam),
     )
     # RosettaSciIO hands stage positions on in metres and radians where its conventions are millimetres and degrees
@@ -76,6 +71,20 @@ def _xml_alone(known: MicroscopeSettings) -> dict[str, Quantity]:
     """Return its quantities, which the INI file's go before."""
     special = {name: value for name, value in known.special.items() if value is not None}
     return {**applied(known.rules, known.tree), **special}
+
+
+def _acquired(settings: Mapping[str, Any], reading: Reading, path: Path, in_xml: datetime | None) -> Acquired:
+    """Return the time by the program's own clock, else by the user's date, in the order of the PC's language.
+
+    The program's is in an entry of the INI file, or in the XML. Of the user's RosettaSciIO takes the month for first
+    wherever it can; the tag DateTime is another clock.
+    """
+    created = moment(lookup(settings, "PrivateFei.TimeOfCreation"), "%d.%m.%Y %H:%M:%S") or in_xml
+    tag = written(lookup(reading.main.original_metadata, "DateTime") if reading.main else None).moment
+    stated = decided(written(lookup(settings, "User.Date"), lookup(settings, "User.Time")), near=tag)
+    if created is not None or not stated.text:
+        return Acquired(created or reading.acquired)
+    return resolved(stated, settings, path)
 
 
 def _special(settings: Mapping[str, Any], beam: str = "EBeam") -> dict[str, Quantity | None]:

@@ -8,16 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors.acquisition_time import Acquired, resolved
+from Services.Builder.extraction.extractors.people_dates import written
 from Services.Builder.extraction.extractors.quantities import dimension, factor, quantity, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
-from Services.Builder.extraction.extractors.settings import (
-    MicroscopeSettings,
-    either_order,
-    number,
-    tiff_tags,
-    with_settings,
-)
+from Services.Builder.extraction.extractors.settings import MicroscopeSettings, number, tiff_tags, with_settings
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.extraction.extractors.tree import lookup, put
 from Services.Builder.model import Quantity
@@ -38,7 +34,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         rules=terms.DIGITALMICROGRAPH_ALONE,
         column=_column(tree),
         pixel=_pixel(description, tags),
-        acquired=either_order(f"{lookup(tree, 'DataBar.Acquisition Date')} {lookup(tree, 'DataBar.Acquisition Time')}"),
+        acquired=_acquired(tree, path),
     )
     return _with_steps(with_settings(read_by("TIFF", path), known), description)
 
@@ -67,6 +63,11 @@ def _with_steps(reading: Reading, description: Mapping[str, str]) -> Reading:
 def _unit(text: str) -> str | None:
     """Return the unit of a property, which has escapes for what is not ASCII."""
     return symbol(text.encode("latin-1", "replace").decode("unicode-escape", "replace"))
+
+
+def _acquired(tree: Mapping[str, Any], path: Path) -> Acquired | None:
+    stated = written(*(lookup(tree, f"DataBar.Acquisition {part}") for part in ("Date", "Time")))
+    return resolved(stated, tree, path) if stated.text else None
 
 
 def _tags(properties: Mapping[str, Any]) -> dict[str, Any]:

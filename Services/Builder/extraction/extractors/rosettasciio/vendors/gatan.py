@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors.people_dates import WrittenTime, decided, written
 from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import Tree, Vendor
-from Services.Builder.extraction.extractors.settings import either_order, is_day_in_figures
 from Services.Builder.extraction.extractors.tree import lookup
 
 
-def _gatan_time(tags: Tree) -> datetime | None:
+def _gatan_time(tags: Tree) -> datetime | WrittenTime | None:
     """Return the time of acquisition, by Windows' clock or by the texts, whose order is that of the PC's language.
 
-    Of a spectrum image, Windows' clock is that of its survey image or of its end: it only tells the order.
+    Of a spectrum image, Windows' clock is that of its survey image or of its end: it only tells the order, as does the
+    scan generator's stamp, which names the month (``Tue Dec 10 15:32:32 2019``). An image stack has the tags of each
+    image in its list of planes.
     """
     windows = _windows_clock(lookup(tags, "DataBar.Acquisition Time (OS)"))
     if windows is not None and lookup(tags, "SI.Acquisition.Date") is None:
         return windows
-    return either_order(" ".join(_gatan_texts(tags)), windows)
+    stamp = written(lookup(tags, "DigiScan.TimeStamp"))
+    found = written(*_gatan_texts(tags))
+    if not found.text:
+        plane = lookup(tags, "plane info.TagGroup0.source tags")
+        return _gatan_time(plane) if isinstance(plane, Mapping) else stamp
+    return decided(found, near=windows or stamp.moment)
 
 
 def _windows_clock(ticks: object) -> datetime | None:
@@ -38,11 +46,6 @@ def _gatan_texts(tags: Tree) -> tuple[str, str]:
     return str(bar[0] or "").strip(), str(bar[1] or "").strip()
 
 
-def _gatan_unclear_day(tags: Tree) -> str | None:
-    day, _ = _gatan_texts(tags)
-    return day if is_day_in_figures(day) else None
-
-
 VENDORS = (
     Vendor(
         plugin="DigitalMicrograph",
@@ -51,6 +54,5 @@ VENDORS = (
         # typed into a form once, and often out of date
         unreliable=frozenset(("Operator", "Specimen")),
         acquired=_gatan_time,
-        unclear_day=_gatan_unclear_day,
     ),
 )

@@ -1,16 +1,14 @@
-"""Programs of light spectrometers and streak cameras; days as the PC's language has them."""
+"""Programs of light spectrometers and streak cameras."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from Services.Builder.extraction.extractors import terms_light
 from Services.Builder.extraction.extractors.quantities import quantity
 from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import Tree, Vendor
-from Services.Builder.extraction.extractors.settings import either_order, is_day_in_figures, moment
 from Services.Builder.extraction.extractors.tree import lookup
 from Services.Builder.model import Quantity
 
@@ -59,11 +57,6 @@ def _horiba(setup: Tree) -> dict[str, Quantity | None]:
         present = setup.get(f"{beam}. Pol.", "No") not in ("No", "", None)
         angles[name] = quantity(name, setup.get(f"{beam} Pol. (°)"), "°") if present else None
     return angles
-
-
-def _horiba_unclear_day(tree: Tree) -> str | None:
-    day = str(lookup(tree, "date.Acquired") or "")
-    return day if is_day_in_figures(day) else None
 
 
 # -- Hamamatsu HPD-TA -----------------------------------------------------------------------------------------------
@@ -133,27 +126,6 @@ def _slit(spectrograph: Tree, kind: str, mirror: str, name: str) -> Quantity | N
     return quantity(name, opened[0], "µm") if len(opened) == 1 else None
 
 
-def _hamamatsu_time(comment: Tree) -> datetime | None:
-    day, clock = (lookup(comment, f"Application.{key}") for key in ("Date", "Time"))
-    return either_order(f"{day} {clock}")
-
-
-def _hamamatsu_unclear_day(comment: Tree) -> str | None:
-    day = str(lookup(comment, "Application.Date") or "")
-    return day if is_day_in_figures(day) else None
-
-
-def _streak_tiff_time(tags: Tree) -> datetime | None:
-    """Return the time of acquisition, whose order the time of saving may tell, a tag with year, month and day."""
-    day, clock = (lookup(tags, f"{_TIFF}.Application.{key}") for key in ("Date", "Time"))
-    return either_order(f"{day} {clock}", moment(lookup(tags, "DateTime"), "%Y:%m:%d %H:%M:%S"))
-
-
-def _streak_tiff_unclear_day(tags: Tree) -> str | None:
-    comment = lookup(tags, _TIFF)
-    return _hamamatsu_unclear_day(comment) if isinstance(comment, Mapping) else None
-
-
 def _streak_tiff(tags: Tree) -> dict[str, Quantity | None]:
     comment = lookup(tags, _TIFF)
     return _hamamatsu(comment) if isinstance(comment, Mapping) else {}
@@ -206,31 +178,20 @@ def _widest(spectrometer: Tree, kind: str, name: str) -> Quantity | None:
     return quantity(name, max(numbers), "µm") if numbers else None
 
 
-def _trivista_time(tree: Tree) -> datetime | None:
-    """Return the time of recording, which is month, day, year.
-
-    That this is so whatever the PC's language is inferred from a file that has it twice: as 06/14/2022 13:34:27.453,
-    which is how .NET writes a time for programs, and as 6/14/2022 1:34 PM, which is for people.
-    """
-    return moment(lookup(tree, "Document.RecordTime"), "%m/%d/%Y %H:%M:%S.%f", "%m/%d/%Y %H:%M:%S")
-
-
 VENDORS = (
     Vendor("Renishaw", rules=terms_light.RENISHAW, special=_renishaw),
     Vendor(
         "JobinYvon",
-        acquired=lambda tree: either_order(lookup(tree, "date.Acquired")),
-        unclear_day=_horiba_unclear_day,
+        root=("experimental_setup",),
+        rules=terms_light.HORIBA,
+        special=_horiba,
         units={"Spectrometer.entrance_slit_width": None},
     ),
-    Vendor("JobinYvon", root=("experimental_setup",), rules=terms_light.HORIBA, special=_horiba),
     Vendor(
         "Hamamatsu",
         root=(_ITEX,),
         rules=terms_light.HAMAMATSU,
         special=_hamamatsu,
-        acquired=_hamamatsu_time,
-        unclear_day=_hamamatsu_unclear_day,
         units={"Spectrometer.entrance_slit_width": None},
     ),
     Vendor(
@@ -239,8 +200,6 @@ VENDORS = (
         format="Hamamatsu streak TIFF",
         rules=tuple(replace(rule, path=f"{_TIFF}.{rule.path}") for rule in terms_light.HAMAMATSU),
         special=_streak_tiff,
-        acquired=_streak_tiff_time,
-        unclear_day=_streak_tiff_unclear_day,
     ),
-    Vendor("TriVista", rules=terms_light.TRIVISTA, special=_trivista, acquired=_trivista_time),
+    Vendor("TriVista", rules=terms_light.TRIVISTA, special=_trivista),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from Services.Builder.extraction.extractors.people_dates import WrittenTime
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.terms import Rule
 from Services.Builder.extraction.extractors.tree import lookup
@@ -37,10 +38,8 @@ class Vendor:
     """Names of quantities that are shown, but marked."""
     special: Callable[[Tree], dict[str, Quantity | None]] | None = None
     """What takes more than a rule."""
-    acquired: Callable[[Tree], datetime | None] | None = None
-    """Time of acquisition, where the file holds a better one than the reader returns."""
-    unclear_day: Callable[[Tree], str | None] | None = None
-    """The day as the file has it, where the reader may have misread it: without `acquired`, there is no time then."""
+    acquired: Callable[[Tree], datetime | WrittenTime | None] | None = None
+    """Time of acquisition, or the text that it stands in, where the file holds a better one than the reader returns."""
 
     def tree(self, original: Tree) -> Tree | None:
         """Return the part of the original metadata the rules are for; None if the file is not of this program."""
