@@ -46,13 +46,28 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
             *_below(scan, terms_tiff.FEI_SCAN),
             *_below(detector, terms_tiff.FEI_DETECTOR),
         ),
-        column="FIB" if beam.startswith("I") else "SEM",
+        column=column(settings),
         acquired=_acquired(settings, reading, path, xml_settings.acquisition_time(beside.tree) if beside else None),
         special=_special(settings, beam),
     )
     # RosettaSciIO hands stage positions on in metres and radians where its conventions are millimetres and degrees
     meta = {name: value for name, value in reading.meta.items() if not name.startswith("Stage ")}
-    return with_settings(replace(reading, meta={**meta, **(_xml_alone(beside) if beside else {})}), known)
+    found = with_settings(replace(reading, meta={**meta, **(_xml_alone(beside) if beside else {})}), known)
+    return replace(found, column=known.column)
+
+
+def column(settings: Mapping[str, Any]) -> str | None:
+    """Return the kind of microscope by the beam that took the image; None of a camera's (infrared, navigation).
+
+    Parameters
+    ----------
+    settings
+        The sections of the INI file. Where none of them names the beam, it is the electrons'.
+    """
+    beam = str(lookup(settings, "Beam.Beam") or "")
+    if not beam:
+        return None if "IRBeam" in settings else "SEM"
+    return {"EBEAM": "SEM", "IBEAM": "FIB"}.get(beam.upper())
 
 
 def _below(section: str, rules: Sequence[Rule]) -> list[Rule]:
