@@ -148,10 +148,14 @@ KNOWN: Mapping[str, Known] = {
     "Bit Depth": Known(zero=False),
     "Sensor Bias": Known("V"),
     "Lines": Known(),
+    "Computed Zero-Loss Position": Known("eV", decimals=3),
+    "Computed t/λ": Known(decimals=3),
     **dict.fromkeys(("Instrument", "Operator", "Specimen", "Specimen Holder", "Elements", "Comment"), _TEXT),
     **dict.fromkeys(("Detector", "Spectrometer", "Electron Source", "Vacuum Mode", "Lens Mode", "Software"), _TEXT),
     **dict.fromkeys(("Acquisition Mode", "Illumination Mode", "Imaging Mode", "Signal Name"), _TEXT),
     **dict.fromkeys(("Data Shape", "Energy Range", "Wavelength Range", "Raman Shift Range", "Mass Range"), _TEXT),
+    "Wavenumber Range": _TEXT,
+    "X-ray Tube Voltage": Known("kV", zero=False),
     **dict.fromkeys(("Acquisition Date", "Chamber Gas", "Ion Mode", "Ion Species", "Serial Number"), _TEXT),
     **dict.fromkeys(("Objective", "Grating", "Filter", "Polarization", "Camera", "Channels", "Noise Reduction"), _TEXT),
     **dict.fromkeys(("Streak Mode", "Gate Mode", "Readout Mode", "Energy Filter Mode", "Acquisition Setup"), _TEXT),
@@ -189,7 +193,7 @@ _DIMENSIONS: Mapping[str, Mapping[str, float]] = {
     "reciprocal": {f"1/{unit}": 1 / size for unit, size in _LENGTHS.items()},
     "angle": {"rad": 1.0, "mrad": 1e-3, "µrad": 1e-6, "°": math.pi / 180},
     "energy": {"eV": 1.0, "keV": 1e3, "meV": 1e-3, "MeV": 1e6},
-    "time": {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9, "ps": 1e-12, "min": 60.0, "h": 3600.0},
+    "time": {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9, "ps": 1e-12, "fs": 1e-15, "min": 60.0, "h": 3600.0},
 }
 """Units of each dimension, and their size in its first."""
 _DIMENSION_OF = {unit: dimension for dimension, units in _DIMENSIONS.items() for unit in units}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from configparser import Error, RawConfigParser
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +121,39 @@ def tiff_tags(head: bytes, path: Path, *codes: int) -> dict[int, Any]:
     """
     if not head.startswith(TIFF):
         return {}
-    from tifffile import TiffFile, TiffFileError
-
     try:
-        with TiffFile(path) as file:
-            tags = file.pages.first.tags
-            return {code: tags[code].value for code in codes if code in tags}
-    except (TiffFileError, ValueError, IndexError, KeyError, OSError):
+        status = path.stat()
+    except OSError:
         return {}
+    page = _first_page(path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    return page.tags(codes)
+
+
+class _FirstPage:
+    """The tags of a TIFF's first page, which several formats look at to recognise their own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._present: frozenset[int] | None = None
+        self._values: dict[int, Any] = {}
+
+    def tags(self, codes: Sequence[int]) -> dict[int, Any]:
+        """Return the values of those that there are; none if the file is damaged."""
+        missing = [code for code in codes if code not in self._values]
+        if self._present is None or not self._present.isdisjoint(missing):
+            from tifffile import TiffFile, TiffFileError
+
+            try:
+                with TiffFile(self._path) as file:
+                    tags = file.pages.first.tags
+                    self._present = frozenset(tag.code for tag in tags)
+                    self._values.update({code: tags[code].value for code in missing if code in tags})
+            except (TiffFileError, ValueError, IndexError, KeyError, OSError):
+                return {}
+        return {code: self._values[code] for code in codes if code in self._values}
+
+
+@lru_cache(maxsize=1)
+def _first_page(path: Path, stamp: tuple[int, ...]) -> _FirstPage:
+    """Return the page of the file that is now being looked at, as long as it is not changed."""
+    return _FirstPage(path)

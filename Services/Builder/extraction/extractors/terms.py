@@ -40,6 +40,7 @@ HYPERSPY_INSTRUMENT = (
     Rule("microscope", "Instrument"),
     Rule("acquisition_mode", "Acquisition Mode"),
     Rule("beam_energy", "Acceleration Voltage", "kV"),
+    Rule("tube_voltage", "X-ray Tube Voltage", "kV"),
     Rule("beam_current", "Beam Current", "nA"),
     Rule("magnification", "Magnification"),
     Rule("camera_length", "Camera Length", "mm"),

@@ -22,17 +22,18 @@ _FORMAT_NAMES = {"JPEG": "JPEG image", "PNG": "PNG image", "BMP": "bitmap image"
 
 
 def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
-    """Read the picture's first frame and its EXIF entries."""
+    """Read the picture's first frame, its EXIF entries and its texts."""
     with Image.open(path) as picture:
         frames = getattr(picture, "n_frames", 1)
         name = _FORMAT_NAMES.get(picture.format or "", f"{picture.format} image")
-        entries, texts = _exif(picture), _texts(picture)
+        entries = _exif(picture)
         pixels = _pixels(picture)
+        info, texts = _info(picture), _texts(picture)
     stated = {
-        "Instrument": entries.get("Model") or entries.get("Make") or texts.get("Source"),
-        "Operator": entries.get("Artist") or texts.get("Author"),
-        "Software": entries.get("Software") or texts.get("Software"),
-        "Comment": entries.get("ImageDescription") or texts.get("Description") or texts.get("Comment"),
+        "Instrument": entries.get("Model") or entries.get("Make") or info.get("Source"),
+        "Operator": entries.get("Artist") or info.get("Author"),
+        "Software": entries.get("Software") or info.get("Software"),
+        "Comment": entries.get("ImageDescription") or info.get("Description") or info.get("Comment"),
         "Frames": frames if frames > 1 else None,
     }
     quantities = {
@@ -46,7 +47,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
         reader=f"Pillow {version}",
         signals=(Signal(pixels, axes, original_metadata={**entries, **texts}),),
         meta={key: value for key, value in quantities.items() if value is not None},
-        acquired=exif.time_taken(entries) or _written(texts.get("Creation Time")),
+        acquired=exif.time_taken(entries) or _written(info.get("Creation Time")),
     )
 
 
@@ -68,9 +69,20 @@ def _exif(picture: Image.Image) -> dict[str, Any]:
     return {ExifTags.TAGS.get(key, str(key)): value for entries in (stored, camera) for key, value in entries.items()}
 
 
-def _texts(picture: Image.Image) -> dict[str, str]:
+def _info(picture: Image.Image) -> dict[str, str]:
     """Return PNG's texts by their keywords, of which its specification names some: Author, Source, Creation Time."""
     return {str(key): value for key, value in picture.info.items() if isinstance(value, str)}
+
+
+def _texts(picture: Image.Image) -> dict[str, Any]:
+    """Return the texts in a picture, under the name of their place: each has a keyword of its own.
+
+    PNG keeps them in the chunks ``tEXt``, ``zTXt`` and ``iTXt`` (PNG specification, 11.3.3), some after the pixels, so
+    that they are there once these are read; JPEG and GIF have a comment.
+    """
+    texts = dict(getattr(picture, "text", {}))
+    comment = picture.info.get("comment")
+    return ({"PNG texts": texts} if texts else {}) | ({"Comment": comment} if comment else {})
 
 
 def _written(text: str | None) -> datetime | None:

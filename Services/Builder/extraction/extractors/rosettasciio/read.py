@@ -22,26 +22,36 @@ from Services.Builder.extraction.extractors.people_dates import WrittenTime, nam
 from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
+from Services.Builder.extraction.extractors.rosettasciio import roles, topspin
 from Services.Builder.extraction.extractors.rosettasciio.acquisition import acquired_by
 from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, sampled_axes, signals_only
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
 from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import with_extended_header
-from Services.Builder.extraction.extractors.rosettasciio.mapping import with_mapping
 from Services.Builder.extraction.extractors.rosettasciio.samples import arrange_samples
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
 from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal, in_one_unit, main_signal
 from Services.Builder.extraction.extractors.terms import applied
 from Services.Builder.extraction.extractors.tree import leaves
+from Services.Builder.extraction.signals.completion import completed
 from Services.Builder.model import Quantity
 
 TYPED_IN = "It was typed into a form of the program once, and is often out of date."
 """Reason to distrust what a vendor's files say of people and specimens."""
 _COLUMN_TYPES = ("TEM", "SEM")
 _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[str, Any]]]] = {
-    "TIFF": arrange_samples,
+    "TIFF": lambda path, signals: roles.streak(path, arrange_samples(path, signals)),
     "MRC": lambda path, signals: with_extended_header(path, sampled_axes(path, signals)),
-    "EMD": prismatic_axes,
+    "EMD": lambda path, signals: roles.emd(path, prismatic_axes(path, signals)),
     "NeXus": signals_only,
+    "Delmic": roles.delmic,
+    "Bruker": roles.bruker,
+    "Blockfile": roles.blockfile,
+    "DigitalMicrograph": roles.digitalmicrograph,
+    "Hamamatsu": roles.streak,
+    "QuantumDetector": roles.merlin_scan,
+    "TIA": roles.tia,
+    "TVIPS": roles.tvips,
+    "Topspin": topspin.calibrated,
 }
 """What is to be done to the dictionaries that some readers return."""
 _ONLY_STEM = r"(?<![A-Z])STEM(?![A-Z])|(?i:haadf)"
@@ -86,6 +96,8 @@ def format_name(by: Declared, path: Path) -> str:
 
 def load(by: Declared, path: Path) -> list[dict[str, Any]]:
     """Return a reader's dictionaries, with the data left on disk where the reader can do that."""
+    if by.signals is not None:
+        return by.signals(path)
     reader = importlib.import_module(by.api).file_reader
     options = {"lazy": True, **by.options(path)}
     try:
@@ -214,11 +226,13 @@ def _scanning(column: str | None, meta: Mapping[str, Quantity | None], dwelling:
     return "STEM" if dwelling or _STEM.search(hints) else "TEM"
 
 
-def _signal(signal: Mapping[str, Any]) -> Signal:
-    data, metadata = signal["data"], with_mapping(signal)
+def _signal(dictionary: Mapping[str, Any]) -> Signal:
+    """Return a signal as HyperSpy sees it: axes in order, the reader's functions and its mapping applied."""
+    signal = completed(dictionary)
+    data, metadata = signal.data, signal.metadata
     about = metadata.get("Signal")
     about = about if isinstance(about, Mapping) else {}
-    axes = [_axis(axis) for axis in signal.get("axes") or ()]
+    axes = [_axis(axis) for axis in signal.axes]
     lengths = [int(length) for length in data.shape]
     if [axis.size for axis in axes] != lengths:  # some readers leave the axes of auxiliary arrays out
         axes = [Axis(length) for length in lengths]
@@ -229,7 +243,7 @@ def _signal(signal: Mapping[str, Any]) -> Signal:
         signal_type=one_line(about.get("signal_type") or ""),
         quantity=one_line(about.get("quantity") or "").removesuffix(" (Intensity)"),  # EMSA's stopgap for a unit
         metadata=metadata,
-        original_metadata=signal.get("original_metadata") or {},
+        original_metadata=dictionary.get("original_metadata") or {},
     )
 
 
