@@ -19,8 +19,10 @@ from PIL import Image, PngImagePlugin
 
 from Services.Builder.extraction.extract import extract
 from Services.Builder.extraction.extractors import registry, tiff_directory
+from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
 from Services.Builder.extraction.extractors.safe_xml import nested, parsed
 from Services.Builder.extraction.extractors.signal import Axis, Reading
+from Services.Builder.extraction.extractors.terms import applied
 from Services.Builder.model import Extraction, Quantity
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -438,3 +440,33 @@ class TestTheFirstDirectory:
         huge[at + 4 : at + 8] = struct.pack("<I", 0xFFFFFFFF)
         (tmp_path / "b.tif").write_bytes(huge)
         assert tiff_directory.entries(tmp_path / "b.tif", 51023) == {}
+
+
+class TestOtherCameras:
+    """001-36, 001-38: TIFF of TVIPS' cameras, and of the cameras in FEI's chambers, which are no microscopes."""
+
+    def test_tvips(self) -> None:
+        header = {
+            "Version": 2, "TemType": "JEM-2100", "CameraType": "F416", "BinningX": 2, "BinningY": 4,
+            "PhysicalPixelSizeX": 15600.0,
+        }  # fmt: skip
+        (vendor, tree), *others = vendors_for("TIFF", {"TVIPS": header, "Artist": "me"})
+        assert (vendor.format, vendor.column, others) == ("TVIPS TIFF", "TEM", [])
+        assert vendor.special is not None and vendor.special(tree)["Binning"] == Quantity("2 × 4")
+        assert applied(vendor.rules, tree) == {
+            "Instrument": Quantity("JEM-2100"), "Detector": Quantity("F416"),
+            "Detector Pixel Size": Quantity(15.6, "µm")}  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("text", "column"),
+        [
+            ("[Beam]\nBeam=EBeam\nHV=5000\n", "SEM"),
+            ("[Beam]\nBeam=IBeam\nHV=30000\n", "FIB"),
+            ("[Beam]\nHV=5000\n", "SEM"),
+            ("[Beam]\nBeam=IRBeam\n[IRBeam]\nHFW=0.01\nVFW=0.01\n", None),
+            ("[IRBeam]\nHFW=0.01\nVFW=0.01\n[System]\nSystemType=Helios\n", None),
+            ("[Beam]\nBeam=NavCam\n", None),
+        ],
+    )
+    def test_feis_beams(self, tmp_path: Path, text: str, column: str | None) -> None:
+        assert read(written(tmp_path / "a.tif", (34682, text))).column == column

@@ -201,6 +201,7 @@ _ALIASES = {
     "torr": "torr",
     "usec": "µs",
     "unitless": None,
+    **dict.fromkeys(("l/mm", "g/mm", "gr/mm", "lines/mm", "grooves/mm"), "1/mm"),
     **dict.fromkeys(("celsius", "degc", "degrees c", "deg c"), "°C"),
 }
 _LENGTHS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "Å": 1e-10, "pm": 1e-12, "fm": 1e-15}
