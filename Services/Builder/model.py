@@ -82,6 +82,8 @@ class Extraction:
     """Bytes of all files of the dataset; None where its main file could not be looked at."""
     whole: bool = True
     """False where the process that read the file was lost over it: another attempt may yield more."""
+    in_time: bool = True
+    """False where the time for all files of the session was over before this one had been read to its end."""
     disk_full: bool = False
     """Its preview or metadata found no room on the disk: another attempt may yield them."""
     companion_sha256: tuple[str, ...] = ()
@@ -90,6 +92,8 @@ class Extraction:
     """It is not final: all but the SHA-256 of its files is there, which is being taken."""
     acquired_doubtful: bool = False
     """The time of acquisition is known to be unreliable, on this instrument or in this file."""
+    incomplete: bool = False
+    """The file announces more than it holds; one of the warnings says what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.profiles import profile_of
 from Services.Builder.finding.searching import Searches, SessionFiles
 from Services.Builder.finding.transferred import TransferredFiles
+from Services.Builder.missing_files import left_out_sentence, not_read_sentence
 from Services.Builder.model import Extraction, FoundFile
 from Services.Builder.record.booking_remarks import booking_remarks, known_booking
 from Services.Builder.record.build import Facts, RecordPaths, experiment
@@ -58,8 +59,6 @@ INTAKE_RETRY_SECONDS = 10.0
 """Seconds after which a session is looked at again whose files are still being filed."""
 LONGEST_SETTLE_WAIT = timedelta(seconds=10)
 """`settle` up to which a caller that can wait does so until a young file has settled."""
-MOST_NAMED = 20
-"""Files that a sentence names; of further ones it says how many there are."""
 
 
 class RecordNotValid(NexusError):
@@ -112,7 +111,7 @@ class BuiltRecord:
     booking: RecordBooking
     """What was known of the session's reservation."""
     left_out: tuple[str, ...] = ()
-    """Sentences about files of the session that are not in it."""
+    """Sentences about files of the session that are not in it, or that there was no time to read."""
 
     @property
     def sentence(self) -> str:
@@ -305,6 +304,9 @@ class RecordMaker:
 
         activities = group_files(files, settings.sensitivity)
         extracted = self._extract(jobs, settings, cache, stop)
+        if late := not_read_sentence(extracted.values(), settings.session_time):
+            self._log.warning("Session %s: %s", session.identifier, late)
+            left_out += (late,)
         events = self._facility.events(session)
         known = known_booking(
             session,
@@ -392,8 +394,8 @@ class RecordMaker:
                 sentence = f"{one_line(session_files.growing[0].path.name)} is still being written; the session waits."
             raise NoRecord(State.TO_BE_BUILT, sentence, max(1.0, min(left, settings.settle.total_seconds())))
         sentences = (
-            _named(session_files.growing, "still being written when the record was made"),
-            _named(session_files.overrun, "still being written when the next session had started"),
+            left_out_sentence(session_files.growing, "still being written when the record was made"),
+            left_out_sentence(session_files.overrun, "still being written when the next session had started"),
         )
         left_out = tuple(sentence for sentence in sentences if sentence)
         for sentence in left_out:
@@ -443,7 +445,7 @@ class RecordMaker:
         if without := sum(extraction.disk_full for extraction in done.values()):
             what = f"What was read of {counted(without, 'file')} could not be written to {settings.records}. "
             raise DiskFull(place=place_text(settings.records), what=what)
-        for extraction in (done[job.path] for job in jobs):
+        for extraction in (done[job.path] for job in jobs if done[job.path].in_time):
             for warning in extraction.warnings:
                 self._log.warning("%s: %s", extraction.path.name, warning)
         return done
@@ -464,14 +466,6 @@ class RecordMaker:
             schema = settings.schema or "the built-in schema"
             raise RecordNotValid(identifier=facts.session.identifier, schema=schema, reason=faults[0] + more)
         return document
-
-
-def _named(files: Sequence[FoundFile], why: str) -> str:
-    if not files:
-        return ""
-    names = ", ".join(one_line(file.path.name) for file in files[:MOST_NAMED])
-    more = f" and {len(files) - MOST_NAMED:,} more" if len(files) > MOST_NAMED else ""
-    return f"Begun in the session, not in its record, because {why}: {names}{more}."
 
 
 def _job(file: FoundFile, places: RecordPaths, profile: Profile, hash_seconds: float) -> Job:

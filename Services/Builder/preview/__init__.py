@@ -54,11 +54,13 @@ def _image(reading: Reading, kind: Kind, caption: str) -> Image:
 
         return mapped(signal, kind, SIZE)
     if kind.layout in ("spectrum", "curve", "spectrum image"):
+        from Services.Builder.extraction.signals.conditions import conditions_of
         from Services.Builder.preview import plots
 
+        known = conditions_of(reading, signal)
         if kind.layout == "spectrum image":
-            return plots.spectrum_image(signal, kind, SIZE)
-        return plots.curve(signal, kind, SIZE, caption)
+            return plots.spectrum_image(signal, kind, SIZE, known)
+        return plots.curve(signal, kind, SIZE, known, caption)
     from Services.Builder.preview import pictures
 
     if kind.layout == "4D":

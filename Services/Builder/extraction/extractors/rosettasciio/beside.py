@@ -54,6 +54,7 @@ def _tvips(path: Path, _listing: Listing) -> Iterator[str]:
 
 def _dectris(path: Path, _listing: Listing) -> Iterator[str]:
     if path.stem.endswith("_master"):
+        yield path.stem.removesuffix("_master") + path.suffix
         base = path.stem.removesuffix("_master").replace("{", "{{").replace("}", "}}")
         yield from _numbered(path, f"{base}_data_{{:06d}}{path.suffix}")
 
