@@ -143,7 +143,7 @@ _DIMENSIONS = {
     "reciprocal": ("1/m", "1/cm", "1/mm", "1/µm", "1/nm", "1/pm", "1/Å"),
     "angle": ("rad", "mrad", "µrad", "°"),
     "energy": ("eV", "keV", "meV", "MeV"),
-    "time": ("s", "ms", "µs", "ns", "min", "h"),
+    "time": ("s", "ms", "µs", "ns", "ps", "fs", "min", "h"),
 }
 _DIMENSION_OF = {unit: dimension for dimension, units in _DIMENSIONS.items() for unit in units}
 _MEASURED = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\W\d]\S*|°C?)")
