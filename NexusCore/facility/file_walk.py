@@ -19,15 +19,15 @@ import os
 import queue
 import re
 import shutil
-import signal
-import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from NexusCore.errors import NexusError
+from NexusCore.facility.find_command import Find, FindFailed, either
 
 DEFAULT_IGNORE: tuple[str, ...] = (
     ".*", "*.tmp", "~$*", "*.part", "Thumbs.db", "desktop.ini", ".DS_Store",
@@ -41,8 +41,10 @@ Identity = tuple[int, int]
 
 _INSIDE = tuple(f"*{extension}/*" for extension in FOLDER_FORMATS)
 """Patterns of paths into folders that are a dataset."""
-_GRACE = 5.0
-"""Seconds a killed sub-process has to go; one that hangs in the kernel on a dead file server is left behind."""
+_PRINT = ("-printf", r"%T@ %s %D %i %B@ %p\0")
+"""What `_parsed` reads."""
+_COMMAND_SIZE = 50_000
+"""Bytes of folders, relative, on one command line: systems take 131,072 at least."""
 _THROUGH = re.compile(
     b"(.*?[^/](?:" + b"|".join(re.escape(ending.encode()) for ending in FOLDER_FORMATS) + b"))/",
     re.IGNORECASE | re.DOTALL,
@@ -61,10 +63,6 @@ class SearchTimedOut(NexusError):
 
     Does the file server answer, and is the instrument's parameter Instruments.<pid>.filestore_path right?
     """
-
-
-class _FindFailed(Exception):
-    """GNU find cannot be used here; the text says why."""
 
 
 class SeenFile(NamedTuple):
@@ -99,7 +97,8 @@ def walk(
     ignore: Sequence[str],
     limit: float,
     find: str | None = "find",
-    also: Sequence[str] = (),
+    companions: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    until: int | None = None,
 ) -> FolderWalk:
     """Walk through the tree below a folder.
 
@@ -115,8 +114,12 @@ def walk(
         Seconds for one walk. A find that exceeds it is killed, and the walk made again in Python.
     find
         Name or path of GNU find; None to do without.
-    also
-        Patterns of names that matter whenever they were modified.
+    companions
+        Extensions (lower case, with the dot) of files that matter whenever they were modified, if a file in their
+        folder that was modified in the span has one of the extensions said. Likewise all of a folder that is a dataset.
+    until
+        Last time of modification of those that matter without it, in nanoseconds since the epoch; by default, the end
+        of the span.
 
     Raises
     ------
@@ -131,8 +134,11 @@ def walk(
         fallback = "this machine has no GNU find" if find else "it was not asked for"
     else:
         try:
-            made = _walk_by_find(program, root, span, ignore, limit, also)
-        except _FindFailed as failure:
+            start = os.path.join(os.fsencode(root), b"")  # noqa: PTH118 (bytes; the slash follows a linked root)
+            made = _walk_by_find(
+                Find(program, start, limit), span, ignore, companions, span[1] if until is None else until
+            )
+        except FindFailed as failure:
             fallback = str(failure)
     if made is None:
         made = _walk_in_python(root, ignore, limit)._replace(fallback=fallback)
@@ -172,100 +178,106 @@ def shown(path: Path) -> str:
 
 
 def _walk_by_find(
-    program: str, root: Path, span: tuple[int, int], ignore: Sequence[str], limit: float, also: Sequence[str]
+    find: Find,
+    span: tuple[int, int],
+    ignore: Sequence[str],
+    companions: Mapping[str, Sequence[str]],
+    until: int,
 ) -> FolderWalk:
-    start = os.path.join(os.fsencode(root), b"")  # noqa: PTH118 (bytes; the slash at the end follows a linked root)
-    command: list[str | bytes] = [program, start, "-mindepth", "1"]
-    # What find leaves out it need not report. The exact choice, by nanoseconds and patterns, is made below in Python.
-    if folders := [pattern for pattern in ignore if not set(pattern) & set("[\\/")]:  # these find reads otherwise
-        inside = _either("-ipath", _INSIDE)
-        command += ["-type", "d", "!", *inside, *_either("-iname", folders), "-prune", "-o"]
-    command += ["-type", "f", "(", *_either("-ipath", _INSIDE), "-o"]
-    command += [*_either("-iname", also), "-o"] if also else []
-    command += ["-newermt", f"@{span[0] // 10**9 - 1}", "!", "-newermt", f"@{span[1] // 10**9 + 1}", ")"]
-    output, complaints = _run([*command, "-printf", r"%T@ %s %D %i %B@ %P\0"], limit)
-    if output and not output.endswith(b"\0"):
-        raise _FindFailed("the output of find is cut short")
-    try:
-        files = [_parsed(record) for record in output.split(b"\0")[:-1]]
-    except ValueError:
-        raise _FindFailed("the output of find cannot be read") from None
-    errors = [_complaint(line, start) for line in complaints.splitlines()]
+    """Search by time, and by name only beside the few files that have it.
+
+    The time of every file must be read, its name need not be looked at: testing it for a dozen patterns takes find
+    longer than the time does. Find tests names first of all, in whatever order they are asked for, unless they stand
+    behind an ``-o``.
+    """
     ignored = name_matcher(ignore)
+    files: dict[bytes, SeenFile] = {}
+    errors: list[tuple[bytes, str]] = []
 
-    def counts(path: bytes) -> bool:
-        return not path or not is_ignored(path, ignored)
+    def look(folders: Sequence[bytes], *words: str) -> None:
+        answer = find.run(folders, words)
+        try:
+            seen = [_parsed(record, find.start) for record in answer.records]
+        except ValueError:
+            raise FindFailed("the output of find cannot be read") from None
+        for file in seen:
+            if not is_ignored(file.path, ignored):
+                files.setdefault(file.path, file)
+        errors.extend(error for error in answer.complaints if not error[0] or not is_ignored(error[0], ignored))
 
-    return FolderWalk([file for file in files if counts(file.path)], [error for error in errors if counts(error[0])])
-
-
-def _either(test: str, patterns: Iterable[str]) -> Iterator[str]:
-    yield "("
-    for index, pattern in enumerate(patterns):
-        yield from ("-o", test, pattern) if index else (test, pattern)
-    yield ")"
-
-
-def _run(command: Sequence[str | bytes], limit: float) -> tuple[bytes, bytes]:
-    # In the C locale find matches bytes, as we do, and escapes all but plain ASCII in its complaints.
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        process = subprocess.Popen(  # noqa: S603 (no shell; the words are ours, the root is one of them)
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        raise _FindFailed(f"find cannot be started: {error}") from None
-    try:
-        output, complaints = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        raise _FindFailed(f"find took longer than {limit:g} s") from None
-    finally:
-        if process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            with suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=_GRACE)
-    if process.returncode not in (0, 1) or bool(process.returncode) != bool(complaints):
-        raise _FindFailed(f"find ended with code {process.returncode}: {complaints.decode('ascii', 'replace').strip()}")
-    return output, complaints
+    # What find leaves out it need not report. The exact choice, by nanoseconds and patterns, is made in Python.
+    in_time = _in_time(span, until, companions)
+    look([b""], "-mindepth", "1", "-type", "f", "(", *in_time, *_PRINT, "-o", "-true", ")", *_pruned(ignore))
+    datasets, beside, extensions = _to_complete(files, companions)
+    names = [f"*{extension}" for extension in extensions]
+    for folders in _batches(datasets):
+        look(folders, "-type", "f", *_PRINT)
+    for folders in _batches(beside):
+        look(folders, "-mindepth", "1", "-maxdepth", "1", "-type", "f", *either("-iname", names), *_PRINT)
+    return FolderWalk(list(files.values()), errors)
 
 
-def _parsed(record: bytes) -> SeenFile:
+def _in_time(span: tuple[int, int], until: int, companions: Iterable[str]) -> list[str]:
+    first, last, latest = span[0] // 10**9 - 1, span[1] // 10**9 + 1, until // 10**9 + 1
+    in_span = ["-newermt", f"@{first}", "!", "-newermt", f"@{last}"]
+    if latest <= last:
+        return in_span
+    patterns = [*either("-ipath", _INSIDE), "-o", *either("-iname", [f"*{extension}" for extension in companions])]
+    later = ["-newermt", f"@{last}", "!", "-newermt", f"@{latest}"]
+    return ["(", *in_span, "-o", *later, "(", *(patterns if companions else patterns[:-2]), ")", ")"]
+
+
+def _pruned(ignore: Sequence[str]) -> list[str]:
+    folders = [
+        pattern for pattern in ignore if not set(pattern) & set("[\\/")
+    ]  # those with these, find reads otherwise
+    inside = either("-ipath", _INSIDE)
+    return ["-o", "-type", "d", "!", *inside, *either("-iname", folders), "-prune"] if folders else []
+
+
+def _to_complete(
+    files: Iterable[bytes], companions: Mapping[str, Sequence[str]]
+) -> tuple[list[bytes], list[bytes], list[str]]:
+    """Return of what was found: the folders that are a dataset, those in which there may be companions, their kinds."""
+    datasets: set[bytes] = set()
+    extensions: dict[str, set[bytes]] = defaultdict(set)
+    for path in files:
+        folder = dataset_folder(path)
+        if folder is not None:
+            datasets.add(folder)
+        else:
+            place, _, name = path.rpartition(b"/")
+            extensions[os.fsdecode(b"." + name.rpartition(b".")[2]).lower()].add(place)
+    beside = {folder for mains in companions.values() for main in mains for folder in extensions.get(main, ())}
+    wanted = [companion for companion, mains in companions.items() if any(main in extensions for main in mains)]
+    return sorted(datasets), sorted(beside), wanted
+
+
+def _batches(folders: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield folders in groups that a command line can hold."""
+    batch: list[bytes] = []
+    size = 0
+    for folder in folders:
+        if batch and size + len(folder) > _COMMAND_SIZE:
+            yield batch
+            batch, size = [], 0
+        batch.append(folder)
+        size += len(folder) + 1
+    if batch:
+        yield batch
+
+
+def _parsed(record: bytes, start: bytes) -> SeenFile:
     mtime, size, device, inode, birth, path = record.split(b" ", 5)
     # find has no way to say that it does not know: it prints nothing, 0 or -1.
     born = _nanoseconds(birth) if birth[:1].isdigit() else 0
-    return SeenFile(path, _nanoseconds(mtime), int(size), (int(device), int(inode)), born or None)
+    return SeenFile(path.removeprefix(start), _nanoseconds(mtime), int(size), (int(device), int(inode)), born or None)
 
 
 def _nanoseconds(time: bytes) -> int:
     # find prints the two fields of a timespec, so this holds before 1970 as well
     seconds, _, fraction = time.partition(b".")
     return int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0"))
-
-
-_MOUNT_ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
-_ESCAPED = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
-
-
-def _complaint(line: bytes, start: bytes) -> tuple[bytes, str]:
-    """Read ``find: '/a/b': Permission denied``, where the path is quoted as in C."""
-    match = re.fullmatch(rb"[^']*find: '((?:[^'\\]|\\.)*)': (.+)", line)
-    if match is None:
-        raise _FindFailed(f"find says: {line.decode('ascii', 'replace')}")
-
-    def character(escape: re.Match[bytes]) -> bytes:
-        code = escape[1]
-        return bytes([int(code, 8)]) if len(code) == 3 else _ESCAPED.get(code, code)
-
-    path = _MOUNT_ESCAPE.sub(character, match[1])
-    if not path.startswith(start):
-        raise _FindFailed(f"find says: {line.decode('ascii', 'replace')}")
-    return path[len(start) :], match[2].decode("ascii", "replace")
 
 
 def _walk_in_python(root: Path, ignore: Sequence[str], limit: float) -> FolderWalk:

@@ -6,10 +6,11 @@ Nothing here changes the database or the record on disk; the caller decides what
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -42,10 +43,12 @@ from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.profiles import profile_of
 from Services.Builder.finding.searching import Searches, SessionFiles
 from Services.Builder.finding.transferred import TransferredFiles
+from Services.Builder.missing_files import left_out_sentence, not_read_sentence
 from Services.Builder.model import Extraction, FoundFile
 from Services.Builder.record.booking_remarks import booking_remarks, known_booking
 from Services.Builder.record.build import Facts, RecordPaths, experiment
 from Services.Builder.record.document import to_xml
+from Services.Builder.record.sheets import draw_sheets
 from Services.Builder.record.validation import validate
 from Services.Builder.settings import BuilderSettings, strategy_of
 
@@ -56,8 +59,6 @@ INTAKE_RETRY_SECONDS = 10.0
 """Seconds after which a session is looked at again whose files are still being filed."""
 LONGEST_SETTLE_WAIT = timedelta(seconds=10)
 """`settle` up to which a caller that can wait does so until a young file has settled."""
-MOST_NAMED = 20
-"""Files that a sentence names; of further ones it says how many there are."""
 
 
 class RecordNotValid(NexusError):
@@ -110,7 +111,7 @@ class BuiltRecord:
     booking: RecordBooking
     """What was known of the session's reservation."""
     left_out: tuple[str, ...] = ()
-    """Sentences about files of the session that are not in it."""
+    """Sentences about files of the session that are not in it, or that there was no time to read."""
 
     @property
     def sentence(self) -> str:
@@ -303,6 +304,9 @@ class RecordMaker:
 
         activities = group_files(files, settings.sensitivity)
         extracted = self._extract(jobs, settings, cache, stop)
+        if late := not_read_sentence(extracted.values(), settings.session_time):
+            self._log.warning("Session %s: %s", session.identifier, late)
+            left_out += (late,)
         events = self._facility.events(session)
         known = known_booking(
             session,
@@ -330,7 +334,11 @@ class RecordMaker:
             ),
             files_url=settings.files_url,
         )
-        document = self._document(facts, activities, extracted, places, settings)
+        drawing = partial(self._readers.extract_all, settings=settings, stop=stop)
+        sheets = draw_sheets(drawing, activities, extracted, places, instrument.zone)
+        if stop():
+            raise BuildStopped
+        document = self._document(facts, activities, extracted, places, settings, sheets)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
         return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known, left_out)
 
@@ -386,8 +394,8 @@ class RecordMaker:
                 sentence = f"{one_line(session_files.growing[0].path.name)} is still being written; the session waits."
             raise NoRecord(State.TO_BE_BUILT, sentence, max(1.0, min(left, settings.settle.total_seconds())))
         sentences = (
-            _named(session_files.growing, "still being written when the record was made"),
-            _named(session_files.overrun, "still being written when the next session had started"),
+            left_out_sentence(session_files.growing, "still being written when the record was made"),
+            left_out_sentence(session_files.overrun, "still being written when the next session had started"),
         )
         left_out = tuple(sentence for sentence in sentences if sentence)
         for sentence in left_out:
@@ -437,7 +445,7 @@ class RecordMaker:
         if without := sum(extraction.disk_full for extraction in done.values()):
             what = f"What was read of {counted(without, 'file')} could not be written to {settings.records}. "
             raise DiskFull(place=place_text(settings.records), what=what)
-        for extraction in (done[job.path] for job in jobs):
+        for extraction in (done[job.path] for job in jobs if done[job.path].in_time):
             for warning in extraction.warnings:
                 self._log.warning("%s: %s", extraction.path.name, warning)
         return done
@@ -449,22 +457,15 @@ class RecordMaker:
         extracted: dict[Path, Extraction],
         places: RecordPaths,
         settings: BuilderSettings,
+        sheets: Mapping[int, Path],
     ) -> bytes:
-        document = to_xml(experiment(facts, activities, extracted, self._instruments.data_root(), places))
+        document = to_xml(experiment(facts, activities, extracted, self._instruments.data_root(), places, sheets))
         faults = validate(document, settings.schema)
         if faults:
             more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
             schema = settings.schema or "the built-in schema"
             raise RecordNotValid(identifier=facts.session.identifier, schema=schema, reason=faults[0] + more)
         return document
-
-
-def _named(files: Sequence[FoundFile], why: str) -> str:
-    if not files:
-        return ""
-    names = ", ".join(one_line(file.path.name) for file in files[:MOST_NAMED])
-    more = f" and {len(files) - MOST_NAMED:,} more" if len(files) > MOST_NAMED else ""
-    return f"Begun in the session, not in its record, because {why}: {names}{more}."
 
 
 def _job(file: FoundFile, places: RecordPaths, profile: Profile, hash_seconds: float) -> Job:

@@ -23,6 +23,7 @@ from NexusCore.resources import explained, sentence_of
 from NexusCore.service import Example, Pass, RunOptions, Service
 from NexusCore.status.element import fitting
 from NexusCore.storage import Transaction
+from Services.Builder.care.file_stores import FileStoreCheck
 from Services.Builder.care.forgotten import ForgottenSessions
 from Services.Builder.care.late_notes import LateNotes
 from Services.Builder.care.transfers import AwaitedFiles
@@ -104,6 +105,7 @@ class Builder(Service):
         self._forgotten_sessions = ForgottenSessions(database, self.clock, self._config, self.client, self.log)
         self._awaited_files = AwaitedFiles(database, self._config, self.client, self.log)
         self._late_notes = LateNotes(database, self.clock, self.client, self.log)
+        self._file_stores = FileStoreCheck(self._config, self._show_file_store, self.log)
         self._bookings = RecordBookings(database)
         self._cared: float | None = None
         self._built = self.status.new("records_built", 0)
@@ -183,6 +185,7 @@ class Builder(Service):
         if self._selection != ALL or (self._cared is not None and now - self._cared < CARE_SECONDS):
             return
         self._cared = now
+        self._file_stores.care()
         self._awaiting.set_value(self._awaited_files.care(lambda: self.stopping))
         self._late_notes.care(lambda: self.stopping)
         shown = self._forgotten_sessions.care(self._settings(), lambda: self.stopping)
@@ -190,6 +193,9 @@ class Builder(Service):
         self._forgotten_list.set_value(
             fitting("; ".join(f"{session.instrument}: {session.identifier} of {session.user}" for session in shown))
         )
+
+    def _show_file_store(self, name: str, sentence: str) -> None:
+        self.status[name] = fitting(sentence)
 
     def _note_damage(self, session: Session, damaged: Damaged) -> None:
         """Have the PC send again what the store has lost, and say so in the session's events."""

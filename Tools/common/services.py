@@ -39,6 +39,7 @@ class PartnerKind:
 
 
 PARTNER_KINDS = (
+    PartnerKind("Builder", "file store ", "The file store of"),
     PartnerKind("Harvester", "source ", "The calendar of"),
     PartnerKind("Uploader", "destination ", "The destination"),
     PartnerKind("Gateway", "store ", "The store"),
@@ -88,7 +89,7 @@ def is_in_use(report: PartnerReport, pids: Sequence[str] | None, destinations: S
     """
     if report.sentence in UNUSED:
         return False
-    known = {"Harvester": pids, "Uploader": destinations}.get(report.kind.service)
+    known = {"Builder": pids, "Harvester": pids, "Uploader": destinations}.get(report.kind.service)
     return known is None or report.name in known or report.name == NO_DESTINATION
 
 

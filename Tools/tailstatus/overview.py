@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from NexusCore import identity
 from NexusCore.clock import SECOND
 from NexusCore.errors import EXIT_OK, NexusError
 from NexusCore.facility.instrument_state import InstrumentState, instrument_states
@@ -42,6 +44,8 @@ class ServiceNow:
     """The process that reported last, running or not."""
     error: LogRecord | None = None
     """Its newest error in the log."""
+    gone: bool = False
+    """Whether its process does not exist any more, on this machine, and did not say that it ends."""
 
     @property
     def stopped(self) -> bool:
@@ -116,7 +120,11 @@ class OverviewReader:
             tallies = Records(main, SYSTEM_CLOCK).tallies()
         except NexusError as error:
             failures.append(error)
-        partners = [report for report in partner_reports(samples) if is_in_use(report, pids, destinations)]
+        partners = [
+            report
+            for report in partner_reports(samples)
+            if is_in_use(report, pids, destinations) and not (report.kind.service == "Builder" and report.well)
+        ]
         others = sum(sample.channel not in SERVICE_EFFECTS for sample in samples)
         return Overview(services, instruments, partners, tallies, others, _different(failures))
 
@@ -133,13 +141,14 @@ class OverviewReader:
                     errors[name] = record
         except NexusError as error:
             failures.append(error)
-        return [
-            ServiceNow(
-                name, states.get(name), tuple(running.get(name, ())), ServiceProcess.parse(shown.get(name, "")),
-                errors.get(name),
-            )
-            for name in names
-        ]  # fmt: skip
+        here = identity.host()
+        services = []
+        for name in names:
+            there = [process for process in running.get(name, ()) if not is_gone(process, here)]
+            last = ServiceProcess.parse(shown.get(name, ""))
+            gone = not there and last is not None and not last.ended and is_gone(last, here)
+            services.append(ServiceNow(name, states.get(name), tuple(there), last, errors.get(name), gone))
+        return services
 
     def _configured(self, failures: list[NexusError]) -> tuple[list[str] | None, list[str] | None]:
         """Return the instruments and destinations of the configuration; None if it cannot be read."""
@@ -166,6 +175,9 @@ def in_need(overview: Overview, now: int) -> Iterator[str]:
     """Yield a sentence for each thing that needs somebody, the worst first."""
     for error in overview.failures:
         yield one_line(str(error))
+    started = [service for service in overview.services if service.state is not None]
+    if started and all(service.stopped for service in started):
+        yield "No service is running: Doctor says how to start them."
     for service in overview.services:
         yield from _of_service(service, now)
     for report in overview.partners:
@@ -182,7 +194,9 @@ def _of_service(service: ServiceNow, now: int) -> Iterator[str]:
     state, effect = service.state, SERVICE_EFFECTS[service.name]
     if state is None or service.stopped:
         return
-    if is_silent(state, now):
+    if service.gone and service.shown is not None:
+        yield f"The {service.name} was killed or crashed (process {service.shown.pid}): {effect}."
+    elif is_silent(state, now):
         yield f"The {service.name} reported last {span(now - state.ts)} ago: {effect}."
     elif has_failed(state):
         yield f"The last pass of the {service.name} {one_line(state.value or '').rstrip('.')}."
@@ -213,3 +227,16 @@ def is_old(report: PartnerReport, overview: Overview, now: int) -> bool:
     states = {service.name: service.state for service in overview.services}
     state = states.get(report.kind.service)
     return state is None or state.value == STOPPED or is_silent(state, now)
+
+
+def is_gone(process: ServiceProcess, here: str) -> bool:
+    """Return whether a process is known not to exist any more: only those of this machine can be asked for."""
+    if process.host != here or os.name != "posix":
+        return False
+    try:
+        os.kill(process.pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # it is another user's
+        return False
+    return False

@@ -19,6 +19,8 @@ from Tools.tailstatus.showing import STALE
 GAP = "  "
 ANY_WIDTH = 1 << 20
 """Columns where there is no terminal: nothing is cut."""
+GONE = "GONE"
+"""Marks the last state of a service whose process does not exist any more."""
 LEAST_CELL = 8
 """Columns below which the widest column of a table is not narrowed."""
 LEAST_SENTENCE = 24
@@ -99,7 +101,9 @@ def _service(
     silent = is_silent(state, now)
     text = one_line(state.value or "")
     shown = Cell(text, GREEN)
-    if silent:
+    if service.gone:
+        shown = Cell(f"{GONE} {text}", RED)
+    elif silent:
         shown = Cell(f"{STALE} {text}", RED)
     elif has_failed(state):
         shown = Cell(text, RED)
@@ -108,7 +112,7 @@ def _service(
     host, pid, up = "", "", ""
     if process is not None:
         host, pid = process.host, str(process.pid)
-        up = "" if silent or service.stopped else span(now - process.since)
+        up = "" if silent or service.gone or service.stopped else span(now - process.since)
     error = Cell("")
     if service.error is not None and first:
         age = now - service.error.ts

@@ -12,6 +12,7 @@ import pytest
 
 from NexusCore.facility import file_walk
 from NexusCore.facility.file_walk import FileStoreUnreadable
+from NexusCore.facility.find_command import Find
 from Services.Builder.finding.files import FileSearch, TimeRange, WindowRefused, find_files
 from tests.services.filestore import BOTH, END, PROJECT, SECOND, SESSION, START, T0, names, put, store
 
@@ -85,15 +86,15 @@ class TestFilesOfTheSession:
 
             return call
 
-        for name in ("_run", "_scan"):
-            monkeypatch.setattr(file_walk, name, counted(name, getattr(file_walk, name)))
+        for place, name in ((Find, "run"), (file_walk, "_scan")):
+            monkeypatch.setattr(place, name, counted(name, getattr(place, name)))
         for minute in range(0, 300, 10):
             put(store / f"{minute:03}.dm3", 60 * minute)
         windows = [
             TimeRange(f"w{hour}", START + timedelta(hours=hour), START + timedelta(hours=hour + 1)) for hour in range(4)
         ]
         search = find_files(store, [*windows, TimeRange("all", START, START + timedelta(days=1))], find=find)
-        assert walks == ["_run" if find else "_scan"]
+        assert walks == ["run" if find else "_scan"]
         assert names(search, "w1") == [f"{minute:03}.dm3" for minute in range(60, 130, 10)]
         assert len(search.files["all"]) == 30
         for window in windows:

@@ -372,7 +372,7 @@ class TestInstruments:
         found = reported("Instruments")
         assert only(found, "PC5 is assigned to A and B: all its sessions go to A.")[0] == "problem"
         assert "timezone=Europe/Oslo" in only(found, "'Europe/Olso', which is not a time zone")[1]
-        assert "ConfigUI Facility.data_root" in only(found, "The filestore_path of A is relative")[1]
+        assert "ConfigTool Facility.data_root=/srv" in only(found, "The filestore_path of A is relative")[1]
 
     def test_no_instrument_is_a_note(self, embedded: Database) -> None:
         assert only(reported("Instruments"), "has no instrument yet")[0] == "note"

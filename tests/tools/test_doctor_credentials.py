@@ -38,6 +38,17 @@ class TestCredentials:
         assert only(found, "For the destination cdcs, no credentials are set.")[0] == "problem"
         assert len(found) == 3
 
+    def test_a_destination_without_an_address(self, configured: Database) -> None:
+        """The remedy is a command that can be typed."""
+        configure(configured, Edit("Services.Uploader.cdcs.url", value=""))
+        grade, remedy = only(reported("Credentials"), "The destination cdcs has no address")
+        assert (grade, remedy) == (
+            "problem",
+            "Set it: ConfigTool Services.Uploader.cdcs.url=https://cdcs.example.org",
+        )
+        configure(configured, Edit("Services.Uploader.cdcs.url", value="https://cdcs.example.org"))
+        assert not any("has no address" in sentence for _, sentence, _ in reported("Credentials"))
+
     def test_present_ones_are_named_with_their_place(self, configured: Database, tmp_path: Path) -> None:
         configure(configured, Edit("Services.Uploader.cdcs.token", value="hunter2", limits=Limits(secret=True)))
         defaults = tmp_path / "defaults"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from NexusCore import identity
 from NexusCore.clock import SECOND, SYSTEM_CLOCK
 from NexusCore.config.store import Edit
 from NexusCore.status.process import ServiceProcess, running
@@ -64,6 +68,60 @@ class TestOverview:
         beat(embedded, "Uploader", "idle", ServiceProcess(4711, "server", now - HOUR, "/srv/nx"))
         report(embedded, (now, "Uploader", "destination cdcs", "it does not answer", None))
         assert "cdcs" not in in_process("TailStatus").out
+
+    def test_a_service_that_was_killed(self, embedded: Database) -> None:
+        """Its last state is not shown as its present one, if this machine knows that its process is gone."""
+        gone = subprocess.Popen([sys.executable, "-c", ""])
+        gone.wait()
+        now = SYSTEM_CLOCK.now()
+        beat(embedded, "Builder", "idle", ServiceProcess(gone.pid, identity.host(), now - HOUR, "/srv/nx"))
+        beat(embedded, "Harvester", "idle", ServiceProcess(os.getpid(), identity.host(), now - HOUR, "/srv/nx"))
+        beat(embedded, "Uploader", "idle", ServiceProcess(gone.pid, "elsewhere", now - HOUR, "/srv/nx"))
+        lines = in_process("TailStatus").lines
+        assert lines[0].endswith("  1 thing needs somebody")
+        assert lines[1] == (f"  ! The Builder was killed or crashed (process {gone.pid}): no records are built.")
+        states = {line.split()[0]: line.split()[1:3] for line in lines if line.startswith(("Bui", "Har", "Upl"))}
+        assert states["Builder"] == ["GONE", "idle"]
+        assert states["Harvester"][0] == states["Uploader"][0] == "idle"
+
+    def test_one_that_was_killed_and_runs_again(self, embedded: Database) -> None:
+        gone = subprocess.Popen([sys.executable, "-c", ""])
+        gone.wait()
+        now = SYSTEM_CLOCK.now()
+        before, after = (
+            ServiceProcess(pid, identity.host(), now - ago * SECOND, f"/srv/{pid}")
+            for pid, ago in ((gone.pid, 3600), (os.getpid(), 5))
+        )
+        beat(embedded, "Builder", "idle", before, after)
+        lines = in_process("TailStatus").lines
+        assert lines[0].endswith("  nothing needs somebody; not running: Harvester, Uploader")
+        assert str(gone.pid) not in "".join(lines[1:])
+
+    def test_all_are_stopped(self, embedded: Database) -> None:
+        now = SYSTEM_CLOCK.now()
+        report(embedded, (now, "Builder", "state", "stopped", None), (now, "Uploader", "state", "stopped", None))
+        lines = in_process("TailStatus").lines
+        assert lines[0].endswith("  1 thing needs somebody")
+        assert lines[1] == "  ! No service is running: Doctor says how to start them."
+        beat(embedded, "Builder", "idle", ServiceProcess(os.getpid(), identity.host(), now - HOUR, "/srv/nx"))
+        assert in_process("TailStatus").lines[0].endswith("  nothing needs somebody; not running: Harvester, Uploader")
+
+    def test_a_folder_that_the_builder_cannot_read(self, embedded: Database) -> None:
+        configure(embedded, Edit("Instruments.Titan.filestore_path", value="./Titan"))
+        configure(embedded, Edit("Instruments.Jeol.filestore_path", value="./Jeol"))
+        now = SYSTEM_CLOCK.now()
+        beat(embedded, "Builder", "idle", ServiceProcess(os.getpid(), identity.host(), now - HOUR, "/srv/nx"))
+        report(
+            embedded,
+            (now, "Builder", "file store Titan", "/srv/Titan cannot be read (No such file or directory)", None),
+            (now, "Builder", "file store Jeol", "ok", None),
+            (now, "Builder", "file store Removed", "/srv/old does not answer", None),
+        )
+        lines = in_process("TailStatus").lines
+        assert [line for line in lines if line.startswith("  ! ")] == [
+            "  ! The file store of Titan: /srv/Titan cannot be read (No such file or directory)."
+        ]
+        assert [line.split()[:3] for line in lines if line.startswith("file store")] == [["file", "store", "Titan"]]
 
     def test_it_is_drawn_again_when_something_changes(self, embedded: Database) -> None:
         beat(embedded, "Builder", "idle", ServiceProcess(4711, "server", SYSTEM_CLOCK.now() - HOUR, "/srv/nx"))

@@ -170,7 +170,14 @@ def find_files(
         ),
     )
     walk = file_walk.walk(
-        root, span, ignore=ignore, limit=limit.total_seconds(), find=find, also=[f"*{ending}" for ending in COMPANIONS]
+        root,
+        span,
+        ignore=ignore,
+        limit=limit.total_seconds(),
+        find=find,
+        companions=COMPANIONS,
+        # A clock that is ahead may have dated one later than now.
+        until=max((_nanoseconds(window.late.horizon) for window in windows if window.late), default=None),
     )
     tree = _Tree(root, _join_dataset_folders(walk.seen))
     datasets = {window.identifier: tree.datasets(window, known, young) for window in windows}

@@ -39,6 +39,7 @@ def credentials(case: Case) -> Iterator[CheckResult]:
     config = case.configuration()
     names = _names(case.environment)
     yield from _unknown_kinds(config)
+    yield from _without_address(config)
     partners = [*_calendars(config), *_destinations(config)]
     for partner in partners:
         yield from _partner(partner, config, names)
@@ -67,6 +68,16 @@ def _unknown_kinds(config: ReadOnlyConfiguration) -> Iterator[CheckResult]:
             yield problem(
                 f"Services.Uploader.destinations has '{kind}', which is not a destination.{suggest(kind, known)}",
                 f"Destinations: {', '.join(known)}. Correct it: ConfigTool Services.Uploader.destinations={names}",
+            )
+
+
+def _without_address(config: ReadOnlyConfiguration) -> Iterator[CheckResult]:
+    for kind in filter(plugins.names(plugins.DESTINATIONS).__contains__, destination_names(config)):
+        folder = f"Services.Uploader.{kind}"
+        if any(node.path == f"{folder}.url" and not node.value for node in config.get_leaves(folder)):
+            yield problem(
+                f"The destination {kind} has no address: {folder}.url is not set.",
+                f"Set it: ConfigTool {folder}.url=https://{kind}.example.org",
             )
 
 

@@ -25,16 +25,26 @@ def instruments(case: Case) -> Iterator[CheckResult]:
     known = Instruments(config)
     known_instruments = known.all()
     if not known_instruments:
+        root = "" if _is_absolute(config["Facility.data_root"]) else "Facility.data_root=/srv/microscopes "
         yield note(
             "The configuration has no instrument yet.",
-            "Add one, with its name and folder: ConfigTool Instruments.FEI-Titan-TEM.filestore_path=./FEI-Titan-TEM",
+            "Add one, with its name and the folder of its files: "
+            f"ConfigTool {root}Instruments.FEI-Titan-TEM.filestore_path=./FEI-Titan-TEM",
         )
         return
     yield from _names(known_instruments)
     yield from _zones(known_instruments)
-    yield from _root(known_instruments, str(config["Facility.data_root"] or ""))
+    homeless = [] if _is_absolute(config["Facility.data_root"]) else _relative(known_instruments)
+    if homeless:
+        yield problem(
+            f"The filestore_path of {', '.join(homeless)} is relative, but Facility.data_root is not absolute: the "
+            "folder depends on where a program is started.",
+            "Set the root: ConfigTool Facility.data_root=/srv/microscopes",
+        )
     folders = {}
     for instrument in known_instruments:
+        if instrument.pid in homeless:
+            continue  # where Doctor is started is not where the Builder is
         try:
             folders[instrument.pid] = known.folder(instrument)
         except ConfigException:
@@ -69,18 +79,17 @@ def _zones(known_instruments: Sequence[Instrument]) -> Iterator[CheckResult]:
             )
 
 
-def _root(known_instruments: Sequence[Instrument], root: str) -> Iterator[CheckResult]:
-    relative = [
+def _relative(known_instruments: Sequence[Instrument]) -> list[str]:
+    """Return the pids of the instruments whose folders are relative to `Facility.data_root`."""
+    return [
         instrument.pid
         for instrument in known_instruments
-        if instrument.filestore_path and not Path(instrument.filestore_path).expanduser().is_absolute()
+        if instrument.filestore_path and not _is_absolute(instrument.filestore_path)
     ]
-    if relative and not Path(root).expanduser().is_absolute():
-        yield problem(
-            f"The filestore_path of {', '.join(relative)} is relative, but Facility.data_root is not absolute: the "
-            "folder depends on where a program is started.",
-            "Set the root: ConfigUI Facility.data_root",
-        )
+
+
+def _is_absolute(folder: object) -> bool:
+    return Path(str(folder or "")).expanduser().is_absolute()
 
 
 def _folders(case: Case, folders: dict[str, Path]) -> Iterator[CheckResult]:

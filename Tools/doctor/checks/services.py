@@ -91,6 +91,8 @@ def _partners(
     for report in partner_reports(samples):
         if report.well or not is_in_use(report, pids, destinations):
             continue
+        if report.kind.service == "Builder":
+            continue  # the check of the instruments looks at their folders itself
         yield _partner(report, states.get(report.kind.service), now)
 
 

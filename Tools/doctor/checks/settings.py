@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from NexusCore.errors import NexusError
 from NexusCore.settings import KEYS, SETTINGS_FILE, usual_files
-from NexusCore.text import listed
+from NexusCore.text import listed, shell_quote
 from Tools.doctor.checks.context import Case
 from Tools.doctor.checks.outcome import CheckResult, note, ok, problem
 
@@ -38,7 +39,7 @@ def files(case: Case) -> Iterator[CheckResult]:
         else:
             yield note(
                 f"The settings file {path} is ignored: this user may not read it (owner {owner}, mode {mode:04o}).",
-                f"To see what its owner sees: sudo -u {owner} -H Doctor",
+                f"To see what its owner sees: sudo -u {owner} -H {program()}",
             )
     if missing:
         yield ok(f"Optional settings files that do not exist: {', '.join(missing)}.")
@@ -68,6 +69,12 @@ def readable(case: Case) -> Iterator[CheckResult]:
             f"No database is set, so the embedded one of this user is used: {settings.main}.",
             "If the facility has another, set NEXUSCORE_DATABASE in a settings file or as a variable.",
         )
+
+
+def program() -> str:
+    """Return this program as it is typed in a shell whose search path does not lead to it, as that of sudo."""
+    installed = Path(sys.executable).with_name("Doctor")
+    return shell_quote(str(installed if installed.is_file() else Path(__file__).resolve().parents[2] / "Doctor.py"))
 
 
 def _owner(path: Path) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import prod
 from typing import Any
 
-from Services.Builder.extraction.extractors.quantities import dimension
+from Services.Builder.extraction.extractors.quantities import dimension, factor
 from Services.Builder.model import Quantity
 
 SPECTRAL = ("energy", "wavelength", "wavenumber", "mass")
@@ -56,6 +56,20 @@ class Axis:
         if self.values:
             return self.values[0], self.values[-1]
         return self.offset, self.offset + self.scale * (self.size - 1)
+
+
+def in_one_unit(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """Return axes of which neighbours that measure the same, as height and width do, are in the unit of the last."""
+    alike = list(axes)
+    for at in range(len(alike) - 2, -1, -1):
+        one, next_one = alike[at], alike[at + 1]
+        if one.unit == next_one.unit or one.dimension != next_one.dimension or one.navigate != next_one.navigate:
+            continue
+        multiplier = factor(one.unit, next_one.unit) if one.unit and next_one.unit else None
+        if multiplier is not None and one.values is None:
+            scale, offset = one.scale * multiplier, one.offset * multiplier
+            alike[at] = replace(one, unit=next_one.unit, scale=scale, offset=offset)
+    return tuple(alike)
 
 
 @dataclass(frozen=True, slots=True)

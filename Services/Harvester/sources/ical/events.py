@@ -25,6 +25,7 @@ from Services.Harvester.sources.ical.decoding import text_of
 from Services.Harvester.sources.ical.fields import first_line, reservation_of
 from Services.Harvester.sources.ical.lines import DAYS, mended
 from Services.Harvester.sources.ical.selection import belongs
+from Services.Harvester.sources.ical.span import within
 from Services.Harvester.sources.ical.zones import (
     MACHINE,
     CalendarEvent,
@@ -79,7 +80,8 @@ def bookings(
     SourceFailed
         If it is not a calendar, is cut off, or has more than `most` bookings in the span.
     """
-    return reservations_from(events_of(content, where), "ical", where, instrument, start, end, most, cancelled_titles)
+    events = events_of(content, where, (start, end))
+    return reservations_from(events, "ical", where, instrument, start, end, most, cancelled_titles)
 
 
 def reservations_from(
@@ -119,13 +121,21 @@ def reservations_from(
     return reservations
 
 
-def events_of(content: bytes, where: str) -> list[CalendarEvent]:
-    """Return the events of one or several VCALENDAR objects; raise as `bookings` does."""
+def events_of(content: bytes, where: str, span: tuple[datetime, datetime] | None = None) -> list[CalendarEvent]:
+    """Return the events of one or several VCALENDAR objects; raise as `bookings` does.
+
+    Parameters
+    ----------
+    content, where
+        As for `bookings`.
+    span
+        Events that are certainly outside it are left out; None for all.
+    """
     decoded = text_of(content)
     begun = len(_CALENDAR_BEGIN.findall(decoded))
     if not begun:
         raise SourceFailed(where=where, reason=_what_it_is(decoded))
-    calendars = _parsed(mended(decoded), where)
+    calendars = _parsed(mended(decoded if span is None else within(decoded, *span)), where)
     if sum(calendar.name == "VCALENDAR" for calendar in calendars) < begun:
         raise SourceFailed(where=where, reason="it is cut off")
     return [
