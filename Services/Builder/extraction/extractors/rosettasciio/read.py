@@ -51,6 +51,7 @@ _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[st
     "DigitalMicrograph": roles.digitalmicrograph,
     "Hamamatsu": roles.streak,
     "QuantumDetector": roles.merlin_scan,
+    "PantaRhei": roles.pantarhei,
     "TIA": roles.tia,
     "TVIPS": roles.tvips,
     "Topspin": topspin.calibrated,
