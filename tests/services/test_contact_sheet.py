@@ -25,6 +25,9 @@ from Services.Uploader.destinations.record_files import examine_folder
 from tests.services.builder_facility import Stage
 
 NX = {"nx": NAMESPACE}
+_HEAD = b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+HUGE = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + _HEAD + struct.pack(">I", zlib.crc32(_HEAD))
+"""The beginning of a PNG that would need 10 GB of memory."""
 ODD_NAMES = ["a" * 300, "电子能量损失谱.dm4", "🔬.tif", "קובץ.dm3", r"$\frac{1}{2$.dm3", "left\u202eright.msa", ""]
 
 
@@ -61,10 +64,9 @@ class TestASheet:
             png((1, 2, 3))[:60],
             png((1, 2, 3), form="JPEG"),
             png((1, 2, 3), (2001, 4)),
-            b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
-            + struct.pack(">I", zlib.crc32(b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0))),
+            HUGE,
         ],
-    )  # fmt: skip
+    )
     def test_what_is_no_preview_leaves_its_place_blank(self, content):
         if content is not None:
             assert thumbnail(content, 180) is None
