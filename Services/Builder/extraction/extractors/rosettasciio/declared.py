@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bz2
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,27 @@ def _whole_bzip2(path: Path) -> dict[str, Any]:
                 raise EOFError
             packed.decompress(block, _BLOCK)
     return {}
+
+
+def _whole_container(path: Path) -> dict[str, Any]:
+    """Raise EOFError for a container whose last block lies behind its end: its compiled reader would crash."""
+    if path.suffix.lower() == ".bcf" and end_of_container(path) > path.stat().st_size:
+        raise EOFError
+    return {}
+
+
+def end_of_container(path: Path) -> int:
+    """Return where the last block of all files in Bruker's container (.bcf) begins, in bytes; 0 without one."""
+    from rsciio.bruker._api import SFS_reader
+
+    def ends(tree: Mapping[str, Any]) -> Iterator[int]:
+        for entry in tree.values():
+            if isinstance(entry, Mapping):
+                yield from ends(entry)
+            elif len(pointers := getattr(entry, "pointers", ())):
+                yield int(max(pointers))
+
+    return max(ends(SFS_reader(str(path)).vfs), default=0)
 
 
 def _packed(path: Path) -> dict[str, Any]:
@@ -154,7 +175,7 @@ _DECLARED = (
         scans.emd_options,
         also=(".h5", ".hdf5"),
     ),
-    Declared("Bruker", "Bruker ESPRIT", _begins(b"AAMVHFSS", b"<?xml", b"<TRTSpectrum")),
+    Declared("Bruker", "Bruker ESPRIT", _begins(b"AAMVHFSS", b"<?xml", b"<TRTSpectrum"), _whole_container),
     Declared("EDAX", "EDAX TEAM", options=_whole_header),
     Declared("MSA", "EMSA/MAS spectrum", _holds(b"#FORMAT")),
     Declared("Blockfile", "NanoMEGAS ASTAR block file", _begins(b"IMGBLO")),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from Services.Builder.extraction.extractors.rosettasciio.vendors import (
+    cathodoluminescence,
     diffraction,
     gatan,
     light,
@@ -26,6 +27,7 @@ VENDORS: tuple[Vendor, ...] = (
     *thermo_fisher.VENDORS,
     *tiff.VENDORS,
     *light.VENDORS,
+    *cathodoluminescence.VENDORS,
     *x_rays.VENDORS,
     *diffraction.VENDORS,
     *nexus.VENDORS,
