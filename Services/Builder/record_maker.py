@@ -6,10 +6,11 @@ Nothing here changes the database or the record on disk; the caller decides what
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -47,6 +48,7 @@ from Services.Builder.model import Extraction, FoundFile
 from Services.Builder.record.booking_remarks import booking_remarks, known_booking
 from Services.Builder.record.build import Facts, RecordPaths, experiment
 from Services.Builder.record.document import to_xml
+from Services.Builder.record.sheets import draw_sheets
 from Services.Builder.record.validation import validate
 from Services.Builder.settings import BuilderSettings, strategy_of
 
@@ -332,7 +334,11 @@ class RecordMaker:
             ),
             files_url=settings.files_url,
         )
-        document = self._document(facts, activities, extracted, places, settings)
+        drawing = partial(self._readers.extract_all, settings=settings, stop=stop)
+        sheets = draw_sheets(drawing, activities, extracted, places, instrument.zone)
+        if stop():
+            raise BuildStopped
+        document = self._document(facts, activities, extracted, places, settings, sheets)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
         return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known, left_out)
 
@@ -451,8 +457,9 @@ class RecordMaker:
         extracted: dict[Path, Extraction],
         places: RecordPaths,
         settings: BuilderSettings,
+        sheets: Mapping[int, Path],
     ) -> bytes:
-        document = to_xml(experiment(facts, activities, extracted, self._instruments.data_root(), places))
+        document = to_xml(experiment(facts, activities, extracted, self._instruments.data_root(), places, sheets))
         faults = validate(document, settings.schema)
         if faults:
             more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""

@@ -37,12 +37,14 @@ from Services.Builder.extraction.reader_sandbox import ANYONES, own_scratch, rea
 from Services.Builder.extraction.signals.computed import computable, computed
 from Services.Builder.extraction.signals.conditions import has_maps
 from Services.Builder.model import Extraction, Identity, Quantity
+from Services.Builder.preview.captions import caption
+from Services.Builder.preview.order import preview_order
 
 HASHED_AT_ONCE = 64 * 1024 * 1024
 """Bytes of a dataset up to which its SHA-256 is taken before the preview is drawn; of a larger one after it."""
 QUICK_SECONDS = 5.0
 """Time for that; of a file on a slow disk it is taken after the preview, too."""
-MOST_PREVIEWS = 12
+MOST_PREVIEWS = 24
 """Signals of one file that get a preview."""
 _FIRST_YEAR = 1980
 """Earlier times are those of a clock that was never set."""
@@ -337,21 +339,22 @@ def _with_computed(
 def _with_previews(
     extraction: Extraction, content: MetadataContent, kind: Kind, target: Path, records: Path | None, view: DatasetView
 ) -> Extraction:
-    """Draw the main signal into `target` and the others beside it; a text has no signals."""
+    """Draw the main signal into `target` and others beside it, the integrated ones first; a text has no signals."""
     reading = content.reading
     assert reading is not None  # noqa: S101 - what could not be read is not drawn
-    for at, signal in enumerate(reading.signals or (None,)):
+    for at in preview_order(reading.signals, reading.main)[:MOST_PREVIEWS] or [0]:
+        signal = reading.signals[at] if reading.signals else None
         main = signal is reading.main
-        if not main and len(content.previews) >= MOST_PREVIEWS:
-            continue
         single = reading if signal is None else replace(reading, signals=(signal,))
         shown = kind if main else kind_of(single, extraction.path.stem)
         place = target if main else target.with_name(f"{target.stem}.{at + 1}{target.suffix}")
         try:
             from Services.Builder.preview import png
 
+            name = extraction.path.stem
+            words = caption(reading, signal, name) if signal is not None else ""
             with _own_files(view) as elsewhere:
-                picture = png(single, shown)
+                picture = png(single, shown, words)
             if elsewhere:  # the data may be in another file until they are drawn
                 raise PermissionError(errno.EACCES, "it is not one of the dataset's own files", elsewhere[0])
             write_below(records or place.parent, place, picture)

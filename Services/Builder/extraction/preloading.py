@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from Services.Builder.extraction.compiling import keep_compiled_sparse
 from Services.Builder.extraction.jobs import ReadFunction
 
 ALWAYS = (
@@ -25,17 +26,16 @@ ALWAYS = (
 )
 """Modules that every file needs."""
 LIBRARIES = (
-    *("dask.array", "h5py", "hdf5plugin", "imagecodecs", "lxml.etree", "tifffile", "zoneinfo", "dateutil.parser"),
+    *("h5py", "hdf5plugin", "imagecodecs", "lxml.etree", "tifffile", "zoneinfo", "dateutil.parser"),
     *("PIL.Image", "PIL.ImageDraw", "PIL.ImageFont", "PIL.PngImagePlugin", "PIL.JpegImagePlugin"),
     *("rsciio.utils._units", "Services.Builder.preview.pictures", "Services.Builder.preview.plots"),
     "Services.Builder.preview.text",
 )
 """Modules that many files need; one that is not installed is left out."""
-READERS = (
-    *("blockfile", "bruker", "digitalmicrograph", "edax", "emd", "empad", "fei", "hspy", "image", "mrc", "msa"),
-    *("nexus", "quantumdetector", "ripple", "semper", "tia", "tiff", "tvips"),
-)
-"""Readers of RosettaSciIO for the formats that microscopes write most."""
+READERS = (*("bruker", "digitalmicrograph", "emd", "image", "mrc", "msa", "quantumdetector", "ripple", "tia", "tiff"),)
+"""Readers of RosettaSciIO for the formats that microscopes write most; none that imports numba."""
+_ONLY_KNOWN = ("sparse", "scipy.sparse", "scipy.fftpack")
+"""Modules whose arrays dask.array knows if they are there."""
 COMPILED, _UNITS = "numba", "units"
 """Folders in that for caches: of compiled functions, and of definitions of units."""
 
@@ -61,6 +61,7 @@ def preload(function: str, everything: bool = False, cache: Path | None = None) 
             import_module(name)
     if everything:
         _share_units(cache)
+        _import_dask()
         for name in (*LIBRARIES, *(f"rsciio.{reader}._api" for reader in READERS)):
             with suppress(ImportError):
                 import_module(name)
@@ -94,6 +95,23 @@ def copy_compiled(cache: Path, scratch: Path) -> None:
     """Give a reading process compiled functions of its own: it may change these, but not those of the others."""
     with suppress(OSError, shutil.Error):
         shutil.copytree(cache / COMPILED, scratch / COMPILED, copy_function=shutil.copyfile, dirs_exist_ok=True)
+
+
+def _import_dask() -> None:
+    """Import dask.array without what it would import only to know the types of arrays: a second and a half.
+
+    It gets to know `sparse` when a reader imports that.
+    """
+    left_out = [name for name in _ONLY_KNOWN if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(left_out))  # type: ignore[arg-type] # importing them fails then
+    try:
+        import_module("dask.array")
+    except ImportError:
+        pass
+    finally:
+        for name in left_out:
+            del sys.modules[name]
+    keep_compiled_sparse()
 
 
 def _share_units(cache: Path | None) -> None:

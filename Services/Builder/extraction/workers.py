@@ -42,7 +42,11 @@ _MEGABYTE = 1024 * 1024
 
 
 def extract_job(job: Job) -> Iterator[Extraction]:
-    """Extract one file; runs in a child, whose current folder is its scratch folder."""
+    """Extract one file, or draw a contact sheet; runs in a child, whose current folder is its scratch folder."""
+    if job.sheet is not None:
+        from Services.Builder.extraction.sheets import draw_sheet
+
+        return draw_sheet(job)
     from Services.Builder.extraction.extract import stages
     from Services.Builder.extraction.extractors.profile import NOTHING_KNOWN
 

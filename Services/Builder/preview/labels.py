@@ -1,138 +1,155 @@
-"""Labels of lines and edges in a plot: at most a dozen, none across another or the plot's frame."""
+"""Labels of plots: what an axis is called, and that no label leaves the picture."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from numpy.typing import NDArray
+from matplotlib.ticker import MaxNLocator
 
-MOST_LABELS = 12
-LETTERS = 7.5
-"""Points."""
-_LETTER, _LINE = 0.62, 1.35
-"""Width of a letter and height of a line of text, in the size of the letters; DejaVu's widest are narrower."""
-_COLOUR, _THREAD = "#8c2d04", "#c8a58f"
-_LEVELS = 5
-"""Heights above its place at which a label is tried."""
+from Services.Builder.extraction.extractors.signal import Axis, Signal
+from Services.Builder.preview.lettering import fitted_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+COLOUR = "#333333"
+_PALE = "#777777"
+_SIZES = (12, 11, 10)
+"""Heights of a label's letters in pixels, the preferred one first."""
+_POINTS = 72
+_APART = 10
+"""Pixels between two numbers of an axis."""
+_EDGE = 3
+"""Pixels between a label and the edge of the picture."""
+_ATTEMPTS = 3
+"""Margins that are wider make axes shorter, and their labels may then need more lines."""
+_LEAST = 0.2
+"""Share of the picture that the axes keep."""
+_NAMELESS = ("", "x", "y", "z", "0", "1", "2", "3", "i")
+_SIDES = ("width", "height", "depth")
+"""What readers call the sides of any picture: less than what one is known to measure."""
+_CALLED = {
+    "energy": "Energy",
+    "wavelength": "Wavelength",
+    "wavenumber": "Raman shift",
+    "mass": "m/z",
+    "time": "Time",
+    "angle": "Angle",
+    "reciprocal": "Spatial frequency",
+}
+_UNIT_SYMBOLS = {"1/cm": "cm⁻¹", "1/nm": "nm⁻¹", "1/µm": "µm⁻¹", "1/m": "m⁻¹", "1/Å": "Å⁻¹", "1/mm": "mm⁻¹"}
 
 
-@dataclass(frozen=True, slots=True)
-class PlotLabel:
-    """A name at a place of the abscissa."""
+def titled(axis: Axis, otherwise: str) -> str:
+    """Return the name of an axis with its unit; `otherwise` names one that measures nothing known."""
+    stated = axis.name.lower()
+    nameless = stated in _NAMELESS or (stated in _SIDES and axis.dimension in _CALLED)
+    name = _CALLED.get(axis.dimension, otherwise) if nameless else axis.name
+    name = name if "/" in name else name[0].upper() + name[1:]  # m/z
+    return f"{name} ({_UNIT_SYMBOLS.get(axis.unit, axis.unit)})" if axis.unit else name
 
-    place: float
-    text: str
-    weight: float
-    """Labels of a greater weight are placed first."""
 
+def ordinate(signal: Signal) -> str:
+    """Return what the values of a signal are, with their unit as far as the file says.
 
-def place_above(axes: Axes, labels: Sequence[PlotLabel], positions: NDArray, values: NDArray) -> list[str]:  # type: ignore[type-arg]
-    """Write labels above a curve, each over its place; return the texts that found room.
-
-    Parameters
-    ----------
-    axes
-        With its limits set; there is room above the curve.
-    labels
-        Those outside the limits are left out.
-    positions, values
-        The curve.
+    X-rays are counted; any other intensity without a unit is in arbitrary ones.
     """
-    width, height = _points(axes)
-    left, right = axes.get_xlim()
-    low, high = axes.get_ylim()
-    logarithmic = axes.get_yscale() == "log"
-
-    def up(value: float) -> float:
-        if logarithmic:
-            value, bottom, top = np.log(max(value, low)), np.log(low), np.log(high)
-        else:
-            bottom, top = low, high
-        return float((value - bottom) / (top - bottom)) * height
-
-    curve_x = (positions - left) / (right - left) * width
-    curve_y = np.array([up(value) for value in np.nan_to_num(values, nan=low)])
-    taken: list[tuple[float, float, float, float]] = []
-    shown: list[str] = []
-    for label in sorted(labels, key=lambda one: -one.weight):
-        if len(shown) == MOST_LABELS:
-            break
-        x = (label.place - left) / (right - left) * width
-        box = _room(label.text, x, (curve_x, curve_y), taken, (width, height)) if 0 <= x <= width else None
-        if box is None:
-            continue
-        taken.append(box)
-        shown.append(label.text)
-        middle, bottom = (box[0] + box[2]) / 2, box[1]
-        near = np.abs(curve_x - x) < 3
-        top = float(curve_y[near].max()) if near.any() else bottom
-        if bottom - top > 3:
-            axes.plot(
-                [x / width, x / width], [(top + 1.5) / height, (bottom - 0.5) / height],
-                transform=axes.transAxes, color=_THREAD, linewidth=0.6, zorder=1.5,
-            )  # fmt: skip
-        axes.text(
-            middle / width, (bottom + box[3]) / 2 / height, label.text, transform=axes.transAxes,
-            ha="center", va="center", fontsize=LETTERS, color=_COLOUR, parse_math=False,
-        )  # fmt: skip
-    return shown
+    if signal.quantity.lower() not in ("", "intensity"):
+        return signal.quantity
+    if signal.signal_type.upper().startswith("EDS") and signal.data.dtype.kind in "ui":
+        return "Counts"
+    return "Intensity (a.u.)"
 
 
-def place_at_lines(axes: Axes, labels: Sequence[PlotLabel]) -> list[str]:
-    """Draw a line at each place and write its label beside the line's upper end; return the texts that found room."""
-    width, height = _points(axes)
-    left, right = axes.get_xlim()
-    ends = [0.0] * 3
-    """Where the text of each row ends."""
-    shown: list[str] = []
-    chosen = sorted(sorted(labels, key=lambda one: -one.weight)[:MOST_LABELS], key=lambda one: one.place)
-    for label in chosen:
-        x = (label.place - left) / (right - left) * width
-        long = len(label.text) * _LETTER * LETTERS
-        start = x + 2 if x + 2 + long <= width else x - 2 - long
-        row = next((number for number, end in enumerate(ends) if start >= end), None)
-        if not 0 <= x <= width or row is None:
-            continue
-        ends[row] = max(start + long, x) + 4
-        shown.append(label.text)
-        top = 1 - row * _LINE * LETTERS / height
-        axes.plot([x / width] * 2, [0, top], transform=axes.transAxes, color=_THREAD, linewidth=0.8, linestyle="--")
-        axes.text(
-            start / width, top - 0.2 * LETTERS / height, label.text, transform=axes.transAxes, ha="left", va="top",
-            fontsize=LETTERS, color=_COLOUR, parse_math=False,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
-        )  # fmt: skip
-    return shown
+def set_labels(axes: Axes, across: str = "", up: str = "") -> None:
+    """Label axes, within the length of each; `keep_inside` makes the margins wide enough for them."""
+    for label, text in ((axes.xaxis.label, across), (axes.yaxis.label, up)):
+        label.set_gid(text)  # the whole text, for when the axes become shorter
+    _fit_labels(axes)
 
 
-def _points(axes: Axes) -> tuple[float, float]:
-    """Return width and height of the plot in points."""
+def _fit_labels(axes: Axes) -> None:
     figure = axes.figure
-    assert figure is not None  # noqa: S101 - it was made in one
-    inches = axes.get_position()
-    wide, tall = figure.get_size_inches()  # type: ignore[union-attr]
-    return float(inches.width * wide * 72), float(inches.height * tall * 72)
+    box = axes.get_position()
+    width, height = figure.bbox.width, figure.bbox.height
+    for label, room in ((axes.xaxis.label, box.width * width), (axes.yaxis.label, box.height * height)):
+        if text := label.get_gid():
+            _set(label, text, room, figure.dpi)
 
 
-def _room(
-    text: str,
-    x: float,
-    curve: tuple[NDArray, NDArray],  # type: ignore[type-arg]
-    taken: Sequence[tuple[float, float, float, float]],
-    size: tuple[float, float],
-) -> tuple[float, float, float, float] | None:
-    """Return the box of a label: left, bottom, right, top in points; None where there is no room."""
-    long, tall = len(text) * _LETTER * LETTERS, _LINE * LETTERS
-    left = min(max(x - long / 2, 0.0), size[0] - long)
-    under = (curve[0] >= left - 1) & (curve[0] <= left + long + 1)
-    base = float(curve[1][under].max(initial=0.0)) + 2
-    for level in range(_LEVELS):
-        box = (left, base + level * tall, left + long, base + (level + 1) * tall)
-        if box[3] > size[1]:
-            return None
-        if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
-            return box
-    return None
+def add_note(axes: Axes, text: str) -> None:
+    """Write a remark into the upper right corner of a plot."""
+    figure = axes.figure
+    room = axes.get_position().width * figure.bbox.width
+    shown, size = fitted_label(text, 0.9 * room, (11, 10))
+    axes.text(
+        0.985, 0.95, shown, transform=axes.transAxes, ha="right", va="top", fontsize=size * _POINTS / figure.dpi,
+        color=_PALE, parse_math=False, bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
+    )  # fmt: skip
+
+
+def keep_inside(canvas: FigureCanvasAgg) -> None:
+    """Mend a figure that was drawn: no two numbers overlap, and no label or number leaves the picture."""
+    changed = [_thinned(axes, canvas) for axes in canvas.figure.axes]
+    for _ in range(_ATTEMPTS):
+        if any(changed):
+            canvas.draw()  # type: ignore[no-untyped-call] # matplotlib leaves it without types
+        beyond = _beyond(canvas)
+        if max(beyond.values(), default=0) <= 0 or not _widened(canvas.figure, beyond):
+            return
+        for axes in canvas.figure.axes:
+            _fit_labels(axes)
+            _thinned(axes, canvas)
+        changed = [True]
+    canvas.draw()  # type: ignore[no-untyped-call] # as above
+
+
+def _thinned(axes: Axes, canvas: FigureCanvasAgg) -> bool:
+    """Leave fewer ticks on a horizontal axis whose numbers are so long that they overlap; return whether they did."""
+    texts = [label for label in axes.get_xticklabels() if label.get_text() and label.get_visible()]
+    if len(texts) < 2:
+        return False
+    pen = canvas.get_renderer()  # type: ignore[no-untyped-call] # matplotlib leaves it without types
+    widest = max(label.get_window_extent(pen).width for label in texts) + _APART
+    room = axes.get_position().width * canvas.figure.bbox.width
+    if widest * (len(texts) - 1) <= room:
+        return False
+    axes.xaxis.set_major_locator(MaxNLocator(max(1, int(room / widest) - 1)))
+    return True
+
+
+def _beyond(canvas: FigureCanvasAgg) -> dict[str, float]:
+    """Return how many pixels the labels of a figure go beyond each edge; negative ones where there is room."""
+    figure = canvas.figure
+    width, height = figure.bbox.width, figure.bbox.height
+    pen = canvas.get_renderer()  # type: ignore[no-untyped-call] # as above
+    boxes = [box for axes in figure.axes if (box := axes.get_tightbbox(pen)) is not None]
+    if not boxes:
+        return {}
+    return {
+        "left": _EDGE - min(box.x0 for box in boxes),
+        "right": max(box.x1 for box in boxes) - (width - _EDGE),
+        "bottom": _EDGE - min(box.y0 for box in boxes),
+        "top": max(box.y1 for box in boxes) - (height - _EDGE),
+    }
+
+
+def _widened(figure: Figure, beyond: dict[str, float]) -> bool:
+    """Widen the margins by so many pixels; return whether there was room for that."""
+    width, height = figure.bbox.width, figure.bbox.height
+    share = {"left": width, "right": -width, "bottom": height, "top": -height}
+    moved = {side: getattr(figure.subplotpars, side) + max(0.0, beyond[side]) / share[side] for side in share}
+    if moved["right"] - moved["left"] < _LEAST or moved["top"] - moved["bottom"] < _LEAST:
+        return False
+    figure.subplots_adjust(**moved)
+    return True
+
+
+def _set(label: Text, text: str, room: float, dpi: float) -> None:
+    shown, size = fitted_label(text, float(np.floor(room)), _SIZES)
+    # a lone $ in a file's text is not a formula
+    label.set(text=shown, fontsize=size * _POINTS / dpi, color=COLOUR, parse_math=False, linespacing=1.0)

@@ -62,6 +62,17 @@ def plane(data: Any, dimensions: tuple[int, int], fixed: Mapping[int, int], most
     return values if dimensions[0] < dimensions[1] else values.swapaxes(0, 1)
 
 
+def reduced(values: SampledValues, most: int) -> SampledValues:
+    """Return rows and columns as the means of blocks, at least `most` of each where there are as many."""
+    down, across = (max(1, length // most) for length in values.shape)
+    if down == across == 1:
+        return values
+    rows, columns = values.shape[0] // down, values.shape[1] // across
+    blocks = values[: rows * down, : columns * across].reshape(rows, down, columns, across)
+    mean: SampledValues = blocks.mean(axis=(1, 3))
+    return mean
+
+
 @dataclass(frozen=True, slots=True)
 class Mean:
     """A mean to be taken over all dimensions but some."""

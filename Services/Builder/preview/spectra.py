@@ -19,7 +19,7 @@ from Services.Builder.extraction.extractors.kinds import Kind
 from Services.Builder.extraction.extractors.quantities import factor
 from Services.Builder.extraction.extractors.signal import Axis
 from Services.Builder.extraction.signals.conditions import Conditions, is_loss, is_xray
-from Services.Builder.preview.labels import PlotLabel, place_above, place_at_lines
+from Services.Builder.preview.plot_labels import PlotLabel, place_above, place_at_lines
 
 Values = NDArray[Any]
 

@@ -18,6 +18,7 @@ _RANGES = {
     "mass": "Mass Range",
 }
 _SPACINGS = (*_SIZES.values(), "Detector Pixel Size", "Step Size")
+_TO_NANOMETRES = {"m": 1e9, "mm": 1e6, "µm": 1e3, "pm": 1e-3, "Å": 0.1}
 _OTHERS = ("Data Shape", "Signals", "Dispersion", "Wavenumber Range")
 DERIVED = frozenset((*_OTHERS, *_RANGES.values(), *_SPACINGS, *(f"{name} Y" for name in _SPACINGS)))
 """Quantities of the data themselves, not of microscope and measurement."""
@@ -71,7 +72,14 @@ def _spectral(axis: Axis) -> dict[str, Quantity | None]:
 
 
 def readable(axis: Axis) -> Axis:
-    """Return an axis in eV that reaches X-ray energies in keV, any other as it is."""
-    if axis.unit != "eV" or axis.values is not None or max(axis.ends) < 5000:
-        return axis
-    return replace(axis, unit="keV", scale=axis.scale / 1000, offset=axis.offset / 1000)
+    """Return an axis as people read it: wavelengths in nm, energies in keV where they reach those of X-rays."""
+    if axis.dimension == "wavelength" and axis.unit in _TO_NANOMETRES:
+        return _in_unit(axis, "nm", _TO_NANOMETRES[axis.unit])
+    if axis.unit == "eV" and max(axis.ends) >= 5000:
+        return _in_unit(axis, "keV", 0.001)
+    return axis
+
+
+def _in_unit(axis: Axis, unit: str, multiplier: float) -> Axis:
+    values = tuple(value * multiplier for value in axis.values) if axis.values is not None else None
+    return replace(axis, unit=unit, scale=axis.scale * multiplier, offset=axis.offset * multiplier, values=values)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors import terms_tiff
 from Services.Builder.extraction.extractors.acquisition_time import resolved
 from Services.Builder.extraction.extractors.orion_tiff.recognise import xml
 from Services.Builder.extraction.extractors.people_dates import written
@@ -27,7 +27,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     known = MicroscopeSettings(
         format="Zeiss Orion TIFF",
         tree=tree,
-        rules=terms.ORION,
+        rules=terms_tiff.ORION,
         column="HIM",
         pixel=(number(_value(tree, "ScalingY")), number(_value(tree, "ScalingX"))),
         acquired=resolved(written(_value(tree, "TimeStamp")), {"TimeStamp": _value(tree, "TimeStamp")}, path),

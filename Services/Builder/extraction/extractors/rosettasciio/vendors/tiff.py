@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from Services.Builder.extraction.extractors import terms
+from collections.abc import Mapping
+from datetime import datetime
+
+from Services.Builder.extraction.extractors import exif, terms_tiff
 from Services.Builder.extraction.extractors.quantities import quantity
 from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import Tree, Vendor
+from Services.Builder.extraction.extractors.settings import number
 from Services.Builder.extraction.extractors.tree import lookup
 from Services.Builder.model import Quantity
 
@@ -20,18 +24,45 @@ def _sightx(tree: Tree) -> dict[str, Quantity | None]:
     taken = lookup(tree, "ImageDescription.ImageSourceDetector") == "screenCamera"
     exposure = lookup(tree, f"{camera}.ExposureTimeValue")
     binning = [lookup(tree, f"{camera}.Binning{side}Size") for side in ("Horizontal", "Vertical")]
+    position = "ImageDescription.GonioStage.StagePosition"
+    motors, piezos = ([number(lookup(tree, f"{position}.{kind}{axis}")) for axis in "XY"] for kind in "MP")
+    stage = {
+        f"Stage {axis}": quantity(f"Stage {axis}", motor + piezo, "nm")
+        for axis, motor, piezo in zip("XY", motors, piezos, strict=True)
+        if lookup(tree, f"{position}.M{axis}") is not None
+    }
+    angle = "ImageDescription.ImageFormingSystem.DetectAngleString"
+    scanned = lookup(tree, "ImageDescription.Eos.EosMode") == "eosASID"
     return {
+        **stage,
+        # in STEM the projector's length is that to the detector, written with its unit (40cm)
+        "Camera Length": quantity("Camera Length", lookup(tree, angle) if scanned else None),
         "Electron Source": quantity("Electron Source", source[0] if source else None),
         "Exposure Time": quantity("Exposure Time", exposure if taken else None, "µs"),
         "Binning": quantity("Binning", binning if taken and all(binning) else None),
     }
 
 
-def _olympus(tree: Tree) -> dict[str, Quantity | None]:
-    """Read the camera's exposure, a fraction as EXIF writes it."""
-    exposure = lookup(tree, "ExifTag.ExposureTime")
-    valid = isinstance(exposure, tuple) and len(exposure) == 2 and exposure[1]
-    return {"Exposure Time": quantity("Exposure Time", exposure[0] / exposure[1], "s") if valid else None}
+def _exif(tree: Tree) -> Tree:
+    entries = lookup(tree, "ExifTag")
+    return entries if isinstance(entries, Mapping) else {}
+
+
+def _exposure(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the camera's exposure."""
+    return {"Exposure Time": exif.exposure(_exif(tree))}
+
+
+def _taken(tree: Tree) -> datetime | None:
+    """Return the time the picture was taken, which the tag DateTime, of any change of the file, may not be."""
+    original = {name: value for name, value in _exif(tree).items() if "Digitized" not in str(name)}
+    return exif.time_taken(original)
+
+
+def _tvips(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the camera's binning; a first version of the header has one number for both sides."""
+    binning = [lookup(tree, f"TVIPS.Binning{side}") or lookup(tree, "TVIPS.Binning") for side in "XY"]
+    return {"Binning": quantity("Binning", binning if all(binning) else None)}
 
 
 VENDORS = (
@@ -40,17 +71,20 @@ VENDORS = (
         holds="ImageDescription.ElectronGun",
         format="JEOL SightX TIFF",
         units={"beam_current": None},  # the gun's emission, not the probe's current
-        rules=terms.JEOL_SIGHTX,
+        rules=terms_tiff.JEOL_SIGHTX,
         special=_sightx,
     ),
-    Vendor("TIFF", holds="CZ_SEM.ap_actualkv", format="Zeiss SEM TIFF", rules=terms.ZEISS_TIFF),
+    Vendor("TIFF", holds="CZ_SEM.ap_actualkv", format="Zeiss SEM TIFF", rules=terms_tiff.ZEISS_TIFF),
     Vendor(
         "TIFF",
         holds="Olympus_SIS_metadata",
         format="Olympus SIS TIFF",
         column="TEM",
-        rules=terms.OLYMPUS,
-        special=_olympus,
+        rules=terms_tiff.OLYMPUS,
+        special=_exposure,
     ),
-    Vendor("TIFF", rules=terms.TIFF_TAGS),
+    Vendor(
+        "TIFF", holds="TVIPS.Version", format="TVIPS TIFF", column="TEM", rules=terms_tiff.TVIPS_TIFF, special=_tvips
+    ),
+    Vendor("TIFF", rules=terms_tiff.TIFF_TAGS, special=_exposure, acquired=_taken),
 )
