@@ -11,11 +11,11 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from threading import RLock
 from typing import Any
 
@@ -61,7 +61,7 @@ def _quietly() -> Iterator[None]:
     find. matplotlib's list of fonts stays where it is, for it takes a second to make.
     """
     fonts = {} if "MPLCONFIGDIR" in os.environ else {"MPLCONFIGDIR": str(_font_lists())}
-    with TemporaryDirectory(prefix="nexuscore-home-") as folder, warnings.catch_warnings():
+    with _empty_folder() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         changed = {**dict.fromkeys(_HOMES, folder), **fonts}
         before = {name: os.environ.get(name) for name in changed}
@@ -74,6 +74,26 @@ def _quietly() -> Iterator[None]:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+
+@contextmanager
+def _empty_folder() -> Iterator[str]:
+    """Make a folder for a while.
+
+    It is removed without being opened, as `shutil.rmtree` would: no folder may be opened while a file is read.
+    """
+    folder = mkdtemp(prefix="nexuscore-home-")
+    try:
+        yield folder
+    finally:
+        for place, folders, files in os.walk(folder, topdown=False):
+            with suppress(OSError):
+                for name in files:
+                    Path(place, name).unlink()
+                for name in folders:
+                    Path(place, name).rmdir()
+        with suppress(OSError):
+            Path(folder).rmdir()
 
 
 def _font_lists() -> Path:
