@@ -43,12 +43,11 @@ from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.profiles import profile_of
 from Services.Builder.finding.searching import Searches, SessionFiles
 from Services.Builder.finding.transferred import TransferredFiles
-from Services.Builder.missing_files import not_read_sentence
 from Services.Builder.model import Extraction, FoundFile
 from Services.Builder.record.booking_remarks import booking_remarks, known_booking
 from Services.Builder.record.build import Facts, RecordPaths, experiment
 from Services.Builder.record.document import to_xml
-from Services.Builder.record.left_out import left_out
+from Services.Builder.record.left_out import left_out, not_read_sentence
 from Services.Builder.record.sheets import draw_sheets
 from Services.Builder.record.validation import validate
 from Services.Builder.settings import BuilderSettings, strategy_of
@@ -307,7 +306,7 @@ class RecordMaker:
         extracted = self._extract(jobs, settings, cache, stop)
         if late := not_read_sentence(extracted.values(), settings.session_time):
             self._log.warning("Session %s: %s", session.identifier, late)
-            left_out += (late,)
+            not_in_it += (late,)
         events = self._facility.events(session)
         known = known_booking(
             session,
