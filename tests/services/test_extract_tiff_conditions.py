@@ -470,7 +470,10 @@ class TestOtherCameras:
         ],
     )
     def test_feis_beams(self, tmp_path: Path, text: str, column: str | None) -> None:
-        assert read(written(tmp_path / "a.tif", (34682, text))).column == column
+        text += "[Stage]\nStageX=0.07\nWorkingDistance=-0.012\n"
+        found = read(written(tmp_path / "a.tif", (34682, text)))
+        assert (found.column, found.meta["Stage X"]) == (column, Quantity(70_000, "µm"))
+        assert column or {"Acceleration Voltage", "Working Distance"}.isdisjoint(found.meta)
 
 
 class TestDamage:

@@ -298,7 +298,8 @@ def quantity(name: str, value: Any, unit: str | None = None) -> Quantity | None:
     if measured and factor(symbol(measured[2]) or "", known.unit or ""):  # the text has a unit of its own (300kV)
         plain, unit = float(measured[1]), symbol(measured[2])
     if isinstance(plain, str | bool):
-        return Quantity(plain)
+        worded = known.unit is not None and not any(character.isdigit() for character in str(plain))
+        return None if worded else Quantity(plain)  # of what is measured, "off" and "n/a" say nothing
     if not known.zero and plain == 0:
         return None
     shown = known.unit or unit
