@@ -65,6 +65,8 @@ def preload(function: str, everything: bool = False, cache: Path | None = None) 
         for name in (*LIBRARIES, *(f"rsciio.{reader}._api" for reader in READERS)):
             with suppress(ImportError):
                 import_module(name)
+        with suppress(Exception):  # nothing is lost: the previews say what is wrong
+            _draw_spectrum()
     return work
 
 
@@ -95,6 +97,19 @@ def copy_compiled(cache: Path, scratch: Path) -> None:
     """Give a reading process compiled functions of its own: it may change these, but not those of the others."""
     with suppress(OSError, shutil.Error):
         shutil.copytree(cache / COMPILED, scratch / COMPILED, copy_function=shutil.copyfile, dirs_exist_ok=True)
+
+
+def _draw_spectrum() -> None:
+    """Draw a small spectrum: the first plot of a process takes three times as long as the others."""
+    import numpy as np
+
+    from Services.Builder.extraction.extractors.kinds import kind_of
+    from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal
+    from Services.Builder.preview import png
+
+    signal = Signal(np.arange(4.0), (Axis(4, "Energy", "keV"),), signal_type="EDS_TEM")
+    reading = Reading("", "", (signal,), {})
+    png(reading, kind_of(reading, ""))
 
 
 def _import_dask() -> None:
