@@ -330,6 +330,18 @@ class TestOtherScanningMicroscopes:
         assert (found["Gun Temperature"], found["Specimen Bias"]) == (Quantity(75.5, "K"), Quantity(-0.8, "V"))
 
     @real
+    def test_jeols_text_beside(self, tmp_path: Path) -> None:
+        text = (DATA / "text/text_preview_jeol_ansi.txt").read_bytes()
+        (tmp_path / "a.txt").write_bytes(text)
+        stored = dict(re.findall(r"^\$+(\w+) (\S+)", text.decode("latin-1"), re.MULTILINE))
+        found = read(written(tmp_path / "a.tif"))
+        expected = {
+            "Chamber Pressure": Quantity(float(stored["SM_PENNING_VAC"]), "Pa"), "Frames": Quantity(1),
+            "Scan Speed": Quantity(float(stored["CM_SCAN_SPEED"])), "Working Distance": Quantity(3.78, "mm"),
+        }  # fmt: skip
+        assert (found.format, values(found, *expected)) == ("JEOL SEM image", expected)
+
+    @real
     def test_jeol_sightx(self) -> None:
         path = DATA / "tif_other/JEOL-SightX-SAED-dummy.tif"
         root = ET.fromstring(path.read_bytes().partition(b"<TemReporter")[2].partition(b"</TemReporter>")[0].join(
