@@ -95,6 +95,11 @@ class TestTransmissionMicroscopesOfFei:
         assert values(found, *expected) == expected
         assert "Energy Filter Mode" not in found.meta, "an empty value is none"
 
+    @pytest.mark.parametrize(("value", "unit"), [("6300", "x"), ("6.3", "kx"), ("6.3", "kX"), ("6300", "")])
+    def test_how_magnifications_are_written(self, tmp_path: Path, value: str, unit: str) -> None:
+        text = f"<Root><Data><Label>Magnification</Label><Value>{value}</Value><Unit>{unit}</Unit></Data></Root>"
+        assert read(written(tmp_path / "a.tif", (34682, text))).meta["Magnification"] == Quantity(6300)
+
     @pytest.mark.parametrize(
         ("mode", "column", "calibrated"),
         [("TEM uP SA Zoom Image", "TEM", True), ("TEM uP SA Zoom Diffraction", "TEM", False),
@@ -380,6 +385,14 @@ class TestPictures:
         assert found.acquired == expected
         assert values(found, "Instrument", "Exposure Time") == {
             "Instrument": Quantity("Cam 3"), "Exposure Time": Quantity(0.125, "s")}  # fmt: skip
+
+    def test_a_tiffs_exif(self) -> None:
+        entries = {"DateTimeOriginal": "2021:03:04 05:06:07", "SubsecTimeOriginal": "5", "OffsetTimeOriginal": "+01:00"}
+        (vendor, tree), *others = vendors_for("TIFF", {"ExifTag": {**entries, "ExposureTime": (1, 8)}, "Make": "Acme"})
+        assert vendor.acquired is not None and vendor.special is not None and not others
+        assert vendor.acquired(tree) == datetime(2021, 3, 4, 5, 6, 7, 500_000, timezone(timedelta(hours=1)))
+        assert vendor.special(tree)["Exposure Time"] == Quantity(0.125, "s")
+        assert applied(vendor.rules, tree) == {"Instrument": Quantity("Acme")}
 
     @pytest.mark.parametrize("text", ["Thu, 04 Mar 2021 05:06:07 +0100", "2021-03-04T05:06:07+01:00"])
     def test_a_pngs_texts(self, tmp_path: Path, text: str) -> None:
