@@ -11,11 +11,11 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from threading import RLock
 from typing import Any
 
@@ -61,7 +61,8 @@ def _quietly() -> Iterator[None]:
     find. matplotlib's list of fonts stays where it is, for it takes a second to make.
     """
     fonts = {} if "MPLCONFIGDIR" in os.environ else {"MPLCONFIGDIR": str(_font_lists())}
-    with TemporaryDirectory(prefix="nexuscore-home-") as folder, warnings.catch_warnings():
+    folder = mkdtemp(prefix="nexuscore-home-")
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         changed = {**dict.fromkeys(_HOMES, folder), **fonts}
         before = {name: os.environ.get(name) for name in changed}
@@ -74,6 +75,18 @@ def _quietly() -> Iterator[None]:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+            _remove(Path(folder))
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder without opening it, which is refused while a file is read (`open_guard`), as `shutil` would."""
+    with suppress(OSError):
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                _remove(entry)
+            else:
+                entry.unlink()
+        folder.rmdir()
 
 
 def _font_lists() -> Path:
