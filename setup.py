@@ -36,6 +36,7 @@ EXTRAS = {
         "numcodecs>=0.15.2",  # older ones run the code in a file's `pickle` codec
         "numpy>=1.26,<3",
         "pint>=0.23,<1",
+        "python-dateutil>=2.8.2,<3",  # time zones by name, from its own archive
         "scikit-learn>=1.6,<2",
         "tifffile>=2024.1",
         "matplotlib>=3.8,<4",

@@ -69,7 +69,7 @@ class Extraction:
     preview: Path | None = None
     """PNG, where one could be drawn."""
     further_previews: tuple[Path, ...] = ()
-    """PNGs of the file's other signals, in their order."""
+    """PNGs of the file's other signals, the integrated ones first."""
     metadata_json: Path | None = None
     """The file's metadata as JSON, beside the preview."""
     warnings: tuple[str, ...] = ()
@@ -82,6 +82,8 @@ class Extraction:
     """Bytes of all files of the dataset; None where its main file could not be looked at."""
     whole: bool = True
     """False where the process that read the file was lost over it: another attempt may yield more."""
+    in_time: bool = True
+    """False where the time for all files of the session was over before this one had been read to its end."""
     disk_full: bool = False
     """Its preview or metadata found no room on the disk: another attempt may yield them."""
     companion_sha256: tuple[str, ...] = ()
@@ -90,6 +92,29 @@ class Extraction:
     """It is not final: all but the SHA-256 of its files is there, which is being taken."""
     acquired_doubtful: bool = False
     """The time of acquisition is known to be unreliable, on this instrument or in this file."""
+    incomplete: bool = False
+    """The file announces more than it holds; one of the warnings says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetEntry:
+    """A dataset on a contact sheet."""
+
+    name: str
+    note: str = ""
+    """What it is, when it was acquired and the like; two lines."""
+    preview: bytes | None = None
+    """PNG; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactSheet:
+    """What a contact sheet shows."""
+
+    title: str
+    entries: tuple[SheetEntry, ...]
+    more: int = 0
+    """Datasets that it has no room for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ Nothing here changes the database or the record on disk; the caller decides what
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -46,7 +47,8 @@ from Services.Builder.model import Extraction, FoundFile
 from Services.Builder.record.booking_remarks import booking_remarks, known_booking
 from Services.Builder.record.build import Facts, RecordPaths, experiment
 from Services.Builder.record.document import to_xml
-from Services.Builder.record.left_out import left_out
+from Services.Builder.record.left_out import left_out, not_read_sentence
+from Services.Builder.record.sheets import draw_sheets
 from Services.Builder.record.validation import validate
 from Services.Builder.settings import BuilderSettings, strategy_of
 
@@ -109,7 +111,7 @@ class BuiltRecord:
     booking: RecordBooking
     """What was known of the session's reservation."""
     left_out: tuple[str, ...] = ()
-    """Sentences about files of the session that are not in it."""
+    """Sentences about files of the session that are not in it, or that there was no time to read."""
 
     @property
     def sentence(self) -> str:
@@ -302,6 +304,9 @@ class RecordMaker:
 
         activities = group_files(files, settings.sensitivity)
         extracted = self._extract(jobs, settings, cache, stop)
+        if late := not_read_sentence(extracted.values(), settings.session_time):
+            self._log.warning("Session %s: %s", session.identifier, late)
+            not_in_it += (late,)
         events = self._facility.events(session)
         known = known_booking(
             session,
@@ -329,7 +334,11 @@ class RecordMaker:
             ),
             files_url=settings.files_url,
         )
-        document = self._document(facts, activities, extracted, places, settings)
+        drawing = partial(self._readers.extract_all, settings=settings, stop=stop)
+        sheets = draw_sheets(drawing, activities, extracted, places, instrument.zone)
+        if stop():
+            raise BuildStopped
+        document = self._document(facts, activities, extracted, places, settings, sheets)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
         return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known, not_in_it)
 
@@ -432,7 +441,7 @@ class RecordMaker:
         if without := sum(extraction.disk_full for extraction in done.values()):
             what = f"What was read of {counted(without, 'file')} could not be written to {settings.records}. "
             raise DiskFull(place=place_text(settings.records), what=what)
-        for extraction in (done[job.path] for job in jobs):
+        for extraction in (done[job.path] for job in jobs if done[job.path].in_time):
             for warning in extraction.warnings:
                 self._log.warning("%s: %s", extraction.path.name, warning)
         return done
@@ -444,8 +453,9 @@ class RecordMaker:
         extracted: dict[Path, Extraction],
         places: RecordPaths,
         settings: BuilderSettings,
+        sheets: Mapping[int, Path],
     ) -> bytes:
-        document = to_xml(experiment(facts, activities, extracted, self._instruments.data_root(), places))
+        document = to_xml(experiment(facts, activities, extracted, self._instruments.data_root(), places, sheets))
         faults = validate(document, settings.schema)
         if faults:
             more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""

@@ -66,7 +66,13 @@ PARAMETERS: Mapping[str, Parameter] = {
         "large.",
         _at_least(1.0),
     ),
+    "session_time": Parameter(
+        14_400.0,
+        "Seconds that reading all files of a session may take; records name the files that were not read.",
+        _at_least(1.0),
+    ),
     "memory_per_worker": Parameter(4096, "MiB of memory that reading one file may take.", _at_least(256)),
+    "memory": Parameter(4096, "MiB of memory that all processes that read files may take together.", _at_least(256)),
     "dask_scheduler": Parameter(
         "", "Address of a Dask scheduler whose workers read the files (tcp://host:8786); empty for processes here."
     ),
@@ -145,8 +151,12 @@ class BuilderSettings:
     workers: int
     seconds_per_file: float
     hash_seconds: float
+    session_time: float
+    """Seconds."""
     memory_mb: int
     """Per process."""
+    memory_budget_mb: int
+    """Of all processes together."""
     dask_scheduler: str
     strategy: str
     settle: timedelta
@@ -205,7 +215,9 @@ class BuilderSettings:
             workers=int(number("workers")),
             seconds_per_file=number("seconds_per_file"),
             hash_seconds=number("hash_seconds"),
+            session_time=number("session_time"),
             memory_mb=int(number("memory_per_worker")),
+            memory_budget_mb=int(number("memory")),
             dask_scheduler=text("dask_scheduler"),
             strategy=text("strategy"),
             settle=timedelta(seconds=number("settle")),

@@ -60,7 +60,7 @@ def full(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
         ("a folder", "ConfigTool get Tree.folder1", 11),
         ("a parameter", "ConfigTool get Tree.folder7.", 100),
         ("a value", "ConfigTool Tree.folder10.parameter10=", 4),
-        ("a command", "ConfigTool re", 1),
+        ("a command", "ConfigTool rem", 1),
     ],
 )
 def test_tab(full: str, what: str, line: str, candidates: int, figures: Figures) -> None:

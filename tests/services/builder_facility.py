@@ -116,6 +116,8 @@ class Readers(Pools):
         self.jobs: list[Job] = []
         self.data_type = "TEM_Imaging"
         self.signals = 1
+        self.draws_sheets = False
+        self.sheets: list[Job] = []
         self.acquired: datetime | None = None
         self.started = 0
         self.before: Callable[[Job], None] = lambda job: None
@@ -132,6 +134,9 @@ class Readers(Pools):
         for job in jobs:
             if stop():
                 return
+            if job.sheet is not None:
+                yield self._sheet(job)
+                continue
             self.before(job)
             self.asked.append(job.path.name)
             self.jobs.append(job)
@@ -159,6 +164,15 @@ class Readers(Pools):
                 companion_sha256=tuple(others),
                 acquired=self.acquired,
             )
+
+    def _sheet(self, job: Job) -> Extraction:
+        """Draw a contact sheet, or fail to."""
+        self.sheets.append(job)
+        if self.draws_sheets:
+            assert job.preview is not None
+            job.preview.write_bytes(b"\x89PNG of a sheet")
+        preview = job.preview if self.draws_sheets else None
+        return Extraction(job.path, "contact sheet", "Unknown", "Unknown", preview=preview)
 
 
 class Stage:

@@ -49,8 +49,14 @@ def extractions(tmp_path_factory):
         return {str(one.path.relative_to(DATA)): one for one in workers.extract_all(jobs)}
 
 
-REMARKED = {"empad/map4x4.xml", "tif_hamamatsu/test_hamamatsu_streak_SCAN.tif"}
-"""Readable, with a warning: patterns that are missing, an axis that the reader makes linear."""
+REMARKED = {
+    "empad/map4x4.xml",
+    "tia_rsciio/X_-_Au_NP_EELS_2.ser",
+    "tia_nexus/Titan_TEM_8_emi_list_eds_SI2_dataZeroed.emi",
+    "tia_nexus/Titan_TEM_8_emi_list_eds_SI2_dataZeroed_2.ser",
+    "tia_nexus/Titan_TEM_8_emi_list_eds_SI2_dataZeroed_3.ser",
+}
+"""Readable, with a warning: patterns that are missing, series that were stopped."""
 UNREADABLE = {
     "dm_nexus/test_corrupted.dm3": "could not be read as Gatan DigitalMicrograph 3: the file ends too early",
     "tif_fei/quanta_bad_metadata.tif": "could not be read as TIFF",
@@ -95,7 +101,7 @@ EXPECTED = {
     "tif_other/test_loading_image_saved_with_imageJ.tif": ("Image", "TEM_Imaging"),
     "tif_other/JEOL-SightX-SAED-dummy.tif": ("Diffraction", "TEM_Diffraction"),
     "tif_other/test_tiff_Zeiss_SEM_512pix.tif": ("Image", "SEM_Imaging"),
-    "tvips/test_tvips_2233_000.tvips": ("Diffraction", "TEM_Diffraction"),
+    "tvips/test_tvips_2233_000.tvips": ("Diffraction", "STEM_4D"),
 }
 
 

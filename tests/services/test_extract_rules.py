@@ -33,12 +33,12 @@ from Services.Builder.extraction.extractors.profile import (
 )
 from Services.Builder.extraction.extractors.quantities import KNOWN, factor, quantity, symbol
 from Services.Builder.extraction.extractors.rosettasciio.declared import readers_for
-from Services.Builder.extraction.extractors.rosettasciio.mapping import with_mapping
 from Services.Builder.extraction.extractors.rosettasciio.read import moment, section
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
-from Services.Builder.extraction.extractors.settings import either_order, ini
+from Services.Builder.extraction.extractors.settings import ini
 from Services.Builder.extraction.extractors.signal import main_signal
-from Services.Builder.extraction.extractors.tree import Tags, lookup, put
+from Services.Builder.extraction.extractors.tree import lookup, put
+from Services.Builder.extraction.signals.completion import completed
 from Services.Builder.model import DATASET_TYPES, Quantity
 
 NM_Y, NM_X = Axis(8, "y", "nm", 0.5), Axis(6, "x", "nm", 0.5)
@@ -264,22 +264,19 @@ class TestReadersMetadataAreCompleted:
         assert lookup(tree, "") is None
 
     def test_a_function_gets_branches_as_hyperspys_trees(self):
-        tags = Tags({"Exposure (s)": 0.5, "Deep": {"Er": 1}})
-        assert tags["Exposure_s"] == 0.5
-        assert "Exposure_s" in tags.keys()  # noqa: SIM118 - as a reader asks
-        assert tags.get_item("Deep.Er") == 1
-        assert tags.Deep.Er == 1
-        assert tags.get("Deep.Purple") is None
-        with pytest.raises(AttributeError):
-            _ = tags.Missing
+        tags: dict[str, object] = {"Tags": {"Exposure (s)": 0.5, "Deep": {"Er": 1}}}
+        mapping = {"Tags": ("A.sum", lambda tree: tree.Exposure_s + tree.get_item("Deep.Er"))}
+        found = completed({"data": np.zeros(1), "metadata": {}, "original_metadata": tags, "mapping": mapping})
+        assert found.metadata == {"A": {"sum": 1.5}}
 
     def test_a_failing_function_costs_only_its_entry(self):
         mapping = {"V": ("A.bad", lambda _value: 1 / 0), "W": ("A.good", None), "X": None, "Y": ("A.absent", None)}
+        tags = {"V": 1, "W": 2, "X": 3}
         with capture_output() as heard:
-            found = with_mapping(
-                {"metadata": {"A": {}}, "original_metadata": {"V": 1, "W": 2, "X": 3}, "mapping": mapping}
+            found = completed(
+                {"data": np.zeros(1), "metadata": {"A": {}}, "original_metadata": tags, "mapping": mapping}
             )
-        assert found == {"A": {"good": 2}}
+        assert found.metadata == {"A": {"good": 2}}
         assert any("division by zero" in message for message in heard.messages)
 
     def test_put_makes_branches(self):
@@ -300,13 +297,6 @@ class TestReadersMetadataAreCompleted:
             "FIB": {"HV": "3"},
         }
         assert ini("no section = 1") == {}
-
-    def test_a_day_in_an_unknown_order_is_believed_only_if_it_is_clear(self):
-        assert either_order("7/20/2015 6:48:25 PM") == datetime.fromisoformat("2015-07-20T18:48:25")
-        assert either_order("20/07/2015 18:48:25") == datetime.fromisoformat("2015-07-20T18:48:25")
-        assert either_order("3/3/2015 6:48:25 PM") == datetime.fromisoformat("2015-03-03T18:48:25")
-        assert either_order("8/7/2019 6:48:25 PM") is None
-        assert either_order("None None") is None
 
     def test_windows_clock_of_digitalmicrograph_is_utc(self):
         tags = {"DataBar": {"Acquisition Date": "7/31/2019", "Acquisition Time (OS)": 1.3209060852325026e17}}

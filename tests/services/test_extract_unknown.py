@@ -6,7 +6,7 @@ import gc
 import hashlib
 import struct
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from Services.Builder.extraction.extractors.dimensions import measures
 from Services.Builder.extraction.extractors.kinds import kind_of
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS
 from Services.Builder.extraction.extractors.rosettasciio.read import reading_of
-from Services.Builder.extraction.extractors.settings import either_order
 from Services.Builder.model import Quantity
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -34,26 +33,6 @@ def closed() -> Iterator[None]:
     """Let the readers' open files go while their warnings are still ignored."""
     yield
     gc.collect()
-
-
-class TestTheOrderOfADay:
-    """001-39: PCs write days as their language has them; the day is taken where that is clear."""
-
-    @pytest.mark.parametrize(
-        "text", ["5.6.2016 14:05:06", "05.06.16 14:05:06", "5. 6. 2016 14:05:06", "5.6.2016 2:05:06 PM"]
-    )
-    def test_with_dots_the_day_is_first(self, text: str) -> None:
-        assert either_order(text) == JUNE
-
-    @pytest.mark.parametrize("text", ["5/6/2016 14:05:06", "05-06-2016 14:05:06"])
-    def test_otherwise_another_clock_decides(self, text: str) -> None:
-        assert either_order(text) is None
-        assert either_order(text, datetime(2016, 6, 6, 2, 5, tzinfo=UTC)) == JUNE
-        assert either_order(text, datetime(2020, 1, 1, tzinfo=UTC)) is None, "it is not about this day"
-
-    @pytest.mark.parametrize("text", ["31.2.2016 14:05:06", "5.13.2016 14:05:06", "Sunday", "5.6.2016", ""])
-    def test_what_is_no_time_is_none(self, text: str) -> None:
-        assert either_order(text) is None
 
 
 class TestDigitalMicrograph:
@@ -86,7 +65,18 @@ class TestDigitalMicrograph:
     def test_where_it_stays_open_the_text_is_shown(self) -> None:
         bar = {"Acquisition Date": "5/6/2016", "Acquisition Time": "14:05:06"}
         reading = self.reading(DataBar=bar)
-        assert (reading.acquired, reading.meta["Acquisition Date"]) == (None, Quantity("5/6/2016"))
+        shown = reading.meta["Acquisition Date"]
+        assert (reading.acquired, shown) == (None, Quantity("5/6/2016 14:05:06", warning=True))
+        assert "may be 6 May 2016 or 5 June 2016" in shown.reason
+
+    def test_another_day_in_the_file_tells_the_order(self) -> None:
+        bar = {"Acquisition Date": "5/6/2016", "Acquisition Time": "14:05:06"}
+        assert self.reading(DataBar=bar, Calibration={"Date": "27/6/2016"}).acquired == JUNE
+
+    def test_a_day_that_is_none_is_no_time_but_shown(self) -> None:
+        bar = {"Acquisition Date": "31.2.2016", "Acquisition Time": "14:05:06"}
+        reading = self.reading(DataBar=bar)
+        assert (reading.acquired, reading.meta["Acquisition Date"]) == (None, Quantity("31.2.2016 14:05:06"))
 
     def test_a_day_in_words_is_clear(self) -> None:
         bar = {"Acquisition Date": "May 6, 2016", "Acquisition Time": "14:05:06"}

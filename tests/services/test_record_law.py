@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from Services.Builder.elements import ELEMENTS
 from Services.Builder.model import (
     DATASET_TYPES,
     Activity,
@@ -25,7 +26,7 @@ from Services.Builder.model import (
     Quantity,
     Sample,
 )
-from Services.Builder.record.document import ELEMENTS, NAMESPACE, XSI, to_xml
+from Services.Builder.record.document import NAMESPACE, XSI, to_xml
 from Services.Builder.record.validation import SCHEMA, validate
 
 XS = "http://www.w3.org/2001/XMLSchema"

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from Services.Builder.extraction.jobs import Job, unknown
+from Services.Builder.extraction.fork_server import ForkRefused, ForkServer, supported
+from Services.Builder.extraction.jobs import Job, TimeLimit, unknown
 from Services.Builder.extraction.pools import Pools
-from Services.Builder.extraction.workers import Workers, WorkersUnavailable
+from Services.Builder.extraction.reader import WorkersUnavailable
+from Services.Builder.extraction.workers import EXTRACT, Workers
 from Services.Builder.settings import BuilderSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -51,6 +53,16 @@ def work(job):
     elif name == "grow":
         kept = bytearray(400 << 20)
         yield unknown(job, f"pid {os.getpid()}, {len(kept)} bytes")
+    elif name.startswith("hold"):
+        kept = bytearray(300 << 20)
+        kept[:: 4096] = b"x" * len(kept[:: 4096])
+        time.sleep(1.5)
+        yield unknown(job, f"pid {os.getpid()}, {len(kept)} bytes")
+    elif name == "half":
+        yield unknown(job, "the metadata")
+        time.sleep(300)
+    elif name == "parent":
+        yield unknown(job, f"{os.getppid()} {os.getcwd()} {os.environ['HOME']} {os.environ.get('SECRET')}")
     elif name == "raise":
         raise ValueError("a bug")
     elif name == "metadata, then crash":
@@ -78,13 +90,21 @@ def jobs_module(tmp_path, monkeypatch):
     return "jobs_of_test_workers:work"
 
 
+@pytest.fixture(params=[True, False], ids=["forked", "alone"])
+def forked(request):
+    """Whether processes are forked from one that has the libraries, or each is started alone."""
+    if request.param and not supported():
+        pytest.skip("processes cannot be forked for another one on this system")
+    return request.param
+
+
 @pytest.fixture
-def pool(jobs_module, others):
+def pool(jobs_module, others, forked):
     """Return a maker of pools that work on those functions; all are closed in the end."""
     made: list[Workers] = []
 
-    def make(count: int = 1, seconds: float = SECONDS, memory: int = 1024) -> Workers:
-        made.append(Workers(count, seconds, memory, jobs_module))
+    def make(count: int = 1, seconds: float = SECONDS, memory: int = 1024, budget: int | None = None) -> Workers:
+        made.append(Workers(count, seconds, memory, jobs_module, budget_mb=budget, forked=forked))
         return made[-1]
 
     yield make
@@ -102,6 +122,11 @@ def others(monkeypatch):
 def children() -> set[int]:
     """Return the processes that this test has started and not reaped."""
     return _listed() - children.others
+
+
+def readers(workers: Workers) -> set[int]:
+    """Return those of `children` that read files: not the one that they are forked from."""
+    return children() - ({workers._server.pid} if workers._server else set())
 
 
 def _listed() -> set[int]:
@@ -181,7 +206,7 @@ class TestABadFileCostsOnlyItself:
 
     def test_that_time_has_an_end(self, pool, monkeypatch):
         """A process under a hostile file's control cannot ask for it again and again."""
-        monkeypatch.setattr("Services.Builder.extraction.workers.HASHING_GRACE", 0.5)
+        monkeypatch.setattr("Services.Builder.extraction.reader.HASHING_GRACE", 0.5)
         with pool(1, 1.5) as workers:
             (found,) = workers.extract_all(replace(job, hash_seconds=0.1) for job in jobs("hashing for ever"))
         assert found.warnings[-1].startswith("The SHA-256 is missing: the process that takes it gave no answer")
@@ -227,18 +252,20 @@ class TestProcessesAreKept:
         assert after.startswith("pid ") and after != before
 
     def test_no_more_are_started_than_there_are_files(self, pool):
-        list(pool(count=8).extract_all(jobs("good")))
-        assert len(children()) == 1
+        workers = pool(count=8)
+        list(workers.extract_all(jobs("good")))
+        assert len(readers(workers)) == 1
 
-    def test_they_can_be_started_before_there_is_a_file(self, pool):
+    def test_they_can_be_started_before_there_is_a_file(self, pool, forked):
         workers = pool(count=2)
         workers.start(5)
         started = children()
-        assert len(started) == 2
+        assert len(started) == (1 if forked else 2), "the one that all are forked from, or all"
         workers.start(5)
         found = said(workers.extract_all(jobs(*(f"good {number}" for number in range(6)))))
-        assert {int(one.split()[1]) for one in found} <= started
-        assert children() == started
+        assert started <= children()
+        assert {int(one.split()[1]) for one in found} <= readers(workers)
+        assert len(readers(workers)) <= 2
 
     def test_nothing_to_do_starts_nothing(self, pool):
         assert list(pool().extract_all([])) == []
@@ -251,9 +278,10 @@ class TestStoppingIsPrompt:
     def test_stop_ends_the_processes(self, pool, tmp_path, monkeypatch):
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # what the children write stays in a folder there
         work = [Job(Path("/files/hang"), preview=tmp_path / "mark") for _ in range(2)]
-        done = list(pool(count=2).extract_all(work, lambda: len(written(tmp_path)) == 2))
+        workers = pool(count=2)
+        done = list(workers.extract_all(work, lambda: len(written(tmp_path)) == 2))
         assert done == []
-        assert children() == set()
+        assert readers(workers) == set()
 
     def test_stopped_before_it_begins(self, pool):
         assert list(pool().extract_all(jobs("good"), lambda: True)) == []
@@ -287,6 +315,117 @@ class TestStoppingIsPrompt:
             parent.kill()
             parent.wait(SECONDS)
         wait_for(lambda: gone(pid), "the end of the child")
+
+
+class TestAnotherOneIsForkedFrom:
+    """What has the libraries forks each process; nothing is lost with it, and it leaves nothing behind."""
+
+    @pytest.fixture
+    def forked(self):
+        if not supported():
+            pytest.skip("processes cannot be forked for another one on this system")
+        return True
+
+    def test_they_are_children_of_this_process_with_folders_of_their_own(self, pool, monkeypatch):
+        monkeypatch.setenv("SECRET", "p4ssw0rd")
+        workers = pool(2)
+        parent, folder, home, secret = said(workers.extract_all(jobs("parent")))[0].split()
+        assert (int(parent), home, secret) == (os.getpid(), folder, "None")
+        assert Path(folder) != workers._server._scratch.path
+
+    def test_when_it_is_killed_another_one_is_started(self, pool):
+        workers = pool(2)
+        first = said(workers.extract_all(jobs("good")))
+        os.kill(workers._server.pid, signal.SIGKILL)
+        assert said(workers.extract_all(jobs("good"))) == first, "those that it forked are still there"
+        found = {one.path.name: one.warnings[-1] for one in workers.extract_all(jobs("crash", "good 1", "good 2"))}
+        assert sorted(found) == ["crash", "good 1", "good 2"]
+        assert all(found[name].startswith("pid ") for name in ("good 1", "good 2"))
+
+    def test_when_it_is_killed_while_it_gets_ready(self, pool):
+        workers = pool(1)
+        workers.start(1)
+        os.kill(workers._server.pid, signal.SIGKILL)
+        assert said(workers.extract_all(jobs("good")))[0].startswith("pid ")
+
+    def test_it_dies_with_a_parent_that_is_killed(self, jobs_module, tmp_path):
+        code = (
+            "import time; from pathlib import Path; from Services.Builder.extraction.jobs import Job\n"
+            "from Services.Builder.extraction.workers import Workers\n"
+            f"workers = Workers(2, 300, 1024, {jobs_module!r}); list(workers.extract_all([Job(Path('/files/good'))]))\n"
+            "print(workers._server.pid, *[child._process.pid for child in workers._children], flush=True)\n"
+            "time.sleep(300)"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(PROJECT)])}
+        parent = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            pids = [int(pid) for pid in parent.stdout.readline().split()]
+            assert len(pids) == 2
+        finally:
+            parent.kill()
+            parent.wait(SECONDS)
+            parent.stdout.close()
+        for pid in pids:
+            wait_for(lambda pid=pid: gone(pid), "the end of the process")
+
+    def test_it_has_one_thread_when_it_has_imported_all(self, tmp_path):
+        server = ForkServer(EXTRACT, tmp_path / "cache")
+        try:
+            wait_for(lambda: server.ready(0.1), "its start")
+            assert len(list(Path(f"/proc/{server.pid}/task").iterdir())) == 1
+            environment = Path(f"/proc/{server.pid}/environ").read_bytes()
+            assert b"NEXUSCORE" not in environment
+        finally:
+            server.close()
+
+    def test_where_it_cannot_fork_each_is_started_alone(self, pool, monkeypatch):
+        def refuse(self, launch):
+            raise ForkRefused(reason="for a test")
+
+        monkeypatch.setattr(ForkServer, "fork", refuse)
+        workers = pool(1)
+        assert said(workers.extract_all(jobs("good")))[0].startswith("pid ")
+        assert workers._server is None
+
+
+class TestAllHaveOneBudgetOfMemory:
+    """One may take what the others leave; when all take too much, the largest begins again, alone."""
+
+    def test_two_that_do_not_fit_together(self, pool):
+        found = list(pool(2, memory=1024, budget=450).extract_all(jobs("hold 1", "hold 2", "good")))
+        assert sorted(one.path.name for one in found) == ["good", "hold 1", "hold 2"]
+        assert all("bytes" in text or text.startswith("pid") for text in said(found))
+
+    def test_one_that_does_not_fit_alone(self, pool):
+        (found,) = pool(2, memory=4096, budget=256).extract_all(jobs("hold 1"))
+        assert found.warnings == ("Reading the file takes more memory than one file is allowed.",)
+
+
+class TestTheTimeOfASession:
+    """001-50: when it is over, all files are there, as far as they have been read."""
+
+    def test_what_is_left_is_named(self, pool, forked):
+        workers = pool(2, budget=None)
+        list(workers.extract_all(jobs("good")))
+
+        class Limit(TimeLimit):
+            def over(self):
+                return any(child.best is not None for child in workers._children)
+
+        found = {
+            one.path.name: one
+            for one in workers.extract_all(jobs("half", "hang", "good 1", "good 2"), limit=Limit(3600, 0))
+        }
+        assert sorted(found) == ["good 1", "good 2", "half", "hang"]
+        assert found["half"].warnings[0] == "the metadata"
+        assert (
+            found["half"]
+            .warnings[1]
+            .endswith("drawing it was not done within 3,600 s, the time for all files of a session.")
+        )
+        assert found["good 2"].warnings == ("Not read within 3,600 s, the time for all files of a session.",)
+        assert not any(one.in_time or one.whole for one in found.values())
+        assert said(workers.extract_all(jobs("good 3")))[0].startswith("pid ")
 
 
 class TestSettingsHoldFromTheNextSessionOn:

@@ -23,6 +23,11 @@ HEAVY = {
     "mysql", "_mysql_connector", "sqlite3", "sqlalchemy", "alembic", "numpy", "lxml", "rich", "hyperspy", "rsciio",
     "sklearn", "matplotlib", "dask", "tkinter", "fastapi", "uvicorn", "requests", "PIL", "icalendar", "cursesmenu",
 }  # fmt: skip
+READING = {
+    "numpy", "scipy", "hyperspy", "exspy", "rsciio", "sklearn", "skimage", "dask", "distributed", "numba", "sparse",
+    "pint", "h5py", "hdf5plugin", "tifffile", "imagecodecs", "matplotlib", "PIL", "traits", "sympy",
+}  # fmt: skip
+"""Top names of modules that reading instrument files takes."""
 
 
 def modules(folder: str) -> list[Path]:
@@ -159,6 +164,21 @@ class TestWhatIsNotImported:
         lines = requires("NexusCore") or []
         always = {canonical(line) for line in lines if "extra ==" not in line}
         assert used & ({canonical(line) for line in lines} - always) == set()
+
+    @pytest.mark.parametrize(
+        "module",
+        [
+            *(f"Tools.{name}" for name in ("ConfigTool", "ConfigUI", "Doctor", "SessionTool", "TailLog", "TailStatus")),
+            *(f"Services.{name}.service" for name in ("Harvester", "Uploader")),
+            "Logger.controller",
+            "Services.Builder.service",
+        ],
+    )
+    def test_of_what_reads_no_instrument_file(self, module: str, tmp_path: Path) -> None:
+        """The libraries for that are the reading processes' own; the Builder itself has NumPy for its groups."""
+        program = f"import sys, {module}; print('imported:', *{{name.split('.')[0] for name in sys.modules}})"
+        printed = run(program, main=f"sqlite:///{tmp_path}/n.db", home=tmp_path).splitlines()[-1]
+        assert READING & set(printed.removeprefix("imported:").split()) == set()
 
     def test_of_an_operators_tool(self, sqlite_url: str, tmp_path: Path) -> None:
         """One that asks a MySQL server needs its driver and nothing else."""

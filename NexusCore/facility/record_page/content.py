@@ -20,6 +20,8 @@ from NexusCore.text import escape, one_line
 
 METADATA, ORIGINAL, END, CREATED, SIZE = "Metadata", "Original File", "End Time", "Creation Time", "File Size"
 """Metadata that the page shows in a place of its own: two links, and what every dataset has."""
+SHEET = "Contact Sheet"
+"""Likewise, of an activity: the picture of all its previews."""
 REASON = re.compile(r"Warning \((.+)\)")
 """Name of the metadatum that says why another one is doubtful; `reason_name` makes it."""
 NO_RESERVATION = "No reservation was found for this session: user and times are those of the session."
@@ -110,6 +112,8 @@ class PageActivity:
     setup: Groups
     notes: tuple[PageNotes, ...]
     datasets: tuple[PageDataset, ...]
+    sheet: str | None = None
+    """Link to the picture of all its previews, relative to the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +247,7 @@ def size_text(size: int) -> str:
 
 def _activity(element: ET.Element, number: int, samples: Mapping[str, PageSample]) -> PageActivity:
     setup = _values(_children(_first(element, "setup"), "param"))
-    end = setup.pop(END, None)
+    end, sheet = setup.pop(END, None), setup.pop(SHEET, None)
     sample = samples.get(_text(element, "sampleID"))
     return PageActivity(
         number=number,
@@ -255,6 +259,7 @@ def _activity(element: ET.Element, number: int, samples: Mapping[str, PageSample
         datasets=tuple(
             _dataset(child, f"d{number}-{place}") for place, child in enumerate(_children(element, "dataset"), start=1)
         ),
+        sheet=file_link(sheet.value) if sheet else None,
     )
 
 

@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 from NexusCore.errors import NexusError
 from Services.Builder.extraction.fingerprints import size
 from Services.Builder.extraction.jobs import Job
-from Services.Builder.extraction.workers import EXTRACT, START_SECONDS, Workers
+from Services.Builder.extraction.reader import START_SECONDS
+from Services.Builder.extraction.workers import EXTRACT, Workers
 from Services.Builder.model import Extraction
 
 SCHEDULER_SECONDS = 5.0

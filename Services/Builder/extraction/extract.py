@@ -13,10 +13,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import NexusCore
 from NexusCore.errors import NexusError
 from NexusCore.files import InTheWay, remove_below, write_below
 from NexusCore.resources import is_disk_full
+from Services.Builder.extraction.completeness import shortfall, tells_shortfall
 from Services.Builder.extraction.dataset_view import DatasetFiles, DatasetView
 from Services.Builder.extraction.extractors import Reading, beside, candidates, formats
 from Services.Builder.extraction.extractors.captured_output import capture_output
@@ -31,13 +34,17 @@ from Services.Builder.extraction.fingerprints import fingerprints, missing_diges
 from Services.Builder.extraction.jobs import HASH_SECONDS
 from Services.Builder.extraction.open_guard import restrict_reads
 from Services.Builder.extraction.reader_sandbox import ANYONES, own_scratch, readable
+from Services.Builder.extraction.signals.computed import computable, computed
+from Services.Builder.extraction.signals.conditions import has_maps
 from Services.Builder.model import Extraction, Identity, Quantity
+from Services.Builder.preview.captions import caption
+from Services.Builder.preview.order import preview_order
 
 HASHED_AT_ONCE = 64 * 1024 * 1024
 """Bytes of a dataset up to which its SHA-256 is taken before the preview is drawn; of a larger one after it."""
 QUICK_SECONDS = 5.0
 """Time for that; of a file on a slow disk it is taken after the preview, too."""
-MOST_PREVIEWS = 12
+MOST_PREVIEWS = 24
 """Signals of one file that get a preview."""
 _FIRST_YEAR = 1980
 """Earlier times are those of a clock that was never set."""
@@ -150,6 +157,10 @@ def _stages(
         extraction = _with_metadata_file(extraction, content, metadata, records, view.without_place)
     if not (checked and view.changed()):
         yield extraction
+    known = extraction
+    if reading is not None and computable(reading.main, kind):
+        with capture_output():
+            extraction = _with_computed(extraction, reading, kind, profile, view)
     if preview is not None and reading is not None and kind.layout != "none":
         with capture_output():
             extraction = _with_previews(extraction, content, kind, preview, records, view)
@@ -169,7 +180,8 @@ def _stages(
             warnings=(*extraction.warnings, *missing),
             whole=extraction.whole and not (too_late and missing),
         )
-    if metadata is not None and (content.previews or not at_once):  # the JSON names its previews
+    final = at_once and not content.previews and extraction.meta == known.meta
+    if metadata is not None and not final:  # the JSON names its previews
         extraction = _with_metadata_file(extraction, content, metadata, records, view.without_place)
     if checked and view.changed():  # what was looked into is not what was read
         for target in (extraction.preview, *extraction.further_previews):
@@ -200,7 +212,7 @@ def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, 
         checked = refuse(path, view.others())
         able = candidates(path)
     except FileRefused as refused:
-        return None, [str(refused), *view.remarks], checked
+        return None, [str(refused), *view.remarks, *shortfall(path)], checked
     except Exception as error:  # noqa: BLE001 - an edge: no fault of one file may end the session
         return None, [*_named(elsewhere), *view.remarks, str(Unopened(reason=reason(error, path)))], checked
     failures: list[str] = []
@@ -216,11 +228,12 @@ def _read(view: DatasetView, elsewhere: Sequence[str]) -> tuple[Reading | None, 
         except Exception as error:  # noqa: BLE001 - an edge: a foreign reader raises what it likes; it is recorded
             failures.append(str(Unreadable(format=candidate.spec.name, reason=reason(error, path))))
         else:
+            lacking = shortfall(path)
             if not elsewhere:
-                return reading, [*view.remarks, *failures[:1], *reading.warnings], checked
+                return reading, [*view.remarks, *failures[:1], *reading.warnings, *lacking], checked
         if elsewhere:  # what was read may be of that file, in part or whole
             return None, [*_named(elsewhere), *view.remarks], checked
-    return None, [*view.remarks, *(failures[:1] or [_unknown(path)])], checked
+    return None, [*view.remarks, *(failures[:1] or [_unknown(path)]), *shortfall(path)], checked
 
 
 def _unknown(path: Path) -> str:
@@ -246,13 +259,18 @@ def _not_looked_at(path: Path) -> dict[str, Any]:
 def _extraction(
     path: Path, reading: Reading | None, kind: Kind, profile: Profile, warnings: tuple[str, ...]
 ) -> Extraction:
+    incomplete = next(filter(tells_shortfall, warnings), "")
     if reading is None:
-        return Extraction(path, "unknown", kind.dataset_type, kind.data_type, warnings=warnings)
+        return Extraction(
+            path, "unknown", kind.dataset_type, kind.data_type, warnings=warnings, incomplete=bool(incomplete)
+        )
     meta = dict(reading.meta)
     if reading.main is not None:
         meta.update(measures(reading.main, kind))
         if len(reading.signals) > 1:
             meta["Signals"] = Quantity(len(reading.signals))
+    if incomplete and "Data Shape" in meta:
+        meta["Data Shape"] = replace(meta["Data Shape"], warning=True, reason=incomplete)
     meta = profile.corrected(meta)
     return Extraction(
         path=path,
@@ -263,6 +281,7 @@ def _extraction(
         acquired=_acquisition_time(reading.acquired, profile),
         acquired_doubtful=reading.clock_doubtful or "Creation Time" in profile.warn,
         warnings=warnings,
+        incomplete=bool(incomplete),
         extractor=f"NexusCore {NexusCore.__version__}, {reading.reader}",
     )
 
@@ -291,30 +310,51 @@ def _with_metadata_file(
     extraction: Extraction, content: MetadataContent, target: Path, records: Path | None, shown: Callable[[str], str]
 ) -> Extraction:
     try:
-        text = json.dumps(document(extraction, content), ensure_ascii=False, indent=1, allow_nan=False)
+        text = json.dumps(document(extraction, content), ensure_ascii=False, allow_nan=False)
+        text = msgspec.json.format(text, indent=1)  # json's own takes ten times as long with an indent
         write_below(records or target.parent, target, shown(text).encode())
     except Exception as error:  # noqa: BLE001 - an edge: the record is worth more than its JSON; it is recorded
         return _with_warning(extraction, failure_sentence("The metadata could not be", "written as JSON", error), error)
     return replace(extraction, metadata_json=target)
 
 
+def _with_computed(
+    extraction: Extraction, reading: Reading, kind: Kind, profile: Profile, view: DatasetView
+) -> Extraction:
+    """Add the quantities that are computed from the main signal's values."""
+    signal = reading.main
+    assert signal is not None  # noqa: S101 - nothing is computed without one
+    try:
+        with _own_files(view) as elsewhere:
+            values = profile.corrected(computed(signal, kind))
+        if elsewhere:
+            return extraction  # drawing says so
+    except Exception as error:  # noqa: BLE001 - an edge: numbers of every sort come from files; it is recorded
+        sentence = failure_sentence("Zero-loss peak and thickness could not be", "computed", error)
+        return _with_warning(extraction, view.without_place(sentence), error)
+    meta = {**extraction.meta, **values}
+    return replace(extraction, meta={name: meta[name] for name in sorted(meta)})
+
+
 def _with_previews(
     extraction: Extraction, content: MetadataContent, kind: Kind, target: Path, records: Path | None, view: DatasetView
 ) -> Extraction:
-    """Draw the main signal into `target` and the others beside it; a text has no signals."""
+    """Draw the main signal into `target` and others beside it, the integrated ones first; a text has no signals."""
     reading = content.reading
     assert reading is not None  # noqa: S101 - what could not be read is not drawn
-    for at, signal in enumerate(reading.signals or (None,)):
+    for at in preview_order(reading.signals, reading.main)[:MOST_PREVIEWS] or [0]:
+        signal = reading.signals[at] if reading.signals else None
         main = signal is reading.main
-        if not main and len(content.previews) >= MOST_PREVIEWS:
-            continue
         single = reading if signal is None else replace(reading, signals=(signal,))
+        shown = kind if main else kind_of(single, extraction.path.stem)
         place = target if main else target.with_name(f"{target.stem}.{at + 1}{target.suffix}")
         try:
             from Services.Builder.preview import png
 
+            name = extraction.path.stem
+            words = caption(reading, signal, name) if signal is not None else ""
             with _own_files(view) as elsewhere:
-                picture = png(single, kind if main else kind_of(single, extraction.path.stem))
+                picture = png(single, shown, words)
             if elsewhere:  # the data may be in another file until they are drawn
                 raise PermissionError(errno.EACCES, "it is not one of the dataset's own files", elsewhere[0])
             write_below(records or place.parent, place, picture)
@@ -327,7 +367,29 @@ def _with_previews(
             extraction = replace(extraction, preview=target)
         else:
             extraction = replace(extraction, further_previews=(*extraction.further_previews, place))
+        extraction = _with_element_maps(extraction, single, shown, place, records, view)
     return extraction
+
+
+def _with_element_maps(
+    extraction: Extraction, single: Reading, kind: Kind, beside_it: Path, records: Path | None, view: DatasetView
+) -> Extraction:
+    """Draw the element maps of a spectrum image of X-rays, as a further preview; other signals have none."""
+    if not has_maps(kind):
+        return extraction
+    place = beside_it.with_name(f"{beside_it.stem}.maps{beside_it.suffix}")
+    try:
+        from Services.Builder.preview import element_maps
+
+        with _own_files(view) as elsewhere:
+            picture = element_maps.png(single, kind)
+        if picture is None or elsewhere:  # the preview says what of another file
+            return extraction
+        write_below(records or place.parent, place, picture)
+    except Exception as error:  # noqa: BLE001 - an edge, as for previews
+        sentence = failure_sentence("No element maps could be", "drawn", error)
+        return _with_warning(extraction, view.without_place(sentence), error)
+    return replace(extraction, further_previews=(*extraction.further_previews, place))
 
 
 def _with_warning(extraction: Extraction, sentence: str, error: Exception) -> Extraction:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from Services.Builder.model import Extraction, Identity
+from Services.Builder.model import ContactSheet, Extraction, Identity
 
 if TYPE_CHECKING:
     from Services.Builder.extraction.extractors.profile import Profile
 
 
+ReadFunction = Callable[["Job"], Iterable[Extraction]]
+"""Takes a job and yields extractions, each better than the one before."""
 HASH_SECONDS = 3600.0
 """Seconds that the SHA-256 of one dataset may take, where nothing else is set."""
 
@@ -36,6 +39,8 @@ class Job:
     """Of the file and its companions, as the search saw them; empty where they cannot be compared."""
     hash_seconds: float = HASH_SECONDS
     """Time for the SHA-256 of all files, besides that for reading the file."""
+    sheet: ContactSheet | None = None
+    """A contact sheet to draw as the preview, in place of reading the file."""
 
     @property
     def store(self) -> Path:
@@ -56,3 +61,31 @@ def in_common_root(jobs: Iterable[Job]) -> list[Job]:
 def unknown(job: Job, warning: str) -> Extraction:
     """Return the extraction of a file of which nothing is known but that reading it failed."""
     return Extraction(job.path, "unknown", "Unknown", "Unknown", warnings=(warning,), whole=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """A limit on the time for all files of a session."""
+
+    seconds: float
+    ends: float
+    """When it is over, by `time.monotonic`."""
+
+    @classmethod
+    def of(cls, seconds: float) -> TimeLimit:
+        """Return a limit that begins now."""
+        return cls(seconds, time.monotonic() + seconds)
+
+    def over(self) -> bool:
+        """Return whether no time is left."""
+        return time.monotonic() >= self.ends
+
+    @property
+    def sentence(self) -> str:
+        """How a sentence ends that says what was not done in time."""
+        return f"within {self.seconds:,g} s, the time for all files of a session"
+
+
+def unread(job: Job, limit: TimeLimit) -> Extraction:
+    """Return the extraction of a file that there was no time for."""
+    return replace(unknown(job, f"Not read {limit.sentence}."), in_time=False)

@@ -9,7 +9,7 @@ from contextlib import closing
 from NexusCore.confinement import landlock_version
 from NexusCore.text import counted
 from Services.Builder.extraction.cluster import Cluster, ClusterAway
-from Services.Builder.extraction.jobs import Job
+from Services.Builder.extraction.jobs import Job, TimeLimit
 from Services.Builder.extraction.scratch_folder import remove_abandoned
 from Services.Builder.extraction.workers import Workers
 from Services.Builder.model import Extraction
@@ -36,7 +36,7 @@ class Pools:
         self._log = log
         self._connect = cluster
         self._workers: Workers | None = None
-        self._workers_as: tuple[int, float, int] | None = None
+        self._workers_as: tuple[int, float, int, int] | None = None
         self._trouble = ""
         self._looked = False
         remove_abandoned()  # not only with the first session, which may be far off
@@ -58,12 +58,13 @@ class Pools:
         """Yield what the files yield, in any order; fewer than there are jobs when `stop` returned true.
 
         What a cluster leaves undone because it is away, or goes, is read here: an early record is worth
-        more than the time it takes. The cluster is asked again for the next session.
+        more than the time it takes. The cluster is asked again for the next session. After `session_time`, all that is
+        left comes at once, as not read.
         """
-        left = {job.path: job for job in jobs}
+        left, limit = {job.path: job for job in jobs}, TimeLimit.of(settings.session_time)
         if settings.dask_scheduler and jobs:
             try:
-                with closing(self._on_cluster(jobs, settings, stop)) as news:
+                with closing(self._on_cluster(jobs, settings, lambda: stop() or limit.over())) as news:
                     for extraction in news:
                         del left[extraction.path]
                         yield extraction
@@ -72,7 +73,7 @@ class Pools:
             else:
                 self._note("")
         if not stop():
-            yield from self._local(settings).extract_all(left.values(), stop)
+            yield from self._local(settings).extract_all(left.values(), stop, limit)
 
     def _on_cluster(
         self, jobs: Sequence[Job], settings: BuilderSettings, stop: Callable[[], bool]
@@ -97,10 +98,11 @@ class Pools:
         self._looked = True
 
     def _local(self, settings: BuilderSettings) -> Workers:
-        wanted = (settings.workers, settings.seconds_per_file, settings.memory_mb)
+        wanted = (settings.workers, settings.seconds_per_file, settings.memory_mb, settings.memory_budget_mb)
         if wanted != self._workers_as:
             self.close()
         if self._workers is None:
             self._warn_if_unconfined()
-            self._workers, self._workers_as = Workers(*wanted), wanted
+            count, seconds, memory, budget = wanted
+            self._workers, self._workers_as = Workers(count, seconds, memory, budget_mb=budget), wanted
         return self._workers

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from NexusCore import call_filter, confinement
 from Services.Builder.extraction.dataset_view import view_folder
+from Services.Builder.extraction.preloading import COMPILED
 
 KEPT = (
     *("PATH", "LANG", "LANGUAGE", "TZ", "TZDIR", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONUTF8", "PYTHONDEVMODE"),
@@ -28,7 +29,7 @@ KEPT = (
 )
 """Variables that a reader keeps, besides those of the language (``LC_*``); all others are taken away."""
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
-_FOLDERS = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "NUMBA_CACHE_DIR")
+_FOLDERS = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 _HDF5 = ("HDF5_EXT_PREFIX", "HDF5_VDS_PREFIX", "HDF5_EXTFILE_PREFIX")
 """Where HDF5 looks first for files that others name."""
 _SYSTEM = (
@@ -61,10 +62,22 @@ def environment(inherited: Mapping[str, str], scratch: Path) -> dict[str, str]:
     return {
         **variables,
         **dict.fromkeys(_ONE_THREAD, "1"),
-        **dict.fromkeys(_FOLDERS, str(scratch)),
-        **dict.fromkeys(_HDF5, str(view_folder(scratch))),
+        **own_variables(scratch),
         "MPLCONFIGDIR": str(_font_lists(inherited)),
         "PYTHONPATH": paths,
+    }
+
+
+def own_variables(scratch: Path) -> dict[str, str]:
+    """Return the variables that name a reader's own folders, from which it works.
+
+    numba and HDF5 remember theirs when they are imported, perhaps in a process that this one is forked from: theirs are
+    relative to the current folder.
+    """
+    return {
+        **dict.fromkeys(_FOLDERS, str(scratch)),
+        **dict.fromkeys(_HDF5, view_folder(scratch).name),
+        "NUMBA_CACHE_DIR": COMPILED,
     }
 
 

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
-import sys
-from collections.abc import Callable, Iterable
-from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from Services.Builder.extraction import wire
-from Services.Builder.extraction.jobs import Job, unknown
+from Services.Builder.extraction.jobs import Job, ReadFunction, unknown
+from Services.Builder.extraction.preloading import preload
 from Services.Builder.extraction.reader_sandbox import enter, prepare
-from Services.Builder.extraction.workers import EXTRACT
 from Services.Builder.model import Extraction
+
+_MEGABYTE = 1024 * 1024
 
 
 def serve(conn: int, lifeline: int, memory_mb: int, function: str) -> None:
+    """Do jobs as a process that was started alone, until the parent closes the connection."""
+    die_with_parent(lifeline)
+    work = preload(function)
+    prepare()
+    serve_jobs(conn, memory_mb, work)
+
+
+def serve_jobs(conn: int, memory_mb: int, work: ReadFunction) -> None:
     """Do jobs until the parent closes the connection.
 
     With its first job it is confined to the folder of this job's file, in which all further files lie.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent(lifeline)
+    before = _memory_kib("VmHWM")
     _limit_memory(memory_mb)
-    work = _function(function)
-    prepare()
     confined = False
     with Connection(conn) as connection, contextlib.suppress(EOFError, OSError):
         connection.send_bytes(wire.SERVING)
@@ -36,10 +42,12 @@ def serve(conn: int, lifeline: int, memory_mb: int, function: str) -> None:
             if not confined:
                 enter(job.store, Path.cwd())
                 confined = True
-            connection.send_bytes(wire.encode_reply(_answer(connection, work, job), True, _uses_much_memory(memory_mb)))
+            answer = _answer(connection, work, job)
+            spent = _memory_kib("VmHWM") - before > 0.7 * memory_mb * 1024
+            connection.send_bytes(wire.encode_reply(answer, True, spent))
 
 
-def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]], job: Job) -> Extraction:
+def _answer(connection: Connection, work: ReadFunction, job: Job) -> Extraction:
     best = unknown(job, "Nothing could be read.")
     try:
         for extraction in work(job):
@@ -52,26 +60,17 @@ def _answer(connection: Connection, work: Callable[[Job], Iterable[Extraction]],
     return best
 
 
-def _uses_much_memory(memory_mb: int) -> bool:
-    """Return whether the process used so much memory that the next file needs a new one."""
-    # Not getrusage's: that counts what the parent had when this process was begun, too (proc(5), VmHWM).
+def _memory_kib(field: str) -> int:
+    """Return how much memory this process has, by a field of proc(5)'s ``status``.
+
+    Not getrusage's peak: that counts what the parent had when this process was begun, too.
+    """
     status = Path("/proc/self/status").read_text("ascii", "replace")
-    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(peak.split()[1]) > 0.7 * memory_mb * 1024
+    line = next(line for line in status.splitlines() if line.startswith(f"{field}:"))
+    return int(line.split()[1])
 
 
-def _function(name: str) -> Callable[[Job], Iterable[Extraction]]:
-    # Dask looks for a cluster at every computation, if that package is there: 0.2 s to find that a child has none.
-    sys.modules.setdefault("distributed", None)  # type: ignore[arg-type]  # importing it fails then
-    module, _, attribute = name.partition(":")
-    work: Callable[[Job], Iterable[Extraction]] = getattr(import_module(module), attribute)
-    if name == EXTRACT:  # what the first file would otherwise wait for
-        import_module("Services.Builder.extraction.extract")
-        import_module("Services.Builder.extraction.extractors.rosettasciio.read")
-    return work
-
-
-def _die_with_parent(lifeline: int) -> None:
+def die_with_parent(lifeline: int) -> None:
     """Have the kernel end this process when the parent's end of a pipe closes, even inside a reader that hangs.
 
     The signal's default action ends the process, without Python. (PR_SET_PDEATHSIG would act at the end of the thread
@@ -81,13 +80,19 @@ def _die_with_parent(lifeline: int) -> None:
 
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([lifeline], [], [], 0)[0]:  # closed before, so that there is no signal
+        os._exit(1)
 
 
 def _limit_memory(megabytes: int) -> None:
-    """Limit what is allocated, not what is mapped: a stack of 4 GB on disk may be mapped and shown in part."""
+    """Limit what is allocated besides the program itself, and not what is mapped.
+
+    A stack of 4 GB on disk may be mapped and shown in part.
+    """
     import resource
 
     kind = getattr(resource, "RLIMIT_DATA", resource.RLIMIT_AS)
+    own = _memory_kib("VmData" if kind != resource.RLIMIT_AS else "VmSize") * 1024
     _soft, hard = resource.getrlimit(kind)
-    wanted = megabytes * 1024 * 1024
+    wanted = own + megabytes * _MEGABYTE
     resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

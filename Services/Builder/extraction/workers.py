@@ -2,7 +2,8 @@
 
 A file that hangs its reader, exhausts the memory or crashes the interpreter ends one child; its dataset becomes one of
 type Unknown with a sentence that says so, or keeps the metadata if only the preview was lost. Children ignore the
-terminal's Ctrl-C, die with the parent, even a killed one, and are kept for the next file and the next session.
+terminal's Ctrl-C, die with the parent, even a killed one, and are kept for the next file and the next session. They
+are forked from one process that has imported what reading takes (`fork_server`), where that can be had.
 
 A child may be under the control of the file it reads. It is confined to one folder of the file store from its first
 file on (`reader_sandbox`), writes previews and metadata into a scratch folder, from where the parent takes them,
@@ -11,48 +12,41 @@ and its answers are bytes of a declared shape (`wire`).
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import subprocess
-import sys
-import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
-from multiprocessing.connection import Pipe, wait
+from functools import partial
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
-from msgspec import MsgspecError
-
-from NexusCore.errors import NexusError
-from Services.Builder.extraction import wire
-from Services.Builder.extraction.jobs import Job, in_common_root, unknown
-from Services.Builder.extraction.reader_sandbox import environment, own_scratch
-from Services.Builder.extraction.scratch import Scratch
+from Services.Builder.extraction.fork_server import ForkRefused, ForkServer, ForkServerLost, supported
+from Services.Builder.extraction.jobs import Job, TimeLimit, in_common_root, unread
+from Services.Builder.extraction.preloading import cache_folder
+from Services.Builder.extraction.processes import start_alone
+from Services.Builder.extraction.reader import START_SECONDS, FileReader, WorkersUnavailable
+from Services.Builder.extraction.reader_sandbox import own_scratch
 from Services.Builder.extraction.scratch_folder import remove_abandoned
 from Services.Builder.model import Extraction
 
 EXTRACT = "Services.Builder.extraction.workers:extract_job"
-START_SECONDS = 60.0
-"""Time limit for a child to begin to serve."""
-HASHING_GRACE = 10.0
-"""Seconds that a child has beyond those for hashing: it keeps that time itself, and then still answers."""
+COMPILING = (".emd", ".pts")
+"""Extensions of files for which some readers compile functions with numba."""
 _STOP_CHECK_SECONDS = 0.1
-"""Interval of checks whether to stop."""
-_CHILD = (
-    "from Services.Builder.extraction.reading_process import serve; serve({conn}, {lifeline}, {memory}, {function!r})"
-)
-
-
-class WorkersUnavailable(NexusError):
-    """The processes that read instrument files do not start: {reason}."""
+"""Interval of checks whether to stop, and of how much memory is taken."""
+_MOST_LOSSES = 3
+"""Processes to fork from that end one after the other, after which no other is started."""
+_MEGABYTE = 1024 * 1024
 
 
 def extract_job(job: Job) -> Iterator[Extraction]:
-    """Extract one file; runs in a child, whose current folder is its scratch folder."""
+    """Extract one file, or draw a contact sheet; runs in a child, whose current folder is its scratch folder."""
+    if job.sheet is not None:
+        from Services.Builder.extraction.sheets import draw_sheet
+
+        return draw_sheet(job)
     from Services.Builder.extraction.extract import stages
     from Services.Builder.extraction.extractors.profile import NOTHING_KNOWN
 
@@ -80,16 +74,35 @@ class Workers:
     seconds_per_file
         After that long a file is given up and its process ended.
     memory_mb
-        Memory that one process may allocate, in MB (files that are mapped do not count).
+        Memory that reading one file may take, in MiB, besides what the program itself takes (files that are mapped do
+        not count).
     function
         ``module:function`` that takes a `Job` and returns an iterable of extractions, each better than the one before.
+    budget_mb
+        Memory that all processes together may take, in MiB; None for as much as each may take. When they take more, the
+        largest is ended, and its file is read again when no other is.
+    forked
+        Whether the processes are forked from one that has the libraries; by default where the system can do that.
     """
 
     def __init__(
-        self, count: int = 2, seconds_per_file: float = 60.0, memory_mb: int = 2048, function: str = EXTRACT
+        self,
+        count: int = 2,
+        seconds_per_file: float = 60.0,
+        memory_mb: int = 2048,
+        function: str = EXTRACT,
+        *,
+        budget_mb: int | None = None,
+        forked: bool | None = None,
     ) -> None:
-        self._count, self._seconds, self._memory, self._function = max(1, count), seconds_per_file, memory_mb, function
-        self._children: list[_Child] = []
+        self._count, self._seconds, self._function = max(1, count), seconds_per_file, function
+        self._memory = memory_mb if budget_mb is None else min(memory_mb, budget_mb)
+        self._budget = None if budget_mb is None else budget_mb * _MEGABYTE
+        self._children: list[FileReader] = []
+        self._forked = supported() if forked is None else forked
+        self._server: ForkServer | None = None
+        self._losses = 0
+        self._compiling = False
         remove_abandoned()
 
     def __enter__(self) -> Workers:
@@ -101,55 +114,118 @@ class Workers:
         self.close()
 
     def start(self, files: int) -> None:
-        """Start the processes for so many files now: they get ready while the caller still searches for the files."""
-        while len(self._children) < min(self._count, files):
-            self._children.append(_Child(self._memory, self._function))
+        """Start what so many files take now: it gets ready while the caller still searches for the files."""
+        if self._forked and files:
+            self._start_server()
+        while not self._forked and len(self._children) < min(self._count, files):
+            self._children.append(FileReader(self._memory, partial(start_alone, self._function)))
 
     def close(self) -> None:
         """End all processes; extracting again starts new ones."""
         for child in self._children:
             child.end()
         self._children.clear()
+        self._end_server()
 
     def extract_all(
-        self, jobs: Iterable[Job], stop: Callable[[], bool] = lambda: False
+        self, jobs: Iterable[Job], stop: Callable[[], bool] = lambda: False, limit: TimeLimit | None = None
     ) -> Generator[Extraction, None, None]:
         """Yield what the files yield, in the order in which they get done.
 
-        When `stop` returns true, the processes are ended within `_STOP_CHECK_SECONDS` and nothing more comes. Raises
-        `WorkersUnavailable` when processes cannot be started at all.
+        When `stop` returns true, the processes are ended within `_STOP_CHECK_SECONDS` and nothing more comes. When the
+        time limit is over, all that is left comes at once, as far as it has been read. Raises `WorkersUnavailable` when
+        processes cannot be started at all.
         """
-        waiting, exhausted = iter(in_common_root(jobs)), False
+        waiting = deque(in_common_root(jobs))
+        large: deque[Job] = deque()
+        self._compiling = any(job.path.suffix.lower() in COMPILING for job in waiting)
         try:
-            while not stop():
-                while not exhausted and sum(child.job is not None for child in self._children) < self._count:
-                    if (job := next(waiting, None)) is None:
-                        exhausted = True
-                    else:
-                        self._idle(job.store).assign(job, self._seconds)
-                busy = [child for child in self._children if child.job is not None]
-                if not busy and exhausted:
+            while (waiting or large or self._busy()) and not stop():
+                if limit is not None and limit.over():
+                    yield from self._late(limit, *waiting, *large)
                     return
-                yield from self._finished(busy)
+                while waiting and len(self._busy()) < self._count and self._assigned(waiting[0]):
+                    waiting.popleft()
+                if large and not waiting and not self._busy() and self._assigned(large[0]):
+                    large.popleft()
+                yield from self._finished(self._busy())
+                large.extend(self._make_room())
         finally:
             # an abandoned file must not come out as an answer to the next caller
-            for child in [child for child in self._children if child.job is not None]:
+            for child in self._busy():
                 self._remove(child)
 
-    def _idle(self, store: Path) -> _Child:
+    # -- processes -------------------------------------------------------------------------------------------------
+
+    def _busy(self) -> list[FileReader]:
+        return [child for child in self._children if child.job is not None]
+
+    def _assigned(self, job: Job) -> bool:
+        """Hand a file to a process; return False where one is not to be had yet."""
+        child = self._idle(job.store)
+        if child is not None:
+            child.assign(job, self._seconds)
+        return child is not None
+
+    def _idle(self, store: Path) -> FileReader | None:
         """Return a child that may read the folder; one that has read another may not, and makes room for it."""
         idle = [child for child in self._children if child.job is None]
         for child in idle:
             if not child.alive() or child.store not in (None, store):
                 self._remove(child)
-        free = next((child for child in idle if child in self._children), None)
-        if free is None:
-            free = _Child(self._memory, self._function)
-            self._children.append(free)
-        free.store = store
+        free = next((child for child in idle if child in self._children), None) or self._started()
+        if free is not None:
+            free.store = store
         return free
 
-    def _finished(self, busy: list[_Child]) -> list[Extraction]:
+    def _started(self) -> FileReader | None:
+        """Return a new process; None where the one that it is forked from is not ready yet."""
+        if not self._forked:
+            child = FileReader(self._memory, partial(start_alone, self._function))
+        else:
+            server = self._server or self._start_server()
+            try:
+                if not server.ready(_STOP_CHECK_SECONDS):
+                    return None
+                if self._compiling:
+                    server.fill_caches()
+                    self._compiling = False
+                child = FileReader(self._memory, server.fork)
+            except ForkServerLost as lost:
+                self._end_server()
+                self._losses += 1
+                if self._losses >= _MOST_LOSSES:
+                    self._losses = 0
+                    raise WorkersUnavailable(reason=lost.facts["reason"]) from lost
+                return None
+            except ForkRefused:
+                self._end_server()
+                self._forked = False
+                return None
+            self._losses = 0
+        self._children.append(child)
+        return child
+
+    def _start_server(self) -> ForkServer:
+        if self._server is None:
+            try:
+                self._server = ForkServer(self._function, cache_folder(os.environ))
+            except OSError as error:
+                raise WorkersUnavailable(reason=str(error)) from error
+        return self._server
+
+    def _end_server(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    def _remove(self, child: FileReader) -> None:
+        child.end()
+        self._children.remove(child)
+
+    # -- results ---------------------------------------------------------------------------------------------------
+
+    def _finished(self, busy: list[FileReader]) -> list[Extraction]:
         # a list: the caller's time with one result must not count as reading time of the others
         soonest = min((child.deadline for child in busy), default=0.0) - time.monotonic()
         ready = wait([child.connection for child in busy], timeout=max(0.0, min(_STOP_CHECK_SECONDS, soonest)))
@@ -167,136 +243,31 @@ class Workers:
                 news.append(finished)
         return news
 
-    def _timed_out(self, child: _Child) -> Extraction:
+    def _timed_out(self, child: FileReader) -> Extraction:
         if not child.serving:
             raise WorkersUnavailable(reason=f"one did not start within {START_SECONDS:g} s")
         return child.abandon(f"took longer than {self._seconds:g} s and was given up")
 
-    def _remove(self, child: _Child) -> None:
-        child.end()
-        self._children.remove(child)
+    def _late(self, limit: TimeLimit, *jobs: Job) -> Iterator[Extraction]:
+        """Yield what there is of the files that are being read, and that the others were not read."""
+        for child in self._busy():
+            job, begun = child.job, child.best is not None
+            assert job is not None  # noqa: S101 - it is busy
+            extraction = replace(child.abandon(f"was not done {limit.sentence}"), in_time=False)
+            self._remove(child)
+            yield extraction if begun else unread(job, limit)
+        for job in jobs:
+            yield unread(job, limit)
 
-
-class _Child:
-    """One process, as the parent sees it."""
-
-    def __init__(self, memory_mb: int, function: str) -> None:
-        self.job: Job | None = None
-        self.best: Extraction | None = None
-        self.serving = self.spent = False
-        self.store: Path | None = None
-        """What it may read of the file store; None as long as it has read nothing."""
-        self.deadline = time.monotonic() + START_SECONDS
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        self._scratch = Scratch()
-        self.connection, theirs = Pipe()
-        reading, writing = os.pipe()
-        self._lifeline = os.fdopen(writing, "wb", 0)  # a file, since closing a number twice may close somebody else's
-        code = _CHILD.format(conn=theirs.fileno(), lifeline=reading, memory=memory_mb, function=function)
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with code of this module
-                [sys.executable, "-P", "-c", code],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                pass_fds=(theirs.fileno(), reading),
-                cwd=self._scratch.folder,
-                env=environment(os.environ, self._scratch.folder),
-                start_new_session=True,  # the terminal's Ctrl-C is the parent's business
-            )
-        except BaseException as error:
-            for one in (self.connection, self._lifeline, self._errors):
-                one.close()
-            self._scratch.remove()
-            if isinstance(error, OSError):
-                raise WorkersUnavailable(reason=str(error)) from error
-            raise
-        finally:
-            theirs.close()
-            os.close(reading)
-
-    def alive(self) -> bool:
-        """Return whether the process still runs."""
-        return self._process.poll() is None
-
-    def assign(self, job: Job, seconds: float) -> None:
-        """Hand out a file. A child that just ended takes it, too; `receive` will notice."""
-        self.job, self.best = job, None
-        if self.serving:
-            self.deadline = time.monotonic() + seconds
-            with contextlib.suppress(OSError):
-                self.connection.send(self._scratch.job(job))
-
-    def receive(self, seconds: float) -> Extraction | None:
-        """Take a message; return the extraction when it is the file's last."""
-        assert self.job is not None  # noqa: S101 - only those that work are listened to
-        try:
-            message = self.connection.recv_bytes(wire.LONGEST_REPLY)
-            if message == wire.SERVING:  # now the file's time runs
-                self.serving = True
-                self.assign(self.job, seconds)
-                return None
-            answer = wire.decode_reply(message)
-        except (OSError, EOFError):
-            return self._crashed()
-        except MsgspecError:
-            return self.abandon("gave no valid answer")
-        if answer.extraction.hashing and not (self.best and self.best.hashing):  # once for each file
-            seconds = self.job.hash_seconds + HASHING_GRACE
-            self.deadline = max(self.deadline, time.monotonic() + seconds)
-        hashing = not answer.last and (answer.extraction.hashing or bool(self.best and self.best.hashing))
-        self.best, self.spent = replace(answer.extraction, hashing=hashing), answer.spent
-        return self._done() if answer.last else None
-
-    def abandon(self, what: str) -> Extraction:
-        """Return what was read of the file before its process was lost."""
-        assert self.job is not None  # noqa: S101 - as above
-        self.spent = True
-        if self.best is not None and self.best.hashing:
-            warning = "The SHA-256 is missing: the process that takes it gave no answer in time or was lost."
-            self.best = replace(self.best, warnings=(*self.best.warnings, warning), whole=False, hashing=False)
-        elif self.best is not None:
-            missing = "The preview is missing: drawing it" if self.best.preview is None else "Reading it to its end"
-            warnings = (*self.best.warnings, f"{missing} {what}.")
-            self.best = replace(self.best, warnings=warnings, whole=False)
-        else:
-            self.best = unknown(self.job, f"Reading the file {what}.")
-        return self._done()
-
-    def _done(self) -> Extraction:
-        assert self.best is not None  # noqa: S101 - set by every caller
-        done, job, self.job, self.best = self.best, self.job, None, None
-        assert job is not None  # noqa: S101 - as above
-        return self._scratch.deliver(done, job)
-
-    def _crashed(self) -> Extraction:
-        code = self._ended()
-        if not self.serving:
-            raise WorkersUnavailable(reason=self._last_error_line() or f"one ended with exit code {code}")
-        if code == -signal.SIGKILL:
-            return self.abandon("was ended by the system, usually for lack of memory")
-        cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return self.abandon(f"crashed the program that does it ({cause})")
-
-    def _ended(self) -> int:
-        try:
-            return self._process.wait(timeout=2.0)
-        except subprocess.TimeoutExpired:  # it closed the connection and lives on
-            self._process.kill()
-            return self._process.wait(timeout=10.0)
-
-    def _last_error_line(self) -> str:
-        self._errors.seek(0)
-        lines = self._errors.read()[-4000:].decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
-
-    def end(self) -> None:
-        """Kill the process and remove what it leaves behind."""
-        if self._process.poll() is None:
-            self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # in the kernel's hands; reaped with the next child
-            self._process.wait(timeout=10.0)
-        self.connection.close()
-        self._lifeline.close()
-        self._errors.close()
-        self._scratch.remove()
+    def _make_room(self) -> list[Job]:
+        """End a process where all together take too much memory; return the file that it was reading, if any."""
+        if self._budget is None or sum(child.memory() for child in self._children) <= self._budget:
+            return []
+        busy = self._busy()
+        idle = [child for child in self._children if child not in busy]
+        if not idle and len(busy) < 2:  # it has its own limit
+            return []
+        largest = max(idle or busy, key=FileReader.memory)
+        job = largest.job
+        self._remove(largest)
+        return [] if job is None else [job]

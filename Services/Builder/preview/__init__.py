@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from Services.Builder.extraction.extractors.kinds import Kind
 from Services.Builder.extraction.extractors.signal import Reading
+from Services.Builder.preview.shown_dimensions import colour_axis, measured_plane
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,25 +20,47 @@ SIZE = 500
 """Longest side of a preview in pixels."""
 
 
-def png(reading: Reading, kind: Kind) -> bytes:
-    """Return the preview of a reading as PNG; raises when there is nothing to draw."""
+def png(reading: Reading, kind: Kind, caption: str = "") -> bytes:
+    """Return the preview of a reading as PNG; raises when there is nothing to draw.
+
+    Parameters
+    ----------
+    reading, kind
+        Its main signal is drawn, as what the kind says.
+    caption
+        What it shows, to be written into it; "" where nothing needs to be said.
+    """
     buffer = io.BytesIO()
     # the highest compression takes ten times as long for a tenth of the bytes
-    _image(reading, kind).save(buffer, "PNG", compress_level=4)
+    _image(reading, kind, caption).save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()
 
 
-def _image(reading: Reading, kind: Kind) -> Image:
+def _image(reading: Reading, kind: Kind, caption: str) -> Image:
     signal = reading.main
     if kind.layout == "text" or signal is None:
         from Services.Builder.preview.text import page
 
         return page(reading.text or "", SIZE)
+    # scanning microscopes write their data bar into the lower edge
+    bar_at_top = reading.column in ("SEM", "FIB", "HIM")
+    colours = colour_axis(signal)
+    if colours is not None:
+        from Services.Builder.preview import pictures
+
+        return pictures.coloured(signal, colours, SIZE, bar_at_top)
+    if measured_plane(signal, kind) is not None:
+        from Services.Builder.preview.planes import mapped
+
+        return mapped(signal, kind, SIZE)
     if kind.layout in ("spectrum", "curve", "spectrum image"):
+        from Services.Builder.extraction.signals.conditions import conditions_of
         from Services.Builder.preview import plots
 
-        draw = plots.spectrum_image if kind.layout == "spectrum image" else plots.curve
-        return draw(signal, kind, SIZE)
+        known = conditions_of(reading, signal)
+        if kind.layout == "spectrum image":
+            return plots.spectrum_image(signal, kind, SIZE, known)
+        return plots.curve(signal, kind, SIZE, known, caption)
     from Services.Builder.preview import pictures
 
     if kind.layout == "4D":
@@ -45,6 +68,13 @@ def _image(reading: Reading, kind: Kind) -> Image:
     elif kind.layout == "stack":
         shown = pictures.tableau(signal, kind, SIZE)
     else:
-        # scanning microscopes write their data bar into the lower edge
-        shown = pictures.single(signal, kind, SIZE, bar_at_top=reading.column in ("SEM", "FIB", "HIM"))
-    return shown if signal.colour else shown.convert("L")
+        shown = pictures.single(signal, kind, SIZE, bar_at_top, caption)
+    return shown if _has_colours(shown) else shown.convert("L")
+
+
+def _has_colours(picture: Image) -> bool:
+    """Return whether not every pixel is grey: a picture without colours takes a third of the room."""
+    if picture.mode != "RGB":
+        return False
+    red, green, blue = picture.split()
+    return red.tobytes() != green.tobytes() or red.tobytes() != blue.tobytes()

@@ -33,13 +33,6 @@ def logarithmic(values: NDArray[Any]) -> Pixels:
     return _stretched(np.log1p(positive / floor), (1, 99.99))
 
 
-def colours(values: NDArray[Any]) -> Pixels:
-    """Return red, green and blue of a structured colour image; transparent pixels show their colour, too."""
-    names = (values.dtype.names or ())[:3]
-    stacked: NDArray[Any] = np.stack([values[name] for name in names], axis=-1)
-    return (stacked if stacked.dtype == np.uint8 else stacked >> 8).astype(np.uint8)
-
-
 def _stretched(real: NDArray[np.float32], percentiles: tuple[float, float]) -> Pixels:
     known = real[np.isfinite(real)]
     if known.size == 0:

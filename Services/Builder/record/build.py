@@ -14,7 +14,14 @@ from NexusCore.errors import NexusError
 from NexusCore.facility import Event, Instrument, Reservation, Session
 from NexusCore.facility.forgotten import by_nexuscore, ended_by
 from NexusCore.facility.record_page import page_of
-from NexusCore.facility.record_page.content import END, NO_RESERVATION, ORIGINAL, reason_name, session_sentence
+from NexusCore.facility.record_page.content import (
+    END,
+    NO_RESERVATION,
+    ORIGINAL,
+    SHEET,
+    reason_name,
+    session_sentence,
+)
 from NexusCore.facility.record_page.links import location_link, location_text
 from NexusCore.facility.record_page.render import record_page
 from NexusCore.facility.sessions import EventType
@@ -118,6 +125,7 @@ def experiment(
     extractions: Mapping[Path, Extraction],
     data_root: Path,
     places: RecordPaths,
+    sheets: Mapping[int, Path] | None = None,
 ) -> Experiment:
     """Return the record's content.
 
@@ -133,6 +141,8 @@ def experiment(
         What the datasets' locations are relative to.
     places
         Where the record will lie; the previews' locations are relative to its folder.
+    sheets
+        Contact sheets, by the number of the activity.
 
     Notes
     -----
@@ -142,7 +152,7 @@ def experiment(
     session, instrument, booking = facts.session, facts.instrument, facts.reservation
     booked = None if booking is None or booking.usage else booking  # a use without a booking was not reserved
     start, end = (to_datetime(booked.start_ts), to_datetime(booked.end_ts)) if booked else (session.start, session.end)
-    samples = _samples(booking)
+    samples, sheets = _samples(booking), sheets or {}
     day = session.start.astimezone(facts.zone).strftime("%Y-%m-%d")
     return Experiment(
         title=(booking.title if booking else None) or f"Experiment on the {instrument.name} on {day}",
@@ -151,7 +161,14 @@ def experiment(
         instrument_name=instrument.schema_name,
         instrument_ref=instrument.calendar_url or None,
         activities=tuple(
-            _of_sample(_activity(number, files, extractions, data_root, places, facts), files, extractions, samples)
+            _of_sample(
+                _with_sheet(
+                    _activity(number, files, extractions, data_root, places, facts), sheets.get(number), places
+                ),
+                files,
+                extractions,
+                samples,
+            )
             for number, files in enumerate(activities)
         ),
         experimenters=((booking.user if booking else None) or session.user,),
@@ -229,6 +246,14 @@ def _activity(
     end = Quantity(max(file.modified for file in files).astimezone(facts.zone).isoformat())
     start = files[0].modified.astimezone(facts.zone)
     return Activity(number=number, start=start, datasets=datasets, setup={**setup, END: end})
+
+
+def _with_sheet(activity: Activity, sheet: Path | None, places: RecordPaths) -> Activity:
+    """Return an activity that names its contact sheet: the schema has no other place for it than the setup."""
+    if sheet is None:
+        return activity
+    path = sheet.relative_to(places.xml.parent).as_posix()
+    return replace(activity, setup={**activity.setup, SHEET: Quantity(path)})
 
 
 def _of_sample(

@@ -20,20 +20,12 @@ from urllib.parse import quote
 from lxml import etree
 
 from NexusCore.text import shortened
+from Services.Builder.elements import ELEMENTS
 from Services.Builder.model import Activity, Dataset, Experiment, Notes, Project, Quantity, Sample, Scalar
 
 NAMESPACE = "https://data.nist.gov/od/dm/nexus/experiment/v1.0"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _PREFIXES: Any = {None: NAMESPACE, "xsi": XSI}  # Any: lxml's stubs do not know that None is the default namespace
-
-_SYMBOLS = (
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb "
-    "Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au "
-    "Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv "
-    "Ts Og"
-)
-ELEMENTS = tuple(_SYMBOLS.split())
-"""Symbols of the chemical elements, by atomic number."""
 
 
 def to_xml(experiment: Experiment) -> bytes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from NexusCore.text import one_line
+from NexusCore.text import counted, one_line
 from Services.Builder.finding.searching import SessionFiles
-from Services.Builder.model import FoundFile
+from Services.Builder.model import Extraction, FoundFile
 
 MOST_NAMED = 20
 """Files that a sentence names; of further ones it says how many there are."""
@@ -21,6 +21,18 @@ def left_out(files: SessionFiles) -> Iterator[str]:
         yield _begun(files.overrun, "still being written when the next session had started")
     if files.unfollowed:
         yield _unfollowed(files.unfollowed)
+
+
+def not_read_sentence(extracted: Iterable[Extraction], seconds: float) -> str:
+    """Return how many files could not be read within so many seconds, of all of the session; "" where all were."""
+    extracted = list(extracted)
+    late = sorted(extraction.path.name for extraction in extracted if not extraction.in_time)
+    if not late:
+        return ""
+    return (
+        f"This record is not whole: {len(late):,} of {counted(len(extracted), 'file')} could not be read within "
+        f"{seconds:,g} s (Services.Builder.session_time): {_names(late)}. Building it again reads them."
+    )
 
 
 def _begun(files: Sequence[FoundFile], why: str) -> str:

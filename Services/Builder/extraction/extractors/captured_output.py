@@ -11,7 +11,20 @@ from dataclasses import dataclass, field
 
 from Services.Builder.extraction.extractors.cleaning import one_line
 
-_FOREIGN = ("rsciio", "tifffile", "h5py", "PIL", "matplotlib", "dask", "zarr", "numba", "imageio", "fontTools")
+_FOREIGN = (
+    "rsciio",
+    "tifffile",
+    "h5py",
+    "PIL",
+    "matplotlib",
+    "dask",
+    "zarr",
+    "numba",
+    "imageio",
+    "fontTools",
+    "hyperspy",
+    "exspy",
+)
 _ABOUT_CODE = (ResourceWarning, DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning)
 _MOST_MESSAGES = 50
 

@@ -34,12 +34,14 @@ def decode(raw: bytes) -> str:
 
 def without_controls(text: str) -> str:
     """Return the text without characters that XML or UTF-8 cannot carry; line breaks and tabs stay."""
-    return _CONTROL_CHARACTERS.sub("", text)
+    return text if text.isprintable() else _CONTROL_CHARACTERS.sub("", text)
 
 
 def one_line(value: object, longest: int = LONGEST_TEXT) -> str:
     """Return a value as one line of clean text, cut at `longest` characters."""
     text = decode(value) if isinstance(value, bytes) else str(value)
+    if text.isprintable() and "  " not in text:  # nearly all are: no control characters, no white space but blanks
+        return shortened(text.strip(), longest)
     text = _SPACE.sub(" ", without_controls(_SPACE.sub(" ", text))).strip()
     return shortened(text, longest)
 
@@ -53,6 +55,8 @@ def json_safe(value: Any, depth: int = 0) -> Any:
         return "…"
     if value is None or (isinstance(value, bool | int) and not isinstance(value, Enum)):
         return value
+    if (exact := _EXACT.get(type(value))) is not None:  # nearly all are of these
+        return exact(value, depth)
     for types, convert in _CONVERSIONS:
         if isinstance(value, types):
             return convert(value, depth)
@@ -116,6 +120,7 @@ _CONVERSIONS: tuple[tuple[Any, Any], ...] = (
     (Mapping, _mapping),
     ((list, tuple, set, frozenset), _sequence),
 )
+_EXACT: dict[type, Any] = {str: _text, float: _real, dict: _mapping, list: _sequence, tuple: _sequence}
 
 
 def rfc3339(moment: datetime) -> str:

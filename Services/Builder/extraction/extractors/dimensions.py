@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from Services.Builder.extraction.extractors.kinds import Kind
-from Services.Builder.extraction.extractors.quantities import quantity, rounded
+from Services.Builder.extraction.extractors.quantities import alike, quantity, rounded
 from Services.Builder.extraction.extractors.signal import SPECTRAL, Axis, Signal
 from Services.Builder.model import Quantity
 
@@ -18,9 +18,9 @@ _RANGES = {
     "mass": "Mass Range",
 }
 _SPACINGS = (*_SIZES.values(), "Detector Pixel Size", "Step Size")
-DERIVED = frozenset(
-    ("Data Shape", "Signals", "Dispersion", *_RANGES.values(), *_SPACINGS, *(f"{name} Y" for name in _SPACINGS))
-)
+_TO_NANOMETRES = {"m": 1e9, "mm": 1e6, "µm": 1e3, "pm": 1e-3, "Å": 0.1}
+_OTHERS = ("Data Shape", "Signals", "Dispersion", "Wavenumber Range")
+DERIVED = frozenset((*_OTHERS, *_RANGES.values(), *_SPACINGS, *(f"{name} Y" for name in _SPACINGS)))
 """Quantities of the data themselves, not of microscope and measurement."""
 
 
@@ -32,9 +32,10 @@ def measures(signal: Signal, kind: Kind) -> dict[str, Quantity]:
         sizes = _SIZES if kind.dataset_type != "Diffraction" else {**_SIZES, "length": "Detector Pixel Size"}
         quantities.update(_sizes([signal.axes[index] for index in kind.measured], sizes))
     if kind.layout in ("spectrum image", "4D"):
-        quantities.update(_sizes([signal.axes[index] for index in kind.scanned[-2:]], {"length": "Step Size"}))
-    if len(kind.measured) == 1:
-        quantities.update(_spectral(signal.axes[kind.measured[0]]))
+        points = [signal.axes[index] for index in kind.scanned if signal.axes[index].dimension == "length"]
+        quantities.update(_sizes(points[-2:], {"length": "Step Size"}) if points else {})
+    for index in kind.measured:
+        quantities.update(_spectral(signal.axes[index]))
     return {name: value for name, value in quantities.items() if value is not None}
 
 
@@ -51,7 +52,7 @@ def _sizes(axes: Iterable[Axis], names: dict[str, str]) -> dict[str, Quantity | 
     if not name or horizontal.scale == 0:
         return {}
     quantities = {name: quantity(name, abs(horizontal.scale), horizontal.unit)}
-    if vertical.unit != horizontal.unit or abs(vertical.scale / horizontal.scale - 1) > 0.01:
+    if vertical.unit and not alike(abs(vertical.scale), vertical.unit, abs(horizontal.scale), horizontal.unit):
         quantities[f"{name} Y"] = quantity(f"{name} Y", abs(vertical.scale), vertical.unit)
     return quantities
 
@@ -62,6 +63,8 @@ def _spectral(axis: Axis) -> dict[str, Quantity | None]:
     shown = readable(axis)
     first, last = (rounded(float(f"{end:.6g}")) for end in shown.ends)
     name = _RANGES[axis.dimension]
+    if axis.dimension == "wavenumber" and "raman" not in axis.name.lower():
+        name = "Wavenumber Range"
     quantities = {name: quantity(name, f"{first} to {last} {shown.unit or ''}".strip())}
     if axis.dimension == "energy" and axis.values is None:
         quantities["Dispersion"] = quantity("Dispersion", abs(axis.scale), axis.unit)
@@ -69,7 +72,14 @@ def _spectral(axis: Axis) -> dict[str, Quantity | None]:
 
 
 def readable(axis: Axis) -> Axis:
-    """Return an axis in eV that reaches X-ray energies in keV, any other as it is."""
-    if axis.unit != "eV" or axis.values is not None or max(axis.ends) < 5000:
-        return axis
-    return replace(axis, unit="keV", scale=axis.scale / 1000, offset=axis.offset / 1000)
+    """Return an axis as people read it: wavelengths in nm, energies in keV where they reach those of X-rays."""
+    if axis.dimension == "wavelength" and axis.unit in _TO_NANOMETRES:
+        return _in_unit(axis, "nm", _TO_NANOMETRES[axis.unit])
+    if axis.unit == "eV" and max(axis.ends) >= 5000:
+        return _in_unit(axis, "keV", 0.001)
+    return axis
+
+
+def _in_unit(axis: Axis, unit: str, multiplier: float) -> Axis:
+    values = tuple(value * multiplier for value in axis.values) if axis.values is not None else None
+    return replace(axis, unit=unit, scale=axis.scale * multiplier, offset=axis.offset * multiplier, values=values)

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 
-from Services.Builder.extraction.extractors.kinds import split
-from Services.Builder.extraction.extractors.signal import SPECTRAL, Signal
+from Services.Builder.extraction.extractors.signal import SPECTRAL, Signal, split
 from Services.Builder.model import Quantity
 
 ROUNDING = 1.001

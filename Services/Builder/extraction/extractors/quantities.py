@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from Services.Builder.extraction.extractors.cleaning import one_line
+from Services.Builder.extraction.extractors.people_numbers import decimal_point
 from Services.Builder.model import Quantity
 
 DIGITS = 7
@@ -56,6 +57,7 @@ KNOWN: Mapping[str, Known] = {
     "Aperture Diameter": Known("µm", zero=False),
     "C1 Aperture": Known("µm", zero=False),
     "C2 Aperture": Known("µm", zero=False),
+    "C3 Aperture": Known("µm", zero=False),
     "Objective Aperture": Known("µm", zero=False),
     "Selected-Area Aperture": Known("µm", zero=False),
     "Dwell Time": Known("µs", zero=False),
@@ -104,28 +106,92 @@ KNOWN: Mapping[str, Known] = {
     "Bandpass": Known("nm", zero=False),
     "Photomultiplier Voltage": Known("V", zero=False),
     "Objective Magnification": Known(zero=False),
+    "Numerical Aperture": Known(zero=False),
+    "Excitation Wavelength": Known("nm", zero=False),
+    "Emission Wavelength": Known("nm", zero=False),
+    "Filter Transmission": Known("%"),
+    "Optical Density": Known(),
+    "Pinhole": Known("µm", zero=False),
+    "Exit Slit Width": Known("mm", zero=False),
+    "Blaze Wavelength": Known("nm", zero=False),
+    "Spectrometer Focal Length": Known("mm", zero=False),
+    "Polarization Angle": Known("°", decimals=3),
+    "Analyzer Angle": Known("°", decimals=3),
+    "MCP Gain": Known(),
+    "Streak Time Range": Known("ns", zero=False),
+    "Streak Range Number": Known(),
+    "Time Resolution": Known("ps", zero=False),
+    "Detector Gain": Known(),
+    "Readout Rate": Known("MHz", zero=False),
+    "Trigger Rate": Known("Hz", zero=False),
+    "Z Step": Known("nm", zero=False),
+    "Frame Interval": Known("s", zero=False),
+    "Contrast": Known("%"),
+    "Brightness": Known("%"),
+    "Scan Speed": Known(),
+    "Line Time": Known("ms", zero=False),
+    "Line Averages": Known(zero=False),
+    "Tilt Correction": Known("°", zero=False, decimals=3),
+    "Collector Voltage": Known("V"),
+    "Specimen Bias": Known("V", zero=False),
+    "Specimen Temperature": Known("K", zero=False),
+    "Gun Temperature": Known("K", zero=False),
+    "Gun Pressure": Known("Pa", zero=False),
+    "Column Pressure": Known("Pa", zero=False),
+    "Filament Current": Known("A", zero=False),
+    "Illumination Intensity": Known("%"),
+    "Objective Lens": Known("%", zero=False),
+    "Diffraction Lens": Known("%", zero=False),
+    "Image Shift X": Known("µm", zero=False),
+    "Image Shift Y": Known("µm", zero=False),
     "Signals": Known(),
     "Bit Depth": Known(zero=False),
     "Sensor Bias": Known("V"),
     "Lines": Known(),
+    "Precession Angle": Known("°", zero=False, decimals=4),
+    "Precession Frequency": Known("Hz", zero=False),
+    "Energy Loss": Known("eV"),
+    "Drift Tube Voltage": Known("V"),
+    "Prism Offset": Known("V"),
+    "High Tension Offset": Known("V"),
+    "Slit Width": Known("eV", zero=False),
+    "Threshold Energy": Known("keV", zero=False),
+    "Detector Distance": Known("mm", zero=False),
+    "Beam Center": Known(numeric=False),
+    "Frame Rate": Known("1/s", zero=False),
+    "Count Rate": Known("1/s", zero=False),
+    "Take-off Angle": Known("°", zero=False, decimals=3),
+    "Time Constant": Known("µs", zero=False),
+    "Flyback Time": Known("µs", zero=False),
+    "Electron Dose": Known("1/Å²", zero=False),
+    "Computed Zero-Loss Position": Known("eV", decimals=3),
+    "Computed t/λ": Known(decimals=3),
     **dict.fromkeys(("Instrument", "Operator", "Specimen", "Specimen Holder", "Elements", "Comment"), _TEXT),
     **dict.fromkeys(("Detector", "Spectrometer", "Electron Source", "Vacuum Mode", "Lens Mode", "Software"), _TEXT),
     **dict.fromkeys(("Acquisition Mode", "Illumination Mode", "Imaging Mode", "Signal Name"), _TEXT),
     **dict.fromkeys(("Data Shape", "Energy Range", "Wavelength Range", "Raman Shift Range", "Mass Range"), _TEXT),
+    "Wavenumber Range": _TEXT,
+    "X-ray Tube Voltage": Known("kV", zero=False),
     **dict.fromkeys(("Acquisition Date", "Chamber Gas", "Ion Mode", "Ion Species", "Serial Number"), _TEXT),
+    **dict.fromkeys(("Objective", "Grating", "Filter", "Polarization", "Camera", "Channels", "Noise Reduction"), _TEXT),
+    **dict.fromkeys(("Streak Mode", "Gate Mode", "Readout Mode", "Energy Filter Mode", "Acquisition Setup"), _TEXT),
+    **dict.fromkeys(("Detector Serial Number", "X-ray Line", "Processing"), _TEXT),
 }
 
 _ALIASES = {
     **dict.fromkeys(("", "[]", "px", "pix", "pixel", "pixels", "point", "points", "arb", "arb.", "a.u.", "none")),
-    **dict.fromkeys(("micron", "microns", "micrometer", "um"), "µm"),
-    **dict.fromkeys(("angstrom", "angstroms", "å"), "Å"),
+    **dict.fromkeys(("micron", "microns", "micrometer", "micrometers", "micrometre", "um"), "µm"),
+    **dict.fromkeys(("nanometer", "nanometers", "nanometre"), "nm"),
+    **dict.fromkeys(("angstrom", "angstroms", "ångström", "å", "ang"), "Å"),
     **dict.fromkeys(("degree", "degrees", "deg", "dg"), "°"),
+    **dict.fromkeys(("radian", "radians", "rad"), "rad"),
+    **dict.fromkeys(("mrad", "milliradian", "milliradians", "mr"), "mrad"),
+    "urad": "µrad",
     **dict.fromkeys(("sec", "seconds", "second"), "s"),
     "us": "µs",
     "ua": "µA",
-    "mr": "mrad",
-    "millimeter": "mm",
-    "meter": "m",
+    **dict.fromkeys(("millimeter", "millimeters"), "mm"),
+    **dict.fromkeys(("meter", "meters", "metre"), "m"),
     "ev": "eV",
     "kev": "keV",
     "kv": "kV",
@@ -134,16 +200,24 @@ _ALIASES = {
     "torr": "torr",
     "usec": "µs",
     "unitless": None,
+    **dict.fromkeys(("l/mm", "g/mm", "gr/mm", "lines/mm", "grooves/mm"), "1/mm"),
     **dict.fromkeys(("celsius", "degc", "degrees c", "deg c"), "°C"),
 }
-_DIMENSIONS = {
-    "length": ("m", "cm", "mm", "µm", "nm", "pm", "fm", "Å"),
-    "reciprocal": ("1/m", "1/cm", "1/mm", "1/µm", "1/nm", "1/pm", "1/Å"),
-    "angle": ("rad", "mrad", "µrad", "°"),
-    "energy": ("eV", "keV", "meV", "MeV"),
-    "time": ("s", "ms", "µs", "ns", "min", "h"),
+_LENGTHS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "Å": 1e-10, "pm": 1e-12, "fm": 1e-15}
+_DIMENSIONS: Mapping[str, Mapping[str, float]] = {
+    "length": _LENGTHS,
+    "reciprocal": {f"1/{unit}": 1 / size for unit, size in _LENGTHS.items()},
+    "angle": {"rad": 1.0, "mrad": 1e-3, "µrad": 1e-6, "°": math.pi / 180},
+    "energy": {"eV": 1.0, "keV": 1e3, "meV": 1e-3, "MeV": 1e6},
+    "time": {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9, "ps": 1e-12, "fs": 1e-15, "min": 60.0, "h": 3600.0},
 }
+"""Units of each dimension, and their size in its first."""
 _DIMENSION_OF = {unit: dimension for dimension, units in _DIMENSIONS.items() for unit in units}
+_SIZES = {unit: size for units in _DIMENSIONS.values() for unit, size in units.items()}
+_INVERSE = re.compile(
+    r"(?:1\s*/|(?:inverse|reciprocal)\s)\s*(\S+)|(\S+?)\s*(?:\^|\*\*)?\s*\$?\^?\{?(?:[-\u2212]1|⁻¹)\}?\$?",
+    re.IGNORECASE,
+)
 _MEASURED = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\W\d]\S*|°C?)")
 _NUMBER = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([kKM]?)\s*[xX×]?\s*$")
 
@@ -156,11 +230,12 @@ def symbol(text: object) -> str | None:
     unit = one_line("" if text is None else text, 40).replace("μ", "µ")
     bracketed = re.fullmatch(r".*\((.+)\)", unit)
     unit = bracketed[1].strip() if bracketed else unit
-    if re.fullmatch(r"\[\w+\]", unit):  # the EMD format's way: [n_m], [k_V]
+    if re.fullmatch(r"\[[\w/^-]+\]", unit):  # the EMD format's way: [n_m], [k_V], [n_m^-1]
         unit = unit.strip("[]").replace("_", "")
-    inverse = re.fullmatch(r"1\s*/\s*(\S+)|(\S+?)\s*(?:\^|\*\*)?\s*(?:-1|⁻¹)", unit)
+    inverse = _INVERSE.fullmatch(unit)
     if inverse:
         base = symbol(inverse[1] or inverse[2])
+        base = "Å" if base == "A" else base  # nothing is measured in inverse amperes
         return f"1/{base}" if base else None
     return _ALIASES.get(unit.lower(), unit) or None
 
@@ -170,9 +245,21 @@ def dimension(unit: str | None) -> str:
     return _DIMENSION_OF.get(unit or "", "")
 
 
+def alike(size: float, unit: str | None, other: float, other_unit: str | None, tolerance: float = 0.01) -> bool:
+    """Return whether two sizes are equal but for rounding, whatever units they are in: 1 nm and 0.001 µm."""
+    if unit != other_unit:
+        multiplier = factor(unit, other_unit) if unit and other_unit else None
+        if multiplier is None:
+            return False
+        size *= multiplier
+    return abs(size - other) <= tolerance * abs(other)
+
+
 @cache
 def factor(unit: str, wanted: str) -> float | None:
     """Return what a value in `unit` is multiplied by to be in `wanted`; None where they do not measure the same."""
+    if dimension(unit) and dimension(unit) == dimension(wanted):
+        return _SIZES[unit] / _SIZES[wanted]
     from pint import UnitRegistry  # imported late: it takes as long as reading a hundred files
 
     try:
@@ -199,6 +286,10 @@ def quantity(name: str, value: Any, unit: str | None = None) -> Quantity | None:
         What the value is in; None where it is already in the display unit, or has none.
     """
     known = KNOWN.get(name, Known())
+    if isinstance(value, str) and name in KNOWN and known.numeric:
+        value, doubt = decimal_point(value)
+        if doubt:
+            return Quantity(one_line(value), warning=True, reason=doubt)
     plain = _plain(value, known)
     if plain is None or plain == "":
         return None
@@ -206,7 +297,8 @@ def quantity(name: str, value: Any, unit: str | None = None) -> Quantity | None:
     if measured and factor(symbol(measured[2]) or "", known.unit or ""):  # the text has a unit of its own (300kV)
         plain, unit = float(measured[1]), symbol(measured[2])
     if isinstance(plain, str | bool):
-        return Quantity(plain)
+        worded = known.unit is not None and not any(character.isdigit() for character in str(plain))
+        return None if worded else Quantity(plain)  # of what is measured, "off" and "n/a" say nothing
     if not known.zero and plain == 0:
         return None
     shown = known.unit or unit

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from Services.Builder.extraction.extractors.people_numbers import decimal_mark, decimal_point
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.tree import lookup
 from Services.Builder.model import Quantity
@@ -39,6 +40,7 @@ HYPERSPY_INSTRUMENT = (
     Rule("microscope", "Instrument"),
     Rule("acquisition_mode", "Acquisition Mode"),
     Rule("beam_energy", "Acceleration Voltage", "kV"),
+    Rule("tube_voltage", "X-ray Tube Voltage", "kV"),
     Rule("beam_current", "Beam Current", "nA"),
     Rule("magnification", "Magnification"),
     Rule("camera_length", "Camera Length", "mm"),
@@ -71,6 +73,11 @@ HYPERSPY_INSTRUMENT = (
     Rule("Detector.EDS.live_time", "Live Time", "s"),
     Rule("Detector.EDS.real_time", "Real Time", "s"),
     Rule("Detector.EDS.number_of_frames", "Frames"),
+    Rule("Detector.Diffraction.camera_length", "Camera Length", "cm"),
+    Rule("Detector.Diffraction.exposure_time", "Exposure Time", "ms"),
+    Rule("scan_rotation", "Scan Rotation", "°"),
+    Rule("rocking_angle", "Precession Angle", "mrad"),
+    Rule("rocking_frequency", "Precession Frequency", "Hz"),
     Rule("Detector.pmt_voltage", "Photomultiplier Voltage", "V"),
     Rule("Detector.exposure_per_frame", "Exposure Time", "s"),
     Rule("Detector.model", "Detector"),
@@ -93,8 +100,9 @@ HYPERSPY_INSTRUMENT = (
     Rule("FIB_SIMS.DAQ.tofdaq_version", "Software"),
     Rule("FIB_SIMS.chamber_pressure_Pa", "Chamber Pressure", "Pa"),
 )
-"""Likewise, and exspy's and lumispy's: relative to ``Acquisition_instrument.TEM`` or ``.SEM``; those of light
-spectrometers and of RosettaSciIO's reader of Tofwerk files to ``Acquisition_instrument``."""
+"""Likewise, and exspy's, lumispy's and pyxem's (whose units are those of its `set_experimental_parameters`): relative
+to ``Acquisition_instrument.TEM`` or ``.SEM``; those of light spectrometers and of RosettaSciIO's reader of Tofwerk
+files to ``Acquisition_instrument``."""
 
 DIGITALMICROGRAPH = (
     Rule("DataBar.Signal Name", "Detector"),
@@ -172,155 +180,6 @@ TIA = (
 )
 """FEI TIA: the unit is the end of the key; an aperture that is retracted has a text and no unit."""
 
-FEI_TIFF = (
-    Rule("System.SystemType", "Instrument"),
-    Rule("User.User", "Operator"),
-    Rule("User.UserText", "Comment"),
-    Rule("Beam.HV", "Acceleration Voltage", "V"),
-    Rule("Beam.Spot", "Spot Size"),
-    Rule("Beam.ScanRotation", "Scan Rotation", "rad"),
-    Rule("Beam.ImageMode", "Imaging Mode"),
-    Rule("Scan.Dwelltime", "Dwell Time", "s"),
-    Rule("Scan.FrameTime", "Frame Time", "s"),
-    Rule("Scan.HorFieldsize", "Horizontal Field Width", "m"),
-    Rule("Scan.VerFieldsize", "Vertical Field Width", "m"),
-    Rule("Stage.StageX", "Stage X", "m"),
-    Rule("Stage.StageY", "Stage Y", "m"),
-    Rule("Stage.StageZ", "Stage Z", "m"),
-    Rule("Stage.StageR", "Stage Rotation", "rad"),
-    Rule("Stage.StageT", "Stage Tilt", "rad"),
-    Rule("Stage.WorkingDistance", "Working Distance", "m"),
-    Rule("Vacuum.ChPressure", "Chamber Pressure", "Pa"),
-    Rule("Vacuum.UserMode", "Vacuum Mode"),
-    Rule("Vacuum.Gas", "Chamber Gas"),
-    Rule("Specimen.SpecimenCurrent", "Specimen Current", "A"),
-    Rule("System.Source", "Electron Source"),
-    Rule("System.Dnumber", "Serial Number"),
-    Rule("System.Software", "Software"),
-)
-"""FEI's and Thermo Fisher's TIFF: an INI file in SI units and radians."""
-
-FEI_BEAM = (
-    Rule("BeamCurrent", "Beam Current", "A"),
-    Rule("EmissionCurrent", "Emission Current", "A"),
-    Rule("ApertureDiameter", "Aperture Diameter", "m"),
-    Rule("WD", "Working Distance", "m"),
-    Rule("LensMode", "Lens Mode"),
-)
-"""Likewise, in the section of the beam that took the image, which ``Beam.Beam`` names."""
-
-JEOL_SIGHTX = (
-    Rule("ImageDescription.Operator", "Operator"),
-    Rule("ImageDescription.ElectronGun.EmissionCurrent", "Emission Current", "µA"),
-    Rule("ImageDescription.IlluminationSystem.SpotSizeString", "Spot Size"),
-    Rule("ImageDescription.ImageFormingSystem.ModeString", "Imaging Mode"),
-    Rule("ImageDescription.ImageFormingSystem.DefocusValue", "Defocus"),
-    Rule("ImageDescription.ImageSourceDetector", "Detector"),
-)
-"""JEOL's transmission microscopes: XML in the TIFF's description."""
-
-ZEISS_TIFF = (
-    Rule("CZ_SEM.dp_detector_channel", "Detector"),
-    Rule("CZ_SEM.dp_detector_type", "Detector"),
-    Rule("CZ_SEM.sv_operator", "Operator"),
-    Rule("CZ_SEM.sv_user_name", "Operator"),
-    Rule("CZ_SEM.sv_sample_id", "Specimen"),
-    Rule("CZ_SEM.sv_user_text", "Comment"),
-    Rule("CZ_SEM.sv_version", "Software"),
-    Rule("CZ_SEM.ap_width", "Horizontal Field Width"),
-    Rule("CZ_SEM.ap_height", "Vertical Field Width"),
-    Rule("CZ_SEM.ap_aperturesize", "Aperture Diameter"),
-    Rule("CZ_SEM.ap_scanrotation", "Scan Rotation"),
-    Rule("CZ_SEM.ap_frame_time", "Frame Time"),
-    Rule("CZ_SEM.ap_frame_average_count", "Frames"),
-    Rule("CZ_SEM.ap_system_vac", "Chamber Pressure"),
-)
-"""Carl Zeiss SmartSEM: each entry has its label, value and unit; the system vacuum is the chamber's."""
-
-TESCAN = (
-    Rule("MAIN.Device", "Instrument"),
-    Rule("MAIN.FullUserName", "Operator"),
-    Rule("MAIN.UserName", "Operator"),
-    Rule("MAIN.Description", "Comment"),
-    Rule("MAIN.SoftwareVersion", "Software"),
-    Rule("MAIN.Magnification", "Magnification"),
-    Rule("MAIN.SerialNumber", "Serial Number"),
-    Rule("MAIN.AccFrames", "Frames"),
-    *(
-        Rule(f"{section}.{key}", name, unit)
-        for section in ("SEM", "FIB")
-        for key, name, unit in (
-            ("HV", "Acceleration Voltage", "V"),
-            ("WD", "Working Distance", "m"),
-            ("DwellTime", "Dwell Time", "s"),
-            ("Detector", "Detector", None),
-            ("Gun", "Electron Source", None),
-            ("ScanMode", "Imaging Mode", None),
-            ("ScanRotation", "Scan Rotation", "°"),
-            ("SpotSize", "Beam Diameter", "m"),
-            ("PredictedBeamCurrent", "Beam Current", "A"),
-            ("SpecimenCurrent", "Specimen Current", "A"),
-            ("EmissionCurrent", "Emission Current", "A"),
-            ("ApertureDiameter", "Aperture Diameter", "m"),
-            ("ChamberPressure", "Chamber Pressure", "Pa"),
-            ("StageX", "Stage X", "m"),
-            ("StageY", "Stage Y", "m"),
-            ("StageZ", "Stage Z", "m"),
-            ("StageRotation", "Stage Rotation", "°"),
-            ("StageTilt", "Stage Tilt", "°"),
-        )
-    ),
-)
-"""Tescan's image header: SI units, but degrees."""
-
-ORION = (
-    Rule("System.Model", "Instrument"),
-    Rule("AccelerationVoltage", "Acceleration Voltage"),
-    Rule("ExtractionVoltage", "Extraction Voltage"),
-    Rule("GFIS.IonGas", "Ion Species"),
-    Rule("SampleCurrent", "Beam Current"),
-    Rule("BlankerCurrent", "Beam Current"),
-    Rule("SpotNumber", "Spot Size"),
-    Rule("ApertureSize", "Aperture Diameter", "µm"),
-    Rule("WorkingDistance", "Working Distance"),
-    Rule("Fov", "Horizontal Field Width"),
-    Rule("Magnification4x5", "Magnification"),
-    Rule("ScanRotate", "Scan Rotation"),
-    Rule("DwellTime", "Dwell Time"),
-    Rule("NumAverages", "Frames"),
-    Rule("DetectorName", "Detector"),
-    Rule("ColumnMode", "Imaging Mode"),
-    Rule("ChamberPressure", "Chamber Pressure"),
-    Rule("StageX", "Stage X"),
-    Rule("StageY", "Stage Y"),
-    Rule("StageZ", "Stage Z"),
-    Rule("StageTilt", "Stage Tilt"),
-    Rule("StageRotate", "Stage Rotation"),
-)
-"""Zeiss Orion: each element has its unit. Where no current was measured at the sample, that at the blanker counts."""
-
-JEOL_SEM = (
-    Rule("CM_INSTRUMENT", "Instrument"),
-    Rule("CM_OPERATOR", "Operator"),
-    Rule("CM_COMMENT", "Comment"),
-    Rule("CM_TITLE", "Signal Name"),
-    Rule("CM_ACCEL_VOLT", "Acceleration Voltage", "kV"),
-    Rule("CM_MAG", "Magnification"),
-    Rule("CM_DETECTOR", "Detector"),
-    Rule("SM_WD", "Working Distance", "mm"),
-    Rule("SM_COLUMN_MODE", "Imaging Mode"),
-    Rule("SM_SCAN_ROTATION", "Scan Rotation", "°"),
-    Rule("SM_EMI_CURRENT", "Emission Current", "µA"),
-    Rule("SM_PROBE_NO", "Spot Size"),
-)
-"""JEOL's scanning microscopes, PC-SEM: the units are those of its display."""
-
-OLYMPUS = (
-    Rule("Artist", "Operator"),
-    Rule("Model", "Detector"),
-)
-"""Olympus (EMSIS) cameras: the Model in the TIFF's tags is the camera's."""
-
 EMD_NCEM = (
     Rule("microscope.name", "Instrument"),
     Rule("microscope.voltage", "Acceleration Voltage", "V"),
@@ -396,17 +255,6 @@ PHENOM = (
 """Phenom's desktop SEM: entries that have a unit have it beside the value, see `vendors`. Its reader takes the serial
 number for the instrument's name."""
 
-RENISHAW = (
-    Rule("WXIS_0.Instrument type", "Instrument"),
-    Rule("WDF1_1.username", "Operator"),
-    Rule("WDF1_1.app_version", "Software"),
-    Rule("WXIS_0.Slits.Opening", "Entrance Slit Width"),
-    Rule("WXIS_0.Stage.X", "Stage X", "µm"),
-    Rule("WXIS_0.Stage.Y", "Stage Y", "µm"),
-    Rule("WXIS_0.Stage.Z", "Stage Z", "µm"),
-)
-"""Renishaw WiRE: the unit is in the text, or, for the stage, in the copy of its position among the motors'."""
-
 FEI_MRC = (
     Rule("Microscope type", "Instrument"),
     Rule("D-Number", "Serial Number"),
@@ -430,13 +278,6 @@ them. That the times are seconds is inferred from a file of 16 × 16 points, who
 
 DENS = (Rule("DENS_header.version", "Software"),)
 """DENSsolutions' heating log."""
-
-TIFF_TAGS = (
-    Rule("Model", "Instrument"),
-    Rule("Artist", "Operator"),
-    Rule("Software", "Software"),
-)
-"""Tags of the TIFF 6.0 specification."""
 
 
 def applied(
@@ -465,6 +306,9 @@ def applied(
             value, unit = value[1], (symbol(value[2]) if len(value) == 3 else unit)
         beside = lookup(tree, f"{rule.path}_units") if rule.unit else None
         converted = quantity(rule.name, value, (symbol(beside) if isinstance(beside, str) else None) or unit)
+        if converted is not None and converted.reason and isinstance(value, str):  # the file's other numbers may tell
+            mark = decimal_mark(tree)
+            converted = quantity(rule.name, decimal_point(value, mark)[0], unit) if mark else converted
         if converted is not None:
             quantities[rule.name] = converted
     return quantities

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
-_NOT_ATTRIBUTE = re.compile(r"[^\w ]")
+_MOST_KEPT = 2000
+"""Entries of a tree whose spelling is kept."""
 
 
 def same(key: object) -> str:
@@ -27,7 +29,16 @@ def child(tree: Any, key: str) -> Any:
     wanted = same(key)
     if not wanted:
         return None
+    if len(tree) <= _MOST_KEPT:
+        name = _spelled(tuple(tree)).get(wanted)
+        return None if name is None else tree[name]
     return next((value for name, value in tree.items() if same(name) == wanted), None)
+
+
+@lru_cache(maxsize=256)
+def _spelled(names: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the first of the names of each form: rules look hundreds of paths up in the same trees."""
+    return {same(name): name for name in reversed(names)}
 
 
 def lookup(tree: Any, path: str) -> Any:
@@ -59,35 +70,3 @@ def put(tree: dict[str, Any], path: str, value: Any) -> None:
 def leaves(tree: Mapping[str, Any]) -> int:
     """Count the values in a tree."""
     return sum(leaves(value) if isinstance(value, Mapping) else 1 for value in tree.values())
-
-
-class Tags(dict[str, Any]):
-    """A branch as the readers' mapping functions expect it: HyperSpy's tree, entered by attributes and dotted paths."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return what stands at a dotted path."""
-        value = lookup(dict(self.items()), key)
-        return default if value is None else value
-
-    get_item = get
-
-    def keys(self) -> Any:
-        """Return a list, as HyperSpy's tree does: the keys, then those that are spelled otherwise as attributes."""
-        names = list(self)
-        spelled = [_NOT_ATTRIBUTE.sub("", key).strip().replace(" ", "_") for key in names]
-        return names + [key for key in spelled if key not in names]
-
-    def __contains__(self, key: object) -> bool:
-        return self.get(str(key)) is not None
-
-    def __getitem__(self, key: str) -> Any:
-        value = self.get(key)
-        if value is None:
-            raise KeyError(key)
-        return Tags(value) if isinstance(value, Mapping) else value
-
-    def __getattr__(self, key: str) -> Any:
-        try:
-            return self[key]
-        except KeyError:
-            raise AttributeError(key) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors import terms_tiff
 from Services.Builder.extraction.extractors.image import read as image
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
@@ -20,7 +20,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     known = MicroscopeSettings(
         format="JEOL SEM image",
         tree=tree,
-        rules=terms.JEOL_SEM,
+        rules=terms_tiff.JEOL_SEM,
         column="SEM",
         pixel=_pixel(tree),
         acquired=moment(f"{tree.get('CM_DATE')} {tree.get('CM_TIME')}", "%Y/%m/%d %H:%M:%S"),

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from lxml import etree
 
-from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors import terms_tiff
+from Services.Builder.extraction.extractors.acquisition_time import resolved
 from Services.Builder.extraction.extractors.orion_tiff.recognise import xml
+from Services.Builder.extraction.extractors.people_dates import written
 from Services.Builder.extraction.extractors.registry import HEAD
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
-from Services.Builder.extraction.extractors.settings import MicroscopeSettings, either_order, number, with_settings
+from Services.Builder.extraction.extractors.settings import MicroscopeSettings, number, with_settings
 from Services.Builder.extraction.extractors.signal import Reading
 
 Entry = tuple[str, str, str]
@@ -25,10 +27,10 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     known = MicroscopeSettings(
         format="Zeiss Orion TIFF",
         tree=tree,
-        rules=terms.ORION,
+        rules=terms_tiff.ORION,
         column="HIM",
         pixel=(number(_value(tree, "ScalingY")), number(_value(tree, "ScalingX"))),
-        acquired=either_order(_value(tree, "TimeStamp")),
+        acquired=resolved(written(_value(tree, "TimeStamp")), {"TimeStamp": _value(tree, "TimeStamp")}, path),
     )
     return with_settings(read_by("TIFF", path), known)
 

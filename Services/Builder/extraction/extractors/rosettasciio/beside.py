@@ -54,6 +54,7 @@ def _tvips(path: Path, _listing: Listing) -> Iterator[str]:
 
 def _dectris(path: Path, _listing: Listing) -> Iterator[str]:
     if path.stem.endswith("_master"):
+        yield path.stem.removesuffix("_master") + path.suffix
         base = path.stem.removesuffix("_master").replace("{", "{{").replace("}", "}}")
         yield from _numbered(path, f"{base}_data_{{:06d}}{path.suffix}")
 
@@ -62,6 +63,11 @@ def _direct_electron(path: Path, listing: Listing) -> Iterator[str]:
     if movie := _DIRECT_ELECTRON.fullmatch(path.name):
         ends = (".mrc", "info.txt", "scan_coordinates.csv")
         yield from (name for name in listing() if name.startswith(movie[1]) and name.endswith(ends))
+
+
+def _mrc(path: Path, listing: Listing) -> Iterator[str]:
+    yield from (f"{path.stem}.mrc.mdoc", f"{path.stem}.mdoc")  # SerialEM's
+    yield from _direct_electron(path, listing)
 
 
 def _impulse(path: Path, _listing: Listing) -> Iterator[str]:
@@ -112,7 +118,7 @@ _BY_EXTENSION: Mapping[str, Callable[[Path, Listing], Iterator[str]]] = {
     ".mib": _ends(".hdr", ".HDR"),
     ".tvips": _tvips,
     ".h5": _dectris,
-    ".mrc": _direct_electron,
+    ".mrc": _mrc,
     ".csv": _impulse,
     ".xml": _empad,
     ".asw": _jeol,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bz2
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from rsciio import IO_PLUGINS
 
 from Services.Builder.extraction.extractors.faults import FileRefused
 from Services.Builder.extraction.extractors.hostile import HDF5
-from Services.Builder.extraction.extractors.rosettasciio import merlin
+from Services.Builder.extraction.extractors.rosettasciio import dectris, merlin, scans
 
 Sign = Callable[[bytes, Path], bool]
 _BLOCK = 1 << 20
@@ -44,6 +44,27 @@ def _whole_bzip2(path: Path) -> dict[str, Any]:
     return {}
 
 
+def _whole_container(path: Path) -> dict[str, Any]:
+    """Raise EOFError for a container whose last block lies behind its end: its compiled reader would crash."""
+    if path.suffix.lower() == ".bcf" and end_of_container(path) > path.stat().st_size:
+        raise EOFError
+    return {}
+
+
+def end_of_container(path: Path) -> int:
+    """Return where the last block of all files in Bruker's container (.bcf) begins, in bytes; 0 without one."""
+    from rsciio.bruker._api import SFS_reader
+
+    def ends(tree: Mapping[str, Any]) -> Iterator[int]:
+        for entry in tree.values():
+            if isinstance(entry, Mapping):
+                yield from ends(entry)
+            elif len(pointers := getattr(entry, "pointers", ())):
+                yield int(max(pointers))
+
+    return max(ends(SFS_reader(str(path)).vfs), default=0)
+
+
 def _packed(path: Path) -> dict[str, Any]:
     """Have compressed data read whole: the reader would take what is on disk for them."""
     with ZipFile(path) as archive:
@@ -56,6 +77,11 @@ def _integrated(path: Path) -> dict[str, Any]:
 
     with h5py.File(path, "r") as file:
         return {"signal": ["sum_spectrum", "nominal_peak_data"]} if "PeakData/PeakData" in file else {}
+
+
+def _whole_header(_path: Path) -> dict[str, Any]:
+    """Ask for all of a spectrum's header, with its date and working distance, instead of a part."""
+    return {"load_all_spc": True}
 
 
 def _run_by_its_reader(_path: Path) -> dict[str, Any]:
@@ -113,6 +139,10 @@ class Declared:
     """Arguments for the reader that the file asks for; raises where the reader would not end."""
     local_clock: bool = False
     """The reader converts times to the machine's zone and calls them UTC."""
+    also: tuple[str, ...] = ()
+    """Further extensions of the format, which RosettaSciIO does not list, in lower case with the dot."""
+    signals: Callable[[Path], list[dict[str, Any]]] | None = None
+    """Reads the file in the place of RosettaSciIO's reader, and returns what that would."""
 
     @property
     def api(self) -> str:
@@ -122,24 +152,38 @@ class Declared:
     @property
     def extensions(self) -> tuple[str, ...]:
         """In lower case, with the dot."""
-        return tuple(sorted({f".{extension.lower()}" for extension in _PLUGINS[self.plugin]["file_extensions"]}))
+        listed = {f".{extension.lower()}" for extension in _PLUGINS[self.plugin]["file_extensions"]}
+        return tuple(sorted({*listed, *self.also}))
 
 
 _PLUGINS: Mapping[str, Any] = {str(plugin["name"]): plugin for plugin in IO_PLUGINS}
 _DECLARED = (
     Declared("DigitalMicrograph", "Gatan DigitalMicrograph", _begins(b"\0\0\0\3", b"\0\0\0\4")),
     Declared("TIA", "FEI TIA", _begins(b"II", b"JK", b"JL")),
-    Declared("TIFF", "TIFF", _begins(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-    Declared("EMD", "Electron Microscopy Dataset (EMD)", _begins(HDF5)),
-    Declared("Bruker", "Bruker ESPRIT", _begins(b"AAMVHFSS", b"<?xml", b"<TRTSpectrum")),
-    Declared("EDAX", "EDAX TEAM"),
+    # a streak camera's axis of time as the file has it; the reader's own choice is a straight line through it
+    Declared(
+        "TIFF",
+        "TIFF",
+        _begins(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        lambda _path: {"hamamatsu_streak_axis_type": "data"},
+    ),
+    # py4DSTEM calls its files .h5
+    Declared(
+        "EMD",
+        "Electron Microscopy Dataset (EMD)",
+        lambda head, path: head.startswith(HDF5) and scans.is_emd(path),
+        scans.emd_options,
+        also=(".h5", ".hdf5"),
+    ),
+    Declared("Bruker", "Bruker ESPRIT", _begins(b"AAMVHFSS", b"<?xml", b"<TRTSpectrum"), _whole_container),
+    Declared("EDAX", "EDAX TEAM", options=_whole_header),
     Declared("MSA", "EMSA/MAS spectrum", _holds(b"#FORMAT")),
     Declared("Blockfile", "NanoMEGAS ASTAR block file", _begins(b"IMGBLO")),
     # MRCZ adds 1000 times the compressor's number to the mode of MRC
     Declared("MRC", "MRC", lambda head, _path: 0 <= _number(head, 12) < 1000),
     Declared("MRCZ", "MRCZ", lambda head, path: path.suffix.lower() == ".mrcz" or _number(head, 12) >= 1000),
     Declared("QuantumDetector", "Quantum Detectors MIB", _begins(b"MQ1", b"HDR"), merlin.options),
-    Declared("TVIPS", "TVIPS stream", local_clock=True),
+    Declared("TVIPS", "TVIPS stream", options=scans.tvips_options, local_clock=True),
     Declared("Ripple", "Lispix Ripple", _holds(b"key")),
     # ITEX images begin with IM, those of JEOL's Analysis Station with their version number
     Declared("Hamamatsu", "Hamamatsu ITEX image", _begins(b"IM")),
@@ -167,9 +211,18 @@ _DECLARED = (
     Declared(
         "USID", "USID (Pycroscopy)", _hdf5(lambda file: any(str(name).startswith("Measurement_") for name in file))
     ),
-    Declared("Delmic", "Delmic ODEMIS", _hdf5(lambda file: any(str(name).startswith("Acquisition") for name in file))),
+    # with the pictures by electrons, which the reader leaves out where it is not asked for them
     Declared(
-        "Arina", "DECTRIS ARINA", _hdf5(lambda file: "entry" in file and {"data", "instrument"} <= set(file["entry"]))
+        "Delmic",
+        "Delmic ODEMIS",
+        _hdf5(lambda file: any(str(name).startswith("Acquisition") for name in file)),
+        lambda _path: {"signal": "all"},
+    ),
+    Declared(
+        "Arina",
+        "DECTRIS ARINA",
+        _hdf5(lambda file: "entry" in file and {"data", "instrument"} <= set(file["entry"])),
+        signals=dectris.signals,
     ),
     Declared("NeXus", "NeXus", _hdf5(lambda file: any("NX_class" in group.attrs for group in file.values()))),
     Declared("DENS", "DENSsolutions heating log"),

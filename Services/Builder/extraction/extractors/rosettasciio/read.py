@@ -11,35 +11,51 @@ from math import isfinite
 from pathlib import Path
 from time import tzname
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rsciio import __version__
 
 from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors.acquisition_time import DAY_SHOWN
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.faults import FileRefused, Unreadable, reason
+from Services.Builder.extraction.extractors.people_dates import WrittenTime, named_zone, with_offset, zone_of
 from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
+from Services.Builder.extraction.extractors.rosettasciio import roles, topspin
+from Services.Builder.extraction.extractors.rosettasciio.acquisition import acquired_by
+from Services.Builder.extraction.extractors.rosettasciio.calibration import calibrated
 from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, sampled_axes, signals_only
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
 from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import with_extended_header
-from Services.Builder.extraction.extractors.rosettasciio.mapping import with_mapping
+from Services.Builder.extraction.extractors.rosettasciio.lenient_dates import lenient_dates
+from Services.Builder.extraction.extractors.rosettasciio.mdoc import with_settings_beside
 from Services.Builder.extraction.extractors.rosettasciio.samples import arrange_samples
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
-from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal, main_signal
+from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal, in_one_unit, main_signal
 from Services.Builder.extraction.extractors.terms import applied
 from Services.Builder.extraction.extractors.tree import leaves
+from Services.Builder.extraction.signals.completion import completed
 from Services.Builder.model import Quantity
 
 TYPED_IN = "It was typed into a form of the program once, and is often out of date."
 """Reason to distrust what a vendor's files say of people and specimens."""
 _COLUMN_TYPES = ("TEM", "SEM")
 _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[str, Any]]]] = {
-    "TIFF": arrange_samples,
-    "MRC": lambda path, signals: with_extended_header(path, sampled_axes(path, signals)),
-    "EMD": prismatic_axes,
+    "TIFF": lambda path, signals: roles.streak(path, arrange_samples(path, signals)),
+    "MRC": lambda path, signals: with_settings_beside(path, with_extended_header(path, sampled_axes(path, signals))),
+    "EMD": lambda path, signals: roles.emd(path, prismatic_axes(path, signals)),
     "NeXus": signals_only,
+    "Delmic": roles.delmic,
+    "Bruker": roles.bruker,
+    "Blockfile": roles.blockfile,
+    "DigitalMicrograph": roles.digitalmicrograph,
+    "Hamamatsu": roles.streak,
+    "QuantumDetector": roles.merlin_scan,
+    "PantaRhei": roles.pantarhei,
+    "TIA": roles.tia,
+    "TVIPS": roles.tvips,
+    "Topspin": topspin.calibrated,
 }
 """What is to be done to the dictionaries that some readers return."""
 _ONLY_STEM = r"(?<![A-Z])STEM(?![A-Z])|(?i:haadf)"
@@ -84,6 +100,8 @@ def format_name(by: Declared, path: Path) -> str:
 
 def load(by: Declared, path: Path) -> list[dict[str, Any]]:
     """Return a reader's dictionaries, with the data left on disk where the reader can do that."""
+    if by.signals is not None:
+        return calibrated(by.plugin, path, by.signals(path))
     reader = importlib.import_module(by.api).file_reader
     options = {"lazy": True, **by.options(path)}
     try:
@@ -92,11 +110,24 @@ def load(by: Declared, path: Path) -> list[dict[str, Any]]:
         raise
     except Exception:  # noqa: BLE001 - not lazy at all, or not this file (RGBA images of DigitalMicrograph)
         del options["lazy"]
-        dictionaries = reader(str(path), **options)
+        dictionaries = _read_eagerly(by, path, options)
     if not dictionaries:
         raise ValueError("it holds no data")
     completed_by = _COMPLETED.get(by.plugin)
-    return completed_by(path, dictionaries) if completed_by else list(dictionaries)
+    return calibrated(by.plugin, path, completed_by(path, dictionaries) if completed_by else dictionaries)
+
+
+def _read_eagerly(by: Declared, path: Path, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a reader's dictionaries; a date that it cannot parse does not cost the data."""
+    module = importlib.import_module(by.api)
+    try:
+        return list(module.file_reader(str(path), **options))
+    except (ValueError, OverflowError, IndexError, AssertionError, TypeError) as error:
+        try:
+            with lenient_dates(by.api):
+                return list(module.file_reader(str(path), **options))
+        except Exception:  # noqa: BLE001 - it is not the date: the first error says more
+            raise error from None
 
 
 def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
@@ -126,17 +157,15 @@ def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any
     meta: dict[str, Quantity | None] = {}
     units: dict[str, str | None] = {}
     unreliable: frozenset[str] = frozenset()
-    acquired, beyond = moment(main.metadata, trusted=not by.local_clock), _FirstValues()
+    stated_times: list[datetime | WrittenTime | None] = []
+    beyond = _FirstValues()
     name = format_name(by, path)
     for vendor, tree in vendors_for(by.plugin, main.original_metadata):
         beyond.add(applied(vendor.rules, tree), vendor.special(tree) if vendor.special else {})
         units.update(vendor.units)
         unreliable |= vendor.unreliable
         column, name = column or vendor.column, vendor.format or name
-        taken = vendor.acquired(tree) if vendor.acquired else None
-        misread = vendor.unclear_day(tree) if vendor.unclear_day and taken is None else None
-        acquired = None if misread else taken or acquired
-        beyond.add({"Acquisition Date": quantity("Acquisition Date", misread)})
+        stated_times.append(vendor.acquired(tree) if vendor.acquired else None)
     meta.update(applied(terms.HYPERSPY_INSTRUMENT, stated, units))
     meta.update(applied(terms.HYPERSPY_GENERAL, main.metadata))
     meta.update(beyond.found)
@@ -146,10 +175,14 @@ def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any
         meta.pop("Magnification", None)
     if (specimen := meta.get("Specimen")) and str(specimen.value) in (path.name, path.stem):
         del meta["Specimen"]  # a program's way of filling the field
-    if main.title and main.title != path.stem:
+    if main.title and main.title != path.stem and "Signal Name" not in beyond.found:
         meta["Signal Name"] = quantity("Signal Name", main.title)
-    if acquired is None and "Acquisition Date" not in meta and (day := _first(main.metadata, "date")):
-        meta["Acquisition Date"] = quantity("Acquisition Date", day)
+    # of a picture beside a map, a reader may say nothing
+    times = (moment(signal.metadata, trusted=not by.local_clock) for signal in (main, *signals))
+    by_reader = next(filter(None, times), None)
+    acquired = acquired_by(by.plugin, main.original_metadata, stated_times, by_reader, path)
+    if acquired.moment is None and (shown := acquired.shown or quantity(DAY_SHOWN, _first(main.metadata, "date"))):
+        meta[DAY_SHOWN] = shown
     return Reading(
         format=name,
         reader=f"rosettasciio {__version__} ({by.plugin})",
@@ -162,7 +195,9 @@ def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any
             },
             main,
         ),
-        acquired=acquired,
+        acquired=acquired.moment,
+        clock_doubtful=bool(acquired.doubt),
+        warnings=(acquired.doubt,) if acquired.doubt else (),
         column=_scanning(column, meta, "dwell_time" in stated, f"{path.stem} {main.title}"),
     )
 
@@ -208,22 +243,24 @@ def _scanning(column: str | None, meta: Mapping[str, Quantity | None], dwelling:
     return "STEM" if dwelling or _STEM.search(hints) else "TEM"
 
 
-def _signal(signal: Mapping[str, Any]) -> Signal:
-    data, metadata = signal["data"], with_mapping(signal)
+def _signal(dictionary: Mapping[str, Any]) -> Signal:
+    """Return a signal as HyperSpy sees it: axes in order, the reader's functions and its mapping applied."""
+    signal = completed(dictionary)
+    data, metadata = signal.data, signal.metadata
     about = metadata.get("Signal")
     about = about if isinstance(about, Mapping) else {}
-    axes = [_axis(axis) for axis in signal.get("axes") or ()]
+    axes = [_axis(axis) for axis in signal.axes]
     lengths = [int(length) for length in data.shape]
     if [axis.size for axis in axes] != lengths:  # some readers leave the axes of auxiliary arrays out
         axes = [Axis(length) for length in lengths]
     return Signal(
         data=data,
-        axes=tuple(axes),
+        axes=in_one_unit(tuple(axes)),
         title=one_line(_first(metadata, "title") or ""),
         signal_type=one_line(about.get("signal_type") or ""),
         quantity=one_line(about.get("quantity") or "").removesuffix(" (Intensity)"),  # EMSA's stopgap for a unit
         metadata=metadata,
-        original_metadata=signal.get("original_metadata") or {},
+        original_metadata=dictionary.get("original_metadata") or {},
     )
 
 
@@ -271,15 +308,8 @@ def moment(metadata: Mapping[str, Any], trusted: bool = True) -> datetime | None
         return moment
     if not trusted or (zone in tzname and zone != "UTC"):
         return moment.astimezone()
-    return moment.replace(tzinfo=_zone(str(zone)))
+    return with_offset(moment.replace(tzinfo=_zone(str(zone))))
 
 
 def _zone(name: str) -> tzinfo | None:
-    try:
-        return datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo
-    except ValueError:
-        pass
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError):
-        return None
+    return named_zone(name) or zone_of(name)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-from Services.Builder.extraction.extractors import terms
+from Services.Builder.extraction.extractors import terms_tiff
 from Services.Builder.extraction.extractors.registry import HEAD
 from Services.Builder.extraction.extractors.rosettasciio.read import read_by
 from Services.Builder.extraction.extractors.settings import (
@@ -37,7 +37,7 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     known = MicroscopeSettings(
         format="Tescan TIFF",
         tree=tree,
-        rules=terms.TESCAN,
+        rules=terms_tiff.TESCAN,
         column="FIB" if "FIB" in tree else "SEM",
         pixel=(number(_of(tree, "PixelSizeY")), number(_of(tree, "PixelSizeX"))),
         acquired=acquired,

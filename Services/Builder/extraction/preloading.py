@@ -1,0 +1,160 @@
+"""What a process that reads files imports before its first one, and the caches that make that quick.
+
+Processes that are forked from one that has it (`fork_server_process`) get all of this for nothing. What only a few
+files need is left to those: `sparse`, with numba, for the spectra of Velox, takes longer than all the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from Services.Builder.extraction import preloaded
+from Services.Builder.extraction.compiling import keep_compiled_sparse
+from Services.Builder.extraction.jobs import ReadFunction
+
+ALWAYS = (
+    "Services.Builder.extraction.extract",
+    "Services.Builder.extraction.extractors.rosettasciio.read",
+)
+"""Modules that every file needs."""
+LIBRARIES = (
+    *("h5py", "hdf5plugin", "imagecodecs", "lxml.etree", "tifffile", "zoneinfo", "dateutil.parser"),
+    *("PIL.Image", "PIL.ImageDraw", "PIL.ImageFont", "PIL.PngImagePlugin", "PIL.JpegImagePlugin"),
+    *("rsciio.utils._units", "Services.Builder.preview.pictures", "Services.Builder.preview.plots"),
+    "Services.Builder.preview.text",
+)
+"""Modules that many files need; one that is not installed is left out."""
+READERS = (*("bruker", "digitalmicrograph", "emd", "image", "mrc", "msa", "quantumdetector", "ripple", "tia", "tiff"),)
+"""Readers of RosettaSciIO for the formats that microscopes write most; none that imports numba."""
+_ONLY_KNOWN = ("sparse", "scipy.sparse", "scipy.fftpack")
+"""Modules whose arrays dask.array knows if they are there."""
+COMPILED, _UNITS = "numba", "units"
+"""Folders in that for caches: of compiled functions, and of definitions of units."""
+
+
+def preload(function: str, everything: bool = False, cache: Path | None = None) -> ReadFunction:
+    """Import what a reading process needs; return what it calls.
+
+    Parameters
+    ----------
+    function
+        ``module:function``, as for `Workers`.
+    everything
+        Import what many files need, not only what each needs.
+    cache
+        Folder of `use_cache_folder`.
+    """
+    # Dask looks for a cluster at every computation, if that package is there: 0.2 s to find that a child has none.
+    sys.modules.setdefault("distributed", None)  # type: ignore[arg-type]  # importing it fails then
+    module, _, attribute = function.partition(":")
+    work: ReadFunction = getattr(import_module(module), attribute)
+    if module.startswith("Services.Builder."):  # what the first file would otherwise wait for
+        for name in ALWAYS:
+            import_module(name)
+    if everything:
+        _share_units(cache)
+        _import_dask()
+        for name in (*LIBRARIES, *(f"rsciio.{reader}._api" for reader in READERS)):
+            with suppress(ImportError):
+                import_module(name)
+        with suppress(ImportError), _not_found("numba"):  # half a second, for functions that nothing here calls
+            preloaded.preload()
+        with suppress(Exception):  # nothing is lost: the previews say what is wrong
+            _draw_spectrum()
+    return work
+
+
+def cache_folder(inherited: Mapping[str, str]) -> Path:
+    """Return the folder of this user for what reading processes compile once."""
+    home = inherited.get("XDG_CACHE_HOME") or os.path.join(inherited.get("HOME") or os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118
+    return Path(home, "nexuscore", "readers")
+
+
+def use_cache_folder(cache: Path) -> Path | None:
+    """Make the folder and let numba compile into it; return None where it cannot be used.
+
+    What is in it is run by those that load it: it must be nobody else's.
+    """
+    try:
+        for folder in (cache, cache / COMPILED, cache / _UNITS):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            state = folder.stat()
+            if state.st_uid != os.geteuid() or stat.S_IMODE(state.st_mode) & 0o022:
+                return None
+        os.symlink(cache / COMPILED, COMPILED)  # noqa: PTH211 - in the current folder, where numba looks
+    except OSError:
+        return None
+    return cache
+
+
+def copy_compiled(cache: Path, scratch: Path) -> None:
+    """Give a reading process compiled functions of its own: it may change these, but not those of the others."""
+    with suppress(OSError, shutil.Error):
+        shutil.copytree(cache / COMPILED, scratch / COMPILED, copy_function=shutil.copyfile, dirs_exist_ok=True)
+
+
+def _draw_spectrum() -> None:
+    """Draw a small spectrum: the first plot of a process takes three times as long as the others."""
+    import numpy as np
+
+    from Services.Builder.extraction.extractors.kinds import kind_of
+    from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal
+    from Services.Builder.preview import png
+
+    signal = Signal(np.arange(4.0), (Axis(4, "Energy", "keV"),), signal_type="EDS_TEM")
+    reading = Reading("", "", (signal,), {})
+    png(reading, kind_of(reading, ""))
+
+
+def _import_dask() -> None:
+    """Import dask.array without what it would import only to know the types of arrays: a second and a half.
+
+    It gets to know `sparse` when a reader imports that.
+    """
+    with suppress(ImportError), _not_found(*_ONLY_KNOWN):
+        import_module("dask.array")
+    keep_compiled_sparse()
+
+
+@contextmanager
+def _not_found(*names: str) -> Iterator[None]:
+    """Have modules that have not been imported yet seem not to be installed, until the block is left."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # importing them fails then
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+def _share_units(cache: Path | None) -> None:
+    """Make one registry of units, from a cache of its definitions, for RosettaSciIO, HyperSpy and us."""
+    try:
+        import pint
+    except ImportError:
+        return
+    made: Any = pint.UnitRegistry
+    registry = made(cache_folder=None if cache is None else str(cache / _UNITS))
+    pint.set_application_registry(registry)  # type: ignore[no-untyped-call] # pint leaves it untyped
+    pint.UnitRegistry = partial(_same, registry, made)  # type: ignore[misc,assignment]
+    try:
+        import_module("rsciio.utils._units")  # which makes one for itself
+    except ImportError:
+        pass
+    finally:
+        pint.UnitRegistry = made  # type: ignore[misc]
+
+
+def _same(registry: Any, made: Any, *arguments: Any, **options: Any) -> Any:
+    """Return the registry where one with the usual definitions is asked for."""
+    return made(*arguments, **options) if arguments or options else registry
