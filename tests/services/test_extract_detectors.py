@@ -134,6 +134,10 @@ class TestEachProgramsConditions:
                 "Drift Tube Voltage": Quantity(500, "V")}),
             ("TIA", {"ObjectInfo": {"ExperimentalDescription": {
                 "Filter mode": "None", "Filter total energy loss_eV": 0.0}}}, {"Energy Loss": None}),
+            ("Impulse", {"Impulse_header": {"Sample": "Gold", "Description": "stub", "Gas1": "H2", "Gas2": "CH4"}}, {
+                "Specimen": Quantity("Gold"), "Comment": Quantity("stub"), "Chamber Gas": Quantity("H2, CH4")}),
+            ("Quadstar", {"general_header": {"username": "customer"}}, {"Operator": Quantity("customer")}),
+            ("MSA", {"SOLIDANGL-sR": 0.13}, {"Solid Angle": Quantity(0.13, "sr")}),
             ("NeXus", {"measurement": {
                 "instrument": {
                     "name": "Titan",
@@ -238,7 +242,8 @@ class TestDirectElectron:
     """001-36, 001-37: the text file beside a movie, whose names hold the units, and what its reader gets wrong."""
 
     PROPERTIES: ClassVar[dict[str, str]] = {
-        "Camera Model": "CeleritasXS", "Frames Per Second": "61.05", "Autosave Movie Sum Count": "2",
+        "Camera Model": "CeleritasXS", "Frames Per Second (Max)": "100", "Frames Per Second": "61.05",
+        "Autosave Movie Sum Count": "2",
         "Instrument Project Magnification": "20000", "Instrument Project Camera Length (centimeters)": "0",
         "Specimen Pixel Size X (nanometers)": "1.14786", "Specimen Pixel Size Y (nanometers)": "1.2",
         "Diffraction Pixel Size X": "-1", "Diffraction Pixel Size Y": "-1",
@@ -364,6 +369,8 @@ class TestNoCalibrationIsMadeUp:
             ("MRC", {"fei_header": {"pixel_size": np.array([0.0, 0.0])}}, ("x", 0.0, "nm")),
             ("MRC", {"de_metadata": {}}, ("kx", 1.0, "nm^-1")),
             ("Bruker", {}, ("width", 1.0, "pix")),
+            ("Protochips", {"Protochips_header": {"Time units": "Minutes"}}, ("Time", 0.1, "s")),
+            ("Quadstar", {"timestamps": [0.0, 0.0]}, ("Time", 1.0, "s")),
             ("JEOL", {}, ("x", float("inf"), "µm")),
             ("HSPY", {}, ("x", 1e-9, "fm")),
         ],
@@ -385,6 +392,8 @@ class TestNoCalibrationIsMadeUp:
             ("TIA", {}, ("x", 1e17, "nm"), (0.1, "1/nm")),
             ("TIA", {"ObjectInfo": {}}, ("x", 0.17, "1 / nm"), (0.17, "1 / nm")),
             ("EMD", {}, ("Energy", 0.01, "keV"), (0.01, "keV")),
+            ("Protochips", {"Protochips_header": {"Time units": "Milliseconds"}}, ("Time", 0.1, "s"), (0.1, "s")),
+            ("Quadstar", {"timestamps": [0.0, 10.0]}, ("Time", 10.0, "s"), (10.0, "s")),
             ("MRC", {"fei_header": {"pixel_size": np.array([3e-10])}}, ("x", 0.0, None), (0.3, "nm")),
         ],
     )  # fmt: skip

@@ -243,6 +243,7 @@ class TestOmeTiff:
             ('PhysicalSizeX="4" PhysicalSizeXUnit="nm" PhysicalSizeY="4" PhysicalSizeYUnit="nm"', [(4, "nm")] * 2),
             ('PhysicalSizeX="2" PhysicalSizeXUnit="pixel" PhysicalSizeYUnit="pixel"', [(1, None)] * 2),
             ('PhysicalSizeX="0" PhysicalSizeY="x"', [(1, None)] * 2),
+            ('PhysicalSizeX="inf" PhysicalSizeY="nan"', [(1, None)] * 2),
             ("", [(1, None)] * 2),
         ],
     )  # fmt: skip
@@ -470,3 +471,35 @@ class TestOtherCameras:
     )
     def test_feis_beams(self, tmp_path: Path, text: str, column: str | None) -> None:
         assert read(written(tmp_path / "a.tif", (34682, text))).column == column
+
+
+class TestDamage:
+    """001-41: what is damaged in a tag or in XML costs only itself: the image and the rest are there."""
+
+    @pytest.mark.parametrize("step", range(1, 12))
+    def test_bytes_that_are_lost_or_changed(self, tmp_path: Path, step: int) -> None:
+        xml = ome('PhysicalSizeX="0.25" PhysicalSizeY="0.5"', '<Channel Name="a"/><Plane ExposureTime="1"/>')
+        cut = len(xml) * step // 12
+        for number, text in enumerate((xml[:cut], xml[:cut] + xml[cut + 7 :], xml[:cut] + "&<\x01>" + xml[cut:])):
+            found = extract(written(tmp_path / f"{number}.tif", (270, text)), None, None)
+            assert (found.dataset_type, found.meta["Data Shape"]) == ("Image", Quantity("8 × 6"))
+
+    @pytest.mark.parametrize(
+        "content", ["<Fibics", "<Fibics/>", "<Fibics><Scan><Ux>inf</Ux><Vy>inf</Vy></Scan></Fibics>"]
+    )
+    def test_settings_without_content(self, tmp_path: Path, content: str) -> None:
+        found = read(written(tmp_path / "a.tif", (51023, content)))
+        assert sizes(found) == [(1.0, None)] * 2
+
+    @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, which the reading's log keeps
+    @pytest.mark.parametrize("at", range(20, 120, 7))
+    def test_exif_with_a_wrong_byte(self, tmp_path: Path, at: int) -> None:
+        exif = Image.Exif()
+        exif.get_ifd(0x8769).update({0x9003: "2021:03:04 05:06:07", 0xA210: 5, 0xA20E: 3.5})  # type: ignore[dict-item]
+        exif[0x010F] = "Renishaw"
+        Image.new("L", (8, 6)).save(tmp_path / "a.jpg", exif=exif)
+        content = bytearray((tmp_path / "a.jpg").read_bytes())
+        content[at] ^= 0xFF
+        (tmp_path / "a.jpg").write_bytes(content)
+        found = read(tmp_path / "a.jpg")
+        assert found.main is not None and found.main.shape == (6, 8)

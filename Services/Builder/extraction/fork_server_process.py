@@ -167,7 +167,6 @@ def _fill(cache: Path | None, others: Sequence[int]) -> None:
         for descriptor in others:
             os.close(descriptor)
         signal.alarm(_LONGEST_FILLING)  # whose default action ends the process
-        os.nice(19)
         fill(cache)
         code = 0
     except BaseException:  # noqa: BLE001 - as in `_become_reader`; the readers compile what they need themselves

@@ -143,6 +143,19 @@ def _nexus(axis: dict[str, Any], _signal: Mapping[str, Any]) -> dict[str, Any]:
     return uncalibrated(axis) if int(axis.get("size") or 0) == 1 else axis
 
 
+def _protochips(axis: dict[str, Any], signal: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the times for known only where their unit is one: the reader takes any other for seconds."""
+    unit = str(lookup(signal.get("original_metadata") or {}, "Protochips_header.Time units") or "").strip().lower()
+    return axis if unit in ("milliseconds", "seconds") else uncalibrated(axis)
+
+
+def _quadstar(axis: dict[str, Any], signal: Mapping[str, Any]) -> dict[str, Any]:
+    """Count the cycles where the file has no times of them: the reader takes 1 s for their step then."""
+    times = lookup(signal.get("original_metadata") or {}, "timestamps")
+    known = isinstance(times, list | tuple) and len(set(times)) > 1
+    return uncalibrated(axis) if axis.get("name") == "Time" and axis.get("axis") is None and not known else axis
+
+
 def _mrc(axis: dict[str, Any], signal: Mapping[str, Any]) -> dict[str, Any]:
     """Read the pixel's size where single programs write it: FEI's old extended header, Direct Electron's text file."""
     original = signal.get("original_metadata") or {}
@@ -164,5 +177,7 @@ _RULES: Mapping[str, _AxisRule] = {
     "EMD": _velox,
     "TIA": _tia,
     "NeXus": _nexus,
+    "Protochips": _protochips,
+    "Quadstar": _quadstar,
     "MRC": _mrc,
 }

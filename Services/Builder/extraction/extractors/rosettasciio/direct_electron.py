@@ -22,13 +22,16 @@ from Services.Builder.model import Quantity
 Tree = Mapping[str, Any]
 _UNITS = {
     "micrometers": "µm", "um": "µm", "nanometers": "nm", "millimeters": "mm", "centimeters": "cm", "degrees": "°",
-    "seconds": "s", "milliseconds": "ms", "microseconds": "µs", "mrad": "mrad", "v": "V", "kv": "kV",
+    "seconds": "s", "milliseconds": "ms", "microseconds": "µs", "mrad": "mrad", "v": "V", "volts": "V",
+    "kv": "kV", "kilovolts": "kV",
     "celsius": "°C", "ev": "eV",
 }  # fmt: skip
 _NAMES = {
     "instrument project magnification": "Magnification",
     "instrument project camera length": "Camera Length",
     "instrument accelerating voltage": "Acceleration Voltage",
+    "instrument acceleration voltage": "Acceleration Voltage",
+    "instrument high tension": "Acceleration Voltage",
     "instrument stage position x": "Stage X",
     "instrument stage position y": "Stage Y",
     "instrument stage position z": "Stage Z",
@@ -43,6 +46,7 @@ _NAMES = {
     "exposure time": "Exposure Time",
     "frame count": "Frames",
     "scan - dwell time": "Dwell Time",
+    "scan - time": "Frame Time",
     "scan - rotation": "Scan Rotation",
     "temperature - detector": "Detector Temperature",
     "server software version": "Software",
@@ -52,6 +56,7 @@ _NAMES = {
 _POSITIVE = frozenset(("Magnification", "Camera Length", "Acceleration Voltage", "Spot Size", "Convergence Angle"))
 """Quantities of which -1 and 0 say that the microscope did not report them."""
 _STAGE = ("Stage X", "Stage Y", "Stage Z", "Stage Alpha", "Stage Beta")
+_ON = ("Enable", "On")
 _PROPERTY = re.compile(r"(.+?)(?: \(([^()]+)\))?")
 _DIFFRACTION = "Diffraction Pixel Size {}"
 _SPECIMEN = "Specimen Pixel Size {} (nanometers)"
@@ -71,7 +76,9 @@ def quantities(properties: Tree) -> dict[str, Quantity | None]:
         name = _NAMES.get(parts[1].lower()) if parts else None
         if parts is None or name is None or name in values or (name in _POSITIVE and number(value) <= 0):
             continue
-        values[name] = quantity(name, value, _UNITS.get((parts[2] or "").lower()))
+        unit = _UNITS.get((parts[2] or "").lower())
+        if unit or not parts[2]:  # other words in brackets make another property: (Max), (count)
+            values[name] = quantity(name, value, unit)
     stage = [value for name in _STAGE if (value := values.get(name))]
     if all(value.value == -1 for value in stage):  # it was not asked
         values = {name: value for name, value in values.items() if name not in _STAGE}
@@ -88,7 +95,7 @@ def acquired(properties: Tree) -> datetime | None:
 def scanning(properties: Tree) -> bool:
     """Return whether the beam was scanned: the microscope's mode, else whether the camera's scan was on."""
     mode = number(lookup(properties, "Instrument Project TEMorSTEM Mode") or -1)
-    return mode == 1 or (mode == -1 and lookup(properties, "Scan - Enable") == "Enable")
+    return mode == 1 or (mode == -1 and lookup(properties, "Scan - Enable") in _ON)
 
 
 def axis(axis: Tree, properties: Tree) -> dict[str, Any]:
@@ -118,7 +125,7 @@ def axis(axis: Tree, properties: Tree) -> dict[str, Any]:
 
 def _interval(properties: Tree) -> float:
     """Return the time from one frame to the next, or from one scan to the next; 0 if unknown."""
-    if lookup(properties, "Scan - Enable") == "Enable":
+    if lookup(properties, "Scan - Enable") in _ON:
         return sum(number(lookup(properties, f"Scan - {part} (seconds)") or 0) for part in ("Time", "Repeat Delay"))
     rate = number(lookup(properties, "Frames Per Second"))
     return max(number(lookup(properties, "Autosave Movie Sum Count") or 1), 1) / rate if rate > 0 else 0.0

@@ -38,10 +38,27 @@ def _panta_rhei(tree: Tree) -> dict[str, Quantity | None]:
 
 # -- heating and biasing holders --------------------------------------------------------------------------------------
 
+IMPULSE = (
+    Rule("Impulse_header.Sample", "Specimen"),
+    Rule("Impulse_header.Description", "Comment"),
+)
+"""DENSsolutions Impulse: its file of metadata beside the log, as RosettaSciIO spells the names."""
+QUADSTAR = (Rule("general_header.username", "Operator"),)
+"""Balzers Quadstar: the header's user."""
+
+
+def _impulse(tree: Tree) -> dict[str, Quantity | None]:
+    """Read which gases were connected."""
+    gases = [lookup(tree, f"Impulse_header.Gas{number}") for number in (1, 2, 3)]
+    return {"Chamber Gas": quantity("Chamber Gas", [gas for gas in gases if gas] or None)}
+
+
 VENDORS = (
     Vendor("PantaRhei", column="TEM", units={"camera_length": "m"}, rules=PANTA_RHEI, special=_panta_rhei),
     Vendor("Tofwerk", column="FIB"),
     Vendor("EMD", holds="simulation_parameters", column="STEM", rules=terms.PRISMATIC),
     Vendor("EMD", rules=terms.EMD_NCEM),
     Vendor("DENS", rules=terms.DENS),
+    Vendor("Impulse", rules=IMPULSE, special=_impulse),
+    Vendor("Quadstar", rules=QUADSTAR),
 )

@@ -176,6 +176,7 @@ EMSA = (
             ("XPOSITION", (" -mm", "-mm"), "Stage X", "mm"),
             ("YPOSITION", (" -mm", "-mm"), "Stage Y", "mm"),
             ("ZPOSITION", (" -mm", "-mm"), "Stage Z", "mm"),
+            ("SOLIDANGL", ("-sR", " -sR"), "Solid Angle", "sr"),
             ("AmpTime (usec)", (), "Time Constant", "µs"),
             ("TakeOff Angle", (), "Take-off Angle", "°"),
         )
