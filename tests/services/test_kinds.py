@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import h5py
@@ -18,6 +19,7 @@ from Services.Builder.extraction.extractors.kinds import kind_of
 from Services.Builder.extraction.extractors.rosettasciio.merlin import line_of
 from Services.Builder.extraction.extractors.rosettasciio.read import read
 from Services.Builder.extraction.extractors.signal import Reading, main_signal, split
+from Services.Builder.finding.files import TimeRange, find_files
 from Services.Builder.model import DATASET_TYPES, Quantity
 from tests.services.reader_dictionaries import kind, positions, reading, signal, uniform
 
@@ -217,7 +219,10 @@ class TestScannedDiffraction:
         frames[:, 64, 32] = np.arange(16)
         raw = tmp_path / "scan_x4_y4.raw"
         raw.write_bytes(frames.tobytes())
-        found = extract(xml, tmp_path / "a.png", None, [raw])
+        always = TimeRange("all", datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+        (dataset,) = find_files(tmp_path, [always]).files["all"]
+        assert (dataset.path, dataset.companions) == (xml, (raw,))
+        found = extract(xml, tmp_path / "a.png", None, dataset.companions)
         assert (found.data_type, found.meta["Data Shape"]) == ("STEM_4D", Quantity("4 × 4 × 128 × 128"))
         assert found.preview is not None and found.warnings == ()
         main = read(xml).main
