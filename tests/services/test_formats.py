@@ -36,7 +36,6 @@ UNITLESS = {
     "simple_signal.nxs": "its axes are written without units",
     "Titan_STEM_stack_dataZeroed.dm3": "a stack put together afterwards, without a scale",
     "test_00_master.h5": "the detector does not know the microscope's scan",
-    "titan_tem_bf_image_dataZeroed.tif": "exported without the microscope's tags",
 }
 """Readable files whose axes have no units in the file, and why."""
 
