@@ -95,6 +95,11 @@ class TestTransmissionMicroscopesOfFei:
         assert values(found, *expected) == expected
         assert "Energy Filter Mode" not in found.meta, "an empty value is none"
 
+    @pytest.mark.parametrize(("value", "unit"), [("6300", "x"), ("6.3", "kx"), ("6.3", "kX"), ("6300", "")])
+    def test_how_magnifications_are_written(self, tmp_path: Path, value: str, unit: str) -> None:
+        text = f"<Root><Data><Label>Magnification</Label><Value>{value}</Value><Unit>{unit}</Unit></Data></Root>"
+        assert read(written(tmp_path / "a.tif", (34682, text))).meta["Magnification"] == Quantity(6300)
+
     @pytest.mark.parametrize(
         ("mode", "column", "calibrated"),
         [("TEM uP SA Zoom Image", "TEM", True), ("TEM uP SA Zoom Diffraction", "TEM", False),
@@ -243,6 +248,7 @@ class TestOmeTiff:
             ('PhysicalSizeX="4" PhysicalSizeXUnit="nm" PhysicalSizeY="4" PhysicalSizeYUnit="nm"', [(4, "nm")] * 2),
             ('PhysicalSizeX="2" PhysicalSizeXUnit="pixel" PhysicalSizeYUnit="pixel"', [(1, None)] * 2),
             ('PhysicalSizeX="0" PhysicalSizeY="x"', [(1, None)] * 2),
+            ('PhysicalSizeX="inf" PhysicalSizeY="nan"', [(1, None)] * 2),
             ("", [(1, None)] * 2),
         ],
     )  # fmt: skip
@@ -329,6 +335,18 @@ class TestOtherScanningMicroscopes:
         assert (found["Gun Temperature"], found["Specimen Bias"]) == (Quantity(75.5, "K"), Quantity(-0.8, "V"))
 
     @real
+    def test_jeols_text_beside(self, tmp_path: Path) -> None:
+        text = (DATA / "text/text_preview_jeol_ansi.txt").read_bytes()
+        (tmp_path / "a.txt").write_bytes(text)
+        stored = dict(re.findall(r"^\$+(\w+) (\S+)", text.decode("latin-1"), re.MULTILINE))
+        found = read(written(tmp_path / "a.tif"))
+        expected = {
+            "Chamber Pressure": Quantity(float(stored["SM_PENNING_VAC"]), "Pa"), "Frames": Quantity(1),
+            "Scan Speed": Quantity(float(stored["CM_SCAN_SPEED"])), "Working Distance": Quantity(3.78, "mm"),
+        }  # fmt: skip
+        assert (found.format, values(found, *expected)) == ("JEOL SEM image", expected)
+
+    @real
     def test_jeol_sightx(self) -> None:
         path = DATA / "tif_other/JEOL-SightX-SAED-dummy.tif"
         root = ET.fromstring(path.read_bytes().partition(b"<TemReporter")[2].partition(b"</TemReporter>")[0].join(
@@ -367,6 +385,14 @@ class TestPictures:
         assert found.acquired == expected
         assert values(found, "Instrument", "Exposure Time") == {
             "Instrument": Quantity("Cam 3"), "Exposure Time": Quantity(0.125, "s")}  # fmt: skip
+
+    def test_a_tiffs_exif(self) -> None:
+        entries = {"DateTimeOriginal": "2021:03:04 05:06:07", "SubsecTimeOriginal": "5", "OffsetTimeOriginal": "+01:00"}
+        (vendor, tree), *others = vendors_for("TIFF", {"ExifTag": {**entries, "ExposureTime": (1, 8)}, "Make": "Acme"})
+        assert vendor.acquired is not None and vendor.special is not None and not others
+        assert vendor.acquired(tree) == datetime(2021, 3, 4, 5, 6, 7, 500_000, timezone(timedelta(hours=1)))
+        assert vendor.special(tree)["Exposure Time"] == Quantity(0.125, "s")
+        assert applied(vendor.rules, tree) == {"Instrument": Quantity("Acme")}
 
     @pytest.mark.parametrize("text", ["Thu, 04 Mar 2021 05:06:07 +0100", "2021-03-04T05:06:07+01:00"])
     def test_a_pngs_texts(self, tmp_path: Path, text: str) -> None:
@@ -469,4 +495,39 @@ class TestOtherCameras:
         ],
     )
     def test_feis_beams(self, tmp_path: Path, text: str, column: str | None) -> None:
-        assert read(written(tmp_path / "a.tif", (34682, text))).column == column
+        text += "[Stage]\nStageX=0.07\nWorkingDistance=-0.012\n"
+        found = read(written(tmp_path / "a.tif", (34682, text)))
+        assert (found.column, found.meta["Stage X"]) == (column, Quantity(70_000, "µm"))
+        assert column or {"Acceleration Voltage", "Working Distance"}.isdisjoint(found.meta)
+
+
+class TestDamage:
+    """001-41: what is damaged in a tag or in XML costs only itself: the image and the rest are there."""
+
+    @pytest.mark.parametrize("step", range(1, 12))
+    def test_bytes_that_are_lost_or_changed(self, tmp_path: Path, step: int) -> None:
+        xml = ome('PhysicalSizeX="0.25" PhysicalSizeY="0.5"', '<Channel Name="a"/><Plane ExposureTime="1"/>')
+        cut = len(xml) * step // 12
+        for number, text in enumerate((xml[:cut], xml[:cut] + xml[cut + 7 :], xml[:cut] + "&<\x01>" + xml[cut:])):
+            found = extract(written(tmp_path / f"{number}.tif", (270, text)), None, None)
+            assert (found.dataset_type, found.meta["Data Shape"]) == ("Image", Quantity("8 × 6"))
+
+    @pytest.mark.parametrize(
+        "content", ["<Fibics", "<Fibics/>", "<Fibics><Scan><Ux>inf</Ux><Vy>inf</Vy></Scan></Fibics>"]
+    )
+    def test_settings_without_content(self, tmp_path: Path, content: str) -> None:
+        found = read(written(tmp_path / "a.tif", (51023, content)))
+        assert sizes(found) == [(1.0, None)] * 2
+
+    @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, which the reading's log keeps
+    @pytest.mark.parametrize("at", range(20, 120, 7))
+    def test_exif_with_a_wrong_byte(self, tmp_path: Path, at: int) -> None:
+        exif = Image.Exif()
+        exif.get_ifd(0x8769).update({0x9003: "2021:03:04 05:06:07", 0xA210: 5, 0xA20E: 3.5})  # type: ignore[dict-item]
+        exif[0x010F] = "Renishaw"
+        Image.new("L", (8, 6)).save(tmp_path / "a.jpg", exif=exif)
+        content = bytearray((tmp_path / "a.jpg").read_bytes())
+        content[at] ^= 0xFF
+        (tmp_path / "a.jpg").write_bytes(content)
+        found = read(tmp_path / "a.jpg")
+        assert found.main is not None and found.main.shape == (6, 8)

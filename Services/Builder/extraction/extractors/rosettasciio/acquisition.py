@@ -16,6 +16,7 @@ from typing import Any
 from Services.Builder.extraction.extractors.acquisition_time import Acquired, resolved
 from Services.Builder.extraction.extractors.cleaning import decode
 from Services.Builder.extraction.extractors.people_dates import WrittenTime, decided, order_in, written
+from Services.Builder.extraction.extractors.rosettasciio.lenient_dates import NEVER
 from Services.Builder.extraction.extractors.tree import lookup
 
 Tree = Mapping[str, Any]
@@ -43,7 +44,9 @@ def acquired_by(
     path
         The file.
     """
-    read_here, in_file = _BY_PLUGIN.get(plugin), _IN_FILE.get(plugin)
+    unread = by_reader is None or by_reader.year == NEVER.year
+    read_here = _BY_PLUGIN.get(plugin) or (_WHERE_UNREAD.get(plugin) if unread else None)
+    in_file = _IN_FILE.get(plugin)
     for found in (*by_vendor, read_here(original) if read_here else None, in_file(path) if in_file else None):
         if isinstance(found, datetime):
             return Acquired(found)
@@ -158,5 +161,9 @@ _BY_PLUGIN: Mapping[str, Callable[[Tree], datetime | WrittenTime | None]] = {
 }
 """What reads the texts of a reader's files, by the reader's name."""
 
+_WHERE_UNREAD: Mapping[str, Callable[[Tree], WrittenTime]] = {
+    "Bruker": _texts("Spectrum.Date", "Spectrum.Time"),
+}
+"""Likewise, for readers that know the form of their dates: where it is another one."""
 _IN_FILE: Mapping[str, Callable[[Path], datetime | None]] = {"Arina": _arina, "EDAX": _edax}
 """What reads a time that the reader leaves out, from the file itself."""

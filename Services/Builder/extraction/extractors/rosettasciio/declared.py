@@ -211,7 +211,13 @@ _DECLARED = (
     Declared(
         "USID", "USID (Pycroscopy)", _hdf5(lambda file: any(str(name).startswith("Measurement_") for name in file))
     ),
-    Declared("Delmic", "Delmic ODEMIS", _hdf5(lambda file: any(str(name).startswith("Acquisition") for name in file))),
+    # with the pictures by electrons, which the reader leaves out where it is not asked for them
+    Declared(
+        "Delmic",
+        "Delmic ODEMIS",
+        _hdf5(lambda file: any(str(name).startswith("Acquisition") for name in file)),
+        lambda _path: {"signal": "all"},
+    ),
     Declared(
         "Arina",
         "DECTRIS ARINA",

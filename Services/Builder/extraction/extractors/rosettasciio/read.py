@@ -28,6 +28,7 @@ from Services.Builder.extraction.extractors.rosettasciio.calibration import cali
 from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, sampled_axes, signals_only
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
 from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import with_extended_header
+from Services.Builder.extraction.extractors.rosettasciio.lenient_dates import lenient_dates
 from Services.Builder.extraction.extractors.rosettasciio.mdoc import with_settings_beside
 from Services.Builder.extraction.extractors.rosettasciio.samples import arrange_samples
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
@@ -51,6 +52,7 @@ _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[st
     "DigitalMicrograph": roles.digitalmicrograph,
     "Hamamatsu": roles.streak,
     "QuantumDetector": roles.merlin_scan,
+    "PantaRhei": roles.pantarhei,
     "TIA": roles.tia,
     "TVIPS": roles.tvips,
     "Topspin": topspin.calibrated,
@@ -108,11 +110,24 @@ def load(by: Declared, path: Path) -> list[dict[str, Any]]:
         raise
     except Exception:  # noqa: BLE001 - not lazy at all, or not this file (RGBA images of DigitalMicrograph)
         del options["lazy"]
-        dictionaries = reader(str(path), **options)
+        dictionaries = _read_eagerly(by, path, options)
     if not dictionaries:
         raise ValueError("it holds no data")
     completed_by = _COMPLETED.get(by.plugin)
     return calibrated(by.plugin, path, completed_by(path, dictionaries) if completed_by else dictionaries)
+
+
+def _read_eagerly(by: Declared, path: Path, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a reader's dictionaries; a date that it cannot parse does not cost the data."""
+    module = importlib.import_module(by.api)
+    try:
+        return list(module.file_reader(str(path), **options))
+    except (ValueError, OverflowError, IndexError, AssertionError, TypeError) as error:
+        try:
+            with lenient_dates(by.api):
+                return list(module.file_reader(str(path), **options))
+        except Exception:  # noqa: BLE001 - it is not the date: the first error says more
+            raise error from None
 
 
 def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
