@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from Services.Builder.extraction.extract import extract
+from Services.Builder.extraction.extractors.quantities import quantity
 from Services.Builder.extraction.extractors.rosettasciio import direct_electron, mdoc
 from Services.Builder.extraction.extractors.rosettasciio.beside import names
 from Services.Builder.extraction.extractors.rosettasciio.calibration import calibrated, plausible
@@ -177,6 +178,15 @@ class TestEachProgramsConditions:
         original = {"ObjectInfo": {"ExperimentalDescription": {"Spot size": 7}}}
         found = read("HSPY", original)
         assert found.meta["Spot Size"] == Quantity(7) and found.format == "HyperSpy HDF5"
+
+
+class TestNothingKnown:
+    """001-36: what a program writes for a number that it does not know is no value."""
+
+    @pytest.mark.parametrize("text", ["None", "null", "NaN", "n/a", "unknown"])
+    def test_no_number(self, text: str) -> None:
+        assert quantity("Magnification", text) is None
+        assert quantity("Operator", text) == Quantity(text), "a text may be any"
 
 
 class TestDigitalMicrograph:
