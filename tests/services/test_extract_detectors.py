@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from Services.Builder.extraction.extract import extract
+from Services.Builder.extraction.extractors.quantities import quantity
 from Services.Builder.extraction.extractors.rosettasciio import direct_electron, mdoc
+from Services.Builder.extraction.extractors.rosettasciio.beside import names
 from Services.Builder.extraction.extractors.rosettasciio.calibration import calibrated, plausible
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS
 from Services.Builder.extraction.extractors.rosettasciio.read import reading_of
@@ -178,6 +180,15 @@ class TestEachProgramsConditions:
         assert found.meta["Spot Size"] == Quantity(7) and found.format == "HyperSpy HDF5"
 
 
+class TestNothingKnown:
+    """001-36: what a program writes for a number that it does not know is no value."""
+
+    @pytest.mark.parametrize("text", ["None", "null", "NaN", "n/a", "unknown"])
+    def test_no_number(self, text: str) -> None:
+        assert quantity("Magnification", text) is None
+        assert quantity("Operator", text) == Quantity(text), "a text may be any"
+
+
 class TestDigitalMicrograph:
     """001-36: filter, scan, camera and processing; of a stack what its planes say."""
 
@@ -324,6 +335,18 @@ TiltAngle = -58.0
         }  # fmt: skip
         assert {name: found.meta.get(name) for name in expected} == expected
         assert found.acquired == datetime(2016, 4, 22, 19, 28, 56)  # noqa: DTZ001 - the instrument's clock
+
+    def test_a_dataset_has_it_among_its_files(self, tmp_path: Path) -> None:
+        main = np.zeros(256, "<i4")
+        main[:4], main[7:10] = (6, 4, 1, 2), (6, 4, 1)
+        main[10:13] = np.array([6 * 2.68, 4 * 2.68, 2.68], "<f4").view("<i4")
+        main[52] = int.from_bytes(b"MAP ", "little")
+        (tmp_path / "tilt.mrc").write_bytes(main.tobytes() + np.arange(24, dtype="<f4").tobytes())
+        (tmp_path / "tilt.mrc.mdoc").write_text(self.TEXT)
+        found = extract(tmp_path / "tilt.mrc", None, None)
+        assert found.warnings == () and found.meta["Acceleration Voltage"] == Quantity(300, "kV")
+        assert found.meta["Pixel Size"] == Quantity(0.268, "nm")
+        assert "tilt.mrc.mdoc" in list(names(tmp_path / "tilt.mrc", list))
 
     def test_it_is_found_beside_the_images(self, tmp_path: Path) -> None:
         (tmp_path / "tilt.mrc.mdoc").write_text(self.TEXT)
