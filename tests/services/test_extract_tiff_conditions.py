@@ -95,6 +95,11 @@ class TestTransmissionMicroscopesOfFei:
         assert values(found, *expected) == expected
         assert "Energy Filter Mode" not in found.meta, "an empty value is none"
 
+    @pytest.mark.parametrize(("value", "unit"), [("6300", "x"), ("6.3", "kx"), ("6.3", "kX"), ("6300", "")])
+    def test_how_magnifications_are_written(self, tmp_path: Path, value: str, unit: str) -> None:
+        text = f"<Root><Data><Label>Magnification</Label><Value>{value}</Value><Unit>{unit}</Unit></Data></Root>"
+        assert read(written(tmp_path / "a.tif", (34682, text))).meta["Magnification"] == Quantity(6300)
+
     @pytest.mark.parametrize(
         ("mode", "column", "calibrated"),
         [("TEM uP SA Zoom Image", "TEM", True), ("TEM uP SA Zoom Diffraction", "TEM", False),
@@ -330,6 +335,18 @@ class TestOtherScanningMicroscopes:
         assert (found["Gun Temperature"], found["Specimen Bias"]) == (Quantity(75.5, "K"), Quantity(-0.8, "V"))
 
     @real
+    def test_jeols_text_beside(self, tmp_path: Path) -> None:
+        text = (DATA / "text/text_preview_jeol_ansi.txt").read_bytes()
+        (tmp_path / "a.txt").write_bytes(text)
+        stored = dict(re.findall(r"^\$+(\w+) (\S+)", text.decode("latin-1"), re.MULTILINE))
+        found = read(written(tmp_path / "a.tif"))
+        expected = {
+            "Chamber Pressure": Quantity(float(stored["SM_PENNING_VAC"]), "Pa"), "Frames": Quantity(1),
+            "Scan Speed": Quantity(float(stored["CM_SCAN_SPEED"])), "Working Distance": Quantity(3.78, "mm"),
+        }  # fmt: skip
+        assert (found.format, values(found, *expected)) == ("JEOL SEM image", expected)
+
+    @real
     def test_jeol_sightx(self) -> None:
         path = DATA / "tif_other/JEOL-SightX-SAED-dummy.tif"
         root = ET.fromstring(path.read_bytes().partition(b"<TemReporter")[2].partition(b"</TemReporter>")[0].join(
@@ -368,6 +385,14 @@ class TestPictures:
         assert found.acquired == expected
         assert values(found, "Instrument", "Exposure Time") == {
             "Instrument": Quantity("Cam 3"), "Exposure Time": Quantity(0.125, "s")}  # fmt: skip
+
+    def test_a_tiffs_exif(self) -> None:
+        entries = {"DateTimeOriginal": "2021:03:04 05:06:07", "SubsecTimeOriginal": "5", "OffsetTimeOriginal": "+01:00"}
+        (vendor, tree), *others = vendors_for("TIFF", {"ExifTag": {**entries, "ExposureTime": (1, 8)}, "Make": "Acme"})
+        assert vendor.acquired is not None and vendor.special is not None and not others
+        assert vendor.acquired(tree) == datetime(2021, 3, 4, 5, 6, 7, 500_000, timezone(timedelta(hours=1)))
+        assert vendor.special(tree)["Exposure Time"] == Quantity(0.125, "s")
+        assert applied(vendor.rules, tree) == {"Instrument": Quantity("Acme")}
 
     @pytest.mark.parametrize("text", ["Thu, 04 Mar 2021 05:06:07 +0100", "2021-03-04T05:06:07+01:00"])
     def test_a_pngs_texts(self, tmp_path: Path, text: str) -> None:
@@ -470,7 +495,10 @@ class TestOtherCameras:
         ],
     )
     def test_feis_beams(self, tmp_path: Path, text: str, column: str | None) -> None:
-        assert read(written(tmp_path / "a.tif", (34682, text))).column == column
+        text += "[Stage]\nStageX=0.07\nWorkingDistance=-0.012\n"
+        found = read(written(tmp_path / "a.tif", (34682, text)))
+        assert (found.column, found.meta["Stage X"]) == (column, Quantity(70_000, "µm"))
+        assert column or {"Acceleration Voltage", "Working Distance"}.isdisjoint(found.meta)
 
 
 class TestDamage:

@@ -438,7 +438,7 @@ class TestTechniquesHaveTheirNames:
              ("SpectrumImage", "SEM_Time_Resolved_CL", "4D")),
             (AcquisitionType.TempSpec, (positions(range(6), "Time", "ps"), NM),
              ("Spectrum", "SEM_Time_Resolved_CL", "spectrum image")),
-            (AcquisitionType.Survey, (Y, X), ("Image", "Imaging", "image")),
+            (AcquisitionType.Survey, (Y, X), ("Image", "SEM_Imaging", "image")),
         ],
     )  # fmt: skip
     def test_delmic(self, acquisition, axes, expected):

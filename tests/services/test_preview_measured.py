@@ -11,7 +11,7 @@ from PIL import Image
 
 from Services.Builder.extraction.extractors import Axis, Reading, Signal
 from Services.Builder.extraction.extractors.dimensions import readable
-from Services.Builder.extraction.extractors.kinds import kind_of
+from Services.Builder.extraction.extractors.kinds import Kind, kind_of
 from Services.Builder.preview import SIZE, png
 from Services.Builder.preview.captions import caption
 from Services.Builder.preview.channels import channel_names
@@ -77,6 +77,13 @@ class TestSpectraResolvedTwice:
         kind = kind_of(reading_of(signal), "a")
         assert scan_plane(signal, kind) == (1, 2)
         assert measured_plane(signal, kind) is None
+
+    def test_a_spectrum_of_two_dimensions_is_drawn_whatever_they_are_called(self):
+        axes = um(4, "Y"), um(5, "X"), Axis(6, "something", None, navigate=False), wavelength(30)
+        signal = Signal(np.random.default_rng(1).uniform(size=(4, 5, 6, 30)), axes)
+        kind = Kind("SpectrumImage", "CL", "spectrum image", (0, 1), (2, 3))
+        assert measured_plane(signal, kind) == (2, 3)
+        assert png(reading_of(signal), kind).startswith(b"\x89PNG")
 
     def test_an_image_is_no_such_picture(self):
         for axes in ((um(4, "Y"), um(5, "X")), (Axis(4), Axis(5)), (Axis(4, "y", "1/nm"), Axis(5, "x", "1/nm"))):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +14,11 @@ from Services.Builder.extraction.extractors import Axis, Reading, Signal
 from Services.Builder.extraction.extractors.kinds import kind_of
 from Services.Builder.preview import png
 from Services.Builder.preview.fourier import centred
+from tests.processes import PROJECT
 
 SIZE = 64
+DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
+real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
 
 
 @pytest.fixture
@@ -91,3 +96,28 @@ class TestAPreviewOfATransform:
             assert shown[at] > 200
         mirrored = round((-5 + SIZE / 2 + 0.5) * scale), round((9 + SIZE / 2 + 0.5) * scale)
         assert shown[mirrored] < 128
+
+
+@real
+class TestTransformsOfInstruments:
+    """What the programs stored is the same on both sides of the zero frequency, which is in the middle."""
+
+    @pytest.mark.parametrize(
+        ("name", "stored", "shown"),
+        [
+            ("emd_velox/FFTComplexEven.emd", (70, 36), (70, 70)),
+            ("dm_nexus/Titan_FFT.dm3", (512, 512), (512, 512)),
+        ],
+    )
+    def test_whole_and_symmetric(self, name, stored, shown):
+        from Services.Builder.extraction.extractors.rosettasciio.read import read
+
+        (signal,) = (one for one in read(DATA / name).signals if one.data.dtype.kind == "c")
+        data = np.asarray(signal.data)
+        assert data.shape == stored
+        moduli = centred(data)
+        assert moduli.shape == shown
+        middle = shown[0] // 2, shown[1] // 2
+        assert np.unravel_index(np.argmax(moduli), shown) == middle
+        turned = moduli[1:, 1:][::-1, ::-1]
+        np.testing.assert_allclose(moduli[1:, 1:], turned, rtol=1e-3, atol=1e-3 * float(np.median(moduli)))

@@ -118,8 +118,8 @@ def _entries(folder: Path, extraction: Extraction, signals: bool) -> Iterator[Sh
     kind = f"{extraction.dataset_type} · {extraction.data_type.replace('_', ' ')} · {extraction.format}"
     yield SheetEntry(name, kind, extraction.preview.read_bytes() if extraction.preview else None)
     for preview in extraction.further_previews if signals else ():
-        signal = preview.suffixes[0].strip(".")
-        yield SheetEntry(name, f"signal {signal}", preview.read_bytes())
+        words = (f"signal {part}" if part.isdecimal() else f"element {part}" for part in preview.stem.split(".")[1:])
+        yield SheetEntry(name, ", ".join(words), preview.read_bytes())
 
 
 if __name__ == "__main__":

@@ -80,7 +80,8 @@ def _set_up(sparse: Any) -> None:
     from dask.array import register_chunk_type
     from numba.core.dispatcher import Dispatcher
 
-    register_chunk_type(sparse.SparseArray)  # type: ignore[no-untyped-call] # which dask.array does itself where it finds the package
+    # which dask.array does itself where it finds the package; it has no types
+    register_chunk_type(sparse.SparseArray)  # type: ignore[no-untyped-call]
     for name, module in list(sys.modules.items()):
         if name.startswith("sparse."):
             for function in list(vars(module).values()):

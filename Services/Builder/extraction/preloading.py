@@ -10,13 +10,14 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from Services.Builder.extraction import preloaded
 from Services.Builder.extraction.compiling import keep_compiled_sparse
 from Services.Builder.extraction.jobs import ReadFunction
 
@@ -65,6 +66,8 @@ def preload(function: str, everything: bool = False, cache: Path | None = None) 
         for name in (*LIBRARIES, *(f"rsciio.{reader}._api" for reader in READERS)):
             with suppress(ImportError):
                 import_module(name)
+        with suppress(ImportError), _not_found("numba"):  # half a second, for functions that nothing here calls
+            preloaded.preload()
         with suppress(Exception):  # nothing is lost: the previews say what is wrong
             _draw_spectrum()
     return work
@@ -117,16 +120,21 @@ def _import_dask() -> None:
 
     It gets to know `sparse` when a reader imports that.
     """
-    left_out = [name for name in _ONLY_KNOWN if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(left_out))  # type: ignore[arg-type] # importing them fails then
-    try:
+    with suppress(ImportError), _not_found(*_ONLY_KNOWN):
         import_module("dask.array")
-    except ImportError:
-        pass
-    finally:
-        for name in left_out:
-            del sys.modules[name]
     keep_compiled_sparse()
+
+
+@contextmanager
+def _not_found(*names: str) -> Iterator[None]:
+    """Have modules that have not been imported yet seem not to be installed, until the block is left."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # importing them fails then
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _share_units(cache: Path | None) -> None:

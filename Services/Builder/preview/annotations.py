@@ -29,6 +29,7 @@ _MOST = 60
 _ARROW_HEAD = 9
 _CROSS = 6
 _LETTERS = 12
+_DARK = 110
 _DEFAULT = (255, 60, 60)
 
 
@@ -108,6 +109,12 @@ def _colour(components: Any) -> tuple[int, int, int]:
     return red, green, blue
 
 
+def _ground(colour: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return a ground on which a colour can be read: by its luma (Rec. 601), dark or light."""
+    red, green, blue = colour
+    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > _DARK else (235, 235, 235)
+
+
 def _draw(pen: ImageDraw.ImageDraw, annotation: Annotation, box: tuple[float, float, float, float]) -> None:
     left, top, right, bottom = box
     ordered = min(left, right), min(top, bottom), max(left, right), max(top, bottom)
@@ -148,5 +155,6 @@ def _write(
         left, top = left + _CROSS, top - 2 * _LETTERS
     left = max(3.0, min(left, size[0] - letters.getlength(shown) - 3))
     top = max(1.0, min(top, size[1] - _LETTERS - 5.0))
-    # a dark rim, so that it can be read on any ground
-    pen.text((left, top), shown, font=letters, fill=annotation.colour, stroke_width=1, stroke_fill=(0, 0, 0))
+    bounds = pen.textbbox((left, top), shown, font=letters)
+    pen.rectangle((bounds[0] - 2, bounds[1] - 2, bounds[2] + 2, bounds[3] + 2), fill=_ground(annotation.colour))
+    pen.text((left, top), shown, font=letters, fill=annotation.colour)

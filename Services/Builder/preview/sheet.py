@@ -29,7 +29,7 @@ _INK, _PALE, _BLANK, _EDGE = (40, 40, 40), (120, 120, 120), (240, 240, 240), (21
 def png(sheet: ContactSheet) -> bytes:
     """Return a contact sheet as PNG."""
     buffer = io.BytesIO()
-    draw(sheet).save(buffer, "PNG", compress_level=6)
+    draw(sheet).save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()
 
 
@@ -89,7 +89,7 @@ def thumbnail(content: bytes, size: int) -> Image.Image | None:
             if max(picture.size) > LARGEST_SIDE:
                 return None
             picture.load()
-            shown = picture.convert("RGB")
+            shown = picture.copy() if picture.mode in ("L", "RGB") else picture.convert("RGB")
     except Exception:  # noqa: BLE001 - Pillow raises what it likes; a blank place shows it
         return None
     shown.thumbnail((size, size), Image.Resampling.BOX, reducing_gap=None)

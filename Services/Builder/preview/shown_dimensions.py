@@ -26,13 +26,12 @@ def colour_axis(signal: Signal) -> int | None:
 def scan_plane(signal: Signal, kind: Kind) -> tuple[int, int] | None:
     """Return the dimensions of the rows and of the columns of the map of the specimen; None where it is no map.
 
-    The two fastest of those that are lengths; where fewer are known to be lengths, the two fastest of all.
+    The two fastest of those that are lengths; where fewer are known to be lengths, the two fastest that were not
+    resolved by the detector.
     """
     scanned = [at for at in kind.scanned if signal.axes[at].size > 1]
     lengths = [at for at in scanned if signal.axes[at].dimension == "length"]
     chosen = lengths if len(lengths) > 1 else [at for at in scanned if not _is_resolved(signal.axes[at])]
-    if len(chosen) < 2:
-        chosen = scanned if not any(_is_resolved(signal.axes[at]) for at in scanned) else []
     return (chosen[-2], chosen[-1]) if len(chosen) > 1 else None
 
 
@@ -49,7 +48,9 @@ def measured_plane(signal: Signal, kind: Kind) -> tuple[int, int] | None:
         # before the map it counts frames
         behind = [at for at in scanned if all(at > length for length in lengths)]
         dimensions = (*behind[-1:], *dimensions)
-    if len(dimensions) != 2 or not _differ(*(signal.axes[at] for at in dimensions)):
+    # a spectrum with two dimensions was resolved by both, whatever the second one is called
+    spectra = len(kind.measured) == 2 and kind.layout in ("spectrum", "spectrum image")
+    if len(dimensions) != 2 or not (spectra or _differ(*(signal.axes[at] for at in dimensions))):
         return None
     slow, fast = dimensions
     return (slow, fast) if _rank(signal.axes[fast]) >= _rank(signal.axes[slow]) else (fast, slow)
@@ -63,7 +64,7 @@ def _differ(first: Axis, second: Axis) -> bool:
 
 
 def _is_resolved(axis: Axis) -> bool:
-    return axis.dimension in _RESOLVED or axis.name.lower().split(" ")[0] in _RESOLVED
+    return axis.dimension in _RESOLVED or axis.name.lower().startswith(_RESOLVED)
 
 
 def _rank(axis: Axis) -> int:

@@ -109,7 +109,6 @@ KNOWN: Mapping[str, Known] = {
     "Numerical Aperture": Known(zero=False),
     "Excitation Wavelength": Known("nm", zero=False),
     "Emission Wavelength": Known("nm", zero=False),
-    "Laser Power": Known("mW", zero=False),
     "Filter Transmission": Known("%"),
     "Optical Density": Known(),
     "Pinhole": Known("µm", zero=False),
@@ -176,7 +175,7 @@ KNOWN: Mapping[str, Known] = {
     **dict.fromkeys(("Acquisition Date", "Chamber Gas", "Ion Mode", "Ion Species", "Serial Number"), _TEXT),
     **dict.fromkeys(("Objective", "Grating", "Filter", "Polarization", "Camera", "Channels", "Noise Reduction"), _TEXT),
     **dict.fromkeys(("Streak Mode", "Gate Mode", "Readout Mode", "Energy Filter Mode", "Acquisition Setup"), _TEXT),
-    **dict.fromkeys(("Detector Serial Number", "Aperture", "X-ray Line", "Processing"), _TEXT),
+    **dict.fromkeys(("Detector Serial Number", "X-ray Line", "Processing"), _TEXT),
 }
 
 _ALIASES = {
@@ -298,7 +297,8 @@ def quantity(name: str, value: Any, unit: str | None = None) -> Quantity | None:
     if measured and factor(symbol(measured[2]) or "", known.unit or ""):  # the text has a unit of its own (300kV)
         plain, unit = float(measured[1]), symbol(measured[2])
     if isinstance(plain, str | bool):
-        return Quantity(plain)
+        worded = known.unit is not None and not any(character.isdigit() for character in str(plain))
+        return None if worded else Quantity(plain)  # of what is measured, "off" and "n/a" say nothing
     if not known.zero and plain == 0:
         return None
     shown = known.unit or unit

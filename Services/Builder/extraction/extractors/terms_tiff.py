@@ -314,6 +314,10 @@ JEOL_SEM = (
     Rule("SM_SCAN_ROTATION", "Scan Rotation", "°"),
     Rule("SM_EMI_CURRENT", "Emission Current", "µA"),
     Rule("SM_PROBE_NO", "Spot Size"),
+    Rule("SM_PRESSURE_AT_LOW_VACUUM", "Chamber Pressure", "Pa"),
+    Rule("SM_PENNING_VAC", "Chamber Pressure", "Pa"),
+    Rule("CM_SCAN_SPEED", "Scan Speed"),
+    Rule("SM_INTEG_NO", "Frames"),
 )
 """JEOL's scanning microscopes, PC-SEM: the units are those of its display."""
 
@@ -332,6 +336,7 @@ TVIPS_TIFF = (
 
 TIFF_TAGS = (
     Rule("Model", "Instrument"),
+    Rule("Make", "Instrument"),
     Rule("Artist", "Operator"),
     Rule("Software", "Software"),
 )

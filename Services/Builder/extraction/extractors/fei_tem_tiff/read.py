@@ -71,13 +71,17 @@ def pixel(path: Path) -> tuple[float, float] | None:
 
 
 def _labels(root: etree._Element) -> dict[str, Entry]:
-    """Return the entries by their labels, those without a value left out. A magnification's x is no unit."""
+    """Return the entries by their labels, those without a value left out.
+
+    A magnification's x is no unit, and its kx the thousand.
+    """
     entries: dict[str, Entry] = {}
     for element in root.iter("{*}Data"):
         content = nested(element)
         label, value, unit = (str(content.get(key) or "").strip() for key in ("Label", "Value", "Unit"))
         if label and value:
-            entries.setdefault(label, (label, value, "" if unit == "x" else unit))
+            times = unit.lower() in ("x", "kx")
+            entries.setdefault(label, (label, f"{value}{unit[:-1]}" if times else value, "" if times else unit))
     return entries
 
 

@@ -26,6 +26,23 @@ from Services.Builder.extraction.extractors.terms import Rule, applied
 from Services.Builder.extraction.extractors.tree import lookup
 from Services.Builder.model import Quantity
 
+OF_THE_BEAM = frozenset(
+    (
+        *(
+            "Acceleration Voltage",
+            "Beam Current",
+            "Beam Diameter",
+            "Emission Current",
+            "Spot Size",
+            "Aperture Diameter",
+        ),
+        *("Working Distance", "Dwell Time", "Frame Time", "Line Time", "Line Averages", "Scan Rotation", "Lens Mode"),
+        *("Specimen Current", "Magnification", "Electron Source", "Imaging Mode"),
+    )
+)
+"""Quantities that the file of a camera in the chamber has, too, left over from the microscope or made up: of a working
+distance of -12 mm."""
+
 
 def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     """Read the image with RosettaSciIO and its settings from the private tag."""
@@ -53,7 +70,10 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
     # RosettaSciIO hands stage positions on in metres and radians where its conventions are millimetres and degrees
     meta = {name: value for name, value in reading.meta.items() if not name.startswith("Stage ")}
     found = with_settings(replace(reading, meta={**meta, **(_xml_alone(beside) if beside else {})}), known)
-    return replace(found, column=known.column)
+    if known.column is not None:
+        return found
+    of_camera = {name: value for name, value in found.meta.items() if name not in OF_THE_BEAM}
+    return replace(found, column=None, meta=of_camera)
 
 
 def column(settings: Mapping[str, Any]) -> str | None:

@@ -40,6 +40,7 @@ def _sightx(tree: Tree) -> dict[str, Quantity | None]:
         "Electron Source": quantity("Electron Source", source[0] if source else None),
         "Exposure Time": quantity("Exposure Time", exposure if taken else None, "µs"),
         "Binning": quantity("Binning", binning if taken and all(binning) else None),
+        "Frames": quantity("Frames", lookup(tree, f"{camera}.FrameIntegration") if taken else None),
     }
 
 
