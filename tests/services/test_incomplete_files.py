@@ -161,6 +161,16 @@ class TestCutOff:
         (said,) = told(extract(DATA / "jeol/rawdata.ASW", None, None))
         assert said == "The file announces 7 files, of which 0 are there: it is incomplete."
 
+    def test_a_project_of_which_some_views_are_there(self, tmp_path: Path) -> None:
+        path = cut("jeol/rawdata.ASW", tmp_path, 10_000_000)
+        folder = tmp_path / "Sample/00_View000"
+        folder.mkdir(parents=True)
+        for name in ("View000_0000000.img", "View000_0000001.map"):
+            shutil.copy(DATA / "jeol" / name, folder / name)
+        found = extract(path, None, None)
+        assert told(found) == ["The file announces 7 files, of which 2 are there: it is incomplete."]
+        assert (found.dataset_type, found.meta["Signals"].value) == ("Image", 2)
+
     def test_a_raw_file_that_is_cut_off(self, tmp_path: Path) -> None:
         name = "test_ripple_sdim-2_ndim-1_uint16_meta"
         path = cut(f"ripple/{name}.rpl", tmp_path, 10_000)

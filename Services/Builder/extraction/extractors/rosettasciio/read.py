@@ -101,8 +101,8 @@ def format_name(by: Declared, path: Path) -> str:
 
 def load(by: Declared, path: Path) -> list[dict[str, Any]]:
     """Return a reader's dictionaries, with the data left on disk where the reader can do that."""
-    if by.signals is not None:
-        return calibrated(by.plugin, path, by.signals(path))
+    if by.signals is not None and (read_here := by.signals(path)) is not None:
+        return calibrated(by.plugin, path, read_here)
     reader = importlib.import_module(by.api).file_reader
     options = {"lazy": True, **by.options(path)}
     try:
