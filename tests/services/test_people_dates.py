@@ -219,6 +219,7 @@ class TestAFilesTime:
                 {"std_header": {"LABELS": b"x" * 80 + b"SerialEM: Digitized".ljust(56) + b"05-Jun-16  14:05:06 "}},
                 JUNE,
             ),
+            ("MRC", {"std_header": {"LABELS": b"tif2mrc: Converted".ljust(56) + b"05-Jun-16  14:05:06 "}}, None),
             ("MRC", {"std_header": {"LABELS": b"\0" * 800}}, None),
         ],
     )

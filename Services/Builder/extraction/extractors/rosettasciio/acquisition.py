@@ -105,12 +105,15 @@ def _tiff(tree: Tree) -> datetime | WrittenTime | None:
 
 
 def _mrc(tree: Tree) -> WrittenTime | None:
-    """Read the first label that ends with a time: by IMOD's convention, ``27-Jun-22  16:36:48`` from column 57 on."""
+    """Read SerialEM's label, which ends with the time by IMOD's convention: ``27-Jun-22  16:36:48`` from column 57 on.
+
+    Labels of other programs tell when they converted or changed the file.
+    """
     labels = lookup(tree, "std_header.LABELS")
     text = decode(bytes(labels)) if isinstance(labels, bytes | bytearray) or hasattr(labels, "tobytes") else ""
     for at in range(0, min(len(text), 800), 80):
         found = written(text[at + 56 : at + 80].strip("\0 "))
-        if found.moment is not None:
+        if found.moment is not None and text[at:].startswith("SerialEM"):
             return found
     return None
 
