@@ -17,6 +17,7 @@ from Services.Builder.extraction.extractors.acquisition_time import Acquired, re
 from Services.Builder.extraction.extractors.cleaning import decode
 from Services.Builder.extraction.extractors.people_dates import WrittenTime, decided, order_in, written
 from Services.Builder.extraction.extractors.rosettasciio.lenient_dates import NEVER
+from Services.Builder.extraction.extractors.rosettasciio.vendors.gatan import gatan_time
 from Services.Builder.extraction.extractors.tree import lookup
 
 Tree = Mapping[str, Any]
@@ -118,6 +119,13 @@ def _mrc(tree: Tree) -> WrittenTime | None:
     return None
 
 
+def _copied_from_digitalmicrograph(tree: Tree) -> WrittenTime | None:
+    """Return the time in the tags that HyperSpy copied, where its order is open: HyperSpy took the month for first."""
+    tags = lookup(tree, "ImageList.TagGroup0.ImageTags")
+    found = gatan_time(tags) if isinstance(tags, Mapping) else None
+    return found if isinstance(found, WrittenTime) and found.open else None
+
+
 def _phenom(tree: Tree) -> datetime | None:
     """Read the time of an ELID file: it has no zone, the reader adds the one of the machine that reads it."""
     return written(lookup(tree, "time")).moment
@@ -147,6 +155,7 @@ def _edax(path: Path) -> datetime | None:
 
 
 _BY_PLUGIN: Mapping[str, Callable[[Tree], datetime | WrittenTime | None]] = {
+    **dict.fromkeys(("HSPY", "ZSPY"), _copied_from_digitalmicrograph),
     "Delmic": _in_utc("AcquisitionDate"),
     "EMPAD": _in_utc("root.timestamp.timestamp"),
     "Phenom": _phenom,
