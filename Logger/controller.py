@@ -107,6 +107,8 @@ class Controller:
         """The session that has ended and is still shown, since its files are being sent."""
         self._away: FacilityError | None = None
         self._stopped = False
+        self._closed = threading.Event()
+        """Set when all threads are to end."""
         self._next_begins = False
         """Whether a session is to be started that has not been begun yet."""
         self._orders: queue.SimpleQueue[Callable[[], ControllerState | None]] = queue.SimpleQueue()
@@ -185,6 +187,7 @@ class Controller:
     def stop(self) -> None:
         """Stop all threads after what they are doing; what waits stays in the outbox."""
         self._stopped = True
+        self._closed.set()
         self._orders.put(lambda: None)
         self._transfers.stop()
         self._delivery.stop()
@@ -386,7 +389,14 @@ class Controller:
         self._step("Ending the session", 1, 2)
         session = running.session.identifier
         store(
-            self._outbox, self._facility, EventKind.END, session, running.station.pid, self._who, later=self._wake_both
+            self._outbox,
+            self._facility,
+            EventKind.END,
+            session,
+            running.station.pid,
+            self._who,
+            later=self._wake_both,
+            closed=self._closed,
         )
         self._questions.check_share(lambda _: None)
         self._step("Telling the facility", 2, 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import uuid
 from typing import Callable
 
@@ -27,6 +26,7 @@ def store(
     user: str,
     text: str = "",
     later: Callable[[], object] = lambda: None,
+    closed: threading.Event | None = None,
 ) -> None:
     """Store an event in the outbox or, if this computer cannot, have the facility store it at once.
 
@@ -40,6 +40,8 @@ def store(
         What happened, in which session, at which instrument, and who did it.
     later
         Called, on a thread, when an END that only the facility had is stored here, too.
+    closed
+        Set when the logger ends, and the thread with it; by default it ends with the process.
 
     Raises
     ------
@@ -54,7 +56,8 @@ def store(
         if event is None:
             raise
         if kind is EventKind.END:
-            threading.Thread(target=_store_when_possible, args=(outbox, event, later), name="end", daemon=True).start()
+            arguments = (outbox, event, later, closed or threading.Event())
+            threading.Thread(target=_store_when_possible, args=arguments, name="end", daemon=True).start()
 
 
 def _store_there(
@@ -73,11 +76,15 @@ def _store_there(
     return event
 
 
-def _store_when_possible(outbox: Outbox, event: SessionEvent, later: Callable[[], object]) -> None:
+def _store_when_possible(
+    outbox: Outbox, event: SessionEvent, later: Callable[[], object], closed: threading.Event
+) -> None:
     """Store an END here as soon as there is room: it is sent again then, which changes nothing, and its files go on."""
-    while not _stored(outbox, event):
-        time.sleep(RETRY_SECONDS)
-    later()
+    while not closed.is_set():
+        if _stored(outbox, event):
+            later()
+            return
+        closed.wait(RETRY_SECONDS)
 
 
 def _stored(outbox: Outbox, event: SessionEvent) -> bool:

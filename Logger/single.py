@@ -64,7 +64,7 @@ if sys.platform == "win32":
     _kernel.CreateEventW.restype = ctypes.c_void_p
     _kernel.OpenEventW.restype = ctypes.c_void_p
 
-    class _Event:
+    class _WindowsEvent:
         """An event in the namespace shared by all logons; this needs no administrator rights."""
 
         def __init__(self, name: str) -> None:
@@ -81,7 +81,7 @@ if sys.platform == "win32":
         last = ctypes.get_last_error()
         if not handle and last != _ERROR_ACCESS_DENIED:  # denied: a process of another user has it
             raise OSError(f"the lock cannot be created (Windows error {last})")
-        return _Event(name) if handle and last != _ERROR_ALREADY_EXISTS else None
+        return _WindowsEvent(name) if handle and last != _ERROR_ALREADY_EXISTS else None
 
     def _raise(name: str) -> None:
         handle = _kernel.OpenEventW(_EVENT_MODIFY_STATE, False, f"Global\\{name}-Raise")

@@ -40,6 +40,7 @@ from NexusCore.errors import (
 from NexusCore.facility.sessions import Client
 from NexusCore.log.record import LineFormatter
 from NexusCore.own_settings import OwnSettings
+from NexusCore.readiness import report_ready
 from NexusCore.resources import complain, exit_code_of, explained, reported, sentence_of
 from NexusCore.retention import Retention
 from NexusCore.status.element import fitting
@@ -176,6 +177,7 @@ class Service(ABC):
         self._state.set_value("idle")
         self._shown_process.set_value(str(self._process))
         self._report_source()
+        report_ready()
         beat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         beat.start()
         if self.cleans_up and not once:

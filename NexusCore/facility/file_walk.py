@@ -19,6 +19,7 @@ import os
 import queue
 import re
 import shutil
+import stat
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,8 +42,11 @@ Identity = tuple[int, int]
 
 _INSIDE = tuple(f"*{extension}/*" for extension in FOLDER_FORMATS)
 """Patterns of paths into folders that are a dataset."""
-_PRINT = ("-printf", r"%T@ %s %D %i %B@ %p\0")
+_PRINT = ("-printf", r"%y %T@ %s %D %i %B@ %p\0")
 """What `_parsed` reads."""
+_KINDS = {b"l": "a link", b"p": "a pipe", b"s": "a socket", b"b": "a device", b"c": "a device"}
+"""What is neither a file nor a folder, by the letter that find prints."""
+_UNKNOWN = "of an unknown kind"
 _COMMAND_SIZE = 50_000
 """Bytes of folders, relative, on one command line: systems take 131,072 at least."""
 _THROUGH = re.compile(
@@ -79,6 +83,17 @@ class SeenFile(NamedTuple):
     """When it was made, in nanoseconds since the epoch; None where the file system does not say."""
 
 
+class Unfollowed(NamedTuple):
+    """What is neither a file nor a folder, as the walk saw it: it is not looked into."""
+
+    path: bytes
+    """Relative to the root."""
+    mtime: int
+    """Its own, in nanoseconds since the epoch."""
+    kind: str
+    """What it is, with an article."""
+
+
 class FolderWalk(NamedTuple):
     """What a walk saw."""
 
@@ -88,6 +103,8 @@ class FolderWalk(NamedTuple):
     """Relative path and the system's reason: the walk went on without these."""
     fallback: str | None = None
     """Why GNU find was not used; None where it was."""
+    unfollowed: Sequence[Unfollowed] = ()
+    """Links, pipes and the like modified in the span, and perhaps others."""
 
 
 def walk(
@@ -192,6 +209,7 @@ def _walk_by_find(
     """
     ignored = name_matcher(ignore)
     files: dict[bytes, SeenFile] = {}
+    unfollowed: list[Unfollowed] = []
     errors: list[tuple[bytes, str]] = []
 
     def look(folders: Sequence[bytes], *words: str) -> None:
@@ -200,21 +218,25 @@ def _walk_by_find(
             seen = [_parsed(record, find.start) for record in answer.records]
         except ValueError:
             raise FindFailed("the output of find cannot be read") from None
-        for file in seen:
-            if not is_ignored(file.path, ignored):
-                files.setdefault(file.path, file)
+        for entry in seen:
+            if is_ignored(entry.path, ignored):
+                continue
+            if isinstance(entry, SeenFile):
+                files.setdefault(entry.path, entry)
+            else:
+                unfollowed.append(entry)
         errors.extend(error for error in answer.complaints if not error[0] or not is_ignored(error[0], ignored))
 
     # What find leaves out it need not report. The exact choice, by nanoseconds and patterns, is made in Python.
     in_time = _in_time(span, until, companions)
-    look([b""], "-mindepth", "1", "-type", "f", "(", *in_time, *_PRINT, "-o", "-true", ")", *_pruned(ignore))
+    look([b""], "-mindepth", "1", "!", "-type", "d", "(", *in_time, *_PRINT, "-o", "-true", ")", *_pruned(ignore))
     datasets, beside, extensions = _to_complete(files, companions)
     names = [f"*{extension}" for extension in extensions]
     for folders in _batches(datasets):
         look(folders, "-type", "f", *_PRINT)
     for folders in _batches(beside):
         look(folders, "-mindepth", "1", "-maxdepth", "1", "-type", "f", *either("-iname", names), *_PRINT)
-    return FolderWalk(list(files.values()), errors)
+    return FolderWalk(list(files.values()), errors, unfollowed=unfollowed)
 
 
 def _in_time(span: tuple[int, int], until: int, companions: Iterable[str]) -> list[str]:
@@ -222,15 +244,16 @@ def _in_time(span: tuple[int, int], until: int, companions: Iterable[str]) -> li
     in_span = ["-newermt", f"@{first}", "!", "-newermt", f"@{last}"]
     if latest <= last:
         return in_span
-    patterns = [*either("-ipath", _INSIDE), "-o", *either("-iname", [f"*{extension}" for extension in companions])]
+    patterns = list(either("-ipath", _INSIDE))
+    if companions:
+        patterns += ["-o", *either("-iname", [f"*{extension}" for extension in companions])]
     later = ["-newermt", f"@{last}", "!", "-newermt", f"@{latest}"]
-    return ["(", *in_span, "-o", *later, "(", *(patterns if companions else patterns[:-2]), ")", ")"]
+    return ["(", *in_span, "-o", *later, "(", *patterns, ")", ")"]
 
 
 def _pruned(ignore: Sequence[str]) -> list[str]:
-    folders = [
-        pattern for pattern in ignore if not set(pattern) & set("[\\/")
-    ]  # those with these, find reads otherwise
+    # Patterns with these characters mean something else to find.
+    folders = [pattern for pattern in ignore if not set(pattern) & set("[\\/")]
     inside = either("-ipath", _INSIDE)
     return ["-o", "-type", "d", "!", *inside, *either("-iname", folders), "-prune"] if folders else []
 
@@ -267,8 +290,10 @@ def _batches(folders: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _parsed(record: bytes, start: bytes) -> SeenFile:
-    mtime, size, device, inode, birth, path = record.split(b" ", 5)
+def _parsed(record: bytes, start: bytes) -> SeenFile | Unfollowed:
+    kind, mtime, size, device, inode, birth, path = record.split(b" ", 6)
+    if kind != b"f":
+        return Unfollowed(path.removeprefix(start), _nanoseconds(mtime), _KINDS.get(kind, _UNKNOWN))
     # find has no way to say that it does not know: it prints nothing, 0 or -1.
     born = _nanoseconds(birth) if birth[:1].isdigit() else 0
     return SeenFile(path.removeprefix(start), _nanoseconds(mtime), int(size), (int(device), int(inode)), born or None)
@@ -304,7 +329,8 @@ def _walk_in_python(root: Path, ignore: Sequence[str], limit: float) -> FolderWa
 
 
 def _scan(root: Path, ignored: Callable[[bytes], bool], stop: threading.Event) -> FolderWalk:
-    walk, folders = FolderWalk([], []), [b""]
+    unfollowed: list[Unfollowed] = []
+    walk, folders = FolderWalk([], [], unfollowed=unfollowed), [b""]
     while folders and not stop.is_set():
         folder = folders.pop()
         within = dataset_folder(folder + b"/") is not None
@@ -322,6 +348,10 @@ def _scan(root: Path, ignored: Callable[[bytes], bool], stop: threading.Event) -
                             identity = state.st_dev, state.st_ino
                             birth = getattr(state, "st_birthtime_ns", None)  # Python on Linux does not know it
                             walk.seen.append(SeenFile(path, state.st_mtime_ns, state.st_size, identity, birth))
+                        else:
+                            state = entry.stat(follow_symlinks=False)
+                            letter = stat.filemode(state.st_mode)[0].encode()
+                            unfollowed.append(Unfollowed(path, state.st_mtime_ns, _KINDS.get(letter, _UNKNOWN)))
                     except OSError as error:
                         walk.errors.append((path, error.strerror or str(error)))
         except (OSError, ValueError) as error:  # ValueError: a root with a NUL in its name

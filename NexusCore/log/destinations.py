@@ -133,7 +133,7 @@ class Destinations:
         self._clock = clock
         self._lock = threading.Lock()
         self._handlers: list[logging.Handler] = []
-        self._sender: _Sender | None = None
+        self._sender: _MailListener | None = None
         renew_in_children(self)
 
     def forked(self) -> None:
@@ -208,7 +208,7 @@ class Destinations:
         subject = self._text("mail_subject") or "NexusCore needs attention"
         mail = LimitedMail(host, sender, receivers, subject, self._whole("mail_per_hour", 20), self._clock)
         if self._sender is None:
-            self._sender = _Sender(queue.Queue(), mail)
+            self._sender = _MailListener(queue.Queue(), mail)
             self._sender.start()
         self._sender.handlers = (mail,)  # waiting records are sent with it, too
         handler = _Waiting(self._sender.waiting)
@@ -236,7 +236,7 @@ def _formatted(handler: logging.Handler, level: int) -> logging.Handler:
     return handler
 
 
-class _Sender(logging.handlers.QueueListener):
+class _MailListener(logging.handlers.QueueListener):
     """Sends waiting records, on a thread of its own."""
 
     def __init__(self, waiting: queue.Queue[logging.LogRecord], mail: LimitedMail) -> None:

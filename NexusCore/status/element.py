@@ -283,7 +283,7 @@ class StatusElement:
 
     def _as_it_is(self) -> StatusElement:
         """Return the element for callbacks, with its present value."""
-        then = object.__new__(_ElementAtChange)
+        then = object.__new__(_LiveElementAtChange)
         then.live, then.name, then._value, then._ts = self, self.name, self._value, self._ts
         return then
 
@@ -379,7 +379,7 @@ class ElementAtChange:
     remove_callback = _on_the_element("remove_callback")
 
 
-class _ElementAtChange(ElementAtChange, StatusElement):
+class _LiveElementAtChange(ElementAtChange, StatusElement):
     __slots__ = ("live",)
 
 

@@ -43,11 +43,12 @@ from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.profiles import profile_of
 from Services.Builder.finding.searching import Searches, SessionFiles
 from Services.Builder.finding.transferred import TransferredFiles
-from Services.Builder.missing_files import left_out_sentence, not_read_sentence
+from Services.Builder.missing_files import not_read_sentence
 from Services.Builder.model import Extraction, FoundFile
 from Services.Builder.record.booking_remarks import booking_remarks, known_booking
 from Services.Builder.record.build import Facts, RecordPaths, experiment
 from Services.Builder.record.document import to_xml
+from Services.Builder.record.left_out import left_out
 from Services.Builder.record.sheets import draw_sheets
 from Services.Builder.record.validation import validate
 from Services.Builder.settings import BuilderSettings, strategy_of
@@ -295,8 +296,8 @@ class RecordMaker:
             raise NoRecord(State.NO_CONSENT, "Its user did not agree to have a record made.")
         self._wait_for_intake(session, settings)
         session_files = self._session_files(session, instrument, settings, stop, wait)
-        left_out = self._left_out(session, session_files, settings)
-        files = self._files(session, session_files, settings, left_out)
+        not_in_it = self._left_out(session, session_files, settings)
+        files = self._files(session, session_files, settings, not_in_it)
         places.prepare()
         profile = profile_of(self._facility.config, instrument, settings)
         jobs = [_job(file, places, profile, settings.hash_seconds) for file in _longest_first(files)]
@@ -306,7 +307,7 @@ class RecordMaker:
         extracted = self._extract(jobs, settings, cache, stop)
         if late := not_read_sentence(extracted.values(), settings.session_time):
             self._log.warning("Session %s: %s", session.identifier, late)
-            left_out += (late,)
+            not_in_it += (late,)
         events = self._facility.events(session)
         known = known_booking(
             session,
@@ -329,7 +330,7 @@ class RecordMaker:
             SOFTWARE,
             remarks=(
                 *session_files.remarks,
-                *(f"Warning: {sentence}" for sentence in left_out),
+                *(f"Warning: {sentence}" for sentence in not_in_it),
                 *booking_remarks(known, others),
             ),
             files_url=settings.files_url,
@@ -340,7 +341,7 @@ class RecordMaker:
             raise BuildStopped
         document = self._document(facts, activities, extracted, places, settings, sheets)
         doubtful = sum(bool(extraction.warnings) for extraction in extracted.values())
-        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known, left_out)
+        return BuiltRecord(document, places, revision, len(files), doubtful, len(activities), known, not_in_it)
 
     def _session_files(
         self,
@@ -393,14 +394,10 @@ class RecordMaker:
             if len(session_files.growing) == 1:
                 sentence = f"{one_line(session_files.growing[0].path.name)} is still being written; the session waits."
             raise NoRecord(State.TO_BE_BUILT, sentence, max(1.0, min(left, settings.settle.total_seconds())))
-        sentences = (
-            left_out_sentence(session_files.growing, "still being written when the record was made"),
-            left_out_sentence(session_files.overrun, "still being written when the next session had started"),
-        )
-        left_out = tuple(sentence for sentence in sentences if sentence)
-        for sentence in left_out:
+        sentences = tuple(left_out(session_files))
+        for sentence in sentences:
             self._log.warning("Session %s: %s", session.identifier, sentence)
-        return left_out
+        return sentences
 
     def _files(
         self, session: Session, session_files: SessionFiles, settings: BuilderSettings, left_out: Sequence[str]

@@ -28,15 +28,33 @@ class BlockingCalls:
 
     def __init__(self, most: int = MOST_AT_ONCE) -> None:
         self._places = asyncio.Semaphore(most)
+        self._share = max(1, most // 2)
+        self._shares: dict[str, asyncio.Semaphore] = {}
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns, or raise what it raises."""
-        await self._places.acquire()
+    async def run(self, work: Callable[[], T], share: str = "") -> T:
+        """Return what `work` returns, or raise what it raises.
+
+        Parameters
+        ----------
+        work
+            The call.
+        share
+            What it may wait for: calls with the same name have half of the places at most, so that the others go on
+            while it hangs. Empty for no limit.
+        """
+        own = self._shares.setdefault(share, asyncio.Semaphore(self._share)) if share else asyncio.Semaphore()
+        await own.acquire()
+        try:
+            await self._places.acquire()
+        except BaseException:
+            own.release()
+            raise
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
 
         def take_over(done: Future[T]) -> None:
             self._places.release()
+            own.release()
             if result.done():  # the request was given up
                 return
             error = done.exception()

@@ -59,6 +59,10 @@ class StoreRoom:
             self.warn(f"File transfer is switched off for {pid}: {error}")
             return _OFF
 
+    def share(self, pid: str) -> str:
+        """Return the name of what calls about the files of an instrument wait for: its store, or its own folder."""
+        return self.settings(pid).store or pid
+
     def of(self, pid: str, name: str, chunk: int) -> Store:
         """Return a store.
 

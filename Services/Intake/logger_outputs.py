@@ -54,7 +54,7 @@ class LoggerOutputs:
         self._stdout = logging.StreamHandler(sys.stdout)
         self._stdout.setLevel(level)
         self._stdout.setFormatter(LineFormatter(LINE_FORMAT))
-        self._others = Destinations(logger, _Settings(config, console_only), clock, logger.name)
+        self._others = Destinations(logger, _OutputSettings(config, console_only), clock, logger.name)
 
     def add_standard_output(self) -> None:
         """Write to the standard output."""
@@ -72,7 +72,7 @@ class LoggerOutputs:
         self._others.close(seconds)
 
 
-class _Settings:
+class _OutputSettings:
     """The settings of the log, without those that do not hold for this logger."""
 
     def __init__(self, config: LogSettings, console_only: bool) -> None:

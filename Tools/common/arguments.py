@@ -184,6 +184,8 @@ def _columns() -> int:
 
 def count(text: str) -> int:
     """Return a whole number, 0 or more; for `add_argument(type=...)`."""
+    if re.fullmatch(r"-\d+", text):
+        raise argparse.ArgumentTypeError(f"a number cannot be negative: use {text[1:21].lstrip('0') or '0'}")
     if not re.fullmatch(r"\d+", text):
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number")
     if len(text.lstrip("0")) > len(str(LARGEST_COUNT)):  # Python refuses to read very long ones

@@ -47,7 +47,7 @@ def measured(one: Facility, server: PeerServer, done: int, figures: Figures) -> 
     span = time.perf_counter() - begin
     what = f"{COUNT} reservations from {server.name} ({one.url.partition(':')[0]})"
     figures.at_most(what, span, 3, "s")
-    figures.at_most(f"{what}, requests", len(server.requests()) - before, 5, "")
+    figures.at_most(f"{what}, requests", len(server.requests()) - before, 6, "")
 
 
 def test_nemo(titan: Facility, nemo: PeerServer, figures: Figures) -> None:

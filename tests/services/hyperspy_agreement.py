@@ -34,12 +34,80 @@ What HyperSpy's own `load` says of real instrument files, beside what a record s
 `python -m tests.services.hyperspy_agreement`: beam energy, magnification, exposure, date, and the scale of every axis.
 Of {files} files that HyperSpy loads, {same} values are the same.
 """
-LOCAL_CLOCK = (
-    "HyperSpy has the clock of the instrument's computer, the record the universal time that the file has, too"
-)
-LEFT_OUT = "HyperSpy leaves it out; the file has it"
-DAY_FIRST = "HyperSpy leaves it as it is written"
-REASONS: Mapping[tuple[str, str], str] = {}
+LOCAL_CLOCK = "HyperSpy has the clock of the instrument's computer; the file has the universal time as well"
+LEFT_OUT = "the file has it; HyperSpy leaves it out"
+SAVED = "HyperSpy has the time of saving; the file has that of the acquisition as well"
+UNSET = "0 stands for a magnification that was not written; the file has it in another place"
+REASONS: Mapping[tuple[str, str], str] = {
+    **{
+        (name, "date"): LOCAL_CLOCK
+        for name in (
+            "dm_nexus/TEM_list_signal_dataZeroed.dm3",
+            "dm_nexus/Titan_FFT.dm3",
+            "dm_nexus/Titan_survey_image_dataZeroed.dm3",
+            "dm_nexus/test_STEM_image.dm3",
+            "dm_rsciio/2D_multi_signal.dm3",
+            "dm_rsciio/2D_test-MonarcCL_mono-image.dm4",
+            "dm_rsciio/Fei_HAADF-DE_location.dm3",
+            "dm_rsciio/Fei_HAADF-UK_location.dm3",
+            "dm_rsciio/test_stackbuilder_imagestack.dm3",
+            "empad/map4x4.xml",
+            "tia_rsciio/16x16_STEM_BF_DF_acquire.emi",
+        )
+    },
+    **{
+        (name, "date"): LEFT_OUT
+        for name in (
+            "arina/test_00_master.h5",
+            "dm_nexus/Titan_STEM_stack_dataZeroed.dm3",
+            "edax/leo_edax_test.spc",
+            "mrc/HAADFscan.mrc",
+            "tia_rsciio/128x128-TEM_search_1.ser",
+            "tia_rsciio/16x16_STEM_BF_DF_acquire_1.ser",
+            "tia_rsciio/16x16_STEM_BF_DF_acquire_2.ser",
+            "tia_rsciio/X_-_Au_NP_EELS_2.ser",
+            "tif_orion/orion-zeiss_dataZeroed.tif",
+            "tif_other/test_loading_image_saved_with_imageJ.tif",
+            "tif_other/test_loading_image_saved_with_imageJ_stack.tif",
+        )
+    },
+    **{
+        (name, "axes"): LEFT_OUT
+        for name in (
+            "arina/test_00_master.h5",
+            "dm_nexus/Titan_STEM_stack_dataZeroed.dm3",
+            "tif_fei/titan_tem_bf_image_dataZeroed.tif",
+            "tif_orion/orion-fibics_dataZeroed.tif",
+            "tif_orion/orion-zeiss_dataZeroed.tif",
+            "tif_other/test_loading_image_saved_with_imageJ_stack.tif",
+            "tif_tescan/tescan-pfib_dataZeroed.tif",
+        )
+    },
+    **{
+        (name, "date"): SAVED
+        for name in (
+            "bruker/16x16_12bit_packed_8bit.bcf",
+            "bruker/Hitachi_TM3030Plus.bcf",
+            "tif_hamamatsu/test_hamamatsu_streak_SCAN.tif",
+            "tif_tescan/tescan-pfib_dataZeroed.tif",
+        )
+    },
+    **{
+        (name, "magnification"): UNSET for name in ("emd/fei_example_complex_fft.emd", "emd_velox/1532_Camera_Ceta.emd")
+    },
+    ("dm_rsciio/2D_test_diffraction_pattern.dm3", "date"): "9 July or 7 September: nothing in the file tells which",
+    (
+        "emd/Si100_3D.emd",
+        "axes",
+    ): "Prismatic's parameters in the same file show that its units are radians and ångströms",
+    ("jobinyvon/jobinyvon_test_spec.xml", "date"): "HyperSpy hands on the text as it is",
+    ("ripple/test_ripple_sdim-2_ndim-1_uint16_meta.rpl", "axes"): "a step of 100 m is no calibration of a microscope's",
+    ("tif_hamamatsu/test_hamamatsu_streak_SCAN.tif", "axes"): "the file lists its times; HyperSpy has a straight line",
+    (
+        "topspin/topspin_test_B.app5",
+        "axes",
+    ): "radians by the camera length in the same file; HyperSpy's word is no unit",
+}
 """Why a value differs, by file and what."""
 
 

@@ -19,8 +19,10 @@ from PIL import Image, PngImagePlugin
 
 from Services.Builder.extraction.extract import extract
 from Services.Builder.extraction.extractors import registry, tiff_directory
+from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
 from Services.Builder.extraction.extractors.safe_xml import nested, parsed
 from Services.Builder.extraction.extractors.signal import Axis, Reading
+from Services.Builder.extraction.extractors.terms import applied
 from Services.Builder.model import Extraction, Quantity
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -241,6 +243,7 @@ class TestOmeTiff:
             ('PhysicalSizeX="4" PhysicalSizeXUnit="nm" PhysicalSizeY="4" PhysicalSizeYUnit="nm"', [(4, "nm")] * 2),
             ('PhysicalSizeX="2" PhysicalSizeXUnit="pixel" PhysicalSizeYUnit="pixel"', [(1, None)] * 2),
             ('PhysicalSizeX="0" PhysicalSizeY="x"', [(1, None)] * 2),
+            ('PhysicalSizeX="inf" PhysicalSizeY="nan"', [(1, None)] * 2),
             ("", [(1, None)] * 2),
         ],
     )  # fmt: skip
@@ -438,3 +441,65 @@ class TestTheFirstDirectory:
         huge[at + 4 : at + 8] = struct.pack("<I", 0xFFFFFFFF)
         (tmp_path / "b.tif").write_bytes(huge)
         assert tiff_directory.entries(tmp_path / "b.tif", 51023) == {}
+
+
+class TestOtherCameras:
+    """001-36, 001-38: TIFF of TVIPS' cameras, and of the cameras in FEI's chambers, which are no microscopes."""
+
+    def test_tvips(self) -> None:
+        header = {
+            "Version": 2, "TemType": "JEM-2100", "CameraType": "F416", "BinningX": 2, "BinningY": 4,
+            "PhysicalPixelSizeX": 15600.0,
+        }  # fmt: skip
+        (vendor, tree), *others = vendors_for("TIFF", {"TVIPS": header, "Artist": "me"})
+        assert (vendor.format, vendor.column, others) == ("TVIPS TIFF", "TEM", [])
+        assert vendor.special is not None and vendor.special(tree)["Binning"] == Quantity("2 × 4")
+        assert applied(vendor.rules, tree) == {
+            "Instrument": Quantity("JEM-2100"), "Detector": Quantity("F416"),
+            "Detector Pixel Size": Quantity(15.6, "µm")}  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("text", "column"),
+        [
+            ("[Beam]\nBeam=EBeam\nHV=5000\n", "SEM"),
+            ("[Beam]\nBeam=IBeam\nHV=30000\n", "FIB"),
+            ("[Beam]\nHV=5000\n", "SEM"),
+            ("[Beam]\nBeam=IRBeam\n[IRBeam]\nHFW=0.01\nVFW=0.01\n", None),
+            ("[IRBeam]\nHFW=0.01\nVFW=0.01\n[System]\nSystemType=Helios\n", None),
+            ("[Beam]\nBeam=NavCam\n", None),
+        ],
+    )
+    def test_feis_beams(self, tmp_path: Path, text: str, column: str | None) -> None:
+        assert read(written(tmp_path / "a.tif", (34682, text))).column == column
+
+
+class TestDamage:
+    """001-41: what is damaged in a tag or in XML costs only itself: the image and the rest are there."""
+
+    @pytest.mark.parametrize("step", range(1, 12))
+    def test_bytes_that_are_lost_or_changed(self, tmp_path: Path, step: int) -> None:
+        xml = ome('PhysicalSizeX="0.25" PhysicalSizeY="0.5"', '<Channel Name="a"/><Plane ExposureTime="1"/>')
+        cut = len(xml) * step // 12
+        for number, text in enumerate((xml[:cut], xml[:cut] + xml[cut + 7 :], xml[:cut] + "&<\x01>" + xml[cut:])):
+            found = extract(written(tmp_path / f"{number}.tif", (270, text)), None, None)
+            assert (found.dataset_type, found.meta["Data Shape"]) == ("Image", Quantity("8 × 6"))
+
+    @pytest.mark.parametrize(
+        "content", ["<Fibics", "<Fibics/>", "<Fibics><Scan><Ux>inf</Ux><Vy>inf</Vy></Scan></Fibics>"]
+    )
+    def test_settings_without_content(self, tmp_path: Path, content: str) -> None:
+        found = read(written(tmp_path / "a.tif", (51023, content)))
+        assert sizes(found) == [(1.0, None)] * 2
+
+    @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, which the reading's log keeps
+    @pytest.mark.parametrize("at", range(20, 120, 7))
+    def test_exif_with_a_wrong_byte(self, tmp_path: Path, at: int) -> None:
+        exif = Image.Exif()
+        exif.get_ifd(0x8769).update({0x9003: "2021:03:04 05:06:07", 0xA210: 5, 0xA20E: 3.5})  # type: ignore[dict-item]
+        exif[0x010F] = "Renishaw"
+        Image.new("L", (8, 6)).save(tmp_path / "a.jpg", exif=exif)
+        content = bytearray((tmp_path / "a.jpg").read_bytes())
+        content[at] ^= 0xFF
+        (tmp_path / "a.jpg").write_bytes(content)
+        found = read(tmp_path / "a.jpg")
+        assert found.main is not None and found.main.shape == (6, 8)

@@ -157,6 +157,9 @@ class TestWhatCounts:
         search = find_files(store, [TimeRange("session", START, datetime(2100, 1, 1, tzinfo=UTC))], find=find)
         assert names(search) == ["a.dm3", "b.dm3"]
         assert search.unreadable == ()
+        assert [(path.name, kind) for path, kind in search.unfollowed["session"]] == [
+            (name, "a link") for name in ("0-again.dm3", "0-broken.dm3", "0-out", "0-circle")
+        ]
 
     def test_the_root_may_be_a_link(self, store: Path, find: str | None) -> None:
         put(store / "real/a.dm3")
@@ -167,7 +170,15 @@ class TestWhatCounts:
     def test_what_is_no_regular_file(self, store: Path, find: str | None) -> None:
         os.mkfifo(store / "pipe")
         os.utime(store / "pipe", ns=(T0, T0))
-        assert names(find_files(store, [SESSION], find=find)) == []
+        (store / "link").symlink_to("pipe")
+        os.utime(store / "link", ns=(T0 - 1, T0 - 1), follow_symlinks=False)
+        (store / ".hidden").symlink_to("pipe")
+        search = find_files(store, [SESSION, TimeRange("before", START - timedelta(hours=1), START)], find=find)
+        assert names(search) == []
+        assert search.unfollowed == {
+            "session": ((store / "pipe", "a pipe"),),
+            "before": ((store / "link", "a link"), (store / "pipe", "a pipe")),
+        }
 
     @pytest.mark.parametrize(
         "name",

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from NexusCore.facility import file_walk
-from NexusCore.facility.file_walk import FolderWalk, SeenFile, dataset_folder
+from NexusCore.facility.file_walk import FolderWalk, SeenFile, Unfollowed, dataset_folder
 from NexusCore.facility.find_command import Find
 from Services.Builder.finding.files import COMPANIONS, FileSearch, LateFiles, TimeRange, find_files
 from tests.services.filestore import END, SECOND, SESSION, START, T0, needs_find, put, store
@@ -35,7 +35,7 @@ def all_looked_at(
 ) -> FolderWalk:
     """Choose among all files of the tree: by the time, or the name of a companion, or the folder of a dataset."""
     del until
-    answer = find.run([b""], ("-mindepth", "1", "-type", "f", *file_walk._PRINT))
+    answer = find.run([b""], ("-mindepth", "1", "!", "-type", "d", *file_walk._PRINT))
     ignored = file_walk.name_matcher(ignore)
     first, last = (span[0] // SECOND - 1) * SECOND, (span[1] // SECOND + 1) * SECOND
 
@@ -43,8 +43,10 @@ def all_looked_at(
         named = file.path.lower().endswith(tuple(extension.encode() for extension in companions))
         return first < file.mtime <= last or named or dataset_folder(file.path) is not None
 
-    seen = [file_walk._parsed(record, find.start) for record in answer.records]
-    return FolderWalk([file for file in seen if matters(file) and not file_walk.is_ignored(file.path, ignored)], [])
+    parsed = [file_walk._parsed(record, find.start) for record in answer.records]
+    seen = [entry for entry in parsed if not file_walk.is_ignored(entry.path, ignored)]
+    files = [entry for entry in seen if isinstance(entry, SeenFile) and matters(entry)]
+    return FolderWalk(files, [], unfollowed=[entry for entry in seen if isinstance(entry, Unfollowed)])
 
 
 def both(root: Path, windows: Sequence[TimeRange], **options: Any) -> tuple[FileSearch, FileSearch]:

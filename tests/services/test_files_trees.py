@@ -94,7 +94,7 @@ class TestUnreadable:
             name + denied
             for name in [
                 "closed", r"caf\xe9", r"two\nlines", "it's \\ \"x\"", "µm", r"t\x07\t", "open/passed",
-                "listed/lost.dm3", "listed/below",
+                "listed/lost.dm3", "listed/below", "listed/link",
             ]
         )  # fmt: skip
         assert (fallback is None) == (find is not None)

@@ -35,6 +35,8 @@ UNITLESS = {
     "Quad_1_Frame_CounterDepth_12_Rows_256.mib": "the detector does not know the camera length",
     "simple_signal.nxs": "its axes are written without units",
     "Titan_STEM_stack_dataZeroed.dm3": "a stack put together afterwards, without a scale",
+    "test_00_master.h5": "the detector does not know the microscope's scan",
+    "titan_tem_bf_image_dataZeroed.tif": "exported without the microscope's tags",
 }
 """Readable files whose axes have no units in the file, and why."""
 
@@ -44,11 +46,9 @@ NO_CONDITIONS = {
     "2D_test-23.dm4": "typed in, not acquired",
     "4d_stem.hspy": "an array saved without any metadata",
     "focal_series.mrc": "its header holds the geometry only",
-    "map4x4.xml": "scan and camera only, with the pixel sizes among the axes",
     "py4DSTEM_size2x3x4x5.h5": "an array made up for a test, with its calibration",
     "quanta_image_32bit.tif": "exported without the microscope's tags",
     "simple_signal.nxs": "of a beamline, not a microscope",
-    "test_00_master.h5": "of the detector's settings nothing is read",
     "test_RGB.sur": "its entries for operator and time are empty",
     "test_ripple_sdim-2_ndim-1_uint16_meta.rpl": "an array made up for a test, with a title and a time",
     "test_spectrum.pro": "its entries for operator and time are empty",

@@ -24,17 +24,22 @@ LIMIT = 60.0
 """Seconds that one command of a script, or the end of a process, may take."""
 SERVICES = ("builder", "gateway", "harvester", "intake", "uploader")
 
-WELL_BEHAVED = """
+READY = """
+with open(os.environ["NEXUSCORE_READY_FILE"], "w") as file:
+    file.write(str(os.getpid()))
+print("ready", os.getpid(), flush=True)
+"""
+WELL_BEHAVED = f"""
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-print("ready", os.getpid(), flush=True)
+{READY}
 while True:
     time.sleep(0.05)
 """
-STUBBORN = """
+STUBBORN = f"""
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("ready", os.getpid(), flush=True)
+{READY}
 while True:
     time.sleep(0.05)
 """
@@ -110,6 +115,7 @@ def install(project: Path, name: str) -> Script:
         "NEXUSCORE_USER": pwd.getpwuid(os.geteuid()).pw_name,
         "NEXUSCORE_STOP_SECONDS": "5",
         "NEXUSCORE_RESTART_SECONDS": "0.1",
+        "NEXUSCORE_READY_SECONDS": "60",
         # The host may run systemd, to which the script would hand over where it stands in /etc/init.d.
         "SYSTEMCTL_SKIP_REDIRECT": "1",
     }
@@ -180,6 +186,25 @@ class TestStart:
         assert "ended right after its start" in started.stdout
         assert "the settings are wrong" in started.stdout
         assert script("status").returncode == 3
+
+    def test_waits_until_the_service_is_ready(self, project: Path) -> None:
+        """One that fails late is not called running."""
+        script = stand_in(project, "import time\ntime.sleep(4)\nraise SystemExit('the port is taken')")
+        script.environment["NEXUSCORE_RESTART_SECONDS"] = "3600"
+        started = script("start").stdout
+        assert "is not running; it is restarted. Its last output:" in started
+        assert "the port is taken" in started
+        assert "is running" not in started
+
+    def test_one_that_takes_longer_is_starting(self, project: Path) -> None:
+        script = stand_in(project, "import time\ntime.sleep(3600)")
+        script.environment["NEXUSCORE_READY_SECONDS"] = "1"
+        for command in ("start", "status"):
+            done = script(command)
+            assert (done.returncode, done.stdout.split(". ")[0]) == (
+                0,
+                f"nexuscore-builder is starting (process {script.pid})",
+            )
 
     def test_without_an_environment(self, script: Script, project: Path) -> None:
         (project / ".venv/bin").unlink()
@@ -363,14 +388,14 @@ class TestSupervision:
             project,
             "import os, sys, time\n"
             "for number in range(11):\n    print(number, 'x' * 999_990, flush=True)\n"
-            "print('ready', os.getpid(), flush=True)\n"
+            f"{READY}"
             "while not os.path.exists('go'):\n    time.sleep(0.02)\n"
             "print('again', flush=True)\n"
             "time.sleep(3600)\n",
         )
         script("start")
         eventually(lambda: script.output.exists() and "ready" in script.output.read_text())
-        files = sorted(script.output.parent.iterdir())
+        files = sorted(script.output.parent.glob("*.out*"))
         assert [file.name for file in files] == ["builder.out", "builder.out.1", "builder.out.2"]
         assert max(file.stat().st_size for file in files) <= 5_000_000
         script.output.rename(script.output.with_name("renamed"))

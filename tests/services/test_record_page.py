@@ -78,6 +78,21 @@ class TestWhatItShows:
         assert facts["Reservation"] == "20 November 2026, 09:00 – 12:00 · in the calendar 187"
         assert facts["Session"] == f"{FULL.identifier} logged on: zed"
 
+    def test_times_in_the_notes_are_written_as_the_others(self) -> None:
+        log = Notes(
+            "Session log",
+            ("2026-11-20 09:07:30+01:00 zed: started 2026-01-02 03:04:05+01:00", "2026-13-40 09:07:30+01:00 zed: odd"),
+        )
+        sentence = session_sentence("zed", "2026-11-20 09:07:30+01:00", "2026-11-21 09:41:02+01:00")
+        found = page(replace(FULL, notes=(log, Notes("NexusCore", (sentence,)))))
+        (notes,) = (text(one) for one in found.find_class("notes"))
+        assert notes == (
+            "20 November 2026, 09:07:30 zed: started 2026-01-02 03:04:05+01:00 2026-13-40 09:07:30+01:00 zed: odd"
+        )
+        assert "Session of zed from 20 November 2026, 09:07:30 to 21 November 2026, 09:41:02." in text(
+            found.find(".//footer")
+        )
+
     def test_a_dataset_with_all_that_is_known_of_it(self) -> None:
         meta = {
             **OVERVIEW.meta,

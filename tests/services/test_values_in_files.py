@@ -37,9 +37,39 @@ LARGEST_ARRAY = 5_000
 NUMBER = re.compile(r"[-+]?\d*[.,]?\d+(?:[eE][-+]?\d+)?")
 FEWEST_DIGITS = 2
 """Records show a number with few digits where the file has many; one alone would be found in any file."""
-BINNING = "the file has both factors, each by itself"
 READERS_NAME = "the reader's name for the signal"
-EXPLAINED: Mapping[tuple[str, str], str] = {}
+HDF5_NAME = "the name of its group in the HDF5 file"
+PASCAL = "the file has another unit of pressure"
+EXPLAINED: Mapping[tuple[str, str], str] = {
+    **{
+        (name, "Signal Name"): READERS_NAME
+        for name in (
+            "bruker/16x16_12bit_packed_8bit.bcf",
+            "bruker/Hitachi_TM3030Plus.bcf",
+            "bruker/bruker_nano.spx",
+            "edax/leo_edax_test.spc",
+            "emd/fei_example_complex_fft.emd",
+            "jeol/met03.EDS",
+        )
+    },
+    **{
+        (name, "Signal Name"): HDF5_NAME
+        for name in ("emd/Si100_3D.emd", "nexus_nxs/simple_signal.nxs", "py4dstem/py4DSTEM_size2x3x4x5.h5")
+    },
+    **{
+        (f"bruker/{name}.bcf", quantity): f"{where} of the XML in the container, which the reader does not hand on"
+        for name in ("16x16_12bit_packed_8bit", "Hitachi_TM3030Plus")
+        for quantity, where in (("Real Time", "lines, points and their time"), ("Specimen", "the title"))
+    },
+    ("bruker/Hitachi_TM3030Plus.bcf", "Elements"): "the selection of elements in the same XML",
+    ("mrc/HAADFscan.mrc", "Stage Alpha"): "in the extended header, which the reader does not hand on",
+    ("mrc/HAADFscan.mrc", "Imaging Mode"): "a number in the extended header",
+    ("phenom/Elid2Version4.elid", "Signal Name"): "the names of image and map, joined by the reader",
+    ("protochips/protochips_thermal.csv", "Comment"): "two of the file's columns, joined by the reader",
+    ("tif_orion/orion-zeiss_dataZeroed.tif", "Chamber Pressure"): PASCAL,
+    ("tif_orion/orion-zeiss_dataZeroed.tif", "Gun Pressure"): PASCAL,
+    ("tif_other/olympus_SIS.tif", "Exposure Time"): "a binary entry of Olympus', in microseconds",
+}
 
 
 @dataclass(frozen=True)

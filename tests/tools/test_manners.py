@@ -76,7 +76,7 @@ class TestUsage:
         [
             (("TailLog", "--lgger", "x"), "Unknown option '--lgger'. Did you mean '--logger'?"),
             (("TailLog", "-p", "warnin"), "Did you mean 'warning'?"),
-            (("TailLog", "-n", "-5"), "'-5' is not a whole number"),
+            (("TailLog", "-n", "-5"), "a number cannot be negative: use 5."),
             (("TailLog", "-f", "-r"), "not allowed with"),
             (("TailStatus", "--jsn"), "Did you mean '--json'?"),
             (("ConfigTool",), "COMMAND is missing."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).with_name("templates")
 MANY_DATASETS = 500
 """Datasets from which on a page opens with the metadata of each folded in, so that it is there at once."""
+_STAMP = re.compile(r"(?:^|(?<=\bfrom )|(?<=\bto ))\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d(?=[ .])")
+"""A time as the Builder writes it into notes: before an event, and in the sentence about the session."""
 _HIGHLIGHTS = 8
 """Pictures in the overview."""
 _NARROWEST = 0.4
@@ -77,7 +80,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"size": size_text, "length": length_text, "counted": counted, "day": _day, "zone": _zone}
-    environment.filters |= {"time": _time, "minute": _minute}
+    environment.filters |= {"time": _time, "minute": _minute, "dated": _dated}
     return environment
 
 
@@ -105,6 +108,19 @@ def _time(moment: datetime) -> str:
 
 def _minute(moment: datetime) -> str:
     return f"{moment:%H:%M}"
+
+
+def _dated(paragraph: str) -> str:
+    """Return a paragraph with times as people write them; they are in the zone that the page names at its top."""
+
+    def spelled(match: re.Match[str]) -> str:
+        try:
+            moment = datetime.fromisoformat(match[0])
+        except ValueError:  # no such day
+            return match[0]
+        return f"{_day(moment)}, {_time(moment)}"
+
+    return _STAMP.sub(spelled, paragraph)
 
 
 def _zone(moment: datetime) -> str:

@@ -1,7 +1,8 @@
 """Compiles functions of readers that numba would otherwise compile in each process that reads such a file.
 
 They are called once with a few values of the types that files have; numba keeps the result in its cache
-(`NUMBA_CACHE_DIR`). Only a process that has read no file does this.
+(`NUMBA_CACHE_DIR`). Only a process that has read no file does this. `sparse` keeps nothing of itself: it is told to
+when it is imported, which takes a second with numba and is left to the files that need it.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
-
-from Services.Builder.extraction.preloading import COMPILED
+from types import ModuleType
+from typing import Any
 
 _PACKAGES = ("rosettasciio", "sparse", "numba", "numpy")
 
@@ -34,8 +39,54 @@ def fill(cache: Path) -> None:
     """Compile what is not compiled yet, in the folder for caches of `preloading.use_cache_folder`."""
     with suppress(ImportError):
         _velox_spectra()
-    (cache / COMPILED).mkdir(exist_ok=True)
     _mark(cache).touch()
+
+
+def keep_compiled_sparse() -> None:
+    """Have numba keep what it compiles of `sparse`, as soon as that is imported; safe to repeat."""
+    if "sparse" not in sys.modules and not any(isinstance(finder, _SparseFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _SparseFinder())
+
+
+class _SparseFinder(MetaPathFinder):
+    """Finds `sparse` as all others do, and sees to it that it is set up once it has been imported."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != "sparse":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _SparseLoader(spec.loader)
+        return spec
+
+
+class _SparseLoader(Loader):
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        with suppress(Exception):  # a later release may be built otherwise: then it is compiled each time
+            _set_up(module)
+
+
+def _set_up(sparse: Any) -> None:
+    from dask.array import register_chunk_type
+    from numba.core.dispatcher import Dispatcher
+
+    # which dask.array does itself where it finds the package; it has no types
+    register_chunk_type(sparse.SparseArray)  # type: ignore[no-untyped-call]
+    for name, module in list(sys.modules.items()):
+        if name.startswith("sparse."):
+            for function in list(vars(module).values()):
+                if isinstance(function, Dispatcher):
+                    function.enable_caching()
 
 
 def _velox_spectra() -> None:

@@ -10,13 +10,15 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from Services.Builder.extraction import preloaded
+from Services.Builder.extraction.compiling import keep_compiled_sparse
 from Services.Builder.extraction.jobs import ReadFunction
 
 ALWAYS = (
@@ -25,17 +27,16 @@ ALWAYS = (
 )
 """Modules that every file needs."""
 LIBRARIES = (
-    *("dask.array", "h5py", "hdf5plugin", "imagecodecs", "lxml.etree", "tifffile", "zoneinfo", "dateutil.parser"),
+    *("h5py", "hdf5plugin", "imagecodecs", "lxml.etree", "tifffile", "zoneinfo", "dateutil.parser"),
     *("PIL.Image", "PIL.ImageDraw", "PIL.ImageFont", "PIL.PngImagePlugin", "PIL.JpegImagePlugin"),
     *("rsciio.utils._units", "Services.Builder.preview.pictures", "Services.Builder.preview.plots"),
     "Services.Builder.preview.text",
 )
 """Modules that many files need; one that is not installed is left out."""
-READERS = (
-    *("blockfile", "bruker", "digitalmicrograph", "edax", "emd", "empad", "fei", "hspy", "image", "mrc", "msa"),
-    *("nexus", "quantumdetector", "ripple", "semper", "tia", "tiff", "tvips"),
-)
-"""Readers of RosettaSciIO for the formats that microscopes write most."""
+READERS = (*("bruker", "digitalmicrograph", "emd", "image", "mrc", "msa", "quantumdetector", "ripple", "tia", "tiff"),)
+"""Readers of RosettaSciIO for the formats that microscopes write most; none that imports numba."""
+_ONLY_KNOWN = ("sparse", "scipy.sparse", "scipy.fftpack")
+"""Modules whose arrays dask.array knows if they are there."""
 COMPILED, _UNITS = "numba", "units"
 """Folders in that for caches: of compiled functions, and of definitions of units."""
 
@@ -61,9 +62,14 @@ def preload(function: str, everything: bool = False, cache: Path | None = None) 
             import_module(name)
     if everything:
         _share_units(cache)
+        _import_dask()
         for name in (*LIBRARIES, *(f"rsciio.{reader}._api" for reader in READERS)):
             with suppress(ImportError):
                 import_module(name)
+        with suppress(ImportError), _not_found("numba"):  # half a second, for functions that nothing here calls
+            preloaded.preload()
+        with suppress(Exception):  # nothing is lost: the previews say what is wrong
+            _draw_spectrum()
     return work
 
 
@@ -94,6 +100,41 @@ def copy_compiled(cache: Path, scratch: Path) -> None:
     """Give a reading process compiled functions of its own: it may change these, but not those of the others."""
     with suppress(OSError, shutil.Error):
         shutil.copytree(cache / COMPILED, scratch / COMPILED, copy_function=shutil.copyfile, dirs_exist_ok=True)
+
+
+def _draw_spectrum() -> None:
+    """Draw a small spectrum: the first plot of a process takes three times as long as the others."""
+    import numpy as np
+
+    from Services.Builder.extraction.extractors.kinds import kind_of
+    from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal
+    from Services.Builder.preview import png
+
+    signal = Signal(np.arange(4.0), (Axis(4, "Energy", "keV"),), signal_type="EDS_TEM")
+    reading = Reading("", "", (signal,), {})
+    png(reading, kind_of(reading, ""))
+
+
+def _import_dask() -> None:
+    """Import dask.array without what it would import only to know the types of arrays: a second and a half.
+
+    It gets to know `sparse` when a reader imports that.
+    """
+    with suppress(ImportError), _not_found(*_ONLY_KNOWN):
+        import_module("dask.array")
+    keep_compiled_sparse()
+
+
+@contextmanager
+def _not_found(*names: str) -> Iterator[None]:
+    """Have modules that have not been imported yet seem not to be installed, until the block is left."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # importing them fails then
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _share_units(cache: Path | None) -> None:

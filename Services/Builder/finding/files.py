@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from NexusCore.errors import EXIT_USAGE, NexusError
 from NexusCore.facility import file_walk
-from NexusCore.facility.file_walk import DEFAULT_IGNORE, SeenFile, absolute, dataset_folder
+from NexusCore.facility.file_walk import DEFAULT_IGNORE, SeenFile, Unfollowed, absolute, dataset_folder
 from Services.Builder.model import FoundFile
 
 COMPANIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -109,6 +109,8 @@ class FileSearch:
     growing: Mapping[str, tuple[FoundFile, ...]] = field(default_factory=dict)
     """Likewise, in neither: begun in the window, and still being written, or written after `LateFiles.until`.
     A window without any has no entry."""
+    unfollowed: Mapping[str, tuple[tuple[Path, str], ...]] = field(default_factory=dict)
+    """Likewise, links, pipes and devices of the window, in order of path, and what each is: they are no files."""
 
 
 def find_files(
@@ -179,14 +181,16 @@ def find_files(
         # A clock that is ahead may have dated one later than now.
         until=max((_nanoseconds(window.late.horizon) for window in windows if window.late), default=None),
     )
-    tree = _Tree(root, _join_dataset_folders(walk.seen))
+    tree = _DatasetTree(root, _join_dataset_folders(walk.seen))
     datasets = {window.identifier: tree.datasets(window, known, young) for window in windows}
     files = {identifier: tuple(those.settled) for identifier, those in datasets.items()}
     unsettled = {identifier: tuple(those.unsettled) for identifier, those in datasets.items()}
     growing = {identifier: tuple(those.growing) for identifier, those in datasets.items() if those.growing}
     errors = sorted({(absolute(root, path), reason) for path, reason in walk.errors})
     sentences = tuple(f"{file_walk.shown(path)} could not be searched: {reason}." for path, reason in errors)
-    return FileSearch(files, unsettled, sentences, walk.fallback, growing)
+    unfollowed = {window.identifier: _unfollowed(root, window, walk.unfollowed) for window in windows}
+    others = {identifier: those for identifier, those in unfollowed.items() if those}
+    return FileSearch(files, unsettled, sentences, walk.fallback, growing, others)
 
 
 def datasets_of(root: Path, files: Sequence[SeenFile], known: frozenset[str] | None = None) -> tuple[FoundFile, ...]:
@@ -199,8 +203,13 @@ def datasets_of(root: Path, files: Sequence[SeenFile], known: frozenset[str] | N
     known
         As for `find_files`.
     """
-    tree = _Tree(root.absolute(), _join_dataset_folders(list(files)))
+    tree = _DatasetTree(root.absolute(), _join_dataset_folders(list(files)))
     return tuple(tree.grouped(tree.seen, known, range(0)).settled)
+
+
+def _unfollowed(root: Path, window: TimeRange, seen: Sequence[Unfollowed]) -> tuple[tuple[Path, str], ...]:
+    first, last = _nanoseconds(window.start), _nanoseconds(window.end)
+    return tuple(sorted((absolute(root, one.path), one.kind) for one in seen if first <= one.mtime <= last))
 
 
 def _nanoseconds(time: datetime) -> int:
@@ -231,7 +240,7 @@ _Key = tuple[bytes, str]
 """Folder and stem of a file, and its extension in lower case."""
 
 
-class _Tree:
+class _DatasetTree:
     """What a walk saw, in the order in which it is asked for."""
 
     def __init__(self, root: Path, files: list[SeenFile]) -> None:

@@ -46,6 +46,8 @@ class SessionFiles:
     """What was begun in the session and is still being written."""
     overrun: tuple[FoundFile, ...] = ()
     """What was begun in the session and still written when the next one had started."""
+    unfollowed: tuple[tuple[Path, str], ...] = ()
+    """Links, pipes and devices that were made in the session, and what each is: they are never files of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Searches:
             nothing=f"No files in {root} were modified during the session",
             growing=growing,
             overrun=tuple(file for file in late if file not in growing),
+            unfollowed=walk.search.unfollowed.get(session.identifier, ()),
         )
 
     def _search(

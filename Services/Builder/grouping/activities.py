@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +20,11 @@ from NexusCore.resources import reported, sentence_of
 from NexusCore.text import escape, one_line
 from Services.Builder.commands.targets import check_targets
 from Services.Builder.finding.folders import is_dataset, size_and_time
-from Services.Builder.grouping.clusterer import ActivityClusterer
-from Services.Builder.grouping.density import Floats
+from Services.Builder.grouping.density import Floats, analyse
 from Services.Builder.model import FoundFile
+
+if TYPE_CHECKING:
+    from Services.Builder.grouping.clusterer import ActivityClusterer
 
 
 class FileGone(NexusError):
@@ -30,7 +33,11 @@ class FileGone(NexusError):
 
 def group_files(files: Sequence[FoundFile], sensitivity: float = 1.0) -> list[tuple[FoundFile, ...]]:
     """Return the activities of a session's files, in order of time; files of the same time in order of their paths."""
-    return _fitted(files, sensitivity).activities if files else []
+    if not files:
+        return []
+    ordered, seconds = _in_order(files)
+    # As `ActivityClusterer` does, but without importing scikit-learn, which takes as long as reading twenty files.
+    return [tuple(ordered[at] for at in members) for members in analyse(seconds, sensitivity=sensitivity).groups]
 
 
 @dataclass(frozen=True)
@@ -43,9 +50,15 @@ class _Fitted:
     activities: list[tuple[FoundFile, ...]]
 
 
-def _fitted(files: Sequence[FoundFile], sensitivity: float) -> _Fitted:
+def _in_order(files: Sequence[FoundFile]) -> tuple[list[FoundFile], Floats]:
     ordered = sorted(files, key=lambda file: (file.modified, file.path))
-    seconds = np.array([(file.modified - ordered[0].modified) / timedelta(seconds=1) for file in ordered])
+    return ordered, np.array([(file.modified - ordered[0].modified) / timedelta(seconds=1) for file in ordered])
+
+
+def _fitted(files: Sequence[FoundFile], sensitivity: float) -> _Fitted:
+    from Services.Builder.grouping.clusterer import ActivityClusterer
+
+    ordered, seconds = _in_order(files)
     clusterer = ActivityClusterer(sensitivity=sensitivity).fit(seconds[:, np.newaxis])
     ends = [*np.flatnonzero(np.diff(clusterer.labels_)) + 1, len(ordered)]
     return _Fitted(seconds, clusterer, [tuple(ordered[start:end]) for start, end in pairwise([0, *ends])])

@@ -48,7 +48,7 @@ def plane(data: Any, dimensions: tuple[int, int], fixed: Mapping[int, int], most
     data
         numpy or dask array.
     dimensions
-        Those of the rows and of the columns.
+        Those of the rows and of the columns; twice the same where there is one only.
     fixed
         Position on the others; their middle by default.
     most
@@ -59,6 +59,8 @@ def plane(data: Any, dimensions: tuple[int, int], fixed: Mapping[int, int], most
         if at not in dimensions:
             index[at] = fixed.get(at, length // 2)
     (values,) = fetched(data, index)
+    if dimensions[0] == dimensions[1]:  # a lone dimension, of colours, is a single row
+        return values[np.newaxis, :]
     return values if dimensions[0] < dimensions[1] else values.swapaxes(0, 1)
 
 

@@ -112,7 +112,7 @@ async def chunk(
             sentence = f"The store has {error.received:,} bytes; go on with those behind them."
             raise Problem(409, sentence, "wrong-offset", "Wrong offset", received=error.received) from None
 
-    return ChunkAnswer(received=await context.transfer_calls.run(lambda: storing(context, run)))
+    return ChunkAnswer(received=await context.transfer_calls.run(lambda: storing(context, run), _share(context, pc)))
 
 
 @ROUTER.post("/{upload}/parts")
@@ -126,7 +126,7 @@ async def part(
         session = _session(context, pc, identifier, upload, token, changes=True)
         return context.uploads.sign(session, str(upload), body.number, body.size, body.md5)
 
-    signed = await context.transfer_calls.run(lambda: storing(context, run))
+    signed = await context.transfer_calls.run(lambda: storing(context, run), _share(context, pc))
     return SignedPartAnswer(url=signed.url, headers=dict(signed.headers), seconds=signed.seconds)
 
 
@@ -156,7 +156,7 @@ async def abandon(
         session = _session(context, pc, identifier, upload, token, changes=False)
         context.uploads.abandon(session, str(upload))
 
-    await context.transfer_calls.run(lambda: storing(context, run))
+    await context.transfer_calls.run(lambda: storing(context, run), _share(context, pc))
     return EmptyAnswer()
 
 
@@ -176,9 +176,15 @@ def _session(
     return session
 
 
+def _share(context: GatewayContext, pc: PCIdentity) -> str:
+    """Return what calls about the files of a PC wait for."""
+    return context.stores.share(next(iter(pc.token.instruments), ""))
+
+
 async def _settled(context: GatewayContext, session: Session, work: Callable[[], UploadView]) -> UploadAnswer:
     """Return an upload once nothing is being done with it, or as it is after some seconds."""
-    view = await context.transfer_calls.run(lambda: storing(context, work))
+    share = context.stores.share(session.instrument)
+    view = await context.transfer_calls.run(lambda: storing(context, work), share)
     for _ in range(ROUNDS):
         until, pause = context.clock.monotonic() + WAIT_SECONDS, FIRST_LOOK
         # The job's future belongs to its thread: cancelling the request must not cancel it.
@@ -189,6 +195,7 @@ async def _settled(context: GatewayContext, session: Session, work: Callable[[],
             break
         upload = view.upload
         view = await context.transfer_calls.run(
-            lambda upload=upload: storing(context, lambda: context.uploads.look(session, upload))  # type: ignore[misc]
+            lambda upload=upload: storing(context, lambda: context.uploads.look(session, upload)),  # type: ignore[misc]
+            share,
         )
     return upload_answer(view)

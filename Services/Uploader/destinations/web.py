@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
@@ -24,6 +27,8 @@ from Services.Uploader.destinations.credentials import Authorise, without_creden
 if TYPE_CHECKING:
     import requests
 
+_SESSIONS: ContextVar[Mapping[int, requests.Session]] = ContextVar("sessions")
+"""Connections that are kept, by the `id` of the site."""
 _SENTENCE = 400
 """Characters of what a server says that go into a sentence."""
 _RETRIED_STATUSES = (408, 425, 429, 502, 503, 504)
@@ -156,12 +161,34 @@ class Site:
             raise Unexpected(destination=self.destination, status=answer.status, what=what, said=answer.said)
         return answer
 
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Have all requests that this thread makes in the block share a connection, where the server keeps it open."""
+        import requests
+
+        with requests.Session() as session:
+            session.auth = self.authorise or without_credentials
+            before = _SESSIONS.set({**_SESSIONS.get({}), id(self): session})
+            try:
+                yield
+            finally:
+                _SESSIONS.reset(before)
+
+    @contextmanager
+    def _session(self) -> Iterator[requests.Session]:
+        shared = _SESSIONS.get({}).get(id(self))
+        if shared is not None:
+            shared.cookies.clear()  # each request stands alone: a login in a cookie is none of ours
+            yield shared
+            return
+        with self.connected():
+            yield _SESSIONS.get()[id(self)]
+
     def _answer(self, method: str, path: str, **more: Any) -> ServerResponse:
         import requests
 
         try:
-            with requests.Session() as session:
-                session.auth = self.authorise or without_credentials
+            with self._session() as session:
                 url = f"{self.url}/{path}"
                 with session.request(
                     method, url, timeout=self.limits.timeouts, allow_redirects=False, stream=True, **more

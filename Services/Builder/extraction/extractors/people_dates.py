@@ -29,8 +29,8 @@ _CENTURY = 80
 _MARKS = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202c\ufeff"))
 """Marks of writing direction, which Windows puts into dates."""
 _CLOCK = re.compile(
-    r"(?<![\d:.,+-])(?P<before>[^\W\d_]{2}\s?)?(?P<hour>\d{1,2})(?::|h(?=\d\d))(?P<minute>\d\d)"
-    r"(?:[:m](?P<second>\d\d)(?:[.,:](?P<fraction>\d{1,9}))?s?)?(?![\d:])"
+    r"(?<![\d:.,+-])(?P<before>[^\W\d_]{2}\s?)?(?P<hour>\d{1,2})(?::|h(?=\d\d))(?P<minute>\d{1,2})"
+    r"(?:[:m](?P<second>\d{1,2})(?:[.,:](?P<fraction>\d{1,9}))?s?)?(?![\d:])"
     r"(?:\s?(?P<after>[^\W\d_]\.?\s?[^\W\d_]\.?(?![^\W\d_])|vorm\.|nachm\.))?"
 )
 _DOTTED_CLOCK = re.compile(r"(?P<hour>\d{1,2})\.(?P<minute>\d\d)(?:\.(?P<second>\d\d))?")

@@ -57,6 +57,7 @@ KNOWN: Mapping[str, Known] = {
     "Aperture Diameter": Known("µm", zero=False),
     "C1 Aperture": Known("µm", zero=False),
     "C2 Aperture": Known("µm", zero=False),
+    "C3 Aperture": Known("µm", zero=False),
     "Objective Aperture": Known("µm", zero=False),
     "Selected-Area Aperture": Known("µm", zero=False),
     "Dwell Time": Known("µs", zero=False),
@@ -148,6 +149,22 @@ KNOWN: Mapping[str, Known] = {
     "Bit Depth": Known(zero=False),
     "Sensor Bias": Known("V"),
     "Lines": Known(),
+    "Precession Angle": Known("°", zero=False, decimals=4),
+    "Precession Frequency": Known("Hz", zero=False),
+    "Energy Loss": Known("eV"),
+    "Drift Tube Voltage": Known("V"),
+    "Prism Offset": Known("V"),
+    "High Tension Offset": Known("V"),
+    "Slit Width": Known("eV", zero=False),
+    "Threshold Energy": Known("keV", zero=False),
+    "Detector Distance": Known("mm", zero=False),
+    "Beam Center": Known(numeric=False),
+    "Frame Rate": Known("1/s", zero=False),
+    "Count Rate": Known("1/s", zero=False),
+    "Take-off Angle": Known("°", zero=False, decimals=3),
+    "Time Constant": Known("µs", zero=False),
+    "Flyback Time": Known("µs", zero=False),
+    "Electron Dose": Known("1/Å²", zero=False),
     "Computed Zero-Loss Position": Known("eV", decimals=3),
     "Computed t/λ": Known(decimals=3),
     **dict.fromkeys(("Instrument", "Operator", "Specimen", "Specimen Holder", "Elements", "Comment"), _TEXT),
@@ -159,7 +176,7 @@ KNOWN: Mapping[str, Known] = {
     **dict.fromkeys(("Acquisition Date", "Chamber Gas", "Ion Mode", "Ion Species", "Serial Number"), _TEXT),
     **dict.fromkeys(("Objective", "Grating", "Filter", "Polarization", "Camera", "Channels", "Noise Reduction"), _TEXT),
     **dict.fromkeys(("Streak Mode", "Gate Mode", "Readout Mode", "Energy Filter Mode", "Acquisition Setup"), _TEXT),
-    **dict.fromkeys(("Detector Serial Number", "Aperture"), _TEXT),
+    **dict.fromkeys(("Detector Serial Number", "Aperture", "X-ray Line", "Processing"), _TEXT),
 }
 
 _ALIASES = {
@@ -184,6 +201,7 @@ _ALIASES = {
     "torr": "torr",
     "usec": "µs",
     "unitless": None,
+    **dict.fromkeys(("l/mm", "g/mm", "gr/mm", "lines/mm", "grooves/mm"), "1/mm"),
     **dict.fromkeys(("celsius", "degc", "degrees c", "deg c"), "°C"),
 }
 _LENGTHS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "Å": 1e-10, "pm": 1e-12, "fm": 1e-15}

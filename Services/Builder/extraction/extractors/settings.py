@@ -8,6 +8,7 @@ from configparser import Error, RawConfigParser
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def with_settings(reading: Reading, known: MicroscopeSettings) -> Reading:
 
 def _described(signal: Signal, known: MicroscopeSettings) -> Signal:
     original = {**signal.original_metadata, "settings": known.tree}
-    if known.pixel is None or min(known.pixel) <= 0 or len(signal.axes) < 2:
+    if known.pixel is None or not all(0 < size < inf for size in known.pixel) or len(signal.axes) < 2:
         return replace(signal, original_metadata=original)
     *others, rows, columns = signal.axes
     height, width = known.pixel

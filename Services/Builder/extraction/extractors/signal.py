@@ -205,10 +205,11 @@ def _importance(signal: Signal) -> int:
     if not signal.shape or _AUXILIARY.search(signal.title):
         return 0
     scanned, measured = split(signal)
-    if is_spectral(signal, measured):
+    lines = len(measured) == 1 and not signal.colour
+    if is_spectral(signal, measured) or (lines and signal.signal_type):
         return 4 if scanned or len(measured) == 2 else 3
     if is_pattern(signal, scanned, measured) and scanned:
         return 4
-    if (len(measured) == 1 and not signal.colour) or _COMPUTED.search(signal.title):
+    if lines or _COMPUTED.search(signal.title):
         return 1
     return 2

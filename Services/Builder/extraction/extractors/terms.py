@@ -73,6 +73,11 @@ HYPERSPY_INSTRUMENT = (
     Rule("Detector.EDS.live_time", "Live Time", "s"),
     Rule("Detector.EDS.real_time", "Real Time", "s"),
     Rule("Detector.EDS.number_of_frames", "Frames"),
+    Rule("Detector.Diffraction.camera_length", "Camera Length", "cm"),
+    Rule("Detector.Diffraction.exposure_time", "Exposure Time", "ms"),
+    Rule("scan_rotation", "Scan Rotation", "°"),
+    Rule("rocking_angle", "Precession Angle", "mrad"),
+    Rule("rocking_frequency", "Precession Frequency", "Hz"),
     Rule("Detector.pmt_voltage", "Photomultiplier Voltage", "V"),
     Rule("Detector.exposure_per_frame", "Exposure Time", "s"),
     Rule("Detector.model", "Detector"),
@@ -95,8 +100,9 @@ HYPERSPY_INSTRUMENT = (
     Rule("FIB_SIMS.DAQ.tofdaq_version", "Software"),
     Rule("FIB_SIMS.chamber_pressure_Pa", "Chamber Pressure", "Pa"),
 )
-"""Likewise, and exspy's and lumispy's: relative to ``Acquisition_instrument.TEM`` or ``.SEM``; those of light
-spectrometers and of RosettaSciIO's reader of Tofwerk files to ``Acquisition_instrument``."""
+"""Likewise, and exspy's, lumispy's and pyxem's (whose units are those of its `set_experimental_parameters`): relative
+to ``Acquisition_instrument.TEM`` or ``.SEM``; those of light spectrometers and of RosettaSciIO's reader of Tofwerk
+files to ``Acquisition_instrument``."""
 
 DIGITALMICROGRAPH = (
     Rule("DataBar.Signal Name", "Detector"),

@@ -105,6 +105,7 @@ FEI_XML = (
     Rule("BinaryResult.FilterFrameCount", "Frames"),
     Rule("BinaryResult.Detector", "Detector"),
     Rule("VacuumProperties.SamplePressure", "Chamber Pressure", "Pa"),
+    Rule("VacuumProperties.ElectronChamberPressure", "Chamber Pressure", "Pa"),
     Rule("VacuumProperties.ElectronSourcePressure", "Gun Pressure", "Pa"),
     Rule("VacuumProperties.ElectronColumnPressure", "Column Pressure", "Pa"),
 )
@@ -321,6 +322,13 @@ OLYMPUS = (
     Rule("Model", "Detector"),
 )
 """Olympus (EMSIS) cameras: the Model in the TIFF's tags is the camera's."""
+
+TVIPS_TIFF = (
+    Rule("TVIPS.TemType", "Instrument"),
+    Rule("TVIPS.CameraType", "Detector"),
+    Rule("TVIPS.PhysicalPixelSizeX", "Detector Pixel Size", "nm"),
+)
+"""TVIPS EM-Menu: tifffile's source says that the sizes of pixels are nanometres."""
 
 TIFF_TAGS = (
     Rule("Model", "Instrument"),

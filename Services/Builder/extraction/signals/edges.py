@@ -23,8 +23,8 @@ LOWEST = 90.0
 """eV below which plasmons and their multiples look like edges."""
 _RISE = 0.06
 """Of the background by which a spectrum rises at a jump at least."""
-_SIGNIFICANCE = 8.0
-"""The same in standard deviations of the spectrum about its power law."""
+_SIGNIFICANCE = 6.0
+"""The same in standard deviations of what the power law predicts."""
 _MOST_JUMPS = 4
 _NEVER = frozenset(
     ("He", "Ne", "Kr", "Xe", "Tc", "Pm", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Pa", "Np", "Pu", "Am", "Cm")
@@ -66,8 +66,11 @@ def edges_of(element: str) -> tuple[Edge, ...]:
 
 @cache
 def _table() -> dict[str, Any]:
-    elements: dict[str, Any] = exspy().material.elements.as_dictionary()
-    return elements
+    table = exspy().material.elements.as_dictionary()
+    # beside the elements, the tree has entries of its own
+    return {
+        symbol: entry for symbol, entry in table.items() if isinstance(entry, dict) and "Atomic_properties" in entry
+    }
 
 
 def named_edges(elements: Sequence[str], first: float, last: float) -> tuple[Edge, ...]:
@@ -145,9 +148,11 @@ def _rise(energies: Values, intensities: Values, before: slice, after: slice) ->
     expected = np.exp(level + slope * np.log(energies[after]))
     spread = float(np.std(levels - (level + slope * places)))
     relative = intensities[after] / expected - 1
-    # the extrapolation is about as uncertain as the values that it is from
-    sure = float(relative.mean()) > _SIGNIFICANCE * (spread / np.sqrt(relative.size) + 0.3 * spread)
-    return float(relative.mean()) if sure and relative.mean() > _RISE else 0.0
+    # of a line through n values, as predicted for a place beyond them; and of the mean of the values there
+    beyond = float(np.mean(np.log(energies[after]))) - float(places.mean())
+    variance = 1 / places.size + beyond**2 / (places.size * float(places.var())) + 1 / relative.size
+    rise = float(relative.mean())
+    return rise if rise > max(_RISE, _SIGNIFICANCE * spread * float(np.sqrt(variance))) else 0.0
 
 
 def _onset(energies: Values, intensities: Values, at: int) -> float:

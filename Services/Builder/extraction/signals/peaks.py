@@ -31,10 +31,35 @@ SHARE = 0.004
 """Of the highest peak's height that another one has at least."""
 _ESCAPE = 1.740
 """keV, silicon's Kα line, which may leave the detector."""
-_ARTEFACT = 0.02
+_SEEN = 3.0
+"""The same for a weaker line, whose place is known."""
+_ALONE = 4.0
+"""The same, in one channel, for a line that nothing confirms."""
+_ARTEFACT = 0.03
 """Share of a strong peak that its sum or escape peaks have at most."""
 _NEVER = frozenset(
-    ("He", "Li", "Be", "Ne", "Kr", "Xe", "Tc", "Pm", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Pa", "Np", "Pu", "Am", "Cm")
+    (
+        "He",
+        "Li",
+        "Be",
+        "Ne",
+        "Ar",
+        "Kr",
+        "Xe",
+        "Tc",
+        "Pm",
+        "Po",
+        "At",
+        "Rn",
+        "Fr",
+        "Ra",
+        "Ac",
+        "Pa",
+        "Np",
+        "Pu",
+        "Am",
+        "Cm",
+    )
 )
 """Elements that a detector cannot see, or that are in no specimen unless somebody says so."""
 _MOST_CHANNELS = 4096
@@ -64,8 +89,6 @@ def found_elements(energies: Values, counts: Values, beam: float | None, resolut
     resolution
         Of the detector at Mn Kα, in eV.
     """
-    from scipy.optimize import nnls
-
     usable = (energies > LOWEST) & np.isfinite(counts)
     if beam is not None:
         usable &= energies < beam
@@ -77,18 +100,35 @@ def found_elements(energies: Values, counts: Values, beam: float | None, resolut
     peaks = _peaks(energies, net, noise, resolution)
     if not peaks:
         return ()
-    families = _candidates(energies, peaks, resolution)
-    if not families:
-        return ()
-    templates = np.stack([_template(energies, lines, resolution) for lines in families], axis=1)
-    weights, _rest = nnls(templates / noise[:, None], net / noise, maxiter=20 * len(families))
-    fitted = {(lines[0].element, lines[0].family): weight for lines, weight in zip(families, weights, strict=True)}
+    spectrum = _Spectrum(energies, net, noise, tuple(peaks), resolution, beam)
+    families = _candidates(spectrum)
+    while families:
+        weights = _weights(spectrum, families)
+        doubts = [_doubt(spectrum, lines, weight, weights) for lines, weight in zip(families, weights, strict=True)]
+        if max(doubts) <= 0:
+            break
+        # the most doubtful one goes first: what it had of a peak becomes its neighbours'
+        del families[int(np.argmax(doubts))]
     strengths: dict[str, float] = {}
-    for lines, weight in zip(families, weights, strict=True):
-        if weight > 0 and _agrees(lines, weight, fitted, peaks, (energies, net, noise), resolution, beam):
-            element = lines[0].element
-            strengths[element] = max(strengths.get(element, 0.0), float(weight))
-    return tuple(sorted(strengths, key=lambda element: -strengths[element]))
+    for lines, weight in zip(families, _weights(spectrum, families) if families else (), strict=True):
+        element = lines[0].element
+        strengths[element] = max(strengths.get(element, 0.0), float(weight))
+    reached = {lines[0].element for lines in families if not _misses_harder(spectrum, lines, families)}
+    return tuple(sorted(reached, key=lambda element: -strengths[element]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Spectrum:
+    """A spectrum above its background."""
+
+    energies: Values
+    net: Values
+    noise: Values
+    """Standard deviation of each channel."""
+    peaks: tuple[Peak, ...]
+    """The highest first."""
+    resolution: float
+    beam: float | None
 
 
 def _binned(energies: Values, counts: Values) -> tuple[Values, Values]:
@@ -176,7 +216,8 @@ def _genuine(peaks: Sequence[Peak], resolution: float) -> list[Peak]:
     def caused(peak: Peak) -> bool:
         near = 0.5 * float(width(peak.energy, resolution))
         strong = [other for other in peaks if peak.height < _ARTEFACT * other.height]
-        sums = (first.energy + second.energy for first in strong for second in strong)
+        partners = [other for other in peaks if 2 * peak.height < other.height]
+        sums = (first.energy + second.energy for first in strong for second in partners)
         escapes = (other.energy - _ESCAPE for other in strong if other.energy > _ESCAPE + 0.1)
         return any(abs(peak.energy - place) < near for place in (*sums, *escapes))
 
@@ -193,70 +234,81 @@ def _peak_at(energy: float, peaks: Sequence[Peak], resolution: float) -> Peak | 
     return max(near, key=lambda peak: peak.height, default=None)
 
 
-def _candidates(energies: Values, peaks: Sequence[Peak], resolution: float) -> list[tuple[XrayLine, ...]]:
+def _candidates(spectrum: _Spectrum) -> list[tuple[XrayLine, ...]]:
     """Return the families of lines whose strongest one is at a peak."""
+    first, last = float(spectrum.energies[0]), float(spectrum.energies[-1])
     families = []
     for element in symbols():
-        if element in _NEVER:
-            continue
-        for family in "KLM":
+        for family in "KLM" if element not in _NEVER else "":
             lines = tuple(
                 line
                 for line in lines_of(element)
-                if line.family == family and energies[0] < line.energy < energies[-1] and line.weight >= 0.01
+                if line.family == family and first < line.energy < last and line.weight >= 0.01
             )
-            if lines and _peak_at(max(lines, key=lambda line: line.weight).energy, peaks, resolution):
+            if lines and _peak_at(_strongest(lines).energy, spectrum.peaks, spectrum.resolution):
                 families.append(lines)
-    return families
+    # the lines of the M shells of lanthanides and lighter elements are a matter for people
+    return [lines for lines in families if lines[0].family != "M" or _strongest(lines).energy > 1.5]
 
 
-def _template(energies: Values, lines: Sequence[XrayLine], resolution: float) -> Values:
-    total: Values = np.sum([shape(energies, line, resolution) for line in lines], axis=0)
-    return total
+def _strongest(lines: Sequence[XrayLine]) -> XrayLine:
+    return max(lines, key=lambda line: line.weight)
 
 
-def _agrees(
-    lines: Sequence[XrayLine],
-    weight: float,
-    fitted: dict[tuple[str, str], float],
-    peaks: Sequence[Peak],
-    spectrum: tuple[Values, Values, Values],
-    resolution: float,
-    beam: float | None,
-) -> bool:
-    """Return whether the spectrum says that this element is there, by one family of its lines."""
-    energies, net, noise = spectrum
-    strongest = max(lines, key=lambda line: line.weight)
-    peak = _peak_at(strongest.energy, peaks, resolution)
-    height = weight * float(shape(np.array([strongest.energy]), strongest, resolution)[0])
-    # most of the peak is this line's: of a neighbour's peak, the fit gives others a little
-    if peak is None or height < 0.5 * peak.height or height < SHARE * peaks[0].height:
-        return False
+def _weights(spectrum: _Spectrum, families: Sequence[Sequence[XrayLine]]) -> Values:
+    """Return the areas of the families that describe the spectrum best, none of them negative."""
+    from scipy.optimize import nnls
+
+    templates = np.stack(
+        [np.sum([shape(spectrum.energies, line, spectrum.resolution) for line in lines], axis=0) for lines in families],
+        axis=1,
+    )
+    weights, _rest = nnls(templates / spectrum.noise[:, None], spectrum.net / spectrum.noise)
+    return np.asarray(weights)
+
+
+def _doubt(spectrum: _Spectrum, lines: Sequence[XrayLine], weight: float, _all: Values) -> float:
+    """Return how doubtful a family of lines is: 0 where the spectrum agrees with it.
+
+    Three doubts, the greatest first: none of the weaker lines can be told from the strongest one or the noise, and the
+    family is not the K shell's, of which others share no peak; a weaker line that ought to be seen is not there; the
+    peak is mostly of another element.
+    """
+    strongest = _strongest(lines)
+    peak = _peak_at(strongest.energy, spectrum.peaks, spectrum.resolution)
+    height = weight * float(shape(np.array([strongest.energy]), strongest, spectrum.resolution)[0])
+    if peak is None or height <= 0:
+        return 4.0
+    confirmed = 0
     for line in lines:
-        apart = abs(line.energy - strongest.energy) > float(width(line.energy, resolution))
         expected = height * line.weight / strongest.weight
-        at = int(np.argmin(np.abs(energies - line.energy)))
-        if apart and expected > SIGNIFICANCE * noise[at] and _mean_near(net, at) < 0.4 * expected:
-            return False
-    if strongest.family == "M" and not strongest.energy > 1.5:
-        return False  # the lines of lanthanides' M shells are a matter for people
-    return _harder_family(strongest, fitted, energies, beam)
+        at = int(np.argmin(np.abs(spectrum.energies - line.energy)))
+        apart = abs(line.energy - strongest.energy) > 0.8 * float(width(line.energy, spectrum.resolution))
+        if apart and expected > _SEEN * spectrum.noise[at]:
+            if _mean_near(spectrum.net, at) < 0.4 * expected:
+                return 2.0
+            confirmed += 1
+    at = int(np.argmin(np.abs(spectrum.energies - strongest.energy)))
+    if not confirmed and (strongest.family != "K" or height < _ALONE * spectrum.noise[at]):
+        return 3.0 + 1.0 / (1.0 + height)
+    if height < SHARE * spectrum.peaks[0].height:
+        return 1.5
+    share = height / peak.height
+    return 1.0 - share if share < 0.5 else 0.0
 
 
 def _mean_near(values: Values, at: int) -> float:
     return float(values[max(0, at - 1) : at + 2].mean())
 
 
-def _harder_family(
-    strongest: XrayLine, fitted: dict[tuple[str, str], float], energies: Values, beam: float | None
-) -> bool:
-    """Return whether the element's harder lines are there, as far as beam and detector reach."""
-    harder = {"L": "K", "M": "L"}.get(strongest.family)
-    if harder is None:
-        return True
-    reached = min(float(energies[-1]), beam / 1.8 if beam else float(energies[-1]) / 1.5)
-    alpha = next((line for line in lines_of(strongest.element) if line.name == f"{harder}a"), None)
-    # a detector of half a millimetre of silicon lets most of the X-rays beyond 20 keV pass
-    if alpha is None or alpha.energy > min(reached, 18.0):
-        return True
-    return fitted.get((strongest.element, harder), 0.0) > 0
+def _misses_harder(spectrum: _Spectrum, lines: Sequence[XrayLine], families: Sequence[Sequence[XrayLine]]) -> bool:
+    """Return whether the element's harder lines are missing that beam and detector reach."""
+    element = lines[0].element
+    harder = {"L": "K", "M": "L"}.get(lines[0].family)
+    alpha = next((line for line in lines_of(element) if line.name == f"{harder}a"), None)
+    last = float(spectrum.energies[-1])
+    # a detector of half a millimetre of silicon lets most of the X-rays beyond 18 keV pass
+    reached = min(last, spectrum.beam / 1.8 if spectrum.beam else last / 1.5, 18.0)
+    if alpha is None or alpha.energy > reached:
+        return False
+    return not any(other[0].element == element and other[0].family == harder for other in families)

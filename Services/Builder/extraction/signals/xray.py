@@ -69,8 +69,11 @@ def symbols() -> tuple[str, ...]:
 
 @cache
 def _table() -> dict[str, Any]:
-    elements: dict[str, Any] = exspy().material.elements.as_dictionary()
-    return elements
+    table = exspy().material.elements.as_dictionary()
+    # beside the elements, the tree has entries of its own
+    return {
+        symbol: entry for symbol, entry in table.items() if isinstance(entry, dict) and "Atomic_properties" in entry
+    }
 
 
 def width(energy: float | NDArray[Any], resolution: float) -> NDArray[Any]:

@@ -50,7 +50,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Target:
     """The same, by the server's numbers."""
 
     template: int
@@ -98,6 +98,10 @@ class CDCS:
 
     def put(self, record: Record) -> Receipt:
         """Have a record and its files there, once."""
+        with self.api.site.connected():
+            return self._put(record)
+
+    def _put(self, record: Record) -> Receipt:
         place = self._place()
         older = self._copies(record)
         document = content_of(Path(record.path))
@@ -134,8 +138,8 @@ class CDCS:
 
     # -- the one copy --------------------------------------------------------------------------------------------------
 
-    def _place(self) -> _Place:
-        return _Place(self.api.template(self.choice.template), self.api.workspace(self.choice.workspace))
+    def _place(self) -> _Target:
+        return _Target(self.api.template(self.choice.template), self.api.workspace(self.choice.workspace))
 
     def _copies(self, record: Record) -> list[Remote]:
         """Return what is there of a record, oldest first."""
@@ -144,7 +148,7 @@ class CDCS:
             raise self._not_taken(record, f"there is a record '{record.title}' of another session")
         return copies
 
-    def _store(self, record: Record, place: _Place, there: Sequence[Remote], content: str) -> None:
+    def _store(self, record: Record, place: _Target, there: Sequence[Remote], content: str) -> None:
         """Send the record, unless it is there; look again if the answer gets lost."""
         same = _copy_to_keep(there, place)
         if same is not None and is_as_sent(same.content, content, record.session):
@@ -170,7 +174,7 @@ class CDCS:
             facts = {"destination": self.name, "title": record.title, "session": record.session}
             raise RecordRefused(**facts, reason=message) from None
 
-    def _reduce_to_one(self, record: Record, place: _Place, content: str) -> Remote:
+    def _reduce_to_one(self, record: Record, place: _Target, content: str) -> Remote:
         """See to it that one copy is there, in its workspace; return it."""
         copies = self._copies(record)
         remaining = _copy_to_keep(copies, place)
@@ -191,6 +195,6 @@ class CDCS:
         return NotTaken(destination=self.name, title=record.title, reason=reason)
 
 
-def _copy_to_keep(copies: Sequence[Remote], place: _Place) -> Remote | None:
+def _copy_to_keep(copies: Sequence[Remote], place: _Target) -> Remote | None:
     """Return the copy that stays: a record keeps the version of the template that it was made with."""
     return next((copy for copy in copies if copy.template == place.template), None)

@@ -24,6 +24,8 @@ from Services.Uploader.destinations.web import address_fault
 
 _LONGEST_BLOB_NAME = 200
 """Characters that the name of a blob may have."""
+_DOWNLOAD = re.compile(r"rest/blob/download/(\d{1,18})/")
+"""Address of a blob, in a record; see `_path`."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -123,8 +125,9 @@ class Blobs:
 
     def clear(self, record: Record, content: str) -> None:
         """Delete the blobs that the record does not link to."""
+        linked = {int(number) for number in _DOWNLOAD.findall(content)}
         for blob in self.api.blobs(_prefix(record)):
-            if _path(blob) not in content:
+            if blob.id not in linked:
                 self.api.delete_blob(blob.id)
 
     def _add(self, record: Record, name: str, file: Path) -> Blob:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,29 +46,28 @@ def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
             *_below(scan, terms_tiff.FEI_SCAN),
             *_below(detector, terms_tiff.FEI_DETECTOR),
         ),
-        column="FIB" if beam.startswith("I") else "SEM",
-        acquired=_acquired(settings, reading, path, beside),
+        column=column(settings),
+        acquired=_acquired(settings, reading, path, xml_settings.acquisition_time(beside.tree) if beside else None),
         special=_special(settings, beam),
     )
     # RosettaSciIO hands stage positions on in metres and radians where its conventions are millimetres and degrees
     meta = {name: value for name, value in reading.meta.items() if not name.startswith("Stage ")}
-    return with_settings(replace(reading, meta={**meta, **(_xml_alone(beside) if beside else {})}), known)
+    found = with_settings(replace(reading, meta={**meta, **(_xml_alone(beside) if beside else {})}), known)
+    return replace(found, column=known.column)
 
 
-def _acquired(settings: Mapping[str, Any], reading: Reading, path: Path, beside: MicroscopeSettings | None) -> Acquired:
-    """Return the time by the program's own clock, else by the user's date, in the order of the PC's language.
+def column(settings: Mapping[str, Any]) -> str | None:
+    """Return the kind of microscope by the beam that took the image; None of a camera's (infrared, navigation).
 
-    Of that RosettaSciIO takes the month for first wherever it can; the tag DateTime is another clock.
+    Parameters
+    ----------
+    settings
+        The sections of the INI file. Where none of them names the beam, it is the electrons'.
     """
-    created = moment(lookup(settings, "PrivateFei.TimeOfCreation"), "%d.%m.%Y %H:%M:%S")
-    tag = written(lookup(reading.main.original_metadata, "DateTime") if reading.main else None).moment
-    stated = decided(written(lookup(settings, "User.Date"), lookup(settings, "User.Time")), near=tag)
-    if created is not None:
-        return Acquired(created)
-    if not stated.text:
-        by_xml = beside.acquired if beside else None
-        return by_xml if isinstance(by_xml, Acquired) else Acquired(by_xml or reading.acquired)
-    return resolved(stated, settings, path)
+    beam = str(lookup(settings, "Beam.Beam") or "")
+    if not beam:
+        return None if "IRBeam" in settings else "SEM"
+    return {"EBEAM": "SEM", "IBEAM": "FIB"}.get(beam.upper())
 
 
 def _below(section: str, rules: Sequence[Rule]) -> list[Rule]:
@@ -86,6 +86,20 @@ def _xml_alone(known: MicroscopeSettings) -> dict[str, Quantity]:
     """Return its quantities, which the INI file's go before."""
     special = {name: value for name, value in known.special.items() if value is not None}
     return {**applied(known.rules, known.tree), **special}
+
+
+def _acquired(settings: Mapping[str, Any], reading: Reading, path: Path, in_xml: datetime | None) -> Acquired:
+    """Return the time by the program's own clock, else by the user's date, in the order of the PC's language.
+
+    The program's is in an entry of the INI file, or in the XML. Of the user's RosettaSciIO takes the month for first
+    wherever it can; the tag DateTime is another clock.
+    """
+    created = moment(lookup(settings, "PrivateFei.TimeOfCreation"), "%d.%m.%Y %H:%M:%S") or in_xml
+    tag = written(lookup(reading.main.original_metadata, "DateTime") if reading.main else None).moment
+    stated = decided(written(lookup(settings, "User.Date"), lookup(settings, "User.Time")), near=tag)
+    if created is not None or not stated.text:
+        return Acquired(created or reading.acquired)
+    return resolved(stated, settings, path)
 
 
 def _special(settings: Mapping[str, Any], beam: str = "EBeam") -> dict[str, Quantity | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -64,7 +65,9 @@ def _exif(picture: Image.Image) -> dict[str, Any]:
     """Return the entries of the picture and of the camera by their names, private ones by their numbers."""
     stored = picture.getexif()
     camera: Mapping[int, Any] = {}
-    with contextlib.suppress(KeyError, ValueError, TypeError):  # a damaged directory costs only itself
+    with contextlib.suppress(
+        KeyError, ValueError, TypeError, SyntaxError, OSError, struct.error
+    ):  # a damaged directory costs only itself
         camera = stored.get_ifd(ExifTags.IFD.Exif)
     return {ExifTags.TAGS.get(key, str(key)): value for entries in (stored, camera) for key, value in entries.items()}
 

@@ -9,6 +9,7 @@ where it is 14, and 9096 µm × 5761 µm, the field without an objective, become
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from Services.Builder.extraction.extractors.quantities import quantity
@@ -65,9 +66,10 @@ def _is_renishaw(entries: Mapping[str, Any]) -> bool:
 
 def _number(value: Any) -> float:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return 0.0
+    return number if isfinite(number) else 0.0
 
 
 def _pair(value: Any) -> tuple[float, float] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def _with_steps(reading: Reading, description: Mapping[str, str]) -> Reading:
         for place, axis in enumerate(axes):
             name, key, unit_key = _STEPS.get(axis.name, ("", "", ""))
             step, unit = number(description.get(key)), _unit(description.get(unit_key, "s" if name != "Z Step" else ""))
-            if step > 0 and dimension(unit):
+            if 0 < step < inf and dimension(unit):
                 axes[place] = replace(axis, scale=step, offset=0.0, unit=unit)
                 found[name] = quantity(name, step, unit)
         signals[at] = replace(signal, axes=tuple(axes))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from math import inf
 from pathlib import Path
 
 from lxml import etree
@@ -116,7 +117,7 @@ def _scaled(axis: Axis, pixels: etree._Element) -> Axis:
     # "pixel" and "reference frame" are units of the model, too
     stated = pixels.get(f"{attribute}Unit")
     unit = unit if stated is None else symbol(stated)
-    return replace(axis, scale=step, offset=0.0, unit=unit) if step > 0 and dimension(unit) else axis
+    return replace(axis, scale=step, offset=0.0, unit=unit) if 0 < step < inf and dimension(unit) else axis
 
 
 def _step(pixels: etree._Element | None, axis: str, name: str) -> Quantity | None:

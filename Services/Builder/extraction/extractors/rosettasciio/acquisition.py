@@ -144,6 +144,7 @@ _BY_PLUGIN: Mapping[str, Callable[[Tree], datetime | WrittenTime | None]] = {
     "Delmic": _in_utc("AcquisitionDate"),
     "EMPAD": _in_utc("root.timestamp.timestamp"),
     "Phenom": _phenom,
+    "Bruker": _texts("Spectrum.Date", "Spectrum.Time"),
     "MRC": _mrc,
     "MSA": _texts("DATE", "TIME"),
     "Impulse": _texts("Impulse_header.Experiment_date", "Impulse_header.Experiment_time"),

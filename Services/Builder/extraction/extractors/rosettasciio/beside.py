@@ -65,6 +65,11 @@ def _direct_electron(path: Path, listing: Listing) -> Iterator[str]:
         yield from (name for name in listing() if name.startswith(movie[1]) and name.endswith(ends))
 
 
+def _mrc(path: Path, listing: Listing) -> Iterator[str]:
+    yield from (f"{path.stem}.mrc.mdoc", f"{path.stem}.mdoc")  # SerialEM's
+    yield from _direct_electron(path, listing)
+
+
 def _impulse(path: Path, _listing: Listing) -> Iterator[str]:
     if "_Synchronized data" in path.name or "raw" in path.name:
         yield f"{path.name.rpartition('_')[0]}_Metadata.log"
@@ -113,7 +118,7 @@ _BY_EXTENSION: Mapping[str, Callable[[Path, Listing], Iterator[str]]] = {
     ".mib": _ends(".hdr", ".HDR"),
     ".tvips": _tvips,
     ".h5": _dectris,
-    ".mrc": _direct_electron,
+    ".mrc": _mrc,
     ".csv": _impulse,
     ".xml": _empad,
     ".asw": _jeol,

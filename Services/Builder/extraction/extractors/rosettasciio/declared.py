@@ -79,6 +79,11 @@ def _integrated(path: Path) -> dict[str, Any]:
         return {"signal": ["sum_spectrum", "nominal_peak_data"]} if "PeakData/PeakData" in file else {}
 
 
+def _whole_header(_path: Path) -> dict[str, Any]:
+    """Ask for all of a spectrum's header, with its date and working distance, instead of a part."""
+    return {"load_all_spc": True}
+
+
 def _run_by_its_reader(_path: Path) -> dict[str, Any]:
     """Refuse EELSLab's files: their reader has attributes of the file evaluated as Python."""
     raise FileRefused(reason="the reader of netCDF files would run what is written in them as a program")
@@ -171,7 +176,7 @@ _DECLARED = (
         also=(".h5", ".hdf5"),
     ),
     Declared("Bruker", "Bruker ESPRIT", _begins(b"AAMVHFSS", b"<?xml", b"<TRTSpectrum"), _whole_container),
-    Declared("EDAX", "EDAX TEAM"),
+    Declared("EDAX", "EDAX TEAM", options=_whole_header),
     Declared("MSA", "EMSA/MAS spectrum", _holds(b"#FORMAT")),
     Declared("Blockfile", "NanoMEGAS ASTAR block file", _begins(b"IMGBLO")),
     # MRCZ adds 1000 times the compressor's number to the mode of MRC
@@ -206,7 +211,13 @@ _DECLARED = (
     Declared(
         "USID", "USID (Pycroscopy)", _hdf5(lambda file: any(str(name).startswith("Measurement_") for name in file))
     ),
-    Declared("Delmic", "Delmic ODEMIS", _hdf5(lambda file: any(str(name).startswith("Acquisition") for name in file))),
+    # with the pictures by electrons, which the reader leaves out where it is not asked for them
+    Declared(
+        "Delmic",
+        "Delmic ODEMIS",
+        _hdf5(lambda file: any(str(name).startswith("Acquisition") for name in file)),
+        lambda _path: {"signal": "all"},
+    ),
     Declared(
         "Arina",
         "DECTRIS ARINA",

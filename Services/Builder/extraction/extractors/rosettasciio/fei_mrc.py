@@ -24,8 +24,8 @@ _DAY_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - Windows' way to count days,
 # 48 bytes' bits count for them.
 _GROUPS = (
     "Timestamp:d, Microscope type:16s, D-Number:16s, Application:16s, Application version:16s, HT:d, :d, Alpha tilt:d,"
-    " Beta tilt:d, X-Stage:d, Y-Stage:d, Z-Stage:d, :d, :d, :d, :d, :8s, :8s, :8s, :8s, :8s, :8s, Defocus:d, :d, :d,"
-    " Instrument mode:i, Projection mode:i, :16s, :16s, :i, :?, Magnification:d",
+    " Beta tilt:d, X-Stage:d, Y-Stage:d, Z-Stage:d, :d, :d, Pixel size X:d, Pixel size Y:d, :8s, :8s,"
+    " :8s, :8s, :8s, :8s, Defocus:d, :d, :d, Instrument mode:i, Projection mode:i, :16s, :16s, :i, :?, Magnification:d",
     "Camera length:d, Spot index:i, :d, :d, Convergence angle:d, Illumination mode:16s, :?, :?, :d, :d, :d, :d, :d, :d,"
     " :d, :d, Integration time:d, Binning Width:i, Binning Height:i, Camera name:16s, :i, :i, :i, :i, :?, :i, :?, :?,"
     " :i, :i, :i, :i",

@@ -24,9 +24,12 @@ from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
 from Services.Builder.extraction.extractors.rosettasciio import roles, topspin
 from Services.Builder.extraction.extractors.rosettasciio.acquisition import acquired_by
+from Services.Builder.extraction.extractors.rosettasciio.calibration import calibrated
 from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, sampled_axes, signals_only
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
 from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import with_extended_header
+from Services.Builder.extraction.extractors.rosettasciio.lenient_dates import lenient_dates
+from Services.Builder.extraction.extractors.rosettasciio.mdoc import with_settings_beside
 from Services.Builder.extraction.extractors.rosettasciio.samples import arrange_samples
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
 from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal, in_one_unit, main_signal
@@ -40,7 +43,7 @@ TYPED_IN = "It was typed into a form of the program once, and is often out of da
 _COLUMN_TYPES = ("TEM", "SEM")
 _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[str, Any]]]] = {
     "TIFF": lambda path, signals: roles.streak(path, arrange_samples(path, signals)),
-    "MRC": lambda path, signals: with_extended_header(path, sampled_axes(path, signals)),
+    "MRC": lambda path, signals: with_settings_beside(path, with_extended_header(path, sampled_axes(path, signals))),
     "EMD": lambda path, signals: roles.emd(path, prismatic_axes(path, signals)),
     "NeXus": signals_only,
     "Delmic": roles.delmic,
@@ -49,6 +52,7 @@ _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[st
     "DigitalMicrograph": roles.digitalmicrograph,
     "Hamamatsu": roles.streak,
     "QuantumDetector": roles.merlin_scan,
+    "PantaRhei": roles.pantarhei,
     "TIA": roles.tia,
     "TVIPS": roles.tvips,
     "Topspin": topspin.calibrated,
@@ -97,7 +101,7 @@ def format_name(by: Declared, path: Path) -> str:
 def load(by: Declared, path: Path) -> list[dict[str, Any]]:
     """Return a reader's dictionaries, with the data left on disk where the reader can do that."""
     if by.signals is not None:
-        return by.signals(path)
+        return calibrated(by.plugin, path, by.signals(path))
     reader = importlib.import_module(by.api).file_reader
     options = {"lazy": True, **by.options(path)}
     try:
@@ -106,11 +110,24 @@ def load(by: Declared, path: Path) -> list[dict[str, Any]]:
         raise
     except Exception:  # noqa: BLE001 - not lazy at all, or not this file (RGBA images of DigitalMicrograph)
         del options["lazy"]
-        dictionaries = reader(str(path), **options)
+        dictionaries = _read_eagerly(by, path, options)
     if not dictionaries:
         raise ValueError("it holds no data")
     completed_by = _COMPLETED.get(by.plugin)
-    return completed_by(path, dictionaries) if completed_by else list(dictionaries)
+    return calibrated(by.plugin, path, completed_by(path, dictionaries) if completed_by else dictionaries)
+
+
+def _read_eagerly(by: Declared, path: Path, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a reader's dictionaries; a date that it cannot parse does not cost the data."""
+    module = importlib.import_module(by.api)
+    try:
+        return list(module.file_reader(str(path), **options))
+    except (ValueError, OverflowError, IndexError, AssertionError, TypeError) as error:
+        try:
+            with lenient_dates(by.api):
+                return list(module.file_reader(str(path), **options))
+        except Exception:  # noqa: BLE001 - it is not the date: the first error says more
+            raise error from None
 
 
 def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
@@ -158,7 +175,7 @@ def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any
         meta.pop("Magnification", None)
     if (specimen := meta.get("Specimen")) and str(specimen.value) in (path.name, path.stem):
         del meta["Specimen"]  # a program's way of filling the field
-    if main.title and main.title != path.stem:
+    if main.title and main.title != path.stem and "Signal Name" not in beyond.found:
         meta["Signal Name"] = quantity("Signal Name", main.title)
     # of a picture beside a map, a reader may say nothing
     times = (moment(signal.metadata, trusted=not by.local_clock) for signal in (main, *signals))

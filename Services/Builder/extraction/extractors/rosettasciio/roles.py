@@ -16,6 +16,8 @@ Bruker ESPRIT
     two as the whole header of the (electron) analysis.
 NanoMEGAS block file
     The reader leaves out dimensions of one point, and names the remaining ones from the first name on.
+CEOS Panta Rhei
+    The content of each axis is its name: ScanX, ScanY, CameraX, CameraY, Energy.
 EMD 1.0, py4DSTEM
     The axes of the scan are called Rx and Ry (older R_x), those of the patterns Qx and Qy.
 FEI TIA
@@ -207,6 +209,16 @@ def _of_py4dstem(signal: dict[str, Any]) -> dict[str, Any]:
         for axis, name in zip(signal["axes"], names, strict=True)
     ]
     return _with_type({**signal, "axes": axes}, _DIFFRACTION)
+
+
+def pantarhei(_path: Path, signals: Sequence[dict[str, Any]]) -> Signals:
+    """Return what the Panta Rhei reader returned, with a camera's frames for the points of a scan called patterns."""
+    return [
+        _with_type(signal, _DIFFRACTION)
+        if {"ScanX", "CameraX", "CameraY"} <= {str(axis.get("name")) for axis in signal["axes"]}
+        else signal
+        for signal in signals
+    ]
 
 
 def tia(_path: Path, signals: Sequence[dict[str, Any]]) -> Signals:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from Services.Builder.extraction.extractors import terms_light
@@ -85,15 +84,6 @@ def _position(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _delmic_time(tree: Tree) -> datetime | None:
-    """Return ``TOffset``, which is seconds since 1970, UTC."""
-    try:
-        seconds = float(str(lookup(tree, "AcquisitionDate")))
-        return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
 # -- Digital Surf ---------------------------------------------------------------------------------------------------
 
 _HEADER, _COMMENT = "Object_0_Channel_0.Header", "Object_0_Channel_0.Parsed"
@@ -117,7 +107,7 @@ def _attolight(comment: Tree) -> dict[str, Quantity | None]:
 
 
 VENDORS = (
-    Vendor("Delmic", column="SEM", rules=terms_light.DELMIC, special=_delmic, acquired=_delmic_time),
+    Vendor("Delmic", column="SEM", rules=terms_light.DELMIC, special=_delmic),
     Vendor("DigitalSurf", special=_digital_surf),
     Vendor("DigitalSurf", root=(_COMMENT,), rules=terms_light.ATTOLIGHT, special=_attolight),
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.people_dates import WrittenTime, decided, written
+from Services.Builder.extraction.extractors.rosettasciio.vendors import gatan_tags
 from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import Tree, Vendor
 from Services.Builder.extraction.extractors.tree import lookup
 
@@ -46,13 +47,26 @@ def _gatan_texts(tags: Tree) -> tuple[str, str]:
     return str(bar[0] or "").strip(), str(bar[1] or "").strip()
 
 
+_TYPED_IN = frozenset(("Operator", "Specimen"))
+"""Typed into a form once, and often out of date."""
+_IMAGE = Vendor(
+    plugin="DigitalMicrograph",
+    root=(f"{gatan_tags.IMAGE}.source.Tags at creation", gatan_tags.IMAGE),
+    rules=gatan_tags.RULES,
+    unreliable=_TYPED_IN,
+    special=gatan_tags.special,
+    acquired=_gatan_time,
+)
+_SOURCE = f"{gatan_tags.PLANE}.source tags"
 VENDORS = (
-    Vendor(
-        plugin="DigitalMicrograph",
-        root=("ImageList.TagGroup0.ImageTags.source.Tags at creation", "ImageList.TagGroup0.ImageTags"),
-        rules=terms.DIGITALMICROGRAPH,
-        # typed into a form once, and often out of date
-        unreliable=frozenset(("Operator", "Specimen")),
-        acquired=_gatan_time,
+    _IMAGE,
+    # a stack of planes with tags of their own: the first one's, then the stack's
+    replace(
+        _IMAGE,
+        holds=_SOURCE,
+        root=(_SOURCE,),
+        column="TEM",
+        rules=gatan_tags.PLANE_RULES,
     ),
+    replace(_IMAGE, holds=_SOURCE, root=(gatan_tags.IMAGE,), acquired=None),
 )

@@ -182,9 +182,11 @@ VENDORS = (
     Vendor("Renishaw", rules=terms_light.RENISHAW, special=_renishaw),
     Vendor(
         "JobinYvon",
+        root=("experimental_setup",),
+        rules=terms_light.HORIBA,
+        special=_horiba,
         units={"Spectrometer.entrance_slit_width": None},
     ),
-    Vendor("JobinYvon", root=("experimental_setup",), rules=terms_light.HORIBA, special=_horiba),
     Vendor(
         "Hamamatsu",
         root=(_ITEX,),

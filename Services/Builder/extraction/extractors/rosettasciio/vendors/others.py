@@ -4,62 +4,61 @@ from __future__ import annotations
 
 from Services.Builder.extraction.extractors import terms
 from Services.Builder.extraction.extractors.quantities import quantity
-from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import Tree, Vendor, measured, stage_units
+from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import Tree, Vendor
+from Services.Builder.extraction.extractors.settings import number
+from Services.Builder.extraction.extractors.terms import Rule
 from Services.Builder.extraction.extractors.tree import lookup
 from Services.Builder.model import Quantity
 
-_EMSA_MODES = {"IMA": "Imaging", "DIF": "Diffraction", "SCI": "Scanning Imaging", "SCD": "Scanning Diffraction"}
+# -- CEOS Panta Rhei --------------------------------------------------------------------------------------------------
+
+PANTA_RHEI = (
+    Rule("scan_generator.dwell_time", "Dwell Time", "s"),
+    Rule("scan_generator.flyback_time", "Flyback Time", "s"),
+    Rule("camera.exposure_time", "Exposure Time", "s"),
+    Rule("condenser.mode", "Illumination Mode"),
+    Rule("projector.mode", "Imaging Mode"),
+    Rule("comment", "Comment"),
+)
+"""CEOS Panta Rhei: SI units, like the voltage in volts and the axes in metres; the reader takes its camera length, in
+metres, for millimetres."""
 
 
-def _emsa(tree: Tree) -> dict[str, Quantity | None]:
-    """Read magnification or camera length in mm, which have one keyword, by the mode."""
-    mode = _EMSA_MODES.get(str(lookup(tree, "OPERMODE") or "").strip().upper()[:3])
-    name, unit = ("Camera Length", "mm") if mode and "Diffraction" in mode else ("Magnification", None)
+def _panta_rhei(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the scan's detector or the camera's binning, by which of them was the source."""
+    scanned = lookup(tree, "source.type") == "scan_generator"
+    detector = lookup(tree, "scan_generator.detector") if scanned else lookup(tree, "source.name")
+    binning = None if scanned else lookup(tree, "camera.binning")
+    whole = isinstance(binning, list | tuple) and all(number(side) == int(number(side)) for side in binning)
     return {
-        "Imaging Mode": quantity("Imaging Mode", mode or lookup(tree, "OPERMODE")),
-        name: quantity(name, lookup(tree, "MAGCAM"), unit),
+        "Detector": quantity("Detector", detector),
+        "Binning": quantity("Binning", [int(number(side)) for side in binning or ()] if whole else binning),
     }
 
 
-def _phenom(tree: Tree) -> dict[str, Quantity | None]:
-    """Read the entries that have a unit: 200 ns, 40.3 uA."""
-    scan = "acquisition.scan"
-    return {
-        "Dwell Time": measured(tree, "Dwell Time", f"{scan}.dwellTime"),
-        "Emission Current": measured(tree, "Emission Current", f"{scan}.emissionCurrent"),
-    }
+# -- heating and biasing holders --------------------------------------------------------------------------------------
+
+IMPULSE = (
+    Rule("Impulse_header.Sample", "Specimen"),
+    Rule("Impulse_header.Description", "Comment"),
+)
+"""DENSsolutions Impulse: its file of metadata beside the log, as RosettaSciIO spells the names."""
+QUADSTAR = (Rule("general_header.username", "Operator"),)
+"""Balzers Quadstar: the header's user."""
 
 
-def _tvips(tree: Tree) -> dict[str, Quantity | None]:
-    """Read the camera's binning."""
-    binning = [lookup(tree, f"tvips_header.bin{side}") for side in "xy"]
-    return {"Binning": quantity("Binning", binning if all(binning) else None)}
+def _impulse(tree: Tree) -> dict[str, Quantity | None]:
+    """Read which gases were connected."""
+    gases = [lookup(tree, f"Impulse_header.Gas{number}") for number in (1, 2, 3)]
+    return {"Chamber Gas": quantity("Chamber Gas", [gas for gas in gases if gas] or None)}
 
 
 VENDORS = (
-    Vendor("Bruker", units=stage_units("µm"), rules=terms.BRUKER),
-    Vendor("JEOL", holds="Header.real time", rules=terms.JEOL_EDS),
-    Vendor("Blockfile", column="STEM", units={"camera_length": "m"}),
-    # ISO 22029: dwell and integration times of EELS are in milliseconds
-    Vendor(
-        "MSA",
-        units={"Detector.EELS.dwell_time": "ms", "Detector.EELS.exposure": "ms"},
-        rules=terms.EMSA,
-        special=_emsa,
-    ),
-    # neither units nor zero points of stage and current are documented
-    Vendor(
-        "TVIPS",
-        column="TEM",
-        units={"Stage.x": None, "Stage.y": None, "Stage.z": None, "beam_current": None},
-        special=_tvips,
-    ),
-    Vendor("Arina", column="STEM"),
-    Vendor("EMPAD", column="STEM"),
-    Vendor("Phenom", column="SEM", rules=terms.PHENOM, special=_phenom),
+    Vendor("PantaRhei", column="TEM", units={"camera_length": "m"}, rules=PANTA_RHEI, special=_panta_rhei),
     Vendor("Tofwerk", column="FIB"),
     Vendor("EMD", holds="simulation_parameters", column="STEM", rules=terms.PRISMATIC),
     Vendor("EMD", rules=terms.EMD_NCEM),
-    Vendor("QuantumDetector", rules=terms.MERLIN),
     Vendor("DENS", rules=terms.DENS),
+    Vendor("Impulse", rules=IMPULSE, special=_impulse),
+    Vendor("Quadstar", rules=QUADSTAR),
 )

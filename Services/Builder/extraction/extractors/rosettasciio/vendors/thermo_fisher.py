@@ -15,6 +15,7 @@ from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import (
     stage_units,
     unix_time,
 )
+from Services.Builder.extraction.extractors.settings import number
 from Services.Builder.extraction.extractors.tree import lookup
 from Services.Builder.model import Quantity
 
@@ -23,6 +24,7 @@ _VELOX_PROJECTOR = {"1": "Diffraction", "2": "Imaging"}
 _VELOX_APERTURES = {
     "C1": "C1 Aperture",
     "C2": "C2 Aperture",
+    "C3": "C3 Aperture",
     "OBJ": "Objective Aperture",
     "SA": "Selected-Area Aperture",
 }
@@ -45,6 +47,7 @@ def _velox(tree: Tree) -> dict[str, Quantity | None]:
         else None,
         "Collection Angle Outer": quantity("Collection Angle Outer", lookup(detector, f"{angles}.end"), "rad"),
         "Detector Elevation": _velox_elevation(tree),
+        "Time Constant": _velox_time_constant(tree),
         **_velox_apertures(tree),
     }
 
@@ -67,6 +70,17 @@ def _velox_elevation(tree: Tree) -> Quantity | None:
     ]
     elevations = {lookup(segment, "ElevationAngle") for segment in segments}
     return quantity("Detector Elevation", elevations.pop(), "rad") if len(elevations) == 1 else None
+
+
+def _velox_time_constant(tree: Tree) -> Quantity | None:
+    """Read the X-ray detector's pulse processing time, where its segments have the same."""
+    taken = str(lookup(tree, "BinaryResult.Detector") or "-")
+    times = {
+        lookup(segment, "PulseProcessTime")
+        for segment in branches(tree, "Detectors")
+        if str(lookup(segment, "DetectorName")).startswith(taken)
+    }
+    return quantity("Time Constant", times.pop(), "s") if len(times) == 1 else None
 
 
 def _velox_time(tree: Tree) -> datetime | None:
@@ -96,7 +110,22 @@ def _tia(tree: Tree) -> dict[str, Quantity | None]:
     """Return a probe's dwell time or a camera's exposure: TIA writes both into one entry."""
     scanning = "STEM" in str(lookup(tree, "ExperimentalDescription.Mode"))
     name = "Dwell Time" if scanning else "Exposure Time"
-    return {name: quantity(name, lookup(tree, "AcquireInfo.DwellTimePath"), "s")}
+    return {name: quantity(name, lookup(tree, "AcquireInfo.DwellTimePath"), "s"), **_tia_filter(tree)}
+
+
+def _tia_filter(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the energy filter, where its mode is one; a slit that is retracted has no width."""
+    described = "ExperimentalDescription.Filter"
+    if lookup(tree, f"{described} mode") in (None, "None", ""):
+        return {}
+    values = (
+        ("Energy Loss", "total energy loss_eV", "eV"),
+        ("Drift Tube Voltage", "drift tube_eV", "V"),
+        ("Prism Offset", "prism shift_eV", "V"),
+        ("Spectrometer Aperture", "selected aperture", "mm"),
+        ("Slit Width", "slit width_eV", "eV"),
+    )
+    return {name: quantity(name, lookup(tree, f"{described} {key}"), unit) for name, key, unit in values}
 
 
 _TIA = Vendor(
@@ -113,7 +142,7 @@ def _ser_time(tree: Tree) -> datetime | None:
     return unix_time(lookup(tree, "ser_header_parameters.Time"))
 
 
-# -- Thermo Fisher's MRC --------------------------------------------------------------------------------------------
+# -- Thermo Fisher's MRC ----------------------------------------------------------------------------------------------
 
 
 def _fei_mrc(tree: Tree) -> dict[str, Quantity | None]:
@@ -138,6 +167,31 @@ def _fei_mrc(tree: Tree) -> dict[str, Quantity | None]:
     }
 
 
+# -- FEI's MRC of before 2012 -----------------------------------------------------------------------------------------
+
+_UNREAD = ("magnification", "Stage.x", "Stage.y", "Stage.z", "Stage.tilt_alpha", "Stage.tilt_beta")
+
+
+def _old_mrc(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the extended header's entry of the first image, of 1024 that the reader returns as lists.
+
+    Lengths are in metres, but in micrometres where they are above 1 (the reader's notes on the format).
+    """
+
+    def first(name: str) -> float:
+        values = lookup(tree, name)
+        return number(next(iter(values), 0) if hasattr(values, "__len__") else values)
+
+    found = {"Stage Alpha": quantity("Stage Alpha", first("a_tilt"), "°")}
+    found["Stage Beta"] = quantity("Stage Beta", first("b_tilt"), "°")
+    for name, field in (("Stage X", "x_stage"), ("Stage Y", "y_stage"), ("Stage Z", "z_stage"), ("Defocus", "defocus")):
+        value = first(field)
+        found[name] = quantity(name, value, "µm" if abs(value) > 1 else "m")
+    found["Exposure Time"] = quantity("Exposure Time", first("exp_time"), "s")
+    found["Magnification"] = quantity("Magnification", first("magnification"))
+    return found
+
+
 VENDORS = (
     _VELOX,
     _TIA,
@@ -148,6 +202,14 @@ VENDORS = (
         rules=terms.FEI_MRC,
         special=_fei_mrc,
         acquired=lambda tree: fei_mrc.acquisition_time(lookup(tree, "Timestamp")),
+    ),
+    Vendor(
+        "MRC",
+        holds="fei_header",
+        root=("fei_header",),
+        column="TEM",
+        units=dict.fromkeys((*_UNREAD, "Detector.Camera.exposure")),
+        special=_old_mrc,
     ),
     Vendor("MRC", column="TEM", units=stage_units("m")),
 )

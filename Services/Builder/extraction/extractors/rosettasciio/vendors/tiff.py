@@ -31,8 +31,12 @@ def _sightx(tree: Tree) -> dict[str, Quantity | None]:
         for axis, motor, piezo in zip("XY", motors, piezos, strict=True)
         if lookup(tree, f"{position}.M{axis}") is not None
     }
+    angle = "ImageDescription.ImageFormingSystem.DetectAngleString"
+    scanned = lookup(tree, "ImageDescription.Eos.EosMode") == "eosASID"
     return {
         **stage,
+        # in STEM the projector's length is that to the detector, written with its unit (40cm)
+        "Camera Length": quantity("Camera Length", lookup(tree, angle) if scanned else None),
         "Electron Source": quantity("Electron Source", source[0] if source else None),
         "Exposure Time": quantity("Exposure Time", exposure if taken else None, "µs"),
         "Binning": quantity("Binning", binning if taken and all(binning) else None),
@@ -55,6 +59,12 @@ def _taken(tree: Tree) -> datetime | None:
     return exif.time_taken(original)
 
 
+def _tvips(tree: Tree) -> dict[str, Quantity | None]:
+    """Read the camera's binning; a first version of the header has one number for both sides."""
+    binning = [lookup(tree, f"TVIPS.Binning{side}") or lookup(tree, "TVIPS.Binning") for side in "XY"]
+    return {"Binning": quantity("Binning", binning if all(binning) else None)}
+
+
 VENDORS = (
     Vendor(
         "TIFF",
@@ -72,6 +82,9 @@ VENDORS = (
         column="TEM",
         rules=terms_tiff.OLYMPUS,
         special=_exposure,
+    ),
+    Vendor(
+        "TIFF", holds="TVIPS.Version", format="TVIPS TIFF", column="TEM", rules=terms_tiff.TVIPS_TIFF, special=_tvips
     ),
     Vendor("TIFF", rules=terms_tiff.TIFF_TAGS, special=_exposure, acquired=_taken),
 )
