@@ -6,6 +6,7 @@ files need is left to those: `sparse`, with numba, for the spectra of Velox, tak
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -144,7 +145,7 @@ def _share_units(cache: Path | None) -> None:
     except ImportError:
         return
     made: Any = pint.UnitRegistry
-    registry = made(cache_folder=None if cache is None else str(cache / _UNITS))
+    registry = _registry(made, Path(pint.__file__).parent, cache)
     pint.set_application_registry(registry)  # type: ignore[no-untyped-call] # pint leaves it untyped
     pint.UnitRegistry = partial(_same, registry, made)  # type: ignore[misc,assignment]
     try:
@@ -153,6 +154,22 @@ def _share_units(cache: Path | None) -> None:
         pass
     finally:
         pint.UnitRegistry = made  # type: ignore[misc]
+
+
+def _registry(made: Any, package: Path, cache: Path | None) -> Any:
+    """Return a registry of units from the cache, or a new one where that cannot be used.
+
+    What pint keeps names the files of its package: each installation has a folder of its own, so that one that was
+    moved or deleted does not stop another. What a full disk or a killed process left incomplete is deleted.
+    """
+    if cache is not None:
+        folder = cache / _UNITS / hashlib.sha256(os.fsencode(package.resolve())).hexdigest()[:16]
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            return made(cache_folder=str(folder))
+        except Exception:  # noqa: BLE001 - unpickling what is damaged raises errors of many kinds
+            shutil.rmtree(folder, ignore_errors=True)
+    return made(cache_folder=None)
 
 
 def _same(registry: Any, made: Any, *arguments: Any, **options: Any) -> Any:
