@@ -14,9 +14,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Beam Current", "Beam Diameter", "Spot Size", "Illumination Intensity", "Electron Dose",
             "Operation Mode", "Illumination Mode", "Imaging Mode", "Lens Mode", "Acquisition Mode", "Magnification",
             "Camera Length", "Convergence Angle", "Precession Angle", "Precession Frequency", "Defocus",
-            "Spherical Aberration", "Working Distance", "Image Shift X", "Image Shift Y", "Tilt Correction", "Vacuum Mode", "Column Pressure",
-            "Chamber Gas", "Chamber Pressure", "Ion Mode", "Ion Species", "Laser Wavelength", "Excitation Wavelength",
-            "Filter", "Filter Transmission", "Optical Density", "Pinhole", "Polarization", "Polarization Angle",
+            "Spherical Aberration", "Working Distance", "Image Shift X", "Image Shift Y", "Tilt Correction",
+            "Vacuum Mode", "Column Pressure", "Chamber Gas", "Chamber Pressure", "Ion Mode", "Ion Species",
+            "Laser Wavelength", "Excitation Wavelength", "Filter", "Filter Transmission", "Optical Density", "Pinhole",
+            "Polarization", "Polarization Angle",
         ),
         "Detector": (
             "Detector", "Collection Angle", "Collection Angle Inner", "Collection Angle Outer", "Exposure Time",
