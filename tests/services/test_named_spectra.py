@@ -30,7 +30,8 @@ from Services.Builder.extraction.signals.peaks import found_elements
 from Services.Builder.extraction.signals.xray import lines_of, shape
 from Services.Builder.model import Quantity
 from Services.Builder.preview import element_maps, plots, png
-from Services.Builder.preview.labels import PlotLabel, place_above, place_at_lines
+from Services.Builder.preview.labels import add_note
+from Services.Builder.preview.plot_labels import PlotLabel, place_above, place_at_lines
 from Services.Builder.preview.sampling import Mean, means
 from Services.Builder.preview.spectra import FOUND, FOUND_EDGES, FROM_FILE, PlottedSpectrum, annotate, elements_of
 from tests.services.signal_files import axis, saved

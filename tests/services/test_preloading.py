@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,47 +85,3 @@ class TestSparse:
             [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=300, check=True
         )
         assert done.stdout.splitlines() == ["False False True", "FunctionCache True"]
-
-
-UNITS = """
-import sys
-from pathlib import Path
-from Services.Builder.extraction.preloading import _share_units, use_cache_folder
-cache = Path(sys.argv[1])
-assert use_cache_folder(cache) == cache
-_share_units(cache)
-import pint
-print(pint.get_application_registry()("1 nm").to("pm").m)
-"""
-
-
-class TestUnits:
-    """Definitions of units are cached; a cache that cannot be used costs time only."""
-
-    def share(self, tmp_path: Path, packages: Path | None = None) -> None:
-        (tmp_path / "here").mkdir(exist_ok=True)
-        (tmp_path / "here/numba").unlink(missing_ok=True)
-        path = os.pathsep.join(str(part) for part in (packages, PROJECT) if part)
-        environment = {**os.environ, "PYTHONPATH": path}
-        command = [sys.executable, "-c", UNITS, str(tmp_path / "cache")]
-        done = subprocess.run(command, env=environment, cwd=tmp_path / "here", capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert float(done.stdout) == pytest.approx(1000)
-
-    def test_another_installation_was_deleted(self, tmp_path: Path) -> None:
-        pint = pytest.importorskip("pint")
-        shutil.copytree(Path(pint.__file__).parent, tmp_path / "other/pint")
-        self.share(tmp_path, tmp_path / "other")
-        shutil.rmtree(tmp_path / "other")
-        self.share(tmp_path)
-
-    def test_its_files_are_incomplete(self, tmp_path: Path) -> None:
-        pytest.importorskip("pint")
-        self.share(tmp_path)
-        kept = list((tmp_path / "cache/units").rglob("*.pickle"))
-        assert kept
-        for file in kept:
-            file.write_bytes(file.read_bytes()[:20])
-        self.share(tmp_path)
-        self.share(tmp_path)
-        assert all(file.stat().st_size > 20 for file in (tmp_path / "cache/units").rglob("*.pickle"))

@@ -62,7 +62,7 @@ def preload(function: str, everything: bool = False, cache: Path | None = None) 
         for name in ALWAYS:
             import_module(name)
     if everything:
-        _share_units(cache)
+        share_units(cache)
         _import_dask()
         for name in (*LIBRARIES, *(f"rsciio.{reader}._api" for reader in READERS)):
             with suppress(ImportError):
@@ -138,14 +138,14 @@ def _not_found(*names: str) -> Iterator[None]:
             del sys.modules[name]
 
 
-def _share_units(cache: Path | None) -> None:
+def share_units(cache: Path | None) -> None:
     """Make one registry of units, from a cache of its definitions, for RosettaSciIO, HyperSpy and us."""
     try:
         import pint
     except ImportError:
         return
     made: Any = pint.UnitRegistry
-    registry = _registry(made, Path(pint.__file__).parent, cache)
+    registry = _registry(made, None if cache is None else cache / _UNITS / _installation(pint.__file__))
     pint.set_application_registry(registry)  # type: ignore[no-untyped-call] # pint leaves it untyped
     pint.UnitRegistry = partial(_same, registry, made)  # type: ignore[misc,assignment]
     try:
@@ -156,18 +156,21 @@ def _share_units(cache: Path | None) -> None:
         pint.UnitRegistry = made  # type: ignore[misc]
 
 
-def _registry(made: Any, package: Path, cache: Path | None) -> Any:
-    """Return a registry of units from the cache, or a new one where that cannot be used.
+def _installation(file: str) -> str:
+    """Return a name for the folder that a package is installed in.
 
-    What pint keeps names the files of its package: each installation has a folder of its own, so that one that was
-    moved or deleted does not stop another. What a full disk or a killed process left incomplete is deleted.
+    pint finds what it has cached by the content of its own files, but keeps their paths in it: they are those of
+    another installation, perhaps one that is gone.
     """
-    if cache is not None:
-        folder = cache / _UNITS / hashlib.sha256(os.fsencode(package.resolve())).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode(os.path.abspath(file))).hexdigest()[:16]  # noqa: PTH100 - links stay links
+
+
+def _registry(made: Any, folder: Path | None) -> Any:
+    """Make a registry from what is cached, or without that where it is damaged or finds no room."""
+    if folder is not None:
         try:
-            folder.mkdir(mode=0o700, exist_ok=True)
             return made(cache_folder=str(folder))
-        except Exception:  # noqa: BLE001 - unpickling what is damaged raises errors of many kinds
+        except Exception:  # noqa: BLE001 - what a damaged pickle raises, or what it was made into
             shutil.rmtree(folder, ignore_errors=True)
     return made(cache_folder=None)
 
