@@ -289,6 +289,7 @@ class TestDectris:
         with h5py.File(master, "r+") as file:
             del file["entry/instrument/detector"]
             file["entry/instrument/detector"] = 3
+            file["entry/data"].create_dataset("data_000002", (5, 0, 8), "u4")
         assert read(master).main.shape == (3, 3, 6, 8)
 
 

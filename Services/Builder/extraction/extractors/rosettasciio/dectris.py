@@ -73,7 +73,7 @@ def _parts(group: Any) -> Iterator[Any]:
         except (KeyError, OSError):
             missing.append(getattr(link, "filename", name))
             continue
-        if isinstance(part, h5py.Dataset) and part.ndim == 3 and part.shape[0]:
+        if isinstance(part, h5py.Dataset) and part.ndim == 3 and part.size:
             there += 1
             yield part
     if missing and not there:
