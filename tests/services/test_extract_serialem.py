@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from Services.Builder.extraction.extract import extract
 from Services.Builder.extraction.extractors.rosettasciio import mdoc
@@ -13,6 +15,9 @@ from Services.Builder.extraction.extractors.rosettasciio.beside import names
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS
 from Services.Builder.extraction.extractors.rosettasciio.read import reading_of
 from Services.Builder.model import Quantity
+
+DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared/data")
+real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
 
 
 class TestSerialEM:
@@ -73,3 +78,22 @@ TiltAngle = -58.0
         assert one["original_metadata"]["mdoc"]["images"] == 2
         (other,) = mdoc.with_settings_beside(tmp_path / "other.mrc", [{"original_metadata": {}}])
         assert other["original_metadata"] == {}
+
+    @real
+    @pytest.mark.parametrize("content", [b"Stage = 12 \xb5m\n", b"Instrument Project TEMorSTEM Mode = 1.5.2\n"])
+    def test_damaged_settings_beside_a_movie_do_not_cost_its_images(self, tmp_path: Path, content: bytes) -> None:
+        path = tmp_path / "20201212_1_movie.mrc"
+        path.write_bytes((DATA / "mrc/HAADFscan.mrc").read_bytes())
+        (tmp_path / "20201212_1_info.txt").write_bytes(content)
+        found = extract(path, None, None)
+        assert found.dataset_type == "Image"
+        assert any("settings in the file beside it could not be read" in warning for warning in found.warnings)
+
+    @pytest.mark.timeout(60)
+    def test_long_lines_of_settings_take_no_longer_than_their_length(self):
+        gap = " " * 300_000
+        general = f"Voltage = {gap}x{gap}300\n[T = {gap}a title{gap}]\n[{gap}=\n"
+        text = f"{general}[ZValue{gap}={gap}0{gap}]\nTilt{gap}= 1{gap}\n"
+        found = mdoc.parsed(text)
+        assert found["file"]["Voltage"] == f"x{gap}300"
+        assert (found["titles"], found["images"], found["image"]) == (["a title"], 1, {"Tilt": "1"})

@@ -1,4 +1,4 @@
-"""What reading processes keep from one start to the next: a cache that cannot be used must not keep them from starting."""
+"""What reading processes keep from one start to the next, and what must not keep them from starting."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pint
 import pytest
+from PIL import Image
 
 PROJECT = Path(__file__).resolve().parents[2]
 UNITS = (
@@ -79,3 +80,42 @@ def test_units_without_room_for_a_cache(tmp_path: Path) -> None:
     (cache / "units").write_text("a file in its place")
     assert _shared(cache).endswith(" 1\n")
     assert not _pickles(cache)
+
+
+def test_modules_in_the_folder_of_the_files_are_not_imported(tmp_path: Path) -> None:
+    """`python -m` searches the current folder; the processes that read files do not, where the project is elsewhere."""
+    (tmp_path / "numpy.py").write_text("open('it_ran', 'w').write('x'); raise ImportError('not numpy')")
+    Image.new("L", (8, 8), 90).save(tmp_path / "a.png")
+    done = subprocess.run(
+        [sys.executable, "-m", "Services.Builder.extract", "a.png"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"Image"' in done.stdout
+    assert not (tmp_path / "it_ran").exists()
+
+
+def test_libraries_that_find_no_room_while_they_are_imported(tmp_path: Path) -> None:
+    """HyperSpy makes a folder then; the process that others are forked from starts without it."""
+    code = (
+        "from Services.Builder.extraction import preloaded, preloading\n"
+        "def full(): raise OSError(28, 'No space left on device')\n"
+        "preloaded.preload = full\n"
+        "preloading.LIBRARIES = preloading.READERS = ()\n"
+        "print(callable(preloading.preload('Services.Builder.extraction.workers:extract_job', everything=True)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout == "True\n", done.stderr

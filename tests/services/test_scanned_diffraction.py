@@ -179,6 +179,30 @@ class TestDectris:
         assert found.dataset_type == "Unknown"
         assert "scan_data_000001.h5" in found.warnings[0]
 
+    def test_an_odd_description_of_the_detector_does_not_cost_the_frames(self, tmp_path):
+        master = self.made(tmp_path, (9,))
+        with h5py.File(master, "r+") as file:
+            entry, detector = file["entry"], file["entry/instrument/detector"]
+            for letter, odd in (("x", [75e-6, 75e-6]), ("y", "75 micrometres")):
+                del detector[f"{letter}_pixel_size"]
+                detector[f"{letter}_pixel_size"] = odd
+            entry["again"], detector["top"], deep = entry, file["/"], entry
+            for _ in range(200):
+                deep = deep.create_group("deeper")
+            detector["type"] = np.dtype("f8")
+            detector["text"] = np.bytes_("x" * 2_000_000)
+            detector["sensor"] = "Si"
+        main = read(master).main
+        assert main.shape == (3, 3, 6, 8)
+        assert [axis.unit for axis in main.axes[2:]] == [None, None]
+        assert main.original_metadata["entry"]["instrument"]["detector"]["sensor"] == "Si"
+        assert "text" not in main.original_metadata["entry"]["instrument"]["detector"]
+        with h5py.File(master, "r+") as file:
+            del file["entry/instrument/detector"]
+            file["entry/instrument/detector"] = 3
+            file["entry/data"].create_dataset("data_000002", (5, 0, 8), "u4")
+        assert read(master).main.shape == (3, 3, 6, 8)
+
 
 class TestMerlin:
     """001-41: the scan of a Merlin file follows from the header beside it."""

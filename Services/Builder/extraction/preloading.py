@@ -64,12 +64,13 @@ def preload(function: str, everything: bool = False, cache: Path | None = None) 
     if everything:
         share_units(cache)
         _import_dask()
+        # whatever goes wrong here, such as for lack of room for a folder, the files that need it say so
         for name in (*LIBRARIES, *(f"rsciio.{reader}._api" for reader in READERS)):
-            with suppress(ImportError):
+            with suppress(Exception):
                 import_module(name)
-        with suppress(ImportError), _not_found("numba"):  # half a second, for functions that nothing here calls
+        with suppress(Exception), _not_found("numba"):  # half a second, for functions that nothing here calls
             preloaded.preload()
-        with suppress(Exception):  # nothing is lost: the previews say what is wrong
+        with suppress(Exception):
             _draw_spectrum()
     return work
 

@@ -42,6 +42,7 @@ _SYSTEM = (
 ANYONES = ("/usr/share/zoneinfo/", "/etc/localtime", os.devnull)
 """Beginnings of the names of files that any code may open: `zoneinfo` opens them on behalf of its caller."""
 _OWN_STATE = ("status", "stat", "statm", "maps", "mountinfo", "cgroup")
+_PROJECT = Path(__file__).resolve().parents[3]
 _MODULES = (".py", ".so", ".dist-info", ".egg-info")
 
 _entered: list[Path] = []
@@ -58,14 +59,25 @@ def environment(inherited: Mapping[str, str], scratch: Path) -> dict[str, str]:
         The reader's own folder.
     """
     variables = {name: value for name, value in inherited.items() if name in KEPT or name.startswith("LC_")}
-    paths = os.pathsep.join(os.path.abspath(path or os.curdir) for path in sys.path)  # noqa: PTH100 - "" is this folder
     return {
         **variables,
         **dict.fromkeys(_ONE_THREAD, "1"),
         **own_variables(scratch),
         "MPLCONFIGDIR": str(_font_lists(inherited)),
-        "PYTHONPATH": paths,
+        "PYTHONPATH": os.pathsep.join(_searched()),
     }
+
+
+def _searched() -> list[str]:
+    """Return the folders that Python searches for modules, without one in which it was only started.
+
+    Anyone may have put a module into the folder of an instrument, in which `python -m` was called.
+    """
+    paths = [os.path.abspath(path or os.curdir) for path in sys.path]  # noqa: PTH100 - "" is this folder
+    here = os.path.realpath(os.curdir)
+    if paths and not sys.flags.safe_path and os.path.realpath(paths[0]) == here != str(_PROJECT):
+        del paths[0]
+    return paths
 
 
 def own_variables(scratch: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from math import isqrt
+from math import inf, isqrt
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def _parts(group: Any) -> Iterator[Any]:
         except (KeyError, OSError):
             missing.append(getattr(link, "filename", name))
             continue
-        if isinstance(part, h5py.Dataset) and part.ndim == 3 and part.shape[0]:
+        if isinstance(part, h5py.Dataset) and part.ndim == 3 and part.size:
             there += 1
             yield part
     if missing and not there:
@@ -112,12 +112,18 @@ def _scan(shape: tuple[int, ...], step: float | None) -> list[dict[str, Any]]:
 
 def _pixel(detector: Any, name: str) -> float | None:
     """Return the size of a pixel in m; None where it is not known, or in another unit."""
-    if name not in detector:
+    import h5py
+
+    pixel = detector.get(name) if isinstance(detector, h5py.Group) else None
+    if not isinstance(pixel, h5py.Dataset) or pixel.size != 1:
         return None
-    unit = detector[name].attrs.get("units", b"m")
-    unit = unit.decode() if isinstance(unit, bytes) else str(unit)
-    size = float(detector[name][()])
-    return size if size > 0 and unit == "m" else None
+    unit = pixel.attrs.get("units", b"m")
+    unit = unit.decode("utf-8", "replace") if isinstance(unit, bytes) else str(unit)
+    try:
+        size = float(pixel[()].item())
+    except (AttributeError, TypeError, ValueError):  # a text, or a number with parts
+        return None
+    return size if 0 < size < inf and unit == "m" else None
 
 
 def _step(path: Path) -> float | None:
@@ -137,10 +143,17 @@ def _step(path: Path) -> float | None:
 
 _LONGEST = 64
 """Elements of an array that is kept among the metadata: tables of corrections and masks of pixels are not."""
+_LARGEST = 1024 * 1024
+"""Bytes of one, where its elements are texts."""
+_DEEPEST = 32
+"""Groups within groups that are looked through."""
 
 
-def _tree(group: Any) -> dict[str, Any]:
-    """Return the values of a group and those below it, without the frames and large tables; no link is followed."""
+def _tree(group: Any, above: tuple[Any, ...] = ()) -> dict[str, Any]:
+    """Return the values of a group and those below it, without the frames and large tables; no link is followed.
+
+    A group that is also below itself is left out there.
+    """
     import h5py
 
     tree: dict[str, Any] = {}
@@ -149,8 +162,14 @@ def _tree(group: Any) -> dict[str, Any]:
             continue
         child = group[name]
         if isinstance(child, h5py.Group):
-            tree[name] = _tree(child)
-        elif child.size is not None and child.size <= _LONGEST:
+            if len(above) < _DEEPEST and child not in (group, *above):
+                tree[name] = _tree(child, (group, *above))
+        elif isinstance(child, h5py.Dataset) and _is_short(child):
             value = child[()]
             tree[name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return tree
+
+
+def _is_short(dataset: Any) -> bool:
+    size = dataset.size
+    return size is not None and size <= _LONGEST and size * dataset.dtype.itemsize <= _LARGEST

@@ -17,8 +17,7 @@ from Services.Builder.extraction.extractors.settings import beside
 KEY = "mdoc"
 """Where it stands in the original metadata: ``file``, ``image`` (the first one's settings), ``titles``."""
 SUFFIX = ".mrc.mdoc"
-_SECTION = re.compile(r"\[\s*(\w+)\s*=\s*(.*?)\s*\]")
-_LINE = re.compile(r"(\w+)\s*=\s*(.*?)\s*")
+_NAME = re.compile(r"\w+")
 
 
 def with_settings_beside(path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -41,13 +40,17 @@ def parsed(text: str) -> dict[str, Any]:
     sections: list[dict[str, str]] = [{}]
     titles: list[str] = []
     for line in text.splitlines():
-        section, setting = _SECTION.fullmatch(line.strip()), _LINE.fullmatch(line.strip())
-        if section and section[1] == "T":
-            titles.append(section[2])
-        elif section:
+        line = line.strip()
+        in_brackets = line.startswith("[") and line.endswith("]")
+        name, equals, value = (part.strip() for part in (line[1:-1] if in_brackets else line).partition("="))
+        if not equals or not _NAME.fullmatch(name):
+            continue
+        if not in_brackets:
+            sections[-1].setdefault(name, value)
+        elif name == "T":
+            titles.append(value)
+        else:
             sections.append({})
-        elif setting:
-            sections[-1].setdefault(setting[1], setting[2])
     general, *images = sections
     if not images and not general:
         return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, tzinfo
@@ -69,6 +70,8 @@ _ONLY_STEM = r"(?<![A-Z])STEM(?![A-Z])|(?i:haadf)"
 _STEM = re.compile(rf"(?i:(?<![a-z])stem(?![a-z]))|{_ONLY_STEM}")
 _SURELY_STEM = re.compile(_ONLY_STEM)
 """For a name that is all there is: in small letters, a stem is also a plant's."""
+_ALONE: Mapping[str, Mapping[str, Any]] = {"MRC": {"metadata_file": None}}
+"""Options with which readers read nothing beside the file."""
 
 
 def read(path: Path, companions: Sequence[Path] = ()) -> Reading:
@@ -134,7 +137,19 @@ def _read_eagerly(by: Declared, path: Path, options: Mapping[str, Any]) -> list[
             with lenient_dates(by.api):
                 return list(module.file_reader(str(path), **options))
         except Exception:  # noqa: BLE001 - it is not the date: the first error says more
-            raise error from None
+            return _read_alone(by, path, error)
+
+
+def _read_alone(by: Declared, path: Path, error: Exception) -> list[dict[str, Any]]:
+    """Return a reader's dictionaries of the file without the texts beside it; raise the error where it is not those."""
+    if by.plugin not in _ALONE:
+        raise error from None
+    try:
+        found = list(importlib.import_module(by.api).file_reader(str(path), lazy=True, **_ALONE[by.plugin]))
+    except Exception:  # noqa: BLE001 - it is the file
+        raise error from None
+    warnings.warn(f"The settings in the file beside it could not be read: {reason(error, path)}.", stacklevel=2)
+    return found
 
 
 def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
