@@ -6,6 +6,8 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,11 @@ from NexusCore.facility.record_page.render import record_page
 from Services.Builder.commands import contact_sheet
 from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.workers import Workers
-from Services.Builder.model import ContactSheet, SheetEntry
+from Services.Builder.model import ContactSheet, Extraction, FoundFile, SheetEntry
 from Services.Builder.preview.sheet import draw, thumbnail
+from Services.Builder.record.build import RecordPaths
 from Services.Builder.record.document import NAMESPACE
+from Services.Builder.record.sheets import _entry
 from Services.Uploader.destinations.record_files import examine_folder
 from tests.services.builder_facility import Stage
 
@@ -148,6 +152,15 @@ class TestTheSheetOfAnActivity:
         assert [entry.name for entry in job.sheet.entries] == ["a.dm3", "b.dm3", "c.dm3"]
         assert [entry.preview for entry in job.sheet.entries] == [b"\x89PNG of content"] * 3
         assert job.sheet.entries[0].note.endswith(" · TEM Imaging")
+
+    def test_a_dataset_of_another_day_shows_its_day(self, tmp_path: Path) -> None:
+        saved = datetime(2026, 11, 20, 9, 7, 12, tzinfo=UTC)
+        file = FoundFile(tmp_path / "a.dm3", saved, 1)
+        places = RecordPaths(tmp_path / "r.xml", tmp_path / "r.files")
+        read = Extraction(file.path, "", "Image", "TEM_Imaging", acquired=saved.replace(minute=1))
+        assert _entry(file, read, places, UTC).note == "09:01:12 · TEM Imaging"
+        old = replace(read, acquired=datetime(2025, 3, 4, 5, 6, 7, tzinfo=UTC))
+        assert _entry(file, old, places, UTC).note == "2025-03-04 05:06:07 · TEM Imaging"
 
     def test_a_single_dataset_needs_none(self, stage):
         xml, record = build(stage, "a.dm3")
